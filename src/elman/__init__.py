@@ -1,0 +1,31 @@
+"""elman: models that carry a state through a sequence.
+
+`elman.cell` holds the contract. Public names are resolved when they are first used, so that `import elman` loads no PyTorch.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "elman.sequences": ["Sequences"],
+    "elman.cell": ["Cell"],
+    "elman.cells": ["RNN", "LSTM", "GRU", "MinGRU"],
+    "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "Stack", "Bidirectional",
+                     "OutputFeedback"],
+    "elman.classical": ["NGram"],
+    "elman.tasks": ["LanguageModel", "load"],
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'elman' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

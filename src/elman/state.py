@@ -1,0 +1,108 @@
+"""A state is a value: an array `[B, ...]` or a (named) tuple of states; `()` is the state of what carries none.
+
+Five verbs: `detach`, `select`, `where`, `cat`, `split`; plus bytes and back.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from elman.arrays import Array, is_tensor, like, namespace, take
+
+State = Any  # Array | tuple[State, ...]
+
+
+def map(fn: Callable[..., Any], *states: State) -> State:
+    """Apply `fn` to the arrays of one state, or of several states of the same structure, leaf by leaf."""
+    first = states[0]
+    if not isinstance(first, tuple):
+        return fn(*states)
+    parts = [map(fn, *parts) for parts in zip(*states, strict=True)]
+    return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+
+
+def leaves(state: State) -> Iterator[Array]:
+    """The arrays of a state, in order."""
+    if isinstance(state, tuple):
+        for part in state:
+            yield from leaves(part)
+    else:
+        yield state
+
+
+def detach(state: State) -> State:
+    """The same values, cut from the graph that made them: what truncated BPTT carries to the next window."""
+    return map(lambda leaf: leaf.detach() if is_tensor(leaf) else leaf, state)
+
+
+def select(state: State, rows: Any) -> State:
+    """Rows of a state, in the order asked for, repeats allowed: beams, finished rows, permutations."""
+    return map(lambda leaf: take(leaf, rows), state)
+
+
+def where(condition: Any, state: State, other: State) -> State:
+    """Row by row: `state` where `condition [B]` is true, else `other`."""
+
+    def choose(a: Array, b: Array) -> Array:
+        mask = condition if is_tensor(condition) else like(np.asarray(condition, dtype=bool), a)
+        return namespace(a).where(mask.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
+
+    return map(choose, state, other)
+
+
+def cat(states: Sequence[State]) -> State:
+    """The rows of several states of one structure, one after another: sessions into a batch."""
+    return map(lambda *parts: namespace(parts[0]).concatenate(parts), *states)
+
+
+def split(state: State, sizes: Sequence[int]) -> list[State]:
+    """The inverse of `cat`: states of `sizes` rows."""
+    if isinstance(state, tuple):
+        parts = [split(part, sizes) for part in state]
+        rows = zip(*parts, strict=True) if parts else (() for _ in sizes)
+        return [type(state)(*row) if hasattr(state, "_fields") else tuple(row) for row in rows]
+    if is_tensor(state):
+        return list(state.split([int(size) for size in sizes]))
+    return np.split(state, np.cumsum(sizes)[:-1]) if len(sizes) else []
+
+
+def to_bytes(state: State) -> bytes:
+    """The leaves of a state as the bytes of a safetensors file."""
+    arrays = {str(i): leaf for i, leaf in enumerate(leaves(state))}
+    if any(is_tensor(leaf) for leaf in arrays.values()):
+        from safetensors.torch import save
+
+        return save({name: leaf.detach().contiguous() for name, leaf in arrays.items()})
+    from safetensors.numpy import save as save_numpy
+
+    return save_numpy({name: np.ascontiguousarray(leaf) for name, leaf in arrays.items()})
+
+
+def from_bytes(data: bytes, example: State) -> State:
+    """The state that `to_bytes` wrote, in the structure, kind and device of `example` (any number of rows).
+
+    Raises:
+        ValueError: the bytes hold other leaves than `example`.
+    """
+    if any(is_tensor(leaf) for leaf in leaves(example)):
+        from safetensors.torch import load
+    else:
+        from safetensors.numpy import load
+    stored = load(data)
+    numbers = iter(range(len(stored)))
+
+    def restore(leaf: Array) -> Array:
+        name = str(next(numbers, None))
+        got = stored.get(name)
+        if got is None or got.dtype != leaf.dtype or tuple(got.shape[1:]) != tuple(leaf.shape[1:]):
+            have = "nothing" if got is None else f"{tuple(got.shape)} {got.dtype}"
+            raise ValueError(f"state.from_bytes: leaf {name}: expected [B, *{tuple(leaf.shape[1:])}] {leaf.dtype}, "
+                             f"got {have}; these bytes are the state of another model.")  # fmt: skip
+        return got.to(leaf.device) if is_tensor(leaf) else got
+
+    state = map(restore, example)
+    if next(numbers, None) is not None:
+        raise ValueError(f"state.from_bytes: expected {sum(1 for _ in leaves(example))} leaves, got {len(stored)}; "
+                         "these bytes are the state of another model.")  # fmt: skip
+    return state
