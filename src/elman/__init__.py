@@ -12,8 +12,8 @@ _HOMES = {
     "elman.sequences": ["Sequences"],
     "elman.cell": ["Cell"],
     "elman.cells": ["RNN", "LSTM", "GRU", "MinGRU"],
-    "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "Stack", "Bidirectional",
-                     "OutputFeedback"],
+    "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "Stack", "Residual",
+                     "Bidirectional", "OutputFeedback"],
     "elman.classical": ["NGram"],
     "elman.tasks": ["LanguageModel", "load"],
 }  # fmt: skip

@@ -1,0 +1,11 @@
+"""Recurrences that PyTorch trains, one a file; a cell whose line is in `CELLS` is known to the tests, the config and the CLI."""
+
+from elman.cells.gru import GRU
+from elman.cells.lstm import LSTM, LSTMState
+#from elman.cells.min_gru import MinGRU
+from elman.cells.module import CellModule
+from elman.cells.rnn import RNN
+
+CELLS: dict[str, type[CellModule]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+
+__all__ = ["CELLS", "GRU", "LSTM", "RNN", "CellModule", "LSTMState", "MinGRU"]

@@ -1,0 +1,68 @@
+"""The gated recurrent unit (Cho et al. 2014, arXiv:1406.1078)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.cells.module import CellModule
+from elman.cells.starts import start as start_weights
+
+
+class GRU(CellModule):
+    """r, z = sigmoid(x W_ih' + h W_hh' + b);  n = tanh(...);  h = (1 - z) n + z h;  y = h
+
+    The reset gate r says how much of h the candidate n may read, and acts
+    `after` the recurrent product, as in PyTorch and cuDNN: n = tanh(x W_in' + b_n + r (h W_hn' + b_hn)), or
+    `before` it, as Cho et al. write it:                    n = tanh(x W_in' + b_n + (r h) W_hn').
+    The update gate z keeps h where it is near one.
+
+    Args:
+        input_size: features of x, D.
+        hidden_size: features of the state, H.
+        reset: `after` or `before`.
+        start: `orthogonal` or `pytorch`.
+    Shapes:
+        x: [N, D]   state: h [B, H]   ->   y: [N, H]
+        weight_ih: [3H, D]   weight_hh: [3H, H]   bias: [3H], gates in the order r, z, n
+        bias_hn: [H], inside the reset gate, with reset `after` only
+    Raises:
+        ValueError: x is not [N, input_size]; the reset is unknown; the start is unknown or cannot act.
+    Example:
+        >>> import torch
+        >>> from elman import Sequences
+        >>> x = Sequences.from_list([torch.zeros(20, 16), torch.zeros(7, 16)])
+        >>> y, h = GRU(16, 32).scan(x)
+        >>> y.values.shape, h.shape
+        (torch.Size([27, 32]), torch.Size([2, 32]))
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, reset: str = "after", start: str = "orthogonal"):
+        super().__init__()
+        if reset not in ("after", "before"):
+            raise ValueError(f"GRU: expected reset to be 'after' or 'before', got {reset!r}.")
+        self.input_size, self.output_size, self.reset = input_size, hidden_size, reset
+        self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.empty(3 * hidden_size))
+        start_weights("GRU", start, self.weight_ih, self.weight_hh, self.bias)
+        if reset == "after":
+            self.bias_hn = nn.Parameter(self.bias.detach()[2 * hidden_size :].clone())
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.zeros(batch_size, self.output_size)
+
+    def project(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight_ih, self.bias)
+
+    def advance(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        h, size = state, self.output_size
+        x_gates, x_n = x.split([2 * size, size], -1)
+        if self.reset == "after":
+            h_gates, h_n = F.linear(h, self.weight_hh).split([2 * size, size], -1)
+            r, z = (x_gates + h_gates).sigmoid().chunk(2, -1)
+            n = (x_n + r * (h_n + self.bias_hn)).tanh()
+        else:
+            r, z = (x_gates + F.linear(h, self.weight_hh[: 2 * size])).sigmoid().chunk(2, -1)
+            n = (x_n + F.linear(r * h, self.weight_hh[2 * size :])).tanh()
+        h = n + z * (h - n)
+        return h, h

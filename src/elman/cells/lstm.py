@@ -1,0 +1,71 @@
+"""Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers, Schmidhuber and Cummins 2000)."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.cells.module import CellModule
+from elman.cells.starts import start as start_weights
+
+
+class LSTMState(NamedTuple):
+    h: Tensor  # [B, H] what the cell shows
+    c: Tensor  # [B, H] what it remembers
+
+
+class LSTM(CellModule):
+    """i, f, o = sigmoid(x W_ih' + h W_hh' + b);  g = tanh(...);  c = f c + i g;  h = o tanh(c);  y = h
+
+    The *write* gate i (input gate) lets the candidate g into the memory c, the *keep* gate f (forget gate) says how much
+    of c stays, the *read* gate o (output gate) shows it. The gradient flows along c multiplied by f alone. Without a
+    forget gate, as in 1997, all of c stays: c = c + i g, a path on which the gradient neither vanishes nor explodes.
+
+    Args:
+        input_size: features of x, D.
+        hidden_size: features of h and of c, H.
+        forget_gate: whether there is a keep gate; its bias starts at 1 (Jozefowicz et al. 2015) unless start is `pytorch`.
+        start: `orthogonal` or `pytorch`.
+    Shapes:
+        x: [N, D]   state: LSTMState(h [B, H], c [B, H])   ->   y: [N, H]
+        weight_ih: [4H, D]   weight_hh: [4H, H]   bias: [4H], gates in the order i, f, g, o (i, g, o: 3H without f)
+    Raises:
+        ValueError: x is not [N, input_size]; the start is unknown or cannot act.
+    Example:
+        >>> import torch
+        >>> from elman import Sequences
+        >>> x = Sequences.from_list([torch.zeros(20, 16), torch.zeros(7, 16)])
+        >>> y, (h, c) = LSTM(16, 32).scan(x)
+        >>> y.values.shape, c.shape
+        (torch.Size([27, 32]), torch.Size([2, 32]))
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, forget_gate: bool = True, start: str = "orthogonal"):
+        super().__init__()
+        self.input_size, self.output_size, self.forget_gate = input_size, hidden_size, forget_gate
+        gates = 4 if forget_gate else 3
+        self.weight_ih = nn.Parameter(torch.empty(gates * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(gates * hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.empty(gates * hidden_size))
+        start_weights("LSTM", start, self.weight_ih, self.weight_hh, self.bias)
+        if forget_gate and start != "pytorch":
+            nn.init.ones_(self.bias[hidden_size : 2 * hidden_size])
+
+    def initial_state(self, batch_size: int) -> LSTMState:
+        zeros = self.zeros(batch_size, self.output_size)
+        return LSTMState(zeros, zeros)
+
+    def project(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight_ih, self.bias)
+
+    def advance(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        gates = x + F.linear(state.h, self.weight_hh)
+        if self.forget_gate:
+            i, f, g, o = gates.chunk(4, -1)
+            c = f.sigmoid() * state.c + i.sigmoid() * g.tanh()
+        else:
+            i, g, o = gates.chunk(3, -1)
+            c = state.c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        return h, LSTMState(h, c)

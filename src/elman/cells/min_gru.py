@@ -1,0 +1,52 @@
+"""minGRU: a GRU whose gates read only the input (Feng et al. 2024, arXiv:2410.01201)."""
+
+from torch import Tensor, nn
+
+from elman.cells.module import CellModule
+from elman.kernels.linear_scan import linear_scan
+from elman.sequences import Sequences
+
+
+class MinGRU(CellModule):
+    """z, n = x W + b;  h = (1 - sigmoid(z)) h + sigmoid(z) n;  y = h
+
+    Since no gate reads the state, a scan is one product over all steps and one linear scan.
+
+    Args:
+        input_size: features of x, D.
+        hidden_size: features of the state, H.
+    Shapes:
+        x: [N, D]   state: h [B, H]   ->   y: [N, H]
+    Raises:
+        ValueError: x is not [N, input_size].
+    Example:
+        >>> import torch
+        >>> x = Sequences.from_list([torch.zeros(20, 16), torch.zeros(7, 16)])
+        >>> y, state = MinGRU(16, 32).scan(x)
+        >>> y.values.shape, state.shape
+        (torch.Size([27, 32]), torch.Size([2, 32]))
+    """
+
+    def __init__(self, input_size: int, hidden_size: int):
+        super().__init__()
+        self.input_size, self.output_size = input_size, hidden_size
+        self.gates = nn.Linear(input_size, 2 * hidden_size)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.zeros(batch_size, self.output_size)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z, n = self.gates(x).chunk(2, -1)
+        z = z.sigmoid()
+        return 1 - z, z * n
+
+    def advance(self, x: tuple[Tensor, Tensor], state: Tensor) -> tuple[Tensor, Tensor]:
+        keep, write = x
+        h = keep * state + write
+        return h, h
+
+    def scan(self, sequences: Sequences, state: Tensor | None = None) -> tuple[Sequences, Tensor]:
+        self.check_input("scan", sequences.values)
+        state = self.initial_state(len(sequences)) if state is None else state
+        y, final = linear_scan(*self.project(sequences.values), sequences.lengths, state)
+        return Sequences(y, sequences.lengths), final

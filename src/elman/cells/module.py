@@ -1,0 +1,52 @@
+"""A cell whose parameters PyTorch trains."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from elman.cell import Cell, unroll
+from elman.sequences import Sequences
+from elman.shapes import check
+from elman.state import State
+
+
+class CellModule(Cell, nn.Module):
+    """A `Cell` that is an `nn.Module`; calling it scans: `cell(sequences, state)`.
+
+    A cell sets `input_size` and `output_size`. Where part of its step reads the input alone, it puts that part in
+    `project` and the rest in `advance`: a scan then projects all steps of all rows in one call.
+    """
+
+    input_size: int
+    output_size: int
+
+    def forward(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        return self.scan(sequences, state)
+
+    def project(self, x: Tensor) -> Any:
+        """The part of a step that does not read the state: x [N, D] -> whatever `advance` takes."""
+        return x
+
+    def advance(self, x: Any, state: State) -> tuple[Any, State]:
+        """The part of a step that does."""
+        raise NotImplementedError(f"{type(self).__name__} has no advance")
+
+    def step(self, x: Tensor, state: State) -> tuple[Any, State]:
+        self.check_input("step", x)
+        return self.advance(self.project(x), state)
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        self.check_input("scan", sequences.values)
+        state = self.initial_state(len(sequences)) if state is None else state
+        if type(self).step is not CellModule.step:  # a cell that is written as one step
+            return unroll(self.step, sequences, state)
+        return unroll(self.advance, sequences.map(self.project), state)
+
+    def check_input(self, verb: str, x: Tensor) -> None:
+        """Raise unless x is [N, input_size]."""
+        check(f"{type(self).__name__}.{verb}", "values" if verb == "scan" else "x", x,
+              f"{'N' if verb == 'scan' else 'B'} D={self.input_size}")  # fmt: skip
+
+    def zeros(self, *shape: int) -> Tensor:
+        """Zeros of the type and on the device of the weights, which decide both."""
+        return next(self.parameters()).new_zeros(shape)

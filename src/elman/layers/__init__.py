@@ -1,0 +1,13 @@
+"""What stands around cells and between them, each written once for all of them."""
+
+from elman.layers.bidirectional import Bidirectional
+from elman.layers.dropout import Dropout, VariationalDropout
+from elman.layers.embedding import Embedding
+from elman.layers.layer_norm import LayerNorm
+from elman.layers.linear import Linear
+from elman.layers.output_feedback import OutputFeedback
+from elman.layers.residual import Residual
+from elman.layers.stack import Stack
+
+__all__ = ["Bidirectional", "Dropout", "Embedding", "LayerNorm", "Linear", "OutputFeedback", "Residual", "Stack",
+           "VariationalDropout"]  # fmt: skip

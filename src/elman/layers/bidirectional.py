@@ -1,0 +1,55 @@
+"""Two cells that read a sequence from both ends (Schuster and Paliwal 1997)."""
+
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from elman.cells.module import CellModule
+from elman.sequences import Sequences
+from elman.state import State
+
+
+class Bidirectional(CellModule):
+    """y = [forward(x), reversed(backward(reversed x))]
+
+    It reads whole sequences, so it has no step and does not stream.
+
+    Args:
+        forward_cell: reads every row from its first step to its last.
+        backward_cell: reads every row from its last step to its first.
+    Shapes:
+        x: [N, D]   state: (forward's, backward's)   ->   y: [N, O forward + O backward]
+        final state: (forward's after the last step, backward's after the first step)
+    Raises:
+        ValueError: the two cells read different numbers of features; a call of `step`.
+    Example:
+        >>> from elman import GRU
+        >>> Bidirectional(GRU(8, 32), GRU(8, 32)).output_size
+        64
+    """
+
+    streams = False
+
+    def __init__(self, forward_cell: CellModule, backward_cell: CellModule):
+        super().__init__()
+        if forward_cell.input_size != backward_cell.input_size:
+            raise ValueError(f"Bidirectional: expected two cells that read the same features, got "
+                             f"{forward_cell.input_size} and {backward_cell.input_size}.")  # fmt: skip
+        self.forward_cell, self.backward_cell = forward_cell, backward_cell
+        self.input_size = forward_cell.input_size
+        self.output_size = forward_cell.output_size + backward_cell.output_size
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.forward_cell.initial_state(batch_size), self.backward_cell.initial_state(batch_size)
+
+    def step(self, x: Tensor, state: State) -> NoReturn:
+        raise ValueError("Bidirectional.step: it reads a sequence from both ends and cannot stream; "
+                         "use scan, or a forward cell alone.")  # fmt: skip
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        first, last = (None, None) if state is None else state
+        forward, first = self.forward_cell(sequences, first)
+        backward, last = self.backward_cell(sequences.reverse(), last)
+        values = torch.cat([forward.values, backward.reverse().values], -1)
+        return Sequences(values, sequences.lengths), (first, last)

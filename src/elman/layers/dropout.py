@@ -1,0 +1,85 @@
+"""Dropout around cells (Srivastava et al. 2014), and with one mask a sequence (Gal and Ghahramani 2016, arXiv:1512.05287)."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from elman.cells.module import CellModule
+from elman.layers.masks import keep_mask
+from elman.sequences import Sequences
+
+
+class DropoutState(NamedTuple):
+    """Which mask comes next: so that stepping and scanning, cut anywhere, drop the same units."""
+
+    row: Tensor  # [B] int64
+    step: Tensor  # [B] int64
+
+
+class Dropout(CellModule):
+    """y = x mask / (1 - p) while training, y = x otherwise; each feature of each step is dropped with probability p
+
+    Masks are a function of `key`, the place of the layer in its model, row, step and feature (`layers/masks.py`).
+    The training loop gives a new key for each update through `set_key`.
+
+    Args:
+        size: features of x and of y, D.
+        p: probability of dropping, 0 < p < 1 (a layer that drops nothing is an error: leave it out).
+    Shapes:
+        x: [N, D]   state: DropoutState(row [B], step [B])   ->   y: [N, D]
+    Raises:
+        ValueError: x is not [N, size]; p is out of range.
+    """
+
+    one_mask_a_row = False
+
+    def __init__(self, size: int, p: float):
+        super().__init__()
+        if not 0 < p < 1:
+            raise ValueError(f"{type(self).__name__}: expected 0 < p < 1, got {p}; leave the layer out to drop nothing.")
+        self.input_size = self.output_size = size
+        self.p = p
+        self.key: tuple[int, ...] = (0,)
+
+    def initial_state(self, batch_size: int) -> DropoutState:
+        return DropoutState(torch.arange(batch_size), torch.zeros(batch_size, dtype=torch.int64))
+
+    def step(self, x: Tensor, state: DropoutState) -> tuple[Tensor, DropoutState]:
+        self.check_input("step", x)
+        return self._drop(x, state.row.numpy(), state.step.numpy()), DropoutState(state.row, state.step + 1)
+
+    def scan(self, sequences: Sequences, state: DropoutState | None = None) -> tuple[Sequences, DropoutState]:
+        self.check_input("scan", sequences.values)
+        row, step = self.initial_state(len(sequences)) if state is None else state
+        rows, steps = row.numpy()[sequences.rows], step.numpy()[sequences.rows] + sequences.times
+        final = DropoutState(row, step + torch.from_numpy(sequences.lengths))
+        return sequences.map(lambda x: self._drop(x, rows, steps)), final
+
+    def _drop(self, x: Tensor, rows: np.ndarray, steps: np.ndarray) -> Tensor:
+        if not self.training:
+            return x
+        if self.one_mask_a_row:
+            different, inverse = np.unique(rows, return_inverse=True)
+            mask = torch.from_numpy(keep_mask(1 - self.p, self.key, (different,), self.output_size))
+            scale = (mask.to(x.dtype) / (1 - self.p)).to(x.device)
+            return x * scale[torch.from_numpy(inverse).to(x.device)]
+        mask = torch.from_numpy(keep_mask(1 - self.p, self.key, (rows, steps), self.output_size))
+        return x * (mask.to(x.device, x.dtype) / (1 - self.p))
+
+
+class VariationalDropout(Dropout):
+    """Dropout that drops the same features at every step of a row: one mask a sequence
+
+    Arguments, shapes and errors as `Dropout`.
+    """
+
+    one_mask_a_row = True
+
+
+def set_key(model: nn.Module, *key: int) -> None:
+    """Give every dropout layer in `model` the masks of `key` (seed, update), different ones at each place."""
+    layers = (layer for layer in model.modules() if isinstance(layer, Dropout))
+    for place, layer in enumerate(layers):
+        layer.key = (*key, place)

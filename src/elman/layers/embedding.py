@@ -1,0 +1,39 @@
+"""A vector for each unit of a vocabulary (Bengio et al. 2003)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.layers.pointwise import Pointwise
+from elman.shapes import check
+
+
+class Embedding(Pointwise):
+    """y = weight[x]
+
+    Args:
+        vocabulary_size: number of units, V; ids are 0 to V - 1.
+        output_size: features of y, O.
+    Shapes:
+        x: [N] integers   state: ()   ->   y: [N, O]      weight: [V, O]
+    Raises:
+        ValueError: x is not [N], or holds an id that is not in the vocabulary.
+        TypeError: x does not hold integers.
+    """
+
+    def __init__(self, vocabulary_size: int, output_size: int):
+        super().__init__()
+        self.input_size, self.output_size = vocabulary_size, output_size
+        self.weight = nn.Parameter(torch.randn(vocabulary_size, output_size) * output_size**-0.5)
+
+    def check_input(self, verb: str, x: Tensor) -> None:
+        """Raise unless x is [N] of ids."""
+        where = f"Embedding.{verb}"
+        check(where, "ids", x, "N")
+        if x.is_floating_point():
+            raise TypeError(f"{where}: expected integer ids, got {x.dtype}.")
+        if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < self.input_size:
+            raise ValueError(f"{where}: expected ids from 0 to {self.input_size - 1}, got {int(x.min())} to {int(x.max())}.")
+
+    def apply_to(self, x: Tensor) -> Tensor:
+        return F.embedding(x, self.weight)

@@ -1,0 +1,30 @@
+"""Layer normalization of every step (Ba, Kiros and Hinton 2016, arXiv:1607.06450)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.layers.pointwise import Pointwise
+
+
+class LayerNorm(Pointwise):
+    """y = (x - mean) / sqrt(variance + epsilon) * weight + bias, over the features of each step
+
+    Args:
+        size: features of x and of y, D.
+        epsilon: keeps a step of equal features finite.
+    Shapes:
+        x: [N, D]   state: ()   ->   y: [N, D]      weight: [D]   bias: [D]
+    Raises:
+        ValueError: x is not [N, size].
+    """
+
+    def __init__(self, size: int, epsilon: float = 1e-5):
+        super().__init__()
+        self.input_size = self.output_size = size
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.ones(size))
+        self.bias = nn.Parameter(torch.zeros(size))
+
+    def apply_to(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.epsilon)

@@ -1,0 +1,29 @@
+"""An affine map of every step."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.layers.pointwise import Pointwise
+
+
+class Linear(Pointwise):
+    """y = x W' + b
+
+    Args:
+        input_size: features of x, D.
+        output_size: features of y, O.
+    Shapes:
+        x: [N, D]   state: ()   ->   y: [N, O]      weight: [O, D]   bias: [O]
+    Raises:
+        ValueError: x is not [N, input_size].
+    """
+
+    def __init__(self, input_size: int, output_size: int):
+        super().__init__()
+        self.input_size, self.output_size = input_size, output_size
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(output_size, input_size)))
+        self.bias = nn.Parameter(torch.zeros(output_size))
+
+    def apply_to(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)

@@ -1,0 +1,26 @@
+"""A layer that reads one step at a time and remembers nothing."""
+
+from torch import Tensor
+
+from elman.cells.module import CellModule
+from elman.sequences import Sequences
+from elman.state import State
+
+
+class Pointwise(CellModule):
+    """A cell whose state is `()`: a scan is one call of `apply_to` on all steps of all rows."""
+
+    def apply_to(self, x: Tensor) -> Tensor:
+        """x [N, D] -> y [N, O]."""
+        raise NotImplementedError(f"{type(self).__name__} has no apply_to")
+
+    def initial_state(self, batch_size: int) -> State:
+        return ()
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        self.check_input("step", x)
+        return self.apply_to(x), state
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        self.check_input("scan", sequences.values)
+        return sequences.map(self.apply_to), ()

@@ -1,0 +1,39 @@
+"""A way around a cell (He et al. 2016, arXiv:1512.03385)."""
+
+from torch import Tensor
+
+from elman.cells.module import CellModule
+from elman.sequences import Sequences
+from elman.state import State
+
+
+class Residual(CellModule):
+    """y = x + cell(x)
+
+    Args:
+        cell: any cell or stack with as many outputs as inputs.
+    Shapes:
+        x: [N, D]   state: the cell's   ->   y: [N, D]
+    Raises:
+        ValueError: the cell writes another number of features than it reads.
+    """
+
+    def __init__(self, cell: CellModule):
+        super().__init__()
+        if cell.input_size != cell.output_size:
+            raise ValueError(f"Residual: expected a cell with as many outputs as inputs, got {type(cell).__name__} from "
+                             f"{cell.input_size} to {cell.output_size}.")  # fmt: skip
+        self.cell = cell
+        self.input_size = self.output_size = cell.input_size
+        self.streams = cell.streams
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        y, state = self.cell.step(x, state)
+        return x + y, state
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        y, state = self.cell(sequences, state)
+        return y.map(lambda values: sequences.values + values), state

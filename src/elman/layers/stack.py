@@ -1,0 +1,60 @@
+"""Cells on top of one another."""
+
+from collections.abc import Iterator
+from typing import cast
+
+from torch import Tensor, nn
+
+from elman.cells.module import CellModule
+from elman.sequences import Sequences
+from elman.state import State
+
+
+class Stack(CellModule):
+    """y1 = cell1(x), y2 = cell2(y1), ...
+
+    The state is the tuple of the states of the cells. A stack streams if all its cells do.
+
+    Args:
+        cells: any cells and layers, first to last; each reads what the one before it writes.
+    Shapes:
+        x: [N, D of the first]   state: one a cell   ->   y: [N, O of the last]
+    Raises:
+        ValueError: no cell; sizes that do not meet.
+    Example:
+        >>> from elman import LSTM, Linear
+        >>> Stack(LSTM(8, 32), LSTM(32, 32), Linear(32, 5)).output_size
+        5
+    """
+
+    def __init__(self, *cells: CellModule):
+        super().__init__()
+        if not cells:
+            raise ValueError("Stack: expected at least one cell, got none.")
+        for number, (below, above) in enumerate(zip(cells, cells[1:], strict=False)):
+            if below.output_size != above.input_size:
+                raise ValueError(f"Stack: cell {number} ({type(below).__name__}) writes {below.output_size} features, "
+                                 f"cell {number + 1} ({type(above).__name__}) reads {above.input_size}.")  # fmt: skip
+        self.cells = nn.ModuleList(cells)
+        self.input_size, self.output_size = cells[0].input_size, cells[-1].output_size
+        self.streams = all(cell.streams for cell in cells)
+
+    def __iter__(self) -> Iterator[CellModule]:
+        return cast(Iterator[CellModule], iter(self.cells))
+
+    def initial_state(self, batch_size: int) -> State:
+        return tuple(cell.initial_state(batch_size) for cell in self)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        after = []
+        for cell, before in zip(self, state, strict=True):
+            x, new = cell.step(x, before)
+            after.append(new)
+        return x, tuple(after)
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        after = []
+        for cell, before in zip(self, [None] * len(self.cells) if state is None else state, strict=True):
+            sequences, new = cell(sequences, before)
+            after.append(new)
+        return sequences, tuple(after)
