@@ -1,0 +1,98 @@
+"""The linear recurrence h[t] = a[t] * h[t-1] + x[t]: the scan that all cells linear in their state share."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elman.cell import unroll
+from elman.kernels import native
+from elman.sequences import Sequences
+from elman.shapes import check
+
+
+def reference(a: Tensor, x: Tensor, lengths: Any, h0: Tensor) -> tuple[Tensor, Tensor]:
+    """The definition, in plain PyTorch: any dtype and device, differentiable as often as you like."""
+
+    def step(inputs: tuple[Tensor, Tensor], h: Tensor) -> tuple[Tensor, Tensor]:
+        a, x = inputs
+        h = a * h + x
+        return h, h
+
+    h, last = unroll(step, Sequences((a, x), lengths), h0)
+    return h.values, last
+
+
+def reference_backward(
+    a: Tensor, h: Tensor, lengths: Any, h0: Tensor, dh: Tensor, dlast: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of a, x and h0: the same scan reversed, e[t] = dh[t] + a[t+1] * e[t+1]."""
+    sequences = Sequences((a, dh, before(h, lengths, h0)), lengths)
+
+    def step(inputs: tuple[Tensor, Tensor, Tensor], carry: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        a, dh, before = inputs
+        e = dh + carry
+        return (e * before, e), a * e
+
+    gradients, dh0 = unroll(step, sequences.reverse(), dlast)
+    da, dx = gradients.reverse().values
+    return da, dx, dh0
+
+
+def before(h: Tensor, lengths: Any, h0: Tensor) -> Tensor:
+    """h[t-1] for every step: [N, H]."""
+    sequences = Sequences(h, lengths)
+    index = np.where(sequences.times == 0, sequences.rows, len(sequences) - 1 + np.arange(sequences.num_steps))
+    return torch.cat([h0, h]).index_select(0, torch.from_numpy(index).to(h.device))
+
+
+class _Native(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, x: Tensor, h0: Tensor, sequences: Sequences) -> tuple[Tensor, Tensor]:
+        h, last = torch.empty_like(x), torch.empty_like(h0)
+        native.module.linear_scan(a.detach(), x.detach(), sequences.offsets, h0.detach(), h, last)
+        ctx.save_for_backward(a, h, h0)
+        ctx.sequences = sequences
+        return h, last
+
+    @staticmethod
+    def backward(ctx: Any, dh: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        a, h, h0 = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a graph of the gradient is wanted too, and C++ leaves none
+            return *reference_backward(a, h, ctx.sequences.lengths, h0, dh, dlast), None
+        da, dx, dh0 = torch.empty_like(a), torch.empty_like(a), torch.empty_like(h0)
+        native.module.linear_scan_backward(
+            a, h, ctx.sequences.offsets, h0, dh.contiguous(), dlast.contiguous(), da, dx, dh0
+        )
+        return da, dx, dh0, None
+
+
+def linear_scan(a: Tensor, x: Tensor, lengths: Any, h0: Tensor) -> tuple[Tensor, Tensor]:
+    """h[t] = a[t] * h[t-1] + x[t] along every row of a ragged batch: native where it applies, else the reference.
+
+    Args:
+        a: what is kept of the state, [N, H].
+        x: what is written to it, [N, H].
+        lengths: steps of each row, B integers that add up to N.
+        h0: the state before the first step, [B, H].
+    Returns:
+        h [N, H], and the last h of each row [B, H]: h0 where a row is empty.
+    Raises:
+        ValueError: the shapes do not agree.
+        TypeError: the types do not agree.
+    Example:
+        >>> h, last = linear_scan(torch.full((3, 1), 0.5), torch.ones(3, 1), [2, 1], torch.zeros(2, 1))
+        >>> h.flatten().tolist(), last.flatten().tolist()
+        ([1.0, 1.5, 1.0], [1.5, 1.0])
+    """
+    check("linear_scan", "a", a, "N H")
+    check("linear_scan", "x", x, f"N={a.shape[0]} H={a.shape[1]}")
+    sequences = Sequences((a, x), lengths)
+    check("linear_scan", "h0", h0, f"B={len(sequences)} H={a.shape[1]}")
+    if not a.dtype == x.dtype == h0.dtype:
+        raise TypeError(f"linear_scan: expected a, x and h0 of one type, got {a.dtype}, {x.dtype} and {h0.dtype}.")
+    on_cpu = a.device.type == x.device.type == h0.device.type == "cpu"
+    if native.available() and on_cpu and a.dtype == torch.float32:
+        return _Native.apply(a.contiguous(), x.contiguous(), h0.contiguous(), sequences)
+    return reference(a, x, lengths, h0)
