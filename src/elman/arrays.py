@@ -29,8 +29,16 @@ def like(index: np.ndarray, array: Array) -> Array:
     return sys.modules["torch"].from_numpy(index).to(array.device) if is_tensor(array) else index
 
 
-def take(array: Array, index: Array) -> Array:
+def row_numbers(rows: Any) -> np.ndarray:
+    """Rows as NumPy integers; a mask of booleans would pass for the rows 0 and 1, and is an error."""
+    numbers = np.asarray(rows)
+    if numbers.size and numbers.dtype.kind not in "iu":
+        raise TypeError(f"expected row numbers, got an array of {numbers.dtype}; np.flatnonzero(mask) makes them of a mask.")
+    return numbers.astype(np.int64, copy=False)
+
+
+def take(array: Array, index: Any) -> Array:
     """Rows `index` (a NumPy array, a tensor or a list of integers) of `array`; differentiable for tensors."""
     if not is_tensor(index):
-        index = like(np.asarray(index, dtype=np.int64), array)
+        index = like(row_numbers(index), array)
     return array.index_select(0, index) if is_tensor(array) else array[index]

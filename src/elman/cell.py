@@ -9,6 +9,7 @@ from typing import Any
 from elman import state as states
 from elman.arrays import Array
 from elman.sequences import Sequences
+from elman.shapes import check
 from elman.state import State
 
 
@@ -44,6 +45,8 @@ def unroll(
     The longest rows come first, so the rows alive at t are the first `alive[t]` ones, and the steps of one time lie
     together: one reordering of the values at the start and one at the end, time and memory as N, never as B x longest.
     """
+    for leaf in states.leaves(state):
+        check("scan", "state", leaf, f"B={len(sequences)} ...")
     plan = sequences.plan
     if not plan.alive:
         # No step is taken, so an empty call of `step` tells what its outputs would look like.

@@ -4,11 +4,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from elman.arrays import Array, is_tensor
+from elman.arrays import Array, is_tensor, like
 
 SCHEMA = 1  # of the files this version writes; golden files of every schema are kept in the tests
 TEMPORARY = ".partial"  # a file being written has this ending until it is whole
@@ -31,7 +31,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         if isinstance(error, OSError):
             kept = "; the file that was there is unchanged" if path.exists() else ""
             raise type(error)(error.errno, f"{path}: not saved: {error.strerror}{kept}; free the disk or name another place") \
@@ -42,10 +43,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
     """Write NumPy arrays or PyTorch tensors and JSON-able metadata, with a digest of both; whole or not at all."""
-    if any(is_tensor(tensor) for tensor in tensors.values()):
+    example = next((tensor for tensor in tensors.values() if is_tensor(tensor)), None)
+    if example is not None:
         from safetensors.torch import save
 
-        blob = save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+        # Tied weights are one tensor under two names, which safetensors refuses: each is written from memory of its own.
+        blob = save({name: tensor.detach().contiguous().clone() if is_tensor(tensor) else like(tensor.copy(), example)
+                     for name, tensor in tensors.items()})  # fmt: skip
     else:
         from safetensors.numpy import save as save_numpy
 
@@ -89,7 +93,10 @@ def read_tensors(path: Path, torch: bool = False) -> tuple[dict[str, Any], dict[
         from safetensors.torch import load
     else:
         from safetensors.numpy import load
-    return load(blob), metadata
+    try:
+        return load(blob), metadata
+    except KeyError as error:  # safetensors' way to say that NumPy lacks the type
+        raise ValueError(f"{path}: holds tensors of type {error}, which NumPy lacks; read them with torch=True.") from None
 
 
 def _table(blob: bytes) -> dict[str, Any]:

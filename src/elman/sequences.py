@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from elman import state as states
-from elman.arrays import Array, is_tensor, like
+from elman.arrays import Array, is_tensor, like, row_numbers
 from elman.shapes import check
 
 
@@ -29,6 +29,7 @@ class Sequences:
         lengths: [B] integers, zero allowed; kept as a NumPy int64 array on the CPU.
     Raises:
         ValueError: the lengths do not add up to N, or one is negative.
+        TypeError: a leaf is no array.
     Example:
         >>> x = Sequences.from_list([np.arange(3.0), np.arange(2.0)])
         >>> x.values.shape, x.lengths
@@ -44,6 +45,8 @@ class Sequences:
         if (self.lengths < 0).any():
             raise ValueError(f"Sequences: expected lengths of at least 0, got {self.lengths.min()}.")
         for leaf in states.leaves(values):
+            if not isinstance(leaf, np.ndarray) and not is_tensor(leaf):
+                raise TypeError(f"Sequences: expected NumPy arrays or PyTorch tensors, got {type(leaf).__name__}.")
             if leaf.ndim == 0 or leaf.shape[0] != self.num_steps:
                 got = "a scalar" if leaf.ndim == 0 else f"{leaf.shape[0]}"
                 raise ValueError(f"Sequences: expected {self.num_steps} steps in values (the sum of lengths), got {got}.")
@@ -91,9 +94,16 @@ class Sequences:
 
     def select(self, rows: Any) -> "Sequences":
         """Rows in the order asked for; repeats allowed."""
-        rows = np.asarray(rows, dtype=np.int64)
+        rows = row_numbers(rows)
         lengths = self.lengths[rows]
         steps = np.repeat(self.offsets[:-1][rows] - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
+        return Sequences(states.select(self.values, steps), lengths)
+
+    def between(self, start: int, stop: int) -> "Sequences":
+        """Steps `start` to `stop - 1` of every row; a row that has ended is empty there."""
+        begin, end = np.minimum(self.lengths, start), np.minimum(self.lengths, stop)
+        lengths = end - begin
+        steps = np.repeat(self.offsets[:-1] + begin - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
         return Sequences(states.select(self.values, steps), lengths)
 
     def reverse(self) -> "Sequences":
@@ -124,7 +134,12 @@ class Sequences:
         rows = list(rows)
         if not rows:
             raise ValueError("Sequences.from_list: expected at least one row, got none; give Sequences(values, []).")
-        lengths = [int(next(states.leaves(row)).shape[0]) for row in rows]
+        lengths = []
+        for number, row in enumerate(rows):
+            sizes = sorted({len(leaf) for leaf in states.leaves(row)})
+            if len(sizes) != 1:
+                raise ValueError(f"Sequences.from_list: expected arrays of one length in row {number}, got {sizes}.")
+            lengths += sizes
         return Sequences(states.cat(rows), lengths)
 
     def to_list(self) -> list[Any]:
@@ -135,7 +150,7 @@ class Sequences:
     def from_padded(padded: Array, lengths: Any, batch_first: bool = True) -> "Sequences":
         """From [B, T, ...] (or [T, B, ...]) and the number of real steps of each row; what is behind them is dropped."""
         batch = padded if batch_first else padded.swapaxes(0, 1)
-        lengths = np.asarray(lengths, dtype=np.int64)
+        lengths = np.asarray(lengths)
         check("Sequences.from_padded", "lengths", lengths, f"B={batch.shape[0]}")
         if lengths.size and lengths.max() > batch.shape[1]:
             raise ValueError(f"Sequences.from_padded: expected lengths up to T={batch.shape[1]}, got {lengths.max()}.")
@@ -170,6 +185,8 @@ class Sequences:
         from torch import from_numpy, tensor
         from torch.nn.utils.rnn import PackedSequence
 
+        if not is_tensor(self.values):
+            raise TypeError(f"Sequences.to_packed: expected one PyTorch tensor, got {type(self.values).__name__}.")
         if not len(self) or not self.lengths.all():
             raise ValueError("Sequences.to_packed: expected rows of at least one step; a PackedSequence has no empty rows.")
         plan, data = self.plan, states.select(self.values, self.plan.by_time)

@@ -62,8 +62,10 @@ def split(state: State, sizes: Sequence[int]) -> list[State]:
         parts = [split(part, sizes) for part in state]
         rows = zip(*parts, strict=True) if parts else (() for _ in sizes)
         return [type(state)(*row) if hasattr(state, "_fields") else tuple(row) for row in rows]
+    if sum(sizes) != len(state):
+        raise ValueError(f"state.split: expected sizes that add up to {len(state)} rows, got {list(sizes)}.")
     if is_tensor(state):
-        return list(state.split([int(size) for size in sizes]))
+        return list(state.split([int(size) for size in sizes])) if len(sizes) else []
     return np.split(state, np.cumsum(sizes)[:-1]) if len(sizes) else []
 
 
@@ -73,7 +75,8 @@ def to_bytes(state: State) -> bytes:
     if any(is_tensor(leaf) for leaf in arrays.values()):
         from safetensors.torch import save
 
-        return save({name: leaf.detach().contiguous() for name, leaf in arrays.items()})
+        # Two leaves may be one tensor, which safetensors refuses: each is written from memory of its own.
+        return save({name: leaf.detach().contiguous().clone() for name, leaf in arrays.items()})
     from safetensors.numpy import save as save_numpy
 
     return save_numpy({name: np.ascontiguousarray(leaf) for name, leaf in arrays.items()})
@@ -83,13 +86,18 @@ def from_bytes(data: bytes, example: State) -> State:
     """The state that `to_bytes` wrote, in the structure, kind and device of `example` (any number of rows).
 
     Raises:
-        ValueError: the bytes hold other leaves than `example`.
+        ValueError: the bytes hold other leaves than `example`, or are cut short.
     """
+    from safetensors import SafetensorError
+
     if any(is_tensor(leaf) for leaf in leaves(example)):
         from safetensors.torch import load
     else:
         from safetensors.numpy import load
-    stored = load(data)
+    try:
+        stored = load(data)
+    except SafetensorError as error:
+        raise ValueError(f"state.from_bytes: {len(data)} bytes that are no state, or cut short: {error}.") from None
     numbers = iter(range(len(stored)))
 
     def restore(leaf: Array) -> Array:

@@ -2,10 +2,10 @@
 
 from elman.cells.gru import GRU
 from elman.cells.lstm import LSTM, LSTMState
-#from elman.cells.min_gru import MinGRU
+from elman.cells.min_gru import MinGRU
 from elman.cells.module import CellModule
 from elman.cells.rnn import RNN
 
-CELLS: dict[str, type[CellModule]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+CELLS: dict[str, type[CellModule]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "min_gru": MinGRU}
 
 __all__ = ["CELLS", "GRU", "LSTM", "RNN", "CellModule", "LSTMState", "MinGRU"]

@@ -43,9 +43,12 @@ class CellModule(Cell, nn.Module):
         return unroll(self.advance, sequences.map(self.project), state)
 
     def check_input(self, verb: str, x: Tensor) -> None:
-        """Raise unless x is [N, input_size]."""
-        check(f"{type(self).__name__}.{verb}", "values" if verb == "scan" else "x", x,
-              f"{'N' if verb == 'scan' else 'B'} D={self.input_size}")  # fmt: skip
+        """Raise unless x is [N, input_size], of the type of the weights."""
+        where, name = f"{type(self).__name__}.{verb}", "values" if verb == "scan" else "x"
+        check(where, name, x, f"{'N' if verb == 'scan' else 'B'} D={self.input_size}")
+        weight = next(self.parameters(), None)
+        if weight is not None and x.dtype != weight.dtype:
+            raise TypeError(f"{where}: expected {name} of {weight.dtype}, as the weights are, got {x.dtype}.")
 
     def zeros(self, *shape: int) -> Tensor:
         """Zeros of the type and on the device of the weights, which decide both."""
