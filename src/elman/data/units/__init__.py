@@ -1,0 +1,47 @@
+"""The units a text is made of: `bytes`, `characters`, `words`, `bpe`."""
+
+import inspect
+from difflib import get_close_matches
+from typing import Any
+
+from elman.data.units.bpe import BPE
+from elman.data.units.bytes import Bytes
+from elman.data.units.characters import Characters
+from elman.data.units.decoders import Decoder
+from elman.data.units.face import BOUNDARY, UNKNOWN, Text, Units, Unknown
+from elman.data.units.words import Words
+
+__all__ = ["BOUNDARY", "UNITS", "UNKNOWN", "Decoder", "Text", "Units", "Unknown", "make_units", "units_from_json"]
+
+UNITS: dict[str, type[Units]] = {kind.name: kind for kind in (Bytes, Characters, Words, BPE)}
+
+
+def make_units(name: str, **settings: Any) -> Units:
+    """The units called `name`, not fitted yet; a setting that is None is left at the default of that kind.
+
+    Raises:
+        ValueError: no such kind, or a setting that this kind does not have.
+    Example:
+        >>> make_units("characters").fit(["banana"]).encode("ban").tolist()
+        [4, 2, 3]
+    """
+    kind = _kind(name)
+    given = {setting: value for setting, value in settings.items() if value is not None}
+    known = inspect.signature(kind).parameters
+    for setting in given:
+        if setting not in known:
+            raise ValueError(f"units={name} has no setting {setting}; it has {', '.join(known) or 'none'}.")
+    return kind(**given)
+
+
+def units_from_json(data: dict[str, Any]) -> Units:
+    """The fitted units that `to_json` wrote."""
+    return _kind(data["name"]).from_json(data)
+
+
+def _kind(name: str) -> type[Units]:
+    if name not in UNITS:
+        near = get_close_matches(str(name), UNITS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        raise ValueError(f"units: expected one of {', '.join(UNITS)}, got {name!r}{hint}")
+    return UNITS[name]

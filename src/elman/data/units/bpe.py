@@ -1,0 +1,135 @@
+"""Byte pairs merged into longer units (Sennrich et al. 2016, arXiv:1508.07909). Bytes are units: nothing is unknown."""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import chain, islice
+from typing import Any, Self
+
+import numpy as np
+
+from elman.data.units.decoders import ByteDecoder
+from elman.data.units.face import Units, check_documents, check_text
+
+# GPT-2's words, with marks counted as letters, and none longer than 32 characters: merging takes time as the length
+# of the longest word, and the longest word of a file that is one line without blanks is the file.
+WORD = r"'(?:[sdmt]|ll|ve|re)| ?[\p{L}\p{M}]{1,32}| ?\p{N}{1,32}| ?[^\s\p{L}\p{M}\p{N}]{1,32}|\s{1,32}(?!\S)|\s{1,32}"
+CHUNK = 1 << 16  # characters given to the tokenizer at once: it keeps dozens of bytes for each
+AT_ONCE = 16  # chunks that its threads share
+ENOUGH = 1 << 23  # characters to learn merges from: 50 million of noise took 5 GB and two minutes
+
+# Tokens are written in letters, one for each byte, as GPT-2 does: the byte itself where it can be seen.
+VISIBLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+LETTERS = {byte: chr(byte) for byte in VISIBLE} | {
+    byte: chr(256 + i) for i, byte in enumerate(sorted(set(range(256)) - set(VISIBLE)))
+}
+BYTES = {letter: byte for byte, letter in LETTERS.items()}
+
+
+class BPE(Units):
+    """Id 0 `<doc>`, then the 256 bytes, then what the merges make. `decode(encode(text))` is `text`.
+
+    The merges of a long text are learned from 8 million characters of it, taken evenly. Training and encoding need
+    `tokenizers` (the extra `elman[text]`); decoding does not.
+
+    Args:
+        vocabulary_size: at most so many ids; a small text stops earlier, where no pair occurs twice.
+    """
+
+    name = "bpe"
+
+    def __init__(self, vocabulary_size: int = 4096):
+        if vocabulary_size < 257:
+            raise ValueError(f"units=bpe: expected a vocabulary_size of at least 257 (<doc> and 256 bytes), "
+                             f"got {vocabulary_size}.")  # fmt: skip
+        self.vocabulary_size = vocabulary_size
+        self.merges: list[tuple[str, str]] = []
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """The vocabulary without the boundary: the token of id i is `tokens[i - 1]`."""
+        return list(dict.fromkeys([*sorted(BYTES), *(left + right for left, right in self.merges)]))
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        vocabulary = {token: i for i, token in enumerate(self.tokens)}
+        return _tokenizer(_tokenizers().models.BPE(vocabulary, self.merges))
+
+    @property
+    def size(self) -> int:
+        return len(self.tokens) + 1
+
+    def fit(self, documents: Iterable[str]) -> Self:
+        tokenizer = _tokenizer(_tokenizers().models.BPE())
+        trainer = _tokenizers().trainers.BpeTrainer(
+            vocab_size=self.vocabulary_size - 1, min_frequency=2, initial_alphabet=sorted(BYTES), show_progress=False
+        )
+        texts = list(check_documents("units=bpe", documents))
+        chunks = chain.from_iterable(map(_chunks, texts))
+        every = -(-sum(map(len, texts)) // ENOUGH) or 1
+        tokenizer.train_from_iterator(islice(chunks, 0, None, every), trainer)
+        trained = json.loads(tokenizer.to_str())["model"]
+        self._set(trained["merges"])
+        assert trained["vocab"] == {token: i for i, token in enumerate(self.tokens)}
+        return self
+
+    def _set(self, merges: list[list[str]]) -> None:
+        self.merges = [(left, right) for left, right in merges]
+        for derived in ("tokens", "tokenizer"):
+            self.__dict__.pop(derived, None)
+
+    def encode(self, text: str) -> np.ndarray:
+        check_text("units=bpe", text)
+        ids, chunks = [np.empty(0, np.int64)], _chunks(text)
+        while some := list(islice(chunks, AT_ONCE)):
+            for encoding in self.tokenizer.encode_batch_fast(some, add_special_tokens=False):
+                ids.append(np.array(encoding.ids, np.int64))
+        return np.concatenate(ids) + 1
+
+    def decoder(self) -> ByteDecoder:
+        return ByteDecoder([b"", *(bytes(BYTES[letter] for letter in token) for token in self.tokens)])
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "merges": [list(pair) for pair in self.merges]}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        units = cls()
+        units._set(data["merges"])
+        return units
+
+
+def _chunks(text: str) -> Iterator[str]:
+    """The text in pieces, cut before a blank where there is one: a word begins there anyway."""
+    start = 0
+    while start < len(text):
+        stop = start + CHUNK
+        if stop < len(text):
+            blank = text.rfind(" ", start + 1, stop)
+            stop = blank if blank > 0 else stop
+        yield text[start:stop]
+        start = stop
+
+
+def _tokenizers() -> Any:
+    try:
+        import tokenizers
+    except ImportError:
+        raise ImportError(
+            "units=bpe needs the package tokenizers; install it with: pip install 'elman[text]'"
+        ) from None
+    return tokenizers
+
+
+def _tokenizer(model: Any) -> Any:
+    """`model` behind the cut into words; kept free of special tokens, which would be found in the text too."""
+    library = _tokenizers()
+    tokenizer = library.Tokenizer(model)
+    cut = library.pre_tokenizers
+    tokenizer.pre_tokenizer = cut.Sequence(
+        [
+            cut.Split(library.Regex(WORD), "isolated"),
+            cut.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    return tokenizer

@@ -1,0 +1,41 @@
+"""Bytes: id 0 is the boundary, id b + 1 is byte b. Nothing is unknown, nothing is fitted, any file will do."""
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+import numpy as np
+
+from elman.data.units.decoders import ByteDecoder
+from elman.data.units.face import Text, Units, check_documents, check_text
+
+
+class Bytes(Units):
+    """The bytes of the text in UTF-8, or those of a file as they are.
+
+    Example:
+        >>> Bytes().encode("é").tolist(), Bytes().decode([196, 170])
+        ([196, 170], 'é')
+    """
+
+    name = "bytes"
+    size = 257
+
+    def fit(self, documents: Iterable[Text]) -> Self:
+        for _ in check_documents("units=bytes", documents, (str, bytes)):
+            pass
+        return self
+
+    def encode(self, text: Text) -> np.ndarray:
+        check_text("units=bytes", text, (str, bytes))
+        data = text.encode() if isinstance(text, str) else text
+        return np.frombuffer(data, np.uint8).astype(np.int64) + 1
+
+    def decoder(self) -> ByteDecoder:
+        return ByteDecoder([b"", *(bytes([byte]) for byte in range(256))])
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        return cls()

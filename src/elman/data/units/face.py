@@ -1,0 +1,107 @@
+"""What all kinds of units do: fit, encode, decode, and be written down."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from elman.data.units.decoders import Decoder
+
+Text = str | bytes  # bytes for the units `bytes` only
+
+BOUNDARY = 0  # `<doc>`: where a document begins and ends
+UNKNOWN = 1  # `<unk>`: in the units that can meet what they have never seen
+
+
+class Unknown(NamedTuple):
+    """The first unit of a text that is not in the vocabulary, and where it is."""
+
+    kind: str
+    unit: str
+    offset: int
+
+    def __str__(self) -> str:
+        code = f" (U+{ord(self.unit):04X})" if len(self.unit) == 1 else ""
+        unit = self.unit if len(self.unit) <= 40 else self.unit[:40] + "..."
+        return f"{self.kind} {unit!r}{code} at offset {self.offset}"
+
+
+class Units(ABC):
+    """The preprocessor of text: a document in, ids out, and back."""
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """V: the ids are 0 to V - 1, that of the boundary among them."""
+
+    @abstractmethod
+    def fit(self, documents: Iterable[Any]) -> Self:
+        """Choose the vocabulary from the documents of the training part, any iterable of texts, read once."""
+
+    @abstractmethod
+    def encode(self, text: Any) -> np.ndarray:
+        """The ids of a text, int64 [n], without the boundary."""
+
+    @abstractmethod
+    def decoder(self) -> Decoder[Any]:
+        """A fresh decoder, for text that is shown while its units arrive."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids: what a `decoder` says of them one after another."""
+        decoder = self.decoder()
+        return "".join(map(decoder.feed, np.asarray(ids).tolist())) + decoder.flush()
+
+    def unknown(self, text: Any) -> Unknown | None:
+        """The first unit of `text` that is not in the vocabulary; None where there is none."""
+        return None
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """All that `from_json` needs, in plain JSON."""
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The fitted units that `to_json` wrote."""
+
+
+def check_documents(where: str, documents: Iterable[Any], kinds: tuple[type, ...] = (str,)) -> Iterator[Any]:
+    """The documents one by one, each of them checked."""
+    if isinstance(documents, str | bytes):
+        raise TypeError(f"{where}: expected a list of documents, got one {type(documents).__name__}; put it in a list.")
+    for text in documents:
+        check_text(where, text, kinds)
+        yield text
+
+
+def check_text(where: str, text: Any, kinds: tuple[type, ...] = (str,)) -> None:
+    """Raise unless `text` is one of `kinds` and can be written as UTF-8."""
+    if not isinstance(text, kinds):
+        hint = "; read the file as text, or use units=bytes" if isinstance(text, bytes) else ""
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{where}: expected text ({wanted}), got {type(text).__name__}{hint}.")
+    if isinstance(text, str):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{where}: the text has half a surrogate pair (U+{ord(text[error.start]):04X}) at offset "
+                             f"{error.start}; it stands for no character.") from None  # fmt: skip
+
+
+def check_limits(where: str, vocabulary_size: int | None, min_count: int) -> None:
+    """Raise unless the limits leave room for the boundary, `<unk>` and one unit more."""
+    if vocabulary_size is not None and vocabulary_size < 3:
+        raise ValueError(f"{where}: expected a vocabulary_size of at least 3 (<doc>, <unk> and a unit), "
+                         f"got {vocabulary_size}.")  # fmt: skip
+    if min_count < 1:
+        raise ValueError(f"{where}: expected a min_count of at least 1, got {min_count}.")
+
+
+def most_frequent(counts: Counter[str], vocabulary_size: int | None, min_count: int) -> list[str]:
+    """The units seen `min_count` times or more, the most frequent first, as many as fit beside the two specials."""
+    ordered = sorted((unit for unit, count in counts.items() if count >= min_count), key=lambda u: (-counts[u], u))
+    return ordered if vocabulary_size is None else ordered[: vocabulary_size - 2]

@@ -1,0 +1,74 @@
+"""Words: what stands between white space, and the end of a line; rare ones are `<unk>`."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Self
+
+import numpy as np
+
+from elman.data.units.decoders import WordDecoder
+from elman.data.units.face import UNKNOWN, Units, Unknown, check_documents, check_limits, check_text, most_frequent
+
+WORD = re.compile(r"\n|\S+")
+
+
+class Words(Units):
+    r"""Ids 0 `<doc>`, 1 `<unk>`, then the words, the most frequent first.
+
+    The end of a line is the unit `\n`, the `<eos>` of the Penn Treebank, and a `<unk>` in the text is the unknown word
+    itself. `decode` joins with single blanks.
+
+    Args:
+        vocabulary_size: at most so many ids, the two specials among them; None for no limit.
+        min_count: a word seen fewer times is `<unk>`; at 1, training never sees `<unk>` and cannot learn it.
+    """
+
+    name = "words"
+
+    def __init__(self, vocabulary_size: int | None = 20_000, min_count: int = 2):
+        check_limits("units=words", vocabulary_size, min_count)
+        self.vocabulary_size, self.min_count = vocabulary_size, min_count
+        self._set([])
+
+    def _set(self, vocabulary: list[str]) -> None:
+        self.vocabulary = vocabulary
+        self.ids = {word: i for i, word in enumerate(vocabulary, 2)} | {"<unk>": UNKNOWN}
+
+    @property
+    def size(self) -> int:
+        return len(self.vocabulary) + 2
+
+    def fit(self, documents: Iterable[str]) -> Self:
+        counts: Counter[str] = Counter()
+        for text in check_documents("units=words", documents):
+            counts.update(match.group() for match in WORD.finditer(text))
+        counts.pop("<unk>", None)
+        vocabulary = most_frequent(counts, self.vocabulary_size, self.min_count)
+        if not vocabulary:
+            raise ValueError(f"units=words: expected a word that occurs {self.min_count} times or more, "
+                             f"got {counts.total()} words; give more text, or lower min_count.")  # fmt: skip
+        self._set(vocabulary)
+        return self
+
+    def encode(self, text: str) -> np.ndarray:
+        check_text("units=words", text)
+        return np.fromiter((self.ids.get(match.group(), UNKNOWN) for match in WORD.finditer(text)), np.int64)
+
+    def decoder(self) -> WordDecoder:
+        return WordDecoder(["", "<unk>", *self.vocabulary])
+
+    def unknown(self, text: str) -> Unknown | None:
+        for match in WORD.finditer(text):
+            if match.group() not in self.ids:
+                return Unknown("word", match.group(), match.start())
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "vocabulary": self.vocabulary}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        units = cls()
+        units._set(data["vocabulary"])
+        return units
