@@ -1,0 +1,130 @@
+"""Files to documents: what a model reads from beginning to end, and what is held out to judge it by."""
+
+import gzip
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, TypeVar, overload
+
+import numpy as np
+
+AnyText = TypeVar("AnyText", str, bytes)
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+Cut = Literal["file", "line", "paragraph"]
+
+# What stands between two documents of a file.
+_BETWEEN = {"line": r"\n", "paragraph": r"\n(?:[ \t\r]*\n)+"}
+
+
+@overload
+def read_documents(paths: Paths, encoding: Literal["utf-8"] = ..., documents: Cut = ...) -> list[str]: ...
+@overload
+def read_documents(paths: Paths, encoding: Literal["bytes"], documents: Cut = ...) -> list[bytes]: ...
+def read_documents(paths: Paths, encoding: str = "utf-8", documents: Cut = "file") -> list[str] | list[bytes]:
+    """The documents of files, in order, with the ends of lines as they are in the files.
+
+    Args:
+        paths: files, and folders, which stand for their `*.txt` and `*.txt.gz` files, sorted; `.gz` is unpacked.
+        encoding: `utf-8` (a byte order mark is dropped), or `bytes` to have the files as they are.
+        documents: what a document is: a whole file, each line that is not empty, or each paragraph between blank lines.
+    Raises:
+        OSError: a path is missing or cannot be read.
+        ValueError: a file is empty or not UTF-8, or a folder has no text.
+    """
+    if documents != "file" and documents not in _BETWEEN:
+        raise ValueError(f"documents: expected file, line or paragraph, got {documents!r}.")
+    if isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    files = [file for path in paths for file in _files(Path(path))]
+    if encoding == "bytes":
+        return [text for file in files for text in _cut(file, _read(file), documents)]
+    return [text for file in files for text in _cut(file, _decode(file, _read(file)), documents)]
+
+
+def split(documents: Sequence[AnyText], fraction: float, seed: int = 0) -> tuple[list[AnyText], list[AnyText]]:
+    """The documents to train on, in their order, and those held out.
+
+    Whole documents that the seed chooses, up to about `fraction` of the text. Where none is short enough for that, as
+    when there is only one, the end of the longest is held out.
+
+    Args:
+        fraction: the part of the text to hold out, between 0 and 1.
+    Raises:
+        ValueError: one side would be left without text.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"split: expected a fraction between 0 and 1 to hold out, got {fraction}.")
+    wanted = fraction * sum(map(len, documents))
+    chosen: set[int] = set()
+    if len(documents) > 1:
+        for i in np.random.Generator(np.random.Philox(seed)).permutation(len(documents)).tolist():
+            if 0 < len(documents[i]) < 2 * wanted:  # closer with it than without
+                chosen.add(i)
+                wanted -= len(documents[i])
+    train = [text for i, text in enumerate(documents) if i not in chosen]
+    held_out = [text for i, text in enumerate(documents) if i in chosen]
+    if not chosen and documents:
+        longest = max(range(len(documents)), key=lambda i: len(documents[i]))
+        text = documents[longest]
+        cut = int(len(text) - wanted)
+        train[longest], held_out = text[:cut], [text[cut:]]
+    if not any(train) or not any(held_out):
+        total = sum(map(len, documents))
+        raise ValueError(f"split: holding out {fraction} of {len(documents)} documents ({total} characters) leaves one "
+                         "side without text; give more text, or a file of its own to validate on.")  # fmt: skip
+    return train, held_out
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def _files(path: Path) -> list[Path]:
+    with _reading(path):
+        if not path.is_dir():
+            return [path]
+        files = sorted(file for file in path.iterdir() if file.name.endswith((".txt", ".txt.gz")))
+    if not files:
+        raise ValueError(f"{path}: expected a folder with *.txt files, found none; name the files themselves.")
+    return files
+
+
+def _read(file: Path) -> bytes:
+    with _reading(file):
+        data = file.read_bytes()
+    if file.suffix != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{file}: expected a whole gzip file: {error}; fetch it again, or unpack it.") from None
+
+
+def _decode(file: Path, data: bytes) -> str:
+    try:
+        return data.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: byte offset {error.start} is not UTF-8 (0x{data[error.start]:02x}); convert the "
+                         "file, e.g. iconv -f latin1 -t utf-8, or use --set units=bytes.") from None  # fmt: skip
+
+
+def _cut(file: Path, text: AnyText, documents: Cut) -> list[AnyText]:
+    if not text:
+        raise ValueError(f"{file}: empty; expected a file with text.")
+    if documents == "file":
+        return [text]
+    if isinstance(text, str):
+        parts = [part.strip("\r\n") for part in re.split(_BETWEEN[documents], text)]
+    else:
+        parts = [part.strip(b"\r\n") for part in re.split(_BETWEEN[documents].encode(), text)]
+    parts = [part for part in parts if part.strip()]
+    if not parts:
+        raise ValueError(f"{file}: expected a {documents} of text, found only white space.")
+    return parts

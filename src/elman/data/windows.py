@@ -1,0 +1,147 @@
+"""Truncated backpropagation through time as data: long documents become windows that go on where the last one ended.
+
+All documents are laid end to end, with the boundary between them, and cut into equal streams. A window holds the next
+`steps` of every stream. Whatever reads it carries the final state of its rows to the next window, as `source` says.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from elman import state as states
+from elman.cell import Cell
+from elman.data.units.face import BOUNDARY
+from elman.sequences import Sequences
+from elman.state import State
+
+
+class Window(NamedTuple):
+    """What one step of training reads: every unit, and the unit that follows it."""
+
+    inputs: Sequences  # R rows, values int64 [N]: a boundary, or the unit before the target
+    targets: np.ndarray  # int64 [N]
+    source: np.ndarray  # int64 [R]: row of the window before that this row goes on from; -1: it starts afresh
+
+
+def resume(source: np.ndarray, previous: State | None, cell: Cell) -> State:
+    """The state [R, ...] in which the rows of a window start.
+
+    Args:
+        source: [R], of the window.
+        previous: the final state of the window before, detached; None at the first.
+        cell: whose initial state the rows with source -1 take.
+    """
+    fresh = cell.initial_state(len(source))
+    goes_on = source >= 0
+    if not goes_on.any():
+        return fresh
+    assert previous is not None, "a row goes on from a window whose state is not there"
+    return states.where(goes_on, states.select(previous, np.maximum(source, 0)), fresh)
+
+
+class Windows(Sequence[Window]):
+    """The windows of a text, in order; `windows[i]` is cut out when it is asked for.
+
+    A document that ends inside a window ends its row there, and the next document is a new row. Every unit, and the end
+    of every document, is the target of exactly one window; rows hold nothing else.
+
+    Args:
+        documents: ids of each document, integers [n], without the boundary.
+        streams: rows that are read side by side, B; fewer where there are fewer targets.
+        steps: of each stream in one window, T.
+    Raises:
+        ValueError: no documents, an id that is not above the boundary's, or sizes below 1.
+    Example:
+        >>> windows = Windows([np.array([2, 3, 4]), np.array([5])], streams=1, steps=3)
+        >>> [window.inputs.to_list() for window in windows]
+        [[array([0, 2, 3])], [array([4]), array([0, 5])]]
+        >>> windows[1].targets, windows[1].source
+        (array([0, 5, 0]), array([ 0, -1]))
+    """
+
+    def __init__(self, documents: Sequence[np.ndarray], streams: int, steps: int):
+        if streams < 1 or steps < 1:
+            raise ValueError(f"Windows: expected streams and steps of at least 1, got {streams} and {steps}.")
+        self.text = lay("Windows", documents)
+        self.streams, self.steps = min(streams, self.num_steps), steps
+        self.first = steps  # steps of the first window
+
+    @property
+    def num_steps(self) -> int:
+        """Targets of all windows together."""
+        return len(self.text) - 1
+
+    def epoch(self, number: int, seed: int) -> Self:
+        """The same text for one epoch: documents in another order, a shorter first window, so that all cuts move."""
+        generator = epoch_generator(seed, number)
+        other = copy(self)
+        other.text = shuffled(self.text, generator)
+        other.first = int(generator.integers(1, self.steps + 1))
+        return other
+
+    def __len__(self) -> int:
+        longest = -(-self.num_steps // self.streams)
+        return 1 + max(0, -(-(longest - self.first) // self.steps))
+
+    def __getitem__(self, index: int) -> Window:  # type: ignore[override]  # no slices
+        number = range(len(self))[index]
+        places, starts, counts = self._cut(number)
+        source = np.full(len(starts), -1)
+        if number > 0:
+            _, _, counts_before = self._cut(number - 1)
+            last_rows = np.cumsum(counts_before)[: len(counts)] - 1  # of each stream in the window before
+            heads = np.cumsum(counts) - counts
+            goes_on = self.text[places[starts[heads]]] != BOUNDARY
+            source[heads[goes_on]] = last_rows[goes_on]
+        lengths = np.diff(starts, append=len(places))
+        text = self.text
+        return Window(Sequences(text[places].astype(np.int64), lengths), text[places + 1].astype(np.int64), source)
+
+    def _cut(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of a window: the places of its steps in the text [N], the steps that start a row [R], rows of each stream."""
+        begin = 0 if number == 0 else self.first + (number - 1) * self.steps
+        end = self.first + number * self.steps
+        each, longer = divmod(self.num_steps, self.streams)
+        sizes = each + (np.arange(self.streams) < longer)  # of the streams; the longer ones first
+        origins = np.cumsum(sizes) - sizes
+        alive = sizes > begin
+        counts = np.minimum(sizes[alive], end) - begin
+        offsets = np.cumsum(counts) - counts
+        places = np.repeat(origins[alive] + begin - offsets, counts) + np.arange(counts.sum())
+        is_start = self.text[places] == BOUNDARY
+        is_start[offsets] = True
+        return places, np.flatnonzero(is_start), np.add.reduceat(is_start.astype(np.int64), offsets)
+
+
+def lay(where: str, documents: Sequence[np.ndarray]) -> np.ndarray:
+    """Documents end to end with the boundary before, between and after them, int32.
+
+    All but the last are inputs, all but the first are targets.
+    """
+    if not len(documents):
+        raise ValueError(f"{where}: expected at least one document, got none.")
+    text = np.full(sum(map(len, documents)) + len(documents) + 1, BOUNDARY, np.int32)
+    place = 1
+    for i, ids in enumerate(documents):
+        if len(ids) and np.min(ids) <= BOUNDARY:
+            raise ValueError(
+                f"{where}: expected ids above {BOUNDARY}, the boundary's, got {np.min(ids)} in document {i}."
+            )
+        text[place : place + len(ids)] = ids
+        place += len(ids) + 1
+    return text
+
+
+def shuffled(text: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The same documents laid in another order."""
+    boundaries = np.flatnonzero(text == BOUNDARY)
+    order = generator.permutation(len(boundaries) - 1)
+    documents = [text[boundaries[i] : boundaries[i + 1]] for i in order]
+    return text if len(documents) == 1 else np.concatenate([*documents, text[-1:]])
+
+
+def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
+    """The generator of one epoch, the same wherever and whenever it is asked for."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64)))
