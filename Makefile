@@ -13,7 +13,7 @@ test: $(installed)
 	$(bin)/python -m pytest -m "not slow" -n 2 --timeout 300
 
 test-slow: $(installed)
-	$(bin)/python -m pytest -m slow -n 2 --timeout 1200
+	$(bin)/python -m pytest -m slow -n 2 --dist loadfile --timeout 1200
 
 install: $(installed)
 

@@ -1,0 +1,53 @@
+"""The native kernels under the address and undefined-behaviour sanitizers, through their Python bindings."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXERCISE = Path(__file__).with_name("exercise_native.py")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def exercise(tmp_path_factory):
+    """Runs the exercise on an extension built with sanitizers."""
+    folder = tmp_path_factory.mktemp("sanitized")
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", folder, ROOT]
+    subprocess.run([*install, "--config-settings", "cmake.define.ELMAN_SANITIZE=ON"], check=True, timeout=600)
+    compiler = os.environ.get("CXX", "c++")
+    runtimes = [
+        subprocess.run(
+            [compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for name in ("libasan.so", "libubsan.so", "libstdc++.so")
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(folder), sysconfig.get_path("purelib")]),
+        "LD_PRELOAD": " ".join(runtimes),
+        "ASAN_OPTIONS": "detect_leaks=0",  # Python itself keeps some memory to its end
+    }
+
+    def run(*arguments):
+        # -S: without what the environment itself installs, the elman without sanitizers among it
+        command = [sys.executable, "-S", EXERCISE, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+
+    return run
+
+
+def test_the_kernels_stay_inside_their_arrays(exercise):
+    done = exercise()
+    assert done.stdout == "native agrees\n", done.stderr
+
+
+def test_the_sanitizers_would_see_an_overrun(exercise):
+    done = exercise("--overrun")
+    assert done.returncode != 0
+    assert "AddressSanitizer: heap-buffer-overflow" in done.stderr
