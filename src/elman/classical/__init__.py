@@ -1,0 +1,5 @@
+"""Classical models of sequences: NumPy, float64, no PyTorch."""
+
+from elman.classical.ngram import NGram
+
+__all__ = ["NGram"]

@@ -1,0 +1,82 @@
+"""What follows each context, counted: a tree of contexts that grows into the past, one table a length.
+
+A context of k units is its k - 1 last units, which have an id, and one older unit. So a pair of integers names it, one
+sorted array holds all contexts of a length, and the place in that array is the id: no hashing, no collisions.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from elman.sequences import Sequences
+
+
+class ContextCounts(NamedTuple):
+    """The contexts of one length, and the grams: a context with the unit that follows it."""
+
+    contexts: np.ndarray  # [C] sorted keys: id of the context without its oldest unit * V + its oldest unit
+    grams: np.ndarray  # [G] sorted keys: id of the context * V + next unit
+    counts: np.ndarray  # [G] what smoothing counts, at least 1
+
+
+def count(inputs: Sequences, targets: np.ndarray, vocabulary_size: int, order: int) -> list[ContextCounts]:
+    """Count the units after contexts of 0, 1, ... order - 1 units, as Kneser and Ney do.
+
+    The longest grams count as often as they occur. A shorter one counts the different units that occur before it, so
+    that a unit seen after one context only is not taken for a common one; where no unit can come before it, because
+    its context begins a row, it counts as often as it occurs.
+
+    Args:
+        inputs: rows of ids [N] that all begin with the boundary, which is nowhere else.
+        targets: [N] the unit after each input.
+    """
+    levels: list[ContextCounts] = []
+    steps, context_of = np.arange(inputs.num_steps), np.zeros(inputs.num_steps, np.int64)
+    contexts = np.zeros(1, np.int64)  # the empty context
+    gram_of = context_of
+    for length in range(order):
+        if length:
+            reaches = inputs.times[steps] >= length - 1
+            steps, shorter_gram = steps[reaches], gram_of[reaches]
+            longer = context_of[reaches] * vocabulary_size + inputs.values[steps - (length - 1)]
+            contexts, context_of = np.unique(longer, return_inverse=True)
+        grams, first, gram_of, counts = np.unique(
+            context_of * vocabulary_size + targets[steps], return_index=True, return_inverse=True, return_counts=True
+        )
+        if length:
+            shorter = levels[-1]
+            before = np.bincount(shorter_gram[first], minlength=len(shorter.grams))
+            levels[-1] = shorter._replace(counts=np.where(before > 0, before, shorter.counts))
+        levels.append(ContextCounts(contexts, grams, counts))
+    return levels
+
+
+def find(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where `wanted` [M] lies in the sorted `keys` [G], and whether it is there; what is not there has any place."""
+    places = np.searchsorted(keys, wanted)
+    if not len(keys):
+        return places, np.zeros(len(wanted), bool)
+    places[places == len(keys)] = 0
+    return places, keys[places] == wanted
+
+
+def descend(
+    contexts: Sequence[np.ndarray], histories: np.ndarray, vocabulary_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Follow each history into the past, one unit a level, as far as its context was ever seen.
+
+    Args:
+        contexts: the context keys of each length.
+        histories: [M, order - 1] the last units, the latest in the last column; negative where there was nothing yet.
+    Yields:
+        for each length, the rows [m] whose context is known and the ids [m] of those contexts.
+    """
+    rows, ids = np.arange(len(histories)), np.zeros(len(histories), np.int64)
+    yield rows, ids
+    for length, keys in enumerate(contexts[1:], start=1):
+        older = histories[rows, -length]
+        places, known = find(keys, ids * vocabulary_size + older)
+        known &= older >= 0
+        rows, ids = rows[known], places[known]
+        yield rows, ids

@@ -1,0 +1,180 @@
+"""An n-gram with interpolated modified Kneser-Ney smoothing (Kneser and Ney 1995; Chen and Goodman 1998, TR-10-98)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from elman.cell import Cell
+from elman.classical.context_counts import ContextCounts, count, descend, find
+from elman.classical.kneser_ney import Smoothed, discounts, smooth
+from elman.sequences import Sequences
+from elman.shapes import check
+
+BOUNDARY = 0  # the unit before and after every document
+NOTHING = -1  # in a state: there was no unit yet
+
+
+class NGram(Cell):
+    """The next unit from the last order - 1 units; its state is those units::
+
+        p(w | h) = (c(h w) - D(c(h w))) / c(h)  +  b(h) p(w | h without its oldest unit)
+        b(h)     = (D1 N1(h) + D2 N2(h) + D3 N3(h)) / c(h)
+
+    A context `h` never seen is left out, and below the empty context is 1 / V: so every distribution adds up to one and
+    every unit has its part. For the longest contexts `c(h w)` is how often `w` follows `h`; for shorter ones it is how
+    many different units come before `h w`, or how often it occurs where nothing can, because `h` begins a document.
+    `c(h)` is its sum over `w`; `Nj(h)` units follow `h` with a count of j, 3 meaning 3 or more. Each length of context
+    has its discounts: where n1, n2, n3, n4 of its grams have a count of 1, 2, 3, 4::
+
+        Y = n1 / (n1 + 2 n2),  D1 = 1 - 2 Y n2 / n1,  D2 = 2 - 3 Y n3 / n2,  D3 = 3 - 4 Y n4 / n3
+
+    or 0.5, 1, 1.5 where one of those is zero or a discount not above zero, as happens for the few units of an alphabet.
+
+    Args:
+        vocabulary_size: V, units are the ids 0 to V - 1, and 0 is the boundary before and after every document.
+        order: units in the longest grams, at least 1: 1 to 5 for words, 5 to 8 for characters and bytes.
+    Shapes:
+        x: [B] ids   state: [B, order - 1] ids, the latest last, -1 where there was nothing yet
+        ->   y: [B, V] log-probabilities of the next unit, in nats
+    Attributes:
+        counts_: the counts of contexts of 0, 1, ... order - 1 units.
+        discounts_: [order, 3] D1, D2, D3 of each of those lengths.
+    Raises:
+        TypeError: ids are not integers.
+        ValueError: ids outside 0 to V - 1, or the boundary inside a document; a setting below 1; no documents; used
+            before `fit`.
+    Example:
+        >>> model = NGram(vocabulary_size=3, order=2).fit([np.array([1, 2, 1, 2])])
+        >>> log_probs, state = model.step(np.array([1]), model.initial_state(1))
+        >>> np.exp(log_probs).round(3), state
+        (array([[0.146, 0.208, 0.646]]), array([[1]]))
+    """
+
+    def __init__(self, vocabulary_size: int, order: int = 6):
+        self.vocabulary_size, self.order = vocabulary_size, order
+
+    def fit(self, documents: Sequences | Iterable[np.ndarray]) -> "NGram":
+        """Count documents: ids [n] without boundaries, each read as 0 u1 .. un and predicting u1 .. un 0."""
+        for name, setting in self.settings.items():
+            if not isinstance(setting, int) or setting < 1:
+                raise ValueError(f"NGram.fit: expected {name} to be an int of at least 1, got {setting!r}.")
+        rows = documents.to_list() if isinstance(documents, Sequences) else list(documents)
+        if not rows:
+            raise ValueError("NGram.fit: expected at least one document, got none.")
+        read = Sequences.from_list([self._ids("NGram.fit", "documents", row, "N", lowest=1) for row in rows])
+        inputs = Sequences(np.insert(read.values, read.offsets[:-1], BOUNDARY), read.lengths + 1)
+        targets = np.insert(read.values, read.offsets[1:], BOUNDARY)
+        return self._smooth(count(inputs, targets, self.vocabulary_size, self.order))
+
+    def initial_state(self, batch_size: int) -> np.ndarray:
+        """No units yet: the first input of a document is the boundary."""
+        return np.full((batch_size, self.order - 1), NOTHING, np.int64)
+
+    def step(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One unit of each row, x [B] -> (log-probabilities of the next one [B, V], the last units [B, order - 1])."""
+        x = self._ids("NGram.step", "x", x, "B")
+        state = self._ids("NGram.step", "state", state, f"B={len(x)} order-1={self.order - 1}", NOTHING)
+        state = np.concatenate([state, x[:, None]], axis=1)[:, 1:]
+        return self._log_probs("NGram.step", state), state
+
+    def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
+        """All steps at once: a state is units that were read, so none has to wait for another."""
+        histories, state = self._histories("NGram.scan", sequences, state)
+        return Sequences(self._log_probs("NGram.scan", histories), sequences.lengths), state
+
+    def log_prob(self, sequences: Sequences, targets: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
+        """The log-probability of `targets` [N] after each step of `sequences`, in nats [N]; never makes [N, V]."""
+        histories, _ = self._histories("NGram.log_prob", sequences, state)
+        targets = self._ids("NGram.log_prob", "targets", targets, f"N={sequences.num_steps}")
+        levels = self._levels("NGram.log_prob")
+        probs = np.full(len(targets), 1 / self.vocabulary_size)
+        known = descend([level.contexts for level in levels], histories, self.vocabulary_size)
+        for level, (rows, contexts) in zip(levels, known, strict=True):
+            grams, seen = find(level.grams, contexts * self.vocabulary_size + targets[rows])
+            probs[rows] *= level.backoffs[contexts]
+            probs[rows[seen]] += level.weights[grams[seen]]
+        np.log(probs, out=probs)
+        return probs
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """What the constructor was given."""
+        return {"vocabulary_size": self.vocabulary_size, "order": self.order}
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The counts, to be kept beside `settings`."""
+        self._levels("NGram.to_arrays")
+        return {
+            f"{length}.{name}": array
+            for length, level in enumerate(self.counts_)
+            for name, array in level._asdict().items()
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> "NGram":
+        """The fitted model whose `to_arrays` and `settings` these are."""
+        model = cls(**settings)
+        names = [[f"{length}.{field}" for field in ContextCounts._fields] for length in range(model.order)]
+        if set(arrays) != {name for level in names for name in level}:
+            raise ValueError(
+                f"NGram.from_arrays: expected arrays 0.contexts to {model.order - 1}.counts for order {model.order}, "
+                f"got {sorted(arrays)}; these are the counts of another model."
+            )
+        return model._smooth([ContextCounts(*(arrays[name] for name in level)) for level in names])
+
+    def _smooth(self, counts: list[ContextCounts]) -> "NGram":
+        self.counts_ = counts
+        self.discounts_ = np.stack([discounts(level.counts) for level in counts])
+        self._smoothed = [
+            smooth(level, d, self.vocabulary_size) for level, d in zip(counts, self.discounts_, strict=True)
+        ]
+        return self
+
+    def _levels(self, where: str) -> list[Smoothed]:
+        if not hasattr(self, "_smoothed"):
+            raise ValueError(
+                f"{where}: expected a fitted model, got one without counts; call fit or from_arrays first."
+            )
+        return self._smoothed
+
+    def _ids(self, where: str, name: str, array: Any, spec: str, lowest: int = 0) -> np.ndarray:
+        ids: np.ndarray = np.asarray(array)
+        check(where, name, ids, spec)
+        if ids.size and ids.dtype.kind not in "iu":
+            raise TypeError(f"{where}: expected {name} of integer ids, got {ids.dtype}; encode the text first.")
+        wrong = (ids < lowest) | (ids >= self.vocabulary_size)
+        if wrong.any():
+            boundary = " (0 is the boundary, added here)" if lowest > BOUNDARY else ""
+            raise ValueError(
+                f"{where}: expected {name} of ids from {lowest} to {self.vocabulary_size - 1}{boundary}, "
+                f"got {ids[wrong][0]}; encode the text with the vocabulary of this model."
+            )
+        return ids.astype(np.int64)
+
+    def _histories(self, where: str, sequences: Sequences, state: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The state after each step [N, order - 1], and after each row [B, order - 1]."""
+        values = self._ids(where, "values", sequences.values, "N")
+        rows, past = len(sequences), np.arange(self.order - 1)
+        state = self.initial_state(rows) if state is None else state
+        state = self._ids(where, "state", state, f"B={rows} order-1={len(past)}", NOTHING)
+        starts = sequences.offsets[:-1] + len(past) * np.arange(rows)  # of each row, its state before it
+        units = np.empty(len(values) + state.size, np.int64)
+        units[starts[:, None] + past] = state
+        units[starts[sequences.rows] + len(past) + sequences.times] = values
+        after_step = starts[sequences.rows] + sequences.times + 1
+        return units[after_step[:, None] + past], units[(starts + sequences.lengths)[:, None] + past]
+
+    def _log_probs(self, where: str, histories: np.ndarray) -> np.ndarray:
+        """[M, order - 1] -> [M, V]."""
+        levels = self._levels(where)
+        probs = np.full((len(histories), self.vocabulary_size), 1 / self.vocabulary_size)
+        known = descend([level.contexts for level in levels], histories, self.vocabulary_size)
+        for level, (rows, contexts) in zip(levels, known, strict=True):
+            starts = level.starts[contexts]
+            sizes = level.starts[contexts + 1] - starts
+            grams = np.repeat(starts - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+            probs[rows] *= level.backoffs[contexts, None]
+            probs[np.repeat(rows, sizes), level.grams[grams] % self.vocabulary_size] += level.weights[grams]
+        np.log(probs, out=probs)
+        return probs
