@@ -70,7 +70,8 @@ def split(documents: Sequence[AnyText], fraction: float, seed: int = 0) -> tuple
         longest = max(range(len(documents)), key=lambda i: len(documents[i]))
         text = documents[longest]
         cut = int(len(text) - wanted)
-        train[longest], held_out = text[:cut], [text[cut:]]
+        train[longest : longest + 1] = [text[:cut]] if cut else []
+        held_out = [text[cut:]]
     if not any(train) or not any(held_out):
         total = sum(map(len, documents))
         raise ValueError(f"split: holding out {fraction} of {len(documents)} documents ({total} characters) leaves one "
