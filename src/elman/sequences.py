@@ -99,13 +99,6 @@ class Sequences:
         steps = np.repeat(self.offsets[:-1][rows] - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
         return Sequences(states.select(self.values, steps), lengths)
 
-    def between(self, start: int, stop: int) -> "Sequences":
-        """Steps `start` to `stop - 1` of every row; a row that has ended is empty there."""
-        begin, end = np.minimum(self.lengths, start), np.minimum(self.lengths, stop)
-        lengths = end - begin
-        steps = np.repeat(self.offsets[:-1] + begin - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-        return Sequences(states.select(self.values, steps), lengths)
-
     def reverse(self) -> "Sequences":
         """Every row from its last step to its first."""
         steps = np.repeat(self.offsets[:-1] + self.offsets[1:] - 1, self.lengths) - np.arange(self.num_steps)

@@ -24,7 +24,7 @@ class Embedding(Pointwise):
     def __init__(self, vocabulary_size: int, output_size: int):
         super().__init__()
         self.input_size, self.output_size = vocabulary_size, output_size
-        self.weight = nn.Parameter(torch.randn(vocabulary_size, output_size) * output_size**-0.5)
+        self.weight = nn.Parameter(torch.randn(vocabulary_size, output_size))
 
     def check_input(self, verb: str, x: Tensor) -> None:
         """Raise unless x is [N] of ids."""

@@ -21,6 +21,7 @@ class Characters(Units):
     """
 
     name = "characters"
+    has_unknown = True
 
     def __init__(self, vocabulary_size: int | None = None, min_count: int = 1):
         check_limits("units=characters", vocabulary_size, min_count)

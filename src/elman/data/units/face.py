@@ -32,6 +32,7 @@ class Units(ABC):
     """The preprocessor of text: a document in, ids out, and back."""
 
     name: ClassVar[str]
+    has_unknown: ClassVar[bool] = False  # whether id 1 is `<unk>`
 
     @property
     @abstractmethod

@@ -25,6 +25,7 @@ class Words(Units):
     """
 
     name = "words"
+    has_unknown = True
 
     def __init__(self, vocabulary_size: int | None = 20_000, min_count: int = 2):
         check_limits("units=words", vocabulary_size, min_count)

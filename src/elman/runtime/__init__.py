@@ -1,0 +1,5 @@
+"""A trained model without PyTorch: this package imports NumPy, `elman.state` and the native module alone."""
+
+from elman.runtime.model_file import MODEL, ModelFile, load
+
+__all__ = ["MODEL", "ModelFile", "load"]

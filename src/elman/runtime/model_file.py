@@ -1,0 +1,29 @@
+"""What a model file holds, read without PyTorch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elman.files import read_tensors
+
+MODEL = "model.safetensors"  # its name in a run folder
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The tensors of a trained model under their module path, and the metadata {schema, version, task, settings, ...}."""
+
+    tensors: dict[str, np.ndarray]
+    metadata: dict[str, Any]
+
+
+def load(path: str | Path) -> ModelFile:
+    """Read a model file, or that of a run folder.
+
+    Raises:
+        FileNotFoundError, ValueError: as `elman.files.read_tensors`.
+    """
+    path = Path(path)
+    return ModelFile(*read_tensors(path / MODEL if path.is_dir() else path))
