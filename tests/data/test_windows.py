@@ -122,6 +122,16 @@ def test_epochs_differ_and_repeat() -> None:
     assert len({len(windows.epoch(number, 0)[0].targets) for number in range(20)}) > 5
 
 
+def test_documents_come_in_another_order_each_epoch() -> None:
+    windows = Windows([np.array([unit]) for unit in range(1, 30)], streams=1, steps=1000)
+    orders = []
+    for number in range(3):
+        targets = np.concatenate([window.targets for window in windows.epoch(number, 0)])
+        orders.append(targets[targets > 0].tolist())
+        assert sorted(orders[-1]) == list(range(1, 30))
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
 def test_the_cuts_of_one_document_move() -> None:
     windows = Windows([np.arange(1, 100)], streams=2, steps=10)
     first = [windows.epoch(number, 7)[1].inputs.values[0] for number in range(10)]
