@@ -8,6 +8,7 @@
 #define ELMAN_CLONES
 #endif
 
+// A pointer through which alone its array is reached: loops over such arrays vectorise.
 #if defined(_MSC_VER)
 #define ELMAN_RESTRICT __restrict
 #else
