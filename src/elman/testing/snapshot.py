@@ -1,0 +1,65 @@
+"""What an object holds, as something that can be kept and compared."""
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from elman.arrays import is_tensor
+from elman.testing.trial import numbers
+
+_INSIDE_A_MODULE = ("_parameters", "_buffers", "_modules")
+
+
+def snapshot(value: Any) -> dict[str, Any]:
+    """Every number, word and array that can be reached from `value`, by the path to it."""
+    return {path: _comparable(part) for path, part in reachable(value)}
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The paths that differ between two snapshots."""
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
+def generators() -> tuple[str, bytes]:
+    """Where the global random generators stand."""
+    torch = sys.modules.get("torch")
+    return str(np.random.get_state(legacy=False)), torch.get_rng_state().numpy().tobytes() if torch else b""  # noqa: NPY002
+
+
+def reachable(value: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+    """What has no parts, among the attributes and items of `value` and of what they hold, with the path to each."""
+    seen = set() if seen is None else seen
+    parts = _parts(value)
+    if parts is None:
+        yield path.removeprefix("."), value
+    elif id(value) not in seen:
+        seen.add(id(value))
+        for name, part in parts.items():
+            yield from reachable(part, path + name, seen)
+
+
+def _parts(value: Any) -> dict[str, Any] | None:
+    """Attributes or items by name; None for what has none, or is a value as a whole."""
+    if isinstance(value, dict):
+        return {f"[{key!r}]": part for key, part in value.items()}
+    if isinstance(value, list | tuple | deque):
+        return {f"[{number}]": part for number, part in enumerate(value)}
+    if is_tensor(value) or isinstance(value, type) or not hasattr(value, "__dict__"):
+        return None
+    attributes = vars(value)
+    inside = {name: part for name in _INSIDE_A_MODULE for name, part in attributes.get(name, {}).items()}
+    plain = {name: part for name, part in attributes.items() if name not in _INSIDE_A_MODULE}
+    return {f".{name}": part for name, part in (plain | inside).items()}
+
+
+def _comparable(value: Any) -> Any:
+    if is_tensor(value) or isinstance(value, np.ndarray):
+        return str(value.dtype), tuple(value.shape), numbers(value).tobytes()
+    if isinstance(value, np.random.Generator):
+        return str(value.bit_generator.state)
+    if type(value).__name__ == "Generator" and hasattr(value, "get_state"):  # PyTorch's
+        return value.get_state().numpy().tobytes()
+    return repr(value)
