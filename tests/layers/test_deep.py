@@ -1,0 +1,29 @@
+import pytest
+
+from elman.cells import GRU, LSTM
+from elman.layers import Dropout, LayerNorm, Residual, VariationalDropout
+from elman.layers.deep import deep
+from elman.testing import check_cell
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"dropout": 0.5}, {"dropout": 0.5, "variational": True}, {"layer_norm": True, "residual": True}]
+)
+def test_deep_stacks_keep_the_contract(settings):
+    check_cell(deep(GRU, 3, 4, 3, **settings))
+
+
+def test_what_stands_where():
+    plain = [type(layer) for layer in deep(LSTM, 3, 4, 2, dropout=0.2)]
+    assert plain == [LSTM, Dropout, LSTM, Dropout]
+    first, dropout, second = deep(LSTM, 3, 4, 2, dropout=0.2, variational=True, layer_norm=True, residual=True)
+    assert (type(first), type(dropout), type(second)) == (LSTM, VariationalDropout, Residual)
+    assert [type(layer) for layer in second.cell] == [LayerNorm, LSTM, VariationalDropout]
+
+
+@pytest.mark.parametrize(
+    "bad", [{"num_layers": 0}, {"variational": True}, {"residual": True}, {"layer_norm": True}, {"dropout": 1.0}]
+)
+def test_settings_that_cannot_act(bad):
+    with pytest.raises(ValueError, match=next(iter(bad)) if "dropout" not in bad else "0 < p < 1"):
+        deep(GRU, 3, 4, **bad)
