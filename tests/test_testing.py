@@ -1,0 +1,477 @@
+"""Faults planted on purpose: `check_cell` must catch each, and name the law that it breaks."""
+
+import copy
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from elman import state as states
+from elman.cell import Cell, unroll
+from elman.cells.module import CellModule
+from elman.sequences import Sequences
+from elman.testing import check_cell
+
+
+class Leaky(CellModule):
+    """A right cell: h = tanh(W [x, h])."""
+
+    def __init__(self):
+        super().__init__()
+        self.input_size, self.output_size = 3, 4
+        self.mix = nn.Linear(7, 4)
+
+    def initial_state(self, batch_size):
+        return self.zeros(batch_size, 4)
+
+    def step(self, x, state):
+        h = self.mix(torch.cat([x, state], -1)).tanh()
+        return h, h
+
+    def right_scan(self, sequences, state):
+        state = self.initial_state(len(sequences)) if state is None else state
+        return unroll(lambda x, h: Leaky.step(self, x, h), sequences, state)
+
+
+class NotCarried(Leaky):
+    def step(self, x, state):
+        return super().step(x, state)[0], state
+
+    def scan(self, sequences, state=None):
+        return self.right_scan(sequences, state)
+
+
+class StateLeftAside(Leaky):
+    def scan(self, sequences, state=None):
+        fresh = self.initial_state(len(sequences))
+        y, final = self.right_scan(sequences, fresh)
+        return y, states.where(sequences.lengths > 0, final, fresh if state is None else state)
+
+
+class Counter(Leaky):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def step(self, x, state):
+        self.calls += 1
+        return super().step(x, state)
+
+
+class CounterInUse(Leaky):
+    calls = 0
+
+    def step(self, x, state):
+        self.calls += 1
+        y, state = super().step(x, state)
+        return y / self.calls, state
+
+
+class CounterInAnObject(Leaky):
+    def __init__(self):
+        super().__init__()
+        self.memo = {"seen": [0]}
+
+    def step(self, x, state):
+        self.memo["seen"][0] += 1
+        return super().step(x, state)
+
+
+class HiddenState(Leaky):
+    hidden = None
+
+    def step(self, x, state):
+        if self.hidden is not None and len(self.hidden) == len(x):
+            state = self.hidden
+        y, self.hidden = super().step(x, state)
+        return y, self.hidden
+
+
+class GlobalNoise(Leaky):
+    def step(self, x, state):
+        return super().step(x + torch.randn_like(x), state)
+
+
+class UnusedNoise(Leaky):
+    def step(self, x, state):
+        torch.rand(1)
+        return super().step(x, state)
+
+
+class BatchNorm(Leaky):
+    def step(self, x, state):
+        y, h = super().step(x, state)
+        return y - y.mean(0), h
+
+
+class Padded(Leaky):
+    """Reads on through the padding, so that the state of a short row is not that after its last step."""
+
+    def scan(self, sequences, state=None):
+        state = self.initial_state(len(sequences)) if state is None else state
+        if not sequences.lengths.all():
+            return self.right_scan(sequences, state)
+        padded = sequences.to_padded()
+        full = Sequences.from_padded(padded, [padded.shape[1]] * len(sequences))
+        return self.right_scan(sequences, state)[0], self.right_scan(full, state)[1]
+
+
+class LongestFirst(Leaky):
+    def scan(self, sequences, state=None):
+        state = self.initial_state(len(sequences)) if state is None else state
+        order = sequences.plan.longest_first
+        y, final = self.right_scan(sequences.select(order), states.select(state, order))
+        return Sequences(y.values, sequences.lengths), final
+
+
+class StatesLongestFirst(Leaky):
+    def scan(self, sequences, state=None):
+        y, final = self.right_scan(sequences, state)
+        return y, states.select(final, sequences.plan.longest_first)
+
+
+class EmptyRowForgets(Leaky):
+    def scan(self, sequences, state=None):
+        y, final = self.right_scan(sequences, state)
+        return y, states.where(sequences.lengths > 0, final, torch.zeros_like(final))
+
+
+class NoRows(Leaky):
+    def scan(self, sequences, state=None):
+        if not len(sequences):
+            raise RuntimeError("max(): expected at least one row")
+        return self.right_scan(sequences, state)
+
+
+class FinalOfTheStepBefore(Leaky):
+    def scan(self, sequences, state=None):
+        y, final = self.right_scan(sequences, state)
+        last = sequences.offsets[1:] - 1
+        before = states.select(y.values, np.maximum(last - 1, 0)) if len(y.values) else final
+        return y, states.where(sequences.lengths > 2, before, final)
+
+
+class SlightlyOther(Leaky):
+    def scan(self, sequences, state=None):
+        y, final = self.right_scan(sequences, state)
+        return y.map(lambda values: values * 1.0001), final
+
+
+class OtherAtFive(Leaky):
+    """A fast path for some lengths that forgets the state it is given."""
+
+    def scan(self, sequences, state=None):
+        return self.right_scan(sequences, None if sequences.lengths.max(initial=0) == 5 else state)
+
+
+class DetachInStep(Leaky):
+    def step(self, x, state):
+        return super().step(x, state.detach())
+
+
+class DetachInStepOnly(DetachInStep):
+    def scan(self, sequences, state=None):
+        return self.right_scan(sequences, state)
+
+
+class DetachInScan(Leaky):
+    def scan(self, sequences, state=None):
+        state = self.initial_state(len(sequences)) if state is None else state
+        return unroll(lambda x, h: Leaky.step(self, x, h.detach()), sequences, state)
+
+
+class DetachedFinal(Leaky):
+    def scan(self, sequences, state=None):
+        y, final = self.right_scan(sequences, state)
+        return y, final.detach()
+
+
+class DetachedStart(Leaky):
+    def scan(self, sequences, state=None):
+        return self.right_scan(sequences, None if state is None else state.detach())
+
+
+class WrongBackward(Leaky):
+    def scan(self, sequences, state=None):
+        y, final = self.right_scan(sequences, state)
+        return y.map(lambda values: values + 0.01 * (values - values.detach())), final
+
+
+class ListState(Leaky):
+    def initial_state(self, batch_size):
+        return [self.zeros(batch_size, 4)]
+
+    def step(self, x, state):
+        y, h = super().step(x, state[0])
+        return y, [h]
+
+
+class LayersFirst(Leaky):
+    def initial_state(self, batch_size):
+        return self.zeros(1, batch_size, 4)
+
+
+class OtherType(Leaky):
+    def step(self, x, state):
+        y, h = super().step(x, state.float())
+        return y, h.double()
+
+
+class OtherSize(Leaky):
+    def __init__(self):
+        super().__init__()
+        self.output_size = 5
+
+    def initial_state(self, batch_size):
+        return self.zeros(batch_size, 4)
+
+
+class UnlistedWeight(Leaky):
+    def __init__(self):
+        super().__init__()
+        self.gains = [nn.Parameter(torch.ones(4))]
+
+    def step(self, x, state):
+        y, h = super().step(x, state)
+        return y * self.gains[0], h
+
+
+class Unsaved(Leaky):
+    def load_state_dict(self, state_dict, *args, **kwargs):
+        return super().load_state_dict({**state_dict, "mix.bias": self.mix.bias}, *args, **kwargs)
+
+
+class Pretender(Leaky):
+    streams = False
+
+
+class MuteStep(Leaky):
+    streams = False
+
+    def step(self, x, state):
+        raise ValueError("no.")
+
+    def scan(self, sequences, state=None):
+        return self.right_scan(sequences, state)
+
+
+class RunningMean(Cell):
+    """A right cell of NumPy, with a state of two leaves and named outputs."""
+
+    input_size = 2
+
+    def initial_state(self, batch_size):
+        return np.zeros((batch_size, 2)), np.zeros(batch_size, np.int64)
+
+    def step(self, x, state):
+        total, count = state[0] + x, state[1] + 1
+        return Mean(total / count[:, None], count), (total, count)
+
+
+class Mean(NamedTuple):
+    mean: np.ndarray
+    count: np.ndarray
+
+
+class NumpyCounter(RunningMean):
+    calls = 0
+
+    def step(self, x, state):
+        self.calls += 1
+        return super().step(x, state)
+
+
+class InPlace(RunningMean):
+    def step(self, x, state):
+        state[0][...] += x
+        return super().step(np.zeros_like(x), state)
+
+
+class ExtendedPrecision(RunningMean):
+    """safetensors has no such numbers."""
+
+    def initial_state(self, batch_size):
+        return np.zeros((batch_size, 2), np.longdouble), np.zeros(batch_size, np.int64)
+
+
+CUT = "the gradient of {} in {} is .* where finite differences give .*; likely cause: detach"
+FAULTS = {
+    NotCarried: "scan equals stepping: scanning instead of stepping changes the values by .* at row .*not carried",
+    StateLeftAside: "scan equals stepping: scanning instead of stepping changes the values by .* at row [0-5], step 0;",
+    Counter: "purity: a call changes calls in the cell;",
+    CounterInUse: "purity: scanning the same rows again changes the values by .*a counter in the module",
+    CounterInAnObject: r"purity: a call changes memo\['seen'\]\[0\] in the cell;",
+    HiddenState: "purity: a call changes hidden in the cell; what a row remembers belongs into its state",
+    InPlace: "purity: a call changes its input or its state in place",
+    GlobalNoise: "purity: scanning the same rows again changes .*random numbers from a global generator",
+    UnusedNoise: "purity: a call draws from a global random generator",
+    BatchNorm: "company of rows: scanning a row among others changes the values by .* rows that see each other",
+    Padded: "company of rows: scanning a row among others changes the final state by .* padding behind a short row",
+    LongestFirst: "order of rows: giving the rows in another order changes the values by .* the caller's order",
+    StatesLongestFirst: "order of rows: giving the rows in another order changes the final state by",
+    EmptyRowForgets: r"empty rows: scanning a row without steps, among rows of \[3, 0, 1, 0\], changes the final state",
+    NoRows: r"empty rows: RuntimeError: max\(\): expected at least one row\.",
+    FinalOfTheStepBefore: "scan equals stepping: scanning instead of stepping changes the final state by .* at row",
+    SlightlyOther: "scan equals stepping: scanning instead of stepping changes the values by .*e-05 at row",
+    OtherAtFive: "cutting rows: cutting the rows after 2 steps and carrying the state changes the values by",
+    DetachInStep: "numeric gradients: " + CUT.format("the values", "the input"),
+    DetachInStepOnly: "gradients of stepping: the gradient of the values in the input differs by .* detach",
+    DetachInScan: "numeric gradients: " + CUT.format("the values", "the input"),
+    DetachedFinal: "numeric gradients: " + CUT.format("the final state", "the input"),
+    DetachedStart: "numeric gradients: " + CUT.format("the values", "the initial state"),
+    WrongBackward: "numeric gradients: " + CUT.format("the values", "the input"),
+    ListState: r"shapes: initial_state\(3\) is a list, expected an array or a tuple of them",
+    LayersFirst: r"shapes: initial_state\(3\) is of shape \[1, 3, 4\], expected \[3, ...\]",
+    OtherType: "shapes: the state after scan is torch.float64 .*, the initial state torch.float32",
+    OtherSize: r"shapes: scan puts out torch.float32 \[7, 4\], its output_size is 5",
+    UnlistedWeight: r"saving: gains\[0\] is not among parameters\(\)",
+    Unsaved: "saving: saving and loading changes the values by .* load_state_dict leaves out",
+    Pretender: "no step: streams is False, and a call of step says nothing;",
+    MuteStep: r"no step: streams is False, and a call of step says no\.;",
+    NumpyCounter: "purity: a call changes calls in the cell;",
+    ExtendedPrecision: "state verbs: SafetensorError: Unknown dtype",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def same_weights():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_fault_is_caught_by_its_law(fault):
+    with pytest.raises(AssertionError) as caught:
+        check_cell(fault())
+    message = str(caught.value)
+    assert re.match(f"check_cell: {fault.__name__}: {FAULTS[fault]}", message), message
+    assert "\n" not in message
+    assert message.endswith(".")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_fault_is_caught_whatever_the_draw(fault, seed):
+    torch.manual_seed(seed)
+    with pytest.raises(AssertionError, match=f"check_cell: {fault.__name__}: "):
+        check_cell(fault(), seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_right_cells_pass(seed):
+    assert "gradients of stepping" in check_cell(Leaky(), seed=seed)
+    assert check_cell(RunningMean(), seed=seed)[-1] == "state verbs"
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_types_have_their_own_tolerance(dtype):
+    check_cell(Leaky().to(dtype))
+
+
+def test_the_tolerance_may_be_given():
+    with pytest.raises(AssertionError, match="scan equals stepping"):
+        check_cell(SlightlyOther(), tolerance=1e-6)
+    assert check_cell(SlightlyOther(), tolerance=1e-3)
+
+
+class Caching(Leaky):
+    """What a call makes once and keeps is no state."""
+
+    table = None
+
+    def step(self, x, state):
+        if self.table is None:
+            self.table = torch.arange(4.0)
+        y, h = super().step(x, state)
+        return y + self.table.to(y.dtype), h
+
+
+class Impossible(Leaky):
+    """Log-probabilities may be minus infinity."""
+
+    def step(self, x, state):
+        y, h = super().step(x, state)
+        return torch.where(y > 0, y, -torch.inf), h
+
+
+class Frozen(Leaky):
+    def __init__(self):
+        super().__init__()
+        self.mix.weight.requires_grad_(False)
+
+
+class Ids(Leaky):
+    """Reads numbers of units, and a state of integers counts its steps."""
+
+    def initial_state(self, batch_size):
+        return super().initial_state(batch_size), torch.zeros(batch_size, dtype=torch.int64)
+
+    def scan(self, sequences, state=None):
+        return Cell.scan(self, sequences, state)
+
+    def step(self, x, state):
+        y, h = super().step(torch.eye(3, dtype=state[0].dtype)[x], state[0])
+        return y, (h, state[1] + 1)
+
+
+class WholeSequences(Leaky):
+    streams = False
+
+    def step(self, x, state):
+        raise NotImplementedError("WholeSequences.step: it reads whole sequences.")
+
+    def scan(self, sequences, state=None):
+        return self.right_scan(sequences, state)
+
+
+@pytest.mark.parametrize("cell", [Caching, Impossible, Frozen])
+def test_legal_habits_pass(cell):
+    check_cell(cell())
+
+
+def test_inputs_serve_cells_that_read_other_things():
+    check_cell(Ids(), torch.arange(3))
+    check_cell(RunningMean(), np.arange(12.0).reshape(6, 2))
+
+
+def test_without_steps_the_laws_of_steps_are_left_out():
+    laws = check_cell(WholeSequences())
+    assert "no step" in laws
+    assert not {"scan equals stepping", "cutting rows", "gradients of stepping"} & set(laws)
+
+
+def test_the_cell_itself_is_not_touched():
+    cell = Leaky().train()
+    before = copy.deepcopy(cell.state_dict())
+    stood = torch.get_rng_state()
+    check_cell(cell)
+    assert cell.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in cell.state_dict().items())
+    assert all(weight.grad is None and weight.dtype == torch.float32 for weight in cell.parameters())
+    assert torch.equal(stood, torch.get_rng_state())
+
+
+def test_a_state_left_in_the_module_is_told():
+    cell = HiddenState()
+    cell.scan(Sequences(torch.randn(3, 3), [3]))
+    with pytest.raises(AssertionError, match=r"no copy: RuntimeError: .*likely cause: a state in the module"):
+        check_cell(cell)
+
+
+@pytest.mark.parametrize("wrong", [Leaky, nn.Linear(2, 3), None], ids=["class", "module", "none"])
+def test_what_is_no_cell_is_refused(wrong):
+    with pytest.raises(TypeError, match=r"check_cell: expected an elman\.Cell, got "):
+        check_cell(wrong)
+
+
+def test_a_cell_without_input_size_needs_inputs():
+    class Sized(RunningMean):
+        @property
+        def input_size(self):
+            raise AttributeError
+
+    with pytest.raises(TypeError, match=r"check_cell: Sized has no input_size; give inputs"):
+        check_cell(Sized())
+    check_cell(Sized(), np.ones((1, 2)))
