@@ -112,10 +112,9 @@ class Sequences:
 
     def split(self, sizes: Sequence[int]) -> "list[Sequences]":
         """The inverse of `cat`: batches of `sizes` rows."""
-        ends = np.cumsum(sizes)
-        if (ends[-1] if len(ends) else 0) != len(self):
+        if sum(sizes) != len(self):
             raise ValueError(f"Sequences.split: expected sizes that add up to {len(self)} rows, got {list(sizes)}.")
-        lengths = np.split(self.lengths, ends[:-1])
+        lengths = states.split(self.lengths, sizes)
         values = states.split(self.values, [int(part.sum()) for part in lengths])
         return [Sequences(v, part) for v, part in zip(values, lengths, strict=True)]
 

@@ -24,6 +24,11 @@ class Window(NamedTuple):
     targets: np.ndarray  # int64 [N]
     source: np.ndarray  # int64 [R]: row of the window before that this row goes on from; -1: it starts afresh
 
+    @property
+    def num_steps(self) -> int:
+        """N, the steps of all rows together."""
+        return self.inputs.num_steps
+
 
 def resume(source: np.ndarray, previous: State | None, cell: Cell) -> State:
     """The state [R, ...] in which the rows of a window start.

@@ -1,5 +1,5 @@
 """What training lowers."""
 
-from elman.losses.cross_entropy import cross_entropy
+from elman.losses.cross_entropy import REDUCTIONS, cross_entropy
 
-__all__ = ["cross_entropy"]
+__all__ = ["REDUCTIONS", "cross_entropy"]

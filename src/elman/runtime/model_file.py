@@ -15,6 +15,7 @@ MODEL = "model.safetensors"  # its name in a run folder
 class ModelFile:
     """The tensors of a trained model under their module path, and the metadata {schema, version, task, settings, ...}."""
 
+    path: Path
     tensors: dict[str, np.ndarray]
     metadata: dict[str, Any]
 
@@ -26,4 +27,5 @@ def load(path: str | Path) -> ModelFile:
         FileNotFoundError, ValueError: as `elman.files.read_tensors`.
     """
     path = Path(path)
-    return ModelFile(*read_tensors(path / MODEL if path.is_dir() else path))
+    path = path / MODEL if path.is_dir() else path
+    return ModelFile(path, *read_tensors(path))

@@ -1,0 +1,26 @@
+"""Applications, one a file: a task takes data, trains, is measured, and is saved as one file."""
+
+from pathlib import Path
+from typing import Any
+
+from elman.runtime import load as load_file
+from elman.tasks.language_model import LanguageModel
+from elman.tasks.task import Task
+
+TASKS: dict[str, type[Task]] = {LanguageModel.task: LanguageModel}
+
+__all__ = ["TASKS", "LanguageModel", "Task", "load"]
+
+
+def load(path: str | Path) -> Any:
+    """The trained model in a model file or a run folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the file is truncated or altered, or of a task that this version does not know.
+    """
+    file = load_file(path)
+    word = file.metadata.get("task")
+    if word not in TASKS:
+        raise ValueError(f"{path}: expected the model of one of {', '.join(TASKS)}, got {word!r}.")
+    return TASKS[word].from_file(file)

@@ -1,0 +1,108 @@
+"""What every task shares: settings, one model file, a run folder."""
+
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import nn
+
+import elman
+from elman.files import SCHEMA, write_tensors
+from elman.runtime import MODEL, ModelFile
+from elman.tasks.settings import CONFIG, parse, settings_of, write_config
+from elman.training import TrainingSettings, model_tensors
+from elman.training.checkpoint import LAST
+
+
+class Task(TrainingSettings, ABC):
+    """An application: an estimator whose settings are its fields, those of its training among them.
+
+    `fit` trains; what it finds ends in `_`; `score` gives one number, higher is better.
+    """
+
+    task: ClassVar[str]  # its word on the command line and in files
+    net_: nn.Module
+
+    @abstractmethod
+    def preprocessing(self) -> dict[str, Any]:
+        """What turns data into tensors and back, as JSON."""
+
+    @abstractmethod
+    def restore(self, file: ModelFile) -> None:
+        """Take back what `preprocessing` gave, from the metadata, and build `net_` with weights that do not matter yet."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file: weights, settings, preprocessing. It replaces what is at `path` whole or not at all."""
+        metadata = {"schema": SCHEMA, "version": elman.__version__, "task": self.task, "settings": settings_of(self)}
+        write_tensors(Path(path), model_tensors(self.net_), metadata | self.preprocessing())
+
+    @classmethod
+    def from_file(cls, file: ModelFile) -> Self:
+        """The trained model that `save` wrote.
+
+        Raises:
+            ValueError: the file holds the tensors of another net than its settings describe.
+        """
+        model = cls(**parse(cls, file.metadata["settings"], f"{file.path}:"))
+        model.restore(file)
+        own = model_tensors(model.net_)
+        for name in sorted(own.keys() | file.tensors.keys()):
+            want = tuple(own[name].shape) if name in own else None
+            have = tuple(file.tensors[name].shape) if name in file.tensors else None
+            if want != have:
+                raise ValueError(f"{file.path}: expected {name} {want}, got {have}; these are not the tensors of its settings.")
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(torch.from_numpy(file.tensors[name]))
+        model.net_.eval()
+        return model
+
+    @contextmanager
+    def seeded(self) -> Iterator[None]:
+        """PyTorch's generator is this task's inside, and as it was outside."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            yield
+
+    @contextmanager
+    def open_run(
+        self, run: str | Path | None, resume: bool, data: list[str], validation_data: list[str]
+    ) -> Iterator[Path | None]:
+        """A new run folder with its `config.toml`, or the one to resume, or none.
+
+        A new one is removed again when an error comes before there is something trained to keep.
+
+        Raises:
+            FileExistsError: the folder holds something and `resume` is not asked for.
+            FileNotFoundError: there is no run to resume.
+            OSError: the folder cannot be made or written.
+        """
+        if run is None:
+            yield None
+            return
+        run = Path(run)
+        if resume:
+            if not (run / CONFIG).exists():
+                raise FileNotFoundError(f"{run}: no run to resume ({CONFIG} is missing); train without resume first.")
+            yield run
+            return
+        if run.exists() and (not run.is_dir() or any(run.iterdir())):
+            raise FileExistsError(f"{run}: is there already; resume the run in it (--resume), or name another folder.")
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise type(error)(f"{run}: cannot be made: {error.strerror}; name another folder.") from None
+        try:
+            write_config(run, self, data, validation_data)
+            yield run
+        except BaseException:
+            if not (run / LAST).exists():
+                shutil.rmtree(run, ignore_errors=True)
+            raise
+
+
+__all__ = ["MODEL", "Task"]

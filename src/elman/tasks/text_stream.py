@@ -1,0 +1,81 @@
+"""A language model that reads a text one unit at a time."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from elman import state as states
+from elman.data.units import BOUNDARY, UNKNOWN, Units
+from elman.decoding import Sampling
+from elman.state import State
+
+Read = Callable[[int, State], tuple[np.ndarray, State]]  # one unit and a state -> log-probabilities [V] and a state
+
+
+class TextStream:
+    """What a language model expects after all it has read so far.
+
+    Attributes:
+        log_probs: [V] log-probabilities of the next unit, in nats; id 0 stands for the end of the text.
+        state: the state of the model, leaves [1, ...]: a value that can be kept, copied and put back.
+    """
+
+    def __init__(self, read: Read, state: State, units: Units):
+        self._read, self._units = read, units
+        self.log_probs, self.state = read(BOUNDARY, state)
+
+    def read_unit(self, unit: int) -> np.ndarray:
+        """Read one unit, by its id; returns `log_probs` of the one after it."""
+        self.log_probs, self.state = self._read(unit, self.state)
+        return self.log_probs
+
+    def read(self, text: str) -> np.ndarray:
+        """Read a text, unit by unit; returns `log_probs` of the unit after it.
+
+        Raises:
+            ValueError: the text holds what the model has no unit for; the stream stays where it was.
+        """
+        for unit in known_units(self._units, text).tolist():
+            self.read_unit(unit)
+        return self.log_probs
+
+    def likeliest(self, count: int = 5) -> list[tuple[str, float]]:
+        """The `count` likeliest next units, likeliest first: (text, probability); the end of the text is ''."""
+        ids = np.argsort(-self.log_probs, kind="stable")[:count].tolist()
+        return [(self._units.decode([unit]), math.exp(self.log_probs[unit])) for unit in ids]
+
+    def write(self, length: int, sampling: Sampling, generator: np.random.Generator) -> Iterator[str]:
+        """Draw units and read each, up to `length` or to the end of the text; yields text as soon as it is certain."""
+        decoder = self._units.decoder()
+        never = [UNKNOWN] if self._units.has_unknown else []
+        for _ in range(length):
+            log_probs = self.log_probs.copy()
+            log_probs[never] = -np.inf
+            unit = int(sampling.draw(log_probs[None], generator)[0])
+            if unit == BOUNDARY:
+                break
+            self.read_unit(unit)
+            if text := decoder.feed(unit):
+                yield text
+        if rest := decoder.flush():
+            yield rest
+
+    def fork(self) -> "TextStream":
+        """A second stream that goes on from here."""
+        twin = object.__new__(TextStream)
+        twin._read, twin._units = self._read, self._units
+        twin.log_probs, twin.state = self.log_probs.copy(), states.select(self.state, [0])
+        return twin
+
+
+def known_units(units: Units, text: str) -> np.ndarray:
+    """The ids of a prompt.
+
+    Raises:
+        ValueError: `prompt: character '€' (U+20AC) at offset 3 was not in the training text; ...`
+    """
+    if unknown := units.unknown(text):
+        raise ValueError(f"prompt: {unknown} was not in the training text; leave it out, "
+                         "or train with --set units=bytes, which knows every text.")  # fmt: skip
+    return units.encode(text)

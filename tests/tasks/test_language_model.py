@@ -1,0 +1,202 @@
+import numpy as np
+import pytest
+import torch
+
+import elman
+from elman import LanguageModel
+from elman.tasks.language_model import NGRAM
+from elman.training import Evaluation, Update
+
+TEXT = "the cat sat on the mat and the dog sat on the log; " * 40
+SMALL = {"hidden_size": 12, "embedding_size": 8, "epochs": 2, "steps": 20, "streams": 4, "learning_rate": 1e-2, "ngram_order": 3}
+
+
+@pytest.fixture(scope="module")
+def model() -> LanguageModel:
+    return LanguageModel(**SMALL, dropout=0.1).fit(TEXT)
+
+
+def test_it_learns():
+    events = []
+    model = LanguageModel(**{**SMALL, "epochs": 20}).fit(TEXT, observers=[events.append])
+    evaluations = [event.evaluation for event in events if isinstance(event, Evaluation)]
+    assert len(evaluations) == 20
+    assert evaluations[-1] < 1.0 < evaluations[0]
+    assert min(evaluations) == model.result_.best
+    assert model.evaluate(TEXT).nats_per_character < 1.0
+
+
+def nats_by_stepping(model: LanguageModel, text: str) -> float:
+    stream = model.stream()
+    nats = 0.0
+    for unit in [*model.units_.encode(text).tolist(), 0]:
+        nats -= stream.log_probs[unit]
+        stream.read_unit(unit)
+    return nats
+
+
+def test_evaluation_is_what_the_stream_says_of_each_unit(model):
+    texts = ["the dog sat", "", "a mat; and the cat"]
+    report = model.evaluate(texts)
+    assert report.nats == pytest.approx(sum(nats_by_stepping(model, text) for text in texts), rel=1e-5)
+    assert (report.units, report.characters) == (29 + 3, 29)
+
+
+def test_streams_of_an_evaluation_lose_only_context(model):
+    together, apart = model.evaluate(TEXT), model.evaluate(TEXT, streams=8)
+    assert together.units == apart.units
+    assert together.nats < apart.nats < 1.2 * together.nats
+
+
+def test_the_ngram_stands_beside_it(model):
+    report, own = model.evaluate_ngram("the dog sat"), model.evaluate("the dog sat")
+    assert (report.units, report.characters) == (own.units, own.characters)
+    ids = model.units_.encode("the dog sat")
+    state, nats, before = model.ngram_.initial_state(1), 0.0, 0
+    for unit in [*ids.tolist(), 0]:
+        log_probs, state = model.ngram_.step(np.array([before]), state)
+        nats -= log_probs[0, unit]
+        before = unit
+    assert report.nats == pytest.approx(nats)
+
+
+def test_generation_goes_on_from_a_prompt_and_repeats_with_its_seed(model):
+    text = "".join(model.generate("the ", length=60, seed=3))
+    assert 0 < len(text) <= 60
+    assert text == "".join(model.generate("the ", length=60, seed=3))
+    assert text != "".join(model.generate("the ", length=60, seed=4))
+    assert set(text) <= set(TEXT)
+
+
+def test_generation_yields_while_it_runs(model):
+    pieces = model.generate(length=10_000_000)
+    assert next(iter(pieces))
+
+
+def test_the_greedy_text_is_the_likeliest_unit_of_the_stream(model):
+    text = "".join(model.generate("the c", length=5, temperature=0))
+    stream = model.stream()
+    stream.read("the c")
+    for character in text:
+        assert stream.likeliest(1)[0][0] == character
+        stream.read(character)
+
+
+def test_a_stream_can_be_forked_and_its_state_put_back(model):
+    stream = model.stream()
+    stream.read("the cat ")
+    twin, kept = stream.fork(), stream.state
+    first = stream.read("sat")
+    assert np.array_equal(twin.read("sat"), first)
+    stream.state = kept
+    assert np.array_equal(stream.read("sat"), first)
+    assert np.exp(first).sum() == pytest.approx(1)
+
+
+def test_a_prompt_with_an_unseen_character_leaves_the_stream_where_it_was(model):
+    stream = model.stream()
+    before = stream.log_probs
+    with pytest.raises(ValueError, match=r"prompt: character '€' \(U\+20AC\) at offset 4 was not in the training text"):
+        stream.read("the €")
+    assert stream.log_probs is before
+
+
+def test_what_is_unknown_is_counted(model):
+    assert model.evaluate("the €og").unknown == 1
+
+
+@pytest.mark.parametrize("units", ["bytes", "characters", "words", "bpe"])
+def test_all_units(units):
+    settings = {**SMALL, "units": units, "vocabulary_size": 300 if units == "bpe" else None}
+    model = LanguageModel(**settings).fit(TEXT.encode() if units == "bytes" else TEXT)
+    report = model.evaluate("the dog sat on the mat" if units != "bytes" else b"the dog sat on the mat")
+    assert report.characters == 22
+    assert 0 < report.nats_per_character < 6
+    assert isinstance("".join(model.generate("the dog", length=5)), str)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cell": "gru"},
+        {"cell": "rnn", "num_layers": 2, "layer_norm": True, "residual": True},
+        {"cell": "min_gru", "variational": True, "dropout": 0.2},
+        {"tie_weights": True, "embedding_size": None},
+        {"loss": "sum", "optimizer": "sgd", "learning_rate": 0.5, "clip_norm": 0.25},
+        {"steps": None, "streams": 1},
+        {"embedding_dropout": 0.2, "dropout": 0.0},
+    ],
+)
+def test_settings_train_and_come_back_from_the_file(settings, tmp_path):
+    model = LanguageModel(**{**SMALL, **settings}).fit([TEXT[:600], TEXT[600:1100], TEXT[1100:]])
+    model.save(tmp_path / "model.safetensors")
+    again = elman.load(tmp_path / "model.safetensors")
+    assert again == model  # the settings
+    assert again.evaluate("the dog") == model.evaluate("the dog")
+    assert again.ngram_ is None
+
+
+def test_a_run_folder_is_enough(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    model = LanguageModel(**SMALL).fit(path, run=tmp_path / "run")
+    assert {file.name for file in (tmp_path / "run").iterdir()} == {
+        "config.toml", "model.safetensors", "log.jsonl", "last.safetensors", "best.safetensors", NGRAM
+    }  # fmt: skip
+    again = elman.load(tmp_path / "run")
+    assert again.evaluate("the dog") == model.evaluate("the dog")
+    assert again.evaluate_ngram("the dog") == model.evaluate_ngram("the dog")
+    with pytest.raises(FileExistsError, match="is there already"):
+        LanguageModel(**SMALL).fit(path, run=tmp_path / "run")
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path):
+    def stop(event):
+        if isinstance(event, Update) and event.update == 5:
+            raise KeyboardInterrupt
+
+    settings = {**SMALL, "dropout": 0.3, "embedding_dropout": 0.2, "variational": True}
+    whole = LanguageModel(**settings).fit(TEXT)
+    with pytest.raises(KeyboardInterrupt):
+        LanguageModel(**settings).fit(TEXT, run=tmp_path / "run", observers=[stop])
+    resumed = LanguageModel(**settings).fit(TEXT, run=tmp_path / "run", resume=True)
+    for name, tensor in whole.net_.state_dict().items():
+        assert torch.equal(tensor, resumed.net_.state_dict()[name]), name
+
+
+def test_a_run_does_not_go_on_with_another_text(tmp_path):
+    LanguageModel(**SMALL).fit(TEXT, run=tmp_path / "run")
+    with pytest.raises(ValueError, match="data"):
+        LanguageModel(**SMALL).fit(TEXT + "!", run=tmp_path / "run", resume=True)
+
+
+def test_the_global_generators_are_not_touched():
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    LanguageModel(**SMALL).fit(TEXT)
+    after = torch.rand(3), np.random.rand(3)  # noqa: NPY002
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    assert torch.equal(after[0], torch.rand(3))
+    assert np.array_equal(after[1], np.random.rand(3))  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("settings", "text", "message"),
+    [
+        ({}, "to be", "less than one window of 20"),
+        ({}, "a" * 500, "there is nothing to learn"),
+        ({"cell": "lstn"}, TEXT, "expected one of rnn, lstm"),
+        ({"tie_weights": True}, TEXT, "leave embedding_size out"),
+        ({"dropout": 0.0, "variational": True}, TEXT, "cannot act without dropout"),
+        ({"residual": True}, TEXT, "cannot act with one layer"),
+        ({"validation": 1.5}, TEXT, "at least 0 and less than 1"),
+        ({"validation": 0.0, "patience": 2}, TEXT, "cannot act without a validation part"),
+        ({"units": "bytes", "min_count": 2}, TEXT, "no setting min_count"),
+        ({"loss": "total"}, TEXT, "mean, sum"),
+    ],
+)
+def test_bad_settings_and_texts_leave_no_run_behind(settings, text, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        LanguageModel(**{**SMALL, **settings}).fit(text, run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,61 @@
+from dataclasses import dataclass
+
+import pytest
+
+from elman.tasks.settings import parse, read_config, settings_of, write_config
+
+
+@dataclass(kw_only=True)
+class Machine:
+    task = "machine"
+    wheels: int = 4
+    speed: float = 1.5
+    name: str = "cart"
+    brake: bool = True
+    limit: float | None = None
+
+
+def test_text_becomes_what_the_setting_declares():
+    given = {"wheels": "6", "speed": "2", "name": "6", "brake": "false", "limit": "none"}
+    assert parse(Machine, given) == {"wheels": 6, "speed": 2.0, "name": "6", "brake": False, "limit": None}
+    assert parse(Machine, {"limit": "3"}) == {"limit": 3.0}
+    assert isinstance(parse(Machine, {"speed": 2})["speed"], float)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"wheel": "3"}, "--set wheel: unknown; did you mean wheels?"),
+        ({"xyzzy": "3"}, "--set xyzzy: unknown; known ones are wheels, speed, name, brake, limit."),
+        ({"wheels": "3.5"}, "--set wheels: expected int, got '3.5'."),
+        ({"wheels": True}, "--set wheels: expected int, got True."),
+        ({"brake": "maybe"}, "--set brake: expected true or false, got 'maybe'."),
+        ({"limit": "high"}, "--set limit: expected float or none, got 'high'."),
+        ({"wheels": "none"}, "--set wheels: expected int, got 'none'."),
+    ],
+)
+def test_what_is_wrong_is_said(given, message):
+    with pytest.raises(ValueError) as error:
+        parse(Machine, given)
+    assert str(error.value) == message
+
+
+def test_config_keeps_every_setting_and_none(tmp_path):
+    machine = Machine(wheels=3, name='a "quoted" näme', limit=None)
+    write_config(tmp_path, machine, ["/some/text.txt"])
+    config = read_config(tmp_path)
+    assert config["task"] == "machine"
+    assert config["data"] == ["/some/text.txt"]
+    assert Machine(**parse(Machine, config["settings"])) == machine
+    assert settings_of(machine)["limit"] is None
+
+
+def test_a_folder_that_holds_no_run_or_a_spoilt_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run there"):
+        read_config(tmp_path)
+    (tmp_path / "config.toml").write_text("wheels = [")
+    with pytest.raises(ValueError, match="not TOML"):
+        read_config(tmp_path)
+    (tmp_path / "config.toml").write_text("task = 'machine'")
+    with pytest.raises(ValueError, match="settings, which is missing"):
+        read_config(tmp_path)
