@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,8 +36,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink()
         if isinstance(error, OSError):
             kept = "; the file that was there is unchanged" if path.exists() else ""
-            raise type(error)(error.errno, f"{path}: not saved: {error.strerror}{kept}; free the disk or name another place") \
-                from error  # fmt: skip
+            told = f"{path}: not saved: {error.strerror}{kept}; free the disk or name another place"
+            raise type(error)(error.errno, told) from error
         raise
     _sync_folder(path.parent)
 
@@ -47,7 +48,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[st
     if example is not None:
         from safetensors.torch import save
 
-        # Tied weights are one tensor under two names, which safetensors refuses: each is written from memory of its own.
+        # Tied weights are one tensor under two names, which safetensors refuses: each gets memory of its own.
         blob = save({name: tensor.detach().contiguous().clone() if is_tensor(tensor) else like(tensor.copy(), example)
                      for name, tensor in tensors.items()})  # fmt: skip
     else:
@@ -55,7 +56,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[st
 
         blob = save_numpy(dict(tensors))
     table, data = _table(blob), memoryview(blob)[8 + int.from_bytes(blob[:8], "little") :]
-    text = json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True)
+    text = json.dumps(dict(metadata), sort_keys=True)
     table["__metadata__"] = {_KEY: text, "sha256": _digest(table, text, data)}
     header = json.dumps(table, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
@@ -84,19 +85,16 @@ def read_tensors(path: Path, torch: bool = False) -> tuple[dict[str, Any], dict[
         raise ValueError(f"{path}: not a model file of elman, or cut short at its start ({len(blob)} bytes).") from None
     data = memoryview(blob)[8 + int.from_bytes(blob[:8], "little") :]
     if _digest(table, text, data) != digest:
-        raise ValueError(f"{path}: truncated or altered: its {len(data)} bytes of tensors do not match the digest in the "
-                         "file; take a copy that is whole, or train again.")  # fmt: skip
+        raise ValueError(f"{path}: truncated or altered: its {len(data)} bytes of tensors do not match the digest in "
+                         "the file; take a copy that is whole, or train again.")  # fmt: skip
     metadata = json.loads(text)
-    if metadata.get("schema", SCHEMA) > SCHEMA:
-        raise ValueError(f"{path}: schema {metadata['schema']}, this version of elman reads up to {SCHEMA}; update elman.")
-    if torch:
-        from safetensors.torch import load
-    else:
-        from safetensors.numpy import load
+    schema = metadata.get("schema", SCHEMA)
+    if schema > SCHEMA:
+        raise ValueError(f"{path}: schema {schema}, this version of elman reads up to {SCHEMA}; update elman.")
     try:
-        return load(blob), metadata
+        return import_module("safetensors.torch" if torch else "safetensors.numpy").load(blob), metadata
     except KeyError as error:  # safetensors' way to say that NumPy lacks the type
-        raise ValueError(f"{path}: holds tensors of type {error}, which NumPy lacks; read them with torch=True.") from None
+        raise ValueError(f"{path}: holds tensors of {error}, which NumPy lacks; read them with torch=True.") from None
 
 
 def _table(blob: bytes) -> dict[str, Any]:
@@ -109,7 +107,7 @@ def _table(blob: bytes) -> dict[str, Any]:
 
 def _digest(table: Mapping[str, Any], metadata: str, data: memoryview) -> str:
     digest = hashlib.sha256(json.dumps(table, sort_keys=True).encode())
-    digest.update(metadata.encode())
+    digest.update(metadata.encode(errors="surrogatepass"))
     digest.update(data)
     return digest.hexdigest()
 

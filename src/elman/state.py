@@ -4,6 +4,8 @@ Five verbs: `detach`, `select`, `where`, `cat`, `split`; plus bytes and back.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -90,18 +92,15 @@ def from_bytes(data: bytes, example: State) -> State:
     """
     from safetensors import SafetensorError
 
-    if any(is_tensor(leaf) for leaf in leaves(example)):
-        from safetensors.torch import load
-    else:
-        from safetensors.numpy import load
+    kind = "torch" if any(is_tensor(leaf) for leaf in leaves(example)) else "numpy"
     try:
-        stored = load(data)
+        stored = import_module(f"safetensors.{kind}").load(data)
     except SafetensorError as error:
         raise ValueError(f"state.from_bytes: {len(data)} bytes that are no state, or cut short: {error}.") from None
-    numbers = iter(range(len(stored)))
+    numbers = count()
 
     def restore(leaf: Array) -> Array:
-        name = str(next(numbers, None))
+        name = str(next(numbers))
         got = stored.get(name)
         if got is None or got.dtype != leaf.dtype or tuple(got.shape[1:]) != tuple(leaf.shape[1:]):
             have = "nothing" if got is None else f"{tuple(got.shape)} {got.dtype}"
@@ -110,7 +109,7 @@ def from_bytes(data: bytes, example: State) -> State:
         return got.to(leaf.device) if is_tensor(leaf) else got
 
     state = map(restore, example)
-    if next(numbers, None) is not None:
+    if next(numbers) != len(stored):
         raise ValueError(f"state.from_bytes: expected {sum(1 for _ in leaves(example))} leaves, got {len(stored)}; "
                          "these bytes are the state of another model.")  # fmt: skip
     return state

@@ -68,7 +68,8 @@ def purity(trial: Trial) -> None:
     first = {verb: run(x, state) for verb, run in verbs.items()}
     if trial.cell.streams:
         trial.cell.step(inputs, state)
-    require(snapshot((x.values, inputs, state)) == given, "a call changes its input or its state in place; make new arrays")
+    unchanged = snapshot((x.values, inputs, state)) == given
+    require(unchanged, "a call changes its input or its state in place; make new arrays")
     for run in verbs.values():
         run(*trial.draw())
     before, drawn = snapshot(trial.cell), generators()

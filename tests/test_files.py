@@ -1,0 +1,270 @@
+"""Model files: what is written comes back, what was harmed is told, what failed leaves nothing behind."""
+
+import errno
+import json
+import os
+import resource
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from elman import files
+from elman.files import SCHEMA, read_tensors, replacing, write_tensors
+
+GOLDEN = Path(__file__).parent / "golden"
+TENSORS = {
+    "cell.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "counts": np.array([1, -2, 3], dtype=np.int64),
+    "nothing": np.zeros((0, 4), np.float64),
+    "scale": np.array(0.5, np.float16),
+}
+METADATA = {
+    "schema": SCHEMA,
+    "task": "language-model",
+    "settings": {"hidden_size": 3},
+    "labels": ["é", "😀", '"', "\n", "\ud83d"],
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+def same(read, written):
+    return read.keys() == written.keys() and all(
+        read[name].dtype == written[name].dtype and np.array_equal(read[name], written[name]) for name in written
+    )
+
+
+def test_what_is_written_comes_back(path):
+    write_tensors(path, TENSORS, METADATA)
+    tensors, metadata = read_tensors(path)
+    assert same(tensors, TENSORS)
+    assert metadata == METADATA
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_tensors_come_back_as_tensors(path):
+    written = {"a": torch.randn(3, 2).T, "b": torch.tensor([True, False]), "c": torch.tensor(1.5, dtype=torch.bfloat16)}
+    write_tensors(path, written, {})
+    read, _ = read_tensors(path, torch=True)
+    assert all(torch.equal(read[name], written[name]) and read[name].dtype == written[name].dtype for name in written)
+
+
+def test_tied_weights_and_arrays_beside_tensors(path):
+    weight = torch.randn(2, 3, requires_grad=True)
+    write_tensors(path, {"in": weight, "out": weight, "counts": np.arange(4).reshape(2, 2).T}, {})
+    read, _ = read_tensors(path)
+    assert same(
+        read, {"in": weight.detach().numpy(), "out": weight.detach().numpy(), "counts": np.array([[0, 2], [1, 3]])}
+    )
+
+
+def test_numpy_lacks_bfloat16(path):
+    write_tensors(path, {"a": torch.zeros(2, dtype=torch.bfloat16)}, {})
+    with pytest.raises(
+        ValueError, match=r"model\.safetensors: holds tensors of 'BF16', which NumPy lacks; .*torch=True"
+    ):
+        read_tensors(path)
+
+
+def test_safetensors_reads_it_too(path):
+    from safetensors.numpy import load_file
+
+    write_tensors(path, TENSORS, METADATA)
+    assert same(load_file(path), TENSORS)
+
+
+def test_the_same_content_is_the_same_bytes(path):
+    write_tensors(path, TENSORS, METADATA)
+    once = path.read_bytes()
+    write_tensors(path, dict(reversed(TENSORS.items())), dict(reversed(METADATA.items())))
+    assert path.read_bytes() == once
+
+
+@pytest.mark.parametrize("tensors", [TENSORS, {}], ids=["tensors", "none"])
+def test_cut_anywhere_it_is_refused(path, tensors):
+    write_tensors(path, tensors, METADATA)
+    whole = path.read_bytes()
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        with pytest.raises(
+            ValueError, match=r"model\.safetensors: (not a model file of elman, or cut short|truncated or alt)"
+        ):
+            read_tensors(path)
+
+
+def test_an_altered_byte_is_found_or_changes_nothing(path):
+    write_tensors(path, TENSORS, METADATA)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    header = int.from_bytes(whole[:8], "little")
+    for place in range(len(whole)):
+        altered = bytearray(whole)
+        altered[place] ^= int(random.integers(1, 256))
+        path.write_bytes(altered)
+        try:
+            tensors, metadata = read_tensors(path)
+        except ValueError as error:
+            assert str(error).startswith(f"{path}: ")  # noqa: PT017
+        else:  # a blank for a blank between the words of the header
+            assert place < 8 + header
+            assert same(tensors, TENSORS)
+            assert metadata == METADATA
+
+
+@pytest.mark.parametrize("place", ["start", "end"])
+def test_bytes_too_many_are_found(path, place):
+    write_tensors(path, TENSORS, METADATA)
+    path.write_bytes(b"\0" + path.read_bytes() if place == "start" else path.read_bytes() + b"\0")
+    with pytest.raises(ValueError, match=r"model\.safetensors: (not a model file|truncated or altered)"):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0" * 100, b"\x80\x04\x95pickle", b"\x02" + b"\0" * 7 + b"[]", b"\x02" + b"\0" * 7 + b"{}", b"text " * 40],
+    ids=["empty", "zeros", "pickle", "list", "no metadata", "text"],
+)
+def test_other_files_are_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=rf"model\.safetensors: not a model file of elman, .* \({len(content)} bytes\)"
+    ):
+        read_tensors(path)
+
+
+def test_safetensors_of_others_are_refused(path):
+    from safetensors.numpy import save_file
+
+    save_file(TENSORS, path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="not a model file of elman"):
+        read_tensors(path)
+
+
+def test_a_later_schema_asks_for_an_update(path):
+    write_tensors(path, TENSORS, {"schema": SCHEMA + 1})
+    with pytest.raises(
+        ValueError, match=rf"schema {SCHEMA + 1}, this version of elman reads up to {SCHEMA}; update elman"
+    ):
+        read_tensors(path)
+
+
+def test_a_missing_file_is_told(path):
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file; name a run folder or a model file"):
+        read_tensors(path)
+
+
+def old_file(path):
+    """A good file at `path`, its bytes."""
+    write_tensors(path, {"a": np.zeros(2)}, {})
+    return path.read_bytes()
+
+
+@pytest.fixture
+def no_room():
+    """Files of at most 4,096 bytes: what a full disk does to a write."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_leaves_the_old_file(path, no_room):
+    before = old_file(path)
+    with pytest.raises(
+        OSError, match=r"model\.safetensors: not saved: File too large; the file that was there is unchanged"
+    ):
+        write_tensors(path, {"a": np.zeros(10_000)}, {})
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_no_space_left_when_it_is_made_to_last(path, monkeypatch, call):
+    before = old_file(path)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.os, call, full)
+    with pytest.raises(
+        OSError, match=r"not saved: No space left on device; the file that was there is unchanged"
+    ) as caught:
+        write_tensors(path, TENSORS, METADATA)
+    assert caught.value.errno == errno.ENOSPC
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_no_first_file_is_left_behind(path, no_room):
+    with pytest.raises(OSError, match=r"not saved: File too large; free the disk or name another place"):
+        write_tensors(path, {"a": np.zeros(10_000)}, {})
+    assert list(path.parent.iterdir()) == []
+
+
+def test_unwritable_places_are_told(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    for place, error in {
+        "missing/m": FileNotFoundError,
+        "file/m": NotADirectoryError,
+        "folder": IsADirectoryError,
+    }.items():
+        with pytest.raises(error, match=f"{place}: not saved: .*name another place"):
+            write_tensors(tmp_path / place, TENSORS, METADATA)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_told(tmp_path):
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(
+        PermissionError, match=r"model: not saved: Permission denied; free the disk or name another place"
+    ):
+        write_tensors(folder / "model", TENSORS, METADATA)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_an_interruption_leaves_the_old_file(path, error):
+    before = old_file(path)
+
+    def interrupted():
+        with replacing(path) as file:
+            file.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_metadata_must_be_json(path):
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_tensors(path, TENSORS, {"model": object()})
+    assert list(path.parent.iterdir()) == []
+
+
+def golden(schema):
+    """What the golden files hold. They are never written again: run this file to make one for a new schema."""
+    return TENSORS, {**METADATA, "schema": schema}
+
+
+@pytest.mark.parametrize("schema", range(1, SCHEMA + 1))
+def test_files_of_every_schema_are_read(schema):
+    tensors, metadata = golden(schema)
+    read, told = read_tensors(GOLDEN / f"schema-{schema}.safetensors")
+    assert same(read, tensors)
+    assert json.dumps(told, sort_keys=True) == json.dumps(metadata, sort_keys=True)
+
+
+if __name__ == "__main__":
+    write_tensors(GOLDEN / f"schema-{SCHEMA}.safetensors", *golden(SCHEMA))
