@@ -23,3 +23,21 @@ def data_path() -> Path:
         missing = pytest.fail if IN_CI else pytest.skip
         missing("ELMAN_DATA does not name the folder of real data sets")
     return Path(folder)
+
+
+@pytest.fixture
+def largest_tensor():
+    """A context that notes in `.elements` the size of the largest tensor that is made in it."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class LargestTensor(TorchDispatchMode):
+        elements = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            result = function(*args, **(kwargs or {}))
+            made = result if isinstance(result, tuple | list) else [result]
+            self.elements = max([self.elements, *(leaf.numel() for leaf in made if torch.is_tensor(leaf))])
+            return result
+
+    return LargestTensor()

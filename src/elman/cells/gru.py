@@ -43,10 +43,11 @@ class GRU(CellModule):
         self.input_size, self.output_size, self.reset = input_size, hidden_size, reset
         self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(3 * hidden_size))
-        start_weights("GRU", start, self.weight_ih, self.weight_hh, self.bias)
+        bias = torch.empty(4 * hidden_size)
+        start_weights("GRU", start, self.weight_ih, self.weight_hh, bias)
+        self.bias = nn.Parameter(bias[: 3 * hidden_size].clone())
         if reset == "after":
-            self.bias_hn = nn.Parameter(self.bias.detach()[2 * hidden_size :].clone())
+            self.bias_hn = nn.Parameter(bias[3 * hidden_size :].clone())
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.output_size)

@@ -1,0 +1,121 @@
+"""What holds for every cell: the laws, in every variant; and that a setting that cannot act is an error."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+import elman
+from elman.cells import CELLS
+from elman.sequences import Sequences
+from elman.testing import check_cell
+
+VARIANTS = {
+    "rnn": [{"activation": name, "start": start} for name in ("tanh", "sigmoid", "relu", "identity")
+            for start in ("orthogonal", "identity", "pytorch")],
+    "lstm": [{"forget_gate": gate, "start": start} for gate in (True, False) for start in ("orthogonal", "pytorch")],
+    "gru": [{"reset": reset, "start": start} for reset in ("after", "before") for start in ("orthogonal", "pytorch")],
+}  # fmt: skip
+EVERY = [(name, settings) for name in CELLS for settings in VARIANTS.get(name, [{}])]
+every_variant = pytest.mark.parametrize(("name", "settings"), EVERY, ids=lambda value: value if value else "-")
+every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+
+
+@pytest.fixture(autouse=True)
+def same_weights():
+    torch.manual_seed(0)
+
+
+@every_variant
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_laws_hold(name, settings, dtype):
+    assert len(check_cell(CELLS[name](3, 4, **settings).to(dtype))) == 11
+
+
+@every_cell
+@pytest.mark.parametrize(("inputs", "hidden"), [(1, 1), (5, 2), (2, 7)])
+def test_laws_hold_for_any_sizes(cell, inputs, hidden):
+    check_cell(cell(inputs, hidden))
+
+
+@every_cell
+def test_laws_hold_with_biases_that_are_not_zero(cell):
+    model = cell(3, 4)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) / 4)
+    check_cell(model)
+
+
+def test_variants_name_every_setting():
+    for name, cell in CELLS.items():
+        settings = [word for word in inspect.signature(cell).parameters if word not in ("input_size", "hidden_size")]
+        assert settings == [*VARIANTS.get(name, [{}])[0]]
+
+
+@every_cell
+def test_sizes_and_calls(cell):
+    model = cell(3, 4)
+    assert (model.input_size, model.output_size, model.streams) == (3, 4, True)
+    assert getattr(elman, cell.__name__) is cell
+    x = Sequences(torch.randn(5, 3), [2, 3])
+    assert torch.equal(model(x)[0].values, model.scan(x)[0].values)
+
+
+@every_cell
+def test_the_weights_decide_the_type(cell):
+    model = cell(3, 4).double()
+    y, state = model.scan(Sequences(torch.randn(5, 3, dtype=torch.float64), [2, 3]))
+    assert y.values.dtype == torch.float64
+    for x in (torch.randn(5, 3), torch.zeros(5, 3, dtype=torch.int64)):
+        with pytest.raises(
+            TypeError, match=rf"^{cell.__name__}\.scan: expected values of torch\.float64, .* got {x.dtype}\.$"
+        ):
+            model.scan(Sequences(x, [2, 3]))
+        with pytest.raises(
+            TypeError, match=rf"^{cell.__name__}\.step: expected x of torch\.float64, .* got {x.dtype}\.$"
+        ):
+            model.step(x[:2], state)
+
+
+@every_cell
+def test_inputs_of_another_size_are_told(cell):
+    model = cell(16, 4)
+    with pytest.raises(
+        ValueError, match=rf"^{cell.__name__}\.scan: expected values of shape \[N, D=16\], got \[160, 12\]\.$"
+    ):
+        model.scan(Sequences(torch.zeros(160, 12), [160]))
+    with pytest.raises(
+        ValueError, match=rf"^{cell.__name__}\.step: expected x of shape \[B, D=16\], got \[2, 5, 16\]\.$"
+    ):
+        model.step(torch.zeros(2, 5, 16), model.initial_state(2))
+
+
+@every_cell
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_state_of_another_batch_is_told(cell, rows):
+    model = cell(3, 4)
+    with pytest.raises(ValueError, match=rf"expected \w+ of shape \[B=2.*\], got \[{rows}, 4\]"):
+        model.scan(Sequences(torch.zeros(5, 3), [2, 3]), model.initial_state(rows))
+
+
+@every_cell
+def test_memory_grows_with_the_steps(cell, largest_tensor):
+    lengths = [300] + [1] * 150
+    model = cell(3, 4)
+    x = Sequences(torch.randn(sum(lengths), 3), lengths)
+    with largest_tensor:
+        model.scan(x)
+    assert (
+        largest_tensor.elements <= sum(lengths) * 4 * 4
+    )  # of all gates; padded, one gate would be 150 times the steps
+
+
+@every_cell
+def test_the_same_seed_gives_the_same_weights(cell):
+    def weights():
+        torch.manual_seed(5)
+        return [weight.detach().numpy() for weight in cell(3, 4).parameters()]
+
+    assert all(np.array_equal(a, b) for a, b in zip(weights(), weights(), strict=True))

@@ -1,0 +1,34 @@
+"""The public names, and what an import costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import elman
+
+
+@pytest.mark.parametrize("name", elman.__all__)
+def test_public_names_resolve_and_tell_what_they_are(name):
+    thing = getattr(elman, name)
+    assert thing.__name__ == name
+    assert thing.__doc__
+
+
+def test_dir_names_them_without_loading_anything():
+    code = "import sys, elman; dir(elman); print({'torch', 'numpy'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
+    assert {"LSTM", "Sequences", "__version__"} <= set(dir(elman))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'elman' has no attribute 'LSMT'"):
+        elman.LSMT  # noqa: B018
+
+
+@pytest.mark.parametrize("package", ["elman", "elman.runtime"])
+def test_imports_are_quick(package):
+    code = f"import time; start = time.perf_counter(); import {package}; print(time.perf_counter() - start)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
+    assert min(float(run.stdout) for run in runs) < 0.3
