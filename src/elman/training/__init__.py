@@ -1,0 +1,24 @@
+"""Training: one loop for every task, its settings, its checkpoints, and who watches."""
+
+from elman.training.checkpoint import model_tensors
+from elman.training.events import Evaluation, Event, Update
+from elman.training.interrupts import Interrupted
+from elman.training.loop import Data, Result
+from elman.training.non_finite import NonFinite
+from elman.training.progress import Progress
+from elman.training.run import train
+from elman.training.settings import TrainingSettings
+
+__all__ = [
+    "Data",
+    "Evaluation",
+    "Event",
+    "Interrupted",
+    "NonFinite",
+    "Progress",
+    "Result",
+    "TrainingSettings",
+    "Update",
+    "model_tensors",
+    "train",
+]

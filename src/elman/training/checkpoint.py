@@ -1,0 +1,150 @@
+"""Everything that training stands on, in a file: going on from it gives the same bits as never having stopped.
+
+`last.safetensors` holds the model, the optimiser, the carried state and the place in the data; `best.safetensors` the
+model at the best evaluation.
+"""
+
+import json
+import reprlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from elman import files
+from elman import state as states
+from elman.state import State
+
+LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+
+
+@dataclass
+class Place:
+    """Where training is: all that decides the next update besides tensors and settings."""
+
+    update: int = 0  # updates done
+    epoch: int = 1
+    batch: int = 0  # batches of the epoch done
+    batches: int = 0  # batches in the epoch
+    evaluated: int = 0  # the update that was last evaluated
+    best: float | None = None
+    best_update: int = 0
+    worse_in_a_row: int = 0  # evaluations since the best one: patience
+    worse: int = 0  # evaluations that were not the best so far: the plateau schedule
+    seconds: float = 0.0
+    log_bytes: int = 0
+
+
+class Checkpoints:
+    """The two files in the folder `run`.
+
+    Args:
+        facts: JSON-able, kept in the files: what must be the same for a run to go on.
+    """
+
+    def __init__(self, run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, facts: Mapping[str, Any]):
+        self.run, self._model, self._optimizer = run, model, optimizer
+        self._facts: dict[str, Any] = json.loads(json.dumps(facts))  # as they come back from the file
+
+    def save(self, place: Place, carried: State | None) -> None:
+        """Write `last`: whole, or not at all."""
+        tensors = {f"model/{name}": tensor for name, tensor in model_tensors(self._model).items()}
+        for path, parameter in self._model.named_parameters():
+            memory = self._optimizer.state.get(parameter, {})
+            tensors |= {f"optimizer/{path}/{key}": value for key, value in memory.items() if isinstance(value, Tensor)}
+        if carried is not None:
+            tensors["state"] = torch.frombuffer(bytearray(states.to_bytes(carried)), dtype=torch.uint8)
+        self._write(LAST, tensors, place)
+
+    def save_best(self, place: Place, weights: Mapping[str, Tensor]) -> None:
+        """Write `best`; before the `last` that speaks of it, so that a kill between the two only repeats work."""
+        self._write(BEST, {f"model/{name}": tensor for name, tensor in weights.items()}, place)
+
+    def read(self) -> tuple[Place, dict[str, Tensor]] | None:
+        """The place and the tensors of `last`, or None where there is none yet; clears what a killed writer left.
+
+        Raises:
+            ValueError: the file is damaged, or belongs to another model or to other settings.
+        """
+        for name in (LAST, BEST):
+            (self.run / (name + files.TEMPORARY)).unlink(missing_ok=True)
+        return self._read(LAST) if (self.run / LAST).exists() else None
+
+    def read_best(self) -> dict[str, Tensor]:
+        """The weights of `best`."""
+        return named(self._read(BEST)[1], "model/")
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put what `read` gave into the model and the optimiser."""
+        load_model(self._model, named(tensors, "model/"))
+        memory = {
+            number: named(tensors, f"optimizer/{path}/")
+            for number, path in enumerate(path for path, p in self._model.named_parameters() if p.requires_grad)
+        }
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": memory, "param_groups": groups})
+
+    def _write(self, name: str, tensors: Mapping[str, Tensor], place: Place) -> None:
+        facts = {"schema": files.SCHEMA, **self._facts, "place": asdict(place)}
+        files.write_tensors(self.run / name, tensors, facts)
+
+    def _read(self, name: str) -> tuple[Place, dict[str, Tensor]]:
+        path = self.run / name
+        tensors, facts = files.read_tensors(path, torch=True)
+        if "place" not in facts:
+            raise ValueError(f"{path}: expected a checkpoint, got a model file; name the folder of a training run.")
+        place = Place(**facts.pop("place"))
+        facts.pop("schema")
+        here = {name: _kind(tensor) for name, tensor in model_tensors(self._model).items()}
+        there = {name: _kind(tensor) for name, tensor in named(tensors, "model/").items()}
+        difference = first_difference(facts, self._facts) or first_difference(there, here)
+        if difference:
+            raise ValueError(
+                f"{path}: the checkpoint of another run: {difference}; go on with what it was made with, or train in a "
+                "new folder."
+            )
+        return place, tensors
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers under their module path, each once: tied weights have one name."""
+    once: dict[int, tuple[str, Tensor]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if isinstance(tensor, Tensor):
+            once.setdefault(id(tensor), (name, tensor))
+    return dict(once.values())
+
+
+def load_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors, as `model_tensors` names them, into the model."""
+    with torch.no_grad():
+        for name, tensor in model_tensors(model).items():
+            tensor.copy_(tensors[name])
+
+
+def named(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
+    """Copies of the tensors whose name begins with `start`, under the rest of it; in memory of their own, aligned."""
+    return {name.removeprefix(start): tensor.clone() for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def first_difference(there: Any, here: Any, where: str = "") -> str:
+    """What differs first between two JSON values, in words; empty when nothing does."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in [*here, *there]:
+            path = f"{where}.{name}" if where else name
+            if name not in there or name not in here:
+                return f"{path} is in {'it' if name in there else 'this run'} alone"
+            difference = first_difference(there[name], here[name], path)
+            if difference:
+                return difference
+        return ""
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        return first_difference(dict(enumerate(there)), dict(enumerate(here)), where)
+    return "" if there == here else f"{where} is {reprlib.repr(there)} in it, {reprlib.repr(here)} in this run"
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"

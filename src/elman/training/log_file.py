@@ -1,0 +1,40 @@
+"""`log.jsonl`: every event of a run."""
+
+import json
+import os
+from io import FileIO
+from pathlib import Path
+
+from elman.training.events import Event
+
+
+class LogFile:
+    """One JSON object a line, written at once, so that a run that is killed has told all it did.
+
+    Args:
+        path: the file, `log.jsonl` in a run folder.
+        keep: bytes of a file that is there already; what stands behind them is cut off.
+    """
+
+    def __init__(self, path: Path, keep: int = 0):
+        self.path = path
+        self._file = FileIO(path, "a")
+        self._file.truncate(min(keep, self._file.tell()))
+        self._file.seek(0, os.SEEK_END)
+
+    def __call__(self, event: Event) -> None:
+        line = memoryview(json.dumps(event._asdict()).encode() + b"\n")
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            way = "free the disk, then resume the run"
+            raise type(error)(error.errno, f"{self.path}: not written: {error.strerror}; {way}") from error
+
+    def sync(self) -> int:
+        """The length of the file, in bytes that survive a power cut."""
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()

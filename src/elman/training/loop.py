@@ -1,0 +1,275 @@
+"""One loop for every task: forward, backward, clip, update; evaluate, keep the best, write it all down, go on.
+
+The loop knows batches and states, not what is in them. Whatever is random in an update is a function of the seed and of
+the number of the update, so there is no generator to keep.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from copy import copy
+from hashlib import blake2b
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from elman import state as states
+from elman.layers.dropout import set_key
+from elman.state import State
+from elman.training.checkpoint import LAST, Checkpoints, Place, load_model, model_tensors
+from elman.training.events import Evaluation, Event, Update
+from elman.training.interrupts import Interrupts
+from elman.training.log_file import LogFile
+from elman.training.non_finite import NonFinite, bad_gradient, bad_weight, explain_loss, large_steps
+from elman.training.optimizer import clip, gradient_norm, learning_rate, make_optimizer
+from elman.training.settings import TrainingSettings
+
+Batch = Any
+Loss = Callable[[Batch, State | None], tuple[Tensor, State | None]]
+logger = logging.getLogger("elman")
+
+
+class Data(Protocol):
+    """Where batches come from."""
+
+    def epoch(self, number: int) -> Sequence[Batch]:
+        """The batches of an epoch, counted from 1: the same for the same number, whenever it is asked."""
+
+
+class Result(NamedTuple):
+    """How a training run ended."""
+
+    updates: int
+    epoch: int
+    best: float | None  # evaluation of the weights that the model has now; None without an evaluation
+    best_update: int
+    seconds: float
+
+
+class Loop:
+    """A run under way: what it needs, and where it is."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        data: Data,
+        settings: TrainingSettings,
+        evaluate: Callable[[], float] | None,
+        observers: list[Callable[[Event], object]],
+        devices: list[int],
+    ):
+        self.model, self.loss, self.data, self.settings = model, loss, data, settings
+        self.evaluate, self.observers, self.devices = evaluate, observers, devices
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = make_optimizer(model, settings)
+        self.interrupts = Interrupts()
+        self.checkpoints: Checkpoints | None = None
+        self.log: LogFile | None = None
+        self.place = Place()
+        self.saved: Place | None = None  # where the checkpoint on the disk is
+        self.whole = True  # weights, optimiser, state and place belong to the same update
+        self.state: State | None = None
+        self.best: dict[str, Tensor] = {}
+        self.model.train()
+        self._open_epoch(1)
+        total = settings.epochs * self.place.batches
+        if settings.warmup > total:
+            raise ValueError(f"train: expected warmup of at most {total} (all updates), got {settings.warmup}.")
+
+    def resume(self) -> None:
+        """Become what the checkpoint says, if there is one yet."""
+        assert self.checkpoints is not None
+        found = self.checkpoints.read()
+        if found is None:
+            return
+        place, tensors = found
+        self._open_epoch(place.epoch)
+        if place.batches != self.place.batches:
+            raise ValueError(
+                f"train: expected the data of the run to resume, {place.batches} batches in epoch {place.epoch}, got "
+                f"{self.place.batches}; go on with the same data, or train in a new folder."
+            )
+        self.place = place
+        if "state" in tensors:
+            # The structure of a state stands in no file: the loss shows it, before its buffers are read.
+            self._seed("update", place.update)
+            with torch.no_grad():
+                _, example = self.loss(self.batches[0], None)
+            self.state = _owned(states.from_bytes(tensors["state"].numpy().tobytes(), example))
+        self.checkpoints.restore(tensors)
+        if place.best is not None:
+            self.best = self.checkpoints.read_best()
+        self.saved = copy(place)
+        logger.info("resumed at update %d, epoch %d", place.update, place.epoch)
+
+    def go(self, save_every: float) -> Result:
+        """Update after update to the end; then the best weights."""
+        place = self.place
+        self.saved_at = time.perf_counter()
+        self.began = self.saved_at - place.seconds
+        self._evaluate_if_due()
+        while not self._at_end() and not self._out_of_patience():
+            self._update()
+            self._evaluate_if_due()
+            if time.perf_counter() - self.saved_at >= save_every:
+                self._save()
+        self._save()
+        if self.best:
+            load_model(self.model, self.best)
+        return Result(place.update, place.epoch, place.best, place.best_update, place.seconds)
+
+    def stop(self) -> int:
+        """Write the checkpoint, unless what it would hold is torn; the update from which the run goes on."""
+        with suppress(KeyboardInterrupt):
+            if self.whole:
+                self._save()
+        if self.checkpoints is None:
+            return self.place.update
+        return self.saved.update if self.saved is not None else 0
+
+    # One update.
+
+    def _update(self) -> None:
+        with self.interrupts.held():
+            self.whole = False
+            event = self._learn()
+            if self.log is not None:
+                self.log(event)
+            self.whole = True
+        self._tell(event)
+
+    def _learn(self) -> Update:
+        place, settings, began = self.place, self.settings, time.perf_counter()
+        if place.batch == place.batches:
+            self._open_epoch(place.epoch + 1)
+        batch = self.batches[place.batch]
+        rate = learning_rate(settings, place.update, self._progress(), place.worse)
+        self.optimizer.zero_grad()
+        loss, state = self._forward(batch)
+        value = loss.item()
+        if not math.isfinite(value):
+            layer, cause = explain_loss(self.model, lambda: self._forward(batch), rate, settings)
+            self._fail(place.update + 1, f"the loss is {value}", layer, cause)
+        loss.backward()
+        norm = gradient_norm(self.parameters)
+        length = norm.item()
+        if not math.isfinite(length):
+            cause = large_steps(self.model, rate, settings)
+            self._fail(place.update + 1, f"the norm of the gradient is {length}", bad_gradient(self.model), cause)
+        clip(self.parameters, norm, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.state = _owned(state)
+        place.update += 1
+        place.batch += 1
+        place.seconds = time.perf_counter() - self.began
+        steps = getattr(batch, "num_steps", 1)
+        pace = steps / (time.perf_counter() - began)
+        return Update(place.update, place.epoch, self._progress(), value, length, rate, steps, place.seconds, pace)
+
+    def _forward(self, batch: Batch) -> tuple[Tensor, State | None]:
+        self._seed("update", self.place.update)
+        set_key(self.model, self.settings.seed, self.place.update)
+        return self.loss(batch, self.state)
+
+    # Between updates.
+
+    def _evaluate_if_due(self) -> None:
+        place, every = self.place, self.settings.evaluate_every
+        if self.evaluate is None or place.evaluated == place.update:
+            return
+        if not (place.batch == place.batches if every is None else place.update % every == 0 or self._at_end()):
+            return
+        self._check_weights()
+        self._seed("evaluation", place.update)
+        self.model.eval()
+        with torch.no_grad():
+            value = float(self.evaluate())
+        self.model.train()
+        if not math.isfinite(value):
+            self._fail(place.update, f"the evaluation is {value}", "", "look at the evaluation and its data")
+        with self.interrupts.held():
+            self.whole = False
+            event = self._judge(value)
+            if self.log is not None:
+                self.log(event)
+            self.whole = True
+        self._tell(event)
+        self._save()
+
+    def _judge(self, value: float) -> Evaluation:
+        place = self.place
+        place.evaluated = place.update
+        place.seconds = time.perf_counter() - self.began
+        if place.best is None or value < place.best:
+            place.best, place.best_update, place.worse_in_a_row = value, place.update, 0
+            self.best = {name: tensor.detach().clone() for name, tensor in model_tensors(self.model).items()}
+            if self.checkpoints is not None:
+                self.checkpoints.save_best(place, self.best)
+        else:
+            place.worse, place.worse_in_a_row = place.worse + 1, place.worse_in_a_row + 1
+        return Evaluation(place.update, place.epoch, value, place.best, place.best_update, place.seconds)
+
+    def _save(self) -> None:
+        self._check_weights()
+        if self.checkpoints is None or self.log is None or self.place == self.saved:
+            return
+        with self.interrupts.held():
+            self.place.log_bytes = self.log.sync()
+            self.checkpoints.save(self.place, self.state)
+            self.saved = copy(self.place)
+        self.saved_at = time.perf_counter()
+
+    def _open_epoch(self, number: int) -> None:
+        self._seed("epoch", number)
+        self.batches = self.data.epoch(number)
+        if not len(self.batches):
+            raise ValueError(f"train: expected batches in epoch {number}, got none; the data hold too little.")
+        self.place.epoch, self.place.batch, self.place.batches, self.state = number, 0, len(self.batches), None
+
+    def _progress(self) -> float:
+        return (self.place.epoch - 1 + self.place.batch / self.place.batches) / self.settings.epochs
+
+    def _at_end(self) -> bool:
+        return self.place.epoch == self.settings.epochs and self.place.batch == self.place.batches
+
+    def _out_of_patience(self) -> bool:
+        return self.settings.patience is not None and self.place.worse_in_a_row >= self.settings.patience
+
+    def _seed(self, what: str, number: int) -> None:
+        """PyTorch's generators, for modules that use them."""
+        digest = blake2b(f"{self.settings.seed} {what} {number}".encode(), digest_size=8).digest()
+        for generator in (torch.default_generator, *(torch.cuda.default_generators[index] for index in self.devices)):
+            generator.manual_seed(int.from_bytes(digest, "little"))
+
+    def _tell(self, event: Event) -> None:
+        for observer in self.observers:
+            observer(event)
+
+    def _check_weights(self) -> None:
+        layer = bad_weight(self.model)
+        if layer is not None:
+            rate = self.optimizer.param_groups[0]["lr"]
+            self._fail(self.place.update, "a weight is not finite", layer, large_steps(self.model, rate, self.settings))
+
+    def _fail(self, update: int, what: str, layer: str, cause: str) -> NoReturn:
+        if self.checkpoints is not None and self.saved is not None:
+            cause += f"; {self.checkpoints.run / LAST} holds update {self.saved.update}"
+        raise NonFinite(update, self.place.epoch, what, layer, cause)
+
+
+def _owned(state: State | None) -> State | None:
+    """A detached copy in memory of its own, laid out as a file gives it back: the same bits after going on."""
+
+    def own(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return leaf.detach().clone(memory_format=torch.contiguous_format)
+        return np.array(leaf)
+
+    return None if state is None else states.map(own, state)

@@ -1,0 +1,109 @@
+"""What a training run can be told; a setting that cannot act is an error."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any, get_args
+
+_WORDS = {"optimizer": ("adamw", "sgd", "rmsprop"), "schedule": ("constant", "cosine", "plateau")}
+_BOUNDS: dict[str, Callable[[float], bool]] = {
+    "of at least 1": lambda value: value >= 1,
+    "of at least 0": lambda value: value >= 0,
+    "above 0": lambda value: value > 0,
+    "from 0 to below 1": lambda value: 0 <= value < 1,
+    "from 0 to below 2^63": lambda value: 0 <= value < 2**63,
+}
+_RANGES = {
+    "epochs": "of at least 1",
+    "learning_rate": "above 0",
+    "momentum": "from 0 to below 1",
+    "weight_decay": "of at least 0",
+    "warmup": "of at least 0",
+    "clip_norm": "above 0",
+    "clip_value": "above 0",
+    "patience": "of at least 1",
+    "evaluate_every": "of at least 1",
+    "seed": "from 0 to below 2^63",
+}
+
+
+@dataclass(kw_only=True)
+class TrainingSettings:
+    """How a model is trained; the defaults give a good model.
+
+    Args:
+        epochs: passes over the training data.
+        learning_rate: the highest one; warm-up leads to it and the schedule away from it.
+        optimizer: `adamw`, `sgd` or `rmsprop`, as in PyTorch.
+        momentum: of `sgd` and `rmsprop`; none by default.
+        weight_decay: PyTorch's own by default (0.01 for `adamw`, none for the others).
+        schedule: `constant`; `cosine`, which falls to zero along half a wave; `plateau`, halved after each evaluation
+            that is not the best so far.
+        warmup: updates over which the learning rate rises in a straight line; 0 starts at the full rate.
+        clip_norm: longest gradient (2-norm of all parameters together); None does not clip.
+        clip_value: largest element of a gradient, cut before `clip_norm`; None does not cut.
+        patience: stop after so many evaluations in a row that are not the best so far; None goes on to the end.
+        evaluate_every: updates between evaluations (and one at the end); None evaluates after each epoch.
+        seed: of everything random.
+    Raises:
+        ValueError: a value out of range, or a setting that cannot act.
+        TypeError: a value of another kind.
+    """
+
+    epochs: int = 10
+    learning_rate: float = 2e-3
+    optimizer: str = "adamw"
+    momentum: float | None = None
+    weight_decay: float | None = None
+    schedule: str = "cosine"
+    warmup: int = 0
+    clip_norm: float | None = 1.0
+    clip_value: float | None = None
+    patience: int | None = None
+    evaluate_every: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def check(settings: TrainingSettings, has_validation: bool = True) -> None:
+    """Raise unless every setting is in range and can act."""
+    where = type(settings).__name__
+    for field in fields(TrainingSettings):
+        value, kinds = getattr(settings, field.name), get_args(field.type) or (field.type,)
+        if value is None and type(None) in kinds:
+            continue
+        if field.name in _WORDS:
+            _check_word(where, field.name, value)
+        else:
+            _check_number(where, field.name, value, kinds)
+    if settings.momentum is not None and settings.optimizer == "adamw":
+        raise ValueError(
+            f"{where}: momentum={settings.momentum} cannot act with optimizer='adamw'; "
+            "leave it out, or choose 'sgd' or 'rmsprop'."
+        )
+    waiting = [
+        f"{name}={getattr(settings, name)}" for name in ("patience", "evaluate_every") if getattr(settings, name)
+    ]
+    waiting += ["schedule='plateau'"] if settings.schedule == "plateau" else []
+    if waiting and not has_validation:
+        raise ValueError(f"{where}: {waiting[0]} cannot act without a validation part; hold some out, or leave it out.")
+
+
+def _check_number(where: str, name: str, value: Any, kinds: tuple[Any, ...]) -> None:
+    whole = int in kinds
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        wanted = ("a whole number" if whole else "a number") + (" or None" if type(None) in kinds else "")
+        raise TypeError(f"{where}: expected {name} to be {wanted}, got {value!r}.")
+    if not math.isfinite(value) or not _BOUNDS[_RANGES[name]](value):
+        raise ValueError(f"{where}: expected {name} {_RANGES[name]}, got {value}.")
+
+
+def _check_word(where: str, name: str, value: Any) -> None:
+    words = _WORDS[name]
+    if value not in words:
+        near = get_close_matches(str(value).lower(), words, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"{where}: expected {name} to be one of {', '.join(words)}, got {value!r}{hint}")

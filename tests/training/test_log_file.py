@@ -1,0 +1,52 @@
+import errno
+import json
+import resource
+from pathlib import Path
+
+import pytest
+
+from elman.training.events import Evaluation
+from elman.training.log_file import LogFile
+
+EVENT = Evaluation(7, 1, 0.1 + 0.2, 0.3, 7, 1.5)
+
+
+def test_a_line_an_event_is_there_at_once(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "log.jsonl")
+    for count in (1, 2):
+        log(EVENT)
+        lines = (tmp_path / "log.jsonl").read_text().splitlines()
+        assert [json.loads(line) for line in lines] == count * [EVENT._asdict()]  # floats to the last bit
+    assert log.sync() == (tmp_path / "log.jsonl").stat().st_size
+    log.close()
+
+
+def test_cuts_off_what_no_checkpoint_holds(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"kept\nlost\nhalf a li")
+    log = LogFile(path, keep=5)
+    log(EVENT)
+    assert log.sync() == path.stat().st_size
+    log.close()
+    assert path.read_bytes() == b"kept\n" + json.dumps(EVENT._asdict()).encode() + b"\n"
+
+
+def test_a_log_that_someone_shortened_is_not_filled_up(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"a\n")
+    LogFile(path, keep=100).close()
+    assert path.read_bytes() == b"a\n"
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "log.jsonl")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (130, limits[1]))
+    try:
+        log(EVENT)
+        with pytest.raises(OSError, match=r"log\.jsonl: not written: .*; free the disk, then resume the run") as caught:
+            log(EVENT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        log.close()
+    assert caught.value.errno == errno.EFBIG

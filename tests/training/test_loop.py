@@ -1,0 +1,223 @@
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+import torch
+from small_run import make_net, small_run
+from torch import Tensor, nn
+
+from elman.training import Evaluation, Event, TrainingSettings, Update, model_tensors, train
+
+
+class Numbers:
+    """Batches of four numbers, `batches` an epoch; remembers which epochs it was asked for."""
+
+    def __init__(self, batches: int = 5):
+        self.batches, self.asked = batches, []
+
+    def epoch(self, number: int) -> Sequence[Tensor]:
+        self.asked.append(number)
+        generator = torch.Generator().manual_seed(number)
+        return list(torch.randn(self.batches, 4, 3, generator=generator))
+
+
+def make_line() -> nn.Linear:
+    line = nn.Linear(3, 1)
+    with torch.no_grad():
+        for parameter in line.parameters():
+            parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view_as(parameter))
+    return line
+
+
+def squares(line: nn.Module) -> Any:
+    return lambda batch, state: (((line(batch) - batch.sum(1, keepdim=True)) ** 2).mean(), None)
+
+
+def scripted(values: Sequence[float]) -> Any:
+    script: Iterator[float] = iter(values)
+    return lambda: next(script)
+
+
+def run_line(
+    settings: dict[str, Any], values: Sequence[float] | None = None, batches: int = 5
+) -> tuple[Any, list[Event]]:
+    line, events = make_line(), []
+    evaluate = None if values is None else scripted(values)
+    result = train(
+        line,
+        squares(line),
+        Numbers(batches),
+        TrainingSettings(**settings),
+        evaluate=evaluate,
+        observers=[events.append],
+    )
+    return result, events
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
+def test_the_same_weights_as_a_plain_pytorch_loop(optimizer: str) -> None:
+    line, theirs, data = make_line(), make_line(), Numbers()
+    settings = TrainingSettings(epochs=4, learning_rate=0.05, optimizer=optimizer, clip_norm=0.5, warmup=3)
+    train(line, squares(line), data, settings)
+    assert data.asked == [1, 2, 3, 4]
+
+    kinds = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
+    plain, update = kinds[optimizer](theirs.parameters(), lr=1.0), 0
+    for epoch in range(1, 5):
+        for batch in data.epoch(epoch):
+            plain.param_groups[0]["lr"] = 0.05 * min(1, (update + 1) / 3) * (1 + math.cos(math.pi * update / 20)) / 2
+            plain.zero_grad()
+            squares(theirs)(batch, None)[0].backward()
+            nn.utils.clip_grad_norm_(theirs.parameters(), 0.5)
+            plain.step()
+            update += 1
+    torch.testing.assert_close(line.state_dict(), theirs.state_dict())
+
+
+def test_the_state_goes_from_batch_to_batch_detached_and_anew_each_epoch() -> None:
+    line, seen = make_line(), []
+
+    def loss(batch: Tensor, state: Any) -> tuple[Tensor, Any]:
+        seen.append(state)
+        y = line(batch)
+        return y.mean(), (y[:, 0], (torch.full((4,), len(seen)),))
+
+    train(line, loss, Numbers(3), TrainingSettings(epochs=2))
+    assert [state is None for state in seen] == [True, False, False, True, False, False]
+    for number in (1, 2, 4, 5):
+        y, (count,) = seen[number]
+        assert not y.requires_grad
+        assert count.tolist() == 4 * [number]
+
+
+def test_events_tell_what_happened() -> None:
+    result, events = run_line({"epochs": 2, "schedule": "constant", "clip_norm": None}, [3.0, 2.0], batches=2)
+    assert [type(event).__name__ for event in events] == 2 * ["Update", "Update", "Evaluation"]
+    updates = [event for event in events if isinstance(event, Update)]
+    assert [(event.update, event.epoch, event.progress) for event in updates] == [
+        (1, 1, 0.25), (2, 1, 0.5), (3, 2, 0.75), (4, 2, 1.0)]  # fmt: skip
+    line, batch = make_line(), Numbers(2).epoch(1)[0]
+    loss, _ = squares(line)(batch, None)
+    loss.backward()
+    assert updates[0].loss == loss.item()
+    assert updates[0].gradient_norm == pytest.approx(math.hypot(*line.weight.grad.flatten(), line.bias.grad))
+    assert updates[0].learning_rate == 2e-3
+    assert updates[0].steps == 1
+    assert updates[0].steps_per_second > 0
+    assert [event[:5] for event in events if isinstance(event, Evaluation)] == [
+        (2, 1, 3.0, 3.0, 2),
+        (4, 2, 2.0, 2.0, 4),
+    ]
+    assert result[:4] == (4, 2, 2.0, 4)
+
+
+def test_a_batch_that_knows_its_steps_is_counted_by_them() -> None:
+    events: list[Event] = []
+    small_run(observers=[events.append], epochs=1, validate=False)
+    assert sum(event.steps for event in events if isinstance(event, Update)) > 3 * len(events)
+
+
+def test_the_best_weights_come_back_in_evaluation_mode() -> None:
+    line, kept, script = make_line(), [], scripted([3.0, 1.0, 2.0])
+
+    def evaluate() -> float:
+        assert not line.training
+        assert not torch.is_grad_enabled()
+        kept.append({name: tensor.clone() for name, tensor in line.state_dict().items()})
+        return script()
+
+    result = train(line, squares(line), Numbers(), TrainingSettings(epochs=3), evaluate=evaluate)
+    assert (result.best, result.best_update, result.updates) == (1.0, 10, 15)
+    assert all(torch.equal(tensor, kept[1][name]) for name, tensor in line.state_dict().items())
+    assert not line.training
+    assert all(parameter.grad is None for parameter in line.parameters())
+
+
+def test_training_mode_between_evaluations() -> None:
+    line, modes = make_line(), []
+
+    def loss(batch: Tensor, state: Any) -> tuple[Tensor, Any]:
+        modes.append(line.training)
+        return squares(line)(batch, state)
+
+    train(line, loss, Numbers(2), TrainingSettings(epochs=3), evaluate=lambda: 1.0)
+    assert modes == 6 * [True]
+
+
+@pytest.mark.parametrize(
+    ("values", "patience", "updates"),
+    [([5, 4, 4, 4, 3], 2, 20), ([5, 4, 6, 3, 4, 5, 6], 3, 35), ([5, 6, 7, 8], 1, 10), ([5, 4, 3, 2], 1, 20)],
+)
+def test_stops_early(values: list[float], patience: int, updates: int) -> None:
+    result, _ = run_line({"epochs": len(values), "patience": patience}, values)
+    assert result.updates == updates
+    assert result.best == min(values[: updates // 5])
+
+
+def test_plateau_is_pytorchs() -> None:
+    values = [5.0, 4.0, 4.5, 4.2, 3.0, 3.5, 2.0, 2.0]
+    _, events = run_line({"epochs": 8, "schedule": "plateau", "learning_rate": 0.1}, values, batches=1)
+    theirs = torch.optim.SGD(make_line().parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, factor=0.5, patience=0, threshold=0)
+    expected = []
+    for value in values:
+        expected.append(theirs.param_groups[0]["lr"])
+        schedule.step(value)
+    assert [event.learning_rate for event in events if isinstance(event, Update)] == pytest.approx(expected)
+
+
+def test_evaluates_every_so_many_updates_and_at_the_end() -> None:
+    _, events = run_line({"epochs": 2, "evaluate_every": 4}, [3.0, 2.0, 1.0])
+    assert [event.update for event in events if isinstance(event, Evaluation)] == [4, 8, 10]
+
+
+def test_the_same_seed_gives_the_same_bits_and_leaves_pytorchs_generator_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first, _ = small_run()
+    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+    torch.manual_seed(6)
+    again, other = small_run()[0], small_run(seed=1)[0]
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+def test_it_learns() -> None:
+    line = make_line()
+    result = train(
+        line,
+        squares(line),
+        Numbers(20),
+        TrainingSettings(epochs=20, learning_rate=0.05, weight_decay=0.0),
+        evaluate=lambda: ((line.weight - 1) ** 2).sum().item(),
+    )
+    assert result.best < 1e-3
+
+
+def test_parameters_without_a_gradient_stay() -> None:
+    line, spare = make_line(), nn.Linear(2, 2)
+    both = nn.ModuleList([line, spare])
+    before = spare.weight.detach().clone()
+    train(both, squares(line), Numbers(), TrainingSettings(epochs=1))
+    assert torch.equal(spare.weight, before)
+
+
+def test_an_epoch_without_batches() -> None:
+    line = make_line()
+    with pytest.raises(ValueError, match="expected batches in epoch 1, got none"):
+        train(line, squares(line), Numbers(0), TrainingSettings())
+
+
+def test_a_warm_up_longer_than_the_training() -> None:
+    with pytest.raises(ValueError, match=r"expected warmup of at most 50 \(all updates\), got 51"):
+        run_line({"warmup": 51})
+
+
+def test_tied_weights_have_one_name() -> None:
+    net = make_net()
+    names = model_tensors(net).keys()
+    assert "body.cells.0.weight" in names
+    assert "read_out.weight" not in names
+    assert "norm.num_batches_tracked" in names

@@ -1,0 +1,95 @@
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from elman.training import TrainingSettings
+from elman.training.optimizer import clip, gradient_norm, learning_rate, make_optimizer
+
+
+def test_constant_rate_after_a_straight_warm_up() -> None:
+    settings = TrainingSettings(learning_rate=0.4, schedule="constant", warmup=4)
+    rates = [learning_rate(settings, update, 0.0, 0) for update in range(6)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+
+
+def test_cosine_is_pytorchs() -> None:
+    settings = TrainingSettings(learning_rate=0.3)
+    theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=40)
+    for update in range(40):
+        assert learning_rate(settings, update, update / 40, 0) == pytest.approx(theirs.param_groups[0]["lr"])
+        theirs.step()
+        schedule.step()
+
+
+@given(st.floats(0, 1), st.integers(0, 200), st.integers(0, 100), st.sampled_from(["constant", "cosine", "plateau"]))
+def test_never_above_the_rate_that_was_set(progress: float, update: int, warmup: int, schedule: str) -> None:
+    settings = TrainingSettings(learning_rate=0.1, warmup=warmup, schedule=schedule)
+    assert 0 <= learning_rate(settings, update, progress, update // 10) <= 0.1
+
+
+def test_plateau_halves() -> None:
+    settings = TrainingSettings(learning_rate=0.8, schedule="plateau")
+    assert [learning_rate(settings, 0, 0.5, worse) for worse in range(4)] == pytest.approx([0.8, 0.4, 0.2, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "expected"),
+    [
+        ({}, torch.optim.AdamW, {"lr": 2e-3, "weight_decay": 0.01, "betas": (0.9, 0.999)}),
+        ({"weight_decay": 0.0}, torch.optim.AdamW, {"weight_decay": 0.0}),
+        ({"optimizer": "sgd", "momentum": 0.9}, torch.optim.SGD, {"momentum": 0.9, "weight_decay": 0}),
+        ({"optimizer": "rmsprop", "weight_decay": 0.1}, torch.optim.RMSprop, {"momentum": 0, "weight_decay": 0.1}),
+    ],
+)
+def test_optimizers_are_pytorchs(settings: dict[str, Any], kind: type, expected: dict[str, Any]) -> None:
+    optimizer = make_optimizer(nn.Linear(2, 2), TrainingSettings(**settings))
+    assert type(optimizer) is kind
+    assert expected.items() <= optimizer.param_groups[0].items()
+
+
+def test_what_does_not_learn_is_left_out() -> None:
+    model = nn.Linear(2, 2)
+    model.bias.requires_grad_(False)
+    (group,) = make_optimizer(model, TrainingSettings()).param_groups
+    assert [id(parameter) for parameter in group["params"]] == [id(model.weight)]
+    model.weight.requires_grad_(False)
+    with pytest.raises(ValueError, match="expected a model with parameters that learn, Linear has none"):
+        make_optimizer(model, TrainingSettings())
+
+
+def gradients(scale: float) -> list[nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    parameters = [nn.Parameter(torch.zeros(3, 4)), nn.Parameter(torch.zeros(5)), nn.Parameter(torch.zeros(2))]
+    for parameter in parameters[:2]:  # the third has no gradient
+        parameter.grad = scale * torch.randn(parameter.shape, generator=generator)
+    return parameters
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 1e4])
+@pytest.mark.parametrize(("norm", "value"), [(None, None), (1.0, None), (None, 0.3), (1.0, 0.3)])
+def test_clipping_is_pytorchs(scale: float, norm: float | None, value: float | None) -> None:
+    ours, theirs = gradients(scale), gradients(scale)
+    length = gradient_norm(ours)
+    flat = torch.cat([parameter.grad.flatten() for parameter in ours[:2]]).double()
+    assert length.item() == pytest.approx(math.sqrt((flat**2).sum().item()), rel=1e-6)
+    clip(ours, length, TrainingSettings(clip_norm=norm, clip_value=value))
+    if value is not None:
+        nn.utils.clip_grad_value_(theirs, value)
+    if norm is not None:
+        nn.utils.clip_grad_norm_(theirs, norm)
+    for mine, his in zip(ours[:2], theirs[:2], strict=True):
+        torch.testing.assert_close(mine.grad, his.grad)
+    assert ours[2].grad is None
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_the_norm_tells_what_is_not_finite(bad: float) -> None:
+    parameters = gradients(1.0)
+    parameters[1].grad[3] = bad
+    assert not math.isfinite(gradient_norm(parameters))
