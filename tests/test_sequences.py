@@ -210,9 +210,9 @@ def test_repr_tells_rows_steps_and_leaves():
 @pytest.mark.parametrize(
     ("values", "lengths", "message"),
     [
-        (np.zeros(3), [1, 1], r"expected 2 steps in values \(the sum of lengths\), got 3\."),
-        (np.zeros(()), [], r"expected 0 steps in values \(the sum of lengths\), got a scalar\."),
-        (Pair(np.zeros(2), np.zeros(3)), [2], r"expected 2 steps in values \(the sum of lengths\), got 3\."),
+        (np.zeros(3), [1, 1], r"expected values of 2 steps \(the sum of lengths\), got 3\."),
+        (np.zeros(()), [], r"expected values of 0 steps \(the sum of lengths\), got a scalar\."),
+        (Pair(np.zeros(2), np.zeros(3)), [2], r"expected values of 2 steps \(the sum of lengths\), got 3\."),
         (np.zeros(1), [2, -1], r"expected lengths of at least 0, got -1\."),
         (np.zeros(3), [[3]], r"expected integer lengths of shape \[B\], got int64 \(1, 1\)\."),
         (np.zeros(3), [1.5, 1.5], r"expected integer lengths of shape \[B\], got float64 \(2,\)\."),
@@ -241,8 +241,8 @@ def test_values_must_be_arrays(values):
         (lambda x: Sequences.from_list([(np.zeros(3), np.zeros(2)), (np.zeros(2), np.zeros(3))]), ValueError,
          r"from_list: expected arrays of one length in row 0, got \[2, 3\]"),
         (lambda x: x.split([1, 1]), ValueError, r"split: expected sizes that add up to 3 rows, got \[1, 1\]"),
-        (lambda x: x.to_packed(), ValueError, r"to_packed: expected rows of at least one step"),
-        (lambda x: x.select([]).to_packed(), ValueError, r"to_packed: expected rows of at least one step"),
+        (lambda x: x.to_packed(), ValueError, r"to_packed: expected rows with steps"),
+        (lambda x: x.select([]).to_packed(), ValueError, r"to_packed: expected rows with steps"),
         (lambda x: Sequences(np.zeros(1), [1]).to_packed(), TypeError, r"to_packed: expected one PyTorch tensor"),
         (lambda x: Sequences.from_padded(TABLE, [1]), ValueError, r"expected lengths of shape \[B=2\], got \[1\]"),
         (lambda x: Sequences.from_padded(TABLE, [4, 1]), ValueError, r"expected lengths up to T=3, got 4"),
@@ -256,7 +256,7 @@ def test_errors_tell_what_was_expected(call, error, message):
 
 
 def test_a_mask_is_no_row_number():
-    with pytest.raises(TypeError, match=r"expected row numbers, got an array of bool"):
+    with pytest.raises(TypeError, match=r"expected row numbers, got bool"):
         Sequences(np.zeros(3), [2, 1]).select([True, False])
 
 

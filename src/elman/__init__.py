@@ -1,6 +1,6 @@
 """elman: models that carry a state through a sequence.
 
-`elman.cell` holds the contract. Public names are resolved when they are first used, so that `import elman` loads no PyTorch.
+`elman.cell` holds the contract. Public names are resolved when they are first used: `import elman` loads no PyTorch.
 """
 
 from importlib import import_module

@@ -33,7 +33,7 @@ def row_numbers(rows: Any) -> np.ndarray:
     """Rows as NumPy integers; a mask of booleans would pass for the rows 0 and 1, and is an error."""
     numbers = np.asarray(rows)
     if numbers.size and numbers.dtype.kind not in "iu":
-        raise TypeError(f"expected row numbers, got an array of {numbers.dtype}; np.flatnonzero(mask) makes them of a mask.")
+        raise TypeError(f"expected row numbers, got {numbers.dtype}; np.flatnonzero(mask) makes them of a mask.")
     return numbers.astype(np.int64, copy=False)
 
 

@@ -49,7 +49,9 @@ class Sequences:
                 raise TypeError(f"Sequences: expected NumPy arrays or PyTorch tensors, got {type(leaf).__name__}.")
             if leaf.ndim == 0 or leaf.shape[0] != self.num_steps:
                 got = "a scalar" if leaf.ndim == 0 else f"{leaf.shape[0]}"
-                raise ValueError(f"Sequences: expected {self.num_steps} steps in values (the sum of lengths), got {got}.")
+                raise ValueError(
+                    f"Sequences: expected values of {self.num_steps} steps (the sum of lengths), got {got}."
+                )
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -84,9 +86,8 @@ class Sequences:
         longest_first = np.argsort(-self.lengths, kind="stable")
         back_to_rows = np.argsort(longest_first)
         by_time = np.lexsort((back_to_rows[self.rows], self.times))
-        return Plan(
-            longest_first, back_to_rows, by_time, np.argsort(by_time), np.bincount(self.times).tolist() if len(by_time) else []
-        )  # fmt: skip
+        alive = np.bincount(self.times).tolist() if self.num_steps else []
+        return Plan(longest_first, back_to_rows, by_time, np.argsort(by_time), alive)
 
     def map(self, fn: Callable[[Any], Any]) -> "Sequences":
         """The same rows with `fn(values)`: a pointwise layer is one call on all steps."""
@@ -140,7 +141,7 @@ class Sequences:
 
     @staticmethod
     def from_padded(padded: Array, lengths: Any, batch_first: bool = True) -> "Sequences":
-        """From [B, T, ...] (or [T, B, ...]) and the number of real steps of each row; what is behind them is dropped."""
+        """From [B, T, ...] (or [T, B, ...]) and the real steps of each row; what is behind them is dropped."""
         batch = padded if batch_first else padded.swapaxes(0, 1)
         lengths = np.asarray(lengths)
         check("Sequences.from_padded", "lengths", lengths, f"B={batch.shape[0]}")
@@ -180,7 +181,7 @@ class Sequences:
         if not is_tensor(self.values):
             raise TypeError(f"Sequences.to_packed: expected one PyTorch tensor, got {type(self.values).__name__}.")
         if not len(self) or not self.lengths.all():
-            raise ValueError("Sequences.to_packed: expected rows of at least one step; a PackedSequence has no empty rows.")
+            raise ValueError("Sequences.to_packed: expected rows with steps; a PackedSequence has no empty rows.")
         plan, data = self.plan, states.select(self.values, self.plan.by_time)
         return PackedSequence(data, tensor(plan.alive), *(
             from_numpy(order).to(data.device) for order in (plan.longest_first, plan.back_to_rows)))  # fmt: skip

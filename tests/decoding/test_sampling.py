@@ -19,7 +19,9 @@ def test_what_is_drawn_from_is_a_distribution_on_the_likeliest_units(scores, tem
     kept = probs[0] > 0
     assert kept.sum() <= (top_k or 12)
     if not kept.all():
-        assert scores[0, kept].min() >= scores[0, ~kept & (scores[0] > scores[0].max() - 20)].max(initial=-np.inf) - 1e-9
+        assert (
+            scores[0, kept].min() >= scores[0, ~kept & (scores[0] > scores[0].max() - 20)].max(initial=-np.inf) - 1e-9
+        )
 
 
 def test_temperature_top_k_and_top_p_by_hand():

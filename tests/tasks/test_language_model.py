@@ -8,7 +8,15 @@ from elman.tasks.language_model import NGRAM
 from elman.training import Evaluation, Update
 
 TEXT = "the cat sat on the mat and the dog sat on the log; " * 40
-SMALL = {"hidden_size": 12, "embedding_size": 8, "epochs": 2, "steps": 20, "streams": 4, "learning_rate": 1e-2, "ngram_order": 3}
+SMALL = {
+    "hidden_size": 12,
+    "embedding_size": 8,
+    "epochs": 2,
+    "steps": 20,
+    "streams": 4,
+    "learning_rate": 1e-2,
+    "ngram_order": 3,
+}
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +26,9 @@ def model() -> LanguageModel:
 
 def test_it_learns():
     events = []
-    model = LanguageModel(**{**SMALL, "epochs": 20}).fit(TEXT, observers=[events.append])
+    model = LanguageModel(**{**SMALL, "epochs": 10}).fit(TEXT, observers=[events.append])
     evaluations = [event.evaluation for event in events if isinstance(event, Evaluation)]
-    assert len(evaluations) == 20
+    assert len(evaluations) == 10
     assert evaluations[-1] < 1.0 < evaluations[0]
     assert min(evaluations) == model.result_.best
     assert model.evaluate(TEXT).nats_per_character < 1.0

@@ -1,4 +1,4 @@
-"""Recurrences that PyTorch trains, one a file; a cell whose line is in `CELLS` is known to the tests, the config and the CLI."""
+"""Recurrences that PyTorch trains, one a file; one whose line is in `CELLS` is known to tests, config and CLI."""
 
 from elman.cells.gru import GRU
 from elman.cells.lstm import LSTM, LSTMState

@@ -18,14 +18,15 @@ class LSTMState(NamedTuple):
 class LSTM(CellModule):
     """i, f, o = sigmoid(x W_ih' + h W_hh' + b);  g = tanh(...);  c = f c + i g;  h = o tanh(c);  y = h
 
-    The *write* gate i (input gate) lets the candidate g into the memory c, the *keep* gate f (forget gate) says how much
-    of c stays, the *read* gate o (output gate) shows it. The gradient flows along c multiplied by f alone. Without a
-    forget gate, as in 1997, all of c stays: c = c + i g, a path on which the gradient neither vanishes nor explodes.
+    The *write* gate i (input gate) lets the candidate g into the memory c, the *keep* gate f (forget gate) says how
+    much of c stays, the *read* gate o (output gate) shows it. The gradient flows along c multiplied by f alone. Without
+    a forget gate, as in 1997, all of c stays: c = c + i g, a path on which the gradient neither vanishes nor explodes.
 
     Args:
         input_size: features of x, D.
         hidden_size: features of h and of c, H.
-        forget_gate: whether there is a keep gate; its bias starts at 1 (Jozefowicz et al. 2015) unless start is `pytorch`.
+        forget_gate: whether there is a keep gate; its bias starts at 1 (Jozefowicz et al. 2015) unless start is
+            `pytorch`.
         start: `orthogonal` or `pytorch`.
     Shapes:
         x: [N, D]   state: LSTMState(h [B, H], c [B, H])   ->   y: [N, H]

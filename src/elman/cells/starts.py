@@ -16,7 +16,7 @@ def orthogonal(weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
 
 
 def identity(weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
-    """The identity as recurrent matrix, zero bias, small Gaussian input weights: IRNN (Le et al. 2015, arXiv:1504.00941)."""
+    """The identity as recurrent matrix, zero bias, small input weights: IRNN (Le et al. 2015, arXiv:1504.00941)."""
     nn.init.eye_(weight_hh)
     nn.init.normal_(weight_ih, std=0.001)
     nn.init.zeros_(bias)
@@ -42,6 +42,6 @@ def start(where: str, name: str, weight_ih: Tensor, weight_hh: Tensor, bias: Ten
     if name not in STARTS:
         raise ValueError(f"{where}: expected start to be one of {', '.join(STARTS)}, got {name!r}.")
     if name == "identity" and weight_hh.shape[0] != weight_hh.shape[1]:
-        raise ValueError(f"{where}: start='identity' is for RNN (IRNN); a gated cell has its own path for the gradient: "
-                         "use start='orthogonal'.")  # fmt: skip
+        raise ValueError(f"{where}: start='identity' is for RNN (IRNN); gated cells have a path of their own for the "
+                         "gradient: use start='orthogonal'.")  # fmt: skip
     STARTS[name](weight_ih, weight_hh, bias)

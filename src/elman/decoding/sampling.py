@@ -33,7 +33,7 @@ class Sampling:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"Sampling: expected 0 < top_p <= 1, got {self.top_p}.")
         if self.temperature == 0 and (self.top_k is not None or self.top_p is not None):
-            raise ValueError("Sampling: temperature=0 takes the likeliest unit, so top_k and top_p cannot act; leave them out.")
+            raise ValueError("Sampling: with temperature=0 top_k and top_p cannot act; leave them out.")
 
     def probabilities(self, log_probs: np.ndarray) -> np.ndarray:
         """log_probs [B, V] -> the distributions that are drawn from, [B, V]; each row sums to 1."""

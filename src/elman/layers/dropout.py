@@ -1,4 +1,4 @@
-"""Dropout around cells (Srivastava et al. 2014), and with one mask a sequence (Gal and Ghahramani 2016, arXiv:1512.05287)."""
+"""Dropout (Srivastava et al. 2014), also with one mask a sequence (Gal and Ghahramani 2016, arXiv:1512.05287)."""
 
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ class Dropout(CellModule):
     def __init__(self, size: int, p: float):
         super().__init__()
         if not 0 < p < 1:
-            raise ValueError(f"{type(self).__name__}: expected 0 < p < 1, got {p}; leave the layer out to drop nothing.")
+            raise ValueError(f"{type(self).__name__}: expected 0 < p < 1, got {p}; leave it out to drop nothing.")
         self.input_size = self.output_size = size
         self.p = p
         self.key: tuple[int, ...] = (0,)

@@ -33,7 +33,8 @@ class Embedding(Pointwise):
         if x.is_floating_point():
             raise TypeError(f"{where}: expected integer ids, got {x.dtype}.")
         if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < self.input_size:
-            raise ValueError(f"{where}: expected ids from 0 to {self.input_size - 1}, got {int(x.min())} to {int(x.max())}.")
+            got = f"{int(x.min())} to {int(x.max())}"
+            raise ValueError(f"{where}: expected ids from 0 to {self.input_size - 1}, got {got}.")
 
     def apply_to(self, x: Tensor) -> Tensor:
         return F.embedding(x, self.weight)

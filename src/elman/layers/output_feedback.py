@@ -27,8 +27,8 @@ class OutputFeedback(CellModule):
     def __init__(self, cell: CellModule):
         super().__init__()
         if cell.input_size <= cell.output_size:
-            raise ValueError(f"OutputFeedback: expected a cell that reads its {cell.output_size} outputs and at least one "
-                             f"input, got one that reads {cell.input_size} features.")  # fmt: skip
+            raise ValueError(f"OutputFeedback: expected a cell that reads its {cell.output_size} outputs and at least "
+                             f"one input, got one that reads {cell.input_size} features.")  # fmt: skip
         if not cell.streams:
             raise ValueError("OutputFeedback: expected a cell that steps, got one that reads whole sequences.")
         self.cell = cell

@@ -21,8 +21,8 @@ class Residual(CellModule):
     def __init__(self, cell: CellModule):
         super().__init__()
         if cell.input_size != cell.output_size:
-            raise ValueError(f"Residual: expected a cell with as many outputs as inputs, got {type(cell).__name__} from "
-                             f"{cell.input_size} to {cell.output_size}.")  # fmt: skip
+            raise ValueError(f"Residual: expected a cell with as many outputs as inputs, got {type(cell).__name__} "
+                             f"from {cell.input_size} to {cell.output_size}.")  # fmt: skip
         self.cell = cell
         self.input_size = self.output_size = cell.input_size
         self.streams = cell.streams

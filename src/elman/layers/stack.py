@@ -1,6 +1,7 @@
 """Cells on top of one another."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import cast
 
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Stack(CellModule):
         super().__init__()
         if not cells:
             raise ValueError("Stack: expected at least one cell, got none.")
-        for number, (below, above) in enumerate(zip(cells, cells[1:], strict=False)):
+        for number, (below, above) in enumerate(pairwise(cells)):
             if below.output_size != above.input_size:
                 raise ValueError(f"Stack: cell {number} ({type(below).__name__}) writes {below.output_size} features, "
                                  f"cell {number + 1} ({type(above).__name__}) reads {above.input_size}.")  # fmt: skip

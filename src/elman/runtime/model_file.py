@@ -13,7 +13,7 @@ MODEL = "model.safetensors"  # its name in a run folder
 
 @dataclass(frozen=True)
 class ModelFile:
-    """The tensors of a trained model under their module path, and the metadata {schema, version, task, settings, ...}."""
+    """The tensors of a trained model by module path, and the metadata {schema, version, task, settings, ...}."""
 
     path: Path
     tensors: dict[str, np.ndarray]

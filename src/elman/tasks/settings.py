@@ -1,4 +1,4 @@
-"""The settings of a task are its constructor's arguments: read from text, from `config.toml`, and written down there."""
+"""The settings of a task are its constructor's arguments: read from text or from `config.toml`, and written there."""
 
 import dataclasses
 import tomllib
@@ -40,9 +40,8 @@ def parse(kind: type, given: Mapping[str, Any], where: str = "--set") -> dict[st
 
 def _convert(where: str, hint: Any, value: Any) -> Any:
     kinds = typing.get_args(hint) or (hint,)
-    if value is None or (isinstance(value, str) and value.lower() == "none"):
-        if NoneType in kinds:
-            return None
+    if NoneType in kinds and (value is None or (isinstance(value, str) and value.lower() == "none")):
+        return None
     for kind in (kind for kind in (bool, int, float, str) if kind in kinds):
         if isinstance(value, kind) and not (kind in (int, float) and isinstance(value, bool)):
             return value
@@ -55,8 +54,9 @@ def _convert(where: str, hint: Any, value: Any) -> Any:
                 return kind(value)
             except ValueError:
                 continue
-    names = " or ".join("none" if kind is NoneType else {bool: "true or false"}.get(kind, kind.__name__) for kind in kinds)
-    raise ValueError(f"{where}: expected {names}, got {value!r}.")
+    names = {NoneType: "none", bool: "true or false"}
+    wanted = " or ".join(names.get(kind, kind.__name__) for kind in kinds)
+    raise ValueError(f"{where}: expected {wanted}, got {value!r}.")
 
 
 def write_config(run: Path, task: Any, data: list[str], validation_data: list[str] | None = None) -> None:
@@ -64,7 +64,8 @@ def write_config(run: Path, task: Any, data: list[str], validation_data: list[st
     import tomli_w
 
     settings = {name: "none" if value is None else value for name, value in settings_of(task).items()}
-    config = {"task": task.task, "version": elman.__version__, "data": data, "validation_data": validation_data or [], "settings": settings}
+    texts = {"data": data, "validation_data": validation_data or []}
+    config = {"task": task.task, "version": elman.__version__, **texts, "settings": settings}
     with replacing(run / CONFIG) as file:
         tomli_w.dump(config, file)
 
@@ -78,7 +79,7 @@ def read_config(run: Path) -> dict[str, Any]:
     """
     path = run / CONFIG
     if not path.exists():
-        raise FileNotFoundError(f"{run}: no run there ({CONFIG} is missing); name the folder that `elman train --out` made.")
+        raise FileNotFoundError(f"{run}: no run there ({CONFIG} is missing); name one that `elman train --out` made.")
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import nn
 
 import elman
+from elman.cells import CellModule
 from elman.files import SCHEMA, write_tensors
 from elman.runtime import MODEL, ModelFile
 from elman.tasks.settings import CONFIG, parse, settings_of, write_config
@@ -25,7 +25,7 @@ class Task(TrainingSettings, ABC):
     """
 
     task: ClassVar[str]  # its word on the command line and in files
-    net_: nn.Module
+    net_: CellModule
 
     @abstractmethod
     def preprocessing(self) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class Task(TrainingSettings, ABC):
 
     @abstractmethod
     def restore(self, file: ModelFile) -> None:
-        """Take back what `preprocessing` gave, from the metadata, and build `net_` with weights that do not matter yet."""
+        """Take back what `preprocessing` gave, from the metadata, and build `net_` with any weights."""
 
     def save(self, path: str | Path) -> None:
         """Write the model file: weights, settings, preprocessing. It replaces what is at `path` whole or not at all."""
@@ -54,7 +54,7 @@ class Task(TrainingSettings, ABC):
             want = tuple(own[name].shape) if name in own else None
             have = tuple(file.tensors[name].shape) if name in file.tensors else None
             if want != have:
-                raise ValueError(f"{file.path}: expected {name} {want}, got {have}; these are not the tensors of its settings.")
+                raise ValueError(f"{file.path}: expected {name} {want}, got {have}; it does not fit its settings.")
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(torch.from_numpy(file.tensors[name]))
