@@ -19,8 +19,8 @@ def check_cell(cell: Cell, inputs: Any = None, *, seed: int = 0, tolerance: floa
         inputs: steps to draw from, an array [M, ...] or a tuple of them; without, Gaussian numbers [64, input_size].
             A cell that reads ids takes them all: `torch.arange(vocabulary_size)`.
         seed: of the rows, states and directions that are tried.
-        tolerance: of |a - b| / (1 + |b|), where arithmetic may be done in another order; without, 1e-10 in float64 and
-            1e-5 in float32. Copies, repetitions and empty rows are compared to the bit.
+        tolerance: of `|a - b| / (1 + |b|)`, where arithmetic may be done in another order; without, 1e-10 in
+            float64 and 1e-5 in float32. Copies, repetitions and empty rows are compared to the bit.
     Returns:
         the names of the laws that were checked.
     Raises:
