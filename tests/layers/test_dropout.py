@@ -1,0 +1,124 @@
+"""Dropout while training: in evaluation it does nothing, which test_layers checks."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from elman.cells import LSTM
+from elman.layers import Dropout, Linear, Stack, VariationalDropout
+from elman.layers.dropout import set_key
+from elman.sequences import Sequences
+from elman.testing import laws
+from elman.testing.trial import Trial
+
+both = pytest.mark.parametrize("kind", [Dropout, VariationalDropout])
+
+
+def masks(layer, lengths=(6, 3, 9)):
+    """Which features were kept, row by row: boolean [T, D] each."""
+    layer.train()
+    y, _ = layer.scan(Sequences(torch.ones(sum(lengths), layer.input_size), lengths))
+    return [row != 0 for row in y.to_list()]
+
+
+@both
+@pytest.mark.parametrize("law", [laws.purity, laws.order_of_rows, laws.company_of_rows, laws.empty_rows,
+                                 laws.scan_equals_stepping, laws.cutting_rows, laws.state_verbs])  # fmt: skip
+def test_laws_hold_while_training(kind, law):
+    stack = Stack(kind(3, 0.4), LSTM(3, 4), kind(4, 0.6))
+    set_key(stack, 5, 17)
+    law(Trial(stack.train(), torch.randn(40, 3), np.random.default_rng(0)))
+
+
+@both
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_each_feature_is_dropped_with_probability_p(kind, p):
+    kept = torch.cat(masks(kind(50, p), [1] * 2000)).double()
+    sigma = (p * (1 - p) / kept.numel()) ** 0.5
+    assert abs(kept.mean() - (1 - p)) < 5 * sigma
+
+
+@both
+def test_expectation_is_kept(kind):
+    layer = kind(8, 0.3).train()
+    x = torch.arange(-4.0, 4.0)[None] + 0.5
+    y = layer.scan(Sequences(x.expand(20_000, 8), [1] * 20_000))[0].values
+    torch.testing.assert_close(y.mean(0), x[0], atol=0.1, rtol=0)
+    kept = y != 0
+    torch.testing.assert_close(y[kept], (x / 0.7).expand(20_000, 8)[kept])
+
+
+def test_every_step_has_a_mask_of_its_own():
+    first, *others = masks(Dropout(64, 0.5))
+    assert len({tuple(step.tolist()) for step in torch.cat([first, *others])}) == 18
+
+
+def test_variational_has_one_mask_a_row():
+    rows = masks(VariationalDropout(64, 0.5))
+    assert all((row == row[0]).all() for row in rows)
+    assert len({tuple(row[0].tolist()) for row in rows}) == 3
+
+
+@both
+def test_a_row_that_goes_on_goes_on_with_its_masks(kind):
+    layer = kind(16, 0.5).train()
+    x = torch.ones(6, 16)
+    whole, _ = layer.scan(Sequences(x, [6]))
+    first, state = layer.scan(Sequences(x[:2], [2]))
+    rest, _ = layer.scan(Sequences(x[2:], [4]), state)
+    assert torch.equal(torch.cat([first.values, rest.values]), whole.values)
+
+
+@both
+def test_keys_places_and_updates_have_masks_of_their_own(kind):
+    stack = Stack(kind(64, 0.5), Linear(64, 64), kind(64, 0.5)).train()
+    seen = set()
+    for seed in range(3):
+        for update in range(3):
+            set_key(stack, seed, update)
+            for layer in (stack.cells[0], stack.cells[2]):
+                seen.add(tuple(torch.cat(masks(layer)).flatten().tolist()))
+    assert len(seen) == 18
+
+
+@both
+def test_the_same_key_gives_the_same_masks(kind):
+    one, other = kind(8, 0.5), kind(8, 0.5)
+    for layer in (one, other):
+        set_key(layer, 3, 1)
+    assert torch.equal(torch.cat(masks(one)), torch.cat(masks(other)))
+    assert torch.equal(torch.cat(masks(one)), torch.cat(masks(copy.deepcopy(one))))
+
+
+@both
+def test_global_generators_are_not_touched(kind):
+    before = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
+    masks(kind(8, 0.5))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[1])  # noqa: NPY002
+
+
+@both
+def test_gradients_pass_where_features_do(kind):
+    layer = kind(8, 0.25).train()
+    x = torch.randn(5, 8, requires_grad=True)
+    y = layer.scan(Sequences(x, [5]))[0].values
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(gradient, torch.where(y != 0, torch.tensor(1 / 0.75), 0.0))
+
+
+@both
+def test_types_are_kept(kind):
+    for dtype in (torch.float64, torch.bfloat16):
+        assert kind(4, 0.5).train().scan(Sequences(torch.ones(3, 4, dtype=dtype), [3]))[0].values.dtype == dtype
+
+
+@both
+@pytest.mark.parametrize("p", [0.0, 1.0, -0.1, 1.5])
+def test_what_cannot_act_is_an_error(kind, p):
+    with pytest.raises(
+        ValueError, match=rf"^{kind.__name__}: expected 0 < p < 1, got {p}; leave it out to drop nothing\.$"
+    ):
+        kind(4, p)

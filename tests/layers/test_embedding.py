@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from elman.layers import Embedding
+from elman.sequences import Sequences
+
+LAYER = Embedding(5, 3)
+
+
+def test_equals_torch():
+    theirs = torch.nn.Embedding(5, 3)
+    ids = torch.tensor([0, 4, 4, 1])
+    with torch.no_grad():
+        theirs.weight.copy_(LAYER.weight)
+    y = LAYER.scan(Sequences(ids, [1, 3]))[0].values
+    assert torch.equal(y, theirs(ids))
+    weight = torch.randn(4, 3)
+    ours, other = (torch.autograd.grad((out * weight).sum(), table)[0]
+                   for out, table in ((y, LAYER.weight), (theirs(ids), theirs.weight)))  # fmt: skip
+    assert torch.equal(ours, other)
+
+
+@pytest.mark.parametrize("ids", [torch.tensor([3, 5]), torch.tensor([3, -1])])
+def test_ids_outside_the_vocabulary_are_told(ids):
+    told = rf"expected ids from 0 to 4, got {int(ids.min())} to {int(ids.max())}\.$"
+    with pytest.raises(ValueError, match=r"^Embedding\.scan: " + told):
+        LAYER.scan(Sequences(ids, [2]))
+    with pytest.raises(ValueError, match=r"^Embedding\.step: " + told):
+        LAYER.step(ids, ())
+
+
+def test_other_inputs_are_told():
+    with pytest.raises(TypeError, match=r"^Embedding\.scan: expected integer ids, got torch\.float32\.$"):
+        LAYER.scan(Sequences(torch.zeros(2), [2]))
+    with pytest.raises(ValueError, match=r"^Embedding\.scan: expected ids of shape \[N\], got \[2, 5\]\.$"):
+        LAYER.scan(Sequences(torch.zeros(2, 5, dtype=torch.int64), [2]))
+
+
+def test_no_ids_at_all():
+    assert LAYER.scan(Sequences(torch.zeros(0, dtype=torch.int64), [0]))[0].values.shape == (0, 3)

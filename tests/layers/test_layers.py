@@ -1,0 +1,109 @@
+"""What holds for every layer, alone and around and between cells."""
+
+import pytest
+import torch
+
+from elman import layers
+from elman.cells import GRU, LSTM, RNN, MinGRU
+from elman.layers import (
+    Bidirectional,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Linear,
+    OutputFeedback,
+    Residual,
+    Stack,
+    VariationalDropout,
+)
+from elman.sequences import Sequences
+from elman.testing import check_cell
+
+ALONE = {
+    "Embedding": lambda: Embedding(7, 3),
+    "Linear": lambda: Linear(3, 2),
+    "LayerNorm": lambda: LayerNorm(3),
+    "Dropout": lambda: Dropout(3, 0.5),
+    "VariationalDropout": lambda: VariationalDropout(3, 0.5),
+    "Stack": lambda: Stack(LSTM(3, 4)),
+    "Residual": lambda: Residual(GRU(3, 3)),
+    "Bidirectional": lambda: Bidirectional(GRU(3, 2), LSTM(3, 3)),
+    "OutputFeedback": lambda: OutputFeedback(GRU(5, 2)),
+}
+TOGETHER = {
+    "deep": lambda: Stack(LSTM(3, 4), GRU(4, 4), RNN(4, 2), MinGRU(2, 3)),
+    "language model": lambda: Stack(Embedding(7, 3), Dropout(3, 0.2), LSTM(3, 4), LayerNorm(4), Linear(4, 7)),
+    "deep with ways around": lambda: Stack(
+        LSTM(3, 4), Residual(Stack(LayerNorm(4), GRU(4, 4), VariationalDropout(4, 0.3)))
+    ),
+    "Jordan net": lambda: OutputFeedback(Stack(RNN(5, 4, "sigmoid"), Linear(4, 2))),
+    "autoregression": lambda: Stack(OutputFeedback(Linear(3, 2)), Linear(2, 1)),
+    "stack in a stack": lambda: Stack(Stack(RNN(3, 2)), Stack(Linear(2, 2), Stack(LSTM(2, 2)))),
+    "way around a pointwise layer": lambda: Residual(Linear(3, 3)),
+    "feedback through memory": lambda: OutputFeedback(Stack(MinGRU(4, 3), Linear(3, 1))),
+}
+WHOLE = {
+    "stack with both directions": lambda: Stack(Linear(3, 2), Bidirectional(LSTM(2, 3), LSTM(2, 3)), GRU(6, 2)),
+    "deep in both directions": lambda: Bidirectional(Stack(GRU(3, 2), GRU(2, 2)), Stack(MinGRU(3, 2), Dropout(2, 0.5))),
+    "both directions twice": lambda: Stack(Bidirectional(GRU(3, 1), RNN(3, 1)), Bidirectional(GRU(2, 2), RNN(2, 2))),
+    "way around both directions": lambda: Residual(Bidirectional(GRU(4, 2), GRU(4, 2))),
+}
+
+
+IDS = torch.arange(7)
+READ_IDS = ("Embedding", "language model")
+READ_FEATURES = [name for name in [*ALONE, *TOGETHER, *WHOLE] if name not in READ_IDS]
+
+
+@pytest.fixture(autouse=True)
+def same_weights():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("name", [*ALONE, *TOGETHER, *WHOLE])
+def test_laws_hold(name):
+    cell = (ALONE | TOGETHER | WHOLE)[name]()
+    laws = check_cell(cell, IDS if name in READ_IDS else None)
+    assert cell.streams == ("cutting rows" in laws)
+
+
+@pytest.mark.parametrize(
+    "name", ["Embedding", "LayerNorm", "Residual", "Bidirectional", "Jordan net", "deep with ways around"]
+)
+def test_laws_hold_in_float64(name):
+    cell = (ALONE | TOGETHER)[name]().double()
+    check_cell(cell, IDS if name in READ_IDS else None)
+
+
+def test_every_layer_is_here():
+    assert {name for name in layers.__all__ if name[0].isupper()} == set(ALONE)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_reads_whole_sequences_does_not_stream(name):
+    cell = WHOLE[name]()
+    assert not cell.streams
+    with pytest.raises(
+        ValueError, match=r"Bidirectional\.step: it reads a sequence from both ends and cannot stream; use scan"
+    ):
+        cell.step(torch.zeros(1, cell.input_size), cell.initial_state(1))
+
+
+@pytest.mark.parametrize("name", READ_FEATURES)
+def test_inputs_of_another_size_are_told(name):
+    cell = (ALONE | TOGETHER | WHOLE)[name]()
+    with pytest.raises(
+        ValueError, match=rf"^\w+\.scan: expected values of shape \[N, D={cell.input_size}\], got \[4, 12\]\.$"
+    ):
+        cell.scan(Sequences(torch.zeros(4, 12), [4]))
+
+
+@pytest.mark.parametrize("name", [*ALONE, *TOGETHER, *WHOLE])
+def test_memory_grows_with_the_steps(name, largest_tensor):
+    lengths = [150] + [1] * 150
+    cell = (ALONE | TOGETHER | WHOLE)[name]()
+    ids = torch.zeros(sum(lengths), dtype=torch.int64)
+    x = Sequences(ids if name in READ_IDS else torch.randn(sum(lengths), cell.input_size), lengths)
+    with largest_tensor:
+        cell.scan(x)
+    assert largest_tensor.elements <= sum(lengths) * 4 * 4  # padded, one feature would be 75 times the steps

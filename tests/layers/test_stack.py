@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from elman.cells import LSTM, RNN, LSTMState
+from elman.layers import Embedding, Linear, Stack
+from elman.sequences import Sequences
+
+
+def test_two_layers_equal_those_of_torch():
+    torch.manual_seed(0)
+    ours, theirs = Stack(LSTM(3, 4), LSTM(4, 4)).double(), torch.nn.LSTM(3, 4, num_layers=2).double()
+    with torch.no_grad():
+        for number, cell in enumerate(ours):
+            for name in ("weight_ih", "weight_hh"):
+                getattr(theirs, f"{name}_l{number}").copy_(getattr(cell, name))
+            getattr(theirs, f"bias_ih_l{number}").copy_(cell.bias)
+            getattr(theirs, f"bias_hh_l{number}").zero_()
+    x = torch.randn(12, 3, dtype=torch.float64, requires_grad=True)
+    batch = Sequences(x, [5, 1, 6])
+    y, state = ours.scan(batch)
+    packed, (h, c) = theirs(batch.to_packed())
+    torch.testing.assert_close(y.values, Sequences.from_packed(packed).values)
+    for layer in range(2):
+        assert isinstance(state[layer], LSTMState)
+        torch.testing.assert_close(state[layer].h, h[layer])
+        torch.testing.assert_close(state[layer].c, c[layer])
+    own, other = torch.autograd.grad(y.values.sum(), x)[0], torch.autograd.grad(packed.data.sum(), x)[0]
+    torch.testing.assert_close(own, other)
+
+
+def test_it_is_its_cells_in_order():
+    first, second = RNN(3, 4), Linear(4, 2)
+    stack = Stack(first, second)
+    assert list(stack) == [first, second]
+    assert (stack.input_size, stack.output_size) == (3, 2)
+    x = Sequences(torch.randn(5, 3), [5])
+    assert torch.equal(stack.scan(x)[0].values, second.scan(first.scan(x)[0])[0].values)
+
+
+def test_sizes_must_meet():
+    with pytest.raises(ValueError, match=r"^Stack: cell 1 \(RNN\) writes 5 features, cell 2 \(Linear\) reads 4\.$"):
+        Stack(Embedding(9, 3), RNN(3, 5), Linear(4, 2))
+
+
+def test_no_cells_are_no_stack():
+    with pytest.raises(ValueError, match=r"^Stack: expected at least one cell, got none\.$"):
+        Stack()
+
+
+def test_a_state_for_other_cells_is_told():
+    stack = Stack(RNN(3, 4), RNN(4, 4))
+    with pytest.raises(ValueError, match="zip"):
+        stack.scan(Sequences(torch.zeros(2, 3), [2]), stack.initial_state(1)[:1])
