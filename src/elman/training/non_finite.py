@@ -90,18 +90,21 @@ def _watched(model: nn.Module) -> Iterator[None]:
 
     Hooks of PyTorch see `forward` alone; a cell is called by `scan` and `step` as well.
     """
-    changed = []
+    changed: list[tuple[nn.Module, str, Any]] = []
     for path, module in model.named_modules():
         for verb in ("forward", "scan", "step"):
             method = getattr(module, verb, None)
-            if callable(method) and verb not in module.__dict__:
+            if callable(method):
+                changed.append((module, verb, module.__dict__.get(verb)))
                 module.__dict__[verb] = _watch(method, path or type(module).__name__)
-                changed.append((module, verb))
     try:
         yield
     finally:
-        for module, verb in changed:
-            del module.__dict__[verb]
+        for module, verb, own in changed:
+            if own is None:
+                del module.__dict__[verb]
+            else:
+                module.__dict__[verb] = own
 
 
 def _watch(method: Callable[..., Any], layer: str) -> Callable[..., Any]:
