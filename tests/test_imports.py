@@ -29,6 +29,6 @@ def test_an_unknown_name_is_an_attribute_error():
 
 @pytest.mark.parametrize("package", ["elman", "elman.runtime"])
 def test_imports_are_quick(package):
-    code = f"import time; start = time.perf_counter(); import {package}; print(time.perf_counter() - start)"
+    code = f"import time; start = time.process_time(); import {package}; print(time.process_time() - start)"
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
     assert min(float(run.stdout) for run in runs) < 0.3

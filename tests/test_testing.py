@@ -12,6 +12,7 @@ from torch import nn
 from elman import state as states
 from elman.cell import Cell, unroll
 from elman.cells.module import CellModule
+from elman.classical import NGram
 from elman.sequences import Sequences
 from elman.testing import check_cell
 
@@ -363,6 +364,12 @@ def test_fault_is_caught_whatever_the_draw(fault, seed):
 def test_right_cells_pass(seed):
     assert "gradients of stepping" in check_cell(Leaky(), seed=seed)
     assert check_cell(RunningMean(), seed=seed)[-1] == "state verbs"
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_the_n_gram_passes(order):
+    documents = [np.random.default_rng(row).integers(1, 6, 30) for row in range(4)]
+    assert check_cell(NGram(6, order).fit(documents), np.arange(6))[-1] == "saving"
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
