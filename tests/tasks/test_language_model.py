@@ -126,7 +126,8 @@ def test_all_units(units):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"cell": "gru"},
+        {"cell": "gru", "reset": "before"},
+        {"cell": "rnn", "activation": "relu", "start": "identity"},
         {"cell": "rnn", "num_layers": 2, "layer_norm": True, "residual": True},
         {"cell": "min_gru", "variational": True, "dropout": 0.2},
         {"tie_weights": True, "embedding_size": None},
@@ -195,8 +196,9 @@ def test_the_global_generators_are_not_touched():
         ({}, "to be", "less than one window of 20"),
         ({}, "a" * 500, "there is nothing to learn"),
         ({"cell": "lstn"}, TEXT, "expected one of rnn, lstm"),
-        ({"tie_weights": True}, TEXT, "leave embedding_size out"),
+        ({"tie_weights": True}, TEXT, "leave it out"),
         ({"dropout": 0.0, "variational": True}, TEXT, "cannot act without dropout"),
+        ({"activation": "relu"}, TEXT, "activation: cell=lstm has no such setting"),
         ({"residual": True}, TEXT, "cannot act with one layer"),
         ({"validation": 1.5}, TEXT, "at least 0 and less than 1"),
         ({"validation": 0.0, "patience": 2}, TEXT, "cannot act without a validation part"),

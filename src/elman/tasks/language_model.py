@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from elman.runtime import ModelFile
 from elman.state import State
 from elman.tasks import texts as given
 from elman.tasks.language_net import language_net
+from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.task import MODEL, Task
 from elman.tasks.text_stream import TextStream
 from elman.tasks.texts import Texts
@@ -38,28 +40,24 @@ logger = logging.getLogger("elman")
 
 
 @dataclass(kw_only=True)
-class LanguageModel(Task):
+class LanguageModel(RecurrentSettings, Task):
     """Reads a text unit by unit and gives the distribution over the next one; generates text; measures its surprise.
 
     Args:
         units: what the text is made of: `bytes`, `characters`, `words` or `bpe`.
         vocabulary_size: at most this many units (not for bytes); None for the default of the units.
         min_count: rarer units become `<unk>` (characters, words); None for the default of the units.
-        cell: `lstm`, `gru`, `rnn` or `min_gru`.
-        hidden_size: features of the state of each layer.
-        num_layers: cells on top of one another.
         embedding_size: features of a unit; None for 128, or for hidden_size when tied.
         tie_weights: the read-out uses the embedding's weights (Press and Wolf 2017, arXiv:1608.05859).
-        dropout: of each cell's output while training, 0 for none.
         embedding_dropout: of the embedded units while training, 0 for none.
-        variational: one dropout mask a row instead of one a step.
-        layer_norm, residual: around every layer but the first.
         streams: rows that are read side by side, B; fewer where the text has less than `steps` units for each.
         steps: unrolled steps of truncated BPTT, U; None unrolls whole documents (full BPTT), as many in a batch as hold
             `streams` times 100 steps.
-        loss: `mean` over the steps of a window, or their `sum` divided by the rows.
+        loss: `mean` over the steps of a window, or their `sum` divided by the streams (for full BPTT, by the
+            documents).
         validation: the part of the text that is held out to choose the best weights, 0 for none.
         ngram_order: of the n-gram that is fitted beside the net; None for the default of the units, 0 for no n-gram.
+        cell, hidden_size, num_layers, dropout, ...: see `RecurrentSettings`.
         epochs, learning_rate, optimizer, ...: see `TrainingSettings`.
     Attributes:
         units_: the fitted units.
@@ -78,16 +76,9 @@ class LanguageModel(Task):
     units: str = "characters"
     vocabulary_size: int | None = None
     min_count: int | None = None
-    cell: str = "lstm"
-    hidden_size: int = 512
-    num_layers: int = 1
     embedding_size: int | None = None
     tie_weights: bool = False
-    dropout: float = 0.3
     embedding_dropout: float = 0.0
-    variational: bool = False
-    layer_norm: bool = False
-    residual: bool = False
     streams: int = 32
     steps: int | None = 100
     loss: str = "mean"
@@ -133,6 +124,7 @@ class LanguageModel(Task):
         check(self, has_validation=bool(held_out))
         sizes = given.describe(texts), given.describe(self.held_out_), self.units_.size
         logger.info("training text: %s; held out: %s; a vocabulary of %d units", *sizes)
+        data = self._windows(encoded)
         files = given.file_names(documents), given.file_names(validation_documents or [])
         with self.open_run(run, resume, *files) as folder:
             self._fit_ngram(encoded, folder)
@@ -142,8 +134,8 @@ class LanguageModel(Task):
             )
             self.result_ = train(
                 self.net_,
-                self._loss,
-                _Epochs(self._windows(encoded), self.seed),
+                partial(self._loss, data.streams if isinstance(data, Windows) else None),
+                _Epochs(data, self.seed),
                 self,
                 evaluate=(lambda: self._nats_per_unit(held_out)) if held_out else None,
                 run=folder,
@@ -214,13 +206,17 @@ class LanguageModel(Task):
         return make_units(self.units, vocabulary_size=self.vocabulary_size, min_count=self.min_count)
 
     def _check_text(self, encoded: list[np.ndarray]) -> None:
-        total, first = sum(map(len, encoded)), next((ids[0] for ids in encoded if len(ids)), None)
-        if total < (self.steps or 1):
-            raise ValueError(f"text: {total} {self.units} to train on, less than one window of {self.steps}; "
-                             "give more text, or set steps lower.")  # fmt: skip
-        if all((ids == first).all() for ids in encoded):
-            raise ValueError(f"text: {total} {self.units}, all of them {self.units_.decode([first])!r}: there is nothing to "
-                             "learn; give a text that holds at least two different ones.")  # fmt: skip
+        ids = np.concatenate(encoded)
+        if len(ids) < (self.steps or 1):
+            raise ValueError(
+                f"text: {len(ids)} {self.units} to train on, less than one window of {self.steps}; give more text, "
+                "or set steps lower."
+            )
+        if (ids == ids[0]).all():
+            raise ValueError(
+                f"text: {len(ids)} {self.units}, all of them {self.units_.decode(ids[:1])!r}: there is nothing to "
+                "learn; give a text that holds at least two different ones."
+            )
 
     def _windows(self, encoded: list[np.ndarray]) -> Windows | Batches:
         if self.steps is None:
@@ -234,22 +230,17 @@ class LanguageModel(Task):
         with self.seeded():
             return language_net(
                 self.units_.size,
-                cell=self.cell,
-                hidden_size=self.hidden_size,
-                num_layers=self.num_layers,
+                self,
                 embedding_size=self.embedding_size,
                 tie_weights=self.tie_weights,
-                dropout=self.dropout,
                 embedding_dropout=self.embedding_dropout,
-                variational=self.variational,
-                layer_norm=self.layer_norm,
-                residual=self.residual,
             )
 
-    def _loss(self, window: Window, state: State | None) -> tuple[Tensor, State]:
+    def _loss(self, streams: int | None, window: Window, state: State | None) -> tuple[Tensor, State]:
         inputs = window.inputs.map(torch.from_numpy)
         logits, state = self.net_(inputs, resume(window.source, state, self.net_))
-        return cross_entropy(logits.values, torch.from_numpy(window.targets), self.loss, len(window.source)), state
+        targets = torch.from_numpy(window.targets)
+        return cross_entropy(logits.values, targets, self.loss, streams or len(window.source)), state
 
     @torch.no_grad()
     def _nats(

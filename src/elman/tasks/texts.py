@@ -17,7 +17,7 @@ def read(documents: Texts, encoding: Literal["utf-8", "bytes"]) -> list[Any]:
     """The texts, files read: bytes from them with that encoding, else str."""
     texts: list[Any] = []
     for item in _listed(documents):
-        texts += read_documents(item, encoding) if isinstance(item, Path) else [item]  # type: ignore[call-overload]
+        texts += read_documents(item, encoding) if isinstance(item, Path) else [item]
     return texts
 
 
