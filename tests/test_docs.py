@@ -3,13 +3,18 @@
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import pytest
 
+import elman
+
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
+PAGES = [str(page.relative_to(ROOT)) for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+         if re.search("^```(python|bash)$", page.read_text(encoding="utf-8"), re.MULTILINE)]  # fmt: skip
 NOT_RUN = "<!-- not run -->"  # on the line before a block that needs what a test does not have
 
 
@@ -47,3 +52,45 @@ def test_python_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch, 
             printed = capsys.readouterr().out
         elif block.language == "text" and block.runs:
             assert printed == block.code, f"{page}:{block.line}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_exist(page):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for program, *words in commands(page):
+        if program == "make":
+            for target in words:
+                assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page}: make {target}"
+        elif program == "elman":
+            check_elman(page, words)
+        else:
+            assert [program, *words] == ["pip", "install", ".[all]"], f"{page}: {program}"
+
+
+def check_elman(page: str, words: list[str]) -> None:
+    """Parse a command without running it; `--set` must name settings."""
+    from elman.cli import main
+    from elman.tasks import LanguageModel
+    from elman.tasks.settings import parse
+
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        assert words[0] in command.commands, f"{page}: elman {words[0]}"
+        command, words = command.commands[words[0]], words[1:]
+    context = command.make_context(command.name, words)
+    parse(LanguageModel, dict(text.split("=") for text in context.params.get("given", ())))
+
+
+def test_every_public_name_is_in_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in elman.__all__ if name not in text] == []
+
+
+def test_the_page_about_training_lists_every_setting_and_its_default():
+    from elman.training import TrainingSettings
+
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    for field in fields(TrainingSettings):
+        row = re.search(rf"^\| `{field.name}` \| (.*?) \|", text, re.MULTILINE)
+        assert row, field.name
+        assert field.default is None or row[1] == str(field.default), field.name
