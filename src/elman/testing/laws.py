@@ -1,4 +1,4 @@
-"""The laws of the contract (decision 1 of the design), one function each, for PyTorch and NumPy cells alike."""
+"""The laws of the contract, one function each, for PyTorch and NumPy cells alike."""
 
 from typing import Any
 
