@@ -1,0 +1,32 @@
+"""The command line: one file a verb. Nothing here imports PyTorch before a command runs, so that `--help` is quick."""
+
+import click
+
+import elman
+from elman.cli.demo import demo
+from elman.cli.errors import Commands
+from elman.cli.evaluate import evaluate
+from elman.cli.generate import generate
+from elman.cli.list import list_
+from elman.cli.train import train
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(elman.__version__, prog_name="elman")
+def main() -> None:
+    """Models that carry a state through a sequence: train, measure and run them.
+
+    \b
+    From a text to generated text:
+      elman train language-model book.txt --out runs/book
+      elman evaluate runs/book another.txt
+      elman generate runs/book --prompt "Once upon"
+
+    \b
+    elman list   all tasks with their settings, all cells and layers
+    elman demo   all of it on text that comes with Python, in three minutes
+    """
+
+
+for command in (train, evaluate, generate, list_, demo):
+    main.add_command(command)

@@ -1,0 +1,41 @@
+"""The loss curves of a run as a picture."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+POINTS = 300  # of the training loss, each a mean of neighbours
+
+
+def draw(log: Path, picture: Path, bar: float | None = None, bar_name: str = "") -> None:
+    """Draw `log.jsonl` into a PNG file: training and validation loss in nats a unit, and a bar to beat.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+    """
+    from matplotlib.figure import Figure
+
+    events: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()]
+    updates = [(event["update"], event["loss"]) for event in events if "loss" in event]
+    evaluations = [(event["update"], event["evaluation"]) for event in events if "evaluation" in event]
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(*_means(updates), label="training, with dropout", color="tab:blue", linewidth=1)
+    if evaluations:
+        axes.plot(*zip(*evaluations, strict=True), label="validation", color="tab:orange", marker="o", markersize=4)
+        lowest = min(min(value for _, value in evaluations), *([bar] if bar else []))
+        axes.set_ylim(0.8 * lowest, 2.2 * lowest)
+    if bar is not None:
+        axes.axhline(bar, label=f"{bar_name}, validation", color="tab:gray", linestyle="--")
+    axes.set(xlabel="updates", ylabel="nats a unit", title=f"{picture.stem}: {updates[-1][0]:,} updates")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(picture, dpi=120)
+
+
+def _means(points: list[tuple[int, float]]) -> tuple[list[float], list[float]]:
+    parts = np.array_split(np.array(points), min(POINTS, len(points)))
+    updates, losses = zip(*(part.mean(0).tolist() for part in parts), strict=True)
+    return list(updates), list(losses)

@@ -1,0 +1,35 @@
+"""What a user can mend comes out as one line on standard error; a bug shows its traceback."""
+
+import errno
+from typing import Any
+
+import click
+
+INTERRUPTED = 130  # the exit code of Ctrl-C: 128 + SIGINT
+
+
+class Commands(click.Group):
+    """A group whose commands end with exit code 1 after an error, 2 after wrong usage, 130 after Ctrl-C."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError, FloatingPointError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:  # `elman generate RUN | head`
+                raise
+            raise click.ClickException(one_line(error)) from error
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("elman"):
+                raise
+            raise click.ClickException(f"{error}; install what it is in: pip install 'elman[all]'") from error
+        except KeyboardInterrupt as error:
+            click.echo(f"\n{one_line(error) or 'stopped.'}", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+def one_line(error: BaseException) -> str:
+    """The text of an error, without its number and without line breaks."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return " ".join(text.split("\n"))

@@ -1,0 +1,80 @@
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from elman.cli import main
+from elman.cli.errors import Commands
+
+
+def fail(error: BaseException):
+    @click.group(cls=Commands)
+    def commands() -> None: ...
+
+    @commands.command()
+    def go() -> None:
+        raise error
+
+    return CliRunner().invoke(commands, ["go"])
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("config.toml hiden_size: unknown; did you mean hidden_size?"),) * 2,
+        (FileNotFoundError(2, "No such file or directory", "a.txt"), "a.txt: No such file or directory"),
+        (OSError(28, "model.safetensors: not saved: No space left on device"), "model.safetensors: not saved: No space "
+                                                                               "left on device"),
+        (FloatingPointError("update 3: the loss is nan;\nlower learning_rate"), "update 3: the loss is nan; lower "
+                                                                                "learning_rate"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"),
+         "No module named 'torch'; install what it is in: pip install 'elman[all]'"),
+    ],
+)  # fmt: skip
+def test_what_a_user_can_mend_is_one_line_and_exit_code_1(error, line):
+    result = fail(error)
+    assert result.stderr == f"Error: {line}\n"
+    assert result.stdout == ""
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize("bug", [TypeError("a bug"), KeyError("a bug"), AssertionError(), RuntimeError("a bug"),
+                                 ModuleNotFoundError("No module named 'elman.lost'", name="elman.lost")])  # fmt: skip
+def test_a_bug_comes_through_with_its_traceback(bug):
+    assert fail(bug).exception is bug
+
+
+def test_ctrl_c_is_exit_code_130():
+    result = fail(KeyboardInterrupt())
+    assert result.exit_code == 130
+    assert result.stderr == "\nstopped.\n"
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["train"], ["train", "language-model"], ["evaluate"], ["generate"], ["demo"], ["list"]]
+)
+def test_help_everywhere_with_an_example(elman, words):
+    result = elman(*words, "--help")
+    assert result.exit_code == 0
+    assert words in (["demo"], ["list"]) or "elman train" in result.stdout or f"elman {words[0]}" in result.stdout
+    assert result.stdout == elman(*words, "-h").stdout
+
+
+def test_a_mistyped_verb_is_exit_code_2(elman):
+    result = elman("trian")
+    assert result.exit_code == 2
+    assert "No such command 'trian'" in result.stderr
+
+
+def test_help_loads_no_pytorch():
+    code = "import sys, elman.cli; print(sorted({'torch', 'rich', 'matplotlib'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "[]\n", run.stderr
+
+
+def test_python_m_elman_cli_is_elman(elman):
+    run = subprocess.run([sys.executable, "-m", "elman.cli", "--help"], capture_output=True, text=True)
+    assert run.stdout == elman("--help").stdout
+    assert main.name == "main"

@@ -1,0 +1,123 @@
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+
+import pytest
+
+RUN_FOLDER = {
+    "config.toml",
+    "model.safetensors",
+    "log.jsonl",
+    "last.safetensors",
+    "best.safetensors",
+    "ngram.safetensors",
+}
+
+
+def test_it_says_in_order_what_it_read_the_bar_the_net_and_which_is_better(trained, run_folder):
+    result = trained[1]
+    assert result.exit_code == 0, result.output
+    told = [
+        r"training text: 1 document of 969 characters; held out: 1 document of 51 characters; a vocabulary of 16 units",
+        r"3-gram on the held-out part: \d\.\d{4} nats, \d\.\d{4} bits a character",
+        r"net: 1 x lstm of 8 units, 624 weights",
+        r"\d+ updates in \d+\.\d minutes",
+        r"LSTM +[\d.,]+ +\d\.\d{4} +\d\.\d{4} +[\d.,]+\n3-gram +[\d.,]+ +\d\.\d{4} +\d\.\d{4} +[\d.,]+\n",
+        r"The (3-gram|LSTM) is better: \d\.\d{4} bits a character, [\d.]+% fewer than the (LSTM|3-gram)'s \d\.\d{4}\.",
+        re.escape(f"The run is in {run_folder}."),
+        re.escape(f"elman evaluate {run_folder} FILE"),
+        re.escape(f"elman generate {run_folder} --prompt TEXT"),
+        re.escape(f"elman train language-model --resume --out {run_folder}"),
+    ]
+    places = [match.start() if (match := re.search(line, result.stdout)) else -1 for line in told]
+    assert places == sorted(places), result.output
+    assert places[0] >= 0, result.output
+    assert re.search(r"update 50 +epoch 2 .* loss \d\.\d+ +evaluation", result.stderr)
+
+
+def test_the_better_one_is_the_one_with_fewer_bits(trained):
+    figures = dict(re.findall(r"^(LSTM|3-gram) +[\d.,]+ +[\d.]+ +([\d.]+)", trained[1].stdout, re.MULTILINE))
+    assert f"The {min(figures, key=figures.get)} is better" in trained[1].stdout
+
+
+def test_the_run_folder_is_whole(run_folder, text_file):
+    assert {file.name for file in run_folder.iterdir()} == RUN_FOLDER
+    config = tomllib.loads((run_folder / "config.toml").read_text())
+    assert config["data"] == [str(text_file)]
+    assert config["settings"]["hidden_size"] == 8
+
+
+def test_several_files_a_validation_file_and_a_folder(elman, text, text_file, small, tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text(text)
+    (folder / "b.txt").write_text(text)
+    run, valid = tmp_path / "run", tmp_path / "valid.txt"
+    valid.write_text(text[:200])
+    result = elman("train", "language-model", folder, text_file, "--validation", valid, "--out", run, *small)
+    assert "3 documents of 3,060 characters; held out: 1 document of 200 characters" in result.stdout, result.output
+    assert tomllib.loads((run / "config.toml").read_text())["validation_data"] == [str(valid)]
+    resumed = elman("train", "language-model", "--resume", "--out", run)
+    assert "3 documents of 3,060 characters; held out: 1 document of 200 characters" in resumed.stdout, resumed.output
+
+
+def test_without_a_held_out_part_and_an_ngram_nothing_is_compared(elman, text_file, small, tmp_path):
+    run = tmp_path / "run"
+    result = elman("train", "language-model", text_file, "--out", run, *small,
+                   "--set", "validation=0", "--set", "ngram_order=0")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "gram" not in result.stdout
+    assert "better" not in result.stdout
+
+
+def test_a_finished_run_resumed_says_the_same_again(elman, trained, run_folder):
+    model = (run_folder / "model.safetensors").read_bytes()
+    result = elman("train", "language-model", "--resume", "--out", run_folder, "--set", "hidden_size=8")
+    assert result.exit_code == 0, result.output
+    assert (run_folder / "model.safetensors").read_bytes() == model
+    assert re.search("LSTM .*", result.stdout)[0] == re.search("LSTM .*", trained[1].stdout)[0]
+
+
+def test_ctrl_c_stops_cleanly_and_the_command_it_names_goes_on(elman, text_file, small, tmp_path):
+    run, whole = tmp_path / "a run", tmp_path / "whole"
+    settings = [*small, "--set", "epochs=12"]
+    words = ["train", "language-model", str(text_file), "--out", str(run), *settings]
+    process = subprocess.Popen([sys.executable, "-m", "elman.cli", *words],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    log = run / "log.jsonl"
+    while process.poll() is None and (not log.exists() or log.stat().st_size < 4000):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    line = errors.rstrip().split("\n")[-1]
+    match = re.fullmatch(r"stopped at update (\d+); go on with: elman (.*)", line)
+    assert match, errors
+    assert int(match[1]) >= 1
+    assert elman(*shlex.split(match[2])).exit_code == 0
+    assert elman("train", "language-model", text_file, "--out", whole, *settings).exit_code == 0
+    assert (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    updates = [event["update"] for line in log.read_text().splitlines() if "loss" in (event := json.loads(line))]
+    assert updates == list(range(1, len(updates) + 1))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "RUN"], "name at least one FILE"),
+        (["FILE"], "Missing option '--out'"),
+        (["FILE", "--resume", "--out", "RUN"], "leave FILE out"),
+        (["FILE", "--out", "RUN", "--hidden-size", "8"], "No such option '--hidden-size'"),
+    ],
+)
+def test_wrong_usage_exits_with_2(elman, text_file, tmp_path, words, message):
+    names = {"FILE": text_file, "RUN": tmp_path / "run"}
+    result = elman("train", "language-model", *(names.get(word, word) for word in words))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "run").exists()
