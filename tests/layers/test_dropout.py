@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from elman.cells import LSTM
-from elman.layers import Dropout, Linear, Stack, VariationalDropout
-from elman.layers.dropout import set_key
+from elman.layers import Dropout, Linear, Stack, VariationalDropout, set_key
 from elman.sequences import Sequences
 from elman.testing import laws
 from elman.testing.trial import Trial
@@ -64,9 +63,9 @@ def test_variational_has_one_mask_a_row():
 @both
 def test_a_row_that_goes_on_goes_on_with_its_masks(kind):
     layer = kind(16, 0.5).train()
-    x = torch.ones(6, 16)
-    whole, _ = layer.scan(Sequences(x, [6]))
-    first, state = layer.scan(Sequences(x[:2], [2]))
+    x, start = torch.ones(6, 16), layer.initial_state(1)
+    whole, _ = layer.scan(Sequences(x, [6]), start)
+    first, state = layer.scan(Sequences(x[:2], [2]), start)
     rest, _ = layer.scan(Sequences(x[2:], [4]), state)
     assert torch.equal(torch.cat([first.values, rest.values]), whole.values)
 
@@ -93,9 +92,23 @@ def test_the_same_key_gives_the_same_masks(kind):
 
 
 @both
+def test_without_a_key_pytorch_draws_the_masks(kind):
+    layer = kind(16, 0.5)
+    torch.manual_seed(1)
+    first, second = torch.cat(masks(layer)), torch.cat(masks(layer))
+    torch.manual_seed(1)
+    assert torch.equal(first, torch.cat(masks(kind(16, 0.5))))
+    assert not torch.equal(first, second)
+
+
+@both
 def test_global_generators_are_not_touched(kind):
     before = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
-    masks(kind(8, 0.5))
+    layer = kind(8, 0.5)
+    set_key(layer, 0)
+    masks(layer)
+    evaluated = kind(8, 0.5).eval().initial_state(3)
+    assert evaluated.row.tolist() == [0, 1, 2]
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[1])  # noqa: NPY002
 

@@ -1,1 +1,8 @@
 """From files to batches: documents, the units they are made of, and the windows and batches a model is trained on."""
+
+from elman.data.batches import Batches
+from elman.data.documents import read_documents, split
+from elman.data.units import UNITS, Units, make_units
+from elman.data.windows import Window, Windows, resume
+
+__all__ = ["UNITS", "Batches", "Units", "Window", "Windows", "make_units", "read_documents", "resume", "split"]

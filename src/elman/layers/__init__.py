@@ -1,7 +1,7 @@
 """What stands around cells and between them, each written once for all of them."""
 
 from elman.layers.bidirectional import Bidirectional
-from elman.layers.dropout import Dropout, VariationalDropout
+from elman.layers.dropout import Dropout, VariationalDropout, set_key
 from elman.layers.embedding import Embedding
 from elman.layers.layer_norm import LayerNorm
 from elman.layers.linear import Linear
@@ -9,5 +9,15 @@ from elman.layers.output_feedback import OutputFeedback
 from elman.layers.residual import Residual
 from elman.layers.stack import Stack
 
-__all__ = ["Bidirectional", "Dropout", "Embedding", "LayerNorm", "Linear", "OutputFeedback", "Residual", "Stack",
-           "VariationalDropout"]  # fmt: skip
+__all__ = [
+    "Bidirectional",
+    "Dropout",
+    "Embedding",
+    "LayerNorm",
+    "Linear",
+    "OutputFeedback",
+    "Residual",
+    "Stack",
+    "VariationalDropout",
+    "set_key",
+]

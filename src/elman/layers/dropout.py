@@ -21,8 +21,9 @@ class DropoutState(NamedTuple):
 class Dropout(CellModule):
     """y = x mask / (1 - p) while training, y = x otherwise; each feature of each step is dropped with probability p
 
-    Masks are a function of `key`, the place of the layer in its model, row, step and feature (`layers/masks.py`).
-    The training loop gives a new key for each update through `set_key`.
+    Masks are a function of a key, the place of the layer in its model, row, step and feature (`layers/masks.py`). The
+    training loop gives a new key for each update through `set_key`. Without a key, every row that starts afresh draws
+    its masks from PyTorch's generator, as `torch.nn.Dropout` does.
 
     Args:
         size: features of x and of y, D.
@@ -41,10 +42,12 @@ class Dropout(CellModule):
             raise ValueError(f"{type(self).__name__}: expected 0 < p < 1, got {p}; leave it out to drop nothing.")
         self.input_size = self.output_size = size
         self.p = p
-        self.key: tuple[int, ...] = (0,)
+        self.key: tuple[int, ...] = ()
 
     def initial_state(self, batch_size: int) -> DropoutState:
-        return DropoutState(torch.arange(batch_size), torch.zeros(batch_size, dtype=torch.int64))
+        by_chance = self.training and not self.key
+        row = torch.randint(2**32, (batch_size,)) if by_chance else torch.arange(batch_size)
+        return DropoutState(row, torch.zeros(batch_size, dtype=torch.int64))
 
     def step(self, x: Tensor, state: DropoutState) -> tuple[Tensor, DropoutState]:
         self.check_input("step", x)

@@ -17,6 +17,8 @@ def read(documents: Texts, encoding: Literal["utf-8", "bytes"]) -> list[Any]:
     """The texts, files read: bytes from them with that encoding, else str."""
     texts: list[Any] = []
     for item in _listed(documents):
+        if isinstance(item, str) and len(item) < 256 and "\n" not in item and Path(item).is_file():
+            raise ValueError(f"text: {item!r} is the name of a file; to read the file give Path({item!r}).")
         texts += read_documents(item, encoding) if isinstance(item, Path) else [item]
     return texts
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from elman import state as states
-from elman.layers.dropout import set_key
+from elman.layers import set_key
 from elman.state import State
 from elman.training.checkpoint import LAST, Checkpoints, Place, load_model, model_tensors
 from elman.training.events import Evaluation, Event, Update

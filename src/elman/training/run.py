@@ -24,7 +24,7 @@ def train(
     settings: TrainingSettings,
     *,
     evaluate: Callable[[], float] | None = None,
-    run: Path | None = None,
+    run: str | Path | None = None,
     resume: bool = False,
     observers: Iterable[Callable[[Event], object]] = (),
     metadata: Mapping[str, Any] | None = None,
@@ -51,6 +51,7 @@ def train(
     check(settings, has_validation=evaluate is not None)
     if resume and run is None:
         raise ValueError("train: expected a run folder to resume, got none.")
+    run = None if run is None else Path(run)
     if run is not None and not resume and (run / LAST).exists():
         raise FileExistsError(f"{run}: holds a training run; resume it, or name another folder.")
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
