@@ -1,6 +1,7 @@
 """A language model: the probability of the next unit of a text, given all units before it (Mikolov et al. 2010)."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from elman.state import State
 from elman.tasks import texts as given
 from elman.tasks.language_net import language_net
 from elman.tasks.recurrent import RecurrentSettings
+from elman.tasks.settings import check_range
 from elman.tasks.task import MODEL, Task
 from elman.tasks.text_stream import TextStream
 from elman.tasks.texts import Texts
@@ -111,8 +113,9 @@ class LanguageModel(RecurrentSettings, Task):
             raise ValueError("LanguageModel.fit: expected a run folder to resume, got none.")
         if self.loss not in REDUCTIONS:
             raise ValueError(f"loss: expected one of {', '.join(REDUCTIONS)}, got {self.loss!r}.")
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"validation: expected at least 0 and less than 1, got {self.validation}.")
+        check_range(self, 1, math.inf, "hidden_size", "num_layers", "embedding_size", "streams", "steps")
+        check_range(self, 0, math.inf, "ngram_order")
+        check_range(self, 0, 1, "dropout", "embedding_dropout", "validation")
         texts, self.held_out_ = self.read(documents), self.read(validation_documents or [])
         if self.validation and not self.held_out_:
             texts, self.held_out_ = split(texts, self.validation, self.seed)
@@ -306,6 +309,10 @@ class LanguageModel(RecurrentSettings, Task):
         self.ngram_ = None
         if (ngram := file.path.with_name(NGRAM)).exists():
             arrays, settings = read_tensors(ngram)
+            if settings.get("vocabulary_size") != self.units_.size:
+                raise ValueError(
+                    f"{ngram}: not the n-gram of this model; copy its run folder whole, or leave the file out."
+                )
             self.ngram_ = NGram.from_arrays(arrays, **settings)
 
     def _keep_best(self, folder: Path) -> Callable[[Event], None]:

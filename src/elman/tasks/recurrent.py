@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -43,7 +44,9 @@ class RecurrentSettings:
             ValueError: a setting that is unknown or cannot act.
         """
         if self.cell not in CELLS:
-            raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}.")
+            near = get_close_matches(self.cell, CELLS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}{hint}")
         kind = CELLS[self.cell]
         own: dict[str, Any] = {}
         for name in ("activation", "forget_gate", "reset", "start"):

@@ -1,6 +1,7 @@
 """The settings of a task are its constructor's arguments: read from text or from `config.toml`, and written there."""
 
 import dataclasses
+import math
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -57,6 +58,15 @@ def _convert(where: str, hint: Any, value: Any) -> Any:
     names = {NoneType: "none", bool: "true or false"}
     wanted = " or ".join(names.get(kind, kind.__name__) for kind in kinds)
     raise ValueError(f"{where}: expected {wanted}, got {value!r}.")
+
+
+def check_range(task: Any, low: float, high: float, *names: str) -> None:
+    """Raise unless each of these settings is None, or at least `low` and less than `high`."""
+    for name in names:
+        value = getattr(task, name)
+        if value is not None and not low <= value < high:
+            limit = "" if high == math.inf else f" and less than {high}"
+            raise ValueError(f"{name}: expected at least {low}{limit}, got {value}.")
 
 
 def write_config(run: Path, task: Any, data: list[str], validation_data: list[str] | None = None) -> None:
