@@ -33,20 +33,21 @@ def count(inputs: Sequences, targets: np.ndarray, vocabulary_size: int, order: i
     """
     levels: list[ContextCounts] = []
     steps, context_of = np.arange(inputs.num_steps), np.zeros(inputs.num_steps, np.int64)
-    contexts = np.zeros(1, np.int64)  # the empty context
-    gram_of = context_of
+    contexts, times = np.zeros(1, np.int64), inputs.times  # the empty context
     for length in range(order):
         if length:
-            reaches = inputs.times[steps] >= length - 1
-            steps, shorter_gram = steps[reaches], gram_of[reaches]
+            reaches = times[steps] >= length - 1
+            steps = steps[reaches]
             longer = context_of[reaches] * vocabulary_size + inputs.values[steps - (length - 1)]
-            contexts, context_of = np.unique(longer, return_inverse=True)
-        grams, first, gram_of, counts = np.unique(
-            context_of * vocabulary_size + targets[steps], return_index=True, return_inverse=True, return_counts=True
-        )
+            ordered = np.sort(longer)  # half the time of np.unique with its inverse, on long texts
+            contexts = ordered[np.diff(ordered, prepend=-1) > 0]
+            context_of = np.searchsorted(contexts, longer)
+        grams, counts = np.unique(context_of * vocabulary_size + targets[steps], return_counts=True)
         if length:
             shorter = levels[-1]
-            before = np.bincount(shorter_gram[first], minlength=len(shorter.grams))
+            without_oldest = contexts[grams // vocabulary_size] // vocabulary_size * vocabulary_size
+            shorter_grams = np.searchsorted(shorter.grams, without_oldest + grams % vocabulary_size)
+            before = np.bincount(shorter_grams, minlength=len(shorter.grams))
             levels[-1] = shorter._replace(counts=np.where(before > 0, before, shorter.counts))
         levels.append(ContextCounts(contexts, grams, counts))
     return levels
