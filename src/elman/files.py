@@ -113,12 +113,10 @@ def _digest(table: Mapping[str, Any], metadata: str, data: memoryview) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut, where the system can open folders."""
-    try:
+    """Make a rename last through a power cut, where the file system can do that."""
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -166,7 +166,9 @@ class Sequences:
     def from_packed(packed: Any) -> "Sequences":
         """From a `torch.nn.utils.rnn.PackedSequence`, its rows in the caller's order."""
         alive = packed.batch_sizes.numpy()
-        lengths = (np.arange(alive[0])[:, None] < alive).sum(1)  # longest first, as packed
+        lengths = len(alive) - np.searchsorted(
+            alive[::-1], np.arange(alive[0]), side="right"
+        )  # longest first, as packed
         order = np.arange(len(lengths)) if packed.unsorted_indices is None else packed.unsorted_indices.cpu().numpy()
         starts = np.cumsum(alive) - alive
         sizes = lengths[order]

@@ -174,7 +174,7 @@ def test_a_prompt_with_an_unseen_character(elman, run_folder):
     result = elman("generate", run_folder, "--prompt", "the €")
     assert result.stdout == ""
     assert error_line(result) == (
-        "prompt: character '€' (U+20AC) at offset 4 was not in the training text; leave it out, or train with "
+        "prompt: character '€' (U+20AC) at offset 4 is not among the units of the model; leave it out, or train with "
         "--set units=bytes, which knows every text."
     )
 
@@ -218,7 +218,7 @@ def test_a_full_disk_leaves_the_files_as_they_were(run_folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_line_of_50_mb_trains_soon_and_in_little_memory(small, tmp_path):
+def test_a_line_of_50_mb_trains_soon_and_in_little_memory(tmp_path):
     words = ["".join(random.Random(word).choices("etaoinshrdlu", k=2 + word % 8)) for word in range(5000)]
     draw = random.Random(0)
     text, run = tmp_path / "line.txt", tmp_path / "run"

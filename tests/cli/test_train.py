@@ -32,7 +32,6 @@ def test_it_says_in_order_what_it_read_the_bar_the_net_and_which_is_better(train
         re.escape(f"The run is in {run_folder}."),
         re.escape(f"elman evaluate {run_folder} FILE"),
         re.escape(f"elman generate {run_folder} --prompt TEXT"),
-        re.escape(f"elman train language-model --resume --out {run_folder}"),
     ]
     places = [match.start() if (match := re.search(line, result.stdout)) else -1 for line in told]
     assert places == sorted(places), result.output

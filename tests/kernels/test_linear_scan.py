@@ -165,7 +165,7 @@ def test_the_reference_answers_without_the_extension(monkeypatch):
         ({"a": torch.ones(3)}, ValueError, r"linear_scan: expected a of shape \[N, H\], got \[3\]"),
         ({"x": torch.ones(3, 4)}, ValueError, r"linear_scan: expected x of shape \[N=3, H=2\], got \[3, 4\]"),
         ({"h0": torch.ones(1, 2)}, ValueError, r"linear_scan: expected h0 of shape \[B=2, H=2\], got \[1, 2\]"),
-        ({"lengths": [1, 1]}, ValueError, "expected 2 steps"),
+        ({"lengths": [1, 1]}, ValueError, "expected values of 2 steps"),
         ({"lengths": [4, -1]}, ValueError, "at least 0"),
         (
             {"x": torch.ones(3, 2).double()},

@@ -76,6 +76,24 @@ def test_generation_goes_on_from_a_prompt_and_repeats_with_its_seed(model):
     assert set(text) <= set(TEXT)
 
 
+def test_words_are_set_apart_from_the_prompt():
+    model = LanguageModel(**SMALL, units="words").fit(TEXT)
+    assert next(model.generate("the dog", length=1)).startswith(" ")
+    assert not next(model.generate(length=1)).startswith(" ")
+
+
+def test_measuring_while_training_drops_nothing():
+    figures = []
+
+    def measure(event):
+        if isinstance(event, Evaluation):
+            figures.append((model.evaluate("the dog"), model.evaluate("the dog"), model.net_.training))
+
+    model = LanguageModel(**SMALL, dropout=0.5)
+    model.fit(TEXT, observers=[measure])
+    assert all(first == second and training for first, second, training in figures)
+
+
 def test_generation_yields_while_it_runs(model):
     pieces = model.generate(length=10_000_000)
     assert next(iter(pieces))
@@ -104,7 +122,7 @@ def test_a_stream_can_be_forked_and_its_state_put_back(model):
 def test_a_prompt_with_an_unseen_character_leaves_the_stream_where_it_was(model):
     stream = model.stream()
     before = stream.log_probs
-    with pytest.raises(ValueError, match=r"prompt: character '€' \(U\+20AC\) at offset 4 was not in the training text"):
+    with pytest.raises(ValueError, match=r"prompt: character '€' \(U\+20AC\) at offset 4 is not among the units"):
         stream.read("the €")
     assert stream.log_probs is before
 
@@ -168,6 +186,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path):
     whole = LanguageModel(**settings).fit(TEXT)
     with pytest.raises(KeyboardInterrupt):
         LanguageModel(**settings).fit(TEXT, run=tmp_path / "run", observers=[stop])
+    assert "".join(elman.load(tmp_path / "run").generate(length=3))
     resumed = LanguageModel(**settings).fit(TEXT, run=tmp_path / "run", resume=True)
     for name, tensor in whole.net_.state_dict().items():
         assert torch.equal(tensor, resumed.net_.state_dict()[name]), name

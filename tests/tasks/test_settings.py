@@ -27,7 +27,7 @@ def test_text_becomes_what_the_setting_declares():
     ("given", "message"),
     [
         ({"wheel": "3"}, "--set wheel: unknown; did you mean wheels?"),
-        ({"xyzzy": "3"}, "--set xyzzy: unknown; known ones are wheels, speed, name, brake, limit."),
+        ({"xyzzy": "3"}, "--set xyzzy: unknown; known are wheels, speed, name, brake, limit"),
         ({"wheels": "3.5"}, "--set wheels: expected int, got '3.5'."),
         ({"wheels": True}, "--set wheels: expected int, got True."),
         ({"brake": "maybe"}, "--set brake: expected true or false, got 'maybe'."),

@@ -71,7 +71,7 @@ def test_a_second_one_abandons_the_update_and_writes_nothing_torn(tmp_path: Path
 
 
 def test_within_an_evaluation(tmp_path: Path) -> None:
-    net, loss = make_net(), make_net().loss
+    net = make_net()
     loss = net.loss
 
     def pressed(window: Any, state: Any) -> Any:

@@ -25,7 +25,7 @@ from elman.training.settings import check
         ({"seed": -1}, "expected seed from 0 to below 2^63, got -1."),
         (
             {"optimizer": "Adam"},
-            "expected optimizer to be one of adamw, sgd, rmsprop, got 'Adam'; did you mean 'adamw'?",
+            "expected optimizer to be one of adamw, sgd, rmsprop, got 'Adam'; did you mean adamw?",
         ),
         ({"schedule": 3}, "expected schedule to be one of constant, cosine, plateau, got 3."),
         (

@@ -97,6 +97,10 @@ class NGram(Cell):
         np.log(probs, out=probs)
         return probs
 
+    def after(self, sequences: Sequences, state: np.ndarray | None = None) -> np.ndarray:
+        """The state after each row, [B, order - 1], without the distributions of a scan."""
+        return self._histories("NGram.after", sequences, state)[1]
+
     @property
     def settings(self) -> dict[str, int]:
         """What the constructor was given."""

@@ -22,14 +22,14 @@ def draw(log: Path, picture: Path, bar: float | None = None, bar_name: str = "")
     evaluations = [(event["update"], event["evaluation"]) for event in events if "evaluation" in event]
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(*_means(updates), label="training, with dropout", color="tab:blue", linewidth=1)
+    axes.plot(*_means(updates), label="training", color="tab:blue", linewidth=1)
     if evaluations:
         axes.plot(*zip(*evaluations, strict=True), label="validation", color="tab:orange", marker="o", markersize=4)
-        lowest = min(min(value for _, value in evaluations), *([bar] if bar else []))
+        lowest = min([value for _, value in evaluations] + ([] if bar is None else [bar]))
         axes.set_ylim(0.8 * lowest, 2.2 * lowest)
     if bar is not None:
         axes.axhline(bar, label=f"{bar_name}, validation", color="tab:gray", linestyle="--")
-    axes.set(xlabel="updates", ylabel="nats a unit", title=f"{picture.stem}: {updates[-1][0]:,} updates")
+    axes.set(xlabel="updates", ylabel="nats a unit", title=f"{log.parent.name}: {updates[-1][0]:,} updates")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(picture, dpi=120)

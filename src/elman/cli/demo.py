@@ -60,7 +60,7 @@ def demo(run: Path | None) -> None:
     click.echo("\nThe topics that nothing was chosen by:")
     show(measure(model, test))
     click.echo("\nA paragraph that it writes:\n")
-    click.echo("".join(model.generate("The ", length=500, temperature=TEMPERATURE, seed=1)))
+    click.echo("The " + "".join(model.generate("The ", length=500, temperature=TEMPERATURE, seed=1)))
     click.echo("\nAnother, unit by unit:\n")
     _stream(model)
     picture = run / "curves.png"

@@ -4,6 +4,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from types import ModuleType
 
 import click
 
@@ -11,7 +12,7 @@ import click
 @click.command("list")
 def list_() -> None:
     """Show every task with its settings, every cell and layer."""
-    from elman import layers
+    from elman import classical, layers
     from elman.cells import CELLS
     from elman.tasks import TASKS
     from elman.tasks.settings import settings_of
@@ -20,9 +21,14 @@ def list_() -> None:
         click.echo(f"task {word}\n  {_first_line(task)}\n")
         meaning = _meanings(task)
         _table((f"{name}={_said(value)}", meaning[name]) for name, value in settings_of(task()).items())
-    for title, kinds in (("cells", CELLS), ("layers", {name: getattr(layers, name) for name in layers.__all__})):
+    for title, kinds in (("cells", CELLS), ("layers", _classes(layers)), ("classical models", _classes(classical))):
         click.echo(f"\n{title}")
         _kinds(kinds)
+
+
+def _classes(package: ModuleType) -> dict[str, type]:
+    named = {name: getattr(package, name) for name in package.__all__}
+    return {name: kind for name, kind in named.items() if isinstance(kind, type)}
 
 
 def _kinds(kinds: Mapping[str, type]) -> None:

@@ -21,9 +21,9 @@ class DropoutState(NamedTuple):
 class Dropout(CellModule):
     """y = x mask / (1 - p) while training, y = x otherwise; each feature of each step is dropped with probability p
 
-    Masks are a function of a key, the place of the layer in its model, row, step and feature (`layers/masks.py`). The
-    training loop gives a new key for each update through `set_key`. Without a key, every row that starts afresh draws
-    its masks from PyTorch's generator, as `torch.nn.Dropout` does.
+    Masks are a function of a key, the place of the layer in its model, row, step and feature (`layers/masks.py`). A row
+    that starts afresh while training draws its number from PyTorch's generator, as `torch.nn.Dropout` draws its masks;
+    the training loop gives a new key for each update as well, through `set_key`.
 
     Args:
         size: features of x and of y, D.
@@ -45,8 +45,7 @@ class Dropout(CellModule):
         self.key: tuple[int, ...] = ()
 
     def initial_state(self, batch_size: int) -> DropoutState:
-        by_chance = self.training and not self.key
-        row = torch.randint(2**32, (batch_size,)) if by_chance else torch.arange(batch_size)
+        row = torch.randint(2**32, (batch_size,)) if self.training else torch.arange(batch_size)
         return DropoutState(row, torch.zeros(batch_size, dtype=torch.int64))
 
     def step(self, x: Tensor, state: DropoutState) -> tuple[Tensor, DropoutState]:
@@ -85,4 +84,4 @@ def set_key(model: nn.Module, *key: int) -> None:
     """Give every dropout layer in `model` the masks of `key` (seed, update), different ones at each place."""
     layers = (layer for layer in model.modules() if isinstance(layer, Dropout))
     for place, layer in enumerate(layers):
-        layer.key = (*key, place)
+        layer.key = (*key, place) if key else ()

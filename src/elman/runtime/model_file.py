@@ -27,5 +27,8 @@ def load(path: str | Path) -> ModelFile:
         FileNotFoundError, ValueError: as `elman.files.read_tensors`.
     """
     path = Path(path)
-    path = path / MODEL if path.is_dir() else path
+    if path.is_dir():
+        path = path / MODEL
+        if path.parent.joinpath("config.toml").exists() and not path.exists():
+            raise FileNotFoundError(f"{path.parent}: a run without a model yet; resume its training.")
     return ModelFile(path, *read_tensors(path))

@@ -23,6 +23,6 @@ def load(path: str | Path) -> Any:
     word = file.metadata.get("task")
     if word not in TASKS:
         raise ValueError(f"{path}: expected the model of one of {', '.join(TASKS)}, got {word!r}.")
-    if "version" not in file.metadata:
+    if "place" in file.metadata:
         raise ValueError(f"{path}: expected a trained model, got a checkpoint; name the run folder, or train on.")
     return TASKS[word].from_file(file)

@@ -12,31 +12,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import elman
 from elman.classical import NGram
 from elman.data.batches import Batches
 from elman.data.documents import split
 from elman.data.units import UNKNOWN, Units, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
 from elman.decoding import Sampling
-from elman.files import read_tensors, write_tensors
+from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.layers import Stack
 from elman.losses import REDUCTIONS, cross_entropy
 from elman.metrics import Likelihood
-from elman.runtime import ModelFile
+from elman.runtime import MODEL, ModelFile
 from elman.state import State
 from elman.tasks import texts as given
 from elman.tasks.language_net import language_net
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range
-from elman.tasks.task import MODEL, Task
+from elman.tasks.task import Task
 from elman.tasks.text_stream import TextStream
 from elman.tasks.texts import Texts
-from elman.training import Evaluation, Event, train
+from elman.training import Evaluation, Event, Interrupted, train
 from elman.training.settings import check
 
 NGRAM = "ngram.safetensors"  # beside the model in a run folder: the bar to beat
 NGRAM_ORDER = {"bytes": 7, "characters": 7, "words": 4, "bpe": 4}
-LOGITS = 1 << 22  # that an evaluation holds at once
+LOGITS = 1 << 22  # that an evaluation of the net holds at once
+STEPS = 1 << 20  # that one of the n-gram does
 
 logger = logging.getLogger("elman")
 
@@ -109,8 +111,7 @@ class LanguageModel(RecurrentSettings, Task):
             FileExistsError: `run` is there already.
             OSError, NonFinite, Interrupted: as `elman.training.train`.
         """
-        if resume and run is None:
-            raise ValueError("LanguageModel.fit: expected a run folder to resume, got none.")
+        self.check_run(run, resume)
         if self.loss not in REDUCTIONS:
             raise ValueError(f"loss: expected one of {', '.join(REDUCTIONS)}, got {self.loss!r}.")
         check_range(self, 1, math.inf, "hidden_size", "num_layers", "embedding_size", "streams", "steps")
@@ -135,17 +136,22 @@ class LanguageModel(RecurrentSettings, Task):
             logger.info(
                 "net: %d x %s of %d units, %s weights", self.num_layers, self.cell, self.hidden_size, f"{weights:,}"
             )
-            self.result_ = train(
-                self.net_,
-                partial(self._loss, data.streams if isinstance(data, Windows) else None),
-                _Epochs(data, self.seed),
-                self,
-                evaluate=(lambda: self._nats_per_unit(held_out)) if held_out else None,
-                run=folder,
-                resume=resume,
-                observers=[*observers, *([self._keep_best(folder)] if folder else [])],
-                metadata={"task": self.task, "data": given.digest(encoded + held_out)},
-            )
+            try:
+                self.result_ = train(
+                    self.net_,
+                    partial(self._loss, data.streams if isinstance(data, Windows) else None),
+                    _Epochs(data, self.seed),
+                    self,
+                    evaluate=(lambda: self._nats_per_unit(held_out)) if held_out else None,
+                    run=folder,
+                    resume=resume,
+                    observers=[*observers, *([self._keep_best(folder)] if folder else [])],
+                    metadata=self._facts(encoded, held_out),
+                )
+            except Interrupted as stopped:
+                if stopped.run:
+                    self.save(stopped.run / MODEL)
+                raise
             if folder:
                 self.save(folder / MODEL)
         return self
@@ -239,32 +245,38 @@ class LanguageModel(RecurrentSettings, Task):
                 embedding_dropout=self.embedding_dropout,
             )
 
-    def _loss(self, streams: int | None, window: Window, state: State | None) -> tuple[Tensor, State]:
+    def _logits(self, window: Window, state: State | None) -> tuple[Tensor, Tensor, State]:
+        """The logits and the targets of a window, and the state after it."""
         inputs = window.inputs.map(torch.from_numpy)
         logits, state = self.net_(inputs, resume(window.source, state, self.net_))
-        targets = torch.from_numpy(window.targets)
-        return cross_entropy(logits.values, targets, self.loss, streams or len(window.source)), state
+        return logits.values, torch.from_numpy(window.targets), state
 
-    @torch.no_grad()
+    def _loss(self, streams: int | None, window: Window, state: State | None) -> tuple[Tensor, State]:
+        logits, targets, state = self._logits(window, state)
+        return cross_entropy(logits, targets, self.loss, streams or len(window.source)), state
+
     def _nats(
         self, encoded: list[np.ndarray], streams: int, progress: Callable[[float], object] = lambda part: None
     ) -> float:
-        """The negative log-probability of texts, their ends included; the net is in evaluation mode."""
+        """The negative log-probability of texts, their ends included."""
         nats, state = 0.0, None
         windows = Windows(encoded, streams, max(1, LOGITS // self.units_.size // streams))
-        for number, window in enumerate(windows, start=1):
-            inputs = window.inputs.map(torch.from_numpy)
-            logits, state = self.net_(inputs, resume(window.source, state, self.net_))
-            nats += cross_entropy(logits.values, torch.from_numpy(window.targets), "sum").item()
-            progress(number / len(windows))
+        with self.evaluating():
+            for number, window in enumerate(windows, start=1):
+                logits, targets, state = self._logits(window, state)
+                nats += cross_entropy(logits, targets, "sum").item()
+                progress(number / len(windows))
         return nats
 
     def _nats_per_unit(self, encoded: list[np.ndarray]) -> float:
-        return self._nats(encoded, self.streams) / (sum(map(len, encoded)) + len(encoded))
+        """The evaluation while training: streams of at least one window, or whole documents, as in training."""
+        windows = self._windows(encoded)
+        streams = windows.streams if isinstance(windows, Windows) else 1
+        return self._nats(encoded, streams) / windows.num_steps
 
-    @torch.no_grad()
     def _read_unit(self, unit: int, state: State) -> tuple[np.ndarray, State]:
-        logits, state = self.net_.step(torch.tensor([unit]), state)
+        with self.evaluating():
+            logits, state = self.net_.step(torch.tensor([unit]), state)
         return logits[0].double().log_softmax(-1).numpy(), state
 
     def _measure(self, documents: Texts, nats: Callable[[list[np.ndarray]], float]) -> Likelihood:
@@ -287,7 +299,8 @@ class LanguageModel(RecurrentSettings, Task):
         logger.info("fitting the bar to beat, a %d-gram", order)
         self.ngram_ = NGram(self.units_.size, order).fit(encoded)
         if folder:
-            write_tensors(folder / NGRAM, self.ngram_.to_arrays(), self.ngram_.settings)
+            facts = {"schema": SCHEMA, "version": elman.__version__, "task": "n-gram", "settings": self.ngram_.settings}
+            write_tensors(folder / NGRAM, self.ngram_.to_arrays(), facts | self.preprocessing())
         if self.held_out_:
             bar = self.evaluate_ngram(self.held_out_)
             logger.info("%d-gram on the held-out part: %.4f nats, %.4f bits a character", order,
@@ -295,8 +308,12 @@ class LanguageModel(RecurrentSettings, Task):
 
     def _ngram_nats(self, encoded: list[np.ndarray]) -> float:
         assert self.ngram_ is not None
-        (batch,) = Batches(encoded, sum(map(len, encoded)) + len(encoded))
-        return -float(self.ngram_.log_prob(batch.inputs, batch.targets).sum())
+        nats, state = 0.0, None
+        for window in Windows(encoded, 1, STEPS):
+            state = resume(window.source, state, self.ngram_)
+            nats -= float(self.ngram_.log_prob(window.inputs, window.targets, state).sum())
+            state = self.ngram_.after(window.inputs, state)
+        return nats
 
     # The files.
 
@@ -308,12 +325,17 @@ class LanguageModel(RecurrentSettings, Task):
         self.net_ = self._make_net()
         self.ngram_ = None
         if (ngram := file.path.with_name(NGRAM)).exists():
-            arrays, settings = read_tensors(ngram)
-            if settings.get("vocabulary_size") != self.units_.size:
+            arrays, metadata = read_tensors(ngram)
+            if (metadata.get("task"), metadata.get("units")) != ("n-gram", file.metadata["units"]):
                 raise ValueError(
                     f"{ngram}: not the n-gram of this model; copy its run folder whole, or leave the file out."
                 )
-            self.ngram_ = NGram.from_arrays(arrays, **settings)
+            self.ngram_ = NGram.from_arrays(arrays, **metadata["settings"])
+
+    def _facts(self, encoded: list[np.ndarray], held_out: list[np.ndarray]) -> dict[str, Any]:
+        """What must be the same for a run to go on."""
+        data = {"training": given.digest(encoded), "held_out": given.digest(held_out)}
+        return {"task": self.task, "version": elman.__version__, "data": data, **self.preprocessing()}
 
     def _keep_best(self, folder: Path) -> Callable[[Event], None]:
         def keep(event: Event) -> None:

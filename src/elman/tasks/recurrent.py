@@ -2,13 +2,13 @@
 
 import inspect
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 from elman.cells import CELLS
 from elman.layers import Stack
 from elman.layers.deep import deep
+from elman.nearest import did_you_mean
 
 
 @dataclass(kw_only=True)
@@ -44,9 +44,9 @@ class RecurrentSettings:
             ValueError: a setting that is unknown or cannot act.
         """
         if self.cell not in CELLS:
-            near = get_close_matches(self.cell, CELLS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}{hint}")
+            raise ValueError(
+                f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}{did_you_mean(self.cell, CELLS)}"
+            )
         kind = CELLS[self.cell]
         own: dict[str, Any] = {}
         for name in ("activation", "forget_gate", "reset", "start"):

@@ -5,13 +5,13 @@ import math
 import tomllib
 import typing
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 import elman
 from elman.files import replacing
+from elman.nearest import did_you_mean
 
 CONFIG = "config.toml"
 
@@ -32,9 +32,8 @@ def parse(kind: type, given: Mapping[str, Any], where: str = "--set") -> dict[st
     values = {}
     for name, value in given.items():
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known ones are {', '.join(known)}."
-            raise ValueError(f"{where} {name}: unknown; {hint}")
+            hint = did_you_mean(name, known)
+            raise ValueError(f"{where} {name}: unknown{hint if hint != '.' else '; known are ' + ', '.join(known)}")
         values[name] = _convert(f"{where} {name}", types[name], value)
     return values
 

@@ -11,8 +11,8 @@ import torch
 
 import elman
 from elman.cells import CellModule
-from elman.files import SCHEMA, write_tensors
-from elman.runtime import MODEL, ModelFile
+from elman.files import SCHEMA, TEMPORARY, write_tensors
+from elman.runtime import ModelFile
 from elman.tasks.settings import CONFIG, parse, settings_of, write_config
 from elman.training import TrainingSettings, model_tensors
 from elman.training.checkpoint import LAST
@@ -69,6 +69,41 @@ class Task(TrainingSettings, ABC):
             yield
 
     @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The net is in evaluation mode inside, without gradients, and as it was outside."""
+        training = self.net_.training
+        if training:
+            self.net_.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            if training:
+                self.net_.train()
+
+    def check_run(self, run: str | Path | None, resume: bool) -> None:
+        """Raise unless `run` is a folder to begin in, or to resume in.
+
+        Raises:
+            FileExistsError: the folder holds something and `resume` is not asked for.
+            FileNotFoundError: there is no run to resume.
+            ValueError: there is no folder to resume in.
+        """
+        if run is None:
+            if resume:
+                raise ValueError(f"{type(self).__name__}.fit: expected a run folder to resume, got none.")
+            return
+        run = Path(run)
+        if resume and not (run / CONFIG).exists():
+            raise FileNotFoundError(f"{run}: no run to resume ({CONFIG} is missing); train without resume first.")
+        if (
+            not resume
+            and run.exists()
+            and (not run.is_dir() or any(file.suffix != TEMPORARY for file in run.iterdir()))
+        ):
+            raise FileExistsError(f"{run}: is there already; resume the run in it (--resume), or name another folder.")
+
+    @contextmanager
     def open_run(
         self, run: str | Path | None, resume: bool, data: list[str], validation_data: list[str]
     ) -> Iterator[Path | None]:
@@ -77,21 +112,15 @@ class Task(TrainingSettings, ABC):
         A new one is removed again when an error comes before there is something trained to keep.
 
         Raises:
-            FileExistsError: the folder holds something and `resume` is not asked for.
-            FileNotFoundError: there is no run to resume.
             OSError: the folder cannot be made or written.
         """
         if run is None:
             yield None
             return
         run = Path(run)
-        if resume:
-            if not (run / CONFIG).exists():
-                raise FileNotFoundError(f"{run}: no run to resume ({CONFIG} is missing); train without resume first.")
+        if resume and (run / LAST).exists():
             yield run
             return
-        if run.exists() and (not run.is_dir() or any(run.iterdir())):
-            raise FileExistsError(f"{run}: is there already; resume the run in it (--resume), or name another folder.")
         try:
             run.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -103,6 +132,3 @@ class Task(TrainingSettings, ABC):
             if not (run / LAST).exists():
                 shutil.rmtree(run, ignore_errors=True)
             raise
-
-
-__all__ = ["MODEL", "Task"]

@@ -22,12 +22,13 @@ class TextStream:
     """
 
     def __init__(self, read: Read, state: State, units: Units):
-        self._read, self._units = read, units
-        self.log_probs, self.state = read(BOUNDARY, state)
+        self._read, self._units, self.state = read, units, state
+        self.read_unit(BOUNDARY)
 
     def read_unit(self, unit: int) -> np.ndarray:
         """Read one unit, by its id; returns `log_probs` of the one after it."""
         self.log_probs, self.state = self._read(unit, self.state)
+        self._last = unit
         return self.log_probs
 
     def read(self, text: str) -> np.ndarray:
@@ -48,6 +49,7 @@ class TextStream:
     def write(self, length: int, sampling: Sampling, generator: np.random.Generator) -> Iterator[str]:
         """Draw units and read each, up to `length` or to the end of the text; yields text as soon as it is certain."""
         decoder = self._units.decoder()
+        decoder.feed(self._last)  # so that a word is set apart from the one before it
         never = [UNKNOWN] if self._units.has_unknown else []
         for _ in range(length):
             log_probs = self.log_probs.copy()
@@ -64,7 +66,7 @@ class TextStream:
     def fork(self) -> "TextStream":
         """A second stream that goes on from here."""
         twin = object.__new__(TextStream)
-        twin._read, twin._units = self._read, self._units
+        twin._read, twin._units, twin._last = self._read, self._units, self._last
         twin.log_probs, twin.state = self.log_probs.copy(), states.select(self.state, [0])
         return twin
 
@@ -73,9 +75,9 @@ def known_units(units: Units, text: str) -> np.ndarray:
     """The ids of a prompt.
 
     Raises:
-        ValueError: `prompt: character '€' (U+20AC) at offset 3 was not in the training text; ...`
+        ValueError: `prompt: character '€' (U+20AC) at offset 3 is not among the units of the model; ...`
     """
     if unknown := units.unknown(text):
-        raise ValueError(f"prompt: {unknown} was not in the training text; leave it out, "
-                         "or train with --set units=bytes, which knows every text.")  # fmt: skip
+        raise ValueError(f"prompt: {unknown} is not among the units of the model; leave it "
+                         "out, or train with --set units=bytes, which knows every text.")  # fmt: skip
     return units.encode(text)

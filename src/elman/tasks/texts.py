@@ -1,6 +1,7 @@
 """The texts that a task is given: themselves, or the files that hold them."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +16,10 @@ Texts = Text | Path | Sequence[Text | Path]
 
 def read(documents: Texts, encoding: Literal["utf-8", "bytes"]) -> list[Any]:
     """The texts, files read: bytes from them with that encoding, else str."""
+    if isinstance(documents, str) and os.path.isfile(documents):
+        raise ValueError(f"text: {documents!r} is the name of a file; to read the file, give Path({documents!r}).")
     texts: list[Any] = []
     for item in _listed(documents):
-        if isinstance(item, str) and len(item) < 256 and "\n" not in item and Path(item).is_file():
-            raise ValueError(f"text: {item!r} is the name of a file; to read the file give Path({item!r}).")
         texts += read_documents(item, encoding) if isinstance(item, Path) else [item]
     return texts
 

@@ -119,15 +119,21 @@ class Loop:
             if time.perf_counter() - self.saved_at >= save_every:
                 self._save()
         self._save()
-        if self.best:
-            load_model(self.model, self.best)
+        self._take_best()
         return Result(place.update, place.epoch, place.best, place.best_update, place.seconds)
 
     def stop(self) -> int:
-        """Write the checkpoint, unless what it would hold is torn; the update from which the run goes on."""
+        """Write the checkpoint, or go back to it where an update was torn; then the best weights.
+
+        Returns:
+            The update from which the run goes on.
+        """
         with suppress(KeyboardInterrupt):
             if self.whole:
                 self._save()
+            elif self.checkpoints is not None and (found := self.checkpoints.read()) is not None:
+                self.checkpoints.restore(found[1])
+            self._take_best()
         if self.checkpoints is None:
             return self.place.update
         return self.saved.update if self.saved is not None else 0
@@ -225,6 +231,10 @@ class Loop:
             self.checkpoints.save(self.place, self.state)
             self.saved = copy(self.place)
         self.saved_at = time.perf_counter()
+
+    def _take_best(self) -> None:
+        if self.best:
+            load_model(self.model, self.best)
 
     def _open_epoch(self, number: int) -> None:
         self._seed("epoch", number)

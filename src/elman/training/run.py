@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from elman.layers import set_key
 from elman.training.checkpoint import LAST, LOG, Checkpoints
 from elman.training.events import Event
 from elman.training.interrupts import Interrupted
@@ -68,7 +69,9 @@ def train(
         try:
             return loop.go(save_every)
         except KeyboardInterrupt:
-            raise Interrupted(run, loop.stop()) from None
+            update = loop.stop()
+            raise Interrupted(run if loop.saved else None, update) from None
         finally:
             model.zero_grad()
             model.eval()
+            set_key(model)

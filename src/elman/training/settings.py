@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any, get_args
+
+from elman.nearest import did_you_mean
 
 _WORDS = {"optimizer": ("adamw", "sgd", "rmsprop"), "schedule": ("constant", "cosine", "plateau")}
 _BOUNDS: dict[str, Callable[[float], bool]] = {
@@ -104,6 +105,5 @@ def _check_number(where: str, name: str, value: Any, kinds: tuple[Any, ...]) -> 
 def _check_word(where: str, name: str, value: Any) -> None:
     words = _WORDS[name]
     if value not in words:
-        near = get_close_matches(str(value).lower(), words, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
+        hint = did_you_mean(value, words)
         raise ValueError(f"{where}: expected {name} to be one of {', '.join(words)}, got {value!r}{hint}")

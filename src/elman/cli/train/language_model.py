@@ -55,7 +55,8 @@ def language_model(
             model.fit(list(files), list(validation), run=run, resume=resume, observers=[progress])
     except Interrupted as error:
         way = shlex.join(["elman", "train", model.task, "--resume", "--out", str(run)])
-        raise KeyboardInterrupt(f"stopped at update {error.update}; go on with: {way}") from error
+        kept = f"go on with: {way}" if error.run else "nothing was kept; train again"
+        raise KeyboardInterrupt(f"stopped at update {error.update}; {kept}") from error
     _tell(model, run)
 
 
@@ -66,8 +67,5 @@ def _tell(model: "LanguageModel", run: Path) -> None:
         click.echo(f"The weights of update {result.best_update:,}, the best on the held-out part, measured there:\n")
         show(measure(model, model.held_out_))
     click.echo(
-        f"\nThe run is in {run}. What next:\n"
-        f"  elman evaluate {name} FILE\n"
-        f"  elman generate {name} --prompt TEXT\n"
-        f"  elman train {model.task} --resume --out {name}"
+        f"\nThe run is in {run}. What next:\n  elman evaluate {name} FILE\n  elman generate {name} --prompt TEXT"
     )

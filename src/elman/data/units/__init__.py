@@ -1,7 +1,6 @@
 """The units a text is made of: `bytes`, `characters`, `words`, `bpe`."""
 
 import inspect
-from difflib import get_close_matches
 from typing import Any
 
 from elman.data.units.bpe import BPE
@@ -10,6 +9,7 @@ from elman.data.units.characters import Characters
 from elman.data.units.decoders import Decoder
 from elman.data.units.face import BOUNDARY, UNKNOWN, Text, Units, Unknown
 from elman.data.units.words import Words
+from elman.nearest import did_you_mean
 
 __all__ = ["BOUNDARY", "UNITS", "UNKNOWN", "Decoder", "Text", "Units", "Unknown", "make_units", "units_from_json"]
 
@@ -41,7 +41,5 @@ def units_from_json(data: dict[str, Any]) -> Units:
 
 def _kind(name: str) -> type[Units]:
     if name not in UNITS:
-        near = get_close_matches(str(name), UNITS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else "."
-        raise ValueError(f"units: expected one of {', '.join(UNITS)}, got {name!r}{hint}")
+        raise ValueError(f"units: expected one of {', '.join(UNITS)}, got {name!r}{did_you_mean(name, UNITS)}")
     return UNITS[name]

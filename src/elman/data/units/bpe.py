@@ -114,10 +114,8 @@ def _chunks(text: str) -> Iterator[str]:
 def _tokenizers() -> Any:
     try:
         import tokenizers
-    except ImportError:
-        raise ImportError(
-            "units=bpe needs the package tokenizers; install it with: pip install 'elman[text]'"
-        ) from None
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("units=bpe needs the package tokenizers", name="tokenizers") from None
     return tokenizers
 
 

@@ -1,0 +1,15 @@
+"""What a mistyped word was meant to be."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """`; did you mean hidden_size?`, or nothing where no known word is near.
+
+    Example:
+        >>> did_you_mean("hiden_size", ["hidden_size", "epochs"])
+        '; did you mean hidden_size?'
+    """
+    near = get_close_matches(str(word).lower(), list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else "."
