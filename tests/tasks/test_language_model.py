@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -229,3 +231,8 @@ def test_bad_settings_and_texts_leave_no_run_behind(settings, text, message, tmp
     with pytest.raises(ValueError, match=message):
         LanguageModel(**{**SMALL, **settings}).fit(text, run=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_version_0_1_0_saved_still_says_the_same():
+    model = elman.load(Path(__file__).parents[1] / "golden" / "language-model-1.safetensors")
+    assert model.evaluate("to be or not to be").nats == pytest.approx(54.59797286987305, rel=1e-5)
