@@ -18,7 +18,9 @@ SETTINGS: dict[str, Any] = {  # three minutes, chosen on the validation topics
     "hidden_size": 256,
     "epochs": 13,
     "learning_rate": 5e-3,
-    "dropout": 0.2,
+    "steps": 50,
+    "dropout": 0.4,
+    "embedding_dropout": 0.1,
     "validation": 0.05,
 }
 TEST = 0.1  # of the topics
