@@ -167,6 +167,13 @@ def test_plateau_is_pytorchs() -> None:
     assert [event.learning_rate for event in events if isinstance(event, Update)] == pytest.approx(expected)
 
 
+def test_step_cuts_between_epochs() -> None:
+    settings = {"epochs": 4, "schedule": "step", "decay": 0.1, "decay_after": 2, "learning_rate": 1e-3}
+    _, events = run_line(settings, batches=3)
+    rates = [event.learning_rate for event in events if isinstance(event, Update)]
+    assert rates == pytest.approx(6 * [1e-3] + 3 * [1e-4] + 3 * [1e-5])
+
+
 def test_evaluates_every_so_many_updates_and_at_the_end() -> None:
     _, events = run_line({"epochs": 2, "evaluate_every": 4}, [3.0, 2.0, 1.0])
     assert [event.update for event in events if isinstance(event, Evaluation)] == [4, 8, 10]

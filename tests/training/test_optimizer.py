@@ -13,7 +13,7 @@ from elman.training.optimizer import clip, gradient_norm, learning_rate, make_op
 
 def test_constant_rate_after_a_straight_warm_up() -> None:
     settings = TrainingSettings(learning_rate=0.4, schedule="constant", warmup=4)
-    rates = [learning_rate(settings, update, 0.0, 0) for update in range(6)]
+    rates = [learning_rate(settings, update, 1, 0.0, 0) for update in range(6)]
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
 
 
@@ -22,20 +22,44 @@ def test_cosine_is_pytorchs() -> None:
     theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=40)
     for update in range(40):
-        assert learning_rate(settings, update, update / 40, 0) == pytest.approx(theirs.param_groups[0]["lr"])
+        assert learning_rate(settings, update, 1, update / 40, 0) == pytest.approx(theirs.param_groups[0]["lr"])
         theirs.step()
         schedule.step()
 
 
-@given(st.floats(0, 1), st.integers(0, 200), st.integers(0, 100), st.sampled_from(["constant", "cosine", "plateau"]))
+@given(
+    st.floats(0, 1),
+    st.integers(0, 200),
+    st.integers(0, 100),
+    st.sampled_from(["constant", "cosine", "plateau", "step"]),
+)
 def test_never_above_the_rate_that_was_set(progress: float, update: int, warmup: int, schedule: str) -> None:
     settings = TrainingSettings(learning_rate=0.1, warmup=warmup, schedule=schedule)
-    assert 0 <= learning_rate(settings, update, progress, update // 10) <= 0.1
+    assert 0 <= learning_rate(settings, update, 1 + update // 10, progress, update // 10) <= 0.1
 
 
-def test_plateau_halves() -> None:
+def test_plateau_halves_or_cuts_as_it_is_told() -> None:
     settings = TrainingSettings(learning_rate=0.8, schedule="plateau")
-    assert [learning_rate(settings, 0, 0.5, worse) for worse in range(4)] == pytest.approx([0.8, 0.4, 0.2, 0.1])
+    assert [learning_rate(settings, 0, 1, 0.5, worse) for worse in range(4)] == pytest.approx([0.8, 0.4, 0.2, 0.1])
+    settings.decay = 0.25
+    assert [learning_rate(settings, 0, 1, 0.5, worse) for worse in range(3)] == pytest.approx([0.8, 0.2, 0.05])
+
+
+def test_step_is_the_schedule_of_zaremba_et_al() -> None:
+    # arXiv:1409.2329, the small net: four epochs at 1, then half of it after each epoch, thirteen epochs in all
+    settings = TrainingSettings(learning_rate=1.0, schedule="step", decay_after=4, epochs=13)
+    rates = [learning_rate(settings, 100 * epoch, epoch, epoch / 13, 0) for epoch in range(1, 14)]
+    assert rates == [1.0] * 4 + [0.5**cuts for cuts in range(1, 10)]
+
+
+def test_step_is_pytorchs() -> None:
+    settings = TrainingSettings(learning_rate=0.3, schedule="step", decay=0.8, epochs=10)
+    theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
+    schedule = torch.optim.lr_scheduler.StepLR(theirs, step_size=1, gamma=0.8)
+    for epoch in range(1, 11):
+        assert learning_rate(settings, 0, epoch, 0.0, 0) == pytest.approx(theirs.param_groups[0]["lr"])
+        theirs.step()
+        schedule.step()
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,25 @@ from elman.training.settings import check
             {"optimizer": "Adam"},
             "expected optimizer to be one of adamw, sgd, rmsprop, got 'Adam'; did you mean adamw?",
         ),
-        ({"schedule": 3}, "expected schedule to be one of constant, cosine, plateau, got 3."),
+        ({"schedule": 3}, "expected schedule to be one of constant, cosine, plateau, step, got 3."),
         (
             {"momentum": 0.9},
             "momentum=0.9 cannot act with optimizer='adamw'; leave it out, or choose 'sgd' or 'rmsprop'.",
+        ),
+        ({"schedule": "step", "decay": 1.0}, "expected decay between 0 and 1, got 1.0."),
+        ({"schedule": "step", "decay_after": 0}, "expected decay_after of at least 1, got 0."),
+        ({"decay": 0.9}, "decay=0.9 cannot act with schedule='cosine'; leave it out, or choose 'plateau' or 'step'."),
+        (
+            {"schedule": "plateau", "decay_after": 2},
+            "decay_after=2 cannot act with schedule='plateau'; leave it out, or choose 'step'.",
+        ),
+        (
+            {"schedule": "step", "decay_after": 10},
+            "schedule='step' cannot act after 10 of 10 epochs; set epochs higher, or decay_after lower.",
+        ),
+        (
+            {"schedule": "step", "epochs": 1},
+            "schedule='step' cannot act after 1 of 1 epochs; set epochs higher, or decay_after lower.",
         ),
     ],
 )

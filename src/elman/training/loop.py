@@ -154,7 +154,7 @@ class Loop:
         if place.batch == place.batches:
             self._open_epoch(place.epoch + 1)
         batch = self.batches[place.batch]
-        rate = learning_rate(settings, place.update, self._progress(), place.worse)
+        rate = learning_rate(settings, place.update, place.epoch, self._progress(), place.worse)
         self.optimizer.zero_grad()
         loss, state = self._forward(batch)
         value = loss.item()

@@ -26,21 +26,24 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.
     return torch.optim.RMSprop(parameters, foreach=True, **options)
 
 
-def learning_rate(settings: TrainingSettings, update: int, progress: float, reductions: int) -> float:
+def learning_rate(settings: TrainingSettings, update: int, epoch: int, progress: float, worse: int) -> float:
     """The learning rate of the update that follows `update` others.
 
     Args:
         update: updates done.
+        epoch: that it belongs to, from 1.
         progress: part of the training that is done, 0 to 1.
-        reductions: evaluations so far that were not the best so far.
+        worse: evaluations so far that were not the best so far.
     """
-    rate = settings.learning_rate
+    rate, decay = settings.learning_rate, settings.decay or 0.5
     if update < settings.warmup:
         rate *= (update + 1) / settings.warmup
     if settings.schedule == "cosine":
         rate *= (1 + math.cos(math.pi * progress)) / 2
     elif settings.schedule == "plateau":
-        rate *= 0.5**reductions
+        rate *= decay**worse
+    elif settings.schedule == "step":
+        rate *= decay ** max(0, epoch - (settings.decay_after or 1))
     return rate
 
 

@@ -7,11 +7,12 @@ from typing import Any, get_args
 
 from elman.nearest import did_you_mean
 
-_WORDS = {"optimizer": ("adamw", "sgd", "rmsprop"), "schedule": ("constant", "cosine", "plateau")}
+_WORDS = {"optimizer": ("adamw", "sgd", "rmsprop"), "schedule": ("constant", "cosine", "plateau", "step")}
 _BOUNDS: dict[str, Callable[[float], bool]] = {
     "of at least 1": lambda value: value >= 1,
     "of at least 0": lambda value: value >= 0,
     "above 0": lambda value: value > 0,
+    "between 0 and 1": lambda value: 0 < value < 1,
     "from 0 to below 1": lambda value: 0 <= value < 1,
     "from 0 to below 2^63": lambda value: 0 <= value < 2**63,
 }
@@ -20,6 +21,8 @@ _RANGES = {
     "learning_rate": "above 0",
     "momentum": "from 0 to below 1",
     "weight_decay": "of at least 0",
+    "decay": "between 0 and 1",
+    "decay_after": "of at least 1",
     "warmup": "of at least 0",
     "clip_norm": "above 0",
     "clip_value": "above 0",
@@ -39,8 +42,10 @@ class TrainingSettings:
         optimizer: `adamw`, `sgd` or `rmsprop`, as in PyTorch.
         momentum: of `sgd` and `rmsprop`; none by default.
         weight_decay: PyTorch's own by default (0.01 for `adamw`, none for the others).
-        schedule: `constant`; `cosine`, which falls to zero along half a wave; `plateau`, halved after each evaluation
-            that is not the best so far.
+        schedule: `constant`; `cosine`, which falls to zero along half a wave; `plateau`, cut after each evaluation
+            that is not the best so far; `step`, cut after each epoch.
+        decay: what `plateau` and `step` multiply the learning rate with at each cut; None for 0.5.
+        decay_after: epochs at the full rate before the cuts of `step`; None for 1.
         warmup: updates over which the learning rate rises in a straight line; 0 starts at the full rate.
         clip_norm: longest gradient (2-norm of all parameters together); None does not clip.
         clip_value: largest element of a gradient, cut before `clip_norm`; None does not cut.
@@ -58,6 +63,8 @@ class TrainingSettings:
     momentum: float | None = None
     weight_decay: float | None = None
     schedule: str = "cosine"
+    decay: float | None = None
+    decay_after: int | None = None
     warmup: int = 0
     clip_norm: float | None = 1.0
     clip_value: float | None = None
@@ -84,6 +91,21 @@ def check(settings: TrainingSettings, has_validation: bool = True) -> None:
         raise ValueError(
             f"{where}: momentum={settings.momentum} cannot act with optimizer='adamw'; "
             "leave it out, or choose 'sgd' or 'rmsprop'."
+        )
+    if settings.decay is not None and settings.schedule not in ("plateau", "step"):
+        raise ValueError(
+            f"{where}: decay={settings.decay} cannot act with schedule={settings.schedule!r}; "
+            "leave it out, or choose 'plateau' or 'step'."
+        )
+    if settings.decay_after is not None and settings.schedule != "step":
+        raise ValueError(
+            f"{where}: decay_after={settings.decay_after} cannot act with schedule={settings.schedule!r}; "
+            "leave it out, or choose 'step'."
+        )
+    if settings.schedule == "step" and (after := settings.decay_after or 1) >= settings.epochs:
+        raise ValueError(
+            f"{where}: schedule='step' cannot act after {after} of {settings.epochs} epochs; "
+            "set epochs higher, or decay_after lower."
         )
     waiting = [
         f"{name}={getattr(settings, name)}" for name in ("patience", "evaluate_every") if getattr(settings, name)
