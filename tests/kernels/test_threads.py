@@ -1,0 +1,313 @@
+"""elman's own threads: every job once and in order, whoever else calls, forks, ends or takes the processors.
+
+The pool is tested by itself, in a library that is compiled here; `threads_stress.cpp` says what its functions count.
+"""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import elman.threads
+from elman.kernels import native
+
+HERE = Path(__file__).parent
+NATIVE = HERE.parents[1] / "native"
+COMPILER = os.environ.get("CXX", "c++")
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+needs_compiler = pytest.mark.skipif(shutil.which(COMPILER) is None or os.name != "posix", reason="no C++ compiler")
+needs_native = pytest.mark.skipif(not native.available(), reason="installed without a compiler")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def build(target, *flags):
+    sources = [NATIVE / "threads.cpp", HERE / "threads_stress.cpp"]
+    command = [COMPILER, "-std=c++20", "-O2", "-pthread", *flags, f"-I{NATIVE}", *sources, "-o", target]
+    subprocess.run(command, check=True, timeout=300)
+    return target
+
+
+def load(path):
+    library = ctypes.CDLL(path)
+    for name in ("wrong_parallel", "wrong_chains", "wrong_nested", "threads_of", "wrong_denormals"):
+        getattr(library, name).restype = ctypes.c_int64
+    library.wrong_parallel.argtypes = library.threads_of.argtypes = [ctypes.c_int64, ctypes.c_int64]
+    library.wrong_denormals.argtypes = [ctypes.c_int64, ctypes.c_int64]
+    library.wrong_nested.argtypes = [ctypes.c_int64]
+    library.wrong_chains.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+    return library
+
+
+def wrong_chains(library, chains, rounds=0):
+    lengths = np.array([length for length, _ in chains], dtype=np.int64)
+    after = np.array([after for _, after in chains], dtype=np.int32)
+    return library.wrong_chains(len(chains), lengths.ctypes.data, after.ctypes.data, rounds)
+
+
+@pytest.fixture(scope="module")
+def library_path(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("threads") / "threads_stress.so", "-shared", "-fPIC")
+
+
+@pytest.fixture
+def library(library_path):
+    library = load(library_path)
+    library.set_num_threads(3)
+    return library
+
+
+@pytest.fixture
+def run(library_path):
+    """Runs a script that finds the functions above and `library` in a process of its own."""
+    prelude = f"import os, sys, threading, time; sys.path.insert(0, {str(HERE)!r}); from test_threads import *\n"
+    prelude += f"library = load({str(library_path)!r})\n"
+
+    def run(script, **environment):
+        command = [sys.executable, "-W", "ignore", "-c", prelude + script]
+        environment = {**os.environ, **environment}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, (done.returncode, done.stderr)
+        return done.stdout.strip()
+
+    return run
+
+
+@st.composite
+def chains(draw):
+    lengths = draw(st.lists(st.integers(0, 12), max_size=20))
+    return [(length, draw(st.integers(-1, chain - 1))) for chain, length in enumerate(lengths)]
+
+
+# --- What a call promises
+
+
+@needs_compiler
+@given(count=st.integers(0, 300), threads=st.integers(1, 5), rounds=st.sampled_from([0, 0, 1000]))
+def test_every_job_runs_once(library_path, count, threads, rounds):
+    library = load(library_path)
+    library.set_num_threads(threads)
+    assert library.wrong_parallel(count, rounds) == 0
+
+
+@needs_compiler
+@settings(max_examples=300)
+@given(chains=chains(), threads=st.integers(1, 5), rounds=st.sampled_from([0, 0, 1000]))
+def test_a_job_follows_its_chain_and_the_chain_before(library_path, chains, threads, rounds):
+    library = load(library_path)
+    library.set_num_threads(threads)
+    assert wrong_chains(library, chains, rounds) == 0
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "chains",
+    [[(100, chain - 1) for chain in range(4)], [(60, -1)] * 5, [(3, -1), (100, 0), (7, 1)], [(1, -1)] * 2000],
+    ids=["wavefront", "abreast", "shorter and longer", "many"],
+)
+def test_waves_as_kernels_make_them(library, chains):
+    for rounds in [0, 0, 3000, 30_000 if len(chains) < 10 else 0]:
+        assert wrong_chains(library, chains, rounds) == 0
+
+
+@needs_compiler
+def test_a_call_from_inside_a_job(library):
+    assert library.wrong_nested(20) == 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_as_many_threads_as_were_asked_for(library, threads):
+    library.set_num_threads(threads)
+    seen, deadline = 0, time.monotonic() + 60
+    while seen < threads and time.monotonic() < deadline:  # a busy machine may let a worker wait
+        now = library.threads_of(100, 100_000)
+        assert now <= threads
+        seen = max(seen, now)
+    assert seen == threads
+
+
+@needs_compiler
+def test_workers_flush_denormals_as_the_caller_does(library):
+    for _ in range(20):
+        assert library.wrong_parallel(50, 10_000) == 0
+        assert library.wrong_denormals(50, 10_000) == 0
+
+
+# --- Company
+
+
+@needs_compiler
+def test_two_python_threads_at_once(library):
+    def call(seed):
+        wrong = library.wrong_parallel(50 + seed, 1000)
+        return wrong + wrong_chains(library, [(20, -1), (20 + seed, 0), (30, -1)], 1000) + library.wrong_nested(2)
+
+    with ThreadPoolExecutor(4) as executor:
+        assert set(executor.map(call, range(400))) == {0}
+
+
+@needs_compiler
+def test_other_processes_take_the_processors(library):
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(PROCESSORS)]
+    try:
+        for _ in range(20):
+            assert library.wrong_parallel(40, 30_000) == 0
+            assert wrong_chains(library, [(30, -1), (30, 0), (30, 1), (40, -1)], 10_000) == 0
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+FORK = """
+def call():
+    return library.wrong_parallel(100, 10_000) + wrong_chains(library, [(20, -1), (20, 0), (20, -1)], 10_000)
+
+def forks(depth):
+    child = os.fork()
+    if child == 0:
+        os._exit(call() or library.wrong_nested(3) or (depth and forks(depth - 1)))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+library.set_num_threads(3)
+assert call() == 0
+other = threading.Thread(target=lambda: [call() for _ in range(WAVES)])
+other.start()
+print([forks(1) for _ in range(20)] == [0] * 20)
+other.join()
+print(call())
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize("waves", [0, 400], ids=["idle", "working"])
+def test_a_child_starts_anew(run, waves):
+    assert run(FORK.replace("WAVES", str(waves))) == "True\n0"
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "",
+        "time.sleep(0.2)",
+        "calls = lambda: [library.wrong_parallel(100, 10_000) for _ in range(9999)]\n"
+        "threading.Thread(target=calls, daemon=True).start()",
+    ],
+    ids=["workers look for work", "workers sleep", "in the midst of a call"],
+)
+def test_a_process_ends(run, ending):
+    assert run(f"library.set_num_threads(3); print(library.wrong_parallel(100, 1000), flush=True)\n{ending}") == "0"
+
+
+WORKERS = """
+def workers():
+    tasks = [(Path("/proc/self/task") / task) for task in os.listdir("/proc/self/task")]
+    return [task for task in tasks if (task / "comm").read_text() == "elman\\n"]
+
+library.set_num_threads(3)
+library.wrong_parallel(100, 1000)
+deadline = time.monotonic() + 30
+while time.monotonic() < deadline:
+    states = [(task / "stat").read_text().split(") ")[1][0] for task in workers()]
+    if states == ["S", "S"]:
+        break
+blocked = int((workers()[0] / "status").read_text().split("SigBlk:")[1].split()[0], 16)
+print(states, bool(blocked >> (signal.SIGINT - 1) & 1), bool(blocked >> (signal.SIGSEGV - 1) & 1))
+library.set_num_threads(2)
+library.wrong_parallel(100, 1000)
+while len(workers()) != 1 and time.monotonic() < deadline:
+    pass
+print(len(workers()))
+"""
+
+
+@needs_compiler
+@needs_linux
+def test_workers_sleep_between_calls_and_leave_signals_alone(run):
+    assert run("import signal\n" + WORKERS) == "['S', 'S'] True False\n1"
+
+
+@needs_compiler
+@pytest.mark.parametrize(("text", "threads"), [("3", 3), ("two", PROCESSORS), ("0", PROCESSORS), ("-1", PROCESSORS)])
+def test_the_environment_is_asked_first(run, text, threads):
+    script = "print(library.num_threads()); library.set_num_threads(2); print(library.num_threads())"
+    assert run(script, ELMAN_NUM_THREADS=text) == f"{threads}\n2"
+
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize("sanitizer", ["", "-fsanitize=thread", "-fsanitize=address,undefined"])
+def test_long_random_runs(tmp_path, sanitizer):
+    program = build(tmp_path / "stress", "-g", *sanitizer.split())
+    rounds = "20000" if sanitizer else "200000"
+    done = subprocess.run([program, rounds], capture_output=True, text=True, timeout=600)
+    assert done.stdout == "0 wrong\n", done.stderr
+
+
+# --- What Python sees
+
+
+@pytest.fixture
+def threads_as_before():
+    before = elman.threads.get_num_threads()
+    yield
+    elman.threads.set_num_threads(before)
+
+
+@needs_native
+@pytest.mark.usefixtures("threads_as_before")
+@pytest.mark.parametrize("threads", [1, 3, np.int64(2)])
+def test_what_was_set_is_what_holds(threads):
+    elman.threads.set_num_threads(threads)
+    assert elman.threads.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("threads", "kind", "message"),
+    [
+        (0, ValueError, r"set_num_threads: expected from 1 to 1024 threads, got 0\."),
+        (-2, ValueError, r"got -2\."),
+        (10**30, ValueError, r"expected from 1 to 1024 threads"),
+        (2.0, TypeError, r"set_num_threads: expected threads to be an integer, got 2\.0\."),
+        ("2", TypeError, r"got '2'\."),
+        (True, TypeError, r"got True\."),
+    ],
+)
+def test_what_is_no_number_of_threads(threads, kind, message):
+    before = elman.threads.get_num_threads()
+    with pytest.raises(kind, match=message):
+        elman.threads.set_num_threads(threads)
+    assert elman.threads.get_num_threads() == before
+
+
+@pytest.mark.parametrize("text", ["two", "0", "-1", "1.5", "", "2 ", "9" * 5000])
+def test_the_environment_gives_no_number_of_threads(monkeypatch, text):
+    monkeypatch.setenv("ELMAN_NUM_THREADS", text)
+    for call in [elman.threads.get_num_threads, lambda: elman.threads.set_num_threads(1)]:
+        with pytest.raises(
+            ValueError, match=r"^ELMAN_NUM_THREADS: expected from 1 to 1024, got '.*'; mend it or leave"
+        ):
+            call()
+
+
+@pytest.mark.parametrize(("kernels", "seen"), [("1", "3 2"), ("0", "1 1")])
+def test_without_kernels_there_is_nothing_to_set(kernels, seen):
+    if kernels == "1":
+        pytest.importorskip("elman._native")
+    script = (
+        "from elman.threads import get_num_threads as get, set_num_threads as set; a = get(); set(2); print(a, get())"
+    )
+    environment = {**os.environ, "ELMAN_NATIVE": kernels, "ELMAN_NUM_THREADS": "3"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stdout == f"{seen}\n", done.stderr

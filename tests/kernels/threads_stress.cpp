@@ -1,0 +1,161 @@
+// Drives native/threads.cpp: as a library that test_threads.py loads, and as a program for the thread sanitizer.
+//
+// Every job reads, without atomics, what the jobs before it wrote, so that a job too early, late, lost or repeated shows in
+// the result, and to the sanitizer as a race.
+#include "threads.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <thread>
+#include <vector>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+using std::int64_t;
+using std::uint64_t;
+
+// About a third of a nanosecond a round.
+static void work(int64_t rounds) {
+  for (int64_t round = 0; round < rounds; ++round) asm volatile("");
+}
+
+static uint64_t mix(uint64_t a, uint64_t b) { return (a ^ (b + 0x9e3779b97f4a7c15u + (a << 6) + (a >> 2))) * 0xbf58476d1ce4e5b9u; }
+
+struct Wave {
+  const elman::Chain* chains;
+  std::vector<std::vector<uint64_t>> values;
+
+  Wave(const elman::Chain* chains, int count) : chains(chains) {
+    for (int chain = 0; chain < count; ++chain) values.emplace_back(chains[chain].length, 0);
+  }
+  void job(int chain, int64_t index) {
+    uint64_t value = mix(chain, index) + values[chain][index];
+    if (index > 0) value = mix(value, values[chain][index - 1]);
+    if (const int after = chains[chain].after; after >= 0 && !values[after].empty()) {
+      const int64_t last = static_cast<int64_t>(values[after].size()) - 1;
+      value = mix(value, values[after][index < last ? index : last]);
+    }
+    values[chain][index] = value;
+  }
+};
+
+extern "C" {
+
+int num_threads() { return elman::num_threads(); }
+void set_num_threads(int threads) { elman::set_num_threads(threads); }
+
+// How many jobs did not run exactly once.
+int64_t wrong_parallel(int64_t count, int64_t rounds) {
+  std::vector<int> runs(count, 0);
+  elman::parallel(count, [&](int64_t index) {
+    work(rounds);
+    ++runs[index];
+  });
+  int64_t wrong = 0;
+  for (int run : runs) wrong += run != 1;
+  return wrong;
+}
+
+// How many jobs came to another value than they do in order.
+int64_t wrong_chains(int count, const int64_t* lengths, const int* after, int64_t rounds) {
+  std::vector<elman::Chain> chains(count);
+  for (int chain = 0; chain < count; ++chain) chains[chain] = {lengths[chain], after[chain]};
+  Wave expected(chains.data(), count), got(chains.data(), count);
+  for (int chain = 0; chain < count; ++chain) {
+    for (int64_t index = 0; index < lengths[chain]; ++index) expected.job(chain, index);
+  }
+  elman::run_chains(chains.data(), count, [&](int chain, int64_t index) {
+    work(rounds * (1 + mix(chain, index) % 3));
+    got.job(chain, index);
+  });
+  int64_t wrong = 0;
+  for (int chain = 0; chain < count; ++chain) {
+    for (int64_t index = 0; index < lengths[chain]; ++index) {
+      wrong += got.values[chain][index] != expected.values[chain][index];
+    }
+  }
+  return wrong;
+}
+
+// A call from inside a job, of each kind in each kind.
+int64_t wrong_nested(int64_t count) {
+  std::atomic<int64_t> wrong{0};
+  const std::vector<int64_t> lengths(3, 4);
+  const std::vector<int> after{-1, 0, 0};
+  const auto inner = [&] { wrong += wrong_parallel(count, 0) + wrong_chains(3, lengths.data(), after.data(), 0); };
+  elman::parallel(count, [&](int64_t) { inner(); });
+  const std::vector<elman::Chain> chains{{count, -1}, {count, 0}};
+  elman::run_chains(chains.data(), 2, [&](int, int64_t) { inner(); });
+  return wrong;
+}
+
+// How many threads had a part in it.
+int64_t threads_of(int64_t count, int64_t rounds) {
+  std::vector<std::thread::id> who(count);
+  elman::parallel(count, [&](int64_t index) {
+    work(rounds);
+    who[index] = std::this_thread::get_id();
+  });
+  int64_t different = 0;
+  for (int64_t index = 0; index < count; ++index) {
+    bool first = true;
+    for (int64_t before = 0; before < index; ++before) first = first && who[before] != who[index];
+    different += first;
+  }
+  return different;
+}
+
+// How many of so many jobs keep denormal numbers although the caller flushes them.
+int64_t wrong_denormals(int64_t count, int64_t rounds) {
+  std::vector<float> products(count, 0);
+#if defined(__x86_64__)
+  const unsigned mode = _mm_getcsr();
+  _mm_setcsr(mode | 0x8040);
+  elman::parallel(count, [&](int64_t index) {
+    work(rounds);
+    volatile float tiny = 1e-30f;
+    products[index] = tiny * 1e-10f;
+  });
+  _mm_setcsr(mode);
+#endif
+  int64_t wrong = 0;
+  for (float product : products) wrong += product != 0;
+  return wrong;
+}
+}
+
+// Random waves for so many rounds, from two threads at once, with any number of threads.
+int main(int, char** arguments) {
+  const int rounds = std::atoi(arguments[1]);
+  std::atomic<int64_t> wrong{0};
+  const auto caller = [&](int seed) {
+    std::mt19937 draw(seed);
+    for (int round = 0; round < rounds; ++round) {
+      if (draw() % 16 == 0) elman::set_num_threads(1 + draw() % 5);
+      if (draw() % 64 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      const int64_t spin = draw() % 4 == 0 ? draw() % 3000 : 0;
+      if (draw() % 2 == 0) {
+        wrong += wrong_parallel(draw() % 60, spin);
+        continue;
+      }
+      const int count = draw() % 30;
+      std::vector<int64_t> lengths;
+      std::vector<int> after;
+      for (int chain = 0; chain < count; ++chain) {
+        lengths.push_back(draw() % 12);
+        after.push_back(draw() % 2 == 0 ? -1 : static_cast<int>(draw() % (chain + 1)) - 1);
+      }
+      wrong += wrong_chains(count, lengths.data(), after.data(), spin);
+      if (round % 16 == 0) wrong += wrong_nested(4);
+    }
+  };
+  std::thread other(caller, 1);
+  caller(2);
+  other.join();
+  std::printf("%lld wrong\n", static_cast<long long>(wrong));
+  return wrong != 0;
+}
