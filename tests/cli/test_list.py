@@ -11,7 +11,7 @@ def test_every_task_setting_cell_and_layer_with_what_it_is(elman):
     for name, default in settings_of(LanguageModel()).items():
         said = (
             {None: "none", True: "true", False: "false"}.get(default)
-            if default is None or default is False
+            if default is None or isinstance(default, bool)
             else default
         )
         assert rows[f"{name}={said}"], name

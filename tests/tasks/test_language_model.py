@@ -153,6 +153,7 @@ def test_all_units(units):
         {"tie_weights": True, "embedding_size": None},
         {"loss": "sum", "optimizer": "sgd", "learning_rate": 0.5, "clip_norm": 0.25},
         {"steps": None, "streams": 1},
+        {"steps": None, "shuffle": False, "start_range": 0.1, "schedule": "step"},
         {"embedding_dropout": 0.2, "dropout": 0.0},
     ],
 )
@@ -163,6 +164,80 @@ def test_settings_train_and_come_back_from_the_file(settings, tmp_path):
     assert again == model  # the settings
     assert again.evaluate("the dog") == model.evaluate("the dog")
     assert again.ngram_ is None
+
+
+def test_the_recipe_of_zaremba_et_al_is_a_plain_pytorch_loop():
+    shape = {"num_layers": 2, "dropout": 0.0, "start_range": 0.5, "loss": "sum", "shuffle": False, "validation": 0}
+    training = {"optimizer": "sgd", "learning_rate": 1.0, "schedule": "step", "epochs": 3, "clip_norm": 5.0}
+    text, events = TEXT[:847], []
+    recipe = LanguageModel(**{**SMALL, **shape, **training, "hidden_size": 8}).fit(text, observers=[events.append])
+    ids = torch.tensor([0, *recipe.units_.encode(text), 0])  # 847 targets and the end: 4 streams of 212
+    inputs, targets = ids[:-1].view(4, 212), ids[1:].view(4, 212)
+
+    embedding, first, second, readout = recipe._make_net()
+    net = torch.nn.LSTM(8, 8, 2, batch_first=True)
+    with torch.no_grad():
+        for number, cell in enumerate((first, second)):
+            theirs = (getattr(net, f"{name}_l{number}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+            for weight, ours in zip(theirs, (cell.weight_ih, cell.weight_hh, cell.bias, 0 * cell.bias), strict=True):
+                weight.copy_(ours)
+    net.bias_hh_l0.requires_grad_(False)  # one bias is enough
+    net.bias_hh_l1.requires_grad_(False)
+    weights = [p for p in [*embedding.parameters(), *net.parameters(), *readout.parameters()] if p.requires_grad]
+    for epoch in (1, 2, 3):
+        state = None
+        for window in range(0, 212, 20):
+            steps = slice(window, window + 20)
+            y, state = net(embedding.weight[inputs[:, steps]], state)
+            state = tuple(part.detach() for part in state)
+            logits = y @ readout.weight.T + readout.bias
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets[:, steps].flatten(), reduction="sum")
+            gradients = torch.autograd.grad(loss / 4, weights)
+            norm = sum((gradient**2).sum() for gradient in gradients) ** 0.5
+            with torch.no_grad():
+                for weight, gradient in zip(weights, gradients, strict=True):
+                    weight -= 0.5 ** (epoch - 1) * min(1, 5 / norm) * gradient
+    ours = dict(recipe.net_.named_parameters())
+    theirs = {
+        "cells.0.weight": embedding.weight,
+        "cells.1.weight_ih": net.weight_ih_l0,
+        "cells.2.weight_hh": net.weight_hh_l1,
+        "cells.2.bias": net.bias_ih_l1,
+        "cells.3.weight": readout.weight,
+        "cells.3.bias": readout.bias,
+    }
+    for name, before in recipe._make_net().named_parameters():
+        assert (ours[name] - before).abs().max() > 0.1, name
+        if name in theirs:
+            torch.testing.assert_close(ours[name], theirs[name], rtol=1e-3, atol=1e-4)
+    assert any(event.gradient_norm > 5 for event in events)
+
+
+def test_without_shuffling_all_epochs_cut_the_text_alike():
+    def sizes(shuffle):  # of the windows of each epoch
+        events = []
+        settings = {**SMALL, "epochs": 3, "shuffle": shuffle}
+        LanguageModel(**settings).fit([TEXT[:900], TEXT[900:]], observers=[events.append])
+        updates = [event for event in events if isinstance(event, Update)]
+        return [[event.steps for event in updates if event.epoch == epoch] for epoch in (1, 2, 3)]
+
+    first, *others = sizes(shuffle=False)
+    assert others == [first, first]
+    assert set(first[:-1]) == {4 * 20}
+    first, *others = sizes(shuffle=True)
+    assert others != [first, first]
+
+
+def test_a_start_range_starts_every_weight_but_those_of_norms():
+    model = LanguageModel(**SMALL, num_layers=2, dropout=0.0, layer_norm=True, start_range=0.3).fit(TEXT)
+    for name, weight in model._make_net().named_parameters():
+        if name == "cells.2.weight":  # the layer norm
+            assert (weight == 1).all()
+        elif name == "cells.2.bias":
+            assert (weight == 0).all()
+        else:
+            assert weight.abs().max() <= 0.3, name
+            assert weight.std().item() == pytest.approx(0.3 / 3**0.5, rel=0.4), name
 
 
 def test_a_run_folder_is_enough(tmp_path):
@@ -225,6 +300,9 @@ def test_the_global_generators_are_not_touched():
         ({"validation": 0.0, "patience": 2}, TEXT, "cannot act without a validation part"),
         ({"units": "bytes", "min_count": 2}, TEXT, "no setting min_count"),
         ({"loss": "total"}, TEXT, "mean, sum"),
+        ({"start_range": 0.0}, TEXT, "start_range: expected a number above 0, got 0.0"),
+        ({"start_range": float("nan")}, TEXT, "start_range: expected a number above 0, got nan"),
+        ({"start_range": 0.1, "start": "pytorch"}, TEXT, "start: cannot act with start_range=0.1"),
     ],
 )
 def test_bad_settings_and_texts_leave_no_run_behind(settings, text, message, tmp_path):

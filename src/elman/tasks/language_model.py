@@ -57,6 +57,8 @@ class LanguageModel(RecurrentSettings, Task):
         streams: rows that are read side by side, B; fewer where the text has less than `steps` units for each.
         steps: unrolled steps of truncated BPTT, U; None unrolls whole documents (full BPTT), as many in a batch as hold
             `streams` times 100 steps.
+        shuffle: every epoch reads the documents in another order, and cuts the windows at other places; without it
+            all epochs are the same.
         loss: `mean` over the steps of a window, or their `sum` divided by the streams (for full BPTT, by the
             documents).
         validation: the part of the text that is held out to choose the best weights, 0 for none.
@@ -85,6 +87,7 @@ class LanguageModel(RecurrentSettings, Task):
     embedding_dropout: float = 0.0
     streams: int = 32
     steps: int | None = 100
+    shuffle: bool = True
     loss: str = "mean"
     validation: float = 0.05
     ngram_order: int | None = None
@@ -140,7 +143,7 @@ class LanguageModel(RecurrentSettings, Task):
                 self.result_ = train(
                     self.net_,
                     partial(self._loss, data.streams if isinstance(data, Windows) else None),
-                    _Epochs(data, self.seed),
+                    _Epochs(data, self.seed if self.shuffle else None),
                     self,
                     evaluate=(lambda: self._nats_per_unit(held_out)) if held_out else None,
                     run=folder,
@@ -346,10 +349,10 @@ class LanguageModel(RecurrentSettings, Task):
 
 
 class _Epochs:
-    """Windows or batches as the training loop asks for them."""
+    """Windows or batches as the training loop asks for them: shuffled where there is a seed."""
 
-    def __init__(self, data: Windows | Batches, seed: int):
+    def __init__(self, data: Windows | Batches, seed: int | None):
         self.data, self.seed = data, seed
 
     def epoch(self, number: int) -> Sequence[Window]:
-        return self.data.epoch(number, self.seed)
+        return self.data if self.seed is None else self.data.epoch(number, self.seed)

@@ -36,4 +36,6 @@ def language_net(
         readout.weight = embedding.weight
     drop = VariationalDropout if recurrent.variational else Dropout
     drops: list[CellModule] = [drop(size, embedding_dropout)] if embedding_dropout else []
-    return Stack(embedding, *drops, *recurrent.recurrent_layers(size), readout)
+    net = Stack(embedding, *drops, *recurrent.recurrent_layers(size), readout)
+    recurrent.start_net(net)
+    return net

@@ -1,12 +1,15 @@
 """The recurrent layers of a net, as settings that every task with such a net shares."""
 
 import inspect
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from elman.cells import CELLS
-from elman.layers import Stack
+from elman.layers import LayerNorm, Stack
 from elman.layers.deep import deep
 from elman.nearest import did_you_mean
 
@@ -18,6 +21,8 @@ class RecurrentSettings:
     Args:
         cell: `lstm`, `gru`, `rnn` or `min_gru`.
         activation, forget_gate, reset, start: of the cell, where it has that setting; None for the cell's default.
+        start_range: every weight and bias of the net, those of layer norms aside, starts uniform within plus and minus
+            this; None for the start of each layer.
         hidden_size: features of the state of each layer.
         num_layers: cells on top of one another.
         dropout: of each cell's output while training, 0 for none.
@@ -30,6 +35,7 @@ class RecurrentSettings:
     forget_gate: bool | None = None
     reset: str | None = None
     start: str | None = None
+    start_range: float | None = None
     hidden_size: int = 512
     num_layers: int = 1
     dropout: float = 0.3
@@ -47,6 +53,8 @@ class RecurrentSettings:
             raise ValueError(
                 f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}{did_you_mean(self.cell, CELLS)}"
             )
+        if self.start is not None and self.start_range is not None:
+            raise ValueError(f"start: cannot act with start_range={self.start_range}; leave one of them out.")
         kind = CELLS[self.cell]
         own: dict[str, Any] = {}
         for name in ("activation", "forget_gate", "reset", "start"):
@@ -65,3 +73,18 @@ class RecurrentSettings:
             layer_norm=self.layer_norm,
             residual=self.residual,
         )
+
+    def start_net(self, net: Stack) -> None:
+        """Draw the weights of a new net as `start_range` says; without it they stay as they are.
+
+        Raises:
+            ValueError: a range from which nothing can be drawn.
+        """
+        if self.start_range is None:
+            return
+        if not 0 < self.start_range < math.inf:
+            raise ValueError(f"start_range: expected a number above 0, got {self.start_range}.")
+        for layer in net.modules():
+            if not isinstance(layer, LayerNorm):
+                for weight in layer.parameters(recurse=False):
+                    nn.init.uniform_(weight, -self.start_range, self.start_range)
