@@ -1,5 +1,6 @@
 """How `make docs` builds these pages: Markdown (MyST), the docstrings of the code, the receipts of the gallery."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -20,7 +21,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 napoleon_custom_sections = ["Shapes"]
 
-RECEIPTS = Path(__file__).parent.parent / "gallery" / "receipts"
+GALLERY = Path(__file__).parent.parent / "gallery"
 
 
 def before_napoleon(_app, _what, _name, _object, _options, lines):
@@ -44,15 +45,28 @@ def after_napoleon(_app, _what, _name, _object, _options, lines):
 def add_receipts(_app, page, source):
     """The receipts that are there, in place of the comment on the page of the gallery."""
     if page == "gallery":
-        parts = [show_receipt(path) for path in sorted(RECEIPTS.glob("*.json"))]
-        source[0] = source[0].replace("<!-- receipts -->", "\n\n".join(parts) or "There is no receipt yet.")
+        paths = sorted((GALLERY / "receipts").glob("*.json"))
+        receipts = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+        parts = [summary(receipts), *(show_receipt(*item) for item in receipts.items())]
+        source[0] = source[0].replace("<!-- receipts -->", "\n\n".join(parts))
 
 
-def show_receipt(path):
-    picture = path.with_suffix(".png")
-    text = json.dumps(json.loads(path.read_text(encoding="utf-8")), indent=2, ensure_ascii=False)
-    shown = f"\n\n![{path.stem}](../gallery/receipts/{picture.name})" if picture.exists() else ""
-    return f"## {path.stem.replace('_', ' ')}\n\n```json\n{text}\n```{shown}"
+def summary(receipts):
+    """A line for each receipt; what was missed is said to be."""
+    lines = ["| result | measure | published | aimed at, at most | reached | minutes of training |", 6 * "| --- " + "|"]
+    for name, receipt in receipts.items():
+        result = receipt["result"]
+        missed = " (missed)" if result["reached"] > result["at_most"] else ""
+        cells = result["measure"], result["published"] or "none", result["at_most"], f"{result['reached']}{missed}"
+        lines.append(f"| [{name}](#{name}) | {' | '.join(map(str, cells))} | {receipt['training_minutes']} |")
+    return "\n".join(lines)
+
+
+def show_receipt(name, receipt):
+    """What the program says of itself, its picture, its receipt."""
+    about = ast.get_docstring(ast.parse((GALLERY / f"{name}.py").read_text(encoding="utf-8")))
+    text = json.dumps(receipt, indent=2, ensure_ascii=False)
+    return f"## {name}\n\n{about}\n\n![{name}](../gallery/receipts/{name}.png)\n\n```json\n{text}\n```"
 
 
 def setup(app):

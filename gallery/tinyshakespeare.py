@@ -11,21 +11,20 @@ training part: the test part goes on with the play that it ends with, and much o
 """
 
 import argparse
-import shutil
 import time
-from itertools import count
+from collections.abc import Sequence
 from pathlib import Path
 
 import receipt
 
 from elman.cli.console import messages, training_progress
-from elman.cli.curves import draw
 from elman.cli.report import measure, show
 from elman.data import read_documents
 from elman.tasks import LanguageModel
 
 NAME = "tinyshakespeare"
 TEST = 0.1
+AT_MOST = 1.5  # nats a character of the test part
 SETTINGS = {
     "hidden_size": 512,
     "epochs": 12,
@@ -37,21 +36,23 @@ SETTINGS = {
 }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="the folder that holds tinyshakespeare/input.txt.gz")
     parser.add_argument("--run", type=Path, help="the run folder; runs/tinyshakespeare-1 or later")
     parser.add_argument("--validation", type=float, default=0.0, help="measure this part of the training text instead")
-    arguments = parser.parse_args()
-    (text,) = read_documents(receipt.data_folder(arguments.data) / NAME / "input.txt.gz")
+    given = parser.parse_args(arguments)
+    (text,) = read_documents(receipt.data_folder(given.data) / NAME / "input.txt.gz")
     cut = round(len(text) * (1 - TEST))
 
-    run = arguments.run or next(f for n in count(1) if not (f := Path("runs") / f"{NAME}-{n}").exists())
+    run = receipt.run_folder(NAME, given.run)
     began = time.perf_counter()
-    model = LanguageModel(**SETTINGS, validation=arguments.validation)
+    model = LanguageModel(**SETTINGS, validation=given.validation)
     with messages(), training_progress() as progress:
         model.fit(text[:cut], run=run, observers=[progress])
     minutes = (time.perf_counter() - began) / 60
+    paces = receipt.paces(model, run)
+    print(f"\n{minutes:.1f} minutes; {paces['elman']:,} characters a second, torch.nn {paces['torch.nn']:,}.")
 
     if model.held_out_:
         print("\nThe part that was held out of the training text:")
@@ -60,20 +61,24 @@ def main() -> None:
     print("\nThe test part:")
     figures = measure(model, text[cut:])
     show(figures)
-    picture = run / f"{NAME}.png"
-    draw(run / "log.jsonl", picture)
-    path = receipt.write(
+    receipt.write(
         NAME,
         {
-            "command": f"python gallery/{NAME}.py",
+            "command": f"python gallery/{NAME}.py --data DIR",
             "settings": SETTINGS,
+            "result": {
+                "measure": "test nats a character",
+                "published": None,
+                "at_most": AT_MOST,
+                "reached": round(figures["LSTM"].nats_per_character, 4),
+            },
             "test_nats_per_character": {name: figure.nats_per_character for name, figure in figures.items()},
             "test_characters": len(text) - cut,
             "training_minutes": round(minutes, 1),
+            "training_characters_per_second": paces,
         },
+        run,
     )
-    shutil.copy(picture, path.with_suffix(".png"))
-    print(f"\n{minutes:.1f} minutes of training. Receipt: {path} and {path.with_suffix('.png').name}")
 
 
 if __name__ == "__main__":
