@@ -254,12 +254,20 @@ def test_a_run_folder_is_enough(tmp_path):
         LanguageModel(**SMALL).fit(path, run=tmp_path / "run")
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path):
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"dropout": 0.3, "embedding_dropout": 0.2, "variational": True},
+        {"optimizer": "sgd", "learning_rate": 1.0, "schedule": "step", "loss": "sum", "shuffle": False, "epochs": 3},
+    ],
+)
+@pytest.mark.parametrize("update", [5, 31])  # in the first epoch, of 26 or 27, and in the second
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(more, update, tmp_path):
     def stop(event):
-        if isinstance(event, Update) and event.update == 5:
+        if isinstance(event, Update) and event.update == update:
             raise KeyboardInterrupt
 
-    settings = {**SMALL, "dropout": 0.3, "embedding_dropout": 0.2, "variational": True}
+    settings = {**SMALL, **more}
     whole = LanguageModel(**settings).fit(TEXT)
     with pytest.raises(KeyboardInterrupt):
         LanguageModel(**settings).fit(TEXT, run=tmp_path / "run", observers=[stop])
