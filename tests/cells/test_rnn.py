@@ -31,7 +31,7 @@ def test_the_activation_is_what_it_is_called(activation, function):
     x, h = torch.randn(4, 2), torch.randn(4, 3)
     y, state = cell.step(x, h)
     torch.testing.assert_close(y, function(x @ cell.weight_ih.T + h @ cell.weight_hh.T + cell.bias))
-    assert y is state
+    assert torch.equal(y, state)
 
 
 def test_linear_net_is_a_sum_over_the_past():

@@ -16,14 +16,14 @@ def write(path: Path, data: bytes | str) -> Path:
 
 
 def test_files_are_documents_as_they_are(tmp_path: Path) -> None:
-    a, b = write(tmp_path / "a", "één\r\n\n"), write(tmp_path / "b.gz", gzip.compress(b"zwei\r"))
+    a, b = write(tmp_path / "a", "één\r\n\n"), write(tmp_path / "b.gz", gzip.compress(b"zwei\r", mtime=0))
     assert read_documents([b, str(a)]) == ["zwei\r", "één\r\n\n"]
     assert read_documents(a) == read_documents(str(a)) == ["één\r\n\n"]
 
 
 def test_a_folder_is_its_text_files_sorted(tmp_path: Path) -> None:
     write(tmp_path / "b.txt", "b")
-    write(tmp_path / "a.txt.gz", gzip.compress(b"a"))
+    write(tmp_path / "a.txt.gz", gzip.compress(b"a", mtime=0))
     write(tmp_path / "c.md", "c")
     assert read_documents(tmp_path) == ["a", "b"]
 
@@ -51,7 +51,9 @@ def test_what_is_not_utf8(tmp_path: Path) -> None:
     assert read_documents(path, "bytes") == [path.read_bytes()]
 
 
-@pytest.mark.parametrize(("name", "data"), [("a.txt", b""), ("a.gz", gzip.compress(b"")), ("a", b"\xef\xbb\xbf")])
+@pytest.mark.parametrize(
+    ("name", "data"), [("a.txt", b""), ("a.gz", gzip.compress(b"", mtime=0)), ("a", b"\xef\xbb\xbf")]
+)
 def test_an_empty_file(tmp_path: Path, name: str, data: bytes) -> None:
     with pytest.raises(ValueError, match=rf"{name}: empty; expected a file with text"):
         read_documents(write(tmp_path / name, data))
@@ -63,7 +65,7 @@ def test_a_file_without_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"not gzip", gzip.compress(b"text" * 99)[:-9], gzip.compress(b"text")[:-8] + b"12345678"]
+    "data", [b"not gzip", gzip.compress(b"text" * 99, mtime=0)[:-9], gzip.compress(b"text")[:-8] + b"12345678"]
 )
 def test_a_broken_gzip_file(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ValueError, match=r"a\.gz: expected a whole gzip file: .*; fetch it again"):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.cells.starts import start as start_weights
+from elman.kernels.recurrence import Recurrence
 
 
 class GRU(CellModule):
@@ -51,6 +52,10 @@ class GRU(CellModule):
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.output_size)
+
+    def recurrence(self) -> Recurrence:
+        weights = (self.weight_ih, self.weight_hh, self.bias)
+        return Recurrence(f"gru_{self.reset}", (*weights, self.bias_hn) if self.reset == "after" else weights)
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.cells.starts import start as start_weights
+from elman.kernels.recurrence import Recurrence
 
 
 class LSTMState(NamedTuple):
@@ -56,6 +57,10 @@ class LSTM(CellModule):
     def initial_state(self, batch_size: int) -> LSTMState:
         zeros = self.zeros(batch_size, self.output_size)
         return LSTMState(zeros, zeros)
+
+    def recurrence(self) -> Recurrence:
+        kind = "lstm" if self.forget_gate else "lstm_without_forget"
+        return Recurrence(kind, (self.weight_ih, self.weight_hh, self.bias))
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from elman.cell import Cell, unroll
+from elman.kernels import recurrence
+from elman.kernels.recurrence import Recurrence
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -14,7 +17,8 @@ class CellModule(Cell, nn.Module):
     """A `Cell` that is an `nn.Module`; calling it scans: `cell(sequences, state)`.
 
     A cell sets `input_size` and `output_size`. Where part of its step reads the input alone, it puts that part in
-    `project` and the rest in `advance`: a scan then projects all steps of all rows in one call.
+    `project` and the rest in `advance`: a scan then projects all steps of all rows in one call. Where there is a kernel
+    for it as well, `recurrence` names it.
     """
 
     input_size: int
@@ -31,12 +35,27 @@ class CellModule(Cell, nn.Module):
         """The part of a step that does."""
         raise NotImplementedError(f"{type(self).__name__} has no advance")
 
+    def recurrence(self) -> Recurrence | None:
+        """The kernel that does the same as `project` and `advance`, if there is one, with the weights."""
+        return None
+
     def step(self, x: Tensor, state: State) -> tuple[Any, State]:
         self.check_input("step", x)
-        return self.advance(self.project(x), state)
+        kernel = self.recurrence()
+        if kernel is None or not recurrence.applies([kernel], x):
+            return self.advance(self.project(x), state)
+        y, state = self.scan(Sequences(x, np.ones(len(x), np.int64)), state)
+        return y.values, state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         self.check_input("scan", sequences.values)
+        kernel = self.recurrence()
+        if kernel is None:
+            return self.unrolled(sequences, state)
+        return recurrence.scan([kernel], sequences, state, self.initial_state(0), self.unrolled)
+
+    def unrolled(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        """The scan as it is defined: the step repeated along every row."""
         state = self.initial_state(len(sequences)) if state is None else state
         if type(self).step is not CellModule.step:  # a cell that is written as one step
             return unroll(self.step, sequences, state)

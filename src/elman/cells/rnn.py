@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.cells.starts import start as start_weights
+from elman.kernels.recurrence import Recurrence
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu, "identity": lambda x: x}
 
@@ -44,6 +45,9 @@ class RNN(CellModule):
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.output_size)
+
+    def recurrence(self) -> Recurrence:
+        return Recurrence("rnn", (self.weight_ih, self.weight_hh, self.bias), self.activation)
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)

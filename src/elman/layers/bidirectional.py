@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from elman.cells.module import CellModule
+from elman.kernels import recurrence
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -48,6 +49,14 @@ class Bidirectional(CellModule):
                          "use scan, or a forward cell alone.")  # fmt: skip
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        forward, backward = self.forward_cell.recurrence(), self.backward_cell.recurrence()
+        if forward is None or backward is None:
+            return self.unrolled(sequences, state)
+        self.check_input("scan", sequences.values)
+        layers = [forward, backward._replace(reverse=True)]
+        return recurrence.scan(layers, sequences, state, self.initial_state(0), self.unrolled, both_ways=True)
+
+    def unrolled(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         first, last = (None, None) if state is None else state
         forward, first = self.forward_cell(sequences, first)
         backward, last = self.backward_cell(sequences.reverse(), last)

@@ -1,12 +1,13 @@
 """Cells on top of one another."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import cast
 
 from torch import Tensor, nn
 
 from elman.cells.module import CellModule
+from elman.kernels import recurrence
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -54,8 +55,33 @@ class Stack(CellModule):
         return x, tuple(after)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        after: list[State] = []
+        before = (None,) * len(self.cells) if state is None else state
+        for cells in self.waves():
+            part = before[len(after) : len(after) + len(cells)]
+            if len(cells) == 1:
+                sequences, *new = cells[0](sequences, part[0])
+            else:
+                sequences, new = scan_wave(cells, sequences, None if state is None else part)
+            after += new
+        return sequences, tuple(after)
+
+    def waves(self) -> list[list[CellModule]]:
+        """The cells, those together that one kernel call runs as a wave: none waits for the whole sequence below it."""
+        together = groupby(self, lambda cell: cell.recurrence() is not None)
+        return [wave for fused, cells in together for wave in ([list(cells)] if fused else ([cell] for cell in cells))]
+
+
+def scan_wave(cells: list[CellModule], sequences: Sequences, state: State | None) -> tuple[Sequences, State]:
+    """Cells that all have a kernel, in one call."""
+
+    def unrolled(sequences: Sequences, state: State | None) -> tuple[Sequences, State]:
         after = []
-        for cell, before in zip(self, [None] * len(self.cells) if state is None else state, strict=True):
-            sequences, new = cell(sequences, before)
+        for cell, before in zip(cells, [None] * len(cells) if state is None else state, strict=True):
+            sequences, new = cell.unrolled(sequences, before)
             after.append(new)
         return sequences, tuple(after)
+
+    cells[0].check_input("scan", sequences.values)
+    kernels = [kernel for cell in cells if (kernel := cell.recurrence())]
+    return recurrence.scan(kernels, sequences, state, tuple(cell.initial_state(0) for cell in cells), unrolled)

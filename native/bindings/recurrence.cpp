@@ -1,0 +1,100 @@
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+#include <utility>
+
+#include "bindings/arrays.hpp"
+#include "engine.hpp"
+#include "kernels.hpp"
+#include "memory.hpp"
+#include "threads.hpp"
+
+namespace elman {
+
+// Arrays come as addresses: a step of one row takes less time than the exchange of ten arrays. Python has compared all extents
+// and types, and keeps the arrays alive.
+template <class T>
+static void address(nb::class_<Placed>& layer, const char* name, T* Layer::* field) {
+  layer.def_prop_rw(
+      name, [field](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.*field); },
+      [field](Placed& placed, std::uintptr_t value) { placed.layer.*field = reinterpret_cast<T*>(value); });
+}
+
+void bind_recurrence(nb::module_& m) {
+  nb::class_<Memory>(m, "Memory", "Floats that go back to a pool.")
+      .def_prop_ro("address", [](const Memory& memory) { return reinterpret_cast<std::uintptr_t>(memory.data()); })
+      .def("copy", [](const Memory& memory) {
+        nb::gil_scoped_release unlock;
+        Memory copy(memory.size());
+        std::memcpy(copy.data(), memory.data(), sizeof(float) * memory.size());
+        return copy;
+      });
+  m.def("memory", [](std::size_t floats) { return Memory(floats); }, "floats"_a);
+  m.def(
+      "array",
+      [](std::size_t rows, std::size_t columns) {
+        auto* memory = new Memory(rows * columns);
+        nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<Memory*>(p); });
+        return nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>(memory->data(), {rows, columns}, owner);
+      },
+      "rows"_a, "columns"_a, "An array [rows, columns] in memory of the pool.");
+  m.def("pooled_bytes", &pooled_bytes);
+
+  nb::class_<Plan>(m, "Plan").def(
+      "__init__",
+      [](Plan* plan, Offsets offsets) {
+        new (plan) Plan(std::vector<Index>(offsets.data(), offsets.data() + offsets.shape(0)), num_threads());
+      },
+      "offsets"_a.noconvert());
+
+  nb::class_<Placed> layer(m, "Layer");
+  layer.def(
+      "__init__",
+      [](Placed* placed, int kind, int activation, Index inputs, Index units, bool reverse, int below) {
+        new (placed) Placed{};
+        placed->layer.kind = static_cast<Kind>(kind);
+        placed->layer.activation = static_cast<Activation>(activation);
+        placed->layer.inputs = inputs;
+        placed->layer.units = units;
+        placed->layer.reverse = reverse;
+        placed->below = below;
+      },
+      "kind"_a, "activation"_a, "inputs"_a, "units"_a, "reverse"_a, "below"_a);
+  layer.def_prop_ro("saved_stride", [](const Placed& placed) { return saved_stride(placed.layer); });
+  address(layer, "weight_ih", &Layer::weight_ih);
+  address(layer, "weight_hh", &Layer::weight_hh);
+  address(layer, "bias", &Layer::bias);
+  address(layer, "bias_hn", &Layer::bias_hn);
+  address(layer, "x", &Layer::x);
+  address(layer, "h0", &Layer::h0);
+  address(layer, "c0", &Layer::c0);
+  address(layer, "y", &Layer::y);
+  address(layer, "h_last", &Layer::h_last);
+  address(layer, "c_last", &Layer::c_last);
+  address(layer, "saved", &Layer::saved);
+  address(layer, "dy", &Layer::dy);
+  address(layer, "dh_last", &Layer::dh_last);
+  address(layer, "dc_last", &Layer::dc_last);
+  address(layer, "dx", &Layer::dx);
+  address(layer, "dh0", &Layer::dh0);
+  address(layer, "dc0", &Layer::dc0);
+  address(layer, "dweight_ih", &Layer::dweight_ih);
+  address(layer, "dweight_hh", &Layer::dweight_hh);
+  address(layer, "dbias", &Layer::dbias);
+  address(layer, "dbias_hn", &Layer::dbias_hn);
+  for (const auto& [name, field] : {std::pair{"x_stride", &Layer::x_stride}, {"y_stride", &Layer::y_stride}, {"dy_stride", &Layer::dy_stride}, {"dx_stride", &Layer::dx_stride}})
+    layer.def_prop_rw(
+        name, [field = field](const Placed& placed) { return placed.layer.*field; },
+        [field = field](Placed& placed, Index value) { placed.layer.*field = value; });
+
+  layer.def_prop_rw(
+      "packed", [](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.packed); },
+      [](Placed& placed, std::uintptr_t value) { placed.packed = reinterpret_cast<float*>(value); });
+  layer.def("fingerprint", [](const Placed& placed) { return kernels().fingerprint(placed.layer); });
+  layer.def("pack", [](const Placed& placed, bool back) { return packed(placed.layer, back); }, "back"_a, nb::call_guard<nb::gil_scoped_release>());
+
+  m.def("scan", &scan, "plan"_a, "layers"_a, nb::call_guard<nb::gil_scoped_release>());
+  m.def("scan_backward", &scan_backward, "plan"_a, "layers"_a, nb::call_guard<nb::gil_scoped_release>());
+}
+
+}  // namespace elman

@@ -1,0 +1,89 @@
+#include "engine.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels.hpp"
+#include "threads.hpp"
+
+namespace elman {
+namespace {
+
+// Rows without steps: what comes in at one end goes out at the other.
+void pass(const Plan& plan, const float* from, float* to, Index units) {
+  if (!to) return;
+  for (Index row = 0; row < plan.batch().rows; ++row) {
+    if (plan.batch().begin(row) != plan.batch().end(row)) continue;
+    if (from) std::copy_n(from + row * units, units, to + row * units);
+    else std::fill_n(to + row * units, units, 0.0f);
+  }
+}
+
+}  // namespace
+
+Memory packed(const Layer& layer, bool back) {
+  Memory memory(static_cast<std::size_t>(kernels().packed_size(layer, back)));
+  const Index parts = num_threads();
+  parallel(parts, [&](Index part) { kernels().pack(layer, memory.data(), back, part, parts); });
+  return memory;
+}
+
+Index saved_stride(const Layer& layer) { return kernels().saved_stride(layer); }
+
+void scan(const Plan& plan, const std::vector<Placed>& layers) {
+  for (const auto& [layer, below, packed] : layers) {
+    pass(plan, layer.h0, layer.h_last, layer.units);
+    pass(plan, layer.c0, layer.c_last, layer.units);
+  }
+  if (plan.groups().empty()) return;
+  const auto groups = static_cast<int>(plan.groups().size());
+  std::vector<Chain> chains;
+  for (const Placed& placed : layers)
+    for (int g = 0; g < groups; ++g)
+      chains.push_back({plan.groups()[static_cast<std::size_t>(g)].jobs(), placed.below < 0 ? -1 : placed.below * groups + g});
+  run_chains(chains.data(), static_cast<int>(chains.size()), [&](int chain, Index job) {
+    const auto layer = static_cast<std::size_t>(chain / groups);
+    const Group& group = plan.groups()[static_cast<std::size_t>(chain % groups)];
+    const Index from = job * group.chunk, to = std::min(from + group.chunk, group.times());
+    kernels().forward(layers[layer].layer, layers[layer].packed, plan.batch(), group.lanes(), from, to);
+  });
+}
+
+void scan_backward(const Plan& plan, const std::vector<Placed>& layers) {
+  const int groups = static_cast<int>(plan.groups().size()), count = static_cast<int>(layers.size());
+  for (const auto& [layer, below, packed] : layers) {
+    pass(plan, layer.dh_last, layer.dh0, layer.units);
+    pass(plan, layer.dc_last, layer.dc0, layer.units);
+  }
+  if (groups > 0) {
+    std::vector<int> above(layers.size(), -1);
+    for (int i = 0; i < count; ++i)
+      if (const int below = layers[static_cast<std::size_t>(i)].below; below >= 0) above[static_cast<std::size_t>(below)] = i;
+    std::vector<Chain> chains;
+    std::vector<Memory> carries;
+    for (int i = count; i-- > 0;)
+      for (int g = 0; g < groups; ++g) {
+        const auto layer = static_cast<std::size_t>(i);
+        const Group& group = plan.groups()[static_cast<std::size_t>(g)];
+        chains.push_back({group.jobs(), above[layer] < 0 ? -1 : (count - 1 - above[layer]) * groups + g});
+        carries.emplace_back(static_cast<std::size_t>(group.width() * 2 * kernels().padded(layers[layer].layer.units)));
+      }
+    run_chains(chains.data(), static_cast<int>(chains.size()), [&](int chain, Index job) {
+      const auto layer = static_cast<std::size_t>(count - 1 - chain / groups);
+      const Group& group = plan.groups()[static_cast<std::size_t>(chain % groups)];
+      const Index from = (group.jobs() - 1 - job) * group.chunk, to = std::min(from + group.chunk, group.times());
+      kernels().backward(layers[layer].layer, layers[layer].packed, plan.batch(), group.lanes(),
+                         carries[static_cast<std::size_t>(chain)].data(), from, to);
+    });
+  }
+  // Shares of the weights' gradients are disjoint columns: how many there are changes no sum.
+  const Index parts = num_threads();
+  parallel(count * parts, [&](Index i) {
+    const Layer& layer = layers[static_cast<std::size_t>(i / parts)].layer;
+    if (!layer.dweight_ih) return;
+    const Memory scratch(static_cast<std::size_t>(kernels().outer_scratch(layer)));
+    kernels().weight_gradients(layer, plan.batch(), scratch.data(), i % parts, parts);
+  });
+}
+
+}  // namespace elman

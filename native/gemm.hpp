@@ -1,0 +1,183 @@
+// Products of few rows with a packed matrix: C[m, n] (+)= sum over k of A(m, k) B(k, n), in the order of k.
+//
+// A tile keeps M rows times NV vectors of C in registers. Rows of A and of C are plain pointers, so nothing is gathered or
+// padded: a row is read where it is. An element of C is one chain of fused products that starts with what C held, a bias or
+// zero, whatever rows stand beside it: a row does not see its company, to the bit.
+#pragma once
+
+#include <cstddef>
+
+#include "layer.hpp"
+#include "simd.hpp"
+
+namespace elman::ELMAN_ISA {
+
+// Vectors of a block and rows of a tile, by the number of gates that lie side by side for a unit.
+constexpr int vectors_of(int gates) { return many_registers ? (gates == 3 ? 3 : gates == 2 ? 2 : 4) : (gates == 3 ? 3 : 2); }
+constexpr int rows_of(int vectors) { return many_registers ? (vectors == 3 ? 8 : 6) : (vectors == 3 ? 4 : 6); }
+constexpr int most_rows = many_registers ? 8 : 6;
+
+constexpr Index smaller(Index a, Index b) { return a < b ? a : b; }
+constexpr Index padded(Index n) { return (n + W - 1) / W * W; }
+
+// B(k, n) in blocks of `vectors_of(gates)` vectors, each block [K][vectors * W]; the last block may have less vectors.
+// Vector v holds W units of gate v % gates: the units (v / gates) * W and on. In C, gates lie `gate_stride` apart.
+struct Panels {
+  float* data = nullptr;
+  Index k = 0;
+  Index units = 0;  // columns of each gate
+  int gates = 1;
+  Index gate_stride = 0;
+  Index first = 0;  // where in a row of C the first vector lies
+
+  Index vectors() const { return padded(units) / W * gates; }
+  Index size() const { return vectors() * W * k; }
+};
+
+enum class Start { zero, bias, add };  // what the chain of an element begins with
+
+// P blocks side by side keep enough chains in flight where there are few rows.
+struct Tile {
+  const float* const* a;  // [M]
+  Index a_stride;         // from A(m, k) to A(m, k + 1)
+  Index k;
+  const float* b;
+  Index b_stride;  // from block to block
+  float* const* c;     // [M]
+  const Index* at;     // [P] where in a row of C a block begins
+  Index c_stride;      // from vector to vector
+  const float* bias;   // [P, NV * W]
+  Start start;
+};
+
+template <int M, int NV, int P>
+[[gnu::noinline]] static void tile(const Tile& t) {
+  V acc[M][P * NV];
+  const float* a[M];
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m) {
+    a[m] = t.a[m];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+      for (int v = 0; v < NV; ++v)
+        acc[m][p * NV + v] = t.start == Start::add    ? load(t.c[m] + t.at[p] + v * t.c_stride)
+                             : t.start == Start::bias ? load(t.bias + (p * NV + v) * W)
+                                                      : V{};
+  }
+  const float* b = t.b;
+  const Index a_stride = t.a_stride, b_stride = t.b_stride, end = t.k * a_stride;
+  for (Index k = 0; k != end; k += a_stride) {
+    V bs[P * NV];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+      for (int v = 0; v < NV; ++v) bs[p * NV + v] = load(b + p * b_stride + v * W);
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+      const V x = splat(a[m][k]);
+#pragma GCC unroll 16
+      for (int j = 0; j < P * NV; ++j) acc[m][j] = fma(x, bs[j], acc[m][j]);
+    }
+    b += NV * W;
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+      for (int v = 0; v < NV; ++v) store(t.c[m] + t.at[p] + v * t.c_stride, acc[m][p * NV + v]);
+}
+
+using TileFunction = void (*)(const Tile&);
+
+// Blocks that a tile of one or two rows takes at once.
+constexpr int side_by_side(int rows, int vectors) {
+  const int chains = many_registers ? 12 : 8;
+  return rows * vectors >= chains || rows > 3 ? 1 : (chains + rows * vectors - 1) / (rows * vectors);
+}
+
+template <int NV>
+struct Tiles {
+  template <int M>
+  static constexpr TileFunction tall() {
+    if constexpr (M <= rows_of(NV)) return tile<M, NV, 1>;
+    else return nullptr;
+  }
+  static constexpr TileFunction one[] = {nullptr, tall<1>(), tall<2>(), tall<3>(), tall<4>(), tall<5>(), tall<6>(), tall<7>(), tall<8>()};
+  static constexpr TileFunction wide[] = {nullptr, tile<1, NV, side_by_side(1, NV)>, tile<2, NV, side_by_side(2, NV)>,
+                                          tile<3, NV, side_by_side(3, NV)>};
+};
+
+// The tile of `rows` rows and one block of `vectors` vectors.
+ELMAN_INLINE TileFunction tile_of(Index rows, Index vectors) {
+  switch (vectors) {
+    case 1: return Tiles<1>::one[rows];
+    case 2: return Tiles<2>::one[rows];
+    case 3: return Tiles<3>::one[rows];
+    default: if constexpr (many_registers) return Tiles<4>::one[rows]; else return nullptr;
+  }
+}
+
+struct Nothing {
+  void operator()(Index, Index, Index, Index) const {}
+};
+
+// Rows a[0..rows) times B into rows c[0..rows). `after(row, rows, unit, units)` follows each part of C that is complete, while
+// it is in the cache. `GATES` is that of B. `bias` is packed as the columns of B are. C holds whole vectors, unless `BOUNDED`:
+// then nothing is written behind its last unit.
+template <int GATES, bool BOUNDED = false, class After = Nothing>
+static inline void product(Index rows, const float* const* a, Index a_stride, const Panels& b, float* const* c, Start start,
+                           const float* bias = nullptr, After&& after = {}) {
+  if (rows == 0) return;
+  constexpr int NV = vectors_of(GATES), M = rows_of(NV), parts = GATES % NV == 0 ? GATES / NV : 1;  // blocks of a unit
+  static_assert(GATES == 1 || GATES % NV == 0);
+  const Index vectors = b.vectors(), whole = BOUNDED ? b.units / W / NV : vectors / NV, rest = vectors - whole * NV;
+  const Index block = b.k * NV * W, c_stride = GATES > 1 ? b.gate_stride : W;
+  const auto place = [&](Index j) {  // of block j in a row of C
+    return b.first + (GATES > 1 ? j % parts * NV * b.gate_stride + j / parts * W : j * NV * W);
+  };
+  const auto finished = [&](Index row, Index count, Index j) {
+    if ((j + 1) % parts == 0) {
+      if constexpr (GATES > 1) after(row, count, j / parts * W, Index{W});
+      else after(row, count, j * NV * W, j < whole ? Index{NV * W} : rest * W);
+    }
+  };
+  const auto bias_of = [&](Index j) { return bias ? bias + j * NV * W : nullptr; };
+  Index j = 0;
+  if (rows <= 3) {
+    const int sides = side_by_side(static_cast<int>(rows), NV);
+    const TileFunction wide = Tiles<NV>::wide[rows];
+    Index at[16];
+    for (; j + sides <= whole; j += sides) {
+      for (int p = 0; p < sides; ++p) at[p] = place(j + p);
+      wide({a, a_stride, b.k, b.data + j * block, block, c, at, c_stride, bias_of(j), start});
+      for (int p = 0; p < sides; ++p) finished(0, rows, j + p);
+    }
+  }
+  const Index tiles = (rows + M - 1) / M, least = rows / tiles, larger = rows % tiles;  // balanced: 32 = 6 6 5 5 5 5
+  for (; j < whole + (rest > 0); ++j) {
+    const Index at = place(j), nv = j < whole ? NV : rest;
+    for (Index i = 0, row = 0; i < tiles; ++i) {
+      const Index m = least + (i < larger);
+      if (BOUNDED && j == whole) {
+        const Index units = b.units - j * NV * W;
+        float scratch[M][NV * W];
+        float* into[M];
+        for (Index r = 0; r < m; ++r) {
+          into[r] = scratch[r];
+          if (start == Start::add) std::memcpy(scratch[r], c[row + r] + at, sizeof(float) * static_cast<std::size_t>(units));
+        }
+        const Index zero = 0;
+        tile_of(m, nv)({a + row, a_stride, b.k, b.data + j * block, 0, into, &zero, c_stride, bias_of(j), start});
+        for (Index r = 0; r < m; ++r) std::memcpy(c[row + r] + at, scratch[r], sizeof(float) * static_cast<std::size_t>(units));
+      } else {
+        tile_of(m, nv)({a + row, a_stride, b.k, b.data + j * block, 0, c + row, &at, c_stride, bias_of(j), start});
+      }
+      finished(row, m, j);
+      row += m;
+    }
+  }
+}
+
+}  // namespace elman::ELMAN_ISA

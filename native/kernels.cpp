@@ -1,0 +1,93 @@
+// Everything that depends on the instruction set: compiled once for each, with ELMAN_ISA, ELMAN_WIDTH and its flags.
+//
+// No code of the standard library is instantiated here: the linker would keep one copy of it, perhaps that of a processor that
+// this one is not.
+#include "kernels.hpp"
+
+#include "gru.hpp"
+#include "linear_scan.hpp"
+#include "lstm.hpp"
+#include "peak.hpp"
+#include "rnn.hpp"
+
+namespace elman::ELMAN_ISA {
+
+// Calls `use` with the recurrence that a layer names.
+template <class Use>
+static auto with(const Layer& l, const Use& use) {
+  switch (l.kind) {
+    case Kind::lstm: return use(LSTM<true>{});
+    case Kind::lstm_without_forget: return use(LSTM<false>{});
+    case Kind::gru_after: return use(GRUAfter{});
+    case Kind::gru_before: return use(GRUBefore{});
+    default: break;
+  }
+  switch (l.activation) {
+    case Activation::sigmoid: return use(RNN<Activation::sigmoid>{});
+    case Activation::relu: return use(RNN<Activation::relu>{});
+    case Activation::identity: return use(RNN<Activation::identity>{});
+    default: return use(RNN<Activation::tanh>{});
+  }
+}
+
+static Index saved_stride_of(const Layer& l) {
+  return with(l, [&]<class R>(R) { return Recurrence<R>::stride(l); });
+}
+static Index packed_size(const Layer& l, bool back) {
+  return with(l, [&]<class R>(R) {
+    Arena arena;
+    layout<R>(l, arena, back);
+    return arena.used;
+  });
+}
+static void pack_part(const Layer& l, float* packed, bool back, Index part, Index parts) {
+  with(l, [&]<class R>(R) { pack<R>(l, packed, back, part, parts); });
+}
+static std::uint64_t fingerprint_of(const Layer& l) {
+  const Index gates = with(l, []<class R>(R) { return Index{R::x_gates}; }) * l.units;
+  std::uint64_t print = fingerprint(l.weight_ih, gates * l.inputs, 0);
+  print = fingerprint(l.weight_hh, gates * l.units, print);
+  print = fingerprint(l.bias, gates, print);
+  return l.bias_hn ? fingerprint(l.bias_hn, l.units, print) : print;
+}
+static void forward(const Layer& l, float* packed, Ragged batch, Lanes lanes, Index from, Index to) {
+  with(l, [&]<class R>(R) {
+    Arena arena{packed};
+    Recurrence<R>::forward(l, layout<R>(l, arena, false), batch, lanes, from, to);
+  });
+}
+static void backward(const Layer& l, float* packed, Ragged batch, Lanes lanes, float* carry, Index from, Index to) {
+  with(l, [&]<class R>(R) {
+    Arena arena{packed};
+    Recurrence<R>::backward(l, layout<R>(l, arena, true), batch, lanes, carry, from, to);
+  });
+}
+static Index outer_scratch(const Layer& l) {
+  return with(l, [&]<class R>(R) { return Recurrence<R>::outer_scratch(l); });
+}
+static void weight_gradients(const Layer& l, Ragged batch, float* scratch, Index part, Index parts) {
+  with(l, [&]<class R>(R) { Recurrence<R>::weight_gradients(l, batch, scratch, part, parts); });
+}
+
+#define ELMAN_TEXT(word) #word
+#define ELMAN_NAME(word) ELMAN_TEXT(word)
+
+extern const Kernels table;
+const Kernels table = {
+    .isa = ELMAN_NAME(ELMAN_ISA),
+    .width = W,
+    .padded = [](Index units) { return padded(units); },
+    .saved_stride = saved_stride_of,
+    .packed_size = packed_size,
+    .pack = pack_part,
+    .fingerprint = fingerprint_of,
+    .forward = forward,
+    .backward = backward,
+    .outer_scratch = outer_scratch,
+    .weight_gradients = weight_gradients,
+    .multiply_add = multiply_add,
+    .linear_scan = linear_scan,
+    .linear_scan_backward = linear_scan_backward,
+};
+
+}  // namespace elman::ELMAN_ISA

@@ -1,0 +1,35 @@
+// The functions that are compiled once per instruction set, and the choice among them.
+#pragma once
+
+#include "layer.hpp"
+
+namespace elman {
+
+struct Kernels {
+  const char* isa;
+  Index width;  // floats of a vector
+
+  Index (*padded)(Index units);  // to whole vectors
+
+  // Recurrences. `packed` is what `pack` wrote, in `parts` shares, forward or back.
+  Index (*saved_stride)(const Layer&);
+  Index (*packed_size)(const Layer&, bool back);
+  void (*pack)(const Layer&, float* packed, bool back, Index part, Index parts);
+  std::uint64_t (*fingerprint)(const Layer&);  // of the weights
+  void (*forward)(const Layer&, float* packed, Ragged, Lanes, Index from, Index to);
+  void (*backward)(const Layer&, float* packed, Ragged, Lanes, float* carry, Index from, Index to);
+  Index (*outer_scratch)(const Layer&);
+  void (*weight_gradients)(const Layer&, Ragged, float* scratch, Index part, Index parts);
+
+  Index (*multiply_add)(Index repeats, float* values);
+
+  void (*linear_scan)(Ragged, Index features, const float* a, const float* x, const float* h0, float* h, float* last);
+  void (*linear_scan_backward)(Ragged, Index features, const float* a, const float* h, const float* h0, const float* dh,
+                               const float* dlast, float* da, float* dx, float* dh0);
+};
+
+bool supported(const char* isa);  // whether this processor runs it: `avx512`, `avx2` or `baseline`
+
+const Kernels& kernels();  // what ELMAN_ISA names, else the widest that this processor has
+
+}  // namespace elman

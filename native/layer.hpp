@@ -1,0 +1,66 @@
+// One recurrence over a ragged batch, as its caller describes it: the same for every instruction set. All arrays are the caller's.
+#pragma once
+
+#include <cstdint>
+
+#include "ragged.hpp"
+
+namespace elman {
+
+using Index = std::int64_t;
+
+enum class Kind : int { rnn, lstm, lstm_without_forget, gru_after, gru_before };
+enum class Activation : int { tanh, sigmoid, relu, identity };
+
+// N steps, B rows, D inputs, H units, G gates. Rows of x, y, dy and dx may lie further apart than they are long.
+struct Layer {
+  Kind kind = Kind::lstm;
+  Activation activation = Activation::tanh;  // of an RNN
+  Index inputs = 0;                          // D
+  Index units = 0;                           // H
+  bool reverse = false;                      // rows are read from their last step to their first
+  const float* weight_ih = nullptr;          // [G H, D]
+  const float* weight_hh = nullptr;          // [G H, H]
+  const float* bias = nullptr;               // [G H]
+  const float* bias_hn = nullptr;            // [H], GRU with the reset after the product
+
+  const float* x = nullptr;  // [N, D]
+  Index x_stride = 0;
+  const float* h0 = nullptr;  // [B, H]; null: zeros
+  const float* c0 = nullptr;  // [B, H], LSTM; null: zeros
+  float* y = nullptr;         // [N, H]
+  Index y_stride = 0;
+  float* h_last = nullptr;  // [B, H]; h0 where a row is empty
+  float* c_last = nullptr;  // [B, H], LSTM
+  float* saved = nullptr;   // [N, Kernels::saved_per_step]: gates and cells; on the way back, their gradients take their place
+
+  const float* dy = nullptr;  // [N, H]
+  Index dy_stride = 0;
+  const float* dh_last = nullptr;  // [B, H]; null: zeros
+  const float* dc_last = nullptr;  // [B, H], LSTM; null: zeros
+  float* dx = nullptr;             // [N, D]; null: nobody asks for it
+  Index dx_stride = 0;
+  float* dh0 = nullptr;         // [B, H]; null: nobody asks for it
+  float* dc0 = nullptr;         // [B, H], LSTM; null: nobody asks for it
+  float* dweight_ih = nullptr;  // null: nobody asks for the gradients of the weights
+  float* dweight_hh = nullptr;
+  float* dbias = nullptr;
+  float* dbias_hn = nullptr;
+};
+
+// One step of one row, in the direction in which rows are read.
+struct Entry {
+  Index row;
+  Index time;
+};
+
+// Steps that are taken together: at time t the entries begin[t] to begin[t + 1], of which the j-th belongs to lane j. A lane is
+// a chain of rows one after another; lanes end in the order of their numbers, the last one first.
+struct Lanes {
+  static constexpr Index widest = 24;
+
+  const Entry* entries = nullptr;
+  const Index* begin = nullptr;
+};
+
+}  // namespace elman

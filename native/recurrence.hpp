@@ -1,0 +1,242 @@
+// The one time loop: a recurrence along the rows of a ragged batch, forward, back through time, and the gradients of its weights.
+//
+// What a step does is the recurrence's own (rnn.hpp, lstm.hpp, gru.hpp). Its gates lie in `saved`, one slot of padded(H) floats
+// beside another; forward they are filled with the product of the inputs, a chunk of steps at once, and then step by step.
+#pragma once
+
+#include "gemm.hpp"
+#include "layer.hpp"
+#include "outer.hpp"
+#include "pack.hpp"
+
+namespace elman::ELMAN_ISA {
+
+// The rows that take one step together.
+struct Rows {
+  Index count = 0;
+  Index carried = 0;                // the first of them have a state from before; the others begin with zeros
+  const float* h[Lanes::widest];    // the state before
+  const float* c[Lanes::widest];    // the cell before, LSTM
+  float* saved[Lanes::widest];      // the slots of this step
+  float* y[Lanes::widest];          // what it shows, and its h
+  const float* dy[Lanes::widest];   // backward: the gradient of y from above,
+  float* dh[Lanes::widest];         // of h from the step after; leaves as what reaches h before without a product
+  float* dc[Lanes::widest];         // of c from the step after; leaves as that of c before
+  const float* after[Lanes::widest];  // of the `carried` rows: the gradients in the slots of the step after that h reached
+};
+
+// Floats from step to step of `saved`: an odd number of cache lines, so that a column of it spreads over the cache.
+ELMAN_INLINE Index saved_stride(Index slots, Index units) {
+  const Index lines = (slots * padded(units) + 15) / 16;
+  return (lines | 1) * 16;
+}
+
+// What the weights of the state are multiplied with: the state before the step, with a one behind it where there is a bias of
+// its own, or reset by r.
+enum class Source { none, h, h_and_one, reset_h };
+
+// What weights are multiplied with at each step, as vectors of W: [x, 1] where `x`, then the source of the state.
+struct Features {
+  const Layer& l;
+  Ragged batch;
+  bool x;
+  Source h;
+  Index stride;  // of `saved`
+
+  Index x_vectors() const { return x ? padded(l.inputs + 1) / W : 0; }
+  Index vectors() const {
+    return x_vectors() + (h == Source::none ? 0 : padded(l.units + (h == Source::h_and_one ? 1 : 0)) / W);
+  }
+
+  // Vector `v` of the steps n to n + steps.
+  void pack(Index n, Index steps, Index v, float* out, Index width) const {
+    if (v < x_vectors()) {
+      for (Index i = 0; i < steps; ++i) one_behind(l.x + (n + i) * l.x_stride, v * W, l.inputs, true, out + i * width);
+      return;
+    }
+    const Index at = (v - x_vectors()) * W;
+    Index row = row_of(n);
+    for (Index i = n; i < n + steps; ++i) {
+      while (i == batch.end(row)) ++row;
+      const bool first = l.reverse ? i + 1 == batch.end(row) : i == batch.begin(row);
+      const float* before = first ? (l.h0 ? l.h0 + row * l.units : nullptr) : l.y + (l.reverse ? i + 1 : i - 1) * l.y_stride;
+      float* to = out + (i - n) * width;
+      if (h == Source::reset_h) store(to, load(l.saved + i * stride + 3 * padded(l.units) + at));
+      else one_behind(before, at, l.units, h == Source::h_and_one, to);
+    }
+  }
+
+  // W floats from place `at` of the n at `from` (null: zeros), behind which there is a one, or zeros.
+  static void one_behind(const float* from, Index at, Index n, bool one, float* to) {
+    store(to, from && at < n ? load(from + at, n - at) : V{});
+    if (one && at <= n && n < at + W) to[n - at] = 1.0f;
+  }
+
+  Index row_of(Index n) const {
+    Index low = 0, high = batch.rows;
+    while (high - low > 1) (batch.begin((low + high) / 2) <= n ? low : high) = (low + high) / 2;
+    return low;
+  }
+
+  // The sums of `count` vectors from `v`, [slots * units, count * W], to where they belong.
+  void unpack(const float* sums, int slots, const int* order, Index v, Index count) const {
+    for (int slot = 0; slot < slots; ++slot)
+      for (Index u = 0; u < l.units; ++u) {
+        const float* from = sums + (slot * l.units + u) * count * W;
+        const Index row = order[slot] * l.units + u;
+        for (Index f = v * W; f < (v + count) * W; ++f, ++from) {
+          const Index state = f - x_vectors() * W;
+          if (state < 0) {
+            if (f < l.inputs) l.dweight_ih[row * l.inputs + f] = *from;
+            else if (f == l.inputs) l.dbias[row] = *from;
+          } else if (state < l.units) {
+            l.dweight_hh[row * l.units + state] = *from;
+          } else if (state == l.units && h == Source::h_and_one && order[slot] == 2) {
+            l.dbias_hn[u] = *from;
+          }
+        }
+      }
+  }
+};
+
+template <class R>
+struct Recurrence {
+  static Index stride(const Layer& l) { return saved_stride(R::slots, l.units); }
+
+  // Where step `time` of a row lies in [N, ...], and how far the step after it.
+  static Index place(const Layer& l, Ragged batch, const Entry& e) {
+    return l.reverse ? batch.end(e.row) - 1 - e.time : batch.begin(e.row) + e.time;
+  }
+  static bool is_last(Ragged batch, const Entry& e) { return e.time + 1 == batch.end(e.row) - batch.begin(e.row); }
+
+  static void forward(const Layer& l, const Weights& w, Ragged batch, Lanes lanes, Index from, Index to) {
+    project(l, w, batch, lanes.entries + lanes.begin[from], lanes.entries + lanes.begin[to]);
+    for (Index t = from; t < to; ++t) {
+      const Entry *begin = lanes.entries + lanes.begin[t], *end = lanes.entries + lanes.begin[t + 1];
+      Rows rows;
+      for (const bool carried : {true, false}) {
+        for (const Entry* e = begin; e != end; ++e)
+          if ((e->time > 0 || l.h0) == carried) add(rows, l, w, batch, *e);
+        if (carried) rows.carried = rows.count;
+      }
+      R::forward(l, w, rows);
+      for (const Entry* e = begin; e != end; ++e)
+        if (is_last(batch, *e)) finish(l, batch, *e);
+    }
+  }
+
+  // The gates' share of the inputs, for all steps of a chunk at once.
+  static void project(const Layer& l, const Weights& w, Ragged batch, const Entry* begin, const Entry* end) {
+    constexpr Index most = 48;
+    const float* a[most];
+    float* c[most];
+    while (begin != end) {
+      Index count = 0;
+      for (; begin != end && count < most; ++begin, ++count) {
+        const Index n = place(l, batch, *begin);
+        a[count] = l.x + n * l.x_stride;
+        c[count] = l.saved + n * stride(l);
+      }
+      product<R::x_gates>(count, a, 1, w.ih, c, Start::bias, w.bias, [&](Index row, Index rows, Index unit, Index units) {
+        R::prepare(l, w, rows, c + row, unit, units);
+      });
+    }
+  }
+
+  static void add(Rows& rows, const Layer& l, const Weights& w, Ragged batch, const Entry& e) {
+    const Index n = place(l, batch, e), before = l.reverse ? n + 1 : n - 1, i = rows.count++, state = e.row * l.units;
+    rows.saved[i] = l.saved + n * stride(l);
+    rows.y[i] = l.y + n * l.y_stride;
+    rows.h[i] = e.time > 0 ? l.y + before * l.y_stride : l.h0 ? l.h0 + state : w.zeros;
+    if constexpr (R::cell_slot > 0)
+      rows.c[i] = e.time > 0 ? l.saved + before * stride(l) + R::cell_slot * padded(l.units) : l.c0 ? l.c0 + state : w.zeros;
+  }
+
+  static void finish(const Layer& l, Ragged batch, const Entry& e) {
+    const Index n = place(l, batch, e), bytes = l.units * static_cast<Index>(sizeof(float));
+    if (l.h_last) std::memcpy(l.h_last + e.row * l.units, l.y + n * l.y_stride, bytes);
+    if constexpr (R::cell_slot > 0)
+      if (l.c_last) std::memcpy(l.c_last + e.row * l.units, l.saved + n * stride(l) + R::cell_slot * padded(l.units), bytes);
+  }
+
+  // `carry` [lanes, 2, padded(H)] goes from job to job.
+  static void backward(const Layer& l, const Weights& w, Ragged batch, Lanes lanes, float* carry, Index from, Index to) {
+    const Index width = padded(l.units);
+    for (Index t = to; t-- > from;) {
+      const Entry *begin = lanes.entries + lanes.begin[t], *end = lanes.entries + lanes.begin[t + 1];
+      Rows rows;
+      for (const bool carried : {true, false}) {
+        for (const Entry* e = begin; e != end; ++e) {
+          if (is_last(batch, *e) == carried) continue;
+          const Index i = rows.count, n = place(l, batch, *e);
+          add(rows, l, w, batch, *e);
+          rows.dy[i] = l.dy + n * l.dy_stride;
+          rows.dh[i] = carry + 2 * width * (e - begin);
+          rows.dc[i] = rows.dh[i] + width;
+          if (carried) {
+            rows.after[i] = l.saved + (l.reverse ? n - 1 : n + 1) * stride(l) + R::h_slot * width;
+          } else {
+            arrive(rows.dh[i], l.dh_last, e->row, l.units);
+            arrive(rows.dc[i], l.dc_last, e->row, l.units);
+          }
+        }
+        if (carried) rows.carried = rows.count;
+      }
+      R::backward(l, w, rows);
+      if (l.dh0)
+        for (const Entry* e = begin; e != end; ++e)
+          if (e->time == 0) leave(l, w, place(l, batch, *e), e->row, carry + 2 * width * (e - begin));
+    }
+    if (l.dx) project_back(l, w, batch, lanes.entries + lanes.begin[from], lanes.entries + lanes.begin[to]);
+  }
+
+  static void arrive(float* carry, const float* last, Index row, Index units) {
+    std::memset(carry, 0, sizeof(float) * static_cast<std::size_t>(padded(units)));
+    if (last) std::memcpy(carry, last + row * units, sizeof(float) * static_cast<std::size_t>(units));
+  }
+
+  // The gradient of the initial state.
+  static void leave(const Layer& l, const Weights& w, Index n, Index row, float* carry) {
+    const float* slots[] = {l.saved + n * stride(l) + R::h_slot * padded(l.units)};
+    float* dh[] = {carry};
+    product<1>(1, slots, 1, w.hh_back, dh, R::direct ? Start::add : Start::zero);
+    const std::size_t bytes = sizeof(float) * static_cast<std::size_t>(l.units);
+    std::memcpy(l.dh0 + row * l.units, carry, bytes);
+    if (l.dc0) std::memcpy(l.dc0 + row * l.units, carry + padded(l.units), bytes);
+  }
+
+  static void project_back(const Layer& l, const Weights& w, Ragged batch, const Entry* begin, const Entry* end) {
+    constexpr Index most = 48;
+    const float* a[most];
+    float* c[most];
+    while (begin != end) {
+      Index count = 0;
+      for (; begin != end && count < most; ++begin, ++count) {
+        const Index n = place(l, batch, *begin);
+        a[count] = l.saved + n * stride(l);
+        c[count] = l.dx + n * l.dx_stride;
+      }
+      product<1, true>(count, a, 1, w.ih_back, c, Start::zero);
+    }
+  }
+
+  // One of `parts` shares of the gradients of the weights; `scratch` holds `outer_scratch` floats.
+  static void weight_gradients(const Layer& l, Ragged batch, float* scratch, Index part, Index parts) {
+    R::outer_products([&](int slot, int slots, const int* order, bool x, Source h) {
+      const Features features{l, batch, x, h, stride(l)};
+      const Index block = vectors_of(1), all = features.vectors(), blocks = (all + block - 1) / block;
+      const Index from = blocks * part / parts * block, to = smaller(all, blocks * (part + 1) / parts * block);
+      for (Index v = from; v < to; v += widest_outer) {
+        const Index count = smaller(to - v, widest_outer);
+        float* sums = scratch + stretch * widest_outer * W;
+        outer(batch.end(batch.rows - 1), l.saved + slot * padded(l.units), stride(l), slots, l.units, padded(l.units), count, scratch, sums,
+              [&](Index n, Index steps, Index vector, float* out, Index width) { features.pack(n, steps, v + vector, out, width); });
+        features.unpack(sums, slots, order, v, count);
+      }
+    });
+  }
+
+  static Index outer_scratch(const Layer& l) { return (stretch + R::x_gates * l.units) * widest_outer * W; }
+};
+
+}  // namespace elman::ELMAN_ISA

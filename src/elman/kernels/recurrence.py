@@ -1,0 +1,227 @@
+"""RNN, LSTM and GRU over ragged batches in C++: whole sequences, forward and back, several layers in one call.
+
+The definition of each recurrence is its cell (`project` and `advance`), whose plain loop answers wherever C++ does not.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from elman import state as states
+from elman.kernels import native
+from elman.sequences import Sequences
+from elman.shapes import check
+from elman.state import State
+
+KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")
+ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
+LARGE = 1 << 16  # numbers of an array for which kept memory pays
+
+Reference = Callable[[Sequences, State], tuple[Sequences, State]]
+
+
+class Recurrence(NamedTuple):
+    """One layer: what it computes, and its weights."""
+
+    kind: str  # of KINDS
+    weights: tuple[Tensor, ...]  # weight_ih [G H, D], weight_hh [G H, H], bias [G H]; gru_after: and bias_hn [H]
+    activation: str = "tanh"  # of ACTIVATIONS, for an rnn
+    reverse: bool = False  # whether rows are read from their last step to their first
+
+    @property
+    def units(self) -> int:
+        """H."""
+        return self.weights[1].shape[1]
+
+    @property
+    def leaves(self) -> int:
+        """Arrays of the state: h, or h and c."""
+        return 2 if self.kind.startswith("lstm") else 1
+
+
+def applies(layers: Sequence[Recurrence], *arrays: Tensor) -> bool:
+    """Whether C++ answers: float32 on the CPU, and weights without gaps."""
+    weights = [weight for layer in layers for weight in layer.weights]
+    return (
+        native.available()
+        and all(array.dtype == torch.float32 and array.device.type == "cpu" for array in (*arrays, *weights))
+        and all(weight.is_contiguous() for weight in weights)
+    )
+
+
+def scan(
+    layers: Sequence[Recurrence],
+    sequences: Sequences,
+    state: State | None,
+    blank: State,
+    reference: Reference,
+    both_ways: bool = False,
+) -> tuple[Sequences, State]:
+    """Layers one above the other, or two that read the same steps from both ends: native where it applies.
+
+    Args:
+        layers: what to compute, one or more.
+        sequences: values [N, D].
+        state: the states of the layers, one after another, leaves [B, H]; None for zeros.
+        blank: a state of the same structure, for any number of rows.
+        reference: the same by the cells' own loop.
+        both_ways: whether every layer reads x, instead of what the one below it writes.
+    Returns:
+        what the last layer writes, [N, H], or what both do, [N, H + H]; the final states.
+    """
+    given = [] if state is None else list(states.leaves(state))
+    units = [layer.units for layer in layers for _ in range(layer.leaves)]
+    for leaf, size in zip(given, units, strict=state is not None):
+        check("scan", "state", leaf, f"B={len(sequences)} H={size}")
+    if not applies(layers, sequences.values, *given):
+        return reference(sequences, state)
+    weights = [weight for layer in layers for weight in layer.weights]
+    call = _Call(
+        tuple(layers), Sequences((), sequences.lengths), both_ways, reference, blank if state is None else state
+    )
+    arrays = (leaf.contiguous() for leaf in (sequences.values, *weights, *given))
+    y, *final = _Native.apply(call, *arrays)
+    rest = iter(final)
+    return Sequences(y, sequences.lengths), states.map(lambda _: next(rest), call.blank)
+
+
+class _Call(NamedTuple):
+    layers: tuple[Recurrence, ...]
+    sequences: Sequences
+    both_ways: bool
+    reference: Reference
+    blank: State
+
+    def bind(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], saved: Sequence[Any], back: bool) -> list[Any]:
+        """The layers for C++, which takes addresses: what each reads, writes and saves."""
+        bound = []
+        for number, (layer, x, y, memory) in enumerate(zip(self.layers, inputs, outputs, saved, strict=True)):
+            new = _bind(layer, -1 if self.both_ways else number - 1)
+            new.x, new.x_stride, new.y, new.y_stride = x.data_ptr(), x.stride(0), y.data_ptr(), y.stride(0)
+            new.saved, new.packed = memory.address, _packed(layer, new, back).address
+            bound.append(new)
+        return bound
+
+    def split(self, y: Tensor) -> Sequence[Tensor]:
+        """What each direction writes of y."""
+        return y.split([layer.units for layer in self.layers], -1)
+
+    def by_layer(self, arrays: Sequence[Any], sizes: Sequence[int]) -> list[Sequence[Any]]:
+        """The `sizes` arrays of each layer."""
+        return [arrays[start:end] for start, end in pairwise([0, *accumulate(sizes)])]
+
+    def states(self, arrays: Sequence[Any]) -> list[Sequence[Any]]:
+        """The arrays of each layer's state, or none."""
+        return self.by_layer(arrays, [layer.leaves if arrays else 0 for layer in self.layers])
+
+
+class _Native(torch.autograd.Function):
+    """(x, the weights of each layer, the state of each layer) -> (y, the final state of each layer)."""
+
+    @staticmethod
+    def forward(ctx: Any, call: _Call, x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        steps, rows = call.sequences.num_steps, len(call.sequences)
+        weights = sum(len(layer.weights) for layer in call.layers)
+        plan = native.module.Plan(call.sequences.offsets)
+        if call.both_ways:
+            ys = [_new(steps, sum(layer.units for layer in call.layers))]
+            inputs, outputs = [x] * len(call.layers), call.split(ys[0])
+        else:
+            outputs = ys = [_new(steps, layer.units) for layer in call.layers]
+            inputs = [x, *ys[:-1]]
+        saved = [native.module.memory(steps * _bind(layer).saved_stride) for layer in call.layers]
+        final = [[torch.empty(rows, layer.units) for _ in range(layer.leaves)] for layer in call.layers]
+        bound = call.bind(inputs, outputs, saved, back=False)
+        for new, before, after in zip(bound, call.states(tensors[weights:]), final, strict=True):
+            new.h0, new.c0 = _addresses(before, 2)
+            new.h_last, new.c_last = _addresses(after, 2)
+        native.module.scan(plan, bound)
+        ctx.call, ctx.plan, ctx.saved, ctx.weights = call, plan, saved, weights
+        ctx.save_for_backward(x, *tensors, *ys)
+        return (ys[-1], *(leaf for part in final for leaf in part))
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor, *dfinal: Tensor) -> tuple[Tensor | None, ...]:
+        call, count = ctx.call, len(ctx.call.layers)
+        kept = len(ctx.saved_tensors) - (1 if call.both_ways else count)
+        x, *tensors = ctx.saved_tensors[:kept]
+        ys = ctx.saved_tensors[kept:]
+        if torch.is_grad_enabled():  # a graph of the gradient is wanted too, and C++ leaves none
+            rest = iter(tensors[ctx.weights :])
+            state = states.map(lambda _: next(rest), call.blank) if len(tensors) > ctx.weights else None
+            y, final = call.reference(Sequences(x, call.sequences.lengths), state)
+            needed = ctx.needs_input_grad[1:]
+            wanted = [tensor for tensor, asked in zip((x, *tensors), needed, strict=True) if asked]
+            outputs = (y.values, *states.leaves(final))
+            found = iter(torch.autograd.grad(outputs, wanted, (dy, *dfinal), create_graph=True, allow_unused=True))
+            return None, *(next(found) if asked else None for asked in needed)
+        dx_wanted, *wanted = ctx.needs_input_grad[1:]
+        dtensors = [torch.empty_like(tensor) for tensor in tensors]
+        dweights = call.by_layer(dtensors[: ctx.weights], [len(layer.weights) for layer in call.layers])
+        dy = dy.contiguous()
+        dfinal = tuple(leaf.contiguous() for leaf in dfinal)
+        dxs: list[Tensor | None] = [
+            _new(len(x), layer.weights[0].shape[1]) if dx_wanted or (number and not call.both_ways) else None
+            for number, layer in enumerate(call.layers)
+        ]
+        inputs, outputs = ([x] * count, call.split(ys[0])) if call.both_ways else ([x, *ys[:-1]], ys)
+        dys = call.split(dy) if call.both_ways else [*dxs[1:], dy]
+        saved = [memory.copy() for memory in ctx.saved] if _keeps_graph() else ctx.saved
+        bound = call.bind(inputs, outputs, saved, back=True)
+        before, dbefore = call.states(tensors[ctx.weights :]), call.states(dtensors[ctx.weights :])
+        parts = zip(bound, dys, dxs, dweights, before, dbefore, call.states(dfinal), strict=True)
+        for new, above, below, dweight, state, dstate, dlast in parts:
+            new.dy, new.dy_stride = above.data_ptr(), above.stride(0)
+            if below is not None:
+                new.dx, new.dx_stride = below.data_ptr(), below.stride(0)
+            new.h0, new.c0 = _addresses(state, 2)
+            new.dh0, new.dc0 = _addresses(dstate, 2)
+            new.dh_last, new.dc_last = _addresses(dlast, 2)
+            if any(wanted[: ctx.weights]):
+                new.dweight_ih, new.dweight_hh, new.dbias, new.dbias_hn = _addresses(dweight, 4)
+        native.module.scan_backward(ctx.plan, bound)
+        dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]
+        return None, dx, *(d if needed else None for d, needed in zip(dtensors, wanted, strict=True))
+
+
+def _bind(layer: Recurrence, below: int = -1) -> Any:
+    """A layer for C++, with its weights."""
+    kind, activation = KINDS.index(layer.kind), ACTIVATIONS.index(layer.activation)
+    bound = native.module.Layer(kind, activation, layer.weights[0].shape[1], layer.units, layer.reverse, below)
+    bound.weight_ih, bound.weight_hh, bound.bias, bound.bias_hn = _addresses(layer.weights, 4)
+    return bound
+
+
+def _addresses(tensors: Sequence[Tensor], count: int) -> list[int]:
+    """Where the tensors lie, and 0 for each that is missing."""
+    return [tensor.data_ptr() for tensor in tensors] + [0] * (count - len(tensors))
+
+
+def _new(rows: int, columns: int) -> Tensor:
+    """A tensor [rows, columns]; a large one in memory kept between calls, since fresh pages are slow to touch."""
+    if rows * columns < LARGE:
+        return torch.empty(rows, columns)
+    return torch.utils.dlpack.from_dlpack(native.module.array(rows, columns))
+
+
+def _keeps_graph() -> bool:
+    """Whether backward may be called again, so that what it needs must not be written over."""
+    return torch._C._autograd._get_current_graph_task_keep_graph()
+
+
+_packs: Any = WeakTensorKeyDictionary()  # weight_hh -> {back: (the fingerprint of the weights, their pack)}
+
+
+def _packed(layer: Recurrence, bound: Any, back: bool) -> Any:
+    """The weights as the kernels read them, kept until a weight changes.
+
+    The weights themselves are asked: the counters of changes that tensors have miss fused optimisers and `weight.data`.
+    """
+    fingerprint, packs = bound.fingerprint(), _packs.setdefault(layer.weights[1], {})
+    if back not in packs or packs[back][0] != fingerprint:
+        packs[back] = fingerprint, bound.pack(back)
+    return packs[back][1]
