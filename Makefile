@@ -26,8 +26,9 @@ lint: $(installed)
 docs: $(installed)
 	$(bin)/sphinx-build -W --keep-going -b html docs build/docs
 
-bench: $(installed)
+bench: $(installed) $(venv)/.bench
 	for file in $(wildcard benchmarks/bench_*.py); do $(bin)/python $$file || exit 1; done
+	$(bin)/python benchmarks/summary.py
 
 gallery: $(installed)
 	for file in $(filter-out gallery/receipt.py,$(wildcard gallery/*.py)); do $(bin)/python $$file || exit 1; done
@@ -36,6 +37,11 @@ gallery: $(installed)
 # left free, another package could draw in a different build of it.
 $(installed): $(venv)/.torch pyproject.toml CMakeLists.txt $(shell find native -type f)
 	$(bin)/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# What the kernels are measured against.
+$(venv)/.bench: pyproject.toml | $(installed)
+	$(bin)/python -m pip install --constraint constraints.txt --editable '.[dev,bench]'
 	touch $@
 
 $(venv)/.torch: constraints.txt | $(bin)/python

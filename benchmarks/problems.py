@@ -1,0 +1,125 @@
+"""What is computed: a recurrence, its weights, its batches, the useful flops of it; and whether two results agree."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+LEAVES = {"rnn": 1, "lstm": 2, "gru": 1}  # arrays of the state
+TOLERANCE = 1e-4  # of the largest value, between two float32 results
+
+
+class Batch(NamedTuple):
+    """Rows of a problem: everything that is given."""
+
+    rows: np.ndarray  # [B] their numbers in the problem
+    lengths: np.ndarray  # [B]
+    x: list[np.ndarray]  # of each row [T, I]
+    dy: list[np.ndarray]  # of each row [T, H]
+    state: list[np.ndarray]  # h0, or h0 and c0: [B, H]
+
+
+class Problem(NamedTuple):
+    """A cell of `hidden` units over rows of `lengths` steps of `inputs` features."""
+
+    name: str
+    cell: str
+    lengths: tuple[int, ...]
+    inputs: int
+    hidden: int
+
+    @property
+    def flops(self) -> float:
+        """Useful ones of a forward pass: a training step takes three times as many."""
+        return 2.0 * sum(self.lengths) * GATES[self.cell] * self.hidden * (self.inputs + self.hidden)
+
+    def weights(self, seed: int = 0) -> list[np.ndarray]:
+        """weight_ih [G H, I], weight_hh [G H, H], bias [G H], a GRU's bias_hn [H]; as large as PyTorch draws them."""
+        size, draw = GATES[self.cell] * self.hidden, np.random.default_rng(seed).uniform
+        shapes = [(size, self.inputs), (size, self.hidden), (size,), *([(self.hidden,)] if self.cell == "gru" else [])]
+        return [(draw(-1, 1, shape) / self.hidden**0.5).astype(np.float32) for shape in shapes]
+
+    def batches(self, rows: Sequence[np.ndarray] | None = None, seed: int = 1) -> list[Batch]:
+        """Its rows in batches: all in one, or those that `rows` puts together."""
+        generator = np.random.default_rng(seed)
+
+        def draw(*shape: int) -> np.ndarray:
+            return generator.standard_normal(shape, dtype=np.float32)
+
+        x = [draw(length, self.inputs) for length in self.lengths]
+        dy = [draw(length, self.hidden) for length in self.lengths]
+        state = [0.5 * draw(len(self.lengths), self.hidden) for _ in range(LEAVES[self.cell])]
+        lengths = np.array(self.lengths)
+        return [
+            Batch(part, lengths[part], [x[row] for row in part], [dy[row] for row in part], [s[part] for s in state])
+            for part in ([np.arange(len(lengths))] if rows is None else rows)
+        ]
+
+
+def dense(name: str, cell: str) -> Problem:
+    """From a name such as T100B32H128, or T784B100I1H100 where the inputs are not as many as the units."""
+    found = re.fullmatch(r"T(\d+)B(\d+)(?:I(\d+))?H(\d+)", name)
+    if found is None:
+        raise SystemExit(f"shape {name}: expected one like T100B32H128 or T784B100I1H100.")
+    steps, rows, inputs, hidden = (int(number) if number else 0 for number in found.groups())
+    return Problem(name, cell, (steps,) * rows, inputs or hidden, hidden)
+
+
+Result = dict[str, np.ndarray]  # y, dx: [N, ...] row after row; h, c, dh0, dc0: [B, H]; gradients of the weights
+
+
+def names(cell: str, train: bool) -> list[str]:
+    """What there is to compare, in the order in which every implementation hands it out."""
+    final = ["y", "h", "c"][: 1 + LEAVES[cell]]
+    if not train:
+        return final
+    weights = ["dweight_ih", "dweight_hh", "dbias", *(["dbias_hn"] if cell == "gru" else [])]
+    return [*final, "dx", *["dh0", "dc0"][: LEAVES[cell]], *weights]
+
+
+def merge(batches: Sequence[Batch], results: Iterable[Result]) -> Result:
+    """One result of all batches: rows in the order of the problem, gradients of the weights added up."""
+    merged: dict[str, list[np.ndarray]] = {}
+    for result in results:
+        for name, array in result.items():
+            merged.setdefault(name, []).append(np.asarray(array))
+    order = np.argsort(np.concatenate([batch.rows for batch in batches]))
+    ends = np.cumsum(np.concatenate([batch.lengths for batch in batches]))
+
+    def in_order(name: str, arrays: list[np.ndarray]) -> np.ndarray:
+        if name.startswith(("dweight", "dbias")):
+            return np.sum(arrays, 0)
+        whole = np.concatenate(arrays)
+        rows = np.split(whole, ends[:-1]) if name in ("y", "dx") else whole
+        return np.concatenate([np.atleast_2d(rows[row]) for row in order])
+
+    return {name: in_order(name, arrays) for name, arrays in merged.items()}
+
+
+def difference(expected: Result, got: Result) -> tuple[float, str]:
+    """The largest, as a share of the largest value expected, and where it is; infinite for NaN and for other shapes."""
+    worst = (0.0, "")
+    for name, array in got.items():
+        want = expected[name]
+        if want.shape != array.shape:
+            return np.inf, name
+        apart = float(np.abs(array - want).max() / max(np.abs(want).max(), 1e-30))
+        worst = max(worst, (apart if apart == apart else np.inf, name))
+    return worst
+
+
+def agree(where: str, results: dict[str, Result], truth: str, tolerance: float = TOLERANCE) -> dict[str, float]:
+    """How far each result is from `truth`'s; the bench ends here if one is too far, or if nothing can be compared."""
+    apart = {}
+    for name, got in results.items():
+        if name == truth:
+            continue
+        apart[name], what = difference(results[truth], got) if got else (np.inf, "everything")
+        if apart[name] > tolerance:
+            raise SystemExit(
+                f"{where}: {name} and {truth} differ in {what} by {apart[name]:.2g} of the largest value, "
+                f"{tolerance:.2g} is allowed; nothing was timed."
+            )
+    return apart

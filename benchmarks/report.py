@@ -1,0 +1,205 @@
+"""What a bench prints and leaves behind: a block a shape, the figures that were asked for, and a JSON file."""
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from timing import ROUNDS, Contestant, Race, Spread, race, spread
+
+from elman.kernels import native
+from elman.threads import set_num_threads
+
+RESULTS = Path(__file__).parent / "results"
+PEAK_SECONDS = 0.03
+LIBRARIES = ("elman", "torch", "numpy", "onnxruntime", "jax")
+
+
+class Claim(NamedTuple):
+    """A figure that was asked for, and what was measured: `x` times as fast, or `%` of the peak."""
+
+    what: str
+    asked: float
+    measured: float
+    unit: str = "x"
+
+    @property
+    def met(self) -> bool:
+        return self.measured >= self.asked
+
+    def __str__(self) -> str:
+        return f"{self.what:<66} {self.asked:6.2f} {self.measured:8.2f} {self.unit:<2} {'' if self.met else 'MISSED'}"
+
+
+def claim(what: str, asked: float, values: Sequence[float | None], unit: str = "x", mean: bool = False) -> list[Claim]:
+    """The lowest of the values, or their geometric mean; no claim where one was not measured."""
+    measured = [value for value in values if value is not None]
+    if not measured or len(measured) < len(values):
+        return []
+    return [Claim(what, asked, geometric_mean(measured) if mean else min(measured), unit)]
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(values))))
+
+
+class Report:
+    """The rows of one bench.
+
+    Args:
+        name: of its JSON file.
+        about: what the bench says of itself.
+        choices: by the name of an option, what it selects from; a selection leaves no file behind.
+    """
+
+    def __init__(self, name: str, about: str, **choices: Sequence[str]):
+        parser = argparse.ArgumentParser(description=about)
+        parser.add_argument("--rounds", type=int, default=ROUNDS, help="at least 5 for figures to be told")
+        parser.add_argument("--threads", type=int, default=2)
+        for option, values in choices.items():
+            known = None if option == "shapes" else values  # a shape's name says what it is
+            parser.add_argument(f"--{option}", nargs="+", choices=known, default=values, metavar=option[:-1].upper(),
+                                help=", ".join(values))  # fmt: skip
+        self.options = parser.parse_args()
+        self.all = all(getattr(self.options, option) == values for option, values in choices.items())
+        self.name, self.about = name, about
+        self.rows: list[dict[str, Any]] = []
+        self.claims: list[Claim] = []
+        self.use_threads(self.options.threads)
+        print(f"{about}\n{self.options.rounds} rounds; median (p10 to p90)", flush=True)
+
+    def use_threads(self, threads: int) -> None:
+        torch.set_num_threads(threads)
+        set_num_threads(threads)
+
+    def race(
+        self,
+        shape: str,
+        what: str,
+        contestants: Sequence[Contestant],
+        flops: dict[str, float] | float | None = None,
+        threads: dict[str, int] | None = None,
+        apart: dict[str, float] | None = None,
+        **more: Any,
+    ) -> Race:
+        """Time the contestants, print a block, keep a row. Ratios are against the first contestant.
+
+        Args:
+            flops: useful ones of a call, of all or of each contestant; None: no share of the peak is told.
+            threads: that each uses, where they differ.
+            apart: how far the results are from one another.
+            more: what else the row shall say.
+        """
+        names = [contestant.name for contestant in contestants]
+        of = {name: flops[name] if isinstance(flops, dict) else flops for name in names}
+        using = threads or dict.fromkeys(names, self.options.threads)
+        peaks = fma_peaks(set(using.values())) if flops else {}
+        result = race(contestants, self.options.rounds, peaks)
+        row: dict[str, Any] = {"shape": shape, "what": what, **more, "rounds": self.options.rounds, "contestants": {}}
+        row["peak_gflops"] = {str(number): _scaled(spread(rates), 1e-9) for number, rates in result.peaks.items()}
+        for name in names:
+            share = result.share(name, of[name], using[name]) if flops else None
+            row["contestants"][name] = {
+                "threads": using[name],
+                "milliseconds": _scaled(result.time(name), 1e3),
+                "gflops": of[name] / result.time(name).median * 1e-9 if flops else None,
+                "share_of_peak": share and share._asdict(),
+                "times_as_long": None if name == names[0] else result.ratio(name, names[0])._asdict(),
+                "apart": (apart or {}).get(name),
+            }
+        self.rows.append(row)
+        print(block(row), flush=True)
+        return result
+
+    def find(self, name: str, **wanted: Any) -> dict[str, Any] | None:
+        """What was measured of a contestant, in the row that says so."""
+        for row in self.rows:
+            if all(row.get(key) == value for key, value in wanted.items()):
+                return row["contestants"].get(name)
+        return None
+
+    def ratio(self, name: str, **wanted: Any) -> float | None:
+        """How many times as long as the first contestant it took."""
+        found = self.find(name, **wanted)
+        return found and found["times_as_long"]["median"]
+
+    def share(self, name: str, **wanted: Any) -> float | None:
+        """Its share of the peak, in percent."""
+        found = self.find(name, **wanted)
+        return 100 * found["share_of_peak"]["median"] if found and found["share_of_peak"] else None
+
+    def finish(self) -> None:
+        """Print the claims; write the file, if nothing was left out."""
+        if self.claims:
+            print(claims_table(self.claims))
+        if not self.all:
+            return
+        RESULTS.mkdir(exist_ok=True)
+        facts = {
+            "about": self.about,
+            "machine": machine(self.options.threads),
+            "versions": {"python": platform.python_version(), **dict(filter(None, map(_version, LIBRARIES)))},
+            "rows": self.rows,
+            "claims": [{**claim._asdict(), "met": claim.met} for claim in self.claims],
+        }
+        path = RESULTS / f"{self.name}.json"
+        path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def block(row: dict[str, Any]) -> str:
+    peaks = "; ".join(f"peak of {n} threads {_told(s, 0)} GFLOP/s" for n, s in row["peak_gflops"].items())
+    lines = ["", "  ".join(filter(None, [row["shape"], row.get("cell"), row["what"], peaks]))]
+    for name, facts in row["contestants"].items():
+        time = facts["milliseconds"]
+        digits = 4 if time["median"] < 0.1 else 2
+        rate = "" if facts["gflops"] is None else f"{facts['gflops']:7.1f} GFLOP/s"
+        share = "" if facts["share_of_peak"] is None else f"{100 * facts['share_of_peak']['median']:4.0f} %"
+        ratio = "" if facts["times_as_long"] is None else f"x {_told(facts['times_as_long'], 2)}"
+        lines.append(f"  {name:<28} {_told(time, digits) + ' ms':<34} {rate:<16} {share:<7} {ratio}".rstrip())
+    return "\n".join(lines)
+
+
+def claims_table(claims: Sequence[Claim]) -> str:
+    head = f"{'':<66} {'asked':>6} {'measured':>8}"
+    return "\n".join(["", head, *map(str, claims)])
+
+
+def fma_peaks(threads: set[int]) -> dict[int, Callable[[], float]]:
+    """What measures the flop/s of so many threads; nothing without native kernels."""
+    measure = getattr(native.module, "fma_peak", None)
+    return {number: partial(measure, number, PEAK_SECONDS) for number in sorted(threads)} if measure else {}
+
+
+def machine(threads: int) -> dict[str, Any]:
+    isa = getattr(native.module, "isa", None)
+    return {"processor": processor(), "cores": os.cpu_count(), "threads": threads, "kernels": isa}
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _version(name: str) -> tuple[str, str] | None:
+    try:
+        return name, version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _scaled(values: Spread, factor: float) -> dict[str, float]:
+    return {name: value * factor for name, value in values._asdict().items()}
+
+
+def _told(values: dict[str, float], digits: int) -> str:
+    return f"{values['median']:.{digits}f} ({values['p10']:.{digits}f} to {values['p90']:.{digits}f})"
