@@ -81,8 +81,51 @@ void scan_backward(const Plan& plan, const std::vector<Placed>& layers) {
   parallel(count * parts, [&](Index i) {
     const Layer& layer = layers[static_cast<std::size_t>(i / parts)].layer;
     if (!layer.dweight_ih) return;
-    const Memory scratch(static_cast<std::size_t>(kernels().outer_scratch(layer)));
+    const Memory scratch(static_cast<std::size_t>(kernels().gradient_scratch(layer)));
     kernels().weight_gradients(layer, plan.batch(), scratch.data(), i % parts, parts);
+  });
+}
+
+namespace {
+
+Memory packed(const float* weight, const float* bias, Index inputs, Index outputs, bool back) {
+  Memory memory(static_cast<std::size_t>(kernels().linear_size(inputs, outputs, back)));
+  const Index parts = 4 * num_threads();
+  parallel(parts, [&](Index part) { kernels().linear_pack(weight, bias, inputs, outputs, back, memory.data(), part, parts); });
+  return memory;
+}
+
+// The product in tasks of some rows and some blocks of columns.
+void multiply(float* weights, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride, float* y, Index y_stride) {
+  constexpr Index height = 96, width = 64;  // rows and blocks of a task
+  const Index blocks = kernels().linear_blocks(back ? inputs : outputs);
+  const Index bands = (rows + height - 1) / height, columns = (blocks + width - 1) / width;
+  parallel(bands * columns, [&](Index task) {
+    const Index from = rows * (task / columns) / bands, to = rows * (task / columns + 1) / bands, column = task % columns;
+    const Memory scratch(static_cast<std::size_t>(kernels().linear_scratch()));
+    kernels().linear(weights, inputs, outputs, back, to - from, x + from * x_stride, x_stride, y + from * y_stride, y_stride,
+                     blocks * column / columns, blocks * (column + 1) / columns, scratch.data());
+  });
+}
+
+}  // namespace
+
+void linear(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* bias, float* y) {
+  const Memory weights = packed(weight, bias, inputs, outputs, false);
+  multiply(weights.data(), inputs, outputs, false, rows, x, inputs, y, outputs);
+}
+
+void linear_backward(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* dy, float* dx,
+                     float* dweight, float* dbias) {
+  if (dx) {
+    const Memory weights = packed(weight, nullptr, inputs, outputs, true);
+    multiply(weights.data(), inputs, outputs, true, rows, dy, outputs, dx, inputs);
+  }
+  if (!dweight) return;
+  const Index parts = 8 * num_threads();
+  parallel(parts, [&](Index part) {
+    const Memory scratch(static_cast<std::size_t>(kernels().linear_scratch()));
+    kernels().linear_weight_gradients(rows, inputs, outputs, x, inputs, dy, outputs, dweight, dbias, scratch.data(), part, parts);
   });
 }
 

@@ -29,4 +29,9 @@ void scan(const Plan&, const std::vector<Placed>&);
 // gates over them in `saved`.
 void scan_backward(const Plan&, const std::vector<Placed>&);
 
+// y = x W' + b, and its way back. Null: no bias; a gradient that nobody asks for.
+void linear(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* bias, float* y);
+void linear_backward(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* dy, float* dx,
+                     float* dweight, float* dbias);
+
 }  // namespace elman

@@ -29,9 +29,15 @@ struct Panels {
   int gates = 1;
   Index gate_stride = 0;
   Index first = 0;  // where in a row of C the first vector lies
+  Index depth = 0;  // K of the whole matrix, where this is a slice of `k` from it; 0: this is the whole
+  Index from = 0;   // where in K the slice begins
+  Index from_block = 0, to_block = INT64_MAX;  // the blocks that are wanted
 
   Index vectors() const { return padded(units) / W * gates; }
   Index size() const { return vectors() * W * k; }
+  const float* block(Index j, Index block_vectors, Index vectors) const {
+    return data + (j * block_vectors * (depth ? depth : k) + from * vectors) * W;
+  }
 };
 
 enum class Start { zero, bias, add };  // what the chain of an element begins with
@@ -51,7 +57,8 @@ struct Tile {
 };
 
 template <int M, int NV, int P>
-[[gnu::noinline]] static void tile(const Tile& t) {
+[[gnu::noinline]] static void tile(const Tile& arguments) {
+  const Tile t = arguments;  // a copy that no store can reach
   V acc[M][P * NV];
   const float* a[M];
 #pragma GCC unroll 16
@@ -66,13 +73,12 @@ template <int M, int NV, int P>
                                                       : V{};
   }
   const float* b = t.b;
-  const Index a_stride = t.a_stride, b_stride = t.b_stride, end = t.k * a_stride;
-  for (Index k = 0; k != end; k += a_stride) {
+  for (Index k = 0, end = t.k * t.a_stride; k != end; k += t.a_stride) {
     V bs[P * NV];
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
-      for (int v = 0; v < NV; ++v) bs[p * NV + v] = load(b + p * b_stride + v * W);
+      for (int v = 0; v < NV; ++v) bs[p * NV + v] = load(b + p * t.b_stride + v * W);
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
       const V x = splat(a[m][k]);
@@ -81,12 +87,18 @@ template <int M, int NV, int P>
     }
     b += NV * W;
   }
+  float* c[M];
+  Index at[P];
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m) c[m] = t.c[m];
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) at[p] = t.at[p];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
-      for (int v = 0; v < NV; ++v) store(t.c[m] + t.at[p] + v * t.c_stride, acc[m][p * NV + v]);
+      for (int v = 0; v < NV; ++v) store(c[m] + at[p] + v * t.c_stride, acc[m][p * NV + v]);
 }
 
 using TileFunction = void (*)(const Tile&);
@@ -133,7 +145,7 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
   constexpr int NV = vectors_of(GATES), M = rows_of(NV), parts = GATES % NV == 0 ? GATES / NV : 1;  // blocks of a unit
   static_assert(GATES == 1 || GATES % NV == 0);
   const Index vectors = b.vectors(), whole = BOUNDED ? b.units / W / NV : vectors / NV, rest = vectors - whole * NV;
-  const Index block = b.k * NV * W, c_stride = GATES > 1 ? b.gate_stride : W;
+  const Index block = (b.depth ? b.depth : b.k) * NV * W, c_stride = GATES > 1 ? b.gate_stride : W;
   const auto place = [&](Index j) {  // of block j in a row of C
     return b.first + (GATES > 1 ? j % parts * NV * b.gate_stride + j / parts * W : j * NV * W);
   };
@@ -144,19 +156,20 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
     }
   };
   const auto bias_of = [&](Index j) { return bias ? bias + j * NV * W : nullptr; };
-  Index j = 0;
+  Index j = b.from_block;
+  const Index end = b.to_block < whole + (rest > 0) ? b.to_block : whole + (rest > 0);
   if (rows <= 3) {
     const int sides = side_by_side(static_cast<int>(rows), NV);
     const TileFunction wide = Tiles<NV>::wide[rows];
     Index at[16];
-    for (; j + sides <= whole; j += sides) {
+    for (; j + sides <= smaller(whole, end); j += sides) {
       for (int p = 0; p < sides; ++p) at[p] = place(j + p);
-      wide({a, a_stride, b.k, b.data + j * block, block, c, at, c_stride, bias_of(j), start});
+      wide({a, a_stride, b.k, b.block(j, NV, NV), block, c, at, c_stride, bias_of(j), start});
       for (int p = 0; p < sides; ++p) finished(0, rows, j + p);
     }
   }
   const Index tiles = (rows + M - 1) / M, least = rows / tiles, larger = rows % tiles;  // balanced: 32 = 6 6 5 5 5 5
-  for (; j < whole + (rest > 0); ++j) {
+  for (; j < end; ++j) {
     const Index at = place(j), nv = j < whole ? NV : rest;
     for (Index i = 0, row = 0; i < tiles; ++i) {
       const Index m = least + (i < larger);
@@ -169,10 +182,10 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
           if (start == Start::add) std::memcpy(scratch[r], c[row + r] + at, sizeof(float) * static_cast<std::size_t>(units));
         }
         const Index zero = 0;
-        tile_of(m, nv)({a + row, a_stride, b.k, b.data + j * block, 0, into, &zero, c_stride, bias_of(j), start});
+        tile_of(m, nv)({a + row, a_stride, b.k, b.block(j, NV, nv), 0, into, &zero, c_stride, bias_of(j), start});
         for (Index r = 0; r < m; ++r) std::memcpy(c[row + r] + at, scratch[r], sizeof(float) * static_cast<std::size_t>(units));
       } else {
-        tile_of(m, nv)({a + row, a_stride, b.k, b.data + j * block, 0, c + row, &at, c_stride, bias_of(j), start});
+        tile_of(m, nv)({a + row, a_stride, b.k, b.block(j, NV, nv), 0, c + row, &at, c_stride, bias_of(j), start});
       }
       finished(row, m, j);
       row += m;

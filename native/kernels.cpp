@@ -5,9 +5,11 @@
 #include "kernels.hpp"
 
 #include "gru.hpp"
+#include "linear.hpp"
 #include "linear_scan.hpp"
 #include "lstm.hpp"
 #include "peak.hpp"
+#include "pointwise.hpp"
 #include "rnn.hpp"
 
 namespace elman::ELMAN_ISA {
@@ -62,11 +64,11 @@ static void backward(const Layer& l, float* packed, Ragged batch, Lanes lanes, f
     Recurrence<R>::backward(l, layout<R>(l, arena, true), batch, lanes, carry, from, to);
   });
 }
-static Index outer_scratch(const Layer& l) {
-  return with(l, [&]<class R>(R) { return Recurrence<R>::outer_scratch(l); });
+static Index gradient_scratch(const Layer& l) {
+  return with(l, [&]<class R>(R) { return Recurrence<R>::scratch(l); });
 }
-static void weight_gradients(const Layer& l, Ragged batch, float* scratch, Index part, Index parts) {
-  with(l, [&]<class R>(R) { Recurrence<R>::weight_gradients(l, batch, scratch, part, parts); });
+static void weight_gradients(const Layer& l, Ragged batch, float* memory, Index part, Index parts) {
+  with(l, [&]<class R>(R) { Recurrence<R>::weight_gradients(l, batch, memory, part, parts); });
 }
 
 #define ELMAN_TEXT(word) #word
@@ -83,11 +85,19 @@ const Kernels table = {
     .fingerprint = fingerprint_of,
     .forward = forward,
     .backward = backward,
-    .outer_scratch = outer_scratch,
+    .gradient_scratch = gradient_scratch,
     .weight_gradients = weight_gradients,
+    .linear_size = linear_size,
+    .linear_pack = linear_pack,
+    .linear_blocks = linear_blocks,
+    .linear = linear,
+    .linear_scratch = linear_scratch,
+    .linear_weight_gradients = linear_weight_gradients,
     .multiply_add = multiply_add,
     .linear_scan = linear_scan,
     .linear_scan_backward = linear_scan_backward,
+    .min_gru = min_gru,
+    .layer_norm = layer_norm,
 };
 
 }  // namespace elman::ELMAN_ISA

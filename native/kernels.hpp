@@ -18,14 +18,28 @@ struct Kernels {
   std::uint64_t (*fingerprint)(const Layer&);  // of the weights
   void (*forward)(const Layer&, float* packed, Ragged, Lanes, Index from, Index to);
   void (*backward)(const Layer&, float* packed, Ragged, Lanes, float* carry, Index from, Index to);
-  Index (*outer_scratch)(const Layer&);
+  Index (*gradient_scratch)(const Layer&);
   void (*weight_gradients)(const Layer&, Ragged, float* scratch, Index part, Index parts);
+
+  // Linear maps: forward and, `back`, to dx. `packed` is what `linear_pack` wrote in `parts` shares.
+  Index (*linear_size)(Index inputs, Index outputs, bool back);
+  void (*linear_pack)(const float* weight, const float* bias, Index inputs, Index outputs, bool back, float* packed, Index part, Index parts);
+  Index (*linear_blocks)(Index outputs);  // blocks of columns, the shares of a product
+  void (*linear)(float* packed, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride, float* y,
+                 Index y_stride, Index from_block, Index to_block, float* scratch);
+  Index (*linear_scratch)();
+  void (*linear_weight_gradients)(Index rows, Index inputs, Index outputs, const float* x, Index x_stride, const float* dy,
+                                  Index dy_stride, float* dweight, float* dbias, float* scratch, Index part, Index parts);
 
   Index (*multiply_add)(Index repeats, float* values);
 
   void (*linear_scan)(Ragged, Index features, const float* a, const float* x, const float* h0, float* h, float* last);
   void (*linear_scan_backward)(Ragged, Index features, const float* a, const float* h, const float* h0, const float* dh,
                                const float* dlast, float* da, float* dx, float* dh0);
+
+  // Steps of one row.
+  void (*min_gru)(Index units, const float* gates, float* h);
+  void (*layer_norm)(Index size, float epsilon, const float* weight, const float* bias, const float* x, float* y);
 };
 
 bool supported(const char* isa);  // whether this processor runs it: `avx512`, `avx2` or `baseline`

@@ -9,35 +9,64 @@
 namespace elman::ELMAN_ISA {
 
 constexpr Index stretch = 256;      // steps at once: a block of features fills half of the first cache
-constexpr Index widest_outer = 16;  // vectors of features at once
+constexpr Index widest_outer = 32;  // vectors of features at once
+constexpr Index outer_rows = 1024;  // rows of the sums at once, where a caller can choose
+
+// W floats from place `at` of the n at `from` (null: zeros), behind which there is a one, or zeros.
+static inline void one_behind(const float* from, Index at, Index n, bool one, float* to) {
+  store(to, from && at < n ? load(from + at, n - at) : V{});
+  if (one && at <= n && n < at + W) to[n - at] = 1.0f;
+}
+
+// The rows of g are packed as well, a strip of tiles at once: its columns lie far apart.
+constexpr Index strip = 16;  // tiles
+constexpr Index ahead = 16;  // steps whose gradients are fetched before they are packed
+
+constexpr Index outer_scratch(Index rows) {  // floats for sums of so many rows
+  return stretch * widest_outer * W + strip * most_rows * stretch + rows * widest_outer * W;
+}
 
 // `pack(n, count, vector, out, stride)` writes one vector of the features of the steps n to n + count. Columns of g that lie
-// behind `units` in each of the slots of `slot` floats are left out. out is [slots * units, vectors * W]: rows of g that are real.
+// behind `units` in each of the slots of `slot` floats are left out. Returns the sums [slots * units, vectors * W].
 template <class Pack>
-static inline void outer(Index steps, const float* g, Index g_stride, Index slots, Index units, Index slot, Index vectors,
-                         float* scratch, float* out, const Pack& pack) {
+static inline float* outer(Index steps, const float* g, Index g_stride, Index slots, Index units, Index slot, Index vectors,
+                           float* scratch, const Pack& pack) {
   constexpr int NV = vectors_of(1), M = rows_of(NV);
+  float* const tiles = scratch + stretch * widest_outer * W;
+  float* const sums = tiles + strip * most_rows * stretch;
   Panels features;
   features.units = vectors * W;
   features.data = scratch;
   for (Index n = 0; n == 0 || n < steps; n += stretch) {
-    features.k = steps - n < stretch ? steps - n : stretch;
+    const Index count = smaller(steps - n, stretch);
+    features.k = count;
     for (Index v = 0; v < vectors; ++v) {
-      const Index block = v / NV, width = (vectors - block * NV < NV ? vectors - block * NV : Index{NV}) * W;
-      pack(n, features.k, v, scratch + block * NV * W * features.k + v % NV * W, width);
+      const Index block = v / NV, width = smaller(vectors - block * NV, NV) * W;
+      pack(n, count, v, scratch + block * NV * W * count + v % NV * W, width);
     }
-    const float* a[M];
-    float* c[M];
     for (Index s = 0; s < slots; ++s)
-      for (Index m = 0; m < units; m += M) {
-        const Index count = units - m < M ? units - m : Index{M};
-        for (Index i = 0; i < count; ++i) {
-          a[i] = g + n * g_stride + s * slot + m + i;
-          c[i] = out + (s * units + m + i) * vectors * W;
+      for (Index from = 0; from < units; from += strip * M) {
+        const Index height = smaller(units - from, strip * M);
+        const float* source = g + n * g_stride + s * slot + from;
+        for (Index k = 0; k < count; ++k, source += g_stride) {  // [tile, k, M]
+          for (Index m = 0; m < height; m += 16) __builtin_prefetch(source + ahead * g_stride + m);
+          Index m = 0;
+          for (; m + M <= height; m += M) std::memcpy(tiles + m * count + k * M, source + m, sizeof(float) * M);
+          for (Index i = m; i < height; ++i) tiles[m * count + k * M + i - m] = source[i];
         }
-        product<1>(count, a, g_stride, features, c, n ? Start::add : Start::zero);
+        for (Index m = 0; m < height; m += M) {
+          const float* a[M];
+          float* c[M];
+          const Index rows = smaller(height - m, M);
+          for (Index i = 0; i < rows; ++i) {
+            a[i] = tiles + m * count + i;
+            c[i] = sums + (s * units + from + m + i) * vectors * W;
+          }
+          product<1>(rows, a, M, features, c, n ? Start::add : Start::zero);
+        }
       }
   }
+  return sums;
 }
 
 }  // namespace elman::ELMAN_ISA

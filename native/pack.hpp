@@ -34,14 +34,17 @@ static inline void pack_transposed(float* data, const Panels& b, const float* w,
     float* out = data + block * nv * W * b.k + v % nv * W;
     const Index gate = source[v % b.gates], unit = v / b.gates * W, real = b.units - unit < W ? b.units - unit : W;
     const float* rows[W];
-    for (Index u = 0; u < real; ++u) rows[u] = w + (gate * b.units + unit + u) * b.k;
-    if (real == W) {
-      for (Index k = 0; k < b.k; ++k)
-        for (int u = 0; u < W; ++u) out[k * width + u] = rows[u][k];
-    } else {
-      for (Index k = 0; k < b.k; ++k)
-        for (Index u = 0; u < W; ++u) out[k * width + u] = u < real ? rows[u][k] : 0.0f;
-    }
+    for (Index u = 0; u < W; ++u) rows[u] = w + (gate * b.units + unit + (u < real ? u : 0)) * b.k;
+    Index k = 0;
+    if (real == W)
+      for (; k + W <= b.k; k += W) {
+        V square[W];
+        for (int u = 0; u < W; ++u) square[u] = load(rows[u] + k);
+        transpose(square);
+        for (int u = 0; u < W; ++u) store(out + (k + u) * width, square[u]);
+      }
+    for (; k < b.k; ++k)
+      for (Index u = 0; u < W; ++u) out[k * width + u] = u < real ? rows[u][k] : 0.0f;
   }
 }
 

@@ -66,12 +66,6 @@ struct Features {
     }
   }
 
-  // W floats from place `at` of the n at `from` (null: zeros), behind which there is a one, or zeros.
-  static void one_behind(const float* from, Index at, Index n, bool one, float* to) {
-    store(to, from && at < n ? load(from + at, n - at) : V{});
-    if (one && at <= n && n < at + W) to[n - at] = 1.0f;
-  }
-
   Index row_of(Index n) const {
     Index low = 0, high = batch.rows;
     while (high - low > 1) (batch.begin((low + high) / 2) <= n ? low : high) = (low + high) / 2;
@@ -220,23 +214,23 @@ struct Recurrence {
     }
   }
 
-  // One of `parts` shares of the gradients of the weights; `scratch` holds `outer_scratch` floats.
-  static void weight_gradients(const Layer& l, Ragged batch, float* scratch, Index part, Index parts) {
+  // One of `parts` shares of the gradients of the weights; `memory` holds `scratch(l)` floats.
+  static void weight_gradients(const Layer& l, Ragged batch, float* memory, Index part, Index parts) {
     R::outer_products([&](int slot, int slots, const int* order, bool x, Source h) {
       const Features features{l, batch, x, h, stride(l)};
       const Index block = vectors_of(1), all = features.vectors(), blocks = (all + block - 1) / block;
       const Index from = blocks * part / parts * block, to = smaller(all, blocks * (part + 1) / parts * block);
       for (Index v = from; v < to; v += widest_outer) {
         const Index count = smaller(to - v, widest_outer);
-        float* sums = scratch + stretch * widest_outer * W;
-        outer(batch.end(batch.rows - 1), l.saved + slot * padded(l.units), stride(l), slots, l.units, padded(l.units), count, scratch, sums,
-              [&](Index n, Index steps, Index vector, float* out, Index width) { features.pack(n, steps, v + vector, out, width); });
+        const float* sums = outer(
+            batch.end(batch.rows - 1), l.saved + slot * padded(l.units), stride(l), slots, l.units, padded(l.units), count, memory,
+            [&](Index n, Index steps, Index vector, float* out, Index width) { features.pack(n, steps, v + vector, out, width); });
         features.unpack(sums, slots, order, v, count);
       }
     });
   }
 
-  static Index outer_scratch(const Layer& l) { return (stretch + R::x_gates * l.units) * widest_outer * W; }
+  static Index scratch(const Layer& l) { return outer_scratch(R::x_gates * l.units); }
 };
 
 }  // namespace elman::ELMAN_ISA

@@ -48,6 +48,31 @@ ELMAN_INLINE V fma(V a, V b, V c) {
 #endif
 }
 
+// Rows to columns: log2(W) times, the first half of the vectors interleaved with the second.
+template <int... I>
+struct Places {};
+template <int N, int... I>
+struct Count : Count<N - 1, N - 1, I...> {};
+template <int... I>
+struct Count<0, I...> {
+  using Type = Places<I...>;
+};
+template <int... I>
+ELMAN_INLINE void interleave(V a, V b, V& low, V& high, Places<I...>) {
+  low = __builtin_shufflevector(a, b, (I % 2 * W + I / 2)...);
+  high = __builtin_shufflevector(a, b, (I % 2 * W + W / 2 + I / 2)...);
+}
+ELMAN_INLINE void transpose(V (&rows)[W]) {
+#pragma GCC unroll 4
+  for (int round = 1; round < W; round *= 2) {
+    V mixed[W];
+#pragma GCC unroll 8
+    for (int i = 0; i < W / 2; ++i) interleave(rows[i], rows[i + W / 2], mixed[2 * i], mixed[2 * i + 1], Count<W>::Type{});
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) rows[i] = mixed[i];
+  }
+}
+
 ELMAN_INLINE V clamp(V x, float low, float high) {  // NaN stays NaN
   x = x < low ? splat(low) : x;
   return x > high ? splat(high) : x;

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from elman.cells.module import CellModule
+from elman.kernels.linear import linear
 from elman.kernels.linear_scan import linear_scan
 from elman.sequences import Sequences
 
@@ -36,7 +37,7 @@ class MinGRU(CellModule):
         return self.zeros(batch_size, self.output_size)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z, n = self.gates(x).chunk(2, -1)
+        z, n = linear(x, self.gates.weight, self.gates.bias).chunk(2, -1)
         z = z.sigmoid()
         return 1 - z, z * n
 

@@ -13,13 +13,13 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from elman import state as states
 from elman.kernels import native
+from elman.kernels.memory import new
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
 
 KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
-LARGE = 1 << 16  # numbers of an array for which kept memory pays
 
 Reference = Callable[[Sequences, State], tuple[Sequences, State]]
 
@@ -100,10 +100,10 @@ class _Call(NamedTuple):
         """The layers for C++, which takes addresses: what each reads, writes and saves."""
         bound = []
         for number, (layer, x, y, memory) in enumerate(zip(self.layers, inputs, outputs, saved, strict=True)):
-            new = _bind(layer, -1 if self.both_ways else number - 1)
-            new.x, new.x_stride, new.y, new.y_stride = x.data_ptr(), x.stride(0), y.data_ptr(), y.stride(0)
-            new.saved, new.packed = memory.address, _packed(layer, new, back).address
-            bound.append(new)
+            one = _bind(layer, -1 if self.both_ways else number - 1)
+            one.x, one.x_stride, one.y, one.y_stride = x.data_ptr(), x.stride(0), y.data_ptr(), y.stride(0)
+            one.saved, one.packed = memory.address, _packed(layer, one, back).address
+            bound.append(one)
         return bound
 
     def split(self, y: Tensor) -> Sequence[Tensor]:
@@ -128,17 +128,17 @@ class _Native(torch.autograd.Function):
         weights = sum(len(layer.weights) for layer in call.layers)
         plan = native.module.Plan(call.sequences.offsets)
         if call.both_ways:
-            ys = [_new(steps, sum(layer.units for layer in call.layers))]
+            ys = [new(steps, sum(layer.units for layer in call.layers))]
             inputs, outputs = [x] * len(call.layers), call.split(ys[0])
         else:
-            outputs = ys = [_new(steps, layer.units) for layer in call.layers]
+            outputs = ys = [new(steps, layer.units) for layer in call.layers]
             inputs = [x, *ys[:-1]]
         saved = [native.module.memory(steps * _bind(layer).saved_stride) for layer in call.layers]
         final = [[torch.empty(rows, layer.units) for _ in range(layer.leaves)] for layer in call.layers]
         bound = call.bind(inputs, outputs, saved, back=False)
-        for new, before, after in zip(bound, call.states(tensors[weights:]), final, strict=True):
-            new.h0, new.c0 = _addresses(before, 2)
-            new.h_last, new.c_last = _addresses(after, 2)
+        for one, before, after in zip(bound, call.states(tensors[weights:]), final, strict=True):
+            one.h0, one.c0 = _addresses(before, 2)
+            one.h_last, one.c_last = _addresses(after, 2)
         native.module.scan(plan, bound)
         ctx.call, ctx.plan, ctx.saved, ctx.weights = call, plan, saved, weights
         ctx.save_for_backward(x, *tensors, *ys)
@@ -165,7 +165,7 @@ class _Native(torch.autograd.Function):
         dy = dy.contiguous()
         dfinal = tuple(leaf.contiguous() for leaf in dfinal)
         dxs: list[Tensor | None] = [
-            _new(len(x), layer.weights[0].shape[1]) if dx_wanted or (number and not call.both_ways) else None
+            new(len(x), layer.weights[0].shape[1]) if dx_wanted or (number and not call.both_ways) else None
             for number, layer in enumerate(call.layers)
         ]
         inputs, outputs = ([x] * count, call.split(ys[0])) if call.both_ways else ([x, *ys[:-1]], ys)
@@ -174,15 +174,15 @@ class _Native(torch.autograd.Function):
         bound = call.bind(inputs, outputs, saved, back=True)
         before, dbefore = call.states(tensors[ctx.weights :]), call.states(dtensors[ctx.weights :])
         parts = zip(bound, dys, dxs, dweights, before, dbefore, call.states(dfinal), strict=True)
-        for new, above, below, dweight, state, dstate, dlast in parts:
-            new.dy, new.dy_stride = above.data_ptr(), above.stride(0)
+        for one, above, below, dweight, state, dstate, dlast in parts:
+            one.dy, one.dy_stride = above.data_ptr(), above.stride(0)
             if below is not None:
-                new.dx, new.dx_stride = below.data_ptr(), below.stride(0)
-            new.h0, new.c0 = _addresses(state, 2)
-            new.dh0, new.dc0 = _addresses(dstate, 2)
-            new.dh_last, new.dc_last = _addresses(dlast, 2)
+                one.dx, one.dx_stride = below.data_ptr(), below.stride(0)
+            one.h0, one.c0 = _addresses(state, 2)
+            one.dh0, one.dc0 = _addresses(dstate, 2)
+            one.dh_last, one.dc_last = _addresses(dlast, 2)
             if any(wanted[: ctx.weights]):
-                new.dweight_ih, new.dweight_hh, new.dbias, new.dbias_hn = _addresses(dweight, 4)
+                one.dweight_ih, one.dweight_hh, one.dbias, one.dbias_hn = _addresses(dweight, 4)
         native.module.scan_backward(ctx.plan, bound)
         dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]
         return None, dx, *(d if needed else None for d, needed in zip(dtensors, wanted, strict=True))
@@ -199,13 +199,6 @@ def _bind(layer: Recurrence, below: int = -1) -> Any:
 def _addresses(tensors: Sequence[Tensor], count: int) -> list[int]:
     """Where the tensors lie, and 0 for each that is missing."""
     return [tensor.data_ptr() for tensor in tensors] + [0] * (count - len(tensors))
-
-
-def _new(rows: int, columns: int) -> Tensor:
-    """A tensor [rows, columns]; a large one in memory kept between calls, since fresh pages are slow to touch."""
-    if rows * columns < LARGE:
-        return torch.empty(rows, columns)
-    return torch.utils.dlpack.from_dlpack(native.module.array(rows, columns))
 
 
 def _keeps_graph() -> bool:

@@ -1,0 +1,68 @@
+"""The affine map y = x W' + b of every step, each row as if it were alone: the read-out of a recurrent net, mostly."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from elman.kernels import native
+from elman.kernels.memory import new
+
+
+def reference(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The definition, in plain PyTorch: any dtype and device, differentiable as often as you like."""
+    return F.linear(x, weight, bias)
+
+
+class _Native(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        (rows, inputs), outputs = x.shape, len(weight)
+        y = new(rows, outputs)
+        address = 0 if bias is None else bias.data_ptr()
+        native.module.linear(rows, inputs, outputs, x.data_ptr(), weight.data_ptr(), address, y.data_ptr())
+        ctx.save_for_backward(x, weight)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        dx_wanted, dweight_wanted, dbias_wanted = ctx.needs_input_grad
+        if torch.is_grad_enabled():  # a graph of the gradient is wanted too, and C++ leaves none
+            return (
+                dy @ weight if dx_wanted else None,
+                dy.T @ x if dweight_wanted else None,
+                dy.sum(0) if dbias_wanted else None,
+            )
+        dy = dy.contiguous()
+        (rows, inputs), outputs = x.shape, len(weight)
+        dx = new(rows, inputs) if dx_wanted else None
+        dweight = new(outputs, inputs) if dweight_wanted or dbias_wanted else None
+        dbias = torch.empty(outputs) if dbias_wanted else None
+        wanted = [0 if d is None else d.data_ptr() for d in (dx, dweight, dbias)]
+        native.module.linear_backward(rows, inputs, outputs, x.data_ptr(), weight.data_ptr(), dy.data_ptr(), *wanted)
+        return dx, dweight if dweight_wanted else None, dbias
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y = x W' + b: native where it applies, else the reference.
+
+    Args:
+        x: [N, D].
+        weight: [O, D].
+        bias: [O], or None.
+    Returns:
+        y [N, O]; in C++ (float32, CPU) a row of it is the same to the bit, whatever rows stand beside it.
+    Raises:
+        RuntimeError: the shapes or types do not agree, as PyTorch says it.
+    """
+    arrays = [x, weight] if bias is None else [x, weight, bias]
+    fits = (
+        x.ndim == weight.ndim == 2
+        and x.shape[1] == weight.shape[1]
+        and (bias is None or bias.shape == weight.shape[:1])
+    )
+    if fits and native.available() and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays):
+        return _Native.apply(x.contiguous(), weight.contiguous(), None if bias is None else bias.contiguous())
+    return reference(x, weight, bias)
