@@ -33,7 +33,7 @@ def claims(report: Report) -> list[Claim]:
         shapes = [*DENSE, PIXELS, LONG]
         ratios = {s: report.ratio("torch", shape=s, cell=cell, what="training step") for s in shapes}
         dense = [ratios[shape] for shape in DENSE]
-        found += claim(f"{cell} training against torch, mean of five dense shapes", mean, dense, mean=True)
+        found += claim(f"{cell} training against torch, geometric mean of five dense shapes", mean, dense, mean=True)
         if cell == "lstm":
             found += claim("lstm training against torch, the lowest of the five", 0.97, dense)
         found += claim(f"{cell} training against torch, {PIXELS}", pixels, [ratios[PIXELS]])

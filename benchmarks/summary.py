@@ -82,12 +82,13 @@ def bars(panel: Axes, rows: list[dict[str, Any]]) -> None:
         for name in rivals:
             ratio = row["contestants"][name]["times_as_long"]
             spread = [[ratio["median"] - ratio["p10"]], [ratio["p90"] - ratio["median"]]]
-            panel.barh(place, ratio["median"], xerr=spread, color=RIVALS[name], ecolor="0.4", height=0.9)
-            panel.text(ratio["p90"] * 1.05, place, f"{ratio['median']:.1f} {name}", va="center", fontsize=7)
+            panel.barh(place, ratio["median"] - 1, left=1, xerr=spread, color=RIVALS[name], ecolor="0.4", height=0.9)
+            panel.text(max(1, ratio["p90"]) * 1.07, place, f"{ratio['median']:.1f} {name}", va="center", fontsize=7)
             place += 1
         place += 0.8
     panel.set_xscale("log")
-    panel.set_xlim(0.5, 3 * max(panel.get_xlim()[1], 2))
+    panel.set_xlim(0.4, 4 * max(panel.get_xlim()[1], 2))
+    panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     panel.axvline(1, color="black", linewidth=0.8)
     panel.set_yticks(places, labels, fontsize=8)
     panel.spines[["top", "right"]].set_visible(False)
