@@ -3,9 +3,11 @@
 #include "kernels.hpp"
 
 namespace elman {
+void bind_linear(nanobind::module_& m);
 void bind_linear_scan(nanobind::module_& m);
 void bind_peak(nanobind::module_& m);
 void bind_recurrence(nanobind::module_& m);
+void bind_stepper(nanobind::module_& m);
 void bind_threads(nanobind::module_& m);
 }
 
@@ -16,8 +18,10 @@ NB_MODULE(_native, m) {
   nanobind::set_leak_warnings(false);  // what a graph of PyTorch keeps may live to the end of the process
   m.attr("isa") = elman::kernels().isa;
   m.def("supported", &elman::supported, "isa"_a, "Whether this processor runs that instruction set.");
+  elman::bind_linear(m);
   elman::bind_linear_scan(m);
   elman::bind_peak(m);
   elman::bind_recurrence(m);
+  elman::bind_stepper(m);
   elman::bind_threads(m);
 }

@@ -1,5 +1,7 @@
 """The gated recurrent unit (Cho et al. 2014, arXiv:1406.1078)."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 from elman.cells.module import CellModule
 from elman.cells.starts import start as start_weights
 from elman.kernels.recurrence import Recurrence
+from elman.runtime.words import Spec
 
 
 class GRU(CellModule):
@@ -56,6 +59,9 @@ class GRU(CellModule):
     def recurrence(self) -> Recurrence:
         weights = (self.weight_ih, self.weight_hh, self.bias)
         return Recurrence(f"gru_{self.reset}", (*weights, self.bias_hn) if self.reset == "after" else weights)
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("gru", names, reset=self.reset)
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)

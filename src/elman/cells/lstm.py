@@ -1,5 +1,6 @@
 """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers, Schmidhuber and Cummins 2000)."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from elman.cells.module import CellModule
 from elman.cells.starts import start as start_weights
 from elman.kernels.recurrence import Recurrence
+from elman.runtime.words import Spec
 
 
 class LSTMState(NamedTuple):
@@ -61,6 +63,9 @@ class LSTM(CellModule):
     def recurrence(self) -> Recurrence:
         kind = "lstm" if self.forget_gate else "lstm_without_forget"
         return Recurrence(kind, (self.weight_ih, self.weight_hh, self.bias))
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("lstm", names, forget_gate=self.forget_gate)
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)

@@ -1,10 +1,13 @@
 """minGRU: a GRU whose gates read only the input (Feng et al. 2024, arXiv:2410.01201)."""
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.kernels.linear import linear
 from elman.kernels.linear_scan import linear_scan
+from elman.runtime.words import Spec
 from elman.sequences import Sequences
 
 
@@ -35,6 +38,9 @@ class MinGRU(CellModule):
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.output_size)
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("min_gru", names)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z, n = linear(x, self.gates.weight, self.gates.bias).chunk(2, -1)

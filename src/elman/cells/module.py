@@ -1,5 +1,6 @@
 """A cell whose parameters PyTorch trains."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 from elman.cell import Cell, unroll
 from elman.kernels import recurrence
 from elman.kernels.recurrence import Recurrence
+from elman.runtime import Stepper
+from elman.runtime.words import Spec
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -38,6 +41,40 @@ class CellModule(Cell, nn.Module):
     def recurrence(self) -> Recurrence | None:
         """The kernel that does the same as `project` and `advance`, if there is one, with the weights."""
         return None
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        """How it steps, in words that `elman.runtime` knows, as plain data for a file; None where it has no words.
+
+        Args:
+            names: those of the weights in the file, by `id`; None for those of this module's own `named_parameters`.
+        """
+        return None
+
+    def spec_of(self, word: str, names: Mapping[int, str] | None, *cells: str, **settings: Any) -> Spec | None:
+        """A `spec` of that word: with all weights, or with the `cells` (module paths) that hold them.
+
+        None where one of the cells has none.
+        """
+        names = {id(weight): name for name, weight in self.named_parameters()} if names is None else names
+        parts = [self.get_submodule(cell).spec(names) for cell in cells]  # type: ignore[operator]
+        if None in parts:
+            return None
+        sizes = {"input_size": self.input_size, "output_size": self.output_size}
+        tensors = {} if cells else {name: names[id(weight)] for name, weight in self.named_parameters()}
+        return {"word": word, "settings": sizes | settings, "tensors": tensors, "cells": parts}
+
+    def stepper(self, batch_size: int = 1, output: str = "logits") -> Stepper:
+        """It in evaluation mode, one step at a time without PyTorch, with the weights that it has now: see `Stepper`.
+
+        Raises:
+            ValueError: it cannot be stepped so; the message says why.
+            RuntimeError: there are no native kernels here.
+        """
+        spec = self.spec()
+        if spec is None:
+            raise ValueError(f"{type(self).__name__}.stepper: it is, or holds, a cell without a spec; use step.")
+        tensors = {name: weight.detach().cpu().numpy() for name, weight in self.named_parameters()}
+        return Stepper(spec, tensors, batch_size, output)
 
     def step(self, x: Tensor, state: State) -> tuple[Any, State]:
         self.check_input("step", x)

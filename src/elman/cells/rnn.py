@@ -1,5 +1,7 @@
 """The simple recurrent net (Elman 1990, "Finding structure in time")."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 from elman.cells.module import CellModule
 from elman.cells.starts import start as start_weights
 from elman.kernels.recurrence import Recurrence
+from elman.runtime.words import Spec
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu, "identity": lambda x: x}
 
@@ -48,6 +51,9 @@ class RNN(CellModule):
 
     def recurrence(self) -> Recurrence:
         return Recurrence("rnn", (self.weight_ih, self.weight_hh, self.bias), self.activation)
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("rnn", names, activation=self.activation)
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)

@@ -9,6 +9,9 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")  # as in native/layer.hpp
+ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
+
 module: Any = None
 if os.environ.get("ELMAN_NATIVE") != "0":
     with suppress(ModuleNotFoundError):

@@ -1,5 +1,6 @@
 """Dropout (Srivastava et al. 2014), also with one mask a sequence (Gal and Ghahramani 2016, arXiv:1512.05287)."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.layers.masks import keep_mask
+from elman.runtime.words import Spec
 from elman.sequences import Sequences
 
 
@@ -43,6 +45,9 @@ class Dropout(CellModule):
         self.input_size = self.output_size = size
         self.p = p
         self.key: tuple[int, ...] = ()
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("dropout", names)
 
     def initial_state(self, batch_size: int) -> DropoutState:
         row = torch.randint(2**32, (batch_size,)) if self.training else torch.arange(batch_size)

@@ -1,10 +1,13 @@
 """A vector for each unit of a vocabulary (Bengio et al. 2003)."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.layers.pointwise import Pointwise
+from elman.runtime.words import Spec
 from elman.shapes import check
 
 
@@ -25,6 +28,9 @@ class Embedding(Pointwise):
         super().__init__()
         self.input_size, self.output_size = vocabulary_size, output_size
         self.weight = nn.Parameter(torch.randn(vocabulary_size, output_size))
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("embedding", names)
 
     def check_input(self, verb: str, x: Tensor) -> None:
         """Raise unless x is [N] of ids."""

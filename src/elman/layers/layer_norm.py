@@ -1,10 +1,13 @@
 """Layer normalization of every step (Ba, Kiros and Hinton 2016, arXiv:1607.06450)."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.layers.pointwise import Pointwise
+from elman.runtime.words import Spec
 
 
 class LayerNorm(Pointwise):
@@ -25,6 +28,9 @@ class LayerNorm(Pointwise):
         self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(size))
         self.bias = nn.Parameter(torch.zeros(size))
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("layer_norm", names, epsilon=self.epsilon)
 
     def apply_to(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.epsilon)

@@ -1,10 +1,13 @@
 """An affine map of every step."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from elman.kernels.linear import linear
 from elman.layers.pointwise import Pointwise
+from elman.runtime.words import Spec
 
 
 class Linear(Pointwise):
@@ -24,6 +27,9 @@ class Linear(Pointwise):
         self.input_size, self.output_size = input_size, output_size
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(output_size, input_size)))
         self.bias = nn.Parameter(torch.zeros(output_size))
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("linear", names)
 
     def apply_to(self, x: Tensor) -> Tensor:
         return linear(x, self.weight, self.bias)

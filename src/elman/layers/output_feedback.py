@@ -1,9 +1,12 @@
 """A cell that reads what it wrote the step before (Jordan 1986)."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from elman.cells.module import CellModule
+from elman.runtime.words import Spec
 from elman.state import State
 
 
@@ -33,6 +36,9 @@ class OutputFeedback(CellModule):
             raise ValueError("OutputFeedback: expected a cell that steps, got one that reads whole sequences.")
         self.cell = cell
         self.input_size, self.output_size = cell.input_size - cell.output_size, cell.output_size
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("output_feedback", names, "cell")
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size), self.zeros(batch_size, self.output_size)

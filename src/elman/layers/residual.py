@@ -1,8 +1,11 @@
 """A way around a cell (He et al. 2016, arXiv:1512.03385)."""
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from elman.cells.module import CellModule
+from elman.runtime.words import Spec
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -26,6 +29,9 @@ class Residual(CellModule):
         self.cell = cell
         self.input_size = self.output_size = cell.input_size
         self.streams = cell.streams
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("residual", names, "cell")
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)

@@ -1,6 +1,6 @@
 """Cells on top of one another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby, pairwise
 from typing import cast
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.kernels import recurrence
+from elman.runtime.words import Spec
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -43,6 +44,9 @@ class Stack(CellModule):
 
     def __iter__(self) -> Iterator[CellModule]:
         return cast(Iterator[CellModule], iter(self.cells))
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("stack", names, *(f"cells.{number}" for number in range(len(self.cells))))
 
     def initial_state(self, batch_size: int) -> State:
         return tuple(cell.initial_state(batch_size) for cell in self)
