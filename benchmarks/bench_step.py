@@ -1,8 +1,6 @@
 """One step of an LSTM, batch 1, from Python: elman's Stepper and Cell.step, torch.nn.LSTMCell, nn.LSTM, onnxruntime."""
 
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +11,7 @@ from timing import Contestant
 from torch import nn
 
 import elman
-from elman.files import write_tensors
-from elman.runtime import load
+from elman.kernels import native
 
 SIZES = {"64": 12, "128": 7, "256": 2.3, "512": 1.7}  # units, which are as many as inputs: times as fast as LSTMCell
 COMPARED = 20  # steps before the outputs are compared
@@ -29,15 +26,11 @@ class Stream(NamedTuple):
     threads: int = 1
 
 
-def stepper(cell: elman.LSTM, x: np.ndarray) -> Iterator[Stream]:
+def stepper(cell: elman.LSTM, x: np.ndarray) -> Stream:
     """What is bound to arrays of its own, and knows nothing of PyTorch."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        tensors = {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
-        write_tensors(path, tensors, {"schema": 1, "spec": cell.spec()})
-        step = load(path).stepper(batch_size=1)
+    step = cell.stepper(batch_size=1)
     step.input[...] = x
-    yield Stream("Stepper", step, lambda: step.output)
+    return Stream("Stepper", step, lambda: step.output)
 
 
 def own_cell(cell: elman.LSTM, x: np.ndarray) -> Stream:
@@ -109,8 +102,8 @@ def streams(hidden: int, threads: int) -> list[Stream]:
                 parameter.copy_(value)
     found = [own_cell(own, x), torch_cell(cell, x, "LSTMCell", threads), torch_cell(cell, x, "LSTMCell, one thread", 1),
              torch_layer(layer, x, threads)]  # fmt: skip
-    if hasattr(own, "spec"):
-        found = [*stepper(own, x), *found]
+    if native.available():
+        found = [stepper(own, x), *found]
     try:
         found += [onnx(problem, x, "onnxruntime", threads), onnx(problem, x, "onnxruntime, one thread", 1)]
     except ModuleNotFoundError as missing:

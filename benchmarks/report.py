@@ -19,6 +19,7 @@ from elman.threads import set_num_threads
 
 RESULTS = Path(__file__).parent / "results"
 PEAK_SECONDS = 0.03
+STEADY = 0.9  # of its best that the peak keeps while a machine has nothing else to do
 LIBRARIES = ("elman", "torch", "numpy", "onnxruntime", "jax")
 
 
@@ -136,21 +137,34 @@ class Report:
         return 100 * found["share_of_peak"]["median"] if found and found["share_of_peak"] else None
 
     def finish(self) -> None:
-        """Print the claims; write the file, if nothing was left out."""
+        """Print the claims, and whether the machine was busy; write the file, if nothing was left out."""
         if self.claims:
             print(claims_table(self.claims))
+        swing = peak_swing(self.rows)
+        if swing < STEADY:
+            print(f"The peak fell to {swing:.0%} of its best: the machine was busy, which slows some more than others.")
         if not self.all:
             return
         RESULTS.mkdir(exist_ok=True)
         facts = {
             "about": self.about,
             "machine": machine(self.options.threads),
+            "peak_swing": swing,
             "versions": {"python": platform.python_version(), **dict(filter(None, map(_version, LIBRARIES)))},
             "rows": self.rows,
             "claims": [{**claim._asdict(), "met": claim.met} for claim in self.claims],
         }
         path = RESULTS / f"{self.name}.json"
         path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def peak_swing(rows: Sequence[dict[str, Any]]) -> float:
+    """The lowest p10 of the peak in any row, as a share of the best p90 of as many threads."""
+    peaks: dict[str, list[dict[str, float]]] = {}
+    for row in rows:
+        for threads, rates in row["peak_gflops"].items():
+            peaks.setdefault(threads, []).append(rates)
+    return min((min(r["p10"] for r in all) / max(r["p90"] for r in all) for all in peaks.values()), default=1.0)
 
 
 def block(row: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from report import RESULTS, Claim, claims_table
+from report import RESULTS, STEADY, Claim, claims_table
 
 ORDER = ["recurrent", "ragged", "threads", "wavefront", "linear", "step"]
 CELLS = ["lstm", "gru", "rnn"]
@@ -31,6 +31,8 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, kernels for {machine['kernels']}; "
         + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".",
+        "", *(f"The machine was busy during *{name}*: the peak fell to {facts['peak_swing']:.0%} of its best."
+          for name, facts in results.items() if facts["peak_swing"] < STEADY),
         "", "![how many times as fast](benchmarks.png)",
         "", "| what | asked | measured | |", "| --- | ---: | ---: | --- |",
         *(f"| {one.what} | {one.asked:g} {one.unit} | {one.measured:.2f} {one.unit} | {'' if one.met else 'missed'} |"
