@@ -47,6 +47,8 @@ struct Tile {
   const float* const* a;  // [M]
   Index a_stride;         // from A(m, k) to A(m, k + 1)
   Index k;
+  const float* const* then;  // [M] where A goes on, after k, for
+  Index then_k;
   const float* b;
   Index b_stride;  // from block to block
   float* const* c;     // [M]
@@ -60,10 +62,8 @@ template <int M, int NV, int P>
 [[gnu::noinline]] static void tile(const Tile& arguments) {
   const Tile t = arguments;  // a copy that no store can reach
   V acc[M][P * NV];
-  const float* a[M];
 #pragma GCC unroll 16
-  for (int m = 0; m < M; ++m) {
-    a[m] = t.a[m];
+  for (int m = 0; m < M; ++m)
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
@@ -71,21 +71,25 @@ template <int M, int NV, int P>
         acc[m][p * NV + v] = t.start == Start::add    ? load(t.c[m] + t.at[p] + v * t.c_stride)
                              : t.start == Start::bias ? load(t.bias + (p * NV + v) * W)
                                                       : V{};
-  }
   const float* b = t.b;
-  for (Index k = 0, end = t.k * t.a_stride; k != end; k += t.a_stride) {
-    V bs[P * NV];
+  for (int part = 0; part < (t.then_k ? 2 : 1); ++part) {
+    const float* a[M];
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p)
+    for (int m = 0; m < M; ++m) a[m] = part ? t.then[m] : t.a[m];
+    for (Index k = 0, end = (part ? t.then_k : t.k) * t.a_stride; k != end; k += t.a_stride) {
+      V bs[P * NV];
 #pragma GCC unroll 16
-      for (int v = 0; v < NV; ++v) bs[p * NV + v] = load(b + p * t.b_stride + v * W);
+      for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
-    for (int m = 0; m < M; ++m) {
-      const V x = splat(a[m][k]);
+        for (int v = 0; v < NV; ++v) bs[p * NV + v] = load(b + p * t.b_stride + v * W);
 #pragma GCC unroll 16
-      for (int j = 0; j < P * NV; ++j) acc[m][j] = fma(x, bs[j], acc[m][j]);
+      for (int m = 0; m < M; ++m) {
+        const V x = splat(a[m][k]);
+#pragma GCC unroll 16
+        for (int j = 0; j < P * NV; ++j) acc[m][j] = fma(x, bs[j], acc[m][j]);
+      }
+      b += NV * W;
     }
-    b += NV * W;
   }
   float* c[M];
   Index at[P];
@@ -137,10 +141,10 @@ struct Nothing {
 
 // Rows a[0..rows) times B into rows c[0..rows). `after(row, rows, unit, units)` follows each part of C that is complete, while
 // it is in the cache. `GATES` is that of B. `bias` is packed as the columns of B are. C holds whole vectors, unless `BOUNDED`:
-// then nothing is written behind its last unit.
+// then nothing is written behind its last unit. The last `then_k` of the k of B meet the rows of `then`: A goes on there.
 template <int GATES, bool BOUNDED = false, class After = Nothing>
-static inline void product(Index rows, const float* const* a, Index a_stride, const Panels& b, float* const* c, Start start,
-                           const float* bias = nullptr, After&& after = {}) {
+static inline void product(Index rows, const float* const* a, Index a_stride, const float* const* then, Index then_k,
+                           const Panels& b, float* const* c, Start start, const float* bias = nullptr, After&& after = {}) {
   if (rows == 0) return;
   constexpr int NV = vectors_of(GATES), M = rows_of(NV), parts = GATES % NV == 0 ? GATES / NV : 1;  // blocks of a unit
   static_assert(GATES == 1 || GATES % NV == 0);
@@ -164,7 +168,7 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
     Index at[16];
     for (; j + sides <= smaller(whole, end); j += sides) {
       for (int p = 0; p < sides; ++p) at[p] = place(j + p);
-      wide({a, a_stride, b.k, b.block(j, NV, NV), block, c, at, c_stride, bias_of(j), start});
+      wide({a, a_stride, b.k - then_k, then, then_k, b.block(j, NV, NV), block, c, at, c_stride, bias_of(j), start});
       for (int p = 0; p < sides; ++p) finished(0, rows, j + p);
     }
   }
@@ -182,15 +186,21 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
           if (start == Start::add) std::memcpy(scratch[r], c[row + r] + at, sizeof(float) * static_cast<std::size_t>(units));
         }
         const Index zero = 0;
-        tile_of(m, nv)({a + row, a_stride, b.k, b.block(j, NV, nv), 0, into, &zero, c_stride, bias_of(j), start});
+        tile_of(m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k, b.block(j, NV, nv), 0, into, &zero, c_stride, bias_of(j), start});
         for (Index r = 0; r < m; ++r) std::memcpy(c[row + r] + at, scratch[r], sizeof(float) * static_cast<std::size_t>(units));
       } else {
-        tile_of(m, nv)({a + row, a_stride, b.k, b.block(j, NV, nv), 0, c + row, &at, c_stride, bias_of(j), start});
+        tile_of(m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k, b.block(j, NV, nv), 0, c + row, &at, c_stride, bias_of(j), start});
       }
       finished(row, m, j);
       row += m;
     }
   }
+}
+
+template <int GATES, bool BOUNDED = false, class After = Nothing>
+static inline void product(Index rows, const float* const* a, Index a_stride, const Panels& b, float* const* c, Start start,
+                           const float* bias = nullptr, After&& after = {}) {
+  product<GATES, BOUNDED>(rows, a, a_stride, nullptr, 0, b, c, start, bias, after);
 }
 
 }  // namespace elman::ELMAN_ISA

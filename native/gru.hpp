@@ -11,6 +11,7 @@ namespace elman::ELMAN_ISA {
 struct GRU {
   static constexpr int x_gates = 3, h_slot = 1, cell_slot = 0;
   static constexpr int x_order[] = {2, 0, 1}, h_order[] = {0, 1, 2};
+  static constexpr bool one_product = false;
   static constexpr bool direct = true;
 
   // What all of the step but the reset has in common: the gradients of n and z from that of the new h.
@@ -46,8 +47,7 @@ struct GRUAfter : GRU {
           store(rows.y[m] + u, fma(update, load(rows.h[m] + u, n) - candidate, candidate), n);
         }
     };
-    product<3>(rows.carried, rows.h, 1, w.hh, rows.saved, Start::add, nullptr, step);
-    step(rows.carried, rows.count - rows.carried, 0, width);
+    advance<3>(l, w, rows, step);
   }
 
   static void backward(const Layer& l, const Weights& w, const Rows& rows) {
@@ -102,8 +102,7 @@ struct GRUBefore : GRU {
           store(rows.y[m] + u, fma(update, load(rows.h[m] + u, n) - candidate, candidate), n);
         }
     };
-    product<2>(rows.carried, rows.h, 1, w.hh, rows.saved, Start::add, nullptr, gates);
-    gates(rows.carried, rows.count - rows.carried, 0, width);
+    advance<2>(l, w, rows, gates);
     const float* read[Lanes::widest];  // r h
     for (Index m = 0; m < rows.carried; ++m) read[m] = rows.saved[m] + 3 * width;
     product<1>(rows.carried, read, 1, w.hh_n, rows.saved, Start::add, nullptr, blend);

@@ -23,7 +23,7 @@ static void linear_pack(const float* weight, const float* bias, Index inputs, In
   const Panels b = back ? linear_panels(outputs, inputs, packed) : linear_panels(inputs, outputs, packed);
   const Index from = b.vectors() * part / parts, to = b.vectors() * (part + 1) / parts;
   if (back) return pack_plain(packed, b, weight, only, outputs, from, to);
-  pack_transposed(packed, b, weight, only, from, to);
+  pack_transposed(b, weight, only, from, to);
   for (Index v = from; v < to; ++v) store(packed + b.size() + v * W, bias ? load(bias + v * W, outputs - v * W) : V{});
 }
 

@@ -10,6 +10,7 @@ struct LSTM {
   static constexpr int x_gates = FORGET ? 4 : 3, h_gates = x_gates, h_slot = 0, cell_slot = x_gates, slots = x_gates + 1;
   static constexpr int x_order[] = {0, 1, 2, 3};
   static constexpr const int* h_order = x_order;
+  static constexpr bool one_product = true;  // x and h meet the same gates, which add up
   static constexpr bool candidate = false;
   static constexpr bool direct = false;  // whether h reaches the h after it on another way than through the product
   static constexpr int f = 1, g = FORGET ? 2 : 1, o = g + 1;
@@ -21,8 +22,7 @@ struct LSTM {
       for (Index m = row; m < row + count; ++m)
         for (Index u = unit; u < unit + units; u += W) cell(rows.saved[m] + u, rows.c[m] + u, rows.y[m] + u, padded(l.units), l.units - u);
     };
-    product<h_gates>(rows.carried, rows.h, 1, w.hh, rows.saved, Start::add, nullptr, step);
-    step(rows.carried, rows.count - rows.carried, 0, padded(l.units));
+    advance<h_gates>(l, w, rows, step);
   }
 
   ELMAN_INLINE void cell(float* s, const float* c_before, float* h, Index width, Index n) {

@@ -5,7 +5,10 @@
 
 namespace elman::ELMAN_ISA {
 
+constexpr Index few_inputs = 8;
+
 struct Weights {
+  bool fused = false;                  // few inputs: `hh` holds the k of `ih`, then its own, and the step reads both
   Panels ih, hh, hh_n;                 // forward: [D] and [H] -> gates; hh_n is the candidate of a GRU with the reset before
   Panels ih_back, hh_back, hh_n_back;  // backward: gates -> [D], [H]
   float* bias = nullptr;               // of `ih`, in its order
@@ -26,12 +29,13 @@ struct Arena {
 };
 
 // B(k, gate and unit) = w[(source[gate] * units + unit), k]: a product with the transposed weights.
-// `w` is [gates * units, k]; only the vectors from `from` to `to` are written.
-static inline void pack_transposed(float* data, const Panels& b, const float* w, const int* source, Index from, Index to) {
+// `w` is [gates * units, k]; only the vectors from `from` to `to` are written, and of a slice its k.
+static inline void pack_transposed(const Panels& b, const float* w, const int* source, Index from, Index to) {
   const int nv = vectors_of(b.gates);
+  const Index depth = b.depth ? b.depth : b.k;
   for (Index v = from; v < to; ++v) {
     const Index block = v / nv, width = (b.vectors() - block * nv < nv ? b.vectors() - block * nv : nv) * W;
-    float* out = data + block * nv * W * b.k + v % nv * W;
+    float* out = b.data + block * nv * W * depth + b.from * width + v % nv * W;
     const Index gate = source[v % b.gates], unit = v / b.gates * W, real = b.units - unit < W ? b.units - unit : W;
     const float* rows[W];
     for (Index u = 0; u < W; ++u) rows[u] = w + (gate * b.units + unit + (u < real ? u : 0)) * b.k;
@@ -80,12 +84,16 @@ static Weights layout(const Layer& l, Arena& arena, bool back) {
     if (R::candidate) w.hh_n_back = {.k = width, .units = l.units};
   } else {
     w.ih = {.k = l.inputs, .units = l.units, .gates = R::x_gates, .gate_stride = width};
+    w.fused = R::one_product && l.inputs <= few_inputs;
     w.hh = {.k = l.units, .units = l.units, .gates = R::h_gates, .gate_stride = width, .first = R::h_slot * width};
     if (R::candidate) w.hh_n = {.k = l.units, .units = l.units};
+    if (w.fused) w.hh.k += l.inputs;
     w.bias = arena.take(w.ih.vectors() * W);
     w.bias_hn = arena.take(width);
   }
-  for (Panels* b : {&w.ih, &w.hh, &w.hh_n, &w.ih_back, &w.hh_back, &w.hh_n_back}) b->data = arena.take(b->size());
+  for (Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.ih_back, &w.hh_back, &w.hh_n_back})
+    if (b != &w.ih || !w.fused) b->data = arena.take(b->size());
+  if (w.fused) w.ih.data = w.hh.data, w.ih.depth = w.hh.k;
   w.zeros = arena.take(width);
   return w;
 }
@@ -98,7 +106,7 @@ static void pack(const Layer& l, float* memory, bool back, Index part, Index par
   const float* candidate = l.weight_hh + 2 * l.units * l.units;
   const auto share = [&](const Panels& b, Index p) { return b.vectors() * p / parts; };
   const auto transposed = [&](const Panels& b, const float* from, const int* order) {
-    pack_transposed(b.data, b, from, order, share(b, part), share(b, part + 1));
+    pack_transposed(b, from, order, share(b, part), share(b, part + 1));
   };
   const auto plain = [&](const Panels& b, const float* from, const int* order) {
     pack_plain(b.data, b, from, order, l.units, share(b, part), share(b, part + 1));
@@ -110,7 +118,9 @@ static void pack(const Layer& l, float* memory, bool back, Index part, Index par
     if (R::candidate) plain(w.hh_n_back, candidate, only);
   } else {
     transposed(w.ih, l.weight_ih, R::x_order);
-    transposed(w.hh, l.weight_hh, R::h_order);
+    Panels hh = w.hh;
+    if (w.fused) hh = {.data = w.hh.data, .k = l.units, .units = l.units, .gates = R::h_gates, .depth = w.hh.k, .from = l.inputs};
+    transposed(hh, l.weight_hh, R::h_order);
     if (R::candidate) transposed(w.hh_n, candidate, only);
     if (part == 0) {
       pack_bias(w.bias, w.ih, l.bias, R::x_order);

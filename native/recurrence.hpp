@@ -15,6 +15,7 @@ namespace elman::ELMAN_ISA {
 struct Rows {
   Index count = 0;
   Index carried = 0;                // the first of them have a state from before; the others begin with zeros
+  const float* x[Lanes::widest];
   const float* h[Lanes::widest];    // the state before
   const float* c[Lanes::widest];    // the cell before, LSTM
   float* saved[Lanes::widest];      // the slots of this step
@@ -93,6 +94,20 @@ struct Features {
   }
 };
 
+// The product with the state, and with the inputs where they are few; `after` follows for all rows.
+template <int GATES, class After>
+static inline void advance(const Layer& l, const Weights& w, const Rows& rows, const After& after) {
+  const Index fresh = rows.count - rows.carried;
+  if (w.fused) {
+    product<GATES>(rows.carried, rows.x, 1, rows.h, l.units, w.hh, rows.saved, Start::bias, w.bias, after);
+    product<GATES>(fresh, rows.x + rows.carried, 1, w.ih, rows.saved + rows.carried, Start::bias, w.bias,
+                   [&](Index row, Index count, Index unit, Index units) { after(rows.carried + row, count, unit, units); });
+  } else {
+    product<GATES>(rows.carried, rows.h, 1, w.hh, rows.saved, Start::add, nullptr, after);
+    after(rows.carried, fresh, 0, padded(l.units));
+  }
+}
+
 template <class R>
 struct Recurrence {
   static Index stride(const Layer& l) { return saved_stride(R::slots, l.units); }
@@ -104,7 +119,7 @@ struct Recurrence {
   static bool is_last(Ragged batch, const Entry& e) { return e.time + 1 == batch.end(e.row) - batch.begin(e.row); }
 
   static void forward(const Layer& l, const Weights& w, Ragged batch, Lanes lanes, Index from, Index to) {
-    project(l, w, batch, lanes.entries + lanes.begin[from], lanes.entries + lanes.begin[to]);
+    if (!w.fused) project(l, w, batch, lanes.entries + lanes.begin[from], lanes.entries + lanes.begin[to]);
     for (Index t = from; t < to; ++t) {
       const Entry *begin = lanes.entries + lanes.begin[t], *end = lanes.entries + lanes.begin[t + 1];
       Rows rows;
@@ -140,6 +155,7 @@ struct Recurrence {
   static void add(Rows& rows, const Layer& l, const Weights& w, Ragged batch, const Entry& e) {
     const Index n = place(l, batch, e), before = l.reverse ? n + 1 : n - 1, i = rows.count++, state = e.row * l.units;
     rows.saved[i] = l.saved + n * stride(l);
+    rows.x[i] = l.x + n * l.x_stride;
     rows.y[i] = l.y + n * l.y_stride;
     rows.h[i] = e.time > 0 ? l.y + before * l.y_stride : l.h0 ? l.h0 + state : w.zeros;
     if constexpr (R::cell_slot > 0)

@@ -10,6 +10,7 @@ struct RNN {
   static constexpr int x_gates = 1, h_gates = 1, h_slot = 0, cell_slot = 0, slots = 1;
   static constexpr int x_order[] = {0};
   static constexpr const int* h_order = x_order;
+  static constexpr bool one_product = true;  // x and h meet the same gates, which add up
   static constexpr bool candidate = false;
   static constexpr bool direct = false;
 
@@ -33,8 +34,7 @@ struct RNN {
       for (Index m = row; m < row + count; ++m)
         for (Index u = unit; u < unit + units; u += W) store(rows.y[m] + u, activation(load(rows.saved[m] + u)), l.units - u);
     };
-    product<1>(rows.carried, rows.h, 1, w.hh, rows.saved, Start::add, nullptr, step);
-    step(rows.carried, rows.count - rows.carried, 0, padded(l.units));
+    advance<1>(l, w, rows, step);
   }
 
   static void backward(const Layer& l, const Weights& w, const Rows& rows) {

@@ -74,8 +74,14 @@ ELMAN_INLINE void transpose(V (&rows)[W]) {
 }
 
 ELMAN_INLINE V clamp(V x, float low, float high) {  // NaN stays NaN
+#if defined(__AVX512F__) && ELMAN_WIDTH == 16
+  return reinterpret_cast<V>(_mm512_min_ps(_mm512_set1_ps(high), _mm512_max_ps(_mm512_set1_ps(low), reinterpret_cast<__m512>(x))));
+#elif defined(__FMA__) && ELMAN_WIDTH == 8
+  return reinterpret_cast<V>(_mm256_min_ps(_mm256_set1_ps(high), _mm256_max_ps(_mm256_set1_ps(low), reinterpret_cast<__m256>(x))));
+#else
   x = x < low ? splat(low) : x;
   return x > high ? splat(high) : x;
+#endif
 }
 
 // e^x to 1e-7 of its value: 2^n e^r with |r| <= ln(2) / 2 (the polynomial of Moshier's Cephes).
