@@ -19,6 +19,7 @@ from elman.threads import set_num_threads
 
 RESULTS = Path(__file__).parent / "results"
 PEAK_SECONDS = 0.03
+LEAST_ROUNDS = 5  # for figures that are kept
 STEADY = 0.9  # of its best that the peak keeps while a machine has nothing else to do
 LIBRARIES = ("elman", "torch", "numpy", "onnxruntime", "jax")
 
@@ -62,7 +63,7 @@ class Report:
 
     def __init__(self, name: str, about: str, **choices: Sequence[str]):
         parser = argparse.ArgumentParser(description=about)
-        parser.add_argument("--rounds", type=int, default=ROUNDS, help="at least 5 for figures to be told")
+        parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"at least {LEAST_ROUNDS} for a file")
         parser.add_argument("--threads", type=int, default=2)
         for option, values in choices.items():
             known = None if option == "shapes" else values  # a shape's name says what it is
@@ -143,7 +144,7 @@ class Report:
         swing = peak_swing(self.rows)
         if swing < STEADY:
             print(f"The peak fell to {swing:.0%} of its best: the machine was busy, which slows some more than others.")
-        if not self.all:
+        if not self.all or self.options.rounds < LEAST_ROUNDS:
             return
         RESULTS.mkdir(exist_ok=True)
         facts = {
