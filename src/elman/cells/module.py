@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from elman.cell import Cell, unroll
-from elman.kernels import recurrence
+from elman.kernels import native, recurrence
 from elman.kernels.recurrence import Recurrence
 from elman.runtime import Stepper
 from elman.runtime.words import Spec
@@ -62,6 +63,11 @@ class CellModule(Cell, nn.Module):
         sizes = {"input_size": self.input_size, "output_size": self.output_size}
         tensors = {} if cells else {name: names[id(weight)] for name, weight in self.named_parameters()}
         return {"word": word, "settings": sizes | settings, "tensors": tensors, "cells": parts}
+
+    def streams_natively(self) -> bool:
+        """Whether there is a `stepper` of it."""
+        plain = all(weight.dtype == torch.float32 for weight in self.parameters())
+        return native.available() and plain and self.spec() is not None
 
     def stepper(self, batch_size: int = 1, output: str = "logits") -> Stepper:
         """It in evaluation mode, one step at a time without PyTorch, with the weights that it has now: see `Stepper`.

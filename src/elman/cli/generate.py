@@ -1,8 +1,12 @@
 """`elman generate`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from elman.decoding import TextStream
 
 
 @click.command()
@@ -23,10 +27,22 @@ def generate(
       elman generate runs/book --prompt "Once upon" --length 1000
       elman generate runs/book --temperature 0.7 --top-p 0.9 --seed 3
     """
-    from elman.tasks import load
-
-    written = load(run).generate(prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    stream = _stream(run)
+    written = stream.generate(prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     click.echo(prompt, nl=False)
     for text in written:
         click.echo(text, nl=False)
     click.echo()
+
+
+def _stream(run: Path) -> "TextStream":
+    """The model at the beginning of a text: without PyTorch where it can, which starts in a tenth of the time."""
+    from elman.decoding import TextStream
+    from elman.runtime import load
+
+    file = load(run)
+    if file.metadata.get("task") == "language-model" and file.steps:
+        return TextStream.from_file(file)
+    from elman.tasks import load as load_task
+
+    return load_task(run).stream()

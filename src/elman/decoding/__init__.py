@@ -1,5 +1,6 @@
 """From distributions over the next unit to units."""
 
 from elman.decoding.sampling import Sampling
+from elman.decoding.text_stream import TextStream
 
-__all__ = ["Sampling"]
+__all__ = ["Sampling", "TextStream"]

@@ -14,12 +14,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from elman import state as states
 from elman.kernels import native
 from elman.kernels.memory import new
+from elman.kernels.native import ACTIVATIONS, KINDS
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
-
-KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")
-ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
 
 Reference = Callable[[Sequences, State], tuple[Sequences, State]]
 

@@ -13,7 +13,7 @@ from elman.state import State
 
 OUTPUTS = ("logits", "probs", "log_probs")
 
-_Program: Any = getattr(native.module, "Stepper", object)
+_Program: Any = native.module.Stepper if native.available() else object
 
 
 class Stepper(_Program):  # type: ignore[misc]
@@ -44,7 +44,7 @@ class Stepper(_Program):  # type: ignore[misc]
     """
 
     def __init__(self, spec: Spec, tensors: Mapping[str, np.ndarray], batch_size: int = 1, output: str = "logits"):
-        if _Program is object:
+        if not native.available():
             raise RuntimeError("Stepper: needs the native kernels, and there are none (installed without a compiler, "
                                "or ELMAN_NATIVE=0); step the model in PyTorch: elman.load(path).")  # fmt: skip
         if batch_size < 1:

@@ -18,7 +18,7 @@ from elman.data.batches import Batches
 from elman.data.documents import split
 from elman.data.units import UNKNOWN, Units, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
-from elman.decoding import Sampling
+from elman.decoding import TextStream
 from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.layers import Stack
 from elman.losses import REDUCTIONS, cross_entropy
@@ -30,7 +30,6 @@ from elman.tasks.language_net import language_net
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range
 from elman.tasks.task import Task
-from elman.tasks.text_stream import TextStream
 from elman.tasks.texts import Texts
 from elman.training import Evaluation, Event, Interrupted, train
 from elman.training.settings import check
@@ -183,7 +182,12 @@ class LanguageModel(RecurrentSettings, Task):
         return -self.evaluate(documents).nats_per_character
 
     def stream(self) -> TextStream:
-        """A reader at the beginning of a text: it takes one unit at a time and gives the distribution over the next."""
+        """A reader at the beginning of a text: it takes one unit at a time and gives the distribution over the next.
+
+        It keeps the weights as they are now.
+        """
+        if self.net_.streams_natively():
+            return TextStream.of(self.net_.stepper(output="log_probs"), self.units_)
         return TextStream(self._read_unit, self.net_.initial_state(1), self.units_)
 
     def generate(
@@ -201,12 +205,9 @@ class LanguageModel(RecurrentSettings, Task):
         Raises:
             ValueError: the prompt holds what the model has no unit for; a setting is out of range.
         """
-        if length < 1:
-            raise ValueError(f"generate: expected a length of at least 1, got {length}.")
-        sampling = Sampling(temperature, top_k, top_p)
-        stream = self.stream()
-        stream.read(prompt)
-        return stream.write(length, sampling, np.random.default_rng(seed))
+        return self.stream().generate(
+            prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+        )
 
     # The data.
 

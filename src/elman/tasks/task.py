@@ -38,6 +38,8 @@ class Task(TrainingSettings, ABC):
     def save(self, path: str | Path) -> None:
         """Write the model file: weights, settings, preprocessing. It replaces what is at `path` whole or not at all."""
         metadata = {"schema": SCHEMA, "version": elman.__version__, "task": self.task, "settings": settings_of(self)}
+        if spec := self.net_.spec():  # for elman.runtime; a cell of one's own may have none
+            metadata["spec"] = spec
         write_tensors(Path(path), model_tensors(self.net_), metadata | self.preprocessing())
 
     @classmethod

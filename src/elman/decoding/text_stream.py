@@ -1,13 +1,15 @@
-"""A language model that reads a text one unit at a time."""
+"""A language model that reads a text one unit at a time, and writes one."""
 
 import math
 from collections.abc import Callable, Iterator
+from threading import Lock
 
 import numpy as np
 
 from elman import state as states
-from elman.data.units import BOUNDARY, UNKNOWN, Units
-from elman.decoding import Sampling
+from elman.data.units import BOUNDARY, UNKNOWN, Units, units_from_json
+from elman.decoding.sampling import Sampling
+from elman.runtime import ModelFile, Stepper
 from elman.state import State
 
 Read = Callable[[int, State], tuple[np.ndarray, State]]  # one unit and a state -> log-probabilities [V] and a state
@@ -24,6 +26,20 @@ class TextStream:
     def __init__(self, read: Read, state: State, units: Units):
         self._read, self._units, self.state = read, units, state
         self.read_unit(BOUNDARY)
+
+    @classmethod
+    def of(cls, stepper: Stepper, units: Units) -> "TextStream":
+        """One that reads by a stepper of one row, whose output is `log_probs`: no PyTorch is needed."""
+        return cls(_reading(stepper), states.map(np.copy, stepper.state), units)
+
+    @classmethod
+    def from_file(cls, file: ModelFile) -> "TextStream":
+        """That of a language model in a file, without PyTorch.
+
+        Raises:
+            ValueError, RuntimeError: as `ModelFile.stepper`.
+        """
+        return cls.of(file.stepper(output="log_probs"), units_from_json(file.metadata["units"]))
 
     def read_unit(self, unit: int) -> np.ndarray:
         """Read one unit, by its id; returns `log_probs` of the one after it."""
@@ -63,12 +79,47 @@ class TextStream:
         if rest := decoder.flush():
             yield rest
 
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """Read a prompt and go on from it: yields pieces of text while it runs, as `write` does.
+
+        Raises:
+            ValueError: the prompt holds what the model has no unit for; a setting is out of range.
+        """
+        if length < 1:
+            raise ValueError(f"generate: expected a length of at least 1, got {length}.")
+        sampling = Sampling(temperature, top_k, top_p)
+        self.read(prompt)
+        return self.write(length, sampling, np.random.default_rng(seed))
+
     def fork(self) -> "TextStream":
         """A second stream that goes on from here."""
         twin = object.__new__(TextStream)
         twin._read, twin._units, twin._last = self._read, self._units, self._last
         twin.log_probs, twin.state = self.log_probs.copy(), states.select(self.state, [0])
         return twin
+
+
+def _reading(stepper: Stepper) -> Read:
+    """A stepper as a function of values, which several streams may share."""
+    lock = Lock()
+
+    def read(unit: int, state: State) -> tuple[np.ndarray, State]:
+        with lock:
+            stepper.state = state
+            stepper.input[0] = unit
+            stepper()
+            return stepper.output[0].copy(), states.map(np.copy, stepper.state)
+
+    return read
 
 
 def known_units(units: Units, text: str) -> np.ndarray:
