@@ -9,6 +9,7 @@ import pytest
 IN_CI = "CI" in os.environ
 
 if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("ELMAN_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch: the workers are the threads
 
 hypothesis.settings.register_profile("elman", deadline=None, derandomize=IN_CI)

@@ -15,6 +15,7 @@ _HOMES = {
     "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "Stack", "Residual",
                      "Bidirectional", "OutputFeedback"],
     "elman.classical": ["NGram"],
+    "elman.threads": ["get_num_threads", "set_num_threads"],
     "elman.tasks": ["LanguageModel", "load"],
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

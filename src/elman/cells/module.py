@@ -87,7 +87,7 @@ class CellModule(Cell, nn.Module):
         kernel = self.recurrence()
         if kernel is None or not recurrence.applies([kernel], x):
             return self.advance(self.project(x), state)
-        y, state = self.scan(Sequences(x, np.ones(len(x), np.int64)), state)
+        y, state = recurrence.scan([kernel], Sequences(x, np.ones(len(x), np.int64)), state, state, self.unrolled)
         return y.values, state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:

@@ -4,6 +4,7 @@ The definition of each recurrence is its cell (`project` and `advance`), whose p
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -43,12 +44,11 @@ class Recurrence(NamedTuple):
 
 def applies(layers: Sequence[Recurrence], *arrays: Tensor) -> bool:
     """Whether C++ answers: float32 on the CPU, and weights without gaps."""
+    if not native.available():
+        return False
     weights = [weight for layer in layers for weight in layer.weights]
-    return (
-        native.available()
-        and all(array.dtype == torch.float32 and array.device.type == "cpu" for array in (*arrays, *weights))
-        and all(weight.is_contiguous() for weight in weights)
-    )
+    plain = all(array.dtype is torch.float32 and array.is_cpu for array in (*arrays, *weights))
+    return plain and all(weight.is_contiguous() for weight in weights)
 
 
 def scan(
@@ -74,17 +74,20 @@ def scan(
     given = [] if state is None else list(states.leaves(state))
     units = [layer.units for layer in layers for _ in range(layer.leaves)]
     for leaf, size in zip(given, units, strict=state is not None):
-        check("scan", "state", leaf, f"B={len(sequences)} H={size}")
+        if leaf.shape != (len(sequences), size):  # `check` takes longer than a step
+            check("scan", "state", leaf, f"B={len(sequences)} H={size}")
     if not applies(layers, sequences.values, *given):
         return reference(sequences, state)
+    call = _Call(tuple(layers), sequences, both_ways, reference, blank if state is None else state)
     weights = [weight for layer in layers for weight in layer.weights]
-    call = _Call(
-        tuple(layers), Sequences((), sequences.lengths), both_ways, reference, blank if state is None else state
-    )
-    arrays = (leaf.contiguous() for leaf in (sequences.values, *weights, *given))
-    y, *final = _Native.apply(call, *arrays)
+    arrays = [leaf.contiguous() for leaf in (sequences.values, *weights, *given)]
+    if torch.is_grad_enabled():
+        y, *final = _Native.apply(call, *arrays)
+    else:
+        ys, leaves, *_ = _run(call, *arrays)
+        y, final = ys[-1], leaves
     rest = iter(final)
-    return Sequences(y, sequences.lengths), states.map(lambda _: next(rest), call.blank)
+    return sequences.map(lambda _: y), states.map(lambda _: next(rest), call.blank)
 
 
 class _Call(NamedTuple):
@@ -117,30 +120,37 @@ class _Call(NamedTuple):
         return self.by_layer(arrays, [layer.leaves if arrays else 0 for layer in self.layers])
 
 
+def _run(call: _Call, x: Tensor, *tensors: Tensor) -> tuple[list[Tensor], list[Tensor], Any, list[Any]]:
+    """What each layer writes, the arrays of the final states, and what the way back needs: the plan, and memory."""
+    steps, rows, count = call.sequences.num_steps, len(call.sequences), len(call.layers)
+    plan = native.module.Plan(call.sequences.offsets)
+    if call.both_ways:
+        ys = [new(steps, sum(layer.units for layer in call.layers))]
+        inputs, outputs = [x] * count, call.split(ys[0])
+    else:
+        outputs = ys = [new(steps, layer.units) for layer in call.layers]
+        inputs = [x, *ys[:-1]]
+    saved = [native.module.memory(steps * stride) for stride in map(_saved_stride, call.layers)]
+    final = [[torch.empty(rows, layer.units) for _ in range(layer.leaves)] for layer in call.layers]
+    bound = call.bind(inputs, outputs, saved, back=False)
+    before = call.states(tensors[sum(len(layer.weights) for layer in call.layers) :])
+    for one, given, after in zip(bound, before, final, strict=True):
+        one.h0, one.c0 = _addresses(given, 2)
+        one.h_last, one.c_last = _addresses(after, 2)
+    native.module.scan(plan, bound)
+    return ys, [leaf for part in final for leaf in part], plan, saved
+
+
 class _Native(torch.autograd.Function):
     """(x, the weights of each layer, the state of each layer) -> (y, the final state of each layer)."""
 
     @staticmethod
     def forward(ctx: Any, call: _Call, x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        steps, rows = call.sequences.num_steps, len(call.sequences)
-        weights = sum(len(layer.weights) for layer in call.layers)
-        plan = native.module.Plan(call.sequences.offsets)
-        if call.both_ways:
-            ys = [new(steps, sum(layer.units for layer in call.layers))]
-            inputs, outputs = [x] * len(call.layers), call.split(ys[0])
-        else:
-            outputs = ys = [new(steps, layer.units) for layer in call.layers]
-            inputs = [x, *ys[:-1]]
-        saved = [native.module.memory(steps * _bind(layer).saved_stride) for layer in call.layers]
-        final = [[torch.empty(rows, layer.units) for _ in range(layer.leaves)] for layer in call.layers]
-        bound = call.bind(inputs, outputs, saved, back=False)
-        for one, before, after in zip(bound, call.states(tensors[weights:]), final, strict=True):
-            one.h0, one.c0 = _addresses(before, 2)
-            one.h_last, one.c_last = _addresses(after, 2)
-        native.module.scan(plan, bound)
-        ctx.call, ctx.plan, ctx.saved, ctx.weights = call, plan, saved, weights
+        ys, final, ctx.plan, ctx.saved = _run(call, x, *tensors)
+        ctx.call = call._replace(sequences=Sequences((), call.sequences.lengths))  # without the inputs
+        ctx.weights = sum(len(layer.weights) for layer in call.layers)
         ctx.save_for_backward(x, *tensors, *ys)
-        return (ys[-1], *(leaf for part in final for leaf in part))
+        return (ys[-1], *final)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor, *dfinal: Tensor) -> tuple[Tensor | None, ...]:
@@ -184,6 +194,16 @@ class _Native(torch.autograd.Function):
         native.module.scan_backward(ctx.plan, bound)
         dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]
         return None, dx, *(d if needed else None for d, needed in zip(dtensors, wanted, strict=True))
+
+
+@lru_cache(maxsize=256)
+def _stride(kind: int, units: int) -> int:
+    """Floats of `saved` for each step."""
+    return native.module.Layer(kind, 0, 1, units, False, -1).saved_stride
+
+
+def _saved_stride(layer: Recurrence) -> int:
+    return _stride(KINDS.index(layer.kind), layer.units)
 
 
 def _bind(layer: Recurrence, below: int = -1) -> Any:
