@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from elman import GRU, LSTM
 from elman import state as states
 from elman.cell import Cell, unroll
 from elman.cells.module import CellModule
 from elman.classical import NGram
+from elman.kernels import native
 from elman.sequences import Sequences
 from elman.testing import check_cell
 
@@ -401,6 +403,33 @@ class Impossible(Leaky):
     def step(self, x, state):
         y, h = super().step(x, state)
         return torch.where(y > 0, y, -torch.inf), h
+
+
+class Misspelt(GRU):
+    def spec(self, names=None):
+        return self.spec_of("gru", names, reset="before")
+
+
+class Outgrown(LSTM):
+    """What it inherits, its spec among it, is not what it does."""
+
+    def recurrence(self):
+        return None
+
+    def advance(self, x, state):
+        y, state = super().advance(x, state)
+        return y + 1, state
+
+
+@pytest.mark.skipif(not native.available(), reason="there are no native kernels")
+@pytest.mark.parametrize("fault", [Misspelt, Outgrown])
+def test_a_spec_that_says_something_else_is_told(fault):
+    torch.manual_seed(0)
+    told = (
+        rf"check_cell: {fault.__name__}: stepper equals scan: stepping without PyTorch changes the values by .* a spec"
+    )
+    with pytest.raises(AssertionError, match=told):
+        check_cell(fault(3, 4))
 
 
 class Frozen(Leaky):

@@ -1,7 +1,30 @@
+import os
 import subprocess
 import sys
 
+import pytest
+
 from elman import load
+from elman.kernels import native
+
+WITHOUT_TORCH = """
+import sys
+
+class Nowhere:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Nowhere())
+from elman.cli import main
+main(sys.argv[1:], prog_name="elman")
+"""
+
+
+def run(*arguments, **environment):
+    """Python in a process of its own."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
 
 
 def test_it_writes_what_the_model_writes(elman, run_folder):
@@ -10,6 +33,25 @@ def test_it_writes_what_the_model_writes(elman, run_folder):
     expected = "".join(load(run_folder).generate("the ", length=30, temperature=0.5, seed=4))
     assert result.stdout == f"the {expected}\n"
     assert result.stderr == ""
+
+
+@pytest.mark.skipif(not native.available(), reason="there are no native kernels")
+def test_it_needs_no_pytorch_and_writes_the_same(run_folder):
+    expected = "".join(load(run_folder).generate("the ", length=200, top_p=0.9, seed=4))
+    words = ["generate", run_folder, "--prompt", "the ", "--length", 200, "--top-p", 0.9, "--seed", 4]
+    done = run("-c", WITHOUT_TORCH, *words)
+    assert (done.stdout, done.stderr) == (f"the {expected}\n", "")
+
+
+def test_without_pytorch_and_kernels_it_names_the_way_out(run_folder):
+    done = run("-c", WITHOUT_TORCH, "generate", run_folder, ELMAN_NATIVE="0")
+    assert done.stdout == ""
+    assert done.stderr == "Error: No module named 'torch'; install what it is in: pip install 'elman[all]'\n"
+
+
+def test_pytorch_writes_the_same_where_there_are_no_kernels(elman, run_folder):
+    words = ["generate", run_folder, "--length", 200, "--seed", 4]
+    assert run("-m", "elman.cli", *words, ELMAN_NATIVE="0").stdout == elman(*words).stdout
 
 
 def test_the_seed_decides(elman, run_folder):

@@ -22,15 +22,15 @@ def check_cell(cell: Cell, inputs: Any = None, *, seed: int = 0, tolerance: floa
         tolerance: of `|a - b| / (1 + |b|)`, where arithmetic may be done in another order; without, 1e-10 in
             float64 and 1e-5 in float32. Copies, repetitions and empty rows are compared to the bit.
     Returns:
-        the names of the laws that were checked.
+        the names of the laws that were checked. `stepper equals scan` is one where `cell.stepper()` exists.
     Raises:
         AssertionError: a law is broken, in one line: which, by how much, at which row and step, the likely cause.
         TypeError: `cell` is no cell, or needs `inputs`.
     Example:
         >>> from elman import GRU
-        >>> check_cell(GRU(3, 4))  # doctest: +NORMALIZE_WHITESPACE
+        >>> check_cell(GRU(3, 4))  # doctest: +NORMALIZE_WHITESPACE, +ELLIPSIS
         ('shapes', 'purity', 'order of rows', 'company of rows', 'empty rows', 'scan equals stepping', 'cutting rows',
-         'state verbs', 'saving', 'numeric gradients', 'gradients of stepping')
+         'state verbs', 'saving', 'numeric gradients', 'gradients of stepping'...)
     """
     if not isinstance(cell, Cell):
         raise TypeError(
@@ -68,9 +68,15 @@ def applying(cell: Cell) -> list[Callable[[Trial], None]]:
 
         chosen += [torch_laws.saving, torch_laws.numeric_gradients]
         chosen += [torch_laws.gradients_of_stepping] if cell.streams else []
+        chosen += [torch_laws.stepper_equals_scan] if steps_natively(cell) else []
     elif hasattr(cell, "to_arrays"):
         chosen += [laws.saving]
     return chosen
+
+
+def steps_natively(cell: Any) -> bool:
+    """Whether `elman.runtime` can step it."""
+    return hasattr(cell, "streams_natively") and cell.streams_natively()
 
 
 def copied(cell: Cell) -> Any:

@@ -1,6 +1,7 @@
-"""The laws of gradients and of files, for cells that are modules of PyTorch."""
+"""The laws of gradients, of files and of the runtime, for cells that are modules of PyTorch."""
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from elman import state as states
+from elman.runtime import Stepper
 from elman.sequences import Sequences
 from elman.state import State
 from elman.testing.snapshot import reachable
@@ -15,6 +17,7 @@ from elman.testing.trial import Run, Trial, difference, named_leaves, require
 
 STEP = 1e-6  # of a finite difference in float64: its error is about 1e-10
 TOLERANCE = 1e-6  # between a derivative and a finite difference
+MISSAID = "likely cause: a spec that does not say what the step does"
 CUT = "likely cause: detach, item, numpy or no_grad cuts the graph, or a backward of your own is wrong"
 
 Runs = Callable[[Sequences, State], Run]
@@ -127,3 +130,38 @@ def saving(trial: Trial) -> None:
     loaded = Trial(other, trial.steps, trial.rng)
     cause = "likely cause: weights that state_dict or load_state_dict leaves out"
     trial.same(loaded.scan(x, state), expected, x, "saving and loading", cause, to_the_bit=True)
+
+
+class Bound:
+    """The steppers of a cell in the place of its step."""
+
+    def __init__(self, cell: Any):
+        self.spec = json.loads(json.dumps(cell.spec()))  # as it comes back from a file
+        self.weights = {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        stepper = Stepper(self.spec, self.weights, len(x))
+        stepper.state = states.map(Tensor.numpy, state)
+        stepper.input[...] = x.numpy()
+        stepper()
+        return tensors(stepper.output), tensors(stepper.state)
+
+    def initial_state(self, batch_size: int) -> State:
+        return tensors(Stepper(self.spec, self.weights, batch_size).state)
+
+
+def tensors(state: State) -> State:
+    """Copies of NumPy arrays."""
+    return states.map(lambda leaf: torch.from_numpy(leaf.copy()), state)
+
+
+def stepper_equals_scan(trial: Trial) -> None:
+    """A stepper of `elman.runtime`, made of the spec and the weights alone, does what a scan does."""
+    x, state = trial.draw()
+    bound = Bound(trial.cell)
+    fresh = trial.cell.initial_state(len(x))
+    own = Run((), bound.initial_state(len(x)))
+    trial.same(own, Run((), fresh), x, "the initial state of a stepper", MISSAID, to_the_bit=True)
+    without = Trial(bound, trial.steps, trial.rng, trial.tolerance)
+    for start in (fresh, state):
+        trial.same(without.stepping(x, start), trial.scan(x, start), x, "stepping without PyTorch", MISSAID)

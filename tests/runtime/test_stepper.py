@@ -1,0 +1,389 @@
+"""A stepper does what a scan does, to the bit where C++ does both; what it refuses; how its state travels."""
+
+import gc
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from elman import (
+    GRU,
+    LSTM,
+    RNN,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Linear,
+    MinGRU,
+    OutputFeedback,
+    Residual,
+    Stack,
+    runtime,
+)
+from elman import state as states
+from elman.cells import CellModule
+from elman.files import write_tensors
+from elman.kernels import native
+from elman.layers import Bidirectional, VariationalDropout
+from elman.runtime import Stepper
+from elman.sequences import Sequences
+
+pytestmark = pytest.mark.skipif(not native.available(), reason="there are no native kernels")
+
+IDS = 11
+NATIVE = {  # of H: what is bitwise equal to its scan
+    **{f"rnn {name}": lambda h, name=name: RNN(7, h, name) for name in ("tanh", "sigmoid", "relu", "identity")},
+    "lstm": lambda h: LSTM(7, h),
+    "lstm without forget": lambda h: LSTM(7, h, forget_gate=False),
+    "gru after": lambda h: GRU(7, h),
+    "gru before": lambda h: GRU(7, h, reset="before"),
+    "linear": lambda h: Linear(7, h),
+    "deep": lambda h: Stack(LSTM(7, h), Dropout(h, 0.2), Residual(GRU(h, h)), RNN(h, 3), Linear(3, h)),
+    "language model": lambda h: Stack(Embedding(IDS, 7), LSTM(7, h), VariationalDropout(h, 0.2), Linear(h, IDS)),
+    "feedback": lambda h: Stack(OutputFeedback(Stack(LSTM(9, h), Linear(h, 2))), GRU(2, 3)),
+    "nothing": lambda h: Stack(Dropout(h, 0.5)),
+}
+THROUGH_PYTORCH = {
+    "min_gru": lambda h: MinGRU(7, h),
+    "layer_norm": lambda h: LayerNorm(h),
+    "both": lambda h: Residual(Stack(LayerNorm(h), MinGRU(h, h))),
+}
+
+
+@pytest.fixture(autouse=True)
+def same_weights():
+    torch.manual_seed(0)
+
+
+def made(recipe, hidden: int) -> CellModule:
+    """A cell in evaluation mode whose weights, biases among them, are not zero."""
+    cell = recipe(hidden)
+    with torch.no_grad():
+        for weight in cell.parameters():
+            weight.add_(torch.randn_like(weight) / 4)
+    return cell.eval()
+
+
+def drawn(cell: CellModule, rows: int, steps: int) -> torch.Tensor:
+    """Inputs [rows, steps, ...]."""
+    if cell.spec()["word"] == "stack" and isinstance(cell.cells[0], Embedding):
+        return torch.randint(IDS, (rows, steps))
+    return torch.randn(rows, steps, cell.input_size)
+
+
+def stepped(stepper: Stepper, x: torch.Tensor) -> np.ndarray:
+    outputs = []
+    for step in x.unbind(1):
+        stepper.input[...] = step.numpy()
+        assert stepper() is None
+        outputs.append(stepper.output.copy())
+    return np.stack(outputs, 1)
+
+
+def compare(cell: CellModule, rows: int, steps: int, equal) -> None:
+    x = drawn(cell, rows, steps)
+    stepper = cell.stepper(rows)
+    with torch.no_grad():
+        y, final = cell.scan(Sequences(x.flatten(0, 1), [steps] * rows))
+    equal(stepped(stepper, x), y.values.numpy().reshape(rows, steps, -1))
+    for own, scanned in zip(states.leaves(stepper.state), states.leaves(final), strict=True):
+        equal(own, scanned.numpy())
+
+
+@pytest.mark.parametrize("name", NATIVE)
+@pytest.mark.parametrize("rows", [1, 3, 25, 50])
+@pytest.mark.parametrize("hidden", [1, 16, 37])
+def test_steps_are_the_same_bits_as_a_scan(name, rows, hidden):
+    compare(made(NATIVE[name], hidden), rows, 5, np.testing.assert_array_equal)
+
+
+@pytest.mark.parametrize("name", THROUGH_PYTORCH)
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("hidden", [1, 16, 37, 512])
+def test_steps_are_near_a_scan_that_goes_through_pytorch(name, rows, hidden):
+    compare(
+        made(THROUGH_PYTORCH[name], hidden),
+        rows,
+        5,
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
+    )
+
+
+@pytest.mark.parametrize("isa", ["avx512", "avx2", "baseline"])
+def test_every_instruction_set_gives_the_bits_of_its_own_scan(isa):
+    if isa == native.module.isa or not native.module.supported(isa):
+        pytest.skip("tested above" if isa == native.module.isa else f"this processor has no {isa}")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "same_bits or near"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    done = subprocess.run(command, env=environment | {"ELMAN_ISA": isa}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_long_row_has_the_bits_of_its_scan():
+    compare(made(NATIVE["lstm"], 64), 1, 1000, np.testing.assert_array_equal)
+
+
+def test_it_goes_on_from_any_state():
+    cell = made(NATIVE["deep"], 16)
+    x = drawn(cell, 3, 6)
+    with torch.no_grad():
+        _, middle = cell.scan(Sequences(x[:, :3].flatten(0, 1), [3] * 3))
+        y, _ = cell.scan(Sequences(x[:, 3:].flatten(0, 1), [3] * 3), middle)
+    stepper = cell.stepper(3)
+    stepper.state = middle
+    np.testing.assert_array_equal(stepped(stepper, x[:, 3:]).reshape(9, -1), y.values.numpy())
+
+
+def test_its_state_travels_as_bytes_to_another_stepper_and_to_pytorch():
+    cell = made(NATIVE["deep"], 16)
+    x, stepper = drawn(cell, 2, 4), cell.stepper(2)
+    stepped(stepper, x)
+    sent = states.to_bytes(stepper.state)
+    other = cell.stepper(2)
+    other.state = states.from_bytes(sent, other.state)
+    trained = states.from_bytes(sent, cell.initial_state(1))
+    expected = stepped(stepper, x)
+    np.testing.assert_array_equal(stepped(other, x), expected)
+    with torch.no_grad():
+        y, _ = cell.scan(Sequences(x.flatten(0, 1), [4, 4]), trained)
+    np.testing.assert_array_equal(y.values.numpy().reshape(expected.shape), expected)
+
+
+def test_reset_begins_anew():
+    cell = made(NATIVE["deep"], 5)
+    x, stepper = drawn(cell, 2, 4), cell.stepper(2)
+    first = stepped(stepper, x)
+    assert not np.array_equal(stepped(stepper, x), first)
+    stepper.reset()
+    np.testing.assert_array_equal(stepped(stepper, x), first)
+
+
+def test_the_state_has_the_structure_that_the_cell_knows():
+    state = made(NATIVE["deep"], 5).stepper(2).state
+    assert (state[0].h.shape, state[0].c.dtype) == ((2, 5), np.float32)
+    assert state[1].row.tolist() == [0, 1]
+    assert state[-1] == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda s: s.h, r"expected 2 leaves, got 1; it is another model's"),
+        (lambda s: (s.h, s.c[:1]), r"expected a leaf of shape \[B=2, H=3\], got \[1, 3\]"),
+        (lambda s: (s.h + 1, s.c.astype(np.float64)), r"expected a leaf of float32, got float64"),
+    ],
+)
+def test_the_state_of_another_model_is_refused_whole(wrong, told):
+    stepper = LSTM(4, 3).stepper(2)
+    with pytest.raises((ValueError, TypeError), match=rf"^Stepper\.state: {told}"):
+        stepper.state = wrong(states.map(np.copy, stepper.state))
+    assert not np.any(stepper.state.h)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused_and_changes_nothing(value):
+    cell = made(NATIVE["deep"], 8)
+    stepper = cell.stepper(3)
+    stepped(stepper, drawn(cell, 3, 2))
+    output, state = stepper.output.copy(), states.to_bytes(stepper.state)
+    stepper.input[1, 4] = value
+    told = rf"^Stepper: expected input of finite numbers, got {value} at row 1, feature 4; the state is as it was"
+    with pytest.raises(ValueError, match=told):
+        stepper()
+    assert np.array_equal(stepper.output, output)
+    assert states.to_bytes(stepper.state) == state
+    stepper.input[1, 4] = 0
+    stepper()
+
+
+@pytest.mark.parametrize("unit", [-1, IDS, 2**62])
+def test_an_id_out_of_range_is_refused_and_changes_nothing(unit):
+    stepper = made(NATIVE["language model"], 8).stepper(2)
+    stepper.input[...] = 3
+    stepper()
+    output, state = stepper.output.copy(), states.to_bytes(stepper.state)
+    stepper.input[1] = unit
+    with pytest.raises(
+        ValueError, match=rf"^Stepper: expected input of ids from 0 to 10, got {unit} at row 1; the state"
+    ):
+        stepper()
+    assert np.array_equal(stepper.output, output)
+    assert states.to_bytes(stepper.state) == state
+
+
+@pytest.mark.parametrize("call", [lambda s: s(1), lambda s: s(x=1)])
+def test_a_call_takes_no_arguments(call):
+    with pytest.raises(TypeError, match=r"^Stepper: a call takes no arguments; write them into stepper\.input"):
+        call(Linear(2, 2).stepper())
+
+
+def test_arrays_are_where_they_were_and_cannot_be_replaced():
+    stepper = made(NATIVE["lstm"], 4).stepper()
+    before = [array.ctypes.data for array in (stepper.input, stepper.output, *states.leaves(stepper.state))]
+    stepper()
+    stepper.reset()
+    assert [array.ctypes.data for array in (stepper.input, stepper.output, *states.leaves(stepper.state))] == before
+    for name in ("input", "output"):
+        with pytest.raises(AttributeError):
+            setattr(stepper, name, np.zeros((1, 7), np.float32))
+    with pytest.raises(ValueError, match="read-only"):
+        stepper.output[...] = 0
+
+
+def test_the_output_is_not_the_input():
+    stepper = made(NATIVE["nothing"], 4).stepper()
+    stepper.input[...] = 1
+    stepper()
+    stepper.input[...] = 2
+    assert stepper.output.tolist() == [[1] * 4]
+
+
+def test_arrays_outlive_the_stepper_and_its_memory_comes_back():
+    stepper = made(NATIVE["lstm"], 4).stepper()
+    stepper.input[...] = 1
+    stepper()
+    y, kept = stepper.output, stepper.output.copy()
+    del stepper
+    gc.collect()
+    assert np.array_equal(y, kept)
+    cell = LSTM(256, 256)
+    for _ in range(10):
+        cell.stepper()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(100):  # of 2 MB each
+        cell.stepper()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
+
+
+def test_weights_are_those_that_the_cell_had():
+    cell = made(NATIVE["language model"], 8)
+    stepper, x = cell.stepper(), drawn(cell, 1, 3)
+    first = stepped(stepper, x)
+    with torch.no_grad():
+        for weight in cell.parameters():
+            weight.zero_()
+    stepper.reset()
+    np.testing.assert_array_equal(stepped(stepper, x), first)
+
+
+@pytest.mark.parametrize(("output", "law"), [("probs", torch.softmax), ("log_probs", torch.log_softmax)])
+def test_distributions(output, law):
+    cell = made(NATIVE["language model"], 8)
+    x = drawn(cell, 3, 4)
+    logits, own = stepped(cell.stepper(3), x), stepped(cell.stepper(3, output=output), x)
+    assert own.dtype == np.float64
+    np.testing.assert_allclose(own, law(torch.from_numpy(logits).double(), -1).numpy(), rtol=1e-14, atol=1e-14)
+
+
+def test_settings_out_of_range_are_told():
+    with pytest.raises(ValueError, match="expected a batch_size of at least 1, got 0"):
+        Linear(2, 2).stepper(0)
+    with pytest.raises(ValueError, match="expected output to be one of logits, probs, log_probs, got 'prob'"):
+        Linear(2, 2).stepper(output="prob")
+
+
+def saved(cell: CellModule, path, **more) -> runtime.ModelFile:
+    tensors = {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
+    write_tensors(path / runtime.MODEL, tensors, {"schema": 1, "spec": cell.spec(), **more})
+    return runtime.load(path)
+
+
+def test_a_file_steps(tmp_path):
+    cell = made(NATIVE["language model"], 8)
+    cell.cells[3].weight = torch.nn.Parameter(torch.randn(IDS, 8))
+    file, x = saved(cell, tmp_path), drawn(cell, 2, 4)
+    assert file.steps
+    np.testing.assert_array_equal(stepped(file.stepper(2), x), stepped(cell.stepper(2), x))
+
+
+def test_tied_weights_have_one_name(tmp_path):
+    cell = Stack(Embedding(IDS, 7), GRU(7, 7), Linear(7, IDS))
+    cell.cells[2].weight = cell.cells[0].weight
+    assert cell.spec()["cells"][2]["tensors"] == {"weight": "cells.0.weight", "bias": "cells.2.bias"}
+    x = drawn(cell, 1, 4)
+    with torch.no_grad():
+        y, _ = cell.scan(Sequences(x[0], [4]))
+    np.testing.assert_array_equal(stepped(saved(cell, tmp_path).stepper(), x)[0], y.values.numpy())
+
+
+def test_a_spec_is_plain_data_without_code():
+    spec = made(NATIVE["deep"], 5).spec()
+    assert json.loads(json.dumps(spec)) == spec
+    assert spec["cells"][2] == {
+        "word": "residual",
+        "settings": {"input_size": 5, "output_size": 5},
+        "tensors": {},
+        "cells": [
+            {
+                "word": "gru",
+                "settings": {"input_size": 5, "output_size": 5, "reset": "after"},
+                "tensors": {name: f"cells.2.cell.{name}" for name in ("weight_ih", "weight_hh", "bias", "bias_hn")},
+                "cells": [],
+            }
+        ],
+    }
+
+
+def test_what_does_not_stream_and_what_has_no_words_have_no_spec():
+    class Own(GRU):
+        def spec(self, names=None):
+            return None
+
+    for cell in (Bidirectional(GRU(3, 2), GRU(3, 2)), Stack(Linear(3, 3), Own(3, 4))):
+        assert cell.spec() is None
+        assert not cell.streams_natively()
+        with pytest.raises(
+            ValueError, match=rf"^{type(cell).__name__}\.stepper: it is, or holds, a cell without a spec"
+        ):
+            cell.stepper()
+
+
+def wrong_specs():
+    spec = Stack(Linear(3, 4), LSTM(4, 5)).spec()
+    unknown = json.loads(json.dumps(spec).replace("lstm", "lsmt"))
+    yield unknown, r"'lsmt' is none of the words that this version of elman can step \(.*\); did you mean lstm\?"
+    missing = json.loads(json.dumps(spec).replace("cells.1.bias", "cells.7.bias"))
+    yield missing, r"lstm: expected cells\.7\.bias float32 \[20\], got nothing"
+    other = json.loads(json.dumps(spec).replace('"output_size": 5', '"output_size": 6'))
+    yield other, r"lstm: expected cells\.1\.weight_ih float32 \[24, 4\], got float32 \[20, 4\]"
+    late = {**spec, "cells": [spec["cells"][1], Embedding(4, 3).spec()]}
+    yield late, "an embedding reads ids, and stands first"
+
+
+@pytest.mark.parametrize(("spec", "told"), list(wrong_specs()))
+def test_a_spec_that_does_not_fit_is_one_line(spec, told):
+    cell = Stack(Linear(3, 4), LSTM(4, 5))
+    tensors = {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
+    with pytest.raises(ValueError, match=f"^Stepper: {told}"):
+        Stepper(spec, tensors)
+
+
+def test_the_weights_decide_the_type():
+    cell = Linear(3, 4).double()
+    assert not cell.streams_natively()
+    with pytest.raises(ValueError, match=r"^Stepper: linear: expected weight float32 \[4, 3\], got float64 \[4, 3\]"):
+        cell.stepper()
+
+
+def test_a_file_that_does_not_say_how_it_steps(tmp_path):
+    write_tensors(tmp_path / runtime.MODEL, {"weight": np.zeros(3, np.float32)}, {"schema": 1})
+    file = runtime.load(tmp_path)
+    assert not file.steps
+    with pytest.raises(ValueError, match=r"model\.safetensors: does not say how its model steps \(no spec\)"):
+        file.stepper()
+
+
+def test_without_native_kernels_it_says_so(tmp_path):
+    saved(Linear(2, 3), tmp_path)
+    code = "import sys\nfrom elman import runtime\nfile = runtime.load(sys.argv[1]); print(file.steps)\nfile.stepper()"
+    environment = {**os.environ, "ELMAN_NATIVE": "0"}
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], env=environment, capture_output=True, text=True)
+    assert done.stdout == "False\n"
+    assert done.stderr.splitlines()[-1].startswith(
+        "RuntimeError: Stepper: needs the native kernels, and there are none ("
+    )
