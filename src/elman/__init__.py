@@ -14,6 +14,7 @@ _HOMES = {
     "elman.cells": ["RNN", "LSTM", "GRU", "MinGRU"],
     "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "Stack", "Residual",
                      "Bidirectional", "OutputFeedback"],
+    "elman.layers.describe": ["describe"],
     "elman.classical": ["NGram"],
     "elman.threads": ["get_num_threads", "set_num_threads"],
     "elman.tasks": ["LanguageModel", "load"],

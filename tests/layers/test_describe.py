@@ -1,0 +1,110 @@
+"""What runs where, as `elman.describe` says it."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import elman
+from elman import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    Embedding,
+    LanguageModel,
+    LayerNorm,
+    Linear,
+    MinGRU,
+    OutputFeedback,
+    Stack,
+)
+from elman.cells import CellModule
+from elman.kernels import native
+
+needs_native = pytest.mark.skipif(not native.available(), reason="there are no native kernels")
+
+
+class Own(CellModule):
+    """A cell as a user writes one."""
+
+    def __init__(self):
+        super().__init__()
+        self.input_size = self.output_size = 4
+        self.weight = torch.nn.Parameter(torch.ones(4))
+
+
+def runners(model) -> dict[str, str]:
+    """What runs each part, by its name."""
+    lines = [line.split(None, 5) for line in elman.describe(model).splitlines() if line.startswith("  ")]
+    return {line[0]: line[5] if len(line) == 6 else "" for line in lines}
+
+
+@needs_native
+def test_every_part_says_what_runs_it():
+    isa = f"native ({native.module.isa})"
+    net = Stack(
+        Embedding(7, 3), LSTM(3, 4), LayerNorm(4), Stack(MinGRU(4, 4), Own()), OutputFeedback(GRU(6, 2)), Linear(2, 7)
+    )
+    assert runners(net) == {
+        "cells.0": "PyTorch",
+        "cells.1": isa,
+        "cells.2": "PyTorch",
+        "cells.3": "",
+        "cells.3.cells.0": isa,
+        "cells.3.cells.1": "PyTorch, step by step",
+        "cells.4": "PyTorch, step by step",
+        "cells.4.cell": isa,
+        "cells.5": isa,
+    }
+
+
+@needs_native
+def test_the_reference_says_why():
+    strided = RNN(3, 4)
+    strided.weight_hh.data = strided.weight_hh.data.t()
+    net = Stack(LSTM(3, 3).double(), strided)
+    assert runners(net) == {
+        "cells.0": "reference: weights are float64",
+        "cells.1": "reference: weights have gaps in memory",
+    }
+    assert "reference: weights are on meta" in elman.describe(LSTM(3, 4).to("meta"))
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (lambda: LSTM(3, 4), "yes"),
+        (lambda: Own(), "no, it is or holds a cell without a spec"),
+        (lambda: Bidirectional(GRU(3, 4), GRU(3, 4)), "no, it reads whole sequences"),
+        (lambda: LSTM(3, 4).double(), "no, weights are float64"),
+    ],
+)
+def test_whether_it_steps_without_pytorch(model, told):
+    assert elman.describe(model()).splitlines()[-1] == f"One step at a time without PyTorch (elman.runtime): {told}."
+
+
+def test_the_head_counts_tied_weights_once():
+    net = Stack(Embedding(7, 3), Linear(3, 7))
+    net.cells[1].weight = net.cells[0].weight
+    assert elman.describe(net).startswith("Stack(7 -> 7), 28 weights, float32 on cpu\n")
+
+
+def test_a_task_shows_its_net():
+    settings = {"hidden_size": 8, "epochs": 1, "steps": 10, "streams": 2, "ngram_order": 0, "validation": 0}
+    model = LanguageModel(**settings).fit("to be or not to be " * 10)
+    assert elman.describe(model) == elman.describe(model.net_)
+
+
+def test_what_is_no_model_is_told():
+    with pytest.raises(TypeError, match=r"^describe: expected a cell, a layer or a trained task, got LanguageModel\.$"):
+        elman.describe(LanguageModel())
+
+
+def test_without_native_kernels():
+    code = "import elman; print(elman.describe(elman.LSTM(3, 4)))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env={"ELMAN_NATIVE": "0"}, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("LSTM(3 -> 4), 128 weights, float32 on cpu: reference: ELMAN_NATIVE=0\nThreads: ")
