@@ -137,7 +137,10 @@ static inline std::uint64_t fingerprint(const float* data, Index size, std::uint
   Words mixed[chains];
   for (int i = 0; i < chains; ++i) mixed[i] = Words{} + static_cast<std::uint32_t>(i + 1) * 0x9E3779B1u;
   Index at = 0;
-  const auto mix = [&](int i, V v) { mixed[i] = (mixed[i] ^ reinterpret_cast<Words>(v)) * 0x85EBCA6Bu; };
+  const auto mix = [&](int i, V v) {
+    mixed[i] = (mixed[i] ^ reinterpret_cast<Words>(v)) * 0x85EBCA6Bu;
+    mixed[i] ^= mixed[i] >> 15;  // a product carries upwards only: two changes of sign would undo each other
+  };
   for (; at + chains * W <= size; at += chains * W)
 #pragma GCC unroll 8
     for (int i = 0; i < chains; ++i) mix(i, load(data + at + i * W));

@@ -49,5 +49,5 @@ def test_no_cells_are_no_stack():
 
 def test_a_state_for_other_cells_is_told():
     stack = Stack(RNN(3, 4), RNN(4, 4))
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="expected a state of 2 tensors, got 1"):
         stack.scan(Sequences(torch.zeros(2, 3), [2]), stack.initial_state(1)[:1])

@@ -39,7 +39,7 @@ class _Native(torch.autograd.Function):
         (rows, inputs), outputs = x.shape, len(weight)
         dx = new(rows, inputs) if dx_wanted else None
         dweight = new(outputs, inputs) if dweight_wanted or dbias_wanted else None
-        dbias = torch.empty(outputs) if dbias_wanted else None
+        dbias = dy.new_empty(outputs) if dbias_wanted else None
         wanted = [0 if d is None else d.data_ptr() for d in (dx, dweight, dbias)]
         native.module.linear_backward(rows, inputs, outputs, x.data_ptr(), weight.data_ptr(), dy.data_ptr(), *wanted)
         return dx, dweight if dweight_wanted else None, dbias

@@ -71,14 +71,11 @@ def scan(
     Returns:
         what the last layer writes, [N, H], or what both do, [N, H + H]; the final states.
     """
-    given = [] if state is None else list(states.leaves(state))
-    units = [layer.units for layer in layers for _ in range(layer.leaves)]
-    for leaf, size in zip(given, units, strict=state is not None):
-        if leaf.shape != (len(sequences), size):  # `check` takes longer than a step
-            check("scan", "state", leaf, f"B={len(sequences)} H={size}")
+    given = [] if state is None else _checked(layers, len(sequences), state)
     if not applies(layers, sequences.values, *given):
-        return reference(sequences, state)
-    call = _Call(tuple(layers), sequences, both_ways, reference, blank if state is None else state)
+        rest = iter(given)
+        return reference(sequences, None if state is None else states.map(lambda _: next(rest), blank))
+    call = _Call(tuple(layers), sequences, both_ways, reference, blank)
     weights = [weight for layer in layers for weight in layer.weights]
     arrays = [leaf.contiguous() for leaf in (sequences.values, *weights, *given)]
     if torch.is_grad_enabled():
@@ -87,7 +84,22 @@ def scan(
         ys, leaves, *_ = _run(call, *arrays)
         y, final = ys[-1], leaves
     rest = iter(final)
-    return sequences.map(lambda _: y), states.map(lambda _: next(rest), call.blank)
+    return sequences.map(lambda _: y), states.map(lambda _: next(rest), blank)
+
+
+def _checked(layers: Sequence[Recurrence], rows: int, state: State) -> list[Tensor]:
+    """The arrays of a state, as many and as large as the layers carry, of the type of the weights."""
+    given, dtype = list(states.leaves(state)), layers[0].weights[0].dtype
+    units = [layer.units for layer in layers for _ in range(layer.leaves)]
+    if len(given) != len(units):
+        raise ValueError(f"scan: expected a state of {len(units)} tensors, got {len(given)}.")
+    for leaf, size in zip(given, units, strict=True):
+        if not isinstance(leaf, Tensor) or leaf.dtype is not dtype:
+            got = leaf.dtype if isinstance(leaf, Tensor) else type(leaf).__name__
+            raise TypeError(f"scan: expected a state of {dtype}, as the weights are, got {got}.")
+        if leaf.shape != (rows, size):  # `check` takes longer than a step
+            check("scan", "state", leaf, f"B={rows} H={size}")
+    return given
 
 
 class _Call(NamedTuple):
@@ -97,15 +109,22 @@ class _Call(NamedTuple):
     reference: Reference
     blank: State
 
-    def bind(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], saved: Sequence[Any], back: bool) -> list[Any]:
-        """The layers for C++, which takes addresses: what each reads, writes and saves."""
-        bound = []
+    def bind(
+        self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], saved: Sequence[Any], back: bool
+    ) -> tuple[list[Any], list[Any]]:
+        """The layers for C++, which takes addresses: what each reads, writes and saves; and their packs.
+
+        The caller keeps the packs for as long as C++ works: others may follow them in the cache meanwhile.
+        """
+        bound, packs = [], []
         for number, (layer, x, y, memory) in enumerate(zip(self.layers, inputs, outputs, saved, strict=True)):
             one = _bind(layer, -1 if self.both_ways else number - 1)
             one.x, one.x_stride, one.y, one.y_stride = x.data_ptr(), x.stride(0), y.data_ptr(), y.stride(0)
-            one.saved, one.packed = memory.address, _packed(layer, one, back).address
+            pack = _packed(layer, one, back)
+            one.saved, one.packed = memory.address, pack.address
             bound.append(one)
-        return bound
+            packs.append(pack)
+        return bound, packs
 
     def split(self, y: Tensor) -> Sequence[Tensor]:
         """What each direction writes of y."""
@@ -131,13 +150,14 @@ def _run(call: _Call, x: Tensor, *tensors: Tensor) -> tuple[list[Tensor], list[T
         outputs = ys = [new(steps, layer.units) for layer in call.layers]
         inputs = [x, *ys[:-1]]
     saved = [native.module.memory(steps * stride) for stride in map(_saved_stride, call.layers)]
-    final = [[torch.empty(rows, layer.units) for _ in range(layer.leaves)] for layer in call.layers]
-    bound = call.bind(inputs, outputs, saved, back=False)
+    final = [[new(rows, layer.units) for _ in range(layer.leaves)] for layer in call.layers]
+    bound, packs = call.bind(inputs, outputs, saved, back=False)
     before = call.states(tensors[sum(len(layer.weights) for layer in call.layers) :])
     for one, given, after in zip(bound, before, final, strict=True):
         one.h0, one.c0 = _addresses(given, 2)
         one.h_last, one.c_last = _addresses(after, 2)
     native.module.scan(plan, bound)
+    del packs
     return ys, [leaf for part in final for leaf in part], plan, saved
 
 
@@ -162,11 +182,12 @@ class _Native(torch.autograd.Function):
             rest = iter(tensors[ctx.weights :])
             state = states.map(lambda _: next(rest), call.blank) if len(tensors) > ctx.weights else None
             y, final = call.reference(Sequences(x, call.sequences.lengths), state)
-            needed = ctx.needs_input_grad[1:]
-            wanted = [tensor for tensor, asked in zip((x, *tensors), needed, strict=True) if asked]
-            outputs = (y.values, *states.leaves(final))
-            found = iter(torch.autograd.grad(outputs, wanted, (dy, *dfinal), create_graph=True, allow_unused=True))
-            return None, *(next(found) if asked else None for asked in needed)
+            written, read = (y.values, *states.leaves(final)), (x, *tensors)
+            # What is read at two places, as the weights of tied layers are, gets all of its gradient at the first.
+            asked = {id(a): a for a, needed in zip(read, ctx.needs_input_grad[1:], strict=True) if needed}
+            found = torch.autograd.grad(written, [*asked.values()], (dy, *dfinal), create_graph=True, allow_unused=True)
+            gradients = dict(zip(asked, found, strict=True))
+            return None, *(gradients.pop(id(a), None) for a in read)
         dx_wanted, *wanted = ctx.needs_input_grad[1:]
         dtensors = [torch.empty_like(tensor) for tensor in tensors]
         dweights = call.by_layer(dtensors[: ctx.weights], [len(layer.weights) for layer in call.layers])
@@ -179,7 +200,7 @@ class _Native(torch.autograd.Function):
         inputs, outputs = ([x] * count, call.split(ys[0])) if call.both_ways else ([x, *ys[:-1]], ys)
         dys = call.split(dy) if call.both_ways else [*dxs[1:], dy]
         saved = [memory.copy() for memory in ctx.saved] if _keeps_graph() else ctx.saved
-        bound = call.bind(inputs, outputs, saved, back=True)
+        bound, packs = call.bind(inputs, outputs, saved, back=True)
         before, dbefore = call.states(tensors[ctx.weights :]), call.states(dtensors[ctx.weights :])
         parts = zip(bound, dys, dxs, dweights, before, dbefore, call.states(dfinal), strict=True)
         for one, above, below, dweight, state, dstate, dlast in parts:
@@ -192,6 +213,7 @@ class _Native(torch.autograd.Function):
             if any(wanted[: ctx.weights]):
                 one.dweight_ih, one.dweight_hh, one.dbias, one.dbias_hn = _addresses(dweight, 4)
         native.module.scan_backward(ctx.plan, bound)
+        del packs
         dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]
         return None, dx, *(d if needed else None for d, needed in zip(dtensors, wanted, strict=True))
 
@@ -224,7 +246,7 @@ def _keeps_graph() -> bool:
     return torch._C._autograd._get_current_graph_task_keep_graph()
 
 
-_packs: Any = WeakTensorKeyDictionary()  # weight_hh -> {back: (the fingerprint of the weights, their pack)}
+_packs: Any = WeakTensorKeyDictionary()  # weight_hh -> {(kind, back): (the fingerprint of the weights, their pack)}
 
 
 def _packed(layer: Recurrence, bound: Any, back: bool) -> Any:
@@ -233,6 +255,7 @@ def _packed(layer: Recurrence, bound: Any, back: bool) -> Any:
     The weights themselves are asked: the counters of changes that tensors have miss fused optimisers and `weight.data`.
     """
     fingerprint, packs = bound.fingerprint(), _packs.setdefault(layer.weights[1], {})
-    if back not in packs or packs[back][0] != fingerprint:
-        packs[back] = fingerprint, bound.pack(back)
-    return packs[back][1]
+    kept = packs.get((layer.kind, back))
+    if kept is None or kept[0] != fingerprint:
+        kept = packs[layer.kind, back] = fingerprint, bound.pack(back)
+    return kept[1]
