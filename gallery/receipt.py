@@ -10,11 +10,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from elman.cli.curves import draw  # before PyTorch: elman.cli says how its threads wait
+
+# isort: split
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, dropout
 
-from elman.cli.curves import draw
 from elman.tasks import LanguageModel
 from elman.training.optimizer import clip, gradient_norm, make_optimizer
 

@@ -97,9 +97,10 @@ Memory packed(const float* weight, const float* bias, Index inputs, Index output
 
 // The product in tasks of some rows and some blocks of columns.
 void multiply(float* weights, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride, float* y, Index y_stride) {
-  constexpr Index height = 96, width = 64;  // rows and blocks of a task
-  const Index blocks = kernels().linear_blocks(back ? inputs : outputs);
-  const Index bands = (rows + height - 1) / height, columns = (blocks + width - 1) / width;
+  constexpr Index height = 96, least = 12, width = 64;  // rows, at least, and blocks of a task
+  const Index blocks = kernels().linear_blocks(back ? inputs : outputs), columns = (blocks + width - 1) / width;
+  const Index enough = (4 * num_threads() + columns - 1) / columns;  // bands that leave no thread without a task for long
+  const Index bands = std::max((rows + height - 1) / height, std::min(enough, (rows + least - 1) / least));
   parallel(bands * columns, [&](Index task) {
     const Index from = rows * (task / columns) / bands, to = rows * (task / columns + 1) / bands, column = task % columns;
     const Memory scratch(static_cast<std::size_t>(kernels().linear_scratch()));

@@ -1,5 +1,7 @@
 """The command line: one file a verb. Nothing here imports PyTorch before a command runs, so that `--help` is quick."""
 
+import os
+
 import click
 
 import elman
@@ -9,6 +11,10 @@ from elman.cli.evaluate import evaluate
 from elman.cli.generate import generate
 from elman.cli.list import list_
 from elman.cli.train import train
+
+# PyTorch's threads spin while they wait for each other, for long: as soon as anything else takes a core, they stall the
+# threads that work, also ours. Asleep they cost little. This must be said before PyTorch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
