@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.cell import Cell, unroll
-from elman.kernels import native, recurrence
+from elman.kernels import cudnn, native, recurrence
 from elman.kernels.recurrence import Recurrence
 from elman.runtime import Stepper
 from elman.runtime.words import Spec
@@ -95,6 +95,8 @@ class CellModule(Cell, nn.Module):
         kernel = self.recurrence()
         if kernel is None:
             return self.unrolled(sequences, state)
+        if cudnn.applies(kernel, sequences.values):
+            return cudnn.scan(kernel, sequences, self.initial_state(len(sequences)) if state is None else state)
         return recurrence.scan([kernel], sequences, state, self.initial_state(0), self.unrolled)
 
     def unrolled(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:

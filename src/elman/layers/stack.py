@@ -72,7 +72,9 @@ class Stack(CellModule):
 
     def waves(self) -> list[list[CellModule]]:
         """The cells, those together that one kernel call runs as a wave: none waits for the whole sequence below it."""
-        together = groupby(self, lambda cell: cell.recurrence() is not None)
+        together = groupby(
+            self, lambda cell: (kernel := cell.recurrence()) is not None and recurrence.applies([kernel])
+        )
         return [wave for fused, cells in together for wave in ([list(cells)] if fused else ([cell] for cell in cells))]
 
 
