@@ -103,9 +103,15 @@ ELMAN_INLINE V exp(V x) {
 
 ELMAN_INLINE V sigmoid(V x) { return splat(1.0f) / (splat(1.0f) + exp(-x)); }
 
-// tanh to 3e-7 of its value: the rational function of Eigen's ptanh.
+// tanh to 3e-7 of its value: the rational function of Eigen's ptanh, up to where its roundings, which fused products change,
+// give one: 1 - tanh^2 of a saturated unit is then zero, and does not add up over many steps.
 ELMAN_INLINE V tanh(V x) {
-  x = clamp(x, -7.90531111f, 7.90531111f);
+#if defined(__FMA__)
+  constexpr float one = 7.99881172f;
+#else
+  constexpr float one = 7.90531111f;
+#endif
+  x = clamp(x, -one, one);
   const V s = x * x;
   V p = splat(-2.76076847742355e-16f);
   p = fma(p, s, splat(2.00018790482477e-13f));
