@@ -73,11 +73,11 @@ struct Features {
     return low;
   }
 
-  // The sums of `count` vectors from `v`, [slots * units, count * W], to where they belong.
-  void unpack(const float* sums, int slots, const int* order, Index v, Index count) const {
+  // The sums of `count` vectors from `v` and `units` units from `unit`, [slots * units, count * W], to where they belong.
+  void unpack(const float* sums, int slots, const int* order, Index v, Index count, Index unit, Index units) const {
     for (int slot = 0; slot < slots; ++slot)
-      for (Index u = 0; u < l.units; ++u) {
-        const float* from = sums + (slot * l.units + u) * count * W;
+      for (Index u = unit; u < unit + units; ++u) {
+        const float* from = sums + (slot * units + u - unit) * count * W;
         const Index row = order[slot] * l.units + u;
         for (Index f = v * W; f < (v + count) * W; ++f, ++from) {
           const Index state = f - x_vectors() * W;
@@ -230,18 +230,20 @@ struct Recurrence {
     }
   }
 
-  // One of `parts` shares of the gradients of the weights; `memory` holds `scratch(l)` floats.
+  // One of `parts` shares of the gradients of the weights; `memory` holds `scratch(l)` floats. A share is some units of all gates
+  // and some features: few features are not divided, so that the gradients of the gates are read once.
   static void weight_gradients(const Layer& l, Ragged batch, float* memory, Index part, Index parts) {
     R::outer_products([&](int slot, int slots, const int* order, bool x, Source h) {
       const Features features{l, batch, x, h, stride(l)};
-      const Index block = vectors_of(1), all = features.vectors(), blocks = (all + block - 1) / block;
-      const Index from = blocks * part / parts * block, to = smaller(all, blocks * (part + 1) / parts * block);
-      for (Index v = from; v < to; v += widest_outer) {
-        const Index count = smaller(to - v, widest_outer);
+      const Index vectors = features.vectors(), columns = (vectors + widest_outer - 1) / widest_outer;
+      const Index bands = (parts + columns - 1) / columns, shares = columns * bands;
+      for (Index share = shares * part / parts; share < shares * (part + 1) / parts; ++share) {
+        const Index v = vectors * (share % columns) / columns, count = vectors * (share % columns + 1) / columns - v;
+        const Index unit = l.units * (share / columns) / bands, units = l.units * (share / columns + 1) / bands - unit;
         const float* sums = outer(
-            batch.end(batch.rows - 1), l.saved + slot * padded(l.units), stride(l), slots, l.units, padded(l.units), count, memory,
+            batch.end(batch.rows - 1), l.saved + slot * padded(l.units) + unit, stride(l), slots, units, padded(l.units), count, memory,
             [&](Index n, Index steps, Index vector, float* out, Index width) { features.pack(n, steps, v + vector, out, width); });
-        features.unpack(sums, slots, order, v, count);
+        features.unpack(sums, slots, order, v, count, unit, units);
       }
     });
   }
