@@ -80,7 +80,7 @@ void scan_backward(const Plan& plan, const std::vector<Placed>& layers) {
   const Index parts = num_threads();
   parallel(count * parts, [&](Index i) {
     const Layer& layer = layers[static_cast<std::size_t>(i / parts)].layer;
-    if (!layer.dweight_ih) return;
+    if (!layer.dweight_hh) return;
     const Memory scratch(static_cast<std::size_t>(kernels().gradient_scratch(layer)));
     kernels().weight_gradients(layer, plan.batch(), scratch.data(), i % parts, parts);
   });

@@ -42,8 +42,8 @@ struct Layer {
   Index dx_stride = 0;
   float* dh0 = nullptr;         // [B, H]; null: nobody asks for it
   float* dc0 = nullptr;         // [B, H], LSTM; null: nobody asks for it
-  float* dweight_ih = nullptr;  // null: nobody asks for the gradients of the weights
-  float* dweight_hh = nullptr;
+  float* dweight_ih = nullptr;
+  float* dweight_hh = nullptr;  // null: nobody asks for the gradients of the weights
   float* dbias = nullptr;
   float* dbias_hn = nullptr;
 };

@@ -61,6 +61,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     fits = (
         x.ndim == weight.ndim == 2
         and x.shape[1] == weight.shape[1]
+        and weight.numel() > 0
         and (bias is None or bias.shape == weight.shape[:1])
     )
     if fits and native.available() and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays):
