@@ -59,6 +59,7 @@ class Stepper(_Program):  # type: ignore[misc]
         y, self._state = model.add(self, self._input)
         self._output = self._shown(y, output)
         self._output.flags.writeable = False
+        self._leaves = list(states.leaves(self._state))
         self._fresh = states.map(np.copy, self._state)
 
     @property
@@ -82,11 +83,12 @@ class Stepper(_Program):  # type: ignore[misc]
 
     @state.setter
     def state(self, state: State) -> None:
-        own, given = list(states.leaves(self._state)), [np.asarray(leaf) for leaf in states.leaves(state)]
+        own, given = self._leaves, [np.asarray(leaf) for leaf in states.leaves(state)]
         if len(own) != len(given):
             raise ValueError(f"Stepper.state: expected {len(own)} leaves, got {len(given)}; it is another model's.")
         for array, leaf in zip(own, given, strict=True):
-            check("Stepper.state", "a leaf", leaf, " ".join(["B={}", "H={}"][: array.ndim]).format(*array.shape))
+            if leaf.shape != array.shape:
+                check("Stepper.state", "a leaf", leaf, " ".join(["B={}", "H={}"][: array.ndim]).format(*array.shape))
             if leaf.dtype != array.dtype:
                 raise TypeError(f"Stepper.state: expected a leaf of {array.dtype}, got {leaf.dtype}.")
         for array, leaf in zip(own, given, strict=True):
