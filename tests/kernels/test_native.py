@@ -1,8 +1,56 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from elman.kernels import native
+
+HERE = Path(__file__).parent
+UNSUPPORTED = [isa for isa in native.ISAS if native.available() and not native.module.supported(isa)]
+
+KEPT = "float64 or company or cut or threads or bit"  # words of the tests that run once more for each of them
+
+needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
+
+
+def python(*arguments, **environment):
+    """A process of its own, without what the environment says of the extension."""
+    plain = {name: value for name, value in os.environ.items() if name not in ("ELMAN_NATIVE", "ELMAN_ISA")}
+    return subprocess.run(
+        [sys.executable, *arguments], env=plain | environment, capture_output=True, text=True, timeout=600
+    )
 
 
 def test_the_environment_can_leave_the_extension_aside():
     code = "from elman.kernels import native; print(native.available())"
-    run = subprocess.run([sys.executable, "-c", code], env={"ELMAN_NATIVE": "0"}, capture_output=True, text=True)
+    run = python("-c", code, ELMAN_NATIVE="0", ELMAN_ISA="unknown")
     assert run.stdout == "False\n", run.stderr
+
+
+@needs_native
+@pytest.mark.parametrize("isa", ["", "AVX2", "sse", *UNSUPPORTED])
+def test_an_instruction_set_that_is_not_here_is_told(isa):
+    run = python("-c", "import elman.kernels.native", ELMAN_ISA=isa)
+    assert run.returncode == 1
+    *_, line = run.stderr.splitlines()
+    here = ", ".join(isa for isa in native.ISAS if isa not in UNSUPPORTED)
+    assert (
+        line
+        == f"ValueError: ELMAN_ISA: expected one of {here} on this machine, got {isa!r}; mend it or leave it unset."
+    )
+
+
+@needs_native
+@pytest.mark.parametrize("isa", native.ISAS)
+def test_the_kernels_of_each_instruction_set(isa):
+    if isa in UNSUPPORTED:
+        pytest.skip(f"this processor has no {isa}")
+    if isa == native.module.isa:
+        pytest.skip("the other tests run under it")
+    code = "from elman.kernels import native; print(native.module.isa)"
+    assert python("-c", code, ELMAN_ISA=isa).stdout == f"{isa}\n"
+    files = [HERE / name for name in ("test_recurrence.py", "test_linear.py", "test_linear_scan.py")]
+    run = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", KEPT, *files, ELMAN_ISA=isa)
+    assert run.returncode == 0, run.stdout[-5000:]

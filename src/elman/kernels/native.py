@@ -1,7 +1,7 @@
 """The one place that looks for the C++ extension.
 
 `module` is `elman._native`, or None where the package was installed without a compiler. The environment variable
-`ELMAN_NATIVE=0` leaves it aside, so that the references answer.
+`ELMAN_NATIVE=0` leaves it aside, so that the references answer; `ELMAN_ISA` names the instruction set it is to use.
 """
 
 import os
@@ -11,11 +11,18 @@ from typing import Any
 
 KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")  # as in native/layer.hpp
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
+ISAS = ("avx512", "avx2", "baseline")  # as in native/dispatch.cpp, which takes the first that the processor has
 
 module: Any = None
 if os.environ.get("ELMAN_NATIVE") != "0":
     with suppress(ModuleNotFoundError):
         module = import_module("elman._native")
+        forced = os.environ.get("ELMAN_ISA")
+        if forced is not None and not (forced in ISAS and module.supported(forced)):
+            here = ", ".join(isa for isa in ISAS if module.supported(isa))
+            raise ValueError(
+                f"ELMAN_ISA: expected one of {here} on this machine, got {forced!r}; mend it or leave it unset."
+            )
 
 
 def available() -> bool:
