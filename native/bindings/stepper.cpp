@@ -32,6 +32,10 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* keywords) {
     PyErr_SetString(PyExc_TypeError, "Stepper: a call takes no arguments; write them into stepper.input before.");
     return nullptr;
   }
+  if (!nb::inst_ready(self)) {
+    PyErr_SetString(PyExc_TypeError, "Stepper: __init__ has not been called.");
+    return nullptr;
+  }
   try {
     nb::inst_ptr<Stepper>(self)->run();
   } catch (const std::invalid_argument& error) {
