@@ -1,6 +1,6 @@
 """Runs the native kernels on random ragged batches against plain loops, with NumPy alone: no PyTorch is needed.
 
-`--overrun` reads behind an array on purpose.
+`--overrun KERNEL` reads behind an array on purpose.
 """
 
 import sys
@@ -10,7 +10,25 @@ import numpy as np
 
 from elman import state as states
 from elman.kernels import native
+from elman.kernels.native import ACTIVATIONS, KINDS
 from elman.runtime import Stepper
+
+WEIGHTS = ("weight_ih", "weight_hh", "bias", "bias_hn")
+
+
+def nan(*shape):
+    """What a kernel must write over."""
+    return np.full(shape, np.nan, np.float32)
+
+
+def near(got, wanted):
+    assert got.shape == wanted.shape
+    assert np.isfinite(got).all()
+    if got.size:
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5 * max(1.0, np.abs(wanted).max()))
+
+
+# --- The linear scan
 
 
 def loops(a, x, offsets, h0, dh, dlast):
@@ -26,7 +44,7 @@ def loops(a, x, offsets, h0, dh, dlast):
     return h, last, da, dx, dh0
 
 
-def exercise(generator, rows, features):
+def linear_scan(generator, rows, features):
     offsets = np.cumsum([0, *generator.integers(0, 9, rows)])
     steps = offsets[-1]
     a, x, dh = generator.standard_normal((3, steps, features), np.float32)
@@ -37,6 +55,217 @@ def exercise(generator, rows, features):
     native.module.linear_scan_backward(a, h, offsets, h0, dh, dlast, da, dx, dh0)
     for got, wanted in zip((h, last, da, dx, dh0), loops(a, x, offsets, h0, dh, dlast), strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+# --- RNN, LSTM and GRU
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+FUNCTIONS = {"tanh": np.tanh, "sigmoid": sigmoid, "relu": lambda a: np.maximum(a, 0), "identity": lambda a: a}
+
+
+class Layer:
+    """A recurrence with random weights: what it computes, in float64, and the arrays for C++."""
+
+    def __init__(self, generator, number, inputs, units, reverse=False):
+        self.kind = KINDS[number % len(KINDS)]
+        self.activation = ACTIVATIONS[number // 20 % len(ACTIVATIONS)]
+        self.inputs, self.units, self.reverse = inputs, units, reverse
+        self.leaves = 2 if self.kind.startswith("lstm") else 1
+        gates = {"rnn": 1, "lstm": 4}.get(self.kind, 3) * units
+        shapes = [(gates, inputs), (gates, units), (gates,), *([(units,)] if self.kind == "gru_after" else [])]
+        self.weights = [(generator.standard_normal(shape) / shape[-1] ** 0.5).astype(np.float32) for shape in shapes]
+
+    def step(self, weights, x, h, c):
+        """One step of one row, as the cells define it."""
+        weight_ih, weight_hh, bias, *bias_hn = weights
+        if self.kind.startswith("gru"):
+            x_r, x_z, x_n = np.split(weight_ih @ x + bias, 3)
+            u_r, u_z, u_n = np.split(weight_hh, 3)
+            r, z = sigmoid(x_r + u_r @ h), sigmoid(x_z + u_z @ h)
+            n = np.tanh(x_n + (r * (u_n @ h + bias_hn[0]) if bias_hn else u_n @ (r * h)))
+            return n + z * (h - n), c
+        gates = weight_ih @ x + weight_hh @ h + bias
+        if self.kind == "rnn":
+            return FUNCTIONS[self.activation](gates), c
+        i, *f, g, o = np.split(gates, len(gates) // self.units)
+        c = (sigmoid(f[0]) if f else 1.0) * c + sigmoid(i) * np.tanh(g)
+        return sigmoid(o) * np.tanh(c), c
+
+    def run(self, weights, offsets, x, state):
+        """y and the final state."""
+        y = np.empty((len(x), self.units))
+        h, c = state[0].copy(), state[-1].copy()
+        for row, (start, end) in enumerate(pairwise(offsets)):
+            for t in range(start, end)[:: -1 if self.reverse else 1]:
+                h[row], c[row] = self.step(weights, x[t], h[row], c[row])
+                y[t] = h[row]
+        return y, [h, c][: self.leaves]
+
+    def bind(self, below, x, y, state, last):
+        """It for C++, over those arrays."""
+        bound = native.module.Layer(
+            KINDS.index(self.kind), ACTIVATIONS.index(self.activation), self.inputs, self.units, self.reverse, below
+        )
+        put(bound, WEIGHTS, self.weights)
+        bound.x, bound.x_stride, bound.y, bound.y_stride = *lies(x), *lies(y)
+        put(bound, ("h0", "c0"), state)
+        put(bound, ("h_last", "c_last"), last)
+        return bound
+
+
+def lies(array):
+    """Where the rows of an array lie, and how far apart."""
+    return array.ctypes.data, array.strides[0] // array.itemsize
+
+
+def put(bound, names, arrays):
+    for name, array in zip(names, arrays, strict=False):
+        setattr(bound, name, array.ctypes.data)
+
+
+def recurrence(generator, number):
+    """Layers alone, one above the other, or both ways, against their loops and against finite differences."""
+    offsets = np.cumsum([0, *generator.integers(0, 9, number % 7)])
+    steps, rows, inputs = offsets[-1], len(offsets) - 1, int(generator.integers(1, 20))
+    units = generator.integers(1, 40, 3).tolist()
+    both_ways = number % 4 == 2
+    if both_ways:
+        layers = [Layer(generator, number + way, inputs, units[way], reverse=way == 1) for way in range(2)]
+    elif number % 4 == 3:
+        layers = [Layer(generator, number + i, units[i - 1] if i else inputs, units[i]) for i in range(3)]
+    else:
+        layers = [Layer(generator, number, inputs, units[0], reverse=number % 4 == 1)]
+    x = generator.standard_normal((steps, inputs), np.float32)
+    state = [generator.standard_normal((layer.leaves, rows, layer.units), np.float32) for layer in layers]
+    with_state = number % 3 > 0
+    zeros = [leaves * with_state for leaves in state]
+
+    def run(x, states, weights):
+        outputs, finals = [], []
+        for i, layer in enumerate(layers):
+            below = outputs[-1] if outputs and not both_ways else x
+            y, final = layer.run(weights[i], offsets, below, states[i])
+            outputs.append(y)
+            finals.append(np.stack(final))
+        return [np.concatenate(outputs, 1) if both_ways else outputs[-1], *finals]
+
+    weights = [layer.weights for layer in layers]
+    exact = run(*doubles([x, zeros, weights]))
+    directions = [generator.standard_normal(value.shape).astype(np.float32) for value in exact]
+    values, gradients = native_run(layers, both_ways, offsets, x, state if with_state else None, directions)
+    for got, wanted in zip(values, exact, strict=True):
+        near(got, wanted)
+
+    def loss(arguments):
+        return sum((value * direction).sum() for value, direction in zip(run(*arguments), directions, strict=True))
+
+    for place in (0, 1, 2) if with_state else (0, 2):
+        check_slope(generator, loss, doubles([x, zeros, weights]), place, gradients[place])
+
+
+def doubles(tree):
+    return [doubles(part) for part in tree] if isinstance(tree, list) else tree.astype(np.float64)
+
+
+def flat(tree):
+    return np.concatenate([flat(part) for part in tree]) if isinstance(tree, list) else tree.ravel()
+
+
+def moved(tree, along, step):
+    """Every number of a tree of arrays, a step along a direction."""
+    return (
+        [moved(a, b, step) for a, b in zip(tree, along, strict=True)] if isinstance(tree, list) else tree + step * along
+    )
+
+
+def random_like(generator, tree):
+    return (
+        [random_like(generator, part) for part in tree]
+        if isinstance(tree, list)
+        else generator.standard_normal(tree.shape)
+    )
+
+
+def check_slope(generator, loss, arguments, place, gradient):
+    """The gradient of one argument, along a random direction."""
+    along, step = random_like(generator, arguments[place]), 1e-6
+
+    def at(step):
+        return loss([moved(a, along, step) if i == place else a for i, a in enumerate(arguments)])
+
+    found, slope = flat(gradient).astype(np.float64), (at(step) - at(-step)) / (2 * step)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found @ flat(along), slope, rtol=0, atol=1e-4 * (1 + np.linalg.norm(found)))
+
+
+def native_run(layers, both_ways, offsets, x, state, directions):
+    """y and the final states; the gradients of x, of the states and of the weights."""
+    steps, rows = len(x), len(offsets) - 1
+    plan, sizes = native.module.Plan(offsets), [layer.units for layer in layers]
+    dy, *dlast = directions
+    if both_ways:
+        y = nan(steps, sum(sizes))
+        ys, dys = ([a[:, : sizes[0]], a[:, sizes[0] :]] for a in (y, dy))
+        xs, dxs = [x, x], [nan(*x.shape), nan(*x.shape)]
+    else:
+        ys = [nan(steps, size) for size in sizes]
+        y, xs, dxs = ys[-1], [x, *ys[:-1]], [nan(*x.shape), *(nan(steps, size) for size in sizes[:-1])]
+        dys = [*dxs[1:], dy]
+    given = [()] * len(layers) if state is None else state
+    last, dstate = ([nan(layer.leaves, rows, layer.units) for layer in layers] for _ in range(2))
+    belows = [-1 if both_ways else i - 1 for i in range(len(layers))]
+    bound = [layer.bind(*arrays) for layer, *arrays in zip(layers, belows, xs, ys, given, last, strict=True)]
+    saved = [nan(steps, one.saved_stride) for one in bound]
+    for one, memory in zip(bound, saved, strict=True):
+        one.saved = memory.ctypes.data
+    packs = pack(bound, back=False)
+    native.module.scan(plan, bound)
+    packs += pack(bound, back=True)
+    dweights = [[nan(*weight.shape) for weight in layer.weights] for layer in layers]
+    for i, one in enumerate(bound):
+        one.dy, one.dy_stride, one.dx, one.dx_stride = *lies(dys[i]), *lies(dxs[i])
+        put(one, ("dh_last", "dc_last"), dlast[i])
+        if state is not None:
+            put(one, ("dh0", "dc0"), dstate[i])
+        put(one, [f"d{name}" for name in WEIGHTS], dweights[i])
+    native.module.scan_backward(plan, bound)
+    dx = dxs[0] + dxs[1] if both_ways else dxs[0]
+    return [y, *last], [dx, dstate, dweights]
+
+
+def pack(bound, back):
+    """The packed weights, for the caller to keep."""
+    packs = [one.pack(back) for one in bound]
+    for one, memory in zip(bound, packs, strict=True):
+        one.packed = memory.address
+    return packs
+
+
+# --- The linear map
+
+
+def linear(generator, rows, inputs, outputs):
+    x, dy = (generator.standard_normal((rows, size), np.float32) for size in (inputs, outputs))
+    weight, bias = (
+        generator.standard_normal((outputs, inputs), np.float32),
+        generator.standard_normal(outputs, np.float32),
+    )
+    y, dx, dweight, dbias = nan(rows, outputs), nan(rows, inputs), nan(outputs, inputs), nan(outputs)
+    sizes = rows, inputs, outputs
+    native.module.linear(*sizes, *(a.ctypes.data for a in (x, weight, bias, y)))
+    native.module.linear_backward(*sizes, *(a.ctypes.data for a in (x, weight, dy, dx, dweight, dbias)))
+    x, dy, weight, bias = doubles([x, dy, weight, bias])
+    near(y, x @ weight.T + bias)
+    near(dx, dy @ weight)
+    near(dweight, dy.T @ x)
+    near(dbias, dy.sum(0))
+
+
+# --- The stepper
 
 
 def model(generator, units):
@@ -85,16 +314,35 @@ def step(generator, rows, units):
             np.testing.assert_array_equal(leaf, np.concatenate(own))
 
 
-def overrun():
-    a, h0 = np.ones((1000, 8), np.float32), np.ones((1, 8), np.float32)
-    native.module.linear_scan(a, a, np.array([0, 1001]), h0, np.empty_like(a), np.empty_like(h0))
+def overrun(kernel):
+    x, h0 = np.ones((1000, 8), np.float32), np.ones((1, 8), np.float32)
+    if kernel == "linear_scan":
+        native.module.linear_scan(x, x, np.array([0, 1001]), h0, np.empty_like(x), np.empty_like(h0))
+    elif kernel == "linear":
+        y = nan(1001, 8)
+        native.module.linear(1001, 8, 8, x.ctypes.data, x.ctypes.data, 0, y.ctypes.data)
+    else:
+        layer, y, last = Layer(np.random.default_rng(0), KINDS.index(kernel), 8, 8), nan(1001, 8), nan(2, 1, 8)
+        bound = layer.bind(-1, x, y, (), last)
+        saved = nan(1001, bound.saved_stride)
+        bound.saved = saved.ctypes.data
+        packs = pack([bound], back=False)
+        native.module.scan(native.module.Plan(np.array([0, 1001])), [bound])
+        del packs
 
 
 if __name__ == "__main__":
     if "--overrun" in sys.argv:
-        overrun()
+        overrun(sys.argv[-1])
     for number in range(300):
-        exercise(np.random.default_rng(number), rows=number % 7, features=1 + number % 41)
+        linear_scan(np.random.default_rng(number), rows=number % 7, features=1 + number % 41)
+    for number in range(240):
+        recurrence(np.random.default_rng(number), number)
+    for number in range(100):
+        generator = np.random.default_rng(number)
+        linear(generator, number * 3 % 131, *generator.integers(1, (600 if number % 5 == 0 else 60, 80)).tolist())
+    for sizes in ((3, 513, 1100), (200, 3, 2049), (1, 1100, 1)):
+        linear(np.random.default_rng(0), *sizes)
     for number in range(30):
         step(np.random.default_rng(number), rows=(1, 2, 5, 30)[number % 4], units=1 + number)
     print("native agrees")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from elman.kernels import native
+
 ROOT = Path(__file__).parents[2]
 EXERCISE = Path(__file__).with_name("exercise_native.py")
 
@@ -34,20 +36,24 @@ def exercise(tmp_path_factory):
         "ASAN_OPTIONS": "detect_leaks=0",  # Python itself keeps some memory to its end
     }
 
-    def run(*arguments):
+    def run(*arguments, **more):
         # -S: without what the environment itself installs, the elman without sanitizers among it
         command = [sys.executable, "-S", EXERCISE, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment | more)
 
     return run
 
 
-def test_the_kernels_stay_inside_their_arrays(exercise):
-    done = exercise()
+@pytest.mark.parametrize("isa", native.ISAS)
+def test_the_kernels_stay_inside_their_arrays(exercise, isa):
+    if not native.available() or not native.module.supported(isa):
+        pytest.skip(f"this processor has no {isa}")
+    done = exercise(ELMAN_ISA=isa, ELMAN_NUM_THREADS="3")
     assert done.stdout == "native agrees\n", done.stderr
 
 
-def test_the_sanitizers_would_see_an_overrun(exercise):
-    done = exercise("--overrun")
+@pytest.mark.parametrize("kernel", ["linear_scan", "linear", "rnn", "lstm", "gru_after"])
+def test_the_sanitizers_would_see_an_overrun(exercise, kernel):
+    done = exercise("--overrun", kernel)
     assert done.returncode != 0
     assert "AddressSanitizer: heap-buffer-overflow" in done.stderr
