@@ -10,6 +10,7 @@ from elman.cli.errors import Commands
 from elman.cli.evaluate import evaluate
 from elman.cli.generate import generate
 from elman.cli.list import list_
+from elman.cli.selftest import selftest
 from elman.cli.train import train
 
 # PyTorch's threads spin while they wait for each other, for long: as soon as anything else takes a core, they stall the
@@ -29,10 +30,11 @@ def main() -> None:
       elman generate runs/book --prompt "Once upon"
 
     \b
-    elman list   all tasks with their settings, all cells and layers
-    elman demo   all of it on text that comes with Python, in three minutes
+    elman list       all tasks with their settings, all cells and layers
+    elman demo       all of it on text that comes with Python, in three minutes
+    elman selftest   every kernel beside float64, on this machine
     """
 
 
-for command in (train, evaluate, generate, list_, demo):
+for command in (train, evaluate, generate, list_, demo, selftest):
     main.add_command(command)

@@ -5,7 +5,8 @@
 """
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -28,3 +29,14 @@ if os.environ.get("ELMAN_NATIVE") != "0":
 def available() -> bool:
     """Whether native kernels can answer."""
     return module is not None
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Meanwhile the references answer, in all threads."""
+    global module
+    kept, module = module, None
+    try:
+        yield
+    finally:
+        module = kept
