@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from torch.func import functional_call
 
 from elman import state as states
 from elman.cells import GRU, LSTM, RNN, LSTMState
@@ -116,13 +117,6 @@ def run(net, lengths, x, state, dy, dstate, dtype=torch.float32):
 
 
 @contextmanager
-def references():
-    """Without C++."""
-    with patch.object(native, "module", None):
-        yield
-
-
-@contextmanager
 def threads(count):
     before = get_num_threads()
     set_num_threads(count)
@@ -157,7 +151,7 @@ def test_as_close_to_float64_as_the_reference_is(kind, arrangement, shape):
     net = make(arrangement, kind, inputs, units)
     case = draw(net, lengths)
     got = run(net, lengths, *case)
-    with references():
+    with native.aside():
         plain = run(net, lengths, *case)
     exact = run(copy.deepcopy(net).double(), lengths, *case, dtype=torch.float64)
     roundings = 3 if kind == "lstm_without_forget" else 1  # its memory grows to where tanh is flat
@@ -445,7 +439,7 @@ def test_the_gradient_of_a_gradient(kind, arrangement, given_state):
         return [*first, *second]
 
     got = penalty()
-    with references():
+    with native.aside():
         expected = penalty()
     for a, b in zip(got, expected, strict=True):
         assert (a is None) == (b is None)
@@ -467,10 +461,49 @@ def test_weights_that_are_used_twice(kind, create_graph, twice):
         return torch.autograd.grad(y.values.sum(), [leaf, *net.parameters()], create_graph=create_graph)
 
     got = gradients()
-    with references():
+    with native.aside():
         expected = gradients()
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("arrangement", ["forwards", "both ways", "wave"])
+@pytest.mark.parametrize("kind", CELLS)
+def test_the_gradient_of_a_gradient_of_weights_that_are_lent(kind, arrangement):
+    """Learning to learn: each step of gradient descent makes weights that are nobody's parameters."""
+    net, x = make(arrangement, kind, 3, 5), torch.randn(7, 3)
+
+    def learned():
+        weights = dict(net.named_parameters())
+        for _ in range(2):
+            y, _ = functional_call(net, weights, (Sequences(x, [3, 0, 4]),))
+            gradients = torch.autograd.grad(y.values.square().sum(), [*weights.values()], create_graph=True)
+            weights = {name: w - 0.1 * g for (name, w), g in zip(weights.items(), gradients, strict=True)}
+        y, _ = functional_call(net, weights, (Sequences(x, [3, 0, 4]),))
+        return torch.autograd.grad(y.values.square().sum(), [*net.parameters()])
+
+    got = learned()
+    with native.aside():
+        expected = learned()
+    for a, b in zip(got, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5 * max(1.0, float(b.abs().max())))
+
+
+def test_weights_that_are_computed_from_others():
+    cell, x = LSTM(3, 4), Sequences(torch.randn(5, 3), [3, 2])
+    torch.nn.utils.parametrizations.weight_norm(cell, "weight_hh")
+
+    def gradients(create_graph=False):
+        y, _ = cell.scan(x)
+        return torch.autograd.grad(y.values.sum(), [*cell.parameters()], create_graph=create_graph)
+
+    got = gradients()
+    with native.aside():
+        expected = gradients()
+    for a, b in zip(got, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+    with pytest.raises(RuntimeError, match="parametrized weights needs the reference"):
+        gradients(create_graph=True)
 
 
 # --- The arrays that are given
@@ -538,7 +571,7 @@ def test_other_types_go_to_the_reference(dtype):
     net = make("wave", "gru_after", 3, 4).to(dtype)
     x = Sequences(torch.randn(5, 3, dtype=dtype), [3, 2])
     y, _ = net.scan(x)
-    with references():
+    with native.aside():
         assert torch.equal(net.scan(x)[0].values, y.values)
     assert y.values.dtype == dtype
 
@@ -621,7 +654,7 @@ def test_layers_that_share_one_weight_do_not_share_its_pack():
         cell.weight_hh = cells[0].weight_hh
     net, x = Stack(*cells), torch.randn(2000, 16)
     got = net.scan(Sequences(x, [2000]))[0].values
-    with references():
+    with native.aside():
         torch.testing.assert_close(got, net.scan(Sequences(x, [2000]))[0].values, rtol=0, atol=1e-5)
 
 

@@ -58,7 +58,7 @@ class GRU(CellModule):
 
     def recurrence(self) -> Recurrence:
         weights = (self.weight_ih, self.weight_hh, self.bias)
-        return Recurrence(f"gru_{self.reset}", (*weights, self.bias_hn) if self.reset == "after" else weights)
+        return Recurrence(f"gru_{self.reset}", self, (*weights, self.bias_hn) if self.reset == "after" else weights)
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
         return self.spec_of("gru", names, reset=self.reset)

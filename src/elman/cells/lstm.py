@@ -62,7 +62,7 @@ class LSTM(CellModule):
 
     def recurrence(self) -> Recurrence:
         kind = "lstm" if self.forget_gate else "lstm_without_forget"
-        return Recurrence(kind, (self.weight_ih, self.weight_hh, self.bias))
+        return Recurrence(kind, self, (self.weight_ih, self.weight_hh, self.bias))
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
         return self.spec_of("lstm", names, forget_gate=self.forget_gate)

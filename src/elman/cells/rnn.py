@@ -50,7 +50,7 @@ class RNN(CellModule):
         return self.zeros(batch_size, self.output_size)
 
     def recurrence(self) -> Recurrence:
-        return Recurrence("rnn", (self.weight_ih, self.weight_hh, self.bias), self.activation)
+        return Recurrence("rnn", self, (self.weight_ih, self.weight_hh, self.bias), self.activation)
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
         return self.spec_of("rnn", names, activation=self.activation)

@@ -43,7 +43,7 @@ def scan(layer: Recurrence, sequences: Sequences, state: State) -> tuple[Sequenc
         True,  # it has biases
         1,  # layer
         0.0,  # no dropout
-        False,  # no dropout: not training
+        True,  # training, which cuDNN's way back asks for; without dropout nothing else depends on it
         False,  # one direction
     )
     last = iter(final)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elman.kernels import native
+from elman.kernels import native, transforms
 from elman.kernels.memory import new
 
 
@@ -29,7 +29,7 @@ class _Native(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         dx_wanted, dweight_wanted, dbias_wanted = ctx.needs_input_grad
-        if torch.is_grad_enabled():  # a graph of the gradient is wanted too, and C++ leaves none
+        if torch.is_grad_enabled() or transforms.batched(dy):  # C++ leaves no graph, and sees one gradient
             return (
                 dy @ weight if dx_wanted else None,
                 dy.T @ x if dweight_wanted else None,
@@ -64,6 +64,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         and weight.numel() > 0
         and (bias is None or bias.shape == weight.shape[:1])
     )
-    if fits and native.available() and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays):
+    fits = fits and native.available() and not transforms.active()
+    if fits and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays):
         return _Native.apply(x.contiguous(), weight.contiguous(), None if bias is None else bias.contiguous())
     return reference(x, weight, bias)

@@ -9,13 +9,15 @@ from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils.parametrize import is_parametrized
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from elman import state as states
-from elman.kernels import native
+from elman.kernels import native, transforms
 from elman.kernels.memory import new
-from elman.kernels.native import ACTIVATIONS, KINDS
+from elman.kernels.native import ACTIVATIONS, KINDS, WEIGHTS
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -27,6 +29,7 @@ class Recurrence(NamedTuple):
     """One layer: what it computes, and its weights."""
 
     kind: str  # of KINDS
+    cell: nn.Module  # whose loop defines it; its weights have the names of WEIGHTS
     weights: tuple[Tensor, ...]  # weight_ih [G H, D], weight_hh [G H, H], bias [G H]; gru_after: and bias_hn [H]
     activation: str = "tanh"  # of ACTIVATIONS, for an rnn
     reverse: bool = False  # whether rows are read from their last step to their first
@@ -44,7 +47,7 @@ class Recurrence(NamedTuple):
 
 def applies(layers: Sequence[Recurrence], *arrays: Tensor) -> bool:
     """Whether C++ answers: float32 on the CPU, and weights without gaps."""
-    if not native.available():
+    if not native.available() or transforms.active():
         return False
     weights = [weight for layer in layers for weight in layer.weights]
     plain = all(array.dtype is torch.float32 and array.is_cpu for array in (*arrays, *weights))
@@ -178,14 +181,17 @@ class _Native(torch.autograd.Function):
         kept = len(ctx.saved_tensors) - (1 if call.both_ways else count)
         x, *tensors = ctx.saved_tensors[:kept]
         ys = ctx.saved_tensors[kept:]
-        if torch.is_grad_enabled():  # a graph of the gradient is wanted too, and C++ leaves none
+        if torch.is_grad_enabled() or transforms.batched(dy, *dfinal):  # C++ leaves no graph, and sees one gradient
             rest = iter(tensors[ctx.weights :])
             state = states.map(lambda _: next(rest), call.blank) if len(tensors) > ctx.weights else None
-            y, final = call.reference(Sequences(x, call.sequences.lengths), state)
+            with torch.enable_grad():
+                y, final = _loop(call, tensors[: ctx.weights], Sequences(x, call.sequences.lengths), state)
             written, read = (y.values, *states.leaves(final)), (x, *tensors)
             # What is read at two places, as the weights of tied layers are, gets all of its gradient at the first.
             asked = {id(a): a for a, needed in zip(read, ctx.needs_input_grad[1:], strict=True) if needed}
-            found = torch.autograd.grad(written, [*asked.values()], (dy, *dfinal), create_graph=True, allow_unused=True)
+            found = torch.autograd.grad(
+                written, [*asked.values()], (dy, *dfinal), create_graph=torch.is_grad_enabled(), allow_unused=True
+            )
             gradients = dict(zip(asked, found, strict=True))
             return None, *(gradients.pop(id(a), None) for a in read)
         dx_wanted, *wanted = ctx.needs_input_grad[1:]
@@ -216,6 +222,26 @@ class _Native(torch.autograd.Function):
         del packs
         dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]
         return None, dx, *(d if needed else None for d, needed in zip(dtensors, wanted, strict=True))
+
+
+class _Loop(nn.Module):
+    """The cells' own loop, as a module whose weights are theirs."""
+
+    def __init__(self, call: _Call):
+        super().__init__()
+        self.cells, self.reference = nn.ModuleList(layer.cell for layer in call.layers), call.reference
+
+    def forward(self, sequences: Sequences, state: State | None) -> tuple[Sequences, State]:
+        return self.reference(sequences, state)
+
+
+def _loop(call: _Call, weights: list[Tensor], sequences: Sequences, state: State | None) -> tuple[Sequences, State]:
+    """The cells' own loop with the weights of that call: `functional_call` may have lent them for its time only."""
+    if any(is_parametrized(layer.cell) for layer in call.layers):
+        raise RuntimeError("scan: a gradient of a gradient of parametrized weights needs the reference; "
+                           "scan inside `with elman.kernels.native.aside():`.")  # fmt: skip
+    names = [f"cells.{i}.{name}" for i, layer in enumerate(call.layers) for name in WEIGHTS[: len(layer.weights)]]
+    return functional_call(_Loop(call), dict(zip(names, weights, strict=True)), (sequences, state))
 
 
 @lru_cache(maxsize=256)
