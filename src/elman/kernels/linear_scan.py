@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elman.cell import unroll
-from elman.kernels import native
+from elman.kernels import native, transforms
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -93,6 +93,6 @@ def linear_scan(a: Tensor, x: Tensor, lengths: Any, h0: Tensor) -> tuple[Tensor,
     if not a.dtype == x.dtype == h0.dtype:
         raise TypeError(f"linear_scan: expected a, x and h0 of one type, got {a.dtype}, {x.dtype} and {h0.dtype}.")
     on_cpu = a.device.type == x.device.type == h0.device.type == "cpu"
-    if native.available() and on_cpu and a.dtype == torch.float32:
+    if native.available() and not transforms.active() and on_cpu and a.dtype == torch.float32:
         return _Native.apply(a.contiguous(), x.contiguous(), h0.contiguous(), sequences)
     return reference(a, x, lengths, h0)
