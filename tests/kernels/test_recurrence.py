@@ -383,6 +383,17 @@ def test_backward_twice(kind, arrangement):
         torch.autograd.grad(y.values, inputs, dy)
 
 
+def test_after_the_way_back_the_graph_keeps_no_gates():
+    net, lengths = make("wave", "lstm", 5, 64), [500, 500]
+    x, state, dy, _ = draw(net, lengths)
+    y, _ = net.scan(Sequences(x, lengths), state)
+    y.values.backward(dy, retain_graph=True)
+    before = native.module.pooled_bytes()
+    y.values.backward(dy)
+    gates = 4 * 1000 * 5 * (64 + 66 + 64)
+    assert native.module.pooled_bytes() >= before + gates
+
+
 def test_backward_in_evaluation_mode():
     net, lengths = make("wave", "lstm", 5, 19), [3, 0, 9]
     case = draw(net, lengths)
@@ -537,6 +548,23 @@ def test_a_state_is_taken_as_a_plain_tuple():
         y, final = now.scan(batch, given)
         assert isinstance(final, LSTMState)
         assert torch.equal(y.values, now.scan(batch, LSTMState(*given))[0].values)
+
+
+@pytest.mark.parametrize("name", ["weight_ih", "weight_hh", "bias", "bias_hn"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_weights_of_another_size_do_not_reach_the_kernel(name, place):
+    net = Stack(GRU(6, 5), GRU(5, 4))
+    weight = getattr(net.cells[place], name)
+    setattr(net.cells[place], name, torch.nn.Parameter(torch.zeros(2, *weight.shape[1:])))
+    with pytest.raises(RuntimeError):
+        net.scan(Sequences(torch.zeros(2, 6), [2]))
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_cell_without_units():
+    y, state = LSTM(3, 0).scan(Sequences(torch.zeros(2, 3), [2]))
+    assert y.values.shape == (2, 0)
+    assert state.h.shape == state.c.shape == (1, 0)
 
 
 def a_state(*shape, dtype=torch.float32):

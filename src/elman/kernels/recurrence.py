@@ -17,7 +17,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from elman import state as states
 from elman.kernels import native, transforms
 from elman.kernels.memory import new
-from elman.kernels.native import ACTIVATIONS, KINDS, WEIGHTS
+from elman.kernels.native import ACTIVATIONS, GATES, KINDS, WEIGHTS
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -75,7 +75,7 @@ def scan(
         what the last layer writes, [N, H], or what both do, [N, H + H]; the final states.
     """
     given = [] if state is None else _checked(layers, len(sequences), state)
-    if not applies(layers, sequences.values, *given):
+    if not (applies(layers, sequences.values, *given) and _fit(layers, sequences.values.shape[1], both_ways)):
         rest = iter(given)
         return reference(sequences, None if state is None else states.map(lambda _: next(rest), blank))
     call = _Call(tuple(layers), sequences, both_ways, reference, blank)
@@ -88,6 +88,17 @@ def scan(
         y, final = ys[-1], leaves
     rest = iter(final)
     return sequences.map(lambda _: y), states.map(lambda _: next(rest), blank)
+
+
+def _fit(layers: Sequence[Recurrence], inputs: int, both_ways: bool) -> bool:
+    """Whether the weights are of the sizes that C++ takes for granted; where they are not, the reference says so."""
+    for layer in layers:
+        units, gates = layer.units, GATES[KINDS.index(layer.kind)] * layer.units
+        shapes = ((gates, inputs), (gates, units), (gates,), (units,))
+        if not units or any(weight.shape != shape for weight, shape in zip(layer.weights, shapes, strict=False)):
+            return False
+        inputs = inputs if both_ways else units
+    return True
 
 
 def _checked(layers: Sequence[Recurrence], rows: int, state: State) -> list[Tensor]:
@@ -205,7 +216,11 @@ class _Native(torch.autograd.Function):
         ]
         inputs, outputs = ([x] * count, call.split(ys[0])) if call.both_ways else ([x, *ys[:-1]], ys)
         dys = call.split(dy) if call.both_ways else [*dxs[1:], dy]
-        saved = [memory.copy() for memory in ctx.saved] if _keeps_graph() else ctx.saved
+        saved = ctx.saved
+        if _keeps_graph():
+            saved = [memory.copy() for memory in saved]
+        else:
+            ctx.saved = ()  # it goes when this is done, as what PyTorch saves does, and not with the graph
         bound, packs = call.bind(inputs, outputs, saved, back=True)
         before, dbefore = call.states(tensors[ctx.weights :]), call.states(dtensors[ctx.weights :])
         parts = zip(bound, dys, dxs, dweights, before, dbefore, call.states(dfinal), strict=True)
