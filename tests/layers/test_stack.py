@@ -47,7 +47,13 @@ def test_no_cells_are_no_stack():
         Stack()
 
 
-def test_a_state_for_other_cells_is_told():
-    stack = Stack(RNN(3, 4), RNN(4, 4))
-    with pytest.raises(ValueError, match="expected a state of 2 tensors, got 1"):
-        stack.scan(Sequences(torch.zeros(2, 3), [2]), stack.initial_state(1)[:1])
+@pytest.mark.parametrize("cells", [(RNN(3, 4), RNN(4, 4)), (RNN(3, 4), Linear(4, 4))], ids=["wave", "mixed"])
+def test_a_state_for_other_cells_is_told(cells):
+    stack = Stack(*cells)
+    state = stack.initial_state(1)
+    for wrong, got in ((state[:1], "1"), ((*state, ()), "3"), (state[0], "a Tensor")):
+        message = rf"expected a tuple of 2 states, one a cell, got {got}\.$"
+        with pytest.raises(ValueError, match=rf"^Stack\.scan: {message}"):
+            stack.scan(Sequences(torch.zeros(2, 3), [2]), wrong)
+        with pytest.raises(ValueError, match=rf"^Stack\.step: {message}"):
+            stack.step(torch.zeros(1, 3), wrong)

@@ -23,7 +23,7 @@ class Stack(CellModule):
     Shapes:
         x: [N, D of the first]   state: one a cell   ->   y: [N, O of the last]
     Raises:
-        ValueError: no cell; sizes that do not meet.
+        ValueError: no cell; sizes that do not meet; at a call: a state of other cells.
     Example:
         >>> from elman import LSTM, Linear
         >>> Stack(LSTM(8, 32), LSTM(32, 32), Linear(32, 5)).output_size
@@ -52,6 +52,7 @@ class Stack(CellModule):
         return tuple(cell.initial_state(batch_size) for cell in self)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        self._check_state("step", state)
         after = []
         for cell, before in zip(self, state, strict=True):
             x, new = cell.step(x, before)
@@ -59,6 +60,8 @@ class Stack(CellModule):
         return x, tuple(after)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        if state is not None:
+            self._check_state("scan", state)
         after: list[State] = []
         before = (None,) * len(self.cells) if state is None else state
         for cells in self.waves():
@@ -69,6 +72,11 @@ class Stack(CellModule):
                 sequences, new = scan_wave(cells, sequences, None if state is None else part)
             after += new
         return sequences, tuple(after)
+
+    def _check_state(self, verb: str, state: State) -> None:
+        if not isinstance(state, tuple) or len(state) != len(self.cells):
+            got = len(state) if isinstance(state, tuple) else f"a {type(state).__name__}"
+            raise ValueError(f"Stack.{verb}: expected a tuple of {len(self.cells)} states, one a cell, got {got}.")
 
     def waves(self) -> list[list[CellModule]]:
         """The cells, those together that one kernel call runs as a wave: none waits for the whole sequence below it."""
