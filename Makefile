@@ -18,6 +18,7 @@ test-slow: $(installed)
 install: $(installed)
 
 lint: $(installed)
+	$(bin)/clang-format --dry-run -Werror $(shell find native -type f)
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/mypy

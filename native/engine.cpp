@@ -40,7 +40,8 @@ void scan(const Plan& plan, const std::vector<Placed>& layers) {
   std::vector<Chain> chains;
   for (const Placed& placed : layers)
     for (int g = 0; g < groups; ++g)
-      chains.push_back({plan.groups()[static_cast<std::size_t>(g)].jobs(), placed.below < 0 ? -1 : placed.below * groups + g});
+      chains.push_back(
+          {plan.groups()[static_cast<std::size_t>(g)].jobs(), placed.below < 0 ? -1 : placed.below * groups + g});
   run_chains(chains.data(), static_cast<int>(chains.size()), [&](int chain, Index job) {
     const auto layer = static_cast<std::size_t>(chain / groups);
     const Group& group = plan.groups()[static_cast<std::size_t>(chain % groups)];
@@ -58,7 +59,8 @@ void scan_backward(const Plan& plan, const std::vector<Placed>& layers) {
   if (groups > 0) {
     std::vector<int> above(layers.size(), -1);
     for (int i = 0; i < count; ++i)
-      if (const int below = layers[static_cast<std::size_t>(i)].below; below >= 0) above[static_cast<std::size_t>(below)] = i;
+      if (const int below = layers[static_cast<std::size_t>(i)].below; below >= 0)
+        above[static_cast<std::size_t>(below)] = i;
     std::vector<Chain> chains;
     std::vector<Memory> carries;
     for (int i = count; i-- > 0;)
@@ -91,21 +93,25 @@ namespace {
 Memory packed(const float* weight, const float* bias, Index inputs, Index outputs, bool back) {
   Memory memory(static_cast<std::size_t>(kernels().linear_size(inputs, outputs, back)));
   const Index parts = 4 * num_threads();
-  parallel(parts, [&](Index part) { kernels().linear_pack(weight, bias, inputs, outputs, back, memory.data(), part, parts); });
+  parallel(parts,
+           [&](Index part) { kernels().linear_pack(weight, bias, inputs, outputs, back, memory.data(), part, parts); });
   return memory;
 }
 
 // The product in tasks of some rows and some blocks of columns.
-void multiply(float* weights, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride, float* y, Index y_stride) {
+void multiply(float* weights, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride,
+              float* y, Index y_stride) {
   constexpr Index height = 96, least = 12, width = 64;  // rows, at least, and blocks of a task
   const Index blocks = kernels().linear_blocks(back ? inputs : outputs), columns = (blocks + width - 1) / width;
-  const Index enough = (4 * num_threads() + columns - 1) / columns;  // bands that leave no thread without a task for long
+  const Index enough =
+      (4 * num_threads() + columns - 1) / columns;  // bands that leave no thread without a task for long
   const Index bands = std::max((rows + height - 1) / height, std::min(enough, (rows + least - 1) / least));
   parallel(bands * columns, [&](Index task) {
-    const Index from = rows * (task / columns) / bands, to = rows * (task / columns + 1) / bands, column = task % columns;
+    const Index from = rows * (task / columns) / bands, to = rows * (task / columns + 1) / bands,
+                column = task % columns;
     const Memory scratch(static_cast<std::size_t>(kernels().linear_scratch()));
-    kernels().linear(weights, inputs, outputs, back, to - from, x + from * x_stride, x_stride, y + from * y_stride, y_stride,
-                     blocks * column / columns, blocks * (column + 1) / columns, scratch.data());
+    kernels().linear(weights, inputs, outputs, back, to - from, x + from * x_stride, x_stride, y + from * y_stride,
+                     y_stride, blocks * column / columns, blocks * (column + 1) / columns, scratch.data());
   });
 }
 
@@ -116,8 +122,8 @@ void linear(Index rows, Index inputs, Index outputs, const float* x, const float
   multiply(weights.data(), inputs, outputs, false, rows, x, inputs, y, outputs);
 }
 
-void linear_backward(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* dy, float* dx,
-                     float* dweight, float* dbias) {
+void linear_backward(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* dy,
+                     float* dx, float* dweight, float* dbias) {
   if (dx) {
     const Memory weights = packed(weight, nullptr, inputs, outputs, true);
     multiply(weights.data(), inputs, outputs, true, rows, dy, outputs, dx, inputs);
@@ -126,7 +132,8 @@ void linear_backward(Index rows, Index inputs, Index outputs, const float* x, co
   const Index parts = 8 * num_threads();
   parallel(parts, [&](Index part) {
     const Memory scratch(static_cast<std::size_t>(kernels().linear_scratch()));
-    kernels().linear_weight_gradients(rows, inputs, outputs, x, inputs, dy, outputs, dweight, dbias, scratch.data(), part, parts);
+    kernels().linear_weight_gradients(rows, inputs, outputs, x, inputs, dy, outputs, dweight, dbias, scratch.data(),
+                                      part, parts);
   });
 }
 

@@ -1,8 +1,8 @@
 // Products of few rows with a packed matrix: C[m, n] (+)= sum over k of A(m, k) B(k, n), in the order of k.
 //
-// A tile keeps M rows times NV vectors of C in registers. Rows of A and of C are plain pointers, so nothing is gathered or
-// padded: a row is read where it is. An element of C is one chain of fused products that starts with what C held, a bias or
-// zero, whatever rows stand beside it: a row does not see its company, to the bit.
+// A tile keeps M rows times NV vectors of C in registers. Rows of A and of C are plain pointers, so nothing is gathered
+// or padded: a row is read where it is. An element of C is one chain of fused products that starts with what C held, a
+// bias or zero, whatever rows stand beside it: a row does not see its company, to the bit.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,9 @@
 namespace elman::ELMAN_ISA {
 
 // Vectors of a block and rows of a tile, by the number of gates that lie side by side for a unit.
-constexpr int vectors_of(int gates) { return many_registers ? (gates == 3 ? 3 : gates == 2 ? 2 : 4) : (gates == 3 ? 3 : 2); }
+constexpr int vectors_of(int gates) {
+  return many_registers ? (gates == 3 ? 3 : gates == 2 ? 2 : 4) : (gates == 3 ? 3 : 2);
+}
 constexpr int rows_of(int vectors) { return many_registers ? (vectors == 3 ? 8 : 6) : (vectors == 3 ? 4 : 6); }
 constexpr int most_rows = many_registers ? 8 : 6;
 
@@ -50,11 +52,11 @@ struct Tile {
   const float* const* then;  // [M] where A goes on, after k, for
   Index then_k;
   const float* b;
-  Index b_stride;  // from block to block
-  float* const* c;     // [M]
-  const Index* at;     // [P] where in a row of C a block begins
-  Index c_stride;      // from vector to vector
-  const float* bias;   // [P, NV * W]
+  Index b_stride;     // from block to block
+  float* const* c;    // [M]
+  const Index* at;    // [P] where in a row of C a block begins
+  Index c_stride;     // from vector to vector
+  const float* bias;  // [P, NV * W]
   Start start;
 };
 
@@ -120,7 +122,8 @@ struct Tiles {
     if constexpr (M <= rows_of(NV)) return tile<M, NV, 1>;
     else return nullptr;
   }
-  static constexpr TileFunction one[] = {nullptr, tall<1>(), tall<2>(), tall<3>(), tall<4>(), tall<5>(), tall<6>(), tall<7>(), tall<8>()};
+  static constexpr TileFunction one[] = {nullptr,   tall<1>(), tall<2>(), tall<3>(), tall<4>(),
+                                         tall<5>(), tall<6>(), tall<7>(), tall<8>()};
   static constexpr TileFunction wide[] = {nullptr, tile<1, NV, side_by_side(1, NV)>, tile<2, NV, side_by_side(2, NV)>,
                                           tile<3, NV, side_by_side(3, NV)>};
 };
@@ -131,7 +134,9 @@ ELMAN_INLINE TileFunction tile_of(Index rows, Index vectors) {
     case 1: return Tiles<1>::one[rows];
     case 2: return Tiles<2>::one[rows];
     case 3: return Tiles<3>::one[rows];
-    default: if constexpr (many_registers) return Tiles<4>::one[rows]; else return nullptr;
+    default:
+      if constexpr (many_registers) return Tiles<4>::one[rows];
+      else return nullptr;
   }
 }
 
@@ -139,12 +144,14 @@ struct Nothing {
   void operator()(Index, Index, Index, Index) const {}
 };
 
-// Rows a[0..rows) times B into rows c[0..rows). `after(row, rows, unit, units)` follows each part of C that is complete, while
-// it is in the cache. `GATES` is that of B. `bias` is packed as the columns of B are. C holds whole vectors, unless `BOUNDED`:
-// then nothing is written behind its last unit. The last `then_k` of the k of B meet the rows of `then`: A goes on there.
+// Rows a[0..rows) times B into rows c[0..rows). `after(row, rows, unit, units)` follows each part of C that is
+// complete, while it is in the cache. `GATES` is that of B. `bias` is packed as the columns of B are. C holds whole
+// vectors, unless `BOUNDED`: then nothing is written behind its last unit. The last `then_k` of the k of B meet the
+// rows of `then`: A goes on there.
 template <int GATES, bool BOUNDED = false, class After = Nothing>
 static inline void product(Index rows, const float* const* a, Index a_stride, const float* const* then, Index then_k,
-                           const Panels& b, float* const* c, Start start, const float* bias = nullptr, After&& after = {}) {
+                           const Panels& b, float* const* c, Start start, const float* bias = nullptr,
+                           After&& after = {}) {
   if (rows == 0) return;
   constexpr int NV = vectors_of(GATES), M = rows_of(NV), parts = GATES % NV == 0 ? GATES / NV : 1;  // blocks of a unit
   static_assert(GATES == 1 || GATES % NV == 0);
@@ -183,13 +190,17 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
         float* into[M];
         for (Index r = 0; r < m; ++r) {
           into[r] = scratch[r];
-          if (start == Start::add) std::memcpy(scratch[r], c[row + r] + at, sizeof(float) * static_cast<std::size_t>(units));
+          if (start == Start::add)
+            std::memcpy(scratch[r], c[row + r] + at, sizeof(float) * static_cast<std::size_t>(units));
         }
         const Index zero = 0;
-        tile_of(m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k, b.block(j, NV, nv), 0, into, &zero, c_stride, bias_of(j), start});
-        for (Index r = 0; r < m; ++r) std::memcpy(c[row + r] + at, scratch[r], sizeof(float) * static_cast<std::size_t>(units));
+        tile_of(m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k, b.block(j, NV, nv), 0,
+                        into, &zero, c_stride, bias_of(j), start});
+        for (Index r = 0; r < m; ++r)
+          std::memcpy(c[row + r] + at, scratch[r], sizeof(float) * static_cast<std::size_t>(units));
       } else {
-        tile_of(m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k, b.block(j, NV, nv), 0, c + row, &at, c_stride, bias_of(j), start});
+        tile_of(m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k, b.block(j, NV, nv), 0,
+                        c + row, &at, c_stride, bias_of(j), start});
       }
       finished(row, m, j);
       row += m;
@@ -198,8 +209,8 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
 }
 
 template <int GATES, bool BOUNDED = false, class After = Nothing>
-static inline void product(Index rows, const float* const* a, Index a_stride, const Panels& b, float* const* c, Start start,
-                           const float* bias = nullptr, After&& after = {}) {
+static inline void product(Index rows, const float* const* a, Index a_stride, const Panels& b, float* const* c,
+                           Start start, const float* bias = nullptr, After&& after = {}) {
   product<GATES, BOUNDED>(rows, a, a_stride, nullptr, 0, b, c, start, bias, after);
 }
 

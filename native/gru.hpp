@@ -1,7 +1,7 @@
 // r, z = sigmoid(.);  n = tanh(.);  h = n + z (h - n), with the reset gate r after or before the product with h.
 //
-// Slots: n r z and, after: h W_hn' + b_hn; before: r h, and its gradient. So the gates that read x lie together (n r z), and so
-// do those that read h (r z hn).
+// Slots: n r z and, after: h W_hn' + b_hn; before: r h, and its gradient. So the gates that read x lie together (n r
+// z), and so do those that read h (r z hn).
 #pragma once
 
 #include "recurrence.hpp"

@@ -1,7 +1,7 @@
 // Everything that depends on the instruction set: compiled once for each, with ELMAN_ISA, ELMAN_WIDTH and its flags.
 //
-// No code of the standard library is instantiated here: the linker would keep one copy of it, perhaps that of a processor that
-// this one is not.
+// No code of the standard library is instantiated here: the linker would keep one copy of it, perhaps that of a
+// processor that this one is not.
 #include "kernels.hpp"
 
 #include "gru.hpp"

@@ -23,13 +23,15 @@ struct Kernels {
 
   // Linear maps: forward and, `back`, to dx. `packed` is what `linear_pack` wrote in `parts` shares.
   Index (*linear_size)(Index inputs, Index outputs, bool back);
-  void (*linear_pack)(const float* weight, const float* bias, Index inputs, Index outputs, bool back, float* packed, Index part, Index parts);
+  void (*linear_pack)(const float* weight, const float* bias, Index inputs, Index outputs, bool back, float* packed,
+                      Index part, Index parts);
   Index (*linear_blocks)(Index outputs);  // blocks of columns, the shares of a product
-  void (*linear)(float* packed, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride, float* y,
-                 Index y_stride, Index from_block, Index to_block, float* scratch);
+  void (*linear)(float* packed, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride,
+                 float* y, Index y_stride, Index from_block, Index to_block, float* scratch);
   Index (*linear_scratch)();
-  void (*linear_weight_gradients)(Index rows, Index inputs, Index outputs, const float* x, Index x_stride, const float* dy,
-                                  Index dy_stride, float* dweight, float* dbias, float* scratch, Index part, Index parts);
+  void (*linear_weight_gradients)(Index rows, Index inputs, Index outputs, const float* x, Index x_stride,
+                                  const float* dy, Index dy_stride, float* dweight, float* dbias, float* scratch,
+                                  Index part, Index parts);
 
   Index (*multiply_add)(Index repeats, float* values);
 

@@ -1,4 +1,5 @@
-// One recurrence over a ragged batch, as its caller describes it: the same for every instruction set. All arrays are the caller's.
+// One recurrence over a ragged batch, as its caller describes it: the same for every instruction set. All arrays are
+// the caller's.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,8 @@ struct Layer {
   Index y_stride = 0;
   float* h_last = nullptr;  // [B, H]; h0 where a row is empty
   float* c_last = nullptr;  // [B, H], LSTM
-  float* saved = nullptr;   // [N, Kernels::saved_per_step]: gates and cells; on the way back, their gradients take their place
+  float* saved =
+      nullptr;  // [N, Kernels::saved_per_step]: gates and cells; on the way back, their gradients take their place
 
   const float* dy = nullptr;  // [N, H]
   Index dy_stride = 0;
@@ -40,8 +42,8 @@ struct Layer {
   const float* dc_last = nullptr;  // [B, H], LSTM; null: zeros
   float* dx = nullptr;             // [N, D]; null: nobody asks for it
   Index dx_stride = 0;
-  float* dh0 = nullptr;         // [B, H]; null: nobody asks for it
-  float* dc0 = nullptr;         // [B, H], LSTM; null: nobody asks for it
+  float* dh0 = nullptr;  // [B, H]; null: nobody asks for it
+  float* dc0 = nullptr;  // [B, H], LSTM; null: nobody asks for it
   float* dweight_ih = nullptr;
   float* dweight_hh = nullptr;  // null: nobody asks for the gradients of the weights
   float* dbias = nullptr;
@@ -54,8 +56,8 @@ struct Entry {
   Index time;
 };
 
-// Steps that are taken together: at time t the entries begin[t] to begin[t + 1], of which the j-th belongs to lane j. A lane is
-// a chain of rows one after another; lanes end in the order of their numbers, the last one first.
+// Steps that are taken together: at time t the entries begin[t] to begin[t + 1], of which the j-th belongs to lane j. A
+// lane is a chain of rows one after another; lanes end in the order of their numbers, the last one first.
 struct Lanes {
   static constexpr Index widest = 24;
 

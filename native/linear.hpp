@@ -15,10 +15,12 @@ static inline Panels linear_panels(Index inputs, Index outputs, float* packed) {
 
 // The pack of W [O, D] and of the bias, which may be null: zeros. `back`: that of dx = dy W, without a bias.
 static Index linear_size(Index inputs, Index outputs, bool back) {
-  return back ? linear_panels(outputs, inputs, nullptr).size() : linear_panels(inputs, outputs, nullptr).size() + padded(outputs);
+  return back ? linear_panels(outputs, inputs, nullptr).size()
+              : linear_panels(inputs, outputs, nullptr).size() + padded(outputs);
 }
 
-static void linear_pack(const float* weight, const float* bias, Index inputs, Index outputs, bool back, float* packed, Index part, Index parts) {
+static void linear_pack(const float* weight, const float* bias, Index inputs, Index outputs, bool back, float* packed,
+                        Index part, Index parts) {
   constexpr int only[] = {0};
   const Panels b = back ? linear_panels(outputs, inputs, packed) : linear_panels(inputs, outputs, packed);
   const Index from = b.vectors() * part / parts, to = b.vectors() * (part + 1) / parts;
@@ -27,10 +29,10 @@ static void linear_pack(const float* weight, const float* bias, Index inputs, In
   for (Index v = from; v < to; ++v) store(packed + b.size() + v * W, bias ? load(bias + v * W, outputs - v * W) : V{});
 }
 
-// Some blocks of columns of x B for `rows` rows; `bias` is packed, null: zeros. With `scratch` [tall, deep], rows are copied
-// there before they are read again and again; without, they are read where they are.
-static void linear_rows(const Panels& b, const float* bias, Index rows, const float* x, Index x_stride, float* y, Index y_stride,
-                        Index from_block, Index to_block, float* scratch) {
+// Some blocks of columns of x B for `rows` rows; `bias` is packed, null: zeros. With `scratch` [tall, deep], rows are
+// copied there before they are read again and again; without, they are read where they are.
+static void linear_rows(const Panels& b, const float* bias, Index rows, const float* x, Index x_stride, float* y,
+                        Index y_stride, Index from_block, Index to_block, float* scratch) {
   const float* a[tall];
   float* c[tall];
   Panels slice = b;
@@ -44,7 +46,9 @@ static void linear_rows(const Panels& b, const float* bias, Index rows, const fl
       slice.k = smaller(b.k - slice.from, deep);
       for (Index i = 0; i < count; ++i) {
         a[i] = x + (row + i) * x_stride + slice.from;
-        if (scratch) a[i] = static_cast<float*>(std::memcpy(scratch + i * deep, a[i], sizeof(float) * static_cast<std::size_t>(slice.k)));
+        if (scratch)
+          a[i] = static_cast<float*>(
+              std::memcpy(scratch + i * deep, a[i], sizeof(float) * static_cast<std::size_t>(slice.k)));
       }
       product<1, true>(count, a, 1, slice, c, slice.from ? Start::add : bias ? Start::bias : Start::zero, bias);
     }
@@ -53,26 +57,31 @@ static void linear_rows(const Panels& b, const float* bias, Index rows, const fl
 
 static Index linear_blocks(Index outputs) { return (padded(outputs) / W + vectors_of(1) - 1) / vectors_of(1); }
 
-static void linear(float* packed, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride, float* y, Index y_stride,
-                   Index from_block, Index to_block, float* scratch) {
+static void linear(float* packed, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride,
+                   float* y, Index y_stride, Index from_block, Index to_block, float* scratch) {
   const Panels b = back ? linear_panels(outputs, inputs, packed) : linear_panels(inputs, outputs, packed);
   linear_rows(b, back ? nullptr : packed + b.size(), rows, x, x_stride, y, y_stride, from_block, to_block, scratch);
 }
 
 // dW[o, i] = sum over n of dy[n, o] x[n, i], and its bias: one of `parts` shares.
-static Index linear_scratch() { return outer_scratch(outer_rows) > tall * deep ? outer_scratch(outer_rows) : tall * deep; }
+static Index linear_scratch() {
+  return outer_scratch(outer_rows) > tall * deep ? outer_scratch(outer_rows) : tall * deep;
+}
 
-static void linear_weight_gradients(Index rows, Index inputs, Index outputs, const float* x, Index x_stride, const float* dy,
-                                    Index dy_stride, float* dweight, float* dbias, float* scratch, Index part, Index parts) {
+static void linear_weight_gradients(Index rows, Index inputs, Index outputs, const float* x, Index x_stride,
+                                    const float* dy, Index dy_stride, float* dweight, float* dbias, float* scratch,
+                                    Index part, Index parts) {
   const Index vectors = padded(inputs + 1) / W, columns = (vectors + widest_outer - 1) / widest_outer;
   const Index bands = (outputs + outer_rows - 1) / outer_rows, all = columns * bands;
   for (Index task = all * part / parts; task < all * (part + 1) / parts; ++task) {
     const Index v = vectors * (task % columns) / columns, count = vectors * (task % columns + 1) / columns - v;
     const Index o = outputs * (task / columns) / bands, height = outputs * (task / columns + 1) / bands - o;
-    const float* sums = outer(rows, dy + o, dy_stride, 1, height, 0, count, scratch, [&](Index n, Index steps, Index vector, float* out, Index width) {
-      const Index at = (v + vector) * W;
-      for (Index i = 0; i < steps; ++i, out += width) one_behind(x + (n + i) * x_stride, at, inputs, true, out);
-    });
+    const float* sums = outer(rows, dy + o, dy_stride, 1, height, 0, count, scratch,
+                              [&](Index n, Index steps, Index vector, float* out, Index width) {
+                                const Index at = (v + vector) * W;
+                                for (Index i = 0; i < steps; ++i, out += width)
+                                  one_behind(x + (n + i) * x_stride, at, inputs, true, out);
+                              });
     for (Index m = 0; m < height; ++m) {
       const float* from = sums + m * count * W;
       const Index at = v * W, real = smaller(inputs - at, count * W);

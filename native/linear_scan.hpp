@@ -25,7 +25,8 @@ static inline void retreat(Index features, const float* __restrict__ a, const fl
 }
 
 // a, x, h: [N, H], h0, last: [B, H], row-major. Writes h, and the last h of each row: h0 where a row is empty.
-static void linear_scan(Ragged batch, Index features, const float* a, const float* x, const float* h0, float* h, float* last) {
+static void linear_scan(Ragged batch, Index features, const float* a, const float* x, const float* h0, float* h,
+                        float* last) {
   for (Index row = 0; row < batch.rows; ++row) {
     const float* before = h0 + row * features;
     for (Index step = batch.begin(row); step < batch.end(row); ++step) {
@@ -38,8 +39,8 @@ static void linear_scan(Ragged batch, Index features, const float* a, const floa
 }
 
 // The same scan reversed. dh, da, dx: [N, H], dlast, dh0: [B, H]. Writes da, dx and dh0, which carries on the way.
-static void linear_scan_backward(Ragged batch, Index features, const float* a, const float* h, const float* h0, const float* dh,
-                                 const float* dlast, float* da, float* dx, float* dh0) {
+static void linear_scan_backward(Ragged batch, Index features, const float* a, const float* h, const float* h0,
+                                 const float* dh, const float* dlast, float* da, float* dx, float* dh0) {
   for (Index row = 0; row < batch.rows; ++row) {
     float* carry = dh0 + row * features;
     for (Index i = 0; i < features; ++i) carry[i] = dlast[row * features + i];

@@ -1,4 +1,5 @@
-// i, f, o = sigmoid(.);  g = tanh(.);  c = f c + i g;  h = o tanh(c). Slots: i f g o c, or i g o c where there is no forget gate.
+// i, f, o = sigmoid(.);  g = tanh(.);  c = f c + i g;  h = o tanh(c). Slots: i f g o c, or i g o c where there is no
+// forget gate.
 #pragma once
 
 #include "recurrence.hpp"
@@ -7,7 +8,8 @@ namespace elman::ELMAN_ISA {
 
 template <bool FORGET>
 struct LSTM {
-  static constexpr int x_gates = FORGET ? 4 : 3, h_gates = x_gates, h_slot = 0, cell_slot = x_gates, slots = x_gates + 1;
+  static constexpr int x_gates = FORGET ? 4 : 3, h_gates = x_gates, h_slot = 0, cell_slot = x_gates,
+                       slots = x_gates + 1;
   static constexpr int x_order[] = {0, 1, 2, 3};
   static constexpr const int* h_order = x_order;
   static constexpr bool one_product = true;  // x and h meet the same gates, which add up
@@ -20,7 +22,8 @@ struct LSTM {
   static void forward(const Layer& l, const Weights& w, const Rows& rows) {
     const auto step = [&](Index row, Index count, Index unit, Index units) {
       for (Index m = row; m < row + count; ++m)
-        for (Index u = unit; u < unit + units; u += W) cell(rows.saved[m] + u, rows.c[m] + u, rows.y[m] + u, padded(l.units), l.units - u);
+        for (Index u = unit; u < unit + units; u += W)
+          cell(rows.saved[m] + u, rows.c[m] + u, rows.y[m] + u, padded(l.units), l.units - u);
     };
     advance<h_gates>(l, w, rows, step);
   }
@@ -45,13 +48,15 @@ struct LSTM {
     const auto step = [&](Index row, Index count, Index unit, Index units) {
       for (Index m = row; m < row + count; ++m)
         for (Index u = unit; u < unit + units; u += W)
-          cell_back(rows.saved[m] + u, rows.c[m] + u, rows.dy[m] + u, rows.dh[m] + u, rows.dc[m] + u, padded(l.units), l.units - u);
+          cell_back(rows.saved[m] + u, rows.c[m] + u, rows.dy[m] + u, rows.dh[m] + u, rows.dc[m] + u, padded(l.units),
+                    l.units - u);
     };
     product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, Start::zero, nullptr, step);
     step(rows.carried, rows.count - rows.carried, 0, padded(l.units));
   }
 
-  ELMAN_INLINE void cell_back(float* s, const float* c_before, const float* dy, const float* dh, float* dc, Index width, Index n) {
+  ELMAN_INLINE void cell_back(float* s, const float* c_before, const float* dy, const float* dh, float* dc, Index width,
+                              Index n) {
     const V one = splat(1.0f), input = load(s), candidate = load(s + g * width), output = load(s + o * width);
     const V shown = tanh(load(s + cell_slot * width)), d = load(dh) + load(dy, n);
     const V e = fma(d * output, one - shown * shown, load(dc));

@@ -51,13 +51,16 @@ void* fresh(std::size_t bytes) {
 
 }  // namespace
 
-Memory::Memory(std::size_t floats) : data_(nullptr), size_(floats), bytes_(rounded(std::max<std::size_t>(floats, 1) * sizeof(float))) {
+Memory::Memory(std::size_t floats)
+    : data_(nullptr), size_(floats), bytes_(rounded(std::max<std::size_t>(floats, 1) * sizeof(float))) {
   Pool& pool = elman::pool();
   {
     const std::lock_guard lock(pool.mutex);
     auto best = pool.pieces.end();
     for (auto piece = pool.pieces.begin(); piece != pool.pieces.end(); ++piece)
-      if (piece->bytes >= bytes_ && piece->bytes <= 2 * bytes_ && (best == pool.pieces.end() || piece->bytes <= best->bytes)) best = piece;
+      if (piece->bytes >= bytes_ && piece->bytes <= 2 * bytes_ &&
+          (best == pool.pieces.end() || piece->bytes <= best->bytes))
+        best = piece;
     if (best != pool.pieces.end()) {
       data_ = static_cast<float*>(best->data);
       bytes_ = best->bytes;
@@ -69,7 +72,9 @@ Memory::Memory(std::size_t floats) : data_(nullptr), size_(floats), bytes_(round
   data_ = static_cast<float*>(fresh(bytes_));
 }
 
-Memory::Memory(Memory&& other) noexcept : data_(other.data_), size_(other.size_), bytes_(other.bytes_) { other.data_ = nullptr; }
+Memory::Memory(Memory&& other) noexcept : data_(other.data_), size_(other.size_), bytes_(other.bytes_) {
+  other.data_ = nullptr;
+}
 
 Memory::~Memory() {
   if (!data_) return;

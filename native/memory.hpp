@@ -5,7 +5,8 @@
 
 namespace elman {
 
-// A piece of memory, aligned to cache lines (large ones to huge pages), that goes back to a pool of limited size when it dies.
+// A piece of memory, aligned to cache lines (large ones to huge pages), that goes back to a pool of limited size when
+// it dies.
 class Memory {
  public:
   explicit Memory(std::size_t floats);

@@ -1,7 +1,8 @@
 // Sums of outer products over all steps: out[m, f] = sum over n of g[n, m] features[n, f], in the order of n.
 //
-// This is the gradient of every weight: g holds the gradients of the gates, the features are what the weights were multiplied
-// with. The features are packed a stretch of steps and a few vectors at a time, so that threads share nothing.
+// This is the gradient of every weight: g holds the gradients of the gates, the features are what the weights were
+// multiplied with. The features are packed a stretch of steps and a few vectors at a time, so that threads share
+// nothing.
 #pragma once
 
 #include "gemm.hpp"
@@ -26,11 +27,12 @@ constexpr Index outer_scratch(Index rows) {  // floats for sums of so many rows
   return stretch * widest_outer * W + strip * most_rows * stretch + rows * widest_outer * W;
 }
 
-// `pack(n, count, vector, out, stride)` writes one vector of the features of the steps n to n + count. Columns of g that lie
-// behind `units` in each of the slots of `slot` floats are left out. Returns the sums [slots * units, vectors * W].
+// `pack(n, count, vector, out, stride)` writes one vector of the features of the steps n to n + count. Columns of g
+// that lie behind `units` in each of the slots of `slot` floats are left out. Returns the sums [slots * units, vectors
+// * W].
 template <class Pack>
-static inline float* outer(Index steps, const float* g, Index g_stride, Index slots, Index units, Index slot, Index vectors,
-                           float* scratch, const Pack& pack) {
+static inline float* outer(Index steps, const float* g, Index g_stride, Index slots, Index units, Index slot,
+                           Index vectors, float* scratch, const Pack& pack) {
   constexpr int NV = vectors_of(1), M = rows_of(NV);
   float* const tiles = scratch + stretch * widest_outer * W;
   float* const sums = tiles + strip * most_rows * stretch;

@@ -8,8 +8,8 @@ namespace elman::ELMAN_ISA {
 constexpr Index few_inputs = 8;
 
 struct Weights {
-  bool fused = false;                  // few inputs: `hh` holds the k of `ih`, then its own, and the step reads both
-  Panels ih, hh, hh_n;                 // forward: [D] and [H] -> gates; hh_n is the candidate of a GRU with the reset before
+  bool fused = false;   // few inputs: `hh` holds the k of `ih`, then its own, and the step reads both
+  Panels ih, hh, hh_n;  // forward: [D] and [H] -> gates; hh_n is the candidate of a GRU with the reset before
   Panels ih_back, hh_back, hh_n_back;  // backward: gates -> [D], [H]
   float* bias = nullptr;               // of `ih`, in its order
   float* bias_hn = nullptr;            // [padded(H)]
@@ -52,16 +52,18 @@ static inline void pack_transposed(const Panels& b, const float* w, const int* s
   }
 }
 
-// B(slot and unit, n) = w[(source[slot] * units + unit), n]: a product with the weights as they are. `w` is [gates * units, columns].
-// Rows of padding are zero.
-static inline void pack_plain(float* data, const Panels& b, const float* w, const int* source, Index units, Index from, Index to) {
+// B(slot and unit, n) = w[(source[slot] * units + unit), n]: a product with the weights as they are. `w` is [gates *
+// units, columns]. Rows of padding are zero.
+static inline void pack_plain(float* data, const Panels& b, const float* w, const int* source, Index units, Index from,
+                              Index to) {
   const int nv = vectors_of(1);
   for (Index v = from; v < to; ++v) {
     const Index block = v / nv, width = (b.vectors() - block * nv < nv ? b.vectors() - block * nv : nv) * W;
     float* out = data + block * nv * W * b.k + v % nv * W;
     for (Index k = 0; k < b.k; ++k) {
       const Index slot = k / padded(units), unit = k % padded(units);
-      store(out + k * width, unit < units ? load(w + (source[slot] * units + unit) * b.units + v * W, b.units - v * W) : V{});
+      store(out + k * width,
+            unit < units ? load(w + (source[slot] * units + unit) * b.units + v * W, b.units - v * W) : V{});
     }
   }
 }
@@ -119,7 +121,8 @@ static void pack(const Layer& l, float* memory, bool back, Index part, Index par
   } else {
     transposed(w.ih, l.weight_ih, R::x_order);
     Panels hh = w.hh;
-    if (w.fused) hh = {.data = w.hh.data, .k = l.units, .units = l.units, .gates = R::h_gates, .depth = w.hh.k, .from = l.inputs};
+    if (w.fused)
+      hh = {.data = w.hh.data, .k = l.units, .units = l.units, .gates = R::h_gates, .depth = w.hh.k, .from = l.inputs};
     transposed(hh, l.weight_hh, R::h_order);
     if (R::candidate) transposed(w.hh_n, candidate, only);
     if (part == 0) {

@@ -6,8 +6,9 @@
 
 namespace elman::ELMAN_ISA {
 
-// s = s a + b, `repeats` times in each of 12 chains, more than any processor keeps in flight. Returns the flops. `values` are
-// the 14 W floats of a, b and the chains: what the compiler does not know, and what is wanted of it, it cannot leave out.
+// s = s a + b, `repeats` times in each of 12 chains, more than any processor keeps in flight. Returns the flops.
+// `values` are the 14 W floats of a, b and the chains: what the compiler does not know, and what is wanted of it, it
+// cannot leave out.
 static Index multiply_add(Index repeats, float* values) {
   constexpr int chains = 12;
   float* const ends = values + 2 * W;

@@ -1,7 +1,7 @@
 // Which steps of a ragged batch are taken together: rows chained into lanes, lanes side by side in groups.
 //
-// A lane is a chain of rows, one after another, so that lanes are about equally long and a step of a group is rarely narrow.
-// A group runs through all its steps on its own, a stretch of them a job; groups are what threads share.
+// A lane is a chain of rows, one after another, so that lanes are about equally long and a step of a group is rarely
+// narrow. A group runs through all its steps on its own, a stretch of them a job; groups are what threads share.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,9 @@
-// The one time loop: a recurrence along the rows of a ragged batch, forward, back through time, and the gradients of its weights.
+// The one time loop: a recurrence along the rows of a ragged batch, forward, back through time, and the gradients of
+// its weights.
 //
-// What a step does is the recurrence's own (rnn.hpp, lstm.hpp, gru.hpp). Its gates lie in `saved`, one slot of padded(H) floats
-// beside another; forward they are filled with the product of the inputs, a chunk of steps at once, and then step by step.
+// What a step does is the recurrence's own (rnn.hpp, lstm.hpp, gru.hpp). Its gates lie in `saved`, one slot of
+// padded(H) floats beside another; forward they are filled with the product of the inputs, a chunk of steps at once,
+// and then step by step.
 #pragma once
 
 #include "gemm.hpp"
@@ -14,16 +16,17 @@ namespace elman::ELMAN_ISA {
 // The rows that take one step together.
 struct Rows {
   Index count = 0;
-  Index carried = 0;                // the first of them have a state from before; the others begin with zeros
+  Index carried = 0;  // the first of them have a state from before; the others begin with zeros
   const float* x[Lanes::widest];
-  const float* h[Lanes::widest];    // the state before
-  const float* c[Lanes::widest];    // the cell before, LSTM
-  float* saved[Lanes::widest];      // the slots of this step
-  float* y[Lanes::widest];          // what it shows, and its h
-  const float* dy[Lanes::widest];   // backward: the gradient of y from above,
-  float* dh[Lanes::widest];         // of h from the step after; leaves as what reaches h before without a product
-  float* dc[Lanes::widest];         // of c from the step after; leaves as that of c before
-  const float* after[Lanes::widest];  // of the `carried` rows: the gradients in the slots of the step after that h reached
+  const float* h[Lanes::widest];   // the state before
+  const float* c[Lanes::widest];   // the cell before, LSTM
+  float* saved[Lanes::widest];     // the slots of this step
+  float* y[Lanes::widest];         // what it shows, and its h
+  const float* dy[Lanes::widest];  // backward: the gradient of y from above,
+  float* dh[Lanes::widest];        // of h from the step after; leaves as what reaches h before without a product
+  float* dc[Lanes::widest];        // of c from the step after; leaves as that of c before
+  const float*
+      after[Lanes::widest];  // of the `carried` rows: the gradients in the slots of the step after that h reached
 };
 
 // Floats from step to step of `saved`: an odd number of cache lines, so that a column of it spreads over the cache.
@@ -32,8 +35,8 @@ ELMAN_INLINE Index saved_stride(Index slots, Index units) {
   return (lines | 1) * 16;
 }
 
-// What the weights of the state are multiplied with: the state before the step, with a one behind it where there is a bias of
-// its own, or reset by r.
+// What the weights of the state are multiplied with: the state before the step, with a one behind it where there is a
+// bias of its own, or reset by r.
 enum class Source { none, h, h_and_one, reset_h };
 
 // What weights are multiplied with at each step, as vectors of W: [x, 1] where `x`, then the source of the state.
@@ -60,7 +63,8 @@ struct Features {
     for (Index i = n; i < n + steps; ++i) {
       while (i == batch.end(row)) ++row;
       const bool first = l.reverse ? i + 1 == batch.end(row) : i == batch.begin(row);
-      const float* before = first ? (l.h0 ? l.h0 + row * l.units : nullptr) : l.y + (l.reverse ? i + 1 : i - 1) * l.y_stride;
+      const float* before =
+          first ? (l.h0 ? l.h0 + row * l.units : nullptr) : l.y + (l.reverse ? i + 1 : i - 1) * l.y_stride;
       float* to = out + (i - n) * width;
       if (h == Source::reset_h) store(to, load(l.saved + i * stride + 3 * padded(l.units) + at));
       else one_behind(before, at, l.units, h == Source::h_and_one, to);
@@ -73,7 +77,8 @@ struct Features {
     return low;
   }
 
-  // The sums of `count` vectors from `v` and `units` units from `unit`, [slots * units, count * W], to where they belong.
+  // The sums of `count` vectors from `v` and `units` units from `unit`, [slots * units, count * W], to where they
+  // belong.
   void unpack(const float* sums, int slots, const int* order, Index v, Index count, Index unit, Index units) const {
     for (int slot = 0; slot < slots; ++slot)
       for (Index u = unit; u < unit + units; ++u) {
@@ -100,8 +105,9 @@ static inline void advance(const Layer& l, const Weights& w, const Rows& rows, c
   const Index fresh = rows.count - rows.carried;
   if (w.fused) {
     product<GATES>(rows.carried, rows.x, 1, rows.h, l.units, w.hh, rows.saved, Start::bias, w.bias, after);
-    product<GATES>(fresh, rows.x + rows.carried, 1, w.ih, rows.saved + rows.carried, Start::bias, w.bias,
-                   [&](Index row, Index count, Index unit, Index units) { after(rows.carried + row, count, unit, units); });
+    product<GATES>(
+        fresh, rows.x + rows.carried, 1, w.ih, rows.saved + rows.carried, Start::bias, w.bias,
+        [&](Index row, Index count, Index unit, Index units) { after(rows.carried + row, count, unit, units); });
   } else {
     product<GATES>(rows.carried, rows.h, 1, w.hh, rows.saved, Start::add, nullptr, after);
     after(rows.carried, fresh, 0, padded(l.units));
@@ -146,9 +152,9 @@ struct Recurrence {
         a[count] = l.x + n * l.x_stride;
         c[count] = l.saved + n * stride(l);
       }
-      product<R::x_gates>(count, a, 1, w.ih, c, Start::bias, w.bias, [&](Index row, Index rows, Index unit, Index units) {
-        R::prepare(l, w, rows, c + row, unit, units);
-      });
+      product<R::x_gates>(
+          count, a, 1, w.ih, c, Start::bias, w.bias,
+          [&](Index row, Index rows, Index unit, Index units) { R::prepare(l, w, rows, c + row, unit, units); });
     }
   }
 
@@ -159,18 +165,22 @@ struct Recurrence {
     rows.y[i] = l.y + n * l.y_stride;
     rows.h[i] = e.time > 0 ? l.y + before * l.y_stride : l.h0 ? l.h0 + state : w.zeros;
     if constexpr (R::cell_slot > 0)
-      rows.c[i] = e.time > 0 ? l.saved + before * stride(l) + R::cell_slot * padded(l.units) : l.c0 ? l.c0 + state : w.zeros;
+      rows.c[i] = e.time > 0 ? l.saved + before * stride(l) + R::cell_slot * padded(l.units)
+                  : l.c0     ? l.c0 + state
+                             : w.zeros;
   }
 
   static void finish(const Layer& l, Ragged batch, const Entry& e) {
     const Index n = place(l, batch, e), bytes = l.units * static_cast<Index>(sizeof(float));
     if (l.h_last) std::memcpy(l.h_last + e.row * l.units, l.y + n * l.y_stride, bytes);
     if constexpr (R::cell_slot > 0)
-      if (l.c_last) std::memcpy(l.c_last + e.row * l.units, l.saved + n * stride(l) + R::cell_slot * padded(l.units), bytes);
+      if (l.c_last)
+        std::memcpy(l.c_last + e.row * l.units, l.saved + n * stride(l) + R::cell_slot * padded(l.units), bytes);
   }
 
   // `carry` [lanes, 2, padded(H)] goes from job to job.
-  static void backward(const Layer& l, const Weights& w, Ragged batch, Lanes lanes, float* carry, Index from, Index to) {
+  static void backward(const Layer& l, const Weights& w, Ragged batch, Lanes lanes, float* carry, Index from,
+                       Index to) {
     const Index width = padded(l.units);
     for (Index t = to; t-- > from;) {
       const Entry *begin = lanes.entries + lanes.begin[t], *end = lanes.entries + lanes.begin[t + 1];
@@ -230,8 +240,8 @@ struct Recurrence {
     }
   }
 
-  // One of `parts` shares of the gradients of the weights; `memory` holds `scratch(l)` floats. A share is some units of all gates
-  // and some features: few features are not divided, so that the gradients of the gates are read once.
+  // One of `parts` shares of the gradients of the weights; `memory` holds `scratch(l)` floats. A share is some units of
+  // all gates and some features: few features are not divided, so that the gradients of the gates are read once.
   static void weight_gradients(const Layer& l, Ragged batch, float* memory, Index part, Index parts) {
     R::outer_products([&](int slot, int slots, const int* order, bool x, Source h) {
       const Features features{l, batch, x, h, stride(l)};
@@ -240,9 +250,11 @@ struct Recurrence {
       for (Index share = shares * part / parts; share < shares * (part + 1) / parts; ++share) {
         const Index v = vectors * (share % columns) / columns, count = vectors * (share % columns + 1) / columns - v;
         const Index unit = l.units * (share / columns) / bands, units = l.units * (share / columns + 1) / bands - unit;
-        const float* sums = outer(
-            batch.end(batch.rows - 1), l.saved + slot * padded(l.units) + unit, stride(l), slots, units, padded(l.units), count, memory,
-            [&](Index n, Index steps, Index vector, float* out, Index width) { features.pack(n, steps, v + vector, out, width); });
+        const float* sums =
+            outer(batch.end(batch.rows - 1), l.saved + slot * padded(l.units) + unit, stride(l), slots, units,
+                  padded(l.units), count, memory, [&](Index n, Index steps, Index vector, float* out, Index width) {
+                    features.pack(n, steps, v + vector, out, width);
+                  });
         features.unpack(sums, slots, order, v, count, unit, units);
       }
     });

@@ -32,7 +32,8 @@ struct RNN {
   static void forward(const Layer& l, const Weights& w, const Rows& rows) {
     const auto step = [&](Index row, Index count, Index unit, Index units) {
       for (Index m = row; m < row + count; ++m)
-        for (Index u = unit; u < unit + units; u += W) store(rows.y[m] + u, activation(load(rows.saved[m] + u)), l.units - u);
+        for (Index u = unit; u < unit + units; u += W)
+          store(rows.y[m] + u, activation(load(rows.saved[m] + u)), l.units - u);
     };
     advance<1>(l, w, rows, step);
   }

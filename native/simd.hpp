@@ -1,7 +1,7 @@
 // Vectors of W floats, and the functions of them that gates are made of. Compiled once per instruction set.
 //
-// ELMAN_ISA names the namespace and ELMAN_WIDTH is W. Products are fused only where the source says `fma`: every row of a
-// batch, every place of a tile and every stepper then rounds alike.
+// ELMAN_ISA names the namespace and ELMAN_WIDTH is W. Products are fused only where the source says `fma`: every row of
+// a batch, every place of a tile and every stepper then rounds alike.
 #pragma once
 
 #include <cstdint>
@@ -40,9 +40,11 @@ ELMAN_INLINE void store(float* p, V v, std::int64_t n) {
 
 ELMAN_INLINE V fma(V a, V b, V c) {
 #if defined(__AVX512F__) && ELMAN_WIDTH == 16
-  return reinterpret_cast<V>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
+  return reinterpret_cast<V>(
+      _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
 #elif defined(__FMA__) && ELMAN_WIDTH == 8
-  return reinterpret_cast<V>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
+  return reinterpret_cast<V>(
+      _mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
 #else
   return a * b + c;
 #endif
@@ -67,7 +69,8 @@ ELMAN_INLINE void transpose(V (&rows)[W]) {
   for (int round = 1; round < W; round *= 2) {
     V mixed[W];
 #pragma GCC unroll 8
-    for (int i = 0; i < W / 2; ++i) interleave(rows[i], rows[i + W / 2], mixed[2 * i], mixed[2 * i + 1], Count<W>::Type{});
+    for (int i = 0; i < W / 2; ++i)
+      interleave(rows[i], rows[i + W / 2], mixed[2 * i], mixed[2 * i + 1], Count<W>::Type{});
 #pragma GCC unroll 16
     for (int i = 0; i < W; ++i) rows[i] = mixed[i];
   }
@@ -75,9 +78,11 @@ ELMAN_INLINE void transpose(V (&rows)[W]) {
 
 ELMAN_INLINE V clamp(V x, float low, float high) {  // NaN stays NaN
 #if defined(__AVX512F__) && ELMAN_WIDTH == 16
-  return reinterpret_cast<V>(_mm512_min_ps(_mm512_set1_ps(high), _mm512_max_ps(_mm512_set1_ps(low), reinterpret_cast<__m512>(x))));
+  return reinterpret_cast<V>(
+      _mm512_min_ps(_mm512_set1_ps(high), _mm512_max_ps(_mm512_set1_ps(low), reinterpret_cast<__m512>(x))));
 #elif defined(__FMA__) && ELMAN_WIDTH == 8
-  return reinterpret_cast<V>(_mm256_min_ps(_mm256_set1_ps(high), _mm256_max_ps(_mm256_set1_ps(low), reinterpret_cast<__m256>(x))));
+  return reinterpret_cast<V>(
+      _mm256_min_ps(_mm256_set1_ps(high), _mm256_max_ps(_mm256_set1_ps(low), reinterpret_cast<__m256>(x))));
 #else
   x = x < low ? splat(low) : x;
   return x > high ? splat(high) : x;
@@ -103,8 +108,8 @@ ELMAN_INLINE V exp(V x) {
 
 ELMAN_INLINE V sigmoid(V x) { return splat(1.0f) / (splat(1.0f) + exp(-x)); }
 
-// tanh to 3e-7 of its value: the rational function of Eigen's ptanh, up to where its roundings, which fused products change,
-// give one: 1 - tanh^2 of a saturated unit is then zero, and does not add up over many steps.
+// tanh to 3e-7 of its value: the rational function of Eigen's ptanh, up to where its roundings, which fused products
+// change, give one: 1 - tanh^2 of a saturated unit is then zero, and does not add up over many steps.
 ELMAN_INLINE V tanh(V x) {
 #if defined(__FMA__)
   constexpr float one = 7.99881172f;

@@ -114,7 +114,8 @@ void Stepper::recurrence(Layer layer, float* h, float* c) {
   });
 }
 
-void Stepper::min_gru(const float* x, const float* weight, const float* bias, Index inputs, Index units, float* h, float* y) {
+void Stepper::min_gru(const float* x, const float* weight, const float* bias, Index inputs, Index units, float* h,
+                      float* y) {
   float* const gates = floats(2 * units);
   linear(x, weight, bias, inputs, 2 * units, gates);
   operations_.push_back([=, this] {
@@ -127,14 +128,17 @@ void Stepper::linear(const float* x, const float* weight, const float* bias, Ind
   float* const weights = piece(static_cast<std::size_t>(kernels().linear_size(inputs, outputs, false)));
   kernels().linear_pack(weight, bias, inputs, outputs, false, weights, 0, 1);
   const Index blocks = kernels().linear_blocks(outputs);
-  operations_.push_back([=, this] { kernels().linear(weights, inputs, outputs, false, rows_, x, inputs, y, outputs, 0, blocks, nullptr); });
+  operations_.push_back([=, this] {
+    kernels().linear(weights, inputs, outputs, false, rows_, x, inputs, y, outputs, 0, blocks, nullptr);
+  });
 }
 
 void Stepper::layer_norm(const float* x, const float* weight, const float* bias, float epsilon, Index size, float* y) {
   weight = keep(weight, size);
   bias = keep(bias, size);
   operations_.push_back([=, this] {
-    for (Index row = 0; row < rows_; ++row) kernels().layer_norm(size, epsilon, weight, bias, x + row * size, y + row * size);
+    for (Index row = 0; row < rows_; ++row)
+      kernels().layer_norm(size, epsilon, weight, bias, x + row * size, y + row * size);
   });
 }
 

@@ -1,7 +1,8 @@
-// A trained model, one step at a time: a program over B rows whose weights are packed once and whose arrays stay where they are.
+// A trained model, one step at a time: a program over B rows whose weights are packed once and whose arrays stay where
+// they are.
 //
-// Its caller takes arrays from it, writes down the operations between them in the order in which they run, and then runs them
-// as often as it likes: on the calling thread, without an allocation. Arrays are [B, columns], row-major.
+// Its caller takes arrays from it, writes down the operations between them in the order in which they run, and then
+// runs them as often as it likes: on the calling thread, without an allocation. Arrays are [B, columns], row-major.
 #pragma once
 
 #include <cstddef>
@@ -24,16 +25,23 @@ class Stepper {
   const std::shared_ptr<Storage>& storage() const { return storage_; }  // keeps the arrays alive
 
   // Zeros that live as long as the storage.
-  float* floats(Index columns) { return static_cast<float*>(take(sizeof(float) * static_cast<std::size_t>(rows_ * columns))); }
-  double* doubles(Index columns) { return static_cast<double*>(take(sizeof(double) * static_cast<std::size_t>(rows_ * columns))); }
+  float* floats(Index columns) {
+    return static_cast<float*>(take(sizeof(float) * static_cast<std::size_t>(rows_ * columns)));
+  }
+  double* doubles(Index columns) {
+    return static_cast<double*>(take(sizeof(double) * static_cast<std::size_t>(rows_ * columns)));
+  }
   Index* integers() { return static_cast<Index*>(take(sizeof(Index) * static_cast<std::size_t>(rows_))); }
 
   // Operations. Weights are copied; x may be what another one writes.
   void finite(const float* x, Index columns);  // raises unless x is
-  void embedding(const Index* ids, const float* weight, Index vocabulary, Index columns, float* y);  // raises where an id is none
-  void recurrence(Layer layer, float* h, float* c);  // x, y, weights and sizes are the layer's; h and c go on; c: LSTM, else null
+  void embedding(const Index* ids, const float* weight, Index vocabulary, Index columns,
+                 float* y);  // raises where an id is none
+  void recurrence(Layer layer, float* h,
+                  float* c);  // x, y, weights and sizes are the layer's; h and c go on; c: LSTM, else null
   void min_gru(const float* x, const float* weight, const float* bias, Index inputs, Index units, float* h, float* y);
-  void linear(const float* x, const float* weight, const float* bias, Index inputs, Index outputs, float* y);  // null: no bias
+  void linear(const float* x, const float* weight, const float* bias, Index inputs, Index outputs,
+              float* y);  // null: no bias
   void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, Index size, float* y);
   void add(const float* a, const float* b, Index columns, float* y);
   void join(const float* a, Index a_columns, const float* b, Index b_columns, float* y);  // y = [a, b]

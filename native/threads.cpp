@@ -57,8 +57,8 @@ using std::uint32_t;
 using std::uint64_t;
 using Clock = std::chrono::steady_clock;
 
-// A thread that finds nothing to do looks again and again, then offers its core to others as it looks, then sleeps: another
-// thread may need that core, and a sleeper takes 10 us or more to wake.
+// A thread that finds nothing to do looks again and again, then offers its core to others as it looks, then sleeps:
+// another thread may need that core, and a sleeper takes 10 us or more to wake.
 constexpr auto yield_after = std::chrono::microseconds(5);
 constexpr auto sleep_after = std::chrono::microseconds(40);
 
@@ -70,8 +70,8 @@ void pause() {
 #endif
 }
 
-// How this thread treats denormal numbers and rounds: workers take it over from the caller, or a result would depend on who
-// computed it.
+// How this thread treats denormal numbers and rounds: workers take it over from the caller, or a result would depend on
+// who computed it.
 uint64_t float_mode() {
 #if defined(__x86_64__)
   return _mm_getcsr() & ~uint32_t{0x3f};  // but not the exceptions seen so far
@@ -94,8 +94,8 @@ void set_float_mode([[maybe_unused]] uint64_t mode) {
 }
 
 // The jobs of a wave, in one word that a thread changes as a whole: the number of the wave, how many jobs are left, and
-// whether one runs now. A thread that comes late, with the word of an earlier wave in its hands, so changes nothing; and
-// while it has begun a job and not reported it, the wave cannot end, and all that belongs to it stays.
+// whether one runs now. A thread that comes late, with the word of an earlier wave in its hands, so changes nothing;
+// and while it has begun a job and not reported it, the wave cannot end, and all that belongs to it stays.
 using Word = uint64_t;
 constexpr int64_t most_jobs = (int64_t{1} << 31) - 1;
 
@@ -284,8 +284,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
     if (left == 0) report(1);
   }
 
-  // Whether a chain waits that has more jobs left than this one and, unless it is begun now, would keep one thread busy when
-  // there is nothing more to do for the others. `patience`: for how many jobs of this chain the answer holds.
+  // Whether a chain waits that has more jobs left than this one and, unless it is begun now, would keep one thread busy
+  // when there is nothing more to do for the others. `patience`: for how many jobs of this chain the answer holds.
   bool outweighed(const Link* links, Word chains, uint32_t left, int64_t& patience) const {
     int64_t all = 0;
     uint32_t longest = 0;
@@ -339,8 +339,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
     return true;
   }
 
-  // Returns when there is something to do. Who makes work looks for sleepers afterwards, and a thread looks for work after it
-  // has said that it sleeps: one of the two sees the other.
+  // Returns when there is something to do. Who makes work looks for sleepers afterwards, and a thread looks for work
+  // after it has said that it sleeps: one of the two sees the other.
   template <class Ready>
   void wait(Seat& seat, Ready ready) {
     const auto start = Clock::now();
@@ -361,7 +361,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   }
 
   std::vector<Seat> seats_;
-  std::vector<std::unique_ptr<Link[]>> arrays_;
+  std::vector<std::unique_ptr<Link[]> > arrays_;
   int capacity_ = 0;
   std::atomic<bool> stops_{false};
 
@@ -373,8 +373,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   int64_t count_ = 0;
   uint64_t mode_ = 0;
 
-  alignas(64) std::atomic<Word> loose_{0};   // jobs that nobody has begun
-  std::atomic<Word> chains_{0};              // how many chains there are
+  alignas(64) std::atomic<Word> loose_{0};  // jobs that nobody has begun
+  std::atomic<Word> chains_{0};             // how many chains there are
   std::atomic<Link*> links_{nullptr};
   alignas(64) std::atomic<int64_t> unfinished_{0};  // jobs, or chains, that have not returned
   alignas(64) std::atomic<int> asleep_{0};          // threads that sleep, or are about to

@@ -20,7 +20,8 @@ void bind_linear(nb::module_& m) {
       "rows"_a, "inputs"_a, "outputs"_a, "x"_a, "weight"_a, "bias"_a, "y"_a, nb::call_guard<nb::gil_scoped_release>());
   m.def(
       "linear_backward",
-      [=](Index rows, Index inputs, Index outputs, Address x, Address weight, Address dy, Address dx, Address dweight, Address dbias) {
+      [=](Index rows, Index inputs, Index outputs, Address x, Address weight, Address dy, Address dx, Address dweight,
+          Address dbias) {
         linear_backward(rows, inputs, outputs, in(x), in(weight), in(dy), out(dx), out(dweight), out(dbias));
       },
       "rows"_a, "inputs"_a, "outputs"_a, "x"_a, "weight"_a, "dy"_a, "dx"_a, "dweight"_a, "dbias"_a,

@@ -9,12 +9,13 @@ void bind_peak(nanobind::module_& m);
 void bind_recurrence(nanobind::module_& m);
 void bind_stepper(nanobind::module_& m);
 void bind_threads(nanobind::module_& m);
-}
+}  // namespace elman
 
 using namespace nanobind::literals;
 
 NB_MODULE(_native, m) {
-  m.doc() = "elman's kernels: C++ fills the arrays that Python allocates. Extents are compared in Python before the call.";
+  m.doc() =
+      "elman's kernels: C++ fills the arrays that Python allocates. Extents are compared in Python before the call.";
   nanobind::set_leak_warnings(false);  // what a graph of PyTorch keeps may live to the end of the process
   m.attr("isa") = elman::kernels().isa;
   m.def("supported", &elman::supported, "isa"_a, "Whether this processor runs that instruction set.");

@@ -11,8 +11,8 @@
 
 namespace elman {
 
-// Arrays come as addresses: a step of one row takes less time than the exchange of ten arrays. Python has compared all extents
-// and types, and keeps the arrays alive.
+// Arrays come as addresses: a step of one row takes less time than the exchange of ten arrays. Python has compared all
+// extents and types, and keeps the arrays alive.
 template <class T>
 static void address(nb::class_<Placed>& layer, const char* name, T* Layer::* field) {
   layer.def_prop_rw(
@@ -82,7 +82,10 @@ void bind_recurrence(nb::module_& m) {
   address(layer, "dweight_hh", &Layer::dweight_hh);
   address(layer, "dbias", &Layer::dbias);
   address(layer, "dbias_hn", &Layer::dbias_hn);
-  for (const auto& [name, field] : {std::pair{"x_stride", &Layer::x_stride}, {"y_stride", &Layer::y_stride}, {"dy_stride", &Layer::dy_stride}, {"dx_stride", &Layer::dx_stride}})
+  for (const auto& [name, field] : {std::pair{"x_stride", &Layer::x_stride},
+                                    {"y_stride", &Layer::y_stride},
+                                    {"dy_stride", &Layer::dy_stride},
+                                    {"dx_stride", &Layer::dx_stride}})
     layer.def_prop_rw(
         name, [field = field](const Placed& placed) { return placed.layer.*field; },
         [field = field](Placed& placed, Index value) { placed.layer.*field = value; });
@@ -91,7 +94,9 @@ void bind_recurrence(nb::module_& m) {
       "packed", [](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.packed); },
       [](Placed& placed, std::uintptr_t value) { placed.packed = reinterpret_cast<float*>(value); });
   layer.def("fingerprint", [](const Placed& placed) { return kernels().fingerprint(placed.layer); });
-  layer.def("pack", [](const Placed& placed, bool back) { return packed(placed.layer, back); }, "back"_a, nb::call_guard<nb::gil_scoped_release>());
+  layer.def(
+      "pack", [](const Placed& placed, bool back) { return packed(placed.layer, back); }, "back"_a,
+      nb::call_guard<nb::gil_scoped_release>());
 
   m.def("scan", &scan, "plan"_a, "layers"_a, nb::call_guard<nb::gil_scoped_release>());
   m.def("scan_backward", &scan_backward, "plan"_a, "layers"_a, nb::call_guard<nb::gil_scoped_release>());

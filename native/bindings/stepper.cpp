@@ -18,7 +18,8 @@ using Doubles = nb::ndarray<double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 Index columns(const In& array) { return static_cast<Index>(array.shape(1)); }
 
-// An array of the stepper's for NumPy: it keeps the storage alive, and not the stepper, which may hold the array itself.
+// An array of the stepper's for NumPy: it keeps the storage alive, and not the stepper, which may hold the array
+// itself.
 template <class T, class... Extents>
 nb::ndarray<nb::numpy, T, nb::c_contig> shown(const Stepper& stepper, T* data, Extents... extents) {
   auto* storage = new std::shared_ptr<Stepper::Storage>(stepper.storage());
@@ -54,10 +55,15 @@ void bind_stepper(nb::module_& m) {
   const auto data = [](const auto& array) { return array ? array->data() : nullptr; };
   nb::class_<Stepper>(m, "Stepper", nb::type_slots(slots))
       .def(nb::init<Index>(), "rows"_a)
-      .def("floats", [](Stepper& s, Index columns) { return shown(s, s.floats(columns), s.rows(), columns); }, "columns"_a)
-      .def("doubles", [](Stepper& s, Index columns) { return shown(s, s.doubles(columns), s.rows(), columns); }, "columns"_a)
+      .def(
+          "floats", [](Stepper& s, Index columns) { return shown(s, s.floats(columns), s.rows(), columns); },
+          "columns"_a)
+      .def(
+          "doubles", [](Stepper& s, Index columns) { return shown(s, s.doubles(columns), s.rows(), columns); },
+          "columns"_a)
       .def("integers", [](Stepper& s) { return shown(s, s.integers(), s.rows()); })
-      .def("add_finite", [](Stepper& s, In x) { s.finite(x.data(), columns(x)); }, "x"_a.noconvert())
+      .def(
+          "add_finite", [](Stepper& s, In x) { s.finite(x.data(), columns(x)); }, "x"_a.noconvert())
       .def(
           "add_embedding",
           [](Stepper& s, Integers ids, In weight, Out y) {
@@ -66,8 +72,8 @@ void bind_stepper(nb::module_& m) {
           "ids"_a.noconvert(), "weight"_a.noconvert(), "y"_a.noconvert())
       .def(
           "add_recurrence",
-          [=](Stepper& s, int kind, int activation, In x, Out y, Out h, std::optional<Out> c, In weight_ih, In weight_hh, Vector bias,
-              std::optional<Vector> bias_hn) {
+          [=](Stepper& s, int kind, int activation, In x, Out y, Out h, std::optional<Out> c, In weight_ih,
+              In weight_hh, Vector bias, std::optional<Vector> bias_hn) {
             Layer layer;
             layer.kind = static_cast<Kind>(kind);
             layer.activation = static_cast<Activation>(activation);
@@ -86,7 +92,8 @@ void bind_stepper(nb::module_& m) {
       .def(
           "add_min_gru",
           [](Stepper& s, In x, In weight, Vector bias, Out h, Out y) {
-            s.min_gru(x.data(), weight.data(), bias.data(), columns(x), static_cast<Index>(h.shape(1)), h.data(), y.data());
+            s.min_gru(x.data(), weight.data(), bias.data(), columns(x), static_cast<Index>(h.shape(1)), h.data(),
+                      y.data());
           },
           "x"_a.noconvert(), "weight"_a.noconvert(), "bias"_a.noconvert(), "h"_a.noconvert(), "y"_a.noconvert())
       .def(
@@ -101,15 +108,21 @@ void bind_stepper(nb::module_& m) {
             s.layer_norm(x.data(), weight.data(), bias.data(), epsilon, columns(x), y.data());
           },
           "x"_a.noconvert(), "weight"_a.noconvert(), "bias"_a.noconvert(), "epsilon"_a, "y"_a.noconvert())
-      .def("add_sum", [](Stepper& s, In a, In b, Out y) { s.add(a.data(), b.data(), columns(a), y.data()); }, "a"_a.noconvert(),
-           "b"_a.noconvert(), "y"_a.noconvert())
       .def(
-          "add_join", [](Stepper& s, In a, In b, Out y) { s.join(a.data(), columns(a), b.data(), columns(b), y.data()); },
+          "add_sum", [](Stepper& s, In a, In b, Out y) { s.add(a.data(), b.data(), columns(a), y.data()); },
           "a"_a.noconvert(), "b"_a.noconvert(), "y"_a.noconvert())
-      .def("add_copy", [](Stepper& s, In x, Out y) { s.copy(x.data(), columns(x), y.data()); }, "x"_a.noconvert(), "y"_a.noconvert())
-      .def("add_count", [](Stepper& s, Integers steps) { s.count(steps.data()); }, "steps"_a.noconvert())
       .def(
-          "add_softmax", [](Stepper& s, In x, bool logarithm, Doubles y) { s.softmax(x.data(), columns(x), logarithm, y.data()); },
+          "add_join",
+          [](Stepper& s, In a, In b, Out y) { s.join(a.data(), columns(a), b.data(), columns(b), y.data()); },
+          "a"_a.noconvert(), "b"_a.noconvert(), "y"_a.noconvert())
+      .def(
+          "add_copy", [](Stepper& s, In x, Out y) { s.copy(x.data(), columns(x), y.data()); }, "x"_a.noconvert(),
+          "y"_a.noconvert())
+      .def(
+          "add_count", [](Stepper& s, Integers steps) { s.count(steps.data()); }, "steps"_a.noconvert())
+      .def(
+          "add_softmax",
+          [](Stepper& s, In x, bool logarithm, Doubles y) { s.softmax(x.data(), columns(x), logarithm, y.data()); },
           "x"_a.noconvert(), "logarithm"_a, "y"_a.noconvert());
 }
 
