@@ -15,7 +15,7 @@ from torch.func import functional_call
 from elman import state as states
 from elman.cells import GRU, LSTM, RNN, LSTMState
 from elman.cells.module import CellModule
-from elman.kernels import native, recurrence
+from elman.kernels import bound, native, recurrence
 from elman.layers import Bidirectional, Linear, Stack
 from elman.sequences import Sequences
 from elman.threads import get_num_threads, set_num_threads
@@ -689,6 +689,6 @@ def test_layers_that_share_one_weight_do_not_share_its_pack():
 def test_packs_go_with_their_weights():
     cell = LSTM(3, 4)
     cell.scan(Sequences(torch.zeros(2, 3), [2]))
-    count = len(recurrence._packs)
+    count = len(bound._packs)
     del cell
-    assert len(recurrence._packs) == count - 1
+    assert len(bound._packs) == count - 1

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.cells.starts import start as start_weights
-from elman.kernels.recurrence import Recurrence
+from elman.kernels.bound import Recurrence
 from elman.runtime.words import Spec
 
 

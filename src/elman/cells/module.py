@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from elman.cell import Cell, unroll
 from elman.kernels import cudnn, native, recurrence
-from elman.kernels.recurrence import Recurrence
+from elman.kernels.bound import Recurrence
 from elman.runtime import Stepper
 from elman.runtime.words import Spec
 from elman.sequences import Sequences

@@ -4,7 +4,6 @@ The definition of each recurrence is its cell (`project` and `advance`), whose p
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -12,37 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.parametrize import is_parametrized
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from elman import state as states
 from elman.kernels import native, transforms
+from elman.kernels.bound import Recurrence, addresses, bind, packed, saved_stride
 from elman.kernels.memory import new
-from elman.kernels.native import ACTIVATIONS, GATES, KINDS, WEIGHTS
+from elman.kernels.native import GATES, KINDS, WEIGHTS
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
 
 Reference = Callable[[Sequences, State], tuple[Sequences, State]]
-
-
-class Recurrence(NamedTuple):
-    """One layer: what it computes, and its weights."""
-
-    kind: str  # of KINDS
-    cell: nn.Module  # whose loop defines it; its weights have the names of WEIGHTS
-    weights: tuple[Tensor, ...]  # weight_ih [G H, D], weight_hh [G H, H], bias [G H]; gru_after: and bias_hn [H]
-    activation: str = "tanh"  # of ACTIVATIONS, for an rnn
-    reverse: bool = False  # whether rows are read from their last step to their first
-
-    @property
-    def units(self) -> int:
-        """H."""
-        return self.weights[1].shape[1]
-
-    @property
-    def leaves(self) -> int:
-        """Arrays of the state: h, or h and c."""
-        return 2 if self.kind.startswith("lstm") else 1
 
 
 def applies(layers: Sequence[Recurrence], *arrays: Tensor) -> bool:
@@ -132,9 +111,9 @@ class _Call(NamedTuple):
         """
         bound, packs = [], []
         for number, (layer, x, y, memory) in enumerate(zip(self.layers, inputs, outputs, saved, strict=True)):
-            one = _bind(layer, -1 if self.both_ways else number - 1)
+            one = bind(layer, -1 if self.both_ways else number - 1)
             one.x, one.x_stride, one.y, one.y_stride = x.data_ptr(), x.stride(0), y.data_ptr(), y.stride(0)
-            pack = _packed(layer, one, back)
+            pack = packed(layer, one, back)
             one.saved, one.packed = memory.address, pack.address
             bound.append(one)
             packs.append(pack)
@@ -163,13 +142,13 @@ def _run(call: _Call, x: Tensor, *tensors: Tensor) -> tuple[list[Tensor], list[T
     else:
         outputs = ys = [new(steps, layer.units) for layer in call.layers]
         inputs = [x, *ys[:-1]]
-    saved = [native.module.memory(steps * stride) for stride in map(_saved_stride, call.layers)]
+    saved = [native.module.memory(steps * stride) for stride in map(saved_stride, call.layers)]
     final = [[new(rows, layer.units) for _ in range(layer.leaves)] for layer in call.layers]
     bound, packs = call.bind(inputs, outputs, saved, back=False)
     before = call.states(tensors[sum(len(layer.weights) for layer in call.layers) :])
     for one, given, after in zip(bound, before, final, strict=True):
-        one.h0, one.c0 = _addresses(given, 2)
-        one.h_last, one.c_last = _addresses(after, 2)
+        one.h0, one.c0 = addresses(given, 2)
+        one.h_last, one.c_last = addresses(after, 2)
     native.module.scan(plan, bound)
     del packs
     return ys, [leaf for part in final for leaf in part], plan, saved
@@ -228,11 +207,11 @@ class _Native(torch.autograd.Function):
             one.dy, one.dy_stride = above.data_ptr(), above.stride(0)
             if below is not None:
                 one.dx, one.dx_stride = below.data_ptr(), below.stride(0)
-            one.h0, one.c0 = _addresses(state, 2)
-            one.dh0, one.dc0 = _addresses(dstate, 2)
-            one.dh_last, one.dc_last = _addresses(dlast, 2)
+            one.h0, one.c0 = addresses(state, 2)
+            one.dh0, one.dc0 = addresses(dstate, 2)
+            one.dh_last, one.dc_last = addresses(dlast, 2)
             if any(wanted[: ctx.weights]):
-                one.dweight_ih, one.dweight_hh, one.dbias, one.dbias_hn = _addresses(dweight, 4)
+                one.dweight_ih, one.dweight_hh, one.dbias, one.dbias_hn = addresses(dweight, 4)
         native.module.scan_backward(ctx.plan, bound)
         del packs
         dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]
@@ -259,44 +238,6 @@ def _loop(call: _Call, weights: list[Tensor], sequences: Sequences, state: State
     return functional_call(_Loop(call), dict(zip(names, weights, strict=True)), (sequences, state))
 
 
-@lru_cache(maxsize=256)
-def _stride(kind: int, units: int) -> int:
-    """Floats of `saved` for each step."""
-    return native.module.Layer(kind, 0, 1, units, False, -1).saved_stride
-
-
-def _saved_stride(layer: Recurrence) -> int:
-    return _stride(KINDS.index(layer.kind), layer.units)
-
-
-def _bind(layer: Recurrence, below: int = -1) -> Any:
-    """A layer for C++, with its weights."""
-    kind, activation = KINDS.index(layer.kind), ACTIVATIONS.index(layer.activation)
-    bound = native.module.Layer(kind, activation, layer.weights[0].shape[1], layer.units, layer.reverse, below)
-    bound.weight_ih, bound.weight_hh, bound.bias, bound.bias_hn = _addresses(layer.weights, 4)
-    return bound
-
-
-def _addresses(tensors: Sequence[Tensor], count: int) -> list[int]:
-    """Where the tensors lie, and 0 for each that is missing."""
-    return [tensor.data_ptr() for tensor in tensors] + [0] * (count - len(tensors))
-
-
 def _keeps_graph() -> bool:
     """Whether backward may be called again, so that what it needs must not be written over."""
     return torch._C._autograd._get_current_graph_task_keep_graph()
-
-
-_packs: Any = WeakTensorKeyDictionary()  # weight_hh -> {(kind, back): (the fingerprint of the weights, their pack)}
-
-
-def _packed(layer: Recurrence, bound: Any, back: bool) -> Any:
-    """The weights as the kernels read them, kept until a weight changes.
-
-    The weights themselves are asked: the counters of changes that tensors have miss fused optimisers and `weight.data`.
-    """
-    fingerprint, packs = bound.fingerprint(), _packs.setdefault(layer.weights[1], {})
-    kept = packs.get((layer.kind, back))
-    if kept is None or kept[0] != fingerprint:
-        kept = packs[layer.kind, back] = fingerprint, bound.pack(back)
-    return kept[1]
