@@ -46,7 +46,9 @@ class Reversed(CellModule):
 
     def scan(self, sequences, state=None):
         kernel = self.cell.recurrence()._replace(reverse=True)
-        return recurrence.scan([kernel], sequences, state, self.initial_state(0), self.unrolled)
+        x, blank = sequences.values, self.initial_state(0)
+        y, state = recurrence.scan([kernel], x, sequences, state, blank, self.unrolled)
+        return sequences.map(lambda _: y), state
 
     def unrolled(self, sequences, state=None):
         y, final = self.cell.unrolled(sequences.reverse(), state)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -87,8 +86,7 @@ class CellModule(Cell, nn.Module):
         kernel = self.recurrence()
         if kernel is None or not recurrence.applies([kernel], x):
             return self.advance(self.project(x), state)
-        y, state = recurrence.scan([kernel], Sequences(x, np.ones(len(x), np.int64)), state, state, self.unrolled)
-        return y.values, state
+        return recurrence.scan([kernel], x, recurrence.one_step(len(x)), state, state, self.unrolled)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         self.check_input("scan", sequences.values)
@@ -97,7 +95,9 @@ class CellModule(Cell, nn.Module):
             return self.unrolled(sequences, state)
         if cudnn.applies(kernel, sequences.values):
             return cudnn.scan(kernel, sequences, self.initial_state(len(sequences)) if state is None else state)
-        return recurrence.scan([kernel], sequences, state, self.initial_state(0), self.unrolled)
+        x, blank = sequences.values, self.initial_state(0)
+        y, state = recurrence.scan([kernel], x, sequences, state, blank, self.unrolled)
+        return sequences.map(lambda _: y), state
 
     def unrolled(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         """The scan as it is defined: the step repeated along every row."""

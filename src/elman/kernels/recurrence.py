@@ -4,9 +4,11 @@ The definition of each recurrence is its cell (`project` and `advance`), whose p
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -35,17 +37,19 @@ def applies(layers: Sequence[Recurrence], *arrays: Tensor) -> bool:
 
 def scan(
     layers: Sequence[Recurrence],
-    sequences: Sequences,
+    x: Tensor,
+    rows: Sequences,
     state: State | None,
     blank: State,
     reference: Reference,
     both_ways: bool = False,
-) -> tuple[Sequences, State]:
+) -> tuple[Tensor, State]:
     """Layers one above the other, or two that read the same steps from both ends: native where it applies.
 
     Args:
         layers: what to compute, one or more.
-        sequences: values [N, D].
+        x: [N, D].
+        rows: how x is divided into rows; its values do not matter.
         state: the states of the layers, one after another, leaves [B, H]; None for zeros.
         blank: a state of the same structure, for any number of rows.
         reference: the same by the cells' own loop.
@@ -53,20 +57,28 @@ def scan(
     Returns:
         what the last layer writes, [N, H], or what both do, [N, H + H]; the final states.
     """
-    given = [] if state is None else _checked(layers, len(sequences), state)
-    if not (applies(layers, sequences.values, *given) and _fit(layers, sequences.values.shape[1], both_ways)):
+    given = [] if state is None else _checked(layers, len(rows), state)
+    if not (applies(layers, x, *given) and _fit(layers, x.shape[1], both_ways)):
         rest = iter(given)
-        return reference(sequences, None if state is None else states.map(lambda _: next(rest), blank))
-    call = _Call(tuple(layers), sequences, both_ways, reference, blank)
+        before = None if state is None else states.map(lambda _: next(rest), blank)
+        sequences, after = reference(Sequences(x, rows.lengths), before)
+        return sequences.values, after
+    call = _Call(tuple(layers), rows, both_ways, reference, blank)
     weights = [weight for layer in layers for weight in layer.weights]
-    arrays = [leaf.contiguous() for leaf in (sequences.values, *weights, *given)]
+    arrays = [leaf.contiguous() for leaf in (x, *weights, *given)]
     if torch.is_grad_enabled():
         y, *final = _Native.apply(call, *arrays)
     else:
         ys, leaves, *_ = _run(call, *arrays)
         y, final = ys[-1], leaves
     rest = iter(final)
-    return sequences.map(lambda _: y), states.map(lambda _: next(rest), blank)
+    return y, states.map(lambda _: next(rest), blank)
+
+
+@lru_cache(maxsize=64)
+def one_step(rows: int) -> Sequences:
+    """So many rows of one step each, for `scan`."""
+    return Sequences((), np.ones(rows, np.int64))
 
 
 def _fit(layers: Sequence[Recurrence], inputs: int, both_ways: bool) -> bool:

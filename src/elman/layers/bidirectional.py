@@ -54,7 +54,9 @@ class Bidirectional(CellModule):
             return self.unrolled(sequences, state)
         self.check_input("scan", sequences.values)
         layers = [forward, backward._replace(reverse=True)]
-        return recurrence.scan(layers, sequences, state, self.initial_state(0), self.unrolled, both_ways=True)
+        x, blank = sequences.values, self.initial_state(0)
+        y, state = recurrence.scan(layers, x, sequences, state, blank, self.unrolled, both_ways=True)
+        return sequences.map(lambda _: y), state
 
     def unrolled(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         first, last = (None, None) if state is None else state

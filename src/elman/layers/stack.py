@@ -98,4 +98,6 @@ def scan_wave(cells: list[CellModule], sequences: Sequences, state: State | None
 
     cells[0].check_input("scan", sequences.values)
     kernels = [kernel for cell in cells if (kernel := cell.recurrence())]
-    return recurrence.scan(kernels, sequences, state, tuple(cell.initial_state(0) for cell in cells), unrolled)
+    blank = tuple(cell.initial_state(0) for cell in cells)
+    y, state = recurrence.scan(kernels, sequences.values, sequences, state, blank, unrolled)
+    return sequences.map(lambda _: y), state
