@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from elman.cells import CellModule, MinGRU
-from elman.kernels import native
+from elman.kernels import cudnn, native
 from elman.layers.linear import Linear
 from elman.threads import get_num_threads
 
@@ -63,7 +63,7 @@ def _kind(net: nn.Module) -> str:
 
 
 def _runner(part: CellModule) -> str:
-    """`native (avx2)`, `reference: weights are float64`, `PyTorch`; empty where its cells say it."""
+    """`native (avx2)`, `reference: weights are float64`, `PyTorch`, ...; empty where its cells say it."""
     fused = part.recurrence() is not None or isinstance(part, KERNELS)
     if not fused and type(part).scan is CellModule.scan:
         return "PyTorch, step by step"
@@ -71,6 +71,9 @@ def _runner(part: CellModule) -> str:
         return ""
     if not fused:
         return "PyTorch"
+    kernel = part.recurrence()
+    if kernel is not None and cudnn.applies(kernel, kernel.weights[0]):
+        return "PyTorch's packed kernels (cuDNN)"
     reason = next(_obstacles(part), "")
     return f"reference: {reason}" if reason else f"native ({native.module.isa})"
 
