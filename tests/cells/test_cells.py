@@ -110,9 +110,8 @@ def test_memory_grows_with_the_steps(cell, largest_tensor):
     x = Sequences(torch.randn(sum(lengths), 3), lengths)
     with largest_tensor:
         model.scan(x)
-    assert (
-        largest_tensor.elements <= sum(lengths) * 4 * 4
-    )  # of all gates; padded, one gate would be 150 times the steps
+    # Kernels save all gates, in whole vectors; padded, the units of one gate would be 400 times the steps.
+    assert largest_tensor.elements <= sum(lengths) * 100
 
 
 @every_cell

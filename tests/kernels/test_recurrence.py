@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
 
 from elman import state as states
 from elman.cells import GRU, LSTM, RNN, LSTMState
@@ -385,6 +386,69 @@ def test_backward_twice(kind, arrangement):
         torch.autograd.grad(y.values, inputs, dy)
 
 
+def reentrant(function, x):
+    return checkpoint(function, x, use_reentrant=True)
+
+
+def recomputed(function, x):
+    return checkpoint(function, x, use_reentrant=False)
+
+
+def on_the_cpu(function, x):
+    with torch.autograd.graph.save_on_cpu():
+        return function(x)
+
+
+@pytest.mark.parametrize("hook", [reentrant, recomputed, on_the_cpu])
+@pytest.mark.parametrize("arrangement", NETS)
+def test_what_is_saved_goes_through_hooks(arrangement, hook):
+    net, lengths = make(arrangement, "lstm", 5, 64), [300, 0, 60]
+    x, _, dy, _ = draw(net, lengths)
+    x.requires_grad_()
+
+    def gradients(of):
+        for leaf in (x, *net.parameters()):
+            leaf.grad = None
+        of(lambda x: net.scan(Sequences(x, lengths))[0].values, x).backward(dy)
+        return {str(i): leaf.grad for i, leaf in enumerate((x, *net.parameters()))}
+
+    assert_same(gradients(hook), gradients(lambda function, x: function(x)))
+
+
+@pytest.mark.parametrize("what", ["x", "y", "weight"])
+def test_a_change_before_the_way_back_is_told(what):
+    cell, x = LSTM(3, 4), torch.randn(5, 3)
+    y = cell.scan(Sequences(x, [5]))[0].values
+    with torch.no_grad():
+        {"x": x, "y": y, "weight": cell.weight_hh}[what].mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("kind", CELLS)
+def test_x_that_is_the_state_as_well(kind, create_graph):
+    cell, x = make("forwards", kind, 4, 4), torch.randn(3, 4, requires_grad=True)
+
+    def gradient():
+        state = LSTMState(x, x) if kind.startswith("lstm") else x
+        y, _ = cell.scan(Sequences(x, [1, 1, 1]), state)
+        return torch.autograd.grad(y.values.square().sum(), x, create_graph=create_graph)[0]
+
+    got = gradient()
+    with native.aside():
+        torch.testing.assert_close(got, gradient(), rtol=1e-5, atol=1e-6)
+
+
+def test_very_many_rows():
+    cell, lengths = make("forwards", "gru_after", 3, 5), np.random.default_rng(0).integers(0, 3, 50_000)
+    x = torch.randn(int(lengths.sum()), 3)
+    with torch.no_grad():
+        got = cell.scan(Sequences(x, lengths))[0].values
+        with native.aside():
+            torch.testing.assert_close(got, cell.scan(Sequences(x, lengths))[0].values, rtol=0, atol=2e-6)
+
+
 def test_after_the_way_back_the_graph_keeps_no_gates():
     net, lengths = make("wave", "lstm", 5, 64), [500, 500]
     x, state, dy, _ = draw(net, lengths)
@@ -491,7 +555,7 @@ def test_the_gradient_of_a_gradient_of_weights_that_are_lent(kind, arrangement):
         for _ in range(2):
             y, _ = functional_call(net, weights, (Sequences(x, [3, 0, 4]),))
             gradients = torch.autograd.grad(y.values.square().sum(), [*weights.values()], create_graph=True)
-            weights = {name: w - 0.1 * g for (name, w), g in zip(weights.items(), gradients, strict=True)}
+            weights = {name: w - 0.01 * g for (name, w), g in zip(weights.items(), gradients, strict=True)}
         y, _ = functional_call(net, weights, (Sequences(x, [3, 0, 4]),))
         return torch.autograd.grad(y.values.square().sum(), [*net.parameters()])
 

@@ -100,10 +100,10 @@ def test_inputs_of_another_size_are_told(name):
 
 @pytest.mark.parametrize("name", [*ALONE, *TOGETHER, *WHOLE])
 def test_memory_grows_with_the_steps(name, largest_tensor):
-    lengths = [150] + [1] * 150
+    lengths = [300] + [1] * 300
     cell = (ALONE | TOGETHER | WHOLE)[name]()
     ids = torch.zeros(sum(lengths), dtype=torch.int64)
     x = Sequences(ids if name in READ_IDS else torch.randn(sum(lengths), cell.input_size), lengths)
     with largest_tensor:
         cell.scan(x)
-    assert largest_tensor.elements <= sum(lengths) * 4 * 4  # padded, one feature would be 75 times the steps
+    assert largest_tensor.elements <= sum(lengths) * 100  # padded, one feature would be 150 times the steps

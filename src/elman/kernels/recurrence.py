@@ -115,18 +115,18 @@ class _Call(NamedTuple):
     blank: State
 
     def bind(
-        self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], saved: Sequence[Any], back: bool
+        self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], saved: Sequence[Tensor], back: bool
     ) -> tuple[list[Any], list[Any]]:
         """The layers for C++, which takes addresses: what each reads, writes and saves; and their packs.
 
         The caller keeps the packs for as long as C++ works: others may follow them in the cache meanwhile.
         """
         bound, packs = [], []
-        for number, (layer, x, y, memory) in enumerate(zip(self.layers, inputs, outputs, saved, strict=True)):
+        for number, (layer, x, y, gates) in enumerate(zip(self.layers, inputs, outputs, saved, strict=True)):
             one = bind(layer, -1 if self.both_ways else number - 1)
             one.x, one.x_stride, one.y, one.y_stride = x.data_ptr(), x.stride(0), y.data_ptr(), y.stride(0)
             pack = packed(layer, one, back)
-            one.saved, one.packed = memory.address, pack.address
+            one.saved, one.packed = gates.data_ptr(), pack.address
             bound.append(one)
             packs.append(pack)
         return bound, packs
@@ -144,8 +144,8 @@ class _Call(NamedTuple):
         return self.by_layer(arrays, [layer.leaves if arrays else 0 for layer in self.layers])
 
 
-def _run(call: _Call, x: Tensor, *tensors: Tensor) -> tuple[list[Tensor], list[Tensor], Any, list[Any]]:
-    """What each layer writes, the arrays of the final states, and what the way back needs: the plan, and memory."""
+def _run(call: _Call, x: Tensor, *tensors: Tensor) -> tuple[list[Tensor], list[Tensor], Any, list[Tensor]]:
+    """What each layer writes, the arrays of the final states, and what the way back needs: the plan, and the gates."""
     steps, rows, count = call.sequences.num_steps, len(call.sequences), len(call.layers)
     plan = native.module.Plan(call.sequences.offsets)
     if call.both_ways:
@@ -154,7 +154,7 @@ def _run(call: _Call, x: Tensor, *tensors: Tensor) -> tuple[list[Tensor], list[T
     else:
         outputs = ys = [new(steps, layer.units) for layer in call.layers]
         inputs = [x, *ys[:-1]]
-    saved = [native.module.memory(steps * stride) for stride in map(saved_stride, call.layers)]
+    saved = [new(steps, stride) for stride in map(saved_stride, call.layers)]
     final = [[new(rows, layer.units) for _ in range(layer.leaves)] for layer in call.layers]
     bound, packs = call.bind(inputs, outputs, saved, back=False)
     before = call.states(tensors[sum(len(layer.weights) for layer in call.layers) :])
@@ -171,18 +171,18 @@ class _Native(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: _Call, x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        ys, final, ctx.plan, ctx.saved = _run(call, x, *tensors)
+        ys, final, ctx.plan, saved = _run(call, x, *tensors)
         ctx.call = call._replace(sequences=Sequences((), call.sequences.lengths))  # without the inputs
         ctx.weights = sum(len(layer.weights) for layer in call.layers)
-        ctx.save_for_backward(x, *tensors, *ys)
+        ctx.save_for_backward(*saved, *ys, x, *tensors)
         return (ys[-1], *final)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor, *dfinal: Tensor) -> tuple[Tensor | None, ...]:
         call, count = ctx.call, len(ctx.call.layers)
-        kept = len(ctx.saved_tensors) - (1 if call.both_ways else count)
-        x, *tensors = ctx.saved_tensors[:kept]
-        ys = ctx.saved_tensors[kept:]
+        kept = ctx.saved_tensors  # once: a checkpoint computes them anew at the first call, and at no other
+        saved, ys = kept[:count], kept[count : count + (1 if call.both_ways else count)]
+        x, *tensors = kept[count + len(ys) :]
         if torch.is_grad_enabled() or transforms.batched(dy, *dfinal):  # C++ leaves no graph, and sees one gradient
             rest = iter(tensors[ctx.weights :])
             state = states.map(lambda _: next(rest), call.blank) if len(tensors) > ctx.weights else None
@@ -207,11 +207,8 @@ class _Native(torch.autograd.Function):
         ]
         inputs, outputs = ([x] * count, call.split(ys[0])) if call.both_ways else ([x, *ys[:-1]], ys)
         dys = call.split(dy) if call.both_ways else [*dxs[1:], dy]
-        saved = ctx.saved
         if _keeps_graph():
-            saved = [memory.copy() for memory in saved]
-        else:
-            ctx.saved = ()  # it goes when this is done, as what PyTorch saves does, and not with the graph
+            saved = [gates.clone() for gates in saved]
         bound, packs = call.bind(inputs, outputs, saved, back=True)
         before, dbefore = call.states(tensors[ctx.weights :]), call.states(dtensors[ctx.weights :])
         parts = zip(bound, dys, dxs, dweights, before, dbefore, call.states(dfinal), strict=True)
