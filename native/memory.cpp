@@ -1,11 +1,13 @@
 #include "memory.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <new>
 #include <vector>
-
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -14,7 +16,12 @@ namespace elman {
 namespace {
 
 constexpr std::size_t huge_page = std::size_t{1} << 21;
-constexpr std::size_t most_kept = std::size_t{1} << 29;  // bytes in the pool: the oldest pieces go first
+#if defined(ELMAN_SANITIZE)
+constexpr bool exact = true;  // pieces are as long as asked for, full of NaN, and not kept: what goes wrong is seen
+#else
+constexpr bool exact = false;
+#endif
+constexpr std::size_t most_kept = exact ? 0 : std::size_t{1} << 29;  // bytes in the pool: the oldest pieces go first
 
 struct Piece {
   void* data;
@@ -32,14 +39,24 @@ Pool& pool() {
   return *kept;
 }
 
+// A fork waits until the pool is whole: in its child nobody would ever unlock it.
+[[maybe_unused]] const int watches_forks =
+    pthread_atfork([] { pool().mutex.lock(); }, [] { pool().mutex.unlock(); }, [] { pool().mutex.unlock(); });
+
 // Sizes come in eighths of a power of two, so that batches of about one size share their pieces.
 std::size_t rounded(std::size_t bytes) {
+  if (exact) return bytes;
   std::size_t step = 4096;
   while (step * 16 <= bytes) step *= 2;
   return (bytes + step - 1) / step * step;
 }
 
 void* fresh(std::size_t bytes) {
+  if (exact) {
+    void* data = nullptr;
+    if (posix_memalign(&data, 64, bytes) != 0) throw std::bad_alloc();
+    return std::memset(data, 0xFF, bytes);
+  }
   const std::size_t alignment = bytes >= huge_page ? huge_page : 64;
   void* data = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (!data) throw std::bad_alloc();

@@ -1,7 +1,10 @@
 """Memory is kept between calls, and does not grow with their number."""
 
 import gc
+import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +63,39 @@ def test_ten_thousand_calls_take_no_more_memory():
     assert max(sizes) - sizes[0] < 8 * MEGABYTE, [size // 1024 for size in sizes]
     assert native.module.pooled_bytes() < 100 * MEGABYTE
     assert not any(weight.grad is not None for weight in net.parameters())
+
+
+FORKS = """
+import os, signal, threading
+import torch
+from elman.kernels.linear import linear
+
+torch.set_grad_enabled(False)
+x, weight, over = torch.ones(50_000, 1), torch.ones(1, 1), False  # hundreds of pieces of memory a call
+
+def calls():
+    while not over:
+        linear(x, weight)
+
+others = [threading.Thread(target=calls) for _ in range(3)]
+for other in others:
+    other.start()
+ends = []
+for _ in range(150):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        linear(x, weight)
+        os._exit(0)
+    ends.append(os.waitpid(child, 0)[1])
+over = True
+for other in others:
+    other.join()
+print(set(ends))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_while_another_thread_takes_memory():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=200)
+    assert done.stdout == "{0}\n", done.stderr
