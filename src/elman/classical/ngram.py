@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from elman.cell import Cell
 from elman.classical.context_counts import ContextCounts, count, descend, find
 from elman.classical.kneser_ney import Smoothed, discounts, smooth
+from elman.classical.model import ClassicalModel
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -15,7 +15,7 @@ BOUNDARY = 0  # the unit before and after every document
 NOTHING = -1  # in a state: there was no unit yet
 
 
-class NGram(Cell):
+class NGram(ClassicalModel):
     """The next unit from the last order - 1 units; its state is those units::
 
         p(w | h) = (c(h w) - D(c(h w))) / c(h)  +  b(h) p(w | h without its oldest unit)

@@ -1,0 +1,107 @@
+"""What classical models ask of their inputs, in one line each: where, what was expected, what came, the way out."""
+
+from typing import Any
+
+import numpy as np
+
+from elman.shapes import check
+
+
+def reals(where: str, name: str, array: Any, spec: str, missing: bool = False) -> np.ndarray:
+    """`array` as it is, if it holds float64 numbers of that shape, none of them infinite.
+
+    Args:
+        missing: whether NaN is legal.
+    Raises:
+        TypeError: it holds another type.
+        ValueError: its shape is another, or a number is infinite, or NaN where nothing may be missing.
+    Example:
+        >>> reals("LDS.scan", "values", np.zeros((3, 2), np.int64), "N D=2")
+        Traceback (most recent call last):
+            ...
+        TypeError: LDS.scan: expected values of float64, got int64; convert them with .astype(np.float64).
+    """
+    array = np.asarray(array)
+    check(where, name, array, spec)
+    if array.dtype != np.float64:
+        raise TypeError(
+            f"{where}: expected {name} of float64, got {array.dtype}; convert them with .astype(np.float64)."
+        )
+    wrong = np.isinf(array) if missing else ~np.isfinite(array)
+    if wrong.any():
+        place = ", ".join(str(int(i)) for i in np.argwhere(wrong)[0])
+        allowed = "finite numbers, or NaN where one is missing" if missing else "finite numbers"
+        raise ValueError(f"{where}: expected {name} of {allowed}, got {array[wrong][0]} at [{place}]; mend the data.")
+    return np.ascontiguousarray(array)
+
+
+def integers(where: str, name: str, array: Any, spec: str, below: int | None = None) -> np.ndarray:
+    """`array` as int64, if it holds integers from 0 to `below` (left out) of that shape.
+
+    Raises:
+        TypeError: it holds no integers.
+        ValueError: its shape is another, or an integer lies outside.
+    Example:
+        >>> integers("CRF.log_prob", "tags", np.array([0, 3]), "N", below=3)
+        Traceback (most recent call last):
+            ...
+        ValueError: CRF.log_prob: expected tags from 0 to 2, got 3 at [1].
+    """
+    array = np.asarray(array)
+    check(where, name, array, spec)
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"{where}: expected {name} of integers, got {array.dtype}.")
+    wrong = array < 0 if below is None else (array < 0) | (array >= below)
+    if wrong.any():
+        place = ", ".join(str(int(i)) for i in np.argwhere(wrong)[0])
+        allowed = "of at least 0" if below is None else f"from 0 to {below - 1}"
+        raise ValueError(f"{where}: expected {name} {allowed}, got {array[wrong][0]} at [{place}].")
+    return array.astype(np.int64)
+
+
+def distribution(where: str, name: str, array: Any, spec: str) -> np.ndarray:
+    """`array` of float64, if it is not negative and adds up to one along its last axis, to 1e-8.
+
+    Raises:
+        TypeError, ValueError: it is not so.
+    Example:
+        >>> distribution("HMM", "start", np.array([0.5, 0.4]), "K=2")
+        Traceback (most recent call last):
+            ...
+        ValueError: HMM: expected start of probabilities that add up to 1, got a sum of 0.9; divide them by their sum.
+    """
+    array = reals(where, name, array, spec)
+    if (array < 0).any():
+        raise ValueError(f"{where}: expected {name} of probabilities, got {array.min():.6g}; none may be negative.")
+    sums = array.sum(-1)
+    wrong = np.abs(sums - 1) > 1e-8
+    if wrong.any():
+        row = f" in row {int(np.flatnonzero(wrong)[0])}" if sums.ndim else ""
+        raise ValueError(f"{where}: expected {name} of probabilities that add up to 1, got a sum of "
+                         f"{sums[wrong].flat[0]:.6g}{row}; divide them by their sum.")  # fmt: skip
+    return array
+
+
+def positive_definite(where: str, name: str, array: Any, spec: str, semi: bool = False) -> np.ndarray:
+    """`array` of float64, if its last two axes are symmetric and positive definite (with `semi`, or singular).
+
+    Raises:
+        TypeError, ValueError: it is not so; where there are several, the first such one is named.
+    Example:
+        >>> positive_definite("Gaussian", "cov", np.array([np.eye(2), -np.eye(2)]), "K=2 D=2 D=2")
+        Traceback (most recent call last):
+            ...
+        ValueError: Gaussian: expected cov of positive definite matrices, got eigenvalue -1 in matrix 1.
+    """
+    array = reals(where, name, array, spec)
+    matrices = array.reshape(-1, *array.shape[-2:])
+    for number, matrix in enumerate(matrices):
+        one = f" in matrix {number}" if array.ndim > 2 else ""
+        scale = np.abs(matrix).max(initial=0.0)
+        if np.abs(matrix - matrix.T).max(initial=0.0) > 1e-8 * scale:
+            raise ValueError(f"{where}: expected {name} of symmetric matrices, got another{one}; take (A + A.T) / 2.")
+        lowest = np.linalg.eigvalsh(matrix).min(initial=np.inf)
+        if lowest < -1e-10 * scale if semi else lowest <= 0:
+            kind = "positive semidefinite" if semi else "positive definite"
+            raise ValueError(f"{where}: expected {name} of {kind} matrices, got eigenvalue {lowest:.6g}{one}.")
+    return array
