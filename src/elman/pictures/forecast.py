@@ -1,0 +1,45 @@
+"""What is expected next, with its uncertainty, behind the series that was seen."""
+
+from typing import Any
+
+import numpy as np
+
+from elman.pictures.series import LEVEL, SEEN, as_series, canvas, shade
+
+
+def forecast(series: Any, mean: Any, deviation: Any, truth: Any = None, level: float = LEVEL, title: str = "") -> Any:
+    """Draw a series and its forecast with intervals; and what came in the end, where that is known.
+
+    Args:
+        series: what was seen, [T] or [T, D].
+        mean, deviation: of the forecast at each of the next steps, [S] or [S, D].
+        truth: what came, [S] or [S, D].
+        level: probability that the intervals cover, between 0 and 1.
+    Returns:
+        a matplotlib Figure; `figure.savefig("forecast.png")` writes it.
+    Raises:
+        ValueError: shapes that do not agree.
+        ModuleNotFoundError: matplotlib is not installed.
+    Example:
+        >>> figure = forecast(np.array([1.0, 2.0]), mean=[2.5, 2.8], deviation=[0.1, 0.2], truth=[2.4, 3.0])
+        >>> len(figure.axes)
+        1
+    """
+    seen, expected = (as_series("pictures.forecast", *pair) for pair in (("series", series), ("mean", mean)))
+    spread = as_series("pictures.forecast", "deviation", deviation)
+    came = None if truth is None else as_series("pictures.forecast", "truth", truth)
+    shapes = {"mean": expected, "deviation": spread, "truth": came}
+    for name, array in shapes.items():
+        wanted = [len(expected), seen.shape[1]]
+        if array is not None and list(array.shape) != wanted:
+            raise ValueError(f"pictures.forecast: expected {name} of shape {wanted}, got {list(array.shape)}.")
+    figure, axes = canvas(seen.shape[1], title)
+    before, after = np.arange(len(seen)), len(seen) + np.arange(len(expected))
+    for number, axis in enumerate(axes):
+        axis.plot(before, seen[:, number], color=SEEN, label="seen")
+        label = f"forecast, {level:.0%}"
+        shade(axis, after, expected[:, number], spread[:, number], level, color="tab:blue", label=label)
+        if came is not None:
+            axis.plot(after, came[:, number], color=SEEN, linestyle=":", label="what came")
+    axes[0].legend(loc="upper left")
+    return figure

@@ -1,0 +1,41 @@
+"""What every picture shares: a figure with one axis a coordinate, the series drawn on it, and a band around a mean."""
+
+from typing import Any
+
+import numpy as np
+
+SEEN, LEVEL = "tab:gray", 0.9
+
+
+def as_series(where: str, name: str, array: Any) -> np.ndarray:
+    """[T] or [T, D] -> [T, D], as floats.
+
+    Raises:
+        ValueError: it has another shape.
+    """
+    array = np.asarray(array, dtype=np.float64)
+    if array.ndim not in (1, 2) or not len(array):
+        raise ValueError(f"{where}: expected {name} of shape [T] or [T, D], got {list(array.shape)}; draw one row.")
+    return array.reshape(len(array), -1)
+
+
+def canvas(coordinates: int, title: str) -> tuple[Any, list[Any]]:
+    """A figure and its axes, one below the other, with a common time."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 1.5 + 2.5 * coordinates), layout="constrained")
+    axes = figure.subplots(coordinates, sharex=True, squeeze=False)[:, 0]
+    axes[0].set_title(title)
+    axes[-1].set_xlabel("step")
+    for axis in axes:
+        axis.grid(alpha=0.3)
+    return figure, list(axes)
+
+
+def shade(axis: Any, times: np.ndarray, mean: np.ndarray, deviation: np.ndarray, level: float, **look: Any) -> None:
+    """A line and, around it, where a Gaussian of that standard deviation lies with probability `level`."""
+    from statistics import NormalDist
+
+    width = NormalDist().inv_cdf(0.5 + level / 2) * deviation
+    axis.plot(times, mean, **look)
+    axis.fill_between(times, mean - width, mean + width, color=look.get("color"), alpha=0.2, linewidth=0)

@@ -1,0 +1,72 @@
+"""Hidden states over the series that they explain."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from elman.pictures.series import SEEN, as_series, canvas
+
+
+def states(
+    series: Any,
+    path: Any = None,
+    probs: Any = None,
+    means: Any = None,
+    names: Sequence[str] | None = None,
+    title: str = "",
+) -> Any:
+    """Draw a series with its background coloured by the most probable state, and below it what the model believes.
+
+    Args:
+        series: one row, [T] or [T, D]; NaN leaves a gap.
+        path: states [T], as `decode` gives them; without, the most probable ones of `probs`.
+        probs: [T, K] as `filter` or `smooth` give them; drawn below the series.
+        means: [K] or [K, D], the level that each state stands for; drawn as a line through its steps.
+        names: of the states.
+    Returns:
+        a matplotlib Figure; `figure.savefig("states.png")` writes it.
+    Raises:
+        ValueError: neither path nor probs, or shapes that do not agree.
+        ModuleNotFoundError: matplotlib is not installed.
+    Example:
+        >>> figure = states(np.array([1.0, 1.2, 5.1]), path=[0, 0, 1], means=[1.1, 5.1])
+        >>> len(figure.axes)
+        1
+    """
+    seen = as_series("pictures.states", "series", series)
+    if path is None and probs is None:
+        raise ValueError("pictures.states: expected path or probs, got neither; decode or smooth the series first.")
+    belief = None if probs is None else as_series("pictures.states", "probs", probs)
+    of_step = np.asarray(belief.argmax(1) if path is None and belief is not None else path)
+    for name, array in (("path", of_step), ("probs", belief)):
+        if array is not None and len(array) != len(seen):
+            raise ValueError(f"pictures.states: expected {name} of T={len(seen)} steps, got {len(array)}.")
+    count = max(int(of_step.max()) + 1, belief.shape[1] if belief is not None else 0)
+    labels = list(names) if names is not None else [f"state {state}" for state in range(count)]
+    if len(labels) < count:
+        raise ValueError(f"pictures.states: expected {count} names, got {len(labels)}.")
+    figure, axes = canvas(seen.shape[1] + (belief is not None), title)
+    times = np.arange(len(seen))
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(of_step)) + 1, [len(of_step)]])
+    spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), of_step[edges[:-1]].tolist(), strict=True))
+    levels = None if means is None else np.asarray(means, dtype=np.float64).reshape(len(np.asarray(means)), -1)
+    for number in range(seen.shape[1]):
+        axis, told = axes[number], set()
+        axis.plot(times, seen[:, number], color=SEEN, marker=".", linewidth=1)
+        for begin, end, state in spans:
+            label = None if state in told else labels[state]
+            told.add(state)
+            axis.axvspan(begin - 0.5, end - 0.5, color=_color(state), alpha=0.2, linewidth=0, label=label)
+            if levels is not None:
+                axis.hlines(levels[state, number], begin - 0.5, end - 0.5, color=_color(state))
+    axes[0].legend(loc="upper right")
+    if belief is not None:
+        colors = [_color(state) for state in range(belief.shape[1])]
+        axes[-1].stackplot(times, belief.T, colors=colors, alpha=0.6)
+        axes[-1].set(ylabel="probability", ylim=(0, 1))
+    return figure
+
+
+def _color(state: int) -> str:
+    return f"C{state % 10}"

@@ -1,0 +1,76 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+
+from elman import pictures
+
+RNG = np.random.default_rng(0)
+SERIES = RNG.normal(size=(30, 2)).cumsum(0)
+
+
+def drawn(figure) -> bytes:
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def test_states_over_a_series():
+    path = np.repeat([0, 1, 0], 10)
+    probs = np.eye(2)[path]
+    figure = pictures.states(SERIES, path, probs, means=[[0.0, 0.0], [1.0, 2.0]], names=["calm", "storm"])
+    assert len(figure.axes) == 3  # two coordinates, and the belief below them
+    assert {text.get_text() for text in figure.axes[0].get_legend().get_texts()} == {"calm", "storm"}
+    assert drawn(figure).startswith(b"\x89PNG")
+
+
+def test_the_path_is_the_most_probable_one_where_none_is_given():
+    probs = np.eye(3)[np.repeat([2, 0, 1], 10)]
+    patches = [pictures.states(SERIES[:, 0], path, probs).axes[0].patches for path in (None, probs.argmax(1))]
+    colors = [[patch.get_facecolor() for patch in each] for each in patches]
+    assert colors[0] == colors[1]
+    assert len(set(colors[0])) == 3
+
+
+def test_bands_cover_as_much_as_they_say():
+    deviation = np.full_like(SERIES, 2.0)
+    figure = pictures.bands(SERIES, filtered=(SERIES, deviation), smoothed=(SERIES, deviation / 2), level=0.95)
+    assert len(figure.axes) == 2
+    band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert band.max() == pytest.approx(SERIES[:, 0].max() + 1.959964 * 2, rel=1e-6)
+    assert drawn(figure).startswith(b"\x89PNG")
+
+
+def test_a_level_that_is_still_open_has_no_band():
+    deviation = np.where(np.arange(30) < 1, np.inf, 1.0)
+    assert drawn(pictures.bands(SERIES[:, 0], smoothed=(SERIES[:, 0], deviation))).startswith(b"\x89PNG")
+
+
+def test_a_forecast_begins_where_the_series_ends():
+    figure = pictures.forecast(SERIES[:20], SERIES[20:], np.ones((10, 2)), truth=SERIES[20:])
+    times = [line.get_xdata() for line in figure.axes[1].lines]
+    assert (times[0][-1], times[1][0], times[2][0]) == (19, 20, 20)
+    assert drawn(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: pictures.states(SERIES), "pictures.states: expected path or probs, got neither"),
+        (lambda: pictures.states(SERIES, path=[0, 1]), r"expected path of T=30 steps, got 2"),
+        (lambda: pictures.states(SERIES, path=[0] * 30, names=[]), "expected 1 names, got 0"),
+        (lambda: pictures.states(np.zeros((2, 3, 4)), path=[0]), r"expected series of shape \[T\] or \[T, D\]"),
+        (lambda: pictures.bands(SERIES), "expected filtered or smoothed, got neither"),
+        (
+            lambda: pictures.bands(SERIES, smoothed=(SERIES, SERIES[:3])),
+            r"expected smoothed of the shape .* got \[3, 2\]",
+        ),
+        (
+            lambda: pictures.forecast(SERIES, SERIES[:2], SERIES[:3]),
+            r"expected deviation of shape \[2, 2\], got \[3, 2\]",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_is_told(call, told):
+    with pytest.raises(ValueError, match=told):
+        call()
