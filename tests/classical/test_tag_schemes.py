@@ -109,6 +109,11 @@ def test_any_row_is_read_as_the_conll_evaluation_reads_it(scheme):
         assert spans(row, scheme, strict=False) == conll_spans(row)
 
 
+def test_converting_mends_what_is_not_strict():
+    assert convert(["O", "I-PER", "B-PER"], "BIO", "BIO", strict=False) == ["O", "B-PER", "B-PER"]
+    assert convert(["O", "B-PER", "I-LOC"], "IOB1", "IOBES", strict=False) == ["O", "S-PER", "S-LOC"]
+
+
 def test_allowed_of_the_schemes():
     tags = ["O", "B-X", "I-X", "B-Y", "I-Y"]
     np.testing.assert_array_equal(

@@ -159,16 +159,18 @@ def write_tags(spans: Iterable[Span | tuple[str, int, int]], length: int, scheme
     return tags
 
 
-def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
+def convert(tags: Sequence[str], source: str, target: str, strict: bool = True) -> list[str]:
     """The tags of a row in another scheme.
 
+    Args:
+        strict: as in `spans`; without it, a row with slips of the annotators is mended on the way.
     Raises:
         TypeError, ValueError: the row is none of the scheme `source`; no such scheme.
     Example:
         >>> convert(["I-PER", "I-PER", "B-PER", "O"], "IOB1", "BILOU")
         ['B-PER', 'L-PER', 'U-PER', 'O']
     """
-    return write_tags(spans(tags, source), len(tags), target)
+    return write_tags(spans(tags, source, strict), len(tags), target)
 
 
 def _letters(length: int, scheme: str, touches: bool) -> str:
