@@ -1,0 +1,132 @@
+"""The M step of a chain: counted, or climbed where the start is stationary or the transitions are driven."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax, xlogy
+
+from elman.classical.hmm.chain import Chain, stationary
+from elman.classical.hmm.emissions.emission import DEAD
+
+CLIMBS = 20  # steps of L-BFGS in one M step, at most
+
+
+class ChainPrior(NamedTuple):
+    """Dirichlet distributions on the start and on each row of the transition, as counts added; zero for none."""
+
+    start: np.ndarray  # [K]
+    transition: np.ndarray  # [K, K]
+
+
+def log_prior(chain: Chain, prior: ChainPrior, stationary_start: bool) -> float:
+    """Up to a constant. With driven transitions, it is about those of an input of zero."""
+    total = 0.0 if stationary_start else float(xlogy(prior.start, chain.start).sum())
+    if prior.transition.any():
+        logs = xlogy(prior.transition, chain.transition)
+        if chain.weights is not None:
+            at_zero = log_softmax(chain.weights[:, :, 0], axis=1)
+            logs = prior.transition * np.where(prior.transition > 0, at_zero, 0.0)
+        total += float(logs.sum())
+    return total
+
+
+def free(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: ChainPrior) -> Chain:
+    """Expected counts of first states [K] and of moves [K, K], and those of the prior, divided by their sums."""
+    return chain._replace(start=_divided(first + prior.start, chain.start),
+                          transition=_divided(moves + prior.transition, chain.transition))  # fmt: skip
+
+
+def start_only(chain: Chain, first: np.ndarray, prior: ChainPrior) -> Chain:
+    """The M step of the start alone."""
+    return chain._replace(start=_divided(first + prior.start, chain.start))
+
+
+def from_stationary(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: ChainPrior) -> Chain:
+    """Climbs  sum first log pi(A) + sum moves log A, where pi(A) A = pi(A).
+
+    With Z = (I - A + 1 pi')^-1, the derivative of sum first log pi in A[i, j] is pi[i] (Z (first / pi))[j].
+    """
+    counts = moves + prior.transition
+    size, allowed = len(first), chain.transition > 0
+
+    def objective(transition: np.ndarray) -> tuple[float, np.ndarray]:
+        kept = stationary(transition)
+        if kept is None or not (kept > 0).all():
+            return -np.inf, np.zeros_like(transition)
+        gradient = counts / np.where(allowed, transition, 1.0)
+        fundamental = np.linalg.inv(np.eye(size) - transition + kept)
+        gradient += kept[:, None] * (fundamental @ (first / kept))
+        return float(xlogy(first, kept).sum() + xlogy(counts, transition).sum()), gradient
+
+    def matrix(theta: np.ndarray) -> np.ndarray:
+        logits = np.full((size, size), -np.inf)
+        logits[allowed] = theta
+        return softmax(logits, axis=1)
+
+    def downhill(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        transition = matrix(theta)
+        value, gradient = objective(transition)
+        if value == -np.inf:
+            return 1e300, np.zeros_like(theta)
+        slope = transition * (gradient - (transition * gradient).sum(1, keepdims=True))
+        return -value, -slope[allowed]
+
+    before, _ = objective(chain.transition)
+    theta = np.log(chain.transition[allowed])
+    found = minimize(downhill, theta, jac=True, method="L-BFGS-B", options={"maxiter": CLIMBS, "ftol": 1e-15})
+    after = matrix(found.x)
+    if not objective(after)[0] > before:
+        return chain
+    kept = stationary(after)
+    assert kept is not None
+    return chain._replace(start=kept, transition=after)
+
+
+def driven(chain: Chain, u: np.ndarray, moves: np.ndarray, prior: ChainPrior) -> Chain:
+    """Climbs  sum over n of moves[n] log softmax(weights (1, u[n])): moves [N, K, K], u [N, U].
+
+    In units in which the input has mean 0 and variance 1, so that the climb is short.
+    """
+    weights = chain.weights
+    assert weights is not None
+    shape, mean, scale = weights.shape, u.mean(0), u.std(0)
+    scale = np.where(scale > 0, scale, 1.0)
+    inputs = np.hstack([np.ones((len(u), 1)), (u - mean) / scale])
+    at_zero = np.append(1.0, -mean / scale)
+    allowed = np.isfinite(weights[:, :, 0])
+    totals = moves.sum(2)  # [N, K]
+    # The prior is one more step, without input: its counts and its place.
+    moves, totals = np.concatenate([moves, prior.transition[None]]), np.vstack([totals, prior.transition.sum(1)])
+    inputs = np.vstack([inputs, at_zero])
+
+    def value(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
+        logits = np.tensordot(inputs, coefficients, axes=(1, 2))  # [N + 1, K, K]
+        logits[:, ~allowed] = -np.inf
+        logs = log_softmax(logits, axis=2)
+        total = float((moves * np.where(allowed, logs, 0.0)).sum())
+        pull = moves - totals[:, :, None] * np.exp(logs)
+        return total, np.tensordot(pull, inputs, axes=(0, 0))
+
+    def downhill(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        total, gradient = value(theta.reshape(shape))
+        return -total, -np.where(allowed[:, :, None], gradient, 0.0).ravel()
+
+    bias = np.where(allowed, weights[:, :, 0], 0.0)
+    now = np.concatenate([(bias + weights[:, :, 1:] @ mean)[:, :, None], weights[:, :, 1:] * scale], axis=2)
+    before = value(now)[0]
+    found = minimize(downhill, now.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": CLIMBS, "ftol": 1e-15})
+    new = found.x.reshape(shape)
+    if not value(new)[0] > before:
+        return chain
+    slopes = new[:, :, 1:] / scale
+    bias = np.where(allowed, new[:, :, 0] - slopes @ mean, -np.inf)
+    bias -= bias.max(1, keepdims=True)
+    weights = np.concatenate([bias[:, :, None], np.where(allowed[:, :, None], slopes, 0.0)], axis=2)
+    return chain._replace(transition=softmax(bias, axis=1), weights=weights)
+
+
+def _divided(counts: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """Rows that add up to one; a row of nothing is kept."""
+    sums = counts.sum(-1, keepdims=True)
+    return np.where(sums >= DEAD, counts / np.where(sums > 0, sums, 1.0), old)

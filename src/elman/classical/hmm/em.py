@@ -1,0 +1,149 @@
+"""Expectation-maximisation of several models at once: one call of the kernel an iteration (Baum et al. 1970)."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from elman.classical.hmm import chain_steps
+from elman.classical.hmm.chain import Chain, log, log_transition
+from elman.classical.hmm.chain_steps import ChainPrior
+from elman.classical.hmm.emissions import DEAD, Emission
+from elman.classical.hmm.inputs import place
+from elman.kernels import semiring_scan
+from elman.sequences import Sequences
+
+logger = logging.getLogger("elman")
+
+
+class Model(NamedTuple):
+    """The parameters of one HMM."""
+
+    chain: Chain
+    emission: Emission
+
+
+class Problem(NamedTuple):
+    """What is fitted to, and how."""
+
+    rows: Sequences  # of the observations, for their lengths
+    data: Any  # what the emission read of them
+    u: np.ndarray | None  # [N, U] where transitions are driven
+    prior: ChainPrior
+    stationary: bool  # whether rows start in the stationary distribution
+
+
+class Expected(NamedTuple):
+    """What one E step gives, for one model."""
+
+    objective: float  # log-probability of all rows and log-prior of the parameters
+    probs: np.ndarray  # [N, K]
+    moves: np.ndarray  # [K, K], or [N, K, K] where transitions are driven
+
+
+class Fit(NamedTuple):
+    """Where EM ended, for one model."""
+
+    model: Model
+    history: np.ndarray  # [iterations + 1] the objective of the first parameters and after each iteration
+    converged: bool
+    counts: np.ndarray  # [K] expected number of steps in each state
+
+
+def e_step(where: str, problem: Problem, models: Sequence[Model]) -> list[Expected]:
+    """Posteriors of all models in one call.
+
+    Raises:
+        ValueError: a row is impossible for one of the models.
+    """
+    rows, steps, size = problem.rows, problem.rows.num_steps, models[0].emission.num_states
+    scores = np.empty((len(models) * steps, size))
+    for m, model in enumerate(models):
+        model.emission.log_prob(problem.data, out=scores[m * steps : (m + 1) * steps])
+    transitions = [log_transition(model.chain, problem.u) for model in models]
+    per_step = problem.u is not None
+    posterior = semiring_scan.forward_backward(
+        np.repeat(np.stack([log(model.chain.start) for model in models]), len(rows), axis=0),
+        np.concatenate(transitions) if per_step else np.stack(transitions),
+        scores,
+        np.tile(rows.lengths, len(models)),
+        np.repeat(np.arange(len(models)), len(rows)),
+        per_step,
+    )
+    log_probs = posterior.log_prob.reshape(len(models), len(rows))
+    if not np.isfinite(log_probs).all():
+        _, row = np.argwhere(~np.isfinite(log_probs))[0]
+        raise ValueError(f"{where}: row {row} is impossible: every path has an observation or a transition of "
+                         "probability zero; allow more, or fit with priors above 1.")  # fmt: skip
+    moves = posterior.transitions
+    return [
+        Expected(
+            float(log_probs[m].sum()) + log_prior(model, problem),
+            posterior.probs[m * steps : (m + 1) * steps],
+            moves[m * steps : (m + 1) * steps] if per_step else moves[m],
+        )
+        for m, model in enumerate(models)
+    ]
+
+
+def log_prior(model: Model, problem: Problem) -> float:
+    """Of all parameters, up to a constant."""
+    return chain_steps.log_prior(model.chain, problem.prior, problem.stationary) + model.emission.log_prior()
+
+
+def m_step(problem: Problem, model: Model, expected: Expected) -> Model:
+    """Parameters for which the expected log-probability of states and observations, and log-prior, is no lower."""
+    rows, chain = problem.rows, model.chain
+    first = expected.probs[rows.offsets[:-1][rows.lengths > 0]].sum(0)
+    if problem.stationary:
+        chain = chain_steps.from_stationary(chain, first, expected.moves, problem.prior)
+    elif problem.u is not None:
+        chain = chain_steps.start_only(chain, first, problem.prior)
+        chain = chain_steps.driven(chain, problem.u, expected.moves, problem.prior)
+    else:
+        chain = chain_steps.free(chain, first, expected.moves, problem.prior)
+    return Model(chain, model.emission.m_step(problem.data, expected.probs))
+
+
+def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: int, tolerance: float) -> list[Fit]:
+    """EM of each model until an iteration gains less than `tolerance` nats a step, or `max_iterations` are over.
+
+    A model that has converged leaves the others to go on.
+    """
+    models = list(models)
+    histories: list[list[float]] = [[] for _ in models]
+    counts = [np.zeros(0) for _ in models]
+    active = list(range(len(models)))
+    enough = tolerance * max(problem.rows.num_steps, 1)
+    for iteration in range(max_iterations + 1):
+        expectations = e_step(where, problem, [models[m] for m in active])
+        ongoing = []
+        for m, expected in zip(active, expectations, strict=True):
+            history = histories[m]
+            history.append(expected.objective)
+            counts[m] = expected.probs.sum(0)
+            if len(history) > 1 and history[-1] - history[-2] < enough:
+                continue
+            ongoing.append(m)
+            if iteration < max_iterations:
+                models[m] = m_step(problem, models[m], expected)
+        best = max(history[-1] for history in histories)
+        logger.info("%s: iteration %d of %d, log-probability %.6f, %d of %d restarts go on", where, iteration,
+                    max_iterations, best, len(ongoing), len(models))  # fmt: skip
+        active = ongoing
+        if not active:
+            break
+    fits = [Fit(models[m], np.array(histories[m]), m not in active, counts[m]) for m in range(len(models))]
+    for one in fits:
+        for state in np.flatnonzero(one.counts < DEAD):
+            logger.info("%s: state %d has died: no step is expected in it; it keeps its parameters", where, state)
+    return fits
+
+
+def impossible(where: str, rows: Sequences, log_prob: np.ndarray) -> None:
+    """Raise where the log-probability of a step [N] is -inf, with its row and step."""
+    wrong = ~np.isfinite(log_prob)
+    if wrong.any():
+        raise ValueError(f"{where}: the observation in {place(rows, int(np.argmax(wrong)))} is impossible: it has "
+                         "probability zero in every state that can be reached; fit with priors above 1.")  # fmt: skip

@@ -1,0 +1,22 @@
+"""What a state of an HMM says: one distribution a file."""
+
+from typing import Any
+
+from elman.classical.hmm.emissions.categorical import Categorical
+from elman.classical.hmm.emissions.emission import DEAD, Emission
+from elman.classical.hmm.emissions.gaussian import Gaussian
+from elman.classical.hmm.emissions.poisson import Poisson
+from elman.nearest import did_you_mean
+
+EMISSIONS: dict[str, type[Emission]] = {kind.__name__: kind for kind in (Categorical, Gaussian, Poisson)}
+
+
+def make_emission(kind: str, **settings: Any) -> Emission:
+    """The emission of a name, as a file has it."""
+    if kind not in EMISSIONS:
+        raise ValueError(f"HMM: expected an emission that is one of {', '.join(EMISSIONS)}, got {kind!r}"
+                         f"{did_you_mean(kind, EMISSIONS)}")  # fmt: skip
+    return EMISSIONS[kind](**settings)
+
+
+__all__ = ["DEAD", "EMISSIONS", "Categorical", "Emission", "Gaussian", "Poisson", "make_emission"]

@@ -1,0 +1,64 @@
+"""Where EM starts: k-means of the observations, from points far apart (Arthur and Vassilvitskii 2007)."""
+
+import numpy as np
+
+SAMPLE, ROUNDS = 10_000, 10  # observations that are looked at, at most; rounds of k-means
+
+
+def cluster_means(where: str, values: np.ndarray, num_clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """[N, D] with NaN where a coordinate is missing -> [num_clusters, D].
+
+    Raises:
+        ValueError: nothing is observed, or nothing of one coordinate; fewer observed steps than clusters.
+    """
+    return clusters(where, values, num_clusters, rng)[0]
+
+
+def clusters(
+    where: str, values: np.ndarray, num_clusters: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The means [num_clusters, D], and the variance of a coordinate about the mean of its cluster [D]."""
+    seen = ~np.isnan(values)
+    empty = ~seen.any(0)
+    if empty.all():
+        raise ValueError(f"{where}: expected observations, got none: all are missing.")
+    if empty.any():
+        raise ValueError(f"{where}: expected observations of each feature, got none of feature "
+                         f"{int(np.argmax(empty))}: all are missing.")  # fmt: skip
+    steps = np.flatnonzero(seen.any(1))
+    if len(steps) < num_clusters:
+        raise ValueError(f"{where}: expected at least as many observed steps as states (of mixtures: components of all "
+                         f"states), got {len(steps)} for {num_clusters}.")  # fmt: skip
+    if len(steps) > SAMPLE:
+        steps = np.sort(rng.choice(steps, SAMPLE, replace=False))
+    x, seen = values[steps], seen[steps]
+    mean, spread = np.nanmean(values, 0), np.nanstd(values, 0)
+    spread = np.where(spread > 0, spread, 1.0)
+    x = np.where(seen, (x - mean) / spread, 0.0)  # [S, D]
+    weight = seen.astype(np.float64)
+    centres = _far_apart(x, weight, num_clusters, rng)
+    for _ in range(ROUNDS):
+        member = _distances(x, weight, centres).argmin(1)
+        one = np.zeros((len(x), num_clusters))
+        one[np.arange(len(x)), member] = 1
+        counted = one.T @ weight
+        centres = np.where(counted > 0, one.T @ x / np.maximum(counted, 1), centres)
+    within = (weight * (x - centres[member]) ** 2).sum(0) / np.maximum(weight.sum(0), 1)
+    return centres * spread + mean, within * spread**2
+
+
+def _far_apart(x: np.ndarray, weight: np.ndarray, num_clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Each next one drawn with a probability that grows with the square of its distance from those there are."""
+    chosen = [int(rng.integers(len(x)))]
+    nearest = _distances(x, weight, x[chosen])[:, 0]
+    while len(chosen) < num_clusters:
+        total = nearest.sum()
+        odds = nearest / total if total > 0 else np.full(len(x), 1 / len(x))
+        chosen.append(int(rng.choice(len(x), p=odds)))
+        nearest = np.minimum(nearest, _distances(x, weight, x[chosen[-1:]])[:, 0])
+    return x[chosen]
+
+
+def _distances(x: np.ndarray, weight: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """[S, C] squares of distances over the coordinates that are observed."""
+    return np.maximum(weight * x**2 @ np.ones((x.shape[1], 1)) - 2 * x @ centres.T + weight @ (centres**2).T, 0)

@@ -1,0 +1,65 @@
+"""Log-densities of Gaussians, several at once, of whatever coordinates are observed."""
+
+import numpy as np
+
+from elman.classical.hmm.emissions.emission import buffer
+from elman.classical.hmm.emissions.real_data import RealData
+
+LOG_2_PI = float(np.log(2 * np.pi))
+TRUSTED = 1e5  # squares of distances, in variances, up to which x^2 - 2 x m + m^2 is as good as (x - m)^2: 1e-11
+
+
+def diagonal(data: RealData, means: np.ndarray, slopes: np.ndarray | None, variances: np.ndarray,
+             out: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
+    """[N, C] of C Gaussians: means and variances [C, D], slopes [C, D, U] of the means in the driving input."""
+    out = buffer(out, len(data.x), len(means))
+    means = means - data.centre
+    constants = -0.5 * (LOG_2_PI + np.log(variances))  # [C, D]
+    if slopes is None:
+        at_zero = constants - 0.5 * means**2 / variances
+        zeroth = at_zero if data.seen is not None else at_zero.sum(1, keepdims=True)
+        np.matmul(data.squares, np.hstack([zeroth, means / variances, -0.5 / variances]).T, out=out)
+        untrusted = np.flatnonzero(((data.reach**2 + means**2) / variances).sum(1) > TRUSTED)
+    else:
+        untrusted = np.arange(len(means))
+    for c in untrusted:
+        residual = _residual(data, means[c], None if slopes is None else slopes[c])
+        residual *= residual
+        if data.seen is None:
+            out[:, c] = constants[c].sum() - residual @ (0.5 / variances[c])
+        else:
+            out[:, c] = data.seen @ constants[c] - (data.seen * residual) @ (0.5 / variances[c])
+    return out
+
+
+def full(data: RealData, means: np.ndarray, slopes: np.ndarray | None, covs: np.ndarray,
+         out: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
+    """[N, C] of C Gaussians: means [C, D], covariances [C, D, D] (or [1, D, D] for all), slopes [C, D, U]."""
+    out = buffer(out, len(data.x), len(means))
+    means = means - data.centre
+    if data.seen is not None:
+        out[...] = 0  # where nothing is observed
+    for steps, seen, missing in data.patterns:
+        lower = np.linalg.cholesky(covs[:, seen[:, None], seen])
+        whiten = np.linalg.inv(lower)
+        constants = -0.5 * len(seen) * LOG_2_PI - np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(1)
+        everything = len(steps) == len(data.x) and not len(missing)
+        x = data.x if everything else data.x[steps[:, None], seen]
+        u = data.u if everything or data.u is None else data.u[steps]
+        for c in range(len(means)):
+            one = c if len(covs) > 1 else 0
+            residual = x - means[c, seen]
+            if slopes is not None:
+                residual -= u @ slopes[c, seen].T
+            white = residual @ whiten[one].T
+            out[steps if not everything else slice(None), c] = constants[one] - 0.5 * np.einsum(
+                "nd,nd->n", white, white
+            )
+    return out
+
+
+def _residual(data: RealData, mean: np.ndarray, slope: np.ndarray | None) -> np.ndarray:
+    residual = data.x - mean
+    if slope is not None:
+        residual -= data.u @ slope.T
+    return residual

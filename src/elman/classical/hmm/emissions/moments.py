@@ -1,0 +1,130 @@
+"""What an M step needs of real observations: weighted means (or regressions), and scatter about them.
+
+Exact where coordinates are missing. With a diagonal covariance they are left out; with a full one they are replaced by
+their conditional means given what was observed, and their conditional covariances are added to the scatter (Ghahramani
+and Jordan 1994), so that no step lowers the likelihood.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from elman.classical.hmm.emissions.emission import DEAD
+from elman.classical.hmm.emissions.real_data import RealData
+
+CANCELLED = 1e-6  # a variance below this part of a mean square is computed again, from the residuals
+
+
+class MeanPrior(NamedTuple):
+    """A normal distribution about `mean`, as if it had been observed `weight` times."""
+
+    mean: np.ndarray  # [D]
+    weight: float
+
+
+class Moments(NamedTuple):
+    """Of C Gaussians."""
+
+    means: np.ndarray  # [C, D]
+    slopes: np.ndarray | None  # [C, D, U]
+    counts: np.ndarray  # [C, D] of a diagonal covariance, [C] of a full one: expected numbers of observations
+    scatter: np.ndarray  # [C, D] or [C, D, D]: expected squares about the means, and what the prior of the mean adds
+
+
+def diagonal(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.ndarray | None,
+             prior: MeanPrior) -> Moments:  # fmt: skip
+    """For diagonal covariances: weights [N, C]; where nothing is counted, `means` and `slopes` are kept."""
+    if slopes is not None:
+        return _diagonal_driven(data, weights, means, slopes, prior)
+    size = means.shape[1]
+    sums = weights.T @ data.squares
+    counts = np.broadcast_to(sums[:, :-2 * size], means.shape)  # fmt: skip
+    first, second = sums[:, -2 * size : -size], sums[:, -size:]
+    alive = counts >= DEAD
+    divisor = np.where(alive, counts, 1.0)
+    middle = np.where(alive, first / divisor, means - data.centre)
+    centred_prior = prior.mean - data.centre
+    fitted = (first + prior.weight * centred_prior) / (divisor + prior.weight)
+    new = np.where(alive, fitted, middle)
+    scatter = second - 2 * first * middle + counts * middle**2
+    for c in np.flatnonzero((scatter < CANCELLED * second).any(1)):
+        residual = (data.x - middle[c]) ** 2
+        scatter[c] = weights[:, c] @ (residual if data.seen is None else data.seen * residual)
+    scatter += counts * (new - middle) ** 2 + prior.weight * (new - centred_prior) ** 2
+    return Moments(new + data.centre, None, counts, scatter)
+
+
+def full(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.ndarray | None, covs: np.ndarray,
+         prior: MeanPrior) -> Moments:  # fmt: skip
+    """For full covariances: `covs` [C, D, D] (or [1, D, D] for all) are those of the E step."""
+    centred, centred_prior = means - data.centre, prior.mean - data.centre
+    new = np.empty((len(means), means.shape[1], data.design.shape[1]))
+    scatter = np.empty((len(means), means.shape[1], means.shape[1]))
+    if data.seen is not None:
+        weights = np.where(data.seen.any(1)[:, None], weights, 0.0)
+    counts = weights.sum(0)
+    for c, count in enumerate(counts):
+        old = np.hstack([centred[c][:, None]] + ([] if slopes is None else [slopes[c]]))  # [D, 1 + U]
+        x, spread = _completed(data, weights[:, c], old, covs[c if len(covs) > 1 else 0])
+        new[c] = _regression(data.design, x, weights[:, c], prior.weight, centred_prior) if count >= DEAD else old
+        residual = x - data.design @ new[c].T
+        scatter[c] = (weights[:, c, None] * residual).T @ residual + spread
+        away = new[c, :, 0] - centred_prior
+        scatter[c] += prior.weight * away[:, None] * away
+    return Moments(new[:, :, 0] + data.centre, None if slopes is None else new[:, :, 1:], counts, scatter)
+
+
+def _completed(data: RealData, weight: np.ndarray, coefficients: np.ndarray,
+               cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """The expected observations [N, D] given what was observed, and the sum of their weighted covariances [D, D]."""
+    spread = np.zeros_like(cov)
+    if data.seen is None:
+        return data.x, spread
+    x, mean = data.x.copy(), data.design @ coefficients.T
+    for steps, seen, missing in data.patterns:
+        if not len(missing):
+            continue
+        gain = np.linalg.solve(cov[np.ix_(seen, seen)], cov[np.ix_(seen, missing)])  # [d, D - d]
+        residual = x[steps[:, None], seen] - mean[steps[:, None], seen]
+        x[steps[:, None], missing] = mean[steps[:, None], missing] + residual @ gain
+        rest = cov[np.ix_(missing, missing)] - cov[np.ix_(missing, seen)] @ gain
+        spread[np.ix_(missing, missing)] += weight[steps].sum() * (rest + rest.T) / 2
+    return x, spread
+
+
+def _diagonal_driven(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.ndarray,
+                     prior: MeanPrior) -> Moments:  # fmt: skip
+    """A weighted least squares for each Gaussian, and for each of its coordinates where some are missing."""
+    centred_prior = prior.mean - data.centre
+    coefficients = np.concatenate([(means - data.centre)[:, :, None], slopes], axis=2)  # [C, D, 1 + U]
+    seen = data.seen
+    counts = weights.T @ seen if seen is not None else np.repeat(weights.sum(0)[:, None], means.shape[1], axis=1)
+    scatter = np.empty_like(means)
+    for c in range(len(means)):
+        weight = weights[:, c]
+        if seen is None and counts[c, 0] >= DEAD:
+            coefficients[c] = _regression(data.design, data.x, weight, prior.weight, centred_prior)
+        for d in range(means.shape[1]):
+            if seen is not None and counts[c, d] >= DEAD:
+                own = weight * seen[:, d]
+                coefficients[c, d] = _regression(data.design, data.x[:, d : d + 1], own, prior.weight,
+                                                 centred_prior[d : d + 1])[0]  # fmt: skip
+        squares = (data.x - data.design @ coefficients[c].T) ** 2
+        scatter[c] = weight @ (squares if seen is None else seen * squares)
+    new = coefficients[:, :, 0]
+    scatter += prior.weight * (new - centred_prior) ** 2
+    return Moments(new + data.centre, coefficients[:, :, 1:], counts, scatter)
+
+
+def _regression(design: np.ndarray, x: np.ndarray, weight: np.ndarray, prior_weight: float,
+                prior_mean: np.ndarray) -> np.ndarray:  # fmt: skip
+    """[D, 1 + U] of weighted least squares, with the prior's mean as observations without drive."""
+    if design.shape[1] == 1:
+        return ((weight @ x + prior_weight * prior_mean) / (weight.sum() + prior_weight))[:, None]
+    root = np.sqrt(weight)[:, None]
+    left, right = root * design, root * x
+    if prior_weight > 0:
+        pseudo = np.zeros((1, design.shape[1]))
+        pseudo[0, 0] = np.sqrt(prior_weight)
+        left, right = np.vstack([left, pseudo]), np.vstack([right, np.sqrt(prior_weight) * prior_mean])
+    return np.linalg.lstsq(left, right, rcond=None)[0].T

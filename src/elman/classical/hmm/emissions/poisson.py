@@ -1,0 +1,112 @@
+"""Counts, with a rate of their own in each state."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy.special import gammaln
+
+from elman.classical.checks import reals
+from elman.classical.hmm.emissions.clusters import cluster_means
+from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
+from elman.classical.hmm.inputs import counts
+from elman.sequences import Sequences
+
+
+class Counts(NamedTuple):
+    """What `Poisson.read` gives."""
+
+    features: np.ndarray  # [N, 2 D]: the counts, 0 where one is missing; 1 where it is not
+    log_factorials: np.ndarray  # [N] of all counts of a step together
+    values: np.ndarray  # [N, D] NaN where one is missing
+
+
+class Poisson(Emission):
+    """p(x | k) = product over d of rate[k, d]^x_d exp(-rate[k, d]) / x_d!
+
+    Args:
+        shape, rate: of a gamma distribution on the rates, density ~ r^(shape - 1) exp(-rate r): as if shape - 1
+            events more had been counted in `rate` steps more. shape at least 1, rate at least 0; 1 and 0 are none.
+        floor: the lowest rate allowed, as a part of the mean count of each feature, above 0.
+    Shapes:
+        x: [N, D] integers of at least 0, or float64 with NaN where one is missing
+    Attributes:
+        rates_: [K, D].
+    Raises:
+        TypeError, ValueError: x are no counts; a setting is out of range.
+    Example:
+        >>> quakes = Poisson.from_parameters(np.array([[15.0], [26.0]]))
+        >>> quakes.log_prob(quakes.read("here", Sequences(np.array([[20]]), [1]))).round(3)
+        array([[-3.175, -3.174]])
+    """
+
+    rates_: np.ndarray
+    floor_: np.ndarray  # [D]
+
+    def __init__(self, shape: float = 1.0, rate: float = 0.0, floor: float = 1e-6):
+        if not (shape >= 1 and rate >= 0 and floor > 0):
+            raise ValueError("Poisson: expected a shape of at least 1, a rate of at least 0 and a floor above 0, got "
+                             f"{shape}, {rate} and {floor}.")  # fmt: skip
+        self.shape, self.rate, self.floor = shape, rate, floor
+
+    @classmethod
+    def from_parameters(cls, rates: Any, **settings: float) -> Self:
+        """With known rates [K, D]."""
+        rates = reals("Poisson", "rates", rates, "K D")
+        if not (rates > 0).all():
+            raise ValueError(f"Poisson: expected rates above 0, got {rates.min():.6g}.")
+        return cls(**settings).with_parameters(rates_=rates, floor_=np.zeros(rates.shape[1]))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the constructor was given."""
+        return {"shape": self.shape, "rate": self.rate, "floor": self.floor}
+
+    @property
+    def num_states(self) -> int:
+        """K."""
+        return len(self.rates_)
+
+    def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> Counts:
+        """Counts, and the factorials of each step."""
+        values = counts(where, x, f"N D={self.rates_.shape[1]}" if hasattr(self, "rates_") else "N D")
+        seen = ~np.isnan(values)
+        filled = np.where(seen, values, 0)
+        return Counts(np.hstack([filled, seen]), gammaln(filled + 1).sum(1), values)
+
+    def log_prob(self, data: Counts, out: np.ndarray | None = None) -> np.ndarray:
+        """[N, K]."""
+        out = buffer(out, len(data.values), self.num_states)
+        np.matmul(data.features, np.vstack([np.log(self.rates_).T, -self.rates_.T]), out=out)
+        out -= data.log_factorials[:, None]
+        return out
+
+    def initialise(self, where: str, data: Counts, num_states: int, rng: np.random.Generator) -> Self:
+        """The means of clusters of the counts, in the scale of their square roots."""
+        centres = cluster_means(where, np.sqrt(data.values), num_states, rng) ** 2
+        mean = np.nanmean(data.values, 0)
+        floor = self.floor * np.where(mean > 0, mean, 1.0)
+        rates = np.maximum(0.9 * centres + 0.1 * mean, floor)
+        return self.with_parameters(rates_=rates, floor_=floor)
+
+    def m_step(self, data: Counts, posterior: np.ndarray) -> Self:
+        """Expected counts divided by the time in which they were counted."""
+        events, steps = np.hsplit(posterior.T @ data.features, 2)  # [K, D] both
+        rates = np.maximum((events + self.shape - 1) / np.maximum(steps + self.rate, DEAD), self.floor_)
+        return self.with_parameters(rates_=np.where(steps >= DEAD, rates, self.rates_))
+
+    def log_prior(self) -> float:
+        """Of the gamma distributions, up to a constant."""
+        return float(((self.shape - 1) * np.log(self.rates_) - self.rate * self.rates_).sum())
+
+    def sample(self, states: np.ndarray, rng: np.random.Generator, u: np.ndarray | None = None) -> np.ndarray:
+        """[N, D] int64."""
+        return rng.poisson(self.rates_[states])
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The rates, and the lowest allowed."""
+        return {"rates": self.rates_, "floor": self.floor_}
+
+    def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
+        """A copy with these rates."""
+        return self.with_parameters(rates_=arrays["rates"], floor_=arrays["floor"])

@@ -1,0 +1,67 @@
+"""Real observations as the Gaussian emissions read them: centred, and with what is computed of them once."""
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Pattern(NamedTuple):
+    """The steps at which the same coordinates are observed."""
+
+    steps: np.ndarray  # [n]
+    seen: np.ndarray  # [d] coordinates
+    missing: np.ndarray  # [D - d] coordinates
+
+
+class RealData:
+    """Observations [N, D], NaN where one is missing, and the input [N, U] that drives them, or None.
+
+    Attributes:
+        x: [N, D] observations less `centre`, 0 where one is missing.
+        seen: [N, D] 1.0 where one is observed, else 0.0; None where nothing is missing.
+    """
+
+    def __init__(self, values: np.ndarray, u: np.ndarray | None, centre: np.ndarray | None = None):
+        self.values, self.u = values, u
+        missing = np.isnan(values)
+        self.seen = (~missing).astype(np.float64) if missing.any() else None
+        if centre is None:  # a coordinate that is never observed is at 0
+            filled = np.where(missing, 0.0, values)
+            centre = filled.sum(0) / np.maximum((~missing).sum(0), 1)
+        self.centre = centre
+        self.x = np.where(missing, 0.0, values - centre) if self.seen is not None else values - centre
+
+    @cached_property
+    def reach(self) -> np.ndarray:
+        """[D] the farthest observation from the centre."""
+        return np.abs(self.x).max(0, initial=0.0)
+
+    @cached_property
+    def squares(self) -> np.ndarray:
+        """[N, F] what the log-density of a diagonal Gaussian is linear in: (1, x, x^2), or each where it is seen."""
+        if self.seen is None:
+            return np.hstack([np.ones((len(self.x), 1)), self.x, self.x**2])
+        return np.hstack([self.seen, self.x, self.x**2])
+
+    @cached_property
+    def design(self) -> np.ndarray:
+        """[N, 1 + U] what a mean is linear in."""
+        ones = np.ones((len(self.x), 1))
+        return ones if self.u is None else np.hstack([ones, self.u])
+
+    @cached_property
+    def patterns(self) -> list[Pattern]:
+        """The steps by what is observed at them; steps at which nothing is are left out."""
+        size = self.x.shape[1]
+        if self.seen is None:
+            return [Pattern(np.arange(len(self.x)), np.arange(size), np.arange(0))]
+        kinds, kind = np.unique(self.seen > 0, axis=0, return_inverse=True)
+        kind = kind.reshape(-1)
+        order = np.argsort(kind, kind="stable")
+        parts = np.split(order, np.cumsum(np.bincount(kind, minlength=len(kinds)))[:-1])
+        return [
+            Pattern(steps, np.flatnonzero(seen), np.flatnonzero(~seen))
+            for steps, seen in zip(parts, kinds, strict=True)
+            if seen.any()
+        ]

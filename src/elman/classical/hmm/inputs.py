@@ -1,0 +1,131 @@
+"""What an HMM reads: rows of observations, with a driving input beside them where the model has one."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from elman import state as states
+from elman.sequences import Sequences
+from elman.shapes import check
+
+
+class Driven(NamedTuple):
+    """The values of a batch whose model has a driving input: `Sequences(Driven(x, u), lengths)`."""
+
+    x: Any  # [N, ...] observations, NaN where one is missing
+    u: np.ndarray  # [N, U] the input at each step, which is never missing
+
+
+def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:
+    """Sequences as they are; an array [T, ...] a row (or `Driven` of them) as Sequences.
+
+    Raises:
+        ValueError: there are no rows, or they differ in width.
+    """
+    if isinstance(rows, Sequences):
+        return rows
+    if isinstance(rows, np.ndarray):
+        raise TypeError(f"{where}: expected Sequences or a list of rows, got one array; give [x] for a single row.")
+    rows = list(rows)
+    if not rows:
+        raise ValueError(f"{where}: expected at least one row, got none.")
+    widths = [[np.shape(leaf)[1:] for leaf in states.leaves(row)] for row in rows]
+    for number, width in enumerate(widths):
+        if width != widths[0]:
+            one, other = (" and ".join(str(list(shape)) for shape in w) for w in (widths[0], width))
+            raise ValueError(f"{where}: expected rows of one width, got steps of shape {one} in row 0 and {other} in "
+                             f"row {number}.")  # fmt: skip
+    return Sequences.from_list([states.map(np.asarray, row) for row in rows])
+
+
+def place(sequences: Sequences, step: int) -> str:
+    """`row 3, step 7` of a step of a batch."""
+    return f"row {int(sequences.rows[step])}, step {int(sequences.times[step])}"
+
+
+def finite_or_missing(where: str, name: str, sequences: Sequences, values: np.ndarray) -> None:
+    """Raise where a number is infinite, with its row and step."""
+    wrong = np.isinf(values)
+    if wrong.any():
+        step = int(np.argwhere(wrong)[0][0])
+        raise ValueError(f"{where}: expected {name} of finite numbers, or NaN where one is missing, got "
+                         f"{values[wrong][0]} in {place(sequences, step)}; mend the data.")  # fmt: skip
+
+
+def reals(where: str, sequences: Sequences, spec: str) -> np.ndarray:
+    """Observations that are float64, of shape `spec`, NaN where one is missing.
+
+    Raises:
+        TypeError: they hold another type.
+        ValueError: their shape is another, or one is infinite.
+    """
+    values = np.asarray(sequences.values)
+    _one_feature(where, values, spec)
+    if values.dtype != np.float64:
+        raise TypeError(
+            f"{where}: expected observations of float64, got {values.dtype}; convert them with .astype(np.float64)."
+        )
+    finite_or_missing(where, "observations", sequences, values)
+    return np.ascontiguousarray(values)
+
+
+def counts(where: str, sequences: Sequences, spec: str, below: int | None = None) -> np.ndarray:
+    """Observations that are whole numbers from 0 (to `below`, left out), as float64; NaN where one is missing.
+
+    Raises:
+        TypeError: they hold another type than integers and float64.
+        ValueError: their shape is another, or one is no such number.
+    """
+    values = np.asarray(sequences.values)
+    _one_feature(where, values, spec)
+    if values.dtype.kind not in "iu" and values.dtype != np.float64 and values.size:
+        raise TypeError(f"{where}: expected observations of integers (or float64 with NaN where one is missing), got "
+                        f"{values.dtype}.")  # fmt: skip
+    values = values.astype(np.float64)
+    finite_or_missing(where, "observations", sequences, values)
+    kept = ~np.isnan(values)
+    wrong = kept & ((values < 0) | (values != np.floor(values)))
+    if below is not None:
+        wrong |= kept & (values >= below)
+    if wrong.any():
+        step = int(np.argwhere(wrong)[0][0])
+        number = values[wrong][0]
+        allowed = "of at least 0" if below is None else f"from 0 to {below - 1}"
+        never = "; it was never seen in training" if below is not None and number >= below else ""
+        raise ValueError(f"{where}: expected whole numbers {allowed}, got {number:.12g} in "
+                         f"{place(sequences, step)}{never}.")  # fmt: skip
+    return np.ascontiguousarray(values)
+
+
+def drive(where: str, sequences: Sequences, size: int) -> tuple[Sequences, np.ndarray | None]:
+    """The observations of a batch and its driving input [N, U], which is None for a model that has none (size 0)."""
+    values = sequences.values
+    if size == 0:
+        if isinstance(values, tuple):
+            raise TypeError(f"{where}: expected one array of observations, got a tuple; a model with a driving input "
+                            "has drive_size above 0.")  # fmt: skip
+        return sequences, None
+    if not isinstance(values, tuple) or len(values) != 2:
+        raise TypeError(f"{where}: expected values Driven(x, u) with u [N, U={size}], got {type(values).__name__}.")
+    x, u = values
+    u = np.asarray(u)
+    check(where, "the driving input", u, f"N={sequences.num_steps} U={size}")
+    if u.dtype != np.float64:
+        raise TypeError(
+            f"{where}: expected a driving input of float64, got {u.dtype}; convert it with .astype(np.float64)."
+        )
+    wrong = ~np.isfinite(u)
+    if wrong.any():
+        step = int(np.argwhere(wrong)[0][0])
+        raise ValueError(f"{where}: expected a driving input of finite numbers, got {u[wrong][0]} in "
+                         f"{place(sequences, step)}; it is never missing.")  # fmt: skip
+    return Sequences(x, sequences.lengths), np.ascontiguousarray(u)
+
+
+def _one_feature(where: str, values: np.ndarray, spec: str) -> None:
+    """The shape, with the way out for a plain series."""
+    if len(spec.split()) == 2 and values.ndim == 1:
+        raise ValueError(f"{where}: expected observations of shape [{', '.join(spec.split())}], got "
+                         f"{list(values.shape)}; a single series is x[:, None].")  # fmt: skip
+    check(where, "observations", values, spec)

@@ -1,0 +1,405 @@
+"""A hidden Markov model (Baum and Petrie 1966; Rabiner 1989): a state that cannot be seen, and what it says."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy.special import softmax
+
+from elman.classical import checks
+from elman.classical.hmm import em, inputs
+from elman.classical.hmm.chain import Chain, driven, log, log_transition, random_chain, stationary
+from elman.classical.hmm.chain_steps import ChainPrior
+from elman.classical.hmm.em import Model, Problem
+from elman.classical.hmm.emissions import Emission, make_emission
+from elman.classical.hmm.inputs import Driven, as_sequences
+from elman.classical.hmm.sampling import draw
+from elman.classical.model import ClassicalModel
+from elman.kernels import semiring_scan
+from elman.sequences import Sequences
+from elman.shapes import check
+
+Weighed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, None, bool]
+STARTS = ("free", "stationary")
+
+
+class Filtered(NamedTuple):
+    """What a step tells."""
+
+    probs: np.ndarray  # [B, K] of the states, given the observations up to here
+    log_prob: np.ndarray  # [B] of this observation, given those before
+
+
+class Decoded(NamedTuple):
+    """The states that explain rows."""
+
+    states: Sequences  # [N] int64; [N, k] of the k best paths, best first, -1 where a row has fewer
+    log_prob: np.ndarray  # [B] of a row's observations and its path together; [B, k]
+
+
+class Sample(NamedTuple):
+    """Rows that a model made."""
+
+    observations: Sequences  # as `fit` takes them
+    states: np.ndarray  # [N] int64
+
+
+class HMM(ClassicalModel):
+    """A chain of hidden states, each of which has a distribution of observations::
+
+        p(s_1) = start[s_1]    p(s_n+1 | s_n) = transition[s_n, s_n+1]    p(x_n | s_n): the emission
+
+    Its state as a cell is what it predicts for the next step, so that `step` filters: it takes in an observation, and
+    then the chain moves. Where an observation is missing (NaN), it only moves.
+
+    With a driving input u [N, U], the transition that follows step n is softmax(b + W u_n) over the states after it,
+    and the means of a `Gaussian(drive_size=U)` are m + B u_n (Bengio and Frasconi 1995).
+
+    Args:
+        num_states: K.
+        emission: `Gaussian() Categorical() Poisson() GaussianMixture(C)`, with their settings.
+        start: `free`, or `stationary`: rows start in the distribution that the transitions keep, also while fitting.
+        drive_size: U, the features of the input that drives the transitions; 0 for none.
+        start_prior: of a Dirichlet distribution on the start: 1 is none, 1 + c counts as c more rows for each state.
+        transition_prior: the same for each row of the transitions: a number, or an array [K, K].
+        restarts: how many random starts EM has, together in one call of the kernel; the best is kept.
+        max_iterations: of EM.
+        tolerance: EM ends when an iteration gains less than this, in nats a step.
+        seed: of the random starts: restart r is what a single run with `seed + r` is.
+    Shapes:
+        x: [B] or [B, D], as the emission reads it; or `Driven(x, u)` with u [B, U]
+        state: [B, K] probabilities of the state at the next step   ->   y: Filtered(probs [B, K], log_prob [B])
+    Attributes:
+        start_: [K]. transition_: [K, K] from, to (with a driving input, that of an input of zero).
+        transition_weights_: [K, K, 1 + U], of b and W; with a driving input only.
+        emission_: the emission with its parameters.
+        history_: [iterations + 1] the log-probability of all rows, and of the parameters under their priors, of the
+            first parameters and after each iteration. converged_: whether it had stopped growing.
+        counts_: [K] expected number of steps in each state. One whose number falls below 1e-6 has died: it keeps its
+            emission and its transitions as they were, since nothing else is sure to lower nothing, and a line of the
+            log says so. More restarts or a prior help.
+    Raises:
+        TypeError, ValueError: observations, probabilities or settings that are none, in one line that says which.
+    Example:
+        >>> from elman.classical.hmm import Categorical
+        >>> x = Sequences.from_list([np.array([0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1])])
+        >>> model = HMM(2, Categorical(prior=1.1), restarts=3).fit(x)
+        >>> states, log_prob = model.decode(x)
+        >>> len(np.unique(states.values)), model.transition_.shape
+        (2, (2, 2))
+    """
+
+    start_: np.ndarray
+    transition_: np.ndarray
+    transition_weights_: np.ndarray | None = None
+    emission_: Emission
+    history_: np.ndarray
+    converged_: bool
+    counts_: np.ndarray
+
+    def __init__(self, num_states: int, emission: Emission, *, start: str = "free", drive_size: int = 0,
+                 start_prior: float = 1.0, transition_prior: Any = 1.0, restarts: int = 1, max_iterations: int = 300,
+                 tolerance: float = 1e-7, seed: int = 0):  # fmt: skip
+        self.num_states, self.emission, self.start, self.drive_size = num_states, emission, start, drive_size
+        self.start_prior, self.restarts, self.max_iterations = start_prior, restarts, max_iterations
+        self.transition_prior = transition_prior if np.ndim(transition_prior) == 0 else (
+            np.asarray(transition_prior, np.float64).tolist())  # fmt: skip
+        self.tolerance, self.seed = tolerance, seed
+        self._check_settings()
+
+    @classmethod
+    def from_parameters(cls, start: Any, transition: Any, emission: Emission, transition_weights: Any = None,
+                        **settings: Any) -> Self:  # fmt: skip
+        """A model with known parameters: start [K] (or "stationary"), transition [K, K], an emission that has its own.
+
+        Args:
+            transition_weights: [K, K, 1 + U] of a driving input; `transition` is then None.
+        Example:
+            >>> from elman.classical.hmm import Categorical
+            >>> dice = Categorical.from_parameters(np.array([[0.5, 0.5], [0.1, 0.9]]))
+            >>> model = HMM.from_parameters("stationary", np.array([[0.9, 0.1], [0.3, 0.7]]), dice)
+            >>> model.initial_state(1)
+            array([[0.75, 0.25]])
+        """
+        states = emission.num_states
+        if isinstance(start, str):
+            settings["start"] = start
+        weights = None
+        if transition_weights is not None:
+            weights = checks.reals("HMM", "transition_weights", transition_weights, f"K={states} K={states} 1+U")
+            settings["drive_size"] = weights.shape[2] - 1
+            transition = softmax(weights[:, :, 0], axis=1)
+        self = cls(states, emission, **settings)
+        transition = checks.distribution("HMM", "transition", transition, f"K={states} K={states}")
+        if self.start == "stationary":
+            start = _stationary("HMM", transition)
+        start = checks.distribution("HMM", "start", start, f"K={states}")
+        return self._with(Model(Chain(start, transition, weights), emission))
+
+    # A cell.
+
+    def initial_state(self, batch_size: int) -> np.ndarray:
+        """What is known of the first state before anything is seen: `start_`, in every row."""
+        return np.tile(self._model("HMM.initial_state").chain.start, (batch_size, 1))
+
+    def step(self, x: Any, state: np.ndarray) -> tuple[Filtered, np.ndarray]:
+        """One observation of each row: -> what it tells, and the prediction for the next."""
+        where = "HMM.step"
+        first = x[0] if isinstance(x, tuple) else x
+        rows = Sequences(x, np.ones(len(first), np.int64))
+        chain, scores, u = self._scored(where, rows)
+        joint = log(self._state(where, state, len(rows))) + scores
+        top = joint.max(1, keepdims=True, initial=-np.inf)
+        em.impossible(where, rows, top[:, 0])
+        probs = np.exp(joint - top)
+        total = probs.sum(1, keepdims=True)
+        probs /= total
+        if u is None:
+            predicted = probs @ chain.transition
+        else:
+            predicted = np.einsum("bi,bij->bj", probs, np.exp(log_transition(chain, u)))
+        return Filtered(probs, (np.log(total) + top)[:, 0]), predicted
+
+    def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
+        """All rows in one call of the kernel."""
+        where = "HMM.scan"
+        chain, scores, u = self._scored(where, sequences)
+        state = self.initial_state(len(sequences)) if state is None else self._state(where, state, len(sequences))
+        found = semiring_scan.forward(*self._weighed(chain, scores, u, sequences, state))
+        em.impossible(where, sequences, found.log_prob)
+        last = np.where(sequences.lengths[:, None] > 0, found.last, state)
+        return Sequences(Filtered(found.probs, found.log_prob), sequences.lengths), last
+
+    # What is asked of it.
+
+    def log_prob(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
+        """The log-probability of each row, [B]; -inf of one that is impossible."""
+        sequences = as_sequences("HMM.log_prob", sequences)
+        chain, scores, u = self._scored("HMM.log_prob", sequences)
+        return semiring_scan.total(*self._weighed(chain, scores, u, sequences))
+
+    def filter(self, sequences: Sequences | Iterable[Any]) -> Sequences:
+        """What is known of the states at each step from the observations up to it: Filtered(probs [N, K], ...)."""
+        return self.scan(as_sequences("HMM.filter", sequences))[0]
+
+    def smooth(self, sequences: Sequences | Iterable[Any]) -> Sequences:
+        """The probabilities of the states at each step given whole rows, [N, K]."""
+        sequences = as_sequences("HMM.smooth", sequences)
+        chain, scores, u = self._scored("HMM.smooth", sequences)
+        return Sequences(self._smoothed("HMM.smooth", sequences, chain, scores, u), sequences.lengths)
+
+    def decode(self, sequences: Sequences | Iterable[Any], method: str = "viterbi", k: int = 1) -> Decoded:
+        """The best path of each row (`viterbi`), the k best, or the likeliest state of each step (`posterior`)."""
+        where = "HMM.decode"
+        sequences = as_sequences(where, sequences)
+        chain, scores, u = self._scored(where, sequences)
+        if method == "posterior" and k == 1:
+            states = self._smoothed(where, sequences, chain, scores, u).argmax(1)
+            log_probs = _path_log_prob(chain, scores, u, sequences, states)
+            return Decoded(Sequences(states, sequences.lengths), log_probs)
+        if method != "viterbi":
+            raise ValueError(f"{where}: expected method viterbi, or posterior with k=1, got {method!r} with k={k}.")
+        if k < 1:
+            raise ValueError(f"{where}: expected k of at least 1, got {k}.")
+        found = semiring_scan.best_path(*self._weighed(chain, scores, u, sequences), k=k)
+        _possible(where, found.log_prob[0])
+        if k == 1:
+            return Decoded(Sequences(found.states[0], sequences.lengths), found.log_prob[0])
+        return Decoded(Sequences(found.states.T.copy(), sequences.lengths), found.log_prob.T.copy())
+
+    def sample(self, lengths: Any, seed: int = 0, u: np.ndarray | None = None) -> Sample:
+        """Rows of so many steps, drawn from the model; with a driving input, for `u` [N, U] of all rows."""
+        where = "HMM.sample"
+        model = self._model(where)
+        size = self._drive_size(where)
+        rows = Sequences(np.zeros((int(np.sum(lengths)), 0)), lengths)
+        if size:
+            given = Sequences(Driven(rows.values, np.zeros((0, 0)) if u is None else u), lengths)
+            _, u = inputs.drive(where, given, size)
+        elif u is not None:
+            raise ValueError(f"{where}: expected no driving input, got one; this model has none (drive_size=0).")
+        x, states = draw(model, rows, np.random.default_rng(seed), u if self.drive_size else None, u)
+        return Sample(Sequences(x if u is None else Driven(x, u), rows.lengths), states)
+
+    def stationary(self) -> np.ndarray:
+        """[K] the distribution of states that the transitions keep, which long rows approach."""
+        return _stationary("HMM.stationary", self._undriven("HMM.stationary").transition)
+
+    # Fitting.
+
+    def fit(self, sequences: Sequences | Iterable[Any], refine: bool = False) -> Self:
+        """EM over all rows, from `restarts` random starts at once.
+
+        Args:
+            sequences: rows of observations: Sequences, or a list of arrays.
+            refine: go on from the parameters that the model has, in place of random ones. Probabilities of zero stay
+                zero (without a prior), so that this is also the way to forbid transitions.
+        """
+        where = "HMM.fit"
+        sequences = as_sequences(where, sequences)
+        emission = self._model(where).emission if refine else self.emission
+        rows, u = inputs.drive(where, sequences, self._drive_size(where))
+        data = emission.read(where, rows, u)
+        priors = np.broadcast_to(np.asarray(self.transition_prior), (self.num_states, self.num_states))
+        prior = ChainPrior(np.full(self.num_states, self.start_prior - 1.0), priors - 1.0)
+        driving = u if self.drive_size else None
+        problem = Problem(rows, data, driving, prior, self.start == "stationary")
+        if refine:
+            models = [Model(self._model(where).chain, emission.resume(where, data))]
+        else:
+            models = [self._random(where, data, self.seed + restart) for restart in range(self.restarts)]
+        fits = em.fit(where, problem, models, self.max_iterations, self.tolerance)
+        best = max(fits, key=lambda fit: fit.history[-1])
+        self.history_, self.converged_, self.counts_ = best.history, best.converged, best.counts
+        return self._with(best.model)
+
+    # Files.
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the constructor was given."""
+        names = ("num_states", "start", "drive_size", "start_prior", "transition_prior", "restarts", "max_iterations",
+                 "tolerance", "seed")  # fmt: skip
+        emission = {"kind": type(self.emission).__name__, **self.emission.settings}
+        return {name: getattr(self, name) for name in names} | {"emission": emission}
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """What was fitted, to be kept beside `settings`."""
+        model = self._model("HMM.to_arrays")
+        arrays = {"start": model.chain.start, "transition": model.chain.transition}
+        if model.chain.weights is not None:
+            arrays["transition_weights"] = model.chain.weights
+        return arrays | {f"emission.{name}": array for name, array in model.emission.to_arrays().items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
+        """The fitted model whose `to_arrays` and `settings` these are."""
+        emission = make_emission(**settings.pop("emission"))
+        self = cls(emission=emission, **settings)
+        own = {name.removeprefix("emission."): array for name, array in arrays.items() if name.startswith("emission.")}
+        chain = Chain(arrays["start"], arrays["transition"], arrays.get("transition_weights"))
+        return self._with(Model(chain, emission.with_arrays(own)))
+
+    # Below: what these are made of.
+
+    def _check_settings(self) -> None:
+        for name, lowest in (("num_states", 1), ("restarts", 1), ("max_iterations", 0), ("drive_size", 0), ("seed", 0)):
+            given = getattr(self, name)
+            if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < lowest:
+                raise ValueError(f"HMM: expected {name} to be an int of at least {lowest}, got {given!r}.")
+        if not isinstance(self.emission, Emission):
+            raise TypeError(f"HMM: expected an emission, such as Gaussian(), got {self.emission!r}.")
+        if self.start not in STARTS:
+            raise ValueError(f"HMM: expected start to be one of {', '.join(STARTS)}, got {self.start!r}.")
+        if self.start == "stationary" and self.drive_size:
+            raise ValueError("HMM: expected start to be free where transitions are driven, got stationary: they keep "
+                             "no one distribution.")  # fmt: skip
+        if not self.start_prior >= 1 or not (np.asarray(self.transition_prior) >= 1).all():
+            raise ValueError("HMM: expected priors of at least 1, which is none, got "
+                             f"{self.start_prior} and {self.transition_prior}.")  # fmt: skip
+        if np.ndim(self.transition_prior):
+            check(
+                "HMM", "transition_prior", np.asarray(self.transition_prior), f"K={self.num_states} K={self.num_states}"
+            )
+        if not self.tolerance >= 0:
+            raise ValueError(f"HMM: expected a tolerance of at least 0, got {self.tolerance}.")
+        self._drive_size("HMM")
+
+    def _drive_size(self, where: str) -> int:
+        """U, of transitions or means or both; 0 for none."""
+        own, of_means = self.drive_size, self.emission.drive_size
+        if own and of_means and own != of_means:
+            raise ValueError(f"{where}: expected one driving input, got drive_size={own} for the transitions and "
+                             f"{of_means} for the emission.")  # fmt: skip
+        return own or of_means
+
+    def _with(self, model: Model) -> Self:
+        self.start_, self.transition_ = model.chain.start, model.chain.transition
+        self.transition_weights_, self.emission_ = model.chain.weights, model.emission
+        return self
+
+    def _model(self, where: str) -> Model:
+        if not hasattr(self, "emission_"):
+            raise ValueError(f"{where}: expected a fitted model, got one without parameters; call fit, from_parameters "
+                             "or from_arrays first.")  # fmt: skip
+        return Model(Chain(self.start_, self.transition_, self.transition_weights_), self.emission_)
+
+    def _undriven(self, where: str) -> Chain:
+        if self.drive_size:
+            raise ValueError(f"{where}: expected transitions that do not change, got driven ones (drive_size="
+                             f"{self.drive_size}): they keep no one distribution.")  # fmt: skip
+        return self._model(where).chain
+
+    def _random(self, where: str, data: Any, seed: int) -> Model:
+        rng = np.random.default_rng(seed)
+        emission = self.emission.initialise(where, data, self.num_states, rng)
+        chain = random_chain(self.num_states, rng, self.drive_size or None)
+        if self.start == "stationary":
+            chain = chain._replace(start=_stationary(where, chain.transition))
+        return Model(chain, emission)
+
+    def _state(self, where: str, state: Any, rows: int) -> np.ndarray:
+        state = checks.reals(where, "state", state, f"B={rows} K={self.num_states}")
+        if (state < 0).any():
+            raise ValueError(f"{where}: expected a state of probabilities, got {state.min():.6g}.")
+        return state
+
+    def _scored(self, where: str, sequences: Sequences) -> tuple[Chain, np.ndarray, np.ndarray | None]:
+        """The chain, the log-density of each observation in each state [N, K], and what drives the transitions."""
+        model = self._model(where)
+        rows, u = inputs.drive(where, sequences, self._drive_size(where))
+        return model.chain, model.emission.log_prob(model.emission.read(where, rows, u)), u if self.drive_size else None
+
+    def _weighed(self, chain: Chain, scores: np.ndarray, u: np.ndarray | None, sequences: Sequences,
+                 state: np.ndarray | None = None) -> Weighed:  # fmt: skip
+        """The arguments of the kernel."""
+        state = np.tile(chain.start, (len(sequences), 1)) if state is None else state
+        transition = log_transition(chain, u)
+        return (
+            log(state),
+            transition if u is not None else transition[None],
+            scores,
+            sequences.lengths,
+            None,
+            u is not None,
+        )
+
+    def _smoothed(self, where: str, sequences: Sequences, chain: Chain, scores: np.ndarray,
+                  u: np.ndarray | None) -> np.ndarray:  # fmt: skip
+        posterior = semiring_scan.forward_backward(*self._weighed(chain, scores, u, sequences))
+        _possible(where, posterior.log_prob)
+        return posterior.probs
+
+
+def _stationary(where: str, transition: np.ndarray) -> np.ndarray:
+    kept = stationary(transition)
+    if kept is None:
+        raise ValueError(f"{where}: expected transitions that keep one distribution, got several: the states fall into "
+                         "groups that never meet; use start='free'.")  # fmt: skip
+    return kept
+
+
+def _possible(where: str, log_prob: np.ndarray) -> None:
+    """Raise unless all rows [B] have paths."""
+    wrong = ~np.isfinite(log_prob)
+    if wrong.any():
+        raise ValueError(f"{where}: row {int(np.argmax(wrong))} is impossible: every path has an observation or a "
+                         "transition of probability zero; filter tells the step.")  # fmt: skip
+
+
+def _path_log_prob(chain: Chain, scores: np.ndarray, u: np.ndarray | None, sequences: Sequences,
+                   states: np.ndarray) -> np.ndarray:  # fmt: skip
+    """[B] of observations and states together."""
+    terms = scores[np.arange(len(states)), states]
+    begins = sequences.times == 0
+    terms[begins] += log(chain.start)[states[begins]]
+    later = np.flatnonzero(~begins)
+    before, after = states[later - 1], states[later]
+    if u is None:
+        terms[later] += log(chain.transition)[before, after]
+    else:
+        assert chain.weights is not None
+        terms[later] += driven(chain.weights, u)[later - 1, before, after]
+    sums = np.zeros(len(sequences))
+    np.add.at(sums, sequences.rows, terms)
+    return sums
