@@ -1,5 +1,6 @@
 """Classical models of sequences: NumPy, float64, no PyTorch."""
 
+from elman.classical.delay_taps import DelayTaps
 from elman.classical.ngram import NGram
 
-__all__ = ["NGram"]
+__all__ = ["DelayTaps", "NGram"]

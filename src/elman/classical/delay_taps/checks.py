@@ -1,0 +1,93 @@
+"""What an autoregression can be fitted with, and to."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from elman.classical.checks import reals
+from elman.sequences import Sequences
+
+METHODS = ("least_squares", "ridge", "yule_walker")
+CRITERIA = ("aic", "bic")
+LARGEST = 1e150
+WHERE = "DelayTaps.fit"
+
+
+def settings(order: Any, method: str, penalty: float | None, intercept: bool, max_order: int | None) -> None:
+    """Raise unless every setting is in range and can act."""
+    chosen = isinstance(order, str)
+    if chosen and order not in CRITERIA:
+        raise ValueError(
+            f"{WHERE}: expected order to be an int of at least 0, or one of {', '.join(CRITERIA)}, got {order!r}."
+        )
+    for name, value in (("order", order), ("max_order", max_order)):
+        if (name == "order" and chosen) or (name == "max_order" and value is None):
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            raise ValueError(f"{WHERE}: expected {name} to be an int of at least 0, got {value!r}.")
+    if max_order is not None and not chosen:
+        raise ValueError(
+            f"{WHERE}: max_order={max_order} cannot act with order={order}; leave it out, or choose order='aic'."
+        )
+    if method not in METHODS:
+        raise ValueError(f"{WHERE}: expected method to be one of {', '.join(METHODS)}, got {method!r}.")
+    if penalty is not None and method != "ridge":
+        raise ValueError(
+            f"{WHERE}: penalty={penalty} cannot act with method={method!r}; leave it out, or choose 'ridge'."
+        )
+    if penalty is not None and not 0 <= penalty < math.inf:
+        raise ValueError(f"{WHERE}: expected penalty of at least 0, got {penalty}.")
+    if not isinstance(intercept, bool):
+        raise ValueError(f"{WHERE}: expected intercept to be True or False, got {intercept!r}.")
+
+
+def rows(sequences: Sequences | Iterable[np.ndarray]) -> Sequences:
+    """The rows, each [T, D], in one batch, if they hold something to fit to."""
+    if not isinstance(sequences, Sequences):
+        given = [reals(WHERE, f"row {number}", row, "T D", missing=True) for number, row in enumerate(sequences)]
+        if not given:
+            raise ValueError(f"{WHERE}: expected at least one row, got none.")
+        for number, row in enumerate(given):
+            if row.shape[1] != given[0].shape[1]:
+                raise ValueError(
+                    f"{WHERE}: expected rows of one width, got {given[0].shape[1]} coordinates in row 0 and "
+                    f"{row.shape[1]} in row {number}."
+                )
+        sequences = Sequences.from_list(given)
+    values = reals(WHERE, "values", sequences.values, "N D", missing=True)
+    if not values.size:
+        raise ValueError(f"{WHERE}: expected rows with steps, got values of shape {list(values.shape)}.")
+    present = ~np.isnan(values)
+    if not present.any():
+        raise ValueError(f"{WHERE}: expected values, got {len(values)} steps, all of them missing.")
+    if not present.any(0).all():
+        raise ValueError(f"{WHERE}: coordinate {int(present.any(0).argmin())} is missing at every step; leave it out.")
+    largest = np.abs(values).max(where=present, initial=0.0)
+    if largest > LARGEST:
+        raise ValueError(
+            f"{WHERE}: expected values up to {LARGEST:g}, whose squares are floats, got {largest:g}; give the "
+            "series in larger units."
+        )
+    return Sequences(values, sequences.lengths)
+
+
+def windows(rows: Sequences, order: int) -> int:
+    """How many windows of `order` steps, with a step behind them, the rows hold."""
+    return int(np.maximum(rows.lengths - order, 0).sum())
+
+
+def length(rows: Sequences, order: int, coefficients: int) -> None:
+    """Raise unless the rows hold as many windows as there are coefficients, and at least one."""
+    there = windows(rows, order)
+    if not there:
+        raise ValueError(
+            f"{WHERE}: order {order} needs a row of at least {order + 1} steps with nothing missing, the longest has "
+            f"{rows.lengths.max(initial=0)}; give a longer series, or a lower order."
+        )
+    if there < coefficients:
+        raise ValueError(
+            f"{WHERE}: order {order} has {coefficients} coefficients for each coordinate, and there are {there} "
+            "windows; give more data, a lower order, or method='ridge'."
+        )

@@ -1,0 +1,54 @@
+"""What an autoregression expects of the next steps, and how sure it is."""
+
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Forecast(NamedTuple):
+    """The distribution of the next S steps of each row: Gaussian, if the noise is.
+
+    Example:
+        >>> low, high = Forecast(np.zeros((1, 1, 1)), np.ones((1, 1, 1, 1))).interval(0.95)
+        >>> low.round(2), high.round(2)
+        (array([[[-1.96]]]), array([[[1.96]]]))
+    """
+
+    mean: np.ndarray  # [B, S, D]
+    cov: np.ndarray  # [B, S, D, D] of the error at each step
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """The standard deviation of each coordinate, [B, S, D]."""
+        deviation: np.ndarray = np.sqrt(np.diagonal(self.cov, axis1=-2, axis2=-1))
+        return deviation
+
+    def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Between which numbers each coordinate lies with probability `level`: two arrays [B, S, D].
+
+        Raises:
+            ValueError: the level is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"Forecast.interval: expected a level between 0 and 1, got {level}.")
+        width = NormalDist().inv_cdf(0.5 + level / 2) * self.deviation
+        return self.mean - width, self.mean + width
+
+
+def responses(taps: np.ndarray, steps: int) -> np.ndarray:
+    """What a unit of noise has become k steps later, for k = 0 ... steps - 1: the weights of the moving average
+    [steps, D, D] that the autoregression is."""
+    order, size, _ = taps.shape
+    weights = np.zeros((steps, size, size))
+    weights[:1] = np.eye(size)
+    for step in range(1, steps):
+        reach = min(step, order)
+        weights[step] = (taps[:reach] @ weights[step - reach : step][::-1]).sum(0)
+    return weights
+
+
+def error_covariances(taps: np.ndarray, noise_cov: np.ndarray, steps: int) -> np.ndarray:
+    """Of the forecasts 1 to `steps` steps ahead, [steps, D, D]: the noise of every step between adds its part."""
+    weights = responses(taps, steps)
+    return np.cumsum(weights @ noise_cov @ weights.transpose(0, 2, 1), axis=0)
