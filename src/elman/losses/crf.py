@@ -1,0 +1,215 @@
+"""The loss of a linear-chain CRF (Lafferty, McCallum and Pereira 2001): its gradient comes from the kernel."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from elman.cell import unroll
+from elman.classical.crf import CRF
+from elman.classical.crf_likelihood import Ends, Weights, negative_log_likelihood
+from elman.classical.tag_schemes import Allowed
+from elman.kernels import transforms
+from elman.losses.cross_entropy import REDUCTIONS
+from elman.sequences import Sequences
+from elman.shapes import check
+
+
+def reference(scores: Tensor, tags: Tensor, lengths: Any, transitions: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """The negative log-likelihood of all rows together, in plain PyTorch: differentiable as often as you like.
+
+    What -inf forbids is made very small instead, because the gradient of a sum over nothing is NaN.
+    """
+    low = torch.finfo(scores.dtype).min / 16
+    scores, transitions, start, end = (
+        torch.nan_to_num(x, nan=torch.nan, neginf=low) for x in (scores, transitions, start, end)
+    )
+
+    def step(x: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+        joint = alpha + x
+        return joint, torch.logsumexp(joint[:, :, None] + transitions, 1)
+
+    sequences = Sequences(scores, lengths)
+    _, first, last = (torch.from_numpy(x).to(scores.device) for x in Ends.of(sequences.lengths))
+    joint, _ = unroll(step, sequences, start.expand(len(sequences), -1))
+    log_partition = torch.logsumexp(joint.values[last] + end, 1)
+    moves = torch.ones(len(scores), dtype=torch.bool, device=scores.device)
+    moves[last] = False
+    moves = moves.nonzero()[:, 0]
+    gain = scores.gather(1, tags[:, None]).sum() + transitions[tags[moves], tags[moves + 1]].sum()
+    return log_partition.sum() - gain - start[tags[first]].sum() - end[tags[last]].sum()
+
+
+class _Native(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, scores: Tensor, transitions: Tensor, start: Tensor, end: Tensor, tags: Tensor, lengths: np.ndarray
+    ) -> Tensor:
+        loss, gradients = _numbers(scores, tags, lengths, transitions, start, end, gradients=True)
+        inputs = scores, transitions, start, end
+        arrays = gradients.scores, *gradients.weights
+        tensors = (torch.from_numpy(a).to(x.dtype).to(x.device) for a, x in zip(arrays, inputs, strict=True))
+        ctx.save_for_backward(*inputs, tags, *tensors)
+        ctx.lengths = lengths
+        return torch.tensor(loss, dtype=scores.dtype, device=scores.device)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        *inputs, tags, ds, dt, db, de = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a graph of the gradient is wanted too, and C++ leaves none
+            scores, *weights = inputs
+            loss = reference(scores, tags, ctx.lengths, *weights)
+            wanted = [x for x in inputs if x.requires_grad]
+            found = iter(torch.autograd.grad(loss, wanted, gradient, create_graph=True))
+            return *(next(found) if x.requires_grad else None for x in inputs), None, None
+        wanted = ctx.needs_input_grad
+        return *(gradient * d if wanted[i] else None for i, d in enumerate((ds, dt, db, de))), None, None
+
+
+def _numbers(
+    scores: Tensor, tags: Tensor, lengths: np.ndarray, transitions: Tensor, start: Tensor, end: Tensor, gradients: bool
+) -> tuple[float, Any]:
+    """The loss of all rows together and its gradients."""
+    weights = Weights(*(_array(x).astype(np.float64, copy=False) for x in (transitions, start, end)))
+    return negative_log_likelihood("crf_loss", _array(scores), tags.cpu().numpy(), lengths, weights, gradients)
+
+
+def _array(x: Tensor) -> np.ndarray:
+    """The numbers of a tensor, in its memory where NumPy can read them."""
+    x = x.detach().cpu()
+    return (x if x.dtype in (torch.float32, torch.float64) else x.double()).numpy()
+
+
+def crf_loss(
+    scores: Tensor,
+    tags: Tensor,
+    lengths: Any,
+    transitions: Tensor,
+    start: Tensor,
+    end: Tensor,
+    reduction: str = "mean",
+    streams: int = 1,
+) -> Tensor:
+    """The negative log-probability of the tags of a ragged batch given their scores, in nats.
+
+    One call of the kernel gives the loss and all gradients, on the CPU and in float64, whatever the tensors are. Only
+    in the transforms of `torch.func`, and for gradients of gradients, `reference` answers.
+
+    Args:
+        scores: [N, K] of each tag at each step, not normalised; -inf forbids one.
+        tags: [N] integers from 0 to K - 1.
+        lengths: steps of each row, B integers that add up to N.
+        transitions: [K, K] from, to; -inf forbids one.
+        start: [K] of the first tag of a row.
+        end: [K] of the last tag of a row.
+        reduction: `mean` over the real steps, or `sum`.
+        streams: what a sum is divided by.
+    Returns:
+        A scalar; an empty row adds nothing, and a batch without steps has a loss of zero.
+    Raises:
+        TypeError: scores and weights are not of one type of floats, tags are no integers.
+        ValueError: the shapes do not agree; a tag lies outside, or is forbidden where it stands; a row has no path that
+            is not forbidden; a score or a weight is NaN or infinite.
+    Example:
+        >>> scores = torch.zeros(3, 2, requires_grad=True)
+        >>> loss = crf_loss(scores, torch.tensor([0, 1, 0]), [2, 1], torch.zeros(2, 2), torch.zeros(2), torch.zeros(2))
+        >>> loss.backward()
+        >>> round(loss.item(), 4), (3 * scores.grad).tolist()
+        (0.6931, [[-0.5, 0.5], [0.5, -0.5], [-0.5, 0.5]])
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"crf_loss: expected reduction to be one of {', '.join(REDUCTIONS)}, got {reduction!r}.")
+    check("crf_loss", "scores", scores, "N K")
+    steps, num_tags = scores.shape
+    check("crf_loss", "tags", tags, f"N={steps}")
+    check("crf_loss", "transitions", transitions, f"K={num_tags} K={num_tags}")
+    check("crf_loss", "start", start, f"K={num_tags}")
+    check("crf_loss", "end", end, f"K={num_tags}")
+    if not scores.dtype == transitions.dtype == start.dtype == end.dtype or not scores.is_floating_point():
+        raise TypeError(f"crf_loss: expected scores and weights of one type of floats, got {scores.dtype}, "
+                        f"{transitions.dtype}, {start.dtype} and {end.dtype}.")  # fmt: skip
+    if tags.is_floating_point() or tags.dtype == torch.bool:
+        raise TypeError(f"crf_loss: expected tags of integers, got {tags.dtype}; convert them with .long().")
+    tags = tags.long()
+    rows = Sequences(scores, lengths)
+    inputs = scores, transitions, start, end
+    if transforms.active():
+        loss = reference(scores, tags, rows.lengths, transitions, start, end)
+    elif torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
+        loss = _Native.apply(*inputs, tags, rows.lengths)
+    else:
+        total, _ = _numbers(scores, tags, rows.lengths, transitions, start, end, gradients=False)
+        loss = torch.tensor(total, dtype=scores.dtype, device=scores.device)
+    return loss / (max(1, steps) if reduction == "mean" else streams)
+
+
+class CRFLoss(nn.Module):
+    """`crf_loss` with weights that are trained, and the decoder that belongs to them.
+
+    Args:
+        num_tags: K.
+        allowed: which tags may follow which, begin and end a row, as `tag_schemes.allowed` says it; None: any. What is
+            not allowed has a probability of zero, in training and in decoding.
+        reduction: `mean` over the real steps, or `sum`.
+        streams: what a sum is divided by.
+    Shapes:
+        scores: Sequences of [N, K], tags: [N] integers   ->   a scalar, in nats
+    Attributes:
+        transitions: [K, K] from, to; zeros at first, as are the others.
+        start, end: [K] of the first and of the last tag of a row.
+    Example:
+        >>> from elman.classical.tag_schemes import allowed
+        >>> loss = CRFLoss(3, allowed(["O", "B-PER", "I-PER"], "BIO"))
+        >>> scores = Sequences.from_list([torch.zeros(4, 3), torch.zeros(2, 3)])
+        >>> round(loss(scores, torch.tensor([0, 1, 2, 0, 1, 1])).item(), 3)
+        0.856
+        >>> loss.decode(scores).values
+        tensor([0, 0, 0, 0, 0, 0])
+    """
+
+    allowed_transitions: Tensor
+    allowed_start: Tensor
+    allowed_end: Tensor
+
+    def __init__(self, num_tags: int, allowed: Allowed | None = None, reduction: str = "mean", streams: int = 1):
+        super().__init__()
+        self.num_tags, self.reduction, self.streams = num_tags, reduction, streams
+        self.transitions = nn.Parameter(torch.zeros(num_tags, num_tags))
+        self.start = nn.Parameter(torch.zeros(num_tags))
+        self.end = nn.Parameter(torch.zeros(num_tags))
+        self.constrained = allowed is not None
+        for name in Allowed._fields if allowed is not None else ():
+            mask = torch.from_numpy(np.array(getattr(allowed, name), dtype=bool))
+            check("CRFLoss", f"allowed.{name}", mask, " ".join(f"K={size}" for size in getattr(self, name).shape))
+            self.register_buffer(f"allowed_{name}", mask)
+
+    def forward(self, scores: Sequences, tags: Tensor) -> Tensor:
+        """The loss of a batch."""
+        transitions, start, end = self._weights()
+        return crf_loss(scores.values, tags, scores.lengths, transitions, start, end, self.reduction, self.streams)
+
+    def decode(self, scores: Sequences) -> Sequences:
+        """The most probable tags of each row, [N]."""
+        found = self.crf().decode(scores.map(lambda x: _array(x).astype(np.float64, copy=False)))
+        return found.map(lambda tags: torch.from_numpy(tags).to(scores.values.device))
+
+    def crf(self) -> CRF:
+        """The model of NumPy with these weights: marginals, k best, samples, a stream, a file."""
+        transitions, start, end = (_array(x).astype(np.float64) for x in self._weights())
+        return CRF.from_weights(transitions, start, end, self._allowed())
+
+    def _allowed(self) -> Allowed | None:
+        if not self.constrained:
+            return None
+        return Allowed(*(getattr(self, f"allowed_{name}").cpu().numpy() for name in Allowed._fields))
+
+    def _weights(self) -> list[Tensor]:
+        weights: list[Tensor] = [self.transitions, self.start, self.end]
+        if not self.constrained:
+            return weights
+        masks = self.allowed_transitions, self.allowed_start, self.allowed_end
+        return [torch.where(mask, weight, -torch.inf) for mask, weight in zip(masks, weights, strict=True)]
+
+    def extra_repr(self) -> str:
+        return f"{self.num_tags}, constrained={self.constrained}, reduction={self.reduction}"
