@@ -1,0 +1,106 @@
+"""What this face asks of its inputs, in one line each, and the generators that `random_state` may name."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from elman.nearest import did_you_mean
+
+
+class NotFittedError(ValueError, AttributeError):
+    """A model is asked before `fit`, and before its attributes were set by hand."""
+
+
+def observations(where: str, X: Any) -> np.ndarray:
+    """`X` as an array [N, D] of finite numbers, N and D at least 1; integers stay integers.
+
+    Raises:
+        TypeError: it holds no real numbers.
+        ValueError: its rows differ in width, it has another shape, or a number is NaN or infinite.
+    Example:
+        >>> observations("GaussianHMM.fit", [[1.0, 2.0], [3.0]])
+        Traceback (most recent call last):
+            ...
+        ValueError: GaussianHMM.fit: expected X of rows of one width, got 2 numbers in row 0 and 1 in row 1.
+    """
+    try:
+        array = np.asarray(X)
+    except ValueError:
+        raise ValueError(f"{where}: expected X of rows of one width, {widths(X)}.") from None
+    if array.dtype.kind == "O":  # a table of mixed columns, for instance
+        with suppress(TypeError, ValueError):
+            array = array.astype(np.float64)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{where}: expected X of real numbers, got {array.dtype}; encode it first.")
+    if array.ndim != 2:
+        raise ValueError(f"{where}: expected X of shape [N, D], got {list(array.shape)}; "
+                         "X.reshape(-1, 1) makes a column of one series.")  # fmt: skip
+    if not array.size:
+        raise ValueError(f"{where}: expected X of at least one row and one feature, got {list(array.shape)}.")
+    if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+        row, column = np.argwhere(~finite)[0].tolist()
+        wrong = array[row, column]
+        way_out = "elman.HMM takes NaN as missing" if np.isnan(wrong) else "mend the data"
+        raise ValueError(f"{where}: expected X of finite numbers, got {wrong} at [{row}, {column}]; {way_out}.")
+    return array
+
+
+def widths(X: Any) -> str:
+    """Which two rows of `X` differ in width."""
+    sizes = [len(row) if hasattr(row, "__len__") else 1 for row in X]
+    other = next((number for number, size in enumerate(sizes) if size != sizes[0]), None)
+    if other is None:
+        return "got rows that are no plain lists of numbers"
+    return f"got {sizes[0]} numbers in row 0 and {sizes[other]} in row {other}"
+
+
+def row_lengths(where: str, lengths: Any, steps: int) -> np.ndarray:
+    """`lengths` [B] as int64, adding up to `steps`; None is one row of all steps.
+
+    Raises:
+        ValueError: they are no such integers.
+    Example:
+        >>> row_lengths("GaussianHMM.fit", [5, 6], 10)
+        Traceback (most recent call last):
+            ...
+        ValueError: GaussianHMM.fit: expected lengths that add up to the 10 rows of X, got a sum of 11.
+    """
+    if lengths is None:
+        return np.array([steps])
+    counts = np.asarray(lengths)
+    if counts.ndim != 1 or (counts.size and (counts.dtype.kind not in "iu" or counts.min() < 0)):
+        raise ValueError(f"{where}: expected lengths of shape [B], integers of at least 0, got {lengths!r}.")
+    if counts.sum() != steps:
+        raise ValueError(
+            f"{where}: expected lengths that add up to the {steps} rows of X, got a sum of {int(counts.sum())}."
+        )
+    return counts.astype(np.int64)
+
+
+def one_of(where: str, name: str, value: Any, known: Iterable[str]) -> Any:
+    """`value`, if it is one of the known words; else a ValueError that names the nearest."""
+    words = sorted(known)
+    if value not in words:
+        raise ValueError(f"{where}: expected {name} of {', '.join(words)}, got {value!r}{did_you_mean(value, words)}")
+    return value
+
+
+def random_generator(seed: Any) -> np.random.RandomState:
+    """The generator that `random_state` names, as scikit-learn's users know it.
+
+    Args:
+        seed: an integer; a RandomState or a Generator, which goes on; None: NumPy's global generator.
+    Raises:
+        ValueError: it is none of these.
+    """
+    if seed is None or seed is np.random:
+        return np.random.mtrand._rand
+    if isinstance(seed, np.random.RandomState):
+        return seed
+    if isinstance(seed, np.random.Generator):
+        return np.random.RandomState(seed.bit_generator)
+    if isinstance(seed, int | np.integer) and 0 <= seed < 2**32:
+        return np.random.RandomState(int(seed))
+    raise ValueError(f"random_state: expected None, an integer from 0 to 2**32 - 1 or a generator, got {seed!r}.")

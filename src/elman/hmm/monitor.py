@@ -1,0 +1,60 @@
+"""How far EM has come: the log-likelihood of every iteration, and when to stop."""
+
+import logging
+import sys
+from collections import deque
+from typing import ClassVar
+
+log = logging.getLogger("elman.hmm")
+NOISE = 1.5e-8  # a fall of the log-likelihood below this is rounding: the root of float64's resolution
+
+
+class ConvergenceMonitor:
+    """Watches EM, and says when to stop; give a model another one as `model.monitor_` before `fit`.
+
+    Args:
+        tol: EM has converged when an iteration gains less than this, in nats over all rows.
+        n_iter: or when it has made so many iterations.
+        verbose: whether every iteration is reported on standard error.
+    Attributes:
+        history: the log-likelihood before each iteration.
+        iter: the iterations so far.
+    Example:
+        >>> monitor = ConvergenceMonitor(tol=0.1, n_iter=10, verbose=False)
+        >>> for log_prob in [-20.0, -12.0, -11.95]:
+        ...     monitor.report(log_prob)
+        >>> monitor.converged, list(monitor.history)
+        (True, [-20.0, -12.0, -11.95])
+    """
+
+    _template: ClassVar[str] = "{iter:>10d} {log_prob:>16.8f} {delta:>+16.8f}"
+
+    def __init__(self, tol: float, n_iter: int, verbose: bool):
+        self.tol, self.n_iter, self.verbose = tol, n_iter, verbose
+        self.history: deque[float] = deque()
+        self.iter = 0
+
+    def __repr__(self) -> str:
+        settings = vars(self) | {"history": list(self.history)}
+        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in sorted(settings.items()))})"
+
+    def _reset(self) -> None:
+        self.iter = 0
+        self.history.clear()
+
+    def report(self, log_prob: float) -> None:
+        """Note the log-likelihood of one more iteration."""
+        delta = log_prob - self.history[-1] if self.history else float("nan")
+        if self.verbose:
+            print(self._template.format(iter=self.iter + 1, log_prob=log_prob, delta=delta), file=sys.stderr)
+        if delta < -NOISE:
+            log.warning("Model is not converging: the log-likelihood fell by %g, from %g to %g.",
+                        -delta, self.history[-1], log_prob)  # fmt: skip
+        self.history.append(log_prob)
+        self.iter += 1
+
+    @property
+    def converged(self) -> bool:
+        """Whether EM is to stop; a subclass may say it otherwise."""
+        slow = len(self.history) > 1 and self.history[-1] - self.history[-2] < self.tol
+        return self.iter == self.n_iter or slow
