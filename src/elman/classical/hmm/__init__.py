@@ -1,7 +1,8 @@
 """Hidden Markov models, and what their states say."""
 
-from elman.classical.hmm.emissions import Categorical, Emission, Gaussian, Poisson
+from elman.classical.hmm.emissions import Categorical, Emission, Gaussian, GaussianMixture, Poisson
 from elman.classical.hmm.inputs import Driven
 from elman.classical.hmm.model import HMM, Decoded, Filtered, Sample
 
-__all__ = ["HMM", "Categorical", "Decoded", "Driven", "Emission", "Filtered", "Gaussian", "Poisson", "Sample"]
+__all__ = ["HMM", "Categorical", "Decoded", "Driven", "Emission", "Filtered", "Gaussian", "GaussianMixture", "Poisson",
+           "Sample"]  # fmt: skip

@@ -5,10 +5,13 @@ from typing import Any
 from elman.classical.hmm.emissions.categorical import Categorical
 from elman.classical.hmm.emissions.emission import DEAD, Emission
 from elman.classical.hmm.emissions.gaussian import Gaussian
+from elman.classical.hmm.emissions.mixture import GaussianMixture
 from elman.classical.hmm.emissions.poisson import Poisson
 from elman.nearest import did_you_mean
 
-EMISSIONS: dict[str, type[Emission]] = {kind.__name__: kind for kind in (Categorical, Gaussian, Poisson)}
+EMISSIONS: dict[str, type[Emission]] = {
+    kind.__name__: kind for kind in (Categorical, Gaussian, GaussianMixture, Poisson)
+}
 
 
 def make_emission(kind: str, **settings: Any) -> Emission:
@@ -19,4 +22,4 @@ def make_emission(kind: str, **settings: Any) -> Emission:
     return EMISSIONS[kind](**settings)
 
 
-__all__ = ["DEAD", "EMISSIONS", "Categorical", "Emission", "Gaussian", "Poisson", "make_emission"]
+__all__ = ["DEAD", "EMISSIONS", "Categorical", "Emission", "Gaussian", "GaussianMixture", "Poisson", "make_emission"]

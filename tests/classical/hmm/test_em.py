@@ -1,0 +1,36 @@
+"""EM: it never lowers what it maximises, and never ends in a model that is none."""
+
+import numpy as np
+import pytest
+from random_problems import random_problem
+
+from elman.classical.hmm import Gaussian, GaussianMixture
+
+
+def check_never_lower(seed):
+    model, rows, told = random_problem(seed)
+    model.fit(rows)
+    history = model.history_
+    assert np.isfinite(history).all(), told
+    assert (np.diff(history) >= -1e-9 * (1 + np.abs(history[1:]))).all(), (told, np.diff(history).min())
+    for name, array in model.to_arrays().items():
+        assert np.isfinite(array).all(), (told, name)
+    np.testing.assert_allclose(model.transition_.sum(1), 1, atol=1e-12, err_msg=told)
+    emission = model.emission_
+    gaussian = emission.gaussian_ if isinstance(emission, GaussianMixture) else emission
+    if isinstance(gaussian, Gaussian):
+        np.linalg.cholesky(gaussian.covariances)
+        assert (np.linalg.eigvalsh(gaussian.covariances) > 0).all(), told
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_em_never_lowers_likelihood_and_prior(part):
+    for seed in range(part * 15, part * 15 + 15):
+        check_never_lower(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(20))
+def test_em_never_lowers_likelihood_and_prior_on_two_thousand_problems(part):
+    for seed in range(1000 + part * 100, 1100 + part * 100):
+        check_never_lower(seed)
