@@ -42,7 +42,7 @@ def problems(draw, forbidding=True):
         array[rng.random(shape) < share] = -np.inf
         return array
 
-    crf = CRF.from_weights(weights(num_tags, num_tags), weights(num_tags), weights(num_tags))
+    crf = CRF.from_parameters(weights(num_tags, num_tags), weights(num_tags), weights(num_tags))
     rows = [weights(length, num_tags) for length in lengths]
     rows = [row for row in rows if log_sum(all_paths(crf, row).values()) > -np.inf]
     rows.append(np.empty((0, num_tags)))
@@ -86,20 +86,33 @@ def test_marginals_are_sums_over_all_paths(problem):
 @given(problems(), st.integers(1, 100))
 def test_the_best_paths_come_first(problem, k):
     crf, x = problem
-    best, (tags, log_prob) = crf.decode(x).to_list(), crf.k_best(x, k)
-    assert tags.shape == (k, x.num_steps)
-    assert log_prob.shape == (k, len(x))
+    best, several = crf.decode(x), crf.decode(x, k=k + 1)
+    tags, log_prob = several.tags.values.T, several.log_prob.T
+    assert tags.shape == (k + 1, x.num_steps)
+    assert log_prob.shape == (k + 1, len(x))
+    np.testing.assert_array_equal(best.tags.values, tags[0])
+    same(best.log_prob, log_prob[0])
     for row, scores in enumerate(x.to_list()):
         paths = {path: weight for path, weight in all_paths(crf, scores).items() if weight > -np.inf}
         z = log_sum(paths.values())
-        ranked = sorted(paths.values(), reverse=True)[:k]
+        ranked = sorted(paths.values(), reverse=True)[: k + 1]
         same(log_prob[: len(ranked), row], np.array(ranked) - z)
         assert (log_prob[len(ranked) :, row] == -np.inf).all()
         found = [tuple(path) for path in tags[:, x.offsets[row] : x.offsets[row + 1]].tolist()]
         assert len(set(found[: len(ranked)])) == len(ranked)
         same([paths[path] for path in found[: len(ranked)]], ranked)
         assert set(found[len(ranked) :]) <= {(-1,) * len(scores)}
-        same(paths[tuple(best[row].tolist())], ranked[0])
+
+
+def test_the_posterior_path_has_the_most_probable_tag_at_every_step():
+    rng = np.random.default_rng(0)
+    crf = CRF.from_parameters(*(3 * rng.standard_normal(shape) for shape in ((4, 4), 4, 4)))
+    x = Sequences(rng.standard_normal((50, 4)), [20, 0, 30])
+    tags, log_prob = crf.decode(x, "posterior")
+    np.testing.assert_array_equal(tags.values, crf.marginals(x).values.argmax(1))
+    np.testing.assert_array_equal(log_prob, crf.log_prob(x, tags.values))
+    assert (log_prob <= crf.decode(x).log_prob).all()
+    assert (log_prob < crf.decode(x).log_prob).any()
 
 
 @given(problems())
@@ -111,7 +124,7 @@ def test_samples_are_paths_that_are_not_forbidden(problem):
 
 def test_samples_are_as_frequent_as_probable():
     rng = np.random.default_rng(0)
-    crf = CRF.from_weights(rng.standard_normal((2, 2)), rng.standard_normal(2), rng.standard_normal(2))
+    crf = CRF.from_parameters(rng.standard_normal((2, 2)), rng.standard_normal(2), rng.standard_normal(2))
     x = Sequences.from_list([rng.standard_normal((3, 2))])
     drawn = crf.sample(x, 20_000, seed=1)
     paths = all_paths(crf, x.values)
@@ -124,7 +137,7 @@ def test_samples_are_as_frequent_as_probable():
 @given(problems())
 def test_the_stream_filters_prefixes_that_may_end_with_any_tag(problem):
     crf, x = problem
-    crf = CRF.from_weights(crf.transitions_, crf.start_)
+    crf = CRF.from_parameters(crf.transitions_, crf.start_)
     filtered, _ = crf.scan(x)
     for scores, (probs, log_prob) in zip(x.to_list(), filtered.to_list(), strict=True):
         before = 0.0
@@ -145,13 +158,13 @@ def test_the_contract(spread):
     rng = np.random.default_rng(0)
     tags = all_tags(["X", "Y"], "IOBES")
     weights = (spread * rng.standard_normal(shape) for shape in ((9, 9), 9, 9))
-    crf = CRF.from_weights(*weights, allowed=allowed(tags, "IOBES"))
+    crf = CRF.from_parameters(*weights, allowed=allowed(tags, "IOBES"))
     assert "saving" in check_cell(crf, spread * rng.standard_normal((64, 9)), tolerance=1e-10)
 
 
 def test_a_belief_that_vanished_may_come_back():
     """Tag 1 is a thousand nats behind, too small for a probability, and then the only one that is not forbidden."""
-    crf = CRF.from_weights(np.array([[0.0, -np.inf], [0.0, 0.0]]))
+    crf = CRF.from_parameters(np.array([[0.0, -np.inf], [0.0, 0.0]]))
     scores = np.array([[0.0, -1000.0], [-np.inf, 0.0]])
     whole, _ = crf.scan(Sequences.from_list([scores]))
     _, state = crf.scan(Sequences.from_list([scores[:1]]))
@@ -167,7 +180,7 @@ def test_constrained_rows_are_legal(scheme):
     tags = all_tags(["X", "Y"], scheme)
     crf = CRF(len(tags), allowed(tags, scheme))
     x = Sequences(rng.standard_normal((60, len(tags))), [1, 0, 9, 50])
-    paths = [crf.decode(x).values, *crf.k_best(x, 3).tags, *crf.sample(x, 5)]
+    paths = [crf.decode(x).tags.values, *crf.decode(x, k=3).tags.values.T, *crf.sample(x, 5)]
     paths = [path for path in paths if path.min() >= 0]
     assert len(paths) >= 8
     for path in paths:
@@ -178,7 +191,7 @@ def test_constrained_rows_are_legal(scheme):
 
 def test_a_crf_without_constraints_is_a_classifier_of_every_step():
     x = Sequences(np.random.default_rng(0).standard_normal((5, 3)), [2, 3])
-    np.testing.assert_array_equal(CRF(3).decode(x).values, x.values.argmax(1))
+    np.testing.assert_array_equal(CRF(3).decode(x).tags.values, x.values.argmax(1))
     same(CRF(3).marginals(x).values, np.exp(x.values) / np.exp(x.values).sum(1, keepdims=True))
 
 
@@ -187,9 +200,9 @@ def test_a_crf_without_constraints_is_a_classifier_of_every_step():
 def test_fit_finds_where_the_gradient_vanishes(problem, l2):
     """The slope of the penalised likelihood, by finite differences of what is summed over all paths."""
     crf, x = problem
-    tags = crf.decode(x).values
+    tags = crf.decode(x).tags.values
     crf.l2 = l2
-    fitted = CRF.from_weights(crf.transitions_, crf.start_, crf.end_)
+    fitted = CRF.from_parameters(crf.transitions_, crf.start_, crf.end_)
     fitted.l2 = l2
     fitted.fit(x, tags)
 
@@ -211,7 +224,7 @@ def test_fit_finds_where_the_gradient_vanishes(problem, l2):
 
 def test_fit_learns_the_transitions_of_a_chain():
     rng = np.random.default_rng(0)
-    truth = CRF.from_weights(np.array([[1.0, -1.0], [-0.5, 0.5]]), np.array([0.5, -0.5]))
+    truth = CRF.from_parameters(np.array([[1.0, -1.0], [-0.5, 0.5]]), np.array([0.5, -0.5]))
     x = Sequences(rng.standard_normal((40_000, 2)), np.full(2000, 20))
     fitted = CRF(2, l2=0.01).fit(x, truth.sample(x, seed=2)[0])
     contrasts = [w[0, 0] + w[1, 1] - w[0, 1] - w[1, 0] for w in (truth.transitions_, fitted.transitions_)]
@@ -245,11 +258,11 @@ def test_batches_without_steps_and_without_rows():
         x = Sequences(np.empty((0, 2)), lengths)
         assert crf.log_partition(x).tolist() == [0.0] * len(lengths)
         assert crf.log_prob(x, np.empty(0, np.int64)).tolist() == [0.0] * len(lengths)
-        assert crf.decode(x).values.shape == (0,)
+        assert crf.decode(x).tags.values.shape == (0,)
         assert crf.marginals(x).values.shape == (0, 2)
         assert crf.pairwise(x).values.shape == (0, 2, 2)
         assert crf.sample(x, 3).shape == (3, 0)
-        assert crf.k_best(x, 2).log_prob.tolist() == [[0.0] * len(lengths), [-np.inf] * len(lengths)]
+        assert crf.decode(x, k=2).log_prob.tolist() == [[0.0, -np.inf]] * len(lengths)
 
 
 def calls(crf):
@@ -259,7 +272,6 @@ def calls(crf):
         "CRF.marginals": crf.marginals,
         "CRF.pairwise": crf.pairwise,
         "CRF.decode": crf.decode,
-        "CRF.k_best": lambda x: crf.k_best(x, 2),
         "CRF.sample": crf.sample,
         "CRF.fit": lambda x: crf.fit(x, np.zeros(x.num_steps, np.int64)),
         "CRF.scan": crf.scan,
@@ -271,7 +283,7 @@ ROWS = [np.zeros((2, 2)), np.zeros((0, 2)), np.zeros((3, 2))]
 
 @pytest.mark.parametrize("name", calls(CRF(2)))
 def test_a_row_whose_paths_are_all_forbidden(name):
-    crf = CRF.from_weights(np.array([[0.0, -np.inf], [0.0, 0.0]]))
+    crf = CRF.from_parameters(np.array([[0.0, -np.inf], [0.0, 0.0]]))
     x = Sequences.from_list(ROWS)
     x.values[2:4] = [0.0, -np.inf], [-np.inf, 0.0]
     step = ", step 1" if name == "CRF.scan" else ""
@@ -280,7 +292,7 @@ def test_a_row_whose_paths_are_all_forbidden(name):
 
 
 def test_a_stream_whose_tags_are_all_forbidden():
-    crf = CRF.from_weights(np.array([[0.0, -np.inf], [0.0, 0.0]]))
+    crf = CRF.from_parameters(np.array([[0.0, -np.inf], [0.0, 0.0]]))
     _, state = crf.step(np.array([[0.0, 0.0], [0.0, -np.inf]]), crf.initial_state(2))
     with pytest.raises(ValueError, match=r"CRF.step: row 1, step 0: expected at least one tag that is not forbidden"):
         crf.step(np.array([[-np.inf, 0.0], [-np.inf, 0.0]]), state)
@@ -332,13 +344,18 @@ def test_forbidden_tags_have_no_probability_and_are_no_examples():
         (lambda: CRF(0), "CRF: expected num_tags to be an int of at least 1, got 0"),
         (lambda: CRF(2.0), "CRF: expected num_tags to be an int of at least 1, got 2.0"),
         (lambda: CRF(4, allowed(["O", "B-X", "I-X"], "BIO")), r"expected allowed.transitions of shape \[K=4, K=4\]"),
-        (lambda: CRF.from_weights(np.zeros((2, 3))), r"expected transitions of shape \[K=2, K=2\], got \[2, 3\]"),
-        (lambda: CRF.from_weights(np.zeros((2, 2)), np.zeros(3)), r"expected start of shape \[K=2\], got \[3\]"),
-        (lambda: CRF.from_weights(np.full((2, 2), np.nan)), r"transitions that are finite .* got nan at \[0, 0\]"),
-        (lambda: CRF.from_weights(np.zeros((2, 2)), end=np.array([0, np.inf])), r"end that are finite .* at \[1\]"),
+        (lambda: CRF.from_parameters(np.zeros((2, 3))), r"expected transitions of shape \[K=2, K=2\], got \[2, 3\]"),
+        (lambda: CRF.from_parameters(np.zeros((2, 2)), np.zeros(3)), r"expected start of shape \[K=2\], got \[3\]"),
+        (lambda: CRF.from_parameters(np.full((2, 2), np.nan)), r"transitions that are finite .* got nan at \[0, 0\]"),
+        (lambda: CRF.from_parameters(np.zeros((2, 2)), end=np.array([0, np.inf])), r"end that are finite .* at \[1\]"),
         (lambda: CRF(2).step(np.zeros((3, 2)), np.zeros((2, 2))), r"CRF.step: expected state of shape \[B=3, K=2\]"),
         (lambda: CRF(2).scan(Sequences(np.zeros((3, 2)), [3]), np.zeros((2, 2))), r"expected state of shape \[B=1"),
-        (lambda: CRF(2).k_best(Sequences(np.zeros((3, 2)), [3]), 0), "expected k of at least 1, got 0"),
+        (lambda: CRF(2).decode(Sequences(np.zeros((3, 2)), [3]), k=0), "expected k to be an int of at least 1, got 0"),
+        (
+            lambda: CRF(2).decode(Sequences(np.zeros((3, 2)), [3]), "posterior", 2),
+            "posterior with k=1, got 'posterior'",
+        ),
+        (lambda: CRF(2).decode(Sequences(np.zeros((3, 2)), [3]), "best"), "expected method viterbi, or .* got 'best'"),
     ],
 )
 def test_what_cannot_be(make, message):
@@ -348,4 +365,4 @@ def test_what_cannot_be(make, message):
 
 def test_weights_of_another_kind():
     with pytest.raises(TypeError, match="expected transitions of float64, got int64; convert it with"):
-        CRF.from_weights(np.zeros((2, 2), np.int64))
+        CRF.from_parameters(np.zeros((2, 2), np.int64))

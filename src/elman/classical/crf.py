@@ -34,11 +34,11 @@ class Filtered(NamedTuple):
     log_prob: np.ndarray  # [...] by which this step makes the log-partition grow
 
 
-class TagPaths(NamedTuple):
-    """The best rows of tags, best first."""
+class Decoded(NamedTuple):
+    """The tags of rows."""
 
-    tags: np.ndarray  # [k, N] int64; -1 in rows that have fewer paths
-    log_prob: np.ndarray  # [k, B] given the scores; -inf there
+    tags: Sequences  # [N] int64; [N, k] of the k best rows of tags, best first, -1 where a row has fewer
+    log_prob: np.ndarray  # [B] of a row's tags given its scores; [B, k], -inf where there are fewer
 
 
 class CRF(ClassicalModel):
@@ -47,8 +47,8 @@ class CRF(ClassicalModel):
         p(y | x) = exp(start[y1] + x1[y1] + sum_t (transitions[y(t-1), yt] + xt[yt]) + end[yT]) / Z(x)
 
     `x` are scores of the tags at each step, of any other model; Z(x) is the sum over all rows of tags. Zero weights say
-    that all orders of tags are alike, and -inf that one is forbidden: until `fit` or `from_weights`, a CRF holds what
-    `allowed` forbids, and nothing else.
+    that all orders of tags are alike, and -inf that one is forbidden: until `fit`, or without `from_parameters`, a CRF
+    knows what `allowed` forbids, and nothing else.
 
     The belief of its stream: the *joint* weight of the inputs and the tags so far, which no later input and no end has
     touched. So `Filtered.probs` are the probabilities of the step's tag if the row ended there and might end with any
@@ -75,7 +75,7 @@ class CRF(ClassicalModel):
         >>> from elman.classical.tag_schemes import allowed
         >>> crf = CRF(3, allowed(["O", "B-PER", "I-PER"], "BIO"))
         >>> scores = Sequences.from_list([np.log([[0.4, 0.2, 0.4], [0.2, 0.2, 0.6]])])
-        >>> crf.decode(scores).values
+        >>> crf.decode(scores).tags.values
         array([1, 2])
         >>> crf.marginals(scores).values.round(3)
         array([[0.444, 0.556, 0.   ],
@@ -90,18 +90,20 @@ class CRF(ClassicalModel):
         self._set("CRF", free)
 
     @classmethod
-    def from_weights(cls, transitions: Any, start: Any = None, end: Any = None, allowed: Allowed | None = None) -> Self:
+    def from_parameters(
+        cls, transitions: Any, start: Any = None, end: Any = None, allowed: Allowed | None = None
+    ) -> Self:
         """A CRF of given weights: [K, K], [K] and [K], zeros where left out, -inf where forbidden.
 
         Example:
-            >>> CRF.from_weights(np.array([[0.0, 1.0], [-np.inf, 0.0]])).start_
+            >>> CRF.from_parameters(np.array([[0.0, 1.0], [-np.inf, 0.0]])).start_
             array([0., 0.])
         """
         transitions = np.asarray(transitions)
-        check("CRF.from_weights", "transitions", transitions, "K K")
+        check("CRF.from_parameters", "transitions", transitions, "K K")
         model = cls(len(transitions), allowed)
         zeros = np.zeros(len(transitions))
-        model._set("CRF.from_weights", Weights(transitions, zeros if start is None else np.asarray(start),
+        model._set("CRF.from_parameters", Weights(transitions, zeros if start is None else np.asarray(start),
                                                zeros if end is None else np.asarray(end)))  # fmt: skip
         return model
 
@@ -197,19 +199,26 @@ class CRF(ClassicalModel):
         require_paths("CRF.pairwise", posterior.log_prob)
         return Sequences(posterior.transitions, lengths)
 
-    def decode(self, sequences: Sequences) -> Sequences:
-        """The most probable tags of each row, [N] (Viterbi 1967)."""
-        paths = semiring_scan.best_path(*self._chain("CRF.decode", sequences))
-        require_paths("CRF.decode", paths.log_prob[0])
-        return Sequences(paths.states[0], sequences.lengths)
+    def decode(self, sequences: Sequences, method: str = "viterbi", k: int = 1) -> Decoded:
+        """The most probable tags of each row (`viterbi`), the k most probable, or those of each step (`posterior`).
 
-    def k_best(self, sequences: Sequences, k: int) -> TagPaths:
-        """The k most probable rows of tags, best first."""
-        where = "CRF.k_best"
+        The last have the fewest wrong tags to expect, and may be in an order that is forbidden.
+        """
+        where = "CRF.decode"
+        if method == "posterior" and k == 1:
+            tags = self.marginals(sequences).values.argmax(1)
+            return Decoded(Sequences(tags, sequences.lengths), self.log_prob(sequences, tags))
+        if method != "viterbi":
+            raise ValueError(f"{where}: expected method viterbi, or posterior with k=1, got {method!r} with k={k}.")
+        if not isinstance(k, int) or k < 1:
+            raise ValueError(f"{where}: expected k to be an int of at least 1, got {k!r}.")
         chain = self._chain(where, sequences)
         log_partition = self._log_partition(where, chain)
         paths = semiring_scan.best_path(*chain, k=k)
-        return TagPaths(paths.states, paths.log_prob - log_partition)
+        tags, log_prob = paths.states.T, (paths.log_prob - log_partition).T
+        if k == 1:
+            return Decoded(Sequences(tags[:, 0], sequences.lengths), log_prob[:, 0])
+        return Decoded(Sequences(tags.copy(), sequences.lengths), log_prob.copy())
 
     def sample(self, sequences: Sequences, num_samples: int = 1, seed: int = 0) -> np.ndarray:
         """Rows of tags drawn from p(y | x), [S, N]."""

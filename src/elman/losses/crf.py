@@ -191,13 +191,13 @@ class CRFLoss(nn.Module):
 
     def decode(self, scores: Sequences) -> Sequences:
         """The most probable tags of each row, [N]."""
-        found = self.crf().decode(scores.map(lambda x: _array(x).astype(np.float64, copy=False)))
+        found = self.crf().decode(scores.map(lambda x: _array(x).astype(np.float64, copy=False))).tags
         return found.map(lambda tags: torch.from_numpy(tags).to(scores.values.device))
 
     def crf(self) -> CRF:
         """The model of NumPy with these weights: marginals, k best, samples, a stream, a file."""
         transitions, start, end = (_array(x).astype(np.float64) for x in self._weights())
-        return CRF.from_weights(transitions, start, end, self._allowed())
+        return CRF.from_parameters(transitions, start, end, self._allowed())
 
     def _allowed(self) -> Allowed | None:
         if not self.constrained:
