@@ -51,14 +51,15 @@ class Fit(NamedTuple):
     counts: np.ndarray  # [K] expected number of steps in each state
 
 
-def e_step(where: str, problem: Problem, models: Sequence[Model]) -> list[Expected]:
-    """Posteriors of all models in one call.
+def e_step(where: str, problem: Problem, models: Sequence[Model], scores: np.ndarray | None = None) -> list[Expected]:
+    """Posteriors of all models in one call; `scores` [M N, K] is room for what the emissions say.
 
     Raises:
         ValueError: a row is impossible for one of the models.
     """
-    rows, steps, size = problem.rows, problem.rows.num_steps, models[0].emission.num_states
-    scores = np.empty((len(models) * steps, size))
+    rows, steps = problem.rows, problem.rows.num_steps
+    size = (len(models) * steps, models[0].emission.num_states)
+    scores = np.empty(size) if scores is None else scores[: size[0]]
     for m, model in enumerate(models):
         model.emission.log_prob(problem.data, out=scores[m * steps : (m + 1) * steps])
     transitions = [log_transition(model.chain, problem.u) for model in models]
@@ -113,16 +114,18 @@ def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: i
     """
     models = list(models)
     histories: list[list[float]] = [[] for _ in models]
-    counts = [np.zeros(0) for _ in models]
+    last: list[Expected] = []  # of each model
+    scores = np.empty((len(models) * problem.rows.num_steps, models[0].emission.num_states))
     active = list(range(len(models)))
     enough = tolerance * max(problem.rows.num_steps, 1)
     for iteration in range(max_iterations + 1):
-        expectations = e_step(where, problem, [models[m] for m in active])
+        expectations = e_step(where, problem, [models[m] for m in active], scores)
+        last = list(expectations) if iteration == 0 else last
         ongoing = []
         for m, expected in zip(active, expectations, strict=True):
             history = histories[m]
             history.append(expected.objective)
-            counts[m] = expected.probs.sum(0)
+            last[m] = expected
             if len(history) > 1 and history[-1] - history[-2] < enough:
                 continue
             ongoing.append(m)
@@ -134,7 +137,10 @@ def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: i
         active = ongoing
         if not active:
             break
-    fits = [Fit(models[m], np.array(histories[m]), m not in active, counts[m]) for m in range(len(models))]
+    fits = [
+        Fit(model, np.array(history), m not in active, expected.probs.sum(0))
+        for m, (model, history, expected) in enumerate(zip(models, histories, last, strict=True))
+    ]
     for one in fits:
         for state in np.flatnonzero(one.counts < DEAD):
             logger.info("%s: state %d has died: no step is expected in it; it keeps its parameters", where, state)

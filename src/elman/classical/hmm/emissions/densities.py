@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from elman.classical.hmm.emissions import tall
 from elman.classical.hmm.emissions.emission import buffer
 from elman.classical.hmm.emissions.real_data import RealData
 
@@ -18,7 +19,7 @@ def diagonal(data: RealData, means: np.ndarray, slopes: np.ndarray | None, varia
     if slopes is None:
         at_zero = constants - 0.5 * means**2 / variances
         zeroth = at_zero if data.seen is not None else at_zero.sum(1, keepdims=True)
-        np.matmul(data.squares, np.hstack([zeroth, means / variances, -0.5 / variances]).T, out=out)
+        tall.product(data.squares, np.hstack([zeroth, means / variances, -0.5 / variances]).T, out)
         untrusted = np.flatnonzero(((data.reach**2 + means**2) / variances).sum(1) > TRUSTED)
     else:
         untrusted = np.arange(len(means))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from elman.classical.hmm.emissions import tall
 from elman.classical.hmm.emissions.emission import DEAD
 from elman.classical.hmm.emissions.real_data import RealData
 
@@ -37,7 +38,7 @@ def diagonal(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.
     if slopes is not None:
         return _diagonal_driven(data, weights, means, slopes, prior)
     size = means.shape[1]
-    sums = weights.T @ data.squares
+    sums = tall.inner(weights, data.squares)
     counts = np.broadcast_to(sums[:, :-2 * size], means.shape)  # fmt: skip
     first, second = sums[:, -2 * size : -size], sums[:, -size:]
     alive = counts >= DEAD

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from elman.classical.checks import reals
+from elman.classical.hmm.emissions import tall
 from elman.classical.hmm.emissions.clusters import cluster_means
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
 from elman.classical.hmm.inputs import counts
@@ -77,7 +78,7 @@ class Poisson(Emission):
     def log_prob(self, data: Counts, out: np.ndarray | None = None) -> np.ndarray:
         """[N, K]."""
         out = buffer(out, len(data.values), self.num_states)
-        np.matmul(data.features, np.vstack([np.log(self.rates_).T, -self.rates_.T]), out=out)
+        tall.product(data.features, np.vstack([np.log(self.rates_).T, -self.rates_.T]), out)
         out -= data.log_factorials[:, None]
         return out
 
@@ -91,7 +92,7 @@ class Poisson(Emission):
 
     def m_step(self, data: Counts, posterior: np.ndarray) -> Self:
         """Expected counts divided by the time in which they were counted."""
-        events, steps = np.hsplit(posterior.T @ data.features, 2)  # [K, D] both
+        events, steps = np.hsplit(tall.inner(posterior, data.features), 2)  # [K, D] both
         rates = np.maximum((events + self.shape - 1) / np.maximum(steps + self.rate, DEAD), self.floor_)
         return self.with_parameters(rates_=np.where(steps >= DEAD, rates, self.rates_))
 
