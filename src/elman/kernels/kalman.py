@@ -1,1 +1,229 @@
-"""To be written in this issue."""
+"""The Kalman filter and smoother: what is known of the hidden states of linear Gaussian systems."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from elman.kernels import kalman_reference as reference
+from elman.kernels.kalman_reference import BrokenError, LostError, Problem
+from elman.sequences import Sequences
+from elman.shapes import check
+
+
+class System(NamedTuple):
+    """x[t] = H s[t] + d[t] + noise(R);  s[t+1] = F s[t] + b[t] + noise(Q)
+
+    The leading axis is that of the models; or, `per_step`, of the steps: entry n leads from step n to the next one.
+    """
+
+    F: np.ndarray  # [M, n, n]
+    H: np.ndarray  # [M, m, n]
+    Q: np.ndarray  # [M, n, n] symmetric, positive semidefinite
+    R: np.ndarray  # [M, m, m] symmetric, positive semidefinite: zero is legal
+
+
+class Filtered(NamedTuple):
+    """The states given the inputs up to their step; `diffuse` times a number without bound is to be added to `cov`."""
+
+    mean: np.ndarray  # [N, n]
+    cov: np.ndarray  # [N, n, n]
+    diffuse: np.ndarray  # [N, n, n]
+    log_prob: np.ndarray  # [N] of each step given those before
+
+
+class Prediction(NamedTuple):
+    """The state of the next step, before its input."""
+
+    mean: np.ndarray  # [B, n]
+    cov: np.ndarray  # [B, n, n]
+    diffuse: np.ndarray  # [B, n, n]
+
+
+class Smoothed(NamedTuple):
+    """The states given all inputs of their row."""
+
+    mean: np.ndarray  # [N, n]
+    cov: np.ndarray  # [N, n, n]
+    lag: np.ndarray  # [N, n, n] Cov(s[t+1], s[t]), zeros at the last step of a row
+    log_prob: np.ndarray  # [B] of each row
+
+
+class Batch(NamedTuple):
+    """Arguments that agree."""
+
+    system: System
+    sequences: Sequences  # of x [N, m]
+    start: Prediction
+    state_offset: np.ndarray | None
+    output_offset: np.ndarray | None
+    model: np.ndarray
+    per_step: bool
+
+    def row(self, number: int) -> Problem:
+        begin, end = self.sequences.offsets[number : number + 2].tolist()
+        x, n = self.sequences.values[begin:end], self.start.mean.shape[1]
+
+        def at(step: int) -> Any:
+            entry = begin + step if self.per_step else self.model[number]
+            return tuple(leaf[entry] for leaf in self.system)
+
+        b = np.zeros((len(x), n)) if self.state_offset is None else self.state_offset[begin:end]
+        d = np.zeros_like(x) if self.output_offset is None else self.output_offset[begin:end]
+        return Problem(at, x, b, d, *(leaf[number] for leaf in self.start))
+
+
+def check_batch(where: str, system: Any, x: Any, lengths: Any, mean: Any, cov: Any, diffuse: Any, state_offset: Any,
+                output_offset: Any, model: Any, per_step: bool) -> Batch:  # fmt: skip
+    """The arguments that all functions here share, if they agree.
+
+    Raises:
+        TypeError: an array is not of float64.
+        ValueError: the shapes do not agree, or a row names a model that is not there.
+    """
+    given = dict(zip(System._fields, system, strict=True)) | {"x": x, "mean": mean, "cov": cov, "diffuse": diffuse}
+    given |= {"state_offset": state_offset, "output_offset": output_offset}
+    arrays = {}
+    for name, array in given.items():
+        if array is None and name.endswith("offset"):
+            continue
+        kind = getattr(array, "dtype", type(array).__name__)
+        if kind != np.float64:
+            raise TypeError(f"{where}: expected {name} of float64, got {kind}; convert it with .astype(np.float64).")
+        arrays[name] = np.ascontiguousarray(array)
+    check(where, "x", arrays["x"], "N m")
+    check(where, "mean", arrays["mean"], "B n")
+    (steps, m), (rows, n) = arrays["x"].shape, arrays["mean"].shape
+    if not n:
+        raise ValueError(f"{where}: expected a mean of at least one state, got shape {[rows, n]}.")
+    sequences = Sequences(arrays["x"], lengths)
+    models = f"N={steps}" if per_step else f"M={len(arrays['F'])}"
+    axes = {"F": f"{models} n={n} n={n}", "H": f"{models} m={m} n={n}", "Q": f"{models} n={n} n={n}",
+            "R": f"{models} m={m} m={m}", "mean": f"B={len(sequences)} n={n}",
+            "cov": f"B={rows} n={n} n={n}", "diffuse": f"B={rows} n={n} n={n}",
+            "state_offset": f"N={steps} n={n}", "output_offset": f"N={steps} m={m}"}  # fmt: skip
+    for name, spec in axes.items():
+        if name in arrays:
+            check(where, name, arrays[name], spec)
+    chosen = np.zeros(rows, np.int64) if model is None or per_step else np.asarray(model)
+    check(where, "model", chosen, f"B={rows}")
+    if chosen.size and chosen.dtype.kind not in "iu":
+        raise TypeError(f"{where}: expected model of integers, got {chosen.dtype}.")
+    if chosen.size and not per_step and not 0 <= chosen.min() <= chosen.max() < len(arrays["F"]):
+        raise ValueError(f"{where}: expected model from 0 to {len(arrays['F']) - 1}, one of the system's, "
+                         f"got {chosen.min()} to {chosen.max()}.")  # fmt: skip
+    return Batch(System(*(arrays[name] for name in System._fields)), sequences,
+                 Prediction(arrays["mean"], arrays["cov"], arrays["diffuse"]), arrays.get("state_offset"),
+                 arrays.get("output_offset"), chosen.astype(np.int64), per_step)  # fmt: skip
+
+
+def done(where: str, function: Any, batch: Batch, number: int, square_root: bool) -> Any:
+    """What a function of the reference says of a row, with square roots where they are asked for or needed."""
+    row = batch.row(number)
+    try:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            try:
+                return function(row, square_root)
+            except LostError:
+                return function(row, True)
+    except BrokenError as error:
+        raise ValueError(f"{where}: {error.what}, in row {number} at step {error.step}.") from None
+
+
+def filter(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: np.ndarray, diffuse: np.ndarray,
+           state_offset: np.ndarray | None = None, output_offset: np.ndarray | None = None, model: Any = None,
+           per_step: bool = False, square_root: bool = False) -> tuple[Filtered, Prediction]:  # fmt: skip
+    """Filter every row of a ragged batch (Kalman 1960), one coordinate of an input at a time (Koopman and Durbin 2000).
+
+    The start may be diffuse, exactly (Koopman 1997). `log_prob` is then Durbin and Koopman's diffuse likelihood (2012,
+    7.2.2): a coordinate taken up by the diffuse part adds -log(F) / 2, where F is its variance by that part alone,
+    without a square and without log(2 pi); every other one adds the logarithm of its density. A coordinate without any
+    variance (R = 0, and known before) adds 0, or -inf if it is not what it had to be.
+
+    Args:
+        system: matrices of each model, or, `per_step`, of each step.
+        x: [N, m]; NaN where a coordinate is missing.
+        lengths: steps of each row, B integers that add up to N.
+        mean: [B, n] of the state at each row's first step, before its input.
+        cov: [B, n, n] its covariance; zero is legal.
+        diffuse: [B, n, n] the part of it that has no bound; zeros for a proper start.
+        state_offset: [N, n] b, or None for zeros; the last of a row leads to the prediction after it.
+        output_offset: [N, m] d, or None for zeros.
+        model: [B] whose matrices each row has; None: all rows have model 0.
+        square_root: carry square roots of covariances in all rows, not only in those that turn out to need them.
+    Raises:
+        TypeError: an array is not of float64.
+        ValueError: the shapes do not agree; or even with square roots a row fails, because a covariance is not
+            positive semidefinite or numbers overflow: row and step are named.
+    Example:
+        >>> one = np.ones((1, 1, 1))
+        >>> x = np.array([[1120.0], [1160.0], [963.0]])  # the Nile
+        >>> system = System(one, one, 1469.2 * one, 15098.5 * one)
+        >>> filtered, after = filter(system, x, [3], np.zeros((1, 1)), 0 * one, one)
+        >>> filtered.mean.ravel().round(2).tolist(), filtered.log_prob.round(4).tolist()
+        ([1120.0, 1140.93, 1072.8], [0.0, -6.1257, -6.6184])
+    """
+    where = "kalman.filter"
+    batch = check_batch(where, system, x, lengths, mean, cov, diffuse, state_offset, output_offset, model, per_step)
+    steps, n = len(batch.sequences.values), batch.start.mean.shape[1]
+    filtered = Filtered(np.empty((steps, n)), np.empty((steps, n, n)), np.zeros((steps, n, n)), np.empty(steps))
+    after = Prediction(*(leaf.copy() for leaf in batch.start))
+    for row in np.flatnonzero(batch.sequences.lengths).tolist():
+        begin = int(batch.sequences.offsets[row])
+        results = done(where, reference.filter_row, batch, row, square_root)
+        for step, result in enumerate(results, begin):
+            filtered.mean[step], filtered.log_prob[step] = result.mean, result.log_prob
+            filtered.cov[step], filtered.diffuse[step] = result.belief.cov.matrix, result.belief.diffuse.matrix
+        last = results[-1]
+        after.mean[row] = last.next_mean
+        after.cov[row], after.diffuse[row] = last.next_belief.cov.matrix, last.next_belief.diffuse.matrix
+    return filtered, after
+
+
+def log_likelihood(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: np.ndarray, diffuse: np.ndarray,
+                   state_offset: np.ndarray | None = None, output_offset: np.ndarray | None = None, model: Any = None,
+                   per_step: bool = False, square_root: bool = False) -> np.ndarray:  # fmt: skip
+    """The log-probability of each row, [B]: what `filter` says of its steps, added up, and nothing kept of them.
+
+    Example:
+        >>> one = np.ones((1, 1, 1))
+        >>> x = np.array([[1120.0], [1160.0], [963.0]])  # the Nile
+        >>> system = System(one, one, 1469.2 * one, 15098.5 * one)
+        >>> log_likelihood(system, x, [3], np.zeros((1, 1)), 0 * one, one).round(4)
+        array([-12.7441])
+    """
+    where = "kalman.log_likelihood"
+    batch = check_batch(where, system, x, lengths, mean, cov, diffuse, state_offset, output_offset, model, per_step)
+    log_prob = np.zeros(len(batch.sequences))
+    for row in np.flatnonzero(batch.sequences.lengths).tolist():
+        log_prob[row] = sum(step.log_prob for step in done(where, reference.filter_row, batch, row, square_root))
+    return log_prob
+
+
+def smooth(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: np.ndarray, diffuse: np.ndarray,
+           state_offset: np.ndarray | None = None, output_offset: np.ndarray | None = None, model: Any = None,
+           per_step: bool = False, square_root: bool = False) -> Smoothed:  # fmt: skip
+    """The states given whole rows (Rauch, Tung and Striebel 1965): the arguments are those of `filter`.
+
+    Covariances are sums of semidefinite ones, whatever the matrices; nothing is inverted.
+
+    Raises:
+        TypeError, ValueError: as `filter`; or the inputs of a row are too few for its diffuse start, so that a
+            state has no finite variance.
+    Example:
+        >>> one = np.ones((1, 1, 1))
+        >>> x = np.array([[1120.0], [1160.0], [963.0]])  # the Nile
+        >>> system = System(one, one, 1469.2 * one, 15098.5 * one)
+        >>> smooth(system, x, [3], np.zeros((1, 1)), 0 * one, one).mean.ravel().round(2)
+        array([1086.72, 1083.48, 1072.8 ])
+    """
+    where = "kalman.smooth"
+    batch = check_batch(where, system, x, lengths, mean, cov, diffuse, state_offset, output_offset, model, per_step)
+    steps, n = len(batch.sequences.values), batch.start.mean.shape[1]
+    smoothed = Smoothed(
+        np.empty((steps, n)), np.empty((steps, n, n)), np.empty((steps, n, n)), np.zeros(len(batch.sequences))
+    )
+    for row in np.flatnonzero(batch.sequences.lengths).tolist():
+        results, smoothed.log_prob[row] = done(where, reference.smooth_row, batch, row, square_root)
+        for step, result in enumerate(results, int(batch.sequences.offsets[row])):
+            smoothed.mean[step], smoothed.cov[step], smoothed.lag[step] = result
+    return smoothed
