@@ -88,17 +88,20 @@ def negative_log_likelihood(
     chain = log_starts(weights, len(lengths)), weights.transitions[None], x, lengths
     posterior = forward_backward(*chain) if gradients else None
     log_partition = total(*chain) if posterior is None else posterior.log_prob
-    loss = float(log_partition.sum()) - float(path_log_weight(x, tags, weights, ends).sum())
+    chosen = np.arange(0, x.size, num_tags) + tags  # places in [N, K]
+    moves = num_tags * tags[:-1] + tags[1:]  # places in [K, K]
+    within = np.ones(len(moves), bool)
+    within[ends.last[:-1]] = False
+    moves = moves[within]
+    weight = x.take(chosen).sum() + weights.transitions.take(moves).sum() + weights.start.take(tags[ends.first]).sum()
+    loss = float(log_partition.sum()) - float(weight)
     if not isfinite(loss):
         explain(where, scores, tags, lengths, weights)
     if posterior is None:
         return loss, None
-    dx = posterior.probs
-    dx[np.arange(len(tags)), tags] -= 1
-    moves = num_tags * tags[:-1] + tags[1:]
-    moves[ends.last[:-1]] = num_tags * num_tags  # no move: from one row to the next
-    dtransitions = posterior.transitions[0]
-    dtransitions -= np.bincount(moves, minlength=num_tags * num_tags)[: num_tags * num_tags].reshape(num_tags, -1)
+    dx, dtransitions = posterior.probs, posterior.transitions[0]
+    dx.reshape(-1)[chosen] -= 1
+    dtransitions -= np.bincount(moves, minlength=num_tags * num_tags).reshape(num_tags, num_tags)
     return loss, Gradients(dx, Weights(dtransitions, dx[ends.first].sum(0), dx[ends.last].sum(0)))
 
 

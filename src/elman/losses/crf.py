@@ -44,27 +44,28 @@ def reference(scores: Tensor, tags: Tensor, lengths: Any, transitions: Tensor, s
 class _Native(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, scores: Tensor, transitions: Tensor, start: Tensor, end: Tensor, tags: Tensor, lengths: np.ndarray
+        ctx: Any, scores: Tensor, transitions: Tensor, start: Tensor, end: Tensor, tags: Tensor, lengths: Any, over: int
     ) -> Tensor:
         loss, gradients = _numbers(scores, tags, lengths, transitions, start, end, gradients=True)
         inputs = scores, transitions, start, end
         arrays = gradients.scores, *gradients.weights
-        tensors = (torch.from_numpy(a).to(x.dtype).to(x.device) for a, x in zip(arrays, inputs, strict=True))
-        ctx.save_for_backward(*inputs, tags, *tensors)
-        ctx.lengths = lengths
-        return torch.tensor(loss, dtype=scores.dtype, device=scores.device)
+        found = (torch.from_numpy(array).to(x) for array, x in zip(arrays, inputs, strict=True))
+        ctx.save_for_backward(*inputs, tags, *found)
+        ctx.lengths, ctx.over = lengths, over
+        return torch.tensor(loss / over, dtype=scores.dtype, device=scores.device)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, tags, ds, dt, db, de = ctx.saved_tensors
+        gradient = gradient / ctx.over
         if torch.is_grad_enabled():  # a graph of the gradient is wanted too, and C++ leaves none
             scores, *weights = inputs
             loss = reference(scores, tags, ctx.lengths, *weights)
             wanted = [x for x in inputs if x.requires_grad]
             found = iter(torch.autograd.grad(loss, wanted, gradient, create_graph=True))
-            return *(next(found) if x.requires_grad else None for x in inputs), None, None
+            return *(next(found) if x.requires_grad else None for x in inputs), None, None, None
         wanted = ctx.needs_input_grad
-        return *(gradient * d if wanted[i] else None for i, d in enumerate((ds, dt, db, de))), None, None
+        return *(gradient * d if wanted[i] else None for i, d in enumerate((ds, dt, db, de))), None, None, None
 
 
 def _numbers(
@@ -118,30 +119,42 @@ def crf_loss(
         >>> round(loss.item(), 4), (3 * scores.grad).tolist()
         (0.6931, [[-0.5, 0.5], [0.5, -0.5], [-0.5, 0.5]])
     """
+    return _loss(Sequences(scores, lengths), tags, transitions, start, end, reduction, streams)
+
+
+def _loss(
+    rows: Sequences, tags: Tensor, transitions: Tensor, start: Tensor, end: Tensor, reduction: str, streams: int
+) -> Tensor:
+    scores, lengths = rows.values, rows.lengths
     if reduction not in REDUCTIONS:
         raise ValueError(f"crf_loss: expected reduction to be one of {', '.join(REDUCTIONS)}, got {reduction!r}.")
-    check("crf_loss", "scores", scores, "N K")
-    steps, num_tags = scores.shape
-    check("crf_loss", "tags", tags, f"N={steps}")
-    check("crf_loss", "transitions", transitions, f"K={num_tags} K={num_tags}")
-    check("crf_loss", "start", start, f"K={num_tags}")
-    check("crf_loss", "end", end, f"K={num_tags}")
+    _check(scores, tags, transitions, start, end)
+    tags = tags.long()
+    over = max(1, len(scores)) if reduction == "mean" else streams
+    if transforms.active():
+        return reference(scores, tags, lengths, transitions, start, end) / over
+    inputs = scores, transitions, start, end
+    if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
+        return _Native.apply(*inputs, tags, lengths, over)
+    loss, _ = _numbers(scores, tags, lengths, transitions, start, end, gradients=False)
+    return torch.tensor(loss / over, dtype=scores.dtype, device=scores.device)
+
+
+def _check(scores: Tensor, tags: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> None:
+    """Raise unless shapes and types are what they should be."""
+    steps, num_tags = scores.shape if scores.ndim == 2 else (0, 0)
+    given = tags.shape, transitions.shape, start.shape, end.shape
+    if scores.ndim != 2 or given != ((steps,), (num_tags, num_tags), (num_tags,), (num_tags,)):
+        check("crf_loss", "scores", scores, "N K")
+        check("crf_loss", "tags", tags, f"N={steps}")
+        check("crf_loss", "transitions", transitions, f"K={num_tags} K={num_tags}")
+        check("crf_loss", "start", start, f"K={num_tags}")
+        check("crf_loss", "end", end, f"K={num_tags}")
     if not scores.dtype == transitions.dtype == start.dtype == end.dtype or not scores.is_floating_point():
         raise TypeError(f"crf_loss: expected scores and weights of one type of floats, got {scores.dtype}, "
                         f"{transitions.dtype}, {start.dtype} and {end.dtype}.")  # fmt: skip
     if tags.is_floating_point() or tags.dtype == torch.bool:
         raise TypeError(f"crf_loss: expected tags of integers, got {tags.dtype}; convert them with .long().")
-    tags = tags.long()
-    rows = Sequences(scores, lengths)
-    inputs = scores, transitions, start, end
-    if transforms.active():
-        loss = reference(scores, tags, rows.lengths, transitions, start, end)
-    elif torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
-        loss = _Native.apply(*inputs, tags, rows.lengths)
-    else:
-        total, _ = _numbers(scores, tags, rows.lengths, transitions, start, end, gradients=False)
-        loss = torch.tensor(total, dtype=scores.dtype, device=scores.device)
-    return loss / (max(1, steps) if reduction == "mean" else streams)
 
 
 class CRFLoss(nn.Module):
@@ -187,7 +200,7 @@ class CRFLoss(nn.Module):
     def forward(self, scores: Sequences, tags: Tensor) -> Tensor:
         """The loss of a batch."""
         transitions, start, end = self._weights()
-        return crf_loss(scores.values, tags, scores.lengths, transitions, start, end, self.reduction, self.streams)
+        return _loss(scores, tags, transitions, start, end, self.reduction, self.streams)
 
     def decode(self, scores: Sequences) -> Sequences:
         """The most probable tags of each row, [N]."""
