@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "elman.sequences": ["Sequences"],
     "elman.cell": ["Cell"],
-    "elman.cells": ["RNN", "LSTM", "GRU", "MinGRU"],
+    "elman.cells": ["RNN", "LSTM", "GRU", "MinGRU", "WindowNet"],
     "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "Stack", "Residual",
                      "Bidirectional", "OutputFeedback"],
     "elman.layers.describe": ["describe"],

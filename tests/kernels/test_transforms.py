@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd import forward_ad
 
-from elman.cells import LSTM, MinGRU
+from elman.cells import LSTM, MinGRU, WindowNet
 from elman.kernels import native
 from elman.layers import Bidirectional, Linear, Stack
 from elman.sequences import Sequences
@@ -15,6 +15,7 @@ NETS = {
     "recurrence": lambda: LSTM(3, 4),
     "linear and linear_scan": lambda: MinGRU(3, 4),
     "stack": lambda: Stack(LSTM(3, 4), LSTM(4, 4), Linear(4, 2)),
+    "windows": lambda: WindowNet(3, 4, window=3),
     "both ways": lambda: Bidirectional(LSTM(3, 4), LSTM(3, 4)),
 }
 

@@ -5,7 +5,14 @@ from elman.cells.lstm import LSTM, LSTMState
 from elman.cells.min_gru import MinGRU
 from elman.cells.module import CellModule
 from elman.cells.rnn import RNN
+from elman.cells.window_net import WindowNet
 
-CELLS: dict[str, type[CellModule]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "min_gru": MinGRU}
+CELLS: dict[str, type[CellModule]] = {
+    "rnn": RNN,
+    "lstm": LSTM,
+    "gru": GRU,
+    "min_gru": MinGRU,
+    "window_net": WindowNet,
+}
 
-__all__ = ["CELLS", "GRU", "LSTM", "RNN", "CellModule", "LSTMState", "MinGRU"]
+__all__ = ["CELLS", "GRU", "LSTM", "RNN", "CellModule", "LSTMState", "MinGRU", "WindowNet"]

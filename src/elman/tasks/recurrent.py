@@ -19,8 +19,9 @@ class RecurrentSettings:
     """How the recurrent layers are built; the defaults give a good model.
 
     Args:
-        cell: `lstm`, `gru`, `rnn` or `min_gru`.
-        activation, forget_gate, reset, start: of the cell, where it has that setting; None for the cell's default.
+        cell: `lstm`, `gru`, `rnn`, `min_gru` or `window_net`.
+        activation, forget_gate, reset, start, window: of the cell, where it has that setting; None for the cell's
+            default.
         start_range: every weight and bias of the net, those of layer norms aside, starts uniform within plus and minus
             this; None for the start of each layer.
         hidden_size: features of the state of each layer.
@@ -35,6 +36,7 @@ class RecurrentSettings:
     forget_gate: bool | None = None
     reset: str | None = None
     start: str | None = None
+    window: int | None = None
     start_range: float | None = None
     hidden_size: int = 512
     num_layers: int = 1
@@ -57,7 +59,7 @@ class RecurrentSettings:
             raise ValueError(f"start: cannot act with start_range={self.start_range}; leave one of them out.")
         kind = CELLS[self.cell]
         own: dict[str, Any] = {}
-        for name in ("activation", "forget_gate", "reset", "start"):
+        for name in ("activation", "forget_gate", "reset", "start", "window"):
             value = getattr(self, name)
             if value is not None and name not in inspect.signature(kind).parameters:
                 raise ValueError(f"{name}: cell={self.cell} has no such setting; leave it out.")

@@ -1,0 +1,71 @@
+"""A feed-forward net over the last k inputs (NETtalk: Sejnowski and Rosenberg 1987; words: Bengio et al. 2003)."""
+
+import torch
+from torch import Tensor, nn
+
+from elman.cells.module import CellModule
+from elman.cells.rnn import ACTIVATIONS
+from elman.kernels.linear import linear
+from elman.kernels.windows import window_linear
+from elman.sequences import Sequences
+from elman.shapes import check
+
+GAINS = {"tanh": 5 / 3, "sigmoid": 1.0, "relu": 2**0.5, "identity": 1.0}  # of the start, as in PyTorch
+
+
+class WindowNet(CellModule):
+    """y = f(W [x[t-k+1], ..., x[t]] + b)
+
+    Its memory is a line of the last inputs, and nothing is older than that. Every place in the line has weights of its
+    own: what was learnt at one place is not known at another. On top of one another, with a window each, they are a
+    time-delay net (Waibel et al. 1989); behind the first, `window=1` makes plain hidden layers.
+
+    Args:
+        input_size: features of x, D.
+        hidden_size: units, H.
+        window: inputs that are looked at, k, the latest among them; at least 1.
+        activation: f: `tanh`, `sigmoid`, `relu` or `identity`.
+    Shapes:
+        x: [N, D]   state: [B, k - 1, D] the inputs before, the latest last, zeros before the start   ->   y: [N, H]
+        weight: [H, k D], the oldest input first   bias: [H]
+    Raises:
+        ValueError: x is not [N, input_size]; the window is below 1; the activation is unknown.
+    Example:
+        >>> import torch
+        >>> x = Sequences.from_list([torch.zeros(20, 16), torch.zeros(7, 16)])
+        >>> y, state = WindowNet(16, 32, window=5).scan(x)
+        >>> y.values.shape, state.shape
+        (torch.Size([27, 32]), torch.Size([2, 4, 16]))
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, window: int = 8, activation: str = "tanh"):
+        super().__init__()
+        if window < 1:
+            raise ValueError(f"WindowNet: expected a window of at least 1, got {window}.")
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"WindowNet: expected activation to be one of {', '.join(ACTIVATIONS)}, got {activation!r}."
+            )
+        self.input_size, self.output_size, self.window, self.activation = input_size, hidden_size, window, activation
+        weight = torch.empty(hidden_size, window * input_size)
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(weight, GAINS[activation]))
+        self.bias = nn.Parameter(torch.zeros(hidden_size))
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.zeros(batch_size, self.window - 1, self.input_size)
+
+    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        self.check_input("step", x)
+        self._check_state("step", state, len(x))
+        seen = torch.cat([state, x[:, None]], dim=1)
+        return ACTIVATIONS[self.activation](linear(seen.flatten(1), self.weight, self.bias)), seen[:, 1:]
+
+    def scan(self, sequences: Sequences, state: Tensor | None = None) -> tuple[Sequences, Tensor]:
+        self.check_input("scan", sequences.values)
+        state = self.initial_state(len(sequences)) if state is None else state
+        self._check_state("scan", state, len(sequences))
+        y, last = window_linear(sequences.values, sequences.lengths, state, self.weight, self.bias)
+        return sequences.map(lambda _: ACTIVATIONS[self.activation](y)), last
+
+    def _check_state(self, verb: str, state: Tensor, rows: int) -> None:
+        check(f"WindowNet.{verb}", "state", state, f"B={rows} k-1={self.window - 1} D={self.input_size}")

@@ -1,0 +1,135 @@
+"""The affine map of windows, the last k steps of a row at every step: what nets with a delay line have for a memory."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from elman.kernels import transforms
+from elman.kernels.linear import linear
+from elman.sequences import Sequences
+from elman.shapes import check
+
+CHUNK = 1 << 19  # numbers of the windows that are there at once
+
+
+class Line(NamedTuple):
+    """The steps before a batch and those of the batch, row after row; a window is k of them on end."""
+
+    steps: Tensor  # [M, D] each row's k - 1 steps before, then its own
+    starts: Tensor  # [N] where the window of each step of the batch begins
+    last: Tensor  # [B, k - 1, D] the steps before what comes next
+
+
+def line(x: Tensor, lengths: Any, past: Tensor) -> Line:
+    """Lay out steps [N, D] of rows of `lengths` behind those before them, [B, k - 1, D]."""
+    rows, before, size = past.shape
+    sequences = Sequences(x, lengths)
+    begins = sequences.offsets[:-1] + before * np.arange(rows)
+    starts = sequences.times + np.repeat(begins, sequences.lengths)
+    ends = (begins + sequences.lengths)[:, None] + np.arange(before)
+    steps = torch.cat([past.reshape(rows * before, size), x])
+    if rows > 1:
+        order = np.empty(len(steps), np.int64)
+        order[begins[:, None] + np.arange(before)] = np.arange(rows * before).reshape(rows, before)
+        order[starts + before] = rows * before + np.arange(len(x))
+        steps = steps.index_select(0, torch.from_numpy(order).to(x.device))
+    last = steps.index_select(0, torch.from_numpy(ends.ravel()).to(x.device)).reshape(rows, before, size)
+    return Line(steps, torch.from_numpy(starts).to(x.device), last)
+
+
+def reference(steps: Tensor, starts: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The definition, in plain PyTorch: any dtype and device, differentiable as often as you like."""
+    return F.linear(_windows(steps, starts, weight), weight, bias)
+
+
+def _windows(steps: Tensor, starts: Tensor, weight: Tensor) -> Tensor:
+    """[N, k * D], the oldest step first."""
+    width = weight.shape[1]
+    taps = torch.arange(width // max(steps.shape[1], 1), device=starts.device)
+    return steps[starts[:, None] + taps].reshape(len(starts), width)
+
+
+class _InChunks(torch.autograd.Function):
+    """Windows are laid out a chunk at a time, forward and again backward: none are kept."""
+
+    @staticmethod
+    def forward(ctx: Any, steps: Tensor, starts: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(steps, starts, weight)
+        y = [linear(_unfolded(steps, chunk, weight), weight, bias) for chunk in starts.split(_rows(weight))]
+        return y[0] if len(y) == 1 else torch.cat(y)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, None, Tensor | None, Tensor | None]:
+        steps, starts, weight = ctx.saved_tensors
+        dsteps_wanted, _, dweight_wanted, dbias_wanted = ctx.needs_input_grad
+        dbias = dy.sum(0) if dbias_wanted else None
+        if torch.is_grad_enabled() or transforms.batched(dy):  # a graph of the gradient, or many of them, is wanted
+            places = starts[:, None] + torch.arange(weight.shape[1] // steps.shape[1], device=starts.device)
+            folded = (dy @ weight).reshape(places.numel(), steps.shape[1])
+            dsteps = torch.zeros_like(steps).index_add(0, places.ravel(), folded) if dsteps_wanted else None
+            return dsteps, None, dy.T @ _windows(steps, starts, weight) if dweight_wanted else None, dbias
+        dsteps = torch.zeros_like(steps) if dsteps_wanted else None
+        dweight = torch.zeros_like(weight) if dweight_wanted else None
+        for chunk, d in zip(starts.split(_rows(weight)), dy.split(_rows(weight)), strict=True):
+            if dweight is not None:
+                dweight.addmm_(d.T, _unfolded(steps, chunk, weight))
+            if dsteps is not None:
+                _fold(d @ weight, chunk, dsteps)
+        return dsteps, None, dweight, dbias
+
+
+def _rows(weight: Tensor) -> int:
+    """Windows of a chunk."""
+    return max(1, CHUNK // weight.shape[1])
+
+
+def _unfolded(steps: Tensor, starts: Tensor, weight: Tensor) -> Tensor:
+    """`_windows` as copies of whole stretches of memory."""
+    width, size = weight.shape[1], steps.shape[1]
+    overlapping = steps.as_strided((len(steps) - width // size + 1, width), (size, 1), steps.storage_offset())
+    return overlapping.index_select(0, starts)
+
+
+def _fold(dwindows: Tensor, starts: Tensor, dsteps: Tensor) -> None:
+    """Add the gradients of windows to those of the steps in them; windows begin at places that rise."""
+    first, last = int(starts[0]), int(starts[-1])
+    reach = last - first + 1
+    if len(starts) < reach <= 2 * len(starts):  # a few gaps, between rows: whole slices are quicker all the same
+        dwindows = dwindows.new_zeros(reach, dwindows.shape[1]).index_copy_(0, starts - first, dwindows)
+    for tap, part in enumerate(dwindows.split(dsteps.shape[1], dim=1)):
+        if len(part) == reach:
+            dsteps[first + tap : last + tap + 1] += part
+        else:
+            dsteps.index_add_(0, starts + tap, part)
+
+
+def window_linear(
+    x: Tensor, lengths: Any, past: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """y[t] = W [x[t-k+1], ..., x[t]] + b along every row of a ragged batch, in memory as N, never as N times k.
+
+    Args:
+        x: [N, D].
+        lengths: steps of each row, B integers that add up to N.
+        past: the k - 1 steps before each row, [B, k - 1, D], the latest last.
+        weight: [H, k * D], the oldest step first.
+        bias: [H], or None.
+    Returns:
+        y [N, H], and the k - 1 steps before what comes after each row, [B, k - 1, D].
+    Raises:
+        ValueError: the shapes do not agree.
+    Example:
+        >>> y, last = window_linear(torch.arange(1.0, 5)[:, None], [3, 1], torch.zeros(2, 1, 1), torch.ones(1, 2))
+        >>> y.flatten().tolist(), last.flatten().tolist()
+        ([1.0, 3.0, 5.0, 4.0], [3.0, 4.0])
+    """
+    check("window_linear", "x", x, "N D")
+    check("window_linear", "past", past, f"B={len(lengths)} k-1 D={x.shape[1]}")
+    check("window_linear", "weight", weight, f"H k*D={(past.shape[1] + 1) * x.shape[1]}")
+    steps, starts, last = line(x, lengths, past)
+    if not len(starts) or not weight.numel() or transforms.active():
+        return reference(steps, starts, weight, bias), last
+    return _InChunks.apply(steps.contiguous(), starts, weight, bias), last
