@@ -148,6 +148,26 @@ void Stepper::add(const float* a, const float* b, Index columns, float* y) {
   });
 }
 
+void Stepper::activate(Activation activation, Index columns, float* y) {
+  operations_.push_back([=, this] {
+    const auto apply = [=, this](auto f) { std::transform(y, y + rows_ * columns, y, f); };
+    switch (activation) {
+      case Activation::tanh: return apply([](float v) { return std::tanh(v); });
+      case Activation::sigmoid: return apply([](float v) { return 1.0f / (1.0f + std::exp(-v)); });
+      case Activation::relu: return apply([](float v) { return v < 0.0f ? 0.0f : v; });
+      case Activation::identity: return;
+    }
+  });
+}
+
+void Stepper::window(const float* x, Index columns, Index past_columns, float* past, float* seen) {
+  join(past, past_columns, x, columns, seen);
+  operations_.push_back([=, this] {
+    for (Index row = 0; row < rows_; ++row)
+      std::copy_n(seen + row * (past_columns + columns) + columns, past_columns, past + row * past_columns);
+  });
+}
+
 void Stepper::join(const float* a, Index a_columns, const float* b, Index b_columns, float* y) {
   operations_.push_back([=, this] {
     for (Index row = 0; row < rows_; ++row) {

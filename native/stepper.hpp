@@ -44,7 +44,10 @@ class Stepper {
               float* y);  // null: no bias
   void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, Index size, float* y);
   void add(const float* a, const float* b, Index columns, float* y);
+  void activate(Activation activation, Index columns, float* y);                          // y = f(y)
   void join(const float* a, Index a_columns, const float* b, Index b_columns, float* y);  // y = [a, b]
+  void window(const float* x, Index columns, Index past_columns, float* past,
+              float* seen);  // seen = [past, x]; past is seen from then on, less its oldest columns
   void copy(const float* x, Index columns, float* y);
   void count(Index* steps);  // one more
   void softmax(const float* x, Index columns, bool logarithm, double* y);

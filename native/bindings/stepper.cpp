@@ -112,6 +112,18 @@ void bind_stepper(nb::module_& m) {
           "add_sum", [](Stepper& s, In a, In b, Out y) { s.add(a.data(), b.data(), columns(a), y.data()); },
           "a"_a.noconvert(), "b"_a.noconvert(), "y"_a.noconvert())
       .def(
+          "add_activation",
+          [](Stepper& s, int activation, Out y) {
+            s.activate(static_cast<Activation>(activation), static_cast<Index>(y.shape(1)), y.data());
+          },
+          "activation"_a, "y"_a.noconvert())
+      .def(
+          "add_window",
+          [](Stepper& s, In x, Out past, Out seen) {
+            s.window(x.data(), columns(x), static_cast<Index>(past.shape(1)), past.data(), seen.data());
+          },
+          "x"_a.noconvert(), "past"_a.noconvert(), "seen"_a.noconvert())
+      .def(
           "add_join",
           [](Stepper& s, In a, In b, Out y) { s.join(a.data(), columns(a), b.data(), columns(b), y.data()); },
           "a"_a.noconvert(), "b"_a.noconvert(), "y"_a.noconvert())
