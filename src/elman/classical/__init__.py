@@ -1,6 +1,7 @@
 """Classical models of sequences: NumPy, float64, no PyTorch."""
 
+from elman.classical.crf import CRF
 from elman.classical.delay_taps import DelayTaps
 from elman.classical.ngram import NGram
 
-__all__ = ["DelayTaps", "NGram"]
+__all__ = ["CRF", "DelayTaps", "NGram"]
