@@ -143,12 +143,13 @@ class BaseHMM(Estimator):
 
     def aic(self, X: Any, lengths: Any = None) -> float:
         """Akaike's criterion, -2 log-likelihood + 2 free parameters: lower is better."""
-        return -2 * self.score(X, lengths) + 2 * sum(self._get_n_fit_scalars_per_param().values())
+        score = self.score(X, lengths)
+        return -2 * score + 2 * sum(self._get_n_fit_scalars_per_param().values())
 
     def bic(self, X: Any, lengths: Any = None) -> float:
         """Schwarz's criterion, -2 log-likelihood + log(N) free parameters: lower is better."""
-        free = sum(self._get_n_fit_scalars_per_param().values())
-        return -2 * self.score(X, lengths) + float(np.log(len(X))) * free
+        score = self.score(X, lengths)
+        return -2 * score + float(np.log(len(X))) * sum(self._get_n_fit_scalars_per_param().values())
 
     # EM.
 
@@ -317,14 +318,14 @@ class BaseHMM(Estimator):
 
     def _parameter(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """The attribute as finite float64 numbers of that shape."""
-        where = type(self).__name__
+        where, public = type(self).__name__, name.lstrip("_")
         if not hasattr(self, name):
-            raise NotFittedError(f"{where}: expected {name.lstrip('_')}, got none; call fit, or set it.")
+            raise NotFittedError(f"{where}: expected {public}, got none; call fit, or set it.")
         array = np.asarray(getattr(self, name), np.float64)
         if array.shape != shape:
-            raise ValueError(f"{where}: expected {name} of shape {list(shape)}, got {list(array.shape)}.")
+            raise ValueError(f"{where}: expected {public} of shape {list(shape)}, got {list(array.shape)}.")
         if not np.isfinite(array).all():
-            raise ValueError(f"{where}: expected {name} of finite numbers, got {array[~np.isfinite(array)][0]}.")
+            raise ValueError(f"{where}: expected {public} of finite numbers, got {array[~np.isfinite(array)][0]}.")
         return array
 
     def _probabilities(self, name: str, shape: tuple[int, ...]) -> np.ndarray:

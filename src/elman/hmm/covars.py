@@ -32,24 +32,21 @@ def definite(covars: np.ndarray) -> np.ndarray:
     try:
         np.linalg.cholesky(covars)
     except np.linalg.LinAlgError:
-        covars = covars.copy()
-        for number, matrix in enumerate(covars):
-            try:
-                np.linalg.cholesky(matrix)
-            except np.linalg.LinAlgError:
-                matrix += JITTER * np.eye(len(matrix))
-                check_definite("covars_", covars, number)
+        return np.stack([raised(matrix, number) for number, matrix in enumerate(covars)])
     return covars
 
 
-def check_definite(name: str, covars: np.ndarray, number: int) -> None:
-    """Raise unless matrix `number` of [C, D, D] has a Cholesky factor."""
-    try:
-        np.linalg.cholesky(covars[number])
-    except np.linalg.LinAlgError:
-        lowest = np.linalg.eigvalsh(covars[number]).min()
-        raise ValueError(f"{name}: expected symmetric, positive definite matrices, got eigenvalue {lowest:.6g} in "
-                         f"matrix {number}.") from None  # fmt: skip
+def raised(matrix: np.ndarray, number: int) -> np.ndarray:
+    """The matrix [D, D], or the first with more variance that has a Cholesky factor."""
+    for more in (0.0, JITTER, JITTER * matrix.trace()):
+        try:
+            np.linalg.cholesky(matrix + more * np.eye(len(matrix)))
+        except np.linalg.LinAlgError:
+            continue
+        return matrix + more * np.eye(len(matrix))
+    lowest = np.linalg.eigvalsh(matrix).min()
+    raise ValueError(f"covars_: expected symmetric, positive definite matrices, got eigenvalue {lowest:.6g} in "
+                     f"matrix {number}.")  # fmt: skip
 
 
 def check_covars(name: str, covars: np.ndarray, semi: bool = False) -> None:

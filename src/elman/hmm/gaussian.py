@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from elman.classical.hmm.emissions import moments
+from elman.classical.hmm.emissions.emission import DEAD
 from elman.classical.hmm.emissions.moments import MeanPrior
 from elman.classical.hmm.emissions.real_data import RealData
 from elman.hmm import covars as covariances
@@ -140,32 +141,41 @@ class GaussianHMM(RealHMM):
 
     def _do_mstep(self, stats: Statistics) -> None:
         super()._do_mstep(stats)
-        steps, own, scatter = stats["post"], stats["means"], stats["scatter"]
-        prior, weight = np.asarray(self.means_prior), np.asarray(self.means_weight)
         if "m" in self.params:
-            total = weight + steps[:, None]
-            fitted = (weight * prior + steps[:, None] * own) / np.where(total > 0, total, 1)
-            self.means_ = np.where(total > 0, fitted, self.means_)
-        if "c" not in self.params:
-            return
-        away, moved = self.means_ - prior, self.means_ - own
+            self._update_means(stats)
+        if "c" in self.params:
+            self._update_covars(stats)
+
+    def _update_means(self, stats: Statistics) -> None:
+        steps, prior, weight = stats["post"][:, None], np.asarray(self.means_prior), np.asarray(self.means_weight)
+        self.means_ = quotient(weight * prior + steps * stats["means"], weight + steps, self.means_)
+
+    def _update_covars(self, stats: Statistics) -> None:
+        steps, scatter, weight = stats["post"], stats["scatter"], np.asarray(self.means_weight)
+        away, moved = self.means_ - np.asarray(self.means_prior), self.means_ - stats["means"]
         if is_diagonal(self.covariance_type):
-            scatter = weight * away**2 + scatter + steps[:, None] * moved**2
-            total = np.maximum(max(self.covars_weight - 1, 0) + steps[:, None], 1e-5)
-            fitted = (self.covars_prior + scatter) / total
-            self._covars_ = fitted.mean(1) if self.covariance_type == "spherical" else fitted
+            above = self.covars_prior + weight * away**2 + scatter + steps[:, None] * moved**2
+            below = (np.maximum(self.covars_weight - 1, 0) + steps)[:, None]
+            below = np.where(below >= DEAD, np.maximum(below, 1e-5), 0)
+            if self.covariance_type == "spherical":
+                above, below = above.mean(1), below[:, 0]
+            self._covars_ = quotient(above, below, self._covars_)
             return
-        scatter = scatter + weight * outer(away) + steps[:, None, None] * outer(moved)
+        above = scatter + weight * outer(away) + steps[:, None, None] * outer(moved)
         extra = max(self.covars_weight - self.n_features, 0)
         if self.covariance_type == "tied":
-            self._covars_ = (self.covars_prior + scatter.sum(0)) / (extra + steps.sum())
+            self._covars_ = (self.covars_prior + above.sum(0)) / (extra + steps.sum())
         else:
-            total = extra + steps[:, None, None]
-            fitted = (self.covars_prior + scatter) / np.where(total > 0, total, 1)
-            self._covars_ = np.where(total > 0, fitted, self._covars_)
+            self._covars_ = quotient(self.covars_prior + above, extra + steps[:, None, None], self._covars_)
 
     def _generate_sample_from_state(self, state: int, random_state: np.random.RandomState) -> Any:
         return random_state.multivariate_normal(self.means_[state], self.covars_[state])
+
+
+def quotient(above: np.ndarray, below: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """above / below, and the old numbers where next to nothing was observed."""
+    alive = below >= DEAD
+    return np.where(alive, above / np.where(alive, below, 1), old)
 
 
 def outer(x: np.ndarray) -> np.ndarray:

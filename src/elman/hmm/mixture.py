@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from elman.classical.hmm.emissions.real_data import RealData
 from elman.hmm import covars as covariances
 from elman.hmm.covars import is_diagonal
-from elman.hmm.gaussian import outer
+from elman.hmm.gaussian import outer, quotient
 from elman.hmm.inputs import random_generator
 from elman.hmm.k_means import k_means
 from elman.hmm.real import RealHMM, Statistics
@@ -250,9 +250,3 @@ class GMMHMM(RealHMM):
         if is_diagonal(self.covariance_type):
             covars = covars * np.eye(self.n_features)
         return random_state.multivariate_normal(self.means_[state, drawn], covars)
-
-
-def quotient(above: np.ndarray, below: np.ndarray, old: np.ndarray) -> np.ndarray:
-    """above / below, and the old numbers where nothing was observed."""
-    seen = below > 1e-300
-    return np.where(seen, above / np.where(seen, below, 1), old)

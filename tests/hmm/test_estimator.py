@@ -1,0 +1,86 @@
+"""What scikit-learn's tools, pickle and copy ask of a model."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import hmmlearn.hmm as peer
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold
+
+from elman import hmm
+
+from .problems import clouds, quietly
+
+MODELS = ["GaussianHMM", "CategoricalHMM", "GMMHMM", "PoissonHMM", "MultinomialHMM"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_settings_and_repr_are_hmmlearns(name):
+    for settings in ({}, {"n_components": 3, "n_iter": 7}, {"transmat_prior": 2.0, "random_state": 4}):
+        theirs, ours = quietly(getattr(peer, name), **settings), getattr(hmm, name)(**settings)
+        assert ours.get_params() == theirs.get_params() == ours.get_params(deep=False)
+        assert repr(ours) == repr(theirs)
+
+
+def test_settings_are_stored_as_they_came():
+    prior = np.ones((2, 2))
+    model = hmm.GaussianHMM(2, transmat_prior=prior, random_state=np.random.RandomState(0))
+    assert model.transmat_prior is prior
+    assert "transmat_prior=array" in repr(model)
+    model.fit(clouds(0))
+    assert model.transmat_prior is prior
+
+
+def test_set_params():
+    model = hmm.GaussianHMM()
+    assert model.set_params(n_components=4, covariance_type="full") is model
+    assert (model.n_components, model.covariance_type) == (4, "full")
+    with pytest.raises(ValueError, match=r"GaussianHMM.set_params: n_component: unknown; did you mean n_components\?"):
+        model.set_params(n_iter=3, n_component=2)
+    assert model.n_iter == 10  # nothing is changed then
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_clone_takes_the_settings_and_leaves_what_was_fitted(name):
+    model = getattr(hmm, name)(2, n_iter=3, random_state=1)
+    X = np.array([[0, 3], [1, 2], [3, 0], [2, 1]] * 5)
+    model.fit(X[:, :1] if name == "CategoricalHMM" else X)
+    other = clone(model)
+    assert type(other) is type(model)
+    assert repr(other) == repr(model)
+    assert not hasattr(other, "startprob_")
+
+
+@pytest.mark.parametrize("kind", ["diag", "full"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_answer_the_same(copied, kind):
+    X = clouds(0)
+    model = hmm.GaussianHMM(3, kind, n_iter=2, random_state=0).fit(X)
+    other = copied(model)
+    assert other.score(X) == model.score(X)
+    assert np.array_equal(other.sample(5)[0], model.sample(5)[0])
+    assert other.monitor_.history == model.monitor_.history
+    assert len(pickle.dumps(model)) < 10_000  # the observations are not kept
+
+
+def test_a_grid_search():
+    scores = []
+    for module in (peer, hmm):
+        search = GridSearchCV(module.GaussianHMM(n_iter=2, random_state=0), {"n_components": [1, 2]}, cv=KFold(2))
+        scores.append(search.fit(clouds(0)).cv_results_["mean_test_score"])
+    assert_allclose(*scores)
+
+
+def test_scikit_learn_is_not_needed():
+    code = """if True:
+        import sys
+        from elman import hmm
+        model = hmm.GaussianHMM(2, random_state=0).fit([[0.0], [1.0], [9.0], [8.0]])
+        print(model, {"sklearn", "hmmlearn", "torch"} & set(sys.modules))"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "GaussianHMM(n_components=2, random_state=0) set()\n"
