@@ -267,3 +267,4 @@ def test_arguments_that_do_not_agree():
     assert "expected tags of integers, got torch.float64" in error_of(crf_loss, scores, tags.double(), lengths, *rest)
     wrong = Allowed(np.ones((2, 2), bool), np.ones(3, bool), np.ones(3, bool))
     assert "expected allowed.transitions of shape [K=3, K=3], got [2, 2]" in error_of(CRFLoss, 3, wrong)
+    assert "expected num_tags of at least 1, got 0" in error_of(CRFLoss, 0)

@@ -61,6 +61,7 @@ class CRF(ClassicalModel):
         allowed: which tags may follow which, begin and end a row, as `tag_schemes.allowed` says it; None: any.
         l2: what `fit` weighs the squares of the weights by, halved; above 0, or a transition that never occurs may
             have a weight without bounds.
+        max_iterations: of L-BFGS, in `fit`.
     Shapes:
         x: scores [B, K], -inf where a tag is impossible   state: log-weights [B, K]
         ->   y: Filtered(probs [B, K], log_prob [B])
@@ -82,10 +83,14 @@ class CRF(ClassicalModel):
                [0.333, 0.333, 0.333]])
     """
 
-    def __init__(self, num_tags: int, allowed: Allowed | None = None, l2: float = 1.0):
-        self.num_tags, self.allowed, self.l2 = num_tags, allowed, l2
-        if not isinstance(num_tags, int) or num_tags < 1:
-            raise ValueError(f"CRF: expected num_tags to be an int of at least 1, got {num_tags!r}.")
+    def __init__(self, num_tags: int, allowed: Allowed | None = None, l2: float = 1.0, max_iterations: int = 200):
+        self.num_tags, self.allowed, self.l2, self.max_iterations = num_tags, allowed, l2, max_iterations
+        for name in ("num_tags", "max_iterations"):
+            given = getattr(self, name)
+            if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 1:
+                raise ValueError(f"CRF: expected {name} to be an int of at least 1, got {given!r}.")
+        if not l2 >= 0:
+            raise ValueError(f"CRF: expected l2 of at least 0, got {l2}.")
         free = Weights(np.zeros((num_tags, num_tags)), np.zeros(num_tags), np.zeros(num_tags))
         self._set("CRF", free)
 
@@ -107,20 +112,18 @@ class CRF(ClassicalModel):
                                                zeros if end is None else np.asarray(end)))  # fmt: skip
         return model
 
-    def fit(self, scores: Sequences, tags: Any, max_iterations: int = 200) -> "CRF":
+    def fit(self, scores: Sequences, tags: Any) -> "CRF":
         """The weights that make `tags` [N] most probable, given scores that stay as they are (L-BFGS; it is convex).
 
         To train what makes the scores together with the weights, use `elman.losses.CRFLoss`.
 
         Raises:
-            RuntimeError: it does not converge in so many iterations.
+            RuntimeError: it does not converge in `max_iterations`.
         """
         where = "CRF.fit"
         x = self._scores(where, scores)
         tags = integers(where, "tags", tags, f"N={len(x)}", below=self.num_tags)
         free = np.concatenate([np.isfinite(array).ravel() for array in self._weights])
-        if not self.l2 >= 0:
-            raise ValueError(f"{where}: expected l2 of at least 0, got {self.l2}.")
 
         def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
             weights = self._unravel(vector, free)
@@ -132,7 +135,7 @@ class CRF(ClassicalModel):
         from scipy.optimize import minimize
 
         begin = np.concatenate([array.ravel() for array in self._weights])[free]
-        options = {"maxiter": max_iterations, "ftol": 1e-12, "gtol": 1e-6 * max(1, len(x))}
+        options = {"maxiter": self.max_iterations, "ftol": 1e-12, "gtol": 1e-6 * max(1, len(x))}
         found = minimize(objective, begin, jac=True, method="L-BFGS-B", options=options)
         if not found.success:
             raise RuntimeError(f"{where}: no convergence in {found.nit} iterations ({found.message.strip()}); give "
@@ -230,7 +233,7 @@ class CRF(ClassicalModel):
     @property
     def settings(self) -> dict[str, Any]:
         """What the constructor was given; `allowed` is in the weights, which are -inf where it forbids."""
-        return {"num_tags": self.num_tags, "l2": self.l2}
+        return {"num_tags": self.num_tags, "l2": self.l2, "max_iterations": self.max_iterations}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The weights."""

@@ -187,6 +187,8 @@ class CRFLoss(nn.Module):
 
     def __init__(self, num_tags: int, allowed: Allowed | None = None, reduction: str = "mean", streams: int = 1):
         super().__init__()
+        if num_tags < 1:
+            raise ValueError(f"CRFLoss: expected num_tags of at least 1, got {num_tags}.")
         self.num_tags, self.reduction, self.streams = num_tags, reduction, streams
         self.transitions = nn.Parameter(torch.zeros(num_tags, num_tags))
         self.start = nn.Parameter(torch.zeros(num_tags))
