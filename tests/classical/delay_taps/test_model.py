@@ -421,3 +421,14 @@ def test_what_cannot_be_read_is_told():
         DelayTaps(2).initial_state(1)
     with pytest.raises(ValueError, match=r"^DelayTaps\.from_arrays: expected arrays .*, got \['a'\]; these are"):
         DelayTaps.from_arrays({"a": GOOD}, order=2)
+
+
+def test_the_series_of_the_textbooks(data_path):
+    """`ar(sunspot.year)` as R prints it; its variance counts degrees of freedom. The lynx of Tong (1977): 11 taps."""
+    paths = (data_path / "timeseries" / f"{name}.csv" for name in ("sunspot.year", "lynx"))
+    sunspots, lynx = (np.loadtxt(path, delimiter=",", skiprows=1, usecols=[2])[:, None] for path in paths)
+    model = DelayTaps("aic", method="yule_walker").fit([sunspots])
+    taps = [1.1305, -0.3524, -0.1745, 0.1403, -0.1358, 0.0963, -0.0556, 0.0076, 0.1941]
+    np.testing.assert_allclose(model.taps_[:, 0, 0], taps, atol=6e-5)
+    np.testing.assert_allclose(model.noise_cov_[0, 0] * len(sunspots) / (len(sunspots) - 10), 267.5, rtol=2e-4)
+    assert DelayTaps("aic", method="yule_walker").fit([np.log10(lynx)]).order_ == 11

@@ -1,4 +1,4 @@
-"""An autoregression: the next input as a linear function of the last p (Yule 1927; several series: Lutkepohl 2005)."""
+"""An autoregression: the next input as a linear function of the last p (Yule 1927; several series: Lütkepohl 2005)."""
 
 import math
 from collections.abc import Iterable, Mapping

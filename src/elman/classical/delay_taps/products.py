@@ -3,7 +3,7 @@
 The normal equations of an autoregression hold sums over windows of x[t - i] x[t - j]', and those of one difference
 i - j are almost the same sum: from one product a lag, all others follow by what enters and leaves at the two ends of a
 row. Their condition is that of the windows squared. So they are solved where the windows are well-conditioned, and the
-residuals of that solution, from the windows themselves, correct it to the accuracy of QR (Bjorck 1987, "Stability
+residuals of that solution, from the windows themselves, correct it to the accuracy of QR (Björck 1987, "Stability
 analysis of the method of seminormal equations"). Otherwise the windows are factored by QR, a chunk at a time.
 """
 
