@@ -54,7 +54,7 @@ def from_stationary(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: C
         kept = stationary(transition)
         if kept is None or not (kept > 0).all():
             return -np.inf, np.zeros_like(transition)
-        gradient = counts / np.where(allowed, transition, 1.0)
+        gradient = counts / np.maximum(transition, 1e-200)
         fundamental = np.linalg.inv(np.eye(size) - transition + kept)
         gradient += kept[:, None] * (fundamental @ (first / kept))
         return float(xlogy(first, kept).sum() + xlogy(counts, transition).sum()), gradient

@@ -121,7 +121,12 @@ class HMM(ClassicalModel):
             >>> model.initial_state(1)
             array([[0.75, 0.25]])
         """
-        states = emission.num_states
+        try:
+            states = emission.num_states
+        except AttributeError:
+            raise ValueError(
+                "HMM: expected an emission with parameters, got one without; use its from_parameters."
+            ) from None
         if isinstance(start, str):
             settings["start"] = start
         weights = None
@@ -212,9 +217,11 @@ class HMM(ClassicalModel):
         where = "HMM.sample"
         model = self._model(where)
         size = self._drive_size(where)
-        rows = Sequences(np.zeros((int(np.sum(lengths)), 0)), lengths)
+        rows = Sequences(np.zeros((max(int(np.sum(lengths)), 0), 0)), lengths)
         if size:
-            given = Sequences(Driven(rows.values, np.zeros((0, 0)) if u is None else u), lengths)
+            u = np.zeros((0, 0)) if u is None else np.asarray(u)
+            check(where, "the driving input u", u, f"N={rows.num_steps} U={size}")
+            given = Sequences(Driven(rows.values, u), lengths)
             _, u = inputs.drive(where, given, size)
         elif u is not None:
             raise ValueError(f"{where}: expected no driving input, got one; this model has none (drive_size=0).")
@@ -269,7 +276,8 @@ class HMM(ClassicalModel):
         arrays = {"start": model.chain.start, "transition": model.chain.transition}
         if model.chain.weights is not None:
             arrays["transition_weights"] = model.chain.weights
-        return arrays | {f"emission.{name}": array for name, array in model.emission.to_arrays().items()}
+        arrays |= {f"emission.{name}": array for name, array in model.emission.to_arrays().items()}
+        return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:

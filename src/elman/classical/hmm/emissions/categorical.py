@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from elman.classical.checks import distribution
-from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
+from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer, warn_of_few
 from elman.classical.hmm.inputs import counts, place
 from elman.sequences import Sequences
 
@@ -89,6 +89,7 @@ class Categorical(Emission):
         seen = np.bincount(data.ids, minlength=data.num_symbols + 1)[: data.num_symbols]
         if not seen.any():
             raise ValueError(f"{where}: expected observations, got none: all are missing.")
+        warn_of_few(where, int((seen > 0).sum()), num_states)
         noise = rng.gamma(2.0, size=(num_states, data.num_symbols)) + 0.1
         probs = (seen + (self.prior - 1)) * noise
         return self.with_parameters(probs_=probs / probs.sum(1, keepdims=True))

@@ -14,13 +14,13 @@ def diagonal(data: RealData, means: np.ndarray, slopes: np.ndarray | None, varia
              out: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
     """[N, C] of C Gaussians: means and variances [C, D], slopes [C, D, U] of the means in the driving input."""
     out = buffer(out, len(data.x), len(means))
-    means = means - data.centre
     constants = -0.5 * (LOG_2_PI + np.log(variances))  # [C, D]
     if slopes is None:
-        at_zero = constants - 0.5 * means**2 / variances
+        centred = means - data.centre
+        at_zero = constants - 0.5 * centred**2 / variances
         zeroth = at_zero if data.seen is not None else at_zero.sum(1, keepdims=True)
-        tall.product(data.squares, np.hstack([zeroth, means / variances, -0.5 / variances]).T, out)
-        untrusted = np.flatnonzero(((data.reach**2 + means**2) / variances).sum(1) > TRUSTED)
+        tall.product(data.squares, np.hstack([zeroth, centred / variances, -0.5 / variances]).T, out)
+        untrusted = np.flatnonzero(((data.reach**2 + centred**2) / variances).sum(1) > TRUSTED)
     else:
         untrusted = np.arange(len(means))
     for c in untrusted:
@@ -37,7 +37,6 @@ def full(data: RealData, means: np.ndarray, slopes: np.ndarray | None, covs: np.
          out: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
     """[N, C] of C Gaussians: means [C, D], covariances [C, D, D] (or [1, D, D] for all), slopes [C, D, U]."""
     out = buffer(out, len(data.x), len(means))
-    means = means - data.centre
     if data.seen is not None:
         out[...] = 0  # where nothing is observed
     for steps, seen, missing in data.patterns:
@@ -45,7 +44,7 @@ def full(data: RealData, means: np.ndarray, slopes: np.ndarray | None, covs: np.
         whiten = np.linalg.inv(lower)
         constants = -0.5 * len(seen) * LOG_2_PI - np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(1)
         everything = len(steps) == len(data.x) and not len(missing)
-        x = data.x if everything else data.x[steps[:, None], seen]
+        x = data.values if everything else data.values[steps[:, None], seen]
         u = data.u if everything or data.u is None else data.u[steps]
         for c in range(len(means)):
             one = c if len(covs) > 1 else 0
@@ -60,7 +59,7 @@ def full(data: RealData, means: np.ndarray, slopes: np.ndarray | None, covs: np.
 
 
 def _residual(data: RealData, mean: np.ndarray, slope: np.ndarray | None) -> np.ndarray:
-    residual = data.x - mean
+    residual = data.values - mean  # not of the centred ones, which may have lost digits
     if slope is not None:
         residual -= data.u @ slope.T
-    return residual
+    return residual if data.seen is None else np.where(data.seen > 0, residual, 0.0)

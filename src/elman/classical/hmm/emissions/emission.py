@@ -1,6 +1,7 @@
 """What a state says: the interface of p(x | state) that an HMM needs."""
 
 import copy
+import logging
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from elman.sequences import Sequences
 
+logger = logging.getLogger("elman")
 DEAD = 1e-6  # a state with an expected count below it keeps its parameters: it has nothing to learn from
 
 
@@ -90,6 +92,16 @@ class Emission:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
+
+
+def warn_of_few(where: str, distinct: int, num_states: int) -> None:
+    """Log that there are more states than distinct observations, where that is unusual and yet no error.
+
+    A chain of many states may say few words: states then differ in where they lead.
+    """
+    if distinct < num_states:
+        logger.warning("%s: %d states for %d distinct observations: states can differ only in where they lead; ask for "
+                       "fewer unless that is meant", where, num_states, distinct)  # fmt: skip
 
 
 def buffer(out: np.ndarray | None, steps: int, states: int) -> np.ndarray:

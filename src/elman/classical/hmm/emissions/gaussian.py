@@ -15,6 +15,7 @@ from elman.classical.hmm.emissions.real_data import RealData
 from elman.classical.hmm.inputs import reals
 from elman.sequences import Sequences
 
+LARGEST = 1e100
 MANY = 10_000  # observations that are looked at first for distinct ones
 
 
@@ -115,6 +116,8 @@ class Gaussian(Emission):
         """Observations, centred at the middle of the means, or of the data where there are no means yet."""
         known = hasattr(self, "means_")
         values = reals(where, x, f"N D={self.means_.shape[1]}" if known else "N D")
+        if np.abs(np.nan_to_num(values)).max(initial=0.0) > LARGEST:
+            raise ValueError(f"{where}: expected observations up to {LARGEST:g}, whose squares are finite; scale them.")
         return RealData(values, u if self.drive_size else None, self.means_.mean(0) if known else None)
 
     def log_prob(self, data: RealData, out: np.ndarray | None = None) -> np.ndarray:
@@ -193,7 +196,8 @@ class Gaussian(Emission):
         count = np.maximum(seen.sum(0), 1)
         mean = data.centre + data.x.sum(0) / count
         variance = (np.where(seen, data.values - mean, 0.0) ** 2).sum(0) / count
-        variance = np.where(variance > 1e-20 * mean**2, variance, np.maximum(1.0, 1e-12 * mean**2))
+        varies = variance > np.maximum(1e-20 * mean**2, 1e-200)
+        variance = np.where(varies, variance, np.maximum(1.0, 1e-12 * mean**2))
         if self.mean_prior is not None:
             mean = checks.reals(where, "mean_prior", np.asarray(self.mean_prior), f"D={size}")
         cov = np.diag(variance)
@@ -227,6 +231,6 @@ def _distinct(where: str, values: np.ndarray, num_states: int) -> None:
         found = len(np.unique(part, axis=0))
         if found >= num_states:
             return
-    if len(steps) == len(values):
+    if len(steps) == len(values) > 0:
         raise ValueError(f"{where}: expected at least as many distinct observations as states (of mixtures: components "
                          f"of all states), got {found} for {num_states}; ask for fewer.")  # fmt: skip

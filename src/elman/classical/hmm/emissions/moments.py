@@ -13,6 +13,7 @@ from elman.classical.hmm.emissions import tall
 from elman.classical.hmm.emissions.emission import DEAD
 from elman.classical.hmm.emissions.real_data import RealData
 
+REGULAR = 1e-8  # lowest eigenvalue, of 1 on average, with which the equations of a regression are solved as they are
 CANCELLED = 1e-6  # a variance below this part of a mean square is computed again, from the residuals
 
 
@@ -122,10 +123,15 @@ def _regression(design: np.ndarray, x: np.ndarray, weight: np.ndarray, prior_wei
     """[D, 1 + U] of weighted least squares, with the prior's mean as observations without drive."""
     if design.shape[1] == 1:
         return ((weight @ x + prior_weight * prior_mean) / (weight.sum() + prior_weight))[:, None]
+    weighted = weight[:, None] * design
+    left, right = tall.inner(weighted, design), tall.inner(weighted, x)  # the normal equations
+    left[0, 0] += prior_weight
+    right[0] += prior_weight * prior_mean
+    unit = np.sqrt(np.where(np.diagonal(left) > 0, np.diagonal(left), 1.0))
+    if np.linalg.eigvalsh(left / (unit[:, None] * unit))[0] > REGULAR:
+        return np.linalg.solve(left / (unit[:, None] * unit), right / unit[:, None]).T / unit
+    pseudo = np.sqrt(prior_weight) * np.eye(1, design.shape[1])
     root = np.sqrt(weight)[:, None]
-    left, right = root * design, root * x
-    if prior_weight > 0:
-        pseudo = np.zeros((1, design.shape[1]))
-        pseudo[0, 0] = np.sqrt(prior_weight)
-        left, right = np.vstack([left, pseudo]), np.vstack([right, np.sqrt(prior_weight) * prior_mean])
-    return np.linalg.lstsq(left, right, rcond=None)[0].T
+    left = np.vstack([root * design, pseudo]) / unit
+    right = np.vstack([root * x, np.sqrt(prior_weight) * prior_mean])
+    return np.linalg.lstsq(left, right, rcond=None)[0].T / unit

@@ -9,7 +9,7 @@ from scipy.special import gammaln
 from elman.classical.checks import reals
 from elman.classical.hmm.emissions import tall
 from elman.classical.hmm.emissions.clusters import cluster_means
-from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
+from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer, warn_of_few
 from elman.classical.hmm.inputs import counts
 from elman.sequences import Sequences
 
@@ -85,6 +85,7 @@ class Poisson(Emission):
     def initialise(self, where: str, data: Counts, num_states: int, rng: np.random.Generator) -> Self:
         """The means of clusters of the counts, in the scale of their square roots."""
         centres = cluster_means(where, np.sqrt(data.values), num_states, rng) ** 2
+        warn_of_few(where, len(np.unique(data.values[~np.isnan(data.values).any(1)], axis=0)), num_states)
         mean = np.nanmean(data.values, 0)
         floor = self.floor * np.where(mean > 0, mean, 1.0)
         rates = np.maximum(0.9 * centres + 0.1 * mean, floor)

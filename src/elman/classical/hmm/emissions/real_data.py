@@ -56,7 +56,11 @@ class RealData:
         size = self.x.shape[1]
         if self.seen is None:
             return [Pattern(np.arange(len(self.x)), np.arange(size), np.arange(0))]
-        kinds, kind = np.unique(self.seen > 0, axis=0, return_inverse=True)
+        if size < 60:  # a pattern is a number: sorting those is faster than sorting rows
+            _, first, kind = np.unique(self.seen @ 2.0 ** np.arange(size), return_index=True, return_inverse=True)
+            kinds = self.seen[first] > 0
+        else:
+            kinds, kind = np.unique(self.seen > 0, axis=0, return_inverse=True)
         kind = kind.reshape(-1)
         order = np.argsort(kind, kind="stable")
         parts = np.split(order, np.cumsum(np.bincount(kind, minlength=len(kinds)))[:-1])
