@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.cluster import KMeans
 
-from elman.hmm.k_means import averages, k_means, lloyd, nearest_centres, start_means
+from elman.hmm.k_means import Nearest, averages, k_means, lloyd, start_means
 
 from .problems import clouds
 
@@ -23,10 +23,10 @@ def test_the_same_clusters_in_the_same_order(seed, steps, features, clusters):
 
 def test_no_iteration_raises_the_inertia():
     x = clouds(1)
-    centres = x[:4]
+    centres, nearest = x[:4], Nearest(x, 4)
     inertia = np.inf
     for _ in range(8):
-        labels = nearest_centres(x, centres)
+        labels = nearest(centres)
         now = np.square(x - centres[labels]).sum()
         assert now <= inertia + 1e-9
         inertia, centres = now, averages(x, labels, centres)

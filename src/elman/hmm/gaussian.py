@@ -4,9 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.classical.hmm.emissions import moments
 from elman.classical.hmm.emissions.emission import DEAD
-from elman.classical.hmm.emissions.moments import MeanPrior
 from elman.classical.hmm.emissions.real_data import RealData
 from elman.hmm import covars as covariances
 from elman.hmm.covars import COVARIANCE_TYPES, is_diagonal
@@ -131,11 +129,7 @@ class GaussianHMM(RealHMM):
         fwdlattice: Any,
         bwdlattice: Any,
     ) -> None:
-        data, none = self._data(X), MeanPrior(np.zeros(X.shape[1]), 0.0)
-        if is_diagonal(self.covariance_type):
-            found = moments.diagonal(data, posteriors, self.means_, None, none)
-        else:
-            found = moments.full(data, posteriors, self.means_, None, self._each(), none)
+        found = self._moments(self._data(X), posteriors, self.means_)
         stats["post"] = posteriors.sum(0)
         stats["means"], stats["scatter"] = found.means, found.scatter  # of each state's own observations
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from elman.classical.hmm.emissions import tall
+
 log = logging.getLogger("elman.hmm")
 RESTARTS, ITERATIONS, TOLERANCE = 10, 300, 1e-4
 
@@ -33,8 +35,10 @@ def k_means(x: np.ndarray, clusters: int, generator: np.random.RandomState) -> C
 
 def squared_distances(centres: np.ndarray, x: np.ndarray, norms: np.ndarray) -> np.ndarray:
     """[C, N] between centres [C, D] and points [N, D] of squared norms [N]."""
-    squares = np.square(centres).sum(1)[:, None] - 2 * (centres @ x.T) + norms
-    return np.maximum(squares, 0, out=squares)
+    squares = np.empty((len(x), len(centres)))
+    tall.product(x, -2 * centres.T, out=squares)
+    squares += np.square(centres).sum(1)
+    return np.maximum(squares.T + norms, 0)
 
 
 def first_centres(x: np.ndarray, clusters: int, generator: np.random.RandomState) -> np.ndarray:
@@ -56,21 +60,31 @@ def first_centres(x: np.ndarray, clusters: int, generator: np.random.RandomState
 def lloyd(x: np.ndarray, centres: np.ndarray) -> Clusters:
     """Label, average, again, until no label changes or the centres hardly move."""
     tolerance = TOLERANCE * x.var(0).mean()
+    nearest = Nearest(x, len(centres))
     labels = np.full(len(x), -1)
     for _ in range(ITERATIONS):
-        before, labels = labels, nearest_centres(x, centres)
+        before, labels = labels, nearest(centres)
         moved = averages(x, labels, centres)
         shift, centres = np.square(moved - centres).sum(), moved
         if np.array_equal(labels, before):
             break
         if shift <= tolerance:
-            labels = nearest_centres(x, centres)
+            labels = nearest(centres)
             break
     return Clusters(centres, labels, float(np.square(x - centres[labels]).sum()))
 
 
-def nearest_centres(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    return (np.square(centres).sum(1) - 2 * (x @ centres.T)).argmin(1)
+class Nearest:
+    """Which of some centres [K, D] is nearest to each point [N, D]: one product into memory that is kept."""
+
+    def __init__(self, x: np.ndarray, clusters: int):
+        self.features = np.hstack([np.ones((len(x), 1)), x])
+        self.distances = np.empty((len(x), clusters))  # squared, less the norms of the points
+
+    def __call__(self, centres: np.ndarray) -> np.ndarray:
+        weights = np.vstack([np.square(centres).sum(1), -2 * centres.T])
+        tall.product(self.features, weights, out=self.distances)
+        return self.distances.argmin(1)
 
 
 def averages(x: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np.ndarray:

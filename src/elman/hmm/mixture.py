@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
 
 from elman.classical.hmm.emissions.real_data import RealData
 from elman.hmm import covars as covariances
@@ -177,8 +176,12 @@ class GMMHMM(RealHMM):
             return densities.reshape(-1, *self.weights_.shape) + np.log(self.weights_)
 
     def _log_density(self, data: RealData) -> np.ndarray:
-        with np.errstate(under="ignore"):
-            return logsumexp(self._log_joint(data), axis=2)
+        joint = self._log_joint(data)
+        if self._read is not None:  # while it is fitted, for the statistics of the same E step
+            self._joint = joint
+        highest = joint.max(2)
+        with np.errstate(under="ignore", divide="ignore"):
+            return highest + np.log(np.exp(joint - finite(highest)[:, :, None]).sum(2))
 
     def _accumulate_sufficient_statistics(
         self,
@@ -190,29 +193,22 @@ class GMMHMM(RealHMM):
         bwdlattice: Any,
     ) -> None:
         data = self._data(X)
-        joint = self._log_joint(data)
-        highest = joint.max(2, keepdims=True)
+        joint = self.__dict__.pop("_joint", None)
+        joint = self._log_joint(data) if joint is None else joint
         with np.errstate(under="ignore"):
-            shares = np.exp(joint - np.where(np.isfinite(highest), highest, 0))
-            shares *= (posteriors / np.maximum(shares.sum(2), np.finfo(float).tiny))[:, :, None]  # [N, K, M]
+            shares = np.exp(joint - finite(lattice)[:, :, None]) * posteriors[:, :, None]  # [N, K, M]
         stats["post_sum"] = posteriors.sum(0)
         stats["post_mix_sum"] = shares.sum(0)
-        flat = shares.reshape(len(X), -1)
-        stats["m_n"] = (flat.T @ data.x).reshape(self.means_.shape) + stats["post_mix_sum"][:, :, None] * data.centre
-        stats["c_n"] = self._scatter(data, flat)
-
-    def _scatter(self, data: RealData, shares: np.ndarray) -> np.ndarray:
-        """Expected squares about the present means: [K, M, D] diag, [K, M] spherical, [K, M, D, D] full, tied."""
-        means = (self.means_ - data.centre).reshape(-1, self.n_features)
-        squares = []
-        for share, mean in zip(shares.T, means, strict=True):
-            residual = data.x - mean
-            if is_diagonal(self.covariance_type):
-                squares.append(share @ residual**2)
-            else:
-                squares.append((share[:, None] * residual).T @ residual)
-        found = np.array(squares).reshape(*self.weights_.shape, *squares[0].shape)
-        return found.sum(2) if self.covariance_type == "spherical" else found
+        features = self.n_features
+        found = self._moments(data, shares.reshape(len(X), -1), self.means_.reshape(-1, features))
+        stats["means"] = found.means.reshape(self.means_.shape)  # of each Gaussian's own observations
+        scatter = found.scatter.reshape(*self.means_.shape[:2], *found.scatter.shape[1:])
+        moved = stats["means"] - self.means_  # hmmlearn takes squares about the means of this E step
+        if is_diagonal(self.covariance_type):
+            squares = scatter + stats["post_mix_sum"][:, :, None] * moved**2
+            stats["c_n"] = squares.sum(2) if self.covariance_type == "spherical" else squares
+        else:
+            stats["c_n"] = scatter + stats["post_mix_sum"][:, :, None, None] * outer(moved)
 
     def _do_mstep(self, stats: Statistics) -> None:
         super()._do_mstep(stats)
@@ -222,7 +218,7 @@ class GMMHMM(RealHMM):
             total = counts.sum(1, keepdims=True)
             self.weights_ = np.where(total > 0, counts / np.where(total > 0, total, 1), self.weights_)
         if "m" in self.params:
-            above = stats["m_n"] + priors.means_weight[:, :, None] * priors.means
+            above = steps[:, :, None] * stats["means"] + priors.means_weight[:, :, None] * priors.means
             self.means_ = quotient(above, (steps + priors.means_weight)[:, :, None], self.means_)
         if "c" in self.params:
             above, below = self._covars_quotient(stats, priors)
@@ -250,3 +246,8 @@ class GMMHMM(RealHMM):
         if is_diagonal(self.covariance_type):
             covars = covars * np.eye(self.n_features)
         return random_state.multivariate_normal(self.means_[state, drawn], covars)
+
+
+def finite(log_prob: np.ndarray) -> np.ndarray:
+    """0 where it is -inf: what is subtracted before an exponential."""
+    return np.where(np.isneginf(log_prob), 0.0, log_prob)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln, xlogy
 
+from elman.classical.hmm.emissions import tall
 from elman.hmm.base import BaseHMM, Statistics
 from elman.hmm.inputs import random_generator
 
@@ -82,7 +83,9 @@ class PoissonHMM(BaseHMM):
         X = counts("PoissonHMM", X, self.n_features)
         constant = gammaln(X + 1).sum(1, keepdims=True)
         if (self.lambdas_ > 0).all():
-            return X @ np.log(self.lambdas_.T) - self.lambdas_.sum(1) - constant
+            scores = np.empty((len(X), self.n_components))
+            tall.product(X, np.log(self.lambdas_.T), out=scores)
+            return scores - self.lambdas_.sum(1) - constant
         return xlogy(X[:, None], self.lambdas_).sum(2) - self.lambdas_.sum(1) - constant
 
     def _accumulate_sufficient_statistics(
@@ -95,7 +98,7 @@ class PoissonHMM(BaseHMM):
         bwdlattice: Any,
     ) -> None:
         stats["post"] = posteriors.sum(0)
-        stats["obs"] = posteriors.T @ X
+        stats["obs"] = tall.inner(posteriors, X)
 
     def _do_mstep(self, stats: Statistics) -> None:
         super()._do_mstep(stats)

@@ -4,9 +4,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from elman.classical.hmm.emissions import moments
+from elman.classical.hmm.emissions.moments import MeanPrior, Moments
 from elman.classical.hmm.emissions.real_data import RealData
 from elman.hmm.base import BaseHMM, Statistics
-from elman.hmm.covars import COVARIANCE_TYPES
+from elman.hmm.covars import COVARIANCE_TYPES, is_diagonal
 from elman.hmm.inputs import one_of
 
 __all__ = ["RealHMM", "Statistics"]
@@ -58,6 +60,14 @@ class RealHMM(BaseHMM):
                 f"{type(self).__name__}: expected X of shape [N, D={self.n_features}], got {list(X.shape)}."
             )
         return self._log_density(self._data(X))
+
+    def _moments(self, data: RealData, weights: np.ndarray, means: np.ndarray) -> Moments:
+        """The weighted means of all steps, and the scatter about them: weights [N, C], means [C, D]."""
+        size = means.shape[1]
+        none = MeanPrior(np.zeros(size), 0.0)
+        if is_diagonal(self.covariance_type):
+            return moments.diagonal(data, weights, means, None, none)
+        return moments.full(data, weights, means, None, np.eye(size)[None], none)
 
     def _log_density(self, data: RealData) -> np.ndarray:
         """log p(x | state) [N, K]."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln, xlogy
 
+from elman.classical.hmm.emissions import tall
 from elman.hmm.base import BaseHMM, Statistics, shares
 from elman.hmm.inputs import random_generator
 
@@ -184,7 +185,7 @@ class MultinomialHMM(SymbolHMM):
         fwdlattice: Any,
         bwdlattice: Any,
     ) -> None:
-        stats["obs"] = posteriors.T @ X
+        stats["obs"] = tall.inner(posteriors, X)
 
     def _do_mstep(self, stats: Statistics) -> None:
         super()._do_mstep(stats)
