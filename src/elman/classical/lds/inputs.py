@@ -1,0 +1,158 @@
+"""What a linear dynamical system reads: rows of observations, and what else is known of each step."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from elman import state as states
+from elman.classical.lds.matrices import Matrices
+from elman.kernels.kalman import System
+from elman.sequences import Sequences
+from elman.shapes import check
+
+
+class Observed(NamedTuple):
+    """The values of a batch, where more is known of its steps than the observations; `()` is what is left out.
+
+    `Sequences(Observed(x, u), lengths)` has a driving input, `Observed(x, H=H)` a matrix H for each step. Those of step
+    t are the ones of x[t] = H s[t] + D u[t] + noise(R) and s[t+1] = F s[t] + B u[t] + noise(Q).
+    """
+
+    x: Any  # [N, m] observations, NaN where one is missing
+    u: Any = ()  # [N, U] driving inputs, never missing
+    F: Any = ()  # [N, n, n]
+    H: Any = ()  # [N, m, n]
+    Q: Any = ()  # [N, n, n]
+    R: Any = ()  # [N, m, m]
+
+
+class Read(NamedTuple):
+    """Values that agree with a model."""
+
+    rows: Sequences  # of x [N, m]
+    u: np.ndarray  # [N, U]
+    own: dict[str, np.ndarray]  # the matrices among F, H, Q, R that each step has of its own, [N, ...]
+
+    def system(self, matrices: Matrices) -> dict[str, Any]:
+        """The arguments of the kernel for a model, but for its start."""
+        steps = self.rows.num_steps
+        leaves = []
+        for name in System._fields:
+            one = getattr(matrices, name)
+            if not self.own:
+                leaves.append(one[None])
+            else:
+                leaves.append(self.own.get(name, np.broadcast_to(one, (steps, *one.shape))))
+        driven = self.u.shape[1] > 0
+        return {
+            "system": System(*leaves),
+            "x": self.rows.values,
+            "lengths": self.rows.lengths,
+            "state_offset": self.u @ matrices.B.T if driven else None,
+            "output_offset": self.u @ matrices.D.T if driven else None,
+            "per_step": bool(self.own),
+        }
+
+    def of_steps(self, name: str, matrices: Matrices) -> np.ndarray:
+        """A matrix at every step, [N, ...]."""
+        one = getattr(matrices, name)
+        return self.own.get(name, np.broadcast_to(one, (self.rows.num_steps, *one.shape)))
+
+
+def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:
+    """Sequences as they are; an array [T, m] a row (or `Observed` of them) as Sequences.
+
+    Raises:
+        ValueError: there are no rows, or they differ in width.
+    """
+    if isinstance(rows, Sequences):
+        return rows
+    if isinstance(rows, np.ndarray):
+        raise TypeError(f"{where}: expected Sequences or a list of rows, got one array; give [x] for a single row.")
+    rows = [states.map(np.asarray, row) for row in rows]
+    if not rows:
+        raise ValueError(f"{where}: expected at least one row, got none.")
+    widths = [[list(leaf.shape[1:]) for leaf in states.leaves(row)] for row in rows]
+    for number, width in enumerate(widths):
+        if width != widths[0]:
+            raise ValueError(f"{where}: expected rows of one width, got steps of shape {told(widths[0])} in row 0 and "
+                             f"{told(width)} in row {number}.")  # fmt: skip
+    return Sequences.from_list(rows)
+
+
+def told(shapes: list[list[int]]) -> str:
+    return " and ".join(map(str, shapes))
+
+
+def read(where: str, sequences: Sequences, matrices: Matrices) -> Read:
+    """The values of a batch, if they are what a model with such matrices reads.
+
+    Raises:
+        TypeError: they are not of float64.
+        ValueError: a shape is another, a number is infinite, an input missing, a covariance none: row and step are
+            named.
+    """
+    (m, n), inputs = matrices.H.shape, matrices.B.shape[1]
+    given = sequences.values
+    if isinstance(given, tuple) and not isinstance(given, Observed):
+        raise TypeError(f"{where}: expected observations, or Observed(x, u, ...), got {type(given).__name__}.")
+    given = given if isinstance(given, Observed) else Observed(given)
+    x = np.asarray(given.x)
+    if x.ndim == 1 and not isinstance(given.x, tuple) and m == 1:
+        raise ValueError(f"{where}: expected observations of shape [N, m=1], got {list(x.shape)}; a single series is "
+                         "x[:, None].")  # fmt: skip
+    rows = Sequences(number(where, "observations", sequences, x, f"N m={m}", missing=True), sequences.lengths)
+    if isinstance(given.u, tuple):
+        if inputs:
+            raise ValueError(f"{where}: expected a driving input u [N, U={inputs}] at each step, got none; give "
+                             "Observed(x, u).")  # fmt: skip
+        u = np.zeros((sequences.num_steps, 0))
+    elif not inputs:
+        raise ValueError(f"{where}: expected no driving input, got one; this model has neither B nor D.")
+    else:
+        u = number(where, "the driving input u", sequences, given.u, f"N U={inputs}")
+    own = {}
+    specs = {"F": f"N n={n} n={n}", "H": f"N m={m} n={n}", "Q": f"N n={n} n={n}", "R": f"N m={m} m={m}"}
+    for name, spec in specs.items():
+        matrix = getattr(given, name)
+        if not isinstance(matrix, tuple):
+            own[name] = number(where, name, sequences, matrix, spec)
+            if name in "QR":
+                semidefinite(where, name, sequences, own[name])
+    return Read(rows, u, own)
+
+
+def number(where: str, name: str, sequences: Sequences, array: Any, spec: str, missing: bool = False) -> np.ndarray:
+    """`array`, if it holds a float64 number, or NaN where one is `missing`, for each step."""
+    array = np.asarray(array)
+    check(where, name, array, spec)
+    if array.dtype != np.float64:
+        raise TypeError(f"{where}: expected {name} of float64, got {array.dtype}; convert with .astype(np.float64).")
+    wrong = np.isinf(array) if missing else ~np.isfinite(array)
+    if wrong.any():
+        step = int(np.argwhere(wrong)[0][0])
+        allowed = "finite numbers, or NaN where one is missing" if missing else "finite numbers"
+        raise ValueError(f"{where}: expected {name} of {allowed}, got {array[wrong][0]} in {place(sequences, step)}; "
+                         "mend the data.")  # fmt: skip
+    return np.ascontiguousarray(array)
+
+
+def semidefinite(where: str, name: str, sequences: Sequences, matrices: np.ndarray) -> None:
+    """Raise unless the covariance of every step is one."""
+    if not matrices.size:
+        return
+    scale = np.abs(matrices).max((1, 2))
+    skew = np.abs(matrices - matrices.swapaxes(1, 2)).max((1, 2)) > 1e-8 * scale
+    lowest = np.linalg.eigvalsh(matrices)[:, 0]
+    wrong = np.flatnonzero(skew | (lowest < -1e-10 * scale))
+    if len(wrong):
+        step = int(wrong[0])
+        got = "one that is not symmetric" if skew[step] else f"eigenvalue {lowest[step]:.6g}"
+        raise ValueError(f"{where}: expected {name} of positive semidefinite matrices, got {got} in "
+                         f"{place(sequences, step)}.")  # fmt: skip
+
+
+def place(sequences: Sequences, step: int) -> str:
+    """`row 3, step 7` of a step of a batch."""
+    return f"row {int(sequences.rows[step])}, step {int(sequences.times[step])}"

@@ -1,0 +1,22 @@
+"""Lets the tests of this folder share lds_problems.py."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def nile(data_path):
+    """[100, 1] the flow of the Nile at Aswan, 1871 to 1970."""
+    return np.loadtxt(data_path / "timeseries/Nile.csv", delimiter=",", skiprows=1, usecols=2)[:, None]
+
+
+@pytest.fixture(scope="session")
+def passengers(data_path):
+    """[144, 1] logarithms of airline passengers, monthly."""
+    series = np.loadtxt(data_path / "timeseries/AirPassengers.csv", delimiter=",", skiprows=1, usecols=2)
+    return np.log(series)[:, None]
