@@ -1,7 +1,8 @@
 """Classical models of sequences: NumPy, float64, no PyTorch."""
 
+from elman.classical.bag_of_words import BagOfWords
 from elman.classical.crf import CRF
 from elman.classical.delay_taps import DelayTaps
 from elman.classical.ngram import NGram
 
-__all__ = ["CRF", "DelayTaps", "NGram"]
+__all__ = ["CRF", "BagOfWords", "DelayTaps", "NGram"]

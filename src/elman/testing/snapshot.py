@@ -57,7 +57,8 @@ def _parts(value: Any) -> dict[str, Any] | None:
 
 def _comparable(value: Any) -> Any:
     if is_tensor(value) or isinstance(value, np.ndarray):
-        return str(value.dtype), tuple(value.shape), numbers(value).tobytes()
+        strings = isinstance(value, np.ndarray) and value.dtype.kind in "SU"
+        return str(value.dtype), tuple(value.shape), (value if strings else numbers(value)).tobytes()
     if isinstance(value, np.random.Generator):
         return str(value.bit_generator.state)
     if type(value).__name__ == "Generator" and hasattr(value, "get_state"):  # PyTorch's

@@ -1,0 +1,297 @@
+"""A bag of words: what has occurred in a row, counted, and the classes that it speaks for."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from elman.classical.checks import integers
+from elman.classical.gram_features import NOTHING, Found, histories, look_up, tabulate
+from elman.classical.model import ClassicalModel
+from elman.classical.packed_strings import pack, unpack
+from elman.classical.softmax_head import Head, climb, log_count_ratios, log_softmax
+from elman.sequences import Sequences
+from elman.shapes import check
+
+
+class BagState(NamedTuple):
+    """What a row has said so far."""
+
+    counts: np.ndarray  # [B, F] int32, how often each feature has occurred
+    last: np.ndarray  # [B, ngrams - 1] int64, the last ids, the latest in the last column; -1 where there was none
+
+
+class BagOfWords(ClassicalModel):
+    """Rows of ids to classes, whatever the order of the ids: naive-Bayes weights, then a softmax (NB-SVM's features)::
+
+        p(class c | row) = softmax over c of  bias[c] + sum over f of  x[f] r[f, c] w[f, c]
+
+    A feature f is a gram: one id, or up to `ngrams` of them in a row, that training has seen; x[f] is how often it has
+    occurred, or 1 if it has. r[f, c] is the log-ratio of its frequencies in the rows of c and in the others, each
+    count raised by `smoothing`; with it, the weights w begin where naive Bayes ends (Wang and Manning 2012). They and
+    the bias minimise  - sum of log p + l2 / 2 |w|^2. An id that was never seen says nothing.
+
+    As a cell, it says after each id what it believes so far; a text is classified as it is being read.
+
+    Args:
+        vocabulary_size: V, the ids are 0 to V - 1.
+        ngrams: ids in the longest grams, at least 1.
+        binary: whether a gram counts once in a row, however often it occurs.
+        smoothing: added to the count of every gram in every class, above 0.
+        l2: strength of the penalty on w, above 0.
+        naive_bayes: whether features are weighted; without, r = 1, a plain softmax regression.
+        min_count: grams that training has seen fewer times are no features.
+    Shapes:
+        x: [B] ids   state: BagState(counts [B, F], last [B, ngrams - 1])   ->   y: [B, C] probabilities
+    Attributes:
+        classes_: [C] the labels, sorted. weights_: [F, C], r w. bias_: [C].
+        grams_: of each length, the grams that are features.
+    Raises:
+        TypeError: ids are not integers.
+        ValueError: ids outside 0 to V - 1; other labels than rows, or of one class only; a setting out of range; used
+            before `fit`.
+    Example:
+        >>> rows = Sequences.from_list([np.array(row) for row in ([1, 2], [2, 3], [1, 3, 3], [4, 2], [4, 3])])
+        >>> model = BagOfWords(vocabulary_size=5, ngrams=1, l2=0.1).fit(rows, ["good", "good", "good", "bad", "bad"])
+        >>> beliefs, state = model.scan(Sequences(np.array([3, 4]), [2]))
+        >>> beliefs.values.argmax(1), model.classes_
+        (array([1, 0]), array(['bad', 'good'], dtype='<U4'))
+    """
+
+    classes_: np.ndarray
+    weights_: np.ndarray
+    bias_: np.ndarray
+    grams_: list[np.ndarray]
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        ngrams: int = 2,
+        binary: bool = True,
+        smoothing: float = 1.0,
+        l2: float = 2.0,
+        naive_bayes: bool = True,
+        min_count: int = 1,
+    ):
+        self.vocabulary_size, self.ngrams, self.binary = vocabulary_size, ngrams, binary
+        self.smoothing, self.l2, self.naive_bayes, self.min_count = smoothing, l2, naive_bayes, min_count
+
+    def fit(self, sequences: Sequences | Iterable[Any], labels: Any) -> Self:
+        """Choose the features, weigh them, and climb to the optimum of a convex problem.
+
+        Args:
+            sequences: rows of ids; Sequences, or a list of arrays.
+            labels: [B] of each row: integers or strings.
+        """
+        where = "BagOfWords.fit"
+        self._check_settings(where)
+        rows = self._rows(where, sequences)
+        names, classes = np.unique(self._labels(where, labels, len(rows)), return_inverse=True)
+        if len(names) < 2:
+            raise ValueError(f"{where}: expected labels of two classes or more, got {names.tolist()} only; there is "
+                             "nothing to tell apart.")  # fmt: skip
+        self.grams_ = tabulate(rows, self.vocabulary_size, self.ngrams, self.min_count)
+        if not self.num_features:
+            raise ValueError(f"{where}: expected a gram that occurs {self.min_count} times or more, got "
+                             f"{rows.num_steps} ids in all; give more rows, or lower min_count.")  # fmt: skip
+        features = self._matrix(rows)
+        ratios = (
+            log_count_ratios(features, classes, len(names), self.smoothing)
+            if self.naive_bayes
+            else np.ones((self.num_features, len(names)))
+        )
+        self.classes_ = names
+        self.weights_, self.bias_ = climb(features, classes, ratios, self.l2)
+        return self
+
+    # A cell.
+
+    @property
+    def num_features(self) -> int:
+        """F, the grams that have weights."""
+        return sum(map(len, self.grams_))
+
+    def initial_state(self, batch_size: int) -> BagState:
+        """Nothing has occurred."""
+        self._head("BagOfWords.initial_state")
+        counts = np.zeros((batch_size, self.num_features), np.int32)
+        return BagState(counts, np.full((batch_size, self.ngrams - 1), NOTHING, np.int64))
+
+    def step(self, x: np.ndarray, state: BagState) -> tuple[np.ndarray, BagState]:
+        """One id of each row: -> what is believed of the classes after it, [B, C]."""
+        where = "BagOfWords.step"
+        head = self._head(where)
+        x = integers(where, "x", x, "B", below=self.vocabulary_size)
+        state = self._state(where, state, len(x))
+        history = np.concatenate([state.last, x[:, None]], axis=1)
+        found = look_up(self.grams_, history, self.vocabulary_size)
+        counts = state.counts.copy()
+        counts[found.steps, found.features] += 1  # a feature ends once at a step
+        return np.exp(log_softmax(self._scores(counts, head))), BagState(counts, history[:, 1:])
+
+    def scan(self, sequences: Sequences, state: BagState | None = None) -> tuple[Sequences, BagState]:
+        """The belief after each step, [N, C], in time as N; the counts are made once, after each row, [B, F]."""
+        where = "BagOfWords.scan"
+        head = self._head(where)
+        rows = self._rows(where, sequences)
+        state = self.initial_state(len(rows)) if state is None else self._state(where, state, len(rows))
+        found, last = self._found(rows, state.last)
+        counts = state.counts.copy()
+        np.add.at(counts, (rows.rows[found.steps], found.features), 1)
+        new = self._new(rows, found, state.counts)
+        gains = np.zeros((rows.num_steps, len(head.bias)))
+        np.add.at(gains, new.steps, head.weights[new.features])
+        scores = running_sums(rows.map(lambda _: gains), self._scores(state.counts, head))
+        return Sequences(np.exp(log_softmax(scores)), rows.lengths), BagState(counts, last)
+
+    # What is asked of it.
+
+    def predict_proba(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
+        """The probabilities of the classes given whole rows, [B, C]; never makes [B, F]."""
+        return self._probs("BagOfWords.predict_proba", sequences)
+
+    def predict(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
+        """The likeliest class of each row, [B], as labels."""
+        probs = self._probs("BagOfWords.predict", sequences)
+        return self.classes_[probs.argmax(1)]
+
+    def score(self, sequences: Sequences | Iterable[Any], labels: Any) -> float:
+        """The part of the rows whose class is predicted."""
+        probs = self._probs("BagOfWords.score", sequences)
+        labels = self._labels("BagOfWords.score", labels, len(probs))
+        if not len(probs):
+            raise ValueError("BagOfWords.score: expected at least one row, got none.")
+        return float((self.classes_[probs.argmax(1)] == labels).mean())
+
+    # Files.
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the constructor was given."""
+        names = ["vocabulary_size", "ngrams", "binary", "smoothing", "l2", "naive_bayes", "min_count"]
+        return {name: getattr(self, name) for name in names}
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The features, their weights and the labels, to be kept beside `settings`."""
+        head = self._head("BagOfWords.to_arrays")
+        grams = {f"grams.{length}": keys for length, keys in enumerate(self.grams_, start=1)}
+        return {"classes": pack(self.classes_), "weights": head.weights, "bias": head.bias, **grams}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
+        """The fitted model whose `to_arrays` and `settings` these are."""
+        model = cls(**settings)
+        expected = {"classes", "weights", "bias"} | {f"grams.{length}" for length in range(1, model.ngrams + 1)}
+        if set(arrays) != expected:
+            raise ValueError(f"BagOfWords.from_arrays: expected arrays {sorted(expected)} for ngrams={model.ngrams}, "
+                             f"got {sorted(arrays)}; these are of another model.")  # fmt: skip
+        model.classes_ = unpack(arrays["classes"])
+        model.weights_, model.bias_ = arrays["weights"], arrays["bias"]
+        model.grams_ = [arrays[f"grams.{length}"] for length in range(1, model.ngrams + 1)]
+        return model
+
+    # Below: what these are made of.
+
+    def _probs(self, where: str, sequences: Sequences | Iterable[Any]) -> np.ndarray:
+        head = self._head(where)
+        features = self._matrix(self._rows(where, sequences))
+        return np.exp(log_softmax(features @ head.weights + head.bias))
+
+    def _matrix(self, rows: Sequences) -> Any:
+        """[B, F] in sparse form: counts, or ones."""
+        from scipy.sparse import csr_matrix
+
+        found, _ = self._found(rows, np.full((len(rows), self.ngrams - 1), NOTHING, np.int64))
+        places = (rows.rows[found.steps], found.features)
+        matrix = csr_matrix((np.ones(len(found.steps)), places), (len(rows), self.num_features))  # adds up what repeats
+        if self.binary:
+            matrix.data[:] = 1
+        return matrix
+
+    def _found(self, rows: Sequences, last: np.ndarray) -> tuple[Found, np.ndarray]:
+        """The features that each step adds, and the last ids after each row."""
+        at_steps, after = histories(rows, last)
+        return look_up(self.grams_, at_steps, self.vocabulary_size), after
+
+    def _new(self, rows: Sequences, found: Found, counts: np.ndarray) -> Found:
+        """Those that change the scores: with `binary`, those that neither the row nor its state [B, F] had before."""
+        if not self.binary:
+            return found
+        by_time = np.argsort(found.steps, kind="stable")
+        row, feature = rows.rows[found.steps][by_time], found.features[by_time]
+        _, first = np.unique(row * self.num_features + feature, return_index=True)
+        first = first[counts[row[first], feature[first]] <= 0]
+        return Found(found.steps[by_time][first], feature[first])
+
+    def _scores(self, counts: np.ndarray, head: Head) -> np.ndarray:
+        """[B, C] of counts [B, F]: those that are zero are passed over."""
+        rows, features = np.nonzero(counts > 0)
+        terms = head.weights[features]
+        if not self.binary:
+            terms = terms * counts[rows, features][:, None]
+        scores = np.tile(head.bias, (len(counts), 1))
+        np.add.at(scores, rows, terms)
+        return scores
+
+    def _head(self, where: str) -> Head:
+        if not hasattr(self, "weights_"):
+            raise ValueError(f"{where}: expected a fitted model, got one without weights; call fit or load first.")
+        return Head(self.weights_, self.bias_)
+
+    def _rows(self, where: str, sequences: Sequences | Iterable[Any]) -> Sequences:
+        if not isinstance(sequences, Sequences):
+            if isinstance(sequences, np.ndarray):
+                raise TypeError(f"{where}: expected Sequences or a list of rows, got one array; give [x] for one row.")
+            listed = [np.asarray(row, None if len(row) else np.int64) for row in sequences]
+            if not listed:
+                raise ValueError(f"{where}: expected at least one row, got none.")
+            sequences = Sequences.from_list(listed)
+        ids = np.asarray(sequences.values)
+        if ids.dtype.kind == "U":
+            raise TypeError(f"{where}: expected ids, got words; encode the text with elman.data.units first.")
+        return Sequences(integers(where, "values", ids, "N", below=self.vocabulary_size), sequences.lengths)
+
+    def _labels(self, where: str, labels: Any, rows: int) -> np.ndarray:
+        labels = np.asarray(labels)
+        check(where, "labels", labels, f"B={rows}")
+        if labels.size and labels.dtype.kind not in "iubU":
+            raise TypeError(f"{where}: expected labels of integers or strings, got {labels.dtype}.")
+        return labels
+
+    def _state(self, where: str, state: Any, rows: int) -> BagState:
+        state = BagState(*state)
+        check(where, "state.counts", state.counts, f"B={rows} F={self.num_features}")
+        check(where, "state.last", state.last, f"B={rows} ngrams-1={self.ngrams - 1}")
+        for name, leaf in state._asdict().items():
+            if leaf.dtype.kind not in "iu":
+                raise TypeError(f"{where}: expected state.{name} of integers, got {leaf.dtype}.")
+        return state
+
+    def _check_settings(self, where: str) -> None:
+        for name in ("vocabulary_size", "ngrams", "min_count"):
+            given = getattr(self, name)
+            if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 1:
+                raise ValueError(f"{where}: expected {name} to be an int of at least 1, got {given!r}.")
+        for name in ("smoothing", "l2"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"{where}: expected {name} above 0, got {getattr(self, name)!r}.")
+
+
+def running_sums(gains: Sequences, start: np.ndarray) -> np.ndarray:
+    """Along every row, `start` [B, C] and the gains [N, C] up to each step: row by row, or all rows by time."""
+    sums = np.empty_like(gains.values)
+    plan = gains.plan
+    if len(gains) <= len(plan.alive):
+        for first, end, before in zip(gains.offsets, gains.offsets[1:], start, strict=False):
+            if end > first:
+                sums[first] = before + gains.values[first]
+                np.cumsum(np.vstack([sums[first], gains.values[first + 1 : end]]), axis=0, out=sums[first:end])
+        return sums
+    running = start[plan.longest_first]
+    place = 0
+    for alive in plan.alive:
+        steps = plan.by_time[place : place + alive]
+        running = running[:alive] + gains.values[steps]
+        sums[steps] = running
+        place += alive
+    return sums
