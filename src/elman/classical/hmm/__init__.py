@@ -2,7 +2,8 @@
 
 from elman.classical.hmm.emissions import Categorical, Emission, Gaussian, GaussianMixture, Poisson
 from elman.classical.hmm.inputs import Driven
-from elman.classical.hmm.model import HMM, Decoded, Filtered, Sample
+from elman.classical.hmm.model import HMM
+from elman.classical.hmm.results import Decoded, Filtered, Sample
 
 __all__ = ["HMM", "Categorical", "Decoded", "Driven", "Emission", "Filtered", "Gaussian", "GaussianMixture", "Poisson",
            "Sample"]  # fmt: skip

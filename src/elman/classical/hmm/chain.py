@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax
 
+from elman.sequences import Sequences
+
 
 class Chain(NamedTuple):
     """The hidden part of an HMM."""
@@ -42,6 +44,24 @@ def stationary(transition: np.ndarray) -> np.ndarray | None:
         return None
     solution = np.maximum(solution, 0.0)
     return solution / solution.sum()
+
+
+def path_log_prob(chain: Chain, scores: np.ndarray, u: np.ndarray | None, sequences: Sequences,
+                  states: np.ndarray) -> np.ndarray:  # fmt: skip
+    """[B] of observations and states together."""
+    terms = scores[np.arange(len(states)), states]
+    begins = sequences.times == 0
+    terms[begins] += log(chain.start)[states[begins]]
+    later = np.flatnonzero(~begins)
+    before, after = states[later - 1], states[later]
+    if u is None:
+        terms[later] += log(chain.transition)[before, after]
+    else:
+        assert chain.weights is not None
+        terms[later] += driven(chain.weights, u)[later - 1, before, after]
+    sums = np.zeros(len(sequences))
+    np.add.at(sums, sequences.rows, terms)
+    return sums
 
 
 def random_chain(num_states: int, rng: np.random.Generator, drive_size: int | None = None) -> Chain:

@@ -1,18 +1,19 @@
 """A hidden Markov model (Baum and Petrie 1966; Rabiner 1989): a state that cannot be seen, and what it says."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import softmax
 
 from elman.classical import checks
 from elman.classical.hmm import em, inputs
-from elman.classical.hmm.chain import Chain, driven, log, log_transition, random_chain, stationary
+from elman.classical.hmm.chain import Chain, log, log_transition, path_log_prob, random_chain, stationary
 from elman.classical.hmm.chain_steps import ChainPrior
 from elman.classical.hmm.em import Model, Problem
 from elman.classical.hmm.emissions import Emission, make_emission
 from elman.classical.hmm.inputs import Driven, as_sequences
+from elman.classical.hmm.results import Decoded, Filtered, Sample
 from elman.classical.hmm.sampling import draw
 from elman.classical.model import ClassicalModel
 from elman.kernels import semiring_scan
@@ -21,27 +22,6 @@ from elman.shapes import check
 
 Weighed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, None, bool]
 STARTS = ("free", "stationary")
-
-
-class Filtered(NamedTuple):
-    """What a step tells."""
-
-    probs: np.ndarray  # [B, K] of the states, given the observations up to here
-    log_prob: np.ndarray  # [B] of this observation, given those before
-
-
-class Decoded(NamedTuple):
-    """The states that explain rows."""
-
-    states: Sequences  # [N] int64; [N, k] of the k best paths, best first, -1 where a row has fewer
-    log_prob: np.ndarray  # [B] of a row's observations and its path together; [B, k]
-
-
-class Sample(NamedTuple):
-    """Rows that a model made."""
-
-    observations: Sequences  # as `fit` takes them
-    states: np.ndarray  # [N] int64
 
 
 class HMM(ClassicalModel):
@@ -200,7 +180,7 @@ class HMM(ClassicalModel):
         chain, scores, u = self._scored(where, sequences)
         if method == "posterior" and k == 1:
             states = self._smoothed(where, sequences, chain, scores, u).argmax(1)
-            log_probs = _path_log_prob(chain, scores, u, sequences, states)
+            log_probs = path_log_prob(chain, scores, u, sequences, states)
             return Decoded(Sequences(states, sequences.lengths), log_probs)
         if method != "viterbi":
             raise ValueError(f"{where}: expected method viterbi, or posterior with k=1, got {method!r} with k={k}.")
@@ -393,21 +373,3 @@ def _possible(where: str, log_prob: np.ndarray) -> None:
     if wrong.any():
         raise ValueError(f"{where}: row {int(np.argmax(wrong))} is impossible: every path has an observation or a "
                          "transition of probability zero; filter tells the step.")  # fmt: skip
-
-
-def _path_log_prob(chain: Chain, scores: np.ndarray, u: np.ndarray | None, sequences: Sequences,
-                   states: np.ndarray) -> np.ndarray:  # fmt: skip
-    """[B] of observations and states together."""
-    terms = scores[np.arange(len(states)), states]
-    begins = sequences.times == 0
-    terms[begins] += log(chain.start)[states[begins]]
-    later = np.flatnonzero(~begins)
-    before, after = states[later - 1], states[later]
-    if u is None:
-        terms[later] += log(chain.transition)[before, after]
-    else:
-        assert chain.weights is not None
-        terms[later] += driven(chain.weights, u)[later - 1, before, after]
-    sums = np.zeros(len(sequences))
-    np.add.at(sums, sequences.rows, terms)
-    return sums
