@@ -74,9 +74,7 @@ def from_stationary(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: C
 
     before, _ = objective(chain.transition)
     theta = np.log(chain.transition[allowed])
-    found = minimize(
-        downhill, theta, jac=True, method="L-BFGS-B", options={"maxiter": CLIMBS, "ftol": 1e-15, "gtol": 1e-9}
-    )
+    found = minimize(downhill, theta, jac=True, method="L-BFGS-B", options=CLIMB)
     after = matrix(found.x)
     if not objective(after)[0] > before:
         return chain
@@ -117,9 +115,7 @@ def driven(chain: Chain, u: np.ndarray, moves: np.ndarray, prior: ChainPrior) ->
     bias = np.where(allowed, weights[:, :, 0], 0.0)
     now = np.concatenate([(bias + weights[:, :, 1:] @ mean)[:, :, None], weights[:, :, 1:] * scale], axis=2)
     before = value(now)[0]
-    found = minimize(
-        downhill, now.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": CLIMBS, "ftol": 1e-15, "gtol": 1e-9}
-    )
+    found = minimize(downhill, now.ravel(), jac=True, method="L-BFGS-B", options=CLIMB)
     new = found.x.reshape(shape)
     if not value(new)[0] > before:
         return chain
