@@ -64,6 +64,7 @@ class Joint(NamedTuple):
     cov: np.ndarray
     n: int
     m: int
+    first: np.ndarray  # [T n + T m, n] how all of them follow the first state
 
     def given(self, x):
         """The states [T, n] and their covariance [T n, T n], given the observations [T, m] that are there; log p."""
@@ -78,9 +79,26 @@ class Joint(NamedTuple):
         log_prob = -0.5 * (errors @ np.linalg.solve(inner, errors) + np.linalg.slogdet(2 * np.pi * inner)[1])
         return mean.reshape(steps, self.n), cov, log_prob
 
+    def given_diffuse(self, x, diffuse):
+        """The same where the first state has a part of no bound, by generalised least squares."""
+        values, vectors = np.linalg.eigh(diffuse)
+        used = values > 1e-12 * values.max()
+        effect = self.first @ (vectors[:, used] * np.sqrt(values[used]))
+        states = len(x) * self.n
+        there = states + np.flatnonzero(~np.isnan(x.ravel()))
+        inner = self.cov[np.ix_(there, there)]
+        information = effect[there].T @ np.linalg.solve(inner, effect[there])
+        errors = x.ravel()[~np.isnan(x.ravel())] - self.mean[there]
+        best = np.linalg.solve(information, effect[there].T @ np.linalg.solve(inner, errors))
+        mean, cov, log_prob = self._replace(mean=self.mean + effect @ best).given(x)
+        gain = np.linalg.solve(inner, self.cov[np.ix_(there, np.arange(states))]).T
+        left = effect[:states] - gain @ effect[there]
+        log_prob -= 0.5 * (np.linalg.slogdet(information)[1] - used.sum() * np.log(2 * np.pi))
+        return mean, cov + left @ np.linalg.solve(information, left.T), log_prob
 
-def joint(model, row, wide=0.0):
-    """The joint Gaussian of a row; `wide` times the diffuse part of the start is added to the start's covariance."""
+
+def joint(model, row):
+    """The joint Gaussian of a row, but for the diffuse part of its start."""
     row = row if isinstance(row, Observed) else Observed(row)
     (m, n), steps = model.H_.shape, len(row.x)
 
@@ -90,7 +108,7 @@ def joint(model, row, wide=0.0):
 
     u = np.zeros((steps, 0)) if isinstance(row.u, tuple) else row.u
     # States and observations are linear in (first state, noises of states, noises of observations).
-    sources = [model.start_.cov + wide * model.start_.diffuse]
+    sources = [model.start_.cov]
     sources += [at("Q", step) for step in range(steps)] + [at("R", step) for step in range(steps)]
     places = np.cumsum([0] + [len(source) for source in sources])
     noise = np.zeros((places[-1], places[-1]))
@@ -111,4 +129,4 @@ def joint(model, row, wide=0.0):
         weights[:, places[1 + step] : places[2 + step]] += np.eye(n)
         mean = at("F", step) @ mean + model.B_ @ u[step]
     linear = np.concatenate(states + outputs)
-    return Joint(np.concatenate(means + output_means), linear @ noise @ linear.T, n, m)
+    return Joint(np.concatenate(means + output_means), linear @ noise @ linear.T, n, m, linear[:, :n])
