@@ -20,7 +20,7 @@ def draw(seed, lengths, n=3, m=2, models=1, per_step=False, missing=0.2, offsets
     entries = steps if per_step else models
     singular = random.integers(0, 4)
     system = System(
-        0.6 * random.normal(size=(entries, n, n)),
+        0.9 * random.normal(size=(entries, n, n)) / np.sqrt(n),
         random.normal(size=(entries, m, n)),
         positive(random, entries, n, rank=n if singular != 1 else n - 1),
         positive(random, entries, m) if singular < 2 else np.eye(m) * random.uniform(0, 2, (entries, m, 1)),

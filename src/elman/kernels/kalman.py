@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from elman.kernels import kalman_reference as reference
+from elman.kernels import native
 from elman.kernels.kalman_reference import BrokenError, LostError, Problem
 from elman.sequences import Sequences
 from elman.shapes import check
@@ -116,6 +117,24 @@ def check_batch(where: str, system: Any, x: Any, lengths: Any, mean: Any, cov: A
                  arrays.get("output_offset"), chosen.astype(np.int64), per_step)  # fmt: skip
 
 
+FAILURES = ("", "", reference.NO_R, reference.NO_Q, reference.NO_START, reference.NO_DIFFUSE, reference.OVERFLOW,
+            reference.UNDETERMINED)  # fmt: skip  # as in native/state_space.hpp
+
+
+def run_native(where: str, batch: Batch, square_root: bool, **outputs: np.ndarray | None) -> bool:
+    """Have C++ fill the outputs. False: there is none."""
+    run = getattr(native.module, "kalman", None)
+    if run is None:
+        return False
+    failed = np.empty((len(batch.sequences), 2), np.int64)
+    run(*batch.system, batch.per_step, batch.model, batch.sequences.values, batch.sequences.offsets, *batch.start,
+        batch.state_offset, batch.output_offset, square_root, failed, **outputs)  # fmt: skip
+    if failed[:, 0].any():
+        row = int(np.flatnonzero(failed[:, 0])[0])
+        raise ValueError(f"{where}: {FAILURES[failed[row, 0]]}, in row {row} at step {failed[row, 1]}.")
+    return True
+
+
 def done(where: str, function: Any, batch: Batch, number: int, square_root: bool) -> Any:
     """What a function of the reference says of a row, with square roots where they are asked for or needed."""
     row = batch.row(number)
@@ -167,6 +186,9 @@ def filter(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: n
     steps, n = len(batch.sequences.values), batch.start.mean.shape[1]
     filtered = Filtered(np.empty((steps, n)), np.empty((steps, n, n)), np.zeros((steps, n, n)), np.empty(steps))
     after = Prediction(*(leaf.copy() for leaf in batch.start))
+    names = ("out_mean", "out_cov", "out_diffuse", "log_prob", "last_mean", "last_cov", "last_diffuse")
+    if run_native(where, batch, square_root, **dict(zip(names, filtered + after, strict=True))):
+        return filtered, after
     for row in np.flatnonzero(batch.sequences.lengths).tolist():
         begin = int(batch.sequences.offsets[row])
         results = done(where, reference.filter_row, batch, row, square_root)
@@ -194,6 +216,8 @@ def log_likelihood(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray
     where = "kalman.log_likelihood"
     batch = check_batch(where, system, x, lengths, mean, cov, diffuse, state_offset, output_offset, model, per_step)
     log_prob = np.zeros(len(batch.sequences))
+    if run_native(where, batch, square_root, total=log_prob):
+        return log_prob
     for row in np.flatnonzero(batch.sequences.lengths).tolist():
         log_prob[row] = sum(step.log_prob for step in done(where, reference.filter_row, batch, row, square_root))
     return log_prob
@@ -222,6 +246,10 @@ def smooth(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: n
     smoothed = Smoothed(
         np.empty((steps, n)), np.empty((steps, n, n)), np.empty((steps, n, n)), np.zeros(len(batch.sequences))
     )
+    between = np.zeros((steps, n, n)) if batch.start.diffuse.any() else None  # diffuse parts
+    if run_native(where, batch, square_root, out_mean=smoothed.mean, out_cov=smoothed.cov, out_diffuse=between,
+                  lag=smoothed.lag, total=smoothed.log_prob):  # fmt: skip
+        return smoothed
     for row in np.flatnonzero(batch.sequences.lengths).tolist():
         results, smoothed.log_prob[row] = done(where, reference.smooth_row, batch, row, square_root)
         for step, result in enumerate(results, int(batch.sequences.offsets[row])):

@@ -15,9 +15,16 @@ DIFFUSE = 1e-8  # what an observation sees of the diffuse part is nothing below 
 RANK = 1e-13  # a variance is zero below this share of what it was
 CERTAIN = 1e-14  # so is that of an observation without noise
 LOST = 1e-11  # digits are lost where a variance that is not zero is below this share of the terms it is the sum of
+FALL = 1e-5  # so are they where an observation leaves less than this share of a variance, though not zero
 INDEFINITE = 1e-12  # a covariance is taken for semidefinite up to this share of its diagonal
 NOISY = 1e-3  # the short form of the update is good where noise is at least this share of the variance
 IMPOSSIBLE = 1e-8  # an observation without variance lies off its mean by more than this share of the terms of both
+NO_R = "R is not positive semidefinite"
+NO_Q = "Q is not positive semidefinite"
+NO_START = "the covariance of the start is not positive semidefinite"
+NO_DIFFUSE = "the diffuse part of the start is not positive semidefinite"
+OVERFLOW = "numbers overflow"
+UNDETERMINED = "the inputs are too few for the diffuse start"
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -45,14 +52,14 @@ class Problem(NamedTuple):
     diffuse: np.ndarray  # [n, n]
 
 
-def factor(matrix: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+def factor(matrix: np.ndarray, wrong: str) -> tuple[np.ndarray, np.ndarray]:
     """U with a diagonal of ones and d >= 0, matrix = U diag(d) U'; the matrix may be singular."""
     size = len(matrix)
     lower, d = np.eye(size), np.zeros(size)
     for j in range(size):
         pivot = matrix[j, j] - lower[j, :j] ** 2 @ d[:j]
         if not pivot >= -1e-10 * abs(matrix[j, j]):
-            raise BrokenError(f"{name} is not positive semidefinite")
+            raise BrokenError(wrong)
         if pivot > RANK * matrix[j, j]:
             d[j] = pivot
             lower[j + 1 :, j] = (matrix[j + 1 :, j] - (lower[j + 1 :, :j] * d[:j]) @ lower[j, :j]) / pivot
@@ -63,7 +70,7 @@ def pivoted_root(matrix: np.ndarray) -> np.ndarray:
     """A with as many columns as the matrix has rank, matrix = A A': Cholesky, the largest share that is left first."""
     left, scale = matrix.copy(), np.diag(matrix).copy()
     if not (scale >= 0).all():
-        raise BrokenError("the diffuse part of its start is not positive semidefinite")
+        raise BrokenError(NO_DIFFUSE)
     columns = []
     for _ in range(len(matrix)):
         share = np.divide(np.diag(left), scale, out=np.zeros_like(scale), where=scale > 0)
@@ -77,7 +84,7 @@ def pivoted_root(matrix: np.ndarray) -> np.ndarray:
 
 def triangular(wide: np.ndarray) -> np.ndarray:
     """A square root of wide wide', square."""
-    upper: np.ndarray = np.linalg.qr(wide.T, mode="r")
+    upper: np.ndarray = np.asarray(np.linalg.qr(wide.T, mode="r"))
     return upper.T
 
 
@@ -127,7 +134,7 @@ class Plain:
         m = cov @ h
         variance, diagonal = float(h @ m + noise), np.diag(cov).copy()
         if gain is None:
-            most = float(np.abs(h) @ np.sqrt(np.maximum(diagonal, 0))) ** 2
+            most = float(h**2 @ diagonal)
             if noise == 0 and abs(variance) <= CERTAIN * most:
                 return np.zeros_like(h), 0.0
             if not variance > LOST * most:
@@ -142,12 +149,14 @@ class Plain:
             if noise == 0:
                 known = np.diag(x) <= RANK * diagonal
                 x[known], x[:, known] = 0.0, 0.0
+            left = np.diag(x)
+            if not ((left == 0) | (left > FALL * diagonal)).all():
+                raise LostError
         self.matrix = (x + x.T) / 2
-        self.check()
         return gain, variance
 
     def check(self) -> None:
-        """Raise LostError if the covariance is not semidefinite."""
+        """Raise LostError unless the covariance is semidefinite."""
         matrix = self.matrix
         d, lower = np.zeros(len(matrix)), np.eye(len(matrix))
         for j in range(len(matrix)):
@@ -169,7 +178,7 @@ class Root:
     """A square root S of a covariance S S' (Potter 1963; the array form of Kaminski, Bryson and Schmidt 1971)."""
 
     def __init__(self, cov: np.ndarray, root: np.ndarray | None = None):
-        lower, d = factor(cov, "the covariance of its start") if root is None else (root, np.ones(len(cov)))
+        lower, d = factor(cov, NO_START) if root is None else (root, np.ones(len(cov)))
         self.root = lower * np.sqrt(d)
 
     def take(self, h: np.ndarray, noise: float, gain: np.ndarray | None) -> tuple[np.ndarray, float]:
@@ -187,8 +196,11 @@ class Root:
         return m / variance, variance
 
     def predict(self, f: np.ndarray, q: np.ndarray) -> None:
-        lower, d = factor(q, "Q")
+        lower, d = factor(q, NO_Q)
         self.root = triangular(np.column_stack([f @ self.root, lower * np.sqrt(d)]))
+
+    def check(self) -> None:
+        """A square root has no definiteness to lose."""
 
     @property
     def matrix(self) -> np.ndarray:
@@ -218,9 +230,9 @@ class Belief:
         return Belief(self.cov.copy(), diffuse)
 
 
-def decorrelate(h: np.ndarray, noise: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def decorrelate(h: np.ndarray, noise: np.ndarray, wrong: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """U^-1 h and D where noise = U D U', and U^-1."""
-    lower, d = factor(noise, name)
+    lower, d = factor(noise, wrong)
     inverse = np.eye(len(d))
     for j in range(len(d)):
         inverse[j + 1 :] -= np.outer(lower[j + 1 :, j], inverse[j])
@@ -231,7 +243,7 @@ def observe(belief: Belief, mean: np.ndarray, x: np.ndarray, h: np.ndarray, nois
             ) -> tuple[np.ndarray, float]:  # fmt: skip
     """The mean given those coordinates of x that are there, and the log-probability of x."""
     there = ~np.isnan(x)
-    rows, variances, inverse = decorrelate(h[there], noise[np.ix_(there, there)], "R")
+    rows, variances, inverse = decorrelate(h[there], noise[np.ix_(there, there)], NO_R)
     log_prob = 0.0
     for value, row, variance in zip(inverse @ x[there], rows, variances, strict=True):
         error = value - row @ mean
@@ -243,6 +255,7 @@ def observe(belief: Belief, mean: np.ndarray, x: np.ndarray, h: np.ndarray, nois
             log_prob -= 0.5 * float(LOG_2PI + np.log(size) + error**2 / size)
         elif abs(error) > IMPOSSIBLE * (abs(value) + np.abs(row) @ np.abs(mean)):
             log_prob = -np.inf
+    belief.cov.check()
     return mean, log_prob
 
 
@@ -276,7 +289,7 @@ def run(row: Problem, square_root: bool) -> Iterator[Step]:
         after.cov.predict(f, q)
         mean = f @ filtered + row.state_offset[t]
         if not (np.isfinite(mean).all() and np.isfinite(after.cov.matrix).all()):
-            raise BrokenError("numbers overflow")
+            raise BrokenError(OVERFLOW)
         yield Step(filtered, belief, log_prob, mean, after)
         belief = after
 
@@ -317,11 +330,12 @@ def backward(steps: list[Step], row: Problem) -> Iterator[Smooth]:
     for t in range(len(steps) - 2, -1, -1):
         f, _, q, _ = row.at(t)
         belief, gains = steps[t].belief.copy(), np.zeros_like(q)
-        rows, variances, inverse = decorrelate(f, q, "Q")
+        rows, variances, inverse = decorrelate(f, q, NO_Q)
         for h, variance, whole in zip(rows, variances, inverse, strict=True):
             gain, _, _ = belief.take(h, variance)
             gains = gains + np.outer(gain, whole - h @ gains)
         determined(belief, t)
+        belief.cov.check()
         mean = steps[t].mean + gains @ (mean - steps[t].next_mean)
         lag = cov @ gains.T
         cov = gains @ lag + belief.cov.matrix
@@ -331,4 +345,4 @@ def backward(steps: list[Step], row: Problem) -> Iterator[Smooth]:
 
 def determined(belief: Belief, step: int) -> None:
     if belief.diffuse.a.any():
-        raise BrokenError("the inputs are too few for the diffuse start", step)
+        raise BrokenError(UNDETERMINED, step)

@@ -1,0 +1,284 @@
+// Small matrices of doubles for `kalman.hpp`: rows of `n` numbers, `s` apart, zeros between.
+//
+// For 1 to 4 states the sizes are known to the compiler; else rows are padded to whole vectors.
+#pragma once
+
+#include "layer.hpp"
+#include "simd64.hpp"
+
+namespace elman::ELMAN_ISA {
+
+template <int N>
+struct Size {
+  static constexpr Index n = N, s = N;
+  static constexpr bool fixed = true;
+  static constexpr bool vectors = N % W64 == 0;
+  explicit Size(Index) {}
+};
+template <>
+struct Size<0> {
+  Index n, s;
+  static constexpr bool fixed = false;
+  static constexpr bool vectors = true;
+  explicit Size(Index states) : n(states), s((states + W64 - 1) / W64 * W64) {}
+};
+
+ELMAN_INLINE double fused(double a, double b, double c) {
+#if defined(__FMA__)
+  return __builtin_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+ELMAN_INLINE double absolute(double x) { return __builtin_fabs(x); }
+ELMAN_INLINE double root(double x) { return __builtin_sqrt(x); }
+ELMAN_INLINE bool finite(double x) { return absolute(x) < infinity; }
+
+// Hands out a piece of memory from its start.
+struct Pieces {
+  double* memory;
+  Index used = 0;
+
+  double* take(Index count) {
+    double* const piece = memory ? memory + used : nullptr;
+    used += (count + 7) / 8 * 8;
+    return piece;
+  }
+};
+
+template <class Z>
+ELMAN_INLINE void fill(Z z, Index rows, double value, double* x) {
+  for (Index i = 0; i < rows * z.s; ++i) x[i] = value;
+}
+template <class Z>
+ELMAN_INLINE void copy(Z z, Index rows, const double* x, double* y) {
+  for (Index i = 0; i < rows * z.s; ++i) y[i] = x[i];
+}
+
+// Between rows n apart, the caller's, and rows s apart.
+template <class Z>
+ELMAN_INLINE void widen(Z z, Index rows, const double* x, double* y) {
+  for (Index i = 0; i < rows; ++i) {
+    for (Index j = 0; j < z.n; ++j) y[i * z.s + j] = x[i * z.n + j];
+    for (Index j = z.n; j < z.s; ++j) y[i * z.s + j] = 0;
+  }
+}
+template <class Z>
+ELMAN_INLINE void narrow(Z z, Index rows, const double* x, double* y) {
+  for (Index i = 0; i < rows; ++i)
+    for (Index j = 0; j < z.n; ++j) y[i * z.n + j] = x[i * z.s + j];
+}
+
+// y += a x
+template <class Z>
+ELMAN_INLINE void add(Z z, double a, const double* x, double* y) {
+  if constexpr (Z::vectors) {
+    const D factor = splat(a);
+    for (Index j = 0; j < z.s; j += W64) store(y + j, fma(factor, load(x + j), load(y + j)));
+  } else {
+    for (Index j = 0; j < z.s; ++j) y[j] = fused(a, x[j], y[j]);
+  }
+}
+
+template <class Z>
+ELMAN_INLINE double dot(Z z, const double* x, const double* y) {
+  if constexpr (Z::vectors) {
+    D total{};
+    for (Index j = 0; j < z.s; j += W64) total = fma(load(x + j), load(y + j), total);
+    return sum(total);
+  } else {
+    double total = x[0] * y[0];
+    for (Index j = 1; j < z.s; ++j) total = fused(x[j], y[j], total);
+    return total;
+  }
+}
+
+// A matrix whose zeros are skipped where sizes are not known: the places of the others, a row after another.
+struct Sparse {
+  double* a = nullptr;      // [rows, s]
+  Index* places = nullptr;  // [rows, s]
+  Index* counts = nullptr;  // [rows]
+
+  template <class Z>
+  void lay(Z z, Index rows, Pieces& pieces) {
+    a = pieces.take(rows * z.s);
+    places = reinterpret_cast<Index*>(pieces.take(rows * z.s));
+    counts = reinterpret_cast<Index*>(pieces.take(rows));
+  }
+  template <class Z>
+  void find(Z z, Index rows) {
+    if constexpr (!Z::fixed)
+      for (Index i = 0; i < rows; ++i) {
+        Index count = 0;
+        for (Index j = 0; j < z.n; ++j) {
+          places[i * z.s + count] = j;
+          count += a[i * z.s + j] != 0;
+        }
+        counts[i] = count;
+      }
+  }
+};
+
+template <int V, class Z>
+ELMAN_INLINE void combine_vectors(Z z, const double* a, const Index* places, Index count, const double* x,
+                                  const double* more, double* y) {
+  D total[V];
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) total[v] = more ? load(more + v * W64) : D{};
+  for (Index c = 0; c < count; ++c) {
+    const Index k = places ? places[c] : c;
+    const D factor = splat(a[k]);
+    const double* row = x + k * z.s;
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) total[v] = fma(factor, load(row + v * W64), total[v]);
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) store(y + v * W64, total[v]);
+}
+
+// y = more + sum over k of a[k] x[k], x of rows; from column `from` on. Null places: the first `count`; null more:
+// zeros.
+template <class Z>
+ELMAN_INLINE void combine(Z z, const double* a, const Index* places, Index count, const double* x, const double* more,
+                          double* y, Index from = 0) {
+  if constexpr (Z::vectors) {
+    Index j = from / W64 * W64;
+    const auto go = [&]<int V>(Index at) __attribute__((always_inline)) {
+      combine_vectors<V>(z, a, places, count, x + at, more ? more + at : nullptr, y + at);
+    };
+    for (; j + 4 * W64 <= z.s; j += 4 * W64) go.template operator()<4>(j);
+    switch ((z.s - j) / W64) {
+      case 3: return go.template operator()<3>(j);
+      case 2: return go.template operator()<2>(j);
+      case 1: return go.template operator()<1>(j);
+      default: return;
+    }
+  } else {
+    double total[Z::s];
+    for (Index j = 0; j < z.s; ++j) total[j] = more ? more[j] : 0;
+    for (Index k = 0; k < z.n; ++k)
+      for (Index j = 0; j < z.s; ++j) total[j] = fused(a[k], x[k * z.s + j], total[j]);
+    for (Index j = 0; j < z.s; ++j) y[j] = total[j];
+  }
+}
+template <class Z>
+ELMAN_INLINE void combine(Z z, const Sparse& matrix, Index row, const double* x, const double* more, double* y,
+                          Index from = 0) {
+  const double* a = matrix.a + row * z.s;
+  if constexpr (!Z::fixed) combine(z, a, matrix.places + row * z.s, matrix.counts[row], x, more, y, from);
+  else combine(z, a, nullptr, z.n, x, more, y, from);
+}
+template <class Z>
+ELMAN_INLINE double dot(Z z, const Sparse& matrix, Index row, const double* x) {
+  if constexpr (!Z::fixed) {
+    const double* a = matrix.a + row * z.s;
+    const Index* places = matrix.places + row * z.s;
+    double total = 0;
+    if (matrix.counts[row] * 2 > z.n) return dot(z, a, x);
+    for (Index c = 0; c < matrix.counts[row]; ++c) total = fused(a[places[c]], x[places[c]], total);
+    return total;
+  } else {
+    return dot(z, matrix.a + row * z.s, x);
+  }
+}
+
+template <class Z>
+ELMAN_INLINE void transpose(Z z, const double* x, double* y) {
+  for (Index i = 0; i < z.n; ++i)
+    for (Index j = 0; j < z.n; ++j) y[j * z.s + i] = x[i * z.s + j];
+}
+
+// The lower triangle is made what the upper one is.
+template <class Z>
+ELMAN_INLINE void mirror(Z z, double* x) {
+  for (Index i = 1; i < z.n; ++i)
+    for (Index j = 0; j < i; ++j) x[i * z.s + j] = x[j * z.s + i];
+}
+
+// y = f x f' + more, for symmetric x and more. f_transposed is read where sizes are known.
+template <class Z>
+ELMAN_INLINE void sandwich(Z z, const Sparse& f, const double* f_transposed, const double* x, const double* more,
+                           double* y, double* work, double* work2) {
+  for (Index i = 0; i < z.n; ++i) combine(z, f, i, x, nullptr, work + i * z.s);
+  if constexpr (Z::fixed) {
+    for (Index i = 0; i < z.n; ++i)
+      combine(z, work + i * z.s, nullptr, z.n, f_transposed, more ? more + i * z.s : nullptr, y + i * z.s);
+  } else {
+    transpose(z, work, work2);
+    for (Index i = 0; i < z.n; ++i) combine(z, f, i, work2, more ? more + i * z.s : nullptr, y + i * z.s, i);
+  }
+  mirror(z, y);
+}
+
+constexpr double rank_share = 1e-13;     // a variance is zero below this share of what it was
+constexpr double diffuse_share = 1e-8;   // what an observation sees of a diffuse part is nothing below this share
+constexpr double certain_share = 1e-14;  // so is a variance without noise
+constexpr double lost_share = 1e-11;     // digits are lost where a variance is below this share of its terms
+constexpr double fall_share = 1e-5;      // so are they where an observation leaves less than this share, but not zero
+constexpr double indefinite_share = 1e-12;  // a covariance is taken for semidefinite up to this share of its diagonal
+constexpr double noisy_share = 1e-3;        // the short form is good where noise is this share of the variance
+constexpr double impossible_share = 1e-8;   // what has no variance is off its mean by more than this share of both
+
+// matrix = U diag(d) U', U with a diagonal of ones and zeros above; the matrix may be singular. False: it has a
+// negative eigenvalue. Rows are `stride` apart in all.
+static inline bool factor(Index size, Index stride, const double* matrix, double* u, double* d) {
+  for (Index j = 0; j < size; ++j) {
+    const double whole = matrix[j * stride + j];
+    double pivot = whole;
+    for (Index k = 0; k < j; ++k) pivot -= u[j * stride + k] * u[j * stride + k] * d[k];
+    if (!(pivot >= -1e-10 * absolute(whole))) return false;
+    const bool positive = pivot > rank_share * whole;
+    d[j] = positive ? pivot : 0;
+    for (Index i = 0; i < j; ++i) u[i * stride + j] = 0;
+    u[j * stride + j] = 1;
+    for (Index i = j + 1; i < size; ++i) {
+      double left = matrix[i * stride + j];
+      for (Index k = 0; k < j; ++k) left -= u[i * stride + k] * u[j * stride + k] * d[k];
+      u[i * stride + j] = positive ? left / pivot : 0;
+    }
+  }
+  return true;
+}
+
+// u becomes its inverse; it has a diagonal of ones and zeros above.
+static inline void invert(Index size, Index stride, double* u) {
+  for (Index i = 1; i < size; ++i)
+    for (Index j = 0; j < i; ++j) {
+      double total = u[i * stride + j];
+      for (Index k = j + 1; k < i; ++k) total += u[i * stride + k] * u[k * stride + j];
+      u[i * stride + j] = -total;
+    }
+}
+
+static inline bool is_diagonal(Index size, const double* matrix) {
+  for (Index i = 0; i < size; ++i)
+    for (Index j = 0; j < i; ++j)
+      if (matrix[i * size + j] != 0 || matrix[j * size + i] != 0) return false;
+  return true;
+}
+
+// a [rows, s] becomes a triangle of n rows whose products among columns are the same (Householder).
+template <class Z>
+static void triangle(Z z, Index rows, double* a, double* work) {
+  for (Index c = 0; c < z.n; ++c) {
+    double size = 0;
+    for (Index i = c; i < rows; ++i) size += a[i * z.s + c] * a[i * z.s + c];
+    if (size == 0) continue;
+    double* const top = a + c * z.s;
+    const double norm = root(size), head = top[c] > 0 ? -norm : norm;
+    const double scale = 1 / (size - head * top[c]);  // 2 / v'v, v = column - head e1
+    top[c] -= head;
+    fill(z, 1, 0, work);
+    for (Index i = c; i < rows; ++i)
+      if (a[i * z.s + c] != 0) add(z, a[i * z.s + c], a + i * z.s, work);
+    for (Index j = 0; j <= c; ++j) work[j] = 0;
+    for (Index i = c + 1; i < rows; ++i)
+      if (a[i * z.s + c] != 0) add(z, -a[i * z.s + c] * scale, work, a + i * z.s);
+    add(z, -top[c] * scale, work, top);
+    top[c] = head;
+    for (Index i = c + 1; i < rows; ++i) a[i * z.s + c] = 0;
+  }
+  for (Index i = rows; i < z.n; ++i) fill(z, 1, 0, a + i * z.s);
+}
+
+}  // namespace elman::ELMAN_ISA

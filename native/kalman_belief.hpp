@@ -1,0 +1,278 @@
+// What is known of a state: its mean is the caller's; here are its covariance, as it is or as a square root, and its
+// diffuse part. An observation is a row h of numbers and the variance of its noise; no matrix is inverted.
+#pragma once
+
+#include "kalman_algebra.hpp"
+
+namespace elman::ELMAN_ISA {
+
+enum class Taken { nothing, proper, diffuse, lost };
+
+template <class Z>
+struct Belief {
+  Z z;
+  bool square = false;    // cov is T, T'T the covariance: a square root has no definiteness to lose
+  double* cov = nullptr;  // [n, s]
+  double* grow =
+      nullptr;  // [columns, s]: the sum of their outer products, times a number without bound, is to be added
+  Index columns = 0;
+  double* gain = nullptr;    // [s] of the last observation
+  double variance = 0;       // of the last observation; by the diffuse part alone if that took it up
+  double *m, *seen, *norms;  // [s]
+  double *wide, *work;       // [2n, s], [n, s]
+
+  explicit Belief(Z size) : z(size) {}
+  void lay(Pieces& pieces) {
+    cov = pieces.take(2 * z.n * z.s);  // the rows below are those that a triangle is made of
+    wide = pieces.take(2 * z.n * z.s);
+    grow = pieces.take(z.n * z.s);
+    work = pieces.take(z.n * z.s);
+    for (double** vector : {&gain, &m, &seen, &norms}) *vector = pieces.take(z.s);
+  }
+
+  // Sets the covariance, rows n apart. False: it is not one.
+  bool start(bool as_square, const double* given) {
+    square = as_square;
+    if (!square) {
+      widen(z, z.n, given, cov);
+      return true;
+    }
+    widen(z, z.n, given, wide);
+    return roots(wide, cov);
+  }
+  // The rows of a square root of x.
+  bool roots(const double* x, double* y) {
+    if (!factor(z.n, z.s, x, work, norms)) return false;
+    fill(z, z.n, 0, y);
+    for (Index k = 0; k < z.n; ++k)
+      for (Index i = k; i < z.n; ++i) y[k * z.s + i] = work[i * z.s + k] * root(norms[k]);
+    return true;
+  }
+  // Cholesky, the largest share that is left first.
+  bool start_diffuse(const double* given) {
+    columns = 0;
+    if (!given) return true;
+    widen(z, z.n, given, work);
+    for (Index i = 0; i < z.n; ++i) {
+      norms[i] = work[i * z.s + i];
+      if (!(norms[i] >= 0)) return false;
+    }
+    for (Index count = 0; count < z.n; ++count) {
+      Index best = -1;
+      double most = rank_share;
+      for (Index i = 0; i < z.n; ++i)
+        if (norms[i] > 0 && work[i * z.s + i] / norms[i] > most) most = work[i * z.s + i] / norms[i], best = i;
+      if (best < 0) break;
+      double* const column = grow + count * z.s;
+      const double scale = 1 / root(work[best * z.s + best]);
+      for (Index i = 0; i < z.s; ++i) column[i] = work[best * z.s + i] * scale;
+      for (Index i = 0; i < z.n; ++i) add(z, -column[i], column, work + i * z.s);
+      ++columns;
+    }
+    return true;
+  }
+
+  // The covariance, rows s apart.
+  void covariance(double* y) {
+    if (!square) return copy(z, z.n, cov, y);
+    outer(cov, z.n, y);
+  }
+  void diffuse_covariance(double* y) { outer(grow, columns, y); }
+  // y = x'x, x of so many rows
+  void outer(const double* x, Index rows, double* y) {
+    fill(z, z.n, 0, y);
+    for (Index k = 0; k < rows; ++k)
+      for (Index i = 0; i < z.n; ++i)
+        if (x[k * z.s + i] != 0) add(z, x[k * z.s + i], x + k * z.s, y + i * z.s);
+    mirror(z, y);
+  }
+
+  // Takes in an observation: the covariance is then that after it, `gain` and `variance` say what it does to the mean.
+  Taken take(const Sparse& rows, Index row, double noise) {
+    if (columns)
+      if (const Taken taken = take_diffuse(rows.a + row * z.s, noise); taken != Taken::nothing) return taken;
+    return square ? take_square(rows.a + row * z.s, noise) : take_plain(rows, row, noise);
+  }
+
+  Taken take_plain(const Sparse& rows, Index row, double noise) {
+    const double* const h = rows.a + row * z.s;
+    combine(z, rows, row, cov, nullptr, m);
+    variance = dot(z, rows, row, m) + noise;
+    double most = 0;  // of the terms that the variance is the sum of
+    if constexpr (Z::fixed) {
+      for (Index i = 0; i < z.n; ++i) most += h[i] * h[i] * cov[i * z.s + i];
+    } else {
+      for (Index c = 0; c < rows.counts[row]; ++c) {
+        const Index i = rows.places[row * z.s + c];
+        most += h[i] * h[i] * cov[i * z.s + i];
+      }
+    }
+    if (noise == 0 && absolute(variance) <= certain_share * most) return Taken::nothing;
+    if (!(variance > lost_share * most)) return Taken::lost;
+    const double inverse = 1 / variance;
+    for (Index i = 0; i < z.s; ++i) gain[i] = m[i] * inverse;
+    if (noise >= noisy_share * variance) {
+      if constexpr (Z::vectors) {
+        const double scale = root(inverse);
+        for (Index j = 0; j < z.s; j += W64) store(m + j, load(m + j) * splat(scale));
+        for (Index i = 0; i < z.n; ++i) add(z, -m[i], m, cov + i * z.s);
+      } else {
+        for (Index i = 0; i < z.n; ++i)
+          for (Index j = i; j < z.n; ++j) cov[j * z.s + i] = cov[i * z.s + j] = fused(-gain[i], m[j], cov[i * z.s + j]);
+      }
+    } else if (!joseph(h, noise)) {
+      return Taken::lost;
+    }
+    return Taken::proper;
+  }
+
+  // cov - m gain' - gain m' + gain gain' (h m + noise), in an order that keeps it definite; m = cov h. False: digits
+  // are lost.
+  bool joseph(const double* h, double noise) {
+    for (Index i = 0; i < z.n; ++i) norms[i] = cov[i * z.s + i];
+    for (Index i = 0; i < z.n; ++i) add(z, -gain[i], m, cov + i * z.s);
+    for (Index i = 0; i < z.n; ++i) seen[i] = dot(z, cov + i * z.s, h);
+    for (Index i = 0; i < z.n; ++i) add(z, noise * gain[i] - seen[i], gain, cov + i * z.s);
+    for (Index i = 0; i < z.n; ++i)
+      for (Index j = 0; j < i; ++j) cov[i * z.s + j] = cov[j * z.s + i] = 0.5 * (cov[i * z.s + j] + cov[j * z.s + i]);
+    bool sound = true;
+    for (Index i = 0; i < z.n; ++i) {
+      if (noise == 0 && cov[i * z.s + i] <= rank_share * norms[i])
+        for (Index j = 0; j < z.n; ++j) cov[i * z.s + j] = cov[j * z.s + i] = 0;  // now it is known
+      sound = sound && (cov[i * z.s + i] > fall_share * norms[i] || cov[i * z.s + i] == 0);
+    }
+    return sound;
+  }
+
+  Taken take_square(const double* h, double noise) {
+    double sight = 0, size = 0;
+    for (Index k = 0; k < z.n; ++k) {
+      seen[k] = dot(z, cov + k * z.s, h);
+      size += seen[k] * seen[k];
+    }
+    variance = size + noise;
+    if (variance == 0) return Taken::nothing;
+    if (!finite(variance)) return Taken::lost;
+    if (noise == 0) {
+      for (Index i = 0; i < z.n; ++i) {
+        double norm = 0;
+        for (Index k = 0; k < z.n; ++k) norm += cov[k * z.s + i] * cov[k * z.s + i];
+        sight += absolute(h[i]) * root(norm);
+      }
+      if (root(variance) <= rank_share * sight) return Taken::nothing;
+    }
+    combine(z, seen, nullptr, z.n, cov, nullptr, m);
+    const double scale = 1 / (root(variance) * (root(variance) + root(noise)));
+    for (Index k = 0; k < z.n; ++k) add(z, -seen[k] * scale, m, cov + k * z.s);
+    for (Index i = 0; i < z.s; ++i) gain[i] = m[i] / variance;
+    return Taken::proper;
+  }
+
+  // Nothing: it sees nothing of the diffuse part. Else a column goes.
+  Taken take_diffuse(const double* h, double noise) {
+    double* const sight = m;  // of the columns, at most n
+    column_norms();
+    double size = 0, most = 0;
+    for (Index k = 0; k < columns; ++k) {
+      sight[k] = dot(z, grow + k * z.s, h);
+      size += sight[k] * sight[k];
+    }
+    for (Index i = 0; i < z.n; ++i) most += absolute(h[i]) * norms[i];
+    const double norm = root(size);
+    if (!(norm > diffuse_share * most)) return Taken::nothing;
+    fill(z, 1, 0, gain);
+    for (Index k = 0; k < columns; ++k) add(z, sight[k] / size, grow + k * z.s, gain);
+    // Householder: what is seen goes to the first column, which goes.
+    const double head = sight[0] > 0 ? norm : -norm, scale = 1 / (size + head * sight[0]);
+    sight[0] += head;
+    fill(z, 1, 0, seen);
+    for (Index k = 0; k < columns; ++k) add(z, sight[k], grow + k * z.s, seen);
+    for (Index k = 1; k < columns; ++k) {
+      copy(z, 1, grow + k * z.s, grow + (k - 1) * z.s);
+      add(z, -sight[k] * scale, seen, grow + (k - 1) * z.s);
+    }
+    --columns;
+    keep();
+    if (square) {
+      for (Index k = 0; k < z.n; ++k) add(z, -dot(z, cov + k * z.s, h), gain, cov + k * z.s);
+      for (Index j = 0; j < z.s; ++j) cov[z.n * z.s + j] = gain[j] * root(noise);
+      triangle(z, z.n + 1, cov, work);
+    } else {
+      for (Index i = 0; i < z.n; ++i) m[i] = dot(z, cov + i * z.s, h);
+      if (!joseph(h, noise)) return Taken::lost;
+    }
+    variance = size;
+    return Taken::diffuse;
+  }
+  void column_norms() {
+    for (Index i = 0; i < z.n; ++i) {
+      double total = 0;
+      for (Index k = 0; k < columns; ++k) total += grow[k * z.s + i] * grow[k * z.s + i];
+      norms[i] = root(total);
+    }
+  }
+  // What only rounding left of rows that were `norms` long goes; and with the last of them all columns.
+  void keep() {
+    bool any = false;
+    for (Index i = 0; i < z.n; ++i) {
+      double total = 0;
+      for (Index k = 0; k < columns; ++k) total += grow[k * z.s + i] * grow[k * z.s + i];
+      const bool rounding = root(total) <= rank_share * norms[i];
+      if (rounding)
+        for (Index k = 0; k < columns; ++k) grow[k * z.s + i] = 0;
+      any = any || !rounding;
+    }
+    if (!any) columns = 0;
+  }
+
+  // To the state after: f cov f' + q. `q_roots` [n, s], where square.
+  void predict(const Sparse& f, const double* f_transposed, const double* q, const double* q_roots) {
+    if (columns) {
+      column_norms();
+      for (Index i = 0; i < z.n; ++i) {
+        seen[i] = 0;
+        for (Index j = 0; j < z.n; ++j) seen[i] += absolute(f.a[i * z.s + j]) * norms[j];
+      }
+      for (Index i = 0; i < z.n; ++i) norms[i] = seen[i];
+      for (Index k = 0; k < columns; ++k)
+        combine(z, grow + k * z.s, nullptr, z.n, f_transposed, nullptr, work + k * z.s);
+      copy(z, columns, work, grow);
+      keep();
+    }
+    if (!square) {
+      sandwich(z, f, f_transposed, cov, q, cov, wide, work);
+      return;
+    }
+    for (Index k = 0; k < z.n; ++k) combine(z, cov + k * z.s, nullptr, z.n, f_transposed, nullptr, wide + k * z.s);
+    copy(z, z.n, q_roots, wide + z.n * z.s);
+    triangle(z, 2 * z.n, wide, work);
+    copy(z, z.n, wide, cov);
+  }
+
+  // Whether the covariance is semidefinite: elimination finds no negative pivot.
+  bool definite() {
+    if (square) return true;
+    for (Index i = 0; i < z.n; ++i)
+      for (Index j = Z::vectors ? i / W64 * W64 : i; j < z.s; ++j) work[i * z.s + j] = cov[i * z.s + j];
+    for (Index i = 0; i < z.n; ++i) work[i * z.s + i] += indefinite_share * cov[i * z.s + i];
+    for (Index j = 0; j < z.n; ++j) {
+      const double pivot = work[j * z.s + j];
+      if (!(pivot >= 0)) return false;
+      if (pivot == 0) continue;
+      const double inverse = -1 / pivot;
+      for (Index i = j + 1; i < z.n; ++i) {
+        const double factor = work[j * z.s + i] * inverse;
+        if (factor == 0) continue;
+        if constexpr (Z::vectors) {
+          for (Index k = i / W64 * W64; k < z.s; k += W64)
+            store(work + i * z.s + k, fma(splat(factor), load(work + j * z.s + k), load(work + i * z.s + k)));
+        } else {
+          for (Index k = i; k < z.n; ++k) work[i * z.s + k] = fused(factor, work[j * z.s + k], work[i * z.s + k]);
+        }
+      }
+    }
+    return true;
+  }
+};
+
+}  // namespace elman::ELMAN_ISA
