@@ -33,8 +33,10 @@ class Ends(NamedTuple):
     @classmethod
     def of(cls, lengths: np.ndarray) -> "Ends":
         """Of rows of so many steps."""
-        rows, stops = np.flatnonzero(lengths), np.cumsum(lengths)[lengths > 0]
-        return cls(rows, stops - lengths[rows], stops - 1)
+        rows, stops = np.flatnonzero(lengths), lengths.cumsum()
+        if len(rows) < len(lengths):
+            stops, lengths = stops[rows], lengths[rows]
+        return cls(rows, stops - lengths, stops - 1)
 
 
 def log_starts(weights: Weights, rows: int) -> np.ndarray:
@@ -79,7 +81,7 @@ def negative_log_likelihood(
         ValueError: a tag outside of 0 to K - 1, a score or weight that is NaN or infinite, a row that is impossible.
     """
     num_tags = len(weights.start)
-    if len(tags) and not 0 <= tags.min() <= tags.max() < num_tags:
+    if len(tags) and tags.view(np.uint64).max() >= num_tags:  # where what is below zero is very large
         raise _outside(where, tags, lengths, num_tags)
     ends = Ends.of(lengths)
     x = with_end(scores, weights.end, ends)

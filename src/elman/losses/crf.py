@@ -43,11 +43,10 @@ def reference(scores: Tensor, tags: Tensor, lengths: Any, transitions: Tensor, s
 
 class _Native(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, scores: Tensor, transitions: Tensor, start: Tensor, end: Tensor, tags: Tensor, lengths: Any, over: int
-    ) -> Tensor:
+    def forward(ctx: Any, rest: tuple[Tensor, np.ndarray, int], *inputs: Tensor) -> Tensor:
+        tags, lengths, over = rest
+        scores, transitions, start, end = inputs
         loss, gradients = _numbers(scores, tags, lengths, transitions, start, end, gradients=True)
-        inputs = scores, transitions, start, end
         arrays = gradients.scores, *gradients.weights
         found = (torch.from_numpy(array).to(x) for array, x in zip(arrays, inputs, strict=True))
         ctx.save_for_backward(*inputs, tags, *found)
@@ -63,9 +62,9 @@ class _Native(torch.autograd.Function):
             loss = reference(scores, tags, ctx.lengths, *weights)
             wanted = [x for x in inputs if x.requires_grad]
             found = iter(torch.autograd.grad(loss, wanted, gradient, create_graph=True))
-            return *(next(found) if x.requires_grad else None for x in inputs), None, None, None
-        wanted = ctx.needs_input_grad
-        return *(gradient * d if wanted[i] else None for i, d in enumerate((ds, dt, db, de))), None, None, None
+            return None, *(next(found) if x.requires_grad else None for x in inputs)
+        wanted = ctx.needs_input_grad[1:]
+        return None, *(gradient * d if wanted[i] else None for i, d in enumerate((ds, dt, db, de)))
 
 
 def _numbers(
@@ -135,7 +134,7 @@ def _loss(
         return reference(scores, tags, lengths, transitions, start, end) / over
     inputs = scores, transitions, start, end
     if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
-        return _Native.apply(*inputs, tags, lengths, over)
+        return _Native.apply((tags, lengths, over), *inputs)
     loss, _ = _numbers(scores, tags, lengths, transitions, start, end, gradients=False)
     return torch.tensor(loss / over, dtype=scores.dtype, device=scores.device)
 
