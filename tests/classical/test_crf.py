@@ -53,6 +53,7 @@ def same(got, expected):
     np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10)
 
 
+@settings(max_examples=50)
 @given(problems())
 def test_partitions_and_log_probs_are_those_of_all_paths(problem):
     crf, x = problem
@@ -66,6 +67,7 @@ def test_partitions_and_log_probs_are_those_of_all_paths(problem):
         same(crf.log_prob(x, tags), expected)
 
 
+@settings(max_examples=50)
 @given(problems())
 def test_marginals_are_sums_over_all_paths(problem):
     crf, x = problem
@@ -83,6 +85,7 @@ def test_marginals_are_sums_over_all_paths(problem):
         same(moves, expected_moves)
 
 
+@settings(max_examples=50)
 @given(problems(), st.integers(1, 100))
 def test_the_best_paths_come_first(problem, k):
     crf, x = problem
@@ -115,6 +118,7 @@ def test_the_posterior_path_has_the_most_probable_tag_at_every_step():
     assert (log_prob < crf.decode(x).log_prob).any()
 
 
+@settings(max_examples=50)
 @given(problems())
 def test_samples_are_paths_that_are_not_forbidden(problem):
     crf, x = problem
@@ -134,6 +138,7 @@ def test_samples_are_as_frequent_as_probable():
     np.testing.assert_array_equal(drawn, crf.sample(x, 20_000, seed=1))
 
 
+@settings(max_examples=50)
 @given(problems())
 def test_the_stream_filters_prefixes_that_may_end_with_any_tag(problem):
     crf, x = problem
