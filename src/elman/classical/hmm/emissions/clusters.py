@@ -2,7 +2,9 @@
 
 import numpy as np
 
-SAMPLE, ROUNDS = 10_000, 10  # observations that are looked at, at most; rounds of k-means
+from elman.classical.hmm.emissions import tall
+
+SAMPLE, ROUNDS = 5_000, 10  # observations that are looked at, at most; rounds of k-means
 
 
 def cluster_means(where: str, values: np.ndarray, num_clusters: int, rng: np.random.Generator) -> np.ndarray:
@@ -41,8 +43,8 @@ def clusters(
         member = _distances(x, weight, centres).argmin(1)
         one = np.zeros((len(x), num_clusters))
         one[np.arange(len(x)), member] = 1
-        counted = one.T @ weight
-        centres = np.where(counted > 0, one.T @ x / np.maximum(counted, 1), centres)
+        counted = tall.inner(one, weight)
+        centres = np.where(counted > 0, tall.inner(one, x) / np.maximum(counted, 1), centres)
     within = (weight * (x - centres[member]) ** 2).sum(0) / np.maximum(weight.sum(0), 1)
     return centres * spread + mean, within * spread**2
 
@@ -61,4 +63,8 @@ def _far_apart(x: np.ndarray, weight: np.ndarray, num_clusters: int, rng: np.ran
 
 def _distances(x: np.ndarray, weight: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """[S, C] squares of distances over the coordinates that are observed."""
-    return np.maximum(weight * x**2 @ np.ones((x.shape[1], 1)) - 2 * x @ centres.T + weight @ (centres**2).T, 0)
+    distances = np.empty((len(x), len(centres)))
+    tall.product(
+        np.hstack([x, weight, x**2]), np.hstack([-2 * centres, centres**2, np.ones_like(centres)]).T, distances
+    )
+    return np.maximum(distances, 0.0, out=distances)

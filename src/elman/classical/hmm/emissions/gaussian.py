@@ -16,7 +16,7 @@ from elman.classical.hmm.inputs import reals
 from elman.sequences import Sequences
 
 LARGEST = 1e100
-MANY = 10_000  # observations that are looked at first for distinct ones
+MANY = 1_000  # observations that are looked at first for distinct ones
 
 
 class Gaussian(Emission):
@@ -116,7 +116,7 @@ class Gaussian(Emission):
         """Observations, centred at the middle of the means, or of the data where there are no means yet."""
         known = hasattr(self, "means_")
         values = reals(where, x, f"N D={self.means_.shape[1]}" if known else "N D")
-        if np.abs(np.nan_to_num(values)).max(initial=0.0) > LARGEST:
+        if max(np.fmax.reduce(values, None, initial=0.0), -np.fmin.reduce(values, None, initial=0.0)) > LARGEST:
             raise ValueError(f"{where}: expected observations up to {LARGEST:g}, whose squares are finite; scale them.")
         return RealData(values, u if self.drive_size else None, self.means_.mean(0) if known else None)
 

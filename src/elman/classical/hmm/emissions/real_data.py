@@ -23,14 +23,18 @@ class RealData:
     """
 
     def __init__(self, values: np.ndarray, u: np.ndarray | None, centre: np.ndarray | None = None):
+        values = np.asfortranarray(values)  # a coordinate after another: NumPy is slow along short rows
         self.values, self.u = values, u
-        missing = np.isnan(values)
-        self.seen = (~missing).astype(np.float64) if missing.any() else None
+        self.seen = None
+        if np.isnan(values.sum()):  # a sum makes no array of N
+            self.seen = (~np.isnan(values)).astype(np.float64, order="F")
         if centre is None:  # a coordinate that is never observed is at 0
-            filled = np.where(missing, 0.0, values)
-            centre = filled.sum(0) / np.maximum((~missing).sum(0), 1)
+            count = len(values) if self.seen is None else self.seen.sum(0)
+            centre = np.nansum(values, 0) / np.maximum(count, 1)
         self.centre = centre
-        self.x = np.where(missing, 0.0, values - centre) if self.seen is not None else values - centre
+        self.x = values - centre
+        if self.seen is not None:
+            self.x[self.seen == 0] = 0.0
 
     @cached_property
     def reach(self) -> np.ndarray:
@@ -40,9 +44,13 @@ class RealData:
     @cached_property
     def squares(self) -> np.ndarray:
         """[N, F] what the log-density of a diagonal Gaussian is linear in: (1, x, x^2), or each where it is seen."""
-        if self.seen is None:
-            return np.hstack([np.ones((len(self.x), 1)), self.x, self.x**2])
-        return np.hstack([self.seen, self.x, self.x**2])
+        steps, size = self.x.shape
+        ones = 1 if self.seen is None else size
+        features = np.empty((steps, ones + 2 * size), order="F")
+        features[:, :ones] = 1.0 if self.seen is None else self.seen
+        features[:, ones : ones + size] = self.x
+        np.multiply(self.x, self.x, out=features[:, ones + size :])
+        return features
 
     @cached_property
     def design(self) -> np.ndarray:
