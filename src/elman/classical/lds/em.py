@@ -38,16 +38,14 @@ def fit(problem: Problem, parameters: Parameters) -> Fit:
     best = parameters
     for iteration in range(settings.max_iterations + 1):
         smoothed = e_step(problem, parameters)
-        history.append(float(smoothed.log_prob.sum()))
-        logger.info("%s: iteration %d of %d, log-probability %.6f", where, iteration, settings.max_iterations,
-                    history[-1])  # fmt: skip
-        if len(history) > 1 and not history[-1] - history[-2] >= enough:
-            if history[-1] < history[-2]:  # by rounding
-                history[-1] = history[-2]
-            else:
-                best = parameters
+        reached = float(smoothed.log_prob.sum())
+        logger.info("%s: iteration %d of %d, log-probability %.6f", where, iteration, settings.max_iterations, reached)
+        if history and not reached >= history[-1]:  # it falls by rounding alone, where nothing is to be gained
             return Fit(best, np.array(history), True)
+        history.append(reached)
         best = parameters
+        if len(history) > 1 and history[-1] - history[-2] < enough:
+            return Fit(best, np.array(history), True)
         if iteration < settings.max_iterations:
             parameters = m_step(problem, parameters, smoothed, floors)
     return Fit(best, np.array(history), False)

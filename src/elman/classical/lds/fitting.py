@@ -63,6 +63,10 @@ class Fit(NamedTuple):
     converged: bool
 
 
+def has_diffuse(start: str | Prediction) -> bool:
+    return bool(start.diffuse.any()) if isinstance(start, Prediction) else start == "diffuse"
+
+
 def known(values: Mapping[str, float | None]) -> dict[str, float]:
     return {name: 0.0 if value is None else value for name, value in values.items()}
 
@@ -116,7 +120,10 @@ def chosen(where: str, rows: Read, given: Parameters, variances: Sequence[Varian
             raise ValueError(f"{where}: expected {name} of the model where it is learned, got one for each step.")
         if name in ("B", "D") and not given.matrices.B.shape[1]:
             raise ValueError(f"{where}: expected a driving input where {name} is learned, got none; give B and D.")
-        if name in START and (not isinstance(given.start, Prediction) or given.start.diffuse.any()):
+        if name in ("F", "H") and has_diffuse(given.start):
+            raise ValueError(f"{where}: expected a start (mean, cov) where {name} is learned, got a diffuse one: its "
+                             f"likelihood has no bound as {name} loses sight of a state; give a wide cov.")  # fmt: skip
+        if name in START and (not isinstance(given.start, Prediction) or has_diffuse(given.start)):
             raise ValueError(f"{where}: expected a start (mean, cov) where {name} is learned, got a diffuse or "
                              "stationary one.")  # fmt: skip
     for one in variances:

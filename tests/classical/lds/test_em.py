@@ -1,0 +1,153 @@
+"""EM: never lowers the likelihood, keeps covariances positive definite, and finds what made the rows."""
+
+import numpy as np
+import pytest
+from lds_problems import random_model, random_rows
+
+from elman.classical.lds import LDS, Observed, Variance, constant_velocity, local_level
+from elman.classical.lds.matrices import Matrices
+
+
+def em_problem(seed):
+    """A model, rows that another one made with some missing, and what to learn."""
+    random = np.random.default_rng(seed)
+    n, m, inputs = random.integers(1, 4), random.integers(1, 4), random.integers(0, 2)
+    start = ["given", "given", "diffuse", "partly"][random.integers(0, 4)]
+    model = random_model(random, n, m, inputs, start)
+    own = "".join(name for name in "FHQR" if random.uniform() < 0.1)
+    lengths = random.integers(1, 8, random.integers(1, 4)).tolist()
+    if start != "given":
+        lengths = [length + 3 * n for length in lengths]
+    rows = random_rows(random, model, lengths, missing=random.choice([0, 0.2, 0.5]) * (start == "given"), own=own)
+    able = [name for name in "FHQRBD" if name not in own and (inputs or name not in "BD")]
+    able = [name for name in able if not (name in "FB" and "Q" in own) and not (name in "HD" and "R" in own)]
+    able = [name for name in able if start == "given" or name not in "FH"]
+    able += ["mean", "cov"] if start == "given" else []
+    learn = [name for name in able if random.uniform() < 0.6] or able[-1:]
+    return model, rows, learn
+
+
+def check_problem(seed, iterations=20):
+    model, rows, learn = em_problem(seed)
+    if not learn or np.isnan(rows.values.x if isinstance(rows.values, Observed) else rows.values).all():
+        return
+    model.fit(rows, learn, method="em", max_iterations=iterations, tolerance=0)
+    history = model.history_
+    assert np.isfinite(history).all(), seed
+    assert (np.diff(history) >= 0).all(), seed
+    if len(history) <= iterations:  # it ended early, because nothing was left to gain: not because a step went down
+        assert model.converged_, seed
+        settled = len(history) == 1 or history[-1] - history[-2] < 1e-6 * (1 + abs(history[-1]))
+        assert settled, (seed, np.diff(history), learn)
+    # What is said of the end is so: the likelihood of the matrices that are kept, and those not learned untouched.
+    assert model.log_prob(rows).sum() == pytest.approx(history[-1], rel=1e-8, abs=1e-6), seed
+    for name in Matrices._fields:
+        assert np.isfinite(getattr(model, f"{name}_")).all(), seed
+        if name not in learn:
+            np.testing.assert_array_equal(getattr(model, f"{name}_"), getattr(model, name))
+    for cov in (model.Q_, model.R_, *([model.start_.cov] if "cov" in learn else [])):
+        np.testing.assert_array_equal(cov, cov.T)
+        assert np.linalg.eigvalsh(cov)[0] > 0, seed
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_em_never_lowers_the_likelihood(seed):
+    check_problem(seed, iterations=6)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_em_never_lowers_the_likelihood_of_two_thousand_problems():
+    for seed in range(2000):
+        check_problem(seed)
+
+
+def test_one_step_by_hand():
+    """Shumway and Stoffer (1982), equations 12 to 14, from moments of the smoother."""
+    random = np.random.default_rng(0)
+    model = random_model(random, 2, 2)
+    x = model.sample([30], seed=1).observations
+    smoothed = model.smooth(x).values
+    second = smoothed.cov + smoothed.mean[:, :, None] * smoothed.mean[:, None, :]
+    cross = smoothed.lag[:-1] + smoothed.mean[1:, :, None] * smoothed.mean[:-1, None, :]
+    A, B, C = second[:-1].sum(0), cross.sum(0), second[1:].sum(0)
+    errors = x.values - smoothed.mean @ model.H.T
+    R = (errors.T @ errors + (model.H @ smoothed.cov @ model.H.T).sum(0)) / 30
+    model.fit(x, ["F", "Q", "R", "mean"], method="em", max_iterations=1)
+    np.testing.assert_allclose(model.F_, B @ np.linalg.inv(A), rtol=1e-9)
+    np.testing.assert_allclose(model.Q_, (C - B @ np.linalg.inv(A) @ B.T) / 29, rtol=1e-8)
+    np.testing.assert_allclose(model.R_, R, rtol=1e-8)
+    np.testing.assert_allclose(model.start_.mean, smoothed.mean[0], rtol=1e-9)
+
+
+def test_the_gradient_vanishes_where_em_ends():
+    """With two coordinates of noise that are correlated, one of them missing at times."""
+    random = np.random.default_rng(3)
+    one = np.eye(1)
+    model = LDS(0.8 * one, np.ones((2, 1)), one, np.array([[1.0, 0.5], [0.5, 2.0]]), start=(np.zeros(1), one))
+    x = model.sample([40], seed=2).observations.values
+    x[random.uniform(size=40) < 0.3, 0] = np.nan
+    x[random.uniform(size=40) < 0.2, 1] = np.nan
+    model.fit([x], ["R"], method="em", max_iterations=100, tolerance=1e-11)
+
+    def score(direction):
+        ends = [LDS(model.F, model.H, model.Q, model.R_ + size * direction, start=model.start).log_prob([x])[0]
+                for size in (-1e-4, 1e-4)]  # fmt: skip
+        return (ends[1] - ends[0]) / 2e-4
+
+    for direction in (np.diag([1.0, 0]), np.diag([0, 1.0]), np.array([[0, 1.0], [1.0, 0]])):
+        assert abs(score(direction)) < 1e-2
+
+
+def test_what_cannot_be_seen_stays():
+    """A step that is missing whole says nothing of H and R; a row of one step nothing of F and Q."""
+    random = np.random.default_rng(0)
+    model = random_model(random, 2, 1)
+    seen = random.normal(size=(1, 1))
+    model.fit([seen], ["F", "Q"], method="em", max_iterations=2)
+    np.testing.assert_array_equal(model.F_, model.F)
+    alone = random_model(np.random.default_rng(1), 2, 1).fit([seen], ["H", "R"], method="em", max_iterations=2)
+    gaps = random_model(np.random.default_rng(1), 2, 1).fit(
+        [np.vstack([seen, np.full((5, 1), np.nan)])], ["H", "R"], method="em", max_iterations=2
+    )
+    np.testing.assert_allclose(gaps.R_, alone.R_, rtol=1e-9)
+
+
+def test_a_likelihood_without_bound_ends_at_the_floor():
+    """As many states as outputs, one row: noise would shrink for ever."""
+    model = LDS(np.eye(2), np.eye(2), np.eye(2), np.eye(2), start=(np.zeros(2), np.eye(2)))
+    x = np.random.default_rng(0).normal(size=(3, 2))
+    model.fit([x], ["F", "H", "Q", "R", "mean", "cov"], method="em", max_iterations=100, tolerance=0, floor=1e-3)
+    assert (np.diff(model.history_) >= 0).all()
+    for cov in (model.Q_, model.R_, model.start_.cov):
+        assert np.linalg.eigvalsh(cov)[0] >= 1e-3 * (1 - 1e-9)
+
+
+def test_variances_by_em():
+    random = np.random.default_rng(0)
+    model = constant_velocity(2, acceleration=1.0, noise=1.0)
+    made = LDS(model.F, model.H, 0.3 * model.variances[0].pattern, 2.0 * np.eye(2), start=(np.zeros(4), np.eye(4)))
+    x = made.sample([60, 40], seed=1).observations
+    x.values[random.uniform(size=x.values.shape) < 0.2] = np.nan
+    by_em = constant_velocity(2).fit(x, method="em", max_iterations=15)
+    assert (np.diff(by_em.history_) >= 0).all()
+    assert by_em.variances_["noise"] == pytest.approx(2.0, rel=0.4)
+    assert by_em.variances_["acceleration"] == pytest.approx(0.3, rel=0.7)
+    shared = LDS(np.eye(1), np.eye(1), variances=[Variance("one", "R", np.eye(1)), Variance("two", "R", np.eye(1))])
+    with pytest.raises(ValueError, match="EM cannot tell apart variances of R"):
+        shared.fit([np.arange(3.0)[:, None]], method="em")
+
+
+def test_what_cannot_be_fitted_is_said():
+    x = [np.random.default_rng(0).normal(size=(6, 1))]
+    one = np.eye(1)
+    with pytest.raises(ValueError, match="no step for a stationary start"):
+        LDS(0.5 * one, one, one, one, start="stationary").fit(x, ["F"], method="em")
+    with pytest.raises(ValueError, match="EM cannot learn F where Q differs"):
+        LDS(one, one, one, one, start=(np.ones(1), one)).fit([Observed(x[0], Q=np.ones((6, 1, 1)))], ["F"], method="em")
+    with pytest.raises(ValueError, match=r"expected a start \(mean, cov\) where H is learned, got a diffuse one"):
+        LDS(one, one, one, one).fit(x, ["H"])
+    with pytest.raises(ValueError, match="R above zero where it is learned"):
+        LDS(one, one, one).fit(x, ["R"], method="em")
+    with pytest.raises(ValueError, match="level above zero where it is learned"):
+        local_level(0.0, 1.0).fit(x, ["level"], method="em")
