@@ -4,11 +4,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.kernels import kalman_belief as belief
 from elman.kernels import kalman_reference as reference
 from elman.kernels import native
-from elman.kernels.kalman_reference import BrokenError, LostError, Problem
+from elman.kernels.kalman_belief import BrokenError, LostError
+from elman.kernels.kalman_reference import Problem
 from elman.sequences import Sequences
 from elman.shapes import check
+
+FLOAT = np.dtype(np.float64)
+NAMES = ("F", "H", "Q", "R", "x", "mean", "cov", "diffuse", "state_offset", "output_offset")
+AXES = ("Mnn", "Mmn", "Mnn", "Mmm", "Nm", "Bn", "Bnn", "Bnn", "Nn", "Nm")  # of each
+OPTIONAL = ("state_offset", "output_offset")
 
 
 class System(NamedTuple):
@@ -81,44 +88,46 @@ def check_batch(where: str, system: Any, x: Any, lengths: Any, mean: Any, cov: A
         TypeError: an array is not of float64.
         ValueError: the shapes do not agree, or a row names a model that is not there.
     """
-    given = dict(zip(System._fields, system, strict=True)) | {"x": x, "mean": mean, "cov": cov, "diffuse": diffuse}
-    given |= {"state_offset": state_offset, "output_offset": output_offset}
-    arrays = {}
+    given = dict(zip(NAMES, (*system, x, mean, cov, diffuse, state_offset, output_offset), strict=True))
     for name, array in given.items():
-        if array is None and name.endswith("offset"):
+        if array is None and name in OPTIONAL:
             continue
-        kind = getattr(array, "dtype", type(array).__name__)
-        if kind != np.float64:
+        if getattr(array, "dtype", None) != FLOAT:
+            kind = getattr(array, "dtype", type(array).__name__)
             raise TypeError(f"{where}: expected {name} of float64, got {kind}; convert it with .astype(np.float64).")
-        arrays[name] = np.ascontiguousarray(array)
-    check(where, "x", arrays["x"], "N m")
-    check(where, "mean", arrays["mean"], "B n")
-    (steps, m), (rows, n) = arrays["x"].shape, arrays["mean"].shape
+        given[name] = np.ascontiguousarray(array)
+    F, H, Q, R, x, mean, cov, diffuse, state_offset, output_offset = given.values()
+    if x.ndim != 2 or mean.ndim != 2 or F.ndim != 3:
+        check(where, "x", x, "N m")
+        check(where, "mean", mean, "B n")
+        check(where, "F", F, "N n n" if per_step else "M n n")
+    (N, m), (B, n), M = x.shape, mean.shape, x.shape[0] if per_step else F.shape[0]
     if not n:
-        raise ValueError(f"{where}: expected a mean of at least one state, got shape {[rows, n]}.")
-    sequences = Sequences(arrays["x"], lengths)
-    models = f"N={steps}" if per_step else f"M={len(arrays['F'])}"
-    axes = {"F": f"{models} n={n} n={n}", "H": f"{models} m={m} n={n}", "Q": f"{models} n={n} n={n}",
-            "R": f"{models} m={m} m={m}", "mean": f"B={len(sequences)} n={n}",
-            "cov": f"B={rows} n={n} n={n}", "diffuse": f"B={rows} n={n} n={n}",
-            "state_offset": f"N={steps} n={n}", "output_offset": f"N={steps} m={m}"}  # fmt: skip
-    for name, spec in axes.items():
-        if name in arrays:
-            check(where, name, arrays[name], spec)
-    chosen = np.zeros(rows, np.int64) if model is None or per_step else np.asarray(model)
-    check(where, "model", chosen, f"B={rows}")
-    if chosen.size and chosen.dtype.kind not in "iu":
-        raise TypeError(f"{where}: expected model of integers, got {chosen.dtype}.")
-    if chosen.size and not per_step and not 0 <= chosen.min() <= chosen.max() < len(arrays["F"]):
-        raise ValueError(f"{where}: expected model from 0 to {len(arrays['F']) - 1}, one of the system's, "
-                         f"got {chosen.min()} to {chosen.max()}.")  # fmt: skip
-    return Batch(System(*(arrays[name] for name in System._fields)), sequences,
-                 Prediction(arrays["mean"], arrays["cov"], arrays["diffuse"]), arrays.get("state_offset"),
-                 arrays.get("output_offset"), chosen.astype(np.int64), per_step)  # fmt: skip
+        raise ValueError(f"{where}: expected a mean of at least one state, got shape {[B, n]}.")
+    sequences = Sequences(x, lengths)
+    sizes = {"N": N, "B": len(sequences), "M": M, "m": m, "n": n}
+    for (name, array), axes in zip(given.items(), AXES, strict=True):
+        if array is not None and array.shape != tuple(map(sizes.__getitem__, axes)):
+            axes = axes.replace("M", "N") if per_step else axes
+            check(where, name, array, " ".join(f"{axis}={sizes[axis]}" for axis in axes))
+    if B and not M and not per_step:
+        raise ValueError(f"{where}: expected matrices of at least one model, got none.")
+    if model is None or per_step:
+        return Batch(System(F, H, Q, R), sequences, Prediction(mean, cov, diffuse), state_offset, output_offset,
+                     np.zeros(B, np.int64), per_step)  # fmt: skip
+    model = np.asarray(model)
+    check(where, "model", model, f"B={B}")
+    if model.size and model.dtype.kind not in "iu":
+        raise TypeError(f"{where}: expected model of integers, got {model.dtype}.")
+    if model.size and not 0 <= model.min() <= model.max() < M:
+        raise ValueError(f"{where}: expected model from 0 to {M - 1}, one of the system's, "
+                         f"got {model.min()} to {model.max()}.")  # fmt: skip
+    return Batch(System(F, H, Q, R), sequences, Prediction(mean, cov, diffuse), state_offset, output_offset,
+                 model.astype(np.int64), per_step)  # fmt: skip
 
 
-FAILURES = ("", "", reference.NO_R, reference.NO_Q, reference.NO_START, reference.NO_DIFFUSE, reference.OVERFLOW,
-            reference.UNDETERMINED)  # fmt: skip  # as in native/state_space.hpp
+FAILURES = ("", "", belief.NO_R, belief.NO_Q, belief.NO_START, belief.NO_DIFFUSE, belief.OVERFLOW,
+            belief.UNDETERMINED)  # fmt: skip  # as in native/state_space.hpp
 
 
 def run_native(where: str, batch: Batch, square_root: bool, **outputs: np.ndarray | None) -> bool:
