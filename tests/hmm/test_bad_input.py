@@ -123,6 +123,8 @@ def test_covariances_of_mixtures():
      "GaussianHMM: expected implementation of log, scaling, got 'scalling'; did you mean scaling\\?"),
     (hmm.GaussianHMM(2, params="stmcw"), "GaussianHMM.fit: expected params of the letters stmc, got 'stmcw'."),
     (hmm.GaussianHMM(2, random_state="seed"), "random_state: expected None, an integer from 0 to .*, got 'seed'."),
+    (hmm.GaussianHMM(0), "GaussianHMM.fit: expected n_components of at least 1, got 0."),
+    (hmm.GaussianHMM("3"), "GaussianHMM.fit: expected n_components of at least 1, got '3'."),
     (hmm.GaussianHMM(6), "GaussianHMM.fit: expected at least as many observations as states, got 5 for 6."),
     (hmm.GMMHMM(6), "GMMHMM.fit: expected at least as many observations as states, got 5 for 6."),
     (hmm.GMMHMM(2, 2, means_prior=np.zeros(5)), "GMMHMM: expected priors that fit the parameters: .*"),

@@ -276,3 +276,5 @@ def test_a_model_with_emissions_of_its_own():
     assert_allclose(np.sort(model.rates_), [0.2, 10], rtol=0.2)
     assert (model.predict(X) == (path if model.rates_[0] < model.rates_[1] else 1 - path)).mean() > 0.9
     assert model.sample(5)[0].shape == (5, 1)
+    with pytest.raises(NotImplementedError, match=r"ExponentialHMM\.aic: override _get_n_fit_scalars_per_param"):
+        model.aic(X)

@@ -143,13 +143,17 @@ class BaseHMM(Estimator):
 
     def aic(self, X: Any, lengths: Any = None) -> float:
         """Akaike's criterion, -2 log-likelihood + 2 free parameters: lower is better."""
-        score = self.score(X, lengths)
-        return -2 * score + 2 * sum(self._get_n_fit_scalars_per_param().values())
+        return -2 * self.score(X, lengths) + 2 * self._free_parameters("aic")
 
     def bic(self, X: Any, lengths: Any = None) -> float:
         """Schwarz's criterion, -2 log-likelihood + log(N) free parameters: lower is better."""
-        score = self.score(X, lengths)
-        return -2 * score + float(np.log(len(X))) * sum(self._get_n_fit_scalars_per_param().values())
+        return -2 * self.score(X, lengths) + float(np.log(len(X))) * self._free_parameters("bic")
+
+    def _free_parameters(self, verb: str) -> int:
+        free = self._get_n_fit_scalars_per_param()
+        if not free:
+            raise NotImplementedError(f"{type(self).__name__}.{verb}: override _get_n_fit_scalars_per_param for it.")
+        return sum(free.values())
 
     # EM.
 
@@ -160,6 +164,9 @@ class BaseHMM(Estimator):
         Raises:
             TypeError, ValueError: X, lengths or a setting is not as it should be; a row is impossible at the start.
         """
+        if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:
+            raise ValueError(f"{type(self).__name__}.fit: expected n_components of at least 1, got "
+                             f"{self.n_components!r}.")  # fmt: skip
         X, rows = self._read_rows("fit", X, lengths)
         self._init(X, rows)
         self._check()

@@ -26,7 +26,8 @@ class RealHMM(BaseHMM):
         try:
             return super().fit(X, lengths)
         finally:
-            self.__dict__.pop("_read", None)
+            for name in ("_read", "_joint"):
+                self.__dict__.pop(name, None)
 
     def _do_estep(self, X: np.ndarray, lengths: Any) -> tuple[Statistics, float]:
         if self._read is None or self._read[0] is not X:
