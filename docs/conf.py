@@ -56,8 +56,11 @@ def summary(receipts):
     lines = ["| result | measure | published | aimed at, at most | reached | minutes of training |", 6 * "| --- " + "|"]
     for name, receipt in receipts.items():
         result = receipt["result"]
-        missed = " (missed)" if result["reached"] > result["at_most"] else ""
-        cells = result["measure"], result["published"] or "none", result["at_most"], f"{result['reached']}{missed}"
+        least = result.get("at_least")
+        off = result["reached"] < least if least is not None else result["reached"] > result["at_most"]
+        aim = result["at_most"] if least is None else f"at least {least}"
+        missed = " (missed)" if off else ""
+        cells = result["measure"], result["published"] or "none", aim, f"{result['reached']}{missed}"
         lines.append(f"| [{name}](#{name}) | {' | '.join(map(str, cells))} | {receipt['training_minutes']} |")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""What a gallery run leaves behind: a JSON file with its figures and on what they were measured, and its loss curve."""
+"""What a gallery run leaves behind: a JSON file with its figures and on what they were measured, and a picture."""
 
 import json
 import os
@@ -41,19 +41,37 @@ def write(name: str, facts: dict[str, Any], run: Path, bar: float | None = None,
     """Write `receipts/<name>.json`: the facts, the versions and the machine; beside it the loss curve of the run.
 
     Args:
-        facts: `result` among them: the `measure`, what was `reached`, `at_most` as much as is aimed at, and what is
-            `published`, or None.
+        facts: `result` among them: the `measure`, what was `reached`, what is aimed at, which is `at_most` as much or
+            `at_least`, and what is `published`, or None.
         bar: to beat on the validation part, in nats a unit.
     """
+    draw(run / "log.jsonl", _picture(name), bar, bar_name)
+    _write(name, facts)
+
+
+def write_with_figure(name: str, facts: dict[str, Any], figure: Any) -> None:
+    """The same of a model without a loss curve: beside the facts a matplotlib Figure."""
+    figure.savefig(_picture(name), dpi=120)
+    _write(name, facts)
+
+
+def _picture(name: str) -> Path:
     RECEIPTS.mkdir(exist_ok=True)
+    return RECEIPTS / f"{name}.png"
+
+
+def _write(name: str, facts: dict[str, Any]) -> None:
     path = RECEIPTS / f"{name}.json"
-    draw(run / "log.jsonl", path.with_suffix(".png"), bar, bar_name)
     machine = {"processor": _processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
-    versions = {"python": platform.python_version(), **{name: version(name) for name in ("elman", "torch", "numpy")}}
+    packages = ("elman", "torch", "numpy", "scipy")
+    versions = {"python": platform.python_version(), **{name: version(name) for name in packages}}
     path.write_text(json.dumps({**facts, "machine": machine, "versions": versions}, indent=2) + "\n")
     result = facts["result"]
-    verdict = "MISSED" if result["reached"] > result["at_most"] else "reached"
-    print(f"\n{verdict}: {result['measure']} {result['reached']:.4g}, aimed at {result['at_most']:g} at most.")
+    if "at_least" in result:
+        missed, aim = result["reached"] < result["at_least"], f"{result['at_least']:g} at least"
+    else:
+        missed, aim = result["reached"] > result["at_most"], f"{result['at_most']:g} at most"
+    print(f"\n{'MISSED' if missed else 'reached'}: {result['measure']} {result['reached']:.4g}, aimed at {aim}.")
     print(f"Receipt: {path} and {path.with_suffix('.png').name}")
 
 
