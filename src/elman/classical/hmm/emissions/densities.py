@@ -37,6 +37,11 @@ def full(data: RealData, means: np.ndarray, slopes: np.ndarray | None, covs: np.
          out: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
     """[N, C] of C Gaussians: means [C, D], covariances [C, D, D] (or [1, D, D] for all), slopes [C, D, U]."""
     out = buffer(out, len(data.x), len(means))
+    untrusted = np.arange(len(means))
+    if slopes is None and data.products is not None:
+        untrusted = _by_products(data, data.products, means - data.centre, covs, out)
+        if not len(untrusted):
+            return out
     if data.seen is not None:
         out[...] = 0  # where nothing is observed
     for steps, seen, missing in data.patterns:
@@ -46,16 +51,33 @@ def full(data: RealData, means: np.ndarray, slopes: np.ndarray | None, covs: np.
         everything = len(steps) == len(data.x) and not len(missing)
         x = data.values if everything else data.values[steps[:, None], seen]
         u = data.u if everything or data.u is None else data.u[steps]
-        for c in range(len(means)):
+        for c in untrusted:
             one = c if len(covs) > 1 else 0
             residual = x - means[c, seen]
             if slopes is not None:
                 residual -= u @ slopes[c, seen].T
-            white = residual @ whiten[one].T
-            out[steps if not everything else slice(None), c] = constants[one] - 0.5 * np.einsum(
-                "nd,nd->n", white, white
-            )
+            white = np.empty_like(residual)
+            tall.product(residual, whiten[one].T, white)
+            squares = np.einsum("nd,nd->n", white, white)
+            out[slice(None) if everything else steps, c] = constants[one] - 0.5 * squares
     return out
+
+
+def _by_products(data: RealData, products: np.ndarray, means: np.ndarray, covs: np.ndarray,
+                 out: np.ndarray) -> np.ndarray:  # fmt: skip
+    """Fills `out` by one product; those [c] for which too many digits are lost."""
+    size = means.shape[1]
+    lower = np.linalg.cholesky(covs)
+    whiten = np.linalg.inv(lower)
+    precision = np.broadcast_to(whiten.swapaxes(1, 2) @ whiten, (len(means), size, size))
+    pull = np.einsum("cde,ce->cd", precision, means)
+    constants = -0.5 * (size * LOG_2_PI + (means * pull).sum(1))
+    constants = constants - np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(1)
+    first, second = np.triu_indices(size)
+    squares = np.where(first == second, -0.5, -1.0) * precision[:, first, second]
+    tall.product(products, np.hstack([constants[:, None], pull, squares]).T, out)
+    reach = data.reach + np.abs(means)
+    return np.flatnonzero(np.einsum("cd,cde,ce->c", reach, np.abs(precision), reach) > TRUSTED)
 
 
 def _residual(data: RealData, mean: np.ndarray, slope: np.ndarray | None) -> np.ndarray:

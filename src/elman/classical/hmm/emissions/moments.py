@@ -59,6 +59,8 @@ def diagonal(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.
 def full(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.ndarray | None, covs: np.ndarray,
          prior: MeanPrior) -> Moments:  # fmt: skip
     """For full covariances: `covs` [C, D, D] (or [1, D, D] for all) are those of the E step."""
+    if slopes is None and data.products is not None:
+        return _by_products(data, data.products, weights, means, prior)
     centred, centred_prior = means - data.centre, prior.mean - data.centre
     new = np.empty((len(means), means.shape[1], data.design.shape[1]))
     scatter = np.empty((len(means), means.shape[1], means.shape[1]))
@@ -70,10 +72,41 @@ def full(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.ndar
         x, spread = _completed(data, weights[:, c], old, covs[c if len(covs) > 1 else 0])
         new[c] = _regression(data.design, x, weights[:, c], prior.weight, centred_prior) if count >= DEAD else old
         residual = x - data.design @ new[c].T
-        scatter[c] = (weights[:, c, None] * residual).T @ residual + spread
+        scatter[c] = tall.inner(weights[:, c, None] * residual, residual) + spread
         away = new[c, :, 0] - centred_prior
         scatter[c] += prior.weight * away[:, None] * away
     return Moments(new[:, :, 0] + data.centre, None if slopes is None else new[:, :, 1:], counts, scatter)
+
+
+def _by_products(data: RealData, products: np.ndarray, weights: np.ndarray, means: np.ndarray,
+                 prior: MeanPrior) -> Moments:  # fmt: skip
+    """For full covariances where nothing is missing and nothing drives: all sums in one product."""
+    size = means.shape[1]
+    sums = tall.inner(weights, products)
+    counts, first = sums[:, 0], sums[:, 1 : 1 + size]
+    above, below = np.triu_indices(size)
+    second = np.empty((len(means), size, size))
+    second[:, above, below] = second[:, below, above] = sums[:, 1 + size :]
+    alive = (counts >= DEAD)[:, None]
+    divisor = np.where(alive, counts[:, None], 1.0)
+    middle = np.where(alive, first / divisor, means - data.centre)
+    centred_prior = prior.mean - data.centre
+    fitted = (first + prior.weight * centred_prior) / (divisor + prior.weight)
+    new = np.where(alive, fitted, middle)
+    crossed = first[:, :, None] * middle[:, None]
+    scatter = second - crossed - crossed.swapaxes(1, 2) + counts[:, None, None] * _squared(middle)
+    unit = np.sqrt(np.maximum(np.diagonal(second, axis1=1, axis2=2), 1e-300))
+    lost = np.linalg.eigvalsh(scatter / _squared(unit))[:, 0] < CANCELLED
+    for c in np.flatnonzero(lost & alive[:, 0]):
+        residual = data.x - middle[c]
+        scatter[c] = tall.inner(weights[:, c, None] * residual, residual)
+    scatter += counts[:, None, None] * _squared(new - middle) + prior.weight * _squared(new - centred_prior)
+    return Moments(new + data.centre, None, counts, scatter)
+
+
+def _squared(x: np.ndarray) -> np.ndarray:
+    """[C, D, D] of [C, D]."""
+    return x[:, :, None] * x[:, None]
 
 
 def _completed(data: RealData, weight: np.ndarray, coefficients: np.ndarray,

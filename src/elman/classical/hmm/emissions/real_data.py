@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+FEW = 8  # coordinates, up to which all their products are kept
+
 
 class Pattern(NamedTuple):
     """The steps at which the same coordinates are observed."""
@@ -50,6 +52,20 @@ class RealData:
         features[:, :ones] = 1.0 if self.seen is None else self.seen
         features[:, ones : ones + size] = self.x
         np.multiply(self.x, self.x, out=features[:, ones + size :])
+        return features
+
+    @cached_property
+    def products(self) -> np.ndarray | None:
+        """[N, F] the same for a full covariance: (1, x, x_d x_e), d <= e; None where one is missing, or D > `FEW`."""
+        steps, size = self.x.shape
+        if self.seen is not None or size > FEW:
+            return None
+        first, second = np.triu_indices(size)
+        features = np.empty((steps, 1 + size + len(first)), order="F")
+        features[:, 0] = 1.0
+        features[:, 1 : 1 + size] = self.x
+        for f, (d, e) in enumerate(zip(first, second, strict=True), start=1 + size):
+            np.multiply(self.x[:, d], self.x[:, e], out=features[:, f])
         return features
 
     @cached_property
