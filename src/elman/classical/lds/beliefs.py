@@ -40,11 +40,14 @@ def limit(cov: np.ndarray, diffuse: np.ndarray) -> np.ndarray:
         array([[ 1.,  0.],
                [ 0., inf]])
     """
-    if not diffuse.any():
+    steps = diffuse.any((-2, -1))  # few
+    if not steps.any():
         return cov
-    scale = np.sqrt(np.maximum(np.diagonal(diffuse, axis1=-2, axis2=-1), 0))
-    open_ = np.abs(diffuse) > ROUNDING * scale[..., :, None] * scale[..., None, :]
-    return np.where(open_, np.copysign(np.inf, diffuse), cov)
+    whole, part = cov.copy(), diffuse[steps]
+    scale = np.sqrt(np.maximum(np.diagonal(part, axis1=-2, axis2=-1), 0))
+    open_ = np.abs(part) > ROUNDING * scale[..., :, None] * scale[..., None, :]
+    whole[steps] = np.where(open_, np.copysign(np.inf, part), cov[steps])
+    return whole
 
 
 def deviation(cov: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from elman.classical.lds.fitting import Fit, Parameters, Problem, called, known
 from elman.classical.lds.matrices import Matrices
-from elman.classical.lds.sampling import multiply
+from elman.classical.lds.products import multiply, same
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction, Smoothed
 
@@ -198,13 +198,14 @@ def transitions(problem: Problem, matrices: Matrices, smoothed: Smoothed) -> Mom
     read = problem.rows
     after = np.flatnonzero(read.rows.times > 0)
     now = after - 1
-    F, z, u = read.of_steps("F", matrices)[now], smoothed.mean[now], read.u[now]
-    cov, lag = smoothed.cov[now], smoothed.lag[now]
+    F, z, u = read.of_steps("F", matrices, now), smoothed.mean[now], read.u[now]
+    cov, lag, cov_after = smoothed.cov[now], smoothed.lag[now], smoothed.cov[after]
     r = smoothed.mean[after] - multiply(F, z) - u @ matrices.B.T
-    carried = F @ cov
-    cross = (lag - carried) @ F.swapaxes(1, 2)
-    spread = smoothed.cov[after] - lag @ F.swapaxes(1, 2) - cross.swapaxes(1, 2)
-    return moments(r, spread, lag - carried, z, cov, u)
+    if same(F):  # sums are all that is asked for
+        F, cov, lag, cov_after = F[:1], summed(cov), summed(lag), summed(cov_after)
+    carried = lag - F @ cov
+    spread = cov_after - lag @ F.swapaxes(1, 2) - (carried @ F.swapaxes(1, 2)).swapaxes(1, 2)
+    return moments(r, spread, carried, z, cov, u)
 
 
 def observations(problem: Problem, matrices: Matrices, smoothed: Smoothed) -> Moments:
@@ -217,8 +218,9 @@ def observations(problem: Problem, matrices: Matrices, smoothed: Smoothed) -> Mo
     missing = np.isnan(x)
     seen = np.flatnonzero(~missing.all(1))
     mean, cov, u = smoothed.mean[seen], smoothed.cov[seen], read.u[seen]
-    H, R = read.of_steps("H", matrices)[seen], read.of_steps("R", matrices)[seen]
-    G = -H  # of r = x - H s - D u, in s
+    H, R = read.of_steps("H", matrices, seen), read.of_steps("R", matrices, seen)
+    partly = missing[seen].any(1)
+    G = -H if partly.any() or not same(H) else np.broadcast_to(-H[0], H.shape)  # of r = x - H s - D u, in s
     a = np.where(missing[seen], 0.0, x[seen] - u @ matrices.D.T)
     noise = np.zeros((m, m))
     patterns, kind = np.unique(missing[seen], axis=0, return_inverse=True)
@@ -233,14 +235,22 @@ def observations(problem: Problem, matrices: Matrices, smoothed: Smoothed) -> Mo
             G[np.ix_(steps, gone)] = -gain @ H[steps][:, there]
             a[np.ix_(steps, gone)] = a[steps][:, there] @ gain.T
             noise[np.ix_(gone, gone)] += len(steps) * (one[np.ix_(gone, gone)] - gain @ one[np.ix_(there, gone)])
+    r = a + multiply(G, mean)
+    if same(G):
+        G, cov = G[:1], summed(cov)
     seen_of_state = G @ cov
-    found = moments(a + multiply(G, mean), seen_of_state @ G.swapaxes(1, 2), seen_of_state, mean, cov, u)
+    found = moments(r, seen_of_state @ G.swapaxes(1, 2), seen_of_state, mean, cov, u)
     return found._replace(rr=found.rr + noise)
+
+
+def summed(matrices: np.ndarray) -> np.ndarray:
+    """[N, ...] -> [1, ...]"""
+    return matrices.sum(0, keepdims=True)
 
 
 def moments(r: np.ndarray, r_cov: np.ndarray, cross: np.ndarray, z: np.ndarray, z_cov: np.ndarray, u: np.ndarray
             ) -> Moments:  # fmt: skip
-    """Sums over steps: r and z with their covariances and Cov(r, z), u known."""
+    """Sums over steps: r and z with their covariances and Cov(r, z), which may be summed already; u is known."""
     return Moments(
         r.T @ r + r_cov.sum(0),
         np.hstack([r.T @ z + cross.sum(0), r.T @ u]),

@@ -36,14 +36,10 @@ class Read(NamedTuple):
 
     def system(self, matrices: Matrices) -> dict[str, Any]:
         """The arguments of the kernel for a model, but for its start."""
-        steps = self.rows.num_steps
-        leaves = []
-        for name in System._fields:
-            one = getattr(matrices, name)
-            if not self.own:
-                leaves.append(one[None])
-            else:
-                leaves.append(self.own.get(name, np.broadcast_to(one, (steps, *one.shape))))
+        per_step = bool(self.own)
+        leaves = [
+            self.of_steps(name, matrices) if per_step else getattr(matrices, name)[None] for name in System._fields
+        ]
         driven = self.u.shape[1] > 0
         return {
             "system": System(*leaves),
@@ -51,13 +47,15 @@ class Read(NamedTuple):
             "lengths": self.rows.lengths,
             "state_offset": self.u @ matrices.B.T if driven else None,
             "output_offset": self.u @ matrices.D.T if driven else None,
-            "per_step": bool(self.own),
+            "per_step": per_step,
         }
 
-    def of_steps(self, name: str, matrices: Matrices) -> np.ndarray:
-        """A matrix at every step, [N, ...]."""
-        one = getattr(matrices, name)
-        return self.own.get(name, np.broadcast_to(one, (self.rows.num_steps, *one.shape)))
+    def of_steps(self, name: str, matrices: Matrices, steps: np.ndarray | None = None) -> np.ndarray:
+        """A matrix at every step [N, ...], or at some; where it is one for all, it lies in memory once."""
+        if name in self.own:
+            return self.own[name] if steps is None else self.own[name][steps]
+        one: np.ndarray = getattr(matrices, name)
+        return np.broadcast_to(one, (self.rows.num_steps if steps is None else len(steps), *one.shape))
 
 
 def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:

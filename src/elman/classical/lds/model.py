@@ -12,7 +12,8 @@ from elman.classical.lds import fitting
 from elman.classical.lds.beliefs import Filtered, Sample, Smoothed, limit
 from elman.classical.lds.inputs import Observed, Read, as_sequences, place, read
 from elman.classical.lds.matrices import Matrices, check_matrices, check_start, first_state
-from elman.classical.lds.sampling import draw, multiply
+from elman.classical.lds.products import multiply, through
+from elman.classical.lds.sampling import draw
 from elman.classical.lds.variances import Variance, check_value, check_variances, composed
 from elman.classical.model import ClassicalModel
 from elman.kernels import kalman
@@ -165,8 +166,8 @@ class LDS(ClassicalModel):
         F, Q = rows.of_steps("F", matrices), rows.of_steps("Q", matrices)
         moved = Prediction(
             multiply(F, filtered.mean) + rows.u @ matrices.B.T,
-            _through(F, filtered.cov) + Q,
-            _through(F, filtered.diffuse),
+            through(F, filtered.cov) + Q,
+            through(F, filtered.diffuse),
         )
         first = rows.rows.times == 0
         before = states.where(
@@ -363,10 +364,4 @@ class LDS(ClassicalModel):
         """What is observed at each step, where the state is so."""
         H, R = rows.of_steps("H", matrices), rows.of_steps("R", matrices)
         mean = multiply(H, belief.mean) + rows.u @ matrices.D.T
-        return Forecast(mean, limit(_through(H, belief.cov) + R, _through(H, belief.diffuse)))
-
-
-def _through(matrices: np.ndarray, covs: np.ndarray) -> np.ndarray:
-    """A P A' of each step."""
-    product: np.ndarray = matrices @ covs @ matrices.swapaxes(-1, -2)
-    return product
+        return Forecast(mean, limit(through(H, belief.cov) + R, through(H, belief.diffuse)))

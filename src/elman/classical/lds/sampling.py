@@ -4,6 +4,7 @@ import numpy as np
 
 from elman.classical.lds.inputs import Read
 from elman.classical.lds.matrices import Matrices
+from elman.classical.lds.products import multiply, same
 from elman.kernels.kalman import Prediction
 
 
@@ -24,15 +25,9 @@ def draw(matrices: Matrices, read: Read, start: Prediction, rng: np.random.Gener
     return multiply(read.of_steps("H", matrices), states) + offset + error, states
 
 
-def multiply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """[..., a, b] times [..., b]."""
-    product: np.ndarray = (matrices @ vectors[..., None])[..., 0]
-    return product
-
-
 def root(covs: np.ndarray) -> np.ndarray:
     """A with A A' = cov of each of [..., n, n], also of singular ones."""
-    if covs.ndim > 2 and covs.strides[0] == 0 and len(covs):  # one for all
+    if same(covs):
         return np.broadcast_to(root(covs[0]), covs.shape)
     values, vectors = np.linalg.eigh(covs)
     found: np.ndarray = vectors * np.sqrt(np.maximum(values, 0))[..., None, :]
