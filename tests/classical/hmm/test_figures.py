@@ -26,7 +26,7 @@ def test_earthquakes(column, states, free, stationary):
     """Zucchini and MacDonald (2009), chapter 4."""
     x = [np.array(column("earthquakes", "count"), dtype=np.int64)[:, None]]
     for start, expected in (("free", free), ("stationary", stationary)):
-        model = HMM(states, Poisson(), start=start, restarts=3).fit(x)
+        model = HMM(states, Poisson(), start=start).fit(x)
         assert model.log_prob(x)[0] == pytest.approx(expected, abs=5e-5)
         assert model.history_[-1] == pytest.approx(model.log_prob(x)[0], abs=1e-9)
         if start == "stationary":

@@ -130,7 +130,7 @@ def test_stationary():
 
 def test_restarts_are_runs_of_their_own():
     x = example("full").sample([60, 40, 0, 30], seed=1).observations
-    settings = {"max_iterations": 40, "tolerance": 1e-5}
+    settings = {"max_iterations": 15, "tolerance": 1e-5}
     together = HMM(3, Gaussian("full"), restarts=4, seed=5, **settings).fit(x)
     alone = [HMM(3, Gaussian("full"), seed=5 + r, **settings).fit(x) for r in range(4)]
     best = max(alone, key=lambda model: model.history_[-1])
