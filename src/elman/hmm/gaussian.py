@@ -163,7 +163,10 @@ class GaussianHMM(RealHMM):
             self._covars_ = quotient(self.covars_prior + above, extra + steps[:, None, None], self._covars_)
 
     def _generate_sample_from_state(self, state: int, random_state: np.random.RandomState) -> Any:
-        return random_state.multivariate_normal(self.means_[state], self.covars_[state])
+        covars = self._each()[state]
+        if is_diagonal(self.covariance_type):
+            covars = np.diag(covars)
+        return self._draw(state, self.means_[state], covars, random_state)
 
 
 def quotient(above: np.ndarray, below: np.ndarray, old: np.ndarray) -> np.ndarray:

@@ -245,7 +245,7 @@ class GMMHMM(RealHMM):
         covars = self.covars_[state] if self.covariance_type == "tied" else self.covars_[state, drawn]
         if is_diagonal(self.covariance_type):
             covars = covars * np.eye(self.n_features)
-        return random_state.multivariate_normal(self.means_[state, drawn], covars)
+        return self._draw((state, drawn), self.means_[state, drawn], covars, random_state)
 
 
 def finite(log_prob: np.ndarray) -> np.ndarray:

@@ -29,6 +29,22 @@ class RealHMM(BaseHMM):
             for name in ("_read", "_joint"):
                 self.__dict__.pop(name, None)
 
+    def sample(self, n_samples: int = 1, random_state: Any = None, currstate: int | None = None) -> tuple[Any, Any]:
+        """A row of `n_samples` steps drawn from the model, [n, D], and its states [n]; it begins in `currstate`."""
+        self._factors: dict[Any, np.ndarray] = {}
+        try:
+            return super().sample(n_samples, random_state, currstate)
+        finally:
+            del self._factors
+
+    def _draw(self, which: Any, mean: np.ndarray, covars: np.ndarray, generator: np.random.RandomState) -> np.ndarray:
+        """As `generator.multivariate_normal` draws [D]; the factor of each Gaussian is made once a row."""
+        factors = self.__dict__.get("_factors", {})
+        if which not in factors:
+            _, variances, directions = np.linalg.svd(covars)
+            factors[which] = np.sqrt(variances)[:, None] * directions
+        return generator.standard_normal(len(mean)) @ factors[which] + mean
+
     def _do_estep(self, X: np.ndarray, lengths: Any) -> tuple[Statistics, float]:
         if self._read is None or self._read[0] is not X:
             self._read = X, self._data(X)
