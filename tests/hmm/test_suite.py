@@ -58,7 +58,6 @@ def test_all_of_it():
     outcomes = run(files)
     assert outcomes["FAILED"] == set(EXCEPTIONS)  # an exception that passes is none
     assert len(outcomes["PASSED"]) > 200
-    print({outcome: len(names) for outcome, names in outcomes.items()})
     # hmmlearn marks the whole of this file as failing: it sets gmms_, an attribute of long ago. Here as there, what
     # uses it fails, and the one test that does not passes; so do all others that are marked.
     assert outcomes["XFAIL"] == {
