@@ -10,9 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WORDS = " the cat sat on the mat \n the <unk> sat on the log \n a dog saw the cat \n"
+NAMES = "".join(f"{a}{b}{end}\t{language}\n" for a in "BDGKLMNPRT" for b in ("a", "e", "il", "or", "ust")
+                for end, language in (("ov", "Russian"), ("son", "English"), ("enko", "Russian")))  # fmt: skip
 DATA = {
     "tinyshakespeare": {"input.txt.gz": "ROMEO:\nThe cat sat on the mat.\n\n" * 60},
     "ptb_zaremba": {f"../ptb/ptb.{part}.txt.gz": n * WORDS for part, n in (("train", 60), ("valid", 6), ("test", 7))},
+    "names_windows": {"../names/train.tsv.gz": NAMES},
 }
 SMALL = {"hidden_size": 8, "embedding_size": 8, "epochs": 2, "streams": 4, "steps": 10}
 
@@ -60,6 +63,18 @@ def test_what_was_missed_is_reported_as_missed(run, tmp_path, capsys):
     assert "MISSED: test nats a character" in capsys.readouterr().out
     line = runpy.run_path(ROOT / "docs" / "conf.py")["summary"]({"tinyshakespeare": facts}).splitlines()[-1]
     assert f"| none | 1.5 | {facts['result']['reached']} (missed) |" in line
+
+
+def test_names_are_classified_and_shifted(run, tmp_path, capsys):
+    facts = run("names_windows", big_window=9, batch_size=16, learning_rate=0.02)
+    assert sum(facts["names"].values()) == 150
+    assert set(facts["accuracy"]) == {
+        "the commonest language", "counts", "window of 4", "window of 9", "window of 9, shifted by 3"
+    }  # fmt: skip
+    assert min(facts["accuracy"][model] for model in ("counts", "window of 4", "window of 9")) > 0.8
+    assert facts["result"]["reached"] < 1
+    assert (tmp_path / "receipts" / "names_windows.png").exists()
+    assert "names held out, part of which is right" in capsys.readouterr().out
 
 
 def test_choosing_settings_leaves_no_receipt(run, capsys):
