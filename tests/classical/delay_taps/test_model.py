@@ -432,3 +432,25 @@ def test_the_series_of_the_textbooks(data_path):
     np.testing.assert_allclose(model.taps_[:, 0, 0], taps, atol=6e-5)
     np.testing.assert_allclose(model.noise_cov_[0, 0] * len(sunspots) / (len(sunspots) - 10), 267.5, rtol=2e-4)
     assert DelayTaps("aic", method="yule_walker").fit([np.log10(lynx)]).order_ == 11
+
+
+def test_random_problems_end_in_finite_models_or_in_one_line():
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        size, kind = rng.integers(1, 4), rng.integers(4)
+        rows = [rng.standard_normal((rng.integers(40), size)).cumsum(0) * 10.0 ** rng.integers(-3, 4) for _ in range(3)]
+        for row in rows:
+            if kind == 1:
+                row[:] = row.round()
+            if kind == 2:
+                row[:, 0] = 3.0
+            row[rng.random(row.shape) < 0.4 * rng.random() * rng.integers(2)] = np.nan
+        order = rng.choice([0, 1, 2, 4, "aic", "bic"])
+        model = DelayTaps(order if len(order) > 1 else int(order), method=str(rng.choice(METHODS)))
+        try:
+            model.fit(rows)
+        except ValueError as error:
+            assert str(error).startswith("DelayTaps.fit: ")
+            continue
+        assert all(np.isfinite(array).all() for array in (model.taps_, model.intercept_, model.noise_cov_))
+        assert np.linalg.eigvalsh(model.noise_cov_)[0] >= -1e-9 * np.abs(model.noise_cov_).max()
