@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "flush.hpp"
 #include "kernels.hpp"
 #include "memory.hpp"
 #include "threads.hpp"
@@ -24,6 +25,7 @@ void state_space(const StateSpace& s, const Beliefs& out) {
   parallel(jobs, [&](Index job) {
     const Index from = begin(job), to = begin(job + 1);
     if (from == to) return;
+    [[maybe_unused]] const Flush flush;
     const Memory scratch(2 * static_cast<std::size_t>(kernels().kalman_scratch(s)));
     kernels().kalman(s, out, from, to, reinterpret_cast<double*>(scratch.data()));
   });

@@ -1,152 +1,456 @@
+from contextlib import nullcontext
+from fractions import Fraction
+
 import hypothesis.strategies as st
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
+from kalman_truth import Joint, draw, part
 
-from elman.kernels import kalman
-from elman.kernels.kalman import System
+from elman.kernels import kalman, native
+from elman.kernels.kalman import Prediction, System
+from elman.kernels.kalman_belief import LostError, Plain
+from elman.threads import get_num_threads, set_num_threads
 
-
-def positive(random, *shape, rank=None):
-    """Covariances [..., n, n], singular if the rank is below n."""
-    *leading, n = shape
-    root = random.normal(size=(*leading, n, n if rank is None else rank))
-    return root @ root.swapaxes(-1, -2)
-
-
-def draw(seed, lengths, n=3, m=2, models=1, per_step=False, missing=0.2, offsets=True, diffuse=False):
-    """The arguments of the kernel."""
-    random = np.random.default_rng(seed)
-    steps, rows = sum(lengths), len(lengths)
-    entries = steps if per_step else models
-    singular = random.integers(0, 4)
-    system = System(
-        0.9 * random.normal(size=(entries, n, n)) / np.sqrt(n),
-        random.normal(size=(entries, m, n)),
-        positive(random, entries, n, rank=n if singular != 1 else n - 1),
-        positive(random, entries, m) if singular < 2 else np.eye(m) * random.uniform(0, 2, (entries, m, 1)),
-    )
-    if singular == 3 and n >= m:
-        system.R[:] = 0
-    x = random.normal(size=(steps, m)) * 2
-    x[random.uniform(size=x.shape) < missing] = np.nan
-    x[random.uniform(size=steps) < missing / 2] = np.nan
-    start = [random.normal(size=(rows, n)), positive(random, rows, n), np.zeros((rows, n, n))]
-    if diffuse:
-        start[2] = positive(random, rows, n, rank=random.integers(1, n + 1))
-    arguments = {"system": system, "x": x, "lengths": lengths, "mean": start[0], "cov": start[1], "diffuse": start[2]}
-    arguments |= {"model": None if per_step else random.integers(0, models, rows), "per_step": per_step}
-    if offsets:
-        arguments |= {"state_offset": random.normal(size=(steps, n)), "output_offset": random.normal(size=(steps, m))}
-    return arguments
+has_native = hasattr(native.module, "kalman")
+needs_native = pytest.mark.skipif(not has_native, reason="the package was installed without a compiler")
+both = pytest.mark.parametrize("how", [native.aside, pytest.param(nullcontext, marks=needs_native)],
+                               ids=["reference", "native"])  # fmt: skip
+either_form = pytest.mark.parametrize("square_root", [False, True], ids=["plain", "square root"])
+lengths = st.lists(st.integers(0, 5), max_size=3)
+cases = {"seed": st.integers(0, 2**32 - 1), "n": st.integers(1, 5), "m": st.integers(1, 3),
+         "models": st.integers(1, 2), "per_step": st.booleans(), "missing": st.sampled_from([0, 0.3]),
+         "offsets": st.booleans()}  # fmt: skip
+systems = st.fixed_dictionaries({**cases, "lengths": lengths})
+diffuse_systems = st.fixed_dictionaries({**cases, "lengths": st.just([7]), "diffuse": st.just(True)})
 
 
-def rows_of(arguments):
-    """Each row's arguments alone."""
-    given, ends = dict(arguments), np.cumsum(arguments["lengths"])
-    for row, (end, length) in enumerate(zip(ends, arguments["lengths"], strict=True)):
-        steps, one = slice(end - length, end), slice(row, row + 1)
-        of_steps = {name: given[name][steps] for name in ("x", "state_offset", "output_offset") if name in given}
-        of_rows = {name: given[name][one] for name in ("mean", "cov", "diffuse")}
-        entries = steps if given["per_step"] else slice(None)
-        system = System(*(leaf[entries] for leaf in given["system"]))
-        model = None if given["model"] is None else given["model"][one]
-        yield given | of_steps | of_rows | {"system": system, "model": model, "lengths": [length]}
+def near(got, wanted, share=1e-6):
+    np.testing.assert_allclose(got, wanted, rtol=share, atol=share)
 
 
-class Joint:
-    """The joint Gaussian of all states (one after the last step too) and inputs of a row, conditioned by NumPy."""
-
-    def __init__(self, one, known):
-        self.n, (length, self.m) = one["mean"].shape[1], one["x"].shape
-        n, model = self.n, 0 if one["model"] is None else int(one["model"][0])
-        F, H, Q, R = (leaf if one["per_step"] else np.repeat(leaf[[model]], length, 0) for leaf in one["system"])
-        zeros_n, zeros_m = np.zeros((length, n)), np.zeros((length, self.m))
-        b, d = one.get("state_offset", zeros_n), one.get("output_offset", zeros_m)
-        mean, cov = [one["mean"][0]], np.zeros(((length + 1) * n,) * 2)
-        cov[:n, :n] = one["cov"][0] + one.get("kappa", 0) * one["diffuse"][0]
-        for t in range(length):
-            mean.append(F[t] @ mean[-1] + b[t])
-            now, after, past = slice(t * n, t * n + n), slice(t * n + n, t * n + 2 * n), slice(0, t * n + n)
-            cov[after, past] = F[t] @ cov[now, past]
-            cov[past, after] = cov[after, past].T
-            cov[after, after] = F[t] @ cov[now, now] @ F[t].T + Q[t]
-        outputs = np.zeros((length * self.m, (length + 1) * n))
-        noise = np.zeros((length * self.m,) * 2)
-        for t in range(length):
-            mine = slice(t * self.m, (t + 1) * self.m)
-            outputs[mine, t * n : (t + 1) * n], noise[mine, mine] = H[t], R[t]
-        self.mean = np.concatenate(mean)
-        x = one["x"][:known].ravel()
-        there = np.flatnonzero(~np.isnan(x))
-        seen = outputs[there]
-        self.errors = (x - d[:known].ravel())[there] - seen @ self.mean
-        self.inner = seen @ cov @ seen.T + noise[np.ix_(there, there)]
-        gain = np.linalg.solve(self.inner, seen @ cov).T if len(there) else np.zeros((len(cov), 0))
-        self.mean = self.mean + gain @ self.errors
-        self.cov = cov - gain @ seen @ cov
-
-    def state(self, t):
-        return self.mean[t * self.n : (t + 1) * self.n]
-
-    def between(self, s, t):
-        n = self.n
-        return self.cov[s * n : (s + 1) * n, t * n : (t + 1) * n]
-
-    @property
-    def log_prob(self):
-        if not len(self.errors):
-            return 0.0
-        quadratic = self.errors @ np.linalg.solve(self.inner, self.errors)
-        return -0.5 * (quadratic + np.linalg.slogdet(2 * np.pi * self.inner)[1])
+def assert_same(got, wanted):
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
-systems = st.fixed_dictionaries(
-    {
-        "seed": st.integers(0, 2**32 - 1),
-        "lengths": st.lists(st.integers(0, 5), max_size=4),
-        "n": st.integers(1, 4),
-        "m": st.integers(1, 3),
-        "models": st.integers(1, 2),
-        "per_step": st.booleans(),
-        "missing": st.sampled_from([0, 0.3]),
-        "offsets": st.booleans(),
-    }
-)
+def named(F, H, Q, R, rows=1):
+    """A system of one model, and the diffuse start of so many rows."""
+    system = System(*(np.array(leaf, float)[None] for leaf in (F, H, Q, R)))
+    n = system.F.shape[1]
+    start = {"mean": np.zeros((rows, n)), "cov": np.zeros((rows, n, n)), "diffuse": np.tile(np.eye(n), (rows, 1, 1))}
+    return {"system": system, **start}
 
 
-@given(systems, st.booleans())
-def test_filter_equals_the_joint_gaussian(case, square_root):
+LEVEL = ([[1]], [[1]], [[2.0]], [[3.0]])
+TREND = ([[1, 1], [0, 1]], [[1, 0]], np.diag([0.5, 0.2]), [[1.0]])
+SEASONAL = ([[1, 0, 0, 0], [0, -1, -1, -1], [0, 1, 0, 0], [0, 0, 1, 0]], [[1, 1, 0, 0]], np.diag([0.3, 0.1, 0, 0]),
+            [[1.0]])  # fmt: skip
+TWO = ([[1, 1], [0, 1]], [[1, 0], [0.5, 1]], np.diag([0.5, 0.2]), [[1, 0.3], [0.3, 2]])
+
+
+# Truth from outside.
+
+
+@both
+@either_form
+@settings(max_examples=25)
+@given(case=systems)
+def test_filter_equals_the_joint_gaussian(how, square_root, case):
     arguments = draw(**case)
-    filtered, after = kalman.filter(**arguments, square_root=square_root)
+    with how():
+        filtered, after = kalman.filter(**arguments, square_root=square_root)
     step = 0
-    for row, one in enumerate(rows_of(arguments)):
-        before = 0.0
-        for t in range(len(one["x"])):
+    for row, length in enumerate(arguments["lengths"]):
+        one, before = part(arguments, row), 0.0
+        for t in range(length):
             truth = Joint(one, known=t + 1)
             near(filtered.mean[step], truth.state(t))
             near(filtered.cov[step], truth.between(t, t))
             near(filtered.log_prob[step], truth.log_prob - before)
             before = truth.log_prob
             step += 1
-        truth = Joint(one, known=len(one["x"]))
-        near(after.mean[row], truth.state(len(one["x"])))
-        near(after.cov[row], truth.between(len(one["x"]), len(one["x"])))
+        truth = Joint(one, known=length)
+        near(after.mean[row], truth.state(length))
+        near(after.cov[row], truth.between(length, length))
 
 
-@given(systems, st.booleans())
-def test_smoother_equals_the_joint_gaussian(case, square_root):
+@both
+@either_form
+@settings(max_examples=25)
+@given(case=systems)
+def test_smoother_equals_the_joint_gaussian(how, square_root, case):
     arguments = draw(**case)
-    smoothed = kalman.smooth(**arguments, square_root=square_root)
+    with how():
+        smoothed = kalman.smooth(**arguments, square_root=square_root)
+        near(kalman.log_likelihood(**arguments, square_root=square_root), smoothed.log_prob)
     step = 0
-    for row, one in enumerate(rows_of(arguments)):
-        truth = Joint(one, known=len(one["x"]))
+    for row, length in enumerate(arguments["lengths"]):
+        truth = Joint(part(arguments, row), known=length)
         near(smoothed.log_prob[row], truth.log_prob)
-        for t in range(len(one["x"])):
+        for t in range(length):
             near(smoothed.mean[step], truth.state(t))
             near(smoothed.cov[step], truth.between(t, t))
-            near(smoothed.lag[step], truth.between(t + 1, t) * (t + 1 < len(one["x"])))
+            near(smoothed.lag[step], truth.between(t + 1, t) * (t + 1 < length))
             step += 1
 
 
-def near(got, wanted):
-    np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-7)
+@both
+@either_form
+@settings(max_examples=25)
+@given(case=diffuse_systems)
+def test_a_diffuse_start_equals_generalised_least_squares(how, square_root, case):
+    arguments = draw(**case)
+    one = part(arguments, 0)
+    for known in range(1, 8):
+        if not Joint(one, known).determined:
+            continue
+        truth, some = Joint(one, known), part(arguments, 0, slice(known))
+        size = np.abs(truth.cov).max()  # what is hardly determined is known to fewer digits
+        with how():
+            filtered, _ = kalman.filter(**some, square_root=square_root)
+            smoothed = kalman.smooth(**some, square_root=square_root)
+        assert not filtered.diffuse[-1].any()
+        near(filtered.mean[-1] / size, truth.state(known - 1) / size)
+        near(filtered.cov[-1] / size, truth.between(known - 1, known - 1) / size)
+        near(filtered.log_prob.sum(), truth.log_prob)
+        near(smoothed.log_prob, truth.log_prob)
+        for t in range(known):
+            near(smoothed.mean[t] / size, truth.state(t) / size)
+            near(smoothed.cov[t] / size, truth.between(t, t) / size)
+            near(smoothed.lag[t] / size, truth.between(t + 1, t) * (t + 1 < known) / size)
+
+
+@both
+@either_form
+@pytest.mark.parametrize("matrices", [LEVEL, TREND, SEASONAL, TWO], ids=["level", "trend", "seasonal", "two outputs"])
+@pytest.mark.filterwarnings("ignore::UserWarning")  # about disturbances, which nobody asks for
+def test_diffuse_starts_equal_statsmodels(how, square_root, matrices):
+    from statsmodels.tsa.statespace.initialization import Initialization
+    from statsmodels.tsa.statespace.kalman_smoother import KalmanSmoother
+
+    arguments = named(*matrices)
+    system, (m, n) = arguments["system"], np.shape(matrices[1])
+    x = np.random.default_rng(0).normal(size=(30, m)).cumsum(0)
+    x[[1, 10, 11, 12]] = np.nan
+    peer = KalmanSmoother(k_endog=m, k_states=n, k_posdef=n)
+    peer.bind(x.copy())
+    for name, leaf in zip(("transition", "design", "state_cov", "obs_cov"), system, strict=True):
+        peer[name] = leaf[0]
+    peer["selection"] = np.eye(n)
+    peer.initialize(Initialization.from_components(n, a=np.zeros(n), Pstar=np.zeros((n, n)), Pinf=np.eye(n)))
+    peer.filter_univariate = True
+    wanted = peer.smooth()
+    with how():
+        filtered, after = kalman.filter(x=x, lengths=[30], **arguments, square_root=square_root)
+        smoothed = kalman.smooth(x=x, lengths=[30], **arguments, square_root=square_root)
+    near(filtered.mean, wanted.filtered_state.T, 1e-11)
+    near(filtered.cov, wanted.filtered_state_cov.transpose(2, 0, 1), 1e-11)
+    near(after.mean[0], wanted.predicted_state[:, -1], 1e-11)
+    near(after.cov[0], wanted.predicted_state_cov[:, :, -1], 1e-11)
+    near(smoothed.mean, wanted.smoothed_state.T, 1e-11)
+    near(smoothed.cov, wanted.smoothed_state_cov.transpose(2, 0, 1), 1e-11)
+    start = wanted.nobs_diffuse
+    near(filtered.log_prob[start:], wanted.llf_obs[start:], 1e-11)
+    # statsmodels counts log(2 pi) for what the diffuse part takes up; Durbin and Koopman (2012, 7.2.2) do not.
+    near(filtered.log_prob.sum(), wanted.llf_obs.sum() + 0.5 * np.log(2 * np.pi) * n, 1e-11)
+
+
+def exact(system, x, mean, cov):
+    """Filtered means and covariances, and log-densities, in rational numbers."""
+    rational = np.vectorize(Fraction, otypes=[object])
+    F, H, Q, R = (rational(leaf[0]) for leaf in system)
+    mean, cov, found = rational(mean[0]), rational(cov[0]), []
+    for value in x:
+        log_prob = 0.0
+        for h, noise, number in zip(H, np.diag(R), rational(value), strict=True):
+            gain, variance, error = cov @ h, h @ cov @ h + noise, number - h @ mean
+            mean, cov = mean + gain * error / variance, cov - np.outer(gain, gain) / variance
+            log_prob -= 0.5 * (np.log(2 * np.pi) + np.log(float(variance)) + float(error * error / variance))
+        found.append((mean.astype(float), cov.astype(float), log_prob))
+        mean, cov = F @ mean, F @ cov @ F.T + Q
+    return found
+
+
+def close_outputs(apart, noise):
+    """Two outputs that hardly differ, and a precise sensor (Grewal and Andrews 2015, example 7.2)."""
+    system = System(np.eye(3)[None], np.array([[[1, 1, 1], [1, 1, 1 + apart]]]), np.zeros((1, 3, 3)),
+                    noise * np.eye(2)[None])  # fmt: skip
+    x = np.array([0.5, -1, 2]) @ system.H[0].T + np.sqrt(noise) * np.random.default_rng(0).normal(size=(3, 2))
+    return {"system": system, "x": x, "lengths": [3], "mean": np.zeros((1, 3)), "cov": np.eye(3)[None],
+            "diffuse": np.zeros((1, 3, 3))}  # fmt: skip
+
+
+@both
+@either_form
+@pytest.mark.parametrize("apart", [2.0**-12, 2.0**-20, 2.0**-27, 2.0**-30])
+def test_square_roots_keep_digits_that_a_covariance_loses(how, square_root, apart):
+    arguments = close_outputs(apart, apart**2)
+    with how():
+        filtered, _ = kalman.filter(**arguments, square_root=square_root)
+    wanted = exact(*(arguments[name] for name in ("system", "x", "mean", "cov")))
+    share = 3e-15 / apart if square_root or apart < 1e-5 else 1e-8
+    for t, (mean, cov, log_prob) in enumerate(wanted):
+        near(filtered.cov[t], cov, share)
+        near(filtered.mean[t], mean, share)
+        near(filtered.log_prob[t], log_prob, share)
+        assert np.linalg.eigvalsh(filtered.cov[t])[0] > -1e-15
+
+
+def test_a_covariance_says_that_it_lost_its_digits():
+    arguments = close_outputs(2.0**-27, 2.0**-54)
+    cov, (first, second) = Plain(arguments["cov"][0]), arguments["system"].H[0]
+    cov.take(first, 2.0**-54, None)
+    with pytest.raises(LostError):
+        cov.take(second, 2.0**-54, None)
+    with pytest.raises(LostError):
+        Plain(np.array([[1.0, 2.0], [2.0, 1.0]])).check()
+
+
+# The laws of the contract.
+
+
+@both
+@either_form
+@settings(max_examples=20)
+@given(case=systems, diffuse=st.booleans())
+def test_a_scan_is_step_after_step(how, square_root, case, diffuse):
+    arguments = draw(**case, diffuse=diffuse)
+    with how():
+        whole = kalman.filter(**arguments, square_root=square_root)
+        for row, length in enumerate(arguments["lengths"]):
+            begin = sum(arguments["lengths"][:row])
+            state = Prediction(*(arguments[name][row : row + 1] for name in Prediction._fields))
+            for t in range(length):
+                one = part(arguments, row, slice(t, t + 1)) | state._asdict()
+                filtered, state = kalman.filter(**one, square_root=square_root)
+                for got, wanted in zip(filtered, whole[0], strict=True):
+                    near(got[0], wanted[begin + t], 1e-10)
+            for got, wanted in zip(state, whole[1], strict=True):
+                near(got[0], wanted[row], 1e-10)
+
+
+@both
+@settings(max_examples=20)
+@given(case=systems, diffuse=st.booleans())
+def test_company_changes_no_bit(how, case, diffuse):
+    arguments = draw(**case, diffuse=diffuse)
+    with how():
+        filtered, after = kalman.filter(**arguments)
+        for row, length in enumerate(arguments["lengths"]):
+            begin = sum(arguments["lengths"][:row])
+            alone, alone_after = kalman.filter(**part(arguments, row))
+            assert_same(alone, [leaf[begin : begin + length] for leaf in filtered])
+            assert_same(alone_after, [leaf[row : row + 1] for leaf in after])
+
+
+@both
+def test_a_row_without_steps_returns_its_state_to_the_bit(how):
+    arguments = draw(0, [0, 2, 0], diffuse=True)
+    arguments["cov"][0, 0, 1] += 0.1  # whatever it is
+    with how():
+        _, after = kalman.filter(**arguments)
+        assert kalman.log_likelihood(**arguments)[0] == 0
+    for leaf, name in zip(after, Prediction._fields, strict=True):
+        np.testing.assert_array_equal(leaf[[0, 2]], arguments[name][[0, 2]])
+
+
+@needs_native
+def test_a_row_whose_gain_is_steady_cut_anywhere():
+    arguments = draw(5, [400], n=4, m=2, missing=0, offsets=False)
+    arguments["x"][200] = np.nan
+    whole, after = kalman.filter(**arguments)
+    smoothed, roots = kalman.smooth(**arguments), kalman.smooth(**arguments, square_root=True)
+    for cut in (1, 37, 201, 399):
+        first, state = kalman.filter(**part(arguments, 0, slice(cut)))
+        second, state = kalman.filter(**part(arguments, 0, slice(cut, None)) | state._asdict())
+        for a, b, wanted in zip(first, second, whole, strict=True):
+            near(np.concatenate([a, b]), wanted, 1e-10)
+        for got, wanted in zip(state, after, strict=True):
+            near(got, wanted, 1e-10)
+    for got, wanted in zip(smoothed, roots, strict=True):
+        near(got, wanted, 1e-10)
+
+
+# Noise of zero, and what cannot be.
+
+
+@both
+@either_form
+def test_without_noise_the_state_is_what_was_seen(how, square_root):
+    arguments = named([[1]], [[1]], [[2.0]], [[0.0]])
+    x = np.array([[3.0], [5.0], [np.nan], [4.0]])
+    with how():
+        filtered, _ = kalman.filter(x=x, lengths=[4], **arguments, square_root=square_root)
+        smoothed = kalman.smooth(x=x, lengths=[4], **arguments, square_root=square_root)
+    near(filtered.mean.ravel(), [3, 5, 5, 4], 1e-14)
+    near(filtered.cov.ravel(), [0, 0, 2, 0], 1e-14)
+    near(smoothed.mean.ravel(), [3, 5, 4.5, 4], 1e-14)
+    near(smoothed.cov.ravel(), [0, 0, 1, 0], 1e-14)
+    normal = [-0.5 * np.log(2 * np.pi * variance) - 0.5 * error**2 / variance for error, variance in [(2, 2), (-1, 4)]]
+    near(filtered.log_prob, [0, normal[0], 0, normal[1]], 1e-14)
+
+
+@both
+@either_form
+def test_what_is_known_already_adds_nothing_and_what_cannot_be_has_no_probability(how, square_root):
+    arguments = named(np.eye(2), [[1, 1], [1, 1]], np.zeros((2, 2)), np.zeros((2, 2)))
+    arguments |= {"cov": np.array([[[0.7, 0.2], [0.2, 1.9]]]), "diffuse": np.zeros((1, 2, 2))}
+    with how():
+        filtered, _ = kalman.filter(x=np.full((3, 2), 1.3), lengths=[3], **arguments, square_root=square_root)
+        near(filtered.log_prob, [-0.5 * np.log(2 * np.pi * 3) - 0.5 * 1.3**2 / 3, 0, 0], 1e-12)
+        x = np.array([[1.3, 1.4]])
+        assert kalman.log_likelihood(x=x, lengths=[1], **arguments, square_root=square_root) == -np.inf
+
+
+@both
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"R": -1.0}, "kalman.filter: R is not positive semidefinite, in row 1 at step 2."),
+        ({"Q": -1.0, "square_root": True}, "Q is not positive semidefinite, in row 1 at step 2."),
+        ({"cov": -1.0, "square_root": True}, "the covariance of the start is not positive semidefinite, in row 1 at "
+                                             "step 0."),
+        ({"cov": -1.0}, "the covariance of the start is not positive semidefinite, in row 1 at step 0."),
+        ({"diffuse": -1.0}, "the diffuse part of the start is not positive semidefinite, in row 1 at step 0."),
+        ({"F": 1e200}, "numbers overflow, in row 1 at step 2."),
+        ({"mean": np.nan}, "numbers overflow, in row 1 at step 0."),
+    ],
+)  # fmt: skip
+def test_what_square_roots_cannot_help_is_one_clear_line(how, change, message):
+    arguments = draw(1, [2, 4], n=2, m=2, per_step=True, missing=0)
+    for name, value in change.items():
+        if name in System._fields:
+            getattr(arguments["system"], name)[4] = value * np.eye(2)
+        elif name != "square_root":
+            arguments[name][1] = value * np.eye(2) if name != "mean" else value
+    with how(), pytest.raises(ValueError, match=message):
+        kalman.filter(**arguments, square_root=change.get("square_root", False))
+
+
+@both
+@either_form
+@pytest.mark.parametrize(("x", "step"), [([[np.nan]] * 3, 2), ([[np.nan], [1.0], [np.nan]], 2), ([[2.0]], 0)])
+def test_a_state_that_inputs_do_not_determine_is_one_clear_line(how, square_root, x, step):
+    message = f"kalman.smooth: the inputs are too few for the diffuse start, in row 0 at step {step}."
+    with how(), pytest.raises(ValueError, match=message):
+        kalman.smooth(x=np.array(x), lengths=[len(x)], **named(*TREND), square_root=square_root)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"x": np.zeros((3, 2), np.int64)}, TypeError, "expected x of float64, got int64; convert it with .astype"),
+        ({"mean": [[0.0, 0, 0]]}, TypeError, "expected mean of float64, got list"),
+        ({"x": np.zeros(3)}, ValueError, r"expected x of shape \[N, m\], got \[3\]"),
+        ({"lengths": [4]}, ValueError, "expected values of 4 steps"),
+        ({"mean": np.zeros((2, 3))}, ValueError, r"expected mean of shape \[B=1, n=3\], got \[2, 3\]"),
+        ({"cov": np.zeros((1, 2, 2))}, ValueError, r"expected cov of shape \[B=1, n=3, n=3\], got \[1, 2, 2\]"),
+        ({"Q": np.zeros((2, 3, 3))}, ValueError, r"expected Q of shape \[M=1, n=3, n=3\], got \[2, 3, 3\]"),
+        ({"H": np.zeros((1, 3, 3))}, ValueError, r"expected H of shape \[M=1, m=2, n=3\], got \[1, 3, 3\]"),
+        ({"per_step": True}, ValueError, r"expected F of shape \[N=3, n=3, n=3\], got \[1, 3, 3\]"),
+        ({"state_offset": np.zeros((3, 2))}, ValueError, r"expected state_offset of shape \[N=3, n=3\]"),
+        ({"model": [1]}, ValueError, "expected model from 0 to 0, one of the system's, got 1 to 1"),
+        ({"model": [0.0]}, TypeError, "expected model of integers, got float64"),
+        ({"mean": np.zeros((1, 0))}, ValueError, "expected a mean of at least one state"),
+    ],
+)
+def test_a_wrong_argument_is_one_clear_line(change, error, message):
+    arguments = draw(0, [3], offsets=False, diffuse=False)
+    arguments["system"] = arguments["system"]._replace(**{k: v for k, v in change.items() if k in System._fields})
+    arguments |= {k: v for k, v in change.items() if k not in System._fields}
+    with pytest.raises(error, match=f"kalman.filter: {message}|Sequences: {message}"):
+        kalman.filter(**arguments)
+
+
+@both
+@pytest.mark.parametrize("rows", [[], [0], [0, 0]], ids=str)
+def test_batches_without_steps(how, rows):
+    arguments = draw(0, rows)
+    with how():
+        filtered, after = kalman.filter(**arguments)
+        smoothed = kalman.smooth(**arguments)
+    assert filtered.mean.shape == (0, 3)
+    assert after.cov.shape == (len(rows), 3, 3)
+    assert smoothed.log_prob.tolist() == [0.0] * len(rows)
+
+
+# The kernel in C++.
+
+
+@needs_native
+@either_form
+@settings(max_examples=40)
+@given(case=st.fixed_dictionaries({**cases, "lengths": st.lists(st.integers(0, 40), max_size=3),
+                                   "n": st.sampled_from([1, 2, 3, 4, 5, 8, 9, 17])}),
+       diffuse=st.booleans())  # fmt: skip
+def test_native_equals_the_reference_in_float64(square_root, case, diffuse):
+    arguments = draw(**case, diffuse=diffuse)
+
+    def answer(function):
+        try:
+            return function(**arguments, square_root=square_root)
+        except ValueError as error:
+            return str(error)
+
+    for function in (kalman.filter, kalman.smooth):
+        got = answer(function)
+        with native.aside():
+            wanted = answer(function)
+        if isinstance(wanted, str) or isinstance(got, str):
+            assert got == wanted
+            continue
+        if function is kalman.filter:
+            got, wanted = (*got[0], *got[1]), (*wanted[0], *wanted[1])
+        for a, b in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9 * max(1, np.abs(b).max(initial=0)))
+
+
+@needs_native
+@pytest.mark.parametrize("n", [1, 3, 4, 6])
+def test_threads_change_no_bit(n):
+    arguments = draw(1, [900, 0, 30, 2500, 1, *[100] * 40], n=n, models=2, diffuse=True)
+    before, found = get_num_threads(), []
+    try:
+        for count in (1, 3):
+            set_num_threads(count)
+            filtered, after = kalman.filter(**arguments)
+            found.append([*filtered, *after, *kalman.smooth(**arguments | {"diffuse": 0 * arguments["diffuse"]})])
+    finally:
+        set_num_threads(before)
+    assert_same(*found)
+
+
+@needs_native
+@either_form
+def test_native_writes_all_of_its_outputs_in_float64(square_root, monkeypatch):
+    def full_of_nan(shape, dtype=np.float64):
+        return np.full(shape, np.nan if dtype == np.float64 else -1, dtype)
+
+    arguments = draw(2, [3, 0, 40], n=6)
+    monkeypatch.setattr(kalman.np, "empty", full_of_nan)
+    filtered, after = kalman.filter(**arguments, square_root=square_root)
+    smoothed = kalman.smooth(**arguments, square_root=square_root)
+    assert all(np.isfinite(leaf).all() for leaf in (*filtered, *after, *smoothed))
+
+
+@needs_native
+@pytest.mark.parametrize("n", [1, 2, 4, 7, 16])
+@either_form
+def test_a_gain_that_repeats_is_the_gain_in_float64(n, square_root):
+    arguments = draw(3, [600], n=n, m=2, missing=0)
+    arguments["x"][300, 0] = np.nan
+    arguments["x"][450] = np.nan
+    filtered, _ = kalman.filter(**arguments, square_root=square_root)
+    steady = [np.array_equal(filtered.cov[t], filtered.cov[t - 1]) for t in (200, 299, 449, 599)]
+    assert all(steady)
+    never = System(*(np.repeat(leaf[arguments["model"]], 600, 0) for leaf in arguments["system"]))
+    wanted, _ = kalman.filter(**arguments | {"system": never, "per_step": True}, square_root=square_root)
+    for got, each in zip(filtered, wanted, strict=True):
+        near(got, each, 1e-11)
+
+
+@needs_native
+def test_native_converts_nothing_on_the_way():
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        native.module.kalman(*[np.zeros((1, 1, 1), np.float32)] * 4)

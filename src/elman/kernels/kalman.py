@@ -92,8 +92,8 @@ def check_batch(where: str, system: Any, x: Any, lengths: Any, mean: Any, cov: A
     for name, array in given.items():
         if array is None and name in OPTIONAL:
             continue
-        if getattr(array, "dtype", None) != FLOAT:
-            kind = getattr(array, "dtype", type(array).__name__)
+        kind = getattr(array, "dtype", type(array).__name__)
+        if kind != FLOAT:
             raise TypeError(f"{where}: expected {name} of float64, got {kind}; convert it with .astype(np.float64).")
         given[name] = np.ascontiguousarray(array)
     F, H, Q, R, x, mean, cov, diffuse, state_offset, output_offset = given.values()
