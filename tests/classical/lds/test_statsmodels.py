@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from elman.classical.lds import LDS, Forecast, Observed, constant_velocity, local_level, local_trend, seasonal
+from elman.kernels import native
 
 sm = pytest.importorskip("statsmodels.api")
 
@@ -75,6 +76,7 @@ def test_forecasts(both):
     near(np.stack(forecast.interval(0.95), -1)[0, :, 0], expected.conf_int(alpha=0.05))
 
 
+@pytest.mark.skipif(not hasattr(native.module, "kalman"), reason="minutes by the reference")
 def test_maximum_likelihood_of_trend_and_season(passengers):
     """No worse than theirs; and a variance that nothing asks for is zero."""
     model = (local_trend() + seasonal(12)).fit([passengers], restarts=2)
