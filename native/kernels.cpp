@@ -5,12 +5,15 @@
 #include "kernels.hpp"
 
 #include "gru.hpp"
+#include "kalman.hpp"
 #include "linear.hpp"
 #include "linear_scan.hpp"
 #include "lstm.hpp"
 #include "peak.hpp"
 #include "pointwise.hpp"
 #include "rnn.hpp"
+#include "semiring_paths.hpp"
+#include "semiring_scan.hpp"
 
 namespace elman::ELMAN_ISA {
 
@@ -96,6 +99,20 @@ const Kernels table = {
     .multiply_add = multiply_add,
     .linear_scan = linear_scan,
     .linear_scan_backward = linear_scan_backward,
+    .semiring_padded = semiring_padded,
+    .semiring_packed = semiring_packed,
+    .semiring_pack = semiring_pack,
+    .semiring_scratch = semiring_scratch,
+    .semiring_sums = semiring_sums,
+    .semiring_counts = semiring_counts,
+    .semiring_best_scratch = semiring_best_scratch,
+    .semiring_best = semiring_best,
+    .semiring_k_best_scratch = semiring_k_best_scratch,
+    .semiring_k_best = semiring_k_best,
+    .semiring_draw_scratch = semiring_draw_scratch,
+    .semiring_draw = semiring_draw,
+    .kalman_scratch = kalman_scratch,
+    .kalman = kalman,
     .min_gru = min_gru,
     .layer_norm = layer_norm,
 };

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "layer.hpp"
+#include "semiring.hpp"
+#include "state_space.hpp"
 
 namespace elman {
 
@@ -38,6 +40,28 @@ struct Kernels {
   void (*linear_scan)(Ragged, Index features, const float* a, const float* x, const float* h0, float* h, float* last);
   void (*linear_scan_backward)(Ragged, Index features, const float* a, const float* h, const float* h0, const float* dh,
                                const float* dlast, float* da, float* dx, float* dh0);
+
+  // Sums and maxima over paths of states, a band of rows at once. `packed` is what `semiring_pack` wrote.
+  Index (*semiring_padded)(Index states);
+  Index (*semiring_packed)(Index states);
+  void (*semiring_pack)(Index states, const double* log_matrix, bool logs, double* packed);
+  Index (*semiring_scratch)(Index states, Index rows, Index steps, bool per_step, bool back);
+  void (*semiring_sums)(const Trellis&, const double* packed, const Band&, const Sums&, double* counts,
+                        double* scratch);
+  void (*semiring_counts)(Index states, const double* packed, const double* const* sums, Index count, Index from,
+                          Index to, double* out);
+  Index (*semiring_best_scratch)(Index states, Index steps, bool per_step);
+  void (*semiring_best)(const Trellis&, const double* packed, const Band&, Index* states, double* log_prob,
+                        double* scratch);
+  Index (*semiring_k_best_scratch)(Index states, Index steps, Index k);
+  void (*semiring_k_best)(const Trellis&, Index row, Index k, Index* paths, double* log_prob, double* scratch);
+  Index (*semiring_draw_scratch)(Index states, bool per_step);
+  void (*semiring_draw)(const Trellis&, const double* packed, Index row, const double* probs, Index samples,
+                        const double* uniforms, Index* paths, std::uint8_t* lost, double* scratch);
+
+  // Kalman filter and smoother of some rows. `scratch` doubles are theirs.
+  Index (*kalman_scratch)(const StateSpace&);
+  void (*kalman)(const StateSpace&, const Beliefs&, Index from, Index to, double* scratch);
 
   // Steps of one row.
   void (*min_gru)(Index units, const float* gates, float* h);

@@ -103,17 +103,13 @@ ELMAN_INLINE D exp(D x) {
   const D shifted = fma(x, splat(1.4426950408889634), to_integer);
   const D n = shifted - to_integer;
   const D r = fma(n, splat(-1.90821492927058770002e-10), fma(n, splat(-6.93147180369123816490e-01), x));
-  D p = splat(2.509555467711111097e-8);
-  p = fma(p, r, splat(2.7613806861538288093e-7));
-  p = fma(p, r, splat(2.7557280067016979588e-6));
-  p = fma(p, r, splat(0.000024801536388690767814));
-  p = fma(p, r, splat(0.00019841269854338611409));
-  p = fma(p, r, splat(0.0013888888905881542497));
-  p = fma(p, r, splat(0.008333333333332155748));
-  p = fma(p, r, splat(0.041666666666651355025));
-  p = fma(p, r, splat(0.16666666666666666667));
-  p = fma(p, r, splat(0.5));
-  p = fma(p * r, r, r) + splat(1.0);
+  const D r2 = r * r, r4 = r2 * r2;  // by pairs of pairs: short chains
+  const D a = fma(r, splat(0.16666666666666666667), splat(0.5));
+  const D b = fma(r, splat(0.008333333333332155748), splat(0.041666666666651355025));
+  const D c = fma(r, splat(0.00019841269854338611409), splat(0.0013888888905881542497));
+  const D d = fma(r, splat(2.7557280067016979588e-6), splat(0.000024801536388690767814));
+  const D e = fma(r, splat(2.509555467711111097e-8), splat(2.7613806861538288093e-7));
+  const D p = fma(fma(fma(e, r4, fma(d, r2, c)), r4, fma(b, r2, a)), r2, r) + splat(1.0);
   const Longs power = (reinterpret_cast<Longs>(shifted) - reinterpret_cast<Longs>(to_integer) + 1023) << 52;
   return x < splat(-708.0) ? D{} : p * reinterpret_cast<D>(power);
 }

@@ -3,10 +3,12 @@
 #include "kernels.hpp"
 
 namespace elman {
+void bind_kalman(nanobind::module_& m);
 void bind_linear(nanobind::module_& m);
 void bind_linear_scan(nanobind::module_& m);
 void bind_peak(nanobind::module_& m);
 void bind_recurrence(nanobind::module_& m);
+void bind_semiring_scan(nanobind::module_& m);
 void bind_stepper(nanobind::module_& m);
 void bind_threads(nanobind::module_& m);
 }  // namespace elman
@@ -19,10 +21,12 @@ NB_MODULE(_native, m) {
   nanobind::set_leak_warnings(false);  // what a graph of PyTorch keeps may live to the end of the process
   m.attr("isa") = elman::kernels().isa;
   m.def("supported", &elman::supported, "isa"_a, "Whether this processor runs that instruction set.");
+  elman::bind_kalman(m);
   elman::bind_linear(m);
   elman::bind_linear_scan(m);
   elman::bind_peak(m);
   elman::bind_recurrence(m);
+  elman::bind_semiring_scan(m);
   elman::bind_stepper(m);
   elman::bind_threads(m);
 }

@@ -10,9 +10,11 @@ from hypothesis import given
 
 from elman.kernels import native
 from elman.kernels.semiring_scan import best_path, forward, forward_backward, sample_paths, total
+from elman.threads import get_num_threads, set_num_threads
 
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
-both = pytest.mark.parametrize("native_answers", [True, False] if native.available() else [False])
+HERE = hasattr(native.module, "semiring_sums")
+needs_native = pytest.mark.skipif(not HERE, reason="the package was installed without a compiler")
+both = pytest.mark.parametrize("native_answers", [True, False] if HERE else [False])
 
 
 @contextmanager
@@ -176,8 +178,8 @@ def test_a_row_without_a_path(native_answers):
         states, best = best_path(start, transition, scores, [1, 3, 2], k=2)
         drawn = sample_paths(start, transition, scores, [1, 3, 2], np.zeros((2, 6)))
     assert log_prob.round(3).tolist() == [0.693, 0.693, -np.inf, -np.inf, 0.693, 0]
-    assert probs.tolist() == [[0.5, 0.5]] * 2 + [[0, 0]] * 2 + [[0.5, 0.5]] * 2
-    assert last.tolist() == [[0.5, 0.5], [0, 0], [0.5, 0.5]]
+    np.testing.assert_allclose(probs, [[0.5, 0.5]] * 2 + [[0, 0]] * 2 + [[0.5, 0.5]] * 2)
+    np.testing.assert_allclose(last, [[0.5, 0.5], [0, 0], [0.5, 0.5]])
     assert posterior.log_prob.round(3).tolist() == [0.693, -np.inf, 0.693]
     np.testing.assert_allclose(posterior.probs, [[0.5, 0.5], *[[0, 0]] * 3, *[[0.5, 0.5]] * 2])
     np.testing.assert_allclose(posterior.transitions, [[[0.25, 0.25], [0.25, 0.25]]])
@@ -217,6 +219,158 @@ def test_a_model_of_weights_that_underflow_one_by_one():
     posterior = forward_backward(start, transition, scores, [steps])
     np.testing.assert_allclose(posterior.probs[:, 0], 1)
     np.testing.assert_allclose(posterior.transitions, [[[steps - 1, 0], [0, 0]]], atol=1e-9)
+
+
+LENGTHS = {"one step": [1], "ragged": [33, 0, 1, 64, 7, 31, 32, 40], "many rows": [5] * 15 + [3] * 4, "long": [150]}
+
+
+def everything(case, k=1):
+    """All that the kernels say of rows, by name; the sums over rows last."""
+    probs, log_prob, last = forward(*case)
+    smoothed = forward_backward(*case)
+    paths = best_path(*case, k=k)
+    uniforms = np.random.default_rng(1).random((3, len(case[2])))
+    drawn = sample_paths(*case[:4], uniforms, *case[4:])
+    return {"probs": probs, "log_prob": log_prob, "last": last, "smoothed": smoothed.probs, "total": total(*case),
+            "row_log_prob": smoothed.log_prob, "states": paths.states, "best": paths.log_prob, "drawn": drawn,
+            "transitions": smoothed.transitions}  # fmt: skip
+
+
+@needs_native
+@pytest.mark.parametrize("forbid", [0.0, 0.3])
+@pytest.mark.parametrize("states", [1, 3, 4, 5, 8, 16, 17, 33])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_native_equals_the_reference(lengths, states, forbid):
+    lengths = LENGTHS[lengths]
+    per_step = states <= 9 and max(lengths) < 100
+    for case in [
+        draw(lengths, states, models=3, forbid=forbid, spread=2.0),
+        *([draw(lengths, states, per_step=True, forbid=forbid)] if per_step else []),
+    ]:
+        for k in (1, 3):
+            got = everything(case, k)
+            with native.aside():
+                wanted = everything(case, k)
+            for name, array in got.items():
+                if array.dtype == np.int64:
+                    np.testing.assert_array_equal(array, wanted[name], err_msg=name)
+                else:
+                    np.testing.assert_allclose(array, wanted[name], rtol=1e-9, atol=1e-10, err_msg=name)
+
+
+def part(case, rows):
+    """Some rows of a case, and their steps."""
+    log_start, log_transition, scores, lengths, model, per_step = case
+    starts = np.cumsum([0, *lengths])
+    steps = np.array([n for row in rows for n in range(starts[row], starts[row + 1])], np.int64)
+    transition = log_transition[steps] if per_step else log_transition
+    return (
+        log_start[rows],
+        transition,
+        scores[steps],
+        lengths[rows],
+        None if per_step else model[rows],
+        per_step,
+    ), steps
+
+
+@needs_native
+@pytest.mark.parametrize("forbid", [0.0, 0.2])
+@pytest.mark.parametrize("states", [4, 7, 20])
+@pytest.mark.parametrize("per_step", [False, True])
+def test_order_and_company_of_rows_change_no_bit(per_step, states, forbid):
+    lengths = [33, 0, 1, 64, 7, 31, 32, 40, 40, 2, 2]
+    case = draw(lengths, states, models=2, per_step=per_step, forbid=forbid, spread=2.0)
+    together = everything(case)
+    generator = np.random.default_rng(0)
+    for size in (1, 1, 4, len(lengths)):
+        rows = generator.permutation(len(lengths))[:size]
+        alone, steps = part(case, rows)
+        got = everything(alone)
+        by_step = {"probs": 0, "log_prob": 0, "smoothed": 0, "states": 1} | ({"transitions": 0} if per_step else {})
+        by_row = {"last": 0, "total": 0, "row_log_prob": 0, "best": 1}
+        for name, axis in (by_step | by_row).items():
+            wanted = together[name].take(steps if name in by_step else rows, axis)
+            np.testing.assert_array_equal(got[name], wanted, err_msg=name)
+
+
+@needs_native
+@pytest.mark.parametrize("states", [4, 20])
+def test_the_number_of_threads_changes_no_bit(states):
+    case = draw(np.random.default_rng(0).integers(0, 60, 50).tolist(), states, models=2, spread=2.0)
+    before, results = get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            set_num_threads(threads)
+            results.append(everything(case))
+    finally:
+        set_num_threads(before)
+    for result in results[1:]:
+        for name, array in result.items():
+            np.testing.assert_array_equal(array, results[0][name], err_msg=name)
+
+
+@both
+def test_a_cut_anywhere_changes_nothing(native_answers):
+    start, transition, scores, *_ = draw([40], 5)
+    with answers(native_answers):
+        probs, log_prob, last = forward(start, transition, scores, [40])
+        for cut in (0, 1, 31, 32, 33, 40):
+            first = forward(start, transition, scores[:cut], [cut])
+            second = forward(np.log(first.last), transition, scores[cut:], [40 - cut])
+            np.testing.assert_allclose(np.concatenate([first.probs, second.probs]), probs, rtol=1e-12)
+            np.testing.assert_allclose(np.concatenate([first.log_prob, second.log_prob]), log_prob, rtol=1e-11)
+            np.testing.assert_allclose(second.last, last, rtol=1e-11)
+
+
+@both
+def test_arrays_that_are_not_contiguous(native_answers):
+    case = draw([4, 0, 3], 3, models=2)
+    strided = [np.asfortranarray(array) for array in case[:3]]
+    with answers(native_answers):
+        got, wanted = everything((*strided, *case[3:])), everything(case)
+    for name, array in got.items():
+        np.testing.assert_array_equal(array, wanted[name], err_msg=name)
+
+
+@needs_native
+@pytest.mark.parametrize("per_step", [False, True])
+def test_native_writes_all_of_its_outputs(per_step):
+    start, transition, scores, lengths, model, _ = draw([33, 1, 70], 5, models=2, per_step=per_step)
+    model, offsets = np.zeros(3, np.int64), np.cumsum([0, *lengths])
+    arguments = start, transition, scores, offsets, model, per_step
+    filtered, smoothed, last = (np.full_like(array, np.nan) for array in (scores, scores, start))
+    log_prob, totals, counts = np.full(104, np.nan), np.full((2, 3), np.nan), np.full_like(transition, np.nan)
+    lost, states, best = np.zeros(3, np.uint8), np.full((2, 104), -7), np.full((2, 3), np.nan)
+    native.module.semiring_sums(*arguments, filtered, log_prob, last, totals[0], None, lost)
+    native.module.semiring_sums(*arguments, smoothed, None, None, totals[1], counts, lost)
+    for k in (1, 2):
+        native.module.semiring_best(*arguments, states[:k], best[:k])
+        assert (states[:k] >= 0).all()
+        assert np.isfinite(best[:k]).all()
+    drawn = np.full((2, 104), -7)
+    native.module.semiring_draw(*arguments, filtered, np.random.default_rng(0).random((2, 104)), drawn, lost)
+    assert not lost.any()
+    assert (drawn >= 0).all()
+    for array in (filtered, smoothed, last, log_prob, totals, counts):
+        assert np.isfinite(array).all()
+
+
+@both
+def test_rows_that_floats_cannot_hold_stand_beside_others(native_answers):
+    """Of three rows the second changes its mind too late for floats: the others keep their bits, and all count."""
+    steps, generator = 40, np.random.default_rng(0)
+    start, transition = np.zeros((3, 2)), np.array([[[0.0, -np.inf], [-np.inf, 0.0]]])
+    scores = generator.normal(size=(3 * steps, 2))
+    scores[steps : 2 * steps] = [0.0, -100.0]
+    scores[2 * steps - 1] = [-8000.0, 0.0]
+    with answers(native_answers):
+        together = forward_backward(start, transition, scores, [steps] * 3)
+        alone = [forward_backward(start[:1], transition, part, [steps]) for part in np.split(scores, 3)]
+    np.testing.assert_array_equal(together.probs, np.concatenate([one.probs for one in alone]))
+    np.testing.assert_allclose(together.probs[steps : 2 * steps], [[0, 1]] * steps, atol=1e-12)
+    np.testing.assert_allclose(together.transitions, sum(one.transitions for one in alone), rtol=1e-9, atol=1e-12)
+    assert together.transitions.sum() == pytest.approx(3 * (steps - 1))
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,13 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")  # as in native/layer.hpp
 GATES = (1, 4, 3, 3, 3)  # of each
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
 WEIGHTS = ("weight_ih", "weight_hh", "bias", "bias_hn")  # of a recurrence; the last is that of a GRU's reset after
+LARGE = 1 << 15  # numbers of an array for which kept memory pays
 ISAS = ("avx512", "avx2", "baseline")  # as in native/dispatch.cpp, which takes the first that the processor has
 
 module: Any = None
@@ -31,6 +34,15 @@ if os.environ.get("ELMAN_NATIVE") != "0":
 def available() -> bool:
     """Whether native kernels can answer."""
     return module is not None
+
+
+def doubles(*shape: int) -> np.ndarray:
+    """A float64 array with anything in it.
+
+    A large one lies in memory kept between calls, since fresh pages are slow to touch.
+    """
+    kept = getattr(module, "doubles", None)
+    return np.empty(shape) if kept is None or np.prod(shape) < LARGE else kept(shape)
 
 
 @contextmanager

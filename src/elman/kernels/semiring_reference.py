@@ -72,16 +72,27 @@ def forward(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return log_filtered, log_prob, log_last
 
 
+def row_sums(chain: Chain, values: np.ndarray) -> np.ndarray:
+    """[B] the sums of values [N]."""
+    sums = np.zeros(len(chain.sequences))
+    np.add.at(sums, chain.sequences.rows, values)
+    return sums
+
+
+def row_log_prob(chain: Chain) -> np.ndarray:
+    """[B] the log-probability of each row."""
+    return row_sums(chain, forward(chain)[1])
+
+
 def posterior(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """log_prob [B], the states' probabilities given the whole row [N, K], and expected transitions."""
     log_filtered, log_prob, _ = forward(chain)
-    row_log_prob = np.zeros(len(chain.sequences))
-    np.add.at(row_log_prob, chain.sequences.rows, log_prob)
+    total = row_sums(chain, log_prob)
     probs, transitions = np.zeros_like(chain.scores), np.zeros_like(chain.log_transition)
     log_after = np.zeros_like(chain.scores)  # of all inputs to come, less what the forward pass expected of them
     after = np.empty(0, np.int64)
     for rows, steps in reversed(list(chain.times())):
-        possible = row_log_prob[rows] > -np.inf
+        possible = total[rows] > -np.inf
         here, there = steps[: len(after)], after
         if len(there):
             scale = np.where(possible[: len(there)], log_prob[there], 0.0)
@@ -97,7 +108,7 @@ def posterior(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         now = np.exp(log_filtered[steps] + log_after[steps]) * possible[:, None]
         probs[steps] = now / np.where(possible, now.sum(1), 1.0)[:, None]
         after = steps
-    return row_log_prob, probs, transitions
+    return total, probs, transitions
 
 
 def best_path(chain: Chain, k: int) -> tuple[np.ndarray, np.ndarray]:

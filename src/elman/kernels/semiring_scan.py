@@ -4,10 +4,12 @@ A row of T steps has K^T paths; the weight of one is the product of its start, i
 Logarithms come in, so that -inf forbids.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.kernels import native
 from elman.kernels import semiring_reference as reference
 from elman.kernels.semiring_reference import Chain
 from elman.sequences import Sequences
@@ -97,6 +99,19 @@ def forward(
         ([[0.8, 0.2], [0.919, 0.081]], [[0.835, 0.165]])
     """
     chain = check_chain("semiring_scan.forward", log_start, log_transition, scores, lengths, model, per_step)
+    if not _fast():
+        return _reference_forward(chain)
+    out = Forward(native.doubles(*scores.shape), native.doubles(len(scores)), np.empty_like(chain.log_start))
+    empty = chain.sequences.lengths == 0
+    if empty.any():
+        with np.errstate(over="ignore"):
+            out.last[empty] = np.exp(chain.log_start[empty])
+    for rows, steps, again in _lost(chain, _sums(chain, *out, None, None)):
+        out.probs[steps], out.log_prob[steps], out.last[rows] = _reference_forward(again)
+    return out
+
+
+def _reference_forward(chain: Chain) -> Forward:
     log_filtered, log_prob, log_last = reference.forward(chain)
     with np.errstate(over="ignore"):
         return Forward(np.exp(log_filtered), log_prob, np.exp(log_last))
@@ -118,13 +133,11 @@ def total(
         array([-1.1332])
     """
     chain = check_chain("semiring_scan.total", log_start, log_transition, scores, lengths, model, per_step)
-    return row_sums(chain, reference.forward(chain)[1])
-
-
-def row_sums(chain: Chain, values: np.ndarray) -> np.ndarray:
-    """[B] the sums of values [N]."""
+    if not _fast():
+        return reference.row_log_prob(chain)
     sums = np.zeros(len(chain.sequences))
-    np.add.at(sums, chain.sequences.rows, values)
+    for rows, _, again in _lost(chain, _sums(chain, None, None, None, sums, None)):
+        sums[rows] = reference.row_log_prob(again)
     return sums
 
 
@@ -147,7 +160,17 @@ def forward_backward(
         ([[0.919, 0.081], [0.919, 0.081]], [[[0.894, 0.025], [0.025, 0.056]]])
     """
     chain = check_chain("semiring_scan.forward_backward", log_start, log_transition, scores, lengths, model, per_step)
-    return Posterior(*reference.posterior(chain))
+    if not _fast():
+        return Posterior(*reference.posterior(chain))
+    transitions = native.doubles(*chain.log_transition.shape)
+    out = Posterior(np.zeros(len(chain.sequences)), native.doubles(*scores.shape), transitions)
+    for rows, steps, again in _lost(chain, _sums(chain, out.probs, None, None, out.log_prob, out.transitions)):
+        out.log_prob[rows], out.probs[steps], counts = reference.posterior(again)
+        if per_step:
+            transitions[steps] = counts
+        else:
+            transitions += counts
+    return out
 
 
 def best_path(
@@ -172,7 +195,12 @@ def best_path(
     chain = check_chain("semiring_scan.best_path", log_start, log_transition, scores, lengths, model, per_step)
     if k < 1:
         raise ValueError(f"semiring_scan.best_path: expected k of at least 1, got {k}.")
-    return Paths(*reference.best_path(chain, k))
+    if not _fast():
+        return Paths(*reference.best_path(chain, k))
+    out = Paths(np.empty((k, len(scores)), np.int64), np.full((k, len(chain.sequences)), -np.inf))
+    out.log_prob[0, chain.sequences.lengths == 0] = 0.0
+    native.module.semiring_best(*_arguments(chain), *out)
+    return out
 
 
 def sample_paths(
@@ -200,4 +228,43 @@ def sample_paths(
     chain = check_chain(where, log_start, log_transition, scores, lengths, model, per_step)
     uniforms = np.asarray(uniforms)
     check(where, "uniforms", uniforms, f"S N={chain.sequences.num_steps}")
-    return reference.sample_paths(chain, uniforms)
+    if not _fast():
+        return reference.sample_paths(chain, uniforms)
+    uniforms = np.ascontiguousarray(uniforms, np.float64)
+    probs, paths = native.doubles(*scores.shape), np.empty(uniforms.shape, np.int64)
+    lost = _sums(chain, probs, None, None, None, None)
+    native.module.semiring_draw(*_arguments(chain), probs, uniforms, paths, lost)
+    for _, steps, again in _lost(chain, lost):
+        paths[:, steps] = reference.sample_paths(again, uniforms[:, steps])
+    return paths
+
+
+def _fast() -> bool:
+    return hasattr(native.module, "semiring_sums")
+
+
+def _arguments(chain: Chain) -> tuple[Any, ...]:
+    """A chain as C++ takes it."""
+    offsets = chain.sequences.offsets
+    return chain.log_start, chain.log_transition, chain.scores, offsets, chain.model, chain.per_step
+
+
+def _sums(chain: Chain, probs: Any, log_prob: Any, last: Any, row_log_prob: Any, transitions: Any) -> np.ndarray:
+    """Fill what is given; which rows floats could not hold, whose outputs are void: [B]."""
+    lost = np.zeros(len(chain.sequences), np.uint8)
+    native.module.semiring_sums(*_arguments(chain), probs, log_prob, last, row_log_prob, transitions, lost)
+    return lost
+
+
+def _lost(chain: Chain, lost: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, Chain]]:
+    """The rows that are to be done again in logarithms, if there are any: their numbers, their steps, their chain."""
+    if not lost.any():
+        return
+    rows = np.flatnonzero(lost)
+    steps = np.flatnonzero(lost[chain.sequences.rows])
+    transition = chain.log_transition[steps] if chain.per_step else chain.log_transition
+    yield (
+        rows,
+        steps,
+        Chain(chain.log_start[rows], transition, chain.sequences.select(rows), chain.model[rows], chain.per_step),
+    )
