@@ -48,6 +48,14 @@ def test_what_is_written_comes_back(path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_arrays_that_are_not_contiguous(path):
+    array = np.arange(12.0).reshape(3, 4)
+    write_tensors(path, {"turned": array.T, "part": array[:, 1:3]}, {})
+    tensors, _ = read_tensors(path)
+    assert (tensors["turned"] == array.T).all()
+    assert (tensors["part"] == array[:, 1:3]).all()
+
+
 def test_tensors_come_back_as_tensors(path):
     written = {"a": torch.randn(3, 2).T, "b": torch.tensor([True, False]), "c": torch.tensor(1.5, dtype=torch.bfloat16)}
     write_tensors(path, written, {})

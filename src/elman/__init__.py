@@ -15,7 +15,7 @@ _HOMES = {
     "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "Stack", "Residual",
                      "Bidirectional", "OutputFeedback"],
     "elman.layers.describe": ["describe"],
-    "elman.classical": ["NGram"],
+    "elman.classical": ["DelayTaps", "BagOfWords", "NGram", "HMM", "LDS", "CRF"],
     "elman.threads": ["get_num_threads", "set_num_threads"],
     "elman.tasks": ["LanguageModel", "load"],
 }  # fmt: skip

@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from elman.arrays import Array, is_tensor, like
 
 SCHEMA = 1  # of the files this version writes; golden files of every schema are kept in the tests
@@ -54,7 +56,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[st
     else:
         from safetensors.numpy import save as save_numpy
 
-        blob = save_numpy(dict(tensors))
+        # Of an array that is not contiguous safetensors writes other numbers than it holds.
+        blob = save_numpy({name: np.ascontiguousarray(array) for name, array in tensors.items()})
     table, data = _table(blob), memoryview(blob)[8 + int.from_bytes(blob[:8], "little") :]
     text = json.dumps(dict(metadata), sort_keys=True)
     table["__metadata__"] = {_KEY: text, "sha256": _digest(table, text, data)}

@@ -3,6 +3,8 @@
 from elman.classical.bag_of_words import BagOfWords
 from elman.classical.crf import CRF
 from elman.classical.delay_taps import DelayTaps
+from elman.classical.hmm import HMM
+from elman.classical.lds import LDS
 from elman.classical.ngram import NGram
 
-__all__ = ["CRF", "BagOfWords", "DelayTaps", "NGram"]
+__all__ = ["CRF", "HMM", "LDS", "BagOfWords", "DelayTaps", "NGram"]
