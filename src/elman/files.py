@@ -57,7 +57,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[st
         from safetensors.numpy import save as save_numpy
 
         # Of an array that is not contiguous safetensors writes other numbers than it holds.
-        blob = save_numpy({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+        blob = save_numpy({name: np.asarray(array, order="C") for name, array in tensors.items()})
     table, data = _table(blob), memoryview(blob)[8 + int.from_bytes(blob[:8], "little") :]
     text = json.dumps(dict(metadata), sort_keys=True)
     table["__metadata__"] = {_KEY: text, "sha256": _digest(table, text, data)}
