@@ -51,7 +51,7 @@ class _Native(torch.autograd.Function):
         found = (torch.from_numpy(array).to(x) for array, x in zip(arrays, inputs, strict=True))
         ctx.save_for_backward(*inputs, tags, *found)
         ctx.lengths, ctx.over = lengths, over
-        return torch.tensor(loss / over, dtype=scores.dtype, device=scores.device)
+        return torch.full((), loss / over, dtype=scores.dtype, device=scores.device)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -136,7 +136,7 @@ def _loss(
     if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
         return _Native.apply((tags, lengths, over), *inputs)
     loss, _ = _numbers(scores, tags, lengths, transitions, start, end, gradients=False)
-    return torch.tensor(loss / over, dtype=scores.dtype, device=scores.device)
+    return torch.full((), loss / over, dtype=scores.dtype, device=scores.device)
 
 
 def _check(scores: Tensor, tags: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> None:
