@@ -1,9 +1,10 @@
 """Hidden Markov models, and what their states say."""
 
-from elman.classical.hmm.emissions import Categorical, Emission, Gaussian, GaussianMixture, Poisson
+from elman.classical.hmm.emissions import Categorical, Emission, Gaussian, GaussianMixture, Poisson, Words
 from elman.classical.hmm.inputs import Driven
 from elman.classical.hmm.model import HMM
 from elman.classical.hmm.results import Decoded, Filtered, Sample
+from elman.classical.hmm.tagger import HMMTagger
 
-__all__ = ["HMM", "Categorical", "Decoded", "Driven", "Emission", "Filtered", "Gaussian", "GaussianMixture", "Poisson",
-           "Sample"]  # fmt: skip
+__all__ = ["HMM", "Categorical", "Decoded", "Driven", "Emission", "Filtered", "Gaussian", "GaussianMixture",
+           "HMMTagger", "Poisson", "Sample", "Words"]  # fmt: skip

@@ -95,16 +95,20 @@ def log_prior(model: Model, problem: Problem) -> float:
 
 def m_step(problem: Problem, model: Model, expected: Expected) -> Model:
     """Parameters for which the expected log-probability of states and observations, and log-prior, is no lower."""
-    rows, chain = problem.rows, model.chain
+    chain = chain_step(problem, model.chain, expected)
+    return Model(chain, model.emission.m_step(problem.data, expected.probs))
+
+
+def chain_step(problem: Problem, chain: Chain, expected: Expected) -> Chain:
+    """The M step of start and transitions."""
+    rows = problem.rows
     first = expected.probs[rows.offsets[:-1][rows.lengths > 0]].sum(0)
     if problem.stationary:
-        chain = chain_steps.from_stationary(chain, first, expected.moves, problem.prior)
-    elif problem.u is not None:
+        return chain_steps.from_stationary(chain, first, expected.moves, problem.prior)
+    if problem.u is not None:
         chain = chain_steps.start_only(chain, first, problem.prior)
-        chain = chain_steps.driven(chain, problem.u, expected.moves, problem.prior)
-    else:
-        chain = chain_steps.free(chain, first, expected.moves, problem.prior)
-    return Model(chain, model.emission.m_step(problem.data, expected.probs))
+        return chain_steps.driven(chain, problem.u, expected.moves, problem.prior)
+    return chain_steps.free(chain, first, expected.moves, problem.prior)
 
 
 def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: int, tolerance: float) -> list[Fit]:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import softmax
 
 from elman.classical import checks
-from elman.classical.hmm import em, inputs
+from elman.classical.hmm import em, inputs, labelled
 from elman.classical.hmm.chain import Chain, log, log_transition, path_log_prob, random_chain, stationary
 from elman.classical.hmm.chain_steps import ChainPrior
 from elman.classical.hmm.em import Model, Problem
@@ -223,14 +223,9 @@ class HMM(ClassicalModel):
                 zero (without a prior), so that this is also the way to forbid transitions.
         """
         where = "HMM.fit"
-        sequences = as_sequences(where, sequences)
         emission = self._model(where).emission if refine else self.emission
-        rows, u = inputs.drive(where, sequences, self._drive_size(where))
-        data = emission.read(where, rows, u)
-        priors = np.broadcast_to(np.asarray(self.transition_prior), (self.num_states, self.num_states))
-        prior = ChainPrior(np.full(self.num_states, self.start_prior - 1.0), priors - 1.0)
-        driving = u if self.drive_size else None
-        problem = Problem(rows, data, driving, prior, self.start == "stationary")
+        problem = self._problem(where, sequences, emission)
+        data = problem.data
         if refine:
             models = [Model(self._model(where).chain, emission.resume(where, data))]
         else:
@@ -239,6 +234,21 @@ class HMM(ClassicalModel):
         best = max(fits, key=lambda fit: fit.history[-1])
         self.history_, self.converged_, self.counts_ = best.history, best.converged, best.counts
         return self._with(best.model)
+
+    def fit_labelled(self, sequences: Sequences | Iterable[Any], states: Sequences | Iterable[Any]) -> Self:
+        """Count, where the states are known: the most probable parameters under the priors, without EM.
+
+        Args:
+            states: the state of each step, from 0 to K - 1: Sequences, a list of rows, or an array [N].
+        """
+        where = "HMM.fit_labelled"
+        problem = self._problem(where, sequences, self.emission)
+        labels = labelled.labels_of(where, problem.rows, states)
+        labels = checks.integers(where, "states", labels, "N", below=self.num_states)
+        model = labelled.fit(where, problem, self.emission, labels, self.num_states, np.random.default_rng(self.seed),
+                             self.max_iterations, self.tolerance)  # fmt: skip
+        self.counts_ = np.bincount(labels, minlength=self.num_states).astype(np.float64)
+        return self._with(model)
 
     # Files.
 
@@ -317,6 +327,13 @@ class HMM(ClassicalModel):
             raise ValueError(f"{where}: expected transitions that do not change, got driven ones (drive_size="
                              f"{self.drive_size}): they keep no one distribution.")  # fmt: skip
         return self._model(where).chain
+
+    def _problem(self, where: str, sequences: Sequences | Iterable[Any], emission: Emission) -> Problem:
+        rows, u = inputs.drive(where, as_sequences(where, sequences), self._drive_size(where))
+        data = emission.read(where, rows, u)
+        priors = np.broadcast_to(np.asarray(self.transition_prior), (self.num_states, self.num_states))
+        prior = ChainPrior(np.full(self.num_states, self.start_prior - 1.0), priors - 1.0)
+        return Problem(rows, data, u if self.drive_size else None, prior, self.start == "stationary")
 
     def _random(self, where: str, data: Any, seed: int) -> Model:
         rng = np.random.default_rng(seed)

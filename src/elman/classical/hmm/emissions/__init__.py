@@ -7,10 +7,11 @@ from elman.classical.hmm.emissions.emission import DEAD, Emission
 from elman.classical.hmm.emissions.gaussian import Gaussian
 from elman.classical.hmm.emissions.mixture import GaussianMixture
 from elman.classical.hmm.emissions.poisson import Poisson
+from elman.classical.hmm.emissions.words import Words
 from elman.nearest import did_you_mean
 
 EMISSIONS: dict[str, type[Emission]] = {
-    kind.__name__: kind for kind in (Categorical, Gaussian, GaussianMixture, Poisson)
+    kind.__name__: kind for kind in (Categorical, Gaussian, GaussianMixture, Poisson, Words)
 }
 
 
@@ -22,4 +23,5 @@ def make_emission(kind: str, **settings: Any) -> Emission:
     return EMISSIONS[kind](**settings)
 
 
-__all__ = ["DEAD", "EMISSIONS", "Categorical", "Emission", "Gaussian", "GaussianMixture", "Poisson", "make_emission"]
+__all__ = ["DEAD", "EMISSIONS", "Categorical", "Emission", "Gaussian", "GaussianMixture", "Poisson", "Words",
+           "make_emission"]  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 from elman.sequences import Sequences
 
 logger = logging.getLogger("elman")
+CLIMBS = 300  # steps of EM inside known states, at most, for emissions that are mixtures
 DEAD = 1e-6  # a state with an expected count below it keeps its parameters: it has nothing to learn from
 
 
@@ -55,6 +56,21 @@ class Emission:
             ValueError: these observations cannot tell so many states apart, or there are none.
         """
         raise NotImplementedError(f"{type(self).__name__} has no initialise")
+
+    def from_states(self, where: str, data: Any, posterior: np.ndarray, rng: np.random.Generator) -> Self:
+        """A copy fitted to known states: posterior [N, K] of 0 and 1. What has a closed form takes one `m_step`.
+
+        Raises:
+            ValueError: as `initialise` does.
+        """
+        emission, before = self.initialise(where, data, posterior.shape[1], rng), -np.inf
+        for _ in range(CLIMBS):
+            emission = emission.m_step(data, posterior)
+            now = float(emission.log_prob(data)[posterior > 0].sum()) + emission.log_prior()
+            if not now - before > 1e-7 * len(posterior):
+                break
+            before = now
+        return emission
 
     def resume(self, where: str, data: Any) -> Self:
         """A copy that keeps its parameters for EM to go on from, with what else of it depends on the data."""

@@ -1,0 +1,196 @@
+"""Words as strings: counted where they were seen, guessed from shape and ending where they were not."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from elman.classical.context_counts import find
+from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
+from elman.classical.hmm.emissions.word_shapes import forms
+from elman.classical.packed_strings import pack, unpack
+from elman.sequences import Sequences
+from elman.shapes import check
+
+
+class Text(NamedTuple):
+    """What `Words.read` gives."""
+
+    words: np.ndarray  # [U] the different ones, sorted
+    places: np.ndarray  # [N] of each step among them
+
+
+class Words(Emission):
+    """p(word | k) = P(k | word) p(word) / P(k), where P(k | word) is counted as far as the word has been seen::
+
+        P(k | form) = (c(k, form) + d P(k | shorter form)) / (c(form) + d)
+
+    The forms of a word, from short to long: nothing at all, its shape (capitals, digits, hyphen), its shape and its
+    last letter, its last two, ... up to `max_suffix`; then its lower case as a whole; then itself. Shapes and endings
+    are counted over rare words only, for those are what unknown words are like (Brants 2000, TnT). Where he has one
+    number for all forms, d is how many states were seen with the form (Witten and Bell 1991): a form that goes with
+    many states says less. p(word) is c / (N + W) of a word seen c times among N, W of them different. The words never
+    seen share W / (N + W), as if all of them were one.
+
+    It is fitted to known states, by `HMM.fit_labelled` or `HMMTagger.fit`; EM from nothing would find no tags.
+
+    Args:
+        max_suffix: letters in the longest endings.
+        rare_count: words seen up to so many times teach shapes and endings.
+    Shapes:
+        x: [N] an array of strings; the empty string is a word that is missing
+    Attributes:
+        words_: [W] the words seen, sorted. counts_: [W, K] how often each was in each state.
+    Raises:
+        TypeError: x holds no strings.
+        ValueError: fitted by EM; a setting is out of range.
+    Example:
+        >>> from elman.classical import HMM
+        >>> x = Sequences(np.array(["the", "dog", "barks", "the", "cats", "purr"]), [3, 3])
+        >>> model = HMM(3, Words(), transition_prior=1.1).fit_labelled(x, np.array([0, 1, 2, 0, 1, 2]))
+        >>> model.decode([np.array(["the", "rats", "squeak"])]).states.values
+        array([0, 1, 2])
+    """
+
+    words_: np.ndarray
+    counts_: np.ndarray
+
+    def __init__(self, max_suffix: int = 10, rare_count: int = 10):
+        for name, given in (("max_suffix", max_suffix), ("rare_count", rare_count)):
+            if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 0:
+                raise ValueError(f"Words: expected {name} to be an int of at least 0, got {given!r}.")
+        self.max_suffix, self.rare_count = max_suffix, rare_count
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the constructor was given."""
+        return {"max_suffix": self.max_suffix, "rare_count": self.rare_count}
+
+    @property
+    def num_states(self) -> int:
+        """K."""
+        return self.counts_.shape[1]
+
+    def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> Text:
+        """The different words, and where they are."""
+        values = np.asarray(x.values)
+        check(where, "observations", values, "N")
+        if values.size and values.dtype.kind != "U":
+            raise TypeError(f"{where}: expected observations of strings (a NumPy array of str), got {values.dtype}.")
+        return Text(*np.unique(values.astype(str, copy=False), return_inverse=True))
+
+    def log_prob(self, data: Text, out: np.ndarray | None = None) -> np.ndarray:
+        """[N, K]."""
+        given_word = self.state_probs(data.words)
+        known = self._known(data.words)
+        words, total = len(self.words_), self.counts_.sum()
+        seen = np.append(self.counts_.sum(1), 0.0)[known]
+        prior = self.counts_.sum(0) / total
+        with np.errstate(divide="ignore"):
+            logs = np.log(given_word) - np.log(np.where(prior > 0, prior, 1.0))
+        logs += np.log(np.where(known < words, seen, words) / (total + words))[:, None]
+        logs[data.words == ""] = 0.0
+        return np.take(logs, data.places, axis=0, out=buffer(out, len(data.places), self.num_states), mode="clip")
+
+    def state_probs(self, words: np.ndarray) -> np.ndarray:
+        """P(k | word) of words [U], whatever stands around them, [U, K]."""
+        probs = self._form_probs[np.array([self._longest(word) for word in words.tolist()], np.int64)]
+        lowered, exact = len(self._lowered), len(self.words_)
+        rows = np.array([self._lowered.get(word.lower(), lowered) for word in words.tolist()], np.int64)
+        nothing = np.zeros((1, self.num_states))
+        probs = mixed(np.concatenate([self._lowered_counts, nothing])[rows], probs)
+        known = self._known(words)
+        return mixed(np.concatenate([self.counts_, nothing])[np.minimum(known, exact)], probs)
+
+    def initialise(self, where: str, data: Text, num_states: int, rng: np.random.Generator) -> Self:
+        """Words are not fitted by EM."""
+        raise ValueError(f"{where}: expected known states for words, got none; use fit_labelled, or HMMTagger.")
+
+    def from_states(self, where: str, data: Text, posterior: np.ndarray, rng: np.random.Generator) -> Self:
+        """Counted where the states [N, K] are known."""
+        return self._counted(where, data, posterior)
+
+    def m_step(self, data: Text, posterior: np.ndarray) -> Self:
+        """Counted anew."""
+        return self._counted("Words.m_step", data, posterior)
+
+    def _counted(self, where: str, data: Text, posterior: np.ndarray) -> Self:
+        present = data.words != ""
+        if not present.any():
+            raise ValueError(f"{where}: expected words, got none: all are missing.")
+        counts = np.zeros((len(data.words), posterior.shape[1]))
+        np.add.at(counts, data.places, posterior)
+        return self._with(data.words[present], counts[present])
+
+    def sample(self, states: np.ndarray, rng: np.random.Generator, u: np.ndarray | None = None) -> np.ndarray:
+        """[N] words that were seen in these states."""
+        drawn = np.zeros(len(states), np.int64)
+        for state in np.unique(states):
+            chances = self.counts_[:, state] / self.counts_[:, state].sum()
+            here = states == state
+            drawn[here] = rng.choice(len(chances), size=int(here.sum()), p=chances)
+        return self.words_[drawn]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The words and their counts."""
+        return {"words": pack(self.words_), "counts": self.counts_}
+
+    def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
+        """A copy with these words and counts."""
+        return self._with(unpack(arrays["words"]), arrays["counts"])
+
+    # What follows from the counts.
+
+    def _with(self, words: np.ndarray, counts: np.ndarray) -> Self:
+        """A copy with these words, sorted, and what their forms say."""
+        states = counts.shape[1]
+        lowered: dict[str, int] = {}
+        rows = np.array([lowered.setdefault(word.lower(), len(lowered)) for word in words.tolist()], np.int64)
+        lowered_counts = np.zeros((len(lowered), states))
+        np.add.at(lowered_counts, rows, counts)
+
+        rare = counts.sum(1) <= self.rare_count
+        known_forms: dict[str, int] = {"": 0}
+        probs = [mixed(counts[rare].sum(0)[None], (counts.sum(0) / counts.sum())[None])]
+        spelled = [forms(word, self.max_suffix) for word in words[rare].tolist()]
+        for size in range(self.max_suffix + 1):  # a form stands on the next shorter one of the same word
+            holders = [row for row, own in enumerate(spelled) if len(own) > size]
+            first = len(known_forms)
+            places = [known_forms.setdefault(spelled[row][size], len(known_forms)) for row in holders]
+            shorter = np.zeros(len(known_forms) - first, np.int64)
+            form_counts = np.zeros((len(shorter), states))
+            if not holders:
+                break
+            own = np.array(places) - first
+            shorter[own] = [known_forms[spelled[row][size - 1]] if size else 0 for row in holders]
+            np.add.at(form_counts, own, counts[rare][holders])
+            probs.append(mixed(form_counts, np.concatenate(probs)[shorter]))
+        return self.with_parameters(words_=words, counts_=counts, _lowered=lowered, _lowered_counts=lowered_counts,
+                                    _forms=known_forms, _form_probs=np.concatenate(probs))  # fmt: skip
+
+    def _longest(self, word: str) -> int:
+        """The number of the longest form of a word that was seen."""
+        known = 0
+        for form in forms(word, self.max_suffix):
+            place = self._forms.get(form)
+            if place is None:
+                break
+            known = place
+        return known
+
+    def _known(self, words: np.ndarray) -> np.ndarray:
+        """[U] places among the words seen; their number where a word was not."""
+        places, known = find(self.words_, words)
+        return np.where(known, places, len(self.words_))
+
+    _lowered: dict[str, int]
+    _lowered_counts: np.ndarray
+    _forms: dict[str, int]
+    _form_probs: np.ndarray
+
+
+def mixed(counts: np.ndarray, probs: np.ndarray) -> np.ndarray:
+    """Counts [M, K] with probabilities [M, K] beneath them, as much of these as there are states with counts."""
+    kinds = (counts >= DEAD).sum(1, keepdims=True)
+    total = counts.sum(1, keepdims=True)
+    return np.where(kinds > 0, (counts + kinds * probs) / np.where(kinds > 0, total + kinds, 1.0), probs)

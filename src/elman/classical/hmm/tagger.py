@@ -1,0 +1,234 @@
+"""A tagger that is an HMM of second order whose states are the tags (Brants 2000: TnT)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from elman.cell import unroll
+from elman.classical import checks
+from elman.classical.hmm import em, labelled, trigrams
+from elman.classical.hmm.emissions import Emission, Words, make_emission
+from elman.classical.hmm.inputs import as_sequences
+from elman.classical.hmm.results import Decoded, Filtered
+from elman.classical.hmm.trigrams import Trigrams
+from elman.classical.model import ClassicalModel
+from elman.classical.packed_strings import pack, unpack
+from elman.sequences import Sequences
+
+ORDERS = (1, 2)
+PIECE = 20_000  # steps whose pairs are kept at a time
+
+
+class HMMTagger(ClassicalModel):
+    """Words (or whatever an emission reads) to tags, by counting in rows whose tags are known::
+
+        p(tag | two tags before) = l_1 p(tag) + l_2 p(tag | tag before) + l_3 p(tag | two tags before)
+
+    The three are relative frequencies; deleted interpolation chooses the weights. With `order=1`, the first two.
+
+    Its state as a cell is what it predicts of the next tag and the one before it, so that `step` filters: it tags a
+    text while it is being read. `decode` waits for the whole row, and finds the best path exactly.
+
+    Args:
+        emission: what the tags say: `Words()`, which guesses unknown words by shape and ending, is the default; or
+            `Categorical() Gaussian() ...` for other observations.
+        order: 1 or 2, how many tags before a tag tell which it is.
+    Shapes:
+        x: [B] strings, or what the emission reads
+        state: [B, T + 1, T] probabilities of the tag before the next step (T: none) and of that at the next step
+        ->   y: Filtered(probs [B, T], log_prob [B])
+    Attributes:
+        tags_: [T] sorted. emission_: with its parameters.
+        trigrams_: [T + 1, T + 1, T] the chain, T before a row; the same whatever is two before, where `order` is 1.
+        weights_: [order + 1] of the interpolation.
+    Raises:
+        TypeError, ValueError: observations or tags that are none, in one line that says which.
+    Example:
+        >>> text = [["the", "dog", "barks"], ["a", "cat", "sleeps"], ["the", "cats", "purr"]]
+        >>> tagger = HMMTagger().fit(text, 3 * [["DET", "NOUN", "VERB"]])
+        >>> tagger.decode([["a", "bird", "sings"]]).states.values.tolist()
+        ['DET', 'NOUN', 'VERB']
+    """
+
+    tags_: np.ndarray
+    trigrams_: np.ndarray
+    weights_: np.ndarray
+    emission_: Emission
+
+    def __init__(self, emission: Emission | None = None, order: int = 2):
+        self.emission = Words() if emission is None else emission
+        self.order = order
+        if not isinstance(self.emission, Emission):
+            raise TypeError(f"HMMTagger: expected an emission, such as Words(), got {emission!r}.")
+        if self.emission.drive_size:
+            raise ValueError("HMMTagger: expected an emission without a driving input, got one; use HMM.fit_labelled.")
+        if order not in ORDERS:
+            raise ValueError(f"HMMTagger: expected order to be 1 or 2, got {order!r}.")
+
+    def fit(self, sequences: Sequences | Iterable[Any], tags: Sequences | Iterable[Any]) -> Self:
+        """Count.
+
+        Args:
+            sequences: rows of observations: Sequences, or a list of rows.
+            tags: strings or integers, one a step: Sequences, a list of rows, or an array [N].
+        """
+        where = "HMMTagger.fit"
+        rows = as_sequences(where, sequences)
+        names, ids = np.unique(self._labels(where, rows, tags), return_inverse=True)
+        if not len(names):
+            raise ValueError(f"{where}: expected tags, got none: all rows are empty.")
+        data = self.emission.read(where, rows)
+        emission = self.emission.from_states(where, data, np.eye(len(names))[ids], np.random.default_rng(0))
+        found = trigrams.estimate(rows, ids, len(names), self.order)
+        self.tags_, self.emission_, self.trigrams_, self.weights_ = names, emission, found.probs, found.weights
+        return self
+
+    # A cell.
+
+    def initial_state(self, batch_size: int) -> np.ndarray:
+        """The first tag, and nothing before it."""
+        chain, size = self._chain("HMMTagger.initial_state"), len(self.tags_)
+        state = np.zeros((batch_size, size + 1, size))
+        state[:, size] = chain.probs[size, size]
+        return state
+
+    def step(self, x: np.ndarray, state: np.ndarray) -> tuple[Filtered, np.ndarray]:
+        """One observation of each row: -> what it tells of its tag, and the prediction for the next."""
+        where = "HMMTagger.step"
+        chain = self._chain(where)
+        rows = Sequences(np.asarray(x), np.ones(len(x), np.int64))
+        state = self._state(where, state, len(rows))
+        told, state = filtered(chain, self._scores(where, rows), state)
+        em.impossible(where, rows, told.log_prob)
+        return told, state
+
+    def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
+        """All rows, those of one time together."""
+        return self._scan("HMMTagger.scan", sequences, state)
+
+    # What is asked of it.
+
+    def log_prob(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
+        """The log-probability of each row, whatever its tags, [B]."""
+        where = "HMMTagger.log_prob"
+        rows = as_sequences(where, sequences)
+        told = self._scan(where, rows)[0].values
+        return np.bincount(rows.rows, told.log_prob, minlength=len(rows))
+
+    def filter(self, sequences: Sequences | Iterable[Any]) -> Sequences:
+        """What is known of each tag from the observations up to it: Filtered(probs [N, T], log_prob [N])."""
+        return self._scan("HMMTagger.filter", as_sequences("HMMTagger.filter", sequences))[0]
+
+    def smooth(self, sequences: Sequences | Iterable[Any]) -> Sequences:
+        """The probabilities of each tag given whole rows, [N, T]."""
+        where = "HMMTagger.smooth"
+        rows = as_sequences(where, sequences)
+        chain, probs = self._chain(where), [np.zeros((0, len(self.tags_)))]
+        for piece in pieces(rows):
+            found = trigrams.smooth(chain, self.initial_state(len(piece)), self._scores(where, piece), piece)
+            possible(where, found.log_prob)
+            probs.append(found.probs)
+        return Sequences(np.concatenate(probs), rows.lengths)
+
+    def decode(self, sequences: Sequences | Iterable[Any], method: str = "viterbi") -> Decoded:
+        """The tags of the best path of each row (`viterbi`), or the likeliest tag of each step (`posterior`).
+
+        Returns:
+            Decoded: states, the tags [N] as they were given to `fit`; log_prob [B] of a row and its tags together.
+        """
+        where = "HMMTagger.decode"
+        rows = as_sequences(where, sequences)
+        if method not in ("viterbi", "posterior"):
+            raise ValueError(f"{where}: expected method viterbi or posterior, got {method!r}.")
+        chain, ids, log_probs = self._chain(where), [np.zeros(0, np.int64)], [np.zeros(0)]
+        for piece in pieces(rows):
+            scores, start = self._scores(where, piece), self.initial_state(len(piece))
+            if method == "viterbi":
+                path, log_prob = trigrams.best_path(chain, start, scores, piece)
+            else:
+                path = trigrams.smooth(chain, start, scores, piece).probs.argmax(1)
+                log_prob = trigrams.path_log_prob(chain, scores, piece, path)
+            possible(where, log_prob)
+            ids.append(path)
+            log_probs.append(log_prob)
+        return Decoded(Sequences(self.tags_[np.concatenate(ids)], rows.lengths), np.concatenate(log_probs))
+
+    def score(self, sequences: Sequences | Iterable[Any], tags: Sequences | Iterable[Any]) -> float:
+        """The part of the steps whose tag `decode` finds."""
+        where = "HMMTagger.score"
+        rows = as_sequences(where, sequences)
+        labels = self._labels(where, rows, tags)
+        if not len(labels):
+            raise ValueError(f"{where}: expected at least one step, got none.")
+        return float((self.decode(rows).states.values == labels).mean())
+
+    # Files.
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the constructor was given."""
+        return {"order": self.order, "emission": {"kind": type(self.emission).__name__, **self.emission.settings}}
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The tags, the chain, and what the emission has."""
+        chain = self._chain("HMMTagger.to_arrays")
+        own = {"tags": pack(self.tags_), "trigrams": chain.probs, "weights": chain.weights}
+        return own | {f"emission.{name}": array for name, array in self.emission_.to_arrays().items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
+        """The fitted model whose `to_arrays` and `settings` these are."""
+        emission = make_emission(**settings.pop("emission"))
+        self = cls(emission, **settings)
+        own = {name.removeprefix("emission."): array for name, array in arrays.items() if name.startswith("emission.")}
+        self.tags_, self.trigrams_, self.weights_ = unpack(arrays["tags"]), arrays["trigrams"], arrays["weights"]
+        self.emission_ = emission.with_arrays(own)
+        return self
+
+    # Below: what these are made of.
+
+    def _scan(self, where: str, rows: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
+        chain = self._chain(where)
+        state = self.initial_state(len(rows)) if state is None else self._state(where, state, len(rows))
+        scores = Sequences(self._scores(where, rows), rows.lengths)
+        y, last = unroll(lambda now, before: filtered(chain, now, before), scores, state)
+        em.impossible(where, rows, y.values.log_prob)
+        return y, last
+
+    def _labels(self, where: str, rows: Sequences, tags: Any) -> np.ndarray:
+        labels = labelled.labels_of(where, rows, tags)
+        if labels.size and labels.dtype.kind not in "iubU":
+            raise TypeError(f"{where}: expected tags of integers or strings, got {labels.dtype}.")
+        return labels
+
+    def _chain(self, where: str) -> Trigrams:
+        if not hasattr(self, "trigrams_"):
+            raise ValueError(f"{where}: expected a fitted model, got one without counts; call fit or load first.")
+        return Trigrams(self.trigrams_, self.weights_)
+
+    def _scores(self, where: str, rows: Sequences) -> np.ndarray:
+        return self.emission_.log_prob(self.emission_.read(where, rows))
+
+    def _state(self, where: str, state: Any, rows: int) -> np.ndarray:
+        size = len(self.tags_)
+        return checks.reals(where, "state", state, f"B={rows} T+1={size + 1} T={size}")
+
+
+def filtered(chain: Trigrams, scores: np.ndarray, state: np.ndarray) -> tuple[Filtered, np.ndarray]:
+    """A step, the observations of which have been scored [B, T]."""
+    joint, log_prob = trigrams.observe(state, scores)
+    return Filtered(joint.sum(1), log_prob), trigrams.advance(chain, joint)
+
+
+def possible(where: str, log_prob: np.ndarray) -> None:
+    """Raise unless all rows [B] have paths."""
+    if not np.isfinite(log_prob).all():
+        raise ValueError(f"{where}: an observation has probability zero in every tag; filter tells which.")
+
+
+def pieces(rows: Sequences) -> Iterator[Sequences]:
+    """The rows in parts of about `PIECE` steps."""
+    part = rows.offsets[:-1] // PIECE
+    sizes = np.diff(np.flatnonzero(np.append(np.diff(part, prepend=-1), 1) != 0))
+    yield from rows.split(sizes.tolist())
