@@ -47,3 +47,22 @@ def test_the_bag_of_words(run, capsys):
 def test_choosing_settings_leaves_no_receipt(run, capsys):
     assert run("sst2_bag", "sst2", sst2(10), "--choose") is None
     assert "100.00 %  naive_bayes=False" in capsys.readouterr().out
+
+
+def ud_ewt(copies):
+    sentence = "{}\tDET\tDT\ndog\tNOUN\tNN\nbarks\tVERB\tVBZ\n\n"
+    return {"train.tsv.gz": copies * (sentence.format("the") + sentence.format("a")),
+            "dev.tsv.gz": sentence.format("The") + sentence.format("another")}  # fmt: skip
+
+
+def test_the_tagger(run, capsys):
+    facts = run("ud_ewt_hmm", "ud_ewt", ud_ewt(20))
+    assert facts["seen"] == {"never": 2, "once": 0, "2 to 3": 0, "4 to 9": 0, "10 to 99": 4, "more": 0}
+    assert facts["accuracy"]["second order"] == facts["result"]["reached"] == 1.0
+    assert facts["accuracy_by_seen"]["first order"]["once"] is None
+    assert "reached: dev accuracy 1, aimed at 0.925 at least" in capsys.readouterr().out
+
+
+def test_choosing_settings_of_the_tagger_leaves_no_receipt(run, capsys):
+    assert run("ud_ewt_hmm", "ud_ewt", ud_ewt(10), "--choose") is None
+    assert "100.00 %  rare_count=100" in capsys.readouterr().out
