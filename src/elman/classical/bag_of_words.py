@@ -90,10 +90,11 @@ class BagOfWords(ClassicalModel):
         if len(names) < 2:
             raise ValueError(f"{where}: expected labels of two classes or more, got {names.tolist()} only; there is "
                              "nothing to tell apart.")  # fmt: skip
-        self.grams_ = tabulate(rows, self.vocabulary_size, self.ngrams, self.min_count)
-        if not self.num_features:
+        grams = tabulate(rows, self.vocabulary_size, self.ngrams, self.min_count)
+        if not any(map(len, grams)):
             raise ValueError(f"{where}: expected a gram that occurs {self.min_count} times or more, got "
                              f"{rows.num_steps} ids in all; give more rows, or lower min_count.")  # fmt: skip
+        self.grams_ = grams
         features = self._matrix(rows)
         ratios = (
             log_count_ratios(features, classes, len(names), self.smoothing)
