@@ -31,8 +31,8 @@ struct Matrices {
   Matrices(Z size, const StateSpace& space) : z(size), s(space) {}
   void lay(Pieces& pieces) {
     const Index m = s.outputs, n = z.n;
-    f.lay(z, n, pieces), h.lay(z, m, pieces), back.lay(z, n, pieces);
-    for (double** matrix : {&f_transposed, &q, &q_roots, &back_whiten}) *matrix = pieces.take(n * z.s);
+    f.lay(z, z.s, pieces), h.lay(z, m, pieces), back.lay(z, z.s, pieces);
+    for (double** matrix : {&f_transposed, &q, &q_roots, &back_whiten}) *matrix = pieces.take(z.s * z.s);
     noise = pieces.take(m), whiten = pieces.take(m * m), work = pieces.take(m * m), back_noise = pieces.take(n);
     places = reinterpret_cast<Index*>(pieces.take(m));
   }
@@ -120,7 +120,7 @@ class Kalman {
     belief_.lay(pieces_);
     for (double** vector : {&mean_, &next_}) *vector = pieces_.take(z_.s);
     for (double** matrix : {&saved_, &kept_, &gain_, &gain_transposed_, &left_, &cov_, &before_})
-      *matrix = pieces_.take(n * z_.s);
+      *matrix = pieces_.take(z_.s * z_.s);
     kept_lag_ = pieces_.take(n * n);
     gains_ = pieces_.take(m * z_.s), z_x_ = pieces_.take(m);
     for (double** vector : {&inverse_, &variances_, &compared_}) *vector = pieces_.take(m);
@@ -131,13 +131,14 @@ class Kalman {
     clear();
     for (Index row = from; row < to; ++row) {
       Failure failure = run(row, s_.square_root);
-      if (failure == Failure::lost && !s_.square_root) {
+      const bool redo = failure == Failure::lost && !s_.square_root;
+      if (redo) {
         again(row);
         failure = run(row, true);
       }
       out_.failed[2 * row] = static_cast<Index>(failure == Failure::lost ? Failure::overflow : failure);
       out_.failed[2 * row + 1] = at_ - s_.batch.begin(row);
-      if (failure != Failure::none) clear();
+      if (redo || failure != Failure::none) clear();
     }
   }
 
@@ -193,7 +194,7 @@ class Kalman {
           add(z_, error, gains_ + i * z_.s, mean_);
           log_prob -= 0.5 * error * error * inverse_[i];
         }
-        write(step);
+        write_again(step);
       } else if (const Failure failure = full(step, x, all, log_prob); failure != Failure::none) {
         return failure;
       }
@@ -262,11 +263,14 @@ class Kalman {
       }
     }
     if (!belief_.definite()) return Failure::lost;
-    if (out_.cov || settling) {
-      if (!out_.lag) belief_.covariance(cov_);
-      narrow(z_, z_.n, out_.lag ? belief_.cov : cov_, kept_);
+    if (out_.mean) narrow(z_, 1, mean_, out_.mean + step * z_.n);
+    if (out_.cov) {
+      double* const cov = out_.cov + step * z_.n * z_.n;
+      if (belief_.square && !out_.lag) belief_.covariance(cov_);
+      narrow(z_, z_.n, belief_.square && !out_.lag ? cov_ : belief_.cov, cov);
+      if (settling)
+        for (Index i = 0; i < z_.n * z_.n; ++i) kept_[i] = cov[i];
     }
-    write(step);
     if (out_.diffuse && belief_.columns) {
       if (out_.lag) narrow(z_, belief_.columns, belief_.grow, out_.diffuse + step * z_.n * z_.n);
       else {
@@ -280,7 +284,7 @@ class Kalman {
     settle(all, settling, constant);
     return Failure::none;
   }
-  void write(Index step) {
+  void write_again(Index step) {
     const Index n = z_.n;
     if (out_.mean) narrow(z_, 1, mean_, out_.mean + step * n);
     if (out_.cov)

@@ -1,4 +1,4 @@
-// Small matrices of doubles for `kalman.hpp`: rows of `n` numbers, `s` apart, zeros between.
+// Small matrices of doubles for `kalman.hpp`: rows of `n` numbers, `s` apart, zeros between and in rows up to `s`.
 //
 // For 1 to 4 states the sizes are known to the compiler; else rows are padded to whole vectors.
 #pragma once
@@ -98,6 +98,7 @@ struct Sparse {
   double* a = nullptr;      // [rows, s]
   Index* places = nullptr;  // [rows, s]
   Index* counts = nullptr;  // [rows]
+  bool dense = false;       // most are not zeros
 
   template <class Z>
   void lay(Z z, Index rows, Pieces& pieces) {
@@ -107,15 +108,18 @@ struct Sparse {
   }
   template <class Z>
   void find(Z z, Index rows) {
-    if constexpr (!Z::fixed)
+    if constexpr (!Z::fixed) {
+      Index all = 0;
       for (Index i = 0; i < rows; ++i) {
         Index count = 0;
         for (Index j = 0; j < z.n; ++j) {
           places[i * z.s + count] = j;
           count += a[i * z.s + j] != 0;
         }
-        counts[i] = count;
+        all += counts[i] = count;
       }
+      dense = 2 * all > rows * z.n;
+    }
   }
 };
 
@@ -182,31 +186,69 @@ ELMAN_INLINE double dot(Z z, const Sparse& matrix, Index row, const double* x) {
   }
 }
 
+// Rows to columns: log2(W64) times, the first half of the vectors interleaved with the second.
+template <int... I>
+ELMAN_INLINE void interleave(D a, D b, D& low, D& high, Places<I...>) {
+  low = __builtin_shufflevector(a, b, (I % 2 * W64 + I / 2)...);
+  high = __builtin_shufflevector(a, b, (I % 2 * W64 + W64 / 2 + I / 2)...);
+}
+// y = x', of a tile of W64 by W64.
+ELMAN_INLINE void transpose_tile(Index s, const double* x, double* y) {
+  D rows[W64];
+#pragma GCC unroll 8
+  for (int i = 0; i < W64; ++i) rows[i] = load(x + i * s);
+#pragma GCC unroll 3
+  for (int round = 1; round < W64; round *= 2) {
+    D mixed[W64];
+#pragma GCC unroll 4
+    for (int i = 0; i < W64 / 2; ++i)
+      interleave(rows[i], rows[i + W64 / 2], mixed[2 * i], mixed[2 * i + 1], typename Count<W64>::Type{});
+#pragma GCC unroll 8
+    for (int i = 0; i < W64; ++i) rows[i] = mixed[i];
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < W64; ++i) store(y + i * s, rows[i]);
+}
+
+// y = x'; matrices have s rows, so that tiles are whole.
 template <class Z>
 ELMAN_INLINE void transpose(Z z, const double* x, double* y) {
-  for (Index i = 0; i < z.n; ++i)
-    for (Index j = 0; j < z.n; ++j) y[j * z.s + i] = x[i * z.s + j];
+  if constexpr (!Z::fixed) {
+    for (Index i = 0; i < z.s; i += W64)
+      for (Index j = 0; j < z.s; j += W64) transpose_tile(z.s, x + i * z.s + j, y + j * z.s + i);
+  } else {
+    for (Index i = 0; i < z.n; ++i)
+      for (Index j = 0; j < z.n; ++j) y[j * z.s + i] = x[i * z.s + j];
+  }
 }
 
 // The lower triangle is made what the upper one is.
 template <class Z>
 ELMAN_INLINE void mirror(Z z, double* x) {
-  for (Index i = 1; i < z.n; ++i)
-    for (Index j = 0; j < i; ++j) x[i * z.s + j] = x[j * z.s + i];
+  if constexpr (!Z::fixed) {
+    for (Index i = 0; i < z.s; i += W64) {
+      for (Index j = i + W64; j < z.s; j += W64) transpose_tile(z.s, x + i * z.s + j, x + j * z.s + i);
+      for (Index k = 1; k < W64; ++k)
+        for (Index j = 0; j < k; ++j) x[(i + k) * z.s + i + j] = x[(i + j) * z.s + i + k];
+    }
+  } else {
+    for (Index i = 1; i < z.n; ++i)
+      for (Index j = 0; j < i; ++j) x[i * z.s + j] = x[j * z.s + i];
+  }
 }
 
-// y = f x f' + more, for symmetric x and more. f_transposed is read where sizes are known.
+// y = f x f' + more, for symmetric x and more.
 template <class Z>
 ELMAN_INLINE void sandwich(Z z, const Sparse& f, const double* f_transposed, const double* x, const double* more,
                            double* y, double* work, double* work2) {
-  for (Index i = 0; i < z.n; ++i) combine(z, f, i, x, nullptr, work + i * z.s);
-  if constexpr (Z::fixed) {
-    for (Index i = 0; i < z.n; ++i)
-      combine(z, work + i * z.s, nullptr, z.n, f_transposed, more ? more + i * z.s : nullptr, y + i * z.s);
+  if (Z::fixed || f.dense) {  // work = x f'
+    for (Index i = 0; i < z.n; ++i) combine(z, x + i * z.s, nullptr, z.n, f_transposed, nullptr, work + i * z.s);
+    work2 = work;
   } else {
+    for (Index i = 0; i < z.n; ++i) combine(z, f, i, x, nullptr, work + i * z.s);
     transpose(z, work, work2);
-    for (Index i = 0; i < z.n; ++i) combine(z, f, i, work2, more ? more + i * z.s : nullptr, y + i * z.s, i);
   }
+  for (Index i = 0; i < z.n; ++i) combine(z, f, i, work2, more + i * z.s, y + i * z.s, Z::fixed ? 0 : i);
   mirror(z, y);
 }
 

@@ -23,10 +23,10 @@ struct Belief {
 
   explicit Belief(Z size) : z(size) {}
   void lay(Pieces& pieces) {
-    cov = pieces.take(2 * z.n * z.s);  // the rows below are those that a triangle is made of
-    wide = pieces.take(2 * z.n * z.s);
-    grow = pieces.take(z.n * z.s);
-    work = pieces.take(z.n * z.s);
+    cov = pieces.take(2 * z.s * z.s);  // the rows below are those that a triangle is made of
+    wide = pieces.take(2 * z.s * z.s);
+    grow = pieces.take(z.s * z.s);
+    work = pieces.take(z.s * z.s);
     for (double** vector : {&gain, &m, &seen, &norms}) *vector = pieces.take(z.s);
   }
 
@@ -252,26 +252,54 @@ struct Belief {
   // Whether the covariance is semidefinite: elimination finds no negative pivot.
   bool definite() {
     if (square) return true;
-    for (Index i = 0; i < z.n; ++i)
-      for (Index j = Z::vectors ? i / W64 * W64 : i; j < z.s; ++j) work[i * z.s + j] = cov[i * z.s + j];
-    for (Index i = 0; i < z.n; ++i) work[i * z.s + i] += indefinite_share * cov[i * z.s + i];
+    if constexpr (Z::vectors && !Z::fixed) {
+      return definite_vectors();
+    } else {
+      copy(z, z.n, cov, work);
+      for (Index j = 0; j < z.n; ++j) {
+        double* const row = work + j * z.s;
+        const double pivot = row[j] + indefinite_share * cov[j * z.s + j];
+        if (!(pivot >= 0)) return false;
+        if (pivot == 0) continue;
+        const double inverse = -1 / pivot;
+        for (Index i = j + 1; i < z.n; ++i)
+          for (Index k = i; k < z.n; ++k) work[i * z.s + k] = fused(row[i] * inverse, row[k], work[i * z.s + k]);
+      }
+      return true;
+    }
+  }
+  // Every row loses the multiple of the pivot's row that makes its column zero, in whole vectors from that column on.
+  bool definite_vectors() {
+    copy(z, z.n, cov, work);
     for (Index j = 0; j < z.n; ++j) {
-      const double pivot = work[j * z.s + j];
+      double* const row = work + j * z.s;
+      const double pivot = row[j] + indefinite_share * cov[j * z.s + j];
       if (!(pivot >= 0)) return false;
       if (pivot == 0) continue;
       const double inverse = -1 / pivot;
-      for (Index i = j + 1; i < z.n; ++i) {
-        const double factor = work[j * z.s + i] * inverse;
-        if (factor == 0) continue;
-        if constexpr (Z::vectors) {
-          for (Index k = i / W64 * W64; k < z.s; k += W64)
-            store(work + i * z.s + k, fma(splat(factor), load(work + j * z.s + k), load(work + i * z.s + k)));
-        } else {
-          for (Index k = i; k < z.n; ++k) work[i * z.s + k] = fused(factor, work[j * z.s + k], work[i * z.s + k]);
-        }
+      Index from = j / W64 * W64;
+      for (; from + 4 * W64 < z.s; from += 4 * W64) eliminate<4>(j, from, row, inverse);
+      switch ((z.s - from) / W64) {
+        case 4: eliminate<4>(j, from, row, inverse); break;
+        case 3: eliminate<3>(j, from, row, inverse); break;
+        case 2: eliminate<2>(j, from, row, inverse); break;
+        default: eliminate<1>(j, from, row, inverse); break;
       }
     }
     return true;
+  }
+  template <int V>
+  [[gnu::always_inline]] static void subtract(const D (&pivot)[V], double factor, double* y) {
+    const D times = splat(factor);
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) store(y + v * W64, fma(times, pivot[v], load(y + v * W64)));
+  }
+  template <int V>
+  void eliminate(Index j, Index from, const double* row, double inverse) {
+    D pivot[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) pivot[v] = load(row + from + v * W64);
+    for (Index i = j + 1; i < z.n; ++i) subtract<V>(pivot, row[i] * inverse, work + i * z.s + from);
   }
 };
 
