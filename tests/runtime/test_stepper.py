@@ -23,6 +23,7 @@ from elman import (
     OutputFeedback,
     Residual,
     Stack,
+    WindowNet,
     runtime,
 )
 from elman import state as states
@@ -51,6 +52,11 @@ NATIVE = {  # of H: what is bitwise equal to its scan
 THROUGH_PYTORCH = {
     "min_gru": lambda h: MinGRU(7, h),
     "layer_norm": lambda h: LayerNorm(h),
+    **{
+        f"window_net {name}": lambda h, name=name: WindowNet(7, h, 5, name)
+        for name in ("tanh", "sigmoid", "relu", "identity")
+    },
+    "windows of one": lambda h: Stack(WindowNet(7, h, window=1), WindowNet(h, 3, window=2), Linear(3, h)),
     "both": lambda h: Residual(Stack(LayerNorm(h), MinGRU(h, h))),
 }
 

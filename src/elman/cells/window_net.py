@@ -1,5 +1,7 @@
 """A feed-forward net over the last k inputs (NETtalk: Sejnowski and Rosenberg 1987; words: Bengio et al. 2003)."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -7,6 +9,7 @@ from elman.cells.module import CellModule
 from elman.cells.rnn import ACTIVATIONS
 from elman.kernels.linear import linear
 from elman.kernels.windows import window_linear
+from elman.runtime.words import Spec
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -53,6 +56,9 @@ class WindowNet(CellModule):
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.window - 1, self.input_size)
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        return self.spec_of("window_net", names, window=self.window, activation=self.activation)
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         self.check_input("step", x)

@@ -12,6 +12,7 @@ from elman.shapes import check
 from elman.state import State
 
 OUTPUTS = ("logits", "probs", "log_probs")
+AXES = {1: "B", 2: "B H", 3: "B k-1 D"}  # of the leaves of a state
 
 _Program: Any = native.module.Stepper if native.available() else object
 
@@ -88,7 +89,8 @@ class Stepper(_Program):  # type: ignore[misc]
             raise ValueError(f"Stepper.state: expected {len(own)} leaves, got {len(given)}; it is another model's.")
         for array, leaf in zip(own, given, strict=True):
             if leaf.shape != array.shape:
-                check("Stepper.state", "a leaf", leaf, " ".join(["B={}", "H={}"][: array.ndim]).format(*array.shape))
+                axes = zip(AXES[array.ndim].split(), array.shape, strict=True)
+                check("Stepper.state", "a leaf", leaf, " ".join(f"{axis}={size}" for axis, size in axes))
             if leaf.dtype != array.dtype:
                 raise TypeError(f"Stepper.state: expected a leaf of {array.dtype}, got {leaf.dtype}.")
         for array, leaf in zip(own, given, strict=True):

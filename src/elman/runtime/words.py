@@ -106,6 +106,18 @@ def _min_gru(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State
     return y, h
 
 
+def _window_net(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
+    inputs, units, window = part.input_size, part.output_size, part.settings["window"]
+    past, y = program.floats((window - 1) * inputs), program.floats(units)
+    if window > 1:
+        seen = program.floats(window * inputs)
+        program.add_window(x, past, seen)
+        x = seen
+    program.add_linear(x, part.tensor("weight", units, window * inputs), part.tensor("bias", units), y)
+    program.add_activation(ACTIVATIONS.index(part.settings["activation"]), y)
+    return y, past.reshape(len(past), window - 1, inputs)
+
+
 def _embedding(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
     if x.ndim != 1:
         raise ValueError("Stepper: an embedding reads ids, and stands first; here it reads what another layer writes.")
@@ -164,6 +176,7 @@ WORDS: dict[str, Callable[[Any, Part, np.ndarray], tuple[np.ndarray, State]]] = 
     "lstm": _lstm,
     "gru": _gru,
     "min_gru": _min_gru,
+    "window_net": _window_net,
     "embedding": _embedding,
     "linear": _linear,
     "layer_norm": _layer_norm,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from elman.classical.checks import reals
+from elman.classical.rows import as_sequences
 from elman.sequences import Sequences
 
 METHODS = ("least_squares", "ridge", "yule_walker")
@@ -45,17 +46,9 @@ def settings(order: Any, method: str, penalty: float | None, intercept: bool, ma
 
 def rows(sequences: Sequences | Iterable[np.ndarray]) -> Sequences:
     """The rows, each [T, D], in one batch, if they hold something to fit to."""
-    if not isinstance(sequences, Sequences):
-        given = [reals(WHERE, f"row {number}", row, "T D", missing=True) for number, row in enumerate(sequences)]
-        if not given:
-            raise ValueError(f"{WHERE}: expected at least one row, got none.")
-        for number, row in enumerate(given):
-            if row.shape[1] != given[0].shape[1]:
-                raise ValueError(
-                    f"{WHERE}: expected rows of one width, got {given[0].shape[1]} coordinates in row 0 and "
-                    f"{row.shape[1]} in row {number}."
-                )
-        sequences = Sequences.from_list(given)
+    if not isinstance(sequences, Sequences | np.ndarray):
+        sequences = [reals(WHERE, f"row {number}", row, "T D", missing=True) for number, row in enumerate(sequences)]
+    sequences = as_sequences(WHERE, sequences)
     values = reals(WHERE, "values", sequences.values, "N D", missing=True)
     if not values.size:
         raise ValueError(f"{WHERE}: expected rows with steps, got values of shape {list(values.shape)}.")

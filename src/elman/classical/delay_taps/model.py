@@ -9,12 +9,13 @@ import numpy as np
 from elman.classical.checks import reals
 from elman.classical.delay_taps import checks
 from elman.classical.delay_taps.checks import METHODS
-from elman.classical.delay_taps.forecast import Forecast, error_covariances
 from elman.classical.delay_taps.gaussian import log_density
 from elman.classical.delay_taps.products import Design
 from elman.classical.delay_taps.windows import Layout, follow, predict, stretches, window_matrix
 from elman.classical.delay_taps.yule_walker import autocovariances, yule_walker
+from elman.classical.forecast import Forecast, error_covariances
 from elman.classical.model import ClassicalModel
+from elman.classical.rows import as_sequences
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -121,14 +122,14 @@ class DelayTaps(ClassicalModel):
         before = predict(layout.steps, self.taps_, self.intercept_)[layout.places]
         return log_density("DelayTaps.log_prob", sequences.values - before, self.noise_cov_)
 
-    def forecast(self, given: Sequences | State, steps: int) -> Forecast:
+    def forecast(self, given: Sequences | Iterable[Any] | State, steps: int) -> Forecast:
         """The next inputs of each row, with the covariance of the error.
 
         The covariance is that of the noise alone, accumulated over the steps: taps are taken as if they were known,
         and missing inputs as if they had been what stands for them.
 
         Args:
-            given: what was read, or the state after it.
+            given: what was read, Sequences or a list of arrays [T, D]; or the state after it, [B, p, D].
             steps: S, how far to look ahead, at least 1.
         Raises:
             ValueError: a row that has not seen p inputs; numbers beyond the range of floats, of an unstable model.
@@ -137,7 +138,7 @@ class DelayTaps(ClassicalModel):
         self._check_fitted(where)
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise ValueError(f"{where}: expected steps to be an int of at least 1, got {steps!r}.")
-        state = self._read(where, given, None).last() if isinstance(given, Sequences) else given
+        state = given if isinstance(given, np.ndarray) else self._read(where, as_sequences(where, given), None).last()
         state = self._state(where, state, len(state))
         unseen = np.isnan(state).any((1, 2))
         if unseen.any():

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax, xlogy
 
 from elman.classical.hmm.chain import Chain, stationary
@@ -74,6 +73,8 @@ def from_stationary(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: C
 
     before, _ = objective(chain.transition)
     theta = np.log(chain.transition[allowed])
+    from scipy.optimize import minimize
+
     found = minimize(downhill, theta, jac=True, method="L-BFGS-B", options=CLIMB)
     after = matrix(found.x)
     if not objective(after)[0] > before:
@@ -115,6 +116,8 @@ def driven(chain: Chain, u: np.ndarray, moves: np.ndarray, prior: ChainPrior) ->
     bias = np.where(allowed, weights[:, :, 0], 0.0)
     now = np.concatenate([(bias + weights[:, :, 1:] @ mean)[:, :, None], weights[:, :, 1:] * scale], axis=2)
     before = value(now)[0]
+    from scipy.optimize import minimize
+
     found = minimize(downhill, now.ravel(), jac=True, method="L-BFGS-B", options=CLIMB)
     new = found.x.reshape(shape)
     if not value(new)[0] > before:

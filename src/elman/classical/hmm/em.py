@@ -10,7 +10,7 @@ from elman.classical.hmm import chain_steps
 from elman.classical.hmm.chain import Chain, log, log_transition
 from elman.classical.hmm.chain_steps import ChainPrior
 from elman.classical.hmm.emissions import DEAD, Emission
-from elman.classical.hmm.inputs import place
+from elman.classical.rows import place
 from elman.kernels import semiring_scan
 from elman.sequences import Sequences
 

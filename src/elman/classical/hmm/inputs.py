@@ -1,11 +1,10 @@
 """What an HMM reads: rows of observations, with a driving input beside them where the model has one."""
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman import state as states
+from elman.classical.rows import place
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -15,33 +14,6 @@ class Driven(NamedTuple):
 
     x: Any  # [N, ...] observations, NaN where one is missing
     u: np.ndarray  # [N, U] the input at each step, which is never missing
-
-
-def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:
-    """Sequences as they are; an array [T, ...] a row (or `Driven` of them) as Sequences.
-
-    Raises:
-        ValueError: there are no rows, or they differ in width.
-    """
-    if isinstance(rows, Sequences):
-        return rows
-    if isinstance(rows, np.ndarray):
-        raise TypeError(f"{where}: expected Sequences or a list of rows, got one array; give [x] for a single row.")
-    rows = list(rows)
-    if not rows:
-        raise ValueError(f"{where}: expected at least one row, got none.")
-    widths = [[np.shape(leaf)[1:] for leaf in states.leaves(row)] for row in rows]
-    for number, width in enumerate(widths):
-        if width != widths[0]:
-            one, other = (" and ".join(str(list(shape)) for shape in w) for w in (widths[0], width))
-            raise ValueError(f"{where}: expected rows of one width, got steps of shape {one} in row 0 and {other} in "
-                             f"row {number}.")  # fmt: skip
-    return Sequences.from_list([states.map(np.asarray, row) for row in rows])
-
-
-def place(sequences: Sequences, step: int) -> str:
-    """`row 3, step 7` of a step of a batch."""
-    return f"row {int(sequences.rows[step])}, step {int(sequences.times[step])}"
 
 
 def finite_or_missing(where: str, name: str, sequences: Sequences, values: np.ndarray) -> None:

@@ -12,10 +12,11 @@ from elman.classical.hmm.chain import Chain, log, log_transition, path_log_prob,
 from elman.classical.hmm.chain_steps import ChainPrior
 from elman.classical.hmm.em import Model, Problem
 from elman.classical.hmm.emissions import Emission, make_emission
-from elman.classical.hmm.inputs import Driven, as_sequences
+from elman.classical.hmm.inputs import Driven
 from elman.classical.hmm.results import Decoded, Filtered, Sample
 from elman.classical.hmm.sampling import draw
 from elman.classical.model import ClassicalModel
+from elman.classical.rows import as_sequences
 from elman.kernels import semiring_scan
 from elman.sequences import Sequences
 from elman.shapes import check

@@ -9,11 +9,11 @@ from elman.cell import unroll
 from elman.classical import checks
 from elman.classical.hmm import em, labelled, trigrams
 from elman.classical.hmm.emissions import Emission, Words, make_emission
-from elman.classical.hmm.inputs import as_sequences
 from elman.classical.hmm.results import Decoded, Filtered
 from elman.classical.hmm.trigrams import Trigrams
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
+from elman.classical.rows import as_sequences
 from elman.sequences import Sequences
 
 ORDERS = (1, 2)

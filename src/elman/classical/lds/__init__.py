@@ -1,6 +1,6 @@
 """Linear dynamical systems: a Kalman filter as a cell, its smoother, forecasts and fits, and ready-made systems."""
 
-from elman.classical.delay_taps.forecast import Forecast
+from elman.classical.forecast import Forecast
 from elman.classical.lds.beliefs import Filtered, Sample, Smoothed, deviation
 from elman.classical.lds.inputs import Observed
 from elman.classical.lds.joining import stack

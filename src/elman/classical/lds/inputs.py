@@ -1,12 +1,11 @@
 """What a linear dynamical system reads: rows of observations, and what else is known of each step."""
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman import state as states
 from elman.classical.lds.matrices import Matrices
+from elman.classical.rows import place
 from elman.kernels.kalman import System
 from elman.sequences import Sequences
 from elman.shapes import check
@@ -56,31 +55,6 @@ class Read(NamedTuple):
             return self.own[name] if steps is None else self.own[name][steps]
         one: np.ndarray = getattr(matrices, name)
         return np.broadcast_to(one, (self.rows.num_steps if steps is None else len(steps), *one.shape))
-
-
-def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:
-    """Sequences as they are; an array [T, m] a row (or `Observed` of them) as Sequences.
-
-    Raises:
-        ValueError: there are no rows, or they differ in width.
-    """
-    if isinstance(rows, Sequences):
-        return rows
-    if isinstance(rows, np.ndarray):
-        raise TypeError(f"{where}: expected Sequences or a list of rows, got one array; give [x] for a single row.")
-    rows = [states.map(np.asarray, row) for row in rows]
-    if not rows:
-        raise ValueError(f"{where}: expected at least one row, got none.")
-    widths = [[list(leaf.shape[1:]) for leaf in states.leaves(row)] for row in rows]
-    for number, width in enumerate(widths):
-        if width != widths[0]:
-            raise ValueError(f"{where}: expected rows of one width, got steps of shape {told(widths[0])} in row 0 and "
-                             f"{told(width)} in row {number}.")  # fmt: skip
-    return Sequences.from_list(rows)
-
-
-def told(shapes: list[list[int]]) -> str:
-    return " and ".join(map(str, shapes))
 
 
 def read(where: str, sequences: Sequences, matrices: Matrices) -> Read:
@@ -149,8 +123,3 @@ def semidefinite(where: str, name: str, sequences: Sequences, matrices: np.ndarr
         got = "one that is not symmetric" if skew[step] else f"eigenvalue {lowest[step]:.6g}"
         raise ValueError(f"{where}: expected {name} of positive semidefinite matrices, got {got} in "
                          f"{place(sequences, step)}.")  # fmt: skip
-
-
-def place(sequences: Sequences, step: int) -> str:
-    """`row 3, step 7` of a step of a batch."""
-    return f"row {int(sequences.rows[step])}, step {int(sequences.times[step])}"

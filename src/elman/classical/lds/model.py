@@ -7,15 +7,16 @@ import numpy as np
 
 from elman import state as states
 from elman.classical.checks import reals
-from elman.classical.delay_taps.forecast import Forecast
+from elman.classical.forecast import Forecast
 from elman.classical.lds import fitting
 from elman.classical.lds.beliefs import Filtered, Sample, Smoothed, limit
-from elman.classical.lds.inputs import Observed, Read, as_sequences, place, read
+from elman.classical.lds.inputs import Observed, Read, read
 from elman.classical.lds.matrices import Matrices, check_matrices, check_start, first_state
 from elman.classical.lds.products import multiply, through
 from elman.classical.lds.sampling import draw
 from elman.classical.lds.variances import Variance, check_value, check_variances, composed
 from elman.classical.model import ClassicalModel
+from elman.classical.rows import as_sequences, place
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction
 from elman.sequences import Sequences

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.special import xlogy
 
 from elman.classical import checks
@@ -123,6 +122,8 @@ class GaussianMixture(Emission):
         spread = inner.means_.std(0)
         away = (inner.means_[:, None] - centres) / np.where(spread > 0, spread, 1.0)
         seats = np.repeat((away**2).sum(2), components, axis=1)  # [K C, K C] a state has a seat for each component
+        from scipy.optimize import linear_sum_assignment
+
         order = linear_sum_assignment(seats)[1].argsort()
         slopes = None if inner.slopes_ is None else inner.slopes_[order]
         inner = inner.with_parameters(means_=inner.means_[order], slopes_=slopes)
