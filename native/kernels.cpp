@@ -12,6 +12,7 @@
 #include "peak.hpp"
 #include "pointwise.hpp"
 #include "rnn.hpp"
+#include "semiring_logs.hpp"
 #include "semiring_paths.hpp"
 #include "semiring_scan.hpp"
 
@@ -105,6 +106,8 @@ const Kernels table = {
     .semiring_scratch = semiring_scratch,
     .semiring_sums = semiring_sums,
     .semiring_counts = semiring_counts,
+    .semiring_logs_scratch = semiring_logs_scratch,
+    .semiring_logs = semiring_logs,
     .semiring_best_scratch = semiring_best_scratch,
     .semiring_best = semiring_best,
     .semiring_k_best_scratch = semiring_k_best_scratch,

@@ -50,6 +50,8 @@ struct Kernels {
                         double* scratch);
   void (*semiring_counts)(Index states, const double* packed, const double* const* sums, Index count, Index from,
                           Index to, double* out);
+  Index (*semiring_logs_scratch)(Index states, Index steps, bool back);
+  void (*semiring_logs)(const Trellis&, Index row, const Sums&, double* counts, double* scratch);
   Index (*semiring_best_scratch)(Index states, Index steps, bool per_step);
   void (*semiring_best)(const Trellis&, const double* packed, const Band&, Index* states, double* log_prob,
                         double* scratch);

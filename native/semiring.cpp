@@ -99,6 +99,53 @@ class Matrices {
   Memory memory_;
 };
 
+// The sums of all jobs of a model, in their order, times its matrix.
+void add_up(const Trellis& t, const Bands& bands, const Matrices& matrices, const double* counts, Index size,
+            double* transitions) {
+  std::vector<const double*> sums;
+  std::vector<Index> first(at(t.models + 1), 0);  // of each model's jobs
+  for (const Job& job : bands.jobs()) {
+    sums.push_back(counts + static_cast<Index>(sums.size()) * size);
+    first[at(job.model + 1)] = static_cast<Index>(sums.size());
+  }
+  for (Index model = 0; model < t.models; ++model)
+    first[at(model + 1)] = std::max(first[at(model + 1)], first[at(model)]);
+  constexpr Index height = 16;  // rows of a share
+  const Index shares = (t.states + height - 1) / height;
+  parallel(t.models * shares, [&](Index number) {
+    const Index model = number / shares, from = number % shares * height;
+    kernels().semiring_counts(t.states, matrices[model], sums.data() + first[at(model)],
+                              first[at(model + 1)] - first[at(model)], from, std::min(from + height, t.states),
+                              transitions + model * t.states * t.states);
+  });
+}
+
+// Lost rows once more, some at once; what they add to the transitions is added in their order.
+void once_more(const Trellis& t, const Bands& bands, const Sums& out) {
+  std::vector<Index> lost;
+  for (const Index row : bands.rows())
+    if (out.lost[row]) lost.push_back(row);
+  constexpr Index some = 64;
+  const bool back = out.transitions, adds = back && !t.per_step;
+  const Index size = t.states * t.states, count = static_cast<Index>(lost.size());
+  const Memory counts = doubles(adds ? std::min(some, count) * size : 1);
+  for (Index from = 0; from < count; from += some) {
+    const Index rows = std::min(some, count - from);
+    parallel(rows, [&](Index i) {
+      const Flush flush;
+      const Index row = lost[at(from + i)];
+      double* const own = data(counts) + i * size;
+      if (adds) std::fill_n(own, size, 0.0);
+      const Memory scratch = doubles(kernels().semiring_logs_scratch(t.states, t.length(row), back));
+      kernels().semiring_logs(t, row, out, own, data(scratch));
+    });
+    for (Index i = 0; adds && i < rows; ++i) {
+      double* const to = out.transitions + t.model[lost[at(from + i)]] * size;
+      for (Index k = 0; k < size; ++k) to[k] += data(counts)[i * size + k];
+    }
+  }
+}
+
 }  // namespace
 
 void semiring_sums(const Trellis& t, const Sums& out) {
@@ -120,23 +167,8 @@ void semiring_sums(const Trellis& t, const Sums& out) {
       kernels().semiring_sums(t, matrices[job.model], band, out, own, data(scratch));
     }
   });
-  if (!adds) return;
-  std::vector<const double*> sums;
-  std::vector<Index> first(at(t.models + 1), 0);  // of each model's jobs
-  for (Index number = 0; number < jobs; ++number) {
-    sums.push_back(data(counts) + number * size);
-    first[at(bands.jobs()[at(number)].model + 1)] = number + 1;
-  }
-  for (Index model = 0; model < t.models; ++model)
-    first[at(model + 1)] = std::max(first[at(model + 1)], first[at(model)]);
-  constexpr Index height = 16;  // rows of a share
-  const Index shares = (t.states + height - 1) / height;
-  parallel(t.models * shares, [&](Index number) {
-    const Index model = number / shares, from = number % shares * height;
-    kernels().semiring_counts(t.states, matrices[model], sums.data() + first[at(model)],
-                              first[at(model + 1)] - first[at(model)], from, std::min(from + height, t.states),
-                              out.transitions + model * t.states * t.states);
-  });
+  if (adds) add_up(t, bands, matrices, data(counts), size, out.transitions);
+  once_more(t, bands, out);
 }
 
 void semiring_best(const Trellis& t, Index k, Index* states, double* log_prob) {

@@ -40,8 +40,8 @@ struct Sums {
   double* log_prob = nullptr;     // [N] of each step given those before
   double* last = nullptr;         // [B, K] predicted for the step after the row
   double* total = nullptr;        // [B] log_prob of each row
-  double* transitions = nullptr;  // [M, K, K] expected within rows, or [N, K, K]: with them there is a way back
-  std::uint8_t* lost = nullptr;   // [B] rows that floats could not hold: their outputs are void
+  double* transitions = nullptr;  // [M, K, K] expected within rows, or [N, K, K]; with probs and total: a way back
+  std::uint8_t* lost = nullptr;   // [B] rows that floats could not hold, and that were done again in logarithms
 };
 
 // Empty rows are left alone: `last` and `total` are not written for them.

@@ -91,6 +91,54 @@ static void product(const Square& m, Index count, const double* const* from, dou
   }
 }
 
+// sums[i, j] += a[n, i] w[n, j] over `steps` rows, for R states i and C vectors of states j.
+template <int R, int C>
+ELMAN_INLINE void outer_tile(const double* a, Index a_stride, const double* w, Index stride, Index steps,
+                             double* sums) {
+  D s[R][C];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) s[r][c] = load(sums + r * stride + c * W64);
+  for (Index n = 0; n < steps; ++n, a += a_stride, w += stride) {
+    D columns[C];
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) columns[c] = load(w + c * W64);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const D x = splat(a[r]);
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) s[r][c] = fma(x, columns[c], s[r][c]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) store(sums + r * stride + c * W64, s[r][c]);
+}
+
+template <int C>
+static void outer_column(Index states, const double* a, const double* w, Index stride, Index steps, double* sums) {
+  Index i = 0;
+  for (; i + 6 <= states; i += 6) outer_tile<6, C>(a + i, states, w, stride, steps, sums + i * stride);
+  a += i, sums += i * stride;
+  switch (states - i) {
+    case 1: return outer_tile<1, C>(a, states, w, stride, steps, sums);
+    case 2: return outer_tile<2, C>(a, states, w, stride, steps, sums);
+    case 3: return outer_tile<3, C>(a, states, w, stride, steps, sums);
+    case 4: return outer_tile<4, C>(a, states, w, stride, steps, sums);
+    case 5: return outer_tile<5, C>(a, states, w, stride, steps, sums);
+    default: return;
+  }
+}
+
+static void outer(Index states, const double* a, const double* w, Index stride, Index steps, double* sums) {
+  Index v = 0;
+  for (; v + 2 <= vectors_of_states(states); v += 2)
+    outer_column<2>(states, a, w + v * W64, stride, steps, sums + v * W64);
+  if (v < vectors_of_states(states)) outer_column<1>(states, a, w + v * W64, stride, steps, sums + v * W64);
+}
+
 // A matrix of transitions as the scans read it, and its transposed. Its entries are logarithms, or e^(log - top).
 struct Transitions {
   Square forward, back;

@@ -13,47 +13,6 @@ constexpr double least_transition = 1e-120;
 constexpr double least_scale = 1e-140;
 constexpr double seen = 1e-13;  // of a row's probability
 
-// sums[i, j] += a[n, i] w[n, j] over `steps` rows, for R states i and C vectors of states j.
-template <int R, int C>
-ELMAN_INLINE void outer_tile(const double* a, Index a_stride, const double* w, Index stride, Index steps,
-                             double* sums) {
-  D s[R][C];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) s[r][c] = load(sums + r * stride + c * W64);
-  for (Index n = 0; n < steps; ++n, a += a_stride, w += stride) {
-    D columns[C];
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) columns[c] = load(w + c * W64);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const D x = splat(a[r]);
-#pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) s[r][c] = fma(x, columns[c], s[r][c]);
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) store(sums + r * stride + c * W64, s[r][c]);
-}
-
-template <int C>
-static void outer_column(Index states, const double* a, const double* w, Index stride, Index steps, double* sums) {
-  Index i = 0;
-  for (; i + 6 <= states; i += 6) outer_tile<6, C>(a + i, states, w, stride, steps, sums + i * stride);
-  a += i, sums += i * stride;
-  switch (states - i) {
-    case 1: return outer_tile<1, C>(a, states, w, stride, steps, sums);
-    case 2: return outer_tile<2, C>(a, states, w, stride, steps, sums);
-    case 3: return outer_tile<3, C>(a, states, w, stride, steps, sums);
-    case 4: return outer_tile<4, C>(a, states, w, stride, steps, sums);
-    case 5: return outer_tile<5, C>(a, states, w, stride, steps, sums);
-    default: return;
-  }
-}
-
 // One band of rows: forward, and back where transitions are asked for; some steps of all rows at once, so that what
 // does not wait for the step before is done for all of them together. V: vectors of states, 0: as many as there are.
 template <int V>
@@ -352,14 +311,8 @@ class BandSums {
       return false;
     }
     const Index second = from ? from : 1;
-    if (!per_step_ && second < to) {
-      const double* a = filtered(r, second - 1);
-      const double* w = weights(r, second);
-      Index v = 0;
-      for (; v + 2 <= vectors(); v += 2)
-        outer_column<2>(states_, a, w + v * W64, width(), to - second, counts_ + v * W64);
-      if (v < vectors()) outer_column<1>(states_, a, w + v * W64, width(), to - second, counts_ + v * W64);
-    }
+    if (!per_step_ && second < to)
+      outer(states_, filtered(r, second - 1), weights(r, second), width(), to - second, counts_);
     for (Index time = from; time < to; ++time) {
       double* p = filtered(r, time);
       for (Index k = 0; k < states_; k += W64)

@@ -10,7 +10,8 @@ from elman.kernels import native
 HERE = Path(__file__).parent
 UNSUPPORTED = [isa for isa in native.ISAS if native.available() and not native.module.supported(isa)]
 
-KEPT = "float64 or company or cut or threads or bit"  # words of the tests that run once more for each of them
+# Words of the tests that run once more for each of them.
+KEPT = "float64 or company or cut or threads or bit or all_paths"
 
 needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 
@@ -51,6 +52,6 @@ def test_the_kernels_of_each_instruction_set(isa):
         pytest.skip("the other tests run under it")
     code = "from elman.kernels import native; print(native.module.isa)"
     assert python("-c", code, ELMAN_ISA=isa).stdout == f"{isa}\n"
-    files = [HERE / name for name in ("test_recurrence.py", "test_linear.py", "test_linear_scan.py")]
+    files = [HERE / f"test_{name}.py" for name in ("recurrence", "linear", "linear_scan", "semiring_scan", "kalman")]
     run = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", KEPT, *files, ELMAN_ISA=isa)
     assert run.returncode == 0, run.stdout[-5000:]

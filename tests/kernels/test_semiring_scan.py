@@ -275,12 +275,12 @@ def part(case, rows):
 
 
 @needs_native
-@pytest.mark.parametrize("forbid", [0.0, 0.2])
+@pytest.mark.parametrize(("forbid", "spread"), [(0.0, 2.0), (0.2, 2.0), (0.2, 400.0)])  # the last one in logarithms
 @pytest.mark.parametrize("states", [4, 7, 20])
 @pytest.mark.parametrize("per_step", [False, True])
-def test_order_and_company_of_rows_change_no_bit(per_step, states, forbid):
+def test_order_and_company_of_rows_change_no_bit(per_step, states, forbid, spread):
     lengths = [33, 0, 1, 64, 7, 31, 32, 40, 40, 2, 2]
-    case = draw(lengths, states, models=2, per_step=per_step, forbid=forbid, spread=2.0)
+    case = draw(lengths, states, models=2, per_step=per_step, forbid=forbid, spread=spread)
     together = everything(case)
     generator = np.random.default_rng(0)
     for size in (1, 1, 4, len(lengths)):
@@ -295,9 +295,10 @@ def test_order_and_company_of_rows_change_no_bit(per_step, states, forbid):
 
 
 @needs_native
+@pytest.mark.parametrize("spread", [2.0, 400.0])
 @pytest.mark.parametrize("states", [4, 20])
-def test_the_number_of_threads_changes_no_bit(states):
-    case = draw(np.random.default_rng(0).integers(0, 60, 50).tolist(), states, models=2, spread=2.0)
+def test_the_number_of_threads_changes_no_bit(states, spread):
+    case = draw(np.random.default_rng(0).integers(0, 60, 50).tolist(), states, models=2, spread=spread, forbid=0.1)
     before, results = get_num_threads(), []
     try:
         for threads in (1, 2, 5):

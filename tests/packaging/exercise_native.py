@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from elman import state as states
-from elman.kernels import native
+from elman.kernels import native, semiring_scan
 from elman.kernels.native import ACTIVATIONS, KINDS
 from elman.runtime import Stepper
 
@@ -55,6 +55,40 @@ def linear_scan(generator, rows, features):
     native.module.linear_scan_backward(a, h, offsets, h0, dh, dlast, da, dx, dh0)
     for got, wanted in zip((h, last, da, dx, dh0), loops(a, x, offsets, h0, dh, dlast), strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+# --- Sums, maxima and draws over paths of states
+
+
+def paths(generator, number):
+    states, per_step, lengths = 1 + number % 19, number % 3 == 0, generator.integers(0, 70, number % 9)
+    steps, rows = int(lengths.sum()), len(lengths)
+    forbidden, spread = (0, 0.1, 0.3)[number % 3], (1, 3, 300)[number // 3 % 3]
+
+    def logs(*shape):
+        return np.where(generator.random(shape) < forbidden, -np.inf, spread * generator.normal(size=shape))
+
+    transition = logs(steps if per_step else 2, states, states)
+    model = None if per_step else generator.integers(0, 2, rows)
+    case = logs(rows, states), transition, logs(steps, states), lengths, model, per_step
+    uniforms = generator.random((2, steps))
+
+    def answers():
+        yield from semiring_scan.forward(*case)
+        yield semiring_scan.total(*case)
+        yield from semiring_scan.forward_backward(*case)
+        for k in (1, 3):
+            yield from semiring_scan.best_path(*case, k=k)
+        yield semiring_scan.sample_paths(*case[:4], uniforms, *case[4:])
+
+    for got, wanted in zip(answers(), wanted_of(answers), strict=True):
+        limit = 1e-9 * max(1.0, np.abs(wanted[np.isfinite(wanted)]).max(initial=0))
+        np.testing.assert_allclose(got, wanted, rtol=1e-8, atol=limit)
+
+
+def wanted_of(answers):
+    with native.aside():
+        return list(answers())
 
 
 # --- RNN, LSTM and GRU
@@ -318,6 +352,10 @@ def overrun(kernel):
     x, h0 = np.ones((1000, 8), np.float32), np.ones((1, 8), np.float32)
     if kernel == "linear_scan":
         native.module.linear_scan(x, x, np.array([0, 1001]), h0, np.empty_like(x), np.empty_like(h0))
+    elif kernel == "semiring_scan":
+        scores, rows = np.zeros((1000, 8)), np.zeros(1)
+        arguments = np.zeros((1, 8)), np.zeros((1, 8, 8)), scores, np.array([0, 1001]), rows.astype(np.int64), False
+        native.module.semiring_sums(*arguments, None, None, None, rows, None, np.zeros(1, np.uint8))
     elif kernel == "linear":
         y = nan(1001, 8)
         native.module.linear(1001, 8, 8, x.ctypes.data, x.ctypes.data, 0, y.ctypes.data)
@@ -336,6 +374,8 @@ if __name__ == "__main__":
         overrun(sys.argv[-1])
     for number in range(300):
         linear_scan(np.random.default_rng(number), rows=number % 7, features=1 + number % 41)
+    for number in range(180):
+        paths(np.random.default_rng(number), number)
     for number in range(240):
         recurrence(np.random.default_rng(number), number)
     for number in range(100):

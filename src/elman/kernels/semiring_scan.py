@@ -4,7 +4,6 @@ A row of T steps has K^T paths; the weight of one is the product of its start, i
 Logarithms come in, so that -inf forbids.
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,21 +99,16 @@ def forward(
     """
     chain = check_chain("semiring_scan.forward", log_start, log_transition, scores, lengths, model, per_step)
     if not _fast():
-        return _reference_forward(chain)
+        log_filtered, log_prob, log_last = reference.forward(chain)
+        with np.errstate(over="ignore"):
+            return Forward(np.exp(log_filtered), log_prob, np.exp(log_last))
     out = Forward(native.doubles(*scores.shape), native.doubles(len(scores)), np.empty_like(chain.log_start))
     empty = chain.sequences.lengths == 0
     if empty.any():
         with np.errstate(over="ignore"):
             out.last[empty] = np.exp(chain.log_start[empty])
-    for rows, steps, again in _lost(chain, _sums(chain, *out, None, None)):
-        out.probs[steps], out.log_prob[steps], out.last[rows] = _reference_forward(again)
+    _sums(chain, *out, None, None)
     return out
-
-
-def _reference_forward(chain: Chain) -> Forward:
-    log_filtered, log_prob, log_last = reference.forward(chain)
-    with np.errstate(over="ignore"):
-        return Forward(np.exp(log_filtered), log_prob, np.exp(log_last))
 
 
 def total(
@@ -136,8 +130,7 @@ def total(
     if not _fast():
         return reference.row_log_prob(chain)
     sums = np.zeros(len(chain.sequences))
-    for rows, _, again in _lost(chain, _sums(chain, None, None, None, sums, None)):
-        sums[rows] = reference.row_log_prob(again)
+    _sums(chain, None, None, None, sums, None)
     return sums
 
 
@@ -164,12 +157,7 @@ def forward_backward(
         return Posterior(*reference.posterior(chain))
     transitions = native.doubles(*chain.log_transition.shape)
     out = Posterior(np.zeros(len(chain.sequences)), native.doubles(*scores.shape), transitions)
-    for rows, steps, again in _lost(chain, _sums(chain, out.probs, None, None, out.log_prob, out.transitions)):
-        out.log_prob[rows], out.probs[steps], counts = reference.posterior(again)
-        if per_step:
-            transitions[steps] = counts
-        else:
-            transitions += counts
+    _sums(chain, out.probs, None, None, out.log_prob, transitions)
     return out
 
 
@@ -234,12 +222,17 @@ def sample_paths(
     probs, paths = native.doubles(*scores.shape), np.empty(uniforms.shape, np.int64)
     lost = _sums(chain, probs, None, None, None, None)
     native.module.semiring_draw(*_arguments(chain), probs, uniforms, paths, lost)
-    for _, steps, again in _lost(chain, lost):
-        paths[:, steps] = reference.sample_paths(again, uniforms[:, steps])
+    if lost.any():  # once more, in logarithms
+        rows, steps = np.flatnonzero(lost), np.flatnonzero(lost[chain.sequences.rows])
+        transition = chain.log_transition[steps] if per_step else chain.log_transition
+        again = chain.sequences.select(rows)
+        few = Chain(chain.log_start[rows], transition, again, chain.model[rows], per_step)
+        paths[:, steps] = reference.sample_paths(few, uniforms[:, steps])
     return paths
 
 
 def _fast() -> bool:
+    """Whether the extension is here, and no older than this file."""
     return hasattr(native.module, "semiring_sums")
 
 
@@ -250,21 +243,7 @@ def _arguments(chain: Chain) -> tuple[Any, ...]:
 
 
 def _sums(chain: Chain, probs: Any, log_prob: Any, last: Any, row_log_prob: Any, transitions: Any) -> np.ndarray:
-    """Fill what is given; which rows floats could not hold, whose outputs are void: [B]."""
+    """Fill what is given; which rows were done in logarithms, since floats could not hold them: [B]."""
     lost = np.zeros(len(chain.sequences), np.uint8)
     native.module.semiring_sums(*_arguments(chain), probs, log_prob, last, row_log_prob, transitions, lost)
     return lost
-
-
-def _lost(chain: Chain, lost: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, Chain]]:
-    """The rows that are to be done again in logarithms, if there are any: their numbers, their steps, their chain."""
-    if not lost.any():
-        return
-    rows = np.flatnonzero(lost)
-    steps = np.flatnonzero(lost[chain.sequences.rows])
-    transition = chain.log_transition[steps] if chain.per_step else chain.log_transition
-    yield (
-        rows,
-        steps,
-        Chain(chain.log_start[rows], transition, chain.sequences.select(rows), chain.model[rows], chain.per_step),
-    )
