@@ -60,6 +60,9 @@ def test_a_forecast_begins_where_the_series_ends():
         (lambda: pictures.states(SERIES, path=[0, 1]), r"expected path of T=30 steps, got 2"),
         (lambda: pictures.states(SERIES, path=[0] * 30, names=[]), "expected 1 names, got 0"),
         (lambda: pictures.states(np.zeros((2, 3, 4)), path=[0]), r"expected series of shape \[T\] or \[T, D\]"),
+        (lambda: pictures.states(SERIES, path=[0.5] * 30), "expected path of states from 0 on"),
+        (lambda: pictures.bands(SERIES, smoothed=SERIES), r"expected smoothed=\(mean, deviation\), got ndarray"),
+        (lambda: pictures.forecast(SERIES, SERIES, SERIES, level=90), "expected a level between 0 and 1, got 90"),
         (lambda: pictures.bands(SERIES), "expected filtered or smoothed, got neither"),
         (
             lambda: pictures.bands(SERIES, smoothed=(SERIES, SERIES[:3])),

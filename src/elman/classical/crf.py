@@ -225,8 +225,8 @@ class CRF(ClassicalModel):
 
     def sample(self, sequences: Sequences, num_samples: int = 1, seed: int = 0) -> np.ndarray:
         """Rows of tags drawn from p(y | x), [S, N]."""
-        uniforms = np.random.default_rng(seed).random((num_samples, sequences.num_steps))
         chain = self._chain("CRF.sample", sequences)
+        uniforms = np.random.default_rng(seed).random((num_samples, sequences.num_steps))
         self._log_partition("CRF.sample", chain)
         return semiring_scan.sample_paths(*chain, uniforms=uniforms)
 
@@ -279,6 +279,9 @@ class CRF(ClassicalModel):
 
     def _scores(self, where: str, sequences: Sequences) -> np.ndarray:
         """Scores that are what they should be: float64 [N, K], finite or -inf."""
+        if not isinstance(sequences, Sequences):
+            got = type(sequences).__name__
+            raise TypeError(f"{where}: expected Sequences of scores, got {got}; use Sequences.from_list([x]).")
         x = np.asarray(sequences.values)
         check(where, "scores", x, f"N={sequences.num_steps} K={self.num_tags}")
         if x.dtype != np.float64:

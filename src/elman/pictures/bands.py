@@ -33,6 +33,8 @@ def bands(series: Any, filtered: Any = None, smoothed: Any = None, level: float 
     figure, axes = canvas(seen.shape[1], title)
     times = np.arange(len(seen))
     for name, pair in given.items():
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise ValueError(f"pictures.bands: expected {name}=(mean, deviation), got {type(pair).__name__}.")
         mean, deviation = (as_series("pictures.bands", name, part) for part in pair)
         for part in (mean, deviation):
             if part.shape != seen.shape:

@@ -36,6 +36,8 @@ def shade(axis: Any, times: np.ndarray, mean: np.ndarray, deviation: np.ndarray,
     """A line and, around it, where a Gaussian of that standard deviation lies with probability `level`."""
     from statistics import NormalDist
 
+    if not 0 < level < 1:
+        raise ValueError(f"pictures: expected a level between 0 and 1, got {level}; 0.9 is 90 %.")
     width = NormalDist().inv_cdf(0.5 + level / 2) * deviation
     axis.plot(times, mean, **look)
     axis.fill_between(times, mean - width, mean + width, color=look.get("color"), alpha=0.2, linewidth=0)

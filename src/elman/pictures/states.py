@@ -39,6 +39,8 @@ def states(
         raise ValueError("pictures.states: expected path or probs, got neither; decode or smooth the series first.")
     belief = None if probs is None else as_series("pictures.states", "probs", probs)
     of_step = np.asarray(belief.argmax(1) if path is None and belief is not None else path)
+    if of_step.dtype.kind not in "iu" or (of_step < 0).any():
+        raise ValueError("pictures.states: expected path of states from 0 on, as decode gives them.")
     for name, array in (("path", of_step), ("probs", belief)):
         if array is not None and len(array) != len(seen):
             raise ValueError(f"pictures.states: expected {name} of T={len(seen)} steps, got {len(array)}.")

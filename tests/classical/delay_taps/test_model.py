@@ -363,7 +363,7 @@ TORN[::3], INFINITE[4] = np.nan, np.inf
 FIT_ERRORS = [
     ({"order": 3}, [], ValueError, r"expected at least one row, got none\.$"),
     ({"order": 3}, [GOOD[:3]], ValueError, r"order 3 needs a row of at least 4 steps .* the longest has 3"),
-    ({"order": 3}, [GOOD[:, :1], GOOD], ValueError, r"rows of one width, got steps of shape \[1\] in row 0 and \[2\] in row 1\.$"),
+    ({"order": 3}, [GOOD[:, :1], GOOD], ValueError, r"got steps of shape \[1\] in row 0 and \[2\] in row 1\.$"),
     ({"order": 3}, [GOOD[:, 0]], ValueError, r"expected row 0 of shape \[T, D\], got \[30\]\.$"),
     ({"order": 3}, [np.full((9, 2), np.nan)], ValueError, r"expected values, got 9 steps, all of them missing\.$"),
     ({"order": 3}, [np.column_stack([GOOD, np.full(30, np.nan)])], ValueError, r"coordinate 2 is missing at every"),

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from lds_problems import random_model
 
-from elman.classical.lds import LDS, Observed, Prediction, Variance, constant_velocity, local_level, seasonal, stack
+from elman.classical.lds import (
+    LDS,
+    Observed,
+    Prediction,
+    Variance,
+    constant_velocity,
+    local_level,
+    local_trend,
+    seasonal,
+    stack,
+)
 from elman.sequences import Sequences
 
 ONE = np.eye(1)
@@ -158,7 +168,7 @@ def test_a_failed_fit_leaves_the_model_as_it_was():
 
 def test_a_series_that_never_moves():
     """Likelihoods without bound: the fit ends with finite numbers."""
-    for series in (np.full((20, 1), 3.0), np.zeros((20, 1)), np.array([[1.0]]), np.array([[1.0], [np.nan], [2.0]])):
+    for series in (np.full((20, 1), 3.0), np.zeros((20, 1)), np.array([[1.0], [np.nan], [2.0]])):
         model = local_level().fit([series], restarts=2)
         assert all(np.isfinite(value) and value >= 0 for value in model.variances_.values())
         assert np.isfinite(model.filter([series]).values.mean).all()
@@ -170,3 +180,9 @@ def test_empty_rows_and_batches():
     assert LEVEL.smooth(Sequences(np.zeros((0, 1)), [0])).values.mean.shape == (0, 1)
     assert LEVEL.predict(Sequences(np.zeros((0, 1)), [0])).values.mean.shape == (0, 1)
     assert LEVEL.forecast(Sequences(np.zeros((0, 1)), []), 2).mean.shape == (0, 2, 1)
+
+
+def test_a_series_that_the_diffuse_start_takes_up():
+    model = local_trend() + seasonal(4)
+    with pytest.raises(ValueError, match=r"LDS.fit: expected a row with more than 5 observations, .* got 5; "):
+        model.fit([np.arange(5.0)[:, None]])

@@ -138,7 +138,10 @@ class DelayTaps(ClassicalModel):
         self._check_fitted(where)
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise ValueError(f"{where}: expected steps to be an int of at least 1, got {steps!r}.")
-        state = given if isinstance(given, np.ndarray) else self._read(where, as_sequences(where, given), None).last()
+        if isinstance(given, np.ndarray) and given.ndim == 3:
+            state = given
+        else:
+            state = self._read(where, as_sequences(where, given), None).last()
         state = self._state(where, state, len(state))
         unseen = np.isnan(state).any((1, 2))
         if unseen.any():
@@ -294,6 +297,7 @@ class DelayTaps(ClassicalModel):
     def _read(self, where: str, sequences: Sequences, state: State | None) -> Layout:
         """The steps of a batch behind those of its state, what is missing filled in."""
         self._check_fitted(where)
+        sequences = as_sequences(where, sequences)
         values = reals(where, "values", sequences.values, f"N D={self.output_size}", missing=True)
         state = self.initial_state(len(sequences)) if state is None else self._state(where, state, len(sequences))
         layout = Layout(Sequences(values, sequences.lengths), state)

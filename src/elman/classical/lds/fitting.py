@@ -92,6 +92,12 @@ def fit(where: str, rows: Read, given: Parameters, variances: Sequence[Variance]
     problem = Problem(where, rows, variances, frozenset(learn), settings)
     if np.isnan(rows.rows.values).all():
         raise ValueError(f"{where}: expected at least one observation, got none: every one is missing.")
+    open_ = len(given.matrices.F) if given.start == "diffuse" else (
+        int(np.linalg.matrix_rank(given.start.diffuse)) if isinstance(given.start, Prediction) else 0)  # fmt: skip
+    seen = np.bincount(rows.rows.rows, (~np.isnan(rows.rows.values)).sum(1), len(rows.rows)).astype(int)
+    if not (seen > open_).any():
+        raise ValueError(f"{where}: expected a row with more than {open_} observations, which a diffuse start of "
+                         f"{open_} states takes up, got {seen.max()}; give more, or a start (mean, cov).")  # fmt: skip
     by = settings.method
     if by is None:
         by = "likelihood" if problem.learned() or given.start == "stationary" else "em"
