@@ -25,8 +25,8 @@ struct Matrices {
   double *back_noise, *back_whiten;    // [n], [n, s]: q likewise
   bool diagonal = true;                // r is: then whiten is the identity, and not there
   Index there = 0;                     // outputs that h was made of
-  Index* places;                       // [m] which
-  double* work;                        // [m, m]
+  Index *places, *seen, *order;        // [m] which, as whiten wants them; in their order; and what that does to them
+  double *work, *scale;                // [m, m], [m]
 
   Matrices(Z size, const StateSpace& space) : z(size), s(space) {}
   void lay(Pieces& pieces) {
@@ -34,7 +34,8 @@ struct Matrices {
     f.lay(z, z.s, pieces), h.lay(z, m, pieces), back.lay(z, z.s, pieces);
     for (double** matrix : {&f_transposed, &q, &q_roots, &back_whiten}) *matrix = pieces.take(z.s * z.s);
     noise = pieces.take(m), whiten = pieces.take(m * m), work = pieces.take(m * m), back_noise = pieces.take(n);
-    places = reinterpret_cast<Index*>(pieces.take(m));
+    for (Index** list : {&places, &seen, &order}) *list = reinterpret_cast<Index*>(pieces.take(m));
+    scale = pieces.take(m);
   }
 
   Failure prepare(Index number) {
@@ -55,17 +56,22 @@ struct Matrices {
     const Index m = s.outputs, n = z.n;
     const double *const all = s.h + entry * m * n, *const r = s.r + entry * m * m;
     there = count;
-    for (Index i = 0; i < count; ++i) widen(z, 1, all + places[i] * n, h.a + i * z.s);
     if (diagonal) {
       for (Index i = 0; i < count; ++i) {
+        widen(z, 1, all + places[i] * n, h.a + i * z.s);
         noise[i] = r[places[i] * (m + 1)];
         if (!(noise[i] >= 0)) return Failure::output_noise;
       }
     } else {
       for (Index i = 0; i < count; ++i)
         for (Index j = 0; j < count; ++j) work[i * count + j] = r[places[i] * m + places[j]];
-      if (!factor(count, count, work, whiten, noise)) return Failure::output_noise;
+      if (!factor(count, count, work, whiten, noise, order, scale)) return Failure::output_noise;
       invert(count, count, whiten);
+      for (Index i = 0; i < count; ++i) seen[i] = places[i];
+      for (Index i = 0; i < count; ++i) {
+        places[i] = seen[order[i]];
+        widen(z, 1, all + places[i] * n, h.a + i * z.s);
+      }
       for (Index i = count; i-- > 0;)
         for (Index j = 0; j < i; ++j) add(z, whiten[i * count + j], h.a + j * z.s, h.a + i * z.s);
     }
@@ -80,30 +86,38 @@ struct Matrices {
     bool same = true;
     for (Index i = 0; i < s.outputs; ++i) {
       if (x[i] != x[i]) continue;
-      same = same && count < there && places[count] == i;
+      same = same && count < there && seen[count] == i;
       places[count++] = i;
     }
-    return same && count == there ? Failure::none : decorrelate(count);
+    if (same && count == there) {
+      for (Index i = 0; i < count; ++i) places[i] = seen[order[i]];
+      return Failure::none;
+    }
+    return decorrelate(count);
   }
 
   Failure prepare_roots(Belief<Z>& belief) {
     if (roots_entry == entry) return Failure::none;
-    if (!belief.roots(q, q_roots)) return Failure::state_noise;
+    copy(z, z.n, q, belief.wide);
+    if (belief.roots(q_roots) < 0) return Failure::state_noise;
     roots_entry = entry;
     return Failure::none;
   }
-  Failure prepare_back(double* scratch) {
+  Failure prepare_back(Belief<Z>& belief) {
     if (back_entry == entry) return Failure::none;
     const Index n = z.n;
-    if (!factor(n, z.s, q, scratch, back_noise)) return Failure::state_noise;
-    invert(n, z.s, scratch);
-    widen(z, n, f.a, back.a);
-    for (Index i = 0; i < n; ++i) {
-      for (Index j = 0; j < z.s; ++j) back_whiten[i * z.s + j] = j < n ? scratch[i * z.s + j] : 0;
-      copy(z, 1, f.a + i * z.s, back.a + i * z.s);
-      for (Index j = 0; j < i; ++j)
-        if (scratch[i * z.s + j] != 0) add(z, scratch[i * z.s + j], f.a + j * z.s, back.a + i * z.s);
-    }
+    double* const u = belief.work;
+    copy(z, n, q, belief.wide);
+    if (!factor(n, z.s, belief.wide, u, back_noise, belief.order, belief.norms)) return Failure::state_noise;
+    invert(n, z.s, u);
+    fill(z, n, 0, back_whiten);
+    fill(z, n, 0, back.a);
+    for (Index i = 0; i < n; ++i)
+      for (Index j = 0; j <= i; ++j) {
+        if (u[i * z.s + j] == 0) continue;
+        back_whiten[i * z.s + belief.order[j]] = u[i * z.s + j];
+        add(z, u[i * z.s + j], f.a + belief.order[j] * z.s, back.a + i * z.s);
+      }
     back.find(z, n);
     back_entry = entry;
     return Failure::none;
@@ -121,7 +135,7 @@ class Kalman {
     for (double** vector : {&mean_, &next_}) *vector = pieces_.take(z_.s);
     for (double** matrix : {&saved_, &kept_, &gain_, &gain_transposed_, &left_, &cov_, &before_})
       *matrix = pieces_.take(z_.s * z_.s);
-    kept_lag_ = pieces_.take(n * n);
+    kept_lag_ = pieces_.take(n * n), packed_ = pieces_.take(n * n);
     gains_ = pieces_.take(m * z_.s), z_x_ = pieces_.take(m);
     for (double** vector : {&inverse_, &variances_, &compared_}) *vector = pieces_.take(m);
   }
@@ -268,8 +282,7 @@ class Kalman {
       double* const cov = out_.cov + step * z_.n * z_.n;
       if (belief_.square && !out_.lag) belief_.covariance(cov_);
       narrow(z_, z_.n, belief_.square && !out_.lag ? cov_ : belief_.cov, cov);
-      if (settling)
-        for (Index i = 0; i < z_.n * z_.n; ++i) kept_[i] = cov[i];
+      if (settling) copy(z_.n * z_.n, cov, packed_);
     }
     if (out_.diffuse && belief_.columns) {
       if (out_.lag) narrow(z_, belief_.columns, belief_.grow, out_.diffuse + step * z_.n * z_.n);
@@ -287,8 +300,7 @@ class Kalman {
   void write_again(Index step) {
     const Index n = z_.n;
     if (out_.mean) narrow(z_, 1, mean_, out_.mean + step * n);
-    if (out_.cov)
-      for (Index i = 0; i < n * n; ++i) out_.cov[step * n * n + i] = kept_[i];
+    if (out_.cov) copy(n * n, packed_, out_.cov + step * n * n);
   }
   // To the state after the step.
   void after(Index step) {
@@ -379,7 +391,7 @@ class Kalman {
       bool again = known && !s_.per_step && !diffuse;
       for (Index i = 0; again && i < size; ++i) again = given[i] == before_[i];
       if (!again) {
-        for (Index i = 0; i < size; ++i) before_[i] = given[i];
+        copy(size, given, before_);
         if (!diffuse) belief_.columns = 0;
         load(step, square);
         if (const Failure failure = condition(); failure != Failure::none) return failure;
@@ -395,15 +407,15 @@ class Kalman {
       narrow(z_, 1, mean_, out_.mean + step * n);
       if (!settled) {
         for (Index i = 0; i < n; ++i) combine(z_, gain_ + i * z_.s, nullptr, n, cov_, nullptr, kept_ + i * z_.s);
-        for (Index i = 0; i < n; ++i)
-          for (Index j = 0; j < n; ++j) kept_lag_[i * n + j] = kept_[j * z_.s + i];
+        transpose(z_, kept_, saved_);
+        narrow(z_, n, saved_, kept_lag_);
         for (Index i = 0; i < n; ++i)
           combine(z_, kept_ + i * z_.s, nullptr, n, gain_transposed_, left_ + i * z_.s, saved_ + i * z_.s, i);
         mirror(z_, saved_);
         settled = again && close(saved_, cov_);
         copy(z_, n, saved_, cov_);
       }
-      for (Index i = 0; i < size; ++i) out_.lag[step * size + i] = kept_lag_[i];
+      copy(size, kept_lag_, out_.lag + step * size);
       narrow(z_, n, cov_, given);
       double sound = 0;
       for (Index i = 0; i < n; ++i) sound += mean_[i] * 0 + cov_[i * z_.s + i] * 0;
@@ -426,7 +438,7 @@ class Kalman {
   }
   // The gain of the state after, its transpose, and the covariance that is left.
   Failure condition() {
-    if (const Failure failure = a_.prepare_back(belief_.wide); failure != Failure::none) return failure;
+    if (const Failure failure = a_.prepare_back(belief_); failure != Failure::none) return failure;
     fill(z_, z_.n, 0, gain_);
     for (Index i = 0; i < z_.n; ++i) {
       const Taken taken = belief_.take(a_.back, i, a_.back_noise[i]);
@@ -456,7 +468,8 @@ class Kalman {
   double constant_ = 0;                   // of the log-probability of a step where the gain repeats
   double *mean_, *next_;                  // [s]
   double* saved_;                         // [n, s]
-  double* kept_;                          // [n, n] the covariance given the inputs
+  double* kept_;                          // [n, s]
+  double* packed_;                        // [n, n] the covariance given the inputs, where it repeats
   double *gains_, *inverse_;              // [m, s], [m] that repeat
   double *z_x_, *variances_, *compared_;  // [m]
   double *gain_, *gain_transposed_, *left_, *cov_, *before_, *kept_lag_;  // of the way back

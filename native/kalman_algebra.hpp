@@ -50,23 +50,27 @@ template <class Z>
 ELMAN_INLINE void fill(Z z, Index rows, double value, double* x) {
   for (Index i = 0; i < rows * z.s; ++i) x[i] = value;
 }
+ELMAN_INLINE void copy(Index count, const double* __restrict__ x, double* __restrict__ y) {
+  for (Index i = 0; i < count; ++i) y[i] = x[i];
+}
 template <class Z>
 ELMAN_INLINE void copy(Z z, Index rows, const double* x, double* y) {
-  for (Index i = 0; i < rows * z.s; ++i) y[i] = x[i];
+  copy(rows * z.s, x, y);
 }
 
 // Between rows n apart, the caller's, and rows s apart.
 template <class Z>
 ELMAN_INLINE void widen(Z z, Index rows, const double* x, double* y) {
+  if (z.n == z.s) return copy(rows * z.n, x, y);
   for (Index i = 0; i < rows; ++i) {
-    for (Index j = 0; j < z.n; ++j) y[i * z.s + j] = x[i * z.n + j];
+    copy(z.n, x + i * z.n, y + i * z.s);
     for (Index j = z.n; j < z.s; ++j) y[i * z.s + j] = 0;
   }
 }
 template <class Z>
 ELMAN_INLINE void narrow(Z z, Index rows, const double* x, double* y) {
-  for (Index i = 0; i < rows; ++i)
-    for (Index j = 0; j < z.n; ++j) y[i * z.n + j] = x[i * z.s + j];
+  if (z.n == z.s) return copy(rows * z.n, x, y);
+  for (Index i = 0; i < rows; ++i) copy(z.n, x + i * z.s, y + i * z.n);
 }
 
 // y += a x
@@ -258,25 +262,48 @@ constexpr double certain_share = 1e-14;  // so is a variance without noise
 constexpr double lost_share = 1e-11;     // digits are lost where a variance is below this share of its terms
 constexpr double fall_share = 1e-5;      // so are they where an observation leaves less than this share, but not zero
 constexpr double indefinite_share = 1e-12;  // a covariance is taken for semidefinite up to this share of its diagonal
+constexpr double negative_share = 1e-7;     // a matrix is not semidefinite if more is left of it when its rank is gone
 constexpr double noisy_share = 1e-3;        // the short form is good where noise is this share of the variance
 constexpr double impossible_share = 1e-8;   // what has no variance is off its mean by more than this share of both
 
-// matrix = U diag(d) U', U with a diagonal of ones and zeros above; the matrix may be singular. False: it has a
-// negative eigenvalue. Rows are `stride` apart in all.
-static inline bool factor(Index size, Index stride, const double* matrix, double* u, double* d) {
-  for (Index j = 0; j < size; ++j) {
-    const double whole = matrix[j * stride + j];
-    double pivot = whole;
-    for (Index k = 0; k < j; ++k) pivot -= u[j * stride + k] * u[j * stride + k] * d[k];
-    if (!(pivot >= -1e-10 * absolute(whole))) return false;
-    const bool positive = pivot > rank_share * whole;
-    d[j] = positive ? pivot : 0;
-    for (Index i = 0; i < j; ++i) u[i * stride + j] = 0;
-    u[j * stride + j] = 1;
-    for (Index i = j + 1; i < size; ++i) {
-      double left = matrix[i * stride + j];
-      for (Index k = 0; k < j; ++k) left -= u[i * stride + k] * u[j * stride + k] * d[k];
-      u[i * stride + j] = positive ? left / pivot : 0;
+// a, taken in this order, is U diag(d) U', U with a diagonal of ones and zeros above: the largest share that is left of
+// a variance is next, and what only rounding left is zero. Rows are `stride` apart; a is lost, `scale` is work. False:
+// a is not semidefinite.
+static inline bool factor(Index size, Index stride, double* a, double* u, double* d, Index* order, double* scale) {
+  for (Index i = 0; i < size; ++i) {
+    order[i] = i;
+    scale[i] = a[i * stride + i];
+    if (!(scale[i] >= 0)) return false;
+    d[i] = 0;
+    for (Index j = 0; j < size; ++j) u[i * stride + j] = i == j;
+  }
+  const auto swap = [](double& x, double& y) {
+    const double kept = x;
+    x = y, y = kept;
+  };
+  for (Index k = 0; k < size; ++k) {
+    Index best = -1;
+    double most = rank_share;
+    for (Index i = k; i < size; ++i)
+      if (scale[i] > 0 && a[i * stride + i] / scale[i] > most) most = a[i * stride + i] / scale[i], best = i;
+    if (best < 0) {
+      for (Index i = k; i < size; ++i)
+        for (Index j = k; j < size; ++j)
+          if (!(absolute(a[i * stride + j]) <= negative_share * root(scale[i] * scale[j]))) return false;
+      break;
+    }
+    if (best != k) {
+      const Index kept = order[k];
+      order[k] = order[best], order[best] = kept;
+      swap(scale[k], scale[best]);
+      for (Index i = 0; i < size; ++i) swap(a[k * stride + i], a[best * stride + i]);
+      for (Index i = 0; i < size; ++i) swap(a[i * stride + k], a[i * stride + best]);
+      for (Index i = 0; i < k; ++i) swap(u[k * stride + i], u[best * stride + i]);
+    }
+    d[k] = a[k * stride + k];
+    for (Index i = k + 1; i < size; ++i) {
+      u[i * stride + k] = a[i * stride + k] / d[k];
+      for (Index j = k + 1; j < size; ++j) a[i * stride + j] -= u[i * stride + k] * a[k * stride + j];
     }
   }
   return true;

@@ -20,6 +20,7 @@ struct Belief {
   double variance = 0;       // of the last observation; by the diffuse part alone if that took it up
   double *m, *seen, *norms;  // [s]
   double *wide, *work;       // [2n, s], [n, s]
+  Index* order;              // [n]
 
   explicit Belief(Z size) : z(size) {}
   void lay(Pieces& pieces) {
@@ -28,6 +29,7 @@ struct Belief {
     grow = pieces.take(z.s * z.s);
     work = pieces.take(z.s * z.s);
     for (double** vector : {&gain, &m, &seen, &norms}) *vector = pieces.take(z.s);
+    order = reinterpret_cast<Index*>(pieces.take(z.s));
   }
 
   // Sets the covariance, rows n apart. False: it is not one.
@@ -38,38 +40,27 @@ struct Belief {
       return true;
     }
     widen(z, z.n, given, wide);
-    return roots(wide, cov);
+    return roots(cov) >= 0;
   }
-  // The rows of a square root of x.
-  bool roots(const double* x, double* y) {
-    if (!factor(z.n, z.s, x, work, norms)) return false;
-    fill(z, z.n, 0, y);
-    for (Index k = 0; k < z.n; ++k)
-      for (Index i = k; i < z.n; ++i) y[k * z.s + i] = work[i * z.s + k] * root(norms[k]);
-    return true;
-  }
-  // Cholesky, the largest share that is left first.
   bool start_diffuse(const double* given) {
     columns = 0;
     if (!given) return true;
-    widen(z, z.n, given, work);
-    for (Index i = 0; i < z.n; ++i) {
-      norms[i] = work[i * z.s + i];
-      if (!(norms[i] >= 0)) return false;
+    widen(z, z.n, given, wide);
+    columns = roots(grow);
+    return columns >= 0;
+  }
+  // The rows y of a square root of `wide`, which is lost, y'y: those that are not zero first. How many these are, or
+  // -1: it is not semidefinite.
+  Index roots(double* y) {
+    double* const d = m;
+    if (!factor(z.n, z.s, wide, work, d, order, norms)) return -1;
+    fill(z, z.n, 0, y);
+    Index count = 0;
+    for (Index k = 0; k < z.n; ++k) {
+      for (Index i = k; i < z.n; ++i) y[k * z.s + order[i]] = work[i * z.s + k] * root(d[k]);
+      count += d[k] > 0;
     }
-    for (Index count = 0; count < z.n; ++count) {
-      Index best = -1;
-      double most = rank_share;
-      for (Index i = 0; i < z.n; ++i)
-        if (norms[i] > 0 && work[i * z.s + i] / norms[i] > most) most = work[i * z.s + i] / norms[i], best = i;
-      if (best < 0) break;
-      double* const column = grow + count * z.s;
-      const double scale = 1 / root(work[best * z.s + best]);
-      for (Index i = 0; i < z.s; ++i) column[i] = work[best * z.s + i] * scale;
-      for (Index i = 0; i < z.n; ++i) add(z, -column[i], column, work + i * z.s);
-      ++columns;
-    }
-    return true;
+    return count;
   }
 
   // The covariance, rows s apart.

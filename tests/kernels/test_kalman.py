@@ -304,6 +304,20 @@ def test_what_is_known_already_adds_nothing_and_what_cannot_be_has_no_probabilit
 
 
 @both
+def test_a_singular_covariance_whose_first_coordinates_hardly_differ(how):
+    arguments = named(np.eye(3), [[1, 0, 0]], np.zeros((3, 3)), [[1.0]])
+    root = np.array([[1, 0], [1, 1e-7], [0, 1]])  # a pivot of 1e-14 would make the last one -0.01
+    arguments["system"].Q[0] = root @ root.T
+    arguments |= {"cov": arguments["system"].Q * 3, "diffuse": np.zeros((1, 3, 3))}
+    x = np.array([[1.0], [3.0], [2.0]])
+    with how():
+        plain = kalman.smooth(x=x, lengths=[3], **arguments)
+        roots = kalman.smooth(x=x, lengths=[3], **arguments, square_root=True)
+    for got, wanted in zip(plain, roots, strict=True):
+        near(got, wanted)
+
+
+@both
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from elman import state as states
-from elman.kernels import native, semiring_scan
+from elman.kernels import kalman, native, semiring_scan
 from elman.kernels.native import ACTIVATIONS, KINDS
 from elman.runtime import Stepper
 
@@ -89,6 +89,42 @@ def paths(generator, number):
 def wanted_of(answers):
     with native.aside():
         return list(answers())
+
+
+# --- Kalman filter and smoother
+
+
+def beliefs(generator, number):
+    n, m, per_step = 1 + number % 11, 1 + number % 4, number % 3 == 0
+    lengths = generator.integers(n + 1, 40, number % 6) * generator.integers(0, 2, number % 6)
+    steps, rows = int(lengths.sum()), len(lengths)
+
+    def covariances(count, size):
+        root = generator.normal(size=(count, size, size))
+        return root @ root.swapaxes(-1, -2) + 0.1 * np.eye(size)
+
+    entries = steps if per_step else 2
+    noise = np.eye(m) * generator.uniform(0.1, 2, (entries, m, 1)) if number % 2 else covariances(entries, m)
+    system = kalman.System(0.9 * generator.normal(size=(entries, n, n)) / np.sqrt(n),
+                           generator.normal(size=(entries, m, n)), covariances(entries, n), noise)  # fmt: skip
+    x = generator.normal(size=(steps, m))
+    x[generator.random(x.shape) < (0, 0.2)[number // 2 % 2]] = np.nan
+    diffuse = covariances(rows, n) * (number % 5 == 0)
+    given = system, x, lengths, generator.normal(size=(rows, n)), covariances(rows, n), diffuse
+    offsets = (None, None) if number % 7 else (generator.normal(size=(steps, n)), generator.normal(size=(steps, m)))
+    model = None if per_step else generator.integers(0, 2, rows)
+
+    def answers(square_root):
+        more = *offsets, model, per_step, square_root
+        for found in kalman.filter(*given, *more):
+            yield from found
+        yield kalman.log_likelihood(*given, *more)
+        yield from kalman.smooth(*given[:5], 0 * diffuse, *more)
+
+    for square_root in (False, True):
+        wanted = wanted_of(lambda root=square_root: answers(root))
+        for got, each in zip(answers(square_root), wanted, strict=True):
+            np.testing.assert_allclose(got, each, rtol=1e-6, atol=1e-8 * max(1.0, np.abs(each).max(initial=0)))
 
 
 # --- RNN, LSTM and GRU
@@ -356,6 +392,10 @@ def overrun(kernel):
         scores, rows = np.zeros((1000, 8)), np.zeros(1)
         arguments = np.zeros((1, 8)), np.zeros((1, 8, 8)), scores, np.array([0, 1001]), rows.astype(np.int64), False
         native.module.semiring_sums(*arguments, None, None, None, rows, None, np.zeros(1, np.uint8))
+    elif kernel == "kalman":
+        one, zero = np.ones((1, 1, 1)), np.zeros(1, np.int64)
+        native.module.kalman(one, one, one, one, False, zero, np.ones((1000, 1)), np.array([0, 1001]), one[0], one, one,
+                             None, None, False, np.zeros((1, 2), np.int64), total=np.zeros(1))  # fmt: skip
     elif kernel == "linear":
         y = nan(1001, 8)
         native.module.linear(1001, 8, 8, x.ctypes.data, x.ctypes.data, 0, y.ctypes.data)
@@ -376,6 +416,8 @@ if __name__ == "__main__":
         linear_scan(np.random.default_rng(number), rows=number % 7, features=1 + number % 41)
     for number in range(180):
         paths(np.random.default_rng(number), number)
+    for number in range(44):
+        beliefs(np.random.default_rng(number), number)
     for number in range(240):
         recurrence(np.random.default_rng(number), number)
     for number in range(100):

@@ -12,6 +12,7 @@ CERTAIN = 1e-14  # so is that of an observation without noise
 LOST = 1e-11  # digits are lost where a variance that is not zero is below this share of the terms it is the sum of
 FALL = 1e-5  # so are they where an observation leaves less than this share of a variance, though not zero
 INDEFINITE = 1e-12  # a covariance is taken for semidefinite up to this share of its diagonal
+NEGATIVE = 1e-7  # a matrix is not semidefinite if more than this share is left of it when its rank is gone
 NOISY = 1e-3  # the short form of the update is good where noise is at least this share of the variance
 NO_R = "R is not positive semidefinite"
 NO_Q = "Q is not positive semidefinite"
@@ -33,34 +34,31 @@ class BrokenError(Exception):
         self.what, self.step = what, step
 
 
-def factor(matrix: np.ndarray, wrong: str) -> tuple[np.ndarray, np.ndarray]:
-    """U with a diagonal of ones and d >= 0, matrix = U diag(d) U'; the matrix may be singular."""
-    size = len(matrix)
-    lower, d = np.eye(size), np.zeros(size)
-    for j in range(size):
-        pivot = matrix[j, j] - lower[j, :j] ** 2 @ d[:j]
-        if not pivot >= -1e-10 * abs(matrix[j, j]):
-            raise BrokenError(wrong)
-        if pivot > RANK * matrix[j, j]:
-            d[j] = pivot
-            lower[j + 1 :, j] = (matrix[j + 1 :, j] - (lower[j + 1 :, :j] * d[:j]) @ lower[j, :j]) / pivot
-    return lower, d
+def factor(matrix: np.ndarray, wrong: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """matrix = U diag(d) U', d >= 0, and the order of rows that makes U a lower triangle with a diagonal of ones.
 
-
-def pivoted_root(matrix: np.ndarray) -> np.ndarray:
-    """A with as many columns as the matrix has rank, matrix = A A': Cholesky, the largest share that is left first."""
-    left, scale = matrix.copy(), np.diag(matrix).copy()
+    The matrix may be singular: the largest share that is left of a variance is next, and what only rounding left is zero.
+    """
+    left, scale, order = matrix.copy(), np.diag(matrix).copy(), []
+    u, d = np.zeros_like(matrix), np.zeros_like(scale)
     if not (scale >= 0).all():
-        raise BrokenError(NO_DIFFUSE)
-    columns = []
-    for _ in range(len(matrix)):
+        raise BrokenError(wrong)
+    for k in range(len(matrix)):
         share = np.divide(np.diag(left), scale, out=np.zeros_like(scale), where=scale > 0)
+        share[order] = -np.inf
         best = int(share.argmax())
         if not share[best] > RANK:
             break
-        columns.append(left[:, best] / np.sqrt(left[best, best]))
-        left = left - np.outer(columns[-1], columns[-1])
-    return np.array(columns).reshape(-1, len(matrix)).T
+        d[k] = left[best, best]
+        u[:, k] = left[:, best] / d[k]
+        u[order, k], u[best, k] = 0.0, 1.0
+        left = left - d[k] * np.outer(u[:, k], u[:, k])
+        order.append(best)
+    rest = [i for i in range(len(matrix)) if i not in order]
+    if (np.abs(left) > NEGATIVE * np.sqrt(np.outer(scale, scale)))[np.ix_(rest, rest)].any():
+        raise BrokenError(wrong)
+    u[rest, range(len(order), len(matrix))] = 1.0
+    return u, d, np.array([*order, *rest], np.int64)
 
 
 def triangular(wide: np.ndarray) -> np.ndarray:
@@ -73,7 +71,8 @@ class Diffuse:
     """A: the part A A' of the covariance that grows without end."""
 
     def __init__(self, matrix: np.ndarray):
-        self.a = pivoted_root(matrix) if matrix.any() else np.zeros((len(matrix), 0))
+        u, d, _ = factor(matrix, NO_DIFFUSE)
+        self.a = (u * np.sqrt(d))[:, d > 0]
 
     def take(self, h: np.ndarray) -> tuple[np.ndarray, float] | None:
         """The gain and variance of an observation along h if it sees this part: one column then goes."""
@@ -159,8 +158,8 @@ class Root:
     """A square root S of a covariance S S' (Potter 1963; the array form of Kaminski, Bryson and Schmidt 1971)."""
 
     def __init__(self, cov: np.ndarray, root: np.ndarray | None = None):
-        lower, d = factor(cov, NO_START) if root is None else (root, np.ones(len(cov)))
-        self.root = lower * np.sqrt(d)
+        u, d, _ = factor(cov, NO_START) if root is None else (root, np.ones(len(cov)), None)
+        self.root = u * np.sqrt(d)
 
     def take(self, h: np.ndarray, noise: float, gain: np.ndarray | None) -> tuple[np.ndarray, float]:
         """As Plain.take."""
@@ -177,8 +176,8 @@ class Root:
         return m / variance, variance
 
     def predict(self, f: np.ndarray, q: np.ndarray) -> None:
-        lower, d = factor(q, NO_Q)
-        self.root = triangular(np.column_stack([f @ self.root, lower * np.sqrt(d)]))
+        u, d, _ = factor(q, NO_Q)
+        self.root = triangular(np.column_stack([f @ self.root, u * np.sqrt(d)]))
 
     def check(self) -> None:
         """A square root has no definiteness to lose."""

@@ -40,11 +40,11 @@ class Problem(NamedTuple):
 
 
 def decorrelate(h: np.ndarray, noise: np.ndarray, wrong: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """U^-1 h and D where noise = U D U', and U^-1."""
-    lower, d = factor(noise, wrong)
-    inverse = np.eye(len(d))
-    for j in range(len(d)):
-        inverse[j + 1 :] -= np.outer(lower[j + 1 :, j], inverse[j])
+    """U^-1 h and D where noise = U D U', and U^-1: rows in the order that makes U a triangle."""
+    u, d, order = factor(noise, wrong)
+    inverse = np.eye(len(d))[order]
+    for k in range(len(d)):
+        inverse[k + 1 :] -= np.outer(u[order[k + 1 :], k], inverse[k])
     return inverse @ h, d, inverse
 
 
