@@ -37,9 +37,10 @@ class BrokenError(Exception):
 def factor(matrix: np.ndarray, wrong: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """matrix = U diag(d) U', d >= 0, and the order of rows that makes U a lower triangle with a diagonal of ones.
 
-    The matrix may be singular: the largest share that is left of a variance is next, and what only rounding left is zero.
+    The matrix may be singular: the largest share that is left of a variance is next; what only rounding left is zero.
     """
-    left, scale, order = matrix.copy(), np.diag(matrix).copy(), []
+    left, scale = matrix.copy(), np.diag(matrix).copy()
+    order: list[int] = []
     u, d = np.zeros_like(matrix), np.zeros_like(scale)
     if not (scale >= 0).all():
         raise BrokenError(wrong)
