@@ -1,8 +1,22 @@
 """Random linear Gaussian systems, and what is true of them: the joint Gaussian of all states and inputs, in NumPy."""
 
+import hypothesis.strategies as st
 import numpy as np
 
 from elman.kernels.kalman import System
+
+cases = {"seed": st.integers(0, 2**32 - 1), "n": st.integers(1, 5), "m": st.integers(1, 3),
+         "models": st.integers(1, 2), "per_step": st.booleans(), "missing": st.sampled_from([0, 0.3]),
+         "offsets": st.booleans()}  # fmt: skip
+
+
+def near(got, wanted, share=1e-6):
+    np.testing.assert_allclose(got, wanted, rtol=share, atol=share)
+
+
+def assert_same(got, wanted):
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def positive(random, *shape, rank=None):

@@ -132,11 +132,11 @@ FAILURES = ("", "", belief.NO_R, belief.NO_Q, belief.NO_START, belief.NO_DIFFUSE
 
 def run_native(where: str, batch: Batch, square_root: bool, **outputs: np.ndarray | None) -> bool:
     """Have C++ fill the outputs. False: there is none."""
-    run = getattr(native.module, "kalman", None)
-    if run is None:
+    if not native.available():
         return False
     failed = np.empty((len(batch.sequences), 2), np.int64)
-    run(*batch.system, batch.per_step, batch.model, batch.sequences.values, batch.sequences.offsets, *batch.start,
+    native.module.kalman(
+        *batch.system, batch.per_step, batch.model, batch.sequences.values, batch.sequences.offsets, *batch.start,
         batch.state_offset, batch.output_offset, square_root, failed, **outputs)  # fmt: skip
     if failed[:, 0].any():
         row = int(np.flatnonzero(failed[:, 0])[0])
