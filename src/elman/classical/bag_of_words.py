@@ -29,7 +29,7 @@ class BagOfWords(ClassicalModel):
     A feature f is a gram: one id, or up to `ngrams` of them in a row, that training has seen; x[f] is how often it has
     occurred, or 1 if it has. r[f, c] is the log-ratio of its frequencies in the rows of c and in the others, each
     count raised by `smoothing`; with it, the weights w begin where naive Bayes ends (Wang and Manning 2012). They and
-    the bias minimise  - sum of log p + l2 / 2 |w|^2. An id that was never seen says nothing.
+    the bias minimise `- sum of log p + l2 / 2 |w|^2`. An id that was never seen says nothing.
 
     As a cell, it says after each id what it believes so far; a text is classified as it is being read.
 
