@@ -42,7 +42,7 @@ def test_what_is_wrong_is_said(given, message):
 
 def test_config_keeps_every_setting_and_none(tmp_path):
     machine = Machine(wheels=3, name='a "quoted" näme', limit=None)
-    write_config(tmp_path, machine, ["/some/text.txt"])
+    write_config(tmp_path, machine, {"data": ["/some/text.txt"]})
     config = read_config(tmp_path)
     assert config["task"] == "machine"
     assert config["data"] == ["/some/text.txt"]

@@ -31,7 +31,7 @@ from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range
 from elman.tasks.task import Task
 from elman.tasks.texts import Texts
-from elman.training import Evaluation, Event, Interrupted, train
+from elman.training import Event
 from elman.training.settings import check
 
 NGRAM = "ngram.safetensors"  # beside the model in a run folder: the bar to beat
@@ -131,29 +131,22 @@ class LanguageModel(RecurrentSettings, Task):
         sizes = given.describe(texts), given.describe(self.held_out_), self.units_.size
         logger.info("training text: %s; held out: %s; a vocabulary of %d units", *sizes)
         data = self._windows(encoded)
-        files = given.file_names(documents), given.file_names(validation_documents or [])
-        with self.open_run(run, resume, *files) as folder:
+        names = [given.file_names(documents), given.file_names(validation_documents or [])]
+        with self.open_run(run, resume, dict(zip(("data", "validation_data"), names, strict=True))) as folder:
             self._fit_ngram(encoded, folder)
             weights = sum(weight.numel() for weight in self.net_.parameters())
             logger.info(
                 "net: %d x %s of %d units, %s weights", self.num_layers, self.cell, self.hidden_size, f"{weights:,}"
             )
-            try:
-                self.result_ = train(
-                    self.net_,
-                    partial(self._loss, data.streams if isinstance(data, Windows) else None),
-                    _Epochs(data, self.seed if self.shuffle else None),
-                    self,
-                    evaluate=(lambda: self._nats_per_unit(held_out)) if held_out else None,
-                    run=folder,
-                    resume=resume,
-                    observers=[*observers, *([self._keep_best(folder)] if folder else [])],
-                    metadata=self._facts(encoded, held_out),
-                )
-            except Interrupted as stopped:
-                if stopped.run:
-                    self.save(stopped.run / MODEL)
-                raise
+            self.result_ = self.train(
+                partial(self._loss, data.streams if isinstance(data, Windows) else None),
+                _Epochs(data, self.seed if self.shuffle else None),
+                (lambda: self._nats_per_unit(held_out)) if held_out else None,
+                run=folder,
+                resume=resume,
+                observers=observers,
+                facts={"training": given.digest(encoded), "held_out": given.digest(held_out)},
+            )
             if folder:
                 self.save(folder / MODEL)
         return self
@@ -335,18 +328,6 @@ class LanguageModel(RecurrentSettings, Task):
                     f"{ngram}: not the n-gram of this model; copy its run folder whole, or leave the file out."
                 )
             self.ngram_ = NGram.from_arrays(arrays, **metadata["settings"])
-
-    def _facts(self, encoded: list[np.ndarray], held_out: list[np.ndarray]) -> dict[str, Any]:
-        """What must be the same for a run to go on."""
-        data = {"training": given.digest(encoded), "held_out": given.digest(held_out)}
-        return {"task": self.task, "version": elman.__version__, "data": data, **self.preprocessing()}
-
-    def _keep_best(self, folder: Path) -> Callable[[Event], None]:
-        def keep(event: Event) -> None:
-            if isinstance(event, Evaluation) and event.best_update == event.update:
-                self.save(folder / MODEL)
-
-        return keep
 
 
 class _Epochs:

@@ -68,13 +68,12 @@ def check_range(task: Any, low: float, high: float, *names: str) -> None:
             raise ValueError(f"{name}: expected at least {low}{limit}, got {value}.")
 
 
-def write_config(run: Path, task: Any, data: list[str], validation_data: list[str] | None = None) -> None:
-    """Write `config.toml`: the task, every setting, and the files it was given, to train on and to validate on."""
+def write_config(run: Path, task: Any, source: Mapping[str, Any]) -> None:
+    """Write `config.toml`: the task, where its data came from (files, and how they are read), and every setting."""
     import tomli_w
 
     settings = {name: "none" if value is None else value for name, value in settings_of(task).items()}
-    texts = {"data": data, "validation_data": validation_data or []}
-    config = {"task": task.task, "version": elman.__version__, **texts, "settings": settings}
+    config = {"task": task.task, "version": elman.__version__, **source, "settings": settings}
     with replacing(run / CONFIG) as file:
         tomli_w.dump(config, file)
 

@@ -2,7 +2,7 @@
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,10 +12,13 @@ import torch
 import elman
 from elman.cells import CellModule
 from elman.files import SCHEMA, TEMPORARY, write_tensors
-from elman.runtime import ModelFile
+from elman.runtime import MODEL, ModelFile
 from elman.tasks.settings import CONFIG, parse, settings_of, write_config
-from elman.training import TrainingSettings, model_tensors
+from elman.training import Evaluation, Event, Interrupted, Result, TrainingSettings, model_tensors, train
 from elman.training.checkpoint import LAST
+from elman.training.loop import Data, Loss
+
+Observers = Sequence[Callable[[Event], object]]
 
 
 class Task(TrainingSettings, ABC):
@@ -105,13 +108,47 @@ class Task(TrainingSettings, ABC):
         ):
             raise FileExistsError(f"{run}: is there already; resume the run in it (--resume), or name another folder.")
 
+    def train(
+        self,
+        loss: Loss,
+        data: Data,
+        evaluate: Callable[[], float] | None,
+        *,
+        run: Path | None,
+        resume: bool,
+        observers: Observers,
+        facts: Mapping[str, Any],
+    ) -> Result:
+        """Train `net_`; the model file in the run folder is that of the best weights so far, also after Ctrl-C.
+
+        Args:
+            facts: about the data: what must be the same for a run to go on, beside the settings.
+        Raises:
+            OSError, NonFinite, Interrupted: as `elman.training.train`.
+        """
+
+        def keep_best(event: Event) -> None:
+            if run and isinstance(event, Evaluation) and event.best_update == event.update:
+                self.save(run / MODEL)
+
+        metadata = {"task": self.task, "version": elman.__version__, "data": dict(facts), **self.preprocessing()}
+        observers = [*observers, keep_best]
+        try:
+            return train(self.net_, loss, data, self, evaluate=evaluate, run=run, resume=resume, observers=observers,
+                         metadata=metadata)  # fmt: skip
+        except Interrupted as stopped:
+            if stopped.run:
+                self.save(stopped.run / MODEL)
+            raise
+
     @contextmanager
-    def open_run(
-        self, run: str | Path | None, resume: bool, data: list[str], validation_data: list[str]
-    ) -> Iterator[Path | None]:
+    def open_run(self, run: str | Path | None, resume: bool, source: Mapping[str, Any]) -> Iterator[Path | None]:
         """A new run folder with its `config.toml`, or the one to resume, or none.
 
         A new one is removed again when an error comes before there is something trained to keep.
+
+        Args:
+            source: where the data came from, for `config.toml`: `data`, the files, and how they were read.
 
         Raises:
             OSError: the folder cannot be made or written.
@@ -128,7 +165,7 @@ class Task(TrainingSettings, ABC):
         except OSError as error:
             raise type(error)(f"{run}: cannot be made: {error.strerror}; name another folder.") from None
         try:
-            write_config(run, self, data, validation_data)
+            write_config(run, self, source)
             yield run
         except BaseException:
             if not (run / LAST).exists():
