@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from elman.hmm.estimator import Estimator
+from elman.estimator import Estimator
 from elman.hmm.inputs import NotFittedError, observations, one_of, random_generator, row_lengths
 from elman.hmm.monitor import ConvergenceMonitor
 from elman.kernels import semiring_scan

@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -10,7 +10,19 @@ from elman.nearest import did_you_mean
 
 
 class Estimator:
-    """Its settings are the arguments of its constructor, each kept under its name."""
+    """Its settings are the arguments of its constructor, each kept under its name; it may be a dataclass.
+
+    `estimator_type` is what scikit-learn calls its kind: "classifier" has folds of equal shares of the classes, and
+    can be asked for class probabilities; None is no kind that it knows.
+    """
+
+    estimator_type: ClassVar[str | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A dataclass leaves a __repr__ alone that its class has; an inherited one it would replace by its own.
+        estimators = (base for base in cls.__mro__ if issubclass(base, Estimator) and "__repr__" in vars(base))
+        cls.__repr__ = vars(next(estimators))["__repr__"]  # type: ignore[method-assign]
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
@@ -22,7 +34,7 @@ class Estimator:
         return {name: getattr(self, name) for name in sorted(self._defaults())}
 
     def set_params(self, **params: Any) -> Self:
-        """Change settings by name.
+        """Change settings by name; `fit` tells whether their values can act.
 
         Raises:
             ValueError: there is no such setting; none is changed then.
@@ -36,6 +48,7 @@ class Estimator:
         return self
 
     def __repr__(self) -> str:
+        """The settings that are not as they would be anyway."""
         defaults = self._defaults()
         changed = [f"{name}={value!r}" for name, value in self.get_params().items() if not same(value, defaults[name])]
         return f"{type(self).__name__}({', '.join(changed)})"
@@ -43,7 +56,12 @@ class Estimator:
     def __sklearn_tags__(self) -> Any:
         """Asked by scikit-learn alone (a grid search, a pipeline), which is loaded then."""
         utils = sys.modules["sklearn.utils"]
-        return utils.Tags(estimator_type=None, target_tags=utils.TargetTags(required=False))
+        classifies = self.estimator_type == "classifier"
+        return utils.Tags(
+            estimator_type=self.estimator_type,
+            target_tags=utils.TargetTags(required=classifies),
+            classifier_tags=utils.ClassifierTags() if classifies else None,
+        )
 
 
 def same(a: Any, b: Any) -> bool:

@@ -36,15 +36,6 @@ def test_settings_are_stored_as_they_came():
     assert model.transmat_prior is prior
 
 
-def test_set_params():
-    model = hmm.GaussianHMM()
-    assert model.set_params(n_components=4, covariance_type="full") is model
-    assert (model.n_components, model.covariance_type) == (4, "full")
-    with pytest.raises(ValueError, match=r"GaussianHMM.set_params: n_component: unknown; did you mean n_components\?"):
-        model.set_params(n_iter=3, n_component=2)
-    assert model.n_iter == 10  # nothing is changed then
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_clone_takes_the_settings_and_leaves_what_was_fitted(name):
     model = getattr(hmm, name)(2, n_iter=3, random_state=1)
