@@ -1,18 +1,15 @@
 """Files to documents: what a model reads from beginning to end, and what is held out to judge it by."""
 
-import gzip
-import os
 import re
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar, overload
 
 import numpy as np
 
+from elman.data.raw_files import Paths, as_paths, read_bytes, reading
+
 AnyText = TypeVar("AnyText", str, bytes)
-Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 Cut = Literal["file", "line", "paragraph"]
 
 # What stands between two documents of a file.
@@ -36,12 +33,10 @@ def read_documents(paths: Paths, encoding: str = "utf-8", documents: Cut = "file
     """
     if documents != "file" and documents not in _BETWEEN:
         raise ValueError(f"documents: expected file, line or paragraph, got {documents!r}.")
-    if isinstance(paths, str | os.PathLike):
-        paths = [paths]
-    files = [file for path in paths for file in _files(Path(path))]
+    files = [file for path in as_paths(paths) for file in _files(path)]
     if encoding == "bytes":
-        return [text for file in files for text in _cut(file, _read(file), documents)]
-    return [text for file in files for text in _cut(file, _decode(file, _read(file)), documents)]
+        return [text for file in files for text in _cut(file, read_bytes(file), documents)]
+    return [text for file in files for text in _cut(file, _decode(file, read_bytes(file)), documents)]
 
 
 def split(documents: Sequence[AnyText], fraction: float, seed: int = 0) -> tuple[list[AnyText], list[AnyText]]:
@@ -79,33 +74,14 @@ def split(documents: Sequence[AnyText], fraction: float, seed: int = 0) -> tuple
     return train, held_out
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise type(error)(f"{path}: cannot be read: {error.strerror}.") from None
-
-
 def _files(path: Path) -> list[Path]:
-    with _reading(path):
+    with reading(path):
         if not path.is_dir():
             return [path]
         files = sorted(file for file in path.iterdir() if file.name.endswith((".txt", ".txt.gz")))
     if not files:
         raise ValueError(f"{path}: expected a folder with *.txt files, found none; name the files themselves.")
     return files
-
-
-def _read(file: Path) -> bytes:
-    with _reading(file):
-        data = file.read_bytes()
-    if file.suffix != ".gz":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{file}: expected a whole gzip file: {error}; fetch it again, or unpack it.") from None
 
 
 def _decode(file: Path, data: bytes) -> str:
