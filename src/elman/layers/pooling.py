@@ -1,0 +1,238 @@
+"""One vector for a whole row: its last step, the mean, the maximum, or what attention picks.
+
+A pooling is a cell that sums up what it has read so far. `pool` gives its last output of each row in a few calls on all
+steps; `step` gives a running one, so that a classifier of whole rows has a belief at every step of a stream.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from elman.arrays import like
+from elman.cells.module import CellModule
+from elman.kernels.linear import linear
+from elman.layers.linear import Linear
+from elman.sequences import Sequences
+from elman.shapes import check
+from elman.state import State
+
+
+class Pooling(CellModule):
+    """A cell whose output sums up the steps of a row so far.
+
+    Args:
+        size: features of x and of y, D.
+        backward_size: how many of them, the last ones, come from the backward cell of a `Bidirectional`. To read them,
+            a place is all that matters, so `LastPooling` alone asks for it.
+    Shapes:
+        x: [N, D]   ->   y: [N, D]      pool: Sequences of B rows -> [B, D]
+    Raises:
+        ValueError: x is not [N, size]; backward_size is not 0 to size.
+        TypeError: x is of another type than the net.
+    """
+
+    blank: Tensor  # its type and device are those of the net, which a pooling without weights could not tell
+
+    def __init__(self, size: int, backward_size: int = 0):
+        super().__init__()
+        if not 0 <= backward_size <= size:
+            raise ValueError(f"{type(self).__name__}: expected backward_size from 0 to {size}, got {backward_size}.")
+        self.input_size = self.output_size = size
+        self.backward_size = backward_size
+        self.register_buffer("blank", torch.zeros(0), persistent=False)
+
+    def pool(self, sequences: Sequences) -> Tensor:
+        """[B, D]: the last output of a scan of each row from its initial state, zeros for an empty row."""
+        raise NotImplementedError(f"{type(self).__name__} has no pool")
+
+    def zeros(self, *shape: int) -> Tensor:
+        return self.blank.new_zeros(shape)
+
+    def check_input(self, verb: str, x: Tensor) -> None:
+        """Raise unless x is [N, input_size], of the type of the net."""
+        where, name = f"{type(self).__name__}.{verb}", "x" if verb == "step" else "values"
+        check(where, name, x, f"{'B' if verb == 'step' else 'N'} D={self.input_size}")
+        if x.dtype != self.blank.dtype:
+            raise TypeError(f"{where}: expected {name} of {self.blank.dtype}, as the net is, got {x.dtype}.")
+
+
+class LastPooling(Pooling):
+    """y = x: after the last step of a row, that step
+
+    Of a `Bidirectional`, the forward features are those of the last step and the backward ones those of the first: both
+    have read the whole row. For that it must see whole rows, so with a backward_size it does not stream.
+
+    Arguments, shapes and errors as `Pooling`; the state is ().
+    """
+
+    def __init__(self, size: int, backward_size: int = 0):
+        super().__init__(size, backward_size)
+        self.streams = not backward_size
+
+    def initial_state(self, batch_size: int) -> State:
+        return ()
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        if self.backward_size:
+            raise ValueError("LastPooling.step: the backward features are read at the first step, after the last one, "
+                             "which cannot stream; use scan, or a forward cell alone.")  # fmt: skip
+        self.check_input("step", x)
+        return x, state
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        self.check_input("scan", sequences.values)
+        if not self.backward_size:
+            return sequences, ()
+        forward, backward = self._parts(sequences.values)
+        heads = like(sequences.offsets[sequences.rows], backward)
+        return sequences.map(lambda _: torch.cat([forward, backward.index_select(0, heads)], -1)), ()
+
+    def pool(self, sequences: Sequences) -> Tensor:
+        self.check_input("pool", sequences.values)
+        real = sequences.lengths.nonzero()[0]
+        forward, backward = self._parts(sequences.values)
+        last = forward.index_select(0, like(sequences.offsets[real + 1] - 1, forward))
+        first = backward.index_select(0, like(sequences.offsets[real], backward))
+        y = torch.cat([last, first], -1)
+        return self.zeros(len(sequences), self.output_size).index_copy(0, like(real, y), y)
+
+    def _parts(self, x: Tensor) -> list[Tensor]:
+        return list(x.split([self.input_size - self.backward_size, self.backward_size], -1))
+
+
+class MeanState(NamedTuple):
+    """What has been read so far."""
+
+    sum: Tensor  # [B, D]
+    steps: Tensor  # [B] int64
+
+
+class MeanPooling(Pooling):
+    """y = the mean of the x so far
+
+    Arguments, shapes and errors as `Pooling`; the state is MeanState(sum [B, D], steps [B]).
+    """
+
+    def initial_state(self, batch_size: int) -> MeanState:
+        return MeanState(self.zeros(batch_size, self.input_size), self.zeros(batch_size).long())
+
+    def advance(self, x: Tensor, state: MeanState) -> tuple[Tensor, MeanState]:
+        state = MeanState(state.sum + x, state.steps + 1)
+        return state.sum / state.steps[:, None], state
+
+    def pool(self, sequences: Sequences) -> Tensor:
+        self.check_input("pool", sequences.values)
+        steps = like(sequences.lengths, sequences.values)[:, None]
+        return sums(sequences.values, sequences) / steps.clamp(min=1)
+
+
+class MaxPooling(Pooling):
+    """y = the maximum of the x so far, feature by feature; of equal ones the first has the gradient
+
+    Arguments, shapes and errors as `Pooling`; the state is y [B, D], from -inf.
+    """
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.blank.new_full((batch_size, self.input_size), -torch.inf)
+
+    def advance(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        y = torch.stack([state, x]).max(0).values  # torch.maximum would share the gradient between equal ones
+        return y, y
+
+    def pool(self, sequences: Sequences) -> Tensor:
+        self.check_input("pool", sequences.values)
+        return _Largest.apply(sequences.values, sequences)
+
+
+class AttentionState(NamedTuple):
+    """A softmax over what has been read so far, and what it weighs; weights are relative to the largest one."""
+
+    largest: Tensor  # [B] score
+    weight: Tensor  # [B]
+    sum: Tensor  # [B, D]
+
+
+class AttentionPooling(Pooling):
+    """y = sum of a x,  a = softmax over the row of v . tanh(W x + b)
+
+    The additive attention of Bahdanau et al. (2015, arXiv:1409.0473) with one learned query for all rows, as in Yang et
+    al. (2016, "Hierarchical Attention Networks for Document Classification"). A stream keeps the softmax as it goes.
+
+    Args:
+        size, backward_size: as of `Pooling`.
+        attention_size: of W x, A.
+    Shapes:
+        x: [N, D]   state: AttentionState(largest [B], weight [B], sum [B, D])   ->   y: [N, D]
+    Raises:
+        as `Pooling`.
+    """
+
+    def __init__(self, size: int, backward_size: int = 0, attention_size: int = 128):
+        super().__init__(size, backward_size)
+        self.hidden = Linear(size, attention_size)
+        self.query = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, attention_size)))
+
+    def initial_state(self, batch_size: int) -> AttentionState:
+        lowest = self.blank.new_full((batch_size,), -torch.inf)
+        return AttentionState(lowest, self.zeros(batch_size), self.zeros(batch_size, self.input_size))
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, linear(self.hidden.apply_to(x).tanh(), self.query)[:, 0]
+
+    def advance(self, x: tuple[Tensor, Tensor], state: AttentionState) -> tuple[Tensor, AttentionState]:
+        x_, score = x
+        largest = torch.maximum(state.largest, score)
+        before, now = (state.largest - largest).exp(), (score - largest).exp()
+        state = AttentionState(largest, before * state.weight + now, before[:, None] * state.sum + now[:, None] * x_)
+        return state.sum / state.weight[:, None], state
+
+    def weights(self, sequences: Sequences) -> Tensor:
+        """[N]: the share of each step in what `pool` gives; those of a row add up to 1."""
+        self.check_input("weights", sequences.values)
+        _, score = self.project(sequences.values)
+        rows = like(sequences.rows, score)
+        largest = score.new_zeros(len(sequences)).scatter_reduce(0, rows, score.detach(), "amax", include_self=False)
+        share = (score - largest.index_select(0, rows)).exp()
+        return share / sums(share, sequences).index_select(0, rows)
+
+    def pool(self, sequences: Sequences) -> Tensor:
+        self.check_input("pool", sequences.values)
+        return sums(self.weights(sequences)[:, None] * sequences.values, sequences)
+
+
+POOLINGS: dict[str, type[Pooling]] = {
+    "last": LastPooling,
+    "mean": MeanPooling,
+    "max": MaxPooling,
+    "attention": AttentionPooling,
+}
+
+
+def sums(values: Tensor, sequences: Sequences) -> Tensor:
+    """[N, ...] -> [B, ...]: the sum over the steps of each row."""
+    return values.new_zeros(len(sequences), *values.shape[1:]).index_add(0, like(sequences.rows, values), values)
+
+
+class _Largest(torch.autograd.Function):
+    """The maximum over the steps of each row [B, D]; its gradient goes to the first step that has it."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, sequences: Sequences) -> Tensor:
+        rows = like(sequences.rows, values)
+        y = values.new_zeros(len(sequences), values.shape[1])
+        y.scatter_reduce_(0, rows[:, None].expand_as(values), values, "amax", include_self=False)
+        ctx.save_for_backward(values, y, rows)
+        ctx.sequences = sequences
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        values, y, rows = ctx.saved_tensors
+        steps, features = (values == y.index_select(0, rows)).nonzero(as_tuple=True)
+        first = like(ctx.sequences.offsets[:-1], values)[:, None].repeat(1, y.shape[1])  # [B, D], as for a maximum NaN
+        places = rows[steps] * y.shape[1] + features
+        first.view(-1).scatter_reduce_(0, places, steps, "amin", include_self=False)
+        real = like(ctx.sequences.lengths.nonzero()[0], values)
+        gradient = dy.new_zeros(values.shape).scatter(0, first.index_select(0, real), dy.index_select(0, real))
+        return gradient, None
