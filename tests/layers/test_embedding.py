@@ -20,6 +20,18 @@ def test_equals_torch():
     assert torch.equal(ours, other)
 
 
+def test_a_lazy_one_is_the_same_with_a_sparse_gradient():
+    lazy = Embedding(5, 3, lazy=True)
+    lazy.load_state_dict(LAYER.state_dict())
+    ids, weight = torch.tensor([2, 4, 4, 1]), torch.randn(4, 3)
+    y, lazy_y = (layer.scan(Sequences(ids, [1, 3]))[0].values for layer in (LAYER, lazy))
+    assert torch.equal(y, lazy_y)
+    (gradient,) = torch.autograd.grad((y * weight).sum(), LAYER.weight)
+    (sparse,) = torch.autograd.grad((lazy_y * weight).sum(), lazy.weight)
+    assert sparse.coalesce().indices().tolist() == [[1, 2, 4]]
+    assert torch.equal(sparse.to_dense(), gradient)
+
+
 @pytest.mark.parametrize("ids", [torch.tensor([3, 5]), torch.tensor([3, -1])])
 def test_ids_outside_the_vocabulary_are_told(ids):
     told = rf"expected ids from 0 to 4, got {int(ids.min())} to {int(ids.max())}\.$"

@@ -32,6 +32,7 @@ ALONE = {
 }
 TOGETHER = {
     "deep": lambda: Stack(LSTM(3, 4), GRU(4, 4), RNN(4, 2), MinGRU(2, 3)),
+    "lazy embedding": lambda: Stack(Embedding(7, 3, lazy=True), GRU(3, 2)),
     "language model": lambda: Stack(Embedding(7, 3), Dropout(3, 0.2), LSTM(3, 4), LayerNorm(4), Linear(4, 7)),
     "deep with ways around": lambda: Stack(
         LSTM(3, 4), Residual(Stack(LayerNorm(4), GRU(4, 4), VariationalDropout(4, 0.3)))
@@ -51,7 +52,7 @@ WHOLE = {
 
 
 IDS = torch.arange(7)
-READ_IDS = ("Embedding", "language model")
+READ_IDS = ("Embedding", "lazy embedding", "language model")
 READ_FEATURES = [name for name in [*ALONE, *TOGETHER, *WHOLE] if name not in READ_IDS]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from elman.training import TrainingSettings
-from elman.training.optimizer import clip, gradient_norm, learning_rate, make_optimizer
+from elman.training.optimizer import clip, gradient_norm, gradients_of, learning_rate, make_optimizers
 
 
 def test_constant_rate_after_a_straight_warm_up() -> None:
@@ -72,7 +72,7 @@ def test_step_is_pytorchs() -> None:
     ],
 )
 def test_optimizers_are_pytorchs(settings: dict[str, Any], kind: type, expected: dict[str, Any]) -> None:
-    optimizer = make_optimizer(nn.Linear(2, 2), TrainingSettings(**settings))
+    (optimizer,) = make_optimizers(nn.Linear(2, 2), TrainingSettings(**settings))
     assert type(optimizer) is kind
     assert expected.items() <= optimizer.param_groups[0].items()
 
@@ -80,11 +80,29 @@ def test_optimizers_are_pytorchs(settings: dict[str, Any], kind: type, expected:
 def test_what_does_not_learn_is_left_out() -> None:
     model = nn.Linear(2, 2)
     model.bias.requires_grad_(False)
-    (group,) = make_optimizer(model, TrainingSettings()).param_groups
+    (optimizer,) = make_optimizers(model, TrainingSettings())
+    (group,) = optimizer.param_groups
     assert [id(parameter) for parameter in group["params"]] == [id(model.weight)]
     model.weight.requires_grad_(False)
     with pytest.raises(ValueError, match="expected a model with parameters that learn, Linear has none"):
-        make_optimizer(model, TrainingSettings())
+        make_optimizers(model, TrainingSettings())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
+def test_a_weight_that_joins_in_later_has_momentum_of_its_own(optimizer: str) -> None:
+    early, late = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    settings = TrainingSettings(optimizer=optimizer, momentum=0.9, learning_rate=0.1)
+    (updates,) = make_optimizers(nn.ParameterList([early, late]), settings)
+    kind = torch.optim.SGD if optimizer == "sgd" else torch.optim.RMSprop
+    theirs = [nn.Parameter(torch.ones(3)) for _ in range(2)]
+    plain = [kind([weight], lr=0.1, momentum=0.9) for weight in theirs]
+    for update in range(4):
+        for weight in (early, late, *theirs):
+            weight.grad = torch.full((3,), 0.5 + update) if weight is early or weight is theirs[0] or update else None
+        updates.step()
+        for one in plain:
+            one.step()
+    torch.testing.assert_close([early, late], theirs)
 
 
 def gradients(scale: float) -> list[nn.Parameter]:
@@ -99,10 +117,10 @@ def gradients(scale: float) -> list[nn.Parameter]:
 @pytest.mark.parametrize(("norm", "value"), [(None, None), (1.0, None), (None, 0.3), (1.0, 0.3)])
 def test_clipping_is_pytorchs(scale: float, norm: float | None, value: float | None) -> None:
     ours, theirs = gradients(scale), gradients(scale)
-    length = gradient_norm(ours)
+    length = gradient_norm(gradients_of(ours))
     flat = torch.cat([parameter.grad.flatten() for parameter in ours[:2]]).double()
     assert length.item() == pytest.approx(math.sqrt((flat**2).sum().item()), rel=1e-6)
-    clip(ours, length, TrainingSettings(clip_norm=norm, clip_value=value))
+    clip(gradients_of(ours), length, TrainingSettings(clip_norm=norm, clip_value=value))
     if value is not None:
         nn.utils.clip_grad_value_(theirs, value)
     if norm is not None:
@@ -116,4 +134,4 @@ def test_clipping_is_pytorchs(scale: float, norm: float | None, value: float | N
 def test_the_norm_tells_what_is_not_finite(bad: float) -> None:
     parameters = gradients(1.0)
     parameters[1].grad[3] = bad
-    assert not math.isfinite(gradient_norm(parameters))
+    assert not math.isfinite(gradient_norm(gradients_of(parameters)))

@@ -17,6 +17,9 @@ class Embedding(Pointwise):
     Args:
         vocabulary_size: number of units, V; ids are 0 to V - 1.
         output_size: features of y, O.
+        lazy: an update costs what the rows cost that the batch has read, however large the vocabulary. Other rows stay
+            as they are: the optimiser's momentum moves them no further, and weight decay does not act on the table.
+            The gradient is sparse, as PyTorch's `sparse=True` makes it.
     Shapes:
         x: [N] integers   state: ()   ->   y: [N, O]      weight: [V, O]
     Raises:
@@ -24,9 +27,10 @@ class Embedding(Pointwise):
         TypeError: x does not hold integers.
     """
 
-    def __init__(self, vocabulary_size: int, output_size: int):
+    def __init__(self, vocabulary_size: int, output_size: int, lazy: bool = False):
         super().__init__()
         self.input_size, self.output_size = vocabulary_size, output_size
+        self.lazy = lazy
         self.weight = nn.Parameter(torch.randn(vocabulary_size, output_size))
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
@@ -43,4 +47,4 @@ class Embedding(Pointwise):
             raise ValueError(f"{where}: expected ids from 0 to {self.input_size - 1}, got {got}.")
 
     def apply_to(self, x: Tensor) -> Tensor:
-        return F.embedding(x, self.weight)
+        return F.embedding(x, self.weight, sparse=self.lazy)

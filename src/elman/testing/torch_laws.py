@@ -61,7 +61,9 @@ class Problem:
             found[name] = [torch.zeros_like(x) for x in inputs]
             if loss.requires_grad:
                 reached = torch.autograd.grad(loss, inputs, retain_graph=True, allow_unused=True)
-                found[name] = [zero if g is None else g for g, zero in zip(reached, found[name], strict=True)]
+                found[name] = [
+                    zero if g is None else g.to_dense() for g, zero in zip(reached, found[name], strict=True)
+                ]
         return found
 
 

@@ -6,7 +6,7 @@ model at the best evaluation.
 
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -45,16 +45,19 @@ class Checkpoints:
         facts: JSON-able, kept in the files: what must be the same for a run to go on.
     """
 
-    def __init__(self, run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, facts: Mapping[str, Any]):
-        self.run, self._model, self._optimizer = run, model, optimizer
+    def __init__(
+        self, run: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], facts: Mapping[str, Any]
+    ):
+        self.run, self._model, self._optimizers = run, model, optimizers
         self._facts: dict[str, Any] = json.loads(json.dumps(facts))  # as they come back from the file
 
     def save(self, place: Place, carried: State | None) -> None:
         """Write `last`: whole, or not at all."""
         tensors = {f"model/{name}": tensor for name, tensor in model_tensors(self._model).items()}
-        for path, parameter in self._model.named_parameters():
-            memory = self._optimizer.state.get(parameter, {})
-            tensors |= {f"optimizer/{path}/{key}": value for key, value in memory.items() if isinstance(value, Tensor)}
+        for optimizer, paths in self._learning():
+            for number, memory in optimizer.state_dict()["state"].items():
+                parts = {key: value for key, value in memory.items() if isinstance(value, Tensor)}
+                tensors |= {f"optimizer/{paths[number]}/{key}": value for key, value in parts.items()}
         if carried is not None:
             tensors["state"] = torch.frombuffer(bytearray(states.to_bytes(carried)), dtype=torch.uint8)
         self._write(LAST, tensors, place)
@@ -78,14 +81,18 @@ class Checkpoints:
         return named(self._read(BEST)[1], "model/")
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put what `read` gave into the model and the optimiser."""
+        """Put what `read` gave into the model and the optimisers."""
         load_model(self._model, named(tensors, "model/"))
-        memory = {
-            number: named(tensors, f"optimizer/{path}/")
-            for number, path in enumerate(path for path, p in self._model.named_parameters() if p.requires_grad)
-        }
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": memory, "param_groups": groups})
+        for optimizer, paths in self._learning():
+            memory = {number: named(tensors, f"optimizer/{path}/") for number, path in enumerate(paths)}
+            optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
+
+    def _learning(self) -> Iterator[tuple[torch.optim.Optimizer, list[str]]]:
+        """The optimisers, each with the paths of its parameters in their order."""
+        paths = {parameter: path for path, parameter in self._model.named_parameters()}
+        for optimizer in self._optimizers:
+            (group,) = optimizer.param_groups
+            yield optimizer, [paths[parameter] for parameter in group["params"]]
 
     def _write(self, name: str, tensors: Mapping[str, Tensor], place: Place) -> None:
         facts = {"schema": files.SCHEMA, **self._facts, "place": asdict(place)}

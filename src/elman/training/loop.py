@@ -25,7 +25,7 @@ from elman.training.events import Evaluation, Event, Update
 from elman.training.interrupts import Interrupts
 from elman.training.log_file import LogFile
 from elman.training.non_finite import NonFinite, bad_gradient, bad_weight, explain_loss, large_steps
-from elman.training.optimizer import clip, gradient_norm, learning_rate, make_optimizer
+from elman.training.optimizer import clip, gradient_norm, gradients_of, learning_rate, make_optimizers
 from elman.training.settings import TrainingSettings
 
 Batch = Any
@@ -66,7 +66,7 @@ class Loop:
         self.model, self.loss, self.data, self.settings = model, loss, data, settings
         self.evaluate, self.observers, self.devices = evaluate, observers, devices
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimizer = make_optimizer(model, settings)
+        self.optimizers = make_optimizers(model, settings)
         self.interrupts = Interrupts()
         self.checkpoints: Checkpoints | None = None
         self.log: LogFile | None = None
@@ -155,22 +155,25 @@ class Loop:
             self._open_epoch(place.epoch + 1)
         batch = self.batches[place.batch]
         rate = learning_rate(settings, place.update, place.epoch, self._progress(), place.worse)
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
         loss, state = self._forward(batch)
         value = loss.item()
         if not math.isfinite(value):
             layer, cause = explain_loss(self.model, lambda: self._forward(batch), rate, settings)
             self._fail(place.update + 1, f"the loss is {value}", layer, cause)
         loss.backward()
-        norm = gradient_norm(self.parameters)
+        gradients = gradients_of(self.parameters)
+        norm = gradient_norm(gradients)
         length = norm.item()
         if not math.isfinite(length):
             cause = large_steps(self.model, rate, settings)
             self._fail(place.update + 1, f"the norm of the gradient is {length}", bad_gradient(self.model), cause)
-        clip(self.parameters, norm, settings)
-        for group in self.optimizer.param_groups:
+        clip(gradients, norm, settings)
+        for optimizer in self.optimizers:
+            (group,) = optimizer.param_groups
             group["lr"] = rate
-        self.optimizer.step()
+            optimizer.step()
         self.state = _owned(state)
         place.update += 1
         place.batch += 1
@@ -265,7 +268,7 @@ class Loop:
     def _check_weights(self) -> None:
         layer = bad_weight(self.model)
         if layer is not None:
-            rate = self.optimizer.param_groups[0]["lr"]
+            rate = self.optimizers[0].param_groups[0]["lr"]
             self._fail(self.place.update, "a weight is not finite", layer, large_steps(self.model, rate, self.settings))
 
     def _fail(self, update: int, what: str, layer: str, cause: str) -> NoReturn:

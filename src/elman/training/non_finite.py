@@ -26,7 +26,7 @@ class NonFinite(FloatingPointError):
 
 
 def is_finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())
+    return bool(torch.isfinite(tensor.coalesce().values() if tensor.is_sparse else tensor).all())
 
 
 def bad_weight(model: nn.Module) -> str | None:
