@@ -17,7 +17,7 @@ _HOMES = {
     "elman.layers.describe": ["describe"],
     "elman.classical": ["DelayTaps", "BagOfWords", "NGram", "HMM", "LDS", "CRF"],
     "elman.threads": ["get_num_threads", "set_num_threads"],
-    "elman.tasks": ["LanguageModel", "load"],
+    "elman.tasks": ["LanguageModel", "Classifier", "Tagger", "load"],
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)

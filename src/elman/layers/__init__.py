@@ -1,6 +1,7 @@
 """What stands around cells and between them, each written once for all of them."""
 
 from elman.layers.bidirectional import Bidirectional
+from elman.layers.differences import Differences
 from elman.layers.dropout import Dropout, VariationalDropout, set_key
 from elman.layers.embedding import Embedding
 from elman.layers.layer_norm import LayerNorm
@@ -11,6 +12,7 @@ from elman.layers.stack import Stack
 
 __all__ = [
     "Bidirectional",
+    "Differences",
     "Dropout",
     "Embedding",
     "LayerNorm",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from elman.cells.module import CellModule
+from elman.layers.bidirectional import Bidirectional
 from elman.layers.dropout import Dropout, VariationalDropout
 from elman.layers.layer_norm import LayerNorm
 from elman.layers.residual import Residual
@@ -15,6 +16,7 @@ def deep(
     hidden_size: int,
     num_layers: int = 1,
     *,
+    bidirectional: bool = False,
     dropout: float = 0.0,
     variational: bool = False,
     layer_norm: bool = False,
@@ -24,6 +26,7 @@ def deep(
 
     Args:
         cell: makes a cell of (input size, hidden size), for instance `LSTM`.
+        bidirectional: each layer is two cells of `hidden_size` units, which read every row from both ends.
         dropout: probability of dropping a feature of a cell's output, 0 for none.
         variational: one dropout mask a sequence instead of one a step.
         layer_norm: normalise what each cell but the first reads.
@@ -38,11 +41,14 @@ def deep(
     for name, value in (("layer_norm", layer_norm), ("residual", residual)):
         if value and num_layers == 1:
             raise ValueError(f"deep: {name}=True cannot act with one layer; set num_layers to 2 or more.")
+    width = 2 * hidden_size if bidirectional else hidden_size
     layers: list[CellModule] = []
     for number in range(num_layers):
-        block: list[CellModule] = [LayerNorm(hidden_size)] if layer_norm and number else []
-        block.append(cell(hidden_size if number else input_size, hidden_size))
+        size = width if number else input_size
+        block: list[CellModule] = [LayerNorm(size)] if layer_norm and number else []
+        forward = cell(size, hidden_size)
+        block.append(Bidirectional(forward, cell(size, hidden_size)) if bidirectional else forward)
         if dropout:
-            block.append((VariationalDropout if variational else Dropout)(hidden_size, dropout))
+            block.append((VariationalDropout if variational else Dropout)(width, dropout))
         layers += [Residual(Stack(*block))] if residual and number else block
     return Stack(*layers)

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from elman.runtime import load as load_file
+from elman.tasks.classifier import Classifier
 from elman.tasks.language_model import LanguageModel
+from elman.tasks.tagger import Tagger
 from elman.tasks.task import Task
 
-TASKS: dict[str, type[Task]] = {LanguageModel.task: LanguageModel}
+TASKS: dict[str, type[Task]] = {kind.task: kind for kind in (LanguageModel, Classifier, Tagger)}
 
-__all__ = ["TASKS", "LanguageModel", "Task", "load"]
+__all__ = ["TASKS", "Classifier", "LanguageModel", "Tagger", "Task", "load"]
 
 
 def load(path: str | Path) -> Any:

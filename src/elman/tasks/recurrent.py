@@ -45,8 +45,8 @@ class RecurrentSettings:
     layer_norm: bool = False
     residual: bool = False
 
-    def recurrent_layers(self, input_size: int) -> Stack:
-        """[N, input_size] -> [N, hidden_size].
+    def recurrent_layers(self, input_size: int, bidirectional: bool = False) -> Stack:
+        """[N, input_size] -> [N, hidden_size], or [N, 2 hidden_size] from both ends.
 
         Raises:
             ValueError: a setting that is unknown or cannot act.
@@ -70,6 +70,7 @@ class RecurrentSettings:
             input_size,
             self.hidden_size,
             self.num_layers,
+            bidirectional=bidirectional,
             dropout=self.dropout,
             variational=self.variational and self.dropout > 0,
             layer_norm=self.layer_norm,

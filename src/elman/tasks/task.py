@@ -1,6 +1,7 @@
 """What every task shares: settings, one model file, a run folder."""
 
 import shutil
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, Self
 import torch
 
 import elman
-from elman.cells import CellModule
+from elman.estimator import Estimator
 from elman.files import SCHEMA, TEMPORARY, write_tensors
 from elman.runtime import MODEL, ModelFile
 from elman.tasks.settings import CONFIG, parse, settings_of, write_config
@@ -21,14 +22,14 @@ from elman.training.loop import Data, Loss
 Observers = Sequence[Callable[[Event], object]]
 
 
-class Task(TrainingSettings, ABC):
+class Task(Estimator, TrainingSettings, ABC):
     """An application: an estimator whose settings are its fields, those of its training among them.
 
     `fit` trains; what it finds ends in `_`; `score` gives one number, higher is better.
     """
 
     task: ClassVar[str]  # its word on the command line and in files
-    net_: CellModule
+    net_: Any  # an `nn.Module` with a `spec`
 
     @abstractmethod
     def preprocessing(self) -> dict[str, Any]:
@@ -65,6 +66,16 @@ class Task(TrainingSettings, ABC):
                 tensor.copy_(torch.from_numpy(file.tensors[name]))
         model.net_.eval()
         return model
+
+    def check_fitted(self) -> None:
+        """Raise unless there is a trained model.
+
+        Raises:
+            ValueError: there is none; it is scikit-learn's `NotFittedError` where that has been loaded.
+        """
+        if not hasattr(self, "net_"):
+            kind = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", ValueError)
+            raise kind(f"{type(self).__name__}: not fitted yet; call fit first, or load a trained one.")
 
     @contextmanager
     def seeded(self) -> Iterator[None]:

@@ -1,0 +1,55 @@
+"""What the rows of a task are made of: text, series, skeletons, frames, pixels. Each kind turns rows into numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from elman.nearest import did_you_mean
+from elman.tasks.inputs.face import Inputs, InputSettings
+from elman.tasks.inputs.frames import Frames
+from elman.tasks.inputs.pixels import Pixels
+from elman.tasks.inputs.series import Series
+from elman.tasks.inputs.skeletons import Skeletons
+from elman.tasks.inputs.text import TextInputs
+
+INPUTS: dict[str, type[Inputs]] = {kind.name: kind for kind in (TextInputs, Series, Skeletons, Frames, Pixels)}
+
+__all__ = ["INPUTS", "InputSettings", "Inputs", "make_inputs", "restore_inputs"]
+
+
+def make_inputs(settings: InputSettings, rows: Sequence[Any] = ()) -> Inputs:
+    """The kind that `settings.inputs` names; with `auto`, the kind that the rows are of.
+
+    Raises:
+        ValueError: there is no such kind, or a setting that cannot act on it.
+        TypeError: rows of no kind that is known.
+    """
+    name = settings.inputs
+    if name == "auto":
+        name = _kind_of(rows[0]) if len(rows) else Series.name
+    if name not in INPUTS:
+        known = ["auto", *INPUTS]
+        raise ValueError(f"inputs: expected one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
+    return INPUTS[name](settings)
+
+
+def restore_inputs(settings: InputSettings, data: dict[str, Any]) -> Inputs:
+    """The fitted inputs whose `to_json` wrote `data`."""
+    return INPUTS[data["name"]](settings).restore(data)
+
+
+def _kind_of(row: Any) -> str:
+    if isinstance(row, str | bytes):
+        return TextInputs.name
+    row = np.asarray(row)
+    if row.ndim == 4 or (row.ndim == 3 and row.dtype == np.uint8):
+        return Frames.name
+    if row.ndim == 3 and row.shape[-1] in (2, 3):
+        return Skeletons.name
+    if row.ndim == 2 and row.dtype == np.uint8:
+        return Pixels.name
+    if row.ndim in (1, 2) and row.dtype.kind in "fiub":
+        return Series.name
+    raise TypeError("inputs: expected rows of text, or arrays [T], [T, D] (series), [T, J, 3] (skeletons), uint8 "
+                    f"[T, H, W] (frames) or [H, W] (an image), got {row.dtype} {list(row.shape)}.")  # fmt: skip

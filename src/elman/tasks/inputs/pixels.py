@@ -1,0 +1,19 @@
+"""An image read pixel by pixel, row after row (Le, Jaitly and Hinton 2015, arXiv:1504.00941)."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from elman.tasks.inputs.series import Series
+
+
+class Pixels(Series):
+    """A row is an image [H, W] or [H, W, C]: a sequence of H W steps of C features."""
+
+    name: ClassVar[str] = "pixels"
+
+    def row(self, row: Any) -> np.ndarray:
+        image = np.asarray(row)
+        if image.dtype.kind not in "fiub" or image.ndim not in (2, 3):
+            raise ValueError(f"expected an image of shape [H, W] or [H, W, C], got {image.dtype} {list(image.shape)}")
+        return super().row(image.reshape(image.shape[0] * image.shape[1], -1))

@@ -1,0 +1,35 @@
+"""Skeletons: joints in space, seen from the middle of the body and in its size."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from elman.tasks.inputs.series import Series
+
+
+class Skeletons(Series):
+    """A row is an array [T, J, 2] or [T, J, 3] of joints; a frame of zeros, or with NaN, is a skeleton that was lost.
+
+    Every frame is moved so that the middle of its joints is the origin, and a row is divided by the size of its body
+    (the median over its frames of the root mean square distance from the middle): who moves where, how far from the
+    camera and how tall no longer matters. A lost skeleton is the one before it, or the next at the start.
+    """
+
+    name: ClassVar[str] = "skeletons"
+    default_differences: ClassVar[bool] = True
+
+    def row(self, row: Any) -> np.ndarray:
+        joints = np.asarray(row)
+        if joints.dtype.kind not in "fiu" or joints.ndim != 3 or joints.shape[2] not in (2, 3):
+            got = f"{joints.dtype} {list(joints.shape)}"
+            raise ValueError(f"expected joints of shape [T, J, 2] or [T, J, 3], got {got}")
+        joints = joints.astype(np.float64)
+        lost = ~np.isfinite(joints).all((1, 2)) | (joints == 0).all((1, 2))
+        seen = np.flatnonzero(~lost)
+        if not len(seen):
+            return np.zeros((len(joints), joints[0].size if len(joints) else 1))
+        nearest = seen[np.maximum(np.searchsorted(seen, np.arange(len(joints)), "right") - 1, 0)]
+        joints = joints[nearest]
+        joints = joints - joints.mean(1, keepdims=True)
+        size = np.median(np.sqrt((joints**2).sum(2).mean(1)))
+        return (joints / (size or 1.0)).reshape(len(joints), -1)

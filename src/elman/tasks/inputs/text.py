@@ -1,0 +1,73 @@
+"""Text as ids of its words, characters, bytes or BPE units."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+
+from elman.cells import CellModule
+from elman.data.units import UNKNOWN, Units, make_units, units_from_json
+from elman.layers import Dropout, Embedding
+from elman.sequences import Sequences
+from elman.tasks.inputs.face import Inputs
+
+TOKEN = re.compile(r"['\u2019]?\w+(?:['\u2019-]\w+)*|[^\w\s]")  # it's | 's | well-known | , | ...
+
+
+class TextInputs(Inputs):
+    """A row is a text; words are split from the marks beside them: `Great!` is `great !`. A text may be empty."""
+
+    name: ClassVar[str] = "text"
+
+    def fit(self, rows: Sequence[Any]) -> Self:
+        settings = self.settings
+        words = settings.units == "words"
+        self.lowercase = words if settings.lowercase is None else settings.lowercase
+        min_count = 1 if words and settings.min_count is None else settings.min_count
+        units = make_units(settings.units, vocabulary_size=settings.vocabulary_size, min_count=min_count)
+        self.units: Units = units.fit([self._prepared(row, number) for number, row in enumerate(rows)])
+        return self
+
+    def encode(self, rows: Sequence[Any]) -> Sequences:
+        ids = [self.units.encode(self._prepared(row, number)) for number, row in enumerate(rows)]
+        return Sequences(np.concatenate(ids) if ids else np.zeros(0, np.int64), [len(row) for row in ids])
+
+    def spoil(self, sequences: Sequences) -> Sequences:
+        part = self.settings.word_dropout
+        if not part or not self.units.has_unknown:
+            return sequences
+        return sequences.map(lambda ids: torch.where(torch.rand(len(ids)) < part, UNKNOWN, ids))
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    def layers(self) -> list[CellModule]:
+        size, drop = self.settings.embedding_size, self.settings.input_dropout
+        embedding = Embedding(self.units.size, size, lazy=True)
+        torch.nn.init.normal_(embedding.weight, std=0.1)
+        return [embedding, *([Dropout(size, drop)] if drop else [])]
+
+    @property
+    def says(self) -> str:
+        return f"{self.settings.units}, {self.units.size:,} different"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "lowercase": self.lowercase, "units": self.units.to_json()}
+
+    def restore(self, data: dict[str, Any]) -> Self:
+        self.lowercase, self.units = data["lowercase"], units_from_json(data["units"])
+        return self
+
+    def _prepared(self, text: Any, number: int) -> Any:
+        if not isinstance(text, str) and not (isinstance(text, bytes) and self.settings.units == "bytes"):
+            raise TypeError(f"row {number}: expected text, got {type(text).__name__}; give str, or the column that "
+                            "holds the text.")  # fmt: skip
+        if isinstance(text, bytes):
+            return text
+        text = text.lower() if self.lowercase else text
+        if self.settings.units == "words":
+            return " ".join(TOKEN.findall(text))
+        return text.encode() if self.settings.units == "bytes" else text

@@ -1,0 +1,181 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+import elman
+from elman import Tagger
+from elman.classical.tag_schemes import check_tags, convert
+from elman.training import Evaluation, Interrupted
+
+PEOPLE, PLACES, VERBS = ["Ann", "Bob", "Lee", "Kim"], ["Rome", "Oslo", "Lima"], ["saw", "left", "met"]
+SMALL = {"hidden_size": 16, "embedding_size": 12, "character_size": 6, "learning_rate": 1e-2, "epochs": 6, "dropout": 0.1,
+         "input_dropout": 0.1}  # fmt: skip
+
+
+def sentences(count=120, scheme="BIO"):
+    """Names of one or two words and places, which the words tell; two persons may touch."""
+    generator = np.random.default_rng(0)
+    rows, tags = [], []
+    for _ in range(count):
+        words, inside = [], []
+        for part in ("person", "person", "verb", "place"):
+            if part == "person" and generator.random() < 0.8:
+                size = int(generator.integers(1, 3))
+                words += generator.choice(PEOPLE, size).tolist()
+                inside += ["B-PER"] + ["I-PER"] * (size - 1)
+            elif part != "person":
+                words.append(str(generator.choice(VERBS if part == "verb" else PLACES)))
+                inside.append("O" if part == "verb" else "B-LOC")
+        rows.append(words)
+        tags.append(convert(inside, "BIO", scheme))
+    return rows, tags
+
+
+@pytest.fixture(scope="module")
+def model():
+    return Tagger(**SMALL).fit(*sentences())
+
+
+def test_it_learns():
+    events = []
+    rows, tags = sentences(300)
+    model = Tagger(**SMALL | {"epochs": 12}).fit(rows[:200], tags[:200], observers=[events.append])
+    errors = [event.evaluation for event in events if isinstance(event, Evaluation)]
+    assert len(errors) == 12
+    assert errors[-1] < errors[0]
+    report = model.evaluate(rows[200:], tags[200:])
+    assert report.by_label.f1[list(report.labels).index("LOC")] == 1.0
+    assert model.score(rows[200:], tags[200:]) == report.f1 > 0.6  # where two persons touch, nobody could know
+
+
+@pytest.mark.parametrize("scheme", ["BIO", "IOB1", "IOBES", "BILOU"])
+def test_tags_come_back_in_their_scheme(scheme):
+    rows, tags = sentences(40, scheme)
+    model = Tagger(**SMALL | {"epochs": 1}).fit(rows, tags)
+    assert model.scheme_ == scheme
+    for row in model.predict(rows):
+        check_tags(row, scheme)
+
+
+@pytest.mark.parametrize("output", ["crf", "softmax"])
+def test_what_the_scheme_forbids_is_never_predicted(output):
+    rows, tags = sentences(40)
+    model = Tagger(**SMALL | {"epochs": 1}, output=output).fit(rows, tags)
+    with torch.no_grad():
+        model.net_.readout.weight.normal_(0, 5)  # a net that knows nothing says anything
+    for row in model.predict(rows):
+        check_tags(row, "BIO")
+
+
+def test_softmax_alone_is_each_words_most_probable_tag():
+    rows, tags = sentences(40)
+    plain = [["P" if tag.endswith("PER") else tag[0] for tag in row] for row in tags]
+    model = Tagger(**SMALL, output="softmax").fit(rows, plain)
+    assert model.scheme_ is None
+    best = [[model.tags_[k] for k in row.argmax(1)] for row in model.predict_proba(rows)]
+    assert model.predict(rows) == best
+    assert model.score(rows, plain) == np.mean([a == b for a, b in zip(itertools.chain(*best), itertools.chain(*plain))])  # noqa: B905
+
+
+def test_marginals_are_those_of_all_rows_of_tags(model):
+    row = ["Ann", "met", "Zoe"]
+    [marginals] = model.predict_proba([row])
+    chain = model.net_.chain.crf()
+    [scores] = model._scores(model.words_.encode([row]))
+    x = scores.values.double().numpy()
+    total = np.zeros_like(x)
+    for path in itertools.product(range(len(model.tags_)), repeat=3):
+        weight = chain.start_[path[0]] + chain.end_[path[2]] + sum(x[t, k] for t, k in enumerate(path))
+        weight += sum(chain.transitions_[a, b] for a, b in itertools.pairwise(path))
+        for t, k in enumerate(path):
+            total[t, k] += np.exp(weight)
+    np.testing.assert_allclose(marginals, total / total.sum(1, keepdims=True), rtol=1e-6, atol=1e-12)
+
+
+def test_order_and_company_of_sentences_change_nothing(model):
+    rows, _ = sentences(30)
+    alone = [model.predict([row])[0] for row in rows]
+    assert model.predict(rows) == alone
+    assert model.predict(rows[::-1]) == alone[::-1]
+
+
+def test_empty_sentences_have_no_tags(model):
+    assert model.predict([[], ["Ann"], []])[::2] == [[], []]
+    assert model.predict([]) == []
+
+
+def test_saved_and_loaded(model, tmp_path):
+    rows, _ = sentences(20)
+    model.save(tmp_path / "model.safetensors")
+    again = elman.load(tmp_path / "model.safetensors")
+    assert again.predict(rows) == model.predict(rows)
+    assert again.get_params() == model.get_params()
+    assert (again.tags_, again.scheme_) == (model.tags_, model.scheme_)
+
+
+def test_resumed_after_an_interrupt_it_ends_with_the_same_bits(tmp_path):
+    rows, tags = sentences(60)
+
+    def stop(event):
+        if getattr(event, "update", 0) == 5:
+            raise KeyboardInterrupt
+
+    whole = Tagger(**SMALL | {"epochs": 3}).fit(rows, tags, run=tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        Tagger(**SMALL | {"epochs": 3}).fit(rows, tags, run=tmp_path / "cut", observers=[stop])
+    cut = Tagger(**SMALL | {"epochs": 3}).fit(rows, tags, run=tmp_path / "cut", resume=True)
+    for one, other in zip(whole.net_.parameters(), cut.net_.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_given_tags_are_read():
+    """The word says nothing here, what is given beside it everything."""
+    generator = np.random.default_rng(0)
+    kinds = [generator.integers(0, 2, 5).tolist() for _ in range(80)]
+    rows = [[("w", "ab"[kind]) for kind in row] for row in kinds]
+    tags = [["XY"[kind] for kind in row] for row in kinds]
+    assert Tagger(**SMALL).fit(rows, tags).score(rows, tags) == 1.0
+
+
+def test_broken_tags_are_an_error_or_repaired():
+    rows, tags = sentences(40)
+    tags[7] = ["O"] * (len(tags[7]) - 1) + ["I-LOC"]
+    with pytest.raises(ValueError, match=r"corpus.txt:70: step \d: expected O or B-... after O in BIO, got I-LOC"):
+        Tagger(**SMALL).fit(rows, tags, places=[f"corpus.txt:{10 * row}" for row in range(40)])
+    model = Tagger(**SMALL | {"epochs": 1}, repair=True).fit(rows, tags)
+    assert model.scheme_ == "BIO"
+
+
+@pytest.mark.parametrize(
+    ("rows", "tags", "error"),
+    [
+        ([["a", "b"]], [["X"]], "row 0: expected a tag for each of 2 words, got 1 tags"),
+        ([["a"]], [["X"], ["Y"]], "expected tags for each of 1 sentences, got tags for 2"),
+        ([["a"], ["b"]], [["X"], ["X"]], r"expected at least two tags, got \['X'\]"),
+        ([["a"], ["b"]], [["B-"], ["O"]], "B-"),
+    ],
+)
+def test_rows_from_which_nothing_can_be_learnt(rows, tags, error):
+    with pytest.raises(ValueError, match=error):
+        Tagger(**SMALL, validation=0).fit(rows, tags)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"output": "crv"}, "output: expected one of crf, softmax, got 'crv'; did you mean crf?"),
+        ({"scheme": "BOI"}, "BOI"),
+        ({"hidden_size": 0}, "hidden_size: expected at least 1, got 0"),
+        ({"validation": 1.0}, "validation: expected at least 0 and less than 1, got 1.0"),
+    ],
+)
+def test_settings_that_cannot_act(settings, error):
+    with pytest.raises(ValueError, match=error.replace("?", r"\?")):
+        Tagger(**SMALL | settings).fit(*sentences(10))
+
+
+def test_it_says_that_it_is_not_fitted():
+    with pytest.raises(ValueError, match="Tagger: not fitted yet; call fit first"):
+        Tagger().predict([["a"]])
