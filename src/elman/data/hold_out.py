@@ -1,12 +1,10 @@
 """Which rows are held out to choose the best weights by."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def hold_out(labels: Sequence[Any], fraction: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def hold_out(labels: ArrayLike, fraction: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the rows to train on and of those held out, both in order: about `fraction` of each class.
 
     A class of a single row is trained on; of any other at least one row is held out and at least one is not.

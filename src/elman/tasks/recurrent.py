@@ -77,7 +77,7 @@ class RecurrentSettings:
             residual=self.residual,
         )
 
-    def start_net(self, net: Stack) -> None:
+    def start_net(self, net: nn.Module) -> None:
         """Draw the weights of a new net as `start_range` says; without it they stay as they are.
 
         Raises:

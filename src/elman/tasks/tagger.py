@@ -128,7 +128,7 @@ class Tagger(RecurrentSettings, Task):
         tags = [self._inside(row, places[number] if places else f"row {number}") for number, row in enumerate(tags)]
         held_tags = [self._inside(row, f"validation row {number}") for number, row in enumerate(held_tags)]
         if self.validation and not held_rows:
-            train, held = hold_out(np.zeros(len(rows)), self.validation, self.seed)
+            train, held = hold_out([0] * len(rows), self.validation, self.seed)
             held_rows, held_tags = [rows[i] for i in held], [tags[i] for i in held]
             rows, tags = [rows[i] for i in train], [tags[i] for i in train]
         self.tags_ = self._all_tags(tags)
@@ -293,8 +293,8 @@ class Tagger(RecurrentSettings, Task):
     def _report(self, truth: list[list[str]], predicted: list[list[str]]) -> EntityReport | ClassReport:
         if self.scheme_ is not None:
             return entity_report(truth, predicted, self.scheme_)
-        flat = (np.array([tag for row in rows for tag in row], dtype=str) for rows in (truth, predicted))
-        return class_report(*flat, np.array(self.tags_))
+        flat, found = ([tag for row in rows for tag in row] for rows in (truth, predicted))
+        return class_report(flat, found, self.tags_)
 
     # The files.
 

@@ -1,6 +1,6 @@
 """The net of a tagger: words and their spelling, recurrent layers, a score for each tag at each word."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -60,12 +60,16 @@ class TaggerNet(nn.Module):
         """The scores of the tags, [N, K]."""
         word, spelling, given = batch.tokens.values
         parts: list[Tensor] = [self.word.apply_to(word)]
-        parts += [table.apply_to(ids) for table, ids in zip(self.given, given.unbind(1), strict=True)]
+        parts += [table.apply_to(ids) for table, ids in zip(self.tables(), given.unbind(1), strict=True)]
         if self.spelling is not None:
             characters, _ = self.spelling(batch.characters)
             parts.append(self.ends.pool(characters)[spelling])
         features, _ = self.body(Sequences(torch.cat(parts, 1), batch.tokens.lengths))
         return features.map(self.readout.apply_to)
+
+    def tables(self) -> list[Embedding]:
+        """The embeddings of the given tags."""
+        return [cast(Embedding, table) for table in self.given]
 
     def spec(self) -> Any:
         """None: it reads sentences from both ends, and does not stream."""
