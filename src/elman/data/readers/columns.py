@@ -1,0 +1,171 @@
+"""Which columns of a table are read, and the rows they make: texts, or series in long form, a step a line."""
+
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from elman.data.readers.labelled import Row
+from elman.nearest import did_you_mean
+
+Column = str | int  # a name, or a number from 1 in a table without a header
+SHOWN = 20  # columns that an error lists
+MISSING = ("", "NA", "?")  # values that are no numbers; NaN is one
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that were asked for: of texts, or of the variables of series."""
+
+    text: str | None
+    label: str | None
+    values: tuple[str, ...]
+    group: str | None
+
+    @classmethod
+    def chosen(
+        cls, text: Column | None, label: Column | None, values: Column | Iterable[Column], group: Column | None
+    ) -> "Columns":
+        """
+        Raises:
+            ValueError: neither text nor values or both, a group of texts, or a column twice.
+        """
+        names = (values,) if isinstance(values, str | int) else values
+        columns = cls(_name(text), _name(label), tuple(map(str, names)), _name(group))
+        if (columns.text is None) == (not columns.values):
+            got = "neither" if columns.text is None else "both"
+            raise ValueError(f"expected text (a column) or values (columns of numbers), got {got}.")
+        if columns.text is not None and columns.group is not None:
+            raise ValueError(f"group={columns.group!r}: cannot act on texts; it says to which series values belong.")
+        if twice := [name for name in columns.names if columns.names.count(name) > 1]:
+            raise ValueError(f"expected different columns, got {twice[0]!r} twice.")
+        return columns
+
+    @property
+    def names(self) -> list[str]:
+        """In the order in which `rows` wants the fields."""
+        inputs = self.values if self.text is None else (self.text,)
+        return [*inputs, *(name for name in (self.label, self.group) if name is not None)]
+
+    def rows(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
+        """The rows of a table.
+
+        Args:
+            where: what stands before a record's number in its place, for instance `reviews.tsv:`.
+            records: a number, and the fields of the columns `names`.
+        Raises:
+            ValueError: a text or a label is missing, a value is no number, a series has two labels.
+        """
+        return self._texts(where, records) if self.text is not None else self._series(where, records)
+
+    def _texts(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
+        for number, fields in records:
+            place = f"{where}{number}"
+            if not isinstance(fields[0], str):
+                got = "none; an empty text is ''" if _missing(fields[0]) else type(fields[0]).__name__
+                raise ValueError(f"{place}: expected text in {self.text!r}, got {got}.")
+            yield Row(fields[0], None if self.label is None else _word(place, self.label, fields[1]), place)
+
+    def _series(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
+        found: dict[str, _Series] = {}
+        size = len(self.values)
+        for number, fields in records:
+            key, label = "", None
+            if self.group is not None:
+                key = _word(f"{where}{number}", self.group, fields[-1])
+            if self.label is not None:
+                label = _word(f"{where}{number}", self.label, fields[size])
+            series = found.get(key)
+            if series is None:
+                series = found[key] = _Series(number, label)
+            elif series.label != label:
+                whose = "without group, a file is one series" if self.group is None else f"{self.group}={key}"
+                raise ValueError(
+                    f"{where}{number}: expected the label {series.label!r} of {where}{series.number} ({whose}), "
+                    f"got {label!r}."
+                )
+            try:
+                steps = [float(value) for value in fields[:size]]
+                usual = math.isfinite(sum(steps))
+            except (TypeError, ValueError):
+                usual = False
+            if not usual:
+                steps = [_number(f"{where}{number}", *pair) for pair in zip(self.values, fields, strict=False)]
+            series.values.extend(steps)
+        for series in found.values():  # views of what was collected: a long series is in memory once
+            yield Row(np.frombuffer(series.values).reshape(-1, size), series.label, f"{where}{series.number}")
+
+
+def no_column(where: object, asked: str, known: Iterable[str], way_out: str = "") -> ValueError:
+    """The error that there is no such column, with those that there are."""
+    names = list(known)
+    listed = ", ".join(name if len(name) <= 40 else name[:40] + "..." for name in names[:SHOWN])
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ValueError(f"{where}: no column {asked!r}{did_you_mean(asked, names)} There are: {listed}{more}{way_out}.")
+
+
+def positions(where: object, asked: Iterable[str], known: Sequence[str], way_out: str = "") -> list[int]:
+    """Where the columns that were asked for stand among those of a table.
+
+    Raises:
+        ValueError: one is not there, or several have its name.
+    """
+    for name in asked:
+        if name not in known:
+            raise no_column(where, name, known, way_out)
+        if known.count(name) > 1:
+            raise ValueError(f"{where}: expected one column {name!r}, found {known.count(name)}; rename them.")
+    return [known.index(name) for name in asked]
+
+
+def from_mapping(record: Mapping[str, Any], names: Sequence[str], where: object) -> list[Any]:
+    """The fields of a record that has names of its own."""
+    try:
+        return [record[name] for name in names]
+    except KeyError as error:
+        raise no_column(where, error.args[0], record) from None
+
+
+@dataclass
+class _Series:
+    number: int  # of its first line
+    label: str | None
+    values: "array[float]" = field(default_factory=lambda: array("d"))  # of all its steps, one after the other
+
+
+def _name(column: Column | None) -> str | None:
+    return None if column is None else str(column)
+
+
+def _missing(value: Any) -> bool:
+    """Whether a field is nothing, NaN, or the mark of a data frame for what is not there."""
+    if isinstance(value, str):
+        return value.strip() in MISSING
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _word(place: str, column: str, value: Any) -> str:
+    """A label, or the name of a series: the same from a text file, where it is a text, and from one with types."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # integers beside missing ones became this on their way
+    word = "" if _missing(value) and not isinstance(value, str) else str(value).strip()
+    if not word:
+        raise ValueError(f"{place}: expected a value in {column!r}, found none.")
+    return word
+
+
+def _number(place: str, column: str, value: Any) -> float:
+    try:
+        number = math.nan if _missing(value) else float(value)
+    except (TypeError, ValueError):
+        number = math.inf
+    if math.isinf(number):
+        raise ValueError(
+            f"{place}: expected a finite number in {column!r}, or nothing if it is missing, got {value!r}."
+        )
+    return number

@@ -1,0 +1,41 @@
+"""Pictures in any format that Pillow knows."""
+
+from pathlib import Path
+
+import numpy as np
+
+from elman.data.raw_files import reading
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+
+
+def read_image(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndarray:
+    """A picture the way up that its camera says: uint8 [H, W], or [H, W, 3] in colour.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no picture, or a broken one.
+        ModuleNotFoundError: Pillow is not installed.
+    """
+    try:
+        from PIL import Image, ImageOps
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(f"{file}: needs the package pillow", name="PIL") from None
+    with reading(file):
+        stream = file.open("rb")
+    try:
+        with stream:
+            image = ImageOps.exif_transpose(Image.open(stream))
+    except Exception as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, struct.error, ...
+        told = "not in a format that Pillow knows" if type(error).__name__ == "UnidentifiedImageError" else error
+        raise ValueError(f"{file}: expected a picture, but it cannot be read: {told}.") from error
+    if image.mode.startswith("I;16"):  # `convert` would cut off all but the darkest 256 of 65,536 greys
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"{file}: expected a picture with 8 or 16 bits a channel, got 32; convert it.")
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    image = image.convert("RGB" if color else "L")
+    if size is not None and image.size != size[::-1]:
+        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+    return np.array(image)

@@ -1,0 +1,86 @@
+"""Arrays in a `.npz` file of NumPy, never a pickle."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from elman.data.raw_files import reading
+from elman.data.readers.labelled import Row
+
+ARRAYS = ("values", "lengths", "labels", "label_names")
+
+
+def read_npz(file: Path) -> Iterator[Row]:
+    """The rows of `values`, as views.
+
+    Shapes:
+        values: [N, ...] numbers with `lengths` [B], the steps of row 0, then of row 1, ...; or [B, T, ...], rows of one
+            length, or [B, H, W] uint8, images.
+        labels: [B] optional; strings, or whole numbers, of which `label_names` may give the names.
+    Raises:
+        ValueError: no such file, no `values`, objects, or shapes that do not agree.
+    """
+    arrays = _arrays(file)
+    values = arrays["values"]
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{file}: expected values of numbers, got {values.dtype}.")
+    rows = _rows(file, values, arrays.get("lengths"))
+    labels = _labels(file, arrays, len(rows))
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        yield Row(row, label, f"{file}:case {number}")
+
+
+def _arrays(file: Path) -> dict[str, np.ndarray]:
+    with reading(file):
+        stream = file.open("rb")
+    with stream:
+        try:
+            if not zipfile.is_zipfile(stream):
+                raise ValueError("it is none")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                known = list(archive)
+                arrays = {name: archive[name] for name in ARRAYS if name in known}
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+            raise ValueError(f"{file}: expected an .npz file of np.savez, without objects: {error}.") from None
+    if "values" not in arrays:
+        raise ValueError(f"{file}: expected an array 'values', got {', '.join(known) or 'none'}.")
+    return arrays
+
+
+def _rows(file: Path, values: np.ndarray, lengths: np.ndarray | None) -> list[np.ndarray]:
+    if lengths is None:
+        if values.ndim < 3:
+            raise ValueError(f"{file}: expected lengths [B] beside values {list(values.shape)}, or values [B, T, D].")
+        return list(values)
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (len(lengths) and lengths.min() < 0):
+        raise ValueError(f"{file}: expected lengths [B] of whole numbers, got {lengths.dtype} {list(lengths.shape)}.")
+    ends = np.cumsum(lengths, dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    if values.ndim < 1 or total != len(values):
+        raise ValueError(f"{file}: expected values of {total} steps, the sum of lengths, got {list(values.shape)}.")
+    return np.split(values, ends[:-1]) if len(ends) else []
+
+
+def _labels(file: Path, arrays: dict[str, np.ndarray], count: int) -> list[str | None]:
+    if "labels" not in arrays:
+        return [None] * count
+    labels, names = arrays["labels"], arrays.get("label_names")
+    if labels.shape != (count,) or labels.dtype.kind not in "iubU":
+        raise ValueError(
+            f"{file}: expected labels [{count}] of strings or whole numbers, one a row, "
+            f"got {labels.dtype} {list(labels.shape)}."
+        )
+    if names is None:
+        return [str(label) for label in labels.tolist()]
+    if labels.dtype.kind == "U" or names.ndim != 1 or names.dtype.kind != "U":
+        raise ValueError(
+            f"{file}: expected label_names [C] of strings for labels of whole numbers, "
+            f"got {names.dtype} {list(names.shape)} for {labels.dtype}."
+        )
+    if count and not (labels.min() >= 0 and labels.max() < len(names)):
+        raise ValueError(f"{file}: expected labels from 0 to {len(names) - 1}, got {labels.min()} to {labels.max()}.")
+    return [str(names[int(label)]) for label in labels]

@@ -1,0 +1,84 @@
+"""Folders of pictures or videos, a subfolder a class."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from elman.data.raw_files import reading
+from elman.data.readers import images, videos
+from elman.data.readers.labelled import Row
+
+SUFFIXES = (*images.SUFFIXES, *videos.SUFFIXES)
+LITTER = ("thumbs.db", "desktop.ini")  # that systems leave in folders, beside hidden files
+
+
+class Pixels:
+    """Reads pictures and videos, all of one size.
+
+    Args:
+        size: height and width to bring them to; None where they have one size.
+        color: with three channels at the end, red, green and blue; grey without.
+    """
+
+    def __init__(self, size: tuple[int, int] | None = None, color: bool = False):
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise ValueError(f"size: expected (height, width) of at least 1, got {size}.")
+        self.size = None if size is None else (size[0], size[1])
+        self.color = color
+        self._first: tuple[Path, np.ndarray] | None = None  # what the others must be like
+
+    def rows(self, path: Path) -> Iterator[Row]:
+        """The pictures and videos of a folder, sorted by name, or one of them.
+
+        Raises:
+            OSError: a file cannot be read.
+            ValueError: a file that is no picture or video, sizes that differ, or a folder that holds none.
+            ModuleNotFoundError: Pillow, or PyAV for videos, is not installed.
+        """
+        if not path.is_dir():
+            yield self._row(path, None)
+            return
+        entries = _entries(path)
+        folders = [entry for entry in entries if entry.is_dir()]
+        if folders and len(folders) < len(entries):
+            other = next(entry for entry in entries if entry not in folders)
+            raise ValueError(f"{other}: a file beside folders; expected a folder a class, or files alone.")
+        for folder in folders:
+            for file in _entries(folder):
+                if file.is_dir():
+                    raise ValueError(f"{file}: a folder in the folder of a class; expected pictures or videos.")
+                yield self._row(file, folder.name)
+        for file in () if folders else entries:
+            yield self._row(file, None)
+
+    def _row(self, file: Path, label: str | None) -> Row:
+        suffix = file.suffix.lower()
+        if suffix not in SUFFIXES:
+            raise ValueError(f"{file}: expected a picture or a video ({' '.join(SUFFIXES)}); move it elsewhere.")
+        read = images.read_image if suffix in images.SUFFIXES else videos.read_video
+        pixels = read(file, self.size, self.color)
+        if self._first is None:
+            self._first = file, pixels
+        example, first = self._first
+        if pixels.ndim != first.ndim:
+            raise ValueError(f"{file}: a picture and a video ({example}) together; read them apart.")
+        (height, width), (expected_height, expected_width) = map(self._extent, (pixels, first))
+        if (height, width) != (expected_height, expected_width):
+            raise ValueError(
+                f"{file}: expected {expected_height} x {expected_width} pixels (height x width) as in {example}, "
+                f"got {height} x {width}; give size=(height, width) to bring all to one size."
+            )
+        return Row(pixels, label, str(file))
+
+    def _extent(self, pixels: np.ndarray) -> tuple[int, ...]:
+        return pixels.shape[-3:-1] if self.color else pixels.shape[-2:]
+
+
+def _entries(folder: Path) -> list[Path]:
+    with reading(folder):
+        entries = sorted(folder.iterdir())
+    entries = [entry for entry in entries if entry.name[0] != "." and entry.name.lower() not in LITTER]
+    if not entries:
+        raise ValueError(f"{folder}: expected pictures or videos, found none.")
+    return entries

@@ -1,0 +1,99 @@
+"""Tables as text files: CSV, TSV and JSONL."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from elman.data.raw_files import lines
+from elman.data.readers.columns import Columns, from_mapping, positions
+from elman.data.readers.labelled import Row
+
+Records = Iterator[tuple[int, list[str]]]  # the number of the first line of each record, and its fields
+
+LONGEST_FIELD = (1 << 31) - 1  # of a CSV; the 131,072 characters that Python allows are less than a book
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
+FIELD = re.compile(rf"(?:^|\t)({QUOTED.pattern}(?=\t|$)|[^\t]*)")
+
+
+def read_csv(file: Path, columns: Columns) -> Iterator[Row]:
+    """Comma-separated values, with quotes as in RFC 4180; a quoted field may hold line breaks."""
+    return columns.rows(f"{file}:", _selected(file, _csv(file), columns.names))
+
+
+def read_tsv(file: Path, columns: Columns) -> Iterator[Row]:
+    """Tab-separated values, a record a line. A quote means nothing, unless a whole field is in quotes."""
+    return columns.rows(f"{file}:", _selected(file, _tsv(file), columns.names))
+
+
+def read_jsonl(file: Path, columns: Columns) -> Iterator[Row]:
+    """An object of JSON a line."""
+    return columns.rows(f"{file}:", _jsonl(file, columns.names))
+
+
+def _csv(file: Path) -> Records:
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))  # for good: a thread beside this one may read too
+    reader = csv.reader(lines(file), strict=True)
+    start = 1
+    try:
+        for fields in reader:
+            if fields:
+                yield start, fields
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(
+            f"{file}:{start}: not CSV from this line on: {error}; double each quote inside a quoted field."
+        ) from None
+
+
+def _tsv(file: Path) -> Records:
+    width = None
+    for number, line in enumerate(lines(file), 1):
+        line = line.rstrip("\r\n")
+        if not line:
+            continue
+        fields = line.split("\t")
+        if '"' in line:
+            if len(fields) != width:  # a tab inside quotes does not separate
+                fields = FIELD.findall(line)
+            fields = [field[1:-1].replace('""', '"') if QUOTED.fullmatch(field) else field for field in fields]
+        width = width or len(fields)
+        yield number, fields
+
+
+def _selected(file: Path, records: Records, names: Sequence[str]) -> Records:
+    """The fields of the named columns. Where all names are numbers, the table has no header."""
+    first = next(records, None)
+    if first is None:
+        raise ValueError(f"{file}: empty; expected a table.")
+    width = len(first[1])
+    if all(name.isascii() and name.isdecimal() for name in names):
+        known = [str(number) for number in range(1, width + 1)]
+        records = chain([first], records)
+        chosen = positions(file, names, known, " (numbers mean a table without a header)")
+    else:
+        known = [name.strip() for name in first[1]]
+        chosen = positions(file, names, known, "; without a header, name columns by number, from 1")
+    for number, fields in records:
+        if len(fields) != width:
+            raise ValueError(
+                f"{file}:{number}: expected {width} fields as in line {first[0]}, got {len(fields)}; "
+                "a field with separators or line breaks needs quotes (line breaks: in CSV only)."
+            )
+        yield number, [fields[column] for column in chosen]
+
+
+def _jsonl(file: Path, names: Sequence[str]) -> Iterator[tuple[int, list[Any]]]:
+    for number, line in enumerate(lines(file), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{file}:{number}: expected an object of JSON on a line: {error}.") from None
+        if not isinstance(record, dict):
+            raise ValueError(f"{file}:{number}: expected an object of JSON on a line, got {type(record).__name__}.")
+        yield number, from_mapping(record, names, f"{file}:{number}")

@@ -1,0 +1,44 @@
+"""Videos in any format that FFmpeg knows, through PyAV."""
+
+from pathlib import Path
+
+import numpy as np
+
+from elman.data.raw_files import reading
+
+SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif")
+
+
+def read_video(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndarray:
+    """All frames: uint8 [T, H, W], or [T, H, W, 3] in colour.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no video, a broken one, or one whose frames differ in size where none is given.
+        ModuleNotFoundError: PyAV is not installed.
+    """
+    try:
+        import av
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(f"{file}: needs the package av", name="av") from None
+    with reading(file):
+        file.open("rb").close()
+    height, width = size or (None, None)
+    form = "rgb24" if color else "gray"
+    pixels, shape = bytearray(), None  # the frames grow in place: a long video is in memory once
+    try:
+        with av.open(str(file)) as container:
+            if not container.streams.video:
+                raise ValueError("it holds no pictures")
+            for frame in container.decode(video=0):
+                picture = frame.reformat(width, height, form, interpolation="BILINEAR").to_ndarray()
+                if picture.shape != (shape or picture.shape):
+                    raise ValueError("its frames differ in size; give size=(height, width)")
+                shape = picture.shape
+                pixels += picture.tobytes()
+    except (av.FFmpegError, ValueError) as error:
+        told = error.strerror if isinstance(error, av.FFmpegError) else error
+        raise ValueError(f"{file}: expected a video, but it cannot be read: {told}.") from None
+    if shape is None:
+        raise ValueError(f"{file}: expected a video, but it has no frames.")
+    return np.frombuffer(pixels, np.uint8).reshape(-1, *shape)

@@ -1,0 +1,123 @@
+"""Data frames of every library, and Parquet: the same rows as from a text file."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import narwhals
+import numpy as np
+import pandas
+import polars
+import pytest
+
+from elman.data.readers import read_frame, read_labelled
+
+
+class ArrowStream:
+    """A frame of a library that nobody knows, which speaks Arrow."""
+
+    def __init__(self, columns: dict[str, Any]):
+        self.__arrow_c_stream__ = polars.DataFrame(columns).__arrow_c_stream__
+
+
+FRAMES = {"mapping": dict, "pandas": pandas.DataFrame, "polars": polars.DataFrame, "arrow": ArrowStream,
+          "narwhals": lambda columns: narwhals.from_native(polars.DataFrame(columns))}  # fmt: skip
+frames = pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+Make = Callable[[dict[str, Any]], Any]
+
+
+@frames
+def test_texts(frame: Make) -> None:
+    given = frame({"other": [0.5, 1], "review": ["good", ""], "stars": [5, 1]})
+    assert read_frame(given, text="review", label="stars") == (["good", ""], ["5", "1"], ["row 0", "row 1"])
+    assert read_frame(given, text="review").labels is None
+
+
+@frames
+def test_series(frame: Make) -> None:
+    given = frame({"who": [2, 1, 2], "x": [1, 2, 3], "y": [0.5, None, float("nan")], "l": ["u", "v", "u"]})
+    read = read_frame(given, values=["x", "y"], group="who", label="l")
+    np.testing.assert_array_equal(read.inputs[0], [[1, 0.5], [3, np.nan]])
+    np.testing.assert_array_equal(read.inputs[1], [[2, np.nan]])
+    assert read[1:] == (["u", "v"], ["row 0", "row 1"])
+
+
+@frames
+def test_what_is_missing_or_wrong(frame: Make) -> None:
+    given = frame({"Text": ["a", None], "l": ["u", None], "x": ["1", "one"]})
+    with pytest.raises(ValueError, match=r"^frame: no column 'tex'; did you mean Text\? There are: Text, l, x\.$"):
+        read_frame(given, text="tex")
+    with pytest.raises(ValueError, match=r"^row 1: expected text in 'Text', got none; an empty text is ''\.$"):
+        read_frame(given, text="Text")
+    with pytest.raises(ValueError, match=r"^row 1: expected a value in 'l', found none\.$"):
+        read_frame(given, values="x", group="l")
+    with pytest.raises(ValueError, match=r"^row 1: expected a finite number in 'x', or nothing .*, got 'one'\.$"):
+        read_frame(given, values="x")
+    with pytest.raises(ValueError, match=r"^frame: expected rows, found none\.$"):
+        read_frame(frame({"t": []}), text="t")
+
+
+def test_labels_are_what_they_are_in_a_file() -> None:
+    labels = [True, 3, 3.0, np.int64(3), 0.5, " a "]
+    assert read_frame({"t": ["x"] * 6, "l": labels}, text="t", label="l").labels == ["True", "3", "3", "3", "0.5", "a"]
+    given = pandas.DataFrame({"t": ["x", "y"], "l": pandas.Categorical(["b", "a"])})
+    assert read_frame(given, text="t", label="l").labels == ["b", "a"]
+
+
+def test_the_missing_values_of_pandas() -> None:
+    given = pandas.DataFrame({"x": pandas.array([1, None], "Int64"), "l": pandas.array(["a", None], "string")})
+    np.testing.assert_array_equal(read_frame(given, values="x").inputs[0], [[1], [np.nan]])
+    with pytest.raises(ValueError, match=r"^row 1: expected a value in 'l', found none"):
+        read_frame(given, values="x", group="l")
+
+
+def test_columns_whose_names_are_numbers() -> None:
+    given = pandas.DataFrame([["x", "a"], ["y", "b"]])
+    assert read_frame(given, text=0, label=1)[:2] == (["x", "y"], ["a", "b"])
+    assert read_frame({0: ["x"]}, text=0).inputs == ["x"]
+
+
+def test_what_is_no_data_frame() -> None:
+    for given in (["a"], polars.LazyFrame({"t": ["a"]}), None):
+        with pytest.raises(TypeError, match=r"^frame: expected a data frame or a mapping of columns, got [\w.]+\.$"):
+            read_frame(given, text="t")
+
+
+def test_columns_of_different_lengths() -> None:
+    with pytest.raises(ValueError, match=r"^frame: expected columns of one length, got \{'t': 2, 'l': 1\}\.$"):
+        read_frame({"t": ["a", "b"], "l": ["c"]}, text="t", label="l")
+
+
+def test_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "a[1].parquet"
+    polars.DataFrame({"t": ["a", "", "c"], "x": [1, 2, None], "l": [0, 0, 1]}).write_parquet(path)
+    places = [f"{path}:row {number}" for number in range(3)]
+    assert read_labelled(path, text="t", label="l") == (["a", "", "c"], ["0", "0", "1"], places)
+    read = read_labelled(path, values="x", group="l")
+    np.testing.assert_array_equal(np.concatenate(read.inputs), [[1], [2], [np.nan]])
+    assert read.places == [places[0], places[2]]
+    with pytest.raises(ValueError, match=r"\.parquet: no column 'text'\. There are: t, x, l\.$"):
+        read_labelled(path, text="text")
+    with pytest.raises(ValueError, match=r"\.parquet:row 2: expected a finite number in 't'|row 0: .*got 'a'"):
+        read_labelled(path, values="t")
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense", b"PAR1" + bytes(99) + b"PAR1"])
+def test_a_parquet_file_that_is_none(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"a\.parquet: expected a Parquet file: "):
+        read_labelled(path, text="t")
+
+
+def test_packages_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.parquet").touch()
+    given = pandas.DataFrame({"t": ["a"]})
+    for package in ("polars", "narwhals"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModuleNotFoundError, match=r"a\.parquet: needs the package polars$"):
+        read_labelled(tmp_path / "a.parquet", text="t")
+    with pytest.raises(ModuleNotFoundError, match=r"^a data frame: needs the package narwhals$"):
+        read_frame(given, text="t")
+    assert read_frame({"t": ["a"]}, text="t").inputs == ["a"]
