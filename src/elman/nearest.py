@@ -11,5 +11,6 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
         >>> did_you_mean("hiden_size", ["hidden_size", "epochs"])
         '; did you mean hidden_size?'
     """
-    near = get_close_matches(str(word).lower(), list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else "."
+    names = {name.lower(): name for name in known}
+    near = get_close_matches(str(word).lower(), names, n=1)
+    return f"; did you mean {names[near[0]]}?" if near else "."
