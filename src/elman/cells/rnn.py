@@ -20,8 +20,8 @@ class RNN(CellModule):
     Args:
         input_size: features of x, D.
         hidden_size: features of the state, H.
-        activation: f: `tanh`, `sigmoid`, `relu` or `identity`.
-        start: `orthogonal`, `identity` (with relu: IRNN, Le et al. 2015) or `pytorch`.
+        activation: f: `tanh`, `sigmoid`, `relu` or `identity`; None: `relu` where `start` is `identity`, else `tanh`.
+        start: `orthogonal`, `identity` (IRNN, Le et al. 2015) or `pytorch`.
     Shapes:
         x: [N, D]   state: h [B, H]   ->   y: [N, H]
         weight_ih: [H, D]   weight_hh: [H, H]   bias: [H]
@@ -36,8 +36,10 @@ class RNN(CellModule):
         (torch.Size([27, 32]), torch.Size([2, 32]))
     """
 
-    def __init__(self, input_size: int, hidden_size: int, activation: str = "tanh", start: str = "orthogonal"):
+    def __init__(self, input_size: int, hidden_size: int, activation: str | None = None, start: str = "orthogonal"):
         super().__init__()
+        if activation is None:
+            activation = "relu" if start == "identity" else "tanh"
         if activation not in ACTIVATIONS:
             raise ValueError(f"RNN: expected activation to be one of {', '.join(ACTIVATIONS)}, got {activation!r}.")
         self.input_size, self.output_size, self.activation = input_size, hidden_size, activation
