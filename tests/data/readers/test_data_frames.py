@@ -59,8 +59,8 @@ def test_what_is_missing_or_wrong(frame: Make) -> None:
 
 
 def test_labels_are_what_they_are_in_a_file() -> None:
-    labels = [True, 3, 3.0, np.int64(3), 0.5, " a "]
-    assert read_frame({"t": ["x"] * 6, "l": labels}, text="t", label="l").labels == ["True", "3", "3", "3", "0.5", "a"]
+    labels = [True, 3, 3.0, np.int64(3), np.float32(3), " a "]
+    assert read_frame({"t": ["x"] * 6, "l": labels}, text="t", label="l").labels == ["True", "3", "3", "3", "3", "a"]
     given = pandas.DataFrame({"t": ["x", "y"], "l": pandas.Categorical(["b", "a"])})
     assert read_frame(given, text="t", label="l").labels == ["b", "a"]
 

@@ -147,7 +147,7 @@ def test_videos_that_cannot_be_read(tmp_path: Path) -> None:
     whole = video(path, GREY, "mpeg4", "yuv420p").read_bytes()
     for data in (b"nonsense" * 99, b"", whole[:-300]):
         path.write_bytes(data)
-        failing(tmp_path, r"wave/a\.mp4: expected a video, but it cannot be read: Invalid data found")
+        failing(tmp_path, r"wave/a\.mp4: expected a video, but it cannot be read: (Invalid data found|End of file)")
     with wave.open(str(tmp_path / "sound.avi"), "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
         sound.writeframes(bytes(16000))

@@ -67,7 +67,7 @@ class Columns:
             if not isinstance(fields[0], str):
                 got = "none; an empty text is ''" if _missing(fields[0]) else type(fields[0]).__name__
                 raise ValueError(f"{place}: expected text in {self.text!r}, got {got}.")
-            yield Row(fields[0], None if self.label is None else _word(place, self.label, fields[1]), place)
+            yield Row(fields[0], None if self.label is None else _word(where, number, self.label, fields[1]), place)
 
     def _series(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
         found: dict[str, _Series] = {}
@@ -75,9 +75,9 @@ class Columns:
         for number, fields in records:
             key, label = "", None
             if self.group is not None:
-                key = _word(f"{where}{number}", self.group, fields[-1])
+                key = _word(where, number, self.group, fields[-1])
             if self.label is not None:
-                label = _word(f"{where}{number}", self.label, fields[size])
+                label = _word(where, number, self.label, fields[size])
             series = found.get(key)
             if series is None:
                 series = found[key] = _Series(number, label)
@@ -88,7 +88,7 @@ class Columns:
                     f"got {label!r}."
                 )
             try:
-                steps = [float(value) for value in fields[:size]]
+                steps = list(map(float, fields[:size]))
                 usual = math.isfinite(sum(steps))
             except (TypeError, ValueError):
                 usual = False
@@ -144,18 +144,18 @@ def _missing(value: Any) -> bool:
     """Whether a field is nothing, NaN, or the mark of a data frame for what is not there."""
     if isinstance(value, str):
         return value.strip() in MISSING
-    if isinstance(value, float):
+    if isinstance(value, float | np.floating):
         return math.isnan(value)
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
-def _word(place: str, column: str, value: Any) -> str:
+def _word(where: str, number: int, column: str, value: Any) -> str:
     """A label, or the name of a series: the same from a text file, where it is a text, and from one with types."""
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | np.floating) and value.is_integer():
         value = int(value)  # integers beside missing ones became this on their way
-    word = "" if _missing(value) and not isinstance(value, str) else str(value).strip()
+    word = value.strip() if isinstance(value, str) else "" if _missing(value) else str(value)
     if not word:
-        raise ValueError(f"{place}: expected a value in {column!r}, found none.")
+        raise ValueError(f"{where}{number}: expected a value in {column!r}, found none.")
     return word
 
 

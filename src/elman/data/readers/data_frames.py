@@ -63,9 +63,8 @@ def _from_frame(frame: Any, columns: Columns) -> Iterator[Sequence[Any]]:
     narwhals = _package("narwhals", "a data frame")
     try:
         if hasattr(frame, "__arrow_c_stream__") and not narwhals.dependencies.is_into_dataframe(frame):
-            table = narwhals.from_arrow(frame, backend="polars")
-        else:
-            table = narwhals.from_native(frame, eager_only=True)
+            frame = _package("polars", "a stream of Arrow").DataFrame(frame)
+        table = narwhals.from_native(frame, eager_only=True)
     except TypeError:
         kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
         raise TypeError(f"frame: expected a data frame or a mapping of columns, got {kind}.") from None

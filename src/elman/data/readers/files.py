@@ -32,6 +32,8 @@ def read_labelled(
 ) -> Labelled:
     """The rows of files, in order, and their labels.
 
+    A column of a table is a name of its header; where all are numbers (from 1), a `.csv` or `.tsv` has no header.
+
     Args:
         paths: tables (`.csv .tsv .jsonl`, each also `.gz`, and `.parquet`), series (`.npz .ts .ts.gz`), folders of
             pictures or videos with a subfolder for each class, folders without, or single pictures and videos.
@@ -43,14 +45,10 @@ def read_labelled(
             file is one series.
         size: of pictures and videos: height and width to bring them to.
         color: of pictures and videos: whether to read red, green and blue in place of grey.
-
-        A column is a name of the header; where all are numbers (from 1), a `.csv` or `.tsv` has no header.
     Returns:
-        inputs: a row each: str of `text`; float64 [T, D] of `values` and `.ts`; [T, ...] as they are of `.npz`;
-            uint8 [H, W] of pictures and [T, H, W] of videos, with 3 at the end in colour.
-        labels: str, or None where there are none. Equal labels are equal from every kind of file: the number 1, or
-            1.0, is "1".
-        places: where each was found.
+        inputs (str of `text`; float64 [T, D] of `values` and `.ts`; [T, ...] as they are of `.npz`; uint8 [H, W] of
+        pictures and [T, H, W] of videos, with 3 at the end in colour), labels (str, whatever the file: the numbers 1
+        and 1.0 are "1"; None where there are none), and the place of each.
     Raises:
         OSError: a file is missing or cannot be read.
         ValueError: with file and line: what is not there, not complete or not of its kind; an argument that cannot act.

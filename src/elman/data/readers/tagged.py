@@ -33,13 +33,12 @@ def read_tagged(
     Args:
         paths: files, `.gz` is unpacked; of `.conllu` the lines of multiword tokens and empty nodes are skipped.
         columns: of the word and of the tag: numbers from 1, or from the end with -1, or the names of CoNLL-U or
-            of a line `# global.columns = `. None for the first and the last; of `.conllu`, FORM and UPOS.
+            of a line `# global.columns = ...`; None for the first and the last; of `.conllu`, FORM and UPOS.
         extra: columns that are given beside the word.
         tags: False reads words alone, from files that have no tags, say; `columns` may then be that of the word.
     Returns:
-        inputs: lists of words, or with `extra`, of tuples (word, extra, ...).
-        labels: lists of tags, or None.
-        places: file and line of each first word.
+        inputs (lists of words, or with `extra`, of tuples of the word and these), labels (lists of tags, or None), and
+        the place of each first word.
     Raises:
         OSError: a file cannot be read.
         ValueError: a file without sentences, a column that is not there, a line with another number of columns than

@@ -76,7 +76,7 @@ def _values(place: str, parts: list[str]) -> np.ndarray:
                 f"{place}: expected {len(values)} values in dimension {dimension} as in dimension 1, got {len(fields)}."
             )
         try:
-            values[:, dimension - 1] = [float(field) for field in fields]
+            values[:, dimension - 1] = np.fromiter(map(float, fields), np.float64, len(fields))
         except ValueError:
             wrong = next(field for field in fields if not _is_number(field))
             raise ValueError(f"{place}: expected numbers or ? in dimension {dimension}, got {_short(wrong)}.") from None
