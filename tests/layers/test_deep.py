@@ -1,7 +1,7 @@
 import pytest
 
 from elman.cells import GRU, LSTM
-from elman.layers import Dropout, LayerNorm, Residual, VariationalDropout
+from elman.layers import Bidirectional, Dropout, LayerNorm, Residual, VariationalDropout
 from elman.layers.deep import deep
 from elman.testing import check_cell
 
@@ -11,6 +11,15 @@ from elman.testing import check_cell
 )
 def test_deep_stacks_keep_the_contract(settings):
     check_cell(deep(GRU, 3, 4, 3, **settings))
+
+
+@pytest.mark.parametrize("settings", [{}, {"dropout": 0.5, "layer_norm": True, "residual": True}])
+def test_from_both_ends_each_layer_is_as_wide_as_two_cells(settings):
+    net = deep(GRU, 3, 4, 3, bidirectional=True, **settings)
+    assert (net.input_size, net.output_size, net.streams) == (3, 8, False)
+    both = [layer for layer in net.modules() if isinstance(layer, Bidirectional)]
+    assert [(layer.input_size, layer.forward_cell.output_size) for layer in both] == [(3, 4), (8, 4), (8, 4)]
+    check_cell(net)
 
 
 def test_what_stands_where():

@@ -4,19 +4,26 @@ from elman.layers.bidirectional import Bidirectional
 from elman.layers.differences import Differences
 from elman.layers.dropout import Dropout, VariationalDropout, set_key
 from elman.layers.embedding import Embedding
+from elman.layers.frame_encoder import FrameEncoder
 from elman.layers.layer_norm import LayerNorm
 from elman.layers.linear import Linear
 from elman.layers.output_feedback import OutputFeedback
+from elman.layers.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
 from elman.layers.residual import Residual
 from elman.layers.stack import Stack
 
 __all__ = [
+    "AttentionPooling",
     "Bidirectional",
     "Differences",
     "Dropout",
     "Embedding",
+    "FrameEncoder",
+    "LastPooling",
     "LayerNorm",
     "Linear",
+    "MaxPooling",
+    "MeanPooling",
     "OutputFeedback",
     "Residual",
     "Stack",

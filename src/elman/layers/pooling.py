@@ -23,8 +23,8 @@ class Pooling(CellModule):
 
     Args:
         size: features of x and of y, D.
-        backward_size: how many of them, the last ones, come from the backward cell of a `Bidirectional`. To read them,
-            a place is all that matters, so `LastPooling` alone asks for it.
+        backward_size: how many of them, the last ones, a `Bidirectional` has from its backward cell. It matters to
+            `LastPooling` alone; the others treat all features alike.
     Shapes:
         x: [N, D]   ->   y: [N, D]      pool: Sequences of B rows -> [B, D]
     Raises:

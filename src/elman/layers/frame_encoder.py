@@ -1,0 +1,70 @@
+"""A small convolutional net for the frames of a video (LeCun et al. 1989), trained from pixels with the rest."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.layers.linear import Linear
+from elman.layers.pointwise import Pointwise
+from elman.shapes import check
+
+
+class FrameEncoder(Pointwise):
+    """y = W features + b;  each block below it: convolution 3 x 3, maximum of 2 x 2, normalisation, relu
+
+    What is normalised is all of one frame (Wu and He 2018, arXiv:1803.08494, with one group), so that no frame sees
+    another. A block halves what is more than one pixel high or wide; where nothing is left to halve, blocks above are
+    left out, all but the first.
+
+    Args:
+        channels, height, width: of a frame, C, H and W.
+        output_size: features of y, O.
+        widths: channels of each block.
+    Shapes:
+        x: [N, C, H, W]   state: ()   ->   y: [N, O]      input_size: C H W
+    Raises:
+        ValueError: x is not [N, channels, height, width]; a size below 1; no widths.
+        TypeError: x is of another type than the weights.
+    Example:
+        >>> frames = torch.zeros(7, 1, 24, 36)
+        >>> FrameEncoder(1, 24, 36, 128).apply_to(frames).shape
+        torch.Size([7, 128])
+    """
+
+    def __init__(self, channels: int, height: int, width: int, output_size: int, widths: Sequence[int] = (16, 32, 64)):
+        super().__init__()
+        sizes = (channels, height, width, output_size, *widths)
+        if not widths or min(sizes) < 1:
+            raise ValueError(
+                f"FrameEncoder: expected sizes of at least 1 and at least one width, got channels={channels}, "
+                f"height={height}, width={width}, output_size={output_size}, widths={tuple(widths)}."
+            )
+        self.shape = (channels, height, width)
+        self.input_size, self.output_size = channels * height * width, output_size
+        self.convolutions, self.norms = nn.ModuleList(), nn.ModuleList()
+        self.halves: list[tuple[int, int]] = []  # what each block takes the maximum over
+        for size in widths:
+            if height == width == 1 and self.halves:
+                break
+            self.convolutions.append(nn.Conv2d(channels, size, 3, padding=1))
+            self.norms.append(nn.GroupNorm(1, size))
+            self.halves.append((min(2, height), min(2, width)))
+            channels, height, width = size, max(1, height // 2), max(1, width // 2)
+        self.readout = Linear(channels * height * width, output_size)
+
+    def check_input(self, verb: str, x: Tensor) -> None:
+        """Raise unless x is [N, C, H, W], of the type of the weights."""
+        where, name = f"FrameEncoder.{verb}", "values" if verb == "scan" else "x"
+        sizes = " ".join(f"{letter}={size}" for letter, size in zip("CHW", self.shape, strict=True))
+        check(where, name, x, f"{'N' if verb == 'scan' else 'B'} {sizes}")
+        dtype = self.readout.weight.dtype
+        if x.dtype != dtype:
+            raise TypeError(f"{where}: expected {name} of {dtype}, as the weights are, got {x.dtype}.")
+
+    def apply_to(self, x: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)  # what convolutions on a CPU are quickest with
+        for convolution, norm, half in zip(self.convolutions, self.norms, self.halves, strict=True):
+            x = norm(F.max_pool2d(convolution(x), half)).relu()
+        return self.readout.apply_to(x.flatten(1))
