@@ -1,7 +1,8 @@
-"""Pictures of series: what a model believes, drawn over what was seen. Each function returns a matplotlib `Figure`."""
+"""Pictures of what a model believes and of what came of it. Each function returns a matplotlib `Figure`."""
 
 from elman.pictures.bands import bands
+from elman.pictures.confusion import confusion
 from elman.pictures.forecast import forecast
 from elman.pictures.states import states
 
-__all__ = ["bands", "forecast", "states"]
+__all__ = ["bands", "confusion", "forecast", "states"]
