@@ -33,7 +33,7 @@ class Belief:
         Returns:
             [T, C] the probabilities after each of its steps.
         """
-        steps = self.inputs.encode([piece]).map(torch.from_numpy)
+        steps = self.inputs.encode([piece], ["Belief.read"]).map(torch.from_numpy)
         with torch.no_grad():
             logits, self.state = self.net(steps, self.state)
         after = _softmax(logits.values)

@@ -22,7 +22,7 @@ from elman.state import State
 from elman.tasks.belief import Belief
 from elman.tasks.classifier_net import ClassifierNet, classifier_net
 from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
-from elman.tasks.labelled import as_labels, as_rows, digest
+from elman.tasks.labelled import Labelled, as_labels, as_rows, digest, labelled
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range
 from elman.tasks.task import Observers, Task
@@ -53,6 +53,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         inputs_: what turns rows into numbers.
         net_: the `ClassifierNet` that was trained.
         calibrated_: whether the probabilities were calibrated on rows that were held out.
+        held_out_: the rows that chose the best weights, and their labels.
         result_: how the training ended.
     Example:
         >>> model = Classifier(units="characters", hidden_size=8, epochs=8, learning_rate=0.03, validation=0)
@@ -102,22 +103,22 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         """
         self.check_run(run, resume)
         self._check_settings()
-        rows = as_rows("Classifier.fit", X)
-        labels = as_labels("Classifier.fit", y, len(rows))
-        self.classes_ = np.unique(labels)
+        train = labelled("Classifier.fit", X, y)
+        self.classes_ = np.unique(train.labels)
         if len(self.classes_) < 2:
-            only = repr(self.classes_.tolist()[0]) if len(labels) else "none at all"
-            raise ValueError(f"Classifier.fit: expected labels of at least two classes, got {len(labels)} of one, "
-                             f"{only}; nothing is to be told apart.")  # fmt: skip
-        held_rows = as_rows("Classifier.fit", [] if X_validation is None else X_validation)
-        held_labels = as_labels("Classifier.fit", [] if X_validation is None else y_validation, len(held_rows))
-        if self.validation and not held_rows:
-            train, held = hold_out(labels, self.validation, self.seed)
-            held_rows, held_labels = [rows[i] for i in held], labels[held]
-            rows, labels = [rows[i] for i in train], labels[train]
-        self.inputs_ = make_inputs(self, rows).fit(rows)
-        data, held_out = self.inputs_.encode(rows), self.inputs_.encode(held_rows)
-        targets, held_targets = self._numbers(labels), self._numbers(held_labels, "validation")
+            got = f"one class, {self.classes_.tolist()[0]!r}, in all {len(train.rows)}" if train.rows else "no rows"
+            raise ValueError(f"Classifier.fit: expected rows of at least two classes, got {got}; nothing is to be told "
+                             "apart.")  # fmt: skip
+        X_held, y_held = ([], []) if X_validation is None else (X_validation, y_validation)
+        held = labelled("Classifier.fit: validation", X_held, y_held, "validation row")
+        if self.validation and not held.rows:
+            train, held = map(train.select, hold_out(train.labels, self.validation, self.seed))
+        self.held_out_ = held.rows, held.labels
+        self.inputs_ = make_inputs(self, train.rows).fit(train.rows, train.names)
+        self.inputs_.note_missing(held.rows, held.names)
+        data = self.inputs_.encode(train.rows, train.names)
+        held_out = self.inputs_.encode(held.rows, held.names)
+        targets, held_targets = self._numbers(train), self._numbers(held)
         self.calibrated_ = False
         self.net_ = self._make_net()
         self._tell(data, held_out)
@@ -140,7 +141,8 @@ class Classifier(InputSettings, RecurrentSettings, Task):
 
     def predict(self, X: Any) -> np.ndarray:
         """[B] the most probable class of each row."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(1)]
 
     def predict_proba(self, X: Any, progress: Callable[[float], object] = lambda part: None) -> np.ndarray:
         """[B, C] the probability of each class, in the order of `classes_`; `calibrated_` says what they are worth.
@@ -150,19 +152,23 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         """
         self.check_fitted()
         logits = self._logits(self.inputs_.encode(as_rows("Classifier.predict", X)), progress)
+        if not np.isfinite(logits).all():
+            odd = np.argmin(np.isfinite(logits).all(1))
+            raise ValueError(f"row {odd}: numbers so far from those of training that the net makes nothing of them.")
         weights = np.exp(logits - logits.max(1, keepdims=True)) if len(logits) else logits
         return weights / weights.sum(1, keepdims=True)
 
     def score(self, X: Any, y: Any) -> float:
         """The part of the rows whose class is right."""
-        return float(np.mean(self.predict(X) == as_labels("Classifier.score", y, len(as_rows("Classifier.score", X)))))
+        return self.evaluate(X, y).accuracy
 
     def evaluate(self, X: Any, y: Any, progress: Callable[[float], object] = lambda part: None) -> ClassReport:
         """Accuracy, precision, recall and F1 of each class, the confusion matrix, how well the probabilities fit."""
         probabilities = self.predict_proba(X, progress)
         predicted = self.classes_[probabilities.argmax(1)]
         labels = as_labels("Classifier.evaluate", y, len(predicted))
-        return class_report(labels, predicted, self.classes_, probabilities, self.calibrated_)
+        classes = self.classes_.tolist()
+        return class_report(labels.tolist(), predicted.tolist(), classes, probabilities, self.calibrated_)
 
     def stream(self) -> Belief:
         """A reader at the beginning of a sequence: it takes steps as they come and says what it believes so far.
@@ -176,6 +182,11 @@ class Classifier(InputSettings, RecurrentSettings, Task):
                              "both ends; train one with bidirectional=False.")  # fmt: skip
         return Belief(self.net_, self.inputs_, self.classes_)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True  # a value of a series that is missing
+        return tags
+
     # The data.
 
     def _check_settings(self) -> None:
@@ -186,13 +197,14 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         if self.class_weight not in (None, "balanced"):
             raise ValueError(f"class_weight: expected None or 'balanced', got {self.class_weight!r}.")
 
-    def _numbers(self, labels: np.ndarray, part: str = "training") -> np.ndarray:
+    def _numbers(self, given: Labelled) -> np.ndarray:
         """The number of each label's class."""
-        unknown = np.setdiff1d(labels, self.classes_) if len(labels) else []
-        if len(unknown):
-            raise ValueError(f"Classifier.fit: the {part} rows have a class that training lacks, {unknown[0]!r}; give "
-                             "training a row of it, or leave those rows out.")  # fmt: skip
-        return np.searchsorted(self.classes_, labels) if len(labels) else np.zeros(0, np.int64)
+        numbers = {label: number for number, label in enumerate(self.classes_.tolist())}
+        for label, name in zip(given.labels.tolist(), given.names, strict=True):
+            if label not in numbers:
+                raise ValueError(f"{name}: a class that training lacks, {label!r}; give training a row of it, or leave "
+                                 "the row out.")  # fmt: skip
+        return np.array([numbers[label] for label in given.labels.tolist()], np.int64)
 
     def _class_weights(self, targets: np.ndarray) -> Tensor | None:
         if self.class_weight is None:
@@ -242,8 +254,8 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         """Divide the logits by the temperature at which they fit rows that were not trained on (Guo et al. 2017)."""
         found, readout = temperature(logits, targets), cast(ClassifierNet, self.net_).readout
         with torch.no_grad():
-            readout.weight /= found
-            readout.bias /= found
+            readout.weight.div_(found)
+            readout.bias.div_(found)
         self.calibrated_ = True
         logger.info("probabilities calibrated on %d rows: logits divided by %.3f", len(targets), found)
 

@@ -1,19 +1,47 @@
 """Rows and labels as people hand them over."""
 
 import hashlib
-from typing import Any
+import sys
+import warnings
+from collections.abc import Sequence
+from numbers import Integral, Number
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from elman import state as states
 from elman.sequences import Sequences
 
+KINDS = {"strings": str, "booleans": bool | np.bool_, "integers": Integral, "numbers": Number}
 
-def as_rows(where: str, X: Any) -> list[Any]:
-    """Rows as a list.
+
+class Labelled(NamedTuple):
+    """Rows, their labels, and what errors call them."""
+
+    rows: list[Any]
+    labels: np.ndarray  # [B]
+    names: list[str]
+
+    def select(self, numbers: np.ndarray) -> "Labelled":
+        """Some of the rows, which keep their names."""
+        return Labelled([self.rows[i] for i in numbers], self.labels[numbers], [self.names[i] for i in numbers])
+
+
+def labelled(where: str, X: Any, y: Any, name: str = "row") -> Labelled:
+    """Rows and labels as `fit` is given them; rows are named `row 0`, `row 1`, ...
 
     Raises:
-        TypeError, ValueError: one text in place of several, or no rows that can be counted.
+        TypeError, ValueError: as `as_rows` and `as_labels`.
+    """
+    rows = as_rows(where, X)
+    return Labelled(rows, as_labels(where, y, len(rows)), [f"{name} {number}" for number in range(len(rows))])
+
+
+def as_rows(where: str, X: Any) -> list[Any]:
+    """Rows as a list; a table of one column of texts is a row of text each.
+
+    Raises:
+        TypeError, ValueError: one row in place of several, or what no rows can be made of.
     """
     if isinstance(X, str | bytes):
         raise TypeError(f"{where}: expected a list of rows, got one text; put it in a list: [text].")
@@ -21,40 +49,56 @@ def as_rows(where: str, X: Any) -> list[Any]:
         return X.to_list()
     if hasattr(X, "toarray"):
         raise TypeError(f"{where}: expected dense rows, got a sparse matrix; give X.toarray().")
-    if hasattr(X, "to_numpy"):
-        X = X.to_numpy()
-    if isinstance(X, np.ndarray) and X.ndim == 0:
-        raise ValueError(f"{where}: expected rows, got a single number.")
-    return list(X)
+    if hasattr(X, "__array__"):
+        X = np.atleast_1d(np.asarray(X))
+        if X.dtype.kind == "c":
+            raise ValueError(f"{where}: expected real numbers, got {X.dtype}. Complex data not supported.")
+        if X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "OUT" and all(isinstance(text, str) for text in X[:, 0]):
+            X = X[:, 0]
+    rows = list(X)
+    if rows and isinstance(rows[0], Number | np.bool_):
+        raise ValueError(f"{where}: expected rows, got single numbers. Reshape your data: [x] is one row, and "
+                         "x.reshape(-1, 1) has a row for each number.")  # fmt: skip
+    return rows
 
 
 def as_labels(where: str, y: Any, rows: int) -> np.ndarray:
-    """[B] labels: strings, integers or booleans.
+    """[B] labels: strings, integers or booleans; whole numbers are integers, whatever their type.
 
     Raises:
-        ValueError: another number than rows; labels that are missing or no classes.
+        ValueError: another number than rows; labels that are missing, of several kinds, or no classes.
     """
     if y is None:
         raise ValueError(f"{where}: requires y to be passed, but the target y is None; give a label for each row.")
-    labels = np.asarray(y)
+    # NumPy would make strings of a list of strings and numbers, and say nothing.
+    labels = np.array(y, dtype=object) if isinstance(y, list | tuple) else np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        kind = getattr(sys.modules.get("sklearn.exceptions"), "DataConversionWarning", UserWarning)
+        warnings.warn("A column-vector y was passed when a 1d array was expected; give y.ravel().", kind, stacklevel=4)
+        labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != rows:
         got = list(labels.shape)
         raise ValueError(f"{where}: expected a label for each of {rows} rows, got labels of shape {got}.")
-    if labels.dtype == object:
-        kinds = sorted({type(label).__name__ for label in labels.tolist()})
-        if kinds != ["str"]:
-            raise ValueError(f"{where}: expected labels of one kind, got {', '.join(kinds)}; give strings or integers.")
-        labels = labels.astype(str)
+    if labels.dtype.kind in "OT":
+        labels = _of_one_kind(where, labels.tolist())
     if labels.dtype.kind == "f":
-        whole = labels.astype(np.int64)
-        if len(labels) and not np.array_equal(whole, labels):
-            odd = labels[whole != labels][0]
-            raise ValueError(f"{where}: expected classes, got the number {odd}. Unknown label type: continuous; give "
-                             "strings or integers.")  # fmt: skip
-        labels = whole
+        odd = labels[~(np.abs(labels) < 2**63) | (labels != np.trunc(labels))]
+        if len(odd):
+            raise ValueError(f"{where}: expected classes, got the number {odd[0]}. Unknown label type: continuous; "
+                             "give strings or integers.")  # fmt: skip
+        labels = labels.astype(np.int64)
     if labels.dtype.kind not in "Uiub":
         raise ValueError(f"{where}: expected labels of strings or integers, got {labels.dtype}.")
     return labels
+
+
+def _of_one_kind(where: str, labels: Sequence[Any]) -> np.ndarray:
+    """An array of Python's own values, which are all strings, all booleans or all numbers."""
+    kinds = {next((kind for kind, types in KINDS.items() if isinstance(label, types)), "") for label in labels}
+    if "" in kinds or (len(kinds) > 1 and kinds != {"integers", "numbers"}):
+        types = ", ".join(sorted({type(label).__name__ for label in labels}))
+        raise ValueError(f"{where}: expected labels of one kind, got {types}; give strings or integers.")
+    return np.array(labels) if labels else np.zeros(0, np.int64)
 
 
 def digest(data: Sequences, targets: Any) -> str:

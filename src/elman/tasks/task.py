@@ -18,6 +18,7 @@ from elman.tasks.settings import CONFIG, parse, settings_of, write_config
 from elman.training import Evaluation, Event, Interrupted, Result, TrainingSettings, model_tensors, train
 from elman.training.checkpoint import LAST
 from elman.training.loop import Data, Loss
+from elman.training.settings import check
 
 Observers = Sequence[Callable[[Event], object]]
 
@@ -30,6 +31,9 @@ class Task(Estimator, TrainingSettings, ABC):
 
     task: ClassVar[str]  # its word on the command line and in files
     net_: Any  # an `nn.Module` with a `spec`
+
+    def __post_init__(self) -> None:
+        """A constructor stores settings and `set_params` changes them; `fit` tells whether they can act."""
 
     @abstractmethod
     def preprocessing(self) -> dict[str, Any]:
@@ -98,13 +102,15 @@ class Task(Estimator, TrainingSettings, ABC):
                 self.net_.train()
 
     def check_run(self, run: str | Path | None, resume: bool) -> None:
-        """Raise unless `run` is a folder to begin in, or to resume in.
+        """Raise unless the settings of training are in range, and `run` is a folder to begin in, or to resume in.
 
         Raises:
             FileExistsError: the folder holds something and `resume` is not asked for.
             FileNotFoundError: there is no run to resume.
-            ValueError: there is no folder to resume in.
+            ValueError: there is no folder to resume in, or a setting that cannot act.
+            TypeError: a setting of another kind.
         """
+        check(self)
         if run is None:
             if resume:
                 raise ValueError(f"{type(self).__name__}.fit: expected a run folder to resume, got none.")

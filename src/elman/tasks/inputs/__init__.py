@@ -15,6 +15,8 @@ from elman.tasks.inputs.text import TextInputs
 
 INPUTS: dict[str, type[Inputs]] = {kind.name: kind for kind in (TextInputs, Series, Skeletons, Frames, Pixels)}
 
+COLORS = 3, 4  # channels of a coloured image, which tell it from grey frames
+
 __all__ = ["INPUTS", "InputSettings", "Inputs", "make_inputs", "restore_inputs"]
 
 
@@ -31,6 +33,10 @@ def make_inputs(settings: InputSettings, rows: Sequence[Any] = ()) -> Inputs:
     if name not in INPUTS:
         known = ["auto", *INPUTS]
         raise ValueError(f"inputs: expected one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
+    for setting in INPUTS[name].idle:
+        value = getattr(settings, setting)
+        if value and value != getattr(InputSettings, setting):
+            raise ValueError(f"{setting}: cannot act on inputs={name}; leave it out.")
     return INPUTS[name](settings)
 
 
@@ -42,14 +48,19 @@ def restore_inputs(settings: InputSettings, data: dict[str, Any]) -> Inputs:
 def _kind_of(row: Any) -> str:
     if isinstance(row, str | bytes):
         return TextInputs.name
-    row = np.asarray(row)
+    try:
+        row = np.asarray(row)
+    except ValueError:  # it is no array, and Series knows which row it is
+        return Series.name
+    image = row.ndim == 2 or (row.ndim == 3 and row.shape[-1] in COLORS)
+    if image and row.dtype == np.uint8:
+        return Pixels.name
     if row.ndim == 4 or (row.ndim == 3 and row.dtype == np.uint8):
         return Frames.name
     if row.ndim == 3 and row.shape[-1] in (2, 3):
         return Skeletons.name
-    if row.ndim == 2 and row.dtype == np.uint8:
-        return Pixels.name
-    if row.ndim in (1, 2) and row.dtype.kind in "fiub":
+    if row.ndim in (1, 2) and row.dtype.kind in "fiubO":
         return Series.name
     raise TypeError("inputs: expected rows of text, or arrays [T], [T, D] (series), [T, J, 3] (skeletons), uint8 "
-                    f"[T, H, W] (frames) or [H, W] (an image), got {row.dtype} {list(row.shape)}.")  # fmt: skip
+                    "[T, H, W] (frames), [H, W] or [H, W, 3] (an image), got "
+                    f"{row.dtype} {list(row.shape)}.")  # fmt: skip

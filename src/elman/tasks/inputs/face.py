@@ -11,6 +11,8 @@ import torch
 from elman.cells import CellModule
 from elman.sequences import Sequences
 
+OF_TEXT = "units", "lowercase", "vocabulary_size", "min_count", "word_dropout"
+
 
 @dataclass(kw_only=True)
 class InputSettings:
@@ -47,16 +49,26 @@ class Inputs(ABC):
     """The preprocessor of a task: rows in, what the layers that it gives can read out."""
 
     name: ClassVar[str]
+    idle: ClassVar[tuple[str, ...]]  # settings that cannot act on it
 
     def __init__(self, settings: InputSettings):
         self.settings = settings
 
     @abstractmethod
-    def fit(self, rows: Sequence[Any]) -> Self:
-        """Learn from the rows of the training part what `encode` needs."""
+    def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
+        """Learn from the rows of the training part what `encode` needs.
+
+        Args:
+            names: what errors call the rows; without, `row 0`, `row 1`, ...
+        Raises:
+            TypeError, ValueError: a row that cannot be read, or rows from which nothing can be learnt.
+        """
+
+    def note_missing(self, rows: Sequence[Any], names: Sequence[str] = ()) -> None:  # noqa: B027 - most have nothing to
+        """After `fit`: note which values can be missing, in rows from which nothing else is learnt."""
 
     @abstractmethod
-    def encode(self, rows: Sequence[Any]) -> Sequences:
+    def encode(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Sequences:
         """Rows as people have them, as NumPy numbers.
 
         Raises:
@@ -88,6 +100,11 @@ class Inputs(ABC):
     @abstractmethod
     def restore(self, data: dict[str, Any]) -> Self:
         """Be what `to_json` wrote."""
+
+
+def row_name(names: Sequence[str], number: int) -> str:
+    """What errors call a row."""
+    return names[number] if names else f"row {number}"
 
 
 def without_steps(sequences: Sequences, part: float) -> Sequences:

@@ -10,24 +10,25 @@ from elman.cells import CellModule
 from elman.layers import Differences, Dropout
 from elman.layers.frame_encoder import FrameEncoder
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import Inputs, without_steps
+from elman.tasks.inputs.face import OF_TEXT, Inputs, row_name, without_steps
 
 
 class Frames(Inputs):
     """A row is an array [T, H, W] or [T, H, W, C] of grey or coloured frames, all of one size."""
 
     name: ClassVar[str] = "frames"
+    idle: ClassVar[tuple[str, ...]] = OF_TEXT
 
-    def fit(self, rows: Sequence[Any]) -> Self:
-        raw = self._raw(rows)
+    def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
+        raw = self._raw(rows, names)
         if not raw.num_steps:
             raise ValueError(f"frames: expected rows with frames, got {len(rows)} that are all empty.")
         self.shape = raw.values.shape[1:]
         self.mean, self.scale = float(raw.values.mean()), float(raw.values.std()) or 1.0
         return self
 
-    def encode(self, rows: Sequence[Any]) -> Sequences:
-        return self._raw(rows).map(lambda x: ((x - np.float32(self.mean)) / np.float32(self.scale)).astype(np.float32))
+    def encode(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Sequences:
+        return self._raw(rows, names).map(lambda x: (x - np.float32(self.mean)) / np.float32(self.scale))
 
     def spoil(self, sequences: Sequences) -> Sequences:
         if self.settings.step_dropout:
@@ -63,20 +64,25 @@ class Frames(Inputs):
         self.shape, self.mean, self.scale = tuple(data["shape"]), data["mean"], data["scale"]
         return self
 
-    def _raw(self, rows: Sequence[Any]) -> Sequences:
+    def _raw(self, rows: Sequence[Any], names: Sequence[str]) -> Sequences:
         """All frames, [N, C, H, W] float32, checked."""
         given = []
         for number, row in enumerate(rows):
-            frames = np.asarray(row)
+            frames, name = np.asarray(row), row_name(names, number)
             if frames.dtype.kind not in "fiu" or frames.ndim not in (3, 4):
-                raise ValueError(f"row {number}: expected frames of shape [T, H, W] or [T, H, W, C], got "
-                                 f"{frames.dtype} {list(frames.shape)}.")  # fmt: skip
+                raise ValueError(f"{name}: expected frames of shape [T, H, W] or [T, H, W, C], got {frames.dtype} "
+                                 f"{list(frames.shape)}.")  # fmt: skip
             frames = frames[:, None] if frames.ndim == 3 else np.moveaxis(frames, 3, 1)
-            shape = getattr(self, "shape", given[0].shape[1:] if given else frames.shape[1:])
-            if len(frames) and frames.shape[1:] != tuple(shape):
-                raise ValueError(f"row {number}: expected frames of C, H, W = {list(shape)}, got "
+            with np.errstate(over="ignore"):
+                frames = frames.astype(np.float32)
+            if not np.isfinite(frames).all():
+                raise ValueError(f"{name}: a frame holds NaN or infinity; fill it in, or leave the frame out.")
+            given.append(frames)
+        full = [frames.shape[1:] for frames in given if len(frames)]
+        shape = getattr(self, "shape", full[0] if full else (1, 1, 1))
+        for number, frames in enumerate(given):
+            if len(frames) and frames.shape[1:] != shape:
+                raise ValueError(f"{row_name(names, number)}: expected frames of C, H, W = {list(shape)}, got "
                                  f"{list(frames.shape[1:])}; resize them to one size.")  # fmt: skip
-            if frames.dtype.kind == "f" and not np.isfinite(frames).all():
-                raise ValueError(f"row {number}: a frame holds NaN or infinity; fill it in, or leave the frame out.")
-            given.append(frames.astype(np.float32) if len(frames) else np.zeros((0, *shape), np.float32))
-        return Sequences(np.concatenate(given) if given else np.zeros((0, 1, 1, 1), np.float32), [*map(len, given)])
+        values = [frames for frames in given if len(frames)]
+        return Sequences(np.concatenate(values) if values else np.zeros((0, *shape), np.float32), [*map(len, given)])

@@ -9,7 +9,7 @@ import torch
 from elman.cells import CellModule
 from elman.layers import Differences, Dropout
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import Inputs, without_steps
+from elman.tasks.inputs.face import OF_TEXT, Inputs, row_name, without_steps
 
 
 class Series(Inputs):
@@ -20,29 +20,38 @@ class Series(Inputs):
     """
 
     name: ClassVar[str] = "series"
+    idle: ClassVar[tuple[str, ...]] = (*OF_TEXT, "embedding_size")
     default_differences: ClassVar[bool] = False
 
-    def fit(self, rows: Sequence[Any]) -> Self:
-        raw = self._raw(rows)
+    def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
+        raw = self._raw(rows, names)
         values = raw.values
         if not len(values):
-            raise ValueError(f"{self.name}: expected rows with steps, got {len(rows)} that are all empty.")
+            raise ValueError(f"{self.name}: expected rows with steps, got {len(rows)} that are all empty: 0 feature(s) "
+                             f"(shape=({len(rows)}, 0)) while a minimum of 1 is required.")  # fmt: skip
         self.size = values.shape[1]
         gone = np.isnan(values)
-        with np.errstate(invalid="ignore"):
-            there = np.maximum((~gone).sum(0), 1)
+        there = np.maximum((~gone).sum(0), 1)
+        with np.errstate(over="ignore"):
             self.mean = np.where(gone, 0, values).sum(0) / there
             scale = np.sqrt((np.where(gone, 0, values - self.mean) ** 2).sum(0) / there)
+        if not np.isfinite(scale).all():
+            raise ValueError(f"{self.name}: variable {np.argmin(np.isfinite(scale))} has numbers of which no deviation "
+                             "can be computed; make them smaller.")  # fmt: skip
         self.scale = np.where(scale > 1e-12 * np.abs(self.mean), scale, 1.0)
         self.missing = np.flatnonzero(gone.any(0))
-        encoded = self._scaled(raw)
+        encoded = self._scaled(raw, names)
         after = encoded.times > 0
         change = encoded.values[after][:, : self.size] - encoded.values[np.flatnonzero(after) - 1][:, : self.size]
         self.change = np.maximum(change.std(0), 1e-3) if len(change) else np.ones(self.size)
         return self
 
-    def encode(self, rows: Sequence[Any]) -> Sequences:
-        return self._scaled(self._raw(rows))
+    def note_missing(self, rows: Sequence[Any], names: Sequence[str] = ()) -> None:
+        gone = np.isnan(self._raw(rows, names).values).any(0)
+        self.missing = np.union1d(self.missing, np.flatnonzero(gone))
+
+    def encode(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Sequences:
+        return self._scaled(self._raw(rows, names), names)
 
     def spoil(self, sequences: Sequences) -> Sequences:
         if self.settings.step_dropout:
@@ -84,38 +93,42 @@ class Series(Inputs):
     def row(self, row: Any) -> np.ndarray:
         """One row as [T, D] of float64."""
         array = np.asarray(row)
+        if array.dtype == object:  # None is missing
+            array = array.astype(np.float64)
         if array.dtype.kind not in "fiub" or array.ndim not in (1, 2):
             raise ValueError(f"expected numbers of shape [T, D] or [T], got {array.dtype} {list(array.shape)}")
         return array.reshape(len(array), -1 if array.size else 1).astype(np.float64)
 
-    def _raw(self, rows: Sequence[Any]) -> Sequences:
+    def _raw(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Sequences:
         """All rows, [N, D] float64, checked."""
         given = []
         for number, row in enumerate(rows):
             try:
                 given.append(self.row(row))
             except (ValueError, TypeError) as error:
-                raise type(error)(f"row {number}: {str(error).rstrip('.')}.") from None
-        widths = [len(row[0]) for row in given if len(row)]
+                raise type(error)(f"{row_name(names, number)}: {str(error).rstrip('.')}.") from None
+        widths = [row.shape[1] for row in given if len(row)]
         size = getattr(self, "size", widths[0] if widths else 1)
         for number, row in enumerate(given):
             if len(row) and row.shape[1] != size:
-                raise ValueError(f"row {number}: expected {size} variables, as in training, got {row.shape[1]}.")
+                raise ValueError(f"{row_name(names, number)}: expected steps of D={size} numbers, as in training, got "
+                                 f"D={row.shape[1]}.")  # fmt: skip
             if np.isinf(row).any():
                 step, variable = np.argwhere(np.isinf(row))[0]
-                raise ValueError(f"row {number}, step {step}, variable {variable}: infinite; give a number, or NaN "
-                                 "where it is missing.")  # fmt: skip
+                raise ValueError(f"{row_name(names, number)}: step {step}, variable {variable} is infinite; give a "
+                                 "number, or NaN where it is missing.")  # fmt: skip
         values = [row for row in given if len(row)]
         return Sequences(np.concatenate(values) if values else np.zeros((0, size)), [len(row) for row in given])
 
-    def _scaled(self, raw: Sequences) -> Sequences:
+    def _scaled(self, raw: Sequences, names: Sequence[str]) -> Sequences:
         """[N, D + missing] float32."""
         gone = np.isnan(raw.values)
         new = np.setdiff1d(np.flatnonzero(gone.any(0)), self.missing)
         if len(new):
             step = np.flatnonzero(gone[:, new[0]])[0]
-            place = f"row {raw.rows[step]}, step {raw.times[step]}, variable {new[0]}"
-            raise ValueError(f"{place}: NaN, and training had no missing value of it; fill it in, or train with some "
+            place = f"{row_name(names, raw.rows[step])}: step {raw.times[step]}, variable {new[0]}"
+            raise ValueError(f"{place} is NaN, and training had no missing value of it; fill it in, or train with some "
                              "that are missing.")  # fmt: skip
-        values = np.where(gone, 0, (raw.values - self.mean) / self.scale)
-        return Sequences(np.concatenate([values, gone[:, self.missing]], 1).astype(np.float32), raw.lengths)
+        with np.errstate(over="ignore"):  # the net says of which row it can make nothing
+            values = np.where(gone, 0, (raw.values - self.mean) / self.scale)
+            return Sequences(np.concatenate([values, gone[:, self.missing]], 1).astype(np.float32), raw.lengths)

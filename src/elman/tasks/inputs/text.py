@@ -9,9 +9,10 @@ import torch
 
 from elman.cells import CellModule
 from elman.data.units import UNKNOWN, Units, make_units, units_from_json
+from elman.data.units.face import check_text
 from elman.layers import Dropout, Embedding
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import Inputs
+from elman.tasks.inputs.face import Inputs, row_name
 
 TOKEN = re.compile(r"['\u2019]?\w+(?:['\u2019-]\w+)*|[^\w\s]")  # it's | 's | well-known | , | ...
 
@@ -20,18 +21,20 @@ class TextInputs(Inputs):
     """A row is a text; words are split from the marks beside them: `Great!` is `great !`. A text may be empty."""
 
     name: ClassVar[str] = "text"
+    idle: ClassVar[tuple[str, ...]] = ("noise", "step_dropout", "differences")
 
-    def fit(self, rows: Sequence[Any]) -> Self:
+    def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
         settings = self.settings
-        words = settings.units == "words"
+        self.kind = settings.units
+        words = self.kind == "words"
         self.lowercase = words if settings.lowercase is None else settings.lowercase
         min_count = 1 if words and settings.min_count is None else settings.min_count
-        units = make_units(settings.units, vocabulary_size=settings.vocabulary_size, min_count=min_count)
-        self.units: Units = units.fit([self._prepared(row, number) for number, row in enumerate(rows)])
+        units = make_units(self.kind, vocabulary_size=settings.vocabulary_size, min_count=min_count)
+        self.units: Units = units.fit([self._prepared(row, number, names) for number, row in enumerate(rows)])
         return self
 
-    def encode(self, rows: Sequence[Any]) -> Sequences:
-        ids = [self.units.encode(self._prepared(row, number)) for number, row in enumerate(rows)]
+    def encode(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Sequences:
+        ids = [self.units.encode(self._prepared(row, number, names)) for number, row in enumerate(rows)]
         return Sequences(np.concatenate(ids) if ids else np.zeros(0, np.int64), [len(row) for row in ids])
 
     def spoil(self, sequences: Sequences) -> Sequences:
@@ -52,22 +55,21 @@ class TextInputs(Inputs):
 
     @property
     def says(self) -> str:
-        return f"{self.settings.units}, {self.units.size:,} different"
+        return f"{self.kind}, {self.units.size:,} different"
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "lowercase": self.lowercase, "units": self.units.to_json()}
 
     def restore(self, data: dict[str, Any]) -> Self:
         self.lowercase, self.units = data["lowercase"], units_from_json(data["units"])
+        self.kind = self.units.name
         return self
 
-    def _prepared(self, text: Any, number: int) -> Any:
-        if not isinstance(text, str) and not (isinstance(text, bytes) and self.settings.units == "bytes"):
-            raise TypeError(f"row {number}: expected text, got {type(text).__name__}; give str, or the column that "
-                            "holds the text.")  # fmt: skip
+    def _prepared(self, text: Any, number: int, names: Sequence[str]) -> Any:
+        check_text(row_name(names, number), text, (str, bytes) if self.kind == "bytes" else (str,))
         if isinstance(text, bytes):
             return text
         text = text.lower() if self.lowercase else text
-        if self.settings.units == "words":
+        if self.kind == "words":
             return " ".join(TOKEN.findall(text))
-        return text.encode() if self.settings.units == "bytes" else text
+        return text.encode() if self.kind == "bytes" else text
