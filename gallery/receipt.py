@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, dropout
 
 from elman.tasks import LanguageModel
-from elman.training.optimizer import clip, gradient_norm, make_optimizer
+from elman.training.optimizer import clip, gradient_norm, gradients_of, make_optimizers
 
 RECEIPTS = Path(__file__).parent / "receipts"
 UPDATES = 30  # that the pace of plain PyTorch is the median of
@@ -91,7 +91,7 @@ def _plain_pace(model: LanguageModel) -> float:
     recurrent = nn.LSTM(size, model.hidden_size, model.num_layers, dropout=between)
     readout = nn.Linear(model.hidden_size, vocabulary)
     net = nn.ModuleList([embedding, recurrent, readout])
-    optimizer, weights = make_optimizer(net, model), list(net.parameters())
+    (optimizer,), weights = make_optimizers(net, model), list(net.parameters())
     ids = torch.randint(vocabulary, (model.steps + 1, model.streams))
     state, seconds = None, []
     for _ in range(UPDATES):
@@ -101,7 +101,8 @@ def _plain_pace(model: LanguageModel) -> float:
         state = h.detach(), c.detach()
         logits = readout(dropout(y, model.dropout)).flatten(0, 1)
         cross_entropy(logits, ids[1:].flatten()).backward()
-        clip(weights, gradient_norm(weights), model)
+        gradients = gradients_of(weights)
+        clip(gradients, gradient_norm(gradients), model)
         optimizer.step()
         seconds.append(time.perf_counter() - began)
     return model.steps * model.streams / statistics.median(seconds)
