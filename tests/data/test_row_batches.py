@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.data.row_batches import RowBatches
+from elman.data.row_batches import RowBatches, usual_steps
 
 lengths = st.lists(st.integers(0, 12), max_size=30)
 budgets = st.integers(1, 20)
@@ -59,3 +59,9 @@ def test_epochs_differ_and_repeat() -> None:
 def test_bad_input(lengths: list[int], steps: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RowBatches(lengths, steps)
+
+
+@given(st.lists(st.integers(0, 100)))
+def test_a_usual_batch_is_32_rows_or_a_64th_of_them(lengths):
+    mean = sum(lengths) / max(1, len(lengths))
+    assert usual_steps(lengths) == max(1, round(mean * min(32, max(4, len(lengths) / 64))))

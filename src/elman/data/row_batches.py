@@ -8,12 +8,30 @@ import numpy as np
 from elman.data.windows import epoch_generator
 from elman.shapes import check
 
+ROWS = 4, 32  # of mean length in a usual batch, at least and at most
+BATCHES = 64  # that an epoch then has, where there are rows enough
+
 
 class RowBatch(NamedTuple):
     """Which rows of the data one step of training reads."""
 
     rows: np.ndarray  # int64 [B]
     num_steps: int  # of these rows together
+
+
+def usual_steps(lengths: Any) -> int:
+    """A budget of steps that trains well: 32 rows of mean length; of few rows fewer, 4 at least.
+
+    Args:
+        lengths: steps of each row, integers [R].
+    Example:
+        >>> usual_steps([10] * 10_000), usual_steps([10] * 1_000), usual_steps([10] * 30)
+        (320, 156, 40)
+    """
+    counts = np.asarray(lengths)
+    if not len(counts):
+        return 1
+    return max(1, round(float(np.clip(len(counts) / BATCHES, *ROWS) * counts.mean())))
 
 
 class RowBatches:

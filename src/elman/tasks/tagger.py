@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from elman import state as states
 from elman.classical.tag_schemes import Allowed, all_tags, allowed, check_tags, convert, spans
 from elman.data.hold_out import hold_out
-from elman.data.row_batches import RowBatch, RowBatches
+from elman.data.row_batches import RowBatch, RowBatches, usual_steps
 from elman.metrics.classes import ClassReport, class_report
 from elman.metrics.entities import EntityReport, entity_report
 from elman.nearest import did_you_mean
@@ -30,7 +30,6 @@ from elman.tasks.task import Observers, Task
 from elman.tasks.words import UNKNOWN, Spelled, Words
 
 STEPS = 1 << 13  # that an evaluation of the net holds at once
-ROWS = 32  # of mean length that a batch holds where nothing else is asked for
 OUTPUTS = "crf", "softmax"
 INSIDE = "IOBES"  # the scheme that the net learns spans in: the richest tells it most
 
@@ -55,7 +54,8 @@ class Tagger(RecurrentSettings, Task):
         input_dropout: of the features of each word that the recurrent layers read, while training.
         word_dropout: words that are read as unknown while training, as a part of all.
         validation: the part of the sentences that is held out to choose the best weights by, 0 for none.
-        batch_steps: words of a batch, of all its sentences together; None for those of 32 sentences of mean length.
+        batch_steps: words of a batch, of all its sentences together; None for `usual_steps`, some
+            32 sentences.
         cell, hidden_size, num_layers, dropout, ...: see `RecurrentSettings`.
         epochs, learning_rate, optimizer, ...: see `TrainingSettings`.
     Attributes:
@@ -137,7 +137,7 @@ class Tagger(RecurrentSettings, Task):
         targets, held_targets = self._numbers(tags), self._numbers(held_tags)
         self.net_ = self._make_net()
         self._tell(data, held_out)
-        steps = self.batch_steps or max(1, round(ROWS * data.tokens.num_steps / len(rows)))
+        steps = self.batch_steps or usual_steps(data.tokens.lengths)
         truth = Sequences(targets, data.tokens.lengths)
         with self.open_run(run, resume, source or {}) as folder:
             self.result_ = self.train(
