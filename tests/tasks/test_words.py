@@ -65,6 +65,7 @@ def test_json_round_trip():
         ([["a"], "b c"], "row 1: expected a list of words, got a text; split it into words first"),
         ([["a"], [("b", "X")]], r"row 1: expected 0 columns beside a word, as in training, got 1 at 'b'"),
         ([[3]], "row 0: expected words, got int 3"),
+        ([[], ["a"], ["a", ()]], r"row 2: expected words, got tuple \(\)"),
     ],
 )
 def test_rows_that_cannot_be_read(rows, error):
@@ -77,3 +78,11 @@ def test_fit_needs_words_with_the_same_columns():
         Words().fit([[], []])
     with pytest.raises(ValueError, match=r"the same columns beside every word, got \[0, 1\] of them"):
         Words().fit([["a", ("b", "X")]])
+    with pytest.raises(TypeError, match="row 0: expected words, got int 3"):
+        Words().fit([[3]])
+
+
+def test_no_sentences_are_no_words():
+    data = Words().fit([[("a", "X")]]).encode([])
+    assert len(data.tokens) == len(data.characters) == 0
+    assert data.tokens.values.given.shape == (0, 1)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from elman import state as states
-from elman.classical.tag_schemes import Allowed, all_tags, allowed, check_tags, convert, spans
+from elman.classical.tag_schemes import Allowed, all_tags, allowed, check_tags, convert
 from elman.data.hold_out import hold_out
 from elman.data.row_batches import RowBatch, RowBatches, usual_steps
 from elman.metrics.classes import ClassReport, class_report
@@ -209,10 +209,9 @@ class Tagger(RecurrentSettings, Task):
         return row if self.scheme_ is None else convert(row, INSIDE, self.scheme_)
 
     def _all_tags(self, tags: list[list[str]]) -> list[str]:
-        if self.scheme_ is None:
-            found = sorted({tag for row in tags for tag in row})
-        else:
-            found = all_tags(sorted({span.label for row in tags for span in spans(row, INSIDE)}), INSIDE)
+        found = sorted({tag for row in tags for tag in row})
+        if self.scheme_ is not None:
+            found = all_tags(sorted({tag.partition("-")[2] for tag in found} - {""}), INSIDE)
         if len(found) < 2:
             raise ValueError(f"Tagger.fit: expected at least two tags, got {found}; nothing is to be told apart.")
         return found

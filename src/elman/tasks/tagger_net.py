@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from elman.cells import LSTM, CellModule
 from elman.classical.tag_schemes import Allowed
 from elman.layers import Bidirectional, Dropout, Embedding, Linear, Stack
-from elman.layers.pooling import LastPooling
 from elman.losses import CRFLoss
 from elman.sequences import Sequences
 from elman.tasks.recurrent import RecurrentSettings
@@ -46,7 +45,6 @@ class TaggerNet(nn.Module):
         if character_size:
             half = LSTM(character_size, character_size), LSTM(character_size, character_size)
             self.spelling = Stack(Embedding(characters, character_size), Bidirectional(*half))
-            self.ends = LastPooling(2 * character_size, character_size)
             width += 2 * character_size
         drops: list[CellModule] = [Dropout(width, input_dropout)] if input_dropout else []
         layers = recurrent.recurrent_layers(width, bidirectional=bidirectional)
@@ -62,8 +60,8 @@ class TaggerNet(nn.Module):
         parts: list[Tensor] = [self.word.apply_to(word)]
         parts += [table.apply_to(ids) for table, ids in zip(self.tables(), given.unbind(1), strict=True)]
         if self.spelling is not None:
-            characters, _ = self.spelling(batch.characters)
-            parts.append(self.ends.pool(characters)[spelling])
+            _, (_, (first_to_last, last_to_first)) = self.spelling(batch.characters)
+            parts.append(torch.cat([first_to_last.h, last_to_first.h], 1).index_select(0, spelling))
         features, _ = self.body(Sequences(torch.cat(parts, 1), batch.tokens.lengths))
         return features.map(self.readout.apply_to)
 

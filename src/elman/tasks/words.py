@@ -48,23 +48,25 @@ class Words:
         self.min_count = min_count
 
     def fit(self, rows: Sequence[Sequence[Any]]) -> Self:
-        words, characters = Counter[str](), Counter[str]()
-        widths = {len(self._columns(token)) for row in rows for token in row}
+        """Learn from sentences, each a list of words, or of tuples of a word and what is given of it.
+
+        Raises:
+            TypeError, ValueError: a sentence that is a text, a word that is none, words with different columns beside
+                them, or no words at all.
+        """
+        tokens = _tokens(rows)
+        widths = sorted({len(token) - 1 for token in tokens})
         if len(widths) > 1:
-            got = sorted(width - 1 for width in widths)
-            raise ValueError(f"words: expected the same columns beside every word, got {got} of them.")
+            raise ValueError(f"words: expected the same columns beside every word, got {widths} of them.")
         if not widths:
             raise ValueError("words: expected rows with words, got rows that are all empty.")
-        given: list[set[str]] = [set() for _ in range(widths.pop() - 1)]
-        for row in rows:
-            for token in row:
-                word, *others = self._columns(token)
-                words[_folded(word)] += 1
-                characters.update(word)
-                for tags, other in zip(given, others, strict=True):
-                    tags.add(other)
+        forms, *given = ([token[column] for token in tokens] for column in range(1 + widths[0]))
+        words = Counter[str]()
+        for form, count in Counter(forms).items():
+            words[_folded(form)] += count
         kept = sorted((word for word, count in words.items() if count >= self.min_count), key=lambda w: (-words[w], w))
-        return self._set(kept, [words[word] for word in kept], sorted(characters), [sorted(tags) for tags in given])
+        characters = sorted({character for form in set(forms) for character in form})
+        return self._set(kept, [words[word] for word in kept], characters, [sorted(set(tags)) for tags in given])
 
     def _set(self, words: list[str], counts: list[int], characters: list[str], given: list[list[str]]) -> Self:
         self.words, self.counts, self.characters, self.given = words, counts, characters, given
@@ -84,26 +86,21 @@ class Words:
         Raises:
             TypeError, ValueError: a sentence that is a text, a word that is none, another number of columns.
         """
-        spellings: dict[str, int] = {}
-        word, spelling, given = [], [], []
-        for number, row in enumerate(rows):
-            if isinstance(row, str | bytes):
-                raise TypeError(f"row {number}: expected a list of words, got a text; split it into words first.")
-            for token in row:
-                form, *others = self._columns(token)
-                if not isinstance(form, str):
-                    raise TypeError(f"row {number}: expected words, got {type(form).__name__} {form!r}.")
-                if len(others) != len(self.given):
-                    raise ValueError(f"row {number}: expected {len(self.given)} columns beside a word, as in training, "
-                                     f"got {len(others)} at {form!r}.")  # fmt: skip
-                word.append(self._word_ids.get(_folded(form), UNKNOWN))
-                spelling.append(spellings.setdefault(form, len(spellings)))
-                given.append([ids.get(tag, UNKNOWN) for ids, tag in zip(self._given_ids, others, strict=True)])
-        tokens = Tokens(np.array(word, np.int64), np.array(spelling, np.int64),
-                        np.array(given, np.int64).reshape(len(word), len(self.given)))  # fmt: skip
+        tokens, others = _tokens(rows), len(self.given)
+        wrong = next((step for step, token in enumerate(tokens) if len(token) - 1 != others), None)
+        if wrong is not None:
+            form, *got = tokens[wrong]
+            raise ValueError(f"row {_row_of(wrong, rows)}: expected {others} columns beside a word, as in training, "
+                             f"got {len(got)} at {form!r}.")  # fmt: skip
+        forms, *given = ([token[column] for token in tokens] for column in range(1 + others))
+        spellings = {form: number for number, form in enumerate(dict.fromkeys(forms))}
+        word = np.array([self._word_ids.get(_folded(form), UNKNOWN) for form in spellings], np.int64)
+        spelling = np.array([spellings[form] for form in forms], np.int64)
+        tags = [[ids.get(tag, UNKNOWN) for tag in column] for ids, column in zip(self._given_ids, given, strict=True)]
+        columns = np.array(tags, np.int64).reshape(others, len(forms)).T.copy()
         ids = [self._character_ids.get(character, UNKNOWN) for form in spellings for character in form]
         characters = Sequences(np.array(ids, np.int64), [*map(len, spellings)])
-        return Spelled(Sequences(tokens, [*map(len, rows)]), characters)
+        return Spelled(Sequences(Tokens(word[spelling], spelling, columns), [*map(len, rows)]), characters)
 
     def to_json(self) -> dict[str, Any]:
         return {"words": self.words, "counts": self.counts, "characters": self.characters, "given": self.given}
@@ -112,10 +109,28 @@ class Words:
     def from_json(cls, data: dict[str, Any]) -> Self:
         return cls()._set(data["words"], data["counts"], data["characters"], data["given"])
 
-    @staticmethod
-    def _columns(token: Any) -> tuple[Any, ...]:
-        return token if isinstance(token, tuple) else (token,)
+
+def _tokens(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """The words of all sentences, each with what is given of it.
+
+    Raises:
+        TypeError: a sentence that is a text, a word that is none.
+    """
+    text = next((number for number, row in enumerate(rows) if isinstance(row, str | bytes)), None)
+    if text is not None:
+        raise TypeError(f"row {text}: expected a list of words, got a text; split it into words first.")
+    tokens = [token if isinstance(token, tuple) else (token,) for row in rows for token in row]
+    for step, token in enumerate(tokens):
+        if not token or not isinstance(token[0], str):
+            form = token[0] if token else token
+            raise TypeError(f"row {_row_of(step, rows)}: expected words, got {type(form).__name__} {form!r}.")
+    return tokens
 
 
-def _folded(word: Any) -> str:
-    return DIGIT.sub("0", word.lower()) if isinstance(word, str) else word
+def _row_of(step: int, rows: Sequence[Sequence[Any]]) -> int:
+    """The row that a step of all of them is in."""
+    return int(np.searchsorted(np.cumsum([*map(len, rows)]), step, side="right"))
+
+
+def _folded(word: str) -> str:
+    return DIGIT.sub("0", word.lower())
