@@ -9,6 +9,7 @@
 #include "linear.hpp"
 #include "linear_scan.hpp"
 #include "lstm.hpp"
+#include "mask_rows.hpp"
 #include "peak.hpp"
 #include "pointwise.hpp"
 #include "rnn.hpp"
@@ -116,6 +117,8 @@ const Kernels table = {
     .semiring_draw = semiring_draw,
     .kalman_scratch = kalman_scratch,
     .kalman = kalman,
+    .draw_masks = draw_masks,
+    .masked = masked,
     .min_gru = min_gru,
     .layer_norm = layer_norm,
 };

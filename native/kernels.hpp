@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layer.hpp"
+#include "masks.hpp"
 #include "semiring.hpp"
 #include "state_space.hpp"
 
@@ -64,6 +65,11 @@ struct Kernels {
   // Kalman filter and smoother of some rows. `scratch` doubles are theirs.
   Index (*kalman_scratch)(const StateSpace&);
   void (*kalman)(const StateSpace&, const Beliefs&, Index from, Index to, double* scratch);
+
+  // Masks of some rows, whose bits `columns` and their words decide, and the products with them.
+  void (*draw_masks)(const Masks&, const std::uint32_t* columns, Index from, Index to, float scale, const float* x,
+                     float* y);
+  void (*masked)(Index size, const std::uint8_t* kept, float scale, const float* x, float* y);
 
   // Steps of one row.
   void (*min_gru)(Index units, const float* gates, float* h);

@@ -6,6 +6,7 @@ namespace elman {
 void bind_kalman(nanobind::module_& m);
 void bind_linear(nanobind::module_& m);
 void bind_linear_scan(nanobind::module_& m);
+void bind_masks(nanobind::module_& m);
 void bind_peak(nanobind::module_& m);
 void bind_recurrence(nanobind::module_& m);
 void bind_semiring_scan(nanobind::module_& m);
@@ -24,6 +25,7 @@ NB_MODULE(_native, m) {
   elman::bind_kalman(m);
   elman::bind_linear(m);
   elman::bind_linear_scan(m);
+  elman::bind_masks(m);
   elman::bind_peak(m);
   elman::bind_recurrence(m);
   elman::bind_semiring_scan(m);

@@ -1,12 +1,14 @@
 """Dropout while training: in evaluation it does nothing, which test_layers checks."""
 
 import copy
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 
 from elman.cells import LSTM
+from elman.kernels import native
 from elman.layers import Dropout, Linear, Stack, VariationalDropout, set_key
 from elman.sequences import Sequences
 from elman.testing import laws
@@ -124,6 +126,31 @@ def test_gradients_pass_where_features_do(kind):
     y = layer.scan(Sequences(x, [5]))[0].values
     (gradient,) = torch.autograd.grad(y.sum(), x)
     assert torch.equal(gradient, torch.where(y != 0, torch.tensor(1 / 0.75), 0.0))
+
+
+@both
+def test_native_and_reference_give_the_same_bits(kind):
+    layer, x = kind(19, 0.3).train(), torch.randn(50, 19, requires_grad=True)
+    set_key(layer, 2, 5)
+    state, found = layer.initial_state(3), []
+    for kernels in (nullcontext(), native.aside()):
+        with kernels:
+            y = layer.scan(Sequences(x, [20, 0, 30]), state)[0].values
+            (gradient,) = torch.autograd.grad((y * y.detach().cos()).sum(), x)
+            found.append((y, gradient))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@both
+def test_gradients_of_gradients(kind):
+    layer, x = kind(4, 0.5).train(), torch.randn(6, 4, requires_grad=True)
+    state = layer.initial_state(2)
+    y = layer.scan(Sequences(x.cos(), [4, 2]), state)[0].values
+    (gradient,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(gradient.sum(), x)
+    torch.testing.assert_close(second, -y)
+    many = torch.autograd.grad(y, x, torch.eye(24).view(24, 6, 4), is_grads_batched=True, retain_graph=True)[0]
+    torch.testing.assert_close(many.sum(0), gradient)
 
 
 @both

@@ -10,6 +10,8 @@ import numpy as np
 
 from elman import state as states
 from elman.kernels import kalman, native, semiring_scan
+from elman.kernels.masks import draw as draw_masks
+from elman.kernels.masks import reference as reference_masks
 from elman.kernels.native import ACTIVATIONS, KINDS
 from elman.runtime import Stepper
 
@@ -335,6 +337,23 @@ def linear(generator, rows, inputs, outputs):
     near(dbias, dy.sum(0))
 
 
+# --- Masks
+
+
+def masks(generator, rows, units, words):
+    """Bits that do not depend on their company, and the products with them."""
+    key, probability = tuple(generator.integers(-9, 9, 3).tolist()), generator.uniform(0.1, 0.9)
+    steps = tuple(generator.integers(0, 3, (words, rows)))
+    wanted = reference_masks(probability, key, steps, units)
+    x, y, dx = generator.standard_normal((rows, units), np.float32), nan(rows, units), nan(rows, units)
+    kept = np.full((rows, units), 7, np.uint8)
+    draw_masks(probability, key, steps, units, *(a.ctypes.data for a in (kept, x, y)))
+    native.module.masked(probability, x.size, *(a.ctypes.data for a in (kept, x, dx)))
+    np.testing.assert_array_equal(kept, wanted)
+    for product in (y, dx):
+        np.testing.assert_array_equal(product, x * (wanted / np.float32(probability)))
+
+
 # --- The stepper
 
 
@@ -396,6 +415,9 @@ def overrun(kernel):
         one, zero = np.ones((1, 1, 1)), np.zeros(1, np.int64)
         native.module.kalman(one, one, one, one, False, zero, np.ones((1000, 1)), np.array([0, 1001]), one[0], one, one,
                              None, None, False, np.zeros((1, 2), np.int64), total=np.zeros(1))  # fmt: skip
+    elif kernel == "masks":
+        kept, y = np.ones((1001, 8), np.uint8), nan(1001, 8)
+        native.module.masked(0.5, y.size, *(a.ctypes.data for a in (kept, x, y)))
     elif kernel == "linear":
         y = nan(1001, 8)
         native.module.linear(1001, 8, 8, x.ctypes.data, x.ctypes.data, 0, y.ctypes.data)
@@ -425,6 +447,9 @@ if __name__ == "__main__":
         linear(generator, number * 3 % 131, *generator.integers(1, (600 if number % 5 == 0 else 60, 80)).tolist())
     for sizes in ((3, 513, 1100), (200, 3, 2049), (1, 1100, 1)):
         linear(np.random.default_rng(0), *sizes)
+    for number in range(100):
+        generator = np.random.default_rng(number)
+        masks(generator, *generator.integers(0, (900 if number % 5 == 0 else 9, 80)).tolist(), 1 + number % 2)
     for number in range(30):
         step(np.random.default_rng(number), rows=(1, 2, 5, 30)[number % 4], units=1 + number)
     print("native agrees")

@@ -52,7 +52,9 @@ def test_the_kernels_stay_inside_their_arrays(exercise, isa):
     assert done.stdout == "native agrees\n", done.stderr
 
 
-@pytest.mark.parametrize("kernel", ["linear_scan", "semiring_scan", "kalman", "linear", "rnn", "lstm", "gru_after"])
+@pytest.mark.parametrize(
+    "kernel", ["linear_scan", "semiring_scan", "kalman", "linear", "masks", "rnn", "lstm", "gru_after"]
+)
 def test_the_sanitizers_would_see_an_overrun(exercise, kernel):
     done = exercise("--overrun", kernel)
     assert done.returncode != 0

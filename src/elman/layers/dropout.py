@@ -1,14 +1,16 @@
 """Dropout (Srivastava et al. 2014), also with one mask a sequence (Gal and Ghahramani 2016, arXiv:1512.05287)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from elman.cells.module import CellModule
-from elman.layers.masks import keep_mask
+from elman.kernels import native, transforms
+from elman.kernels.masks import Key, Steps, draw, keep_mask
+from elman.kernels.memory import new
 from elman.runtime.words import Spec
 from elman.sequences import Sequences
 
@@ -23,9 +25,9 @@ class DropoutState(NamedTuple):
 class Dropout(CellModule):
     """y = x mask / (1 - p) while training, y = x otherwise; each feature of each step is dropped with probability p
 
-    Masks are a function of a key, the place of the layer in its model, row, step and feature (`layers/masks.py`). A row
-    that starts afresh while training draws its number from PyTorch's generator, as `torch.nn.Dropout` draws its masks;
-    the training loop gives a new key for each update as well, through `set_key`.
+    Masks are a function of a key, the place of the layer in its model, row, step and feature (`kernels/masks.py`). A
+    row that starts afresh while training draws its number from PyTorch's generator, as `torch.nn.Dropout` draws its
+    masks; the training loop gives a new key for each update as well, through `set_key`.
 
     Args:
         size: features of x and of y, D.
@@ -67,13 +69,7 @@ class Dropout(CellModule):
     def _drop(self, x: Tensor, rows: np.ndarray, steps: np.ndarray) -> Tensor:
         if not self.training:
             return x
-        if self.one_mask_a_row:
-            different, inverse = np.unique(rows, return_inverse=True)
-            mask = torch.from_numpy(keep_mask(1 - self.p, self.key, (different,), self.output_size))
-            scale = (mask.to(x.dtype) / (1 - self.p)).to(x.device)
-            return x * scale[torch.from_numpy(inverse).to(x.device)]
-        mask = torch.from_numpy(keep_mask(1 - self.p, self.key, (rows, steps), self.output_size))
-        return x * (mask.to(x.device, x.dtype) / (1 - self.p))
+        return _masked(x, 1 - self.p, self.key, (rows,) if self.one_mask_a_row else (rows, steps))
 
 
 class VariationalDropout(Dropout):
@@ -83,6 +79,34 @@ class VariationalDropout(Dropout):
     """
 
     one_mask_a_row = True
+
+
+def _masked(x: Tensor, keep: float, key: Key, steps: Steps) -> Tensor:
+    """x [N, D] divided by `keep` where the mask is true, else 0: in one pass where native kernels apply."""
+    plain = x.dtype == torch.float32 and x.device.type == "cpu" and not transforms.active()
+    if plain and native.available():
+        return _Native.apply(x.contiguous(), keep, key, steps)
+    mask = torch.from_numpy(keep_mask(keep, key, steps, x.shape[1]))
+    return x * (mask.to(x.device, x.dtype) / keep)
+
+
+class _Native(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, keep: float, key: Key, steps: Steps) -> Tensor:
+        y, mask = new(*x.shape), torch.empty(x.shape, dtype=torch.bool)
+        draw(keep, key, steps, x.shape[1], mask.data_ptr(), x.data_ptr(), y.data_ptr())
+        ctx.save_for_backward(mask)
+        ctx.keep = keep
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
+        (mask,) = ctx.saved_tensors
+        if torch.is_grad_enabled() or transforms.batched(dy):  # C++ leaves no graph, and sees one gradient
+            return dy * (mask.to(dy.dtype) / ctx.keep), None, None, None
+        dy, dx = dy.contiguous(), new(*dy.shape)
+        native.module.masked(ctx.keep, dy.numel(), mask.data_ptr(), dy.data_ptr(), dx.data_ptr())
+        return dx, None, None, None
 
 
 def set_key(model: nn.Module, *key: int) -> None:

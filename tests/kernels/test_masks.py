@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from elman.layers.masks import keep_mask
+from elman.kernels import native
+from elman.kernels.masks import draw, keep_mask, reference
 
 ROWS, STEPS, UNITS = 32, 64, 128
 
@@ -79,3 +82,49 @@ def test_any_shape(steps, units):
 def test_large_and_negative_words():
     far = keep_mask(0.5, (2**40 + 3, -1), (np.array([2**33, -5]),), 64)
     assert 0.2 < far.mean() < 0.8
+
+
+def test_the_bits_are_those_of_every_version():
+    steps = np.array([5, 2**33, -4]), np.array([0, 1, 2])
+    for make in (reference, keep_mask):
+        bits = make(0.7, (3, 17, 1), steps, 16)
+        assert np.packbits(bits, axis=1).tolist() == [[254, 54], [38, 254], [240, 236]]
+
+
+numbers = st.integers(-(2**63), 2**63 - 1)
+
+
+@pytest.mark.skipif(not native.available(), reason="no native kernels")
+@given(
+    st.floats(0.001, 0.999),
+    st.lists(numbers, max_size=3).map(tuple),
+    st.lists(st.tuples(st.one_of(st.integers(0, 2), numbers), st.integers(0, 3)), max_size=40),
+    st.integers(1, 2),
+    st.integers(0, 70),
+)
+def test_native_draws_the_same_bits_and_multiplies_with_them(probability, key, steps, words, units):
+    columns = tuple(np.array(steps, np.int64).reshape(-1, 2).T[:words])
+    expected = reference(probability, key, columns, units)
+    assert np.array_equal(keep_mask(probability, key, columns, units), expected)
+    x = np.random.default_rng(0).standard_normal(expected.shape, np.float32)
+    kept, y, again = np.full(x.shape, 7, np.uint8), np.full_like(x, np.nan), np.full_like(x, np.nan)
+    address = [array.ctypes.data for array in (kept, x, y, again)]
+    draw(probability, key, columns, units, *address[:3])
+    native.module.masked(probability, x.size, address[0], address[1], address[3])
+    assert np.array_equal(kept, expected)
+    for product in (y, again):
+        assert np.array_equal(product, x * (expected / np.float32(probability)))
+
+
+@pytest.mark.skipif(not native.available(), reason="no native kernels")
+def test_threads_change_nothing():
+    steps = np.divmod(np.arange(5000), 40)
+    threads, drawn = native.module.num_threads(), []
+    try:
+        for count in (1, 3):
+            native.module.set_num_threads(count)
+            drawn.append(keep_mask(0.3, (1,), steps, 77))
+    finally:
+        native.module.set_num_threads(threads)
+    assert np.array_equal(*drawn)
+    assert np.array_equal(drawn[0], reference(0.3, (1,), steps, 77))
