@@ -20,6 +20,7 @@ from elman.training.settings import check
         ({"clip_value": 0.0}, "expected clip_value above 0, got 0.0."),
         ({"weight_decay": -0.1}, "expected weight_decay of at least 0, got -0.1."),
         ({"optimizer": "sgd", "momentum": 1.0}, "expected momentum from 0 to below 1, got 1.0."),
+        ({"average": 1.0}, "expected average between 0 and 1, got 1.0."),
         ({"patience": 0}, "expected patience of at least 1, got 0."),
         ({"evaluate_every": 0}, "expected evaluate_every of at least 1, got 0."),
         ({"seed": -1}, "expected seed from 0 to below 2^63, got -1."),

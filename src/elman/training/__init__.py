@@ -1,6 +1,5 @@
 """Training: one loop for every task, its settings, its checkpoints, and who watches."""
 
-from elman.training.checkpoint import model_tensors
 from elman.training.events import Evaluation, Event, Update
 from elman.training.interrupts import Interrupted
 from elman.training.loop import Data, Result
@@ -8,6 +7,7 @@ from elman.training.non_finite import NonFinite
 from elman.training.progress import Progress
 from elman.training.run import train
 from elman.training.settings import TrainingSettings
+from elman.training.tensors import model_tensors
 
 __all__ = [
     "Data",

@@ -1,7 +1,7 @@
 """Everything that training stands on, in a file: going on from it gives the same bits as never having stopped.
 
-`last.safetensors` holds the model, the optimiser, the carried state and the place in the data; `best.safetensors` the
-model at the best evaluation.
+`last.safetensors` holds the model, the optimiser, the average of the weights, the carried state and the place in the
+data; `best.safetensors` the model at the best evaluation.
 """
 
 import json
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from elman import files
 from elman import state as states
 from elman.state import State
+from elman.training.average import Average
+from elman.training.tensors import load_model, model_tensors
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
 
@@ -46,9 +48,14 @@ class Checkpoints:
     """
 
     def __init__(
-        self, run: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], facts: Mapping[str, Any]
+        self,
+        run: Path,
+        model: nn.Module,
+        optimizers: Sequence[torch.optim.Optimizer],
+        average: Average | None,
+        facts: Mapping[str, Any],
     ):
-        self.run, self._model, self._optimizers = run, model, optimizers
+        self.run, self._model, self._optimizers, self._average = run, model, optimizers, average
         self._facts: dict[str, Any] = json.loads(json.dumps(facts))  # as they come back from the file
 
     def save(self, place: Place, carried: State | None) -> None:
@@ -58,6 +65,8 @@ class Checkpoints:
             for number, memory in optimizer.state_dict()["state"].items():
                 parts = {key: value for key, value in memory.items() if isinstance(value, Tensor)}
                 tensors |= {f"optimizer/{paths[number]}/{key}": value for key, value in parts.items()}
+        if self._average is not None:
+            tensors |= {f"average/{name}": tensor for name, tensor in self._average.memory().items()}
         if carried is not None:
             tensors["state"] = torch.frombuffer(bytearray(states.to_bytes(carried)), dtype=torch.uint8)
         self._write(LAST, tensors, place)
@@ -81,11 +90,13 @@ class Checkpoints:
         return named(self._read(BEST)[1], "model/")
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put what `read` gave into the model and the optimisers."""
+        """Put what `read` gave into the model, the optimisers and the average."""
         load_model(self._model, named(tensors, "model/"))
         for optimizer, paths in self._learning():
             memory = {number: named(tensors, f"optimizer/{path}/") for number, path in enumerate(paths)}
             optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
+        if self._average is not None:
+            self._average.restore(named(tensors, "average/"))
 
     def _learning(self) -> Iterator[tuple[torch.optim.Optimizer, list[str]]]:
         """The optimisers, each with the paths of its parameters in their order."""
@@ -114,22 +125,6 @@ class Checkpoints:
                 "new folder."
             )
         return place, tensors
-
-
-def model_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers under their module path, each once: tied weights have one name."""
-    once: dict[int, tuple[str, Tensor]] = {}
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        if isinstance(tensor, Tensor):
-            once.setdefault(id(tensor), (name, tensor))
-    return dict(once.values())
-
-
-def load_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy tensors, as `model_tensors` names them, into the model."""
-    with torch.no_grad():
-        for name, tensor in model_tensors(model).items():
-            tensor.copy_(tensors[name])
 
 
 def named(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ class LazyRows(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         self._optimizer.param_groups[0]["lr"] = self.param_groups[0]["lr"]
-        read = {table: ids for table in self._lent if (ids := _rows(table.grad)) is not None}
+        read = {table: ids for table in self._lent if (ids := rows_read(table.grad)) is not None}
         for table, ids in read.items():
             lent = self._lent[table]
             lent.data, lent.grad = table.index_select(0, ids), table.grad.values()
@@ -50,7 +50,7 @@ class LazyRows(torch.optim.Optimizer):
             lent.grad = None
 
 
-def _rows(gradient: Tensor | None) -> Tensor | None:
+def rows_read(gradient: Tensor | None) -> Tensor | None:
     """The ids that a gradient speaks of, or None where there is no gradient."""
     if gradient is None:
         return None

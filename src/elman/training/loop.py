@@ -7,8 +7,8 @@ the number of the update, so there is no generator to keep.
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from copy import copy
 from hashlib import blake2b
 from typing import Any, NamedTuple, NoReturn, Protocol
@@ -20,13 +20,15 @@ from torch import Tensor, nn
 from elman import state as states
 from elman.layers import set_key
 from elman.state import State
-from elman.training.checkpoint import LAST, Checkpoints, Place, load_model, model_tensors
+from elman.training.average import Average
+from elman.training.checkpoint import LAST, Checkpoints, Place
 from elman.training.events import Evaluation, Event, Update
 from elman.training.interrupts import Interrupts
 from elman.training.log_file import LogFile
 from elman.training.non_finite import NonFinite, bad_gradient, bad_weight, explain_loss, large_steps
 from elman.training.optimizer import clip, gradient_norm, gradients_of, learning_rate, make_optimizers
 from elman.training.settings import TrainingSettings
+from elman.training.tensors import copied_tensors, load_model
 
 Batch = Any
 Loss = Callable[[Batch, State | None], tuple[Tensor, State | None]]
@@ -67,6 +69,7 @@ class Loop:
         self.evaluate, self.observers, self.devices = evaluate, observers, devices
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizers = make_optimizers(model, settings)
+        self.average = None if settings.average is None else Average(model, settings.average)
         self.interrupts = Interrupts()
         self.checkpoints: Checkpoints | None = None
         self.log: LogFile | None = None
@@ -75,6 +78,7 @@ class Loop:
         self.whole = True  # weights, optimiser, state and place belong to the same update
         self.state: State | None = None
         self.best: dict[str, Tensor] = {}
+        self.learning: dict[str, Tensor] = {}  # the weights that learn, while the model has their average
         self.model.train()
         self._open_epoch(1)
         total = settings.epochs * self.place.batches
@@ -129,6 +133,7 @@ class Loop:
             The update from which the run goes on.
         """
         with suppress(KeyboardInterrupt):
+            self._go_back_to_learning()
             if self.whole:
                 self._save()
             elif self.checkpoints is not None and (found := self.checkpoints.read()) is not None:
@@ -170,6 +175,8 @@ class Loop:
             cause = large_steps(self.model, rate, settings)
             self._fail(place.update + 1, f"the norm of the gradient is {length}", bad_gradient(self.model), cause)
         clip(gradients, norm, settings)
+        if self.average is not None:
+            self.average.before_update()
         for optimizer in self.optimizers:
             (group,) = optimizer.param_groups
             group["lr"] = rate
@@ -177,6 +184,8 @@ class Loop:
         self.state = _owned(state)
         place.update += 1
         place.batch += 1
+        if self.average is not None:
+            self.average.after_update(place.update)
         place.seconds = time.perf_counter() - self.began
         steps = getattr(batch, "num_steps", 1)
         pace = steps / (time.perf_counter() - began)
@@ -197,19 +206,20 @@ class Loop:
             return
         self._check_weights()
         self._seed("evaluation", place.update)
-        self.model.eval()
-        with torch.no_grad():
-            value = float(self.evaluate())
-        self.model.train()
-        if not math.isfinite(value):
-            self._fail(place.update, f"the evaluation is {value}", "", "look at the evaluation and its data")
-        with self.interrupts.held():
-            self.whole = False
-            event = self._judge(value)
-            if self.log is not None:
-                self.log(event)
-            self.whole = True
-        self._tell(event)
+        with self._averaged():
+            self.model.eval()
+            with torch.no_grad():
+                value = float(self.evaluate())
+            self.model.train()
+            if not math.isfinite(value):
+                self._fail(place.update, f"the evaluation is {value}", "", "look at the evaluation and its data")
+            with self.interrupts.held():
+                self.whole = False
+                event = self._judge(value)
+                if self.log is not None:
+                    self.log(event)
+                self.whole = True
+            self._tell(event)
         self._save()
 
     def _judge(self, value: float) -> Evaluation:
@@ -218,7 +228,7 @@ class Loop:
         place.seconds = time.perf_counter() - self.began
         if place.best is None or value < place.best:
             place.best, place.best_update, place.worse_in_a_row = value, place.update, 0
-            self.best = {name: tensor.detach().clone() for name, tensor in model_tensors(self.model).items()}
+            self.best = copied_tensors(self.model)
             if self.checkpoints is not None:
                 self.checkpoints.save_best(place, self.best)
         else:
@@ -238,6 +248,30 @@ class Loop:
     def _take_best(self) -> None:
         if self.best:
             load_model(self.model, self.best)
+        elif self.average is not None:
+            load_model(self.model, self._averages())
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Meanwhile the model has the average of its weights, where there is one."""
+        if self.average is None:
+            yield
+            return
+        self.learning = copied_tensors(self.model)
+        try:
+            load_model(self.model, self._averages())
+            yield
+        finally:
+            self._go_back_to_learning()
+
+    def _averages(self) -> dict[str, Tensor]:
+        assert self.average is not None
+        return {**copied_tensors(self.model), **self.average.weights()}
+
+    def _go_back_to_learning(self) -> None:
+        if self.learning:
+            load_model(self.model, self.learning)
+            self.learning = {}
 
     def _open_epoch(self, number: int) -> None:
         self._seed("epoch", number)

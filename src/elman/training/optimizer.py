@@ -32,7 +32,7 @@ def make_optimizers(model: nn.Module, settings: TrainingSettings) -> list[torch.
         kind, options["fused"] = torch.optim.SGD, True
     else:  # fused SGD cannot begin the momentum of a parameter in a later update than that of others
         kind, options["foreach"] = torch.optim.SGD if settings.optimizer == "sgd" else torch.optim.RMSprop, True
-    lazy = _lazy_tables(model)
+    lazy = lazy_tables(model)
     dense = [parameter for parameter in parameters if id(parameter) not in lazy]
     tables = [parameter for parameter in parameters if id(parameter) in lazy]
     optimizers: list[torch.optim.Optimizer] = []
@@ -43,7 +43,7 @@ def make_optimizers(model: nn.Module, settings: TrainingSettings) -> list[torch.
     return optimizers
 
 
-def _lazy_tables(model: nn.Module) -> set[int]:
+def lazy_tables(model: nn.Module) -> set[int]:
     """The weights of lazy embeddings, by `id`."""
     tables = {id(module.weight) for module in model.modules() if isinstance(module, Embedding) and module.lazy}
     for path, module in model.named_modules():

@@ -61,7 +61,7 @@ def train(
         if run is not None:
             run.mkdir(parents=True, exist_ok=True)
             facts = {**(metadata or {}), "settings": asdict(settings)}
-            loop.checkpoints = Checkpoints(run, model, loop.optimizers, facts)
+            loop.checkpoints = Checkpoints(run, model, loop.optimizers, loop.average, facts)
             if resume:
                 loop.resume()
             loop.log = stack.enter_context(closing(LogFile(run / LOG, loop.place.log_bytes)))

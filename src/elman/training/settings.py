@@ -26,6 +26,7 @@ _RANGES = {
     "warmup": "of at least 0",
     "clip_norm": "above 0",
     "clip_value": "above 0",
+    "average": "between 0 and 1",
     "patience": "of at least 1",
     "evaluate_every": "of at least 1",
     "seed": "from 0 to below 2^63",
@@ -49,6 +50,8 @@ class TrainingSettings:
         warmup: updates over which the learning rate rises in a straight line; 0 starts at the full rate.
         clip_norm: longest gradient (2-norm of all parameters together); None does not clip.
         clip_value: largest element of a gradient, cut before `clip_norm`; None does not cut.
+        average: decay of an exponential moving average of the weights, say 0.998, which evaluations and the trained
+            model then have; None for the weights themselves.
         patience: stop after so many evaluations in a row that are not the best so far; None goes on to the end.
         evaluate_every: updates between evaluations (and one at the end); None evaluates after each epoch.
         seed: of everything random.
@@ -68,6 +71,7 @@ class TrainingSettings:
     warmup: int = 0
     clip_norm: float | None = 1.0
     clip_value: float | None = None
+    average: float | None = None
     patience: int | None = None
     evaluate_every: int | None = None
     seed: int = 0

@@ -1,0 +1,27 @@
+"""What a model consists of: its tensors, by name."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers under their module path, each once: tied weights have one name."""
+    once: dict[int, tuple[str, Tensor]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if isinstance(tensor, Tensor):
+            once.setdefault(id(tensor), (name, tensor))
+    return dict(once.values())
+
+
+def load_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors, as `model_tensors` names them, into the model."""
+    with torch.no_grad():
+        for name, tensor in model_tensors(model).items():
+            tensor.copy_(tensors[name])
+
+
+def copied_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The same as `model_tensors`, in memory of their own."""
+    return {name: tensor.detach().clone() for name, tensor in model_tensors(model).items()}
