@@ -38,12 +38,13 @@ class Series(Inputs):
         if not np.isfinite(scale).all():
             raise ValueError(f"{self.name}: variable {np.argmin(np.isfinite(scale))} has numbers of which no deviation "
                              "can be computed; make them smaller.")  # fmt: skip
+        scale = self.unit(scale)
         self.scale = np.where(scale > 1e-12 * np.abs(self.mean), scale, 1.0)
         self.missing = np.flatnonzero(gone.any(0))
         encoded = self._scaled(raw, names)
         after = encoded.times > 0
         change = encoded.values[after][:, : self.size] - encoded.values[np.flatnonzero(after) - 1][:, : self.size]
-        self.change = np.maximum(change.std(0), 1e-3) if len(change) else np.ones(self.size)
+        self.change = np.maximum(self.unit(change.std(0)), 1e-3) if len(change) else np.ones(self.size)
         return self
 
     def note_missing(self, rows: Sequence[Any], names: Sequence[str] = ()) -> None:
@@ -87,6 +88,10 @@ class Series(Inputs):
         self.mean, self.scale, self.change = (np.array(data[name], float) for name in ("mean", "scale", "change"))
         self.missing, self.size = np.array(data["missing"], np.int64), len(self.mean)
         return self
+
+    def unit(self, deviations: np.ndarray) -> np.ndarray:
+        """[D] what each variable is divided by, or its differences, that have these deviations."""
+        return deviations
 
     # Rows as they are given.
 

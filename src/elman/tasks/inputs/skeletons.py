@@ -13,10 +13,16 @@ class Skeletons(Series):
     Every frame is moved so that the middle of its joints is the origin, and a row is divided by the size of its body
     (the median over its frames of the root mean square distance from the middle): who moves where, how far from the
     camera and how tall no longer matters. A lost skeleton is the one before it, or the next at the start.
+
+    All coordinates are then divided by one number, and their differences by another: a hand that swings stays large
+    beside a hip that trembles, which a deviation of 1 for every joint would hide.
     """
 
     name: ClassVar[str] = "skeletons"
     default_differences: ClassVar[bool] = True
+
+    def unit(self, deviations: np.ndarray) -> np.ndarray:
+        return np.full_like(deviations, np.sqrt(np.mean(deviations**2)))
 
     def row(self, row: Any) -> np.ndarray:
         joints = np.asarray(row)
