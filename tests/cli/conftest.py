@@ -1,5 +1,6 @@
-"""A small text, a small run on it, and the command line inside this process."""
+"""Small data, small runs on them, and the command line inside this process."""
 
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,8 +31,8 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def elman() -> Callable[..., Result]:
-    def run(*words: object) -> Result:
-        return CliRunner().invoke(main, [str(word) for word in words], prog_name="elman")
+    def run(*words: object, stdin: str | bytes | None = None) -> Result:
+        return CliRunner().invoke(main, [str(word) for word in words], prog_name="elman", input=stdin)
 
     return run
 
@@ -64,3 +65,60 @@ def trained(elman, text_file, tmp_path_factory) -> tuple[Path, Result]:
 @pytest.fixture(scope="session")
 def run_folder(trained) -> Path:
     return trained[0]
+
+
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """The options of a classifier or a tagger that trains in no time."""
+    return ["--set=hidden_size=8", "--set=learning_rate=0.03", "--set=epochs=4"]
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 80 reviews, whose last word tells their label."""
+    draw = random.Random(0)
+    lines = ["sentence\tlabel"]
+    for number in range(80):
+        words = draw.choices(["the", "film", "plot", "actor"], k=3)
+        last = draw.choice(["good", "great"] if number % 2 else ["bad", "dull"])
+        lines.append(" ".join([*words, last]) + "\t" + ("pos" if number % 2 else "neg"))
+    path = tmp_path_factory.mktemp("reviews") / "reviews.tsv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def classified(elman, reviews, tiny, tmp_path_factory) -> tuple[Path, Result]:
+    """The run folder of a classifier, and what the command that made it said."""
+    run = tmp_path_factory.mktemp("runs") / "reviews"
+    return run, elman("train", "classifier", reviews, "--text", "sentence", "--label", "label", "--out", run, *tiny)
+
+
+@pytest.fixture(scope="session")
+def classifier_run(classified) -> Path:
+    return classified[0]
+
+
+@pytest.fixture(scope="session")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 sentences in columns of word, part of speech and entity."""
+    draw = random.Random(0)
+    lines = ["-DOCSTART- -X- O", ""]
+    for _ in range(60):
+        lines += [f"{draw.choice(['Ann', 'Bob'])} NNP B-PER", f"{draw.choice(['Lee', 'Ray'])} NNP I-PER", "went VB O",
+                  "to TO O", f"{draw.choice(['Rome', 'Oslo'])} NNP B-LOC", ""]  # fmt: skip
+    path = tmp_path_factory.mktemp("names") / "names.txt"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tagged(elman, names, tiny, tmp_path_factory) -> tuple[Path, Result]:
+    """The run folder of a tagger, and what the command that made it said."""
+    run = tmp_path_factory.mktemp("runs") / "names"
+    return run, elman("train", "tagger", names, "--out", run, *tiny)
+
+
+@pytest.fixture(scope="session")
+def tagger_run(tagged) -> Path:
+    return tagged[0]

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from elman.cli import main
 from elman.cli.errors import Commands
+from elman.tasks import TASKS
 
 
 def fail(error: BaseException):
@@ -53,7 +54,8 @@ def test_ctrl_c_is_exit_code_130():
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["train"], ["train", "language-model"], ["evaluate"], ["generate"], ["demo"], ["list"]]
+    "words",
+    [[], ["train"], *(["train", task] for task in TASKS), ["evaluate"], ["predict"], ["generate"], ["demo"], ["list"]],
 )
 def test_help_everywhere_with_an_example(elman, words):
     result = elman(*words, "--help")

@@ -10,6 +10,7 @@ from elman.cli.errors import Commands
 from elman.cli.evaluate import evaluate
 from elman.cli.generate import generate
 from elman.cli.list import list_
+from elman.cli.predict import predict
 from elman.cli.selftest import selftest
 from elman.cli.train import train
 
@@ -30,11 +31,18 @@ def main() -> None:
       elman generate runs/book --prompt "Once upon"
 
     \b
+    From labelled texts to labels, from tagged words to tags:
+      elman train classifier reviews.tsv --text sentence --label stars --out runs/reviews
+      elman predict runs/reviews new.txt
+      elman train tagger train.txt --validation dev.txt --out runs/names
+      echo "Ann Lee went to Rome" | elman predict runs/names
+
+    \b
     elman list       all tasks with their settings, all cells and layers
     elman demo       all of it on text that comes with Python, in three minutes
     elman selftest   every kernel beside float64, on this machine
     """
 
 
-for command in (train, evaluate, generate, list_, demo, selftest):
+for command in (train, evaluate, predict, generate, list_, demo, selftest):
     main.add_command(command)

@@ -1,32 +1,71 @@
 """`elman evaluate`."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from elman.cli.report import measure, show
+from elman.cli.models import load_for
+from elman.cli.reading import (
+    LABELLED,
+    TAGGED,
+    at_places,
+    given,
+    labelled_options,
+    read_labelled,
+    read_tagged,
+    tagged_options,
+)
+from elman.cli.report import draw_confusion, measure, measure_labelled, show
+from elman.cli.source import kept_reading
+
+if TYPE_CHECKING:
+    from elman.data.readers import Labelled
+    from elman.tasks import Classifier, LanguageModel, Tagger
+
+Files = Sequence[Path]
+Options = Mapping[str, Any]
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--streams", default=1, show_default=True, type=click.IntRange(1),
-              help="Read the text as so many side by side: faster, but each starts without context.")  # fmt: skip
+@click.option("--streams", type=click.IntRange(1),
+              help="Of language models: read the text as so many side by side: faster, but each starts without "
+              "context.")  # fmt: skip
+@click.option("--picture", metavar="PNG", type=click.Path(path_type=Path),
+              help="Draw which classes are taken for which.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def evaluate(run: Path, files: tuple[Path, ...], streams: int, as_json: bool) -> None:
-    """Measure how well the model in RUN predicts texts.
+@labelled_options
+@tagged_options
+def evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    """Measure the model in RUN on data it has not seen.
 
-    Beside it stands the n-gram that was fitted to the same text. FILE is as for `elman train language-model`.
+    FILE is as for `elman train`. How the training files were read is known; say it again for a file with other columns.
+
+    Of a language model: how well it predicts texts, beside the n-gram that was fitted to the same text. Of a
+    classifier: accuracy, precision, recall and F1 of each class, and what its probabilities are worth. Of a tagger:
+    the same of the entities it finds, or of each tag where tags write no entities.
 
     \b
     Examples:
       elman evaluate runs/book another.txt
-      elman evaluate runs/book another.txt --json
+      elman evaluate runs/reviews test.tsv --picture confusion.png
+      elman evaluate runs/names test.txt --json
     """
-    from elman.tasks import load
+    model = load_for("evaluate", run)
+    measure_and_show, acting = _TASKS[model.task]
+    options = given(options)
+    for name in options:
+        if name not in acting:
+            raise click.UsageError(f"--{name}: cannot act on a {model.task}; leave it out.")
+    measure_and_show(model, files, {**kept_reading(run), **options}, as_json)
 
-    figures = measure(load(run), list(files), streams)
+
+def _language_model(model: "LanguageModel", files: Files, options: Options, as_json: bool) -> None:
+    figures = measure(model, list(files), options.get("streams", 1))
     if not as_json:
         show(figures)
         return
@@ -39,3 +78,29 @@ def evaluate(run: Path, files: tuple[Path, ...], streams: int, as_json: bool) ->
         "units": figure.units,
         "unknown": figure.unknown,
     } for name, figure in figures.items()}))  # fmt: skip
+
+
+def _classifier(model: "Classifier", files: Files, options: Options, as_json: bool) -> None:
+    model.classes_ = model.classes_.astype(str)  # labels of files are text, also where Python gave numbers
+    _labelled(model, read_labelled(files, options), options, as_json)
+
+
+def _tagger(model: "Tagger", files: Files, options: Options, as_json: bool) -> None:
+    if "picture" in options and model.scheme_ is not None:
+        raise click.UsageError("--picture: draws which classes are taken for which, and this model finds entities.")
+    _labelled(model, read_tagged(files, options), options, as_json)
+
+
+def _labelled(model: "Classifier | Tagger", data: "Labelled", options: Options, as_json: bool) -> None:
+    with at_places(data.places):
+        report = measure_labelled(model, data.inputs, data.labels or [])
+    if picture := options.get("picture"):
+        draw_confusion(report, picture)
+    click.echo(json.dumps(report.to_json()) if as_json else report.table())
+
+
+_TASKS: dict[str, tuple[Callable[[Any, Files, Options, bool], None], set[str]]] = {
+    "language-model": (_language_model, {"streams"}),
+    "classifier": (_classifier, {"picture", *LABELLED}),
+    "tagger": (_tagger, {"picture", *TAGGED}),
+}

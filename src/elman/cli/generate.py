@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from elman.cli.models import check_verb
+
 if TYPE_CHECKING:
     from elman.decoding import TextStream
 
@@ -41,6 +43,7 @@ def _stream(run: Path) -> "TextStream":
     from elman.runtime import load
 
     file = load(run)
+    check_verb(run, file.metadata.get("task"), "generate")
     if file.metadata.get("task") == "language-model" and file.steps:
         return TextStream.from_file(file)
     from elman.tasks import load as load_task

@@ -17,8 +17,8 @@ def list_() -> None:
     from elman.tasks import TASKS
     from elman.tasks.settings import settings_of
 
-    for word, task in TASKS.items():
-        click.echo(f"task {word}\n  {_first_line(task)}\n")
+    for number, (word, task) in enumerate(TASKS.items()):
+        click.echo("\n" * (number > 0) + f"task {word}\n  {_first_line(task)}\n")
         meaning = _meanings(task)
         _table((f"{name}={_said(value)}", meaning[name]) for name, value in settings_of(task()).items())
     for title, kinds in (("cells", CELLS), ("layers", _classes(layers)), ("classical models", _classes(classical))):

@@ -1,14 +1,16 @@
-"""The net's figures beside the n-gram's, and which is better."""
+"""What trained models are worth: a language model beside its n-gram, the report of a classifier or a tagger."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from elman.cli.console import part_done
 
 if TYPE_CHECKING:
-    from elman.metrics import Likelihood
-    from elman.tasks import LanguageModel
+    from elman.metrics import ClassReport, EntityReport, Likelihood
+    from elman.tasks import Classifier, LanguageModel, Tagger
     from elman.tasks.texts import Texts
 
 
@@ -47,3 +49,23 @@ def verdict(figures: dict[str, "Likelihood"]) -> str:
     return (
         f"The {better} is better: {few:.4f} bits a character, {1 - few / many:.1%} fewer than the {worse}'s {many:.4f}."
     )
+
+
+def measure_labelled(
+    model: "Classifier | Tagger", rows: Sequence[Any], labels: Sequence[Any]
+) -> "ClassReport | EntityReport":
+    """The report on rows whose labels are known, with a bar while it works."""
+    with part_done("measuring") as progress:
+        return model.evaluate(rows, labels, progress)
+
+
+def draw_confusion(report: Any, picture: Path) -> None:
+    """Draw which classes are taken for which.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+        OSError, ValueError: the file cannot be written, or its name ends in no kind of picture.
+    """
+    from elman.pictures import confusion
+
+    confusion(report).savefig(picture, dpi=120)

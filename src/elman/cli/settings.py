@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from elman.cli.source import Source
+
 if TYPE_CHECKING:
     from elman.tasks import Task
 
@@ -22,10 +24,8 @@ def split(given: Iterable[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in (text.split("=", 1) for text in given)}
 
 
-def continued(
-    kind: type[AnyTask], run: Path, given: Mapping[str, str]
-) -> tuple[AnyTask, tuple[Path, ...], tuple[Path, ...]]:
-    """The task of a run as `config.toml` has it, the files it trains on and those it validates on.
+def continued(kind: type[AnyTask], run: Path, given: Mapping[str, str]) -> tuple[AnyTask, Source]:
+    """The task of a run as `config.toml` has it, and where its data are.
 
     Raises:
         FileNotFoundError: there is no run.
@@ -41,6 +41,7 @@ def continued(
         if value != (own := getattr(task, name)):
             raise ValueError(f"--set {name}={value}: the run in {run} has {own}; leave it out to resume, or train in a "
                              "new folder.")  # fmt: skip
-    if not config.get("data"):
-        raise ValueError(f"{run}: was not trained on files; resume it from Python, with the same texts.")
-    return task, tuple(map(Path, config["data"])), tuple(map(Path, config.get("validation_data", [])))
+    source = Source.from_config(config)
+    if not source.data:
+        raise ValueError(f"{run}: was not trained on files; resume it from Python, with the same data.")
+    return task, source

@@ -46,12 +46,23 @@ def lines(file: Path) -> Iterator[str]:
         ValueError: it is no whole gzip file, or a line is not UTF-8.
     """
     with reading(file), gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                text = line.decode()
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{file}:{number}: byte {error.start + 1} of the line is not UTF-8 (0x{line[error.start]:02x}); "
-                    "convert the file, e.g. iconv -f latin1 -t utf-8."
-                ) from None
-            yield text.removeprefix("\ufeff") if number == 1 else text
+        yield from decoded(file, stream)
+
+
+def decoded(where: object, content: Iterable[bytes]) -> Iterator[str]:
+    """Lines of bytes as text, one after the other; a byte order mark is dropped.
+
+    Args:
+        where: what an error names: a file, say.
+    Raises:
+        ValueError: a line is not UTF-8.
+    """
+    for number, line in enumerate(content, 1):
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{where}:{number}: byte {error.start + 1} of the line is not UTF-8 (0x{line[error.start]:02x}); "
+                "convert the file, e.g. iconv -f latin1 -t utf-8."
+            ) from None
+        yield text.removeprefix("\ufeff") if number == 1 else text

@@ -2,7 +2,9 @@
 
 import click
 
+from elman.cli.train.classifier import classifier
 from elman.cli.train.language_model import language_model
+from elman.cli.train.tagger import tagger
 
 
 @click.group()
@@ -10,11 +12,14 @@ def train() -> None:
     """Train a model for a task, into a run folder.
 
     \b
-    Example:
+    Examples:
       elman train language-model book.txt --out runs/book
+      elman train classifier reviews.tsv --text sentence --label stars --out runs/reviews
+      elman train tagger train.txt --validation dev.txt --out runs/names
 
     `elman list` shows every setting of every task.
     """
 
 
-train.add_command(language_model)
+for command in (language_model, classifier, tagger):
+    train.add_command(command)

@@ -1,0 +1,59 @@
+"""`elman predict`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from elman.cli.console import rows_done
+from elman.cli.models import load_for
+from elman.cli.predict import classes, tags
+from elman.cli.predict.incoming import STDIN
+from elman.cli.reading import LABELLED, TAGGED, at_places, given, labelled_options, tagged_options
+from elman.cli.source import kept_reading
+
+TASKS = {"classifier": (classes, set(LABELLED)), "tagger": (tags, {"lines", *TAGGED})}
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, metavar="[FILE|-]...", type=click.Path(path_type=Path))
+@click.option("--jsonl", is_flag=True, help="Print an object of JSON for each row, with all that the model says.")
+@click.option("--lines/--columns", default=None,
+              help="Of taggers: whether a line is a sentence, or a word in columns. Without either: lines from "
+              "standard input, columns from a FILE.")  # fmt: skip
+@labelled_options
+@tagged_options
+def predict(run: Path, files: tuple[Path, ...], jsonl: bool, **options: Any) -> None:
+    """Say what the model in RUN takes data for.
+
+    Without FILE, or for -, it reads standard input as it comes, and says of each line at once.
+
+    A classifier reads a text a line, from standard input or a FILE in .txt, or the kinds of FILE that
+    `elman train classifier` reads; labels are not needed, nor looked at. It prints a line for each: the label, its
+    probability, and the beginning of the text, or where it is.
+
+    A tagger reads a sentence a line, words between blanks, or a FILE as `elman train tagger` does, where tags may be
+    missing. It prints a line for each word, its columns and its tag, and an empty line after each sentence.
+
+    \b
+    Examples:
+      echo "a film to remember" | elman predict runs/reviews
+      elman predict runs/reviews test.tsv > predicted.tsv
+      tail -f reviews.log | elman predict runs/reviews --jsonl
+      elman predict runs/names letter.txt --lines
+    """
+    model = load_for("predict", run)
+    task, acting = TASKS[model.task]
+    options = given(options)
+    for name in options:
+        if name not in acting:
+            raise click.UsageError(f"--{name}: cannot act on a {model.task}; leave it out.")
+    options = {**kept_reading(run), **options}
+    with rows_done() as done:
+        for file in files or (STDIN,):
+            for batch in task.coming(model, file, options).batches():
+                with at_places([row.place for row in batch]):
+                    told = task.told(model, batch, jsonl)
+                click.echo("\n".join(told))
+                done(len(batch))

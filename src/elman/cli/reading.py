@@ -1,0 +1,128 @@
+"""How data files are read: options of the command line, and the readers that they speak to."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from elman.cli.source import Reading
+
+if TYPE_CHECKING:
+    from elman.data.readers import Labelled
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def _parts(_context: click.Context, _option: click.Parameter, value: str | None) -> list[str]:
+    """`x,y,z` as a list."""
+    return [part.strip() for part in value.split(",")] if value else []
+
+
+def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> list[int] | None:
+    """`24x36` as height and width."""
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdecimal() for part in parts):
+        raise click.BadParameter(f"expected HEIGHTxWIDTH, e.g. 24x36, got {value!r}.")
+    return [int(part) for part in parts]
+
+
+LABELLED = {
+    "text": click.option("--text", metavar="COLUMN", help="Of tables: the column of texts."),
+    "label": click.option("--label", metavar="COLUMN", help="Of tables: the column of labels."),
+    "values": click.option("--values", metavar="COLUMN[,COLUMN]...", callback=_parts,
+                           help="Of tables: columns of numbers, where a line is a step of a series."),
+    "group": click.option("--group", metavar="COLUMN",
+                          help="Of tables with --values: the column that says which series a line belongs to."),
+    "size": click.option("--size", metavar="HxW", callback=_size,
+                         help="Of pictures and videos: bring them to this height and width."),
+    "color": click.option("--color", is_flag=True, default=None,
+                          help="Of pictures and videos: read colours, not greys."),
+}  # fmt: skip
+TAGGED = {
+    "word": click.option("--word", metavar="COLUMN", help="The column of words: a number from 1. Without: 1."),
+    "tag": click.option("--tag", metavar="COLUMN",
+                        help="The column of tags: a number from 1, or from the end. Without: -1."),
+    "given": click.option("--given", metavar="COLUMN[,COLUMN]...", callback=_parts,
+                          help="Columns that the model reads beside each word."),
+}  # fmt: skip
+
+
+def labelled_options(command: Command) -> Command:
+    """Options for rows with a label each."""
+    return _with(LABELLED, command)
+
+
+def tagged_options(command: Command) -> Command:
+    """Options for words with a tag each."""
+    return _with(TAGGED, command)
+
+
+def _with(options: Mapping[str, Callable[[Command], Command]], command: Command) -> Command:
+    for option in reversed(list(options.values())):
+        command = option(command)
+    return command
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that were given."""
+    return {name: value for name, value in options.items() if value not in (None, [], ())}
+
+
+def read_labelled(files: Sequence[Path], reading: Reading, labels: bool = True) -> "Labelled":
+    """Rows and their labels.
+
+    Args:
+        labels: whether there must be labels; without, no column of labels is looked for.
+    Raises:
+        OSError, ValueError: as `elman.data.readers.read_labelled`; or a table of which nothing says what to read.
+    """
+    from elman.data import readers
+    from elman.data.readers.files import TABLES
+
+    reading = {name: value for name, value in reading.items() if name in LABELLED and (labels or name != "label")}
+    for file in files:
+        if file.name.lower().endswith(tuple(TABLES)) and not reading.keys() & {"text", "values"}:
+            raise ValueError(f"{file}: a table; name its columns: --text COLUMN, or --values COLUMN,COLUMN,..., and "
+                             "--label COLUMN.")  # fmt: skip
+    read = readers.read_labelled(files, **reading)
+    if labels and read.labels is None:
+        raise ValueError(f"{read.places[0]}: has no label; name the column of labels (--label COLUMN), or put the "
+                         "files of each class into a folder of its own.")  # fmt: skip
+    return read
+
+
+def read_tagged(files: Sequence[Path], reading: Reading, tags: bool = True) -> "Labelled":
+    """Sentences and the tags of their words.
+
+    Raises:
+        OSError, ValueError: as `elman.data.readers.read_tagged`.
+    """
+    from elman.data import readers
+
+    return readers.read_tagged(files, **tagged_columns(files[0], reading), tags=tags)
+
+
+def tagged_columns(file: Path, reading: Reading) -> dict[str, Any]:
+    """The columns as `elman.data.readers.read_tagged` is told them."""
+    columns = None
+    if reading.keys() & {"word", "tag"}:
+        word, tag = ("FORM", "UPOS") if ".conllu" in file.suffixes else ("1", "-1")
+        columns = reading.get("word", word), reading.get("tag", tag)
+    return {"columns": columns, "extra": reading.get("given", ())}
+
+
+@contextmanager
+def at_places(places: Sequence[str], name: str = "row") -> Iterator[None]:
+    """What an error inside says of `row 3`, or whatever the rows are called, it says of its place: file and line."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        told = re.fullmatch(rf"{name} (\d+): (.*)", str(error), re.DOTALL)
+        if told is None:
+            raise
+        raise ValueError(f"{places[int(told[1])]}: {told[2]}") from error

@@ -1,0 +1,48 @@
+"""`elman train tagger`."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from elman.cli.reading import given, read_tagged, tagged_options
+from elman.cli.train.training import Asked, run_options, train_labelled
+
+
+@click.command()
+@run_options
+@tagged_options
+@click.option("--repair", is_flag=True, help="Read tags that break their scheme as the CoNLL evaluation reads them.")
+def tagger(asked: Asked, repair: bool, **columns: Any) -> None:
+    """Train a model that gives every word of a sentence its tag: names, phrases, parts of speech.
+
+    FILE holds a word a line, in columns between blanks or tabs, and an empty line after each sentence (.gz is unpacked;
+    of .conllu, columns have names). The first column is the word and the last its tag, unless said otherwise; that is
+    kept in RUN. `elman list` shows all settings.
+
+    \b
+    Examples:
+      elman train tagger train.txt --validation dev.txt --out runs/names
+      elman train tagger chunks.txt.gz --given 2 --out runs/chunks --set epochs=10
+      elman train tagger en.conllu --word FORM --tag XPOS --out runs/pos
+      elman train tagger --resume --out runs/names
+    """
+    from elman.tasks import Tagger
+
+    if repair:
+        asked = asked._replace(settings=(*asked.settings, "repair=true"))
+    with _repairable():
+        train_labelled(Tagger, asked, given(columns), read_tagged)
+
+
+@contextmanager
+def _repairable() -> Iterator[None]:
+    """Tags that break their scheme can be read all the same: an error about them says how."""
+    try:
+        yield
+    except ValueError as error:
+        if re.search(r": step \d+: expected ", str(error)):
+            raise ValueError(f"{error} Mend the tags, or repair them with --repair.") from error
+        raise

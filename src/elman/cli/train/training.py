@@ -1,0 +1,135 @@
+"""What every `elman train TASK` does around `fit`."""
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from elman.cli.console import messages, training_progress
+from elman.cli.reading import at_places
+from elman.cli.report import measure_labelled
+from elman.cli.settings import AnyTask, continued, split
+from elman.cli.source import Reading, Source
+
+if TYPE_CHECKING:
+    from elman.data.readers import Labelled
+    from elman.tasks import Classifier, Tagger, Task
+    from elman.training import Event, Result
+
+FILE = click.Path(path_type=Path)
+
+
+class Asked(NamedTuple):
+    """What every training command is told."""
+
+    files: tuple[Path, ...]
+    run: Path
+    settings: tuple[str, ...]
+    validation: tuple[Path, ...]
+    resume: bool
+
+
+def run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """FILE..., RUN, settings, validation files, and going on: the command is given them as one `Asked`."""
+
+    @click.argument("files", nargs=-1, metavar="[FILE]...", type=FILE)
+    @click.option("--out", "run", required=True, metavar="RUN", type=FILE, help="The run folder: it keeps everything.")
+    @click.option(
+        "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting; repeat it for more."
+    )
+    @click.option(
+        "--validation",
+        multiple=True,
+        metavar="FILE",
+        type=FILE,
+        help="Choose the best weights by this file, not by a part of FILE; repeat it for more.",
+    )
+    @click.option("--resume", is_flag=True, help="Go on where the run in RUN stopped, with its files and settings.")
+    @wraps(command)
+    def asked(**options: Any) -> None:
+        command(Asked(*(options.pop(name) for name in Asked._fields)), **options)  # fmt: skip
+
+    return asked
+
+
+def begin(kind: type[AnyTask], asked: Asked, reading: Reading | None = None) -> tuple[AnyTask, Source]:
+    """The task with its settings, and where its data are: as the options say, or those of the run that goes on.
+
+    Raises:
+        click.UsageError: no files, or files for a run that goes on.
+        OSError, ValueError: there is no such run, there is one already, or a setting that is unknown.
+    """
+    from elman.tasks.settings import parse
+
+    settings = split(asked.settings)
+    if asked.resume:
+        if asked.files or asked.validation or reading:
+            config = asked.run / "config.toml"
+            raise click.UsageError(f"--resume reads the files that {config} names, as it says; leave FILE out.")
+        task, source = continued(kind, asked.run, settings)
+    elif asked.files:
+        task, source = kind(**parse(kind, settings)), Source(asked.files, asked.validation, reading or {})
+    else:
+        raise click.UsageError("name at least one FILE to train on, or go on with --resume.")
+    task.check_run(asked.run, asked.resume)
+    return task, source
+
+
+@contextmanager
+def training(task: "Task", run: Path) -> "Iterator[list[Callable[[Event], object]]]":
+    """The observers of a `fit` that is to happen inside; Ctrl-C says how to go on."""
+    from elman.training import Interrupted
+
+    try:
+        with messages(), training_progress() as progress:
+            yield [progress]
+    except Interrupted as error:
+        way = shlex.join(["elman", "train", task.task, "--resume", "--out", str(run)])
+        kept = f"go on with: {way}" if error.run else "nothing was kept; train again"
+        raise KeyboardInterrupt(f"stopped at update {error.update}; {kept}") from error
+
+
+def tell(result: "Result", run: Path, show_held_out: Callable[[], None] | None, *what_next: str) -> None:
+    """Say how the training ended.
+
+    Args:
+        show_held_out: shows the figures of the part that was held out; None where there is none.
+        what_next: commands, with RUN in place of the run folder.
+    """
+    click.echo(f"\n{result.updates:,} updates in {result.seconds / 60:.1f} minutes.")
+    if show_held_out:
+        click.echo(f"The weights of update {result.best_update:,}, the best on the held-out part, measured there:\n")
+        show_held_out()
+    commands = "".join("\n  elman " + command.replace("RUN", shlex.quote(str(run)), 1) for command in what_next)
+    click.echo(f"\nThe run is in {run}. What next:{commands}")
+
+
+def train_labelled(
+    kind: "type[Classifier] | type[Tagger]",
+    asked: Asked,
+    reading: Reading,
+    read: "Callable[[Sequence[Path], Reading], Labelled]",
+) -> None:
+    """Read rows and their labels, train on them, and say how that ended."""
+    model, source = begin(kind, asked, reading)
+    rows = read(source.data, source.reading)
+    held_out = read(source.validation_data, source.reading) if source.validation_data else None
+    validated_on = (held_out.inputs, held_out.labels) if held_out else (None, None)
+    with (
+        training(model, asked.run) as observers,
+        at_places(rows.places),
+        at_places(held_out.places, "validation row") if held_out else nullcontext(),
+    ):
+        model.fit(rows.inputs, rows.labels or [], *validated_on, run=asked.run, resume=asked.resume,
+                  observers=observers, source=source.to_config())  # fmt: skip
+
+    def show_held_out() -> None:
+        click.echo(measure_labelled(model, *model.held_out_).table())
+
+    tell(
+        model.result_, asked.run, show_held_out if model.held_out_[0] else None, "evaluate RUN FILE", "predict RUN FILE"
+    )

@@ -1,0 +1,254 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elman import load
+from elman.cli.console import rows_done
+
+LINES = ["the good film", "", "a\tdull  plot \x1b[2J", "good " * 30]
+
+
+@pytest.fixture
+def start():
+    """The command in a process of its own, with pipes."""
+    processes = []
+
+    def start(*words, **streams):
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | streams
+        command = [sys.executable, "-m", "elman.cli", "predict", *map(str, words)]
+        processes.append(subprocess.Popen(command, text=True, **pipes))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        for pipe in process.stdin, process.stdout, process.stderr:
+            if pipe is not None:
+                pipe.close()
+
+
+def test_a_line_of_the_table_for_each_text(elman, classifier_run, tmp_path):
+    file = tmp_path / "new.txt"
+    file.write_text("\n".join(LINES))
+    result = elman("predict", classifier_run, file)
+    assert (result.exit_code, result.stderr) == (0, "")
+    probabilities = load(classifier_run).predict_proba(LINES)
+    told = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [label for label, _, _ in told] == [("neg", "pos")[best] for best in probabilities.argmax(1)]
+    assert [float(part) for _, part, _ in told] == pytest.approx(probabilities.max(1), abs=1e-4)
+    assert [text for _, _, text in told] == ["the good film", "", "a dull  plot  [2J", "good " * 12 + "..."]
+
+
+def test_json_has_all_probabilities_and_the_whole_text(elman, classifier_run):
+    result = elman("predict", classifier_run, "--jsonl", stdin="\n".join(LINES).encode())
+    probabilities = load(classifier_run).predict_proba(LINES)
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["text"] for row in rows] == LINES
+    assert [row["place"] for row in rows] == [f"standard input:{number}" for number in (1, 2, 3, 4)]
+    for row, expected in zip(rows, probabilities, strict=True):
+        assert list(row["probabilities"].values()) == pytest.approx(expected, rel=1e-5)
+        assert row["probability"] == row["probabilities"][row["label"]] == max(row["probabilities"].values())
+
+
+def test_standard_input_files_and_tables_say_the_same(elman, classifier_run, reviews, tmp_path):
+    texts = [line.split("\t")[0] for line in reviews.read_text().splitlines()[1:]]
+    plain, unlabelled = tmp_path / "plain.txt", tmp_path / "unlabelled.csv"
+    plain.write_bytes("\ufeff".encode() + "\r\n".join(texts).encode())
+    unlabelled.write_text("sentence\n" + "\n".join(texts) + "\n")
+    expected = elman("predict", classifier_run, reviews).stdout
+    assert len(expected.splitlines()) == 80
+    for words, stdin in (
+        ([plain], None), ([unlabelled], None), (["-"], "\n".join(texts)), ([], "\n".join(texts) + "\n"),
+    ):  # fmt: skip
+        result = elman("predict", classifier_run, *words, stdin=stdin)
+        assert result.stdout == expected, result.output
+    assert (
+        elman("predict", classifier_run, plain, "-", stdin=texts[0]).stdout == expected + expected.split("\n")[0] + "\n"
+    )
+
+
+def test_no_lines_no_predictions(elman, classifier_run, tagger_run):
+    for run in classifier_run, tagger_run:
+        result = elman("predict", run, stdin="")
+        assert (result.exit_code, result.output) == (0, "")
+
+
+def test_more_rows_than_a_batch_holds(elman, classifier_run):
+    texts = [f"film {number}" for number in range(1500)]
+    told = elman("predict", classifier_run, stdin="\n".join(texts)).stdout.splitlines()
+    assert [line.split("\t")[2] for line in told] == texts
+
+
+def test_each_line_is_answered_as_it_comes(start, classifier_run, tagger_run):
+    """As under `tail -f`: the next line is written when the answer to the one before has been read."""
+    process = start(classifier_run)
+    for text in "the good film", "", "a dull plot":
+        process.stdin.write(text + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline().endswith(f"\t{text}\n")
+    process.stdin.close()
+    assert process.stdout.read() == ""
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 0
+    process = start(tagger_run, "--columns")
+    for word in "Ann", "Bob":
+        process.stdin.write(f"{word}\n\n")
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(f"{word}\t")
+        assert process.stdout.readline() == "\n"
+
+
+def test_a_closed_pipe_is_no_error(start, classifier_run, tmp_path):
+    file = tmp_path / "many.txt"
+    file.write_text("the good film\n" * 20_000)
+    process = start(classifier_run, file)
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(60) in (0, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals to be had here")
+def test_a_terminal_is_told_that_it_is_read(start, classifier_run):
+    ours, theirs = os.openpty()
+    process = start(classifier_run, stdin=theirs)
+    os.write(ours, b"the good film\n\x04")
+    assert process.stdout.readline().startswith("pos\t")
+    assert process.wait(60) == 0
+    assert process.stderr.read() == "Reading what you type, line by line; Ctrl-D ends it.\n"
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_lines_that_are_no_text_are_named(elman, classifier_run):
+    result = elman("predict", classifier_run, stdin=b"the film\ncaf\xe9\n")
+    assert result.exit_code == 1
+    assert "Error: standard input:2: byte 4 of the line is not UTF-8 (0xe9)" in result.stderr
+
+
+def test_sentences_are_lines_or_columns(elman, tagger_run, names, tmp_path):
+    sentence, tags = "Ann Lee went to Oslo", ["B-PER", "I-PER", "O", "O", "B-LOC"]
+    expected = "".join(f"{word}\t{tag}\n" for word, tag in zip(sentence.split(), tags, strict=True)) + "\n"
+    assert elman("predict", tagger_run, stdin=sentence).stdout == expected
+    column = sentence.replace(" ", "\n")
+    assert elman("predict", tagger_run, "--columns", stdin=f"{column}\n\n{column}").stdout == 2 * expected
+    letter, words = tmp_path / "letter.txt", tmp_path / "words.txt"
+    letter.write_text(f"{sentence}\n\n{sentence}\n")
+    words.write_text(column)
+    assert elman("predict", tagger_run, letter, "--lines").stdout == f"{expected}\n{expected}"
+    assert elman("predict", tagger_run, words).stdout == expected
+    assert elman("predict", tagger_run, names).stdout.count("\n\n") == 60
+
+
+def test_sentences_as_json_with_their_spans(elman, tagger_run):
+    told = elman("predict", tagger_run, "--jsonl", stdin="Ann Lee went to Oslo\n\n").stdout
+    first, empty = map(json.loads, told.splitlines())
+    assert first == {
+        "place": "standard input:1",
+        "words": ["Ann", "Lee", "went", "to", "Oslo"],
+        "tags": ["B-PER", "I-PER", "O", "O", "B-LOC"],
+        "spans": [
+            {"label": "PER", "start": 0, "stop": 2, "text": "Ann Lee"},
+            {"label": "LOC", "start": 4, "stop": 5, "text": "Oslo"},
+        ],
+    }
+    assert (empty["words"], empty["tags"], empty["spans"]) == ([], [], [])
+
+
+def test_what_a_tagger_reads_beside_the_words(elman, names, tiny, tmp_path):
+    run = tmp_path / "run"
+    assert elman("train", "tagger", names, "--given", 2, "--out", run, *tiny).exit_code == 0
+    told = elman("predict", run, "--columns", stdin="Ann NNP\nwent VB\n").stdout
+    assert re.fullmatch(r"Ann\tNNP\t[\w-]+\nwent\tVB\t[\w-]+\n\n", told)
+    result = elman("predict", run, stdin="Ann went")
+    assert result.exit_code == 1
+    assert "the model reads a column beside each word; give words in columns, with --columns." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "run", "able", "way"),
+    [
+        ("predict", "language-model", "classifier or a tagger", "generate"),
+        ("generate", "classifier", "language-model", "predict"),
+        ("generate", "tagger", "language-model", "predict"),
+    ],
+)
+def test_a_verb_that_is_for_other_models(elman, classifier_run, tagger_run, run_folder, verb, run, able, way):
+    folder = {"language-model": run_folder, "classifier": classifier_run, "tagger": tagger_run}[run]
+    result = elman(verb, folder)
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {folder}: elman {verb} is for a {able}, this is a {run}; use elman {way}.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["CLASSIFIER", "no.tsv"], "no.tsv: cannot be read: No such file or directory."),
+        (["CLASSIFIER", "no.txt"], "no.txt: cannot be read: No such file or directory."),
+        (["TAGGER", "no.txt"], "no.txt: cannot be read: No such file or directory."),
+        (["CLASSIFIER", "REVIEWS", "--text", "sentenc"], "did you mean sentence?"),
+        (["TAGGER", "NAMES", "--word", "9"], "expected a column from 1 to 3"),
+        (["no-run", "REVIEWS"], "no-run"),
+    ],
+)
+def test_what_cannot_be_read(elman, classifier_run, tagger_run, reviews, names, words, message):
+    known = {"CLASSIFIER": classifier_run, "TAGGER": tagger_run, "REVIEWS": reviews, "NAMES": names}
+    result = elman("predict", *(known.get(word, word) for word in words), stdin="")
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+def test_lines_for_a_model_of_series(elman, tiny, tmp_path):
+    file, run = tmp_path / "series.npz", tmp_path / "run"
+    np.savez(file, values=np.arange(40.0)[:, None], lengths=[2] * 20, labels=["a", "b"] * 10)
+    assert elman("train", "classifier", file, "--out", run, *tiny, "--set", "epochs=1").exit_code == 0
+    result = elman("predict", run, stdin="1 2 3\n")
+    assert result.exit_code == 1
+    assert "standard input: lines of text, and the model reads series; name a FILE of such." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["CLASSIFIER", "--lines"], "--lines: cannot act on a classifier"),
+        (["CLASSIFIER", "--tag", "2"], "--tag: cannot act on a classifier"),
+        (["TAGGER", "--size", "2x2"], "--size: cannot act on a tagger"),
+    ],
+)
+def test_options_that_cannot_act_are_wrong_usage(elman, classifier_run, tagger_run, words, message):
+    known = {"CLASSIFIER": classifier_run, "TAGGER": tagger_run}
+    result = elman("predict", *(known.get(word, word) for word in words), stdin="")
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_progress_says_how_many_rows_are_done(capsys):
+    with rows_done(every=0) as done:
+        done(400)
+        done(800)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert re.fullmatch(r"400 rows, [\d,]+ a second\n1,200 rows, [\d,]+ a second\n", told.err)
+    with rows_done() as done:
+        done(400)
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_stays_away_from_rows_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with rows_done(every=0) as done:
+        done(400)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_folder_of_a_run_may_be_named_by_its_model_file(elman, classifier_run, reviews):
+    model = Path(classifier_run) / "model.safetensors"
+    assert elman("predict", model, reviews).stdout == elman("predict", classifier_run, reviews).stdout

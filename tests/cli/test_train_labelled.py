@@ -1,0 +1,226 @@
+"""`elman train classifier` and `elman train tagger`."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from elman import load
+
+RUN_FOLDER = {"config.toml", "model.safetensors", "log.jsonl", "last.safetensors", "best.safetensors"}
+COLUMNS = ["--text", "sentence", "--label", "label"]
+
+
+@pytest.fixture
+def config():
+    return lambda run: tomllib.loads((run / "config.toml").read_text())
+
+
+def in_order(told, *patterns):
+    places = [match.start() if (match := re.search(pattern, told)) else -1 for pattern in patterns]
+    assert places == sorted(places), told
+    assert places[0] >= 0, told
+
+
+def test_a_classifier_says_what_it_read_the_net_the_held_out_part_and_what_next(classified):
+    run, result = classified
+    assert result.exit_code == 0, result.output
+    in_order(
+        result.stdout,
+        r"72 rows of words, \d+ different, 288 steps; 8 rows held out; 2 classes",
+        r"net: 1 x lstm of 8 units, both ways, max pooling, [\d,]+ weights",
+        r"\d+ updates in \d+\.\d minutes",
+        r"The weights of update \d+, the best on the held-out part, measured there:",
+        r"class +precision +recall +F1 +support\nneg .* 4\npos .* 4\n",
+        r"accuracy +1\.0000",
+        r"probabilities: calibrated by temperature on held-out rows",
+        re.escape(f"The run is in {run}."),
+        re.escape(f"elman evaluate {run} FILE"),
+        re.escape(f"elman predict {run} FILE"),
+    )
+    assert re.search(r"update \d+ +epoch 4 +100% .* loss \d\.\d+ +evaluation", result.stderr)
+    assert {file.name for file in run.iterdir()} == RUN_FOLDER
+
+
+def test_a_tagger_says_the_same_of_its_entities(tagged):
+    run, result = tagged
+    assert result.exit_code == 0, result.output
+    in_order(
+        result.stdout,
+        r"54 sentences of 270 words, .*; 6 held out; 9 tags, spans in BIO",
+        r"entity +precision +recall +F1 +support\nLOC .* 6\nPER .* 6\nall .* 12\n",
+        r"token accuracy",
+        re.escape(f"elman predict {run} FILE"),
+    )
+    assert {file.name for file in run.iterdir()} == RUN_FOLDER
+
+
+def test_the_run_keeps_the_files_and_how_they_are_read(config, classifier_run, reviews, elman, names, tiny, tmp_path):
+    assert config(classifier_run)["data"] == [str(reviews)]
+    assert config(classifier_run)["reading"] == {"text": "sentence", "label": "label"}
+    run = tmp_path / "run"
+    words = ["--word", 1, "--tag", 3, "--given", 2, "--validation", names, "--repair", "--set", "epochs=1"]
+    assert elman("train", "tagger", names, "--out", run, *tiny, *words).exit_code == 0
+    assert config(run)["validation_data"] == [str(names)]
+    assert config(run)["reading"] == {"word": "1", "tag": "3", "given": ["2"]}
+    assert config(run)["settings"]["repair"] is True
+    assert load(run).words_.given == [["NNP", "TO", "VB"]]
+
+
+def test_a_finished_run_resumed_reads_the_same_files_and_says_the_same_again(elman, classified, tagged):
+    for task, (run, told) in {"classifier": classified, "tagger": tagged}.items():
+        model = (run / "model.safetensors").read_bytes()
+        result = elman("train", task, "--resume", "--out", run)
+        assert result.exit_code == 0, result.output
+        assert (run / "model.safetensors").read_bytes() == model
+        assert result.stdout.partition("measured there:")[2] == told.stdout.partition("measured there:")[2]
+
+
+def test_ctrl_c_stops_cleanly_and_the_command_it_names_goes_on(elman, reviews, tiny, tmp_path):
+    run, whole = tmp_path / "a run", tmp_path / "whole"
+    words = ["train", "classifier", str(reviews), *COLUMNS, *tiny, "--set", "epochs=30"]
+    process = subprocess.Popen([sys.executable, "-m", "elman.cli", *words, "--out", str(run)],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    log = run / "log.jsonl"
+    while process.poll() is None and (not log.exists() or log.stat().st_size < 4000):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    match = re.fullmatch(r"stopped at update (\d+); go on with: elman (.*)", errors.rstrip().split("\n")[-1])
+    assert match, errors
+    assert elman(*shlex.split(match[2])).exit_code == 0
+    assert elman(*words, "--out", whole).exit_code == 0
+    assert (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    updates = [event["update"] for line in log.read_text().splitlines() if "loss" in (event := json.loads(line))]
+    assert updates == list(range(1, len(updates) + 1))
+
+
+def test_series_in_tables_arrays_and_images(elman, config, tiny, tmp_path):
+    """Rising is told from falling, whatever kind of file they come in."""
+    series = [[step * (1 if row % 2 else -1) for step in range(4)] for row in range(24)]
+    labels = ["up" if row % 2 else "down" for row in range(24)]
+    table, arrays, images = tmp_path / "s.csv", tmp_path / "s.npz", tmp_path / "images"
+    lines = [f"{row},{x},{-x},{labels[row]}" for row, values in enumerate(series) for x in values]
+    table.write_text("walk,x,y,label\n" + "\n".join(lines))
+    np.savez(arrays, values=np.array(series, float).reshape(-1, 1), lengths=[4] * 24, labels=labels)
+    for row, values in enumerate(series):
+        (images / labels[row]).mkdir(parents=True, exist_ok=True)
+        grey = np.repeat(20 * np.array(values)[:, None] + 100, 4, 1)
+        Image.fromarray(grey.astype(np.uint8)).save(images / labels[row] / f"{row}.png")
+    kinds = {table: ["--values", "x, y", "--group", "walk", "--label", "label"], arrays: [],
+             images: ["--size", "3x2"]}  # fmt: skip
+    reading = [{"values": ["x", "y"], "group": "walk", "label": "label"}, {}, {"size": [3, 2]}]
+    for (file, options), kept in zip(kinds.items(), reading, strict=True):
+        run = tmp_path / f"{file.name} run"
+        result = elman("train", "classifier", file, "--out", run, *tiny, *options)
+        assert result.exit_code == 0, result.output
+        assert config(run).get("reading", {}) == kept
+        figures = json.loads(elman("evaluate", run, file, "--json").stdout)
+        assert figures["rows"] == 24
+        assert [part["class"] for part in figures["classes"]] == ["down", "up"]
+        told = [line.split("\t") for line in elman("predict", run, file).stdout.splitlines()]
+        assert len(told) == 24
+        assert str(file) in told[0][2]
+
+
+def test_without_a_held_out_part_nothing_is_measured(elman, reviews, tiny, tmp_path):
+    result = elman("train", "classifier", reviews, *COLUMNS, "--out", tmp_path / "run", *tiny, "--set", "validation=0",
+                   "--set", "epochs=1")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "held-out" not in result.stdout
+    assert "precision" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "RUN"], "name at least one FILE"),
+        (["FILE", "--resume", "--out", "RUN"], "leave FILE out"),
+        (["--resume", "--text", "sentence", "--out", "RUN"], "leave FILE out"),
+        (["FILE", "--size", "24", "--out", "RUN"], "expected HEIGHTxWIDTH, e.g. 24x36, got '24'"),
+        (["FILE", "--word", "1", "--out", "RUN"], "No such option '--word'"),
+    ],
+)
+def test_wrong_usage_exits_with_2(elman, reviews, tmp_path, words, message):
+    names = {"FILE": reviews, "RUN": tmp_path / "run"}
+    result = elman("train", "classifier", *(names.get(word, word) for word in words))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "reviews.tsv: a table; name its columns: --text COLUMN, or --values COLUMN,COLUMN,..., and --label"),
+        (["--text", "sentence"], "reviews.tsv:2: has no label; name the column of labels (--label COLUMN)"),
+        (["--text", "sentenc", "--label", "label"], "reviews.tsv: no column 'sentenc'; did you mean sentence?"),
+        (["--values", "sentence", "--label", "label"], "reviews.tsv:2: expected a finite number in 'sentence'"),
+        ([*COLUMNS, "--size", "2x2"], "reviews.tsv: size: cannot act on this file"),
+        ([*COLUMNS, "--set", "inputs=series"], "reviews.tsv:2: expected numbers of shape [T, D]"),
+        ([*COLUMNS, "--set", "pooling=maxi"], "did you mean max?"),
+        ([*COLUMNS, "--set", "hiden_size=8"], "did you mean hidden_size?"),
+        ([*COLUMNS, "--validation", "neutral.tsv"], "neutral.tsv:2: "),
+    ],
+)
+def test_a_classifier_that_cannot_be_trained(elman, reviews, tiny, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "neutral.tsv").write_text("sentence\tlabel\nthe film\tneutral\n")
+    result = elman("train", "classifier", reviews, "--out", "run", *tiny, *options)
+    assert result.exit_code == 1, result.output
+    assert message in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_class_is_nothing_to_learn(elman, tiny, tmp_path):
+    (tmp_path / "one.tsv").write_text("sentence\tlabel\nthe film\tpos\na plot\tpos\n")
+    result = elman("train", "classifier", tmp_path / "one.tsv", *COLUMNS, "--out", tmp_path / "run", *tiny)
+    assert result.exit_code == 1
+    assert "at least two classes" in result.stderr
+
+
+def test_tags_that_break_their_scheme_are_told_with_file_and_line_and_repaired_on_request(elman, names, tiny, tmp_path):
+    broken = tmp_path / "broken.txt"
+    broken.write_text("Ann NNP B-PER\n\nLee NNP B-PER\nto TO I-LOC\n\n" + names.read_text())
+    words = ["train", "tagger", broken, "--out", tmp_path / "run", *tiny, "--set", "epochs=1"]
+    result = elman(*words)
+    assert result.exit_code == 1, result.output
+    assert re.search(r"broken\.txt:3: step 1: expected .* got I-LOC.*--repair", result.stderr), result.stderr
+    assert not (tmp_path / "run").exists()
+    assert elman(*words, "--repair").exit_code == 0
+    result = elman("train", "tagger", names, "--validation", broken, "--out", tmp_path / "other", *tiny)
+    assert "broken.txt:3: step 1: expected" in result.stderr
+
+
+def test_lines_of_another_number_of_columns(elman, names, tiny, tmp_path):
+    file = tmp_path / "names.txt"
+    file.write_text(names.read_text() + "\nAnn B-PER\n")
+    result = elman("train", "tagger", file, "--out", tmp_path / "run", *tiny)
+    assert result.exit_code == 1
+    assert "expected 3 columns" in result.stderr
+
+
+def test_a_run_of_another_task(elman, classifier_run, run_folder):
+    for task, run, got in ("tagger", classifier_run, "classifier"), ("classifier", run_folder, "language-model"):
+        result = elman("train", task, "--resume", "--out", run)
+        assert result.exit_code == 1
+        assert f"{run}: expected a run of {task}, got one of {got}; train {got}." in result.stderr
+
+
+def test_data_that_changed_since(elman, reviews, tiny, tmp_path):
+    file, run = tmp_path / "reviews.tsv", tmp_path / "run"
+    file.write_bytes(reviews.read_bytes())
+    assert elman("train", "classifier", file, *COLUMNS, "--out", run, *tiny, "--set", "epochs=1").exit_code == 0
+    file.write_text(file.read_text().replace("great", "grand"))
+    result = elman("train", "classifier", "--resume", "--out", run)
+    assert result.exit_code == 1
+    assert "data" in result.stderr
