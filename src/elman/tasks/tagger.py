@@ -85,9 +85,9 @@ class Tagger(RecurrentSettings, Task):
     word_dropout: float = 0.05
     validation: float = 0.1
     batch_steps: int | None = None
-    hidden_size: int = 200
+    hidden_size: int = 128
     dropout: float = 0.5
-    epochs: int = 20
+    epochs: int = 15
 
     def fit(
         self,
