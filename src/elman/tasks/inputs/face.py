@@ -23,9 +23,10 @@ class InputSettings:
         units: of text: `words`, `characters`, `bytes` or `bpe`.
         lowercase: of text: whether upper case is read as lower case; None: of words only.
         vocabulary_size: of text: at most so many units; None for the default of the units.
-        min_count: of text: units seen fewer times are `<unk>`; None for 1.
-        embedding_size: of text: features of a unit; of frames: features of a frame.
-        input_dropout: of the features of each step that the recurrent layers read, while training.
+        min_count: of text: units seen fewer times are `<unk>`; None for 2 of words, and for the default of other units.
+        embedding_size: of text: features of a unit, None for 256; of frames: features of a frame, None for 128.
+        input_dropout: of the features of each step that the recurrent layers read, while training; None for 0.7 of
+            words, which a net soon knows by heart, and 0.3 of everything else.
         word_dropout: of text: units that are read as `<unk>` while training, as a part of all.
         noise: of numbers: standard deviation of what is added to them while training, where theirs is 1.
         step_dropout: of numbers: steps that are left out while training, as a part of all.
@@ -37,8 +38,8 @@ class InputSettings:
     lowercase: bool | None = None
     vocabulary_size: int | None = None
     min_count: int | None = None
-    embedding_size: int = 128
-    input_dropout: float = 0.3
+    embedding_size: int | None = None
+    input_dropout: float | None = None
     word_dropout: float = 0.1
     noise: float = 0.0
     step_dropout: float = 0.0
@@ -53,6 +54,11 @@ class Inputs(ABC):
 
     def __init__(self, settings: InputSettings):
         self.settings = settings
+
+    @property
+    def input_dropout(self) -> float:
+        """Of the features that the recurrent layers read."""
+        return 0.3 if self.settings.input_dropout is None else self.settings.input_dropout
 
     @abstractmethod
     def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:

@@ -47,9 +47,10 @@ class Frames(Inputs):
         if settings.differences is not False:
             layers.append(Differences(self.shape))
             channels *= 2
-        layers.append(FrameEncoder(channels, height, width, settings.embedding_size))
-        if settings.input_dropout:
-            layers.append(Dropout(settings.embedding_size, settings.input_dropout))
+        size = settings.embedding_size or 128
+        layers.append(FrameEncoder(channels, height, width, size))
+        if self.input_dropout:
+            layers.append(Dropout(size, self.input_dropout))
         return layers
 
     @property

@@ -62,7 +62,7 @@ class Series(Inputs):
         return sequences
 
     def layers(self) -> list[CellModule]:
-        wanted, drop = self.settings.differences, self.settings.input_dropout
+        wanted, drop = self.settings.differences, self.input_dropout
         size, layers = self.width, list[CellModule]()
         if self.default_differences if wanted is None else wanted:
             scale = torch.from_numpy(np.concatenate([self.change, np.ones(len(self.missing))])).float()

@@ -28,8 +28,7 @@ class TextInputs(Inputs):
         self.kind = settings.units
         words = self.kind == "words"
         self.lowercase = words if settings.lowercase is None else settings.lowercase
-        min_count = 1 if words and settings.min_count is None else settings.min_count
-        units = make_units(self.kind, vocabulary_size=settings.vocabulary_size, min_count=min_count)
+        units = make_units(self.kind, vocabulary_size=settings.vocabulary_size, min_count=settings.min_count)
         self.units: Units = units.fit([self._prepared(row, number, names) for number, row in enumerate(rows)])
         return self
 
@@ -47,8 +46,13 @@ class TextInputs(Inputs):
     def width(self) -> int:
         return 1
 
+    @property
+    def input_dropout(self) -> float:
+        heavy = self.kind == "words" and self.settings.input_dropout is None
+        return 0.7 if heavy else super().input_dropout
+
     def layers(self) -> list[CellModule]:
-        size, drop = self.settings.embedding_size, self.settings.input_dropout
+        size, drop = self.settings.embedding_size or 256, self.input_dropout
         embedding = Embedding(self.units.size, size, lazy=True)
         torch.nn.init.normal_(embedding.weight, std=0.1)
         return [embedding, *([Dropout(size, drop)] if drop else [])]
