@@ -52,7 +52,7 @@ def test_the_kernels_of_each_instruction_set(isa):
         pytest.skip("the other tests run under it")
     code = "from elman.kernels import native; print(native.module.isa)"
     assert python("-c", code, ELMAN_ISA=isa).stdout == f"{isa}\n"
-    names = ("recurrence", "linear", "linear_scan", "semiring_scan", "kalman", "kalman_native")
+    names = ("recurrence", "linear", "linear_scan", "masks", "semiring_scan", "kalman", "kalman_native")
     files = [HERE / f"test_{name}.py" for name in names]
     run = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", KEPT, *files, ELMAN_ISA=isa)
     assert run.returncode == 0, run.stdout[-5000:]
