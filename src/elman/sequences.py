@@ -44,7 +44,10 @@ class Sequences:
         self.lengths = counts.astype(np.int64)
         if (self.lengths < 0).any():
             raise ValueError(f"Sequences: expected lengths of at least 0, got {self.lengths.min()}.")
-        for leaf in states.leaves(values):
+        self._check_values()
+
+    def _check_values(self) -> None:
+        for leaf in states.leaves(self.values):
             if not isinstance(leaf, np.ndarray) and not is_tensor(leaf):
                 raise TypeError(f"Sequences: expected NumPy arrays or PyTorch tensors, got {type(leaf).__name__}.")
             if leaf.ndim == 0 or leaf.shape[0] != self.num_steps:
@@ -91,7 +94,11 @@ class Sequences:
 
     def map(self, fn: Callable[[Any], Any]) -> "Sequences":
         """The same rows with `fn(values)`: a pointwise layer is one call on all steps."""
-        return Sequences(fn(self.values), self.lengths)
+        mapped = Sequences.__new__(Sequences)
+        mapped.__dict__.update(self.__dict__)  # what has been found out about the rows holds for them too
+        mapped.values = fn(self.values)
+        mapped._check_values()
+        return mapped
 
     def select(self, rows: Any) -> "Sequences":
         """Rows in the order asked for; repeats allowed."""
