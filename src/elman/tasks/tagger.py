@@ -63,6 +63,7 @@ class Tagger(RecurrentSettings, Task):
         tags_: [K] the tags that the net scores.
         scheme_: in which tags are read and written; None where they write no spans.
         net_: the `TaggerNet` that was trained.
+        held_out_: the sentences that the best weights were chosen by, and their tags.
         result_: how the training ended.
     Example:
         >>> model = Tagger(hidden_size=8, embedding_size=8, epochs=10, learning_rate=0.03, validation=0)
@@ -100,7 +101,6 @@ class Tagger(RecurrentSettings, Task):
         resume: bool = False,
         observers: Observers = (),
         source: Mapping[str, Any] | None = None,
-        places: Sequence[str] = (),
     ) -> "Tagger":
         """Train on sentences and the tags of their words.
 
@@ -112,7 +112,6 @@ class Tagger(RecurrentSettings, Task):
             resume: go on where the run in `run` stopped.
             observers: called with every event of the training.
             source: where the sentences came from, for `config.toml` in the run folder.
-            places: file and line of each sentence, for errors.
         Raises:
             ValueError: a setting that cannot act, or sentences and tags that do not fit together or break the scheme.
             FileExistsError: `run` is there already.
@@ -121,16 +120,17 @@ class Tagger(RecurrentSettings, Task):
         self.check_run(run, resume)
         self._check_settings()
         rows, tags = list(X), [list(row) for row in y]
-        _check_rows("Tagger.fit", rows, tags, places)
+        _check_rows("Tagger.fit", rows, tags)
         held_rows, held_tags = list(X_validation or []), [list(row) for row in y_validation or []]
         _check_rows("Tagger.fit: validation", held_rows, held_tags)
         self.scheme_ = _scheme(self.scheme, tags)
-        tags = [self._inside(row, places[number] if places else f"row {number}") for number, row in enumerate(tags)]
+        tags = [self._inside(row, f"row {number}") for number, row in enumerate(tags)]
         held_tags = [self._inside(row, f"validation row {number}") for number, row in enumerate(held_tags)]
         if self.validation and not held_rows:
             train, held = hold_out([0] * len(rows), self.validation, self.seed)
             held_rows, held_tags = [rows[i] for i in held], [tags[i] for i in held]
             rows, tags = [rows[i] for i in train], [tags[i] for i in train]
+        self.held_out_ = held_rows, [self._outside(row) for row in held_tags]
         self.tags_ = self._all_tags(tags)
         self.words_ = Words(self.min_count).fit(rows)
         data, held_out = self.words_.encode(rows), self.words_.encode(held_rows)
@@ -202,7 +202,11 @@ class Tagger(RecurrentSettings, Task):
         if self.scheme_ is None:
             return row
         if not self.repair and self.scheme_ != "IOB1":  # every row of B, I and O can be read as IOB1
-            check_tags(row, self.scheme_, where)
+            try:
+                check_tags(row, self.scheme_, where)
+            except ValueError as error:
+                raise ValueError(f"{str(error).rstrip('.')}; mend the tags, or read such rows as the CoNLL evaluation "
+                                 "does: repair=True, --repair.") from None  # fmt: skip
         return convert(row, self.scheme_, INSIDE, strict=False)
 
     def _outside(self, row: list[str]) -> list[str]:
@@ -336,10 +340,9 @@ def _breaks(row: list[str], scheme: str) -> bool:
     return False
 
 
-def _check_rows(where: str, rows: list[Any], tags: list[list[str]], places: Sequence[str] = ()) -> None:
+def _check_rows(where: str, rows: list[Any], tags: list[list[str]]) -> None:
     if len(rows) != len(tags):
         raise ValueError(f"{where}: expected tags for each of {len(rows)} sentences, got tags for {len(tags)}.")
     for number, (row, of_row) in enumerate(zip(rows, tags, strict=True)):
         if len(row) != len(of_row):
-            place = places[number] if places else f"row {number}"
-            raise ValueError(f"{place}: expected a tag for each of {len(row)} words, got {len(of_row)} tags.")
+            raise ValueError(f"row {number}: expected a tag for each of {len(row)} words, got {len(of_row)} tags.")

@@ -1,8 +1,5 @@
 """`elman train tagger`."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -33,16 +30,4 @@ def tagger(asked: Asked, repair: bool, **columns: Any) -> None:
 
     if repair:
         asked = asked._replace(settings=(*asked.settings, "repair=true"))
-    with _repairable():
-        train_labelled(Tagger, asked, given(columns), read_tagged)
-
-
-@contextmanager
-def _repairable() -> Iterator[None]:
-    """Tags that break their scheme can be read all the same: an error about them says how."""
-    try:
-        yield
-    except ValueError as error:
-        if re.search(r": step \d+: expected ", str(error)):
-            raise ValueError(f"{error} Mend the tags, or repair them with --repair.") from error
-        raise
+    train_labelled(Tagger, asked, given(columns), read_tagged)
