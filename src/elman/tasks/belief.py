@@ -30,8 +30,12 @@ class Belief:
     def read(self, piece: Any) -> np.ndarray:
         """Go on with a piece of the row, of one or more steps (of a text: whole words).
 
+        Skeletons are divided by the size of the bodies in their piece, so pieces of a few frames do not quite add up.
+
         Returns:
             [T, C] the probabilities after each of its steps.
+        Raises:
+            TypeError, ValueError: what cannot be read; the belief is as it was.
         """
         steps = self.inputs.encode([piece], ["Belief.read"]).map(torch.from_numpy)
         with torch.no_grad():

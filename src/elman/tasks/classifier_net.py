@@ -46,6 +46,8 @@ def classifier_net(
     if pooling not in POOLINGS:
         hint = did_you_mean(pooling, POOLINGS)
         raise ValueError(f"pooling: expected one of {', '.join(POOLINGS)}, got {pooling!r}{hint}")
+    if recurrent.variational and not recurrent.dropout:
+        raise ValueError("variational: cannot act without dropout; set dropout=0.3, say.")
     front = inputs.layers()
     size = front[-1].output_size if front else inputs.width
     layers = recurrent.recurrent_layers(size, bidirectional=bidirectional)

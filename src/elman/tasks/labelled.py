@@ -4,6 +4,7 @@ import hashlib
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from numbers import Integral, Number
 from typing import Any, NamedTuple
 
@@ -50,7 +51,7 @@ def as_rows(where: str, X: Any) -> list[Any]:
     if hasattr(X, "toarray"):
         raise TypeError(f"{where}: expected dense rows, got a sparse matrix; give X.toarray().")
     if hasattr(X, "__array__"):
-        X = np.atleast_1d(np.asarray(X))
+        X = _table(X)
         if X.dtype.kind == "c":
             raise ValueError(f"{where}: expected real numbers, got {X.dtype}. Complex data not supported.")
         if X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "OUT" and all(isinstance(text, str) for text in X[:, 0]):
@@ -60,6 +61,15 @@ def as_rows(where: str, X: Any) -> list[Any]:
         raise ValueError(f"{where}: expected rows, got single numbers. Reshape your data: [x] is one row, and "
                          "x.reshape(-1, 1) has a row for each number.")  # fmt: skip
     return rows
+
+
+def _table(X: Any) -> np.ndarray:
+    """Something like an array or a data frame, as an array; what pandas writes as NA is missing."""
+    table = np.atleast_1d(np.asarray(X))
+    if table.ndim == 2 and table.dtype == object and hasattr(X, "to_numpy"):
+        with suppress(TypeError, ValueError):  # it holds text
+            return X.to_numpy(dtype=np.float64, na_value=np.nan)
+    return table
 
 
 def as_labels(where: str, y: Any, rows: int) -> np.ndarray:

@@ -16,4 +16,5 @@ class Pixels(Series):
         image = np.asarray(row)
         if image.dtype.kind not in "fiub" or image.ndim not in (2, 3):
             raise ValueError(f"expected an image of shape [H, W] or [H, W, C], got {image.dtype} {list(image.shape)}")
-        return super().row(image.reshape(image.shape[0] * image.shape[1], -1))
+        channels = image.shape[2] if image.ndim == 3 else 1
+        return super().row(image.reshape(image.shape[0] * image.shape[1], channels))

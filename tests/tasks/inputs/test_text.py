@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from elman.data.units import UNKNOWN
+from elman.tasks.inputs import InputSettings
+from elman.tasks.inputs.text import TextInputs
+
+
+def encoded(inputs, text):
+    return inputs.encode([text]).values
+
+
+def test_marks_are_split_from_words():
+    inputs = TextInputs(InputSettings()).fit(["Great!"])
+    assert np.array_equal(encoded(inputs, "Great!"), encoded(inputs, "great !"))
+    assert sorted(inputs.units.vocabulary) == ["!", "great"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("It's well-known.", ["it's", "well-known", "."]),
+        ("the cat 's hat", ["the", "cat", "'s", "hat"]),
+        ("don\u2019t", ["don\u2019t"]),
+        ('"So," he said...', ['"', "so", ",", '"', "he", "said", ".", ".", "."]),
+        ("5.0 of 10\n\tstars", ["5", ".", "0", "of", "10", "stars"]),
+        ("Ça coûte 3€", ["ça", "coûte", "3", "€"]),
+        ("привет, мир", ["привет", ",", "мир"]),
+        ("", []),
+        (" \n\t", []),
+    ],
+)
+def test_words(text, words):
+    inputs = TextInputs(InputSettings()).fit([" ".join(words), "another"])
+    ids = encoded(inputs, text)
+    assert [inputs.units.vocabulary[i - 2] for i in ids] == words
+
+
+def test_every_word_of_training_is_known():
+    inputs = TextInputs(InputSettings()).fit(["once twice twice"])
+    assert UNKNOWN not in encoded(inputs, "once twice")
+    assert encoded(inputs, "thrice").tolist() == [UNKNOWN]
+    rare = TextInputs(InputSettings(min_count=2)).fit(["once twice twice"])
+    assert encoded(rare, "once").tolist() == [UNKNOWN]
+
+
+@pytest.mark.parametrize("units", ["words", "characters"])
+def test_upper_case(units):
+    for lowercase in (None, True, False):
+        inputs = TextInputs(InputSettings(units=units, lowercase=lowercase, min_count=1)).fit(["Abba abba"])
+        same = np.array_equal(encoded(inputs, "ABBA"), encoded(inputs, "abba"))
+        assert same == (lowercase is True or (lowercase is None and units == "words"))
+
+
+def test_bytes_are_texts_of_bytes():
+    inputs = TextInputs(InputSettings(units="bytes")).fit(["é"])
+    assert encoded(inputs, "é").tolist() == encoded(inputs, "é".encode()).tolist() == [196, 170]
+    words = TextInputs(InputSettings()).fit(["a"])
+    with pytest.raises(TypeError, match=r"row 0: expected text \(str\), got bytes; read the file as text"):
+        encoded(words, b"a")
+
+
+def test_what_was_fitted_stays():
+    """A setting that changes after `fit` changes nothing before the next one."""
+    settings = InputSettings()
+    inputs = TextInputs(settings).fit(["a b"])
+    before = encoded(inputs, "A b").tolist()
+    settings.units, settings.lowercase = "bytes", False
+    assert encoded(inputs, "A b").tolist() == before
+    assert inputs.says == "words, 4 different"
