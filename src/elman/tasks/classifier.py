@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from elman.data.hold_out import hold_out
-from elman.data.row_batches import RowBatch, RowBatches
+from elman.data.row_batches import RowBatch, RowBatches, usual_steps
 from elman.metrics.calibration import temperature
 from elman.metrics.classes import ClassReport, class_report
 from elman.runtime import MODEL, ModelFile
@@ -28,7 +28,6 @@ from elman.tasks.settings import check_range
 from elman.tasks.task import Observers, Task
 
 STEPS = 1 << 14  # that an evaluation of the net holds at once
-ROWS = 32  # of mean length that a batch holds where nothing else is asked for
 
 logger = logging.getLogger("elman")
 
@@ -44,7 +43,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         label_smoothing: the part of the probability that training shares among all classes.
         validation: the part of each class that is held out to choose the best weights and to calibrate the
             probabilities, 0 for none.
-        batch_steps: steps of a batch, of all its rows together; None for those of 32 rows of mean length.
+        batch_steps: steps of a batch, of all its rows together; None for some 32 rows (`usual_steps`).
         cell, hidden_size, num_layers, dropout, ...: see `RecurrentSettings`.
         inputs, units, embedding_size, ...: see `InputSettings`.
         epochs, learning_rate, optimizer, ...: see `TrainingSettings`.
@@ -72,7 +71,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
     batch_steps: int | None = None
     hidden_size: int = 128
     dropout: float = 0.5
-    epochs: int = 20
+    epochs: int = 10
 
     def fit(
         self,
@@ -122,7 +121,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         self.calibrated_ = False
         self.net_ = self._make_net()
         self._tell(data, held_out)
-        steps = self.batch_steps or max(1, round(ROWS * data.num_steps / len(data)))
+        steps = self.batch_steps or usual_steps(data.lengths)
         with self.open_run(run, resume, source or {}) as folder:
             self.result_ = self.train(
                 lambda batch, _: self._loss(data, torch.from_numpy(targets), self._class_weights(targets), batch),

@@ -54,8 +54,7 @@ class Tagger(RecurrentSettings, Task):
         input_dropout: of the features of each word that the recurrent layers read, while training.
         word_dropout: words that are read as unknown while training, as a part of all.
         validation: the part of the sentences that is held out to choose the best weights by, 0 for none.
-        batch_steps: words of a batch, of all its sentences together; None for `usual_steps`, some
-            32 sentences.
+        batch_steps: words of a batch, of all its sentences together; None for some 32 sentences (`usual_steps`).
         cell, hidden_size, num_layers, dropout, ...: see `RecurrentSettings`.
         epochs, learning_rate, optimizer, ...: see `TrainingSettings`.
     Attributes:

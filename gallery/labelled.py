@@ -1,0 +1,96 @@
+"""What the programs for labelled data share: training through the command line, and a receipt over several seeds."""
+
+import json
+import shlex
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import receipt  # before PyTorch: elman.cli says how its threads wait
+
+# isort: split
+from elman.cli import main
+from elman.tasks import load
+
+
+class Run(NamedTuple):
+    """A model that `elman train` has made."""
+
+    model: Any
+    folder: Path
+    minutes: float
+    command: str  # without the names of folders on this machine
+
+
+def train(words: Sequence[str | Path], folder: Path, data: Path) -> Run:
+    """Run `elman train WORDS --out FOLDER`."""
+    command = ["elman", "train", *map(str, words), "--out", str(folder)]
+    shown = shlex.join(command).replace(str(data), "DIR").replace(str(folder.parent), "runs")
+    print(f"\n$ {shown}", flush=True)
+    began = time.perf_counter()
+    main(command[1:], standalone_mode=False)
+    return Run(load(folder), folder, (time.perf_counter() - began) / 60, shown)
+
+
+def write(
+    name: str, measure: str, at_least: float, runs: Sequence[Run], scores: Sequence[float], *, middle: str,
+    classical: Mapping[str, float], published: float | None = None, more: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Write the receipt of runs that differ in their seed: the mean or the median of their scores, beside the classical
+    models, with the name of the loser; the picture shows both and how the error on the held-out part fell.
+
+    Args:
+        middle: `mean` or `median`.
+        scores: of each run, on the part that nothing was chosen by.
+        classical: their scores on the same part, by name.
+    """
+    reached = getattr(statistics, middle)(scores)
+    best = max(classical, key=lambda model: classical[model])
+    of_all = {**classical, "net": reached}
+    loser = min(of_all, key=lambda model: of_all[model])
+    words = f"{measure}, {middle} of {len(scores)} seeds" if len(scores) > 1 else measure
+    print(f"\n{words}: net {reached:.4f}; " + ", ".join(f"{model} {score:.4f}" for model, score in classical.items()))
+    facts = {
+        "command": f"python gallery/{name}.py --data DIR",
+        "trained_by": [run.command for run in runs],
+        "result": {"measure": words, "published": published, "at_least": at_least, "reached": round(reached, 4)},
+        "scores": [round(score, 4) for score in scores],
+        "held_out_error": [None if run.model is None else _best(run.folder) for run in runs],
+        "classical": {model: round(score, 4) for model, score in classical.items()},
+        "better": "net" if reached > classical[best] else best,
+        "loser": loser,
+        **(more or {}),
+        "training_minutes": round(sum(run.minutes for run in runs), 2),
+    }
+    receipt.write_with_figure(name, facts, _figure(words, at_least, runs, of_all))
+
+
+def _figure(measure: str, at_least: float, runs: Sequence[Run], scores: Mapping[str, float]) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    bars, curves = figure.subplots(1, 2)
+    colors = ["tab:blue" if model == "net" else "tab:gray" for model in scores]
+    places = bars.barh(list(scores), [100 * score for score in scores.values()], color=colors)
+    bars.bar_label(places, fmt="%.1f", padding=3)
+    bars.axvline(100 * at_least, color="tab:red", linestyle="--", label="aimed at")
+    bars.set(xlabel="%", title=measure)
+    bars.legend()
+    for run in runs:
+        points = [(event["epoch"], event["evaluation"]) for event in _evaluations(run.folder)]
+        curves.plot(*zip(*points, strict=True), label=run.folder.name)
+    curves.set(xlabel="epochs", title="on the part that chose the weights")
+    curves.grid(alpha=0.3)
+    curves.legend()
+    return figure
+
+
+def _evaluations(folder: Path) -> list[dict[str, Any]]:
+    events = (json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines())
+    return [event for event in events if "evaluation" in event]
+
+
+def _best(folder: Path) -> float:
+    return round(min(event["evaluation"] for event in _evaluations(folder)), 4)
