@@ -33,6 +33,8 @@ def train(
 ) -> Result:
     """Train `model` in place. It ends in evaluation mode, with its best weights where there is an evaluation.
 
+    Where the settings ask for an average of the weights, evaluations and their observers find it in the model.
+
     Args:
         loss: `loss(batch, state) -> (a scalar tensor, state)`. The state is None at the start of an epoch, then what
             the batch before returned, detached: truncated backpropagation through time. Return None to carry nothing.
