@@ -278,7 +278,7 @@ def test_a_class_of_one_row_is_trained_on():
         (["a", 2.0], ["x", "y"], r"row 1: expected text \(str\), got float"),
         (["a", None], ["x", "y"], r"row 1: expected text \(str\), got NoneType"),
         (["a", "\ud800"], ["x", "y"], "row 1: the text has half a surrogate pair"),
-        (["", " "], ["x", "y"], "expected a word that occurs 1 times or more, got 0 words"),
+        (["", " "], ["x", "y"], "expected a word that occurs . times or more, got 0 words"),
         ([[1.0], [np.inf]], ["x", "y"], "row 1: step 0, variable 0 is infinite"),
         ([[1.0], [1e300]], ["x", "y"], "variable 0 has numbers of which no deviation can be computed"),
         ([[1.0], [[1.0, 2.0]]], ["x", "y"], "row 1: expected steps of D=1 numbers, as in training, got D=2"),

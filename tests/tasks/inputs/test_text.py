@@ -6,12 +6,16 @@ from elman.tasks.inputs import InputSettings
 from elman.tasks.inputs.text import TextInputs
 
 
+def every_word(*texts):
+    return TextInputs(InputSettings(min_count=1)).fit(texts)
+
+
 def encoded(inputs, text):
     return inputs.encode([text]).values
 
 
 def test_marks_are_split_from_words():
-    inputs = TextInputs(InputSettings()).fit(["Great!"])
+    inputs = every_word("Great!")
     assert np.array_equal(encoded(inputs, "Great!"), encoded(inputs, "great !"))
     assert sorted(inputs.units.vocabulary) == ["!", "great"]
 
@@ -31,13 +35,13 @@ def test_marks_are_split_from_words():
     ],
 )
 def test_words(text, words):
-    inputs = TextInputs(InputSettings()).fit([" ".join(words), "another"])
+    inputs = every_word(" ".join(words), "another")
     ids = encoded(inputs, text)
     assert [inputs.units.vocabulary[i - 2] for i in ids] == words
 
 
-def test_every_word_of_training_is_known():
-    inputs = TextInputs(InputSettings()).fit(["once twice twice"])
+def test_rare_words_are_unknown():
+    inputs = every_word("once twice twice")
     assert UNKNOWN not in encoded(inputs, "once twice")
     assert encoded(inputs, "thrice").tolist() == [UNKNOWN]
     rare = TextInputs(InputSettings(min_count=2)).fit(["once twice twice"])
@@ -55,14 +59,14 @@ def test_upper_case(units):
 def test_bytes_are_texts_of_bytes():
     inputs = TextInputs(InputSettings(units="bytes")).fit(["é"])
     assert encoded(inputs, "é").tolist() == encoded(inputs, "é".encode()).tolist() == [196, 170]
-    words = TextInputs(InputSettings()).fit(["a"])
+    words = every_word("a")
     with pytest.raises(TypeError, match=r"row 0: expected text \(str\), got bytes; read the file as text"):
         encoded(words, b"a")
 
 
 def test_what_was_fitted_stays():
     """A setting that changes after `fit` changes nothing before the next one."""
-    settings = InputSettings()
+    settings = InputSettings(min_count=1)
     inputs = TextInputs(settings).fit(["a b"])
     before = encoded(inputs, "A b").tolist()
     settings.units, settings.lowercase = "bytes", False
