@@ -1,0 +1,254 @@
+"""The nets of the tagger and of the classifier written with torch.nn and pytorch-crf, and the update that trains them.
+
+A batch is padded, time first. Its rows are read from both ends, and no step sees what is behind a row: either the
+backward LSTM gets rows that were turned round within their lengths, or both get what pack_padded_sequence makes.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, dropout
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torchcrf import CRF
+
+from elman.data.units.face import UNKNOWN as UNKNOWN_UNIT
+from elman.layers import Bidirectional, Dropout
+from elman.sequences import Sequences
+from elman.tasks.classifier_net import ClassifierNet
+from elman.tasks.tagger_net import TaggerNet
+from elman.tasks.words import UNKNOWN as UNKNOWN_WORD
+from elman.tasks.words import Spelled
+
+FORBIDDEN = -1e4  # pytorch-crf takes no -inf
+
+
+class Layout(NamedTuple):
+    """How the rows of a padded batch lie: made once, off the clock."""
+
+    lengths: Tensor  # [B]
+    mask: Tensor | None  # [T, B] of the steps; None where no row is padded
+    turned: Tensor | None  # [T, B] which step stands there when its row is turned round; None: a flip does it
+
+    @classmethod
+    def of(cls, lengths: np.ndarray) -> "Layout":
+        times = np.arange(lengths.max())[:, None]
+        mask = times < lengths
+        if mask.all():
+            return cls(torch.from_numpy(lengths), None, None)
+        turned = np.where(mask, lengths - 1 - times, times)
+        return cls(torch.from_numpy(lengths), torch.from_numpy(mask), torch.from_numpy(turned))
+
+
+class BothEnds(nn.Module):
+    """A bidirectional LSTM: `steps` are its outputs [T, B, 2H], `ends` its final states [B, 2H]."""
+
+    def steps(self, x: Tensor, layout: Layout) -> Tensor:
+        raise NotImplementedError
+
+    def ends(self, x: Tensor, layout: Layout) -> Tensor:
+        raise NotImplementedError
+
+    def take(self, cell: Bidirectional) -> None:
+        """The weights of elman's."""
+        halves = zip(self.halves(), (cell.forward_cell, cell.backward_cell), strict=True)
+        with torch.no_grad():
+            for (weight_ih, weight_hh, bias_ih, bias_hh), own in halves:
+                weight_ih.copy_(own.weight_ih)
+                weight_hh.copy_(own.weight_hh)
+                bias_ih.copy_(own.bias)
+                bias_hh.zero_()
+
+    def halves(self) -> list[list[Tensor]]:
+        """The weights of the forward and of the backward LSTM."""
+        weights = list(self.parameters())
+        return [weights[:4], weights[4:]]
+
+
+class Padded(BothEnds):
+    """Two LSTMs over all steps, those behind the rows among them: so PyTorch calls oneDNN."""
+
+    def __init__(self, input_size: int, hidden_size: int):
+        super().__init__()
+        self.forward_lstm, self.backward_lstm = nn.LSTM(input_size, hidden_size), nn.LSTM(input_size, hidden_size)
+
+    def steps(self, x: Tensor, layout: Layout) -> Tensor:
+        forward, backward = self._both(x, layout)
+        return torch.cat([forward, _turn(backward, layout)], -1)
+
+    def ends(self, x: Tensor, layout: Layout) -> Tensor:
+        last = layout.lengths - 1, torch.arange(len(layout.lengths))
+        return torch.cat([y[last] for y in self._both(x, layout)], -1)
+
+    def _both(self, x: Tensor, layout: Layout) -> list[Tensor]:
+        return [self.forward_lstm(x)[0], self.backward_lstm(_turn(x, layout))[0]]
+
+
+class Packed(BothEnds):
+    """One LSTM over a PackedSequence."""
+
+    def __init__(self, input_size: int, hidden_size: int):
+        super().__init__()
+        self.lstm = nn.LSTM(input_size, hidden_size, bidirectional=True)
+
+    def steps(self, x: Tensor, layout: Layout) -> Tensor:
+        return pad_packed_sequence(self._packed(x, layout)[0])[0]
+
+    def ends(self, x: Tensor, layout: Layout) -> Tensor:
+        _, (h, _) = self._packed(x, layout)
+        return torch.cat([h[0], h[1]], -1)
+
+    def _packed(self, x: Tensor, layout: Layout) -> Any:
+        return self.lstm(pack_padded_sequence(x, layout.lengths, enforce_sorted=False))
+
+
+def _turn(x: Tensor, layout: Layout) -> Tensor:
+    """Every row from its last step to its first."""
+    return x.flip(0) if layout.turned is None else x.gather(0, layout.turned[:, :, None].expand_as(x))
+
+
+READERS: dict[str, type[BothEnds]] = {"padded": Padded, "packed": Packed}
+
+
+class Sentences(NamedTuple):
+    """A batch of the tagger; different words are spelled once."""
+
+    words: Tensor  # [T, B]
+    spellings: Tensor  # [T, B] rows of the characters
+    characters: Tensor  # [letters, different words]
+    spelled: Layout  # of them
+    layout: Layout
+    tags: Tensor  # [T, B]
+
+    @classmethod
+    def of(cls, batch: Spelled, tags: Sequences) -> "Sentences":
+        words, spellings = (batch.tokens.map(lambda tokens, i=i: tokens[i]) for i in (0, 1))
+        spelled, layout = Layout.of(batch.characters.lengths), Layout.of(tags.lengths)
+        return cls(_pad(words), _pad(spellings), _pad(batch.characters), spelled, layout, _pad(tags))
+
+
+class TorchTagger(nn.Module):
+    """`TaggerNet` with its CRF."""
+
+    def __init__(self, net: TaggerNet, reader: type[BothEnds], settings: Any):
+        super().__init__()
+        spelling, body, num_tags = net.spelling.cells, _recurrent(net.body), net.readout.output_size
+        self.settings = settings
+        self.input_dropout, self.dropout = _dropouts(net.body)
+        self.word = _embedding(net.word.weight, sparse=True)
+        self.character = _embedding(spelling[0].weight)
+        self.spelling = reader(spelling[1].input_size, spelling[1].forward_cell.output_size)
+        self.body = reader(body.input_size, body.forward_cell.output_size)
+        self.readout = _linear(net.readout)
+        self.crf = CRF(num_tags)
+        self.spelling.take(spelling[1])
+        self.body.take(body)
+        weights = self.crf.transitions, self.crf.start_transitions, self.crf.end_transitions
+        with torch.no_grad():
+            for own, given in zip(weights, net.chain._weights(), strict=True):
+                own.copy_(given.clamp(min=FORBIDDEN))
+
+    def forward(self, batch: Sentences) -> Tensor:
+        words = _forget(self, batch.words, UNKNOWN_WORD)
+        spelled = self.spelling.ends(self.character(batch.characters), batch.spelled)
+        x = torch.cat([self.word(words), spelled.index_select(0, batch.spellings.view(-1)).view(*words.shape, -1)], -1)
+        y = self.body.steps(dropout(x, self.input_dropout, self.training), batch.layout)
+        scores = self.readout(dropout(y, self.dropout, self.training))
+        return -self.crf(scores, batch.tags, batch.layout.mask, reduction="token_mean")
+
+
+class Texts(NamedTuple):
+    """A batch of the classifier."""
+
+    units: Tensor  # [T, B]
+    layout: Layout
+    classes: Tensor  # [B]
+
+    @classmethod
+    def of(cls, rows: Sequences, classes: Tensor) -> "Texts":
+        return cls(_pad(rows), Layout.of(rows.lengths), classes)
+
+
+class TorchClassifier(nn.Module):
+    """`ClassifierNet` of text, with maximum pooling."""
+
+    def __init__(self, net: ClassifierNet, reader: type[BothEnds], settings: Any):
+        super().__init__()
+        body = _recurrent(net.cells[0])
+        self.settings = settings
+        self.input_dropout, self.dropout = _dropouts(net.cells[0])
+        self.word = _embedding(net.cells[0].cells[0].weight, sparse=True)
+        self.body = reader(body.input_size, body.forward_cell.output_size)
+        self.readout = _linear(net.readout)
+        self.body.take(body)
+
+    def forward(self, batch: Texts) -> Tensor:
+        x = self.word(_forget(self, batch.units, UNKNOWN_UNIT))
+        y = self.body.steps(dropout(x, self.input_dropout, self.training), batch.layout)
+        y = dropout(y, self.dropout, self.training)
+        if batch.layout.mask is not None:
+            y = y.masked_fill(~batch.layout.mask[:, :, None], -torch.inf)
+        return cross_entropy(self.readout(y.max(0).values), batch.classes)
+
+
+class Trainer:
+    """Update after update, as elman's loop makes them: AdamW, and Adam of the rows that a batch has read of a table."""
+
+    def __init__(self, net: nn.Module, batches: Sequence[Any]):
+        self.net, self.batches = net, batches
+        self.table = net.word.weight
+        self.dense = [weight for weight in net.parameters() if weight is not self.table]
+        rate = net.settings.learning_rate
+        self.optimizers = [torch.optim.AdamW(self.dense, rate, fused=True), torch.optim.SparseAdam([self.table], rate)]
+
+    def run(self) -> None:
+        self.net.train()
+        for batch in self.batches:
+            self.update(batch)
+
+    def update(self, batch: Any) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        loss = self.net(batch)
+        if not math.isfinite(loss.item()):
+            raise SystemExit(f"the loss is {loss.item()}; nothing was timed.")
+        loss.backward()
+        self.table.grad = self.table.grad.coalesce()
+        gradients = [self.table.grad.values(), *(weight.grad for weight in self.dense)]
+        norm = nn.utils.get_total_norm(gradients, foreach=True)
+        if norm > self.net.settings.clip_norm:
+            torch._foreach_mul_(gradients, self.net.settings.clip_norm / (norm + 1e-6))
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+
+def _forget(net: Any, ids: Tensor, unknown: int) -> Tensor:
+    """Some ids are read as unknown while training."""
+    part = net.settings.word_dropout
+    return torch.where(torch.rand(ids.shape) < part, unknown, ids) if net.training and part else ids
+
+
+def _dropouts(stack: Any) -> list[float]:
+    return [cell.p for cell in stack if isinstance(cell, Dropout)]
+
+
+def _recurrent(stack: Any) -> Bidirectional:
+    (found,) = (cell for cell in stack if isinstance(cell, Bidirectional))
+    return found
+
+
+def _embedding(weight: Tensor, sparse: bool = False) -> nn.Embedding:
+    return nn.Embedding.from_pretrained(weight.detach().clone(), freeze=False, sparse=sparse)
+
+
+def _linear(given: Any) -> nn.Linear:
+    own = nn.Linear(given.input_size, given.output_size)
+    own.load_state_dict(given.state_dict())
+    return own
+
+
+def _pad(rows: Sequences) -> Tensor:
+    return torch.from_numpy(rows.to_padded(batch_first=False)).contiguous()
