@@ -76,6 +76,7 @@ def _figure(measure: str, at_least: float, runs: Sequence[Run], scores: Mapping[
     places = bars.barh(list(scores), [100 * score for score in scores.values()], color=colors)
     bars.bar_label(places, fmt="%.1f", padding=3)
     bars.axvline(100 * at_least, color="tab:red", linestyle="--", label="aimed at")
+    bars.margins(x=0.15)
     bars.set(xlabel="%", title=measure)
     bars.legend()
     for run in runs:

@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             words = ["classifier", learnt, "--validation", held_out, "--text", "1", "--label", "2", *settings]
             own = ["--set", f"cell={cell}", "--set", f"hidden_size={units}"]
             run = labelled.train([*words, *own], folder / f"{task}-{cell}", data)
-            scores = [run.model.score(part.inputs, part.labels)
-                      for part in (read_labelled(path, text="1", label="2") for path in (learnt, held_out))]  # fmt: skip
+            parts_read = [read_labelled(path, text="1", label="2") for path in (learnt, held_out)]
+            scores = [run.model.score(part.inputs, part.labels) for part in parts_read]
             rows[f"{task}, {cell}"] = {
                 "weights": recurrent_weights(run.model),
                 "microseconds_a_step": round(step_microseconds(run.folder), 2),

@@ -24,8 +24,8 @@ NAME = "mnist_pixels"
 AT_LEAST = {"lstm": 0.97, "gru": 0.97, "identity relu": 0.93, "tanh": None}
 ONE_WAY = ["--set", "bidirectional=false"]
 NETS = {
-    "lstm": ["--set", "cell=lstm"],
-    "gru": ["--set", "cell=gru"],
+    "lstm": ["--set", "epochs=6"],
+    "gru": ["--set", "cell=gru", "--set", "epochs=6"],
     "identity relu": ["--set", "cell=rnn", "--set", "start=identity"],
     "tanh": ["--set", "cell=rnn"],
 }
