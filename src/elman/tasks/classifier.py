@@ -122,9 +122,10 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         self.net_ = self._make_net()
         self._tell(data, held_out)
         steps = self.batch_steps or usual_steps(data.lengths)
+        answers, weights = torch.from_numpy(targets), self._class_weights(targets)
         with self.open_run(run, resume, source or {}) as folder:
             self.result_ = self.train(
-                lambda batch, _: self._loss(data, torch.from_numpy(targets), self._class_weights(targets), batch),
+                lambda batch, _: self._loss(data, answers, weights, batch),
                 RowBatches(data.lengths, steps, self.seed),
                 (lambda: _calibrated_nats(self._logits(held_out), held_targets)) if len(held_out) else None,
                 run=folder,
