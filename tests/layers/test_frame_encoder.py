@@ -38,18 +38,15 @@ def test_laws_hold_in_float64_and_below_a_cell():
 
 
 def by_hand(layer, frame):
-    """One frame in NumPy and SciPy: convolution, maximum, normalisation, relu, and the read-out at the end."""
+    """One frame in NumPy and SciPy: convolution, maximum, relu, and the read-out at the end."""
     maps = frame.numpy()
-    for convolution, norm, (down, across) in zip(layer.convolutions, layer.norms, layer.halves, strict=True):
+    for convolution, (down, across) in zip(layer.convolutions, layer.halves, strict=True):
         weight, bias = convolution.weight.detach().numpy(), convolution.bias.detach().numpy()
         summed = np.stack([sum(correlate2d(one, kernel, "same") for one, kernel in zip(maps, kernels, strict=True)) + b
                            for kernels, b in zip(weight, bias, strict=True)])  # fmt: skip
         height, width = (size // half for size, half in zip(summed.shape[1:], (down, across), strict=True))
         tiles = summed[:, : height * down, : width * across].reshape(len(summed), height, down, width, across)
-        most = tiles.max((2, 4))
-        scaled = (most - most.mean()) / np.sqrt(most.var() + norm.eps)
-        scale, shift = (part.detach().numpy()[:, None, None] for part in (norm.weight, norm.bias))
-        maps = np.maximum(scaled * scale + shift, 0)
+        maps = np.maximum(tiles.max((2, 4)), 0)
     return layer.readout.weight.detach().numpy() @ maps.ravel() + layer.readout.bias.detach().numpy()
 
 

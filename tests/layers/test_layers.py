@@ -8,6 +8,7 @@ from elman.cells import GRU, LSTM, RNN, MinGRU
 from elman.layers import (
     AttentionPooling,
     Bidirectional,
+    Deviations,
     Differences,
     Dropout,
     Embedding,
@@ -35,6 +36,7 @@ ALONE = {
     "Residual": lambda: Residual(GRU(3, 3)),
     "Bidirectional": lambda: Bidirectional(GRU(3, 2), LSTM(3, 3)),
     "OutputFeedback": lambda: OutputFeedback(GRU(5, 2)),
+    "Deviations": lambda: Deviations(3),
     "Differences": lambda: Differences(3),
     "LastPooling": lambda: LastPooling(3),
     "MeanPooling": lambda: MeanPooling(3),

@@ -1,6 +1,7 @@
 """What stands around cells and between them, each written once for all of them."""
 
 from elman.layers.bidirectional import Bidirectional
+from elman.layers.deviations import Deviations
 from elman.layers.differences import Differences
 from elman.layers.dropout import Dropout, VariationalDropout, set_key
 from elman.layers.embedding import Embedding
@@ -15,6 +16,7 @@ from elman.layers.stack import Stack
 __all__ = [
     "AttentionPooling",
     "Bidirectional",
+    "Deviations",
     "Differences",
     "Dropout",
     "Embedding",

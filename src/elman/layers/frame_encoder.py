@@ -12,11 +12,11 @@ from elman.shapes import check
 
 
 class FrameEncoder(Pointwise):
-    """y = W features + b;  each block below it: convolution 3 x 3, maximum of 2 x 2, normalisation, relu
+    """y = W features + b;  each block below it: convolution 3 x 3, maximum of 2 x 2, relu
 
-    What is normalised is all of one frame (Wu and He 2018, arXiv:1803.08494, with one group), so that no frame sees
-    another. A block halves what is more than one pixel high or wide; where nothing is left to halve, blocks above are
-    left out, all but the first.
+    Nothing is normalised: a frame in which little moves stays a small one, where a norm would bring its noise to the
+    size of a word (on lips that are read, a quarter of the words in place of a half). A block halves what is more than
+    one pixel high or wide; where nothing is left to halve, blocks above are left out, all but the first.
 
     Args:
         channels, height, width: of a frame, C, H and W.
@@ -43,13 +43,12 @@ class FrameEncoder(Pointwise):
             )
         self.shape = (channels, height, width)
         self.input_size, self.output_size = channels * height * width, output_size
-        self.convolutions, self.norms = nn.ModuleList(), nn.ModuleList()
+        self.convolutions = nn.ModuleList()
         self.halves: list[tuple[int, int]] = []  # what each block takes the maximum over
         for size in widths:
             if height == width == 1 and self.halves:
                 break
             self.convolutions.append(nn.Conv2d(channels, size, 3, padding=1))
-            self.norms.append(nn.GroupNorm(1, size))
             self.halves.append((min(2, height), min(2, width)))
             channels, height, width = size, max(1, height // 2), max(1, width // 2)
         self.readout = Linear(channels * height * width, output_size)
@@ -65,6 +64,6 @@ class FrameEncoder(Pointwise):
 
     def apply_to(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)  # what convolutions on a CPU are quickest with
-        for convolution, norm, half in zip(self.convolutions, self.norms, self.halves, strict=True):
-            x = norm(F.max_pool2d(convolution(x), half)).relu()
+        for convolution, half in zip(self.convolutions, self.halves, strict=True):
+            x = F.max_pool2d(convolution(x), half).relu()
         return self.readout.apply_to(x.flatten(1))

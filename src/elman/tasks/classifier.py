@@ -193,7 +193,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         check_range(self, 1, math.inf, "hidden_size", "num_layers", "embedding_size", "batch_steps")
         check_range(self, 0, 1, "dropout", "input_dropout", "word_dropout", "step_dropout")
         check_range(self, 0, 1, "label_smoothing", "validation")
-        check_range(self, 0, math.inf, "noise")
+        check_range(self, 0, math.inf, "noise", "turn", "shift")
         if self.class_weight not in (None, "balanced"):
             raise ValueError(f"class_weight: expected None or 'balanced', got {self.class_weight!r}.")
 

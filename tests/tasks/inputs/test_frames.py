@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from elman.layers import Differences
+from elman.layers import Deviations, Differences
 from elman.tasks.inputs import InputSettings
 from elman.tasks.inputs.frames import Frames
 
@@ -78,3 +79,26 @@ def test_what_cannot_be_read(row, error):
 def test_rows_without_frames():
     with pytest.raises(ValueError, match="frames: expected rows with frames, got 2 that are all empty"):
         fitted([GREY[1], GREY[1]])
+
+
+def test_a_row_is_shifted_as_a_whole_and_its_edge_goes_on():
+    inputs = fitted(GREY, shift=2)
+    given = inputs.encode(GREY).map(torch.from_numpy)
+    padded = np.pad(given.values.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), "edge")
+    moves = [(down, across) for down in range(5) for across in range(5)]
+    seen = set()
+    torch.manual_seed(0)
+    for _ in range(40):
+        shifted = inputs.spoil(given).values.numpy()
+        found = [[move for move in moves if (padded[row, :, move[0] :, move[1] :][..., :6, :7] == shifted[row]).all()]
+                 for row in (slice(0, 3), slice(3, 5))]  # fmt: skip
+        assert [len(own) for own in found] == [1, 1]
+        seen.update(found[0] + found[1])
+    assert len(seen) > 20
+    assert np.array_equal(fitted(GREY, shift=0).spoil(given).values, given.values)
+
+
+def test_what_stays_is_taken_away():
+    layers = fitted(GREY, deviations=None).layers()
+    assert isinstance(layers[0], Deviations)
+    assert not any(isinstance(layer, Deviations) for layer in fitted(GREY, deviations=False).layers())

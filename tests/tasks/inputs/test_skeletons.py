@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from elman.layers import Differences
 from elman.tasks.inputs import InputSettings
@@ -76,11 +77,32 @@ def test_what_is_no_skeleton(row):
         Skeletons(InputSettings()).fit([WALK, row])
 
 
-def test_what_moves_more_stays_larger():
-    walk = np.concatenate([WALK[:, :3], 9 * WALK[:, 3:]], 1)
-    inputs = Skeletons(InputSettings()).fit([walk])
-    encoded = inputs.encode([walk]).values
-    deviations = inputs.row(walk).std(0)
-    np.testing.assert_allclose(encoded.std(0) / encoded.std(0).max(), deviations / deviations.max(), rtol=1e-5)
-    assert (encoded.std(0) ** 2).mean() == pytest.approx(1, rel=1e-5)
-    assert len(set(inputs.change.tolist())) == 1
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_a_body_that_is_turned_keeps_its_shape(dimensions):
+    rows = [GENERATOR.normal(size=(length, 5, dimensions)) for length in (6, 0, 4)]
+    inputs = Skeletons(InputSettings(turn=30)).fit(rows)
+    torch.manual_seed(0)
+    given = inputs.encode(rows).map(torch.from_numpy)
+    turned = inputs.spoil(given)
+    before, after = (
+        (some.values.numpy() * inputs.scale + inputs.mean).reshape(10, 5, dimensions) for some in (given, turned)
+    )
+    assert np.abs(after - before).max() > 0.1
+    for first in (0, 6):  # one turn a row, which keeps every angle between joints of any two frames
+        row = slice(first, first + 4)
+        products = [np.einsum("tjd,ukd->tjuk", joints[row], joints[row]) for joints in (before, after)]
+        np.testing.assert_allclose(*products, atol=1e-4)
+    assert (
+        np.abs(np.einsum("jd,kd->jk", after[0], after[6]) - np.einsum("jd,kd->jk", before[0], before[6])).max() > 0.01
+    )
+
+
+def test_a_body_is_turned_by_the_angle_that_was_asked_for():
+    rows = [WALK[:1]] * 4000
+    inputs = Skeletons(InputSettings(turn=5)).fit([WALK, *rows])
+    torch.manual_seed(0)
+    turned = inputs.spoil(inputs.encode(rows).map(torch.from_numpy)).values.numpy() * inputs.scale + inputs.mean
+    joints = inputs.row(WALK[:1]).reshape(5, 3)
+    change = np.sqrt(((turned.reshape(-1, 5, 3) - joints) ** 2).mean())
+    radians = np.radians(5)
+    assert change == pytest.approx(radians * np.sqrt(2 / 3 * (joints**2).sum(1).mean()), rel=0.05)

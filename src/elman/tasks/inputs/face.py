@@ -12,6 +12,9 @@ from elman.cells import CellModule
 from elman.sequences import Sequences
 
 OF_TEXT = "units", "lowercase", "vocabulary_size", "min_count", "word_dropout"
+OF_NUMBERS = "noise", "step_dropout", "differences", "deviations"
+OF_SKELETONS = ("turn",)
+OF_FRAMES = ("shift",)
 
 
 @dataclass(kw_only=True)
@@ -31,6 +34,10 @@ class InputSettings:
         noise: of numbers: standard deviation of what is added to them while training, where theirs is 1.
         step_dropout: of numbers: steps that are left out while training, as a part of all.
         differences: of numbers: also read the difference to the step before; None: of skeletons and frames.
+        deviations: of numbers: read how each step differs from the mean of its row so far, in its place; None: of
+            frames, where it takes away the face and the light.
+        turn: of skeletons: degrees by which a row is turned about each axis while training, their standard deviation.
+        shift: of frames: pixels by which a row is moved while training, up or down and left or right, at most.
     """
 
     inputs: str = "auto"
@@ -44,6 +51,9 @@ class InputSettings:
     noise: float = 0.0
     step_dropout: float = 0.0
     differences: bool | None = None
+    deviations: bool | None = None
+    turn: float = 15.0
+    shift: int = 2
 
 
 class Inputs(ABC):

@@ -7,17 +7,17 @@ import numpy as np
 import torch
 
 from elman.cells import CellModule
-from elman.layers import Differences, Dropout
+from elman.layers import Deviations, Differences, Dropout
 from elman.layers.frame_encoder import FrameEncoder
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import OF_TEXT, Inputs, row_name, without_steps
+from elman.tasks.inputs.face import OF_SKELETONS, OF_TEXT, Inputs, row_name, without_steps
 
 
 class Frames(Inputs):
     """A row is an array [T, H, W] or [T, H, W, C] of grey or coloured frames, all of one size."""
 
     name: ClassVar[str] = "frames"
-    idle: ClassVar[tuple[str, ...]] = OF_TEXT
+    idle: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS)
 
     def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
         raw = self._raw(rows, names)
@@ -31,6 +31,8 @@ class Frames(Inputs):
         return self._raw(rows, names).map(lambda x: (x - np.float32(self.mean)) / np.float32(self.scale))
 
     def spoil(self, sequences: Sequences) -> Sequences:
+        if self.settings.shift:
+            sequences = _shifted(sequences, self.settings.shift)
         if self.settings.step_dropout:
             sequences = without_steps(sequences, self.settings.step_dropout)
         if self.settings.noise:
@@ -44,6 +46,8 @@ class Frames(Inputs):
     def layers(self) -> list[CellModule]:
         settings, layers = self.settings, list[CellModule]()
         channels, height, width = self.shape
+        if settings.deviations is not False:
+            layers.append(Deviations(self.shape))
         if settings.differences is not False:
             layers.append(Differences(self.shape))
             channels *= 2
@@ -87,3 +91,12 @@ class Frames(Inputs):
                                  f"{list(frames.shape[1:])}; resize them to one size.")  # fmt: skip
         values = [frames for frames in given if len(frames)]
         return Sequences(np.concatenate(values) if values else np.zeros((0, *shape), np.float32), [*map(len, given)])
+
+
+def _shifted(sequences: Sequences, most: int) -> Sequences:
+    """The frames of each row moved by up to so many pixels, the same for all; what comes in is the edge again."""
+    x = sequences.values
+    moves = torch.randint(-most, most + 1, (2, len(sequences)))[:, torch.from_numpy(sequences.rows), None]
+    y, x_ = ((torch.arange(size) + move).clamp(0, size - 1) for size, move in zip(x.shape[2:], moves, strict=True))
+    moved = x[torch.arange(len(x))[:, None, None], :, y[:, :, None], x_[:, None, :]]  # [N, H, W, C]
+    return sequences.map(lambda _: moved.movedim(3, 1))

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from elman.cells import CellModule
-from elman.layers import Differences, Dropout
+from elman.layers import Deviations, Differences, Dropout
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import OF_TEXT, Inputs, row_name, without_steps
+from elman.tasks.inputs.face import OF_FRAMES, OF_SKELETONS, OF_TEXT, Inputs, row_name, without_steps
 
 
 class Series(Inputs):
@@ -20,7 +20,7 @@ class Series(Inputs):
     """
 
     name: ClassVar[str] = "series"
-    idle: ClassVar[tuple[str, ...]] = (*OF_TEXT, "embedding_size")
+    idle: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS, *OF_FRAMES, "embedding_size")
     default_differences: ClassVar[bool] = False
 
     def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
@@ -64,6 +64,8 @@ class Series(Inputs):
     def layers(self) -> list[CellModule]:
         wanted, drop = self.settings.differences, self.input_dropout
         size, layers = self.width, list[CellModule]()
+        if self.settings.deviations:
+            layers.append(Deviations(size))
         if self.default_differences if wanted is None else wanted:
             scale = torch.from_numpy(np.concatenate([self.change, np.ones(len(self.missing))])).float()
             layers.append(Differences(size, scale))

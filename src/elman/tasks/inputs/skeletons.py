@@ -1,9 +1,13 @@
 """Skeletons: joints in space, seen from the middle of the body and in its size."""
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 
+from elman.sequences import Sequences
+from elman.tasks.inputs.face import OF_FRAMES, OF_TEXT
 from elman.tasks.inputs.series import Series
 
 
@@ -19,7 +23,18 @@ class Skeletons(Series):
     """
 
     name: ClassVar[str] = "skeletons"
+    idle: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_FRAMES, "embedding_size")
     default_differences: ClassVar[bool] = True
+
+    def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
+        super().fit(rows, names)
+        self.dimensions = next(np.shape(row)[2] for row in rows if len(row))
+        return self
+
+    def spoil(self, sequences: Sequences) -> Sequences:
+        if self.settings.turn:
+            sequences = self._turned(sequences)
+        return super().spoil(sequences)
 
     def unit(self, deviations: np.ndarray) -> np.ndarray:
         return np.full_like(deviations, np.sqrt(np.mean(deviations**2)))
@@ -39,3 +54,11 @@ class Skeletons(Series):
         joints = joints - joints.mean(1, keepdims=True)
         size = np.median(np.sqrt((joints**2).sum(2).mean(1)))
         return (joints / (size or 1.0)).reshape(len(joints), -1)
+
+    def _turned(self, sequences: Sequences) -> Sequences:
+        """Each row as it is seen from another side."""
+        mean, scale = (torch.from_numpy(array).float() for array in (self.mean, self.scale))
+        angles = np.radians(self.settings.turn) / 2**0.5 * torch.randn(len(sequences), *2 * [self.dimensions])
+        turns = torch.linalg.matrix_exp(angles - angles.mT)[torch.from_numpy(sequences.rows)]  # [N, 2, 2] or [N, 3, 3]
+        joints = (sequences.values * scale + mean).view(len(turns), -1, self.dimensions)
+        return sequences.map(lambda _: ((joints @ turns).flatten(1) - mean) / scale)

@@ -12,7 +12,7 @@ from elman.data.units import UNKNOWN, Units, make_units, units_from_json
 from elman.data.units.face import check_text
 from elman.layers import Dropout, Embedding
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import Inputs, row_name
+from elman.tasks.inputs.face import OF_FRAMES, OF_NUMBERS, OF_SKELETONS, Inputs, row_name
 
 TOKEN = re.compile(r"['\u2019]?\w+(?:['\u2019-]\w+)*|[^\w\s]")  # it's | 's | well-known | , | ...
 
@@ -21,7 +21,7 @@ class TextInputs(Inputs):
     """A row is a text; words are split from the marks beside them: `Great!` is `great !`. A text may be empty."""
 
     name: ClassVar[str] = "text"
-    idle: ClassVar[tuple[str, ...]] = ("noise", "step_dropout", "differences")
+    idle: ClassVar[tuple[str, ...]] = (*OF_NUMBERS, *OF_SKELETONS, *OF_FRAMES)
 
     def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
         settings = self.settings
