@@ -3,7 +3,6 @@
 import json
 import shlex
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,13 +24,13 @@ class Run(NamedTuple):
 
 
 def train(words: Sequence[str | Path], folder: Path, data: Path) -> Run:
-    """Run `elman train WORDS --out FOLDER`."""
+    """Run `elman train WORDS --out FOLDER`; a run that has come to its end there before is taken as it is."""
     command = ["elman", "train", *map(str, words), "--out", str(folder)]
     shown = shlex.join(command).replace(str(data), "DIR").replace(str(folder.parent), "runs")
     print(f"\n$ {shown}", flush=True)
-    began = time.perf_counter()
-    main(command[1:], standalone_mode=False)
-    return Run(load(folder), folder, (time.perf_counter() - began) / 60, shown)
+    if not any(event.get("progress") == 1 for event in _events(folder)):
+        main(command[1:], standalone_mode=False)
+    return Run(load(folder), folder, _events(folder)[-1]["seconds"] / 60, shown)
 
 
 def write(
@@ -88,9 +87,13 @@ def _figure(measure: str, at_least: float, runs: Sequence[Run], scores: Mapping[
     return figure
 
 
+def _events(folder: Path) -> list[dict[str, Any]]:
+    log = folder / "log.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
 def _evaluations(folder: Path) -> list[dict[str, Any]]:
-    events = (json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines())
-    return [event for event in events if "evaluation" in event]
+    return [event for event in _events(folder) if "evaluation" in event]
 
 
 def _best(folder: Path) -> float:

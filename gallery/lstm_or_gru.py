@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--run", type=Path, help="the folder of the runs")
     given = parser.parse_args(arguments)
     data, folder = receipt.data_folder(given.data), receipt.run_folder(NAME, given.run)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     train, test = names.split(data / "names" / "train.tsv.gz")
     for part, lines in (("train", train), ("test", test)):
         names.write_lines(lines, folder / f"{part}.tsv")

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     data, folder = receipt.data_folder(given.data), receipt.run_folder(NAME, given.run)
     images, digits = read(data / "mnist")
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     parts = {"train": slice(0, -2 * HELD_OUT), "dev": slice(-2 * HELD_OUT, -HELD_OUT), "test": slice(-HELD_OUT, None)}
     for name, rows in parts.items():
         np.savez(folder / f"{name}.npz", values=images[rows], labels=digits[rows])

@@ -61,7 +61,7 @@ def main(arguments: Arguments | None = None) -> None:
     given = parser.parse_args(arguments)
     data, folder = receipt.data_folder(given.data), receipt.run_folder(NAME, given.run)
     train, test = split(data / NAME / "train.tsv.gz")
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     write_lines(train, folder / "train.tsv")
     words = ["classifier", folder / "train.tsv", *SETTINGS]
     runs = [labelled.train([*words, "--set", f"seed={seed}"], folder / f"seed-{seed}", data) for seed in SEEDS]
