@@ -80,7 +80,8 @@ def _figure(measure: str, at_least: float, runs: Sequence[Run], scores: Mapping[
     bars.legend()
     for run in runs:
         points = [(event["epoch"], event["evaluation"]) for event in _evaluations(run.folder)]
-        curves.plot(*zip(*points, strict=True), label=run.folder.name)
+        if points:
+            curves.plot(*zip(*points, strict=True), label=run.folder.name)
     curves.set(xlabel="epochs", title="on the part that chose the weights")
     curves.grid(alpha=0.3)
     curves.legend()
@@ -96,5 +97,6 @@ def _evaluations(folder: Path) -> list[dict[str, Any]]:
     return [event for event in _events(folder) if "evaluation" in event]
 
 
-def _best(folder: Path) -> float:
-    return round(min(event["evaluation"] for event in _evaluations(folder)), 4)
+def _best(folder: Path) -> float | None:
+    errors = [event["evaluation"] for event in _evaluations(folder)]
+    return round(min(errors), 4) if errors else None

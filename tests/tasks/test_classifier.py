@@ -78,7 +78,7 @@ PROBLEMS = {
     "series": (waves, {**SMALL}),
     "series with missing values": (lambda: waves(missing=0.2), {**SMALL, "epochs": 15}),
     "skeletons": (bodies, {**SMALL, "epochs": 20}),
-    "frames": (films, {**SMALL, "embedding_size": 12, "epochs": 15}),
+    "frames": (films, {**SMALL, "embedding_size": 12, "epochs": 30, "learning_rate": 5e-3}),
     "pixels": (bars, {**SMALL, "pooling": "last", "cell": "gru", "epochs": 30}),
 }
 

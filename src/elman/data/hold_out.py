@@ -16,7 +16,7 @@ def hold_out(labels: ArrayLike, fraction: float, seed: int = 0) -> tuple[np.ndar
         ValueError: fewer than two rows, or none of a class that could be parted.
     Example:
         >>> hold_out(["a", "b", "a", "a", "b"], 0.4)
-        (array([0, 1, 3]), array([2, 4]))
+        (array([0, 2, 4]), array([1, 3]))
     """
     if not 0 < fraction < 1:
         raise ValueError(f"hold_out: expected a fraction between 0 and 1, got {fraction}.")

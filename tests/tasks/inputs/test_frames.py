@@ -99,6 +99,6 @@ def test_a_row_is_shifted_as_a_whole_and_its_edge_goes_on():
 
 
 def test_what_stays_is_taken_away():
-    layers = fitted(GREY, deviations=None).layers()
+    layers = fitted(GREY, deviations=True).layers()
     assert isinstance(layers[0], Deviations)
-    assert not any(isinstance(layer, Deviations) for layer in fitted(GREY, deviations=False).layers())
+    assert not any(isinstance(layer, Deviations) for layer in fitted(GREY).layers())

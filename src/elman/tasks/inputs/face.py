@@ -34,8 +34,8 @@ class InputSettings:
         noise: of numbers: standard deviation of what is added to them while training, where theirs is 1.
         step_dropout: of numbers: steps that are left out while training, as a part of all.
         differences: of numbers: also read the difference to the step before; None: of skeletons and frames.
-        deviations: of numbers: read how each step differs from the mean of its row so far, in its place; None: of
-            frames, where it takes away the face and the light.
+        deviations: of numbers: read how each step differs from the mean of its row so far, in its place: of frames it
+            takes away the face and the light, and all else that stays the same.
         turn: of skeletons: degrees by which a row is turned about each axis while training, their standard deviation.
         shift: of frames: pixels by which a row is moved while training, up or down and left or right, at most.
     """
@@ -51,7 +51,7 @@ class InputSettings:
     noise: float = 0.0
     step_dropout: float = 0.0
     differences: bool | None = None
-    deviations: bool | None = None
+    deviations: bool = False
     turn: float = 15.0
     shift: int = 2
 

@@ -46,7 +46,7 @@ class Frames(Inputs):
     def layers(self) -> list[CellModule]:
         settings, layers = self.settings, list[CellModule]()
         channels, height, width = self.shape
-        if settings.deviations is not False:
+        if settings.deviations:
             layers.append(Deviations(self.shape))
         if settings.differences is not False:
             layers.append(Differences(self.shape))

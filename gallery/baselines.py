@@ -1,0 +1,38 @@
+"""What the programs for series and video compare with: a hidden Markov model a class, and a bag of their steps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.cluster.vq import kmeans2, vq
+
+from elman.classical import HMM, BagOfWords
+from elman.classical.hmm import Gaussian
+from elman.sequences import Sequences
+
+Rows = Sequence[np.ndarray]  # [T, D] each
+FLOOR = 1e-2  # lowest variance of a state, as a part of that of its class
+
+
+def likeliest(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray, states: int) -> float:
+    """The part of the test rows that the model of their own class finds likeliest (Rabiner 1989)."""
+    classes, given = np.unique(labels), _sequences(test)
+    found = []
+    for label in classes:
+        model = HMM(states, Gaussian(floor=FLOOR), max_iterations=50)
+        own = [row for row, its in zip(rows, labels, strict=True) if its == label]
+        found.append(model.fit(_sequences(own)).log_prob(given))
+    return float((classes[np.argmax(found, 0)] == answers).mean())
+
+
+def bag_of_steps(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray, words: int = 200) -> float:
+    """The part of the test rows that a bag gets right: each step is the nearest of so many, alone and with the next."""
+    centres, _ = kmeans2(np.concatenate(rows), words, minit="++", rng=0)
+
+    def ids(some: Rows) -> Sequences:
+        return Sequences.from_list([vq(row, centres)[0].astype(np.int64) for row in some])
+
+    return BagOfWords(vocabulary_size=words, ngrams=2, l2=2.0).fit(ids(rows), labels).score(ids(test), answers)
+
+
+def _sequences(rows: Rows) -> Sequences:
+    return Sequences.from_list([np.asarray(row, np.float64) for row in rows])
