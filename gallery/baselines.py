@@ -26,7 +26,9 @@ def likeliest(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray, s
 
 def bag_of_steps(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray, words: int = 200) -> float:
     """The part of the test rows that a bag gets right: each step is the nearest of so many, alone and with the next."""
-    centres, _ = kmeans2(np.concatenate(rows), words, minit="++", rng=0)
+    steps = np.concatenate(rows)
+    words = min(words, len(steps))
+    centres, _ = kmeans2(steps, words, minit="++", rng=0)
 
     def ids(some: Rows) -> Sequences:
         return Sequences.from_list([vq(row, centres)[0].astype(np.int64) for row in some])

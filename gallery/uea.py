@@ -21,10 +21,8 @@ from elman.data.readers import read_labelled
 
 NAME = "uea"
 AT_LEAST = 0.97  # test accuracy, of either set
-SETTINGS = {
-    "JapaneseVowels": ["--set", "epochs=40", "--set", "noise=0.3", "--set", "validation=0"],
-    "BasicMotions": ["--set", "epochs=40"],
-}
+SETS = "JapaneseVowels", "BasicMotions"
+SETTINGS = ["--set", "epochs=40", "--set", "noise=0.3", "--set", "validation=0"]
 SEEDS = 0, 1, 2
 STATES = 5
 
@@ -37,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data, folder = receipt.data_folder(given.data), receipt.run_folder(NAME, given.run)
     runs: list[labelled.Run] = []
     scores, classical = {}, {}
-    for name, settings in SETTINGS.items():
+    for name in SETS:
         train, test = (read_labelled(data / NAME / f"{name}_{part}.ts.gz") for part in ("TRAIN", "TEST"))
-        words = ["classifier", data / NAME / f"{name}_TRAIN.ts.gz", *settings]
+        words = ["classifier", data / NAME / f"{name}_TRAIN.ts.gz", *SETTINGS]
         own = [labelled.train([*words, "--set", f"seed={seed}"], folder / f"{name}-{seed}", data) for seed in SEEDS]
         reports = [run.model.evaluate(test.inputs, test.labels) for run in own]
         print(reports[0].table())
