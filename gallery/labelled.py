@@ -78,11 +78,13 @@ def _figure(measure: str, at_least: float, runs: Sequence[Run], scores: Mapping[
     bars.margins(x=0.15)
     bars.set(xlabel="%", title=measure)
     bars.legend()
+    chosen = any(_evaluations(run.folder) for run in runs)
+    key = "evaluation" if chosen else "loss"
     for run in runs:
-        points = [(event["epoch"], event["evaluation"]) for event in _evaluations(run.folder)]
+        points = {event["epoch"]: event[key] for event in _events(run.folder) if key in event}  # the last of an epoch
         if points:
-            curves.plot(*zip(*points, strict=True), label=run.folder.name)
-    curves.set(xlabel="epochs", title="on the part that chose the weights")
+            curves.plot(list(points), list(points.values()), label=run.folder.name)
+    curves.set(xlabel="epochs", title="on the part that chose the weights" if chosen else "training loss")
     curves.grid(alpha=0.3)
     curves.legend()
     return figure
