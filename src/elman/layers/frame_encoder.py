@@ -14,9 +14,9 @@ from elman.shapes import check
 class FrameEncoder(Pointwise):
     """y = W features + b;  each block below it: convolution 3 x 3, maximum of 2 x 2, relu
 
-    Nothing is normalised: a frame in which little moves stays a small one, where a norm would bring its noise to the
-    size of a word (on lips that are read, a quarter of the words in place of a half). A block halves what is more than
-    one pixel high or wide; where nothing is left to halve, blocks above are left out, all but the first.
+    Nothing is normalised: a frame in which little moves stays a small one, where a norm would make its noise as large
+    as a word on the lips. A block halves what is more than one pixel high or wide; where nothing is left to halve,
+    blocks above are left out, all but the first.
 
     Args:
         channels, height, width: of a frame, C, H and W.
