@@ -70,5 +70,5 @@ class TaggerNet(nn.Module):
         return [cast(Embedding, table) for table in self.given]
 
     def spec(self) -> Any:
-        """None: it reads sentences from both ends, and does not stream."""
+        """None: a spelling is read from both ends, for which the runtime has no word."""
         return None

@@ -80,7 +80,7 @@ class Inputs(ABC):
             TypeError, ValueError: a row that cannot be read, or rows from which nothing can be learnt.
         """
 
-    def note_missing(self, rows: Sequence[Any], names: Sequence[str] = ()) -> None:  # noqa: B027 - most have nothing to
+    def note_missing(self, rows: Sequence[Any], names: Sequence[str] = ()) -> None:  # noqa: B027  most note nothing
         """After `fit`: note which values can be missing, in rows from which nothing else is learnt."""
 
     @abstractmethod
