@@ -1,23 +1,52 @@
 """A state is a value: an array `[B, ...]` or a (named) tuple of states; `()` is the state of what carries none.
 
-Five verbs: `detach`, `select`, `where`, `cat`, `split`; plus bytes and back.
+What many rows read and none of them changes is `Shared`. Five verbs: `detach`, `select`, `where`, `cat`, `split`; plus bytes and back.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from elman.arrays import Array, is_tensor, like, namespace, take
+from elman.arrays import Array, is_tensor, like, namespace, row_numbers, take
 
-State = Any  # Array | tuple[State, ...]
+State = Any  # Array | Shared | tuple[State, ...]
+
+
+class Shared(ABC):
+    """A part of a state that its rows share: the verbs move `rows`, and copy nothing of what is shared."""
+
+    rows: np.ndarray  # [B]
+
+    @abstractmethod
+    def arrays(self) -> State:
+        """All arrays that it is made of, `rows` among them, as a tuple: of any length, not of B rows."""
+
+    @abstractmethod
+    def with_arrays(self, arrays: State) -> Self:
+        """One made of other arrays, in the structure that `arrays` gives."""
+
+    @abstractmethod
+    def select(self, rows: np.ndarray) -> Self:
+        """As `state.select`."""
+
+    @abstractmethod
+    def cat(self, others: Sequence[Self]) -> Self:
+        """Its rows and those of others."""
+
+    @abstractmethod
+    def alone(self) -> Self:
+        """Without what no row of it reads."""
 
 
 def map(fn: Callable[..., Any], *states: State) -> State:
     """Apply `fn` to the arrays of one state, or of several states of the same structure, leaf by leaf."""
     first = states[0]
+    if isinstance(first, Shared):
+        return first.with_arrays(map(fn, *(state.arrays() for state in states)))
     if not isinstance(first, tuple):
         return fn(*states)
     parts = [map(fn, *parts) for parts in zip(*states, strict=True)]
@@ -29,8 +58,24 @@ def leaves(state: State) -> Iterator[Array]:
     if isinstance(state, tuple):
         for part in state:
             yield from leaves(part)
+    elif isinstance(state, Shared):
+        yield from leaves(state.arrays())
     else:
         yield state
+
+
+def by_row(state: State) -> Iterator[Array]:
+    """The arrays of a state that have an entry for each row, [B, ...], in order."""
+    return leaves(_parts(lambda part: part.rows if isinstance(part, Shared) else part, state))
+
+
+def _parts(fn: Callable[..., Any], *states: State) -> State:
+    """As `map`, where what is shared is one part."""
+    first = states[0]
+    if not isinstance(first, tuple):
+        return fn(*states)
+    parts = [_parts(fn, *parts) for parts in zip(*states, strict=True)]
+    return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
 
 
 def detach(state: State) -> State:
@@ -40,22 +85,33 @@ def detach(state: State) -> State:
 
 def select(state: State, rows: Any) -> State:
     """Rows of a state, in the order asked for, repeats allowed: beams, finished rows, permutations."""
-    return map(lambda leaf: take(leaf, rows), state)
+
+    def move(part: Any) -> Any:
+        return part.select(row_numbers(rows)) if isinstance(part, Shared) else take(part, rows)
+
+    return _parts(move, state)
 
 
 def where(condition: Any, state: State, other: State) -> State:
     """Row by row: `state` where `condition [B]` is true, else `other`."""
 
-    def choose(a: Array, b: Array) -> Array:
+    def choose(a: Any, b: Any) -> Any:
+        if isinstance(a, Shared):
+            chosen = np.asarray(condition, dtype=bool)
+            return a.cat([b]).select(np.arange(len(chosen)) + np.where(chosen, 0, len(chosen)))
         mask = condition if is_tensor(condition) else like(np.asarray(condition, dtype=bool), a)
         return namespace(a).where(mask.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
 
-    return map(choose, state, other)
+    return _parts(choose, state, other)
 
 
 def cat(states: Sequence[State]) -> State:
     """The rows of several states of one structure, one after another: sessions into a batch."""
-    return map(lambda *parts: namespace(parts[0]).concatenate(parts), *states)
+
+    def join(first: Any, *others: Any) -> Any:
+        return first.cat(others) if isinstance(first, Shared) else namespace(first).concatenate((first, *others))
+
+    return _parts(join, *states)
 
 
 def split(state: State, sizes: Sequence[int]) -> list[State]:
@@ -64,8 +120,11 @@ def split(state: State, sizes: Sequence[int]) -> list[State]:
         parts = [split(part, sizes) for part in state]
         rows = zip(*parts, strict=True) if parts else (() for _ in sizes)
         return [type(state)(*row) if hasattr(state, "_fields") else tuple(row) for row in rows]
-    if sum(sizes) != len(state):
-        raise ValueError(f"state.split: expected sizes that add up to {len(state)} rows, got {list(sizes)}.")
+    rows = len(state.rows if isinstance(state, Shared) else state)
+    if sum(sizes) != rows:
+        raise ValueError(f"state.split: expected sizes that add up to {rows} rows, got {list(sizes)}.")
+    if isinstance(state, Shared):
+        return [state.select(part) for part in np.split(np.arange(rows), np.cumsum(sizes)[:-1])][: len(sizes)]
     if is_tensor(state):
         return list(state.split([int(size) for size in sizes])) if len(sizes) else []
     return np.split(state, np.cumsum(sizes)[:-1]) if len(sizes) else []
@@ -73,12 +132,14 @@ def split(state: State, sizes: Sequence[int]) -> list[State]:
 
 def to_bytes(state: State) -> bytes:
     """The leaves of a state as the bytes of a safetensors file."""
+    state = _parts(lambda part: part.alone() if isinstance(part, Shared) else part, state)
     arrays = {str(i): leaf for i, leaf in enumerate(leaves(state))}
-    if any(is_tensor(leaf) for leaf in arrays.values()):
+    if tensors := [leaf for leaf in arrays.values() if is_tensor(leaf)]:
         from safetensors.torch import save
 
         # Two leaves may be one tensor, which safetensors refuses: each is written from memory of its own.
-        return save({name: leaf.detach().contiguous().clone() for name, leaf in arrays.items()})
+        own = {name: leaf if is_tensor(leaf) else like(leaf, tensors[0]) for name, leaf in arrays.items()}
+        return save({name: leaf.detach().contiguous().clone() for name, leaf in own.items()})
     from safetensors.numpy import save as save_numpy
 
     return save_numpy({name: np.ascontiguousarray(leaf) for name, leaf in arrays.items()})
@@ -102,6 +163,8 @@ def from_bytes(data: bytes, example: State) -> State:
     def restore(leaf: Array) -> Array:
         name = str(next(numbers))
         got = stored.get(name)
+        if got is not None and is_tensor(got) and not is_tensor(leaf):
+            got = got.numpy()
         if got is None or got.dtype != leaf.dtype or tuple(got.shape[1:]) != tuple(leaf.shape[1:]):
             have = "nothing" if got is None else f"{tuple(got.shape)} {got.dtype}"
             raise ValueError(f"state.from_bytes: leaf {name}: expected [B, *{tuple(leaf.shape[1:])}] {leaf.dtype}, "

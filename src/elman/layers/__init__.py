@@ -1,6 +1,8 @@
 """What stands around cells and between them, each written once for all of them."""
 
+from elman.layers.attention import Attention
 from elman.layers.bidirectional import Bidirectional
+from elman.layers.decoder import Decoder
 from elman.layers.deviations import Deviations
 from elman.layers.differences import Differences
 from elman.layers.dropout import Dropout, VariationalDropout, set_key
@@ -14,8 +16,10 @@ from elman.layers.residual import Residual
 from elman.layers.stack import Stack
 
 __all__ = [
+    "Attention",
     "AttentionPooling",
     "Bidirectional",
+    "Decoder",
     "Deviations",
     "Differences",
     "Dropout",

@@ -2,5 +2,6 @@
 
 from elman.losses.crf import CRFLoss, crf_loss
 from elman.losses.cross_entropy import REDUCTIONS, cross_entropy
+from elman.losses.readout_loss import readout_loss
 
-__all__ = ["REDUCTIONS", "CRFLoss", "crf_loss", "cross_entropy"]
+__all__ = ["REDUCTIONS", "CRFLoss", "crf_loss", "cross_entropy", "readout_loss"]

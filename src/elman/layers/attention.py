@@ -1,0 +1,111 @@
+"""Attention: each step reads what it needs of a memory (Bahdanau et al. 2015, arXiv:1409.0473)."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from elman.cells.module import CellModule
+from elman.kernels.attention import Reads, attend
+from elman.kernels.linear import linear
+from elman.layers.linear import Linear
+from elman.memory import Memory
+from elman.nearest import did_you_mean
+from elman.sequences import Sequences
+from elman.shapes import check
+from elman.state import State
+
+SCORES = ("additive", "dot", "general")
+
+
+class Kept(NamedTuple):
+    keys: Tensor  # [M, A] what queries are compared with
+    values: Tensor  # [M, D] what is read
+
+
+class Attention(CellModule):
+    """y = tanh(W [x, context] + b);  context = sum a_s m_s;  a = softmax(score(x, m_s)) over the memory of the row
+
+    The score is `dot`: x . m;  `general`: x . W m;  or `additive`: v . tanh(W x + U m). The memory stands in the state,
+    with its keys computed once; the verbs of a state copy nothing of it. A row without a memory reads zeros. The
+    vector y, of what a step is and what it has read, is that of Luong et al. (2015, arXiv:1508.04025).
+
+    Args:
+        input_size: features of x, D.
+        memory_size: features of a step of the memory; with `dot`, as many as x has.
+        output_size: features of y, O.
+        score: `additive`, `dot` or `general`.
+    Shapes:
+        x: [N, D]   state: Memory of Kept(keys [M, A], values [M, memory_size])   ->   y: [N, O]
+    Raises:
+        ValueError: x is not [N, input_size], the memory not [M, memory_size]; the score is unknown or cannot act.
+    Example:
+        >>> sources = Sequences(torch.randn(7, 6), [3, 4])
+        >>> attention = Attention(8, 6, 16)
+        >>> state = attention.initial_state(2, Memory(sources))
+        >>> y, _ = attention.step(torch.randn(2, 8), state)
+        >>> y.shape
+        torch.Size([2, 16])
+    """
+
+    def __init__(self, input_size: int, memory_size: int, output_size: int, score: str = "additive"):
+        super().__init__()
+        if score not in SCORES:
+            raise ValueError(
+                f"attention: expected one of {', '.join(SCORES)}, got {score!r}{did_you_mean(score, SCORES)}"
+            )
+        if score == "dot" and memory_size != input_size:
+            raise ValueError(f"attention: dot compares {input_size} features with a memory of {memory_size}; make them "
+                             "as many, or take general.")  # fmt: skip
+        self.input_size, self.memory_size, self.output_size, self.score = input_size, memory_size, output_size, score
+        self.weight_key = None if score == "dot" else _uniform(input_size, memory_size)
+        self.weight_query = _uniform(input_size, input_size) if score == "additive" else None
+        self.bias_query = nn.Parameter(torch.zeros(input_size)) if score == "additive" else None
+        self.weight_score = _uniform(1, input_size) if score == "additive" else None
+        self.combine = Linear(input_size + memory_size, output_size)
+
+    def initial_state(self, batch_size: int, memory: Memory | None = None) -> Memory:
+        """
+        Args:
+            memory: of `batch_size` rows, values [M, memory_size]; without, there is nothing to read.
+        """
+        if memory is None:
+            nothing = Sequences(self.zeros(0, self.memory_size), [0])
+            memory = Memory(nothing, np.zeros(batch_size, np.int64))
+        if len(memory.rows) != batch_size:
+            raise ValueError(f"Attention: expected a memory for {batch_size} rows, got one for {len(memory.rows)}.")
+        check("Attention", "memory", memory.sequences.values, f"M D={self.memory_size}")
+        return Memory(memory.sequences.map(self._keep), memory.rows)
+
+    def step(self, x: Tensor, state: Memory) -> tuple[Tensor, Memory]:
+        self.check_input("step", x)
+        return self._read(x, np.ones(len(x), np.int64), state)[0], state
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, Memory]:
+        self.check_input("scan", sequences.values)
+        memory = self.initial_state(len(sequences)) if state is None else state
+        return sequences.map(lambda x: self._read(x, sequences.lengths, memory)[0]), memory
+
+    def weights(self, sequences: Sequences, state: Memory) -> list[np.ndarray]:
+        """Where each step looks: of each row [T, S], every line of which sums to 1."""
+        with torch.no_grad():
+            _, weights = self._read(sequences.values, sequences.lengths, state)
+        sizes = sequences.lengths * state.sizes
+        rows = np.split(weights.cpu().numpy(), np.cumsum(sizes)[:-1])
+        shapes = zip(sequences.lengths, state.sizes, strict=True)
+        return [row.reshape(shape) for row, shape in zip(rows, shapes, strict=False)]
+
+    def _keep(self, values: Tensor) -> Kept:
+        return Kept(values if self.weight_key is None else linear(values, self.weight_key), values)
+
+    def _read(self, x: Tensor, steps: np.ndarray, memory: Memory) -> tuple[Tensor, Tensor]:
+        reads = Reads(steps, memory.starts, memory.sizes)
+        query = x if self.weight_query is None else linear(x, self.weight_query, self.bias_query)
+        additive = None if self.weight_score is None else self.weight_score[0]
+        context, weights = attend(query, *memory.sequences.values, reads, additive)
+        return self.combine.apply_to(torch.cat([x, context], -1)).tanh(), weights
+
+
+def _uniform(rows: int, columns: int) -> nn.Parameter:
+    return nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, columns)))

@@ -1,0 +1,78 @@
+"""The negative log-probability of the next unit from the features before the read-out, a few steps at a time.
+
+Logits of all steps are never held at once: with a vocabulary of thousands they would be most of the memory of an update.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+LOGITS = 1 << 22  # that are held at once
+
+
+def readout_loss(
+    features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """As `cross_entropy(features @ weight.T + bias, targets, label_smoothing=smoothing)`.
+
+    Args:
+        features: [N, E].
+        weight, bias: of the read-out, [V, E] and [V].
+        targets: [N] integers.
+        smoothing: the part of the target's probability that is spread over all units (Szegedy et al. 2016,
+            arXiv:1512.00567); 0 for none.
+    Returns:
+        the mean loss, a scalar in nats that has a gradient once; the log-probability of each target, [N], that has none.
+    """
+    if torch.is_grad_enabled():
+        return _Chunked.apply(features, weight, bias, targets, smoothing)
+    losses, log_probs = [], []
+    for part in _chunks(len(features), len(weight)):
+        log_softmax = torch.addmm(bias, features[part], weight.T).log_softmax(-1)
+        log_probs.append(log_softmax.gather(1, targets[part, None])[:, 0])
+        losses.append((1 - smoothing) * log_probs[-1] + smoothing * log_softmax.mean(-1))
+    return -torch.cat(losses).mean(), torch.cat(log_probs)
+
+
+class _Chunked(torch.autograd.Function):
+    """The gradient is found on the way forward, chunk by chunk: it is the same for every scale of the loss."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        count, units = len(features), len(weight)
+        dfeatures, dweight = torch.empty_like(features), torch.zeros_like(weight)
+        dbias, log_probs = torch.zeros_like(bias), features.new_empty(count)
+        loss = features.new_zeros(())
+        for part in _chunks(count, units):
+            scores = torch.addmm(bias, features[part], weight.T)
+            scores -= scores.logsumexp(-1, keepdim=True)
+            wanted = targets[part, None]
+            log_probs[part] = scores.gather(1, wanted)[:, 0]
+            loss -= (1 - smoothing) * log_probs[part].sum()
+            if smoothing:
+                loss -= smoothing * scores.mean(-1).sum()
+            dscores = scores.exp_()
+            dscores -= smoothing / units
+            dscores.scatter_add_(1, wanted, dscores.new_full(wanted.shape, smoothing - 1))
+            torch.mm(dscores, weight, out=dfeatures[part])
+            dweight.addmm_(dscores.T, features[part])
+            dbias += dscores.sum(0)
+        ctx.save_for_backward(dfeatures, dweight, dbias)
+        ctx.count = count
+        ctx.mark_non_differentiable(log_probs)
+        return loss / count, log_probs
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dloss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        scale = dloss / ctx.count
+        gradients = (part * scale if needed else None for part, needed in zip(ctx.saved_tensors, ctx.needs_input_grad))
+        return *gradients, None, None
+
+
+def _chunks(count: int, units: int) -> list[slice]:
+    size = max(1, LOGITS // units)
+    return [slice(start, start + size) for start in range(0, count, size)]

@@ -1,0 +1,70 @@
+"""What a decoder reads: sequences that its rows share, and which of them each row reads."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from elman.arrays import row_numbers
+from elman.sequences import Sequences
+from elman.state import Shared, State
+
+
+class Memory(Shared):
+    """A part of a state: a beam of five reads one sentence, five captions describe one picture, and nothing is copied.
+
+    Args:
+        sequences: what can be read, S rows.
+        rows: [B] which of them each row reads; without, each row its own.
+    Raises:
+        ValueError: there is no such row.
+    Example:
+        >>> from elman import state
+        >>> memory = Memory(Sequences(np.zeros((5, 2)), [2, 3]))
+        >>> state.select(memory, [1, 1, 0]).sizes.tolist()
+        [3, 3, 2]
+    """
+
+    def __init__(self, sequences: Sequences, rows: Any = None):
+        self.sequences = sequences
+        self.rows = np.arange(len(sequences)) if rows is None else row_numbers(rows)
+        if self.rows.size and not 0 <= self.rows.min() <= self.rows.max() < len(sequences):
+            got = f"{self.rows.min()} to {self.rows.max()}"
+            raise ValueError(f"Memory: expected rows from 0 to {len(sequences) - 1}, got {got}.")
+
+    def __repr__(self) -> str:
+        return f"Memory({len(self.rows)} rows of {self.sequences!r})"
+
+    @property
+    def starts(self) -> np.ndarray:
+        """[B] the step of `sequences.values` at which that of each row begins."""
+        return self.sequences.offsets[:-1][self.rows]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """[B] the steps that each row reads."""
+        return self.sequences.lengths[self.rows]
+
+    def arrays(self) -> State:
+        return self.sequences.values, self.sequences.lengths, self.rows
+
+    def with_arrays(self, arrays: State) -> Self:
+        values, lengths, rows = arrays
+        return type(self)(Sequences(values, lengths), rows)
+
+    def select(self, rows: np.ndarray) -> Self:
+        return type(self)(self.sequences, self.rows[rows])
+
+    def cat(self, others: Sequence[Self]) -> Self:
+        distinct: list[Sequences] = []
+        rows = []
+        for memory in (self, *others):
+            if not any(memory.sequences is known for known in distinct):
+                distinct.append(memory.sequences)
+            place = next(number for number, known in enumerate(distinct) if known is memory.sequences)
+            rows.append(memory.rows + sum(map(len, distinct[:place])))
+        return type(self)(distinct[0] if len(distinct) == 1 else Sequences.cat(distinct), np.concatenate(rows))
+
+    def alone(self) -> Self:
+        needed, rows = np.unique(self.rows, return_inverse=True)
+        return type(self)(self.sequences.select(needed), rows)

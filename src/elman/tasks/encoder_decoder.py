@@ -1,0 +1,96 @@
+"""An encoder reads, a decoder writes (Sutskever et al. 2014, arXiv:1409.3215; Cho et al. 2014, arXiv:1406.1078)."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from elman import state as states
+from elman.data.units import BOUNDARY
+from elman.layers import Decoder
+from elman.layers.decoder import DecoderState
+from elman.losses import readout_loss
+from elman.memory import Memory
+from elman.sequences import Sequences
+from elman.state import State
+
+
+class Teaching(NamedTuple):
+    """How the decoder is taught."""
+
+    smoothing: float = 0.0  # of labels
+    own: float = 0.0  # the part of the units that it reads from itself
+
+
+class EncoderDecoder(nn.Module):
+    """A decoder that begins with what an encoder has read, and attends to it.
+
+    Args:
+        encoder: a module from sources to what it writes of them, `Sequences` [M, D], and a final state. The numbers of
+            that state together are the decoder's summary, those of all layers and directions.
+        decoder: what writes.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: Decoder):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def begin(self, sources: Any) -> DecoderState:
+        """The decoder's state for each source, before it has written anything."""
+        memory, final = self.encoder(sources)
+        numbers = [leaf for leaf in states.leaves(final) if leaf.is_floating_point()]
+        summary = torch.cat(numbers, 1) if self.decoder.summary_size else None
+        return self.decoder.initial_state(len(memory), Memory(memory), summary)
+
+    def loss(self, state: DecoderState, units: Sequences, teaching: Teaching | None = None) -> tuple[Tensor, Tensor]:
+        """Teacher forcing: the decoder reads the truth, and says what comes next, the end included.
+
+        Args:
+            state: that of each row before it begins.
+            units: what is to be written, ids [N] (NumPy), without the boundary.
+        Returns:
+            the mean over the units, in nats, and the log-probability of each, [N + B].
+        """
+        teaching = teaching or Teaching()
+        inputs, targets = shifted(units)
+        if teaching.own:
+            inputs = self._mixed(inputs, state, teaching.own)
+        features, _ = self.decoder.features(inputs.map(torch.from_numpy), state)
+        readout = self.decoder.readout
+        wanted = torch.from_numpy(targets)
+        return readout_loss(features.values, readout.weight, readout.bias, wanted, teaching.smoothing)
+
+    def log_probs(self, state: DecoderState, units: Sequences) -> np.ndarray:
+        """The log-probability of each row, its end included, float64 [B]."""
+        with torch.no_grad():
+            _, each = self.loss(state, units)
+        sums = np.zeros(len(units))
+        np.add.at(sums, np.repeat(np.arange(len(units)), units.lengths + 1), each.double().numpy())
+        return sums
+
+    def step(self, ids: np.ndarray, state: State) -> tuple[Tensor, State]:
+        """What `elman.decoding` asks: the logits of what comes next."""
+        with torch.no_grad():
+            return self.decoder.step(torch.from_numpy(ids), state)
+
+    def _mixed(self, inputs: Sequences, state: DecoderState, own: float) -> Sequences:
+        """The inputs, a part of them in the decoder's own words: what it says where it reads the truth throughout."""
+        with torch.no_grad():
+            features, _ = self.decoder.features(inputs.map(torch.from_numpy), states.detach(state))
+            said = np.concatenate([self.decoder.readout.apply_to(part).argmax(-1).numpy()
+                                   for part in features.values.split(1024)])  # fmt: skip
+        taken = (torch.rand(len(said)).numpy() < own) & (inputs.times > 0)
+        before = np.concatenate([[BOUNDARY], said[:-1]])
+        return inputs.map(lambda ids: np.where(taken & (before != BOUNDARY), before, ids))
+
+
+def shifted(units: Sequences) -> tuple[Sequences, np.ndarray]:
+    """What a decoder reads, the boundary and then all units, and what it is to say: the units and then the boundary."""
+    lengths = units.lengths + 1
+    first = np.cumsum(lengths) - lengths
+    inputs = np.full(int(lengths.sum()), BOUNDARY, np.int64)
+    targets = inputs.copy()
+    place = first[units.rows] + units.times
+    inputs[place + 1], targets[place] = units.values, units.values
+    return Sequences(inputs, lengths), targets
