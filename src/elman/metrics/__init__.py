@@ -2,15 +2,24 @@
 
 from elman.metrics.calibration import calibration_error, temperature
 from elman.metrics.classes import ClassReport, class_report
+from elman.metrics.edits import edit_distances, error_rate
 from elman.metrics.entities import EntityReport, entity_report
 from elman.metrics.likelihood import Likelihood
+from elman.metrics.summary import SummaryReport, summary_report
+from elman.metrics.translation import TranslationReport, translation_report
 
 __all__ = [
     "ClassReport",
     "EntityReport",
     "Likelihood",
+    "SummaryReport",
+    "TranslationReport",
     "calibration_error",
     "class_report",
+    "edit_distances",
     "entity_report",
+    "error_rate",
+    "summary_report",
     "temperature",
+    "translation_report",
 ]
