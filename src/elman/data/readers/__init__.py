@@ -1,8 +1,9 @@
-"""Files, folders and data frames to rows with labels, each with the place it came from."""
+"""Files, folders and data frames to rows with labels or to pairs of texts, each with the place it came from."""
 
 from elman.data.readers.data_frames import read_frame
 from elman.data.readers.files import read_labelled
 from elman.data.readers.labelled import Labelled
+from elman.data.readers.parallel import Parallel, read_parallel
 from elman.data.readers.tagged import read_tagged
 
-__all__ = ["Labelled", "read_frame", "read_labelled", "read_tagged"]
+__all__ = ["Labelled", "Parallel", "read_frame", "read_labelled", "read_parallel", "read_tagged"]

@@ -62,7 +62,7 @@ def read_labelled(
     def rows(path: Path) -> Iterator[Row]:
         with reading(path):
             path.stat()
-        suffix = _suffix(path)
+        suffix = suffix_of(path)
         if suffix in TABLES:
             _check(path, given, {"text", "label", "values", "group"})
             if columns is None:
@@ -80,7 +80,7 @@ def read_labelled(
     return gather(chain.from_iterable(some(path, rows(path)) for path in as_paths(paths)))
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
     """The end of a file's name that says what it holds: `.csv.gz` of `a.b.CSV.gz`; none of a folder."""
     if path.is_dir():
         return ""

@@ -1,0 +1,132 @@
+"""Pairs of texts from two files or two columns, and what a file must not be."""
+
+import gzip
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import polars
+import pytest
+
+from elman.data.readers import read_parallel
+
+Write = Callable[[str, str | bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(name: str, data: str | bytes) -> Path:
+        data = data.encode() if isinstance(data, str) else data
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        return tmp_path / name
+
+    return write
+
+
+def failing(paths: object, told: str, error: type[Exception] = ValueError, **columns: str | int) -> None:
+    with pytest.raises(error) as raised:
+        read_parallel(paths, **columns)
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_two_files_of_as_many_lines(write: Write) -> None:
+    english, german = write("a.en", "A dog.\n Two\tcats \u2028 here\nlast"), write("a.de", "Ein Hund.\nZwei\nzuletzt\n")
+    read = read_parallel([english, german])
+    assert read.sources == ["A dog.", " Two\tcats \u2028 here", "last"]
+    assert read.targets == ["Ein Hund.", "Zwei", "zuletzt"]
+    assert read.places == [f"{english}:{number}" for number in (1, 2, 3)]
+
+
+def test_unpacked_without_mark_and_carriage_returns(write: Write) -> None:
+    source = write("a.en.gz", "\ufeffa dog\r\na cat\r\n")
+    target = write("a.de", "\ufeffein Hund\neine Katze\n")
+    assert read_parallel([source, target])[:2] == (["a dog", "a cat"], ["ein Hund", "eine Katze"])
+
+
+def test_several_pairs_one_after_the_other(write: Write) -> None:
+    files = [write(name, text) for name, text in {"a.en": "a\n", "a.de": "A\n", "b.en": "b\n", "b.de": "B\n"}.items()]
+    assert read_parallel(files) == (["a", "b"], ["A", "B"], [f"{files[0]}:1", f"{files[2]}:1"])
+
+
+def test_tables_of_every_kind(write: Write, tmp_path: Path) -> None:
+    tables = [
+        write("a.tsv", 'said\tid\tmeant\na "dog"\t1\t?\nNA\t2\t7\n'),
+        write("a.csv.gz", 'said,id,meant\n"a ""dog""",1,?\nNA,2,7\n'),
+        write(
+            "a.jsonl", "".join(json.dumps({"meant": m, "said": s}) + "\n" for s, m in [('a "dog"', "?"), ("NA", "7")])
+        ),
+        tmp_path / "a.parquet",
+    ]
+    polars.DataFrame({"said": ['a "dog"', "NA"], "meant": ["?", "7"]}).write_parquet(tables[-1])
+    for table in tables:
+        assert read_parallel(table, source="said", target="meant")[:2] == (['a "dog"', "NA"], ["?", "7"])
+    assert read_parallel(tables[0], source="said", target="meant").places == [f"{tables[0]}:2", f"{tables[0]}:3"]
+    bare = write("b.tsv", "cat\tK AE T\ndog\tD AO G\n")
+    assert read_parallel([bare, bare], source=1, target="2").targets == ["K AE T", "D AO G"] * 2
+
+
+def test_files_of_different_numbers_of_lines(write: Write) -> None:
+    short, long = write("a.en", "a\nb\n"), write("a.de", "a\nb\nc\nd")
+    told = f"{short} has 2 lines and {long} 4; expected as many in both"
+    failing([short, long], f"{long}:3: belongs to no line of the other file: {told}")
+    failing([long, short], f"{long}:3: belongs to no line of the other file: {long} has 4 lines and {short} 2")
+    failing([short, write("none", "")], f"{short}:1: belongs to no line")
+
+
+def test_an_empty_line_is_named_and_they_are_counted(write: Write) -> None:
+    source, target = write("a.en", "a\nb\n \t\nd\n"), write("a.de", "A\n\nC\n\n")
+    told = f"{source}:2: its target is empty, the first of 3 such pairs of 4; expected text on both sides; take such"
+    failing([source, target], told)
+    failing([write("b.en", "a\n\n"), write("b.de", "A\nB\n")], "b.en:2: its source is empty; expected text on both")
+    table = write("a.tsv", "s\tt\na\tA\n\tB\n")
+    failing(table, f"{table}:3: its source is empty;", source="s", target="t")
+
+
+def test_what_is_not_utf_8(write: Write) -> None:
+    source, target = write("a.en", "a\nb\n"), write("a.de", "A\nStra\xdfe\n".encode("latin1"))
+    failing([source, target], f"{target}:2: byte 5 of the line is not UTF-8 (0xdf); convert the file")
+
+
+def test_files_that_make_no_pairs(write: Write, tmp_path: Path) -> None:
+    files = [write(name, "a\n") for name in ("a.en", "a.de", "b.en")]
+    failing(files, f"in turn, or tables with columns, got 3: {files[0]} {files[1]} {files[2]}.")
+    failing(files[0], "expected pairs of files, a file of sources and one of targets, in turn")
+    failing([], "got none")
+    failing([files[0], tmp_path / "no.de"], "no.de: cannot be read: No such file", FileNotFoundError)
+    failing([tmp_path / "no.en", files[0]], "no.en: cannot be read: No such file", FileNotFoundError)
+    failing([write("e.en", ""), write("e.de", "")], "e.en: expected rows, found none")
+
+
+def test_a_file_that_is_no_gzip(write: Write) -> None:
+    source, target = write("a.en", "a\n"), write("a.de", "a\n")
+    failing([source, target.rename(target.with_suffix(".gz"))], "a.gz: expected a whole gzip file")
+
+
+def test_columns_that_cannot_act(write: Write) -> None:
+    text, table = write("a.en", "a\n"), write("a.tsv", "s\tt\na\tA\n")
+    failing([table, text], f"{table}: a table; name its columns: source=COLUMN and target=COLUMN.")
+    failing([text, text], f"{text}: columns of a text file; expected a table", source="s", target="t")
+    failing(table, "expected a source and a target column, got one, 's'", source="s")
+    failing(table, "expected different columns, got 's' twice", source="s", target="s")
+    failing(table, f"{table}: no column 'T'; did you mean t?", source="s", target="T")
+    lines = write("a.jsonl", '{"s": "a", "t": "A"}\n{"s": "a", "t": null}\n{"s": 3, "t": "A"}\n')
+    failing(lines, f"{lines}:2: expected text in 't', got none", source="s", target="t")
+    lines = write("b.jsonl", '{"s": 3, "t": "A"}\n')
+    failing(lines, f"{lines}:1: expected text in 's', got int 3", source="s", target="t")
+
+
+@pytest.mark.parametrize(
+    ("files", "columns", "rows", "first"),
+    [
+        (["multi30k/val.en.gz", "multi30k/val.de.gz"], {}, 1014, ("A group of men are loading cotton onto a truck",)),
+        (["cmudict/valid.tsv.gz"], {"source": 1, "target": 2}, 2715, ("abbottstown", "AE1 B AH0 T S T AW1 N")),
+        (["aeslc/dev.jsonl.gz"], {"source": "body", "target": "subject"}, 1960, ()),
+    ],
+)
+def test_the_counts_of_known_data(data_path: Path, files: list, columns: dict, rows: int, first: tuple) -> None:
+    read = read_parallel([data_path / file for file in files], **columns)
+    assert len(read.sources) == len(read.targets) == len(read.places) == rows
+    assert (read.sources[0], read.targets[0])[: len(first)] == first
+    assert not any(re.search(r"[\r\n]$", text) for text in read.targets)
