@@ -1,8 +1,9 @@
 """Pictures of what a model believes and of what came of it. Each function returns a matplotlib `Figure`."""
 
+from elman.pictures.alignment import alignment
 from elman.pictures.bands import bands
 from elman.pictures.confusion import confusion
 from elman.pictures.forecast import forecast
 from elman.pictures.states import states
 
-__all__ = ["bands", "confusion", "forecast", "states"]
+__all__ = ["alignment", "bands", "confusion", "forecast", "states"]

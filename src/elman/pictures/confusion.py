@@ -53,14 +53,18 @@ def confusion(report: Any, title: str = "") -> Any:
     return figure
 
 
+def short_name(text: Any) -> str:
+    """A text as a short line; of a long one, both ends."""
+    name = " ".join(str(text).split())
+    return f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}" if len(name) > LONGEST else name
+
+
 def _names(report: Any) -> list[str]:
-    """The classes as short lines; of a long name, both ends."""
+    """The classes as short lines."""
     unseen = set(getattr(report, "unseen", ()))
     names = []
     for label in report.classes:
-        name = " ".join(str(label).split())
-        if len(name) > LONGEST:
-            name = f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}"
+        name = short_name(label)
         names.append(f"{name} (unknown)" if label in unseen else name)
     return names
 
