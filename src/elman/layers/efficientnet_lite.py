@@ -1,4 +1,4 @@
-"""EfficientNet-lite0: a convolutional net that knows the thousand classes of ImageNet (Tan and Le 2019, arXiv:1905.11946).
+"""EfficientNet-lite0: a convolutional net that knows the classes of ImageNet (Tan and Le 2019, arXiv:1905.11946).
 
 The lite variants have neither squeeze-and-excitation nor swish. Normalisations are folded into the convolutions.
 """

