@@ -1,6 +1,23 @@
 """From distributions over the next unit to units."""
 
+from elman.decoding.beam import beam_search
+from elman.decoding.constraints import Constraints
+from elman.decoding.coverage import coverage_penalty
+from elman.decoding.greedy import greedy, sample
+from elman.decoding.hypothesis import Hypothesis
 from elman.decoding.sampling import Sampling
+from elman.decoding.steps import Step, by_stepper
 from elman.decoding.text_stream import TextStream
 
-__all__ = ["Sampling", "TextStream"]
+__all__ = [
+    "Constraints",
+    "Hypothesis",
+    "Sampling",
+    "Step",
+    "TextStream",
+    "beam_search",
+    "by_stepper",
+    "coverage_penalty",
+    "greedy",
+    "sample",
+]

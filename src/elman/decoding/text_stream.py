@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterator
-from threading import Lock
 
 import numpy as np
 
 from elman import state as states
 from elman.data.units import BOUNDARY, UNKNOWN, Units, units_from_json
 from elman.decoding.sampling import Sampling
+from elman.decoding.steps import by_stepper
 from elman.runtime import ModelFile, Stepper
 from elman.state import State
 
@@ -110,14 +110,11 @@ class TextStream:
 
 def _reading(stepper: Stepper) -> Read:
     """A stepper as a function of values, which several streams may share."""
-    lock = Lock()
+    step = by_stepper(stepper)
 
     def read(unit: int, state: State) -> tuple[np.ndarray, State]:
-        with lock:
-            stepper.state = state
-            stepper.input[0] = unit
-            stepper()
-            return stepper.output[0].copy(), states.map(np.copy, stepper.state)
+        log_probs, state = step(np.array([unit]), state)
+        return log_probs[0], state
 
     return read
 
