@@ -1,5 +1,6 @@
 """Pictures in any format that Pillow knows."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +18,30 @@ def read_image(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndar
         ValueError: it is no picture, or a broken one.
         ModuleNotFoundError: Pillow is not installed.
     """
+    with reading(file):
+        content = file.read_bytes()
+    return decode_image(file, content, size, color)
+
+
+def decode_image(where: object, content: bytes, size: tuple[int, int] | None, color: bool) -> np.ndarray:
+    """The same of the content of a file.
+
+    Args:
+        where: what an error names.
+    """
     try:
         from PIL import Image, ImageOps
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(f"{file}: needs the package pillow", name="PIL") from None
-    with reading(file):
-        stream = file.open("rb")
+        raise ModuleNotFoundError(f"{where}: needs the package pillow", name="PIL") from None
     try:
-        with stream:
-            image = ImageOps.exif_transpose(Image.open(stream))
+        image = ImageOps.exif_transpose(Image.open(BytesIO(content)))
     except Exception as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, struct.error, ...
         told = "not in a format that Pillow knows" if type(error).__name__ == "UnidentifiedImageError" else error
-        raise ValueError(f"{file}: expected a picture, but it cannot be read: {told}.") from error
+        raise ValueError(f"{where}: expected a picture, but it cannot be read: {told}.") from error
     if image.mode.startswith("I;16"):  # `convert` would cut off all but the darkest 256 of 65,536 greys
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"{file}: expected a picture with 8 or 16 bits a channel, got 32; convert it.")
+        raise ValueError(f"{where}: expected a picture with 8 or 16 bits a channel, got 32; convert it.")
     if "transparency" in image.info:
         image = image.convert("RGBA")
     image = image.convert("RGB" if color else "L")
