@@ -41,7 +41,7 @@ def read_parallel(paths: Paths, *, source: Column | None = None, target: Column 
     elif source is None or target is None:
         raise ValueError(f"expected a source and a target column, got one, {source or target!r}.")
     else:
-        rows = chain.from_iterable(_of_table(file, _Texts.chosen(source, target, (), None)) for file in files)
+        rows = chain.from_iterable(text_pairs(file, source, target) for file in files)
     return _gather(rows)
 
 
@@ -57,8 +57,9 @@ class _Texts(Columns):
             yield Row(fields[0], fields[1], f"{where}{number}")
 
 
-def _of_table(file: Path, columns: Columns) -> Iterator[Row]:
-    suffix = suffix_of(file)
+def text_pairs(file: Path, first: Column, second: Column) -> Iterator[Row]:
+    """The rows of a table: the text of one column, and as its label that of another."""
+    columns, suffix = _Texts.chosen(first, second, (), None), suffix_of(file)
     if suffix not in TABLES:
         known = " ".join(TABLES)
         raise ValueError(

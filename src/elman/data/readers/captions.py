@@ -1,0 +1,173 @@
+"""Pictures and what people say of them: a table of captions beside a folder of pictures, or a .zip."""
+
+import csv
+import logging
+import zipfile
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from elman.data.raw_files import Paths, as_paths, lines, reading
+from elman.data.readers.columns import Column
+from elman.data.readers.files import suffix_of
+from elman.data.readers.images import SUFFIXES
+from elman.data.readers.parallel import text_pairs
+
+HEADER = "image", "caption"  # columns, where a table has them and nothing else was said
+TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz")
+
+logger = logging.getLogger("elman")
+
+
+class PictureFile(NamedTuple):
+    """A picture that has not been read yet."""
+
+    path: Path
+    member: str | None = None  # its name in the .zip at `path`
+
+    def __str__(self) -> str:
+        return str(self.path) if self.member is None else f"{self.path}/{self.member}"
+
+    def read(self) -> bytes:
+        """The content of the file.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: the .zip is damaged.
+        """
+        if self.member is None:
+            with reading(self.path):
+                return self.path.read_bytes()
+        try:
+            return _archive(self.path).read(self.member)
+        except (zipfile.BadZipFile, RuntimeError, EOFError) as error:  # a password is a RuntimeError
+            raise ValueError(f"{self}: cannot be unpacked: {error}.") from None
+
+
+class Captioned(NamedTuple):
+    """What was read: B pictures, each once, in the order in which the tables name them first."""
+
+    pictures: list[PictureFile]
+    captions: list[list[str]]  # of each, one at least
+    places: list[str]  # of the first caption of each: `captions.tsv:12`
+
+
+def read_captions(
+    paths: Paths, images: Paths, *, image: Column | None = None, caption: Column | None = None
+) -> Captioned:
+    """The pictures that tables name, and all captions of each.
+
+    A line of a table names a picture and gives one caption of it. Pictures that no table names are left alone. They are
+    not read yet: whether each can be is told when it is.
+
+    Args:
+        paths: tables (`.csv .tsv .jsonl`, each also `.gz`).
+        images: folders or .zip files that hold the pictures.
+        image, caption: the columns: names of the header, or numbers (from 1) where there is none; without either,
+            `image` and `caption` where the header has them, and else the first and the last of a table without one.
+    Raises:
+        OSError: a file is missing or cannot be read.
+        ValueError: with file and line: an empty caption, a picture that is not there, columns that are not there, what
+            is not UTF-8; a damaged .zip; an argument that cannot act.
+    """
+    if (image is None) != (caption is None):
+        raise ValueError(f"expected a column of images and one of captions, got one, {image or caption!r}.")
+    files = [_Pictures(path) for path in as_paths(images)]
+    if not files:
+        raise ValueError("expected a folder or a .zip of pictures, got none.")
+    found: dict[str, PictureFile] = {}
+    missing: dict[str, str] = {}  # name and where it was named
+    captions: dict[str, list[str]] = {}
+    places: dict[str, str] = {}
+    for name, text, place in (row for path in as_paths(paths) for row in _rows(path, image, caption)):
+        if not text.strip():
+            raise ValueError(f"{place}: the caption of {name!r} is empty; write one, or leave the line out.")
+        if name not in captions:
+            picture = next((file for pictures in files if (file := pictures.find(name))), None)
+            if picture is None:
+                missing.setdefault(name, place)
+                continue
+            found[name], captions[name], places[name] = picture, [], place
+        captions[name].append(text)
+    if missing:
+        name, place = next(iter(missing.items()))
+        more = f", nor are {len(missing) - 1} others that are named" if len(missing) > 1 else ""
+        where = ", ".join(map(str, as_paths(images)))
+        raise ValueError(f"{place}: the picture {name!r} is not in {where}{more}; bring it there, or name the folder "
+                         "or .zip that has it.")  # fmt: skip
+    if unused := sum(map(len, files)) - len(found):
+        logger.info("%s pictures without a caption are left alone", f"{unused:,}")
+    return Captioned(list(found.values()), list(captions.values()), list(places.values()))
+
+
+def _rows(file: Path, image: Column | None, caption: Column | None) -> Iterator[tuple[str, str, str]]:
+    """The name of a picture, a caption, and where they stand."""
+    if suffix_of(file) not in TABLES:
+        raise ValueError(f"{file}: expected a table of captions, whose name ends in {' '.join(TABLES)}.")
+    if image is None or caption is None:
+        image, caption = _usual_columns(file)
+    for row in text_pairs(file, image, caption):
+        yield row.input.strip(), row.label, row.place
+
+
+def _usual_columns(file: Path) -> tuple[Column, Column]:
+    suffix = suffix_of(file)
+    if suffix.startswith(".jsonl"):
+        return HEADER
+    first = next((line for line in lines(file) if line.strip()), "")
+    fields = next(csv.reader([first], delimiter="," if suffix.startswith(".csv") else "\t"), [])
+    names = {field.strip().lower(): field.strip() for field in fields}
+    if names.keys() >= set(HEADER):
+        return names[HEADER[0]], names[HEADER[1]]
+    if len(fields) < 2:
+        raise ValueError(
+            f"{file}: expected a column of names of pictures and one of captions, got {len(fields)} column."
+        )
+    return 1, len(fields)
+
+
+class _Pictures:
+    """What a folder or a .zip holds."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.members: dict[str, str] | None = None
+        with reading(path):
+            path.stat()
+        if path.is_dir():
+            return
+        if path.suffix.lower() != ".zip":
+            raise ValueError(f"{path}: expected a folder of pictures, or a .zip.")
+        names = [name for name in _archive(path).namelist() if name.lower().endswith(SUFFIXES)]
+        # An archive often has a folder in it, which tables do not name.
+        self.members = {PurePosixPath(name).name: name for name in names} | {name: name for name in names}
+        self.count = len(names)
+
+    def __len__(self) -> int:
+        if self.members is not None:
+            return self.count
+        with reading(self.path):
+            return sum(entry.suffix.lower() in SUFFIXES for entry in self.path.iterdir())
+
+    def find(self, name: str) -> PictureFile | None:
+        if self.members is None:
+            path = self.path / name
+            return PictureFile(path) if name and path.is_file() else None
+        return PictureFile(self.path, self.members[name]) if name in self.members else None
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    """An open archive: its table of contents is read once, and again if the file has changed."""
+    with reading(path):
+        told = path.stat()
+    return _opened(path, told.st_mtime_ns, told.st_size)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, _changed: int, _size: int) -> zipfile.ZipFile:
+    try:
+        with reading(path):
+            return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path}: expected a whole .zip: {error}; fetch it again, or unpack it.") from None
