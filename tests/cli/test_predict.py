@@ -175,7 +175,7 @@ def test_what_a_tagger_reads_beside_the_words(elman, names, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("verb", "run", "able", "way"),
     [
-        ("predict", "language-model", "classifier or a tagger", "generate"),
+        ("predict", "language-model", "classifier or a tagger or a translator or a summarizer", "generate"),
         ("generate", "classifier", "language-model", "predict"),
         ("generate", "tagger", "language-model", "predict"),
     ],
@@ -221,6 +221,8 @@ def test_lines_for_a_model_of_series(elman, tiny, tmp_path):
         (["CLASSIFIER", "--lines"], "--lines: cannot act on a classifier"),
         (["CLASSIFIER", "--tag", "2"], "--tag: cannot act on a classifier"),
         (["TAGGER", "--size", "2x2"], "--size: cannot act on a tagger"),
+        (["TAGGER", "--n-best", "2"], "--n-best: cannot act on a tagger"),
+        (["CLASSIFIER", "--show-attention", "a.png"], "--show-attention: cannot act on a classifier"),
     ],
 )
 def test_options_that_cannot_act_are_wrong_usage(elman, classifier_run, tagger_run, words, message):

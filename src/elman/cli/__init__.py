@@ -38,6 +38,11 @@ def main() -> None:
       echo "Ann Lee went to Rome" | elman predict runs/names
 
     \b
+    From texts to other texts:
+      elman train translator train.en train.de --out runs/en-de
+      elman predict runs/en-de < new.en > new.de
+
+    \b
     elman list       all tasks with their settings, all cells and layers
     elman demo       all of it on text that comes with Python, in three minutes
     elman selftest   every kernel beside float64, on this machine

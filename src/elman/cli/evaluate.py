@@ -10,20 +10,25 @@ import click
 from elman.cli.models import load_for
 from elman.cli.reading import (
     LABELLED,
+    PARALLEL,
     TAGGED,
     at_places,
     given,
     labelled_options,
+    of_tables,
+    parallel_options,
     read_labelled,
+    read_parallel,
     read_tagged,
     tagged_options,
 )
 from elman.cli.report import draw_confusion, measure, measure_labelled, show
+from elman.cli.searching import SEARCH, search, search_options
 from elman.cli.source import kept_reading
 
 if TYPE_CHECKING:
     from elman.data.readers import Labelled
-    from elman.tasks import Classifier, LanguageModel, Tagger
+    from elman.tasks import Classifier, LanguageModel, Tagger, Translator
 
 Files = Sequence[Path]
 Options = Mapping[str, Any]
@@ -38,8 +43,11 @@ Options = Mapping[str, Any]
 @click.option("--picture", metavar="PNG", type=click.Path(path_type=Path),
               help="Draw which classes are taken for which.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--lowercase", is_flag=True, default=None, help="Of translators: take capitals for small letters.")
+@search_options
 @labelled_options
 @tagged_options
+@parallel_options
 def evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     """Measure the model in RUN on data it has not seen.
 
@@ -47,21 +55,24 @@ def evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) 
 
     Of a language model: how well it predicts texts, beside the n-gram that was fitted to the same text. Of a
     classifier: accuracy, precision, recall and F1 of each class, and what its probabilities are worth. Of a tagger:
-    the same of the entities it finds, or of each tag where tags write no entities.
+    the same of the entities it finds, or of each tag where tags write no entities. Of a translator: BLEU, chrF, and
+    the edits that its texts would need. Of a summarizer: ROUGE.
 
     \b
     Examples:
       elman evaluate runs/book another.txt
       elman evaluate runs/reviews test.tsv --picture confusion.png
       elman evaluate runs/names test.txt --json
+      elman evaluate runs/en-de test.en test.de --lowercase
     """
     model = load_for("evaluate", run)
     measure_and_show, acting = _TASKS[model.task]
     options = given(options)
     for name in options:
         if name not in acting:
-            raise click.UsageError(f"--{name}: cannot act on a {model.task}; leave it out.")
-    measure_and_show(model, files, {**kept_reading(run), **options}, as_json)
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option}: cannot act on a {model.task}; leave it out.")
+    measure_and_show(model, files, {**of_tables(files, kept_reading(run)), **options}, as_json)
 
 
 def _language_model(model: "LanguageModel", files: Files, options: Options, as_json: bool) -> None:
@@ -91,9 +102,16 @@ def _tagger(model: "Tagger", files: Files, options: Options, as_json: bool) -> N
     _labelled(model, read_tagged(files, options), options, as_json)
 
 
-def _labelled(model: "Classifier | Tagger", data: "Labelled", options: Options, as_json: bool) -> None:
+def _translator(model: "Translator", files: Files, options: Options, as_json: bool) -> None:
+    how = search(options) | {name: options[name] for name in ("lowercase",) if name in options}
+    _labelled(model, read_parallel(files, options), options, as_json, **how)
+
+
+def _labelled(
+    model: "Classifier | Tagger | Translator", data: "Labelled", options: Options, as_json: bool, **how: Any
+) -> None:
     with at_places(data.places):
-        report = measure_labelled(model, data.inputs, data.labels or [])
+        report = measure_labelled(model, data.inputs, data.labels or [], **how)
     if picture := options.get("picture"):
         draw_confusion(report, picture)
     click.echo(json.dumps(report.to_json()) if as_json else report.table())
@@ -103,4 +121,6 @@ _TASKS: dict[str, tuple[Callable[[Any, Files, Options, bool], None], set[str]]] 
     "language-model": (_language_model, {"streams"}),
     "classifier": (_classifier, {"picture", *LABELLED}),
     "tagger": (_tagger, {"picture", *TAGGED}),
+    "translator": (_translator, {"lowercase", *SEARCH, *PARALLEL}),
+    "summarizer": (_translator, {*SEARCH, *PARALLEL}),
 }

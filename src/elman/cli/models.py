@@ -7,6 +7,8 @@ VERBS = {
     "language-model": ("evaluate", "generate"),
     "classifier": ("evaluate", "predict"),
     "tagger": ("evaluate", "predict"),
+    "translator": ("evaluate", "predict"),
+    "summarizer": ("evaluate", "predict"),
 }
 
 

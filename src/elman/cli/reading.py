@@ -50,6 +50,10 @@ TAGGED = {
     "given": click.option("--given", metavar="COLUMN[,COLUMN]...", callback=_parts,
                           help="Columns that the model reads beside each word."),
 }  # fmt: skip
+PARALLEL = {
+    "source": click.option("--source", metavar="COLUMN", help="Of tables: the column of texts to read."),
+    "target": click.option("--target", metavar="COLUMN", help="Of tables: the column of texts to write."),
+}
 
 
 def labelled_options(command: Command) -> Command:
@@ -60,6 +64,11 @@ def labelled_options(command: Command) -> Command:
 def tagged_options(command: Command) -> Command:
     """Options for words with a tag each."""
     return _with(TAGGED, command)
+
+
+def parallel_options(command: Command) -> Command:
+    """Options for pairs of texts."""
+    return _with(PARALLEL, command)
 
 
 def _with(options: Mapping[str, Callable[[Command], Command]], command: Command) -> Command:
@@ -82,11 +91,10 @@ def read_labelled(files: Sequence[Path], reading: Reading, labels: bool = True) 
         OSError, ValueError: as `elman.data.readers.read_labelled`; or a table of which nothing says what to read.
     """
     from elman.data import readers
-    from elman.data.readers.files import TABLES
 
     reading = {name: value for name, value in reading.items() if name in LABELLED and (labels or name != "label")}
     for file in files:
-        if file.name.lower().endswith(tuple(TABLES)) and not reading.keys() & {"text", "values"}:
+        if is_table(file) and not reading.keys() & {"text", "values"}:
             raise ValueError(f"{file}: a table; name its columns: --text COLUMN, or --values COLUMN,COLUMN,..., and "
                              "--label COLUMN.")  # fmt: skip
     read = readers.read_labelled(files, **reading)
@@ -114,6 +122,36 @@ def tagged_columns(file: Path, reading: Reading) -> dict[str, Any]:
         word, tag = ("FORM", "UPOS") if ".conllu" in file.suffixes else ("1", "-1")
         columns = reading.get("word", word), reading.get("tag", tag)
     return {"columns": columns, "extra": reading.get("given", ())}
+
+
+def read_parallel(files: Sequence[Path], reading: Reading) -> "Labelled":
+    """Texts, and what is to be written of each as its label.
+
+    Raises:
+        OSError, ValueError: as `elman.data.readers.read_parallel`; or a table of which nothing says what to read.
+    """
+    from elman.data import readers
+
+    columns = {name: value for name, value in reading.items() if name in PARALLEL}
+    for file in files:
+        if is_table(file) and len(columns) < len(PARALLEL):
+            raise ValueError(f"{file}: a table; name its columns: --source COLUMN and --target COLUMN.")
+    if len(files) == 1 and not is_table(files[0]):
+        raise ValueError(f"{files[0]}: holds one side only; name the file with the other side after it.")
+    return readers.Labelled(*readers.read_parallel(files, **columns))
+
+
+def is_table(file: Path) -> bool:
+    """Whether a file has columns, as its name says."""
+    from elman.data.readers.files import TABLES
+
+    return file.name.lower().endswith(tuple(TABLES))
+
+
+def of_tables(files: Sequence[Path], kept: Reading) -> Reading:
+    """How files were read, for other files: columns of sources and targets mean nothing where there are no tables."""
+    tables = any(map(is_table, files))
+    return {name: value for name, value in kept.items() if tables or name not in PARALLEL}
 
 
 @contextmanager

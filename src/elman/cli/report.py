@@ -1,4 +1,4 @@
-"""What trained models are worth: a language model beside its n-gram, the report of a classifier or a tagger."""
+"""What trained models are worth: a language model beside its n-gram, the report of any other."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ import click
 from elman.cli.console import part_done
 
 if TYPE_CHECKING:
-    from elman.metrics import ClassReport, EntityReport, Likelihood
-    from elman.tasks import Classifier, LanguageModel, Tagger
+    from elman.metrics import Likelihood
+    from elman.tasks import LanguageModel, Task
     from elman.tasks.texts import Texts
 
 
@@ -51,12 +51,15 @@ def verdict(figures: dict[str, "Likelihood"]) -> str:
     )
 
 
-def measure_labelled(
-    model: "Classifier | Tagger", rows: Sequence[Any], labels: Sequence[Any]
-) -> "ClassReport | EntityReport":
-    """The report on rows whose labels are known, with a bar while it works."""
+def measure_labelled(model: "Task", rows: Sequence[Any], labels: Sequence[Any], **how: Any) -> Any:
+    """The report on rows whose labels are known, with a bar while it works.
+
+    Args:
+        how: further arguments of the model's `evaluate`.
+    """
+    evaluate: Any = getattr(model, "evaluate")  # noqa: B009  not every task has one
     with part_done("measuring") as progress:
-        return model.evaluate(rows, labels, progress)
+        return evaluate(rows, labels, progress, **how)
 
 
 def draw_confusion(report: Any, picture: Path) -> None:

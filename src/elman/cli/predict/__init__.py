@@ -7,12 +7,28 @@ import click
 
 from elman.cli.console import rows_done
 from elman.cli.models import load_for
-from elman.cli.predict import classes, tags
+from elman.cli.predict import classes, tags, texts
 from elman.cli.predict.incoming import STDIN
-from elman.cli.reading import LABELLED, TAGGED, at_places, given, labelled_options, tagged_options
+from elman.cli.reading import (
+    LABELLED,
+    PARALLEL,
+    TAGGED,
+    at_places,
+    given,
+    labelled_options,
+    parallel_options,
+    tagged_options,
+)
+from elman.cli.searching import SEARCH, search_options
 from elman.cli.source import kept_reading
 
-TASKS = {"classifier": (classes, set(LABELLED)), "tagger": (tags, {"lines", *TAGGED})}
+WRITES = {"n_best", "show_attention", *SEARCH, *PARALLEL}
+TASKS: dict[str, tuple[Any, set[str]]] = {
+    "classifier": (classes, set(LABELLED)),
+    "tagger": (tags, {"lines", *TAGGED}),
+    "translator": (texts, WRITES),
+    "summarizer": (texts, WRITES),
+}
 
 
 @click.command()
@@ -22,8 +38,15 @@ TASKS = {"classifier": (classes, set(LABELLED)), "tagger": (tags, {"lines", *TAG
 @click.option("--lines/--columns", default=None,
               help="Of taggers: whether a line is a sentence, or a word in columns. Without either: lines from "
               "standard input, columns from a FILE.")  # fmt: skip
+@click.option("--n-best", metavar="N", type=click.IntRange(1),
+              help="Of models that write: the N best texts for each line, each with its score.")  # fmt: skip
+@click.option("--show-attention", metavar="PNG", type=click.Path(path_type=Path), callback=texts.numbered,
+              help="Of models that write: draw where the model looked for each word; of further lines into "
+              "a-2.png, a-3.png, ... beside a.png.")  # fmt: skip
+@search_options
 @labelled_options
 @tagged_options
+@parallel_options
 def predict(run: Path, files: tuple[Path, ...], jsonl: bool, **options: Any) -> None:
     """Say what the model in RUN takes data for.
 
@@ -36,24 +59,30 @@ def predict(run: Path, files: tuple[Path, ...], jsonl: bool, **options: Any) -> 
     A tagger reads a sentence a line, words between blanks, or a FILE as `elman train tagger` does, where tags may be
     missing. It prints a line for each word, its columns and its tag, and an empty line after each sentence.
 
+    A translator or a summarizer reads a text a line, or the column --source of a table, and writes a line for each:
+    the best text that a search finds, and an empty line for an empty one. Scores are log-probabilities by length.
+
     \b
     Examples:
       echo "a film to remember" | elman predict runs/reviews
       elman predict runs/reviews test.tsv > predicted.tsv
       tail -f reviews.log | elman predict runs/reviews --jsonl
       elman predict runs/names letter.txt --lines
+      elman predict runs/en-de < new.en > new.de
+      echo "A dog runs." | elman predict runs/en-de --n-best 3 --show-attention dog.png
     """
     model = load_for("predict", run)
     task, acting = TASKS[model.task]
     options = given(options)
     for name in options:
         if name not in acting:
-            raise click.UsageError(f"--{name}: cannot act on a {model.task}; leave it out.")
-    options = {**kept_reading(run), **options}
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option}: cannot act on a {model.task}; leave it out.")
+    options = {**kept_reading(run), **options, "jsonl": jsonl}
     with rows_done() as done:
         for file in files or (STDIN,):
             for batch in task.coming(model, file, options).batches():
                 with at_places([row.place for row in batch]):
-                    told = task.told(model, batch, jsonl)
+                    told = task.told(model, batch, options)
                 click.echo("\n".join(told))
                 done(len(batch))

@@ -35,14 +35,14 @@ def coming(model: "Classifier", file: Path, options: Mapping[str, Any]) -> Comin
     return Coming(map(Row, data.inputs, repeat(None), data.places), lambda: True)
 
 
-def told(model: "Classifier", rows: "Sequence[Row]", jsonl: bool) -> list[str]:
+def told(model: "Classifier", rows: "Sequence[Row]", options: Mapping[str, Any]) -> list[str]:
     """A line for each row: label, probability, and the text's beginning or the place; or all of it as JSON."""
     from elman.metrics.tables import printable
 
     probabilities = model.predict_proba([row.input for row in rows])
     classes = model.classes_.tolist()
     best = probabilities.argmax(1).tolist()
-    if jsonl:
+    if options.get("jsonl"):
         return [_json(row, classes, number, of_row.tolist())
                 for row, number, of_row in zip(rows, best, probabilities, strict=True)]  # fmt: skip
     names = [printable(label) for label in classes]

@@ -31,10 +31,10 @@ def coming(model: "Tagger", file: Path, options: Mapping[str, Any]) -> Coming:
     return Coming(_rows(text), text.at_hand)
 
 
-def told(model: "Tagger", rows: "Sequence[Row]", jsonl: bool) -> list[str]:
+def told(model: "Tagger", rows: "Sequence[Row]", options: Mapping[str, Any]) -> list[str]:
     """A line for each word, its columns and its tag, and an empty one after each sentence; or a sentence as JSON."""
     tagged = model.predict([row.input for row in rows])
-    if jsonl:
+    if options.get("jsonl"):
         return [_json(model, row, tags) for row, tags in zip(rows, tagged, strict=True)]
     lines = []
     for row, tags in zip(rows, tagged, strict=True):

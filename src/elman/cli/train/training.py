@@ -17,7 +17,7 @@ from elman.cli.source import Reading, Source
 
 if TYPE_CHECKING:
     from elman.data.readers import Labelled
-    from elman.tasks import Classifier, Tagger, Task
+    from elman.tasks import Task
     from elman.training import Event, Result
 
 FILE = click.Path(path_type=Path)
@@ -109,12 +109,18 @@ def tell(result: "Result", run: Path, show_held_out: Callable[[], None] | None, 
 
 
 def train_labelled(
-    kind: "type[Classifier] | type[Tagger]",
+    kind: "type[Task]",
     asked: Asked,
     reading: Reading,
     read: "Callable[[Sequence[Path], Reading], Labelled]",
+    *what_next: str,
 ) -> None:
-    """Read rows and their labels, train on them, and say how that ended."""
+    """Read rows and their labels, train on them, and say how that ended.
+
+    Args:
+        what_next: commands for the model, with RUN in place of the run folder.
+    """
+    model: Any
     model, source = begin(kind, asked, reading)
     rows = read(source.data, source.reading)
     held_out = read(source.validation_data, source.reading) if source.validation_data else None
@@ -130,6 +136,5 @@ def train_labelled(
     def show_held_out() -> None:
         click.echo(measure_labelled(model, *model.held_out_).table())
 
-    tell(
-        model.result_, asked.run, show_held_out if model.held_out_[0] else None, "evaluate RUN FILE", "predict RUN FILE"
-    )
+    what_next = what_next or ("evaluate RUN FILE", "predict RUN FILE")
+    tell(model.result_, asked.run, show_held_out if len(model.held_out_[0]) else None, *what_next)
