@@ -45,7 +45,7 @@ def unroll(
     The longest rows come first, so the rows alive at t are the first `alive[t]` ones, and the steps of one time lie
     together: one reordering of the values at the start and one at the end, time and memory as N, never as B x longest.
     """
-    for leaf in states.by_row(state):
+    for leaf in states.leaves(states.by_row(state)):
         check("scan", "state", leaf, f"B={len(sequences)} ...")
     plan = sequences.plan
     if not plan.alive:

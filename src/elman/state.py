@@ -1,6 +1,7 @@
 """A state is a value: an array `[B, ...]` or a (named) tuple of states; `()` is the state of what carries none.
 
-What many rows read and none of them changes is `Shared`. Five verbs: `detach`, `select`, `where`, `cat`, `split`; plus bytes and back.
+What many rows read and none of them changes is `Shared`. Five verbs: `detach`, `select`, `where`, `cat`, `split`; plus
+bytes and back.
 """
 
 from abc import ABC, abstractmethod
@@ -64,9 +65,9 @@ def leaves(state: State) -> Iterator[Array]:
         yield state
 
 
-def by_row(state: State) -> Iterator[Array]:
-    """The arrays of a state that have an entry for each row, [B, ...], in order."""
-    return leaves(_parts(lambda part: part.rows if isinstance(part, Shared) else part, state))
+def by_row(state: State) -> State:
+    """The same with an entry for each row in every array, [B, ...]: of what is shared, its `rows`."""
+    return _parts(lambda part: part.rows if isinstance(part, Shared) else part, state)
 
 
 def _parts(fn: Callable[..., Any], *states: State) -> State:
@@ -120,11 +121,11 @@ def split(state: State, sizes: Sequence[int]) -> list[State]:
         parts = [split(part, sizes) for part in state]
         rows = zip(*parts, strict=True) if parts else (() for _ in sizes)
         return [type(state)(*row) if hasattr(state, "_fields") else tuple(row) for row in rows]
-    rows = len(state.rows if isinstance(state, Shared) else state)
-    if sum(sizes) != rows:
-        raise ValueError(f"state.split: expected sizes that add up to {rows} rows, got {list(sizes)}.")
+    count = len(state.rows if isinstance(state, Shared) else state)
+    if sum(sizes) != count:
+        raise ValueError(f"state.split: expected sizes that add up to {count} rows, got {list(sizes)}.")
     if isinstance(state, Shared):
-        return [state.select(part) for part in np.split(np.arange(rows), np.cumsum(sizes)[:-1])][: len(sizes)]
+        return [state.select(part) for part in np.split(np.arange(count), np.cumsum(sizes)[:-1])][: len(sizes)]
     if is_tensor(state):
         return list(state.split([int(size) for size in sizes])) if len(sizes) else []
     return np.split(state, np.cumsum(sizes)[:-1]) if len(sizes) else []

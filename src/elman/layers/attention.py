@@ -103,7 +103,8 @@ class Attention(CellModule):
         reads = Reads(steps, memory.starts, memory.sizes)
         query = x if self.weight_query is None else linear(x, self.weight_query, self.bias_query)
         additive = None if self.weight_score is None else self.weight_score[0]
-        context, weights = attend(query, *memory.sequences.values, reads, additive)
+        keys, values = memory.sequences.values
+        context, weights = attend(query, keys, values, reads, additive)
         return self.combine.apply_to(torch.cat([x, context], -1)).tanh(), weights
 
 

@@ -1,6 +1,6 @@
 """The negative log-probability of the next unit from the features before the read-out, a few steps at a time.
 
-Logits of all steps are never held at once: with a vocabulary of thousands they would be most of the memory of an update.
+Logits of all steps are never held at once: with a vocabulary of thousands they would be most of what an update needs.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ def readout_loss(
         smoothing: the part of the target's probability that is spread over all units (Szegedy et al. 2016,
             arXiv:1512.00567); 0 for none.
     Returns:
-        the mean loss, a scalar in nats that has a gradient once; the log-probability of each target, [N], that has none.
+        the mean loss, a scalar in nats that has a gradient, once; the log-probability of each target, [N], without one.
     """
     if torch.is_grad_enabled():
         return _Chunked.apply(features, weight, bias, targets, smoothing)
@@ -69,8 +69,8 @@ class _Chunked(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dloss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         scale = dloss / ctx.count
-        gradients = (part * scale if needed else None for part, needed in zip(ctx.saved_tensors, ctx.needs_input_grad))
-        return *gradients, None, None
+        wanted = zip(ctx.saved_tensors, ctx.needs_input_grad[:3], strict=True)
+        return *(part * scale if needed else None for part, needed in wanted), None, None
 
 
 def _chunks(count: int, units: int) -> list[slice]:

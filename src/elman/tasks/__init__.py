@@ -6,12 +6,14 @@ from typing import Any
 from elman.runtime import load as load_file
 from elman.tasks.classifier import Classifier
 from elman.tasks.language_model import LanguageModel
+from elman.tasks.summarizer import Summarizer
 from elman.tasks.tagger import Tagger
 from elman.tasks.task import Task
+from elman.tasks.translator import Translator
 
-TASKS: dict[str, type[Task]] = {kind.task: kind for kind in (LanguageModel, Classifier, Tagger)}
+TASKS: dict[str, type[Task]] = {kind.task: kind for kind in (LanguageModel, Classifier, Tagger, Translator, Summarizer)}
 
-__all__ = ["TASKS", "Classifier", "LanguageModel", "Tagger", "Task", "load"]
+__all__ = ["TASKS", "Classifier", "LanguageModel", "Summarizer", "Tagger", "Task", "Translator", "load"]
 
 
 def load(path: str | Path) -> Any:

@@ -28,10 +28,11 @@ class DecoderSettings(RecurrentSettings):
         tie_weights: the read-out uses the weights of the decoder's embedding (Press and Wolf 2017, arXiv:1608.05859).
         embedding_dropout: of the embedded units while training.
         output_dropout: of what the read-out reads while training.
-        label_smoothing: the part of each target's probability that all units share while training (Szegedy et al. 2016).
+        label_smoothing: the part of each target's probability that all units share while training (Szegedy et al. 2016,
+            arXiv:1512.00567).
         scheduled_sampling: the part of the units that the decoder reads from itself, in place of the truth, in the last
-            epoch; it grows from 0 in the first (Bengio et al. 2015, arXiv:1506.03099; in two parallel passes as Mihaylova
-            and Martins 2019, arXiv:1906.07651).
+            epoch; it grows from 0 in the first (Bengio et al. 2015, arXiv:1506.03099; in two parallel passes, as
+            Mihaylova and Martins 2019, arXiv:1906.07651).
         cell, hidden_size, num_layers, dropout, ...: see `RecurrentSettings`; `hidden_size` is that of the decoder's
             layers.
     """

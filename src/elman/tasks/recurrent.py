@@ -45,9 +45,11 @@ class RecurrentSettings:
     layer_norm: bool = False
     residual: bool = False
 
-    def recurrent_layers(self, input_size: int, bidirectional: bool = False) -> Stack:
+    def recurrent_layers(self, input_size: int, bidirectional: bool = False, hidden_size: int | None = None) -> Stack:
         """[N, input_size] -> [N, hidden_size], or [N, 2 hidden_size] from both ends.
 
+        Args:
+            hidden_size: in place of the setting.
         Raises:
             ValueError: a setting that is unknown or cannot act.
         """
@@ -68,7 +70,7 @@ class RecurrentSettings:
         return deep(
             partial(kind, **own),
             input_size,
-            self.hidden_size,
+            hidden_size or self.hidden_size,
             self.num_layers,
             bidirectional=bidirectional,
             dropout=self.dropout,

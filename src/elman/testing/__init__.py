@@ -8,16 +8,25 @@ import numpy as np
 
 from elman.cell import Cell
 from elman.testing import laws
-from elman.testing.trial import Trial, example_steps, is_module
+from elman.testing.trial import Start, Trial, example_steps, is_module
 
 
-def check_cell(cell: Cell, inputs: Any = None, *, seed: int = 0, tolerance: float | None = None) -> tuple[str, ...]:
+def check_cell(
+    cell: Cell,
+    inputs: Any = None,
+    *,
+    start: Start | None = None,
+    seed: int = 0,
+    tolerance: float | None = None,
+) -> tuple[str, ...]:
     """Raise unless a cell keeps every law that applies to it, in evaluation mode. Tries copies; `cell` is unchanged.
 
     Args:
         cell: any cell, of PyTorch or NumPy, streaming or not. Small sizes are as strict as large ones, and faster.
         inputs: steps to draw from, an array [M, ...] or a tuple of them; without, Gaussian numbers [64, input_size].
             A cell that reads ids takes them all: `torch.arange(vocabulary_size)`.
+        start: gives the initial state of a copy of the cell for a number of rows, where that takes more than
+            `cell.initial_state(rows)`: of a decoder, something to read.
         seed: of the rows, states and directions that are tried.
         tolerance: of `|a - b| / (1 + |b|)`, where arithmetic may be done in another order; without, 1e-10 in
             float64 and 1e-5 in float32. Copies, repetitions and empty rows are compared to the bit.
@@ -43,7 +52,7 @@ def check_cell(cell: Cell, inputs: Any = None, *, seed: int = 0, tolerance: floa
         steps = example_steps(cell, rng) if inputs is None else inputs
         words = law.__name__.replace("_", " ")
         try:
-            law(Trial(copied(cell), steps, rng, tolerance))
+            law(Trial(copied(cell), steps, rng, tolerance, start))
         except AssertionError as error:
             raise AssertionError(f"check_cell: {name}: {words}: {error}") from None
         except Exception as error:

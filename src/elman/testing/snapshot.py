@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from elman.arrays import is_tensor
+from elman.state import Shared
 from elman.testing.trial import numbers
 
 _INSIDE_A_MODULE = ("_parameters", "_buffers", "_modules")
@@ -45,6 +46,8 @@ def _parts(value: Any) -> dict[str, Any] | None:
     """Attributes or items by name; None for what has none, or is a value as a whole."""
     if isinstance(value, dict):
         return {f"[{key!r}]": part for key, part in value.items()}
+    if isinstance(value, Shared):  # what it has found out about its arrays is no part of it
+        value = value.arrays()
     if isinstance(value, list | tuple | deque):
         return {f"[{number}]": part for number, part in enumerate(value)}
     if is_tensor(value) or isinstance(value, type) or not hasattr(value, "__dict__"):

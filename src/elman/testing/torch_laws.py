@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from elman import state as states
+from elman.arrays import is_tensor
 from elman.runtime import Stepper
 from elman.sequences import Sequences
 from elman.state import State
@@ -34,10 +35,10 @@ class Problem:
         x, state = trial.draw([3, 0, 5, 1])
         self.x, self.state = Sequences(free(x.values), x.lengths), free(state)
         arguments = [*named_leaves(self.x.values, "the input"), *named_leaves(self.state, "the initial state")]
-        self.inputs = {name: leaf for name, leaf in arguments if leaf.requires_grad}
+        self.inputs = {name: leaf for name, leaf in arguments if is_tensor(leaf) and leaf.requires_grad}
         self.inputs |= {name: weight for name, weight in trial.cell.named_parameters() if weight.requires_grad}
         run = trial.scan(x, state)
-        self.directions = states.map(lambda leaf: self.normal(leaf) if leaf.is_floating_point() else leaf, run)
+        self.directions = states.map(lambda leaf: self.normal(leaf) if _is_number(leaf) else leaf, run)
 
     def normal(self, like: Tensor) -> Tensor:
         """A random direction."""
@@ -49,7 +50,7 @@ class Problem:
         sums = {}
         for name, part, direction in zip(("the values", "the final state"), result, self.directions, strict=True):
             pairs = zip(states.leaves(part), states.leaves(direction), strict=True)
-            terms = [torch.where(a.isfinite(), a, 0).mul(d).sum() for a, d in pairs if a.is_floating_point()]
+            terms = [torch.where(a.isfinite(), a, 0).mul(d).sum() for a, d in pairs if _is_number(a)]
             sums[name] = torch.stack(terms).sum() if terms else torch.zeros(())
         return sums
 
@@ -67,9 +68,17 @@ class Problem:
         return found
 
 
+def _is_number(leaf: Any) -> bool:
+    return is_tensor(leaf) and leaf.is_floating_point()
+
+
 def free(state: State) -> State:
     """The same numbers as leaves of a graph of their own."""
-    return states.map(lambda leaf: leaf.detach().clone().requires_grad_(leaf.is_floating_point()), state)
+
+    def free_leaf(leaf: Any) -> Any:
+        return leaf.detach().clone().requires_grad_(leaf.is_floating_point()) if is_tensor(leaf) else leaf
+
+    return states.map(free_leaf, state)
 
 
 def numeric_gradients(trial: Trial) -> None:
@@ -129,7 +138,7 @@ def saving(trial: Trial) -> None:
             if name in stored:
                 tensor.copy_(torch.logical_not(tensor) if tensor.dtype == torch.bool else tensor + 1)
     other.load_state_dict(trial.cell.state_dict())
-    loaded = Trial(other, trial.steps, trial.rng)
+    loaded = Trial(other, trial.steps, trial.rng, start=trial.start)
     cause = "likely cause: weights that state_dict or load_state_dict leaves out"
     trial.same(loaded.scan(x, state), expected, x, "saving and loading", cause, to_the_bit=True)
 

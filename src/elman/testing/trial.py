@@ -1,7 +1,7 @@
 """One try of one law: a copy of the cell, rows and states for it, and the comparison that tells a fault."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,10 +9,12 @@ import numpy as np
 from elman import state as states
 from elman.arrays import Array, is_tensor
 from elman.sequences import Sequences
-from elman.state import State
+from elman.state import Shared, State
 
 TOLERANCES = {"float64": 1e-10, "float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}  # others are compared to the bit
 LENGTHS = (4, 0, 1, 7, 4, 2)
+
+Start = Callable[[Any, int], State]  # a cell and a number of rows -> the initial state
 
 
 class Run(NamedTuple):
@@ -28,14 +30,26 @@ class Trial:
     Args:
         cell: a copy that the law may do anything to.
         steps: what inputs are drawn from: leaves [M, ...].
+        start: in place of the cell's own `initial_state`.
     """
 
-    def __init__(self, cell: Any, steps: Any, rng: np.random.Generator, tolerance: float | None = None):
-        self.cell, self.steps, self.rng, self.tolerance = cell, steps, rng, tolerance
+    def __init__(
+        self,
+        cell: Any,
+        steps: Any,
+        rng: np.random.Generator,
+        tolerance: float | None = None,
+        start: Start | None = None,
+    ):
+        self.cell, self.steps, self.rng, self.tolerance, self.start = cell, steps, rng, tolerance, start
+
+    def fresh(self, rows: int) -> State:
+        """The state of so many rows before their first step."""
+        return self.cell.initial_state(rows) if self.start is None else self.start(self.cell, rows)
 
     def draw(self, lengths: Any = LENGTHS) -> tuple[Sequences, State]:
         """A batch of rows, and a state for each that has seen something."""
-        fresh = self.cell.initial_state(len(lengths))
+        fresh = self.fresh(len(lengths))
         _, warm = self.cell.scan(self.rows([3] * len(lengths)), fresh)
         return self.rows(lengths), states.detach(warm)
 
@@ -110,6 +124,8 @@ def example_steps(cell: Any, rng: np.random.Generator) -> Array:
 
 def named_leaves(state: State, name: str = "") -> Iterator[tuple[str, Array]]:
     """The arrays of a state with the words for them: `the final state.c`, `the final state[0].h`."""
+    if isinstance(state, Shared):
+        state = state.arrays()
     if not isinstance(state, tuple):
         yield name, state
         return

@@ -1,0 +1,116 @@
+"""Pictures as a net reads them: all of one size; or the features of a net whose weights are fixed, which are cached."""
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from elman import cache
+from elman.data.readers.captions import PictureFile
+from elman.data.readers.images import decode_image
+from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
+
+TELL_EVERY = 10.0  # seconds
+
+logger = logging.getLogger("elman")
+
+
+class Photos:
+    """Turns pictures into numbers: files (`Path`, name, `PictureFile`) or uint8 arrays [H, W] and [H, W, 3].
+
+    Args:
+        size: height and width that every picture is brought to, whatever its shape.
+        features: of EfficientNet-lite0; without, pixels.
+    """
+
+    def __init__(self, size: int, features: bool):
+        self.size, self.features = size, features
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a picture in numbers: [h w, C] of features, [3, size, size] of pixels."""
+        return ((-(-self.size // 32)) ** 2, FEATURES) if self.features else (3, self.size, self.size)
+
+    def encode(self, pictures: Sequence[Any], mirrored: bool = False) -> np.ndarray:
+        """[B, *shape]: float16 features, or uint8 pixels.
+
+        Args:
+            mirrored: left for right.
+        Raises:
+            OSError, TypeError, ValueError: `row 3: ...`, a picture that cannot be read.
+            ModuleNotFoundError: Pillow is not installed, or the package with the weights.
+        """
+        found = np.empty((len(pictures), *self.shape), np.float16 if self.features else np.uint8)
+        told = time.monotonic()
+        for number, picture in enumerate(pictures):
+            try:
+                found[number] = self._features(picture, mirrored) if self.features else self._pixels(picture, mirrored)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"row {number}: {error}") from error
+            if time.monotonic() - told > TELL_EVERY:
+                told = time.monotonic()
+                logger.info("%s of %s pictures read", f"{number + 1:,}", f"{len(pictures):,}")
+        return found
+
+    def _pixels(self, picture: Any, mirrored: bool = False) -> np.ndarray:
+        """uint8 [3, size, size]."""
+        pixels = read(picture, (self.size, self.size)).transpose(2, 0, 1)
+        return pixels[:, :, ::-1] if mirrored else pixels
+
+    def _features(self, picture: Any, mirrored: bool) -> np.ndarray:
+        """float16 [h w, C], alone: they do not depend on the pictures beside it."""
+        name = f"efficientnet-lite0-{self.size}/{_digest(picture)}{'-mirrored' * mirrored}.safetensors"
+        return cache.once(name, lambda: {"features": self._computed(picture, mirrored)})["features"]
+
+    def _computed(self, picture: Any, mirrored: bool) -> np.ndarray:
+        pixels = torch.from_numpy(self._pixels(picture, mirrored).copy())
+        with torch.no_grad():
+            return _efficientnet()(pixels[None])[0].flatten(1).T.half().numpy()
+
+
+def read(picture: Any, size: tuple[int, int] | None = None) -> np.ndarray:
+    """uint8 [H, W, 3], brought to a height and width if they are given.
+
+    Raises:
+        OSError, TypeError, ValueError: it cannot be read.
+    """
+    if isinstance(picture, str | os.PathLike | PictureFile):
+        file = picture if isinstance(picture, PictureFile) else PictureFile(Path(picture))
+        return decode_image(file, file.read(), size, color=True)
+    from PIL import Image
+
+    image = Image.fromarray(_array(picture)).convert("RGB")
+    if size is not None and image.size != size[::-1]:
+        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+    return np.array(image)
+
+
+def _array(picture: Any) -> np.ndarray:
+    pixels = np.asarray(picture)
+    grey = pixels.ndim == 2
+    if pixels.dtype != np.uint8 or not (grey or (pixels.ndim == 3 and pixels.shape[2] == 3)) or not pixels.size:
+        raise TypeError("expected the name of a picture, or its pixels, uint8 [H, W] or [H, W, 3], got "
+                        f"{pixels.dtype} {list(pixels.shape)}.")  # fmt: skip
+    return pixels
+
+
+def _digest(picture: Any) -> str:
+    """Of the content of a file, or of pixels."""
+    if isinstance(picture, str | os.PathLike):
+        picture = PictureFile(Path(picture))
+    if isinstance(picture, PictureFile):
+        return hashlib.sha256(picture.read()).hexdigest()
+    pixels = _array(picture)
+    return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _efficientnet() -> EfficientNetLite0:
+    return EfficientNetLite0.pretrained()
