@@ -12,9 +12,10 @@ from elman import state as states
 from elman.classical import NGram
 from elman.decoding import Constraints, Sampling, beam_search, by_stepper, greedy, sample
 from elman.kernels import native
+from elman.memory import Memory
 from elman.sequences import Sequences
 
-from .searches import same
+from .searches import Table, same
 
 TEXT = "the cat sat on the mat and the dog sat on the log; " * 20
 
@@ -46,6 +47,22 @@ def test_an_ngram(ngram):
             assert hypothesis.log_prob == pytest.approx(log_prob(ngram, hypothesis.units), abs=1e-5)
     drawn = sample(ngram.step, state, 3, Sampling(), np.random.default_rng(0), max_length=200)
     assert all(h.log_prob == pytest.approx(log_prob(ngram, h.units), abs=1e-4) for h in drawn if h.finished)
+
+
+def test_what_all_hypotheses_of_a_row_read_is_not_copied():
+    table = Table(3, 7, 5, 0)
+    memory = Memory(Sequences(np.arange(3.0), [1, 1, 1]))
+
+    def step(ids, state):
+        memory_now, time = state
+        assert memory_now.sequences is memory.sequences
+        rows = memory_now.sequences.values[memory_now.starts].astype(np.int64)
+        return table.scores[rows, time, ids], (memory_now, time + 1)
+
+    search = partial(beam_search, beam=4, n_best=4, max_length=6)
+    found = search(step, (memory, np.zeros(3, np.int64)), 3)
+    for ours, theirs in zip(found, search(table.step, table.initial_state(), 3), strict=True):
+        same(ours, theirs)
 
 
 def torch_step(net):

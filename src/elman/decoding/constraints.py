@@ -76,19 +76,18 @@ class Rules:
         units, log_probs = best(scores, min(size, count + spare))
         log_probs = np.array(log_probs, np.float64)
         self._check_finite(log_probs[:, 0], live)
-        log_norms = _at(scores, np.arange(len(units)), units[:, 0]) - log_probs[:, 0]
+        forced, wanted = self._forced(live, size)
+        gains = log_probs[forced, 0] + _at(scores, forced, wanted) - _at(scores, forced, units[forced, 0])
         if len(self._forbidden):
             log_probs[np.isin(units, self._forbidden)] = -np.inf
         if len(blocked):
             log_probs[np.isin(units + size * np.arange(len(units))[:, None], blocked)] = -np.inf
         if early:
             log_probs[units == self._end] = -np.inf
-        forced, wanted = self._forced(live, size)
         if len(forced):
-            units[forced, 0] = wanted
+            self._check_forced(gains, live.rows[forced], wanted)
+            units[forced, 0], log_probs[forced, 0] = wanted, gains
             log_probs[forced, 1:] = -np.inf
-            log_probs[forced, 0] = _at(scores, forced, wanted) - log_norms[forced]
-            self._check_forced(log_probs[forced, 0], live.rows[forced], wanted)
         return units, log_probs
 
     def log_probs(self, scores: Array, live: Live) -> np.ndarray:
@@ -185,7 +184,7 @@ class Rules:
 
 
 def _at(scores: Array, rows: np.ndarray, units: np.ndarray) -> np.ndarray:
-    return _doubles(scores[rows, units])
+    return _doubles(scores[rows, units]) if len(rows) else np.empty(0)
 
 
 def _doubles(array: Array) -> np.ndarray:
