@@ -36,12 +36,18 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 
-    def begin(self, sources: Any) -> DecoderState:
-        """The decoder's state for each source, before it has written anything."""
+    def begin(self, sources: Any, rows: np.ndarray | None = None) -> DecoderState:
+        """The decoder's state before it has written anything.
+
+        Args:
+            rows: [B] the source of each row, which several may share; without, each source has one row.
+        """
         memory, final = self.encoder(sources)
         numbers = [leaf for leaf in states.leaves(final) if leaf.is_floating_point()]
         summary = torch.cat(numbers, 1) if self.decoder.summary_size else None
-        return self.decoder.initial_state(len(memory), Memory(memory), summary)
+        if summary is not None and rows is not None:
+            summary = states.select(summary, rows)
+        return self.decoder.initial_state(len(memory) if rows is None else len(rows), Memory(memory, rows), summary)
 
     def loss(self, state: DecoderState, units: Sequences, teaching: Teaching | None = None) -> tuple[Tensor, Tensor]:
         """Teacher forcing: the decoder reads the truth, and says what comes next, the end included.
@@ -73,6 +79,9 @@ class EncoderDecoder(nn.Module):
         """What `elman.decoding` asks: the logits of what comes next."""
         with torch.no_grad():
             return self.decoder.step(torch.from_numpy(ids), state)
+
+    def spec(self) -> None:
+        """`elman.runtime` runs what streams; this reads the whole of a source first."""
 
     def _mixed(self, inputs: Sequences, state: DecoderState, own: float) -> Sequences:
         """The inputs, a part of them in the decoder's own words: what it says where it reads the truth throughout."""
