@@ -80,6 +80,16 @@ class EncoderDecoder(nn.Module):
         with torch.no_grad():
             return self.decoder.step(torch.from_numpy(ids), state)
 
+    def looks(self, state: DecoderState, rows: np.ndarray, units: list[np.ndarray]) -> list[np.ndarray]:
+        """Where the decoder looks when it writes units and the end: of each [T + 1, S].
+
+        Args:
+            state: of rows before they begin.
+            rows: which of them writes each of the units.
+        """
+        inputs, _ = shifted(Sequences.from_list(units))
+        return self.decoder.alignment(inputs.map(torch.from_numpy), states.select(state, rows))
+
     def spec(self) -> None:
         """`elman.runtime` runs what streams; this reads the whole of a source first."""
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman import state as states
 from elman.data.hold_out import hold_out
 from elman.data.row_batches import RowBatches, usual_steps
 from elman.data.units import UNKNOWN, Units, make_units, units_from_json
@@ -375,9 +374,8 @@ class Translator(DecoderSettings, Task):
 
     def _looks(self, begun: State, rows: np.ndarray, units: list[np.ndarray]) -> list[np.ndarray]:
         """Where it looks when it writes units and the end: of each [T + 1, S]."""
-        inputs, _ = shifted(Sequences.from_list(units))
         with self.evaluating():
-            return self.net_.decoder.alignment(inputs.map(torch.from_numpy), states.select(begun, rows))
+            return self.net_.looks(begun, rows, units)
 
     def _never(self) -> list[int]:
         """Units that are never written."""
