@@ -1,6 +1,6 @@
 """From distributions over the next unit to units."""
 
-from elman.decoding.beam import beam_search
+from elman.decoding.beam import Coverage, beam_search
 from elman.decoding.constraints import Constraints
 from elman.decoding.coverage import coverage_penalty
 from elman.decoding.greedy import greedy, sample
@@ -11,6 +11,7 @@ from elman.decoding.text_stream import TextStream
 
 __all__ = [
     "Constraints",
+    "Coverage",
     "Hypothesis",
     "Sampling",
     "Step",
