@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from elman.runtime import load as load_file
+from elman.tasks.captioner import Captioner
 from elman.tasks.classifier import Classifier
 from elman.tasks.language_model import LanguageModel
 from elman.tasks.summarizer import Summarizer
@@ -11,9 +12,11 @@ from elman.tasks.tagger import Tagger
 from elman.tasks.task import Task
 from elman.tasks.translator import Translator
 
-TASKS: dict[str, type[Task]] = {kind.task: kind for kind in (LanguageModel, Classifier, Tagger, Translator, Summarizer)}
+TASKS: dict[str, type[Task]] = {
+    kind.task: kind for kind in (LanguageModel, Classifier, Tagger, Translator, Summarizer, Captioner)
+}
 
-__all__ = ["TASKS", "Classifier", "LanguageModel", "Summarizer", "Tagger", "Task", "Translator", "load"]
+__all__ = ["TASKS", "Captioner", "Classifier", "LanguageModel", "Summarizer", "Tagger", "Task", "Translator", "load"]
 
 
 def load(path: str | Path) -> Any:
