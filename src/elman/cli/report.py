@@ -10,7 +10,7 @@ from elman.cli.console import part_done
 
 if TYPE_CHECKING:
     from elman.metrics import Likelihood
-    from elman.tasks import LanguageModel, Task
+    from elman.tasks import LanguageModel
     from elman.tasks.texts import Texts
 
 
@@ -51,15 +51,14 @@ def verdict(figures: dict[str, "Likelihood"]) -> str:
     )
 
 
-def measure_labelled(model: "Task", rows: Sequence[Any], labels: Sequence[Any], **how: Any) -> Any:
+def measure_labelled(model: Any, rows: Sequence[Any], labels: Sequence[Any], **how: Any) -> Any:
     """The report on rows whose labels are known, with a bar while it works.
 
     Args:
         how: further arguments of the model's `evaluate`.
     """
-    evaluate: Any = getattr(model, "evaluate")  # noqa: B009  not every task has one
     with part_done("measuring") as progress:
-        return evaluate(rows, labels, progress, **how)
+        return model.evaluate(rows, labels, progress, **how)
 
 
 def draw_confusion(report: Any, picture: Path) -> None:

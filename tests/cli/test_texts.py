@@ -1,0 +1,295 @@
+"""`elman` on models that write: translators and summarizers."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import sacrebleu
+
+from elman import load
+from elman.metrics import summary_report
+
+WORDS = {"a": "ein", "dog": "Hund", "cat": "Katze", "runs": "rennt", "sleeps": "schläft", "big": "groß"}
+SIZES = [f"--set={setting}" for setting in ("units=words", "hidden_size=24", "encoder_size=12", "embedding_size=16",
+                                            "learning_rate=0.03", "dropout=0", "embedding_dropout=0",
+                                            "output_dropout=0")]  # fmt: skip
+
+
+def of_words(words):
+    return " ".join(words), " ".join(WORDS[word] for word in words)
+
+
+@pytest.fixture(scope="session")
+def pairs():
+    draw = random.Random(0)
+    return [of_words(draw.choices(list(WORDS), k=draw.randint(1, 4))) for _ in range(120)]
+
+
+@pytest.fixture(scope="session")
+def files(pairs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parallel")
+    names = [folder / "train.en", folder / "train.de"]
+    for name, texts in zip(names, zip(*pairs, strict=True), strict=True):
+        name.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return names
+
+
+@pytest.fixture(scope="session")
+def translated(elman, files, tmp_path_factory):
+    """The run folder of a translator, and what the command that made it said."""
+    run = tmp_path_factory.mktemp("runs") / "en-de"
+    return run, elman("train", "translator", *files, "--out", run, *SIZES, "--set", "epochs=12")
+
+
+@pytest.fixture(scope="session")
+def run(translated):
+    return translated[0]
+
+
+@pytest.fixture
+def table(pairs, tmp_path):
+    path = tmp_path / "mails.jsonl"
+    path.write_text("".join(json.dumps({"body": said, "subject": meant}) + "\n" for said, meant in pairs[:40]))
+    return path
+
+
+COLUMNS = ["--source", "body", "--target", "subject"]
+
+
+@pytest.fixture
+def summarized(elman, table, tmp_path):
+    run = tmp_path / "subjects"
+    return run, elman("train", "summarizer", table, *COLUMNS, "--out", run, *SIZES, "--set", "epochs=1")
+
+
+def config(run):
+    return tomllib.loads((run / "config.toml").read_text())
+
+
+def test_training_says_what_it_read_the_held_out_figures_and_what_next(translated, files):
+    run, result = translated
+    assert result.exit_code == 0, result.output
+    parts = [
+        r"114 pairs",
+        r"\d+ updates in \d+\.\d minutes",
+        r"the best on the held-out part, measured there:",
+        r"sentences +6\nBLEU +[\d.]+  nrefs:1\|case:mixed\|eff:no\|tok:13a\|smooth:exp\|version:",
+        r"chrF +[\d.]+  nrefs:1",
+        re.escape(f"elman evaluate {run} FILE FILE"),
+        re.escape(f"elman predict {run} < FILE"),
+    ]
+    places = [match.start() if (match := re.search(part, result.stdout)) else -1 for part in parts]
+    assert places[0] >= 0, result.stdout
+    assert places == sorted(places), result.stdout
+    assert config(run)["data"] == [str(file) for file in files]
+    assert "reading" not in config(run)
+
+
+def test_a_finished_run_resumed_says_the_same_again(elman, translated):
+    run, told = translated
+    model = (run / "model.safetensors").read_bytes()
+    result = elman("train", "translator", "--resume", "--out", run)
+    assert result.exit_code == 0, result.output
+    assert (run / "model.safetensors").read_bytes() == model
+    assert result.stdout.partition("measured there:")[2] == told.stdout.partition("measured there:")[2]
+    result = elman("train", "summarizer", "--resume", "--out", run)
+    assert "expected a run of summarizer, got one of translator; train translator." in result.stderr
+
+
+def test_files_to_validate_on(elman, files, tmp_path):
+    words = ["--validation", files[0], "--validation", files[1], "--set", "epochs=1", "--set", "units=characters"]
+    result = elman("train", "translator", *files, "--out", tmp_path / "run", *SIZES[1:], *words)
+    assert result.exit_code == 0, result.output
+    assert config(tmp_path / "run")["validation_data"] == [str(file) for file in files]
+    assert re.search(r"sentences +120\n", result.stdout)
+
+
+def test_a_line_for_each_line(elman, run, pairs, tmp_path):
+    file = tmp_path / "new.txt"
+    file.write_text("\ufeffa big dog\r\n\r\n  \nthe cat sleeps", encoding="utf-8")
+    texts = ["a big dog", "", "  ", "the cat sleeps"]
+    result = elman("predict", run, stdin=file.read_bytes())
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = result.stdout.split("\n")
+    assert told[1:3] == ["", ""]
+    assert [told[0], told[3]] == load(run).predict([texts[0], texts[3]])
+    assert told[4:] == [""]
+    assert elman("predict", run, file).stdout == result.stdout
+    assert elman("predict", run, stdin="").output == ""
+
+
+def test_most_of_what_was_learnt_comes_out(elman, run, pairs):
+    told = elman("predict", run, stdin="\n".join(said for said, _ in pairs)).stdout.splitlines()
+    assert sum(text == meant for text, (_, meant) in zip(told, pairs, strict=True)) > 80
+
+
+def test_each_line_is_answered_as_it_comes(run):
+    command = [sys.executable, "-m", "elman.cli", "predict", str(run), "--beam", "1"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, encoding="utf-8", **pipes) as process:
+        for text in "a dog", "", "cat":
+            process.stdin.write(text + "\n")
+            process.stdin.flush()
+            assert bool(process.stdout.readline().strip()) == bool(text)
+        process.stdin.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 0
+
+
+def test_several_of_a_line_with_their_scores(elman, run):
+    told = elman("predict", run, "--n-best", 3, "--beam", 4, stdin="a dog\n\ncat").stdout
+    first, none, second = (
+        part.splitlines() for part in re.fullmatch(r"(.*?\n)\n(\n)(.*\n)\n", told, re.DOTALL).groups()
+    )
+    assert none == [""]
+    expected = load(run).n_best(["a dog", "cat"], 3, beam=4)
+    for lines, best in zip((first, second), expected, strict=True):
+        assert [line.split("\t") for line in lines] == [[f"{score:.4f}", text] for text, score in best]
+        assert len(best) == 3
+
+
+def test_json(elman, run):
+    told = elman("predict", run, "--jsonl", stdin="a dog\n\n").stdout
+    first, empty = map(json.loads, told.splitlines())
+    ((text, score),) = load(run).n_best(["a dog"], 1)[0]
+    assert first == {
+        "place": "standard input:1",
+        "source": "a dog",
+        "target": text,
+        "score": pytest.approx(score, 1e-5),
+    }
+    assert empty == {"place": "standard input:2", "source": "", "target": "", "score": None}
+    told = elman("predict", run, "--jsonl", "--n-best", 2, stdin="a dog\n\n").stdout
+    first, empty = map(json.loads, told.splitlines())
+    assert (first["best"][0]["target"], len(first["best"]), empty["best"]) == (text, 2, [])
+
+
+def test_what_is_written_can_be_ruled(elman, run):
+    def told(*words):
+        return elman("predict", run, *words, stdin="a a big dog").stdout.split()
+
+    first, *_, last = told()
+    assert not {first, last} & set(told("--forbid", first, "--forbid", last))
+    assert len(told("--max-length", 2)) <= 2
+    assert len(told("--min-length", 7)) >= 7
+    repeated = told("--min-length", 5, "--no-repeat-ngram", 1)
+    assert len(repeated) == len(set(repeated))
+    assert len(told("--length-penalty", 0)) <= len(told("--length-penalty", 3))
+    assert told("--beam", 500)
+
+
+def test_pictures_of_attention(elman, run, tmp_path):
+    picture = tmp_path / "look.png"
+    result = elman("predict", run, "--show-attention", picture, stdin="a dog\n\na cat\n")
+    assert result.exit_code == 0, result.output
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["look-2.png", "look.png"]
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_no_pictures_without_attention(elman, files, tmp_path):
+    run = tmp_path / "run"
+    assert elman("train", "translator", *files, "--out", run, *SIZES, "--set", "epochs=1", "--set",
+                 "attention=none").exit_code == 0  # fmt: skip
+    result = elman("predict", run, "--show-attention", tmp_path / "a.png", stdin="a dog\n")
+    assert result.exit_code == 1
+    assert "--show-attention: this model does not look at its source again (attention=none); leave it" in result.stderr
+
+
+def test_figures_are_those_of_sacrebleu_on_what_predict_writes(elman, run, files, pairs):
+    told = elman("predict", run, files[0], "--beam", 2).stdout.splitlines()
+    references = [[meant for _, meant in pairs]]
+    result = elman("evaluate", run, *files, "--beam", 2, "--json")
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert figures["bleu"] == pytest.approx(sacrebleu.corpus_bleu(told, references).score)
+    assert figures["chrf"] == pytest.approx(sacrebleu.corpus_chrf(told, references).score)
+    assert figures["exact"] == sum(text == meant for text, meant in zip(told, references[0], strict=True)) / 120
+    table = elman("evaluate", run, *files, "--beam", 2, "--lowercase").stdout
+    assert re.search(r"BLEU +[\d.]+  nrefs:1\|case:lc", table)
+
+
+def test_summaries_of_a_table_whose_columns_are_kept(elman, summarized, table, pairs, files):
+    run, result = summarized
+    assert result.exit_code == 0, result.output
+    assert re.search(r"ROUGE-1 +\d", result.stdout)
+    assert config(run)["task"] == "summarizer"
+    assert config(run)["reading"] == {"source": "body", "target": "subject"}
+    told = elman("predict", run, table).stdout.splitlines()
+    assert told == elman("predict", run, stdin="\n".join(said for said, _ in pairs[:40])).stdout.splitlines()
+    figures = json.loads(elman("evaluate", run, table, "--json").stdout)
+    assert figures == summary_report(told, [meant for _, meant in pairs[:40]]).to_json()
+    assert json.loads(elman("evaluate", run, *files, "--json").stdout)["summaries"] == 120
+
+
+def test_a_table_of_other_columns(elman, run, table, tmp_path):
+    for words in (["evaluate", run, table], ["evaluate", run, table, "--source", "body"], ["predict", run, table]):
+        result = elman(*words)
+        assert result.exit_code == 1
+        assert "mails.jsonl: a table; name " in result.stderr
+    assert elman("evaluate", run, table, *COLUMNS).exit_code == 0
+    assert len(elman("predict", run, table, "--source", "body").stdout.splitlines()) == 40
+    result = elman("predict", run, table, "--source", "boddy")
+    assert "no column 'boddy'; did you mean body?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["A", "SHORT"], "/a:3: belongs to no line of the other file: "),
+        (["A", "HOLE"], "/a:2: its target is empty, the first of 2 such pairs of 3; "),
+        (["A"], "/a: holds one side only; name the file with the other side after it."),
+        (["A", "A", "A"], "expected pairs of files, a file of sources and one of targets, in turn"),
+        (["A", "nowhere"], "nowhere: cannot be read: No such file or directory."),
+        (["A", "A", "--source", "1", "--target", "2"], "/a: columns of a text file; expected a table"),
+        (["TABLE"], "/a.tsv: a table; name its columns: --source COLUMN and --target COLUMN."),
+        (["A", "A", "--set", "attention=aditive"], "did you mean additive?"),
+        (["A", "A", "--validation", "A"], "/a: holds one side only"),
+    ],
+)
+def test_what_cannot_be_trained_on(elman, tmp_path, names, message):
+    for name, text in {"a": "x\ny\nz\n", "short": "x\ny\n", "hole": "x\n\n \n", "a.tsv": "x\ty\n"}.items():
+        (tmp_path / name).write_text(text)
+    known = {"A": "a", "SHORT": "short", "HOLE": "hole", "TABLE": "a.tsv"}
+    words = [tmp_path / known[name] if name in known else name for name in names]
+    result = elman("train", "translator", *words, "--out", tmp_path / "run", *SIZES)
+    assert result.exit_code == 1, result.output
+    assert message in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "RUN", "FILE", "--picture", "a.png"], "--picture: cannot act on a translator; leave it out."),
+        (["evaluate", "RUN", "FILE", "--n-best", "2"], "No such option '--n-best'"),
+        (["predict", "RUN", "--text", "x"], "--text: cannot act on a translator; leave it out."),
+        (["predict", "RUN", "--beam", "0"], "0 is not in the range x>=1"),
+        (["predict", "RUN", "--n-best", "0"], "0 is not in the range x>=1"),
+    ],
+)
+def test_options_that_cannot_act_are_wrong_usage(elman, run, files, words, message):
+    known = {"RUN": run, "FILE": files[0]}
+    result = elman(*(known.get(word, word) for word in words), stdin="")
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_other_models_write_nothing(elman, classifier_run, summarized, table):
+    result = elman("predict", classifier_run, "--beam", 2, stdin="")
+    assert result.exit_code == 2
+    assert "--beam: cannot act on a classifier; leave it out." in result.stderr
+    result = elman("evaluate", summarized[0], table, "--lowercase")
+    assert result.exit_code == 2
+    assert "--lowercase: cannot act on a summarizer; leave it out." in result.stderr
+    result = elman("generate", summarized[0])
+    assert "elman generate is for a language-model, this is a summarizer; use elman predict." in result.stderr
+
+
+def test_a_word_to_forbid_that_is_several_units(elman, run):
+    result = elman("predict", run, "--forbid", "Hund Katze", stdin="a dog\n")
+    assert result.exit_code == 1
+    assert "'Hund Katze'" in result.stderr
