@@ -4,6 +4,8 @@
 // processor that this one is not.
 #include "kernels.hpp"
 
+#include "attention_rows.hpp"
+#include "best_rows.hpp"
 #include "gru.hpp"
 #include "kalman.hpp"
 #include "linear.hpp"
@@ -119,6 +121,9 @@ const Kernels table = {
     .kalman = kalman,
     .draw_masks = draw_masks,
     .masked = masked,
+    .attend = attend,
+    .attend_backward = attend_backward,
+    .best = best,
     .min_gru = min_gru,
     .layer_norm = layer_norm,
 };

@@ -1,6 +1,7 @@
 // The functions that are compiled once per instruction set, and the choice among them.
 #pragma once
 
+#include "attention.hpp"
 #include "layer.hpp"
 #include "masks.hpp"
 #include "semiring.hpp"
@@ -70,6 +71,14 @@ struct Kernels {
   void (*draw_masks)(const Masks&, const std::uint32_t* columns, Index from, Index to, float scale, const float* x,
                      float* y);
   void (*masked)(Index size, const std::uint8_t* kept, float scale, const float* x, float* y);
+
+  // Attention of at most Read::most queries that read the same steps. Back, dkeys, dvalues and `ddirection` are added
+  // to, and `scratch` holds a number for each pair.
+  void (*attend)(const Attention&, const Read&);
+  void (*attend_backward)(const Attention&, const Read&, float* ddirection, float* scratch);
+
+  // The largest numbers of one row.
+  void (*best)(Index size, Index k, const float* scores, Index* ids, double* log_probs);
 
   // Steps of one row.
   void (*min_gru)(Index units, const float* gates, float* h);

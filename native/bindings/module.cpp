@@ -3,6 +3,8 @@
 #include "kernels.hpp"
 
 namespace elman {
+void bind_attention(nanobind::module_& m);
+void bind_best(nanobind::module_& m);
 void bind_kalman(nanobind::module_& m);
 void bind_linear(nanobind::module_& m);
 void bind_linear_scan(nanobind::module_& m);
@@ -22,6 +24,8 @@ NB_MODULE(_native, m) {
   nanobind::set_leak_warnings(false);  // what a graph of PyTorch keeps may live to the end of the process
   m.attr("isa") = elman::kernels().isa;
   m.def("supported", &elman::supported, "isa"_a, "Whether this processor runs that instruction set.");
+  elman::bind_attention(m);
+  elman::bind_best(m);
   elman::bind_kalman(m);
   elman::bind_linear(m);
   elman::bind_linear_scan(m);

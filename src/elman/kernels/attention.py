@@ -1,15 +1,19 @@
 """Attention of ragged queries over a ragged memory (Bahdanau et al. 2015, arXiv:1409.0473; Luong et al. 2015)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from elman.arrays import like
+from elman.kernels import native, transforms
+from elman.kernels.memory import new
+from elman.shapes import check
 
 
 class Reads(NamedTuple):
-    """Who reads what: the queries of row b, `steps[b]` of them, read `sizes[b]` steps of the memory from `starts[b]` on."""
+    """Who reads what: the `steps[b]` queries of row b read `sizes[b]` steps of the memory from `starts[b]` on."""
 
     steps: np.ndarray  # [B] int64
     starts: np.ndarray  # [B] int64
@@ -48,8 +52,97 @@ def reference(
     return context.index_add(0, query, weights[:, None] * values[step]), weights
 
 
+class _Native(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, queries: Tensor, keys: Tensor, values: Tensor, additive: Tensor | None, reads: Reads
+    ) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
+        context, weights = new(len(queries), values.shape[1]), new(int(reads.steps @ reads.sizes), 1).view(-1)
+        native.module.attend(*_addresses(queries, keys, values, additive, reads, weights), context.data_ptr())
+        ctx.save_for_backward(queries, keys, values, additive, weights)
+        ctx.reads = reads
+        return context, weights
+
+    @staticmethod
+    def backward(ctx: Any, dcontext: Tensor | None, dweights: Tensor | None) -> tuple[Tensor | None, ...]:
+        *inputs, weights = ctx.saved_tensors
+        queries, keys, values, additive = inputs
+        if dcontext is None:
+            dcontext = values.new_zeros(len(queries), values.shape[1])
+        given = [dcontext] if dweights is None else [dcontext, dweights]
+        if torch.is_grad_enabled() or transforms.batched(*given):  # C++ leaves no graph, and sees one gradient
+            return *_differentiable_backward(inputs, ctx.needs_input_grad, ctx.reads, given), None
+        given = [gradient.contiguous() for gradient in given]  # named, so that what is made here lives through the call
+        found = [
+            None if not needed else torch.empty_like(x) if x.ndim == 1 else new(*x.shape)
+            for x, needed in zip(inputs, ctx.needs_input_grad, strict=False)
+        ]
+        addresses = [0 if x is None else x.data_ptr() for x in (*given, *[None] * (2 - len(given)), *found)]
+        native.module.attend_backward(*_addresses(queries, keys, values, additive, ctx.reads, weights), *addresses)
+        return *found, None
+
+
+def _addresses(
+    queries: Tensor, keys: Tensor, values: Tensor, additive: Tensor | None, reads: Reads, weights: Tensor
+) -> tuple[Any, ...]:
+    sizes = len(keys), keys.shape[1], values.shape[1]
+    direction = 0 if additive is None else additive.data_ptr()
+    return *reads, *sizes, queries.data_ptr(), keys.data_ptr(), values.data_ptr(), direction, weights.data_ptr()
+
+
+def _differentiable_backward(
+    inputs: list[Tensor | None], needed: tuple[bool, ...], reads: Reads, given: list[Tensor]
+) -> list[Tensor | None]:
+    """The gradients by way of the reference."""
+    with torch.enable_grad():
+        # Views: keys and values may be one tensor, of which each has its own share.
+        queries, keys, values, additive = places = [None if x is None else x.view_as(x) for x in inputs]
+        outputs = reference(queries, keys, values, reads, additive)  # type: ignore[arg-type]
+    wanted = [x for x, wants in zip(places, needed, strict=False) if wants and x is not None]
+    graph = torch.is_grad_enabled()
+    found = iter(torch.autograd.grad(outputs[: len(given)], wanted, given, create_graph=graph, allow_unused=True))
+    return [next(found) if wants else None for wants in needed[: len(inputs)]]
+
+
 def attend(
     queries: Tensor, keys: Tensor, values: Tensor, reads: Reads, additive: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """As `reference` says."""
+    """As `reference` says: native where it applies, else the reference.
+
+    In C++ (float32, CPU) what a query gets is the same to the bit, whatever other queries and rows stand beside it.
+
+    Raises:
+        ValueError: the shapes do not agree, or a row reads what is not there.
+    Example:
+        >>> memory = torch.tensor([[1.0], [3.0], [5.0]])
+        >>> reads = Reads(steps=np.array([1, 1]), starts=np.array([0, 2]), sizes=np.array([2, 1]))
+        >>> context, weights = attend(torch.zeros(2, 1), memory, memory, reads)
+        >>> context.flatten().tolist(), weights.tolist()
+        ([2.0, 5.0], [0.5, 0.5, 1.0])
+    """
+    check("attend", "queries", queries, "N A")
+    check("attend", "keys", keys, f"M A={queries.shape[1]}")
+    check("attend", "values", values, f"M={keys.shape[0]} D")
+    if additive is not None:
+        check("attend", "additive", additive, f"A={queries.shape[1]}")
+    reads = _checked(reads, len(queries), len(keys))
+    arrays = [queries, keys, values, *([] if additive is None else [additive])]
+    fits = hasattr(native.module, "attend") and not transforms.active() and keys.shape[1] > 0 and values.shape[1] > 0
+    if fits and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays):
+        queries, keys, values = queries.contiguous(), keys.contiguous(), values.contiguous()
+        return _Native.apply(queries, keys, values, None if additive is None else additive.contiguous(), reads)
     return reference(queries, keys, values, reads, additive)
+
+
+def _checked(reads: Reads, queries: int, memory: int) -> Reads:
+    """Integers that C++ can read, none of which leads outside."""
+    steps, starts, sizes = (np.ascontiguousarray(part, np.int64) for part in reads)
+    if not (steps.ndim == 1 and steps.shape == starts.shape == sizes.shape):
+        shapes = ", ".join(str(list(part.shape)) for part in (steps, starts, sizes))
+        raise ValueError(f"attend: expected steps, starts and sizes of shape [B], got {shapes}.")
+    if steps.sum() != queries:
+        raise ValueError(f"attend: expected {queries} steps, as there are queries, got {steps.sum()}.")
+    if min(part.min(initial=0) for part in (steps, starts, sizes)) < 0 or (starts + sizes).max(initial=0) > memory:
+        raise ValueError(f"attend: expected rows that read from the {memory} steps of the memory, got others.")
+    return Reads(steps, starts, sizes)
