@@ -10,15 +10,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "elman.sequences": ["Sequences"],
+    "elman.memory": ["Memory"],
     "elman.cell": ["Cell"],
     "elman.cells": ["RNN", "LSTM", "GRU", "MinGRU", "WindowNet"],
     "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "Stack", "Residual",
-                     "Bidirectional", "OutputFeedback", "Deviations", "Differences", "FrameEncoder", "LastPooling",
+                     "Bidirectional", "OutputFeedback", "Attention", "Decoder", "Deviations", "Differences", "FrameEncoder", "LastPooling",
                      "MeanPooling", "MaxPooling", "AttentionPooling"],
     "elman.layers.describe": ["describe"],
     "elman.classical": ["DelayTaps", "BagOfWords", "NGram", "HMM", "LDS", "CRF"],
     "elman.threads": ["get_num_threads", "set_num_threads"],
-    "elman.tasks": ["LanguageModel", "Classifier", "Tagger", "load"],
+    "elman.tasks": ["LanguageModel", "Classifier", "Tagger", "Translator", "Summarizer", "load"],
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)

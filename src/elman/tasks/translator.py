@@ -95,7 +95,7 @@ class Translator(DecoderSettings, Task):
     encoder_size: int = 256
     validation: float = 0.05
     batch_steps: int | None = None
-    hidden_size: int = 512
+    hidden_size: int = 256
     epochs: int = 15
 
     def fit(

@@ -1,0 +1,204 @@
+import itertools
+
+import numpy as np
+import pytest
+import sacrebleu
+
+import elman
+from elman.tasks import Summarizer, Translator
+from elman.training import Evaluation
+
+SMALL = {"units": "words", "hidden_size": 24, "encoder_size": 16, "embedding_size": 16, "epochs": 25, "dropout": 0,
+         "embedding_dropout": 0, "output_dropout": 0, "label_smoothing": 0, "learning_rate": 1e-2}  # fmt: skip
+WORDS = {"the": "der", "old": "alte", "small": "kleine", "dog": "Hund", "cat": "Kater", "sleeps": "schläft",
+         "sees": "sieht", "here": "hier"}  # fmt: skip
+
+
+def pairs(count=150, seed=0):
+    """Sentences whose words are turned round: the attention has to jump."""
+    generator = np.random.default_rng(seed)
+    sources = [list(generator.choice([*WORDS], generator.integers(1, 6))) for _ in range(count)]
+    return [" ".join(row) for row in sources], [" ".join(WORDS[word] for word in reversed(row)) for row in sources]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return Translator(**SMALL, validation=0).fit(*pairs(400))
+
+
+def test_it_learns_to_turn_round(model):
+    sources, targets = pairs(60, seed=1)
+    report = model.evaluate(sources, targets)
+    assert report.bleu > 90
+    assert report.bleu == pytest.approx(sacrebleu.corpus_bleu(model.predict(sources), [targets], force=True).score)
+    assert model.score(sources, targets) == report.bleu / 100
+
+
+def test_it_looks_at_the_word_that_it_writes(model):
+    (alignment,) = model.align(["the old dog sleeps"], ["schläft Hund alte der"])
+    assert alignment.source == ["the", "old", "dog", "sleeps"]
+    assert alignment.target == ["schläft", "Hund", "alte", "der", ""]
+    assert alignment.weights[:4].argmax(1).tolist() == [3, 2, 1, 0]
+
+
+def test_the_source_matters(model):
+    sources, targets = pairs(60, seed=1)
+    true, shuffled = model.log_probs(sources, targets), model.log_probs(sources[7:] + sources[:7], targets)
+    assert true.mean() > shuffled.mean() + 2
+
+
+def test_n_best_are_different_sorted_and_scored(model):
+    (found,) = model.n_best(["the cat sees"], 4, beam=6, length_penalty=0.0)
+    texts, scores = zip(*found, strict=True)
+    assert len({*texts}) == 4
+    assert [*scores] == sorted(scores, reverse=True)
+    each = model.log_probs(["the cat sees"] * 4, texts)
+    np.testing.assert_allclose(each, scores, atol=1e-4)
+
+
+def test_searches_agree_on_what_is_sure(model):
+    sources, _ = pairs(20, seed=2)
+    assert model.predict(sources, beam=1) == model.predict(sources, beam=5)
+    assert model.predict(sources, beam=1) == [model.predict([source], beam=1)[0] for source in sources]
+
+
+def test_a_search_is_told_what_to_write(model):
+    source = ["the old cat"]
+    assert model.predict(source, prefixes="hier")[0].startswith("hier")
+    assert "alte" not in model.predict(source, forbidden=["alte"])[0].split()
+    assert len(model.predict(source, min_length=6)[0].split()) >= 6
+    assert len(model.predict(source, max_length=1)[0].split()) <= 1
+    assert model.predict(source, coverage=0.2)
+    with pytest.raises(ValueError, match=r"forbidden: expected texts of one unit each, got 'der alte', which is 2\."):
+        model.predict(source, forbidden=["der alte"])
+
+
+def test_samples(model):
+    drawn = model.sample(["the dog"] * 200, temperature=3.0, seed=1)
+    assert len({*drawn}) > 20
+    assert drawn == model.sample(["the dog"] * 200, temperature=3.0, seed=1)
+    assert model.sample(["the dog"], temperature=0) == model.predict(["the dog"], beam=1)
+
+
+def test_saved_and_loaded(model, tmp_path):
+    model.save(tmp_path / "model.safetensors")
+    again = elman.load(tmp_path / "model.safetensors")
+    sources, targets = pairs(20, seed=3)
+    assert again.predict(sources) == model.predict(sources)
+    assert again.log_probs(sources, targets).tolist() == model.log_probs(sources, targets).tolist()
+
+
+def test_unknown_words_are_copied():
+    sources, targets = pairs(400)
+    names = [f"name{number}" for number in range(400)]  # each of them once: rarer than min_count
+    sources = [f"{name} {source}" for name, source in zip(names, sources, strict=True)]
+    targets = [f"{target} {name}" for name, target in zip(names, targets, strict=True)]
+    model = Translator(**SMALL, validation=0, min_count=2).fit(sources, targets)
+    assert "name0" not in model.source_units_.ids
+    found = model.predict(["Xaver the old dog", "Yvonne sleeps"])
+    assert [text.split()[-1] for text in found] == ["Xaver", "Yvonne"]
+    model.copy_unknown = False
+    assert "<unk>" not in " ".join(model.predict(["Xaver the old dog"]))
+
+
+@pytest.mark.parametrize(
+    ("units", "shared", "attention"),
+    [*itertools.product(["characters", "bpe"], [True, False], ["additive"]), ("words", False, "none")],
+)
+def test_units_and_shapes_of_nets(tmp_path, units, shared, attention):
+    size = {"vocabulary_size": 300} if units == "bpe" else {}
+    settings = SMALL | {"units": units, "shared_vocabulary": shared, "attention": attention, "epochs": 1} | size
+    events = []
+    model = Translator(**settings).fit(*pairs(80), run=tmp_path / "run", observers=[events.append])
+    assert (model.source_units_ is model.target_units_) == shared
+    assert [event.epoch for event in events if isinstance(event, Evaluation)] == [1]
+    assert len(model.held_out_[0]) == 4
+    assert elman.load(tmp_path / "run").predict(["the dog"]) == model.predict(["the dog"])
+    if attention == "none":
+        with pytest.raises(ValueError, match="it reads no memory"):
+            model.align(["the"], ["der"])
+        with pytest.raises(ValueError, match="coverage: cannot act without attention"):
+            model.predict(["the"], coverage=0.1)
+
+
+def test_options_of_the_net_train(tmp_path):
+    settings = SMALL | {"epochs": 2, "num_layers": 2, "input_feeding": True, "scheduled_sampling": 0.5, "cell": "gru",
+                        "dropout": 0.1, "tie_weights": False, "bidirectional": False}  # fmt: skip
+    model = Translator(**settings).fit(*pairs(40))
+    assert model.predict(["the dog"])
+
+
+def test_an_interrupted_run_ends_with_the_same_bits(tmp_path):
+    from elman.training import Interrupted
+
+    settings = SMALL | {"epochs": 2, "dropout": 0.2, "scheduled_sampling": 0.3}
+    whole = Translator(**settings).fit(*pairs(200), run=tmp_path / "whole")
+
+    def stop(event):
+        if event.update == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises((Interrupted, KeyboardInterrupt)):
+        Translator(**settings).fit(*pairs(200), run=tmp_path / "cut", observers=[stop])
+    again = Translator(**settings).fit(*pairs(200), run=tmp_path / "cut", resume=True)
+    for one, other in zip(whole.net_.parameters(), again.net_.parameters(), strict=True):
+        assert one.tolist() == other.tolist()
+
+
+def test_empty_and_endless_sources(model, caplog):
+    assert model.predict(["", "   ", "the dog"])[:2] == ["", ""]
+    assert model.predict([]) == []
+    text = "the dog " * 5000
+    assert len(model.predict([text], beam=2)[0].split()) <= 2 * model.longest_
+    assert "1 of 1 sources have more than 1000 units" in caplog.text
+
+
+def test_a_beam_wider_than_the_vocabulary(model):
+    assert len(model.n_best(["the dog"], 30, max_length=1)[0]) == 10  # each unit and the end; <unk> is copied
+
+
+def test_long_targets_are_left_out_of_training(caplog):
+    sources, targets = pairs(40)
+    Translator(**SMALL | {"epochs": 1}, target_limit=3).fit(sources, targets)
+    assert "are left out: their targets have more than 3 units (target_limit)" in caplog.text
+    with pytest.raises(ValueError, match=r"target_limit: no target has 1 units or less"):
+        Translator(**SMALL, target_limit=1).fit(["a a", "b b"] * 4, ["a b", "b a"] * 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "data", "told"),
+    [
+        ({}, (["a"], ["b", "c"]), r"Translator\.fit: expected a target for each of 1 sources, got 2\."),
+        ({}, (["a", " "], ["b", "c"]), r"row 1: the source is empty; leave the pair out\."),
+        ({}, (["a", "b"], ["b", ""]), r"row 1: the target is empty; leave the pair out\."),
+        ({}, ([], []), r"expected pairs, got none|expected at least two rows"),
+        ({"attention": "soft"}, (["a"], ["b"]), r"attention: expected one of additive, dot, general, none, got 'soft'"),
+        (
+            {"shared_vocabulary": True, "target_units": "bpe"},
+            (["a"], ["b"]),
+            r"shared_vocabulary: cannot act with units",
+        ),
+        ({"scheduled_sampling": 1.0}, (["a"], ["b"]), r"scheduled_sampling: expected at least 0 and less than 1, got"),
+        ({"encoder_size": 0}, (["a"], ["b"]), r"encoder_size: expected at least 1, got 0\."),
+    ],
+)
+def test_bad_input(change, data, told):
+    with pytest.raises(ValueError, match=told):
+        Translator(**SMALL | change).fit(*data)
+
+
+def test_one_text_is_no_list(model):
+    with pytest.raises(
+        TypeError, match=r"Translator\.predict: expected a list of texts, got one text; put it in a list"
+    ):
+        model.predict("the dog")
+    with pytest.raises(TypeError, match=r"row 0: expected a source that is text, got int\."):
+        Translator(**SMALL).fit([1], ["a"])
+
+
+def test_summarizer_is_a_translator_with_other_defaults():
+    sources, targets = pairs(150)
+    model = Summarizer(**SMALL | {"epochs": 3}).fit(sources, [" ".join(text.split()[:2]) for text in targets])
+    assert model.source_units_ is model.target_units_
+    report = model.evaluate(sources[:10], [[text] for text in targets[:10]])
+    assert model.score(sources[:10], targets[:10]) == report.rougeL / 100
