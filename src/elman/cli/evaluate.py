@@ -9,14 +9,17 @@ import click
 
 from elman.cli.models import load_for
 from elman.cli.reading import (
+    CAPTIONED,
     LABELLED,
     PARALLEL,
     TAGGED,
     at_places,
+    captioned_options,
     given,
     labelled_options,
     of_tables,
     parallel_options,
+    read_captioned,
     read_labelled,
     read_parallel,
     read_tagged,
@@ -28,7 +31,7 @@ from elman.cli.source import kept_reading
 
 if TYPE_CHECKING:
     from elman.data.readers import Labelled
-    from elman.tasks import Classifier, LanguageModel, Tagger, Translator
+    from elman.tasks import Captioner, Classifier, LanguageModel, Tagger, Translator
 
 Files = Sequence[Path]
 Options = Mapping[str, Any]
@@ -43,11 +46,14 @@ Options = Mapping[str, Any]
 @click.option("--picture", metavar="PNG", type=click.Path(path_type=Path),
               help="Draw which classes are taken for which.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--lowercase", is_flag=True, default=None, help="Of translators: take capitals for small letters.")
+@click.option(
+    "--lowercase", is_flag=True, default=None, help="Of translators and captioners: take capitals for small letters."
+)
 @search_options
 @labelled_options
 @tagged_options
 @parallel_options
+@captioned_options
 def evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     """Measure the model in RUN on data it has not seen.
 
@@ -56,7 +62,7 @@ def evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) 
     Of a language model: how well it predicts texts, beside the n-gram that was fitted to the same text. Of a
     classifier: accuracy, precision, recall and F1 of each class, and what its probabilities are worth. Of a tagger:
     the same of the entities it finds, or of each tag where tags write no entities. Of a translator: BLEU, chrF, and
-    the edits that its texts would need. Of a summarizer: ROUGE.
+    the edits that its texts would need. Of a summarizer: ROUGE. Of a captioner: as of a translator.
 
     \b
     Examples:
@@ -64,6 +70,7 @@ def evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) 
       elman evaluate runs/reviews test.tsv --picture confusion.png
       elman evaluate runs/names test.txt --json
       elman evaluate runs/en-de test.en test.de --lowercase
+      elman evaluate runs/photos test.tsv --images photos/
     """
     model = load_for("evaluate", run)
     measure_and_show, acting = _TASKS[model.task]
@@ -107,8 +114,13 @@ def _translator(model: "Translator", files: Files, options: Options, as_json: bo
     _labelled(model, read_parallel(files, options), options, as_json, **how)
 
 
+def _captioner(model: "Captioner", files: Files, options: Options, as_json: bool) -> None:
+    how = search(options) | {name: options[name] for name in ("lowercase",) if name in options}
+    _labelled(model, read_captioned(files, options), options, as_json, **how)
+
+
 def _labelled(
-    model: "Classifier | Tagger | Translator", data: "Labelled", options: Options, as_json: bool, **how: Any
+    model: "Captioner | Classifier | Tagger | Translator", data: "Labelled", options: Options, as_json: bool, **how: Any
 ) -> None:
     with at_places(data.places):
         report = measure_labelled(model, data.inputs, data.labels or [], **how)
@@ -123,4 +135,5 @@ _TASKS: dict[str, tuple[Callable[[Any, Files, Options, bool], None], set[str]]] 
     "tagger": (_tagger, {"picture", *TAGGED}),
     "translator": (_translator, {"lowercase", *SEARCH, *PARALLEL}),
     "summarizer": (_translator, {*SEARCH, *PARALLEL}),
+    "captioner": (_captioner, {"lowercase", *SEARCH, *CAPTIONED}),
 }

@@ -9,6 +9,7 @@ VERBS = {
     "tagger": ("evaluate", "predict"),
     "translator": ("evaluate", "predict"),
     "summarizer": ("evaluate", "predict"),
+    "captioner": ("evaluate", "predict"),
 }
 
 

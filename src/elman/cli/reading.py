@@ -31,6 +31,11 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
     return [int(part) for part in parts]
 
 
+def _full_names(_context: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> list[str]:
+    """Names that mean the same in another folder."""
+    return [str(Path(name).resolve()) for name in value]
+
+
 LABELLED = {
     "text": click.option("--text", metavar="COLUMN", help="Of tables: the column of texts."),
     "label": click.option("--label", metavar="COLUMN", help="Of tables: the column of labels."),
@@ -54,6 +59,12 @@ PARALLEL = {
     "source": click.option("--source", metavar="COLUMN", help="Of tables: the column of texts to read."),
     "target": click.option("--target", metavar="COLUMN", help="Of tables: the column of texts to write."),
 }
+CAPTIONED = {
+    "images": click.option("--images", metavar="DIR", multiple=True, callback=_full_names,
+                           help="Of captions: the folder or .zip that holds the pictures; repeat it for more."),
+    "image": click.option("--image", metavar="COLUMN", help="Of captions: the column of names of pictures."),
+    "caption": click.option("--caption", metavar="COLUMN", help="Of captions: the column of what is said of them."),
+}  # fmt: skip
 
 
 def labelled_options(command: Command) -> Command:
@@ -69,6 +80,11 @@ def tagged_options(command: Command) -> Command:
 def parallel_options(command: Command) -> Command:
     """Options for pairs of texts."""
     return _with(PARALLEL, command)
+
+
+def captioned_options(command: Command) -> Command:
+    """Options for pictures with captions."""
+    return _with(CAPTIONED, command)
 
 
 def _with(options: Mapping[str, Callable[[Command], Command]], command: Command) -> Command:
@@ -139,6 +155,20 @@ def read_parallel(files: Sequence[Path], reading: Reading) -> "Labelled":
     if len(files) == 1 and not is_table(files[0]):
         raise ValueError(f"{files[0]}: holds one side only; name the file with the other side after it.")
     return readers.Labelled(*readers.read_parallel(files, **columns))
+
+
+def read_captioned(files: Sequence[Path], reading: Reading) -> "Labelled":
+    """Pictures, and the captions of each as its label.
+
+    Raises:
+        OSError, ValueError: as `elman.data.readers.read_captions`; or nothing says where the pictures are.
+    """
+    from elman.data import readers
+
+    reading = {name: value for name, value in reading.items() if name in CAPTIONED}
+    if "images" not in reading:
+        raise ValueError(f"{files[0]}: names pictures; name the folder or .zip that holds them: --images DIR.")
+    return readers.Labelled(*readers.read_captions(files, **reading))
 
 
 def is_table(file: Path) -> bool:

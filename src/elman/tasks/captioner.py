@@ -33,6 +33,7 @@ from elman.tasks.settings import check_range
 from elman.tasks.task import Observers, Task
 
 ENCODERS = {"efficientnet": 160, "convolutional": 96}  # and the size of the pictures that each reads
+HELD = "validation row"
 PICTURES = 64  # that an evaluation of the net holds at once
 
 logger = logging.getLogger("elman")
@@ -136,10 +137,10 @@ class Captioner(DecoderSettings, Task):
         pictures, captions = list(X), _captions("Captioner.fit", X, y)
         if not pictures:
             raise ValueError("Captioner.fit: expected pictures, got none.")
-        held, held_captions = list(X_validation or []), _captions("Captioner.fit: validation", X_validation or [],
-                                                                  y_validation or [])  # fmt: skip
+        held = [] if X_validation is None else list(X_validation)
+        held_captions = _captions("Captioner.fit: validation", held, y_validation or [], HELD)
         photos = self._photos()
-        numbers, held_numbers = photos.encode(pictures), photos.encode(held)
+        numbers, held_numbers = photos.encode(pictures), photos.encode(held, name=HELD)
         turned = photos.encode(pictures, mirrored=True) if self.mirror else numbers
         train, out = np.arange(len(pictures)), np.arange(0)
         if self.validation and not held:
@@ -383,7 +384,7 @@ class _Data(NamedTuple):
         return total.hexdigest()
 
 
-def _captions(where: str, X: Sequence[Any], y: Sequence[Any]) -> list[list[str]]:
+def _captions(where: str, X: Sequence[Any], y: Sequence[Any], row: str = "row") -> list[list[str]]:
     """The captions of each picture, one at least."""
     for name, given in (("X", X), ("y", y)):
         if isinstance(given, str | bytes | Path):
@@ -393,10 +394,10 @@ def _captions(where: str, X: Sequence[Any], y: Sequence[Any]) -> list[list[str]]
     captions = [[given] if isinstance(given, str) else list(given) for given in y]
     for number, of_one in enumerate(captions):
         if not of_one:
-            raise ValueError(f"row {number}: a picture without captions; write one, or leave the picture out.")
+            raise ValueError(f"{row} {number}: a picture without captions; write one, or leave the picture out.")
         for text in of_one:
             if not isinstance(text, str):
-                raise TypeError(f"row {number}: expected captions that are text, got {type(text).__name__}.")
+                raise TypeError(f"{row} {number}: expected captions that are text, got {type(text).__name__}.")
             if not text.strip():
-                raise ValueError(f"row {number}: a caption is empty; write one, or leave it out.")
+                raise ValueError(f"{row} {number}: a caption is empty; write one, or leave it out.")
     return captions

@@ -38,12 +38,13 @@ class Photos:
         """Of a picture in numbers: [h w, C] of features, [3, size, size] of pixels."""
         return ((-(-self.size // 32)) ** 2, FEATURES) if self.features else (3, self.size, self.size)
 
-    def encode(self, pictures: Sequence[Any], mirrored: bool = False, first: int = 0) -> np.ndarray:
+    def encode(self, pictures: Sequence[Any], mirrored: bool = False, first: int = 0, name: str = "row") -> np.ndarray:
         """[B, *shape]: float16 features, or uint8 pixels.
 
         Args:
             mirrored: left for right.
             first: the number of the first one, for errors.
+            name: what errors call them.
         Raises:
             OSError, TypeError, ValueError: `row 3: ...`, a picture that cannot be read.
             ModuleNotFoundError: Pillow is not installed, or the package with the weights.
@@ -54,7 +55,7 @@ class Photos:
             try:
                 found[number] = self._features(picture, mirrored) if self.features else self._pixels(picture, mirrored)
             except (TypeError, ValueError) as error:
-                raise type(error)(f"row {first + number}: {error}") from error
+                raise type(error)(f"{name} {first + number}: {error}") from error
             if time.monotonic() - told > TELL_EVERY:
                 told = time.monotonic()
                 logger.info("%s of %s pictures read", f"{number + 1:,}", f"{len(pictures):,}")

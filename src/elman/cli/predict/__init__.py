@@ -7,7 +7,7 @@ import click
 
 from elman.cli.console import rows_done
 from elman.cli.models import load_for
-from elman.cli.predict import classes, tags, texts
+from elman.cli.predict import captions, classes, tags, texts
 from elman.cli.predict.incoming import STDIN
 from elman.cli.reading import (
     LABELLED,
@@ -28,6 +28,7 @@ TASKS: dict[str, tuple[Any, set[str]]] = {
     "tagger": (tags, {"lines", *TAGGED}),
     "translator": (texts, WRITES),
     "summarizer": (texts, WRITES),
+    "captioner": (captions, {"n_best", "show_attention", *SEARCH}),
 }
 
 
@@ -62,6 +63,9 @@ def predict(run: Path, files: tuple[Path, ...], jsonl: bool, **options: Any) -> 
     A translator or a summarizer reads a text a line, or the column --source of a table, and writes a line for each:
     the best text that a search finds, and an empty line for an empty one. Scores are log-probabilities by length.
 
+    A captioner reads pictures: files, all of a folder or a .zip, or names of files from standard input, a line each. It
+    prints a line for each: what it says of the picture, and where that is.
+
     \b
     Examples:
       echo "a film to remember" | elman predict runs/reviews
@@ -70,6 +74,7 @@ def predict(run: Path, files: tuple[Path, ...], jsonl: bool, **options: Any) -> 
       elman predict runs/names letter.txt --lines
       elman predict runs/en-de < new.en > new.de
       echo "A dog runs." | elman predict runs/en-de --n-best 3 --show-attention dog.png
+      elman predict runs/photos dog.jpg --show-attention looks.png
     """
     model = load_for("predict", run)
     task, acting = TASKS[model.task]

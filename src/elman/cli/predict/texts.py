@@ -14,7 +14,7 @@ from elman.cli.searching import search
 
 if TYPE_CHECKING:
     from elman.data.readers.labelled import Row
-    from elman.tasks import Translator
+    from elman.tasks import Captioner, Translator
 
 Found = list[tuple[str, float]]  # of a text: what was written, and the score of it, the best first
 
@@ -35,9 +35,7 @@ def coming(model: "Translator", file: Path, options: Mapping[str, Any]) -> Comin
     """
     from elman.data.readers.labelled import Row
 
-    if "show_attention" in options and model.attention == "none":
-        raise ValueError("--show-attention: this model does not look at its source again (attention=none); leave it "
-                         "out.")  # fmt: skip
+    check_attention(model, options)
     if not is_table(file):
         text = Text.of(file)
         return Coming(_rows(text), text.at_hand)
@@ -45,6 +43,13 @@ def coming(model: "Translator", file: Path, options: Mapping[str, Any]) -> Comin
         raise ValueError(f"{file}: a table; name the column to read: --source COLUMN.")
     data = read_labelled([file], {"text": options["source"]}, labels=False)
     return Coming(map(Row, data.inputs, repeat(None), data.places), lambda: True)
+
+
+def check_attention(model: "Translator | Captioner", options: Mapping[str, Any]) -> None:
+    """Raise where a picture of attention is asked for that the model does not have."""
+    if "show_attention" in options and model.attention == "none":
+        raise ValueError("--show-attention: this model does not look at its source again (attention=none); leave it "
+                         "out.")  # fmt: skip
 
 
 def told(model: "Translator", rows: "Sequence[Row]", options: Mapping[str, Any]) -> list[str]:
@@ -81,10 +86,9 @@ def _draw(model: "Translator", rows: "Sequence[Row]", found: Sequence[Found], pi
     """A picture for each row of which something was written."""
     from elman.pictures import alignment
 
-    pairs = [(row.input, best[0][0]) for row, best in zip(rows, found, strict=True) if best and best[0][0].strip()]
-    if pairs:
-        sources, targets = map(list, zip(*pairs, strict=True))
-        for one in model.align(sources, targets):
+    for row, best in zip(rows, found, strict=True):
+        if best and best[0][0].strip():
+            (one,) = model.align([row.input], [best[0][0]])
             alignment(one.source, one.target, one.weights).savefig(next(pictures), dpi=120)
 
 

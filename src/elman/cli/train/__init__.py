@@ -2,6 +2,7 @@
 
 import click
 
+from elman.cli.train.captioner import captioner
 from elman.cli.train.classifier import classifier
 from elman.cli.train.language_model import language_model
 from elman.cli.train.summarizer import summarizer
@@ -20,10 +21,11 @@ def train() -> None:
       elman train tagger train.txt --validation dev.txt --out runs/names
       elman train translator train.en train.de --out runs/en-de
       elman train summarizer mails.jsonl --source body --target subject --out runs/subjects
+      elman train captioner captions.tsv --images photos/ --out runs/photos
 
     `elman list` shows every setting of every task.
     """
 
 
-for command in (language_model, classifier, tagger, translator, summarizer):
+for command in (language_model, classifier, tagger, translator, summarizer, captioner):
     train.add_command(command)

@@ -96,9 +96,26 @@ def read_captions(
         where = ", ".join(map(str, as_paths(images)))
         raise ValueError(f"{place}: the picture {name!r} is not in {where}{more}; bring it there, or name the folder "
                          "or .zip that has it.")  # fmt: skip
-    if unused := sum(map(len, files)) - len(found):
+    if unused := sum(len(pictures.all()) for pictures in files) - len(found):
         logger.info("%s pictures without a caption are left alone", f"{unused:,}")
     return Captioned(list(found.values()), list(captions.values()), list(places.values()))
+
+
+def pictures_in(path: Path) -> list[PictureFile]:
+    """A picture, or all of a folder or a .zip, sorted by name.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds none, or is of another kind.
+    """
+    with reading(path):
+        path.stat()
+    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+        return [PictureFile(path)]
+    found = _Pictures(path).all()
+    if not found:
+        raise ValueError(f"{path}: expected pictures ({' '.join(SUFFIXES)}), found none.")
+    return found
 
 
 def _rows(file: Path, image: Column | None, caption: Column | None) -> Iterator[tuple[str, str, str]]:
@@ -132,26 +149,26 @@ class _Pictures:
 
     def __init__(self, path: Path):
         self.path = path
-        self.members: dict[str, str] | None = None
         with reading(path):
             path.stat()
+        self.names: list[str] | None = None  # in a .zip
         if path.is_dir():
             return
         if path.suffix.lower() != ".zip":
             raise ValueError(f"{path}: expected a folder of pictures, or a .zip.")
-        names = [name for name in _archive(path).namelist() if name.lower().endswith(SUFFIXES)]
+        self.names = sorted(name for name in _archive(path).namelist() if name.lower().endswith(SUFFIXES))
         # An archive often has a folder in it, which tables do not name.
-        self.members = {PurePosixPath(name).name: name for name in names} | {name: name for name in names}
-        self.count = len(names)
+        self.members = {PurePosixPath(name).name: name for name in self.names} | {name: name for name in self.names}
 
-    def __len__(self) -> int:
-        if self.members is not None:
-            return self.count
+    def all(self) -> list[PictureFile]:
+        """Every picture, sorted by name."""
+        if self.names is not None:
+            return [PictureFile(self.path, name) for name in self.names]
         with reading(self.path):
-            return sum(entry.suffix.lower() in SUFFIXES for entry in self.path.iterdir())
+            return [PictureFile(file) for file in sorted(self.path.iterdir()) if file.suffix.lower() in SUFFIXES]
 
     def find(self, name: str) -> PictureFile | None:
-        if self.members is None:
+        if self.names is None:
             path = self.path / name
             return PictureFile(path) if name and path.is_file() else None
         return PictureFile(self.path, self.members[name]) if name in self.members else None
