@@ -10,8 +10,9 @@ import tomllib
 import pytest
 import sacrebleu
 
-from elman import load
+from elman import load, pictures
 from elman.metrics import summary_report
+from elman.pictures import alignment
 
 WORDS = {"a": "ein", "dog": "Hund", "cat": "Katze", "runs": "rennt", "sleeps": "schläft", "big": "groß"}
 SIZES = [f"--set={setting}" for setting in ("units=words", "hidden_size=24", "encoder_size=12", "embedding_size=16",
@@ -182,10 +183,20 @@ def test_what_is_written_can_be_ruled(elman, run):
     assert told("--beam", 500)
 
 
-def test_pictures_of_attention(elman, run, tmp_path):
+def test_pictures_of_attention(elman, run, tmp_path, monkeypatch):
+    drawn = []
+
+    def draw(source, target, weights):
+        drawn.append((source, target))
+        return alignment(source, target, weights)
+
+    monkeypatch.setattr(pictures, "alignment", draw)
     picture = tmp_path / "look.png"
-    result = elman("predict", run, "--show-attention", picture, stdin="a dog\n\na cat\n")
+    result = elman("predict", run, "--show-attention", picture, stdin="a big dog sleeps\n\na cat\n")
     assert result.exit_code == 0, result.output
+    assert [" ".join(source).strip() for source, _ in drawn] == ["a big dog sleeps", "a cat"]
+    told = [line for line in result.stdout.splitlines() if line]
+    assert [" ".join(target).strip() for _, target in drawn] == told
     assert sorted(file.name for file in tmp_path.iterdir()) == ["look-2.png", "look.png"]
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
