@@ -10,6 +10,7 @@ import pytest
 
 from elman import load
 from elman.cli.console import rows_done
+from elman.cli.models import VERBS
 
 LINES = ["the good film", "", "a\tdull  plot \x1b[2J", "good " * 30]
 
@@ -175,7 +176,12 @@ def test_what_a_tagger_reads_beside_the_words(elman, names, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("verb", "run", "able", "way"),
     [
-        ("predict", "language-model", "classifier or a tagger or a translator or a summarizer", "generate"),
+        (
+            "predict",
+            "language-model",
+            " or a ".join(word for word, verbs in VERBS.items() if "predict" in verbs),
+            "generate",
+        ),
         ("generate", "classifier", "language-model", "predict"),
         ("generate", "tagger", "language-model", "predict"),
     ],
