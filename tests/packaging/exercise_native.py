@@ -10,6 +10,8 @@ import numpy as np
 
 from elman import state as states
 from elman.kernels import kalman, native, semiring_scan
+from elman.kernels.best import best
+from elman.kernels.best import reference as reference_best
 from elman.kernels.masks import draw as draw_masks
 from elman.kernels.masks import reference as reference_masks
 from elman.kernels.native import ACTIVATIONS, KINDS
@@ -354,6 +356,63 @@ def masks(generator, rows, units, words):
         np.testing.assert_array_equal(product, x * (wanted / np.float32(probability)))
 
 
+# --- Attention
+
+
+def attention(generator, rows, features, outputs, additive):
+    steps, sizes = generator.integers(0, 40, rows), generator.integers(0, 30, rows)
+    starts = np.cumsum(sizes) - sizes
+    shared = generator.integers(0, rows, rows) if rows else np.arange(0)  # some read what others read
+    starts, sizes = starts[shared], sizes[shared]
+    queries, memory, pairs = int(steps.sum()), int(max(starts + sizes, default=0)) + 2, int(steps @ sizes)
+    shapes = [(queries, features), (memory, features), (memory, outputs), (features,), (queries, outputs), (pairs,)]
+    q, k, v, direction, dcontext, dweights = (generator.standard_normal(shape, np.float32) / 2 for shape in shapes)
+    context, weights, *gradients = (nan(*a.shape) for a in (dcontext, dweights, q, k, v, direction))
+    arrays = [a.ctypes.data for a in (q, k, v)] + [direction.ctypes.data if additive else 0]
+    given = steps, starts, sizes, memory, features, outputs, *arrays, weights.ctypes.data
+    native.module.attend(*given, context.ctypes.data)
+    sent = [a.ctypes.data for a in (dcontext, dweights, *gradients[: 3 + additive])]
+    native.module.attend_backward(*given, *sent, *([] if additive else [0]))
+    wanted = attention_loops(steps, starts, sizes, *doubles([q, k, v, direction, dcontext, dweights]), additive)
+    for got, exact in zip((context, weights, *gradients[: 3 + additive]), wanted, strict=False):
+        near(got, exact)
+
+
+def attention_loops(steps, starts, sizes, q, k, v, direction, dcontext, dweights, additive):
+    context, weights = np.zeros_like(dcontext), []
+    dq, dk, dv, ddirection = (np.zeros_like(a) for a in (q, k, v, direction))
+    query, pair = 0, 0
+    for row, count in enumerate(steps):
+        read = slice(starts[row], starts[row] + sizes[row])
+        for _ in range(count if sizes[row] else 0):
+            y = np.tanh(q[query] + k[read])
+            scores = y @ direction if additive else k[read] @ q[query]
+            w = np.exp(scores - scores.max())
+            w /= w.sum()
+            weights.append(w)
+            context[query] = w @ v[read]
+            dw = v[read] @ dcontext[query] + dweights[pair : pair + len(w)]
+            ds = (w * (dw - w @ dw))[:, None]
+            inside = ds * (1 - y * y) * direction
+            dq[query] = (inside if additive else ds * k[read]).sum(0)
+            dk[read] += inside if additive else ds * q[query]
+            dv[read] += w[:, None] * dcontext[query]
+            ddirection += (ds * y).sum(0)
+            query, pair = query + 1, pair + len(w)
+        query += 0 if sizes[row] else count
+    return context, np.concatenate([[], *weights]), dq, dk, dv, ddirection
+
+
+# --- The best of many
+
+
+def largest(generator, rows, size, k):
+    for scores in (generator.standard_normal((rows, size), np.float32), generator.integers(0, 3, (rows, size))):
+        scores = scores.astype(np.float32)
+        for got, wanted in zip(best(scores, k), reference_best(scores, k), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=5e-6)
+
+
 # --- The stepper
 
 
@@ -418,6 +477,14 @@ def overrun(kernel):
     elif kernel == "masks":
         kept, y = np.ones((1001, 8), np.uint8), nan(1001, 8)
         native.module.masked(0.5, y.size, *(a.ctypes.data for a in (kept, x, y)))
+    elif kernel == "attention":
+        one, context, weights = np.ones(1, np.int64), nan(1, 8), nan(1001)
+        arrays = [a.ctypes.data for a in (h0, x, x)]
+        native.module.attend(
+            one, 0 * one, 1001 * one, 1001, 8, 8, *arrays, 0, *(a.ctypes.data for a in (weights, context))
+        )
+    elif kernel == "best":
+        native.module.best(x.reshape(1, -1), np.zeros((1, 8001), np.int64), np.zeros((1, 8001)))
     elif kernel == "linear":
         y = nan(1001, 8)
         native.module.linear(1001, 8, 8, x.ctypes.data, x.ctypes.data, 0, y.ctypes.data)
@@ -450,6 +517,13 @@ if __name__ == "__main__":
     for number in range(100):
         generator = np.random.default_rng(number)
         masks(generator, *generator.integers(0, (900 if number % 5 == 0 else 9, 80)).tolist(), 1 + number % 2)
+    for number in range(120):
+        generator = np.random.default_rng(number)
+        attention(generator, number % 7, *generator.integers(1, (90, 200)).tolist(), additive=number % 2)
+    for number in range(120):
+        generator = np.random.default_rng(number)
+        size = int(generator.integers(1, 3000 if number % 5 == 0 else 150))
+        largest(generator, number % 6, size, int(generator.integers(0, min(size, 256) + 1)))
     for number in range(30):
         step(np.random.default_rng(number), rows=(1, 2, 5, 30)[number % 4], units=1 + number)
     print("native agrees")
