@@ -4,9 +4,9 @@
 
 An LSTM attends to the features that EfficientNet-lite0 has of the places of a photograph; `vector` reads their mean
 alone, and `pixels` has a small convolutional net that has never seen another picture. A tenth of the training part
-chooses the epoch; the 100 photographs of the validation part are measured once. Beside BLEU, which asks for the words of five
-people, stands the part of the pairs in which a caption is likelier under its own photograph than under another. The
-classical model says the same of every photograph: the caption of the training part that fits all of it best.
+chooses the epoch; the 100 photographs of the validation part are measured once. Beside BLEU, which asks for the words
+of five people, stands the part of the pairs in which a caption is likelier under its own photograph than under another.
+The classical model says the same of every photograph: the caption of the training part that fits all of it best.
 
 Results with the photographs as they were, and 6,000 of them: BLEU-4 of 16 (Karpathy and Fei-Fei 2015, arXiv:1412.2306),
 21.3 with attention (Xu et al. 2015, arXiv:1502.03044).
