@@ -19,7 +19,7 @@ _HOMES = {
     "elman.layers.describe": ["describe"],
     "elman.classical": ["DelayTaps", "BagOfWords", "NGram", "HMM", "LDS", "CRF"],
     "elman.threads": ["get_num_threads", "set_num_threads"],
-    "elman.tasks": ["LanguageModel", "Classifier", "Tagger", "Translator", "Summarizer", "load"],
+    "elman.tasks": ["LanguageModel", "Classifier", "Tagger", "Translator", "Summarizer", "Captioner", "load"],
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)
