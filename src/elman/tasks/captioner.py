@@ -141,7 +141,6 @@ class Captioner(DecoderSettings, Task):
         held_captions = _captions("Captioner.fit: validation", held, y_validation or [], HELD)
         photos = self._photos()
         numbers, held_numbers = photos.encode(pictures), photos.encode(held, name=HELD)
-        turned = photos.encode(pictures, mirrored=True) if self.mirror else numbers
         train, out = np.arange(len(pictures)), np.arange(0)
         if self.validation and not held:
             train, out = hold_out([0] * len(pictures), self.validation, self.seed)
@@ -151,7 +150,8 @@ class Captioner(DecoderSettings, Task):
         self.units_ = self._make_units().fit(self._written(text) for i in train for text in captions[i])
         data = self._encoded(numbers[train], [captions[i] for i in train])
         held_out = self._encoded(held_numbers, held_captions)
-        mirrored = turned[train]
+        del numbers, held_numbers  # what is trained on is a copy
+        mirrored = photos.encode([pictures[i] for i in train], mirrored=True) if self.mirror else data.pictures
         self.longest_ = int(data.units.lengths.max())
         self.net_ = self._make_net(pretrained=True)
         self._tell(data, held_out)
