@@ -143,6 +143,6 @@ def _checked(reads: Reads, queries: int, memory: int) -> Reads:
         raise ValueError(f"attend: expected steps, starts and sizes of shape [B], got {shapes}.")
     if steps.sum() != queries:
         raise ValueError(f"attend: expected {queries} steps, as there are queries, got {steps.sum()}.")
-    if min(part.min(initial=0) for part in (steps, starts, sizes)) < 0 or (starts + sizes).max(initial=0) > memory:
+    if (steps | starts | sizes | (memory - starts - sizes)).min(initial=0) < 0:  # a negative one among them shows
         raise ValueError(f"attend: expected rows that read from the {memory} steps of the memory, got others.")
     return Reads(steps, starts, sizes)
