@@ -20,7 +20,7 @@ from elman.metrics.translation import translation_report
 
 NAME = "cmudict"
 AT_LEAST = 0.932  # of the phonemes: an error rate of 6.8 %
-SETTINGS = ["units=characters", "target_units=words", "embedding_size=96"]
+SETTINGS = ["units=characters", "target_units=words", "embedding_size=96", "batch_steps=2000", "epochs=10"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

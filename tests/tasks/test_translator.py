@@ -41,6 +41,11 @@ def test_it_looks_at_the_word_that_it_writes(model):
     assert alignment.weights[:4].argmax(1).tolist() == [3, 2, 1, 0]
 
 
+def test_alignments_come_in_the_order_of_the_pairs(model):
+    sources, targets = ["the old dog sleeps", "cat", "old dog"], ["schläft Hund alte der", "Kater", "Hund alte"]
+    assert [one.source for one in model.align(sources, targets)] == [source.split() for source in sources]
+
+
 def test_the_source_matters(model):
     sources, targets = pairs(60, seed=1)
     true, shuffled = model.log_probs(sources, targets), model.log_probs(sources[7:] + sources[:7], targets)
@@ -143,6 +148,12 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path):
     again = Translator(**settings).fit(*pairs(200), run=tmp_path / "cut", resume=True)
     for one, other in zip(whole.net_.parameters(), again.net_.parameters(), strict=True):
         assert one.tolist() == other.tolist()
+
+
+@pytest.mark.parametrize("units", ["bpe", "words", "characters", "bytes"])
+def test_a_blank_source_is_empty(units):
+    model = Translator(**SMALL | {"units": units, "epochs": 1}).fit(*pairs(20))
+    assert model.predict(["", " \t "], beam=1) == ["", ""]
 
 
 def test_empty_and_endless_sources(model, caplog):

@@ -186,15 +186,17 @@ class Translator(DecoderSettings, Task):
     def align(self, X: Sequence[str], y: Sequence[str]) -> list[Alignment]:
         """Where the decoder looks when it writes each target."""
         self.check_fitted()
-        found = []
-        for _, batch in self._batches(self._pairs(self._checked("Translator.align", X, y))):
+        pairs = self._pairs(self._checked("Translator.align", X, y))
+        found: dict[int, Alignment] = {}
+        for rows, batch in self._batches(pairs):
             with self.evaluating():
                 inputs, _ = shifted(batch.targets)
-                weights = self.net_.decoder.alignment(inputs.map(torch.from_numpy), self._begin(batch.sources))
-            parts = zip(batch.sources.to_list(), batch.targets.to_list(), weights, strict=True)
-            found += [Alignment(_each(self.source_units_, source), [*_each(self.target_units_, target), ""], looks)
-                      for source, target, looks in parts]  # fmt: skip
-        return found
+                looks = self.net_.decoder.alignment(inputs.map(torch.from_numpy), self._begin(batch.sources))
+            parts = zip(rows.tolist(), batch.sources.to_list(), batch.targets.to_list(), looks, strict=True)
+            for row, source, target, weights in parts:
+                words = _each(self.source_units_, source), [*_each(self.target_units_, target), ""]
+                found[row] = Alignment(*words, weights)
+        return [found[row] for row in range(len(found))]
 
     def log_probs(self, X: Sequence[str], y: Sequence[str]) -> np.ndarray:
         """The log-probability of each target given its source, float64 [B], in nats."""
@@ -268,8 +270,8 @@ class Translator(DecoderSettings, Task):
 
     def _written(self, text: str) -> str:
         """A text as its units are cut from it: the first word looks like any other."""
-        text = " ".join(text.split())
-        return " " + (text.lower() if self.lowercase else text)
+        text = " ".join(["", *text.split()])
+        return text.lower() if self.lowercase else text
 
     def _encoded(self, units: Units, texts: Sequence[str]) -> Sequences:
         spaced = units.name in ("bpe", "words")
