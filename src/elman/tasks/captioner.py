@@ -91,7 +91,7 @@ class Captioner(DecoderSettings, Task):
     image_size: int | None = None
     mirror: bool = True
     encoder_size: int = 256
-    encoder_dropout: float = 0.5
+    encoder_dropout: float = 0.3
     units: str = "words"
     vocabulary_size: int | None = None
     min_count: int | None = 3
@@ -103,6 +103,7 @@ class Captioner(DecoderSettings, Task):
     embedding_size: int = 256
     output_dropout: float = 0.5
     epochs: int = 15
+    learning_rate: float = 4e-3
 
     def fit(
         self,
