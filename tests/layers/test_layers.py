@@ -6,8 +6,10 @@ import torch
 from elman import layers
 from elman.cells import GRU, LSTM, RNN, MinGRU
 from elman.layers import (
+    Attention,
     AttentionPooling,
     Bidirectional,
+    Decoder,
     Deviations,
     Differences,
     Dropout,
@@ -43,6 +45,8 @@ ALONE = {
     "MaxPooling": lambda: MaxPooling(3),
     "AttentionPooling": lambda: AttentionPooling(3, attention_size=5),
     "FrameEncoder": lambda: FrameEncoder(1, 2, 2, 3),
+    "Attention": lambda: Attention(3, 4, 2),  # with nothing to read; with a memory in test_attention.py
+    "Decoder": lambda: Decoder(Stack(Embedding(7, 3)), Stack(LSTM(3, 4), Attention(4, 2, 3)), Linear(3, 7)),
 }
 TOGETHER = {
     "deep": lambda: Stack(LSTM(3, 4), GRU(4, 4), RNN(4, 2), MinGRU(2, 3)),
@@ -70,7 +74,7 @@ WHOLE = {
 IDS = torch.arange(7)
 FRAMES = torch.randn(64, 1, 2, 2, generator=torch.Generator().manual_seed(0))
 DIFFERENT = torch.randn(10_000, 3, generator=torch.Generator().manual_seed(0))  # a maximum has a kink at equal steps
-READ_IDS = ("Embedding", "lazy embedding", "language model")
+READ_IDS = ("Embedding", "Decoder", "lazy embedding", "language model")
 STEPS = dict.fromkeys(READ_IDS, IDS) | {"FrameEncoder": FRAMES, "MaxPooling": DIFFERENT}
 READ_FEATURES = [name for name in [*ALONE, *TOGETHER, *WHOLE] if name not in (*READ_IDS, "FrameEncoder")]
 
