@@ -45,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         [run],
         [1 - (without.unit_error_rate or 0.0)],
         middle="mean",
-        classical={},
         more={
             "stress_removed": {"phoneme_errors": without.unit_error_rate, "word_errors": 1 - without.exact},
             "with_stress": {"phoneme_errors": with_stress.unit_error_rate, "word_errors": 1 - with_stress.exact},

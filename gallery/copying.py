@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     diagonal = float(np.concatenate(looks).mean())
     units = sum(len(text) + 1 for text in test)
     own = math.exp(-model.log_probs(test, test).sum() / units)
-    shuffled = math.exp(-model.log_probs(["".join(generator.permutation([*text])) for text in test], test).sum() / units)
+    shuffled = math.exp(
+        -model.log_probs(["".join(generator.permutation([*text])) for text in test], test).sum() / units
+    )
     print(f"copied: {np.mean([*map(str.__eq__, model.predict(test), test)]):.3f}")
     print(f"perplexity: {own:.3f} with its own source, {shuffled:.1f} with its letters shuffled")
     labelled.write(
@@ -50,7 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         [run],
         [diagonal],
         middle="mean",
-        classical={},
         more={"perplexity": round(own, 4), "perplexity_of_shuffled_sources": round(shuffled, 2)},
     )
     from elman.pictures.alignment import alignment as picture

@@ -35,7 +35,7 @@ def train(words: Sequence[str | Path], folder: Path, data: Path) -> Run:
 
 def write(
     name: str, measure: str, at_least: float, runs: Sequence[Run], scores: Sequence[float], *, middle: str,
-    classical: Mapping[str, float], published: float | None = None, more: Mapping[str, Any] | None = None,
+    classical: Mapping[str, float] | None = None, published: float | None = None, more: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Write the receipt of runs that differ in their seed: the mean or the median of their scores, beside the classical
     models, with the name of the loser; the picture shows both and how the error on the held-out part fell.
@@ -43,27 +43,32 @@ def write(
     Args:
         middle: `mean` or `median`.
         scores: of each run, on the part that nothing was chosen by.
-        classical: their scores on the same part, by name.
+        classical: their scores on the same part, by name, where there are such models.
     """
     reached = getattr(statistics, middle)(scores)
-    best = max(classical, key=lambda model: classical[model])
-    of_all = {**classical, "net": reached}
-    loser = min(of_all, key=lambda model: of_all[model])
+    of_all = {**(classical or {}), "net": reached}
     words = f"{measure}, {middle} of {len(scores)} seeds" if len(scores) > 1 else measure
-    print(f"\n{words}: net {reached:.4f}; " + ", ".join(f"{model} {score:.4f}" for model, score in classical.items()))
+    print(f"\n{words}: " + ", ".join(f"{model} {score:.4f}" for model, score in of_all.items()))
     facts = {
         "command": f"python gallery/{name}.py --data DIR",
         "trained_by": [run.command for run in runs],
         "result": {"measure": words, "published": published, "at_least": at_least, "reached": round(reached, 4)},
         "scores": [round(score, 4) for score in scores],
         "held_out_error": [None if run.model is None else _best(run.folder) for run in runs],
-        "classical": {model: round(score, 4) for model, score in classical.items()},
-        "better": "net" if reached > classical[best] else best,
-        "loser": loser,
+        **(_beside(classical, of_all) if classical else {}),
         **(more or {}),
         "training_minutes": round(sum(run.minutes for run in runs), 2),
     }
     receipt.write_with_figure(name, facts, _figure(words, at_least, runs, of_all))
+
+
+def _beside(classical: Mapping[str, float], of_all: Mapping[str, float]) -> dict[str, Any]:
+    best = max(classical, key=lambda model: classical[model])
+    return {
+        "classical": {model: round(score, 4) for model, score in classical.items()},
+        "better": "net" if of_all["net"] > classical[best] else best,
+        "loser": min(of_all, key=lambda model: of_all[model]),
+    }
 
 
 def _figure(measure: str, at_least: float, runs: Sequence[Run], scores: Mapping[str, float]) -> Any:
