@@ -23,14 +23,14 @@ from elman.runtime import MODEL, ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.captioner_net import captioner_net
-from elman.tasks.decoder_settings import DecoderSettings
 from elman.tasks.encoder_decoder import EncoderDecoder, Teaching
 from elman.tasks.inputs.text import TOKEN
 from elman.tasks.pairs import PairBatch, PairBatches
 from elman.tasks.photos import Photos
 from elman.tasks.search import Asked, Search
 from elman.tasks.settings import check_range
-from elman.tasks.task import Observers, Task
+from elman.tasks.task import Observers
+from elman.tasks.writer import Writer
 
 ENCODERS = {"efficientnet": 160, "convolutional": 96}  # and the size of the pictures that each reads
 HELD = "validation row"
@@ -47,7 +47,7 @@ class Look(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class Captioner(DecoderSettings, Task):
+class Captioner(Writer):
     """Reads a picture and says in a sentence what is on it: a convolutional encoder, a decoder that attends to its map.
 
     Args:
@@ -171,20 +171,15 @@ class Captioner(DecoderSettings, Task):
                 self.save(folder / MODEL)
         return self
 
-    def predict(
-        self, X: Sequence[Any], progress: Callable[[float], object] = lambda part: None, **search: Any
-    ) -> list[str]:
-        """The best caption that a search finds for each picture.
-
-        Args:
-            search: how to search: see `elman.tasks.search.Search`, `beam=5` unless said otherwise.
-        """
-        return [best[0][0] for best in self.n_best(X, 1, progress, **search)]
-
     def n_best(
         self, X: Sequence[Any], n: int, progress: Callable[[float], object] = lambda part: None, **search: Any
     ) -> list[list[tuple[str, float]]]:
-        """The `n` best captions of each picture with the score of each, best first; fewer where fewer were found."""
+        """The `n` best captions of each picture with the score of each, best first; fewer where fewer were found.
+
+        Args:
+            progress: called with the part that is done, 0 to 1.
+            search: how to search: see `elman.tasks.search.Search`, `beam=5` unless said otherwise.
+        """
         return [
             [(self.units_.decode(found.units).strip(), found.score) for found in row]
             for row in self._found(X, Search(**search), n, progress)
@@ -209,10 +204,6 @@ class Captioner(DecoderSettings, Task):
         """
         references = _captions("Captioner.evaluate", X, y)
         return translation_report(self.predict(X, progress, **search), references, lowercase or self.lowercase)
-
-    def score(self, X: Sequence[Any], y: Sequence[Any]) -> float:
-        """BLEU, from 0 to 1."""
-        return self.evaluate(X, y).bleu / 100
 
     def log_probs(self, X: Sequence[Any], y: Sequence[Any]) -> list[np.ndarray]:
         """The log-probability of each caption given its picture, in nats: of each picture float64 [captions]."""

@@ -21,14 +21,14 @@ from elman.metrics.translation import TranslationReport, translation_report
 from elman.runtime import MODEL, ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.decoder_settings import DecoderSettings
-from elman.tasks.encoder_decoder import EncoderDecoder, Teaching, shifted
+from elman.tasks.encoder_decoder import EncoderDecoder, Teaching
 from elman.tasks.labelled import digest
 from elman.tasks.pairs import PairBatch, PairBatches, Pairs
 from elman.tasks.search import Asked, Search
 from elman.tasks.settings import check_range
-from elman.tasks.task import Observers, Task
+from elman.tasks.task import Observers
 from elman.tasks.translator_net import translator_net
+from elman.tasks.writer import Writer
 
 STEPS = 1 << 13  # of sources and targets that an evaluation holds at once
 SEARCHED = 1 << 11  # of sources that a search holds at once
@@ -45,7 +45,7 @@ class Alignment(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class Translator(DecoderSettings, Task):
+class Translator(Writer):
     """Reads a text and writes another: an encoder from both ends, a decoder that attends to it.
 
     Args:
@@ -156,20 +156,15 @@ class Translator(DecoderSettings, Task):
                 self.save(folder / MODEL)
         return self
 
-    def predict(
-        self, X: Sequence[str], progress: Callable[[float], object] = lambda part: None, **search: Any
-    ) -> list[str]:
-        """The best target that a search finds for each source; of an empty source the empty one.
-
-        Args:
-            search: how to search: see `elman.tasks.search.Search`, `beam=5` unless said otherwise.
-        """
-        return [best[0][0] for best in self.n_best(X, 1, progress, **search)]
-
     def n_best(
         self, X: Sequence[str], n: int, progress: Callable[[float], object] = lambda part: None, **search: Any
     ) -> list[list[tuple[str, float]]]:
-        """The `n` best targets of each source with the score of each, best first; fewer where fewer were found."""
+        """The `n` best targets of each source with the score of each, best first; of an empty source the empty one.
+
+        Args:
+            progress: called with the part that is done, 0 to 1.
+            search: how to search: see `elman.tasks.search.Search`, `beam=5` unless said otherwise.
+        """
         how = Search(**search)
         return self._found(X, how, lambda asked: how.best(asked, n), progress)
 
@@ -190,8 +185,7 @@ class Translator(DecoderSettings, Task):
         found: dict[int, Alignment] = {}
         for rows, batch in self._batches(pairs):
             with self.evaluating():
-                inputs, _ = shifted(batch.targets)
-                looks = self.net_.decoder.alignment(inputs.map(torch.from_numpy), self._begin(batch.sources))
+                looks = self.net_.looks(self._begin(batch.sources), np.arange(len(rows)), batch.targets.to_list())
             parts = zip(rows.tolist(), batch.sources.to_list(), batch.targets.to_list(), looks, strict=True)
             for row, source, target, weights in parts:
                 words = _each(self.source_units_, source), [*_each(self.target_units_, target), ""]
@@ -203,10 +197,6 @@ class Translator(DecoderSettings, Task):
         self.check_fitted()
         pairs = self._pairs(self._checked("Translator.log_probs", X, y))
         return self._log_probs(pairs)
-
-    def score(self, X: Sequence[str], y: Sequence[Any]) -> float:
-        """BLEU, from 0 to 1."""
-        return self.evaluate(X, y).bleu / 100
 
     def evaluate(
         self,
@@ -365,7 +355,7 @@ class Translator(DecoderSettings, Task):
                 begun = self._begin(batch)
                 usual = np.minimum(2 * batch.lengths + 10, 2 * self.longest_).tolist()
                 constraints = how.constraints(self.target_units_, rows, self._never(), self._encoded)
-                looks = None if self.attention == "none" else partial(self._looks, begun)
+                looks = None if self.attention == "none" else partial(self.net_.looks, begun)
                 best = search(Asked(self.net_.step, begun, len(rows), usual, constraints, looks))
                 texts = self._texts(begun, [X[row] for row in rows], best)
                 for row, of_row, hypotheses in zip(rows, texts, best, strict=True):
@@ -373,11 +363,6 @@ class Translator(DecoderSettings, Task):
                 done += len(rows)
                 progress(done / len(order))
         return found
-
-    def _looks(self, begun: State, rows: np.ndarray, units: list[np.ndarray]) -> list[np.ndarray]:
-        """Where it looks when it writes units and the end: of each [T + 1, S]."""
-        with self.evaluating():
-            return self.net_.looks(begun, rows, units)
 
     def _never(self) -> list[int]:
         """Units that are never written."""
@@ -394,7 +379,7 @@ class Translator(DecoderSettings, Task):
         rows = np.repeat(np.arange(len(found)), [len(best) for best in found])
         copying = [number for number, ids in enumerate(units) if self._copies() and (ids == UNKNOWN).any()]
         if copying:
-            looks = self._looks(begun, rows[copying], [units[number] for number in copying])
+            looks = self.net_.looks(begun, rows[copying], [units[number] for number in copying])
             for number, weights in zip(copying, looks, strict=True):
                 words = self._written(sources[rows[number]]).split()
                 texts[number] = " ".join(
