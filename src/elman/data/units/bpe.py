@@ -51,6 +51,11 @@ class BPE(Units):
         return list(dict.fromkeys([*sorted(BYTES), *(left + right for left, right in self.merges)]))
 
     @cached_property
+    def spelled(self) -> list[bytes]:
+        """The bytes of every id."""
+        return [b"", *(bytes(BYTES[letter] for letter in token) for token in self.tokens)]
+
+    @cached_property
     def tokenizer(self) -> Any:
         vocabulary = {token: i for i, token in enumerate(self.tokens)}
         return _tokenizer(_tokenizers().models.BPE(vocabulary, self.merges))
@@ -75,7 +80,7 @@ class BPE(Units):
 
     def _set(self, merges: list[list[str]]) -> None:
         self.merges = [(left, right) for left, right in merges]
-        for derived in ("tokens", "tokenizer"):
+        for derived in ("tokens", "spelled", "tokenizer"):
             self.__dict__.pop(derived, None)
 
     def encode(self, text: str) -> np.ndarray:
@@ -87,7 +92,7 @@ class BPE(Units):
         return np.concatenate(ids) + 1
 
     def decoder(self) -> ByteDecoder:
-        return ByteDecoder([b"", *(bytes(BYTES[letter] for letter in token) for token in self.tokens)])
+        return ByteDecoder(self.spelled)
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "merges": [list(pair) for pair in self.merges]}
