@@ -40,6 +40,15 @@ def test_cat_and_where_of_memories_that_share_nothing():
     assert read(states.where([True, False], one, other)) == [read(one)[0], read(other)[1]]
 
 
+def test_sessions_that_have_left_leave_nothing_behind():
+    batch = Memory(Sequences(np.zeros((2, 2)), [2]))
+    for number in range(5):
+        came = Memory(Sequences(np.full((1, 2), float(number)), [1]))
+        batch = states.split(states.cat([batch, came]), [1, 1])[1]
+    assert read(batch) == [[[4.0, 4.0]]]
+    assert len(batch.sequences) == 2
+
+
 def test_sizes_and_starts():
     memory = Memory(SOURCES, [2, 1, 0])
     assert memory.sizes.tolist() == [4, 0, 3]

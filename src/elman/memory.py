@@ -63,8 +63,13 @@ class Memory(Shared):
                 distinct.append(memory.sequences)
             place = next(number for number, known in enumerate(distinct) if known is memory.sequences)
             rows.append(memory.rows + sum(map(len, distinct[:place])))
-        return type(self)(distinct[0] if len(distinct) == 1 else Sequences.cat(distinct), np.concatenate(rows))
+        if len(distinct) == 1:
+            return type(self)(distinct[0], np.concatenate(rows))
+        # Batches that sessions join and leave would else keep the memory of every session there ever was.
+        return type(self)(Sequences.cat(distinct), np.concatenate(rows)).alone()
 
     def alone(self) -> Self:
         needed, rows = np.unique(self.rows, return_inverse=True)
+        if len(needed) == len(self.sequences):
+            return self
         return type(self)(self.sequences.select(needed), rows)
