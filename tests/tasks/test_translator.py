@@ -76,6 +76,17 @@ def test_a_search_is_told_what_to_write(model):
     assert model.predict(source, coverage=0.2)
     with pytest.raises(ValueError, match=r"forbidden: expected texts of one unit each, got 'der alte', which is 2\."):
         model.predict(source, forbidden=["der alte"])
+    with pytest.raises(ValueError, match=r"prefixes: expected one for each of 1 rows, or one text for all, got 2\."):
+        model.predict(source, prefixes=["der", "alte"])
+    with pytest.raises(ValueError, match=r"beam: expected at least 1, got 0\."):
+        model.predict(source, beam=0)
+
+
+def test_what_must_be_written_has_room(model):
+    most = 2 * model.longest_
+    assert len(model.predict(["the"], min_length=most + 3)[0].split()) == most + 3
+    prefix = " ".join(["der"] * (most + 1))
+    assert model.predict(["the"], prefixes=prefix)[0].startswith(prefix)
 
 
 def test_samples(model):
@@ -196,6 +207,11 @@ def test_long_targets_are_left_out_of_training(caplog):
 def test_bad_input(change, data, told):
     with pytest.raises(ValueError, match=told):
         Translator(**SMALL | change).fit(*data)
+
+
+def test_a_bad_row_of_the_validation_is_called_so():
+    with pytest.raises(ValueError, match=r"^validation row 1: the target is empty"):
+        Translator(**SMALL).fit(["a"], ["b"], ["a", "b"], ["b", " "])
 
 
 def test_one_text_is_no_list(model):

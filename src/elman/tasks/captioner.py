@@ -256,9 +256,12 @@ class Captioner(Writer):
         return " ".join(TOKEN.findall(text) if self.units == "words" else text.split())
 
     def _encoded(self, pictures: np.ndarray, captions: Sequence[Sequence[str]]) -> "_Data":
-        ids = [self.units_.encode(self._written(text)) for of_one in captions for text in of_one]
-        units = Sequences(np.concatenate([np.empty(0, np.int64), *ids]), [*map(len, ids)])
+        units = self._ids(self.units_, [text for of_one in captions for text in of_one])
         return _Data(pictures, units, np.array([len(of_one) for of_one in captions], np.int64))
+
+    def _ids(self, units: Units, texts: Sequence[str]) -> Sequences:
+        ids = [units.encode(self._written(text)) for text in texts]
+        return Sequences(np.concatenate([np.empty(0, np.int64), *ids]), [*map(len, ids)])
 
     def _tell(self, data: "_Data", held_out: "_Data") -> None:
         logger.info("%s pictures of %d x %d with %s captions of %s %s (%s different); %s pictures held out",
@@ -313,12 +316,13 @@ class Captioner(Writer):
             raise TypeError(f"Captioner.predict: expected a list of pictures, got one {type(X).__name__}; put it in a "
                             "list.")  # fmt: skip
         pictures = list(X)
+        how.check_rows(len(pictures))
         found: list[list[Hypothesis]] = []
         photos, never = self._photos(), [UNKNOWN] if self.units_.has_unknown else []
         for start in range(0, len(pictures), PICTURES):
             numbers = photos.encode(pictures[start : start + PICTURES], first=start)
             rows = np.arange(start, start + len(numbers))
-            constraints = how.constraints(self.units_, rows, never, self._prefixes)
+            constraints = how.constraints(self.units_, rows, never, self._ids)
             with self.evaluating():
                 begun = self.net_.begin(torch.from_numpy(numbers))
                 looks = None if self.attention == "none" else partial(self.net_.looks, begun)
@@ -326,10 +330,6 @@ class Captioner(Writer):
                 found += how.best(Asked(self.net_.step, begun, len(rows), usual, constraints, looks), n)
             progress(len(found) / len(pictures))
         return found
-
-    def _prefixes(self, units: Units, texts: Sequence[str]) -> Sequences:
-        ids = [units.encode(self._written(text)) for text in texts]
-        return Sequences(np.concatenate([np.empty(0, np.int64), *ids]), [*map(len, ids)])
 
     # The files.
 

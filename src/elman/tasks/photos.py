@@ -46,7 +46,8 @@ class Photos:
             first: the number of the first one, for errors.
             name: what errors call them.
         Raises:
-            OSError, TypeError, ValueError: `row 3: ...`, a picture that cannot be read.
+            TypeError, ValueError: `row 3: ...`, what is no picture.
+            OSError: a file that cannot be read; it is named.
             ModuleNotFoundError: Pillow is not installed, or the package with the weights.
         """
         found = np.empty((len(pictures), *self.shape), np.float16 if self.features else np.uint8)

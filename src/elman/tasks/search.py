@@ -41,6 +41,8 @@ class Search:
         no_repeat_ngram: no run of so many units stands twice; 0 allows all.
         forbidden: texts of one unit each that are never written.
         prefixes: what each target begins with: a text for each source, or one for all.
+    Raises:
+        ValueError: a beam below 1.
     """
 
     beam: int = 5
@@ -52,9 +54,13 @@ class Search:
     forbidden: Sequence[str] = ()
     prefixes: str | Sequence[str] | None = None
 
+    def __post_init__(self) -> None:
+        if self.beam < 1:
+            raise ValueError(f"beam: expected at least 1, got {self.beam}.")
+
     def best(self, asked: Asked, n: int) -> list[list[Hypothesis]]:
         """The `n` best of each row."""
-        lengths = asked.usual_length if self.max_length is None else self.max_length
+        lengths = self._longest(asked)
         if self.beam == n == 1:
             return [[one] for one in greedy(*asked[:3], max_length=lengths, constraints=asked.constraints)]
         return beam_search(
@@ -69,15 +75,33 @@ class Search:
 
     def drawn(self, asked: Asked, sampling: Sampling, generator: np.random.Generator) -> list[list[Hypothesis]]:
         """One of each row, drawn."""
-        lengths = asked.usual_length if self.max_length is None else self.max_length
+        lengths = self._longest(asked)
         found = sample(*asked[:3], sampling, generator, max_length=lengths, constraints=asked.constraints)
         return [[one] for one in found]
+
+    def _longest(self, asked: Asked) -> int | Sequence[int]:
+        """Units at most: where nothing is said, what is usual, with room for what must be written."""
+        if self.max_length is not None:
+            return self.max_length
+        prefixes = asked.constraints.prefixes or [()] * asked.rows
+        parts = zip(asked.usual_length, prefixes, strict=True)
+        return [max(usual, self.min_length, len(prefix)) for usual, prefix in parts]
 
     def _coverage(self, asked: Asked) -> Coverage:
         if asked.looks is None:
             raise ValueError("coverage: cannot act without attention; leave it out.")
         looks = asked.looks
         return lambda rows, units: coverage_penalty(looks(rows, units), self.coverage)
+
+    def check_rows(self, rows: int) -> None:
+        """Raise unless what is said of each row is said of as many.
+
+        Raises:
+            ValueError: it is not.
+        """
+        if not isinstance(self.prefixes, str | None) and len(self.prefixes) != rows:
+            raise ValueError(f"prefixes: expected one for each of {rows} rows, or one text for all, got "
+                             f"{len(self.prefixes)}.")  # fmt: skip
 
     def constraints(self, units: Units, rows: np.ndarray, never: Sequence[int], encode: Encode) -> Constraints:
         """In units.

@@ -31,7 +31,7 @@ from elman.tasks.translator_net import translator_net
 from elman.tasks.writer import Writer
 
 STEPS = 1 << 13  # of sources and targets that an evaluation holds at once
-SEARCHED = 1 << 11  # of sources that a search holds at once
+SEARCHED = 1 << 14  # of sources that a search holds at once, for each of its hypotheses
 
 logger = logging.getLogger("elman")
 
@@ -128,7 +128,8 @@ class Translator(Writer):
         self.check_run(run, resume)
         self._check_settings()
         rows = self._checked("Translator.fit", X, y)
-        held = self._checked("Translator.fit: validation", X_validation or [], y_validation or [])
+        validation = ([] if given is None else given for given in (X_validation, y_validation))
+        held = self._checked("Translator.fit: validation", *validation, "validation row")
         if self.validation and not held:
             train, out = hold_out([0] * len(rows), self.validation, self.seed)
             rows, held = [rows[i] for i in train], [rows[i] for i in out]
@@ -230,8 +231,8 @@ class Translator(Writer):
         if self.shared_vocabulary and self.target_vocabulary_size is not None:
             raise ValueError("shared_vocabulary: cannot act with a target_vocabulary_size; leave one of them out.")
 
-    def _checked(self, where: str, X: Sequence[str], y: Sequence[str]) -> list[tuple[str, str]]:
-        """The pairs, none of them empty."""
+    def _checked(self, where: str, X: Sequence[str], y: Sequence[str], row: str = "row") -> list[tuple[str, str]]:
+        """The pairs, none of them empty; `row` is what errors call one."""
         for name, texts in (("X", X), ("y", y)):
             if isinstance(texts, str):
                 raise TypeError(f"{where}: expected {name} to be a list of texts, got one text; put it in a list.")
@@ -240,9 +241,9 @@ class Translator(Writer):
         for number, pair in enumerate(zip(X, y, strict=True)):
             for side, text in zip(("source", "target"), pair, strict=True):
                 if not isinstance(text, str):
-                    raise TypeError(f"row {number}: expected a {side} that is text, got {type(text).__name__}.")
+                    raise TypeError(f"{row} {number}: expected a {side} that is text, got {type(text).__name__}.")
                 if not text.strip():
-                    raise ValueError(f"row {number}: the {side} is empty; leave the pair out.")
+                    raise ValueError(f"{row} {number}: the {side} is empty; leave the pair out.")
         return list(zip(X, y, strict=True))
 
     def _fit_units(self, rows: list[tuple[str, str]]) -> None:
@@ -343,13 +344,14 @@ class Translator(Writer):
         self.check_fitted()
         if isinstance(X, str):
             raise TypeError("Translator.predict: expected a list of texts, got one text; put it in a list.")
+        how.check_rows(len(X))
         sources = self._sources(X)
         found = [[("", 0.0)] for _ in X]
         order = np.argsort(sources.lengths, kind="stable")
         order = order[sources.lengths[order] > 0]
         done = 0
         with self.evaluating():
-            for part, _ in RowBatches(sources.lengths[order], SEARCHED).epoch(1):
+            for part, _ in RowBatches(sources.lengths[order], max(1, SEARCHED // how.beam)).epoch(1):
                 rows = order[part]
                 batch = sources.select(rows)
                 begun = self._begin(batch)
