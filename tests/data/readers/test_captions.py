@@ -138,3 +138,12 @@ def test_a_damaged_member(folder: Path, archive: Path) -> None:
     archive.write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.png: cannot be unpacked: "):
         read.pictures[1].read()
+
+
+def test_pictures_without_a_caption_are_counted(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="elman")
+    (folder / "more").mkdir()
+    for name in ("d.png", "e.png"):
+        (folder / "more" / name).write_bytes((folder / "a.png").read_bytes())
+    read_captions(table(folder, "a.png\tA dog\nmore/d.png\tA cat\nmore/e.png\tA cow\n"), folder)
+    assert "2 pictures without a caption are left alone" in caplog.text

@@ -96,8 +96,8 @@ def read_captions(
         where = ", ".join(map(str, as_paths(images)))
         raise ValueError(f"{place}: the picture {name!r} is not in {where}{more}; bring it there, or name the folder "
                          "or .zip that has it.")  # fmt: skip
-    if unused := sum(len(pictures.all()) for pictures in files) - len(found):
-        logger.info("%s pictures without a caption are left alone", f"{unused:,}")
+    if unused := {file for pictures in files for file in pictures.all()} - {*found.values()}:
+        logger.info("%s pictures without a caption are left alone", f"{len(unused):,}")
     return Captioned(list(found.values()), list(captions.values()), list(places.values()))
 
 
