@@ -17,7 +17,7 @@ class Writer(DecoderSettings, Task):
     def n_best(
         self, X: Sequence[Any], n: int, progress: Callable[[float], object] = lambda part: None, **search: Any
     ) -> list[list[tuple[str, float]]]:
-        """The `n` best texts that a search finds for each row and their scores, best first; fewer where there are fewer.
+        """The `n` best texts that a search finds for each row with the score of each, best first; or fewer.
 
         Args:
             progress: called with the part that is done, 0 to 1.
