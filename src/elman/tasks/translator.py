@@ -128,8 +128,8 @@ class Translator(Writer):
         self.check_run(run, resume)
         self._check_settings()
         rows = self._checked("Translator.fit", X, y)
-        validation = ([] if given is None else given for given in (X_validation, y_validation))
-        held = self._checked("Translator.fit: validation", *validation, "validation row")
+        held_sources, held_targets = ([] if given is None else given for given in (X_validation, y_validation))
+        held = self._checked("Translator.fit: validation", held_sources, held_targets, "validation row")
         if self.validation and not held:
             train, out = hold_out([0] * len(rows), self.validation, self.seed)
             rows, held = [rows[i] for i in train], [rows[i] for i in out]
