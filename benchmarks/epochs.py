@@ -14,7 +14,6 @@ from report import Report
 from timing import Contestant
 from torch import Tensor, nn
 
-from elman.data.row_batches import RowBatch
 from elman.tasks.task import Task
 from elman.training import train
 
@@ -44,10 +43,11 @@ class Sample(NamedTuple):
     """Updates spread over an epoch."""
 
     task: Any  # as `prepared` gives it
-    batches: Sequence[RowBatch]  # as the task draws them
+    batches: Sequence[Any]  # as the task draws them
     buckets: Sequence[np.ndarray]  # the same rows in as many batches of as many steps, but of like lengths
     updates: int  # of a whole epoch
     passes: float  # over the sample that are as many steps as an epoch
+    sides: Sequence[np.ndarray]  # the steps of all rows; of pairs, those of both sides
 
     @classmethod
     def of(cls, task: Any, updates: int = UPDATES) -> "Sample":
@@ -58,7 +58,7 @@ class Sample(NamedTuple):
         ends = np.cumsum(lengths[rows])
         buckets = np.split(rows, np.searchsorted(ends, np.arange(1, len(batches)) * ends[-1] / len(batches)))
         buckets = [buckets[i] for i in np.random.default_rng(0).permutation(len(buckets))]
-        return cls(task, batches, buckets, len(epoch), lengths.sum() / ends[-1])
+        return cls(task, batches, buckets, len(epoch), lengths.sum() / ends[-1], [lengths])
 
     def run(self) -> None:
         """The updates, as the task makes them."""
@@ -66,28 +66,31 @@ class Sample(NamedTuple):
 
     def padding(self) -> float:
         """The part of the padded steps that is behind a row."""
-        lengths = [self.task.data.lengths[rows] for rows in self.buckets]
+        lengths = [side[rows] for rows in self.buckets for side in self.sides]
         return 1 - sum(part.sum() for part in lengths) / sum(part.max() * len(part) for part in lengths)
 
 
 class Epoch(NamedTuple):
     """The same batches, whatever its number."""
 
-    batches: Sequence[RowBatch]
+    batches: Sequence[Any]
 
-    def epoch(self, number: int) -> Sequence[RowBatch]:
+    def epoch(self, number: int) -> Sequence[Any]:
         return self.batches
 
 
 @contextmanager
 def without_dropout(task: Any) -> Iterator[None]:
     """Meanwhile the net of a task reads all it is given."""
-    part, task.word_dropout = task.word_dropout, 0.0
+    part = getattr(task, "word_dropout", None)
+    if part is not None:
+        task.word_dropout = 0.0
     task.net_.eval()
     try:
         yield
     finally:
-        task.word_dropout = part
+        if part is not None:
+            task.word_dropout = part
         task.net_.train()
 
 
@@ -95,7 +98,7 @@ def losses(sample: Sample, weights: Sequence[Tensor]) -> Result:
     """The loss of the first bucket, and its gradients, by the task."""
     rows = sample.buckets[0]
     with without_dropout(sample.task):
-        return _result(sample.task.loss(RowBatch(rows, 0), None)[0], weights)
+        return _result(sample.task.loss(sample.batches[0]._replace(rows=rows), None)[0], weights)
 
 
 def peer_losses(net: nn.Module, batch: Any, weights: Sequence[Tensor]) -> Result:

@@ -12,11 +12,12 @@ from unittest.mock import patch
 import torch
 
 from elman.kernels import native, recurrence
-from elman.layers import Dropout, Embedding, Linear
+from elman.layers import Attention, Dropout, Embedding, Linear
 from elman.layers.pooling import MaxPooling
 from elman.losses import CRFLoss
 from elman.sequences import Sequences
-from elman.tasks import classifier
+from elman.tasks import classifier, encoder_decoder
+from elman.tasks.pairs import Pairs
 from elman.tasks.words import Spelled
 from elman.training import loop
 from elman.training.lazy_rows import LazyRows
@@ -27,9 +28,13 @@ WATCHED = [  # owner, function, part: what a function calls is told apart where 
     (Embedding, "apply_to", "embeddings"),
     (Dropout, "scan", "dropout"),
     (MaxPooling, "pool", "pooling"),
-    (Linear, "apply_to", "read-out"),
+    (Linear, "apply_to", "linear layers"),
     (CRFLoss, "forward", "CRF"),
     (classifier, "cross_entropy", "softmax"),
+    (encoder_decoder, "readout_loss", "read-out and softmax, with gradients"),
+    (Attention, "_keep", "attention"),
+    (Attention, "_read", "attention"),
+    (Pairs, "select", "batches"),
     (Spelled, "select", "batches"),
     (Sequences, "select", "batches"),
     (loop, "gradients_of", "clipping"),
@@ -90,5 +95,5 @@ def shares(run: Callable[[], Any], times: int = 3) -> dict[str, float]:
 
 def table(parts: dict[str, float], milliseconds: float) -> str:
     """A line a part: its share of an update of so many milliseconds."""
-    lines = [f"  {part:<32} {share:5.1%} {share * milliseconds:7.2f} ms" for part, share in parts.items()]
+    lines = [f"  {part:<36} {share:5.1%} {share * milliseconds:7.2f} ms" for part, share in parts.items()]
     return "\n".join(["", f"an update of elman, {milliseconds:.1f} ms", *lines])

@@ -127,7 +127,7 @@ class Sentences(NamedTuple):
     def of(cls, batch: Spelled, tags: Sequences) -> "Sentences":
         words, spellings = (batch.tokens.map(lambda tokens, i=i: tokens[i]) for i in (0, 1))
         spelled, layout = Layout.of(batch.characters.lengths), Layout.of(tags.lengths)
-        return cls(_pad(words), _pad(spellings), _pad(batch.characters), spelled, layout, _pad(tags))
+        return cls(padded(words), padded(spellings), padded(batch.characters), spelled, layout, padded(tags))
 
 
 class TorchTagger(nn.Module):
@@ -138,11 +138,11 @@ class TorchTagger(nn.Module):
         spelling, body, num_tags = net.spelling.cells, _recurrent(net.body), net.readout.output_size
         self.settings = settings
         self.input_dropout, self.dropout = _dropouts(net.body)
-        self.word = _embedding(net.word.weight, sparse=True)
-        self.character = _embedding(spelling[0].weight)
+        self.word = embedding_of(net.word.weight, sparse=True)
+        self.character = embedding_of(spelling[0].weight)
         self.spelling = reader(spelling[1].input_size, spelling[1].forward_cell.output_size)
         self.body = reader(body.input_size, body.forward_cell.output_size)
-        self.readout = _linear(net.readout)
+        self.readout = linear_of(net.readout)
         self.crf = CRF(num_tags)
         self.spelling.take(spelling[1])
         self.body.take(body)
@@ -169,7 +169,7 @@ class Texts(NamedTuple):
 
     @classmethod
     def of(cls, rows: Sequences, classes: Tensor) -> "Texts":
-        return cls(_pad(rows), Layout.of(rows.lengths), classes)
+        return cls(padded(rows), Layout.of(rows.lengths), classes)
 
 
 class TorchClassifier(nn.Module):
@@ -180,9 +180,9 @@ class TorchClassifier(nn.Module):
         body = _recurrent(net.cells[0])
         self.settings = settings
         self.input_dropout, self.dropout = _dropouts(net.cells[0])
-        self.word = _embedding(net.cells[0].cells[0].weight, sparse=True)
+        self.word = embedding_of(net.cells[0].cells[0].weight, sparse=True)
         self.body = reader(body.input_size, body.forward_cell.output_size)
-        self.readout = _linear(net.readout)
+        self.readout = linear_of(net.readout)
         self.body.take(body)
 
     def forward(self, batch: Texts) -> Tensor:
@@ -195,14 +195,16 @@ class TorchClassifier(nn.Module):
 
 
 class Trainer:
-    """Update after update, as elman's loop makes them: AdamW, and Adam of the rows that a batch has read of a table."""
+    """Updates as elman's loop makes them: AdamW, and Adam of the rows that a batch has read of sparse tables."""
 
     def __init__(self, net: nn.Module, batches: Sequence[Any]):
         self.net, self.batches = net, batches
-        self.table = net.word.weight
-        self.dense = [weight for weight in net.parameters() if weight is not self.table]
+        self.tables = [part.weight for part in net.modules() if isinstance(part, nn.Embedding) and part.sparse]
+        self.dense = [weight for weight in net.parameters() if all(weight is not table for table in self.tables)]
         rate = net.settings.learning_rate
-        self.optimizers = [torch.optim.AdamW(self.dense, rate, fused=True), torch.optim.SparseAdam([self.table], rate)]
+        self.optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(self.dense, rate, fused=True)]
+        if self.tables:
+            self.optimizers.append(torch.optim.SparseAdam(self.tables, rate))
 
     def run(self) -> None:
         self.net.train()
@@ -216,8 +218,9 @@ class Trainer:
         if not math.isfinite(loss.item()):
             raise SystemExit(f"the loss is {loss.item()}; nothing was timed.")
         loss.backward()
-        self.table.grad = self.table.grad.coalesce()
-        gradients = [self.table.grad.values(), *(weight.grad for weight in self.dense)]
+        for table in self.tables:
+            table.grad = table.grad.coalesce()
+        gradients = [*(table.grad.values() for table in self.tables), *(weight.grad for weight in self.dense)]
         norm = nn.utils.get_total_norm(gradients, foreach=True)
         if norm > self.net.settings.clip_norm:
             torch._foreach_mul_(gradients, self.net.settings.clip_norm / (norm + 1e-6))
@@ -240,15 +243,15 @@ def _recurrent(stack: Any) -> Bidirectional:
     return found
 
 
-def _embedding(weight: Tensor, sparse: bool = False) -> nn.Embedding:
+def embedding_of(weight: Tensor, sparse: bool = False) -> nn.Embedding:
     return nn.Embedding.from_pretrained(weight.detach().clone(), freeze=False, sparse=sparse)
 
 
-def _linear(given: Any) -> nn.Linear:
+def linear_of(given: Any) -> nn.Linear:
     own = nn.Linear(given.input_size, given.output_size)
     own.load_state_dict(given.state_dict())
     return own
 
 
-def _pad(rows: Sequences) -> Tensor:
+def padded(rows: Sequences) -> Tensor:
     return torch.from_numpy(rows.to_padded(batch_first=False)).contiguous()
