@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,20 @@ def kept(name: str) -> dict[str, Any] | None:
 
 
 def keep(name: str, arrays: Mapping[str, Array]) -> None:
-    """Keep arrays under a name, a path below the folder; a folder that cannot be written is a warning, once a file."""
+    """Keep arrays under a name, a path below the folder; several processes may. What cannot be written is told once."""
     path = folder() / name
+    own = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(path, arrays, {})
+        write_tensors(own, arrays, {})
+        os.replace(own, path)
     except OSError as error:
-        logger.warning("%s: not kept (%s); it will be made again.", path, error.strerror)
+        _warn(folder(), error.strerror or str(error))
+
+
+@lru_cache(maxsize=8)
+def _warn(place: Path, why: str) -> None:
+    logger.warning("%s: nothing can be kept there (%s); it will be made again.", place, why)
 
 
 def once(name: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 import sacrebleu
 
 import elman
+from elman.cells import CELLS
 from elman.tasks import Summarizer, Translator
 from elman.training import Evaluation
 
@@ -19,6 +20,11 @@ def pairs(count=150, seed=0):
     generator = np.random.default_rng(seed)
     sources = [list(generator.choice([*WORDS], generator.integers(1, 6))) for _ in range(count)]
     return [" ".join(row) for row in sources], [" ".join(WORDS[word] for word in reversed(row)) for row in sources]
+
+
+def interrupt(event):
+    if event.update == 2:
+        raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +67,16 @@ def test_n_best_are_different_sorted_and_scored(model):
     np.testing.assert_allclose(each, scores, atol=1e-4)
 
 
+def test_an_error_names_the_row_that_was_given(model):
+    sources = ["the dog sees the cat here", "the dog"]  # searched in the order of their lengths
+    with pytest.raises(ValueError, match=r"^row 0: expected a prefix of at most max_length=2 units, got 3\.$"):
+        model.predict(sources, prefixes=["hier hier hier", "hier"], max_length=2)
+
+
 def test_searches_agree_on_what_is_sure(model):
     sources, _ = pairs(20, seed=2)
+    scores = [[best[0][1] for best in model.n_best(sources, 1, beam=beam, length_penalty=0.5)] for beam in (1, 5)]
+    np.testing.assert_allclose(*scores, atol=1e-5)
     assert model.predict(sources, beam=1) == model.predict(sources, beam=5)
     assert model.predict(sources, beam=1) == [model.predict([source], beam=1)[0] for source in sources]
 
@@ -73,7 +87,12 @@ def test_a_search_is_told_what_to_write(model):
     assert "alte" not in model.predict(source, forbidden=["alte"])[0].split()
     assert len(model.predict(source, min_length=6)[0].split()) >= 6
     assert len(model.predict(source, max_length=1)[0].split()) <= 1
-    assert model.predict(source, coverage=0.2)
+    seen = model.n_best(source, 1, coverage=0.5)[0][0][1]
+    assert seen < model.n_best(source, 1)[0][0][1]  # some of the source is always left unread
+    with pytest.raises(ValueError, match=r"prefixes: 'Xaver' holds what the model has no unit for"):
+        model.predict(source, prefixes="Xaver")
+    with pytest.raises(TypeError, match=r"^beem: unknown; did you mean beam\?$"):
+        model.predict(source, beem=3)
     with pytest.raises(ValueError, match=r"forbidden: expected texts of one unit each, got 'der alte', which is 2\."):
         model.predict(source, forbidden=["der alte"])
     with pytest.raises(ValueError, match=r"prefixes: expected one for each of 1 rows, or one text for all, got 2\."):
@@ -141,21 +160,46 @@ def test_options_of_the_net_train(tmp_path):
     settings = SMALL | {"epochs": 2, "num_layers": 2, "input_feeding": True, "scheduled_sampling": 0.5, "cell": "gru",
                         "dropout": 0.1, "tie_weights": False, "bidirectional": False}  # fmt: skip
     model = Translator(**settings).fit(*pairs(40))
-    assert model.predict(["the dog"])
+    assert len(model.predict(["the dog", "the cat"])) == 2
+    assert model.net_.decoder.readout.weight is not model.net_.decoder.embedding.cells[0].weight
+    plain = Translator(**settings | {"scheduled_sampling": 0.0}).fit(*pairs(40))
+    assert model.log_probs(["the"], ["der"]) != plain.log_probs(["the"], ["der"])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_can_read_and_write(cell):
+    settings = SMALL | {"epochs": 1, "cell": cell, "num_layers": 2, "variational": True, "layer_norm": True,
+                        "residual": True, "dropout": 0.1}  # fmt: skip
+    model = Translator(**settings, average=0.9, clip_norm=0.5).fit(*pairs(40))
+    assert len(model.predict(["the dog"], beam=2)) == 1
+    loss, _ = model.net_.loss(model._begin(model._sources(["the dog"])), model._pairs([("the", "der")]).targets)
+    loss.backward()
+    assert model.net_.decoder.bridge.weight.grad.abs().sum() > 0
+
+
+def test_a_source_with_several_targets_is_held_out_whole():
+    sources = [f"{word} {other}" for word in WORDS for other in WORDS] * 3
+    model = Translator(**SMALL | {"epochs": 1}, validation=0.2).fit(sources, [f"a{n}" for n in range(len(sources))])
+    held, _ = model.held_out_
+    assert all(held.count(source) == 3 for source in held)
+    assert len({*held}) == 13
+
+
+def test_other_targets_are_other_data(tmp_path):
+    sources, targets = ["the dog", "the cat"] * 4, ["der Hund", "der"] * 4
+    settings = SMALL | {"epochs": 2, "validation": 0}
+    with pytest.raises(KeyboardInterrupt):
+        Translator(**settings).fit(sources, targets, run=tmp_path / "run", observers=[interrupt])
+    with pytest.raises(ValueError, match="expected"):
+        Translator(**settings).fit(sources, ["der", "Hund der"] * 4, run=tmp_path / "run", resume=True)
 
 
 def test_an_interrupted_run_ends_with_the_same_bits(tmp_path):
-    from elman.training import Interrupted
-
     settings = SMALL | {"epochs": 2, "dropout": 0.2, "scheduled_sampling": 0.3}
     whole = Translator(**settings).fit(*pairs(200), run=tmp_path / "whole")
 
-    def stop(event):
-        if event.update == 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises((Interrupted, KeyboardInterrupt)):
-        Translator(**settings).fit(*pairs(200), run=tmp_path / "cut", observers=[stop])
+    with pytest.raises(KeyboardInterrupt):
+        Translator(**settings).fit(*pairs(200), run=tmp_path / "cut", observers=[interrupt])
     again = Translator(**settings).fit(*pairs(200), run=tmp_path / "cut", resume=True)
     for one, other in zip(whole.net_.parameters(), again.net_.parameters(), strict=True):
         assert one.tolist() == other.tolist()

@@ -1,5 +1,6 @@
 """A decoder writes one unit after another, given what it reads (Sutskever et al. 2014, arXiv:1409.3215)."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
@@ -45,8 +46,9 @@ class Decoder(CellModule):
         super().__init__()
         self.input_size, self.output_size, self.summary_size = embedding.input_size, readout.output_size, summary_size
         self.embedding, self.body, self.readout = embedding, body, readout
-        widths = [leaf.shape[1] for cell in self._begun() for leaf in _numbers(cell.initial_state(0))]
-        self.bridge = Linear(summary_size, sum(widths)) if summary_size else None
+        begun = [cell for cell in self.stack if not isinstance(cell, Attention)]
+        width = sum(summary_width(cell.initial_state(0)) for cell in begun)
+        self.bridge = Linear(summary_size, width) if summary_size else None
 
     @property
     def stack(self) -> Stack:
@@ -66,18 +68,17 @@ class Decoder(CellModule):
             memory: what is attended to, of `batch_size` rows.
             summary: what the layers begin with, [B, F].
         """
-        parts = {id(cell): cell.initial_state(batch_size) for cell in self.stack}
-        if self.attention is not None:
-            parts[id(self.attention)] = self.attention.initial_state(batch_size, memory)
-        if self.bridge is not None and summary is not None:
-            begun = self.bridge.apply_to(summary).tanh()
-            for cell in self._begun():
-                fresh = parts[id(cell)]
-                widths = [leaf.shape[1] for leaf in _numbers(fresh)]
-                *own, begun = begun.split([*widths, begun.shape[1] - sum(widths)], 1)
-                rest = iter(own)
-                parts[id(cell)] = states.map(lambda leaf, rest=rest: next(rest) if _is_number(leaf) else leaf, fresh)
-        body: State = tuple(parts[id(cell)] for cell in self.stack)
+        begun = None if self.bridge is None or summary is None else self.bridge.apply_to(summary).tanh()
+        parts = []
+        for cell in self.stack:
+            if isinstance(cell, Attention):
+                parts.append(cell.initial_state(batch_size, memory))
+                continue
+            part = cell.initial_state(batch_size)
+            if begun is not None:
+                part, begun = _filled(part, begun)
+            parts.append(part)
+        body: State = tuple(parts)
         if isinstance(self.body, OutputFeedback):
             body = body, self.body.zeros(batch_size, self.body.output_size)
         return DecoderState(self.embedding.initial_state(batch_size), body)
@@ -120,11 +121,29 @@ class Decoder(CellModule):
                 queries, _ = cell.scan(queries, part)
         raise AssertionError("the attention is one of the layers")
 
-    def _begun(self) -> Iterator[CellModule]:
-        """The layers whose state a summary decides: those that carry numbers."""
-        return (
-            cell for cell in self.stack if not isinstance(cell, Attention) and list(_numbers(cell.initial_state(0)))
-        )
+
+def summary_width(state: State) -> int:
+    """F: how many numbers a row of a state holds."""
+    return sum(math.prod(leaf.shape[1:]) for leaf in _numbers(state))
+
+
+def summary_of(state: State) -> Tensor:
+    """The numbers of a state side by side, those of all layers and directions, [B, F]."""
+    return torch.cat([leaf.flatten(1) for leaf in _numbers(state)], 1)
+
+
+def _filled(state: State, numbers: Tensor) -> tuple[State, Tensor]:
+    """The state with numbers [B, F] in place of its own, and those that are left."""
+    used = 0
+
+    def fill(leaf: Tensor) -> Tensor:
+        nonlocal used
+        if not leaf.is_floating_point():
+            return leaf
+        start, used = used, used + math.prod(leaf.shape[1:])
+        return numbers[:, start:used].reshape(leaf.shape)
+
+    return states.map(fill, state), numbers[:, used:]
 
 
 def _shifted(written: Tensor, before: Tensor, rows: Sequences) -> Tensor:
@@ -137,8 +156,4 @@ def _shifted(written: Tensor, before: Tensor, rows: Sequences) -> Tensor:
 
 
 def _numbers(state: State) -> Iterator[Tensor]:
-    return (leaf for leaf in states.leaves(state) if _is_number(leaf))
-
-
-def _is_number(leaf: Tensor) -> bool:
-    return leaf.is_floating_point()
+    return (leaf for leaf in states.leaves(state) if leaf.is_floating_point())

@@ -4,6 +4,9 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elman.layers.dropout import Dropout
+from elman.layers.linear import Linear
+from elman.layers.stack import Stack
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -29,13 +32,16 @@ class PictureEncoder(nn.Module):
 
     def __init__(self, channels: int, output_size: int, dropout: float, trunk: nn.Module | None = None):
         super().__init__()
-        self.channels, self.output_size, self.dropout, self.trunk = channels, output_size, dropout, trunk
-        self.project = nn.Linear(channels, output_size)
+        self.channels, self.output_size, self.trunk = channels, output_size, trunk
+        project = Linear(channels, output_size)
+        drops = [Dropout(channels, dropout), project, Dropout(output_size, dropout / 2)] if dropout else [project]
+        self.read = Stack(*drops)
 
     def forward(self, pictures: Tensor) -> tuple[Sequences, Tensor]:
         features = pictures if self.trunk is None else self.trunk(pictures).flatten(2).mT
         check("PictureEncoder", "features", features, f"B P C={self.channels}")
-        features = features.to(self.project.weight.dtype)
-        y = F.relu(self.project(F.dropout(features, self.dropout, self.training)))
-        y = F.dropout(y, self.dropout / 2, self.training)  # [B, P, D]
-        return Sequences(y.flatten(0, 1), np.full(len(y), y.shape[1])), y.mean(1)
+        count, places, _ = features.shape
+        features = features.flatten(0, 1).to(next(self.read.parameters()).dtype)
+        maps, _ = self.read(Sequences(features, np.full(count, places)))
+        maps = maps.map(F.relu)
+        return maps, maps.values.view(count, places, self.output_size).mean(1)

@@ -28,7 +28,7 @@ def readout_loss(
     if torch.is_grad_enabled():
         return _Chunked.apply(features, weight, bias, targets, smoothing)
     losses, log_probs = [], []
-    for part in _chunks(len(features), len(weight)):
+    for part in chunks(len(features), len(weight)):
         log_softmax = torch.addmm(bias, features[part], weight.T).log_softmax(-1)
         log_probs.append(log_softmax.gather(1, targets[part, None])[:, 0])
         losses.append((1 - smoothing) * log_probs[-1] + smoothing * log_softmax.mean(-1))
@@ -46,7 +46,7 @@ class _Chunked(torch.autograd.Function):
         dfeatures, dweight = torch.empty_like(features), torch.zeros_like(weight)
         dbias, log_probs = torch.zeros_like(bias), features.new_empty(count)
         loss = features.new_zeros(())
-        for part in _chunks(count, units):
+        for part in chunks(count, units):
             scores = torch.addmm(bias, features[part], weight.T).log_softmax(-1)
             wanted = targets[part, None]
             log_probs[part] = scores.gather(1, wanted)[:, 0]
@@ -73,6 +73,7 @@ class _Chunked(torch.autograd.Function):
         return *(part * scale if needed else None for part, needed in wanted), None, None
 
 
-def _chunks(count: int, units: int) -> list[slice]:
+def chunks(count: int, units: int) -> list[slice]:
+    """`count` steps in parts whose logits of `units` can be held at once."""
     size = max(1, LOGITS // units)
     return [slice(start, start + size) for start in range(0, count, size)]

@@ -1,6 +1,5 @@
 """A sentence for a picture (Vinyals et al. 2015, arXiv:1411.4555; Xu et al. 2015, arXiv:1502.03044)."""
 
-import hashlib
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from elman.state import State
 from elman.tasks.captioner_net import captioner_net
 from elman.tasks.encoder_decoder import EncoderDecoder, Teaching
 from elman.tasks.inputs.text import TOKEN
+from elman.tasks.labelled import digest
 from elman.tasks.pairs import PairBatch, PairBatches
 from elman.tasks.photos import Photos
 from elman.tasks.search import Asked, Search
@@ -182,7 +182,7 @@ class Captioner(Writer):
         """
         return [
             [(self.units_.decode(found.units).strip(), found.score) for found in row]
-            for row in self._found(X, Search(**search), n, progress)
+            for row in self._found(X, Search.of(search), n, progress)
         ]
 
     def evaluate(
@@ -202,7 +202,7 @@ class Captioner(Writer):
             lowercase: compare in lower case, as is done anyway where the model writes it.
             search: as for `predict`.
         """
-        references = _captions("Captioner.evaluate", X, y)
+        references = [[self._written(text) for text in of_one] for of_one in _captions("Captioner.evaluate", X, y)]
         return translation_report(self.predict(X, progress, **search), references, lowercase or self.lowercase)
 
     def log_probs(self, X: Sequence[Any], y: Sequence[Any]) -> list[np.ndarray]:
@@ -327,17 +327,17 @@ class Captioner(Writer):
                 begun = self.net_.begin(torch.from_numpy(numbers))
                 looks = None if self.attention == "none" else partial(self.net_.looks, begun)
                 usual = [self.longest_] * len(rows)
-                found += how.best(Asked(self.net_.step, begun, len(rows), usual, constraints, looks), n)
+                found += how.best(Asked(self.net_.step, begun, rows.tolist(), usual, constraints, looks), n)
             progress(len(found) / len(pictures))
         return found
 
     # The files.
 
     def preprocessing(self) -> dict[str, Any]:
-        return {"units": self.units_.to_json(), "longest": self.longest_}
+        return {"units": self.units_.to_json(), "longest_target": self.longest_}
 
     def restore(self, file: ModelFile) -> None:
-        self.units_, self.longest_ = units_from_json(file.metadata["units"]), file.metadata["longest"]
+        self.units_, self.longest_ = units_from_json(file.metadata["units"]), file.metadata["longest_target"]
         self.net_ = self._make_net(pretrained=False)
 
 
@@ -370,10 +370,8 @@ class _Data(NamedTuple):
             yield rows, self.select(rows)
 
     def digest(self) -> str:
-        total = hashlib.sha256()
-        for array in (self.pictures, self.units.values, self.units.lengths, self.counts):
-            total.update(str((array.dtype, array.shape)).encode() + np.ascontiguousarray(array).tobytes())
-        return total.hexdigest()
+        """The same for the same pictures and captions in the same order."""
+        return digest(self.units, self.pictures, self.counts)
 
 
 def _captions(where: str, X: Sequence[Any], y: Sequence[Any], row: str = "row") -> list[list[str]]:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from elman import state as states
 from elman.data.units import BOUNDARY
 from elman.layers import Decoder
-from elman.layers.decoder import DecoderState
+from elman.layers.decoder import DecoderState, summary_of
 from elman.losses import readout_loss
+from elman.losses.readout_loss import chunks
 from elman.memory import Memory
 from elman.sequences import Sequences
 from elman.state import State
@@ -43,8 +44,7 @@ class EncoderDecoder(nn.Module):
             rows: [B] the source of each row, which several may share; without, each source has one row.
         """
         memory, final = self.encoder(sources)
-        numbers = [leaf for leaf in states.leaves(final) if leaf.is_floating_point()]
-        summary = torch.cat(numbers, 1) if self.decoder.summary_size else None
+        summary = summary_of(final) if self.decoder.summary_size else None
         if summary is not None and rows is not None:
             summary = states.select(summary, rows)
         return self.decoder.initial_state(len(memory) if rows is None else len(rows), Memory(memory, rows), summary)
@@ -97,8 +97,10 @@ class EncoderDecoder(nn.Module):
         """The inputs, a part of them in the decoder's own words: what it says where it reads the truth throughout."""
         with torch.no_grad():
             features, _ = self.decoder.features(inputs.map(torch.from_numpy), states.detach(state))
-            said = np.concatenate([self.decoder.readout.apply_to(part).argmax(-1).numpy()
-                                   for part in features.values.split(1024)])  # fmt: skip
+            parts = chunks(len(inputs.rows), self.decoder.output_size)
+            said = np.concatenate(
+                [self.decoder.readout.apply_to(features.values[part]).argmax(-1).numpy() for part in parts]
+            )
         taken = (torch.rand(len(said)).numpy() < own) & (inputs.times > 0)
         before = np.concatenate([[BOUNDARY], said[:-1]])
         return inputs.map(lambda ids: np.where(taken & (before != BOUNDARY), before, ids))

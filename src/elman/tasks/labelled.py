@@ -111,9 +111,9 @@ def _of_one_kind(where: str, labels: Sequence[Any]) -> np.ndarray:
     return np.array(labels) if labels else np.zeros(0, np.int64)
 
 
-def digest(data: Sequences, targets: Any) -> str:
-    """A digest of numbers and targets: the same for the same rows in the same order."""
+def digest(data: Sequences, *others: Any) -> str:
+    """A digest of numbers and what belongs to them: the same for the same rows in the same order."""
     total = hashlib.sha256()
-    for leaf in (*states.leaves(data.values), data.lengths, np.asarray(targets)):
+    for leaf in (*states.leaves(data.values), data.lengths, *map(np.asarray, others)):
         total.update(str((leaf.dtype, leaf.shape)).encode() + np.ascontiguousarray(leaf).tobytes())
     return total.hexdigest()

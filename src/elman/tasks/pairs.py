@@ -7,6 +7,7 @@ import numpy as np
 
 from elman.data.row_batches import RowBatches
 from elman.sequences import Sequences
+from elman.tasks.labelled import digest
 
 
 class PairBatch(NamedTuple):
@@ -14,7 +15,7 @@ class PairBatch(NamedTuple):
 
     rows: np.ndarray  # int64 [B]
     num_steps: int  # of their targets, the ends included
-    part: float  # of the epochs that are over: 0 in the first, 1 in the last
+    part: float  # of the way from the first epoch, 0, to the last, 1
 
 
 class PairBatches:
@@ -34,7 +35,7 @@ class PairBatches:
 
     def epoch(self, number: int) -> Sequence[PairBatch]:
         """The batches of an epoch: the same for the same number, whenever it is asked."""
-        part = (number - 1) / max(1, self.epochs - 1)
+        part = (number - 1) / (self.epochs - 1) if self.epochs > 1 else 1.0
         return [
             PairBatch(rows, int(self.target_steps[rows].sum()) + len(rows), part)
             for rows, _ in self.batches.epoch(number)
@@ -55,3 +56,7 @@ class Pairs(NamedTuple):
     def steps(self) -> np.ndarray:
         """[R] the steps of each pair, both sides together and the end."""
         return self.sources.lengths + self.targets.lengths + 1
+
+    def digest(self) -> str:
+        """The same for the same pairs in the same order."""
+        return digest(self.sources, self.targets.values, self.targets.lengths)

@@ -1,14 +1,18 @@
 """How a task that writes looks for what to write."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.data.units import Units
+from elman.data.units import UNKNOWN, Units
 from elman.decoding import Constraints, Hypothesis, Sampling, Step, beam_search, coverage_penalty, greedy, sample
 from elman.decoding.beam import Coverage
+from elman.nearest import did_you_mean
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -21,7 +25,7 @@ class Asked(NamedTuple):
 
     step: Step
     state: State
-    rows: int
+    numbers: Sequence[int]  # [B] those of the rows, as they were given
     usual_length: Sequence[int]  # [B] units at most, unless said otherwise
     constraints: Constraints
     looks: Looks | None  # where the decoder looks; None where it has no attention
@@ -42,7 +46,7 @@ class Search:
         forbidden: texts of one unit each that are never written.
         prefixes: what each target begins with: a text for each source, or one for all.
     Raises:
-        ValueError: a beam below 1.
+        ValueError: a setting is out of range.
     """
 
     beam: int = 5
@@ -57,33 +61,59 @@ class Search:
     def __post_init__(self) -> None:
         if self.beam < 1:
             raise ValueError(f"beam: expected at least 1, got {self.beam}.")
+        if not math.isfinite(self.length_penalty):
+            raise ValueError(f"length_penalty: expected a finite number, got {self.length_penalty}.")
+        if not 0 <= self.coverage < math.inf:
+            raise ValueError(f"coverage: expected at least 0, got {self.coverage}.")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Search":
+        """That of options by name.
+
+        Raises:
+            TypeError: one is unknown.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise TypeError(f"{name}: unknown{did_you_mean(name, known)}")
+        return cls(**options)
 
     def best(self, asked: Asked, n: int) -> list[list[Hypothesis]]:
         """The `n` best of each row."""
-        lengths = self._longest(asked)
-        if self.beam == n == 1:
-            return [[one] for one in greedy(*asked[:3], max_length=lengths, constraints=asked.constraints)]
-        return beam_search(
-            *asked[:3],
-            beam=max(self.beam, n),
-            n_best=n,
-            max_length=lengths,
-            length_penalty=self.length_penalty,
-            coverage=self._coverage(asked) if self.coverage else None,
-            constraints=asked.constraints,
-        )
+        begin, lengths = (asked.step, asked.state, len(asked.numbers)), self._longest(asked)
+        coverage = self._coverage(asked) if self.coverage else None
+        with _numbered(asked.numbers):
+            if self.beam == n == 1 and coverage is None:
+                found = greedy(*begin, max_length=lengths, constraints=asked.constraints)
+                return [[self._ranked(one)] for one in found]
+            return beam_search(
+                *begin,
+                beam=max(self.beam, n),
+                n_best=n,
+                max_length=lengths,
+                length_penalty=self.length_penalty,
+                coverage=coverage,
+                constraints=asked.constraints,
+            )
 
     def drawn(self, asked: Asked, sampling: Sampling, generator: np.random.Generator) -> list[list[Hypothesis]]:
         """One of each row, drawn."""
-        lengths = self._longest(asked)
-        found = sample(*asked[:3], sampling, generator, max_length=lengths, constraints=asked.constraints)
-        return [[one] for one in found]
+        begin = asked.step, asked.state, len(asked.numbers)
+        with _numbered(asked.numbers):
+            found = sample(*begin, sampling, generator, max_length=self._longest(asked), constraints=asked.constraints)
+        return [[self._ranked(one)] for one in found]
+
+    def _ranked(self, one: Hypothesis) -> Hypothesis:
+        """With the score that a beam search gives it."""
+        length = max(1, len(one.units) + one.finished)
+        return one._replace(score=one.log_prob / length**self.length_penalty)
 
     def _longest(self, asked: Asked) -> int | Sequence[int]:
         """Units at most: where nothing is said, what is usual, with room for what must be written."""
         if self.max_length is not None:
             return self.max_length
-        prefixes = asked.constraints.prefixes or [()] * asked.rows
+        prefixes = asked.constraints.prefixes or [()] * len(asked.numbers)
         parts = zip(asked.usual_length, prefixes, strict=True)
         return [max(usual, self.min_length, len(prefix)) for usual, prefix in parts]
 
@@ -110,11 +140,11 @@ class Search:
             rows: the numbers of the rows that are searched.
             never: units that are never written anyway.
         Raises:
-            ValueError: a text to forbid is not one unit.
+            ValueError: a text to forbid is not one unit, or the model has no unit for what is asked.
         """
         forbidden = list(never)
         for text in self.forbidden:
-            ids = encode(units, [text]).values
+            ids = _known("forbidden", units, encode(units, [text]).values, text)
             if len(ids) != 1:
                 raise ValueError(f"forbidden: expected texts of one unit each, got {text!r}, which is {len(ids)}.")
             forbidden.append(int(ids[0]))
@@ -122,5 +152,24 @@ class Search:
         if self.prefixes is not None:
             given = self.prefixes
             texts = [given] * len(rows) if isinstance(given, str) else [given[row] for row in rows]
-            prefixes = [row.tolist() for row in encode(units, texts).to_list()]
+            encoded = zip(encode(units, texts).to_list(), texts, strict=True)
+            prefixes = [_known("prefixes", units, row, text).tolist() for row, text in encoded]
         return Constraints(tuple(forbidden), self.no_repeat_ngram, prefixes, self.min_length)
+
+
+def _known(where: str, units: Units, ids: np.ndarray, text: str) -> np.ndarray:
+    if units.has_unknown and (ids == UNKNOWN).any():
+        raise ValueError(f"{where}: {text!r} holds what the model has no unit for; take another word.")
+    return ids
+
+
+@contextmanager
+def _numbered(numbers: Sequence[int]) -> Iterator[None]:
+    """What an error inside says of row 3 of a batch, it says of the row that was given."""
+    try:
+        yield
+    except ValueError as error:
+        told = re.fullmatch(r"row (\d+): (.*)", str(error), re.DOTALL)
+        if told is None:
+            raise
+        raise ValueError(f"row {numbers[int(told[1])]}: {told[2]}") from error

@@ -41,5 +41,5 @@ class Summarizer(Translator):
             y: the summary of each, or a list of several.
             search: as for `predict`.
         """
-        references = as_references("Summarizer.evaluate", X, y)
+        references = as_references(f"{type(self).__name__}.evaluate", X, y)
         return summary_report(self.predict(X, progress, **search), references)

@@ -22,7 +22,6 @@ from elman.runtime import MODEL, ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.encoder_decoder import EncoderDecoder, Teaching
-from elman.tasks.labelled import digest
 from elman.tasks.pairs import PairBatch, PairBatches, Pairs
 from elman.tasks.search import Asked, Search
 from elman.tasks.settings import check_range
@@ -127,12 +126,13 @@ class Translator(Writer):
         """
         self.check_run(run, resume)
         self._check_settings()
-        rows = self._checked("Translator.fit", X, y)
+        rows = self._checked("fit", X, y)
         held_sources, held_targets = ([] if given is None else given for given in (X_validation, y_validation))
-        held = self._checked("Translator.fit: validation", held_sources, held_targets, "validation row")
+        held = self._checked("fit: validation", held_sources, held_targets, "validation row")
         if self.validation and not held:
-            train, out = hold_out([0] * len(rows), self.validation, self.seed)
-            rows, held = [rows[i] for i in train], [rows[i] for i in out]
+            sources = sorted({source for source, _ in rows})  # of one with several targets, all go one way
+            out = {sources[number] for number in hold_out([0] * len(sources), self.validation, self.seed)[1]}
+            rows, held = [pair for pair in rows if pair[0] not in out], [pair for pair in rows if pair[0] in out]
         self.held_out_ = [pair[0] for pair in held], [pair[1] for pair in held]
         self._fit_units(rows)
         data, held_out = self._without_long(self._pairs(rows)), self._pairs(held)
@@ -148,10 +148,7 @@ class Translator(Writer):
                 run=folder,
                 resume=resume,
                 observers=observers,
-                facts={
-                    "training": digest(data.sources, data.targets.values),
-                    "held_out": digest(held_out.sources, held_out.targets.values),
-                },
+                facts={"training": data.digest(), "held_out": held_out.digest()},
             )
             if folder:
                 self.save(folder / MODEL)
@@ -166,7 +163,7 @@ class Translator(Writer):
             progress: called with the part that is done, 0 to 1.
             search: how to search: see `elman.tasks.search.Search`, `beam=5` unless said otherwise.
         """
-        how = Search(**search)
+        how = Search.of(search)
         return self._found(X, how, lambda asked: how.best(asked, n), progress)
 
     def sample(
@@ -174,7 +171,7 @@ class Translator(Writer):
         seed: int = 0, **search: Any,
     ) -> list[str]:  # fmt: skip
         """A target of each source, drawn unit by unit."""
-        how, sampling = Search(**search), Sampling(temperature, top_k, top_p)
+        how, sampling = Search.of(search), Sampling(temperature, top_k, top_p)
         generator = np.random.default_rng(seed)
         found = self._found(X, how, lambda asked: how.drawn(asked, sampling, generator), lambda part: None)
         return [text for ((text, _),) in found]
@@ -182,7 +179,7 @@ class Translator(Writer):
     def align(self, X: Sequence[str], y: Sequence[str]) -> list[Alignment]:
         """Where the decoder looks when it writes each target."""
         self.check_fitted()
-        pairs = self._pairs(self._checked("Translator.align", X, y))
+        pairs = self._pairs(self._checked("align", X, y))
         found: dict[int, Alignment] = {}
         for rows, batch in self._batches(pairs):
             with self.evaluating():
@@ -196,7 +193,7 @@ class Translator(Writer):
     def log_probs(self, X: Sequence[str], y: Sequence[str]) -> np.ndarray:
         """The log-probability of each target given its source, float64 [B], in nats."""
         self.check_fitted()
-        pairs = self._pairs(self._checked("Translator.log_probs", X, y))
+        pairs = self._pairs(self._checked("log_probs", X, y))
         return self._log_probs(pairs)
 
     def evaluate(
@@ -216,7 +213,7 @@ class Translator(Writer):
             lowercase: compare in lower case.
             search: as for `predict`.
         """
-        references = as_references("Translator.evaluate", X, y)
+        references = as_references(f"{type(self).__name__}.evaluate", X, y)
         return translation_report(self.predict(X, progress, **search), references, lowercase or self.lowercase)
 
     # The data.
@@ -232,7 +229,13 @@ class Translator(Writer):
             raise ValueError("shared_vocabulary: cannot act with a target_vocabulary_size; leave one of them out.")
 
     def _checked(self, where: str, X: Sequence[str], y: Sequence[str], row: str = "row") -> list[tuple[str, str]]:
-        """The pairs, none of them empty; `row` is what errors call one."""
+        """The pairs, none of them empty.
+
+        Args:
+            where: the method that was given them.
+            row: what errors call one.
+        """
+        where = f"{type(self).__name__}.{where}"
         for name, texts in (("X", X), ("y", y)):
             if isinstance(texts, str):
                 raise TypeError(f"{where}: expected {name} to be a list of texts, got one text; put it in a list.")
@@ -248,7 +251,7 @@ class Translator(Writer):
 
     def _fit_units(self, rows: list[tuple[str, str]]) -> None:
         if not rows:
-            raise ValueError("Translator.fit: expected pairs, got none.")
+            raise ValueError(f"{type(self).__name__}.fit: expected pairs, got none.")
         sources, targets = ([self._written(text) for text in side] for side in zip(*rows, strict=True))
         settings = {"min_count": self.min_count}
         own = make_units(self.units, vocabulary_size=self.vocabulary_size, **settings)
@@ -343,7 +346,7 @@ class Translator(Writer):
         """The texts that a search finds for each source, and their scores."""
         self.check_fitted()
         if isinstance(X, str):
-            raise TypeError("Translator.predict: expected a list of texts, got one text; put it in a list.")
+            raise TypeError(f"{type(self).__name__}.predict: expected a list of texts, got one text; put it in a list.")
         how.check_rows(len(X))
         sources = self._sources(X)
         found = [[("", 0.0)] for _ in X]
@@ -358,7 +361,7 @@ class Translator(Writer):
                 usual = np.minimum(2 * batch.lengths + 10, 2 * self.longest_).tolist()
                 constraints = how.constraints(self.target_units_, rows, self._never(), self._encoded)
                 looks = None if self.attention == "none" else partial(self.net_.looks, begun)
-                best = search(Asked(self.net_.step, begun, len(rows), usual, constraints, looks))
+                best = search(Asked(self.net_.step, begun, rows.tolist(), usual, constraints, looks))
                 texts = self._texts(begun, [X[row] for row in rows], best)
                 for row, of_row, hypotheses in zip(rows, texts, best, strict=True):
                     found[row] = [(text, one.score) for text, one in zip(of_row, hypotheses, strict=True)]

@@ -1,7 +1,7 @@
 """The net of a translator: an encoder of embedded units, a decoder that attends to it."""
 
-from elman import state as states
 from elman.layers import Embedding, Stack
+from elman.layers.decoder import summary_width
 from elman.tasks.decoder_settings import DecoderSettings
 from elman.tasks.encoder_decoder import EncoderDecoder
 
@@ -17,7 +17,7 @@ def translator_net(
     width = settings.embedding_size
     layers = settings.recurrent_layers(width, bidirectional, encoder_size)
     encoder = Stack(Embedding(source_size, width), *settings.drops(width), *layers)
-    summary = sum(leaf.shape[1] for leaf in states.leaves(encoder.initial_state(0)) if leaf.is_floating_point())
+    summary = summary_width(encoder.initial_state(0))
     net = EncoderDecoder(encoder, settings.decoder(target_size, encoder.output_size, summary))
     settings.start_net(net)
     return net
