@@ -1,6 +1,7 @@
 import re
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from elman.tasks.settings import parse, read_config, settings_of, write_config
@@ -59,3 +60,10 @@ def test_a_folder_that_holds_no_run_or_a_spoilt_one(tmp_path):
     (tmp_path / "config.toml").write_text("task = 'machine'")
     with pytest.raises(ValueError, match="settings, which is missing"):
         read_config(tmp_path)
+
+
+def test_numbers_of_numpy_are_written_as_numbers(tmp_path):
+    machine = Machine(wheels=np.int64(3), speed=np.float32(0.5), brake=np.bool_(False))
+    write_config(tmp_path, machine, {})
+    wanted = settings_of(Machine(wheels=3, speed=0.5, brake=False)) | {"limit": "none"}
+    assert read_config(tmp_path)["settings"] == wanted

@@ -2,6 +2,7 @@ import dataclasses
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from elman.training import TrainingSettings
@@ -68,6 +69,12 @@ def test_a_wrong_value_is_one_clear_line(wrong: dict[str, Any], line: str) -> No
 def test_a_value_of_another_kind_is_a_type_error(wrong: dict[str, Any], line: str) -> None:
     with pytest.raises(TypeError, match="^TrainingSettings: " + re.escape(line) + "$"):
         TrainingSettings(**wrong)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert TrainingSettings(epochs=np.int64(3), clip_norm=np.float32(0.5), patience=np.int32(2)).epochs == 3  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="whole number"):
+        TrainingSettings(epochs=np.float64(3))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("waiting", [{"patience": 3}, {"evaluate_every": 10}, {"schedule": "plateau"}])

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+import numpy as np
+
 import elman
 from elman.files import replacing
 from elman.nearest import did_you_mean
@@ -17,8 +19,9 @@ CONFIG = "config.toml"
 
 
 def settings_of(task: Any) -> dict[str, Any]:
-    """The settings of a task, by name."""
-    return {field.name: getattr(task, field.name) for field in dataclasses.fields(task) if field.init}
+    """The settings of a task, by name; numbers of NumPy as those of Python, which files can hold."""
+    settings = {field.name: getattr(task, field.name) for field in dataclasses.fields(task) if field.init}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
 
 
 def parse(kind: type, given: Mapping[str, Any], where: str = "--set") -> dict[str, Any]:

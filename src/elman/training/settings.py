@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any, get_args
 
 from elman.nearest import did_you_mean
@@ -121,7 +122,7 @@ def check(settings: TrainingSettings, has_validation: bool = True) -> None:
 
 def _check_number(where: str, name: str, value: Any, kinds: tuple[Any, ...]) -> None:
     whole = int in kinds
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         wanted = ("a whole number" if whole else "a number") + (" or None" if type(None) in kinds else "")
         raise TypeError(f"{where}: expected {name} to be {wanted}, got {value!r}.")
     if not math.isfinite(value) or not _BOUNDS[_RANGES[name]](value):
