@@ -231,6 +231,7 @@ def test_scores_that_are_not_finite_are_one_clear_error(bad):
         ({"beam": 0}, "n_best <= beam"),
         ({"beam": 2, "n_best": 3}, "n_best=3 and beam=2"),
         ({"length_penalty": float("nan")}, "length_penalty"),
+        ({"length_penalty": 1e300}, r"a length_penalty of at most 20, got 1e\+300"),
         ({"max_length": [3, 2, 1]}, "max_length"),
         ({"max_length": [3, -1]}, "row 1: expected a max_length of at least"),
         ({"end": 4}, "the end below V=4"),

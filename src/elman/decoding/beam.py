@@ -13,6 +13,7 @@ from elman.decoding.hypothesis import BackPointers, Hypothesis
 from elman.decoding.steps import Step
 from elman.state import State
 
+LARGEST_PENALTY = 20  # any length to the power of it is finite
 Coverage = Callable[[np.ndarray, list[np.ndarray]], np.ndarray]  # rows [n] and units of hypotheses -> penalties [n]
 
 
@@ -61,8 +62,8 @@ def beam_search(
     """
     if not 1 <= n_best <= beam:
         raise ValueError(f"beam_search: expected 1 <= n_best <= beam, got n_best={n_best} and beam={beam}.")
-    if not np.isfinite(length_penalty):
-        raise ValueError(f"beam_search: expected a finite length_penalty, got {length_penalty}.")
+    if not abs(length_penalty) <= LARGEST_PENALTY:
+        raise ValueError(f"beam_search: expected a length_penalty of at most {LARGEST_PENALTY}, got {length_penalty}.")
     rules = Rules("beam_search", constraints, rows, max_length, end)
     pointers = BackPointers(rows, rules.reads_history)
     done = _Done(rows, beam, n_best, length_penalty, coverage, pointers)
