@@ -116,6 +116,7 @@ def failing(said, told):
     assert said.exit_code != 0
     line = said.stderr.strip().splitlines()[-1]
     assert told in line, said.output
+    return line
 
 
 def test_what_cannot_be_read_is_told_with_its_line(elman, photos, captions, tmp_path):
@@ -143,6 +144,9 @@ def test_what_cannot_be_read_is_told_with_its_line(elman, photos, captions, tmp_
 
 def test_pictures_that_cannot_be_told(elman, run_folder, tmp_path):
     (tmp_path / "a.jpg").write_text("no picture")
-    failing(elman("predict", run_folder, tmp_path / "a.jpg"), "a.jpg: expected a picture, but it cannot be read")
+    told = failing(elman("predict", run_folder, tmp_path / "a.jpg"), "a.jpg: expected a picture, but it cannot be read")
+    assert told.count("a.jpg") == 1
+    (tmp_path / "a.gif").touch()
+    failing(elman("predict", run_folder, tmp_path / "a.gif"), "a.gif: expected a picture (.png .jpg")
     failing(elman("predict", run_folder, tmp_path / "b.jpg"), "b.jpg: cannot be read")
     failing(elman("predict", run_folder, tmp_path / "a.jpg", "--label", "x"), "--label: cannot act on a captioner")

@@ -193,4 +193,5 @@ def at_places(places: Sequence[str], name: str = "row") -> Iterator[None]:
         told = re.fullmatch(rf"{name} (\d+): (.*)", str(error), re.DOTALL)
         if told is None:
             raise
-        raise ValueError(f"{places[int(told[1])]}: {told[2]}") from error
+        place = f"{places[int(told[1])]}: "
+        raise ValueError(place + told[2].removeprefix(place)) from error  # a picture is its own place

@@ -72,7 +72,7 @@ def read_captions(
             is not UTF-8; a damaged .zip; an argument that cannot act.
     """
     if (image is None) != (caption is None):
-        raise ValueError(f"expected a column of images and one of captions, got one, {image or caption!r}.")
+        raise ValueError(f"expected a column of images and one of captions, got one, {image or caption!r}; name both.")
     files = [_Pictures(path) for path in as_paths(images)]
     if not files:
         raise ValueError("expected a folder or a .zip of pictures, got none.")
@@ -112,6 +112,9 @@ def pictures_in(path: Path) -> list[PictureFile]:
         path.stat()
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         return [PictureFile(path)]
+    if not path.is_dir() and path.suffix.lower() != ".zip":
+        kinds = " ".join(SUFFIXES)
+        raise ValueError(f"{path}: expected a picture ({kinds}), a folder of pictures, or a .zip.")
     found = _Pictures(path).all()
     if not found:
         raise ValueError(f"{path}: expected pictures ({' '.join(SUFFIXES)}), found none.")
@@ -137,10 +140,10 @@ def _usual_columns(file: Path) -> tuple[Column, Column]:
     names = {field.strip().lower(): field.strip() for field in fields}
     if names.keys() >= set(HEADER):
         return names[HEADER[0]], names[HEADER[1]]
+    if not fields:
+        raise ValueError(f"{file}: expected rows, found none.")
     if len(fields) < 2:
-        raise ValueError(
-            f"{file}: expected a column of names of pictures and one of captions, got {len(fields)} column."
-        )
+        raise ValueError(f"{file}: expected a column of names of pictures and one of captions, got one column.")
     return 1, len(fields)
 
 
