@@ -87,8 +87,8 @@ def test_a_search_is_told_what_to_write(model):
     assert "alte" not in model.predict(source, forbidden=["alte"])[0].split()
     assert len(model.predict(source, min_length=6)[0].split()) >= 6
     assert len(model.predict(source, max_length=1)[0].split()) <= 1
-    seen = model.n_best(source, 1, coverage=0.5)[0][0][1]
-    assert seen < model.n_best(source, 1)[0][0][1]  # some of the source is always left unread
+    scores = [model.n_best(source, 1, max_length=1, coverage=coverage)[0][0][1] for coverage in (0.5, 0)]
+    assert scores[0] < scores[1] - 0.1  # most of the source is left unread
     with pytest.raises(ValueError, match=r"prefixes: 'Xaver' holds what the model has no unit for"):
         model.predict(source, prefixes="Xaver")
     with pytest.raises(TypeError, match=r"^beem: unknown; did you mean beam\?$"):
@@ -147,7 +147,7 @@ def test_units_and_shapes_of_nets(tmp_path, units, shared, attention):
     model = Translator(**settings).fit(*pairs(80), run=tmp_path / "run", observers=[events.append])
     assert (model.source_units_ is model.target_units_) == shared
     assert [event.epoch for event in events if isinstance(event, Evaluation)] == [1]
-    assert len(model.held_out_[0]) == 4
+    assert len({*model.held_out_[0]}) == 3  # a twentieth of the sources
     assert elman.load(tmp_path / "run").predict(["the dog"]) == model.predict(["the dog"])
     if attention == "none":
         with pytest.raises(ValueError, match="it reads no memory"):
@@ -179,7 +179,7 @@ def test_every_cell_can_read_and_write(cell):
 
 def test_a_source_with_several_targets_is_held_out_whole():
     sources = [f"{word} {other}" for word in WORDS for other in WORDS] * 3
-    model = Translator(**SMALL | {"epochs": 1}, validation=0.2).fit(sources, [f"a{n}" for n in range(len(sources))])
+    model = Translator(**SMALL | {"epochs": 1}, validation=0.2).fit(sources, [f"a{n % 3}" for n in range(len(sources))])
     held, _ = model.held_out_
     assert all(held.count(source) == 3 for source in held)
     assert len({*held}) == 13
@@ -190,7 +190,7 @@ def test_other_targets_are_other_data(tmp_path):
     settings = SMALL | {"epochs": 2, "validation": 0}
     with pytest.raises(KeyboardInterrupt):
         Translator(**settings).fit(sources, targets, run=tmp_path / "run", observers=[interrupt])
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"the checkpoint of another run: data\.training is"):
         Translator(**settings).fit(sources, ["der", "Hund der"] * 4, run=tmp_path / "run", resume=True)
 
 
