@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from elman.files import read_tensors, write_tensors
+
 
 def error_line(result) -> str:
     """The one line of an error."""
@@ -137,6 +139,14 @@ def test_a_model_file_that_is_damaged_or_no_model(elman, run_folder, text_file, 
         model.unlink()
     names = {"RUN": copy, "FILE": text_file}
     assert str(copy) in error_line(elman(*(names.get(word, word) for word in words)))
+
+
+def test_a_model_file_of_another_version(elman, run_folder, text_file, tmp_path):
+    tensors, metadata = read_tensors(run_folder / "model.safetensors")
+    for lost in ("settings", "units"):
+        write_tensors(tmp_path / "m.safetensors", tensors, {name: metadata[name] for name in metadata if name != lost})
+        told = f"m.safetensors: expected '{lost}' in its metadata, which is missing; version "
+        assert told in error_line(elman("evaluate", tmp_path / "m.safetensors", text_file))
 
 
 def test_a_damaged_ngram(elman, run_folder, text_file, tmp_path):

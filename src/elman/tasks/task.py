@@ -55,10 +55,15 @@ class Task(Estimator, TrainingSettings, ABC):
         """The trained model that `save` wrote.
 
         Raises:
-            ValueError: the file holds the tensors of another net than its settings describe.
+            ValueError: the file holds the tensors of another net than its settings describe, or lacks a part.
         """
-        model = cls(**parse(cls, file.metadata["settings"], f"{file.path}:"))
-        model.restore(file)
+        try:
+            model = cls(**parse(cls, file.metadata["settings"], f"{file.path}:"))
+            model.restore(file)
+        except KeyError as error:
+            version = file.metadata.get("version")
+            raise ValueError(f"{file.path}: expected {error} in its metadata, which is missing; version {version} of "
+                             f"elman wrote it, and this is {elman.__version__}: train again.") from error  # fmt: skip
         own = model_tensors(model.net_)
         for name in sorted(own.keys() | file.tensors.keys()):
             want = tuple(own[name].shape) if name in own else None
