@@ -201,6 +201,11 @@ def test_pictures_of_attention(elman, run, tmp_path, monkeypatch):
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+def test_letters_that_no_font_has_are_drawn_without_a_word(elman, run, tmp_path, recwarn):
+    assert elman("predict", run, "--show-attention", tmp_path / "a.png", stdin="a \x01\U000e0001 dog\n").exit_code == 0
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+
+
 def test_no_pictures_without_attention(elman, files, tmp_path):
     run = tmp_path / "run"
     assert elman("train", "translator", *files, "--out", run, *SIZES, "--set", "epochs=1", "--set",
@@ -280,6 +285,8 @@ def test_what_cannot_be_trained_on(elman, tmp_path, names, message):
         (["predict", "RUN", "--text", "x"], "--text: cannot act on a translator; leave it out."),
         (["predict", "RUN", "--beam", "0"], "0 is not in the range x>=1"),
         (["predict", "RUN", "--n-best", "0"], "0 is not in the range x>=1"),
+        (["predict", "RUN", "--show-attention", "a.xyz"], "a.xyz: expected a name that ends in .png"),
+        (["predict", "RUN", "--show-attention", "nowhere/a.png"], "nowhere/a.png: the folder nowhere is not there"),
     ],
 )
 def test_options_that_cannot_act_are_wrong_usage(elman, run, files, words, message):

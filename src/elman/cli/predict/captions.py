@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elman.cli.predict.incoming import STDIN, Coming, Text
-from elman.cli.predict.texts import Found, check_attention
+from elman.cli.predict.texts import Found, check_attention, save
 from elman.cli.searching import search
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _draw(model: "Captioner", rows: "Sequence[Row]", found: Sequence[Found], pic
     if pairs:
         photos, captions = map(list, zip(*pairs, strict=True))
         for photo, one in zip(photos, model.align(photos, captions), strict=True):
-            looks(read(photo), one.words, one.weights).savefig(next(pictures), dpi=120)
+            save(looks(read(photo), one.words, one.weights), next(pictures))
 
 
 def _json(row: "Row", found: Found, several: bool) -> str:

@@ -1,6 +1,7 @@
 """What a translator or a summarizer writes of texts."""
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, repeat
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from elman.data.readers.labelled import Row
     from elman.tasks import Captioner, Translator
 
+PICTURES = ".png", ".jpg", ".pdf", ".svg"  # what --show-attention writes
 Found = list[tuple[str, float]]  # of a text: what was written, and the score of it, the best first
 
 
@@ -23,6 +25,10 @@ def numbered(_context: click.Context, _option: click.Parameter, value: Path | No
     """Of `a.png`: a.png, a-2.png, a-3.png, ..."""
     if value is None:
         return None
+    if value.suffix.lower() not in PICTURES:
+        raise click.BadParameter(f"{value}: expected a name that ends in {' '.join(PICTURES)}.")
+    if not value.parent.is_dir():
+        raise click.BadParameter(f"{value}: the folder {value.parent} is not there; make it, or name another.")
     return (value if number == 1 else value.with_stem(f"{value.stem}-{number}") for number in count(1))
 
 
@@ -89,7 +95,14 @@ def _draw(model: "Translator", rows: "Sequence[Row]", found: Sequence[Found], pi
     for row, best in zip(rows, found, strict=True):
         if best and best[0][0].strip():
             (one,) = model.align([row.input], [best[0][0]])
-            alignment(one.source, one.target, one.weights).savefig(next(pictures), dpi=120)
+            save(alignment(one.source, one.target, one.weights), next(pictures))
+
+
+def save(figure: Any, file: Path) -> None:
+    """Write a picture. What the fonts of the system lack is drawn as a box, and not told for each letter."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure.savefig(file, dpi=120)
 
 
 def _line(text: str) -> str:
