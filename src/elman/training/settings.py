@@ -122,7 +122,8 @@ def check(settings: TrainingSettings, has_validation: bool = True) -> None:
 
 def _check_number(where: str, name: str, value: Any, kinds: tuple[Any, ...]) -> None:
     whole = int in kinds
-    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+    number: Any = Integral if whole else Real  # those of NumPy among them
+    if isinstance(value, bool) or not isinstance(value, number):
         wanted = ("a whole number" if whole else "a number") + (" or None" if type(None) in kinds else "")
         raise TypeError(f"{where}: expected {name} to be {wanted}, got {value!r}.")
     if not math.isfinite(value) or not _BOUNDS[_RANGES[name]](value):
