@@ -237,7 +237,7 @@ def test_long_targets_are_left_out_of_training(caplog):
         ({}, (["a"], ["b", "c"]), r"Translator\.fit: expected a target for each of 1 sources, got 2\."),
         ({}, (["a", " "], ["b", "c"]), r"row 1: the source is empty; leave the pair out\."),
         ({}, (["a", "b"], ["b", ""]), r"row 1: the target is empty; leave the pair out\."),
-        ({}, ([], []), r"expected pairs, got none|expected at least two rows"),
+        ({}, ([], []), r"expected two different sources, one of them to hold out, got 0"),
         ({"attention": "soft"}, (["a"], ["b"]), r"attention: expected one of additive, dot, general, none, got 'soft'"),
         (
             {"shared_vocabulary": True, "target_units": "bpe"},
@@ -265,6 +265,21 @@ def test_one_text_is_no_list(model):
         model.predict("the dog")
     with pytest.raises(TypeError, match=r"row 0: expected a source that is text, got int\."):
         Translator(**SMALL).fit([1], ["a"])
+    with pytest.raises(TypeError, match=r"row 1: expected a source that is text, got NoneType\."):
+        model.predict(["the dog", None])
+
+
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        ({"beam": 2.5}, r"beam: expected a whole number, got 2\.5\."),
+        ({"forbidden": "Hund"}, r"forbidden, prefixes: expected lists of texts, got 'Hund', None\."),
+        ({"prefixes": [None]}, r"forbidden, prefixes: expected lists of texts, got \(\), \[None\]\."),
+    ],
+)
+def test_a_search_of_another_kind(model, search, told):
+    with pytest.raises(TypeError, match=told):
+        model.predict(["the dog"], **search)
 
 
 def test_summarizer_is_a_translator_with_other_defaults():

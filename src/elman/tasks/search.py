@@ -47,6 +47,7 @@ class Search:
         prefixes: what each target begins with: a text for each source, or one for all.
     Raises:
         ValueError: a setting is out of range.
+        TypeError: one is of another kind.
     """
 
     beam: int = 5
@@ -59,6 +60,12 @@ class Search:
     prefixes: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("beam", "max_length", "min_length", "no_repeat_ngram"):
+            if not isinstance(value := getattr(self, name), int | np.integer | None):
+                raise TypeError(f"{name}: expected a whole number, got {value!r}.")
+        texts = [*self.forbidden, *([] if isinstance(self.prefixes, str | None) else self.prefixes)]
+        if isinstance(self.forbidden, str) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"forbidden, prefixes: expected lists of texts, got {self.forbidden!r}, {self.prefixes!r}.")
         if self.beam < 1:
             raise ValueError(f"beam: expected at least 1, got {self.beam}.")
         if not math.isfinite(self.length_penalty):

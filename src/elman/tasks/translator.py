@@ -131,6 +131,9 @@ class Translator(Writer):
         held = self._checked("fit: validation", held_sources, held_targets, "validation row")
         if self.validation and not held:
             sources = sorted({source for source, _ in rows})  # of one with several targets, all go one way
+            if len(sources) < 2:
+                raise ValueError(f"{type(self).__name__}.fit: expected two different sources, one of them to hold out, "
+                                 f"got {len(sources)}; give more pairs, or set validation=0.")  # fmt: skip
             out = {sources[number] for number in hold_out([0] * len(sources), self.validation, self.seed)[1]}
             rows, held = [pair for pair in rows if pair[0] not in out], [pair for pair in rows if pair[0] in out]
         self.held_out_ = [pair[0] for pair in held], [pair[1] for pair in held]
@@ -274,6 +277,9 @@ class Translator(Writer):
 
     def _sources(self, texts: Sequence[str]) -> Sequences:
         """Encoded, and cut where they are too long."""
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"row {row}: expected a source that is text, got {type(text).__name__}.")
         whole = self._encoded(self.source_units_, texts)
         if not (long := int((whole.lengths > self.source_limit).sum())):
             return whole
