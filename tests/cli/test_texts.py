@@ -43,7 +43,7 @@ def files(pairs, tmp_path_factory):
 def translated(elman, files, tmp_path_factory):
     """The run folder of a translator, and what the command that made it said."""
     run = tmp_path_factory.mktemp("runs") / "en-de"
-    return run, elman("train", "translator", *files, "--out", run, *SIZES, "--set", "epochs=12")
+    return run, elman("train", "translator", *files, "--out", run, *SIZES, "--set", "epochs=16")
 
 
 @pytest.fixture(scope="session")
