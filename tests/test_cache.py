@@ -49,5 +49,6 @@ def test_a_damaged_file_is_made_again() -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "cache").write_text("a file")
     with caplog.at_level(logging.WARNING, "elman"):
-        assert cache.once("a", lambda: {"a": np.ones(2)})["a"].sum() == 2
-    assert "not kept" in caplog.text
+        for name in ("a", "b"):
+            assert cache.once(name, lambda: {"a": np.ones(2)})["a"].sum() == 2
+    assert caplog.text.count("nothing can be kept there") == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import conv2d, group_norm
+from torch.nn.functional import conv2d, group_norm, linear
 
 from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
@@ -15,11 +15,13 @@ def test_a_step_for_each_place():
     encoder = PictureEncoder(16, 5, 0.5, net).eval()
     pictures = torch.randint(0, 256, (3, 3, 9, 13), dtype=torch.uint8)
     memory, state = encoder(pictures)
-    features = net(pictures)
+    features, (_, project, _) = net(pictures), encoder.read
     assert features.shape == (3, 16, 3, 4)
     assert memory.lengths.tolist() == [12] * 3
     for number in range(3):
-        steps = [encoder.project(features[number, :, y, x]).relu() for y in range(3) for x in range(4)]
+        steps = [
+            linear(features[number, :, y, x], project.weight, project.bias).relu() for y in range(3) for x in range(4)
+        ]
         torch.testing.assert_close(memory.to_list()[number], torch.stack(steps))
     torch.testing.assert_close(state, torch.stack([steps.mean(0) for steps in memory.to_list()]))
 
@@ -29,7 +31,7 @@ def test_maps_that_are_made_already():
     features = torch.rand(2, 6, 7).half()
     encoder = PictureEncoder(7, 4, 0.5).eval()
     memory, state = encoder(features)
-    torch.testing.assert_close(memory.values, encoder.project(features.float()).relu().flatten(0, 1))
+    torch.testing.assert_close(memory.values, encoder.read.cells[1].apply_to(features.float().flatten(0, 1)).relu())
     assert state.shape == (2, 4)
     empty, none = encoder(features[:0])
     assert len(empty) == 0
