@@ -230,6 +230,7 @@ def test_figures_are_those_of_sacrebleu_on_what_predict_writes(elman, run, files
 
 def test_summaries_of_a_table_whose_columns_are_kept(elman, summarized, table, pairs, files):
     run, result = summarized
+    assert f"elman predict {run} FILE\n" in result.stdout
     assert result.exit_code == 0, result.output
     assert re.search(r"ROUGE-1 +\d", result.stdout)
     assert config(run)["task"] == "summarizer"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from elman.cli.console import messages, training_progress
-from elman.cli.reading import at_places
+from elman.cli.reading import PARALLEL, at_places
 from elman.cli.report import measure_labelled
 from elman.cli.settings import AnyTask, continued, split
 from elman.cli.source import Reading, Source
@@ -118,7 +118,7 @@ def train_labelled(
     """Read rows and their labels, train on them, and say how that ended.
 
     Args:
-        what_next: commands for the model, with RUN in place of the run folder.
+        what_next: commands for the model, with RUN in place of the run folder, where it has read no columns of tables.
     """
     model: Any
     model, source = begin(kind, asked, reading)
@@ -136,5 +136,6 @@ def train_labelled(
     def show_held_out() -> None:
         click.echo(measure_labelled(model, *model.held_out_).table())
 
-    what_next = what_next or ("evaluate RUN FILE", "predict RUN FILE")
+    if not what_next or PARALLEL.keys() & source.reading.keys():
+        what_next = "evaluate RUN FILE", "predict RUN FILE"
     tell(model.result_, asked.run, show_held_out if len(model.held_out_[0]) else None, *what_next)
