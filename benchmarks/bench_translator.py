@@ -74,7 +74,7 @@ def race_translation(report: Report, task: Any, sources: list[str]) -> dict[int,
 
     def write(beam: int) -> list[str]:
         found = writer.write(task._sources(sources), limits, beam)
-        return [task.target_units_.decode(units).strip() for units in found]
+        return [task.units_.decode(units) for units in found]
 
     for beam, (name, _) in BEAMS.items():
         own = partial(task.predict, sources, beam=beam)

@@ -129,7 +129,7 @@ def test_unknown_words_are_copied():
     sources = [f"{name} {source}" for name, source in zip(names, sources, strict=True)]
     targets = [f"{target} {name}" for name, target in zip(names, targets, strict=True)]
     model = Translator(**SMALL, validation=0, min_count=2).fit(sources, targets)
-    assert "name0" not in model.source_units_.ids
+    assert "name0" not in model.units_.source.ids
     found = model.predict(["Xaver the old dog", "Yvonne sleeps"])
     assert [text.split()[-1] for text in found] == ["Xaver", "Yvonne"]
     model.copy_unknown = False
@@ -145,7 +145,7 @@ def test_units_and_shapes_of_nets(tmp_path, units, shared, attention):
     settings = SMALL | {"units": units, "shared_vocabulary": shared, "attention": attention, "epochs": 1} | size
     events = []
     model = Translator(**settings).fit(*pairs(80), run=tmp_path / "run", observers=[events.append])
-    assert (model.source_units_ is model.target_units_) == shared
+    assert model.units_.shared == shared
     assert [event.epoch for event in events if isinstance(event, Evaluation)] == [1]
     assert len({*model.held_out_[0]}) == 3  # a twentieth of the sources
     assert elman.load(tmp_path / "run").predict(["the dog"]) == model.predict(["the dog"])
@@ -285,6 +285,6 @@ def test_a_search_of_another_kind(model, search, told):
 def test_summarizer_is_a_translator_with_other_defaults():
     sources, targets = pairs(150)
     model = Summarizer(**SMALL | {"epochs": 3}).fit(sources, [" ".join(text.split()[:2]) for text in targets])
-    assert model.source_units_ is model.target_units_
+    assert model.units_.shared
     report = model.evaluate(sources[:10], [[text] for text in targets[:10]])
     assert model.score(sources[:10], targets[:10]) == report.rougeL / 100

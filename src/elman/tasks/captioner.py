@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,10 @@ from elman.nearest import did_you_mean
 from elman.runtime import MODEL, ModelFile
 from elman.sequences import Sequences
 from elman.state import State
+from elman.tasks.captioned import AT_ONCE, Captioned, checked_captions
 from elman.tasks.captioner_net import captioner_net
 from elman.tasks.encoder_decoder import EncoderDecoder, Teaching
 from elman.tasks.inputs.text import TOKEN
-from elman.tasks.labelled import digest
 from elman.tasks.pairs import PairBatch, PairBatches
 from elman.tasks.photos import Photos
 from elman.tasks.search import Asked, Search
@@ -34,7 +34,6 @@ from elman.tasks.writer import Writer
 
 ENCODERS = {"efficientnet": 160, "convolutional": 96}  # and the size of the pictures that each reads
 HELD = "validation row"
-PICTURES = 64  # that an evaluation of the net holds at once
 
 logger = logging.getLogger("elman")
 
@@ -135,11 +134,11 @@ class Captioner(Writer):
         """
         self.check_run(run, resume)
         self._check_settings()
-        pictures, captions = list(X), _captions("Captioner.fit", X, y)
+        pictures, captions = list(X), checked_captions("Captioner.fit", X, y)
         if not pictures:
             raise ValueError("Captioner.fit: expected pictures, got none.")
         held = [] if X_validation is None else list(X_validation)
-        held_captions = _captions("Captioner.fit: validation", held, y_validation or [], HELD)
+        held_captions = checked_captions("Captioner.fit: validation", held, y_validation or [], HELD)
         photos = self._photos()
         numbers, held_numbers = photos.encode(pictures), photos.encode(held, name=HELD)
         train, out = np.arange(len(pictures)), np.arange(0)
@@ -202,13 +201,15 @@ class Captioner(Writer):
             lowercase: compare in lower case, as is done anyway where the model writes it.
             search: as for `predict`.
         """
-        references = [[self._written(text) for text in of_one] for of_one in _captions("Captioner.evaluate", X, y)]
+        references = [
+            [self._written(text) for text in of_one] for of_one in checked_captions("Captioner.evaluate", X, y)
+        ]
         return translation_report(self.predict(X, progress, **search), references, lowercase or self.lowercase)
 
     def log_probs(self, X: Sequence[Any], y: Sequence[Any]) -> list[np.ndarray]:
         """The log-probability of each caption given its picture, in nats: of each picture float64 [captions]."""
         self.check_fitted()
-        captions = _captions("Captioner.log_probs", X, y)
+        captions = checked_captions("Captioner.log_probs", X, y)
         found = self._log_probs(self._encoded(self._photos().encode(list(X)), captions))
         return np.split(found, np.cumsum([*map(len, captions)])[:-1])
 
@@ -219,7 +220,7 @@ class Captioner(Writer):
             ValueError: it has no attention.
         """
         self.check_fitted()
-        captions = _captions("Captioner.align", X, [[text] for text in y])
+        captions = checked_captions("Captioner.align", X, [[text] for text in y])
         data = self._encoded(self._photos().encode(list(X)), captions)
         found = []
         for _, batch in data.batches():
@@ -255,15 +256,15 @@ class Captioner(Writer):
         text = text.lower() if self.lowercase else text
         return " ".join(TOKEN.findall(text) if self.units == "words" else text.split())
 
-    def _encoded(self, pictures: np.ndarray, captions: Sequence[Sequence[str]]) -> "_Data":
-        units = self._ids(self.units_, [text for of_one in captions for text in of_one])
-        return _Data(pictures, units, np.array([len(of_one) for of_one in captions], np.int64))
+    def _encoded(self, pictures: np.ndarray, captions: Sequence[Sequence[str]]) -> Captioned:
+        units = self._ids([text for of_one in captions for text in of_one])
+        return Captioned(pictures, units, np.array([len(of_one) for of_one in captions], np.int64))
 
-    def _ids(self, units: Units, texts: Sequence[str]) -> Sequences:
-        ids = [units.encode(self._written(text)) for text in texts]
+    def _ids(self, texts: Sequence[str]) -> Sequences:
+        ids = [self.units_.encode(self._written(text)) for text in texts]
         return Sequences(np.concatenate([np.empty(0, np.int64), *ids]), [*map(len, ids)])
 
-    def _tell(self, data: "_Data", held_out: "_Data") -> None:
+    def _tell(self, data: Captioned, held_out: Captioned) -> None:
         logger.info("%s pictures of %d x %d with %s captions of %s %s (%s different); %s pictures held out",
                     f"{len(data.pictures):,}", *2 * [self._photos().size], f"{len(data.units):,}",
                     f"{data.units.num_steps:,}", self.units, f"{self.units_.size:,}",
@@ -286,11 +287,11 @@ class Captioner(Writer):
                 pretrained=pretrained,
             )
 
-    def _begin(self, data: "_Data") -> State:
+    def _begin(self, data: Captioned) -> State:
         """One row a caption; all of a picture read the same memory."""
         return self.net_.begin(torch.from_numpy(data.pictures), data.owners)
 
-    def _loss(self, data: "_Data", mirrored: np.ndarray, batch: PairBatch) -> tuple[Tensor, State | None]:
+    def _loss(self, data: Captioned, mirrored: np.ndarray, batch: PairBatch) -> tuple[Tensor, State | None]:
         some = data.select(batch.rows)
         if self.mirror:
             turned = np.flatnonzero(torch.rand(len(batch.rows)).numpy() < 0.5)
@@ -299,13 +300,13 @@ class Captioner(Writer):
         loss, _ = self.net_.loss(self._begin(some), some.units, teaching)
         return loss, None
 
-    def _log_probs(self, data: "_Data") -> np.ndarray:
+    def _log_probs(self, data: Captioned) -> np.ndarray:
         """[R] of all captions, in order."""
         with self.evaluating():
             parts = [self.net_.log_probs(self._begin(batch), batch.units) for _, batch in data.batches()]
         return np.concatenate([np.empty(0), *parts])
 
-    def _nats_per_unit(self, data: "_Data") -> float:
+    def _nats_per_unit(self, data: Captioned) -> float:
         return -self._log_probs(data).sum() / (data.units.num_steps + len(data.units))
 
     def _found(
@@ -319,8 +320,8 @@ class Captioner(Writer):
         how.check_rows(len(pictures))
         found: list[list[Hypothesis]] = []
         photos, never = self._photos(), [UNKNOWN] if self.units_.has_unknown else []
-        for start in range(0, len(pictures), PICTURES):
-            numbers = photos.encode(pictures[start : start + PICTURES], first=start)
+        for start in range(0, len(pictures), AT_ONCE):
+            numbers = photos.encode(pictures[start : start + AT_ONCE], first=start)
             rows = np.arange(start, start + len(numbers))
             constraints = how.constraints(self.units_, rows, never, self._ids)
             with self.evaluating():
@@ -339,55 +340,3 @@ class Captioner(Writer):
     def restore(self, file: ModelFile) -> None:
         self.units_, self.longest_ = units_from_json(file.metadata["units"]), file.metadata["longest_target"]
         self.net_ = self._make_net(pretrained=False)
-
-
-class _Data(NamedTuple):
-    """Pictures in numbers, and all captions of each, one after another."""
-
-    pictures: np.ndarray  # [B, ...]
-    units: Sequences  # ids of R captions
-    counts: np.ndarray  # [B] captions of each picture
-
-    @property
-    def owners(self) -> np.ndarray:
-        """[R] the picture of each caption."""
-        return np.repeat(np.arange(len(self.counts)), self.counts)
-
-    @property
-    def steps(self) -> np.ndarray:
-        """[B] the units of all captions of a picture, their ends included."""
-        return np.bincount(self.owners, self.units.lengths + 1, len(self.counts)).astype(np.int64)
-
-    def select(self, rows: np.ndarray) -> "_Data":
-        """Some of the pictures, with their captions."""
-        captions = Sequences(np.arange(len(self.units)), self.counts).select(rows)
-        return _Data(self.pictures[rows], self.units.select(captions.values), captions.lengths)
-
-    def batches(self) -> "Iterator[tuple[np.ndarray, _Data]]":
-        """All of them, some at a time: their numbers, and they."""
-        for start in range(0, len(self.counts), PICTURES):
-            rows = np.arange(start, min(start + PICTURES, len(self.counts)))
-            yield rows, self.select(rows)
-
-    def digest(self) -> str:
-        """The same for the same pictures and captions in the same order."""
-        return digest(self.units, self.pictures, self.counts)
-
-
-def _captions(where: str, X: Sequence[Any], y: Sequence[Any], row: str = "row") -> list[list[str]]:
-    """The captions of each picture, one at least."""
-    for name, given in (("X", X), ("y", y)):
-        if isinstance(given, str | bytes | Path):
-            raise TypeError(f"{where}: expected {name} to be a list, got one {type(given).__name__}; put it in a list.")
-    if len(X) != len(y):
-        raise ValueError(f"{where}: expected captions of each of {len(X)} pictures, got {len(y)}.")
-    captions = [[given] if isinstance(given, str) else list(given) for given in y]
-    for number, of_one in enumerate(captions):
-        if not of_one:
-            raise ValueError(f"{row} {number}: a picture without captions; write one, or leave the picture out.")
-        for text in of_one:
-            if not isinstance(text, str):
-                raise TypeError(f"{row} {number}: expected captions that are text, got {type(text).__name__}.")
-            if not text.strip():
-                raise ValueError(f"{row} {number}: a caption is empty; write one, or leave it out.")
-    return captions

@@ -16,7 +16,7 @@ from elman.nearest import did_you_mean
 from elman.sequences import Sequences
 from elman.state import State
 
-Encode = Callable[[Units, Sequence[str]], Sequences]
+Encode = Callable[[Sequence[str]], Sequences]
 Looks = Callable[[np.ndarray, list[np.ndarray]], list[np.ndarray]]  # rows and units of hypotheses -> of each [T, S]
 
 
@@ -146,12 +146,13 @@ class Search:
         Args:
             rows: the numbers of the rows that are searched.
             never: units that are never written anyway.
+            encode: texts to ids.
         Raises:
             ValueError: a text to forbid is not one unit, or the model has no unit for what is asked.
         """
         forbidden = list(never)
         for text in self.forbidden:
-            ids = _known("forbidden", units, encode(units, [text]).values, text)
+            ids = _known("forbidden", units, encode([text]).values, text)
             if len(ids) != 1:
                 raise ValueError(f"forbidden: expected texts of one unit each, got {text!r}, which is {len(ids)}.")
             forbidden.append(int(ids[0]))
@@ -159,7 +160,7 @@ class Search:
         if self.prefixes is not None:
             given = self.prefixes
             texts = [given] * len(rows) if isinstance(given, str) else [given[row] for row in rows]
-            encoded = zip(encode(units, texts).to_list(), texts, strict=True)
+            encoded = zip(encode(texts).to_list(), texts, strict=True)
             prefixes = [_known("prefixes", units, row, text).tolist() for row, text in encoded]
         return Constraints(tuple(forbidden), self.no_repeat_ngram, prefixes, self.min_length)
 

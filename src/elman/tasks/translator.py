@@ -14,7 +14,7 @@ from torch import Tensor
 
 from elman.data.hold_out import hold_out
 from elman.data.row_batches import RowBatches, usual_steps
-from elman.data.units import UNKNOWN, Units, make_units, units_from_json
+from elman.data.units import UNKNOWN, make_units
 from elman.decoding import Hypothesis, Sampling
 from elman.metrics.references import as_references
 from elman.metrics.translation import TranslationReport, translation_report
@@ -22,6 +22,7 @@ from elman.runtime import MODEL, ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.encoder_decoder import EncoderDecoder, Teaching
+from elman.tasks.pair_units import PairUnits
 from elman.tasks.pairs import PairBatch, PairBatches, Pairs
 from elman.tasks.search import Asked, Search
 from elman.tasks.settings import check_range
@@ -66,7 +67,7 @@ class Translator(Writer):
         attention, label_smoothing, hidden_size, ...: see `DecoderSettings` and `RecurrentSettings`.
         epochs, learning_rate, optimizer, ...: see `TrainingSettings`.
     Attributes:
-        source_units_, target_units_: the fitted units.
+        units_: the fitted units of both sides, a `PairUnits`.
         longest_: units of the longest target that was trained on.
         net_: the `EncoderDecoder` that was trained.
         held_out_: the pairs that the best weights were chosen by.
@@ -137,7 +138,7 @@ class Translator(Writer):
             out = {sources[number] for number in hold_out([0] * len(sources), self.validation, self.seed)[1]}
             rows, held = [pair for pair in rows if pair[0] not in out], [pair for pair in rows if pair[0] in out]
         self.held_out_ = [pair[0] for pair in held], [pair[1] for pair in held]
-        self._fit_units(rows)
+        self.units_ = self._make_units().fit(*zip(*rows, strict=True))
         data, held_out = self._without_long(self._pairs(rows)), self._pairs(held)
         self.longest_ = int(data.targets.lengths.max(initial=1))
         self.net_ = self._make_net()
@@ -189,7 +190,7 @@ class Translator(Writer):
                 looks = self.net_.looks(self._begin(batch.sources), np.arange(len(rows)), batch.targets.to_list())
             parts = zip(rows.tolist(), batch.sources.to_list(), batch.targets.to_list(), looks, strict=True)
             for row, source, target, weights in parts:
-                words = _each(self.source_units_, source), [*_each(self.target_units_, target), ""]
+                words = self.units_.each_source(source), [*self.units_.each_target(target), ""]
                 found[row] = Alignment(*words, weights)
         return [found[row] for row in range(len(found))]
 
@@ -252,35 +253,20 @@ class Translator(Writer):
                     raise ValueError(f"{row} {number}: the {side} is empty; leave the pair out.")
         return list(zip(X, y, strict=True))
 
-    def _fit_units(self, rows: list[tuple[str, str]]) -> None:
-        if not rows:
-            raise ValueError(f"{type(self).__name__}.fit: expected pairs, got none.")
-        sources, targets = ([self._written(text) for text in side] for side in zip(*rows, strict=True))
-        settings = {"min_count": self.min_count}
-        own = make_units(self.units, vocabulary_size=self.vocabulary_size, **settings)
+    def _make_units(self) -> PairUnits:
+        source = make_units(self.units, vocabulary_size=self.vocabulary_size, min_count=self.min_count)
         if self.shared_vocabulary:
-            self.source_units_ = self.target_units_ = own.fit([*sources, *targets])
-            return
+            return PairUnits(source, source, self.lowercase)
         size = self.target_vocabulary_size or self.vocabulary_size
-        other = make_units(self.target_units or self.units, vocabulary_size=size, **settings)
-        self.source_units_, self.target_units_ = own.fit(sources), other.fit(targets)
-
-    def _written(self, text: str) -> str:
-        """A text as its units are cut from it: the first word looks like any other."""
-        text = " ".join(["", *text.split()])
-        return text.lower() if self.lowercase else text
-
-    def _encoded(self, units: Units, texts: Sequence[str]) -> Sequences:
-        spaced = units.name in ("bpe", "words")
-        ids = [units.encode(self._written(text) if spaced else self._written(text)[1:]) for text in texts]
-        return Sequences(np.concatenate([np.empty(0, np.int64), *ids]), [len(row) for row in ids])
+        target = make_units(self.target_units or self.units, vocabulary_size=size, min_count=self.min_count)
+        return PairUnits(source, target, self.lowercase)
 
     def _sources(self, texts: Sequence[str]) -> Sequences:
         """Encoded, and cut where they are too long."""
         for row, text in enumerate(texts):
             if not isinstance(text, str):
                 raise TypeError(f"row {row}: expected a source that is text, got {type(text).__name__}.")
-        whole = self._encoded(self.source_units_, texts)
+        whole = self.units_.encode_sources(texts)
         if not (long := int((whole.lengths > self.source_limit).sum())):
             return whole
         logger.warning("%d of %d sources have more than %d units: what comes after is left out (source_limit)",
@@ -289,9 +275,8 @@ class Translator(Writer):
         return Sequences(whole.values[kept], np.minimum(whole.lengths, self.source_limit))
 
     def _pairs(self, rows: list[tuple[str, str]]) -> Pairs:
-        return Pairs(
-            self._sources([pair[0] for pair in rows]), self._encoded(self.target_units_, [pair[1] for pair in rows])
-        )
+        sources, targets = ([pair[side] for pair in rows] for side in (0, 1))
+        return Pairs(self._sources(sources), self.units_.encode_targets(targets))
 
     def _without_long(self, data: Pairs) -> Pairs:
         kept = np.flatnonzero(data.targets.lengths <= self.target_limit)
@@ -305,8 +290,8 @@ class Translator(Writer):
 
     def _tell(self, data: Pairs, held_out: Pairs) -> None:
         logger.info("%s pairs of %s and %s units (%s and %s different); %s pairs held out", f"{len(data.sources):,}",
-                    f"{data.sources.num_steps:,}", f"{data.targets.num_steps:,}", f"{self.source_units_.size:,}",
-                    f"{self.target_units_.size:,}", f"{len(held_out.sources):,}")  # fmt: skip
+                    f"{data.sources.num_steps:,}", f"{data.targets.num_steps:,}", f"{self.units_.source.size:,}",
+                    f"{self.units_.target.size:,}", f"{len(held_out.sources):,}")  # fmt: skip
         weights = sum(weight.numel() for weight in self.net_.parameters())
         logger.info("net: %d x %s of %d units, attention: %s, %s weights", self.num_layers, self.cell,
                     self.hidden_size, self.attention, f"{weights:,}")  # fmt: skip
@@ -315,7 +300,7 @@ class Translator(Writer):
 
     def _make_net(self) -> EncoderDecoder:
         with self.seeded():
-            return translator_net(self.source_units_.size, self.target_units_.size, self,
+            return translator_net(self.units_.source.size, self.units_.target.size, self,
                                   encoder_size=self.encoder_size, bidirectional=self.bidirectional)  # fmt: skip
 
     def _begin(self, sources: Sequences) -> State:
@@ -365,7 +350,7 @@ class Translator(Writer):
                 batch = sources.select(rows)
                 begun = self._begin(batch)
                 usual = np.minimum(2 * batch.lengths + 10, 2 * self.longest_).tolist()
-                constraints = how.constraints(self.target_units_, rows, self._never(), self._encoded)
+                constraints = how.constraints(self.units_.target, rows, self._never(), self.units_.encode_targets)
                 looks = None if self.attention == "none" else partial(self.net_.looks, begun)
                 best = search(Asked(self.net_.step, begun, rows.tolist(), usual, constraints, looks))
                 texts = self._texts(begun, [X[row] for row in rows], best)
@@ -377,44 +362,31 @@ class Translator(Writer):
 
     def _never(self) -> list[int]:
         """Units that are never written."""
-        return [UNKNOWN] if self.target_units_.has_unknown and not self._copies() else []
+        return [UNKNOWN] if self.units_.target.has_unknown and not self._copies() else []
 
     def _copies(self) -> bool:
-        both = self.source_units_.name == self.target_units_.name == "words"
+        both = self.units_.source.name == self.units_.target.name == "words"
         return self.copy_unknown and both and self.attention != "none"
 
     def _texts(self, begun: State, sources: list[str], found: list[list[Hypothesis]]) -> list[list[str]]:
         """Hypotheses as texts, with the word of the source that was looked at most in place of `<unk>`."""
         units = [one.units for best in found for one in best]
-        texts = [self.target_units_.decode(ids).strip() for ids in units]
+        texts = [self.units_.decode(ids) for ids in units]
         rows = np.repeat(np.arange(len(found)), [len(best) for best in found])
         copying = [number for number, ids in enumerate(units) if self._copies() and (ids == UNKNOWN).any()]
         if copying:
             looks = self.net_.looks(begun, rows[copying], [units[number] for number in copying])
             for number, weights in zip(copying, looks, strict=True):
-                words = self._written(sources[rows[number]]).split()
-                texts[number] = " ".join(
-                    words[int(look.argmax())] if unit == UNKNOWN else self.target_units_.decode([unit])
-                    for unit, look in zip(units[number].tolist(), weights, strict=False)
-                )
+                texts[number] = self.units_.decode_copying(units[number], sources[rows[number]], weights)
         rest = iter(texts)
         return [[next(rest) for _ in best] for best in found]
 
     # The files.
 
     def preprocessing(self) -> dict[str, Any]:
-        units = {"source_units": self.source_units_.to_json(), "longest_target": self.longest_}
-        return units if self.shared_vocabulary else units | {"target_units": self.target_units_.to_json()}
+        return {**self.units_.to_json(), "longest_target": self.longest_}
 
     def restore(self, file: ModelFile) -> None:
-        own = file.metadata["source_units"]
-        self.source_units_ = units_from_json(own)
-        self.target_units_ = (
-            self.source_units_ if self.shared_vocabulary else units_from_json(file.metadata["target_units"])
-        )
+        self.units_ = PairUnits.from_json(file.metadata, self.lowercase)
         self.longest_ = file.metadata["longest_target"]
         self.net_ = self._make_net()
-
-
-def _each(units: Units, ids: np.ndarray) -> list[str]:
-    return [units.decode([unit]) for unit in ids.tolist()]
