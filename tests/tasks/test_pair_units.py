@@ -5,7 +5,7 @@ from elman.data.units import UNITS, make_units
 from elman.tasks.pair_units import PairUnits
 
 SOURCES, TARGETS = ["Two dogs  play.", "two cats play. Ünö"], ["Zwei Hunde spielen.", "zwei Katzen spielen. Ünö"]
-NAMES = [name for name in UNITS]
+NAMES = list(UNITS)
 
 
 def make(name, shared=False, lowercase=False):
