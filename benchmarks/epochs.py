@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from parts import shares, table
-from problems import Result, agree
+from problems import TOLERANCE, Result, agree
 from report import Report
 from timing import Contestant
 from torch import Tensor, nn
@@ -120,9 +120,10 @@ def race_epoch(
     peers: dict[str, Callable[[], Any]],
     results: dict[str, Result],
     sizes: str,
+    tolerance: float = TOLERANCE,
 ) -> None:
     """Time the sample, if all agree; tell what an epoch would take, and where the time of an update goes."""
-    apart = agree(shape, results, truth=ELMAN)
+    apart = agree(shape, results, truth=ELMAN, tolerance=tolerance)
     contestants = [Contestant(ELMAN, sample.run), *(Contestant(name, run) for name, run in peers.items())]
     parts, count = shares(sample.run), len(sample.batches)
     result = report.race(shape, f"{count} updates", contestants, apart=apart, net=sizes, parts=parts)
