@@ -72,9 +72,9 @@ def test_a_value_of_another_kind_is_a_type_error(wrong: dict[str, Any], line: st
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    assert TrainingSettings(epochs=np.int64(3), clip_norm=np.float32(0.5), patience=np.int32(2)).epochs == 3  # type: ignore[arg-type]
+    assert TrainingSettings(epochs=np.int64(3), clip_norm=np.float32(0.5), patience=np.int32(2)).epochs == 3
     with pytest.raises(TypeError, match="whole number"):
-        TrainingSettings(epochs=np.float64(3))  # type: ignore[arg-type]
+        TrainingSettings(epochs=np.float64(3))
 
 
 @pytest.mark.parametrize("waiting", [{"patience": 3}, {"evaluate_every": 10}, {"schedule": "plateau"}])

@@ -97,8 +97,9 @@ def _differentiable_backward(
     """The gradients by way of the reference."""
     with torch.enable_grad():
         # Views: keys and values may be one tensor, of which each has its own share.
-        queries, keys, values, additive = places = [None if x is None else x.view_as(x) for x in inputs]
-        outputs = reference(queries, keys, values, reads, additive)  # type: ignore[arg-type]
+        places: list[Any] = [None if x is None else x.view_as(x) for x in inputs]
+        queries, keys, values, additive = places
+        outputs = reference(queries, keys, values, reads, additive)
     wanted = [x for x, wants in zip(places, needed, strict=False) if wants and x is not None]
     graph = torch.is_grad_enabled()
     found = iter(torch.autograd.grad(outputs[: len(given)], wanted, given, create_graph=graph, allow_unused=True))

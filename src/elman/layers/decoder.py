@@ -115,11 +115,10 @@ class Decoder(CellModule):
                 body, before = state.body
                 written = self.body.scan(queries, state.body)[0].values
                 queries = queries.map(lambda x: torch.cat([x, _shifted(written, before, ids)], -1))
-            for cell, part in zip(self.stack, body, strict=True):
-                if cell is attention:
-                    return attention.weights(queries, part)
+            place = [*self.stack].index(attention)
+            for cell, part in zip([*self.stack][:place], body[:place], strict=True):
                 queries, _ = cell.scan(queries, part)
-        raise AssertionError("the attention is one of the layers")
+            return attention.weights(queries, body[place])
 
 
 def summary_width(state: State) -> int:

@@ -46,7 +46,7 @@ class EfficientNetLite0(nn.Module):
                 channels = size
         self.blocks = nn.Sequential(*blocks)
         self.head = _Same(channels, FEATURES, 1)
-        self.classes = nn.Linear(FEATURES, CLASSES)
+        self.classes: nn.Module = nn.Linear(FEATURES, CLASSES)
 
     @classmethod
     def pretrained(cls) -> "EfficientNetLite0":

@@ -18,12 +18,12 @@ from elman.data.units import UNKNOWN, Units, make_units, units_from_json
 from elman.decoding import Hypothesis
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.nearest import did_you_mean
-from elman.runtime import MODEL, ModelFile
+from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.captioned import AT_ONCE, Captioned, checked_captions
 from elman.tasks.captioner_net import captioner_net
-from elman.tasks.encoder_decoder import EncoderDecoder, Teaching
+from elman.tasks.encoder_decoder import EncoderDecoder
 from elman.tasks.inputs.text import TOKEN
 from elman.tasks.pairs import PairBatch, PairBatches
 from elman.tasks.photos import Photos
@@ -156,18 +156,16 @@ class Captioner(Writer):
         self.net_ = self._make_net(pretrained=True)
         self._tell(data, held_out)
         steps = self.batch_steps or usual_steps(data.steps)
-        with self.open_run(run, resume, source or {}) as folder:
-            self.result_ = self.train(
-                lambda batch, _: self._loss(data, mirrored, batch),
-                PairBatches(np.zeros_like(data.steps), data.steps - 1, steps, self.epochs, self.seed),
-                (lambda: self._nats_per_unit(held_out)) if held else None,
-                run=folder,
-                resume=resume,
-                observers=observers,
-                facts={"training": data.digest(), "held_out": held_out.digest()},
-            )
-            if folder:
-                self.save(folder / MODEL)
+        self.train_in(
+            run,
+            resume,
+            source,
+            lambda batch, _: self._loss(data, mirrored, batch),
+            PairBatches(np.zeros_like(data.steps), data.steps - 1, steps, self.epochs, self.seed),
+            (lambda: self._nats_per_unit(held_out)) if held else None,
+            observers=observers,
+            facts={"training": data.digest(), "held_out": held_out.digest()},
+        )
         return self
 
     def n_best(
@@ -296,8 +294,7 @@ class Captioner(Writer):
         if self.mirror:
             turned = np.flatnonzero(torch.rand(len(batch.rows)).numpy() < 0.5)
             some.pictures[turned] = mirrored[batch.rows[turned]]
-        teaching = Teaching(self.label_smoothing, self.scheduled_sampling * batch.part)
-        loss, _ = self.net_.loss(self._begin(some), some.units, teaching)
+        loss, _ = self.net_.loss(self._begin(some), some.units, self.teaching(batch.part))
         return loss, None
 
     def _log_probs(self, data: Captioned) -> np.ndarray:

@@ -28,7 +28,7 @@ def captioner_net(
         trunk = PictureNet(WIDTHS)
     elif fine_tune:
         trunk = EfficientNetLite0.pretrained() if pretrained else EfficientNetLite0()
-        trunk.classes = nn.Identity()  # type: ignore[assignment]  # a caption is not one of them
+        trunk.classes = nn.Identity()  # a caption is not one of them
     channels = WIDTHS[-1] if encoder == "convolutional" else FEATURES
     reader = PictureEncoder(channels, encoder_size, encoder_dropout, trunk)
     net = EncoderDecoder(reader, settings.decoder(vocabulary_size, encoder_size, encoder_size))

@@ -71,9 +71,8 @@ class EncoderDecoder(nn.Module):
         """The log-probability of each row, its end included, float64 [B]."""
         with torch.no_grad():
             _, each = self.loss(state, units)
-        sums = np.zeros(len(units))
-        np.add.at(sums, np.repeat(np.arange(len(units)), units.lengths + 1), each.double().numpy())
-        return sums
+        rows = np.repeat(np.arange(len(units)), units.lengths + 1)
+        return np.bincount(rows, each.double().numpy(), len(units))
 
     def step(self, ids: np.ndarray, state: State) -> tuple[Tensor, State]:
         """What `elman.decoding` asks: the logits of what comes next."""

@@ -19,7 +19,7 @@ from elman.data.row_batches import RowBatch, RowBatches, usual_steps
 from elman.metrics.classes import ClassReport, class_report
 from elman.metrics.entities import EntityReport, entity_report
 from elman.nearest import did_you_mean
-from elman.runtime import MODEL, ModelFile
+from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.labelled import digest
@@ -138,18 +138,16 @@ class Tagger(RecurrentSettings, Task):
         self._tell(data, held_out)
         steps = self.batch_steps or usual_steps(data.tokens.lengths)
         truth = Sequences(targets, data.tokens.lengths)
-        with self.open_run(run, resume, source or {}) as folder:
-            self.result_ = self.train(
-                lambda batch, _: self._loss(data, truth, batch),
-                RowBatches(data.tokens.lengths, steps, self.seed),
-                (lambda: self._error(held_out, held_tags)) if held_rows else None,
-                run=folder,
-                resume=resume,
-                observers=observers,
-                facts={"training": digest(data.tokens, targets), "held_out": digest(held_out.tokens, held_targets)},
-            )
-            if folder:
-                self.save(folder / MODEL)
+        self.train_in(
+            run,
+            resume,
+            source,
+            lambda batch, _: self._loss(data, truth, batch),
+            RowBatches(data.tokens.lengths, steps, self.seed),
+            (lambda: self._error(held_out, held_tags)) if held_rows else None,
+            observers=observers,
+            facts={"training": digest(data.tokens, targets), "held_out": digest(held_out.tokens, held_targets)},
+        )
         return self
 
     def predict(

@@ -163,6 +163,27 @@ class Task(Estimator, TrainingSettings, ABC):
                 self.save(stopped.run / MODEL)
             raise
 
+    def train_in(
+        self,
+        run: str | Path | None,
+        resume: bool,
+        source: Mapping[str, Any] | None,
+        loss: Loss,
+        data: Data,
+        evaluate: Callable[[], float] | None,
+        *,
+        observers: Observers,
+        facts: Mapping[str, Any],
+    ) -> None:
+        """`train` in a run folder, or without one: how it ended is `result_`, and the folder has the model file.
+
+        Args: as those of `open_run` and of `train`.
+        """
+        with self.open_run(run, resume, source or {}) as folder:
+            self.result_ = self.train(loss, data, evaluate, run=folder, resume=resume, observers=observers, facts=facts)
+            if folder:
+                self.save(folder / MODEL)
+
     @contextmanager
     def open_run(self, run: str | Path | None, resume: bool, source: Mapping[str, Any]) -> Iterator[Path | None]:
         """A new run folder with its `config.toml`, or the one to resume, or none.

@@ -18,10 +18,10 @@ from elman.data.units import UNKNOWN, make_units
 from elman.decoding import Hypothesis, Sampling
 from elman.metrics.references import as_references
 from elman.metrics.translation import TranslationReport, translation_report
-from elman.runtime import MODEL, ModelFile
+from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.encoder_decoder import EncoderDecoder, Teaching
+from elman.tasks.encoder_decoder import EncoderDecoder
 from elman.tasks.pair_units import PairUnits
 from elman.tasks.pairs import PairBatch, PairBatches, Pairs
 from elman.tasks.search import Asked, Search
@@ -144,18 +144,16 @@ class Translator(Writer):
         self.net_ = self._make_net()
         self._tell(data, held_out)
         steps = self.batch_steps or 2 * usual_steps(data.steps)
-        with self.open_run(run, resume, source or {}) as folder:
-            self.result_ = self.train(
-                lambda batch, _: self._loss(data, batch),
-                PairBatches(data.sources.lengths, data.targets.lengths, steps, self.epochs, self.seed),
-                (lambda: self._nats_per_unit(held_out)) if held else None,
-                run=folder,
-                resume=resume,
-                observers=observers,
-                facts={"training": data.digest(), "held_out": held_out.digest()},
-            )
-            if folder:
-                self.save(folder / MODEL)
+        self.train_in(
+            run,
+            resume,
+            source,
+            lambda batch, _: self._loss(data, batch),
+            PairBatches(data.sources.lengths, data.targets.lengths, steps, self.epochs, self.seed),
+            (lambda: self._nats_per_unit(held_out)) if held else None,
+            observers=observers,
+            facts={"training": data.digest(), "held_out": held_out.digest()},
+        )
         return self
 
     def n_best(
@@ -308,8 +306,7 @@ class Translator(Writer):
 
     def _loss(self, data: Pairs, batch: PairBatch) -> tuple[Tensor, State | None]:
         pairs = data.select(batch.rows)
-        teaching = Teaching(self.label_smoothing, self.scheduled_sampling * batch.part)
-        loss, _ = self.net_.loss(self._begin(pairs.sources), pairs.targets, teaching)
+        loss, _ = self.net_.loss(self._begin(pairs.sources), pairs.targets, self.teaching(batch.part))
         return loss, None
 
     def _batches(self, data: Pairs) -> "list[tuple[np.ndarray, Pairs]]":

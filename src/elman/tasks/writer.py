@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elman.tasks.decoder_settings import DecoderSettings
+from elman.tasks.encoder_decoder import Teaching
 from elman.tasks.task import Task
 
 
@@ -27,6 +28,10 @@ class Writer(DecoderSettings, Task):
     @abstractmethod
     def evaluate(self, X: Sequence[Any], y: Sequence[Any]) -> Any:
         """The report on rows whose texts are known."""
+
+    def teaching(self, part: float) -> Teaching:
+        """How the decoder is taught, `part` of the way from the first epoch to the last."""
+        return Teaching(self.label_smoothing, self.scheduled_sampling * part)
 
     def predict(
         self, X: Sequence[Any], progress: Callable[[float], object] = lambda part: None, **search: Any
