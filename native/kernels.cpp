@@ -18,6 +18,7 @@
 #include "semiring_logs.hpp"
 #include "semiring_paths.hpp"
 #include "semiring_scan.hpp"
+#include "softmax_rows.hpp"
 
 namespace elman::ELMAN_ISA {
 
@@ -124,6 +125,7 @@ const Kernels table = {
     .attend = attend,
     .attend_backward = attend_backward,
     .best = best,
+    .softmax_gradient = softmax_gradient,
     .min_gru = min_gru,
     .layer_norm = layer_norm,
 };

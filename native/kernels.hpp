@@ -80,6 +80,9 @@ struct Kernels {
   // The largest numbers of one row.
   void (*best)(Index size, Index k, const float* scores, Index* ids, double* log_probs);
 
+  // The loss of a softmax, and its gradient in place of the scores.
+  void (*softmax_gradient)(Index size, float smoothing, Index target, float* scores, float* loss, float* log_prob);
+
   // Steps of one row.
   void (*min_gru)(Index units, const float* gates, float* h);
   void (*layer_norm)(Index size, float epsilon, const float* weight, const float* bias, const float* x, float* y);

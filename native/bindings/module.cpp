@@ -12,6 +12,7 @@ void bind_masks(nanobind::module_& m);
 void bind_peak(nanobind::module_& m);
 void bind_recurrence(nanobind::module_& m);
 void bind_semiring_scan(nanobind::module_& m);
+void bind_softmax(nanobind::module_& m);
 void bind_stepper(nanobind::module_& m);
 void bind_threads(nanobind::module_& m);
 }  // namespace elman
@@ -33,6 +34,7 @@ NB_MODULE(_native, m) {
   elman::bind_peak(m);
   elman::bind_recurrence(m);
   elman::bind_semiring_scan(m);
+  elman::bind_softmax(m);
   elman::bind_stepper(m);
   elman::bind_threads(m);
 }

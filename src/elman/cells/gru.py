@@ -66,15 +66,16 @@ class GRU(CellModule):
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)
 
+    def openings(self, x: Tensor, state: Tensor) -> dict[str, Tensor]:
+        size = 2 * self.output_size
+        r, z = (x[:, :size] + F.linear(state, self.weight_hh[:size])).sigmoid().chunk(2, -1)
+        return {"reset": r, "keep": z}
+
     def advance(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        h, size = state, self.output_size
-        x_gates, x_n = x.split([2 * size, size], -1)
-        if self.reset == "after":
-            h_gates, h_n = F.linear(h, self.weight_hh).split([2 * size, size], -1)
-            r, z = (x_gates + h_gates).sigmoid().chunk(2, -1)
-            n = (x_n + r * (h_n + self.bias_hn)).tanh()
-        else:
-            r, z = (x_gates + F.linear(h, self.weight_hh[: 2 * size])).sigmoid().chunk(2, -1)
-            n = (x_n + F.linear(r * h, self.weight_hh[2 * size :])).tanh()
+        h, size = state, 2 * self.output_size
+        r, z = self.openings(x, h).values()
+        x_n, weight_hn = x[:, size:], self.weight_hh[size:]
+        read = r * (F.linear(h, weight_hn) + self.bias_hn) if self.reset == "after" else F.linear(r * h, weight_hn)
+        n = (x_n + read).tanh()
         h = n + z * (h - n)
         return h, h

@@ -70,13 +70,19 @@ class LSTM(CellModule):
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)
 
+    def openings(self, x: Tensor, state: LSTMState) -> dict[str, Tensor]:
+        gates, _ = self._gates(x, state)
+        return {name: gate.sigmoid() for name, gate in gates.items()}
+
     def advance(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        gates = x + F.linear(state.h, self.weight_hh)
-        if self.forget_gate:
-            i, f, g, o = gates.chunk(4, -1)
-            c = f.sigmoid() * state.c + i.sigmoid() * g.tanh()
-        else:
-            i, g, o = gates.chunk(3, -1)
-            c = state.c + i.sigmoid() * g.tanh()
-        h = o.sigmoid() * c.tanh()
+        gates, g = self._gates(x, state)
+        kept = gates["keep"].sigmoid() * state.c if self.forget_gate else state.c
+        c = kept + gates["write"].sigmoid() * g.tanh()
+        h = gates["read"].sigmoid() * c.tanh()
         return h, LSTMState(h, c)
+
+    def _gates(self, x: Tensor, state: LSTMState) -> tuple[dict[str, Tensor], Tensor]:
+        """The gates and the candidate before their sigmoid and tanh."""
+        names = ("write", "keep", "candidate", "read") if self.forget_gate else ("write", "candidate", "read")
+        gates = dict(zip(names, (x + F.linear(state.h, self.weight_hh)).chunk(len(names), -1), strict=True))
+        return gates, gates.pop("candidate")

@@ -47,6 +47,9 @@ class MinGRU(CellModule):
         z = z.sigmoid()
         return 1 - z, z * n
 
+    def openings(self, x: tuple[Tensor, Tensor], state: Tensor) -> dict[str, Tensor]:
+        return {"keep": x[0]}
+
     def advance(self, x: tuple[Tensor, Tensor], state: Tensor) -> tuple[Tensor, Tensor]:
         keep, write = x
         h = keep * state + write

@@ -38,6 +38,13 @@ class CellModule(Cell, nn.Module):
         """The part of a step that does."""
         raise NotImplementedError(f"{type(self).__name__} has no advance")
 
+    def openings(self, x: Any, state: State) -> dict[str, Tensor]:
+        """How far each gate is open at a step, [N, H] from 0 to 1; `keep` is what multiplies the state before.
+
+        Args: as those of `advance`.
+        """
+        return {}
+
     def recurrence(self) -> Recurrence | None:
         """The kernel that does the same as `project` and `advance`, if there is one, with the weights."""
         return None

@@ -1,0 +1,168 @@
+"""The traces of a model's recurrences, from one forward and backward pass over real data.
+
+The model is asked once, as it is: its cells, and the recurrent layers of `torch.nn` that it holds, are watched while
+the loss is found. Nothing of it changes: no gradient is left in it, and its mode and its generators are as before.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+import elman.layers
+from elman import state as states
+from elman.cells import CellModule
+from elman.doctor.torch_layers import TorchCall, is_torch_recurrence, traces_of
+from elman.doctor.trace import Trace, follow
+from elman.kernels import native
+from elman.sequences import Sequences
+from elman.state import State
+
+LAYERS = tuple(getattr(elman.layers, name) for name in elman.layers.__all__ if name[0].isupper())
+
+
+class Captured(NamedTuple):
+    """What was seen.
+
+    Attributes:
+        traces: one a recurrence, in the order in which they were first used.
+        loss: its value.
+        unseen: of each recurrence without a trace, its path and why.
+    """
+
+    traces: list[Trace]
+    loss: float
+    unseen: dict[str, str]
+
+
+class _Scan(NamedTuple):
+    """A call of a cell's `scan`; what comes of it are tensors of their own, so that each has a gradient of its own."""
+
+    x: Sequences
+    initial: State
+    y: Tensor
+    final: State
+
+
+def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
+    """Run `loss` once, in evaluation mode, by the references.
+
+    Args:
+        loss: finds the loss of `model` on some data: a scalar tensor with a gradient.
+    Raises:
+        ValueError: the model holds no recurrence, the loss is no finite scalar, or it does not depend on any recurrence.
+    """
+    cells = {path: module for path, module in model.named_modules() if is_recurrence(module)}
+    layers = {path: module for path, module in model.named_modules() if is_torch_recurrence(module)}
+    if not cells and not layers:
+        raise ValueError(f"doctor: expected a model with a recurrence, got {type(model).__name__}, which holds no cell "
+                         "of elman and no RNN, LSTM or GRU of torch.nn.")  # fmt: skip
+    scans: dict[str, list[_Scan]] = {}
+    calls: dict[str, list[TorchCall]] = {}
+    with _evaluating(model), native.aside(), torch.enable_grad(), _watched(cells, scans, layers, calls):
+        value = loss()
+    if not isinstance(value, Tensor) or value.numel() != 1 or not torch.isfinite(value).all():
+        got = f"{value.item()}" if isinstance(value, Tensor) and value.numel() == 1 else f"a {type(value).__name__}"
+        raise ValueError(f"doctor: expected a loss that is a finite scalar tensor, got {got}.")
+    written = [leaf for found in scans.values() for scan in found for leaf in (scan.y, *states.leaves(scan.final))]
+    written += [leaf for found in calls.values() for call in found for leaf in call.written]
+    if not value.requires_grad or not written:
+        raise ValueError("doctor: expected a loss that comes from the model's recurrences, got one without a gradient; "
+                         "find it from the model's output, outside of torch.no_grad().")  # fmt: skip
+    found = torch.autograd.grad(value.sum(), written, allow_unused=True)
+    gradients = iter([torch.zeros_like(leaf) if one is None else one for leaf, one in zip(written, found, strict=True)])
+    traces, unseen = [], {}
+    for path, rows in scans.items():
+        traces.append(_trace(path, cells[path], rows, gradients))
+    for path, made in calls.items():
+        new, reason = traces_of(path, layers[path], made, gradients)
+        traces += new
+        if reason:
+            unseen[path] = reason
+    for path in {**cells, **layers}.keys() - scans.keys() - calls.keys():
+        unseen[path] = "the loss does not scan it: it is not used, or steps one by one"
+    return Captured(traces, value.item(), unseen)
+
+
+def is_recurrence(module: nn.Module) -> bool:
+    """Whether it is a cell, not a layer around cells: `LSTM`, or somebody's own."""
+    holds = any(isinstance(part, CellModule) for part in module.modules() if part is not module)
+    return isinstance(module, CellModule) and not isinstance(module, LAYERS) and not holds and bool(module.streams)
+
+
+def _trace(path: str, cell: CellModule, scans: list[_Scan], gradients: Iterator[Tensor]) -> Trace:
+    """Of all calls of a cell; takes their gradients."""
+    double = deepcopy(cell).double().eval().requires_grad_(False)
+    x = Sequences.cat([scan.x for scan in scans]).map(_double)
+    initial = states.map(_double, states.cat([scan.initial for scan in scans]))
+    parts = []
+    for scan in scans:
+        gradient = next(gradients)
+        parts.append((gradient, states.map(lambda _: next(gradients), scan.final)))
+    gradient, final = (states.map(_double, states.cat(list(part))) for part in zip(*parts, strict=True))
+    return Trace(path or type(cell).__name__, double, x, initial, follow(double, x, initial), gradient, final)
+
+
+@contextmanager
+def _watched(
+    cells: dict[str, Any],
+    scans: dict[str, list[_Scan]],
+    layers: dict[str, nn.Module],
+    calls: dict[str, list[TorchCall]],
+) -> Iterator[None]:
+    """Meanwhile every call is kept."""
+    hooks = []
+    try:
+        for path, cell in cells.items():
+            cell.__dict__["scan"] = _watch(cell, path, scans)
+        for path, layer in layers.items():
+
+            def keep(_: nn.Module, args: Any, kwargs: Any, output: Any, path: str = path) -> Any:
+                call, output = TorchCall.of(args, kwargs, output)
+                calls.setdefault(path, []).append(call)
+                return output
+
+            hooks.append(layer.register_forward_hook(keep, with_kwargs=True))
+        yield
+    finally:
+        for cell in cells.values():
+            cell.__dict__.pop("scan", None)
+        for hook in hooks:
+            hook.remove()
+
+
+def _watch(cell: CellModule, path: str, scans: dict[str, list[_Scan]]) -> Callable[..., Any]:
+    scan = cell.scan
+
+    def watched(sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        initial = cell.initial_state(len(sequences)) if state is None else state
+        y, final = scan(sequences, state)
+        y, final = y.map(separate), states.map(separate, final)
+        scans.setdefault(path, []).append(_Scan(sequences, initial, y.values, final))
+        return y, final
+
+    return watched
+
+
+def separate(tensor: Tensor) -> Tensor:
+    """The same in a tensor of its own, which has a gradient whatever it is computed from."""
+    return (tensor if tensor.requires_grad else tensor.detach().requires_grad_()) * 1
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _double(leaf: Tensor) -> Tensor:
+    return leaf.detach().double()

@@ -1,0 +1,166 @@
+"""The recurrent layers of `torch.nn` as cells: the same weights, the same numbers, a trace for each layer and direction."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from elman import state as states
+from elman.cells import GRU, LSTM, RNN, CellModule
+from elman.cells.lstm import LSTMState
+from elman.doctor.trace import Trace, follow
+from elman.sequences import Sequences
+from elman.state import State
+
+
+class TorchCall(NamedTuple):
+    """A call of a `torch.nn.RNN`, `LSTM` or `GRU`."""
+
+    input: Tensor | PackedSequence
+    hx: Any
+    output: Tensor | PackedSequence
+    final: tuple[Tensor, ...]  # h_n, or h_n and c_n
+
+    @classmethod
+    def of(cls, args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> "tuple[TorchCall, Any]":
+        """The call, and its result in tensors of their own."""
+        names = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        output, final = result
+        if isinstance(output, PackedSequence):
+            output = output._replace(data=_separate(output.data))
+        else:
+            output = _separate(output)
+        pair = isinstance(final, tuple)
+        finals = tuple(_separate(leaf) for leaf in (final if pair else (final,)))
+        return cls(names["input"], names.get("hx"), output, finals), (output, finals if pair else finals[0])
+
+    @property
+    def written(self) -> list[Tensor]:
+        return [self.output.data if isinstance(self.output, PackedSequence) else self.output, *self.final]
+
+
+def is_torch_recurrence(module: nn.Module) -> bool:
+    return isinstance(module, nn.RNN | nn.LSTM | nn.GRU)
+
+
+def traces_of(
+    path: str, layer: Any, calls: Sequence[TorchCall], gradients: Iterator[Tensor]
+) -> tuple[list[Trace], str | None]:
+    """A trace for each layer and direction, or why there is none; takes the gradients of what the calls wrote."""
+    taken = [[next(gradients) for _ in call.written] for call in calls]
+    if getattr(layer, "proj_size", 0):
+        return [], "an LSTM with proj_size, which is not examined"
+    cells = [_cell(layer, suffix) for suffix in _suffixes(layer)]
+    double = [_Call.of(layer, call, given) for call, given in zip(calls, taken, strict=True)]
+    x = Sequences.cat([call.x for call in double])
+    gradient = torch.cat([call.gradient for call in double])
+    initial, final = (
+        [_state(layer, [leaf[number] for leaf in (torch.cat(parts, 1) for parts in zip(*leaves, strict=True))])
+         for number in range(len(cells))]
+        for leaves in ([call.initial for call in double], [call.final_gradient for call in double])
+    )  # fmt: skip
+    return _traces(path, layer, cells, x, initial, gradient, final), None
+
+
+class _Call(NamedTuple):
+    """The same in float64 and ragged."""
+
+    x: Sequences
+    initial: list[Tensor]  # [layers and directions, B, H] each
+    gradient: Tensor  # [N, H or 2 H]
+    final_gradient: list[Tensor]
+
+    @classmethod
+    def of(cls, layer: Any, call: TorchCall, gradients: Sequence[Tensor]) -> "_Call":
+        def ragged(like: Any, data: Tensor) -> Sequences:
+            data = data.detach().double()
+            if isinstance(like, PackedSequence):
+                return Sequences.from_packed(like._replace(data=data))
+            if data.dim() == 2:  # one row without a batch
+                return Sequences(data, [len(data)])
+            batch, steps = data.shape[:2] if layer.batch_first else data.shape[1::-1]
+            return Sequences.from_padded(data, [steps] * batch, batch_first=layer.batch_first)
+
+        def by_layer(leaf: Tensor) -> Tensor:
+            return (leaf if leaf.dim() == 3 else leaf[:, None]).detach().double()
+
+        data = call.input.data if isinstance(call.input, PackedSequence) else call.input
+        finals = [by_layer(leaf) for leaf in gradients[1:]]
+        hx = call.hx if isinstance(call.hx, tuple) else (call.hx,)
+        given = [torch.zeros_like(leaf) for leaf in finals] if call.hx is None else [by_layer(leaf) for leaf in hx]
+        return cls(ragged(call.input, data), given, ragged(call.output, gradients[0]).values, finals)
+
+
+def _traces(
+    path: str,
+    layer: Any,
+    cells: list[CellModule],
+    x: Sequences,
+    initial: list[State],
+    gradient: Tensor,
+    final_gradient: list[State],
+) -> list[Trace]:
+    """The layers one above the other, once more, and what the loss sends into each of them."""
+    ways = 2 if layer.bidirectional else 1
+    read, written = [], []
+    with torch.enable_grad():
+        below = x
+        for number, cell in enumerate(cells):
+            backward = number % 2 and ways == 2
+            read.append(below.reverse() if backward else below)
+            y, _ = cell.unrolled(read[-1], initial[number])
+            written.append((y.values if y.values.requires_grad else y.values.requires_grad_()) * 1)
+            if (number + 1) % ways == 0:
+                parts = written[-ways:]
+                if ways == 2:
+                    parts = [parts[0], Sequences(parts[1], x.lengths).reverse().values]
+                below = Sequences(torch.cat(parts, -1), x.lengths)
+    reached = torch.autograd.grad(below.values, written, gradient, allow_unused=True)
+    traces = []
+    names = [f"{path}.{suffix}" if path else suffix for suffix in _suffixes(layer)]
+    for name, cell, x, start, dy, dfinal in zip(names, cells, read, initial, reached, final_gradient, strict=True):
+        assert dy is not None
+        x, cell = x.map(Tensor.detach), cell.requires_grad_(False)
+        traces.append(Trace(name, cell, x, start, follow(cell, x, start), dy.detach(), dfinal))
+    return traces
+
+
+def _suffixes(layer: Any) -> list[str]:
+    return [f"l{number}{way}" for number in range(layer.num_layers)
+            for way in (("", "_reverse") if layer.bidirectional else ("",))]  # fmt: skip
+
+
+def _cell(layer: Any, suffix: str) -> CellModule:
+    """The cell of one layer and direction, in float64."""
+    weight_ih, weight_hh = (getattr(layer, f"weight_{kind}_{suffix}").detach().double() for kind in ("ih", "hh"))
+    hidden = layer.hidden_size
+    none = weight_hh.new_zeros(len(weight_hh))
+    bias_ih, bias_hh = (
+        getattr(layer, f"bias_{kind}_{suffix}").detach().double() if layer.bias else none for kind in ("ih", "hh")
+    )
+    size, bias = weight_ih.shape[1], bias_ih + bias_hh
+    cell: CellModule
+    if isinstance(layer, nn.LSTM):
+        cell = LSTM(size, hidden)
+    elif isinstance(layer, nn.GRU):
+        cell = GRU(size, hidden).double()
+        bias = torch.cat([bias[: 2 * hidden], bias_ih[2 * hidden :]])
+        with torch.no_grad():
+            cell.bias_hn.copy_(bias_hh[2 * hidden :])  # type: ignore[operator]
+    else:
+        cell = RNN(size, hidden, activation=layer.nonlinearity)
+    cell = cell.double().eval()
+    with torch.no_grad():
+        for name, value in (("weight_ih", weight_ih), ("weight_hh", weight_hh), ("bias", bias)):
+            getattr(cell, name).copy_(value)
+    return cell
+
+
+def _state(layer: Any, leaves: Sequence[Tensor]) -> State:
+    return LSTMState(*leaves) if isinstance(layer, nn.LSTM) else leaves[0]
+
+
+def _separate(tensor: Tensor) -> Tensor:
+    return (tensor if tensor.requires_grad else tensor.detach().requires_grad_()) * 1
