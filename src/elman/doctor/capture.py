@@ -53,7 +53,7 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
     Args:
         loss: finds the loss of `model` on some data: a scalar tensor with a gradient.
     Raises:
-        ValueError: the model holds no recurrence, the loss is no finite scalar, or it does not depend on any recurrence.
+        ValueError: the model holds no recurrence, or the loss is no finite scalar or comes from none.
     """
     cells = {path: module for path, module in model.named_modules() if is_recurrence(module)}
     layers = {path: module for path, module in model.named_modules() if is_torch_recurrence(module)}

@@ -1,4 +1,4 @@
-"""The recurrent layers of `torch.nn` as cells: the same weights, the same numbers, a trace for each layer and direction."""
+"""The recurrent layers of `torch.nn` as cells: the same weights and numbers, a trace for each layer and direction."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from elman import state as states
 from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.cells.lstm import LSTMState
 from elman.doctor.trace import Trace, follow

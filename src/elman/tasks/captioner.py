@@ -25,6 +25,7 @@ from elman.tasks.captioned import AT_ONCE, Captioned, checked_captions
 from elman.tasks.captioner_net import captioner_net
 from elman.tasks.encoder_decoder import EncoderDecoder
 from elman.tasks.inputs.text import TOKEN
+from elman.tasks.lesson import AT_MOST, Lesson, few
 from elman.tasks.pairs import PairBatch, PairBatches
 from elman.tasks.photos import Photos
 from elman.tasks.search import Asked, Search
@@ -229,6 +230,13 @@ class Captioner(Writer):
                 words = [*(self.units_.decode([unit]).strip() for unit in ids.tolist()), ""]
                 found.append(Look(words, looks.reshape(len(looks), side, side)))
         return found
+
+    def lesson(self, X: Sequence[Any], y: Sequence[Any]) -> Lesson:
+        self.check_fitted()
+        captions = checked_captions("Captioner.lesson", X, y)[:AT_MOST]
+        data = self._encoded(self._photos().encode(list(X)[:AT_MOST]), captions)
+        data = data.select(few(data.steps))
+        return Lesson(lambda: self.net_.loss(self._begin(data), data.units)[0])
 
     # The data.
 

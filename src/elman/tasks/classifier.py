@@ -23,6 +23,7 @@ from elman.tasks.belief import Belief
 from elman.tasks.classifier_net import ClassifierNet, classifier_net
 from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
 from elman.tasks.labelled import Labelled, as_labels, as_rows, digest, labelled
+from elman.tasks.lesson import AT_MOST, Lesson, few
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range
 from elman.tasks.task import Observers, Task
@@ -169,6 +170,16 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         labels = as_labels("Classifier.evaluate", y, len(predicted))
         classes = self.classes_.tolist()
         return class_report(labels.tolist(), predicted.tolist(), classes, probabilities, self.calibrated_)
+
+    def lesson(self, X: Any, y: Any) -> Lesson:
+        self.check_fitted()
+        given = labelled("Classifier.lesson", X, y)
+        given = given.select(np.arange(min(len(given.rows), AT_MOST)))
+        data = self.inputs_.encode(given.rows, given.names)
+        rows = few(data.lengths)
+        some, targets = data.select(rows).map(torch.from_numpy), torch.from_numpy(self._numbers(given)[rows])
+        net = cast(ClassifierNet, self.net_)
+        return Lesson(lambda: cross_entropy(net.classify(some), targets), self.inputs_.steps(data.to_list()[0]))
 
     def stream(self) -> Belief:
         """A reader at the beginning of a sequence: it takes steps as they come and says what it believes so far.

@@ -23,6 +23,7 @@ from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.labelled import digest
+from elman.tasks.lesson import AT_MOST, Lesson, few
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range
 from elman.tasks.tagger_net import TaggerNet
@@ -183,6 +184,14 @@ class Tagger(RecurrentSettings, Task):
         _check_rows("Tagger.evaluate", list(X), tags)
         return self._report(tags, self.predict(X, progress))
 
+    def lesson(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> Lesson:
+        self.check_fitted()
+        rows = few(np.array([len(row) for row in X[:AT_MOST]]))
+        sentences, tags = [X[row] for row in rows], [self._inside(list(y[row]), f"row {row}") for row in rows]
+        data, truth = _tensors(self.words_.encode(sentences)), torch.from_numpy(self._numbers(tags))
+        words = [word if isinstance(word, str) else word[0] for word in sentences[0]]
+        return Lesson(lambda: self._loss_of(data, truth), words)
+
     # The data.
 
     def _check_settings(self) -> None:
@@ -263,10 +272,12 @@ class Tagger(RecurrentSettings, Task):
             word = some.tokens.values.word
             word = torch.where(torch.rand(len(word)) < self.word_dropout, UNKNOWN, word)
             some = some._replace(tokens=some.tokens.map(lambda tokens: tokens._replace(word=word)))
-        net, tags = self.net_, torch.from_numpy(truth.select(batch.rows).values)
-        scores = net(some)
-        loss = net.chain(scores, tags) if self.output == "crf" else cross_entropy(scores.values, tags)
-        return loss, None
+        return self._loss_of(some, torch.from_numpy(truth.select(batch.rows).values)), None
+
+    def _loss_of(self, data: Spelled, tags: Tensor) -> Tensor:
+        scores = self.net_(data)
+        found: Tensor = self.net_.chain(scores, tags) if self.output == "crf" else cross_entropy(scores.values, tags)
+        return found
 
     def _scores(self, data: Spelled) -> "list[Sequences]":
         """The scores [N, K] of batches of sentences, in order."""

@@ -14,6 +14,7 @@ import elman
 from elman.estimator import Estimator
 from elman.files import SCHEMA, TEMPORARY, write_tensors
 from elman.runtime import MODEL, ModelFile
+from elman.tasks.lesson import Lesson
 from elman.tasks.settings import CONFIG, parse, settings_of, write_config
 from elman.training import Evaluation, Event, Interrupted, Result, TrainingSettings, model_tensors, train
 from elman.training.checkpoint import LAST
@@ -42,6 +43,10 @@ class Task(Estimator, TrainingSettings, ABC):
     @abstractmethod
     def restore(self, file: ModelFile) -> None:
         """Take back what `preprocessing` gave, from the metadata, and build `net_` with any weights."""
+
+    @abstractmethod
+    def lesson(self, *data: Any) -> Lesson:
+        """Some of `data`, which is as `evaluate` takes it, as the net learns from them."""
 
     def save(self, path: str | Path) -> None:
         """Write the model file: weights, settings, preprocessing. It replaces what is at `path` whole or not at all."""

@@ -22,6 +22,7 @@ from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.encoder_decoder import EncoderDecoder
+from elman.tasks.lesson import AT_MOST, Lesson, few
 from elman.tasks.pair_units import PairUnits
 from elman.tasks.pairs import PairBatch, PairBatches, Pairs
 from elman.tasks.search import Asked, Search
@@ -217,6 +218,13 @@ class Translator(Writer):
         """
         references = as_references(f"{type(self).__name__}.evaluate", X, y)
         return translation_report(self.predict(X, progress, **search), references, lowercase or self.lowercase)
+
+    def lesson(self, X: Sequence[str], y: Sequence[Any]) -> Lesson:
+        self.check_fitted()
+        references = as_references(f"{type(self).__name__}.lesson", X, y)[:AT_MOST]
+        pairs = self._pairs(self._checked("lesson", X[:AT_MOST], [of_one[0] for of_one in references]))
+        pairs = pairs.select(few(pairs.steps))
+        return Lesson(lambda: self.net_.loss(self._begin(pairs.sources), pairs.targets)[0])
 
     # The data.
 

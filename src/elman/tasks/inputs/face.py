@@ -65,6 +65,10 @@ class Inputs(ABC):
     def __init__(self, settings: InputSettings):
         self.settings = settings
 
+    def steps(self, row: np.ndarray) -> list[str] | None:
+        """The text of each step of a row as it is encoded; None where steps are no text."""
+        return None
+
     @property
     def input_dropout(self) -> float:
         """Of the features that the recurrent layers read."""

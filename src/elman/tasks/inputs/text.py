@@ -36,6 +36,9 @@ class TextInputs(Inputs):
         ids = [self.units.encode(self._prepared(row, number, names)) for number, row in enumerate(rows)]
         return Sequences(np.concatenate(ids) if ids else np.zeros(0, np.int64), [len(row) for row in ids])
 
+    def steps(self, row: np.ndarray) -> list[str]:
+        return [self.units.decode([unit]) for unit in row.tolist()]
+
     def spoil(self, sequences: Sequences) -> Sequences:
         part = self.settings.word_dropout
         if not part or not self.units.has_unknown:
