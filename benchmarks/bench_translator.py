@@ -29,7 +29,7 @@ PEERS = ["one length", "packed"]
 TOLERANCE = 3e-4  # of the largest value: the gradient of tied weights is a sum over thousands of steps and units
 BEAMS = {1: ("greedily", 900), 5: ("a beam of 5", 250)}  # sentences a second that are asked of two threads
 SETTINGS: dict[str, Any] = {"lowercase": True, "vocabulary_size": 5000}
-LAYOUTS = {"1000, 63x10": [1000] + [10] * 63, "64x25": [25] * 64}  # words of 64 sources and of their targets
+LAYOUTS = {"200, 63x10": [200] + [10] * 63, "64x25": [25] * 64}  # words of 64 sources and of their targets
 
 
 def sample_of(task: Any, data: Pairs, one_length: bool) -> Sample:

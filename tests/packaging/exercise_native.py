@@ -413,6 +413,22 @@ def largest(generator, rows, size, k):
             np.testing.assert_allclose(got, wanted, rtol=0, atol=5e-6)
 
 
+# --- The softmax
+
+
+def softmax(generator, rows, size):
+    scores, targets = 9 * generator.standard_normal((rows, size), np.float32), generator.integers(0, size, rows)
+    gradient, losses, log_probs, smoothing = scores.copy(), nan(rows), nan(rows), 0.1
+    native.module.softmax_gradient(gradient, targets, smoothing, losses, log_probs)
+    scores, each = scores.astype(np.float64), np.arange(rows)
+    logs = scores - np.logaddexp.reduce(scores, 1, keepdims=True)
+    wanted = np.full((rows, size), smoothing / size)
+    wanted[each, targets] += 1 - smoothing
+    for got, right in ((gradient, np.exp(logs) - wanted), (losses, -(wanted * logs).sum(1)),
+                       (log_probs, logs[each, targets])):  # fmt: skip
+        np.testing.assert_allclose(got, right, rtol=1e-5, atol=2e-5)
+
+
 # --- The stepper
 
 
@@ -485,6 +501,8 @@ def overrun(kernel):
         )
     elif kernel == "best":
         native.module.best(x.reshape(1, -1), np.zeros((1, 8001), np.int64), np.zeros((1, 8001)))
+    elif kernel == "softmax":
+        native.module.softmax_gradient(x.reshape(1, -1), np.array([8000]), 0.1, nan(1), nan(1))
     elif kernel == "linear":
         y = nan(1001, 8)
         native.module.linear(1001, 8, 8, x.ctypes.data, x.ctypes.data, 0, y.ctypes.data)
@@ -524,6 +542,8 @@ if __name__ == "__main__":
         generator = np.random.default_rng(number)
         size = int(generator.integers(1, 3000 if number % 5 == 0 else 150))
         largest(generator, number % 6, size, int(generator.integers(0, min(size, 256) + 1)))
+    for number in range(120):
+        softmax(np.random.default_rng(number), number % 6, 1 + number * 7 % 150 + (2000 if number % 5 == 0 else 0))
     for number in range(30):
         step(np.random.default_rng(number), rows=(1, 2, 5, 30)[number % 4], units=1 + number)
     print("native agrees")

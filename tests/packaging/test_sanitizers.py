@@ -54,7 +54,19 @@ def test_the_kernels_stay_inside_their_arrays(exercise, isa):
 
 @pytest.mark.parametrize(
     "kernel",
-    ["attention", "best", "linear_scan", "semiring_scan", "kalman", "linear", "masks", "rnn", "lstm", "gru_after"],
+    [
+        "attention",
+        "best",
+        "linear_scan",
+        "semiring_scan",
+        "kalman",
+        "linear",
+        "masks",
+        "softmax",
+        "rnn",
+        "lstm",
+        "gru_after",
+    ],
 )
 def test_the_sanitizers_would_see_an_overrun(exercise, kernel):
     done = exercise("--overrun", kernel)

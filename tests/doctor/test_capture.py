@@ -1,0 +1,151 @@
+import pytest
+import torch
+from torch import nn
+
+from elman import GRU, LSTM, RNN, Bidirectional, Embedding, Linear, OutputFeedback, Sequences, Stack
+from elman.cells.module import CellModule
+from elman.doctor.capture import capture
+from elman.doctor.lags import gradients_by_lag
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def rows(*lengths, size=3):
+    return Sequences.from_list([torch.randn(length, size) for length in lengths])
+
+
+def test_traces_of_a_stack_hold_what_it_read_and_did():
+    net, x = Stack(LSTM(3, 5), GRU(5, 4), Linear(4, 2)), rows(7, 0, 3)
+    seen = capture(net, lambda: net(x)[0].values.square().sum())
+    first, second = seen.traces
+    assert [first.name, second.name] == ["cells.0", "cells.1"]
+    torch.testing.assert_close(first.x.values.float(), x.values)
+    y, _ = net.cells[0](x)
+    torch.testing.assert_close(first.after.h.float(), y.values)
+    torch.testing.assert_close(second.x.values.float(), y.values)
+    assert seen.loss == pytest.approx(net(x)[0].values.square().sum().item(), rel=1e-5)
+
+
+def test_what_the_loss_sends_in_does_not_count_the_cell_itself():
+    net, x = Stack(RNN(3, 5), Linear(5, 1)), rows(6)
+    (trace,) = capture(net, lambda: net(x)[0].values[-1].sum()).traces
+    torch.testing.assert_close(trace.gradient[-1].float(), net.cells[1].weight[0])
+    assert not trace.gradient[:-1].any()
+
+
+def test_the_final_state_is_a_way_in_too():
+    cell, x = LSTM(3, 5), rows(6, 2)
+    (trace,) = capture(cell, lambda: cell(x)[1].c.sum()).traces
+    assert not trace.gradient.any()
+    assert not trace.final_gradient.h.any()
+    assert trace.final_gradient.c.eq(1).all()
+    lags = gradients_by_lag(trace)
+    assert lags.steps.tolist() == [5, 7]
+
+
+def test_a_state_that_is_carried_is_where_rows_begin():
+    cell, x = LSTM(3, 5), rows(4, 2)
+    _, state = cell(x)
+    (trace,) = capture(cell, lambda: cell(x, state)[0].values.sum()).traces
+    torch.testing.assert_close(trace.initial.c.float(), state.c)
+    y, _ = cell(x, state)
+    torch.testing.assert_close(trace.after.h.float(), y.values)
+
+
+def test_calls_of_one_cell_are_rows_of_one_trace():
+    cell, x = GRU(3, 5), rows(4, 2)
+    seen = capture(cell, lambda: cell(x)[0].values.sum() + cell(rows(3))[0].values.sum())
+    (trace,) = seen.traces
+    assert trace.x.lengths.tolist() == [4, 2, 3]
+
+
+def test_both_directions_have_traces_and_the_second_reads_backwards():
+    net, x = Bidirectional(RNN(3, 4), RNN(3, 4)), rows(5, 2)
+    forward, backward = capture(net, lambda: net(x)[0].values.sum()).traces
+    assert [forward.name, backward.name] == ["forward_cell", "backward_cell"]
+    torch.testing.assert_close(backward.x.values.float(), x.reverse().values)
+
+
+class Mine(CellModule):
+    """Somebody's own cell, written as one step."""
+
+    def __init__(self):
+        super().__init__()
+        self.input_size = self.output_size = 3
+        self.keep = nn.Parameter(torch.tensor(0.5))
+
+    def initial_state(self, batch_size):
+        return self.zeros(batch_size, 3)
+
+    def step(self, x, state):
+        h = self.keep * state + x
+        return h, h
+
+
+def test_a_cell_of_ones_own_is_seen():
+    cell, x = Mine(), rows(9)
+    (trace,) = capture(cell, lambda: cell(x)[0].values[-1].sum()).traces
+    curve = gradients_by_lag(trace).curve
+    torch.testing.assert_close(torch.from_numpy(curve), 0.5 ** torch.arange(9.0).double())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_nothing_of_the_model_changes(training):
+    net, x = Stack(LSTM(3, 5), GRU(5, 4)).train(training), rows(7)
+    net.cells[1].eval()
+    before = {name: weight.clone() for name, weight in net.named_parameters()}
+    generator = torch.get_rng_state()
+    modes = [module.training for module in net.modules()]
+
+    def loss():
+        torch.rand(3)
+        return net(x)[0].values.sum()
+
+    capture(net, loss)
+    assert torch.equal(generator, torch.get_rng_state())
+    assert modes == [module.training for module in net.modules()]
+    for name, weight in net.named_parameters():
+        assert torch.equal(before[name], weight)
+        assert weight.requires_grad
+        assert weight.grad is None
+    assert not any("scan" in module.__dict__ for module in net.modules())
+
+
+def test_an_error_in_the_loss_leaves_the_model_as_it_was():
+    net = Stack(LSTM(3, 5), GRU(5, 4))
+    with pytest.raises(ZeroDivisionError):
+        capture(net, lambda: 1 / 0)
+    assert not any("scan" in module.__dict__ for module in net.modules())
+    assert net.training
+
+
+def test_what_steps_is_told():
+    net = Stack(Embedding(5, 3), OutputFeedback(Stack(LSTM(3 + 2, 4), Linear(4, 2))), GRU(2, 3))
+    ids = Sequences(torch.tensor([1, 2, 3]), [3])
+    seen = capture(net, lambda: net(ids)[0].values.sum())
+    assert [trace.name for trace in seen.traces] == ["cells.2"]
+    assert list(seen.unseen) == ["cells.1.cell.cells.0"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda y: y.values, "finite scalar tensor, got a Tensor"),
+        (lambda y: y.values.sum() * torch.nan, "got nan"),
+        (lambda y: 3.0, "got a float"),
+        (lambda y: y.values.sum().detach(), "without a gradient"),
+        (lambda y: torch.ones((), requires_grad=True), "without a gradient"),
+    ],
+)
+def test_a_loss_of_no_use_is_an_error(loss, message):
+    cell, x = RNN(3, 4), rows(3)
+    with pytest.raises(ValueError, match=message):
+        capture(cell, lambda: loss(cell(x)[0]))
+
+
+def test_a_model_without_a_recurrence_is_an_error():
+    with pytest.raises(ValueError, match="Linear, which holds no cell of elman"):
+        capture(nn.Linear(3, 2), lambda: torch.zeros((), requires_grad=True))
