@@ -21,7 +21,7 @@ def exercise(tmp_path_factory):
     """Runs the exercise on an extension built with sanitizers."""
     folder = tmp_path_factory.mktemp("sanitized")
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", folder, ROOT]
-    subprocess.run([*install, "--config-settings", "cmake.define.ELMAN_SANITIZE=ON"], check=True, timeout=600)
+    subprocess.run([*install, "--config-settings", "cmake.define.ELMAN_SANITIZE=ON"], check=True, timeout=1800)
     compiler = os.environ.get("CXX", "c++")
     runtimes = [
         subprocess.run(
