@@ -83,3 +83,35 @@ def test_the_two_biases_of_the_candidate_start_apart():
     assert not torch.equal(cell.bias_hn, cell.bias[8:])
     assert cell.bias_hn.abs().max() <= 0.5
     assert not GRU(3, 4).bias_hn.any()
+
+
+def test_openings_are_the_gates_of_torch():
+    torch.manual_seed(0)
+    theirs, ours = torch.nn.GRUCell(3, 4).double(), GRU(3, 4).double()
+    with torch.no_grad():
+        ours.weight_ih.copy_(theirs.weight_ih)
+        ours.weight_hh.copy_(theirs.weight_hh)
+        ours.bias.copy_(theirs.bias_ih + torch.cat([theirs.bias_hh[:8], torch.zeros(4)]))
+        ours.bias_hn.copy_(theirs.bias_hh[8:])
+    x, h = torch.randn(6, 3).double(), 2 * torch.randn(6, 4).double()
+    read, kept = x @ theirs.weight_ih.T + theirs.bias_ih, h @ theirs.weight_hh.T + theirs.bias_hh
+    found = ours.openings(ours.project(x), h)
+    assert list(found) == ["reset", "keep"]
+    torch.testing.assert_close(found["reset"], (read + kept)[:, :4].sigmoid())
+    torch.testing.assert_close(found["keep"], (read + kept)[:, 4:8].sigmoid())
+    n = (read[:, 8:] + found["reset"] * kept[:, 8:]).tanh()
+    torch.testing.assert_close(found["keep"] * h + (1 - found["keep"]) * n, theirs(x, h))
+
+
+def test_with_the_reset_before_the_openings_make_the_step():
+    torch.manual_seed(0)
+    cell = GRU(3, 4, reset="before").double()
+    x, h = torch.randn(1, 3).double(), torch.randn(1, 4).double()
+    found = cell.openings(cell.project(x), h)
+    weights = [weight.chunk(3) for weight in (cell.weight_ih, cell.weight_hh, cell.bias)]
+    (wr, ur, br), (wz, uz, bz), (w, u, b) = zip(*weights, strict=True)
+    torch.testing.assert_close(found["reset"], (x @ wr.T + h @ ur.T + br).sigmoid())
+    torch.testing.assert_close(found["keep"], (x @ wz.T + h @ uz.T + bz).sigmoid())
+    n = (x @ w.T + (found["reset"] * h) @ u.T + b).tanh()
+    after = found["keep"] * h + (1 - found["keep"]) * n
+    np.testing.assert_allclose(after.detach().numpy(), as_in_2014(cell, x.numpy(), h[0].numpy()), atol=1e-12)

@@ -82,3 +82,40 @@ def test_the_state_has_names():
     assert state.h.shape == state.c.shape == (2, 4)
     assert not state.h.any()
     assert not state.c.any()
+
+
+def test_openings_are_the_gates_of_torch():
+    torch.manual_seed(0)
+    theirs = torch.nn.LSTMCell(3, 4).double()
+    ours = LSTM(3, 4).double()
+    with torch.no_grad():
+        ours.weight_ih.copy_(theirs.weight_ih)
+        ours.weight_hh.copy_(theirs.weight_hh)
+        ours.bias.copy_(theirs.bias_ih + theirs.bias_hh)
+    x, (h, c) = torch.randn(6, 3).double(), 2 * torch.randn(2, 6, 4).double()
+    gates = x @ theirs.weight_ih.T + theirs.bias_ih + h @ theirs.weight_hh.T + theirs.bias_hh
+    i, f, g, o = gates.chunk(4, 1)
+    found = ours.openings(ours.project(x), LSTMState(h, c))
+    assert list(found) == ["write", "keep", "read"]
+    for name, gate in {"write": i, "keep": f, "read": o}.items():
+        torch.testing.assert_close(found[name], gate.sigmoid())
+    shown, memory = theirs(x, (h, c))
+    remembered = found["keep"] * c + found["write"] * g.tanh()
+    torch.testing.assert_close(remembered, memory)
+    torch.testing.assert_close(found["read"] * remembered.tanh(), shown)
+
+
+def test_without_forget_gate_the_two_openings_make_the_step():
+    torch.manual_seed(0)
+    cell = LSTM(3, 4, forget_gate=False).double()
+    x, (h, c) = torch.randn(1, 3).double(), torch.randn(2, 1, 4).double()
+    found = cell.openings(cell.project(x), LSTMState(h, c))
+    assert list(found) == ["write", "read"]
+    write, candidate, read = (x @ w.T + h @ u.T + b for w, u, b in zip(
+        *(weight.chunk(3) for weight in (cell.weight_ih, cell.weight_hh, cell.bias)), strict=True))  # fmt: skip
+    torch.testing.assert_close(found["write"], write.sigmoid())
+    torch.testing.assert_close(found["read"], read.sigmoid())
+    _, shown, memory = as_in_1997(cell, x.numpy(), h[0].numpy(), c[0].numpy())
+    remembered = c + found["write"] * candidate.tanh()
+    np.testing.assert_allclose(remembered[0].detach().numpy(), memory, atol=1e-12)
+    np.testing.assert_allclose((found["read"] * remembered.tanh())[0].detach().numpy(), shown, atol=1e-12)

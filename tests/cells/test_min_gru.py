@@ -39,3 +39,15 @@ def test_scan_by_the_kernel_equals_stepping_over_a_thousand_steps():
 def test_parameters():
     shapes = {name: list(weight.shape) for name, weight in MinGRU(3, 5).named_parameters()}
     assert shapes == {"gates.weight": [10, 3], "gates.bias": [10]}
+
+
+def test_the_opening_is_one_less_the_gate_of_the_paper_and_makes_the_step():
+    torch.manual_seed(0)
+    cell = MinGRU(3, 4).double()
+    x, h = torch.randn(6, 3).double(), torch.randn(6, 4).double()
+    z, n = torch.nn.functional.linear(x, cell.gates.weight, cell.gates.bias).chunk(2, 1)
+    found = cell.openings(cell.project(x), h)
+    assert list(found) == ["keep"]
+    torch.testing.assert_close(found["keep"], 1 - z.sigmoid())
+    np.testing.assert_allclose(found["keep"].detach().numpy(), sigmoid(-z.detach().numpy()), atol=1e-12)
+    torch.testing.assert_close(found["keep"] * h + (1 - found["keep"]) * n, cell.step(x, h)[1])

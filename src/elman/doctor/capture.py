@@ -5,23 +5,20 @@ the loss is found. Nothing of it changes: no gradient is left in it, and its mod
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-import elman.layers
 from elman import state as states
 from elman.cells import CellModule
-from elman.doctor.torch_layers import TorchCall, is_torch_recurrence, traces_of
+from elman.doctor.recurrences import evaluating, recurrences, watched
+from elman.doctor.torch_layers import TorchCall, traces_of
 from elman.doctor.trace import Trace, follow
 from elman.kernels import native
 from elman.sequences import Sequences
 from elman.state import State
-
-LAYERS = tuple(getattr(elman.layers, name) for name in elman.layers.__all__ if name[0].isupper())
 
 
 class Captured(NamedTuple):
@@ -55,24 +52,36 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
     Raises:
         ValueError: the model holds no recurrence, or the loss is no finite scalar or comes from none.
     """
-    cells = {path: module for path, module in model.named_modules() if is_recurrence(module)}
-    layers = {path: module for path, module in model.named_modules() if is_torch_recurrence(module)}
+    cells, layers = recurrences(model)
     if not cells and not layers:
         raise ValueError(f"doctor: expected a model with a recurrence, got {type(model).__name__}, which holds no cell "
                          "of elman and no RNN, LSTM or GRU of torch.nn.")  # fmt: skip
     scans: dict[str, list[_Scan]] = {}
     calls: dict[str, list[TorchCall]] = {}
-    with _evaluating(model), native.aside(), torch.enable_grad(), _watched(cells, scans, layers, calls):
+
+    def scan(path: str, cell: CellModule, x: Sequences, state: State | None) -> tuple[Sequences, State]:
+        initial = cell.initial_state(len(x)) if state is None else state
+        y, final = cell.scan(x, state)
+        y, final = y.map(separate), states.map(separate, final)
+        scans.setdefault(path, []).append(_Scan(x, initial, y.values, final))
+        return y, final
+
+    def call(path: str, _: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
+        seen, output = TorchCall.of(args, kwargs, output)
+        calls.setdefault(path, []).append(seen)
+        return output
+
+    with evaluating(model), native.aside(), torch.enable_grad(), watched(cells, scan, layers, call):
         value = loss()
     if not isinstance(value, Tensor) or value.numel() != 1 or not torch.isfinite(value).all():
         got = f"{value.item()}" if isinstance(value, Tensor) and value.numel() == 1 else f"a {type(value).__name__}"
         raise ValueError(f"doctor: expected a loss that is a finite scalar tensor, got {got}.")
     written = [leaf for found in scans.values() for scan in found for leaf in (scan.y, *states.leaves(scan.final))]
     written += [leaf for found in calls.values() for call in found for leaf in call.written]
-    if not value.requires_grad or not written:
+    found = torch.autograd.grad(value.sum(), written, allow_unused=True) if value.requires_grad and written else []
+    if all(one is None for one in found):
         raise ValueError("doctor: expected a loss that comes from the model's recurrences, got one without a gradient; "
                          "find it from the model's output, outside of torch.no_grad().")  # fmt: skip
-    found = torch.autograd.grad(value.sum(), written, allow_unused=True)
     gradients = iter([torch.zeros_like(leaf) if one is None else one for leaf, one in zip(written, found, strict=True)])
     traces, unseen = [], {}
     for path, rows in scans.items():
@@ -85,12 +94,6 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
     for path in {**cells, **layers}.keys() - scans.keys() - calls.keys():
         unseen[path] = "the loss does not scan it: it is not used, or steps one by one"
     return Captured(traces, value.item(), unseen)
-
-
-def is_recurrence(module: nn.Module) -> bool:
-    """Whether it is a cell, not a layer around cells: `LSTM`, or somebody's own."""
-    holds = any(isinstance(part, CellModule) for part in module.modules() if part is not module)
-    return isinstance(module, CellModule) and not isinstance(module, LAYERS) and not holds and bool(module.streams)
 
 
 def _trace(path: str, cell: CellModule, scans: list[_Scan], gradients: Iterator[Tensor]) -> Trace:
@@ -106,62 +109,9 @@ def _trace(path: str, cell: CellModule, scans: list[_Scan], gradients: Iterator[
     return Trace(path or type(cell).__name__, double, x, initial, follow(double, x, initial), gradient, final)
 
 
-@contextmanager
-def _watched(
-    cells: dict[str, Any],
-    scans: dict[str, list[_Scan]],
-    layers: dict[str, nn.Module],
-    calls: dict[str, list[TorchCall]],
-) -> Iterator[None]:
-    """Meanwhile every call is kept."""
-    hooks = []
-    try:
-        for path, cell in cells.items():
-            cell.__dict__["scan"] = _watch(cell, path, scans)
-        for path, layer in layers.items():
-
-            def keep(_: nn.Module, args: Any, kwargs: Any, output: Any, path: str = path) -> Any:
-                call, output = TorchCall.of(args, kwargs, output)
-                calls.setdefault(path, []).append(call)
-                return output
-
-            hooks.append(layer.register_forward_hook(keep, with_kwargs=True))
-        yield
-    finally:
-        for cell in cells.values():
-            cell.__dict__.pop("scan", None)
-        for hook in hooks:
-            hook.remove()
-
-
-def _watch(cell: CellModule, path: str, scans: dict[str, list[_Scan]]) -> Callable[..., Any]:
-    scan = cell.scan
-
-    def watched(sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        initial = cell.initial_state(len(sequences)) if state is None else state
-        y, final = scan(sequences, state)
-        y, final = y.map(separate), states.map(separate, final)
-        scans.setdefault(path, []).append(_Scan(sequences, initial, y.values, final))
-        return y, final
-
-    return watched
-
-
 def separate(tensor: Tensor) -> Tensor:
     """The same in a tensor of its own, which has a gradient whatever it is computed from."""
     return (tensor if tensor.requires_grad else tensor.detach().requires_grad_()) * 1
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _double(leaf: Tensor) -> Tensor:

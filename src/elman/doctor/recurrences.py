@@ -1,0 +1,87 @@
+"""The recurrences of a model, which for a time scan in another way or are looked at; nothing of the model changes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+import elman.layers
+from elman.cells import CellModule
+from elman.doctor.torch_layers import is_torch_recurrence
+from elman.sequences import Sequences
+from elman.state import State
+
+LAYERS = tuple(getattr(elman.layers, name) for name in elman.layers.__all__ if name[0].isupper())
+
+Scan = Callable[[str, CellModule, Sequences, State | None], tuple[Sequences, State]]
+Call = Callable[[str, nn.Module, Any, dict[str, Any], Any], Any]
+
+
+def recurrences(model: nn.Module) -> tuple[dict[str, CellModule], dict[str, nn.Module]]:
+    """By their paths: cells, as `LSTM` or somebody's own, without the layers around them; recurrent layers of torch."""
+    cells = {path: module for path, module in model.named_modules() if _is_recurrence(module)}
+    layers = {path: module for path, module in model.named_modules() if is_torch_recurrence(module)}
+    return cells, layers
+
+
+def _is_recurrence(module: nn.Module) -> bool:
+    holds = any(isinstance(part, CellModule) for part in module.modules() if part is not module)
+    return isinstance(module, CellModule) and not isinstance(module, LAYERS) and not holds and bool(module.streams)
+
+
+@contextmanager
+def watched(cells: Mapping[str, CellModule], scan: Scan, layers: Mapping[str, nn.Module], call: Call) -> Iterator[None]:
+    """Meanwhile another function answers for every cell and every recurrent layer of torch.
+
+    Args:
+        scan: (path, the cell as it is, sequences, state) -> (sequences, state), in place of the cell's `scan`. Each
+            cell scans by itself: layers around it run no kernel over several of them.
+        call: (path, layer, args, kwargs, output) -> output, after a layer of torch has been called.
+    """
+    hooks = []
+    try:
+        for path, cell in cells.items():
+            cell.__dict__["scan"] = _scan(path, _twin(cell), scan)
+            cell.__dict__["recurrence"] = lambda: None
+        for path, layer in layers.items():
+            hooks.append(layer.register_forward_hook(_hook(path, call), with_kwargs=True))
+        yield
+    finally:
+        for cell in cells.values():
+            cell.__dict__.pop("scan", None)
+            cell.__dict__.pop("recurrence", None)
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Meanwhile it is in evaluation mode; afterwards its modes and the generators are as before."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _scan(path: str, cell: CellModule, scan: Scan) -> Callable[..., Any]:
+    def scanned(sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        return scan(path, cell, sequences, state)
+
+    return scanned
+
+
+def _hook(path: str, call: Call) -> Callable[..., Any]:
+    return lambda layer, args, kwargs, output: call(path, layer, args, kwargs, output)
+
+
+def _twin(cell: CellModule) -> CellModule:
+    """The same cell, with the same weights, that stays as it is."""
+    twin: CellModule = object.__new__(type(cell))
+    twin.__dict__.update(cell.__dict__)
+    return twin

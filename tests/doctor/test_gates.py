@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from elman.cells import GRU, LSTM, RNN, MinGRU, WindowNet
+from elman.doctor import gates as module
+from elman.doctor.capture import capture
+from elman.doctor.gates import gates
+from elman.sequences import Sequences
+
+
+def trace(cell, lengths=(9, 0, 14, 2)):
+    torch.manual_seed(0)
+    x = Sequences(torch.randn(sum(lengths), cell.input_size), list(lengths))
+    return capture(cell, lambda: cell(x)[0].values.square().mean()).traces[0]
+
+
+def by_torch(layer, x):
+    """The gates of a layer of torch at every step of a row, from its weights and what it writes: [T, H] each."""
+    h = torch.cat([torch.zeros(1, layer.hidden_size), layer(x)[0][:-1]])
+    z = x @ layer.weight_ih_l0.T + h @ layer.weight_hh_l0.T + layer.bias_ih_l0 + layer.bias_hh_l0
+    names = ("write", "keep", "", "read") if isinstance(layer, nn.LSTM) else ("reset", "keep", "")
+    return {name: part.sigmoid().detach().numpy() for name, part in zip(names, z.chunk(len(names), 1), strict=True)
+            if name}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_openings_are_those_of_torch(kind):
+    torch.manual_seed(0)
+    layer, x = kind(3, 5), torch.randn(230, 3)
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.mul_(4)
+    found = gates(capture(layer, lambda: layer(x)[0].mean()).traces[0])
+    truth = by_torch(layer, x)
+    assert found.keys() == truth.keys()
+    for name, gate in found.items():
+        opening = truth[name]
+        counts, _ = np.histogram(opening, 20, (0, 1))
+        np.testing.assert_allclose(gate.histogram, counts / counts.sum(), atol=2.5 / counts.sum())  # on an edge
+        assert gate.histogram.sum() == pytest.approx(1)
+        assert gate.mean == pytest.approx(opening.mean(), abs=1e-5)
+        assert gate.open == pytest.approx((opening > 0.95).mean(), abs=2 / opening.size)
+        assert gate.shut == pytest.approx((opening < 0.05).mean(), abs=2 / opening.size)
+        assert min(gate.open, gate.shut) > 0.02
+        assert gate.first_row.dtype == np.float32
+        np.testing.assert_allclose(gate.first_row, opening[:200], atol=1e-5)
+        if name == "keep":
+            np.testing.assert_allclose(gate.half_life, -np.log(2) / np.log(opening).mean(0), rtol=1e-3)
+        else:
+            assert gate.half_life is None
+
+
+@pytest.mark.parametrize("bias", [-3.0, 0.0, 2.0, 6.0])
+def test_half_life_is_what_the_memory_takes_to_halve(bias):
+    cell = LSTM(2, 3).double()
+    with torch.no_grad():
+        for weight in cell.parameters():
+            weight.zero_()
+        cell.bias[3:6] = bias
+    (half_life,) = set(gates(trace(cell.float()))["keep"].half_life.round(9))
+    state = type(cell.initial_state(1))(torch.zeros(1, 3), torch.ones(1, 3))
+    _, after = cell.double().step(torch.zeros(1, 2).double(), type(state)(*(leaf.double() for leaf in state)))
+    assert after.c[0, 0].item() ** half_life == pytest.approx(0.5)  # nothing is written: the candidate is zero
+
+
+def test_a_gate_that_is_wide_open_keeps_for_ever():
+    cell = LSTM(2, 3)
+    with torch.no_grad():
+        cell.bias[3:6] = 100
+        cell.bias[:3] = -1000
+    found = gates(trace(cell))
+    assert np.isinf(found["keep"].half_life).all()
+    assert found["keep"].open == 1
+    assert found["keep"].histogram[-1] == 1
+    assert found["write"].shut == 1
+    assert found["write"].histogram[0] == 1
+
+
+def test_names_by_cell():
+    assert [*gates(trace(LSTM(2, 3)))] == ["write", "keep", "read"]
+    without = gates(trace(LSTM(2, 3, forget_gate=False)))
+    assert [*without] == ["write", "read"]
+    assert all(gate.half_life is None for gate in without.values())
+    assert [*gates(trace(GRU(2, 3)))] == ["reset", "keep"]
+    assert [*gates(trace(MinGRU(2, 3)))] == ["keep"]
+    assert gates(trace(RNN(2, 3))) == gates(trace(WindowNet(2, 3))) == {}
+
+
+def test_in_parts_it_is_the_same(monkeypatch):
+    seen = trace(LSTM(2, 3))
+    whole = gates(seen)
+    monkeypatch.setattr(module, "CHUNK", 7)
+    for name, gate in gates(seen).items():
+        for a, b in zip(gate, whole[name], strict=True):
+            assert (a is None and b is None) or np.allclose(a, b, rtol=1e-12)
+
+
+def test_a_first_row_without_steps_shows_none():
+    assert gates(trace(GRU(2, 3), (0, 5)))["keep"].first_row.shape == (0, 3)
