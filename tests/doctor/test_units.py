@@ -120,6 +120,16 @@ def test_growth_is_that_of_the_state(factor):
     assert units(trace(cell, x)).growth == pytest.approx(math.log(factor), abs=1e-6)
 
 
+def test_a_state_that_settles_in_the_first_half_of_its_rows_does_not_grow():
+    cell = RNN(1, 1, activation="identity")
+    with torch.no_grad():
+        for weight, value in zip(cell.parameters(), (1.0, 0.5, 0.0), strict=True):
+            weight.fill_(value)
+    found = units(trace(cell, Sequences(torch.ones(100, 1), [60, 40])))
+    assert found.drift[0] < 0.6 * found.drift[-1]
+    assert abs(found.growth) < 1e-6
+
+
 def test_growth_of_a_state_that_stays_zero_and_of_too_short_rows_is_unknown():
     cell = plain("relu")
     with torch.no_grad():
