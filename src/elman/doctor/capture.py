@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from elman import state as states
 from elman.cells import CellModule
 from elman.doctor.recurrences import evaluating, recurrences, watched
-from elman.doctor.torch_layers import TorchCall, traces_of
+from elman.doctor.torch_layers import TorchCall, is_changed, traces_of
 from elman.doctor.trace import Trace, follow
 from elman.kernels import native
 from elman.sequences import Sequences
@@ -78,11 +78,13 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
         raise ValueError(f"doctor: expected a loss that is a finite scalar tensor, got {got}.")
     written = [leaf for found in scans.values() for scan in found for leaf in (scan.y, *states.leaves(scan.final))]
     written += [leaf for found in calls.values() for call in found for leaf in call.written]
-    found = torch.autograd.grad(value.sum(), written, allow_unused=True) if value.requires_grad and written else []
-    if all(one is None for one in found):
+    ways = [leaf for leaf in written if leaf.requires_grad]  # not what is found within torch.no_grad
+    found = torch.autograd.grad(value.sum(), ways, allow_unused=True) if value.requires_grad and ways else ()
+    reached = {id(leaf): one for leaf, one in zip(ways, found, strict=False) if one is not None}
+    if not reached:
         raise ValueError("doctor: expected a loss that comes from the model's recurrences, got one without a gradient; "
                          "find it from the model's output, outside of torch.no_grad().")  # fmt: skip
-    gradients = iter([torch.zeros_like(leaf) if one is None else one for leaf, one in zip(written, found, strict=True)])
+    gradients = iter([reached[id(leaf)] if id(leaf) in reached else torch.zeros_like(leaf) for leaf in written])
     traces, unseen = [], {}
     for path, rows in scans.items():
         traces.append(_trace(path, cells[path], rows, gradients))
@@ -90,9 +92,12 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
         new, reason = traces_of(path, layers[path], made, gradients)
         traces += new
         if reason:
-            unseen[path] = reason
+            unseen[path or type(layers[path]).__name__] = reason
     for path in {**cells, **layers}.keys() - scans.keys() - calls.keys():
         unseen[path] = "the loss does not scan it: it is not used, or steps one by one"
+    for path, module in model.named_modules():
+        if is_changed(module):
+            unseen[path] = f"a {type(module).__name__}, whose forward is not that of torch.nn"
     return Captured(traces, value.item(), unseen)
 
 

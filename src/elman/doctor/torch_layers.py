@@ -7,11 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from elman import state as states
 from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.cells.lstm import LSTMState
 from elman.doctor.trace import Trace, follow
 from elman.sequences import Sequences
 from elman.state import State
+
+KINDS = (nn.RNN, nn.LSTM, nn.GRU)
 
 
 class TorchCall(NamedTuple):
@@ -41,7 +44,13 @@ class TorchCall(NamedTuple):
 
 
 def is_torch_recurrence(module: nn.Module) -> bool:
-    return isinstance(module, nn.RNN | nn.LSTM | nn.GRU)
+    """Whether it is one that works as PyTorch wrote it."""
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in KINDS)
+
+
+def is_changed(module: nn.Module) -> bool:
+    """Whether it is a kind of one with a `forward` of its own."""
+    return isinstance(module, KINDS) and not is_torch_recurrence(module)
 
 
 def traces_of(
@@ -101,26 +110,29 @@ def _traces(
     gradient: Tensor,
     final_gradient: list[State],
 ) -> list[Trace]:
-    """The layers one above the other, once more, and what the loss sends into each of them."""
+    """The layers one above the other, once more, and what the loss sends into each of them: through what the last ones
+    write, and through the final states of all those above it."""
     ways = 2 if layer.bidirectional else 1
     read, written = [], []
+    finals: list[Tensor] = []
     with torch.enable_grad():
         below = x
         for number, cell in enumerate(cells):
             backward = number % 2 and ways == 2
             read.append(below.reverse() if backward else below)
-            y, _ = cell.unrolled(read[-1], initial[number])
+            y, final = cell.unrolled(read[-1], initial[number])
+            finals += states.leaves(final)
             written.append((y.values if y.values.requires_grad else y.values.requires_grad_()) * 1)
             if (number + 1) % ways == 0:
                 parts = written[-ways:]
                 if ways == 2:
                     parts = [parts[0], Sequences(parts[1], x.lengths).reverse().values]
                 below = Sequences(torch.cat(parts, -1), x.lengths)
-    reached = torch.autograd.grad(below.values, written, gradient, allow_unused=True)
+    sent = [gradient, *(leaf for state in final_gradient for leaf in states.leaves(state))]
+    reached = torch.autograd.grad([below.values, *finals], written, sent)
     traces = []
     names = [f"{path}.{suffix}" if path else suffix for suffix in _suffixes(layer)]
     for name, cell, x, start, dy, dfinal in zip(names, cells, read, initial, reached, final_gradient, strict=True):
-        assert dy is not None
         x, cell = x.map(Tensor.detach), cell.requires_grad_(False)
         traces.append(Trace(name, cell, x, start, follow(cell, x, start), dy.detach(), dfinal))
     return traces
@@ -141,19 +153,18 @@ def _cell(layer: Any, suffix: str) -> CellModule:
     )
     size, bias = weight_ih.shape[1], bias_ih + bias_hh
     cell: CellModule
-    if isinstance(layer, nn.LSTM):
-        cell = LSTM(size, hidden)
-    elif isinstance(layer, nn.GRU):
-        cell = GRU(size, hidden).double()
-        bias = torch.cat([bias[: 2 * hidden], bias_ih[2 * hidden :]])
-        with torch.no_grad():
-            cell.bias_hn.copy_(bias_hh[2 * hidden :])  # type: ignore[operator]
-    else:
-        cell = RNN(size, hidden, activation=layer.nonlinearity)
+    with torch.random.fork_rng(devices=[]):  # a cell starts at random
+        if isinstance(layer, nn.LSTM):
+            cell = LSTM(size, hidden, start="pytorch")
+        elif isinstance(layer, nn.GRU):
+            cell = GRU(size, hidden, start="pytorch")
+        else:
+            cell = RNN(size, hidden, activation=layer.nonlinearity, start="pytorch")
+    weights = {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias": bias}
+    if isinstance(layer, nn.GRU):
+        weights |= {"bias": torch.cat([bias[: 2 * hidden], bias_ih[2 * hidden :]]), "bias_hn": bias_hh[2 * hidden :]}
     cell = cell.double().eval()
-    with torch.no_grad():
-        for name, value in (("weight_ih", weight_ih), ("weight_hh", weight_hh), ("bias", bias)):
-            getattr(cell, name).copy_(value)
+    cell.load_state_dict(weights)
     return cell
 
 
