@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from elman.training.events import Evaluation
+from elman.training.events import Evaluation, Examined
 from elman.training.log_file import LogFile
 
 EVENT = Evaluation(7, 1, 0.1 + 0.2, 0.3, 7, 1.5)
@@ -19,6 +19,16 @@ def test_a_line_an_event_is_there_at_once(tmp_path: Path) -> None:
         assert [json.loads(line) for line in lines] == count * [EVENT._asdict()]  # floats to the last bit
     assert log.sync() == (tmp_path / "log.jsonl").stat().st_size
     log.close()
+
+
+def test_a_number_that_is_not_finite_is_null(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "log.jsonl")
+    numbers = {"horizon": float("inf"), "half_life": float("nan"), "growth": 0.5, "keep_histogram": [0.0, 1.0]}
+    log(Examined(7, 1, 1.5, {"cells.0": numbers}))
+    log.close()
+    text = (tmp_path / "log.jsonl").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["layers"]["cells.0"] == {**numbers, "horizon": None, "half_life": None}
 
 
 def test_cuts_off_what_no_checkpoint_holds(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
+import json
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ import torch
 from small_run import make_net, small_run
 from torch import Tensor, nn
 
-from elman.training import Evaluation, Event, TrainingSettings, Update, model_tensors, train
+from elman.training import Evaluation, Event, Examined, TrainingSettings, Update, model_tensors, train
 
 
 class Numbers:
@@ -153,6 +155,93 @@ def test_stops_early(values: list[float], patience: int, updates: int) -> None:
     result, _ = run_line({"epochs": len(values), "patience": patience}, values)
     assert result.updates == updates
     assert result.best == min(values[: updates // 5])
+
+
+@pytest.mark.parametrize(
+    ("values", "until", "updates"),
+    [
+        ([5, 3, 1], 3, 10),
+        ([5, 3, 1], 2.5, 15),
+        ([5, 6, 7], 0.0, 15),
+        ([0.5, 0.25, 0.0], 0.0, 15),
+        ([-2, -4, -6], -3, 10),
+    ],
+)
+def test_stops_when_solved(values: list[float], until: float, updates: int) -> None:
+    result, _ = run_line({"epochs": 3, "until": until}, values)
+    assert result.updates == updates
+    assert result.best == min(values[: updates // 5])
+
+
+def test_a_run_that_is_solved_stays_so_when_it_is_resumed(tmp_path: Path) -> None:
+    _, first = small_run(tmp_path, until=100.0)
+    assert first.updates == first.best_update < small_run()[1].updates
+    _, again = small_run(tmp_path, go_on=True, until=100.0)
+    assert again.updates == first.updates
+
+
+def test_what_an_observer_returns_is_logged_and_told_to_the_others(tmp_path: Path) -> None:
+    line, before, after = make_line(), [], []
+    found = {"cells.0": {"horizon": math.inf, "keep_histogram": [0.25, 0.75]}}
+
+    def look(event: Event) -> Examined | None:
+        assert not isinstance(event, Examined)
+        return Examined(event.update, event.epoch, event.seconds, found) if event.update == 2 else None
+
+    observers = [before.append, look, after.append]
+    train(line, squares(line), Numbers(3), TrainingSettings(epochs=1), run=tmp_path, observers=observers)
+    assert [type(event) for event in before] == [Update, Update, Examined, Update]
+    assert [type(event) for event in after] == [
+        Update,
+        Examined,
+        Update,
+        Update,
+    ]  # told before the update that it is of
+    logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [event["update"] for event in logged] == [1, 2, 2, 3]
+    assert logged[2]["layers"] == {"cells.0": {"horizon": None, "keep_histogram": [0.25, 0.75]}}
+
+
+def test_the_log_of_what_observers_found_is_cut_back_with_the_rest(tmp_path: Path) -> None:
+    stop = False
+
+    def look(event: Event) -> Examined:
+        if stop and event.update == 7:
+            raise MemoryError  # a kill: no checkpoint is written
+        return Examined(event.update, event.epoch, event.seconds, {})
+
+    def run(folder: str, go_on: bool = False) -> list[tuple[int, list[str]]]:
+        small_run(tmp_path / folder, go_on, epochs=2, observers=[look], save_every=1e9, evaluate_every=5)
+        logged = [json.loads(line) for line in (tmp_path / folder / "log.jsonl").read_text().splitlines()]
+        return [(event["update"], [*event]) for event in logged]
+
+    whole, stop = run("whole"), True
+    with pytest.raises(MemoryError):
+        run("killed")
+    stop = False
+    assert run("killed", go_on=True) == whole
+    assert len([names for _, names in whole if "layers" in names]) == len(whole) / 2
+
+
+def test_an_observer_that_looks_is_told_what_is_trained() -> None:
+    line, told = make_line(), []
+
+    class Eye:
+        def begin(self, model: nn.Module, loss: Any) -> None:
+            told.append((model, loss))
+
+        def __call__(self, event: Event) -> None:
+            assert told[0][0] is line
+            losses.append(told[0][1]().item())
+            expected.append(squares(line)(Numbers().epoch(1)[0], None)[0].item())
+
+    losses: list[float] = []
+    expected: list[float] = []
+    data = Numbers()
+    train(line, squares(line), data, TrainingSettings(epochs=2), observers=[Eye()])
+    assert losses == expected
+    assert len(told) == 1
+    assert data.asked == [1, 2]
 
 
 def test_plateau_is_pytorchs() -> None:

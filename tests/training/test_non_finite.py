@@ -58,8 +58,8 @@ def test_data_that_are_not_finite(tmp_path: Path, bad: float) -> None:
     failure = fail(model, squares(model), Batches(bad), tmp_path)
     assert (failure.update, failure.epoch, failure.layer) == (3, 1, "cells.0")
     assert str(failure) == (
-        "update 3 (epoch 1): the loss is nan in cells.0; its input is not finite already: look for NaN and infinite "
-        f"values in the data; {tmp_path}/last.safetensors holds update 2."
+        "update 3 (epoch 1): the loss is nan in cells.0 (row 1, step 0); its input is not finite already: look for NaN "
+        f"and infinite values in the data; {tmp_path}/last.safetensors holds update 2."
     )
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from elman.training import Evaluation, Progress, Update
+from elman.training import Evaluation, Examined, Progress, Update
 
 
 def update(number: int, loss: float = 2.0) -> Update:
@@ -28,6 +28,13 @@ def test_plain_lines_are_few() -> None:
         "update 50  epoch 1   50%  500 steps/s  loss 2.0000  evaluation 1.5000  best 1.2500  0:00:05 left"
     )
     assert last.startswith("update 51  ")
+
+
+def test_what_others_found_is_not_shown() -> None:
+    stream = io.StringIO()
+    with Progress(stream, every=0.0) as progress:
+        progress(Examined(1, 1, 0.1, {}))
+    assert stream.getvalue() == ""
 
 
 def test_a_line_when_the_time_has_come() -> None:

@@ -24,6 +24,8 @@ from elman.training.settings import check
         ({"average": 1.0}, "expected average between 0 and 1, got 1.0."),
         ({"patience": 0}, "expected patience of at least 1, got 0."),
         ({"evaluate_every": 0}, "expected evaluate_every of at least 1, got 0."),
+        ({"until": float("nan")}, "expected until to be finite, got nan."),
+        ({"until": float("-inf")}, "expected until to be finite, got -inf."),
         ({"seed": -1}, "expected seed from 0 to below 2^63, got -1."),
         (
             {"optimizer": "Adam"},
@@ -77,7 +79,9 @@ def test_numbers_of_numpy_are_numbers() -> None:
         TrainingSettings(epochs=np.float64(3))
 
 
-@pytest.mark.parametrize("waiting", [{"patience": 3}, {"evaluate_every": 10}, {"schedule": "plateau"}])
+@pytest.mark.parametrize(
+    "waiting", [{"patience": 3}, {"until": 0.0}, {"until": -1}, {"evaluate_every": 10}, {"schedule": "plateau"}]
+)
 def test_what_waits_for_an_evaluation_needs_a_validation_part(waiting: dict[str, Any]) -> None:
     settings = TrainingSettings(**waiting)
     check(settings, has_validation=True)

@@ -1,6 +1,6 @@
 """Training: one loop for every task, its settings, its checkpoints, and who watches."""
 
-from elman.training.events import Evaluation, Event, Update
+from elman.training.events import Evaluation, Event, Examined, Update
 from elman.training.interrupts import Interrupted
 from elman.training.loop import Data, Result
 from elman.training.non_finite import NonFinite
@@ -13,6 +13,7 @@ __all__ = [
     "Data",
     "Evaluation",
     "Event",
+    "Examined",
     "Interrupted",
     "NonFinite",
     "Progress",

@@ -1,6 +1,10 @@
 """What training tells, while it runs, to any callable that takes an event: `history.append` keeps it all."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Update(NamedTuple):
@@ -28,4 +32,21 @@ class Evaluation(NamedTuple):
     seconds: float
 
 
-Event = Update | Evaluation
+class Examined(NamedTuple):
+    """The net has been looked at, by an observer that returned this: `elman.doctor.watch.Watch`."""
+
+    update: int
+    epoch: int
+    seconds: float  # as those of the update
+    layers: dict[str, dict[str, float | list[float]]]  # what was measured, by its name, of each layer, by its path
+
+
+Event = Update | Evaluation | Examined
+
+
+@runtime_checkable
+class Looks(Protocol):
+    """An observer that looks at the net itself."""
+
+    def begin(self, model: "nn.Module", loss: "Callable[[], Tensor]") -> object:
+        """Called before the first event: what is trained, and the loss of its first batch, as often as it is asked."""

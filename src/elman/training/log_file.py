@@ -1,15 +1,19 @@
 """`log.jsonl`: every event of a run."""
 
 import json
+import math
 import os
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 from elman.training.events import Event
 
 
 class LogFile:
     """One JSON object a line, written at once, so that a run that is killed has told all it did.
+
+    A number that is not finite, as the horizon of a gradient that does not fade, is `null`: JSON has no word for it.
 
     Args:
         path: the file, `log.jsonl` in a run folder.
@@ -23,7 +27,7 @@ class LogFile:
         self._file.seek(0, os.SEEK_END)
 
     def __call__(self, event: Event) -> None:
-        line = memoryview(json.dumps(event._asdict()).encode() + b"\n")
+        line = memoryview(json.dumps(_plain(event._asdict()), allow_nan=False).encode() + b"\n")
         try:
             while line:
                 line = line[self._file.write(line) :]
@@ -38,3 +42,11 @@ class LogFile:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -22,10 +22,11 @@ from elman.layers import set_key
 from elman.state import State
 from elman.training.average import Average
 from elman.training.checkpoint import LAST, Checkpoints, Place
-from elman.training.events import Evaluation, Event, Update
+from elman.training.events import Evaluation, Event, Examined, Looks, Update
+from elman.training.first_bad import FirstBad
 from elman.training.interrupts import Interrupts
 from elman.training.log_file import LogFile
-from elman.training.non_finite import NonFinite, bad_gradient, bad_weight, explain_loss, large_steps
+from elman.training.non_finite import NonFinite, bad_weight, explain_gradient, explain_loss, large_steps
 from elman.training.optimizer import clip, gradient_norm, gradients_of, learning_rate, make_optimizers
 from elman.training.settings import TrainingSettings
 from elman.training.tensors import copied_tensors, load_model
@@ -84,6 +85,10 @@ class Loop:
         total = settings.epochs * self.place.batches
         if settings.warmup > total:
             raise ValueError(f"train: expected warmup of at most {total} (all updates), got {settings.warmup}.")
+        for observer in observers:
+            if isinstance(observer, Looks):
+                first = self.batches[0]
+                observer.begin(model, lambda first=first: loss(first, None)[0])
 
     def resume(self) -> None:
         """Become what the checkpoint says, if there is one yet."""
@@ -117,7 +122,7 @@ class Loop:
         self.saved_at = time.perf_counter()
         self.began = self.saved_at - place.seconds
         self._evaluate_if_due()
-        while not self._at_end() and not self._out_of_patience():
+        while not self._at_end() and not self._out_of_patience() and not self._is_reached():
             self._update()
             self._evaluate_if_due()
             if time.perf_counter() - self.saved_at >= save_every:
@@ -165,15 +170,15 @@ class Loop:
         loss, state = self._forward(batch)
         value = loss.item()
         if not math.isfinite(value):
-            layer, cause = explain_loss(self.model, lambda: self._forward(batch), rate, settings)
-            self._fail(place.update + 1, f"the loss is {value}", layer, cause)
+            why = explain_loss(self.model, lambda: self._forward(batch), rate, settings)
+            self._fail(place.update + 1, f"the loss is {value}", *why)
         loss.backward()
         gradients = gradients_of(self.parameters)
         norm = gradient_norm(gradients)
         length = norm.item()
         if not math.isfinite(length):
-            cause = large_steps(self.model, rate, settings)
-            self._fail(place.update + 1, f"the norm of the gradient is {length}", bad_gradient(self.model), cause)
+            why = explain_gradient(self.model, lambda: self._forward(batch)[0], rate, settings)
+            self._fail(place.update + 1, f"the norm of the gradient is {length}", *why)
         clip(gradients, norm, settings)
         if self.average is not None:
             self.average.before_update()
@@ -289,6 +294,10 @@ class Loop:
     def _out_of_patience(self) -> bool:
         return self.settings.patience is not None and self.place.worse_in_a_row >= self.settings.patience
 
+    def _is_reached(self) -> bool:
+        place, until = self.place, self.settings.until
+        return until is not None and place.best is not None and place.best <= until
+
     def _seed(self, what: str, number: int) -> None:
         """PyTorch's generators, for modules that use them."""
         digest = blake2b(f"{self.settings.seed} {what} {number}".encode(), digest_size=8).digest()
@@ -296,8 +305,17 @@ class Loop:
             generator.manual_seed(int.from_bytes(digest, "little"))
 
     def _tell(self, event: Event) -> None:
+        """An observer may answer with what it found: that is logged, and the others are told."""
         for observer in self.observers:
-            observer(event)
+            found = observer(event)
+            if not isinstance(found, Examined):
+                continue
+            if self.log is not None:
+                with self.interrupts.held():
+                    self.log(found)
+            for other in self.observers:
+                if other is not observer:
+                    other(found)
 
     def _check_weights(self) -> None:
         layer = bad_weight(self.model)
@@ -305,10 +323,10 @@ class Loop:
             rate = self.optimizers[0].param_groups[0]["lr"]
             self._fail(self.place.update, "a weight is not finite", layer, large_steps(self.model, rate, self.settings))
 
-    def _fail(self, update: int, what: str, layer: str, cause: str) -> NoReturn:
+    def _fail(self, update: int, what: str, layer: str, cause: str, first: FirstBad | None = None) -> NoReturn:
         if self.checkpoints is not None and self.saved is not None:
             cause += f"; {self.checkpoints.run / LAST} holds update {self.saved.update}"
-        raise NonFinite(update, self.place.epoch, what, layer, cause)
+        raise NonFinite(update, self.place.epoch, what, layer, cause, first)
 
 
 def _owned(state: State | None) -> State | None:

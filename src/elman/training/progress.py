@@ -50,6 +50,8 @@ class Progress:
             self._bar.stop()
 
     def __call__(self, event: Event) -> None:
+        if not isinstance(event, Update | Evaluation):
+            return
         self._shown = False
         if isinstance(event, Evaluation):
             self._evaluation = event

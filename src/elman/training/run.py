@@ -41,7 +41,8 @@ def train(
         evaluate: a number, lower is better; called in evaluation mode and without gradients.
         run: a folder for `last.safetensors`, `best.safetensors` and `log.jsonl`; without one nothing is written.
         resume: go on from the checkpoint in `run`, or from the start where there is none yet.
-        observers: told of every `Update` and `Evaluation`.
+        observers: told of every `Update` and `Evaluation`; what one that looks at the net returns, an `Examined`, is
+            logged, and the others are told of it.
         metadata: JSON-able facts about the model, kept in the checkpoints; a run goes on only where they are the same.
         save_every: seconds between checkpoints; there is one after each evaluation and at the end as well.
     Raises:

@@ -16,6 +16,7 @@ _BOUNDS: dict[str, Callable[[float], bool]] = {
     "between 0 and 1": lambda value: 0 < value < 1,
     "from 0 to below 1": lambda value: 0 <= value < 1,
     "from 0 to below 2^63": lambda value: 0 <= value < 2**63,
+    "to be finite": lambda value: True,
 }
 _RANGES = {
     "epochs": "of at least 1",
@@ -29,6 +30,7 @@ _RANGES = {
     "clip_value": "above 0",
     "average": "between 0 and 1",
     "patience": "of at least 1",
+    "until": "to be finite",
     "evaluate_every": "of at least 1",
     "seed": "from 0 to below 2^63",
 }
@@ -54,6 +56,7 @@ class TrainingSettings:
         average: decay of an exponential moving average of the weights, say 0.998, which evaluations and the trained
             model then have; None for the weights themselves.
         patience: stop after so many evaluations in a row that are not the best so far; None goes on to the end.
+        until: stop as soon as an evaluation is this low, or lower; None goes on to the end.
         evaluate_every: updates between evaluations (and one at the end); None evaluates after each epoch.
         seed: of everything random.
     Raises:
@@ -74,6 +77,7 @@ class TrainingSettings:
     clip_value: float | None = None
     average: float | None = None
     patience: int | None = None
+    until: float | None = None
     evaluate_every: int | None = None
     seed: int = 0
 
@@ -112,9 +116,8 @@ def check(settings: TrainingSettings, has_validation: bool = True) -> None:
             f"{where}: schedule='step' cannot act after {after} of {settings.epochs} epochs; "
             "set epochs higher, or decay_after lower."
         )
-    waiting = [
-        f"{name}={getattr(settings, name)}" for name in ("patience", "evaluate_every") if getattr(settings, name)
-    ]
+    waits = {name: getattr(settings, name) for name in ("patience", "until", "evaluate_every")}
+    waiting = [f"{name}={value}" for name, value in waits.items() if value is not None]
     waiting += ["schedule='plateau'"] if settings.schedule == "plateau" else []
     if waiting and not has_validation:
         raise ValueError(f"{where}: {waiting[0]} cannot act without a validation part; hold some out, or leave it out.")

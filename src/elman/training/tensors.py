@@ -15,6 +15,10 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
     return dict(once.values())
 
 
+def is_finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor.coalesce().values() if tensor.is_sparse else tensor).all())
+
+
 def load_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copy tensors, as `model_tensors` names them, into the model."""
     with torch.no_grad():
