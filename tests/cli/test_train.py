@@ -82,6 +82,44 @@ def test_a_finished_run_resumed_says_the_same_again(elman, trained, run_folder):
     assert re.search("LSTM .*", result.stdout)[0] == re.search("LSTM .*", trained[1].stdout)[0]
 
 
+def test_a_run_that_is_watched_learns_the_same(elman, text_file, trained, run_folder, small, tmp_path):
+    run = tmp_path / "run"
+    words = ["train", "language-model", text_file, "--out", run, *small, "--during", "--tensorboard"]
+    result = elman(*words)
+    assert result.exit_code == 0, result.output
+    assert (run / "model.safetensors").read_bytes() == (run_folder / "model.safetensors").read_bytes()
+    assert {file.name for file in run.iterdir()} == RUN_FOLDER | {"tensorboard"}
+    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    examined = [event["layers"] for event in events if "layers" in event]
+    assert {name for layers in examined for found in layers.values() for name in found} >= {"horizon", "keep_mean"}
+    assert [event for event in events if "layers" not in event][-1]["update"] == 50
+    (board,) = (run / "tensorboard").iterdir()
+    told = board.read_bytes()
+    assert all(word in told for word in (b"update/gradient_norm", b"evaluation/best", b"/horizon", b"/keep_histogram"))
+    again = elman("train", "language-model", "--resume", "--out", run, "--during", "--tensorboard")
+    assert again.exit_code == 0, again.output
+
+
+def test_tensorboard_is_missed_before_anything_is_written(elman, text_file, small, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    result = elman("train", "language-model", text_file, "--out", tmp_path / "run", *small, "--tensorboard")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == (
+        "Error: TensorBoard needs the package tensorboard; install what it is in: pip install 'elman[all]'"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_fails_early_leaves_nothing_of_its_board(elman, text_file, small, tmp_path):
+    result = elman("train", "language-model", text_file, "--out", tmp_path / "run", *small, "--during", "--tensorboard",
+                   "--set", "learning_rate=1e30", "--set", "clip_norm=none")  # fmt: skip
+    assert result.exit_code == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("Error: update ")
+    assert "lower learning_rate or set clip_norm=1.0" in last
+    assert not (tmp_path / "run").exists()
+
+
 def test_ctrl_c_stops_cleanly_and_the_command_it_names_goes_on(elman, text_file, small, tmp_path):
     run, whole = tmp_path / "a run", tmp_path / "whole"
     settings = [*small, "--set", "epochs=12"]

@@ -24,7 +24,7 @@ def language_model(asked: Asked) -> None:
     from elman.tasks import LanguageModel
 
     model, source = begin(LanguageModel, asked)
-    with training(model, asked.run) as observers:
+    with training(model, asked) as observers:
         model.fit(list(source.data), list(source.validation_data), run=asked.run, resume=asked.resume,
                   observers=observers)  # fmt: skip
 

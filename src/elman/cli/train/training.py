@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,10 +31,12 @@ class Asked(NamedTuple):
     settings: tuple[str, ...]
     validation: tuple[Path, ...]
     resume: bool
+    during: bool
+    tensorboard: bool
 
 
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """FILE..., RUN, settings, validation files, and going on: the command is given them as one `Asked`."""
+    """FILE..., RUN, settings, validation files, going on, who watches: the command is given them as one `Asked`."""
 
     @click.argument("files", nargs=-1, metavar="[FILE]...", type=FILE)
     @click.option("--out", "run", required=True, metavar="RUN", type=FILE, help="The run folder: it keeps everything.")
@@ -49,6 +51,12 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
         help="Choose the best weights by this file, not by a part of FILE; repeat it for more.",
     )
     @click.option("--resume", is_flag=True, help="Go on where the run in RUN stopped, with its files and settings.")
+    @click.option(
+        "--during",
+        is_flag=True,
+        help="Examine gradients and gates while training, into log.jsonl, in 5 % of its time at most after the first.",
+    )
+    @click.option("--tensorboard", is_flag=True, help="Write all of log.jsonl for TensorBoard too: RUN/tensorboard.")
     @wraps(command)
     def asked(**options: Any) -> None:
         command(Asked(*(options.pop(name) for name in Asked._fields)), **options)  # fmt: skip
@@ -80,15 +88,24 @@ def begin(kind: type[AnyTask], asked: Asked, reading: Reading | None = None) -> 
 
 
 @contextmanager
-def training(task: "Task", run: Path) -> "Iterator[list[Callable[[Event], object]]]":
+def training(task: "Task", asked: Asked) -> "Iterator[list[Callable[[Event], object]]]":
     """The observers of a `fit` that is to happen inside; Ctrl-C says how to go on."""
     from elman.training import Interrupted
 
     try:
-        with messages(), training_progress() as progress:
-            yield [progress]
+        with messages(), ExitStack() as stack:
+            observers: list[Callable[[Event], object]] = [stack.enter_context(training_progress())]
+            if asked.during:
+                from elman.doctor.watch import Watch
+
+                observers.append(Watch())
+            if asked.tensorboard:
+                from elman.training.tensorboard import TensorBoard
+
+                observers.append(stack.enter_context(TensorBoard(asked.run / "tensorboard")))
+            yield observers
     except Interrupted as error:
-        way = shlex.join(["elman", "train", task.task, "--resume", "--out", str(run)])
+        way = shlex.join(["elman", "train", task.task, "--resume", "--out", str(asked.run)])
         kept = f"go on with: {way}" if error.run else "nothing was kept; train again"
         raise KeyboardInterrupt(f"stopped at update {error.update}; {kept}") from error
 
@@ -126,7 +143,7 @@ def train_labelled(
     held_out = read(source.validation_data, source.reading) if source.validation_data else None
     validated_on = (held_out.inputs, held_out.labels) if held_out else (None, None)
     with (
-        training(model, asked.run) as observers,
+        training(model, asked) as observers,
         at_places(rows.places),
         at_places(held_out.places, "validation row") if held_out else nullcontext(),
     ):

@@ -1,0 +1,76 @@
+import math
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from small_run import small_run
+
+from elman.training import Evaluation, Event, Examined, Update
+from elman.training.tensorboard import TensorBoard
+
+accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+
+
+def read(folder: Path) -> "accumulator.EventAccumulator":
+    sizes = {accumulator.SCALARS: 0, accumulator.HISTOGRAMS: 0}
+    return accumulator.EventAccumulator(str(folder), size_guidance=sizes).Reload()
+
+
+def test_every_number_of_a_run(tmp_path: Path) -> None:
+    history: list[Event] = []
+    with TensorBoard(tmp_path / "board") as board:
+        small_run(observers=[board, history.append], epochs=2)
+    found = read(tmp_path / "board")
+    for kind in (Update, Evaluation):
+        events = [event for event in history if isinstance(event, kind)]
+        for name in set(kind._fields) - {"update", "epoch", "seconds"}:
+            points = found.Scalars(f"{kind.__name__.lower()}/{name}")
+            assert [point.step for point in points] == [event.update for event in events]
+            assert [point.value for point in points] == pytest.approx([getattr(event, name) for event in events])
+    assert "update/loss" in found.Tags()["scalars"]
+    assert "evaluation/evaluation" in found.Tags()["scalars"]
+
+
+def test_what_the_doctor_found(tmp_path: Path) -> None:
+    shares = [0.0, 0.25, 0.25, 0.5]
+    with TensorBoard(tmp_path) as board:
+        for update, horizon in ((1, 12.0), (2, math.inf), (3, 14.0)):
+            board(Examined(update, 1, 0.5, {"cells.1": {"horizon": horizon, "keep_histogram": shares}}))
+    found = read(tmp_path)
+    assert [(point.step, point.value) for point in found.Scalars("cells.1/horizon")] == [(1, 12.0), (3, 14.0)]
+    histogram = found.Histograms("cells.1/keep_histogram")[1].histogram_value
+    assert list(histogram.bucket_limit) == [0.25, 0.5, 0.75, 1.0]
+    assert list(histogram.bucket) == shares
+    assert histogram.sum / histogram.num == pytest.approx(0.25 * 0.375 + 0.25 * 0.625 + 0.5 * 0.875)
+
+
+def test_a_run_that_goes_on_draws_one_curve(tmp_path: Path) -> None:
+    for updates, loss in ((range(1, 6), 1.0), (range(4, 9), 2.0)):
+        with TensorBoard(tmp_path) as board:
+            for update in updates:
+                board(Update(update, 1, 0.1, loss, 1.0, 1e-3, 50, 0.1, 500.0))
+    points = read(tmp_path).Scalars("update/loss")
+    assert [(point.step, point.value) for point in points] == [(1, 1), (2, 1), (3, 1)] + [(n, 2) for n in range(4, 9)]
+
+
+def test_no_folder_before_there_is_something_to_write(tmp_path: Path) -> None:
+    with TensorBoard(tmp_path / "board"):
+        pass
+    assert not (tmp_path / "board").exists()
+
+
+def test_a_folder_that_is_taken_away_stays_away(tmp_path: Path) -> None:
+    """As that of a run which fails before there is anything to keep."""
+    with TensorBoard(tmp_path / "run" / "board") as board:
+        board(Evaluation(1, 1, 2.0, 2.0, 1, 0.1))
+        board.flush()
+        shutil.rmtree(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ModuleNotFoundError, match=r"^TensorBoard needs the package tensorboard$") as caught:
+        TensorBoard(tmp_path)
+    assert caught.value.name == "tensorboard"
