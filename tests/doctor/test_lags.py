@@ -1,0 +1,202 @@
+"""The gradient at every lag beside float64 autograd through a loop over the cells of `torch.nn`."""
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from elman import GRU, LSTM, RNN, Linear, Sequences, Stack
+from elman.doctor.capture import capture
+from elman.doctor.lags import gradients_by_lag
+
+LENGTHS = (60, 25, 0, 1, 43, 60)
+D, H, DELAY = 4, 12, 3
+
+
+def rows(deviation=1.0):
+    generator = torch.Generator().manual_seed(1)
+    return Sequences(deviation * torch.randn(sum(LENGTHS), D, generator=generator), LENGTHS)
+
+
+def loss_of(y, x):
+    """Of each step: whether it recalls what was read a few steps before, [N]."""
+    target = torch.cat([x.new_zeros(DELAY, 1), x[:-DELAY, :1]])
+    return (y - target).square().sum(1) / len(x)
+
+
+def trained(*cells, updates=40):
+    torch.manual_seed(0)
+    net, x = Stack(*cells, Linear(H, 1)), rows()
+    optimiser = torch.optim.Adam(net.parameters(), 0.02)
+    for _ in range(updates):
+        optimiser.zero_grad()
+        loss_of(net(x)[0].values, x.values).sum().backward()
+        optimiser.step()
+    return net
+
+
+def scaled(net, radius):
+    with torch.no_grad():
+        weight = net.cells[0].weight_hh
+        weight.mul_(radius / torch.linalg.eigvals(weight).abs().max())
+    return net
+
+
+NETS = {
+    "lstm": lambda: trained(LSTM(D, H)),
+    "gru": lambda: trained(GRU(D, H)),
+    "gru of 2014": lambda: trained(GRU(D, H, reset="before")),
+    "tanh": lambda: trained(RNN(D, H)),
+    "tanh 0.5": lambda: scaled(trained(RNN(D, H)), 0.5),
+    "tanh 1.5": lambda: scaled(trained(RNN(D, H)), 1.5),
+}
+
+
+class Before(nn.Module):
+    """A GRU whose reset gate acts before the product; `torch.nn` has none."""
+
+    def __init__(self, cell):
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x, h):
+        weights = self.cell
+        (xr, xz, xn), (wr, wz, wn) = (weights.weight_ih @ x + weights.bias).chunk(3), weights.weight_hh.chunk(3)
+        r, z = torch.sigmoid(xr + wr @ h), torch.sigmoid(xz + wz @ h)
+        return (1 - z) * torch.tanh(xn + wn @ (r * h)) + z * h
+
+
+def theirs(cell):
+    """The same in float64, by torch alone: (x, state) -> state."""
+    cell = deepcopy(cell).double().requires_grad_(False)
+    if isinstance(cell, GRU) and cell.reset == "before":
+        return Before(cell)
+    kind = {RNN: nn.RNNCell, LSTM: nn.LSTMCell, GRU: nn.GRUCell}[type(cell)]
+    other = kind(cell.input_size, H).double().requires_grad_(False)
+    bias = torch.zeros_like(cell.bias)
+    if kind is nn.GRUCell:
+        bias[2 * H :] = cell.bias_hn
+    other.load_state_dict(
+        {"weight_ih": cell.weight_ih, "weight_hh": cell.weight_hh, "bias_ih": cell.bias, "bias_hh": bias}
+    )
+    return other
+
+
+def unrolled(net, x):
+    """[N, 1], and for every recurrent layer each step's h, which has a gradient of its own, and what of it is read
+    above."""
+    cells, head = [theirs(cell) for cell in list(net)[:-1]], deepcopy(net.cells[-1]).double().requires_grad_(False)
+    states, shown, outputs = [[] for _ in cells], [[] for _ in cells], []
+    for row in x.to_list():
+        carried = [torch.zeros(H).double().requires_grad_() for _ in cells]
+        carried = [(h, h * 0) if isinstance(cell, nn.LSTMCell) else h for cell, h in zip(cells, carried, strict=True)]
+        for below in row.double():
+            for number, cell in enumerate(cells):
+                carried[number] = cell(below, carried[number])
+                h = carried[number][0] if isinstance(carried[number], tuple) else carried[number]
+                states[number].append(h)
+                shown[number].append(h * 1)
+                below = shown[number][-1]
+            outputs.append(below @ head.weight.T + head.bias)
+    return torch.stack(outputs), states, shown
+
+
+def norms(gradients):
+    return np.array([float(gradient.norm()) for gradient in gradients])
+
+
+def lines(found, x):
+    """Of each probe: its step, its place in the row, and its norms up to there."""
+    for step, line in zip(found.steps, found.norms, strict=True):
+        time = int(x.times[step])
+        assert np.isnan(line[time + 1 :]).all()
+        yield step, time, line[: time + 1]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 0.05), (torch.float64, 1e-8)])
+@pytest.mark.parametrize("name", NETS)
+def test_of_what_is_lost_at_a_step(name, dtype, tolerance):
+    net, x = NETS[name]().to(dtype), rows().map(lambda leaf: leaf.to(dtype))
+    found = compared(net, x, tolerance)
+    assert len(found.steps) == 6
+
+
+def test_of_a_gradient_that_explodes():
+    net, x = scaled(trained(RNN(D, H)), 2.0), rows(0.05)  # quiet inputs let the matrix rule
+    found = compared(net, x, 0.05)
+    assert found.curve.max() > 10
+
+
+def compared(net, x, tolerance):
+    (trace,) = capture(net, lambda: loss_of(net(x)[0].values, x.values).sum()).traces
+    found = gradients_by_lag(trace, probes=6)
+    y, (states,), _ = unrolled(net, x)
+    losses = loss_of(y, x.values.double())
+    for step, time, line in lines(found, x):
+        gradients = torch.autograd.grad(losses[step], states[step - time : step + 1], retain_graph=True)
+        np.testing.assert_allclose(line, norms(gradients)[::-1], rtol=tolerance)
+    return found
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_of_one_loss_at_the_end_of_the_rows(name):
+    net, x = NETS[name](), rows()
+    ends = x.offsets[1:][x.lengths > 0] - 1
+    (trace,) = capture(net, lambda: net(x)[0].values[ends].square().sum()).traces
+    found = gradients_by_lag(trace)
+    assert found.steps.tolist() == sorted(ends)
+    y, (states,), _ = unrolled(net, x)
+    for h in states:
+        h.retain_grad()
+    y[ends].square().sum().backward()
+    for step, time, line in lines(found, x):
+        np.testing.assert_allclose(line, norms(h.grad for h in states[step - time : step + 1])[::-1], rtol=0.05)
+
+
+@pytest.mark.parametrize("cells", [(LSTM, GRU), (RNN, LSTM)], ids=str)
+def test_of_two_layers(cells):
+    net, x = trained(cells[0](D, H), cells[1](H, H)), rows()
+    traces = capture(net, lambda: loss_of(net(x)[0].values, x.values).sum()).traces
+    y, states, shown = unrolled(net, x)
+    loss = loss_of(y, x.values.double()).sum()
+    for trace, of_layer, read in zip(traces, states, shown, strict=True):
+        found = gradients_by_lag(trace, probes=6)
+        for step, time, line in lines(found, x):
+            (sent,) = torch.autograd.grad(loss, read[step], retain_graph=True)
+            steps = of_layer[step - time : step + 1]
+            gradients = torch.autograd.grad(steps[-1], steps, sent, retain_graph=True)
+            np.testing.assert_allclose(line, norms(gradients)[::-1], rtol=0.05)
+
+
+def test_no_further_than_asked_for():
+    net, x = trained(GRU(D, H), updates=1), rows()
+    (trace,) = capture(net, lambda: loss_of(net(x)[0].values, x.values).sum()).traces
+    full, short = gradients_by_lag(trace, probes=6), gradients_by_lag(trace, probes=6, max_lag=10)
+    assert short.norms.shape == (6, 11)
+    np.testing.assert_array_equal(short.norms, full.norms[:, :11])
+
+
+def test_all_that_a_cell_carries():
+    """An LSTM's two states as its next step receives them: by the derivative of that step."""
+    net, x = NETS["lstm"](), rows()
+    (trace,) = capture(net, lambda: loss_of(net(x)[0].values, x.values).sum()).traces
+    found = gradients_by_lag(trace, probes=3)
+    for step, line in zip(found.steps, found.whole, strict=True):
+        before = [leaf.requires_grad_() for leaf in trace.before(np.array([step]))]
+        h, _ = theirs(net.cells[0])(x.values[step : step + 1].double(), tuple(before))
+        dh, dc = torch.autograd.grad(h, before, trace.gradient[step : step + 1])
+        assert line[0] == pytest.approx(float(trace.gradient[step].norm()))
+        assert line[1] == pytest.approx(float(torch.cat([dh, dc]).norm()), rel=1e-6)
+
+
+def test_the_curve_is_a_geometric_mean():
+    net, x = NETS["tanh 0.5"](), rows()
+    (trace,) = capture(net, lambda: loss_of(net(x)[0].values, x.values).sum()).traces
+    found = gradients_by_lag(trace, probes=6)
+    parts = found.norms / found.norms[:, :1]
+    assert found.curve[0] == 1
+    for lag in (1, 7, 30):
+        there = parts[~np.isnan(parts[:, lag]), lag]
+        assert found.curve[lag] == pytest.approx(np.prod(there) ** (1 / len(there)), rel=1e-9)
