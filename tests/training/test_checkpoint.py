@@ -105,6 +105,16 @@ def test_a_checkpoint_of_other_settings(run: Path, options: dict[str, Any], diff
     assert contents(run) == before
 
 
+def test_a_setting_that_is_younger_than_the_run_was_at_its_default(run: Path) -> None:
+    for name in ("last.safetensors", "best.safetensors"):
+        tensors, facts = files.read_tensors(run / name, torch=True)
+        del facts["settings"]["until"]
+        files.write_tensors(run / name, tensors, facts)
+    go_on(run)
+    with pytest.raises(ValueError, match="settings.until is None in it, 0.5 in this run"):
+        go_on(run, until=0.5)
+
+
 def larger() -> Net:
     net = make_net()
     net.norm = nn.BatchNorm1d(9)

@@ -18,6 +18,7 @@ from elman import files
 from elman import state as states
 from elman.state import State
 from elman.training.average import Average
+from elman.training.settings import TrainingSettings
 from elman.training.tensors import load_model, model_tensors
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
@@ -116,6 +117,8 @@ class Checkpoints:
             raise ValueError(f"{path}: expected a checkpoint, got a model file; name the folder of a training run.")
         place = Place(**facts.pop("place"))
         facts.pop("schema")
+        if "settings" in facts:  # a setting that is younger than the file was at its default, whose name it did not have
+            facts["settings"] = asdict(TrainingSettings()) | facts["settings"]
         here = {name: _kind(tensor) for name, tensor in model_tensors(self._model).items()}
         there = {name: _kind(tensor) for name, tensor in named(tensors, "model/").items()}
         difference = first_difference(facts, self._facts) or first_difference(there, here)
