@@ -1,0 +1,131 @@
+"""Models whose gradient fades, grows or is cut off, by construction; each after what makes it so."""
+
+from functools import partial
+
+from torch import nn
+
+from ailing import data
+from ailing.nets import hold, positive, read_more, stretch
+from ailing.patients import Patient, classifier, language, plain, reader, tagger
+from elman.cells import GRU, RNN, MinGRU
+
+# A net that has learnt nothing makes no use of its memory, or harms itself by it: who says so is right.
+UNTAUGHT = frozenset({"memory unused", "misled"})
+TORCH = {"batch_first": True}
+
+
+def norm(value, **more):
+    return partial(stretch, norm=value, **more)
+
+
+def gate(name, value, **more):
+    return partial(hold, gate=name, value=value, **more)
+
+
+def small(net):
+    read_more(net, 1e-4)
+    for module in net.modules():
+        for name, weight in module.named_parameters(recurse=False):
+            if name.startswith("bias") and not isinstance(module, nn.Linear):
+                weight.data.mul_(1e-4)
+
+
+def linear_gru(value):
+    """h = tanh(A h), with all singular values of A the same."""
+    return (norm(value), small, gate("keep", -7.0), gate("reset", 7.0))
+
+
+def linear_lstm(value):
+    """c = c + A tanh(c) and h = tanh(c)"""
+    return (norm(value, start="identity"), small, gate("keep", 7.0), gate("write", 7.0), gate("read", 7.0))
+
+
+def vanishing():
+    """The answer hangs on a step of which the gradient holds less than a hundredth."""
+    also = UNTAUGHT | {"forgetting"}
+    patients = {
+        "nn.RNN, norm 0.5, first of 30": lambda g, f: plain(
+            reader(nn.RNN(4, 8, **TORCH), each=False), *data.first(g, 8, 30), norm(0.5)),
+        "nn.RNN of 2 layers, norm 0.4, first of 24": lambda g, f: plain(
+            reader(nn.RNN(4, 8, 2), each=False), *data.first(g, 8, 24), norm(0.4)),
+        "sigmoid RNN, orthogonal, first of 24": lambda g, f: plain(
+            reader(RNN(4, 10, "sigmoid"), each=False), *data.first(g, 8, 24)),
+        "Classifier, sigmoid RNN, first of 40 letters": lambda g, f: classifier(
+            g, f, norm(1.0), steps=40, place=0, cell="rnn", activation="sigmoid"),
+        "nn.GRU, keep bias -6, first of 30": lambda g, f: plain(
+            reader(nn.GRU(4, 8, **TORCH), each=False), *data.first(g, 8, 30), norm(0.5), gate("keep", -6.0)),
+        "nn.LSTM, keep bias -6, first of 28": lambda g, f: plain(
+            reader(nn.LSTM(4, 8), each=False), *data.first(g, 8, 28), norm(0.3), gate("keep", -6.0)),
+        "MinGRU, keep bias -4, first of 32": lambda g, f: plain(
+            reader(MinGRU(4, 8), each=False), *data.first(g, 8, 32), gate("keep", -4.0)),
+        "LanguageModel, sigmoid RNN, letter comes again after 20": lambda g, f: language(
+            g, f, data.brackets(g, 40, 19), norm(1.0), cell="rnn", activation="sigmoid", steps=60, needs=20),
+        "Tagger, RNN of norm 0.5, word 15 before": lambda g, f: tagger(
+            g, f, norm(0.5), steps=30, lag=15, cell="rnn", needs=15),
+        "nn.RNN of norm 0.4 under a Linear, echo of 12, nobody says so": lambda g, f: plain(
+            reader(nn.RNN(6, 8, **TORCH), inputs=nn.Linear(4, 6)), *data.echo(g, 8, 40, 12), norm(0.4)),
+    }  # fmt: skip
+    return [Patient("vanishing", name, make, also) for name, make in patients.items()]
+
+
+def exploding():
+    """Without saturation the gradient is multiplied by more than 1 at each step: more than 30 times in all."""
+    also = UNTAUGHT | {"drift"}
+    patients = {
+        "identity RNN of norm 1.2, 40 steps": lambda g, f: plain(
+            reader(RNN(4, 8, "identity"), each=False), *data.first(g, 8, 40), norm(1.2)),
+        "nn.RNN of norm 1.3, inputs near 0, 20 steps": lambda g, f: plain(
+            reader(nn.RNN(4, 8, **TORCH), each=False), *data.first(g, 8, 20), norm(1.3), small),
+        "relu nn.RNN, 1.15 times the identity, 40 steps": lambda g, f: plain(
+            reader(nn.RNN(6, 8, nonlinearity="relu"), each=False, inputs=nn.Sequential(nn.Linear(4, 6), nn.Sigmoid())),
+            *data.first(g, 8, 40), norm(1.15, start="identity"), positive),
+        "nn.LSTM, gates open, 24 steps": lambda g, f: plain(
+            reader(nn.LSTM(4, 8, **TORCH), each=False), *data.first(g, 8, 24), *linear_lstm(0.3)),
+        "nn.GRU, keep shut, 24 steps": lambda g, f: plain(
+            reader(nn.GRU(4, 8), each=False), *data.first(g, 8, 24), *linear_gru(1.3)),
+        "Classifier, relu RNN, 1.2 times the identity, 30 letters": lambda g, f: classifier(
+            g, f, norm(1.2, start="identity"), positive, steps=30, cell="rnn", start="identity"),
+        "LanguageModel, identity RNN of norm 1.1, windows of 50": lambda g, f: language(
+            g, f, data.noise(g, 800), norm(1.1), sample=400, cell="rnn", activation="identity", steps=50),
+        "Tagger, relu RNN, 1.25 times the identity, 25 words": lambda g, f: tagger(
+            g, f, norm(1.25, start="identity"), positive, steps=25, cell="rnn", activation="relu"),
+        "nn.RNN of 2 layers, the upper of norm 1.4, 16 steps": lambda g, f: plain(
+            reader(nn.RNN(4, 8, 2, **TORCH), each=False), *data.first(g, 8, 16), norm(1.4, layer=1), small),
+        "GRU of elman, keep shut, 1.35, echo of 3 in 20": lambda g, f: plain(
+            reader(GRU(4, 8)), *data.echo(g, 8, 20, 3), *linear_gru(1.35)),
+    }  # fmt: skip
+    more = {2: {"vanishing"}, 4: {"forgetting", "stuck gates"}, 9: {"forgetting", "stuck gates"}}
+    return [Patient("exploding", name, make, also | more.get(number, set()))
+            for number, (name, make) in enumerate(patients.items())]  # fmt: skip
+
+
+def truncation():
+    """The answer lies further back than the gradient is followed; half of them say how far, and half do not."""
+    also = UNTAUGHT | {"vanishing", "forgetting"}
+    letters = {"steps": 4, "epochs": 1}
+    patients = {
+        "LanguageModel, LSTM, 4 steps, needs 16": lambda g, f: language(
+            g, f, data.brackets(g, 50, 15), needs=16, **letters),
+        "LanguageModel, GRU, 6 steps, needs 25": lambda g, f: language(
+            g, f, data.brackets(g, 40, 24), needs=25, cell="gru", steps=6, epochs=1),
+        "nn.LSTM, 5 steps of 40, needs 20": lambda g, f: plain(
+            reader(nn.LSTM(4, 8, **TORCH)), *data.echo(g, 8, 40, 20), unrolled=5, needs=20),
+        "nn.GRU of 2 layers, 3 steps of 24, needs 8": lambda g, f: plain(
+            reader(nn.GRU(4, 6, 2, **TORCH)), *data.echo(g, 8, 24, 8), unrolled=3, needs=8),
+        "RNN of elman, 8 steps of 30, needs 12": lambda g, f: plain(
+            reader(RNN(4, 8)), *data.echo(g, 8, 30, 12), unrolled=8, needs=12),
+        "LanguageModel, RNN, 4 steps, 16 not said": lambda g, f: language(
+            g, f, data.brackets(g, 50, 15), cell="rnn", **letters),
+        "LanguageModel, LSTM with open keep gates, 4 steps, 20 not said": lambda g, f: language(
+            g, f, data.brackets(g, 45, 19), gate("keep", 4.0), **letters),
+        "nn.LSTM with open keep gates, 5 steps of 40, 20 not said": lambda g, f: plain(
+            reader(nn.LSTM(4, 8)), *data.echo(g, 8, 40, 20), gate("keep", 5.0), unrolled=5),
+        "identity-started relu RNN, 6 steps of 40, 15 not said": lambda g, f: plain(
+            reader(RNN(4, 8, start="identity")), *data.echo(g, 8, 40, 15), unrolled=6),
+        "MinGRU with open keep gates, 4 steps of 30, 10 not said": lambda g, f: plain(
+            reader(MinGRU(4, 8)), *data.echo(g, 8, 30, 10), gate("keep", 4.0), unrolled=4),
+    }  # fmt: skip
+    return [Patient("truncation", name, make, also) for name, make in patients.items()]
+
+
+PATIENTS = [*vanishing(), *exploding(), *truncation()]
