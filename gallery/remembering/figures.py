@@ -1,0 +1,125 @@
+"""The pictures: success against lag with the horizon beside it, gradients by lag, and a counter at work."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from remembering.findings import Outcome, Point
+from remembering.nets import COLORS, NETS
+from remembering.teaching import EARLY
+
+NO_END = 10.0  # times the longest lag: where a horizon is drawn that has no end
+FOLLOWED = "temporal order", 100  # the problem and the lag whose gradients are drawn
+COUNTERS = "lstm", "gru", "relu, identity"
+FAINTEST = 1e-12
+
+
+def success(points: Sequence[Point], correlation: float) -> Any:
+    """A column for each problem, with the horizon below the success; and all of them together.
+
+    Args:
+        correlation: of the ranks, to be written above the last.
+    """
+    from matplotlib.figure import Figure
+
+    problems = list(dict.fromkeys(point.problem for point in points))
+    figure = Figure(figsize=(4 * len(problems), 11.5), layout="constrained")
+    grid = figure.add_gridspec(3, len(problems), height_ratios=(1, 1, 1.1))
+    for column, problem in enumerate(problems):
+        own = [point for point in points if point.problem == problem]
+        above, below = (figure.add_subplot(grid[row, column]) for row in (0, 1))
+        _lines(above, own, lambda point: point.success)
+        above.set(title=problem, ylim=(-0.05, 1.05))
+        longest = max(point.lag for point in own)
+        most = NO_END * longest
+        _lines(below, [point for point in own if point.trained], lambda point, most=most: min(point.horizon, most))
+        ends = [min(point.lag for point in own), longest]
+        below.plot(ends, ends, color="black", linestyle=":", label="the lag itself")
+        below.set(yscale="log", ylim=(1, 1.3 * most), xlabel="lag, steps")
+        beyond = [point.lag for point in own if not point.trained]
+        for axis in (above, below):
+            axis.set(xscale="log", xlim=(ends[0] / 1.2, ends[1] * 1.2))
+            ticks = sorted({point.lag for point in own})
+            axis.set_xticks(ticks, [str(tick) for tick in ticks])
+            axis.minorticks_off()
+            axis.grid(alpha=0.3)
+            if beyond:
+                axis.axvspan(min(beyond) / 1.1, ends[1] * 1.2, color="black", alpha=0.06)
+    figure.axes[0].set_ylabel("success: 0 is chance, 1 all right")
+    figure.axes[1].set_ylabel(f"horizon after {EARLY} updates, steps")
+    figure.axes[1].legend(handles=figure.axes[1].lines[-1:], loc="lower right")
+    together = figure.add_subplot(grid[2, : len(problems) // 2 or 1])
+    _together(together, points, correlation)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower right", ncols=2, fontsize="x-large")
+    return figure
+
+
+def _lines(axis: Any, points: Sequence[Point], value: Callable[[Point], float]) -> None:
+    for net in NETS:
+        own = [point for point in points if point.net == net]
+        axis.plot([point.lag for point in own], [value(point) for point in own], "o-", color=COLORS[net], label=net)
+
+
+def _together(axis: Any, points: Sequence[Point], correlation: float) -> None:
+    some = [point for point in points if point.trained]
+    most = 100 * NO_END
+    for problem, mark in zip(dict.fromkeys(point.problem for point in some), "osD^vP", strict=False):
+        own = [point for point in some if point.problem == problem]
+        ratios = [min(point.horizon / point.lag, most) for point in own]
+        axis.scatter(ratios, [point.success for point in own], c=[COLORS[point.net] for point in own], marker=mark,
+                     edgecolors="black", linewidths=0.4)  # fmt: skip
+        axis.scatter([], [], color="white", edgecolors="black", marker=mark, label=problem)
+    axis.set(xscale="log", xlabel=f"horizon after {EARLY} updates, by lag", ylabel="success in the end",
+             title=f"rank correlation {correlation:.2f}")  # fmt: skip
+    axis.grid(alpha=0.3)
+    axis.legend()
+
+
+def gradients(outcomes: Sequence[Outcome]) -> Any:
+    """How the gradient fades by lag, of each net, at each look of the doctor."""
+    from matplotlib.figure import Figure
+
+    problem, lag = FOLLOWED
+    own = {outcome["net"]: outcome for outcome in outcomes
+           if (outcome["problem"], outcome["lag"], outcome["seed"]) == (problem, lag, 0)}  # fmt: skip
+    looks = list(dict.fromkeys(look for outcome in own.values() for look in outcome["curves"]))
+    looks = [look for look in looks if look != "end"] + ["end"]
+    figure = Figure(figsize=(5 * len(looks), 5), layout="constrained")
+    axes = figure.subplots(1, len(looks), sharey=True, squeeze=False)[0]
+    for axis, look in zip(axes, looks, strict=True):
+        for net in (net for net in NETS if net in own):
+            curve = np.array(own[net]["curves"].get(look, []))
+            axis.plot(np.maximum(curve, FAINTEST), color=COLORS[net], label=net)
+        axis.axhline(0.01, color="black", linestyle=":", linewidth=1)
+        axis.set(
+            yscale="log",
+            ylim=(FAINTEST, None),
+            xlabel="lag, steps",
+            title="at the end" if look == "end" else f"after {look}",
+        )
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("gradient, as a part of that at lag 0")
+    axes[-1].legend()
+    return figure
+
+
+def counter(outcomes: Sequence[Outcome]) -> Any:
+    """The unit that counts, in nets that read a^n b^n: of each, that of the seed which counts furthest."""
+    from matplotlib.figure import Figure
+
+    every = [outcome for outcome in outcomes if outcome["problem"] == "counting"]
+    of_net = [[outcome for outcome in every if outcome["net"] == net] for net in COUNTERS]
+    best = [max(some, key=lambda one: one["counts_to"]) for some in of_net if some]
+    figure = Figure(figsize=(11, 2.6 * len(best)), layout="constrained")
+    for row, outcome in zip(figure.subplots(len(best), 2, squeeze=False), best, strict=True):
+        for axis, (n, course) in zip(row, outcome["counter"]["courses"].items(), strict=True):
+            axis.plot(course, color=COLORS[outcome["net"]])
+            axis.axvline(int(n), color="black", linestyle=":", linewidth=1)
+            axis.set(title=f"{outcome['net']}: a^{n} b^{n}, counts to {outcome['counts_to']}")
+            axis.grid(alpha=0.3)
+        row[0].set_ylabel(f"unit {outcome['counter']['unit']} of its memory")
+    for axis in row:
+        axis.set_xlabel("steps")
+    return figure

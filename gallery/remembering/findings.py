@@ -1,0 +1,120 @@
+"""What all trials together say: success by net and lag, and whether the early horizon foretold it."""
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import fmean, median
+from typing import Any, NamedTuple
+
+from scipy.stats import spearmanr
+
+from remembering.nets import NETS
+from remembering.teaching import EARLY
+
+Outcome = dict[str, Any]
+STEP = 0.05  # of success: the deviation of guessing right or wrong, over 500 rows
+
+
+class Point(NamedTuple):
+    """A net at one lag of a problem, over all seeds."""
+
+    problem: str
+    net: str
+    lag: int
+    trained: bool  # whether training has rows of this lag
+    success: float  # mean; 0 is chance, 1 all right
+    horizon: float  # median; steps, after the first updates
+    usual_horizon: float
+
+
+def points(outcomes: Iterable[Outcome]) -> list[Point]:
+    """Of every problem, net and lag."""
+    found = dict[tuple[str, str, int], list[Outcome]]()
+    for outcome in outcomes:
+        for lag in outcome["success"]:
+            found.setdefault((outcome["problem"], outcome["net"], int(lag)), []).append(outcome)
+    return [
+        Point(
+            problem,
+            net,
+            lag,
+            lag <= some[0]["lag"],
+            fmean(outcome["success"][str(lag)] for outcome in some),
+            *(median(early(outcome, kind) for outcome in some) for kind in ("horizons", "usual_horizons")),
+        )
+        for (problem, net, lag), some in sorted(
+            found.items(), key=lambda item: (item[0][0], [*NETS].index(item[0][1]), item[0][2])
+        )
+    ]
+
+
+def early(outcome: Outcome, kind: str = "horizons") -> float:
+    """The horizon after the first updates; NaN where the training broke off before."""
+    return outcome[kind].get(f"update {EARLY}", math.nan)
+
+
+def rank_correlation(some: Sequence[Point], kind: str = "horizon") -> float:
+    """Spearman's, between the horizon as a part of the lag and success; NaN where there is nothing to rank.
+
+    Success is rounded to `STEP`: what is finer, the rows of a test cannot tell. Points without a horizon are left out,
+    and those without an end to it are all alike: the longest.
+    """
+    pairs = [(getattr(point, kind) / point.lag, round(point.success / STEP)) for point in some]
+    pairs = [pair for pair in pairs if not math.isnan(pair[0])]
+    if len({ratio for ratio, _ in pairs}) < 2 or len({success for _, success in pairs}) < 2:
+        return math.nan
+    return float(spearmanr(*zip(*pairs, strict=True)).statistic)
+
+
+def correlations(some: Sequence[Point]) -> dict[str, Any]:
+    """That over all problems, at the lags that training has; and the same of parts of it."""
+    trained = [point for point in some if point.trained]
+    alone = [point for point in trained if point.problem in ("adding", "temporal order", "copying")]
+    problems = sorted({point.problem for point in trained})
+    return {
+        "all": rank_correlation(trained),
+        "points": len(trained),
+        "of the horizon as the doctor has it": rank_correlation(trained, "usual_horizon"),
+        "where rows of a training are of one lag": rank_correlation(alone),
+        "lags beyond training as well": rank_correlation(some),
+        "by problem": {
+            name: rank_correlation([point for point in trained if point.problem == name]) for name in problems
+        },
+    }
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The outcomes as a receipt has them, by problem and net.
+
+    They are the success by lag, mean of the seeds; and by training lag the horizon after the first updates, median of
+    the seeds, the updates of each seed, and how many of them solved it.
+    """
+    problems: dict[str, Any] = {}
+    for point in points(outcomes):
+        own = problems.setdefault(point.problem, {}).setdefault(point.net, {"success": {}})
+        own["success"][str(point.lag)] = round(point.success, 3)
+    for problem, nets in problems.items():
+        for net, own in nets.items():
+            some = [outcome for outcome in outcomes if (outcome["problem"], outcome["net"]) == (problem, net)]
+            lags = {str(lag): [outcome for outcome in some if outcome["lag"] == lag]
+                    for lag in sorted({outcome["lag"] for outcome in some})}  # fmt: skip
+            own["horizon"] = finite({lag: median(map(early, same)) for lag, same in lags.items()})
+            own["updates"] = {lag: [outcome["updates"] for outcome in same] for lag, same in lags.items()}
+            own["solved"] = {lag: sum(outcome["solved"] for outcome in same) for lag, same in lags.items()}
+            for measure in ("mean_squared_error", "accuracy", "exact", "counts_to"):
+                if measure in some[0]:
+                    own[measure] = finite({lag: [one[measure] for one in same] for lag, same in lags.items()})
+            if failed := {f"{one['lag']}, seed {one['seed']}": one["failed"] for one in some if one["failed"]}:
+                own["failed"] = failed
+    return {"problems": problems}
+
+
+def finite(value: Any) -> Any:
+    """Numbers that JSON can hold, in place of a number or of all in a dict or a list: four places; `no end` for
+    infinity, None for what is none."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [finite(one) for one in value]
+    if math.isnan(value):
+        return None
+    return "no end" if math.isinf(value) else round(value, 4)

@@ -1,0 +1,18 @@
+"""The nets, as settings of a task: they differ in their cell and in how it starts, and in nothing else.
+
+`lstm, no bias` is the LSTM from PyTorch's start: all weights and biases uniform within 1 / sqrt(H), so that the keep
+gate starts half open. `lstm` starts orthogonal, with a bias of 1, so that it starts three quarters open.
+"""
+
+NETS = {
+    "tanh, pytorch": {"cell": "rnn", "start": "pytorch"},
+    "tanh, orthogonal": {"cell": "rnn"},
+    "sigmoid, pytorch": {"cell": "rnn", "activation": "sigmoid", "start": "pytorch"},
+    "sigmoid, orthogonal": {"cell": "rnn", "activation": "sigmoid"},
+    "relu, identity": {"cell": "rnn", "start": "identity"},
+    "lstm": {"cell": "lstm"},
+    "lstm, no bias": {"cell": "lstm", "start": "pytorch"},
+    "gru": {"cell": "gru"},
+}
+COLORS = dict(zip(NETS, ("#9ecae1", "#3182bd", "#fdae6b", "#e6550d", "#756bb1", "#31a354", "#a1d99b", "#636363"),
+                  strict=True))  # fmt: skip

@@ -1,0 +1,151 @@
+"""Six problems whose answer lies far behind: rows drawn by a generator, and what is right.
+
+The *lag* of a row is the distance in steps from what the answer needs first to the answer; where the place of that is
+drawn, it is the length of the row.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.random import Generator
+
+LETTERS = "abcdefgh"  # to copy
+WAIT, GO = "-", "?"
+PAIRS = {(0, 0): "oo", (0, 1): "oi", (1, 0): "io", (1, 1): "ii"}  # digits: a tagger reads all numbers as one
+DIGITS = "oi"
+NOUNS = {"was": ("cat", "dog", "bird", "child"), "were": ("cats", "dogs", "birds", "children")}
+ALONE = "slept", "danced", "sang"
+ACTIONS = "ate", "saw", "chased", "heard"
+PLACES = "near", "behind", "under"
+MANNERS = "already", "again", "often", "there"
+ENDS = "full", "happy", "tired"
+
+
+def adding(generator: Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers from 0 to 1 of which two are marked, one in each half; what is their sum?
+
+    Hochreiter and Schmidhuber (1997), as Le, Jaitly and Hinton (2015, arXiv:1504.00941) have it.
+
+    Returns:
+        [rows, lag, 2] numbers and marks (0 or 1), and the sums [rows], from 0 to 2.
+    """
+    numbers, marks, each = generator.random((rows, lag)), np.zeros((rows, lag)), np.arange(rows)
+    places = [generator.integers(*half, rows) for half in ((0, lag // 2), (lag // 2, lag))]
+    for place in places:
+        marks[each, place] = 1
+    return np.stack([numbers, marks], 2), sum(numbers[each, place] for place in places)
+
+
+def temporal_order(generator: Generator, rows: int, lag: int) -> tuple[list[str], list[str]]:
+    """A text of `a` to `d` with two letters among them, each `x` or `y`: which two, in which order?
+
+    The first stands between the first and the second tenth of the text, the other just after its middle: experiment 6a
+    of Hochreiter and Schmidhuber (1997).
+    """
+    letters = generator.choice([*"abcd"], (rows, lag))
+    signs, each = generator.choice([*"xy"], (rows, 2)), np.arange(rows)
+    tenth = max(1, lag // 10)
+    letters[each, tenth + generator.integers(0, tenth, rows)] = signs[:, 0]
+    letters[each, lag // 2 + generator.integers(0, tenth, rows)] = signs[:, 1]
+    return ["".join(row) for row in letters], ["".join(row) for row in signs]
+
+
+def copying(generator: Generator, rows: int, lag: int, letters: int) -> tuple[list[list[str]], list[list[str]]]:
+    """Some letters, a wait, a sign: now write the letters, each `lag` steps after it was read.
+
+    Hochreiter and Schmidhuber (1997), as Arjovsky, Shah and Bengio (2016, arXiv:1511.06464) have it.
+    """
+    drawn = generator.choice([*LETTERS], (rows, letters)).tolist()
+    wait = lag - letters
+    sources = [[*row, *[WAIT] * (wait - 1), GO, *[WAIT] * letters] for row in drawn]
+    return sources, [[*[WAIT] * lag, *row] for row in drawn]
+
+
+def addition(generator: Generator, rows: int, digits: int) -> tuple[list[list[str]], list[list[str]]]:
+    """Two binary numbers, the least digit of both first: which digit has the sum?
+
+    They have up to so many digits. In half of the rows nine pairs of ten pass a carry on, so that it goes a long way.
+    """
+    sources, answers = [], []
+    for length in generator.integers(1, digits + 1, rows).tolist():
+        often = 0.5 if generator.random() < 0.5 else 0.9
+        first = generator.integers(0, 2, length)
+        second = np.where(generator.random(length) < often, 1 - first, first)
+        sources.append(_pairs(first, second))
+        answers.append(_sum(first, second))
+    return sources, answers
+
+
+def carries(generator: Generator, rows: int, lag: int) -> tuple[list[list[str]], list[list[str]]]:
+    """Rows of `addition` in which the first pair alone decides on the last digit, `lag` steps later."""
+    first = generator.integers(0, 2, (rows, lag + 1))
+    second = 1 - first
+    second[:, 0], second[:, -1] = first[:, 0], generator.integers(0, 2, rows)
+    return [*map(_pairs, first, second)], [*map(_sum, first, second)]
+
+
+def _pairs(first: np.ndarray, second: np.ndarray) -> list[str]:
+    return [PAIRS[pair] for pair in zip(first.tolist(), second.tolist(), strict=True)]
+
+
+def _sum(first: np.ndarray, second: np.ndarray) -> list[str]:
+    carry, digits = 0, []
+    for total in (first + second).tolist():
+        carry, digit = divmod(total + carry, 2)
+        digits.append(DIGITS[digit])
+    return digits
+
+
+def gaps(generator: Generator, rows: int, shortest: int, longest: int) -> np.ndarray:
+    """Numbers of words [rows] between these two: as many from 5 to 10 as from 20 to 40."""
+    return np.exp(generator.uniform(np.log(shortest), np.log(longest + 1), rows)).astype(int)
+
+
+def agreement(generator: Generator, gaps: Sequence[int]) -> tuple[list[str], list[int]]:
+    """A sentence for each gap: so many words, 4 at least, stand between the subject and its verb.
+
+    `the cats , which already chased the dog near the birds , were full`: what stands between tells nothing.
+
+    Returns:
+        the sentences, and the number of the verb's word in each.
+    """
+    sentences, verbs = [], []
+    for gap in gaps:
+        verb = _one_of(generator, [*NOUNS])
+        between = [",", "which", *_clause(generator, gap - 3), ","]
+        words = ["the", _one_of(generator, NOUNS[verb]), *between, verb, _one_of(generator, ENDS)]
+        sentences.append(" ".join(words))
+        verbs.append(2 + gap)
+    return sentences, verbs
+
+
+def _clause(generator: Generator, length: int) -> list[str]:
+    """What somebody did, in so many words, one at least."""
+    words = _deed(generator, length)
+    while (room := length - len(words)) > 0:
+        kinds = [lambda: [_one_of(generator, MANNERS)]]
+        if room >= 2:
+            kinds.append(lambda room=room: ["and", *_deed(generator, room - 1)])
+        if room >= 3:
+            kinds.append(lambda: [_one_of(generator, PLACES), "the", _noun(generator)])
+        words += _one_of(generator, kinds)()
+    return words
+
+
+def _deed(generator: Generator, room: int) -> list[str]:
+    if room < 3 or generator.random() < 0.3:
+        return [_one_of(generator, ALONE)]
+    return [_one_of(generator, ACTIONS), "the", _noun(generator)]
+
+
+def _noun(generator: Generator) -> str:
+    return _one_of(generator, NOUNS[_one_of(generator, [*NOUNS])])
+
+
+def _one_of(generator: Generator, things: Sequence) -> object:
+    return things[generator.integers(len(things))]
+
+
+def counting(generator: Generator, rows: int, most: int) -> list[str]:
+    """a^n b^n, n from 1 to `most`: after the first `b` nothing is left to chance, for who has counted."""
+    return ["a" * n + "b" * n for n in generator.integers(1, most + 1, rows).tolist()]

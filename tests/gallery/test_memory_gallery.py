@@ -1,0 +1,242 @@
+"""The problems of `gallery/memory.py` are what they say, its trials run once, and their ranks are correlated."""
+
+import importlib
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def part(monkeypatch):
+    """A module of the gallery by name."""
+    monkeypatch.syspath_prepend(ROOT / "gallery")
+    return importlib.import_module
+
+
+@pytest.fixture
+def problems(part):
+    return part("remembering.problems")
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(0)
+
+
+def number(digits):
+    """Of binary digits, the least first."""
+    return sum(digit << place for place, digit in enumerate(digits))
+
+
+def test_rows_come_from_the_generator_alone(problems):
+    def drawn(seed):
+        return problems.agreement(np.random.default_rng(seed), [5, 20])
+
+    assert drawn(1) == drawn(1) != drawn(2)
+
+
+@pytest.mark.parametrize("lag", [2, 25, 100])
+def test_sums_are_of_the_marked_numbers_one_in_each_half(problems, generator, lag):
+    rows, sums = problems.adding(generator, 200, lag)
+    assert rows.shape == (200, lag, 2)
+    numbers, marks = rows[..., 0], rows[..., 1]
+    np.testing.assert_allclose((numbers * marks).sum(1), sums)
+    assert (marks[:, : lag // 2].sum(1) == 1).all()
+    assert (marks[:, lag // 2 :].sum(1) == 1).all()
+    assert len(np.unique(marks.argmax(1))) == min(lag // 2, 200)  # everywhere in that half
+
+
+def test_the_mean_of_the_bins_is_the_sum(part):
+    classified = part("remembering.classified")
+    sums = np.linspace(0.1, 1.8999, 500)
+    classes = np.unique(classified.bins(np.linspace(0, 2, 1000)))
+    sure = (classified.bins(sums)[:, None] == classes).astype(float)
+    assert np.abs(classified.expected(sure, classes) - sums).max() <= classified.WIDTH / 2 + 1e-9
+    halves = np.full((1, 2), 0.5)
+    assert classified.expected(halves, np.array([10, 20])) == pytest.approx(0.05 * 15.5)
+
+
+@pytest.mark.parametrize("lag", [30, 200])
+def test_two_letters_tell_the_class_of_a_text(problems, generator, lag):
+    texts, answers = problems.temporal_order(generator, 300, lag)
+    tenth = lag // 10
+    for text, answer in zip(texts, answers, strict=True):
+        assert len(text) == lag
+        assert re.sub("[abcd]", "", text) == answer
+        first, second = (place for place, letter in enumerate(text) if letter in "xy")
+        assert tenth <= first < 2 * tenth
+        assert lag // 2 <= second < lag // 2 + tenth
+    assert set(answers) == {"xx", "xy", "yx", "yy"}
+
+
+def test_letters_come_again_after_the_lag(problems, generator):
+    sources, answers = problems.copying(generator, 50, lag=10, letters=3)
+    for source, answer in zip(sources, answers, strict=True):
+        assert answer[10:] == source[:3]
+        assert set(answer[:10]) == set(source[3:9]) == set(source[10:]) == {"-"}
+        assert source[9] == "?"
+        assert len(source) == len(answer) == 13
+    assert {letter for source in sources for letter in source[:3]} == set(problems.LETTERS)
+
+
+def test_sums_of_binary_numbers(problems, generator):
+    pairs = {word: pair for pair, word in problems.PAIRS.items()}
+    rows = [*zip(*problems.addition(generator, 200, 20), strict=True)]
+    rows += zip(*problems.carries(generator, 50, 40), strict=True)
+    for source, answer in rows:
+        first, second = zip(*(pairs[word] for word in source), strict=True)
+        digits = number([problems.DIGITS.index(digit) for digit in answer])
+        assert digits == (number(first) + number(second)) % 2 ** len(source)
+    lengths = {len(source) for source, _ in rows[:200]}
+    assert (min(lengths), max(lengths)) == (1, 20)
+
+
+def test_a_carry_goes_all_the_way(problems, generator):
+    sources, answers = problems.carries(generator, 100, 30)
+    for source, answer in zip(sources, answers, strict=True):
+        assert set(source[1:-1]) <= {"oi", "io"}
+        carry, last = source[0] == "ii", source[-1] in ("oi", "io")
+        assert (answer[-1] == "i") == (carry != last)
+    assert {source[0] for source in sources} == {"oo", "ii"}
+
+
+def test_gaps_are_spread_over_their_magnitudes(problems, generator):
+    gaps = problems.gaps(generator, 4000, 5, 60)
+    assert (gaps.min(), gaps.max()) == (5, 60)
+    near, far = (((gaps >= low) & (gaps < 2 * low)).mean() for low in (6, 24))
+    assert near == pytest.approx(far, abs=0.03)
+
+
+def test_the_verb_agrees_with_a_subject_that_lies_so_far_back(problems, generator):
+    gaps = [4, 5, 10, 60] * 100
+    sentences, verbs = problems.agreement(generator, gaps)
+    others = 0
+    for sentence, verb, gap in zip(sentences, verbs, gaps, strict=True):
+        words = sentence.split()
+        assert verb == 1 + gap + 1
+        assert words[1] in problems.NOUNS[words[verb]]
+        between = words[2:verb]
+        assert len(between) == gap
+        assert not {"was", "were"} & set(between)
+        other = problems.NOUNS["was" if words[verb] == "were" else "were"]
+        others += gap == 60 and bool(set(other) & set(between))
+    assert others > 95  # of 100: nouns of the other number stand between, so that the last noun tells nothing
+
+
+def test_as_many_b_as_a(problems, generator):
+    rows = problems.counting(generator, 300, 20)
+    assert all(re.fullmatch("a+b+", row) and row.count("a") == row.count("b") for row in rows)
+    assert {len(row) // 2 for row in rows} == set(range(1, 21))
+
+
+def test_who_counts_is_right_and_who_does_not_is_wrong(part):
+    import torch
+
+    from elman import LanguageModel
+    from elman.cells import CellModule
+
+    written = part("remembering.written")
+
+    class Counter(CellModule):
+        """Expects b while it has seen more a than b, after the first of them, and then the end."""
+
+        def __init__(self, a, b, leak):
+            super().__init__()
+            self.a, self.b, self.leak = a, b, leak
+
+        def initial_state(self, batch_size):
+            return torch.zeros(batch_size)
+
+        def step(self, x, state):
+            state = self.leak * state + (x == self.a).float() - (x == self.b).float()
+            logits = torch.zeros(len(x), 5)
+            logits[:, self.b], logits[:, 0] = state - 0.5, 0.5 - state
+            return logits, state
+
+        def scan(self, sequences, state=None):
+            from elman.cell import unroll
+
+            return unroll(self.step, sequences, self.initial_state(len(sequences)))
+
+    model = LanguageModel(hidden_size=4, epochs=1, steps=None, ngram_order=0, validation=0).fit(["ab", "aabb"])
+    ids = (int(model.units_.encode(letter)[0]) for letter in "ab")
+    model.net_ = Counter(*ids, leak=1.0)
+    assert all(written.counted(model, n) for n in (1, 2, 20, 200))
+    model.net_.leak = 0.99
+    assert written.counted(model, 2)
+    assert not written.counted(model, 200)
+
+
+def test_ranks_that_agree_and_ranks_that_do_not(part):
+    findings = part("remembering.findings")
+
+    def points(horizons, successes, lag=10):
+        return [findings.Point("adding", "lstm", lag, True, success, horizon, horizon)
+                for horizon, success in zip(horizons, successes, strict=True)]  # fmt: skip
+
+    assert findings.rank_correlation(points([1, 5, 20, math.inf], [0, 0.2, 0.7, 1])) == pytest.approx(1)
+    assert findings.rank_correlation(points([math.inf, 5, 2, 1], [0, 0.2, 0.7, 1])) == pytest.approx(-1)
+    near = points([20], [1], lag=10) + points([20], [0], lag=100) + points([30], [0.5], lag=50)
+    assert findings.rank_correlation(near) == pytest.approx(1)  # what counts is the horizon as a part of the lag
+    same = points([1, 2, 3, 4], [0, 0.01, 0.02, 1])
+    assert findings.rank_correlation(same) == findings.rank_correlation(points([1, 2, 3, 4], [0.02, 0.01, 0, 1]))
+    assert math.isnan(findings.rank_correlation(points([1, 2], [1, 1])))
+    broken = [*points([1, 5], [0, 1]), *points([math.nan], [0])]
+    assert findings.rank_correlation(broken) == pytest.approx(1)
+
+
+def test_seeds_become_one_point(part):
+    findings = part("remembering.findings")
+    outcomes = [
+        {"problem": "agreement", "net": "lstm", "lag": 60, "seed": seed, "success": {"30": success, "90": 0.0},
+         "horizons": {f"update {findings.EARLY}": horizon}, "usual_horizons": {f"update {findings.EARLY}": 1.0}}
+        for seed, (success, horizon) in enumerate([(1.0, 7.0), (0.4, 9.0), (0.1, math.inf)])
+    ]  # fmt: skip
+    near, far = findings.points(outcomes)
+    assert (near.lag, near.trained, near.success, near.horizon) == (30, True, 0.5, 9.0)
+    assert (far.lag, far.trained) == (90, False)
+
+
+def test_trials_run_once_and_leave_a_receipt(part, tmp_path, monkeypatch, capsys):
+    memory, receipt = part("memory"), part("receipt")
+    monkeypatch.setattr(receipt, "RECEIPTS", tmp_path / "receipts")
+    monkeypatch.setattr(part("remembering.findings"), "EARLY", 2)
+    monkeypatch.setattr(part("remembering.figures"), "FOLLOWED", ("temporal order", 20))
+    monkeypatch.setattr(part("remembering.teaching"), "EARLY", 2)
+    monkeypatch.setattr(part("remembering.teaching"), "LOOKS", (1, 2))
+    lags = {"adding": 10, "temporal order": 20, "copying": 6, "agreement": 12, "addition": 5, "counting": 8}
+    small = {"hidden_size": 6, "evaluate_every": 2}
+    few = {"rows": 96, "validation_rows": 12, "test_rows": 12, "batch_steps": 300, "updates": 4}
+    settings = {
+        name: {**own, **few, "task": {**own["task"], **small}, "seeds": {str(lags[name]): 1},
+               "nets": {str(lags[name]): ["tanh, pytorch", "lstm"]}, "tested": [lags[name], 2 * lags[name]]}
+        for name, own in memory.SETTINGS.items()
+    }  # fmt: skip
+    monkeypatch.setattr(memory, "SETTINGS", settings)
+    memory.main(["--run", str(tmp_path / "run"), "--only", "copying"])
+    assert not (tmp_path / "receipts").exists()
+    outcomes = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
+    assert len(outcomes) == 2
+    settings["temporal order"]["task"]["learning_rate"] = 0.01
+    memory.main(["--run", str(tmp_path / "run")])
+    assert len([*(tmp_path / "run").iterdir()]) == 12
+    assert all(path.stat().st_mtime_ns == written for path, written in outcomes.items())
+    facts = json.loads((tmp_path / "receipts" / "memory.json").read_text(), parse_constant=pytest.fail)
+    assert facts["result"]["reached"] == facts["rank_correlations"]["all"]
+    assert facts["rank_correlations"]["points"] == 12
+    assert facts["settings"] == settings
+    lstm = facts["problems"]["addition"]["lstm"]
+    assert set(lstm["success"]) == {"5", "10"}
+    assert set(lstm["horizon"]) == {"5"}
+    for picture in ("memory", "memory_gradient", "memory_counter"):
+        assert (tmp_path / "receipts" / f"{picture}.png").exists()
+    assert "12 of 12" in capsys.readouterr().out
+    settings["copying"]["updates"] = 8
+    memory.main(["--run", str(tmp_path / "run"), "--only", "copying"])
+    assert all(path.stat().st_mtime_ns > written for path, written in outcomes.items())  # it is another training
