@@ -103,7 +103,7 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
 
 def _trace(path: str, cell: CellModule, scans: list[_Scan], gradients: Iterator[Tensor]) -> Trace:
     """Of all calls of a cell; takes their gradients."""
-    double = deepcopy(cell).double().eval().requires_grad_(False)
+    double = deepcopy(cell).cpu().double().eval().requires_grad_(False)
     x = Sequences.cat([scan.x for scan in scans]).map(_double)
     initial = states.map(_double, states.cat([scan.initial for scan in scans]))
     parts = []
@@ -120,4 +120,4 @@ def separate(tensor: Tensor) -> Tensor:
 
 
 def _double(leaf: Tensor) -> Tensor:
-    return leaf.detach().double()
+    return leaf.detach().cpu().double()

@@ -7,6 +7,7 @@ import numpy as np
 from elman.doctor.lags import Lags
 
 FAINT = 0.01  # of the gradient at lag 0: what is left of it at the horizon
+LEVEL = 1e-9  # a slope that roundings make
 
 
 def horizon(lags: Lags, faint: float = FAINT) -> float:
@@ -23,9 +24,9 @@ def horizon(lags: Lags, faint: float = FAINT) -> float:
     if len(below):
         lag = int(below[0])
         over = logs[lag - 1] - math.log(faint)
-        return lag - 1 + over / (logs[lag - 1] - logs[lag])
+        return float(lag - 1 + over / (logs[lag - 1] - logs[lag]))
     slope = _slope(logs[len(logs) // 2 :]) if len(logs) > 3 else _slope(logs)
-    return math.inf if slope >= 0 else len(logs) - 1 + (logs[-1] - math.log(faint)) / -slope
+    return math.inf if slope >= 0 else float(len(logs) - 1 + (logs[-1] - math.log(faint)) / -slope)
 
 
 def half_life(lags: Lags) -> float:
@@ -44,9 +45,13 @@ def growth(lags: Lags) -> float:
 def _logs(lags: Lags) -> np.ndarray:
     """The logarithms of the curve, up to its last lag."""
     curve = lags.curve
-    return np.log(np.maximum(curve[~np.isnan(curve)], np.finfo(np.float64).tiny))
+    limits = np.finfo(np.float64)
+    return np.log(np.clip(curve[~np.isnan(curve)], limits.tiny, limits.max))
 
 
 def _slope(logs: np.ndarray) -> float:
     """Of a straight line through the logarithms, a step; NaN where there is one alone."""
-    return math.nan if len(logs) < 2 else float(np.polyfit(np.arange(len(logs)), logs, 1)[0])
+    if len(logs) < 2:
+        return math.nan
+    slope = float(np.polyfit(np.arange(len(logs)), logs, 1)[0])
+    return 0.0 if abs(slope) < LEVEL else slope

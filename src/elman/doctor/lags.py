@@ -54,7 +54,7 @@ def gradients_by_lag(trace: Trace, probes: int = 32, max_lag: int | None = None)
         if lag:
             dstate = step_back(trace, steps[alive] - lag + 1, dy, dstate)
             dy = torch.zeros_like(dy)
-        shown, total = _norms(dy, dstate)
+        shown, total = (norm.nan_to_num(nan=torch.inf) for norm in _norms(dy, dstate))  # past what float64 holds
         norms[alive, lag], whole[alive, lag] = shown.numpy(), total.numpy()
         going = trace.x.times[steps[alive] - lag] > 0
         if not going.any():

@@ -83,7 +83,7 @@ class _Call(NamedTuple):
     @classmethod
     def of(cls, layer: Any, call: TorchCall, gradients: Sequence[Tensor]) -> "_Call":
         def ragged(like: Any, data: Tensor) -> Sequences:
-            data = data.detach().double()
+            data = data.detach().cpu().double()
             if isinstance(like, PackedSequence):
                 return Sequences.from_packed(like._replace(data=data))
             if data.dim() == 2:  # one row without a batch
@@ -92,7 +92,7 @@ class _Call(NamedTuple):
             return Sequences.from_padded(data, [steps] * batch, batch_first=layer.batch_first)
 
         def by_layer(leaf: Tensor) -> Tensor:
-            return (leaf if leaf.dim() == 3 else leaf[:, None]).detach().double()
+            return (leaf if leaf.dim() == 3 else leaf[:, None]).detach().cpu().double()
 
         data = call.input.data if isinstance(call.input, PackedSequence) else call.input
         finals = [by_layer(leaf) for leaf in gradients[1:]]
@@ -145,11 +145,11 @@ def _suffixes(layer: Any) -> list[str]:
 
 def _cell(layer: Any, suffix: str) -> CellModule:
     """The cell of one layer and direction, in float64."""
-    weight_ih, weight_hh = (getattr(layer, f"weight_{kind}_{suffix}").detach().double() for kind in ("ih", "hh"))
+    weight_ih, weight_hh = (getattr(layer, f"weight_{kind}_{suffix}").detach().cpu().double() for kind in ("ih", "hh"))
     hidden = layer.hidden_size
     none = weight_hh.new_zeros(len(weight_hh))
     bias_ih, bias_hh = (
-        getattr(layer, f"bias_{kind}_{suffix}").detach().double() if layer.bias else none for kind in ("ih", "hh")
+        getattr(layer, f"bias_{kind}_{suffix}").detach().cpu().double() if layer.bias else none for kind in ("ih", "hh")
     )
     size, bias = weight_ih.shape[1], bias_ih + bias_hh
     cell: CellModule
