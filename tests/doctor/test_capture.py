@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from elman import GRU, LSTM, RNN, Bidirectional, Embedding, Linear, OutputFeedback, Sequences, Stack
+from elman import GRU, LSTM, RNN, Bidirectional, Embedding, Linear, OutputFeedback, Sequences, Stack, WindowNet
 from elman.cells.module import CellModule
 from elman.doctor.capture import capture
 from elman.doctor.lags import gradients_by_lag
@@ -90,6 +90,53 @@ def test_a_cell_of_ones_own_is_seen():
     (trace,) = capture(cell, lambda: cell(x)[0].values[-1].sum()).traces
     curve = gradients_by_lag(trace).curve
     torch.testing.assert_close(torch.from_numpy(curve), 0.5 ** torch.arange(9.0).double())
+
+
+class Counting(CellModule):
+    """One whose state holds an integer, and a number without axes."""
+
+    def __init__(self):
+        super().__init__()
+        self.input_size = self.output_size = 3
+        self.keep = nn.Parameter(torch.tensor(0.5))
+
+    def initial_state(self, batch_size):
+        return torch.zeros(batch_size, dtype=torch.int64), self.zeros(batch_size, 3), self.zeros(batch_size)
+
+    def step(self, x, state):
+        count, h, total = state
+        h = self.keep * h + x + 0 * total[:, None]
+        return h, (count + 1, h, total + h.sum(1))
+
+
+def test_an_integer_in_the_state_stays_one():
+    cell, x = Counting(), rows(9, 4)
+    (trace,) = capture(cell, lambda: cell(x)[0].values[8].sum()).traces
+    count, _, total = trace.after
+    assert count.tolist() == [*range(1, 10), *range(1, 5)]
+    assert total.dtype is torch.float64
+    torch.testing.assert_close(torch.from_numpy(gradients_by_lag(trace).curve), 0.5 ** torch.arange(9.0).double())
+
+
+class Stateless(CellModule):
+    def __init__(self):
+        super().__init__()
+        self.input_size = self.output_size = 3
+        self.weight = nn.Parameter(torch.ones(3))
+
+    def initial_state(self, batch_size):
+        return ()
+
+    def step(self, x, state):
+        return x * self.weight, state
+
+
+@pytest.mark.parametrize("cell", [Stateless(), WindowNet(3, 3, window=1)], ids=lambda cell: type(cell).__name__)
+def test_what_carries_nothing_is_told(cell):
+    net, x = Stack(cell, RNN(3, 5)), rows(4, 2)
+    seen = capture(net, lambda: net(x)[0].values.sum())
+    assert [trace.name for trace in seen.traces] == ["cells.1"]
+    assert seen.unseen == {"cells.0": "it carries nothing from step to step"}
 
 
 @pytest.mark.parametrize("training", [True, False])

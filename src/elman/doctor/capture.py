@@ -6,6 +6,7 @@ the loss is found. Nothing of it changes: no gradient is left in it, and its mod
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from elman import state as states
 from elman.cells import CellModule
 from elman.doctor.recurrences import evaluating, recurrences, watched
 from elman.doctor.torch_layers import TorchCall, is_changed, traces_of
-from elman.doctor.trace import Trace, follow
+from elman.doctor.trace import Trace, follow, numbers
 from elman.kernels import native
 from elman.sequences import Sequences
 from elman.state import State
@@ -58,10 +59,14 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
                          "of elman and no RNN, LSTM or GRU of torch.nn.")  # fmt: skip
     scans: dict[str, list[_Scan]] = {}
     calls: dict[str, list[TorchCall]] = {}
+    unseen: dict[str, str] = {}
 
     def scan(path: str, cell: CellModule, x: Sequences, state: State | None) -> tuple[Sequences, State]:
         initial = cell.initial_state(len(x)) if state is None else state
         y, final = cell.scan(x, state)
+        if not any(prod(leaf.shape[1:]) for leaf in numbers(initial)):
+            unseen[path or type(cell).__name__] = "it carries nothing from step to step"
+            return y, final
         y, final = y.map(separate), states.map(separate, final)
         scans.setdefault(path, []).append(_Scan(x, initial, y.values, final))
         return y, final
@@ -85,7 +90,7 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
         raise ValueError("doctor: expected a loss that comes from the model's recurrences, got one without a gradient; "
                          "find it from the model's output, outside of torch.no_grad().")  # fmt: skip
     gradients = iter([reached[id(leaf)] if id(leaf) in reached else torch.zeros_like(leaf) for leaf in written])
-    traces, unseen = [], {}
+    traces = []
     for path, rows in scans.items():
         traces.append(_trace(path, cells[path], rows, gradients))
     for path, made in calls.items():
@@ -94,10 +99,12 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
         if reason:
             unseen[path or type(layers[path]).__name__] = reason
     for path in {**cells, **layers}.keys() - scans.keys() - calls.keys():
-        unseen[path] = "the loss does not scan it: it is not used, or steps one by one"
+        unseen.setdefault(
+            path or type(model).__name__, "the loss does not scan it: it is not used, or steps one by one"
+        )
     for path, module in model.named_modules():
         if is_changed(module):
-            unseen[path] = f"a {type(module).__name__}, whose forward is not that of torch.nn"
+            unseen[path or type(model).__name__] = f"a {type(module).__name__}, whose forward is not that of torch.nn"
     return Captured(traces, value.item(), unseen)
 
 
@@ -115,9 +122,12 @@ def _trace(path: str, cell: CellModule, scans: list[_Scan], gradients: Iterator[
 
 
 def separate(tensor: Tensor) -> Tensor:
-    """The same in a tensor of its own, which has a gradient whatever it is computed from."""
+    """The same in a tensor of its own, which has a gradient whatever it is computed from; integers have none."""
+    if not tensor.is_floating_point():
+        return tensor
     return (tensor if tensor.requires_grad else tensor.detach().requires_grad_()) * 1
 
 
 def _double(leaf: Tensor) -> Tensor:
-    return leaf.detach().cpu().double()
+    leaf = leaf.detach().cpu()
+    return leaf.double() if leaf.is_floating_point() else leaf

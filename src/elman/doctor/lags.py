@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elman import state as states
-from elman.doctor.trace import Trace, probe_steps
+from elman.doctor.trace import Trace, flat, numbers, probe_steps
 from elman.state import State
 
 
@@ -65,19 +65,20 @@ def gradients_by_lag(trace: Trace, probes: int = 32, max_lag: int | None = None)
 
 def step_back(trace: Trace, steps: np.ndarray, dy: Tensor, dstate: State) -> State:
     """The gradient with respect to the state before each of these steps, from that with respect to what comes of it."""
-    before = states.map(lambda leaf: leaf.detach().requires_grad_(), trace.before(steps))
+    before = states.detach(trace.before(steps))
+    inputs = [leaf.requires_grad_() for leaf in numbers(before)]
     with torch.enable_grad():
         y, after = trace.cell.step(states.select(trace.x.values, steps), before)
     outputs = [(y, dy), *zip(states.leaves(after), states.leaves(dstate), strict=True)]
     outputs = [(output, gradient) for output, gradient in outputs if output.requires_grad]
     found = torch.autograd.grad(
         [output for output, _ in outputs],
-        list(states.leaves(before)),
+        inputs,
         [gradient for _, gradient in outputs],
         materialize_grads=True,
     )
     rest = iter(found)
-    return states.map(lambda _: next(rest), before)
+    return states.map(lambda leaf: next(rest) if leaf.is_floating_point() else torch.zeros_like(leaf), before)
 
 
 def _entering(trace: Trace, steps: np.ndarray) -> tuple[Tensor, State]:
@@ -90,9 +91,9 @@ def _entering(trace: Trace, steps: np.ndarray) -> tuple[Tensor, State]:
 
 def _norms(dy: Tensor, dstate: State) -> tuple[Tensor, Tensor]:
     """Of the gradient with respect to h, which is what a cell writes as well, and to all that it carries: [P] each."""
-    first, *others = states.leaves(dstate)
-    shown = (first + dy if first.shape == dy.shape else torch.cat([first.flatten(1), dy], 1)).norm(dim=1)
-    squares = [leaf.flatten(1).square().sum(1) for leaf in others]
+    first, *others = map(flat, numbers(dstate))
+    shown = (first + dy if first.shape == dy.shape else torch.cat([first, dy], 1)).norm(dim=1)
+    squares = [leaf.square().sum(1) for leaf in others]
     return shown, torch.stack([shown.square(), *squares]).sum(0).sqrt()
 
 

@@ -4,6 +4,7 @@ Everything that the doctor measures is computed from traces, in float64: a gradi
 a number there.
 """
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,16 @@ class Trace(NamedTuple):
         return states.where(first, states.select(self.initial, self.x.rows[steps]), inside)
 
 
+def numbers(state: State) -> list[Tensor]:
+    """The leaves that a gradient can reach: integers are not among them."""
+    return [leaf for leaf in states.leaves(state) if leaf.is_floating_point()]
+
+
+def flat(leaf: Tensor) -> Tensor:
+    """[P, ...] -> [P, n]."""
+    return leaf.reshape(len(leaf), prod(leaf.shape[1:]))
+
+
 def follow(cell: CellModule, x: Sequences, initial: State) -> State:
     """The state after each step, leaves [N, ...]."""
 
@@ -62,8 +73,8 @@ def probe_steps(trace: Trace, count: int) -> np.ndarray:
     the ones with most steps before them."""
     x, reached = trace.x, trace.gradient.abs().sum(1) > 0
     ends = torch.from_numpy(x.offsets[1:][x.lengths > 0] - 1)
-    for leaf in states.leaves(trace.final_gradient):
-        reached[ends] |= leaf[torch.from_numpy(x.lengths > 0)].flatten(1).abs().sum(1) > 0
+    for leaf in numbers(trace.final_gradient):
+        reached[ends] |= flat(leaf[torch.from_numpy(x.lengths > 0)]).abs().sum(1) > 0
     steps = np.flatnonzero(reached.numpy())
     late = steps[2 * (x.times[steps] + 1) >= x.lengths[x.rows[steps]]]
     oldest = late[np.argsort(-x.times[late], kind="stable")[: max(count, len(late) // 2)]]
