@@ -111,7 +111,7 @@ def test_a_setting_that_is_younger_than_the_run_was_at_its_default(run: Path) ->
         del facts["settings"]["until"]
         files.write_tensors(run / name, tensors, facts)
     go_on(run)
-    with pytest.raises(ValueError, match="settings.until is None in it, 0.5 in this run"):
+    with pytest.raises(ValueError, match=r"settings\.until is None in it, 0\.5 in this run"):
         go_on(run, until=0.5)
 
 

@@ -117,7 +117,7 @@ class Checkpoints:
             raise ValueError(f"{path}: expected a checkpoint, got a model file; name the folder of a training run.")
         place = Place(**facts.pop("place"))
         facts.pop("schema")
-        if "settings" in facts:  # a setting that is younger than the file was at its default, whose name it did not have
+        if "settings" in facts:  # one that is younger than the file was at its default
             facts["settings"] = asdict(TrainingSettings()) | facts["settings"]
         here = {name: _kind(tensor) for name, tensor in model_tensors(self._model).items()}
         there = {name: _kind(tensor) for name, tensor in named(tensors, "model/").items()}
