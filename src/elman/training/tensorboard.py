@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from elman.training.events import Event, Examined
@@ -17,7 +18,7 @@ class TensorBoard:
     one that is written now are dropped: a run that goes on draws one curve.
 
     Args:
-        folder: made at the first event.
+        folder: made when it is first written to, after 10 seconds or at the end.
     Raises:
         ModuleNotFoundError: tensorboard is not installed (the extra `elman[track]`).
     """
@@ -29,32 +30,47 @@ class TensorBoard:
             raise ModuleNotFoundError("TensorBoard needs the package tensorboard", name="tensorboard") from None
         self._kind, self._folder = SummaryWriter, Path(folder)
         self._writer: Any = None
+        self._waiting: list[Event] = []
+        self._written = perf_counter()
 
     def __call__(self, event: Event) -> None:
-        if self._writer is None:
-            self._writer = self._kind(str(self._folder), purge_step=event.update, flush_secs=EVERY)
+        self._waiting.append(event)
+        if perf_counter() - self._written > EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is not written yet, to its end: no thread has anything left to do in the folder."""
+        if self._waiting and self._writer is None:
+            self._writer = self._kind(str(self._folder), purge_step=self._waiting[0].update)
+        for event in self._waiting:
+            self._tell(event)
+        self._waiting = []
+        if self._writer is not None:
+            self._writer.flush()
+        self._written = perf_counter()
+
+    def close(self) -> None:
+        """The same, and no more after that."""
+        self.flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def __enter__(self) -> "TensorBoard":
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if (
+            error is None or self._folder.parent.exists()
+        ):  # a run that failed with nothing to keep is removed as a whole
+            self.close()
+
+    def _tell(self, event: Event) -> None:
         if isinstance(event, Examined):
             for layer, found in event.layers.items():
                 self._write(layer, found, event)
         else:
             numbers = {name: value for name, value in event._asdict().items() if name not in OF_THE_LOOP}
             self._write(type(event).__name__.lower(), numbers, event)
-
-    def flush(self) -> None:
-        """Write what is not written yet."""
-        if self._writer is not None:
-            self._writer.flush()
-
-    def close(self) -> None:
-        """The same, and no more after that."""
-        if self._writer is not None and self._folder.exists():  # a run that has nothing to keep is removed as a whole
-            self._writer.close()
-
-    def __enter__(self) -> "TensorBoard":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _write(self, group: str, numbers: dict[str, Any], event: Event) -> None:
         for name, value in numbers.items():
