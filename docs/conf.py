@@ -25,9 +25,10 @@ GALLERY = Path(__file__).parent.parent / "gallery"
 
 
 def before_napoleon(_app, _what, _name, _object, _options, lines):
-    """Docstrings write `code` as Markdown does; a name_ in a sentence is a fitted attribute, not a link."""
+    """Docstrings write `code` as Markdown does; a name_ is a fitted attribute, not a link, and |x| a norm."""
     lines[:] = [re.sub(r"(?<![`:])`([^`]+)`(?!`)", r"``\1``", line) for line in lines]
-    lines[:] = [re.sub(r"(?<=\S)( +)([a-z]+_)(?![\w`])", r"\1``\2``", line) for line in lines]
+    lines[:] = [re.sub(r"(?<=\S)( +)([a-z]+_)(?![\w`{])", r"\1``\2``", line) for line in lines]
+    lines[:] = [re.sub(r"(?<![`|\w])\|([^|`]+)\|(?![`|\w])", r"``|\1|``", line) for line in lines]
 
 
 def after_napoleon(_app, _what, _name, _object, _options, lines):

@@ -109,6 +109,28 @@ def test_no_step_of_a_gru_is_above_its_bound(reset, scale):
     assert 0.2 * max(1, factor / 20) < torch.linalg.matrix_norm(steps, 2).max() <= factor
 
 
+@pytest.mark.parametrize(
+    ("reset", "gains", "biases", "h", "b_hn"),
+    [
+        # Gains of the reset gate, the keep gate and the candidate; biases that put each where its slope is largest.
+        ("after", (0.0, 10.0, 0.0), (0.0, -10.0, -20.0), 1.0, 0.0),  # h and n as far apart as can be, z at 1/2
+        ("after", (10.0, 0.0, 0.0), (0.0, -20.0, -5.0), 0.0, 10.0),  # r at 1/2, and it lets much through
+        ("before", (10.0, 0.0, 10.0), (-10.0, -20.0, -5.0), 1.0, 0.0),
+    ],
+)
+def test_the_bound_of_a_gru_is_not_far_above(reset, gains, biases, h, b_hn):
+    cell = GRU(D, H, reset=reset)
+    with torch.no_grad():
+        cell.weight_ih.zero_()
+        cell.weight_hh.copy_(torch.cat([gain * torch.eye(H) for gain in gains]))
+        cell.bias.copy_(torch.tensor(biases).repeat_interleave(H))
+        if reset == "after":
+            cell.bias_hn.fill_(b_hn)
+    factor = bound(trace_of(cell)).factor
+    step = jacobian(lambda state: cell.step(torch.zeros(1, D), state)[0][0], torch.full((1, H), h))[:, 0]
+    assert 0.8 * factor < torch.linalg.matrix_norm(step, 2) <= factor
+
+
 def test_a_gru_stays_between_the_bounds_of_its_state():
     trace = trace_of(GRU(D, H), 10.0)
     assert trace.after.abs().max() < 1

@@ -173,11 +173,40 @@ def test_who_counts_is_right_and_who_does_not_is_wrong(part):
     assert not written.counted(model, 200)
 
 
+def test_a_row_whose_relu_is_shut_does_not_hide_the_others(part):
+    from elman.doctor.horizon import horizon
+    from elman.doctor.lags import Lags
+
+    steps, whole = np.arange(3), np.array([[2.0, 1, 0.5, 0.25], [2, 0, 0, 0], [4, 2, np.nan, np.nan]])
+    found = part("remembering.teaching").together(Lags(steps, whole, whole))
+    np.testing.assert_allclose(found.curve, [1, 3 / 8, 0.5 / 4, 0.25 / 4])
+    assert horizon(Lags(steps, whole, whole)) < 1 < horizon(found)
+
+
+def test_the_doctor_leaves_no_trace_in_the_training(part, problems):
+    from elman import Classifier
+
+    teaching = part("remembering.teaching")
+    rows, answers = problems.temporal_order(np.random.default_rng(0), 60, 20)
+
+    def model():
+        return Classifier(units="characters", hidden_size=6, epochs=2, validation=0, seed=3, bidirectional=False)
+
+    watched, alone = model(), model().fit(rows, answers)
+    taught = teaching.teach(watched, (rows, answers), (rows, answers), lambda: watched.lesson(rows, answers).loss())
+    also = model().fit(rows, answers, rows, answers)
+    assert set(taught.horizons) == {"update 1", "end"}
+    assert taught.updates == also.result_.updates == alone.result_.updates
+    assert all(
+        (own == other).all() for own, other in zip(watched.net_.parameters(), also.net_.parameters(), strict=True)
+    )
+
+
 def test_ranks_that_agree_and_ranks_that_do_not(part):
     findings = part("remembering.findings")
 
     def points(horizons, successes, lag=10):
-        return [findings.Point("adding", "lstm", lag, True, success, horizon, horizon)
+        return [findings.Point("adding", "lstm", lag, True, success, *4 * [horizon])
                 for horizon, success in zip(horizons, successes, strict=True)]  # fmt: skip
 
     assert findings.rank_correlation(points([1, 5, 20, math.inf], [0, 0.2, 0.7, 1])) == pytest.approx(1)
@@ -193,21 +222,25 @@ def test_ranks_that_agree_and_ranks_that_do_not(part):
 
 def test_seeds_become_one_point(part):
     findings = part("remembering.findings")
+    look = f"update {findings.EARLY}"
+    falls = 0.5 * 0.8 ** np.arange(100)  # from the first step back
     outcomes = [
         {"problem": "agreement", "net": "lstm", "lag": 60, "seed": seed, "success": {"30": success, "90": 0.0},
-         "horizons": {f"update {findings.EARLY}": horizon}, "usual_horizons": {f"update {findings.EARLY}": 1.0}}
+         "horizons": {look: horizon, "end": 2 * horizon}, "usual_horizons": {look: 1.0}, "curves": {look: [1, *falls]}}
         for seed, (success, horizon) in enumerate([(1.0, 7.0), (0.4, 9.0), (0.1, math.inf)])
     ]  # fmt: skip
     near, far = findings.points(outcomes)
     assert (near.lag, near.trained, near.success, near.horizon) == (30, True, 0.5, 9.0)
     assert (far.lag, far.trained) == (90, False)
+    assert near.end_horizon == 18
+    assert near.reach == pytest.approx(1 + math.log(0.01) / math.log(0.8))
 
 
 def test_trials_run_once_and_leave_a_receipt(part, tmp_path, monkeypatch, capsys):
     memory, receipt = part("memory"), part("receipt")
     monkeypatch.setattr(receipt, "RECEIPTS", tmp_path / "receipts")
     monkeypatch.setattr(part("remembering.findings"), "EARLY", 2)
-    monkeypatch.setattr(part("remembering.figures"), "FOLLOWED", ("temporal order", 20))
+    monkeypatch.setattr(part("remembering.findings"), "FOLLOWED", ("temporal order", 20))
     monkeypatch.setattr(part("remembering.teaching"), "EARLY", 2)
     monkeypatch.setattr(part("remembering.teaching"), "LOOKS", (1, 2))
     lags = {"adding": 10, "temporal order": 20, "copying": 6, "agreement": 12, "addition": 5, "counting": 8}

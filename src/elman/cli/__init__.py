@@ -6,6 +6,7 @@ import click
 
 import elman
 from elman.cli.demo import demo
+from elman.cli.doctor import doctor
 from elman.cli.errors import Commands
 from elman.cli.evaluate import evaluate
 from elman.cli.generate import generate
@@ -43,11 +44,12 @@ def main() -> None:
       elman predict runs/en-de < new.en > new.de
 
     \b
+    elman doctor RUN why a model learns, or does not: gradients, gates and memory
     elman list       all tasks with their settings, all cells and layers
     elman demo       all of it on text that comes with Python, in three minutes
     elman selftest   every kernel beside float64, on this machine
     """
 
 
-for command in (train, evaluate, predict, generate, list_, demo, selftest):
+for command in (train, evaluate, predict, generate, doctor, list_, demo, selftest):
     main.add_command(command)

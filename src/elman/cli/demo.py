@@ -44,6 +44,7 @@ def demo(run: Path | None) -> None:
     from pydoc_data.topics import topics
 
     from elman.data.documents import split
+    from elman.doctor.watch import Watch
     from elman.tasks import LanguageModel
     from elman.training import Interrupted
 
@@ -55,7 +56,7 @@ def demo(run: Path | None) -> None:
     model = LanguageModel(**SETTINGS)
     try:
         with messages(), training_progress() as progress:
-            model.fit(rest, run=run, observers=[progress])
+            model.fit(rest, run=run, observers=[progress, Watch()])
     except Interrupted as error:
         raise KeyboardInterrupt(f"stopped at update {error.update}; `elman demo` begins anew.") from error
 
@@ -67,8 +68,21 @@ def demo(run: Path | None) -> None:
     _stream(model)
     picture = run / "curves.png"
     assert model.ngram_ is not None
+    _keep_held_out(model, run)
     draw(run / "log.jsonl", picture, model.evaluate_ngram(model.held_out_).nats_per_unit, f"{model.ngram_.order}-gram")
-    click.echo(f"\nThe loss curves: {picture}\nMore text: elman generate {run} --prompt 'A function '")
+    click.echo(f"\nThe loss curves: {picture}\nMore text: elman generate {run} --prompt 'A function '\n"
+               f"Why it learns: elman doctor {run}")  # fmt: skip
+
+
+def _keep_held_out(model: "LanguageModel", run: Path) -> None:
+    """The topics that chose the best weights as a file, which `elman doctor` finds."""
+    from elman.files import replacing
+    from elman.tasks.settings import write_config
+
+    path = run / "held_out.txt"
+    with replacing(path) as file:
+        file.write("\n".join(model.held_out_).encode())
+    write_config(run, model, {"data": [], "validation_data": [str(path.resolve())]})
 
 
 def _stream(model: "LanguageModel") -> None:

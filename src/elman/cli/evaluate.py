@@ -9,28 +9,20 @@ import click
 
 from elman.cli.models import load_for
 from elman.cli.reading import (
-    CAPTIONED,
-    LABELLED,
-    PARALLEL,
-    TAGGED,
     at_places,
     captioned_options,
     given,
     labelled_options,
     of_tables,
     parallel_options,
-    read_captioned,
-    read_labelled,
-    read_parallel,
-    read_tagged,
     tagged_options,
 )
 from elman.cli.report import draw_confusion, measure, measure_labelled, show
+from elman.cli.rows import check_acting, columns_of, read_rows
 from elman.cli.searching import SEARCH, search, search_options
 from elman.cli.source import kept_reading
 
 if TYPE_CHECKING:
-    from elman.data.readers import Labelled
     from elman.tasks import Captioner, Classifier, LanguageModel, Tagger, Translator
 
 Files = Sequence[Path]
@@ -75,10 +67,7 @@ def evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) 
     model = load_for("evaluate", run)
     measure_and_show, acting = _TASKS[model.task]
     options = given(options)
-    for name in options:
-        if name not in acting:
-            option = name.replace("_", "-")
-            raise click.UsageError(f"--{option}: cannot act on a {model.task}; leave it out.")
+    check_acting(options, acting | columns_of(model.task), model.task)
     measure_and_show(model, files, {**of_tables(files, kept_reading(run)), **options}, as_json)
 
 
@@ -98,30 +87,21 @@ def _language_model(model: "LanguageModel", files: Files, options: Options, as_j
     } for name, figure in figures.items()}))  # fmt: skip
 
 
-def _classifier(model: "Classifier", files: Files, options: Options, as_json: bool) -> None:
-    model.classes_ = model.classes_.astype(str)  # labels of files are text, also where Python gave numbers
-    _labelled(model, read_labelled(files, options), options, as_json)
-
-
 def _tagger(model: "Tagger", files: Files, options: Options, as_json: bool) -> None:
     if "picture" in options and model.scheme_ is not None:
         raise click.UsageError("--picture: draws which classes are taken for which, and this model finds entities.")
-    _labelled(model, read_tagged(files, options), options, as_json)
+    _labelled(model, files, options, as_json)
 
 
-def _translator(model: "Translator", files: Files, options: Options, as_json: bool) -> None:
+def _writer(model: "Captioner | Translator", files: Files, options: Options, as_json: bool) -> None:
     how = search(options) | {name: options[name] for name in ("lowercase",) if name in options}
-    _labelled(model, read_parallel(files, options), options, as_json, **how)
-
-
-def _captioner(model: "Captioner", files: Files, options: Options, as_json: bool) -> None:
-    how = search(options) | {name: options[name] for name in ("lowercase",) if name in options}
-    _labelled(model, read_captioned(files, options), options, as_json, **how)
+    _labelled(model, files, options, as_json, **how)
 
 
 def _labelled(
-    model: "Captioner | Classifier | Tagger | Translator", data: "Labelled", options: Options, as_json: bool, **how: Any
+    model: "Captioner | Classifier | Tagger | Translator", files: Files, options: Options, as_json: bool, **how: Any
 ) -> None:
+    data = read_rows(model, files, options)
     with at_places(data.places):
         report = measure_labelled(model, data.inputs, data.labels or [], **how)
     if picture := options.get("picture"):
@@ -131,9 +111,9 @@ def _labelled(
 
 _TASKS: dict[str, tuple[Callable[[Any, Files, Options, bool], None], set[str]]] = {
     "language-model": (_language_model, {"streams"}),
-    "classifier": (_classifier, {"picture", *LABELLED}),
-    "tagger": (_tagger, {"picture", *TAGGED}),
-    "translator": (_translator, {"lowercase", *SEARCH, *PARALLEL}),
-    "summarizer": (_translator, {*SEARCH, *PARALLEL}),
-    "captioner": (_captioner, {"lowercase", *SEARCH, *CAPTIONED}),
+    "classifier": (_labelled, {"picture"}),
+    "tagger": (_tagger, {"picture"}),
+    "translator": (_writer, {"lowercase", *SEARCH}),
+    "summarizer": (_writer, {*SEARCH}),
+    "captioner": (_writer, {"lowercase", *SEARCH}),
 }

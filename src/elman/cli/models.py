@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 VERBS = {
-    "language-model": ("evaluate", "generate"),
-    "classifier": ("evaluate", "predict"),
-    "tagger": ("evaluate", "predict"),
-    "translator": ("evaluate", "predict"),
-    "summarizer": ("evaluate", "predict"),
-    "captioner": ("evaluate", "predict"),
+    "language-model": ("evaluate", "doctor", "generate"),
+    "classifier": ("evaluate", "doctor", "predict"),
+    "tagger": ("evaluate", "doctor", "predict"),
+    "translator": ("evaluate", "doctor", "predict"),
+    "summarizer": ("evaluate", "doctor", "predict"),
+    "captioner": ("evaluate", "doctor", "predict"),
 }
 
 

@@ -2,20 +2,28 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
 
 from elman.doctor.bounds import Bound, bound
 from elman.doctor.capture import capture
 from elman.doctor.context import Context, loss_by_context
+from elman.doctor.facts import Facts
 from elman.doctor.gates import Gate, gates
 from elman.doctor.horizon import growth, half_life, horizon
 from elman.doctor.jacobians import Jacobians, jacobians
 from elman.doctor.lags import Lags, gradients_by_lag
 from elman.doctor.trace import Trace
 from elman.doctor.units import Units, units
+
+if TYPE_CHECKING:
+    from elman.doctor.verdict import Verdict
+
+PASS, LAGS, JACOBIANS = "forward and backward pass", "gradient by lag", "products of Jacobians"
+GATES, CONTEXT = "gates and units", "loss by context"
 
 
 class Layer(NamedTuple):
@@ -25,6 +33,7 @@ class Layer(NamedTuple):
         name: its path in the model.
         kind: what it is, as `LSTM(64 -> 128)`.
         longest: steps of the longest row that it read.
+        judged: the part of its steps that the loss reaches in another way than through the steps after them.
         lags: the gradient at every lag.
         horizon, half_life, growth: of the gradient, see `elman.doctor.horizon`.
         jacobians: what a step does to a small change of the state, and many steps.
@@ -36,6 +45,7 @@ class Layer(NamedTuple):
     name: str
     kind: str
     longest: int
+    judged: float
     lags: Lags
     horizon: float
     half_life: float
@@ -45,9 +55,18 @@ class Layer(NamedTuple):
     gates: dict[str, Gate]
     units: Units
 
+    @property
+    def reach(self) -> float:
+        """The horizon as seen from the first step back, in steps: where 1 % is left of the gradient that has entered
+        the recurrence. The state of a step is shown at that step, and much of the gradient is gone with that: in an
+        LSTM 99 % may be, whose rest goes back for hundreds of steps.
+        """
+        lags = self.lags
+        return 1 + horizon(Lags(lags.steps, lags.whole[:, 1:], lags.whole[:, 1:]))
+
 
 class Examination(NamedTuple):
-    """What was found.
+    """What was found; `print` shows it in some twenty lines, and `save` writes it as a page or a picture.
 
     Attributes:
         loss: on the data that it was examined with.
@@ -55,6 +74,7 @@ class Examination(NamedTuple):
         unseen: of each recurrence that could not be examined, its path and why.
         context: the loss against how far back the model may look; None where it was not asked for.
         seconds: what each measure cost.
+        facts: what else was known.
     """
 
     loss: float
@@ -62,6 +82,34 @@ class Examination(NamedTuple):
     unseen: dict[str, str]
     context: Context | None
     seconds: dict[str, float]
+    facts: Facts = Facts()
+
+    def verdicts(self) -> "list[Verdict]":
+        """What is wrong, in words, with remedies; the worst first, and one that says so where all is well."""
+        from elman.doctor.verdicts import verdicts
+
+        return verdicts(self)
+
+    def summary(self) -> str:
+        """The verdicts, and a line for each layer."""
+        from elman.doctor.summary import summary
+
+        return summary(self)
+
+    def save(self, path: str | Path, title: str = "") -> None:
+        """Write a page for a browser (.html), or the picture alone (.png, .svg, .pdf); whole or not at all.
+
+        Raises:
+            ValueError: the name has another ending.
+            OSError: it cannot be written.
+            ModuleNotFoundError: matplotlib is not installed.
+        """
+        from elman.doctor.page import save
+
+        save(self, Path(path), title)
+
+    def __str__(self) -> str:
+        return self.summary()
 
 
 def examine(
@@ -71,6 +119,8 @@ def examine(
     probes: int = 32,
     max_lag: int | None = 400,
     context: bool = True,
+    facts: Facts | None = None,
+    progress: Callable[[float], object] = lambda part: None,
 ) -> Examination:
     """Measure what the gradient, the gates and the state of a model do on real data.
 
@@ -82,6 +132,8 @@ def examine(
         probes: steps that the gradient is followed back from.
         max_lag: steps that it is followed back; None goes to the start of every row.
         context: whether to find the loss for short contexts as well: it costs as much as all the rest.
+        facts: what is known of its training, for better verdicts.
+        progress: called with the part that is done, 0 to 1.
     Raises:
         ValueError: there is no recurrence, or no loss that comes from one.
     Example:
@@ -92,27 +144,33 @@ def examine(
         ['LSTM(3 -> 8)']
     """
     seconds: dict[str, float] = {}
-    with _timed(seconds, "forward and backward pass"):
+    with _timed(seconds, PASS):
         seen = capture(model, loss)
-    layers = [_layer(trace, probes, max_lag, seconds) for trace in seen.traces]
+    layers: list[Layer] = []
+    for trace in seen.traces:
+        progress((1 + len(layers)) / (2 + len(seen.traces)))
+        layers.append(_layer(trace, probes, max_lag, seconds))
     found = None
     if context:
-        with _timed(seconds, "loss by context"):
+        progress((1 + len(layers)) / (2 + len(seen.traces)))
+        with _timed(seconds, CONTEXT):
             found = loss_by_context(model, loss)
-    return Examination(seen.loss, layers, seen.unseen, found, seconds)
+    progress(1.0)
+    return Examination(seen.loss, layers, seen.unseen, found, seconds, facts or Facts())
 
 
 def _layer(trace: Trace, probes: int, max_lag: int | None, seconds: dict[str, float]) -> Layer:
-    with _timed(seconds, "gradient by lag"):
+    with _timed(seconds, LAGS):
         lags = gradients_by_lag(trace, probes, max_lag)
-    with _timed(seconds, "Jacobians"):
+    with _timed(seconds, JACOBIANS):
         products = jacobians(trace)
-    with _timed(seconds, "gates and units"):
+    with _timed(seconds, GATES):
         opened, active = gates(trace), units(trace)
     kind = f"{type(trace.cell).__name__}({trace.cell.input_size} -> {trace.cell.output_size})"
     longest = int(trace.x.lengths.max(initial=0))
+    judged = float((trace.gradient.abs().sum(1) > 0).double().mean()) if trace.x.num_steps else 0.0
     reach = horizon(lags), half_life(lags), growth(lags)
-    return Layer(trace.name, kind, longest, lags, *reach, products, bound(trace), opened, active)
+    return Layer(trace.name, kind, longest, judged, lags, *reach, products, bound(trace), opened, active)
 
 
 @contextmanager

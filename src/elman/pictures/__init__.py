@@ -3,8 +3,9 @@
 from elman.pictures.alignment import alignment
 from elman.pictures.bands import bands
 from elman.pictures.confusion import confusion
+from elman.pictures.doctor import doctor
 from elman.pictures.forecast import forecast
 from elman.pictures.looks import looks
 from elman.pictures.states import states
 
-__all__ = ["alignment", "bands", "confusion", "forecast", "looks", "states"]
+__all__ = ["alignment", "bands", "confusion", "doctor", "forecast", "looks", "states"]

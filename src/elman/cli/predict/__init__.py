@@ -19,6 +19,7 @@ from elman.cli.reading import (
     parallel_options,
     tagged_options,
 )
+from elman.cli.rows import check_acting
 from elman.cli.searching import SEARCH, search_options
 from elman.cli.source import kept_reading
 
@@ -79,10 +80,7 @@ def predict(run: Path, files: tuple[Path, ...], jsonl: bool, **options: Any) -> 
     model = load_for("predict", run)
     task, acting = TASKS[model.task]
     options = given(options)
-    for name in options:
-        if name not in acting:
-            option = name.replace("_", "-")
-            raise click.UsageError(f"--{option}: cannot act on a {model.task}; leave it out.")
+    check_acting(options, acting, model.task)
     options = {**kept_reading(run), **options, "jsonl": jsonl}
     with rows_done() as done:
         for file in files or (STDIN,):
