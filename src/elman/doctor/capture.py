@@ -26,7 +26,7 @@ class Captured(NamedTuple):
     """What was seen.
 
     Attributes:
-        traces: one a recurrence, in the order in which they were first used.
+        traces: one a recurrence, in the order in which they were first used; none where the loss is not finite.
         loss: its value.
         unseen: of each recurrence without a trace, its path and why.
     """
@@ -51,7 +51,7 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
     Args:
         loss: finds the loss of `model` on some data: a scalar tensor with a gradient.
     Raises:
-        ValueError: the model holds no recurrence, or the loss is no finite scalar or comes from none.
+        ValueError: the model holds no recurrence, or the loss is no scalar or comes from none.
     """
     cells, layers = recurrences(model)
     if not cells and not layers:
@@ -78,9 +78,10 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
 
     with evaluating(model), native.aside(), torch.enable_grad(), watched(cells, scan, layers, call):
         value = loss()
-    if not isinstance(value, Tensor) or value.numel() != 1 or not torch.isfinite(value).all():
-        got = f"{value.item()}" if isinstance(value, Tensor) and value.numel() == 1 else f"a {type(value).__name__}"
-        raise ValueError(f"doctor: expected a loss that is a finite scalar tensor, got {got}.")
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise ValueError(f"doctor: expected a loss that is a scalar tensor, got a {type(value).__name__}.")
+    if not torch.isfinite(value).all():
+        return Captured([], value.item(), unseen)
     written = [leaf for found in scans.values() for scan in found for leaf in (scan.y, *states.leaves(scan.final))]
     written += [leaf for found in calls.values() for call in found for leaf in call.written]
     ways = [leaf for leaf in written if leaf.requires_grad]  # not what is found within torch.no_grad

@@ -151,7 +151,7 @@ def examine(
         progress((1 + len(layers)) / (2 + len(seen.traces)))
         layers.append(_layer(trace, probes, max_lag, seconds))
     found = None
-    if context:
+    if context and layers:
         progress((1 + len(layers)) / (2 + len(seen.traces)))
         with _timed(seconds, CONTEXT):
             found = loss_by_context(model, loss)

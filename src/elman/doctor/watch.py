@@ -79,20 +79,15 @@ class Watch:
         """By layer; None where the loss is no longer finite, which the next update says better."""
         if self.model is None or self.loss is None:
             raise ValueError("Watch: expected a training that tells its model, or one of its own: Watch(model, loss).")
-        given, value = self.loss, torch.zeros(())
+        given = self.loss
 
         def loss() -> Tensor:
-            nonlocal value
             torch.default_generator.manual_seed(0)  # what is drawn is the same each time; `capture` puts it back
-            value = given()
-            return value
+            return given()
 
-        try:
-            seen = capture(self.model, loss)
-        except ValueError:
-            if isinstance(value, Tensor) and not torch.isfinite(value).all():
-                return None
-            raise
+        seen = capture(self.model, loss)
+        if not math.isfinite(seen.loss):
+            return None
         return {trace.name: self._found(trace) for trace in seen.traces}
 
     def _found(self, trace: Trace) -> dict[str, float | list[float]]:

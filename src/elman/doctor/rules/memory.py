@@ -35,7 +35,8 @@ def misled(found: Examination, facts: Facts) -> Verdict | None:
     if seen is None or not len(seen.losses) or not np.isfinite(seen.losses).any():
         return None
     best = int(np.nanargmin(seen.losses))
-    if seen.whole - seen.losses[best] <= 5 * MATTERS * abs(seen.whole):
+    scale = max(abs(seen.whole), float(np.nanmax(np.abs(seen.losses))))  # 5 % of next to nothing is no harm
+    if seen.whole - seen.losses[best] <= 5 * MATTERS * scale:
         return None
     steps = many(int(seen.lengths[best]), "step")
     says = f"The loss is {seen.losses[best]:.4g} with a context of {steps} and {seen.whole:.4g} with all there is"

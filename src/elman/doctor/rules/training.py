@@ -1,5 +1,7 @@
 """Rules about the training that the log tells of."""
 
+import math
+
 import numpy as np
 
 from elman.doctor.examination import Examination
@@ -17,7 +19,12 @@ FALLEN = 0.02  # of the loss
 
 
 def non_finite(found: Examination, facts: Facts) -> Verdict | None:
-    """A loss or a gradient of the log is no number."""
+    """The loss, or a loss or a gradient of the log, is no number."""
+    if not math.isfinite(found.loss):
+        says = (
+            f"The loss is {found.loss} on these data: weights have grown too far, or the data hold what is no number."
+        )
+        return Verdict("non-finite", ILL, says, _clip(facts))
     if not (past := facts.history) or not past.non_finite:
         return None
     says = f"{past.non_finite} of {len(past.updates)} updates had a loss or a gradient that is no finite number."
