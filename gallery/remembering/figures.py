@@ -5,18 +5,19 @@ from typing import Any
 
 import numpy as np
 
+from remembering import findings
 from remembering.findings import Outcome, Point
 from remembering.nets import COLORS, NETS
 from remembering.teaching import EARLY
 
+COLUMNS = 3
 NO_END = 10.0  # times the longest lag: where a horizon is drawn that has no end
-FOLLOWED = "temporal order", 100  # the problem and the lag whose gradients are drawn
 COUNTERS = "lstm", "gru", "relu, identity"
 FAINTEST = 1e-12
 
 
 def success(points: Sequence[Point], correlation: float) -> Any:
-    """A column for each problem, with the horizon below the success; and all of them together.
+    """A panel for each problem, with the horizon below the success; and all of them together.
 
     Args:
         correlation: of the ranks, to be written above the last.
@@ -24,36 +25,40 @@ def success(points: Sequence[Point], correlation: float) -> Any:
     from matplotlib.figure import Figure
 
     problems = list(dict.fromkeys(point.problem for point in points))
-    figure = Figure(figsize=(4 * len(problems), 11.5), layout="constrained")
-    grid = figure.add_gridspec(3, len(problems), height_ratios=(1, 1, 1.1))
-    for column, problem in enumerate(problems):
-        own = [point for point in points if point.problem == problem]
-        above, below = (figure.add_subplot(grid[row, column]) for row in (0, 1))
-        _lines(above, own, lambda point: point.success)
-        above.set(title=problem, ylim=(-0.05, 1.05))
-        longest = max(point.lag for point in own)
-        most = NO_END * longest
-        _lines(below, [point for point in own if point.trained], lambda point, most=most: min(point.horizon, most))
-        ends = [min(point.lag for point in own), longest]
-        below.plot(ends, ends, color="black", linestyle=":", label="the lag itself")
-        below.set(yscale="log", ylim=(1, 1.3 * most), xlabel="lag, steps")
-        beyond = [point.lag for point in own if not point.trained]
-        for axis in (above, below):
-            axis.set(xscale="log", xlim=(ends[0] / 1.2, ends[1] * 1.2))
-            ticks = sorted({point.lag for point in own})
-            axis.set_xticks(ticks, [str(tick) for tick in ticks])
-            axis.minorticks_off()
-            axis.grid(alpha=0.3)
-            if beyond:
-                axis.axvspan(min(beyond) / 1.1, ends[1] * 1.2, color="black", alpha=0.06)
-    figure.axes[0].set_ylabel("success: 0 is chance, 1 all right")
-    figure.axes[1].set_ylabel(f"horizon after {EARLY} updates, steps")
-    figure.axes[1].legend(handles=figure.axes[1].lines[-1:], loc="lower right")
-    together = figure.add_subplot(grid[2, : len(problems) // 2 or 1])
-    _together(together, points, correlation)
+    rows = -(-len(problems) // COLUMNS)
+    figure = Figure(figsize=(4.4 * COLUMNS, 6.4 * rows + 5), layout="constrained")
+    grid = figure.add_gridspec(2 * rows + 1, COLUMNS, height_ratios=(*[1] * 2 * rows, 1.5))
+    for number, problem in enumerate(problems):
+        row, column = divmod(number, COLUMNS)
+        above, below = (figure.add_subplot(grid[2 * row + half, column]) for half in (0, 1))
+        _panel(above, below, [point for point in points if point.problem == problem])
+        above.set_title(problem)
+        if column == 0:
+            above.set_ylabel("success: 0 is chance, 1 all right")
+            below.set_ylabel(f"horizon after {EARLY} updates, steps")
+    _together(figure.add_subplot(grid[2 * rows, :2]), points, correlation)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower right", ncols=2, fontsize="x-large")
+    handles += figure.axes[1].lines[-1:]
+    figure.legend(handles, [*labels, "horizon equal to the lag"], loc="lower right", fontsize="large")
     return figure
+
+
+def _panel(above: Any, below: Any, points: Sequence[Point]) -> None:
+    lags = sorted({point.lag for point in points})
+    most = NO_END * lags[-1]
+    _lines(above, points, lambda point: point.success)
+    _lines(below, [point for point in points if point.trained], lambda point: min(point.horizon, most))
+    below.plot(lags, lags, color="black", linestyle=":")
+    above.set(ylim=(-0.05, 1.05))
+    below.set(yscale="log", ylim=(1, 1.3 * most), xlabel="lag, steps")
+    beyond = [point.lag for point in points if not point.trained]
+    for axis in (above, below):
+        axis.set(xscale="log", xlim=(lags[0] / 1.2, lags[-1] * 1.2))
+        axis.set_xticks(lags, [str(lag) for lag in lags])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+        if beyond:
+            axis.axvspan(min(beyond) / 1.2, lags[-1] * 1.2, color="black", alpha=0.06)
 
 
 def _lines(axis: Any, points: Sequence[Point], value: Callable[[Point], float]) -> None:
@@ -81,9 +86,8 @@ def gradients(outcomes: Sequence[Outcome]) -> Any:
     """How the gradient fades by lag, of each net, at each look of the doctor."""
     from matplotlib.figure import Figure
 
-    problem, lag = FOLLOWED
     own = {outcome["net"]: outcome for outcome in outcomes
-           if (outcome["problem"], outcome["lag"], outcome["seed"]) == (problem, lag, 0)}  # fmt: skip
+           if (outcome["problem"], outcome["lag"], outcome["seed"]) == (*findings.FOLLOWED, 0)}  # fmt: skip
     looks = list(dict.fromkeys(look for outcome in own.values() for look in outcome["curves"]))
     looks = [look for look in looks if look != "end"] + ["end"]
     figure = Figure(figsize=(5 * len(looks), 5), layout="constrained")

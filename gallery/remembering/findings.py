@@ -5,12 +5,16 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
+import numpy as np
 from scipy.stats import spearmanr
 
+from elman.doctor.horizon import horizon
+from elman.doctor.lags import Lags
 from remembering.nets import NETS
 from remembering.teaching import EARLY
 
 Outcome = dict[str, Any]
+FOLLOWED = "temporal order", 100  # the problem and the lag whose gradients are drawn
 STEP = 0.05  # of success: the deviation of guessing right or wrong, over 500 rows
 
 
@@ -23,7 +27,9 @@ class Point(NamedTuple):
     trained: bool  # whether training has rows of this lag
     success: float  # mean; 0 is chance, 1 all right
     horizon: float  # median; steps, after the first updates
-    usual_horizon: float
+    usual_horizon: float  # as the doctor has it
+    reach: float  # seen from the first step back
+    end_horizon: float  # after all of them
 
 
 def points(outcomes: Iterable[Outcome]) -> list[Point]:
@@ -40,6 +46,8 @@ def points(outcomes: Iterable[Outcome]) -> list[Point]:
             lag <= some[0]["lag"],
             fmean(outcome["success"][str(lag)] for outcome in some),
             *(median(early(outcome, kind) for outcome in some) for kind in ("horizons", "usual_horizons")),
+            median(map(reach, some)),
+            median(outcome["horizons"].get("end", math.nan) for outcome in some),
         )
         for (problem, net, lag), some in sorted(
             found.items(), key=lambda item: (item[0][0], [*NETS].index(item[0][1]), item[0][2])
@@ -50,6 +58,12 @@ def points(outcomes: Iterable[Outcome]) -> list[Point]:
 def early(outcome: Outcome, kind: str = "horizons") -> float:
     """The horizon after the first updates; NaN where the training broke off before."""
     return outcome[kind].get(f"update {EARLY}", math.nan)
+
+
+def reach(outcome: Outcome) -> float:
+    """The lag at which 1 % is left of what the gradient was at the first step back, after the first updates."""
+    curve = np.array(outcome["curves"].get(f"update {EARLY}", []))[None, 1:]
+    return 1 + horizon(Lags(np.zeros(1, np.int64), curve, curve))
 
 
 def rank_correlation(some: Sequence[Point], kind: str = "horizon") -> float:
@@ -68,13 +82,15 @@ def rank_correlation(some: Sequence[Point], kind: str = "horizon") -> float:
 def correlations(some: Sequence[Point]) -> dict[str, Any]:
     """That over all problems, at the lags that training has; and the same of parts of it."""
     trained = [point for point in some if point.trained]
-    alone = [point for point in trained if point.problem in ("adding", "temporal order", "copying")]
+    alone = [point for point in trained if point.problem in ("temporal order", "copying")]
     problems = sorted({point.problem for point in trained})
     return {
         "all": rank_correlation(trained),
         "points": len(trained),
         "of the horizon as the doctor has it": rank_correlation(trained, "usual_horizon"),
-        "where rows of a training are of one lag": rank_correlation(alone),
+        "of the reach": rank_correlation(trained, "reach"),
+        "of the horizon at the end": rank_correlation(trained, "end_horizon"),
+        "where nothing shorter helps": rank_correlation(alone),
         "lags beyond training as well": rank_correlation(some),
         "by problem": {
             name: rank_correlation([point for point in trained if point.problem == name]) for name in problems
@@ -105,7 +121,13 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
                     own[measure] = finite({lag: [one[measure] for one in same] for lag, same in lags.items()})
             if failed := {f"{one['lag']}, seed {one['seed']}": one["failed"] for one in some if one["failed"]}:
                 own["failed"] = failed
-    return {"problems": problems}
+    return {"horizons": finite(followed(outcomes)), "problems": problems}
+
+
+def followed(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
+    """The horizon of each net at each look, in the trials of the first seed whose gradients are drawn."""
+    return {outcome["net"]: outcome["horizons"] for outcome in outcomes
+            if (outcome["problem"], outcome["lag"], outcome["seed"]) == (*FOLLOWED, 0)}  # fmt: skip
 
 
 def finite(value: Any) -> Any:
