@@ -84,6 +84,18 @@ def detach(state: State) -> State:
     return map(lambda leaf: leaf.detach() if is_tensor(leaf) else leaf, state)
 
 
+def separate(state: State) -> State:
+    """The same values in tensors of their own, each with a gradient of its own whatever it is computed from; integers
+    have none."""
+
+    def own(leaf: Any) -> Any:
+        if not is_tensor(leaf) or not leaf.is_floating_point():
+            return leaf
+        return (leaf if leaf.requires_grad else leaf.detach().requires_grad_()) * 1
+
+    return map(own, state)
+
+
 def select(state: State, rows: Any) -> State:
     """Rows of a state, in the order asked for, repeats allowed: beams, finished rows, permutations."""
 

@@ -15,7 +15,9 @@ from elman.testing import check_cell
 VARIANTS = {
     "rnn": [{"activation": name, "start": start} for name in ("tanh", "sigmoid", "relu", "identity")
             for start in ("orthogonal", "identity", "pytorch")],
-    "lstm": [{"forget_gate": gate, "start": start} for gate in (True, False) for start in ("orthogonal", "pytorch")],
+    "lstm": [{"forget_gate": gate, "start": start, "forget_bias": bias}
+             for gate, start, bias in ((True, "orthogonal", 3.0), (True, "pytorch", None), (False, "orthogonal", None),
+                                       (False, "pytorch", None))],
     "gru": [{"reset": reset, "start": start} for reset in ("after", "before") for start in ("orthogonal", "pytorch")],
     "window_net": [{"window": window, "activation": name} for window, name in
                    ((8, "tanh"), (1, "sigmoid"), (2, "relu"), (5, "identity"))],

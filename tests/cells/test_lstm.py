@@ -76,6 +76,25 @@ def test_the_keep_gate_starts_open():
     assert LSTM(3, 2, start="pytorch").bias.abs().max() <= 2**-0.5
 
 
+@pytest.mark.parametrize("start", ["orthogonal", "pytorch"])
+def test_the_forget_bias_is_that_of_the_keep_gate_alone(start):
+    torch.manual_seed(0)
+    usual = LSTM(3, 2, start=start)
+    torch.manual_seed(0)
+    raised = LSTM(3, 2, start=start, forget_bias=3.0)
+    assert raised.bias[2:4].tolist() == [3, 3]
+    for name, weight in usual.state_dict().items():
+        other = raised.state_dict()[name]
+        if name == "bias":
+            weight, other = (torch.cat([gates[:2], gates[4:]]) for gates in (weight, other))
+        assert torch.equal(weight, other), name
+
+
+def test_a_forget_bias_without_a_forget_gate_is_refused():
+    with pytest.raises(ValueError, match=r"forget_bias=3\.0 cannot act with forget_gate=False"):
+        LSTM(3, 2, forget_gate=False, forget_bias=3.0)
+
+
 def test_the_state_has_names():
     state = LSTM(3, 4).initial_state(2)
     assert isinstance(state, LSTMState)

@@ -6,6 +6,17 @@ import torch
 from elman.doctor import examine
 
 
+def test_without_products_of_jacobians(tmp_path):
+    net, x = torch.nn.LSTM(3, 4), torch.randn(5, 2, 3)
+    found = examine(net, lambda: net(x)[0].square().mean(), trajectories=0)
+    (layer,) = found.layers
+    assert len(layer.jacobians.lags) == len(layer.jacobians.lyapunov) == 0
+    assert layer.horizon > 0
+    assert "LSTM" in found.summary()
+    found.save(tmp_path / "report.html")
+    found.save(tmp_path / "report.png")
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_a_loss_that_is_not_finite_is_a_verdict(value, tmp_path):
     net, x = torch.nn.GRU(3, 4), torch.randn(5, 2, 3)

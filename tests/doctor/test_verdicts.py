@@ -71,6 +71,13 @@ class TestVanishing:
             assert (verdict and verdict.level) == level
             assert level is None or verdict.says.startswith("encoder.l0: ")
 
+    def test_remedies_for_the_lstm_of_a_task(self, sick):
+        found = changed(sick(), kind="LSTM(4 -> 8)")
+        for given, way in ((None, "--set forget_bias=3"), (3.0, "--set forget_gate=false")):
+            settings = {"cell": "lstm", "forget_bias": given}
+            facts = found.facts._replace(task="classifier", settings=settings)
+            assert way in said(found._replace(facts=facts), "vanishing").remedy
+
     @pytest.mark.parametrize(
         ("kind", "name", "remedy"),
         [
@@ -111,6 +118,15 @@ class TestTruncation:
         )
         assert said(well, "truncation") is None
         assert said(well._replace(facts=well.facts._replace(unrolled=None, needs=80)), "truncation") is None
+
+    def test_of_a_gradient_that_explodes_nothing_is_missed(self, well):
+        lags = well.layers[0].lags
+        facts = well.facts._replace(unrolled=40)
+        for rate, rule in ((1.0, "truncation"), (1.1, "exploding")):
+            curve = rate ** np.arange(100)[None]
+            found = changed(well, lags=lags._replace(norms=curve, whole=curve), growth=rate)
+            found = found._replace(facts=facts, context=None)
+            assert [name for name in ("truncation", "exploding") if said(found, name)] == [rule]
 
 
 class TestMemory:

@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 import elman
 from elman import LanguageModel
 from elman.tasks.language_model import NGRAM
-from elman.training import Evaluation, Update
+from elman.training import Evaluation, NonFinite, Update
 
 TEXT = "the cat sat on the mat and the dog sat on the log; " * 40
 SMALL = {
@@ -240,6 +241,23 @@ def test_a_start_range_starts_every_weight_but_those_of_norms():
             assert weight.std().item() == pytest.approx(0.3 / 3**0.5, rel=0.4), name
 
 
+def test_what_failed_before_it_was_evaluated_is_kept_as_it_was_before(tmp_path, monkeypatch):
+    often = functools.partial(elman.training.train, save_every=0.0)
+    monkeypatch.setattr("elman.tasks.task.train", often)
+    model, weights = LanguageModel(**SMALL, validation=0), {}
+
+    def spoil(event):
+        if event.update == 3:
+            weights.update({name: weight.clone() for name, weight in model.net_.state_dict().items()})
+            next(model.net_.parameters()).register_hook(lambda gradient: gradient * torch.nan)
+
+    with pytest.raises(NonFinite, match="update 4"):
+        model.fit(TEXT, run=tmp_path / "run", observers=[spoil])
+    kept = elman.load(tmp_path / "run").net_.state_dict()
+    assert weights
+    assert all(torch.equal(weight, kept[name]) for name, weight in weights.items())
+
+
 def test_a_run_folder_is_enough(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text(TEXT)
@@ -311,6 +329,8 @@ def test_the_global_generators_are_not_touched():
         ({"start_range": 0.0}, TEXT, "start_range: expected a number above 0, got 0.0"),
         ({"start_range": float("nan")}, TEXT, "start_range: expected a number above 0, got nan"),
         ({"start_range": 0.1, "start": "pytorch"}, TEXT, "start: cannot act with start_range=0.1"),
+        ({"start_range": 0.1, "forget_bias": 3.0}, TEXT, "forget_bias: cannot act with start_range=0.1"),
+        ({"cell": "gru", "forget_bias": 3.0}, TEXT, "forget_bias: cell=gru has no such setting"),
     ],
 )
 def test_bad_settings_and_texts_leave_no_run_behind(settings, text, message, tmp_path):

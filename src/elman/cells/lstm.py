@@ -28,14 +28,15 @@ class LSTM(CellModule):
     Args:
         input_size: features of x, D.
         hidden_size: features of h and of c, H.
-        forget_gate: whether there is a keep gate; its bias starts at 1 (Jozefowicz et al. 2015) unless start is
-            `pytorch`.
+        forget_gate: whether there is a keep gate.
         start: `orthogonal` or `pytorch`.
+        forget_bias: where the bias of the keep gate starts: sigmoid(forget_bias) of the memory stays at each step. None
+            for 1 (Jozefowicz et al. 2015), and for PyTorch's own where start is `pytorch`.
     Shapes:
         x: [N, D]   state: LSTMState(h [B, H], c [B, H])   ->   y: [N, H]
         weight_ih: [4H, D]   weight_hh: [4H, H]   bias: [4H], gates in the order i, f, g, o (i, g, o: 3H without f)
     Raises:
-        ValueError: x is not [N, input_size]; the start is unknown or cannot act.
+        ValueError: x is not [N, input_size]; the start is unknown or cannot act; a forget bias without a forget gate.
     Example:
         >>> import torch
         >>> from elman import Sequences
@@ -45,16 +46,29 @@ class LSTM(CellModule):
         (torch.Size([27, 32]), torch.Size([2, 32]))
     """
 
-    def __init__(self, input_size: int, hidden_size: int, forget_gate: bool = True, start: str = "orthogonal"):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        forget_gate: bool = True,
+        start: str = "orthogonal",
+        forget_bias: float | None = None,
+    ):
         super().__init__()
+        if forget_bias is not None and not forget_gate:
+            raise ValueError(
+                f"LSTM: forget_bias={forget_bias} cannot act with forget_gate=False; leave one of them out."
+            )
         self.input_size, self.output_size, self.forget_gate = input_size, hidden_size, forget_gate
         gates = 4 if forget_gate else 3
         self.weight_ih = nn.Parameter(torch.empty(gates * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(gates * hidden_size, hidden_size))
         self.bias = nn.Parameter(torch.empty(gates * hidden_size))
         start_weights("LSTM", start, self.weight_ih, self.weight_hh, self.bias)
-        if forget_gate and start != "pytorch":
-            nn.init.ones_(self.bias[hidden_size : 2 * hidden_size])
+        if forget_bias is None and start != "pytorch":
+            forget_bias = 1.0
+        if forget_gate and forget_bias is not None:
+            nn.init.constant_(self.bias[hidden_size : 2 * hidden_size], forget_bias)
 
     def initial_state(self, batch_size: int) -> LSTMState:
         zeros = self.zeros(batch_size, self.output_size)

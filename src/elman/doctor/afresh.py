@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman import state as states
 from elman.cells import CellModule
-from elman.doctor.torch_layers import _cell, _state, _suffixes
+from elman.doctor.torch_layers import cell_of, state_of, suffixes
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -60,7 +60,7 @@ def _together(context: int) -> int:
 def cells_of(layer: Any) -> list[CellModule]:
     """A cell with the same weights for each layer and direction of a `torch.nn.RNN`, `LSTM` or `GRU`."""
     like = layer.weight_ih_l0
-    return [_cell(layer, suffix).to(like.device, like.dtype) for suffix in _suffixes(layer)]
+    return [cell_of(layer, suffix).to(like.device, like.dtype) for suffix in suffixes(layer)]
 
 
 def call_again(
@@ -106,4 +106,4 @@ def _states_of(layer: Any, hx: Any, count: int) -> list[State | None]:
     if hx is None:
         return [None] * count
     leaves = [leaf if leaf.dim() == 3 else leaf[:, None] for leaf in (hx if isinstance(hx, tuple) else (hx,))]
-    return [_state(layer, [leaf[number] for leaf in leaves]) for number in range(count)]
+    return [state_of(layer, [leaf[number] for leaf in leaves]) for number in range(count)]

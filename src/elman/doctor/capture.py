@@ -67,7 +67,7 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
         if not any(prod(leaf.shape[1:]) for leaf in numbers(initial)):
             unseen[path or type(cell).__name__] = "it carries nothing from step to step"
             return y, final
-        y, final = y.map(separate), states.map(separate, final)
+        y, final = y.map(states.separate), states.separate(final)
         scans.setdefault(path, []).append(_Scan(x, initial, y.values, final))
         return y, final
 
@@ -120,13 +120,6 @@ def _trace(path: str, cell: CellModule, scans: list[_Scan], gradients: Iterator[
         parts.append((gradient, states.map(lambda _: next(gradients), scan.final)))
     gradient, final = (states.map(_double, states.cat(list(part))) for part in zip(*parts, strict=True))
     return Trace(path or type(cell).__name__, double, x, initial, follow(double, x, initial), gradient, final)
-
-
-def separate(tensor: Tensor) -> Tensor:
-    """The same in a tensor of its own, which has a gradient whatever it is computed from; integers have none."""
-    if not tensor.is_floating_point():
-        return tensor
-    return (tensor if tensor.requires_grad else tensor.detach().requires_grad_()) * 1
 
 
 def _double(leaf: Tensor) -> Tensor:

@@ -91,6 +91,8 @@ def _setting(kind: str, facts: Facts) -> str:
         ways += ["--set cell=lstm", f"--set start=identity{relu}"]
     elif kind == "LSTM" and facts.settings.get("start") == "pytorch":
         ways.append("--set start=orthogonal, whose keep gates start open")
+    elif kind == "LSTM" and facts.settings.get("forget_bias") is None:
+        ways.append("--set forget_bias=3, which keeps 95 % at each step")
     elif kind == "LSTM":
         ways.append("--set forget_gate=false, which keeps everything, as in 1997")
     elif kind == "WindowNet":

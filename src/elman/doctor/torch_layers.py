@@ -31,11 +31,11 @@ class TorchCall(NamedTuple):
         names = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         output, final = result
         if isinstance(output, PackedSequence):
-            output = output._replace(data=_separate(output.data))
+            output = output._replace(data=states.separate(output.data))
         else:
-            output = _separate(output)
+            output = states.separate(output)
         pair = isinstance(final, tuple)
-        finals = tuple(_separate(leaf) for leaf in (final if pair else (final,)))
+        finals = tuple(states.separate(leaf) for leaf in (final if pair else (final,)))
         return cls(names["input"], names.get("hx"), output, finals), (output, finals if pair else finals[0])
 
     @property
@@ -60,12 +60,12 @@ def traces_of(
     taken = [[next(gradients) for _ in call.written] for call in calls]
     if getattr(layer, "proj_size", 0):
         return [], "an LSTM with proj_size, which is not examined"
-    cells = [_cell(layer, suffix) for suffix in _suffixes(layer)]
+    cells = [cell_of(layer, suffix) for suffix in suffixes(layer)]
     double = [_Call.of(layer, call, given) for call, given in zip(calls, taken, strict=True)]
     x = Sequences.cat([call.x for call in double])
     gradient = torch.cat([call.gradient for call in double])
     initial, final = (
-        [_state(layer, [leaf[number] for leaf in (torch.cat(parts, 1) for parts in zip(*leaves, strict=True))])
+        [state_of(layer, [leaf[number] for leaf in (torch.cat(parts, 1) for parts in zip(*leaves, strict=True))])
          for number in range(len(cells))]
         for leaves in ([call.initial for call in double], [call.final_gradient for call in double])
     )  # fmt: skip
@@ -131,19 +131,19 @@ def _traces(
     sent = [gradient, *(leaf for state in final_gradient for leaf in states.leaves(state))]
     reached = torch.autograd.grad([below.values, *finals], written, sent)
     traces = []
-    names = [f"{path}.{suffix}" if path else suffix for suffix in _suffixes(layer)]
+    names = [f"{path}.{suffix}" if path else suffix for suffix in suffixes(layer)]
     for name, cell, x, start, dy, dfinal in zip(names, cells, read, initial, reached, final_gradient, strict=True):
         x, cell = x.map(Tensor.detach), cell.requires_grad_(False)
         traces.append(Trace(name, cell, x, start, follow(cell, x, start), dy.detach(), dfinal))
     return traces
 
 
-def _suffixes(layer: Any) -> list[str]:
+def suffixes(layer: Any) -> list[str]:
     return [f"l{number}{way}" for number in range(layer.num_layers)
             for way in (("", "_reverse") if layer.bidirectional else ("",))]  # fmt: skip
 
 
-def _cell(layer: Any, suffix: str) -> CellModule:
+def cell_of(layer: Any, suffix: str) -> CellModule:
     """The cell of one layer and direction, in float64."""
     weight_ih, weight_hh = (getattr(layer, f"weight_{kind}_{suffix}").detach().cpu().double() for kind in ("ih", "hh"))
     hidden = layer.hidden_size
@@ -168,9 +168,5 @@ def _cell(layer: Any, suffix: str) -> CellModule:
     return cell
 
 
-def _state(layer: Any, leaves: Sequence[Tensor]) -> State:
+def state_of(layer: Any, leaves: Sequence[Tensor]) -> State:
     return LSTMState(*leaves) if isinstance(layer, nn.LSTM) else leaves[0]
-
-
-def _separate(tensor: Tensor) -> Tensor:
-    return (tensor if tensor.requires_grad else tensor.detach().requires_grad_()) * 1

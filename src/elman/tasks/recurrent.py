@@ -20,8 +20,8 @@ class RecurrentSettings:
 
     Args:
         cell: `lstm`, `gru`, `rnn`, `min_gru` or `window_net`.
-        activation, forget_gate, reset, start, window: of the cell, where it has that setting; None for the cell's
-            default.
+        activation, forget_gate, forget_bias, reset, start, window: of the cell, where it has that setting; None for
+            the cell's default.
         start_range: every weight and bias of the net, those of layer norms aside, starts uniform within plus and minus
             this; None for the start of each layer.
         hidden_size: features of the state of each layer.
@@ -34,6 +34,7 @@ class RecurrentSettings:
     cell: str = "lstm"
     activation: str | None = None
     forget_gate: bool | None = None
+    forget_bias: float | None = None
     reset: str | None = None
     start: str | None = None
     window: int | None = None
@@ -57,11 +58,12 @@ class RecurrentSettings:
             raise ValueError(
                 f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}{did_you_mean(self.cell, CELLS)}"
             )
-        if self.start is not None and self.start_range is not None:
-            raise ValueError(f"start: cannot act with start_range={self.start_range}; leave one of them out.")
+        for name in ("start", "forget_bias"):
+            if getattr(self, name) is not None and self.start_range is not None:
+                raise ValueError(f"{name}: cannot act with start_range={self.start_range}; leave one of them out.")
         kind = CELLS[self.cell]
         own: dict[str, Any] = {}
-        for name in ("activation", "forget_gate", "reset", "start", "window"):
+        for name in ("activation", "forget_gate", "forget_bias", "reset", "start", "window"):
             value = getattr(self, name)
             if value is not None and name not in inspect.signature(kind).parameters:
                 raise ValueError(f"{name}: cell={self.cell} has no such setting; leave it out.")

@@ -16,9 +16,10 @@ from elman.files import SCHEMA, TEMPORARY, write_tensors
 from elman.runtime import MODEL, ModelFile
 from elman.tasks.lesson import Lesson
 from elman.tasks.settings import CONFIG, parse, settings_of, write_config
-from elman.training import Evaluation, Event, Interrupted, Result, TrainingSettings, model_tensors, train
+from elman.training import Evaluation, Event, Interrupted, NonFinite, Result, TrainingSettings, model_tensors, train
 from elman.training.checkpoint import LAST
 from elman.training.loop import Data, Loss
+from elman.training.non_finite import bad_weight
 from elman.training.settings import check
 
 Observers = Sequence[Callable[[Event], object]]
@@ -146,7 +147,8 @@ class Task(Estimator, TrainingSettings, ABC):
         observers: Observers,
         facts: Mapping[str, Any],
     ) -> Result:
-        """Train `net_`; the model file in the run folder is that of the best weights so far, also after Ctrl-C.
+        """Train `net_`; the model file in the run folder is that of the best weights so far, also after Ctrl-C; where
+        there are none, and it stops at a number that is not finite, of those before.
 
         Args:
             facts: about the data: what must be the same for a run to go on, beside the settings.
@@ -166,6 +168,10 @@ class Task(Estimator, TrainingSettings, ABC):
         except Interrupted as stopped:
             if stopped.run:
                 self.save(stopped.run / MODEL)
+            raise
+        except NonFinite:
+            if run and (run / LAST).exists() and not (run / MODEL).exists() and bad_weight(self.net_) is None:
+                self.save(run / MODEL)  # as it was before the update that failed, for the doctor
             raise
 
     def train_in(

@@ -13,7 +13,7 @@ from elman.kernels import native
 from elman.layers import Bidirectional
 from elman.sequences import Sequences
 from elman.state import State
-from elman.training.first_bad import FirstBad, first_bad, first_bad_gradient, first_bad_output, separate
+from elman.training.first_bad import FirstBad, first_bad, first_bad_gradient, first_bad_output
 from elman.training.tensors import is_finite
 
 
@@ -80,7 +80,7 @@ def bad_recurrence(model: nn.Module, forward: Callable[[], Tensor]) -> tuple[str
 
         def watched(*args: Any, **kwargs: Any) -> Any:
             y, final = scan(*args, **kwargs)
-            y, final = y.map(separate), states.map(separate, final)
+            y, final = y.map(states.separate), states.separate(final)
             scans.append((_scan(model, path, cell, *args, **kwargs), y.values, final))
             return y, final
 

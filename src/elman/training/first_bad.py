@@ -87,7 +87,7 @@ def first_bad_gradient(
     before: list[list[Tensor]] = []  # by time, each [rows alive, ...]
 
     def step(now: Tensor, state: State) -> tuple[Any, State]:
-        state = states.map(separate, state)
+        state = states.separate(state)
         before.append([leaf for leaf in states.leaves(state) if leaf.requires_grad])
         return cell.step(now, state)
 
@@ -131,13 +131,6 @@ def first_bad_output(output: Any, batch_first: bool = False, carried: bool = Fal
         return FirstBad(row, step, "output")
     before = _largest(output.values[first - min(step, KEPT) : first], min(step, KEPT))
     return FirstBad(row, step, "state", None, tuple(before.tolist()))
-
-
-def separate(leaf: Any) -> Any:
-    """A tensor of numbers in a tensor of its own, with a gradient whatever it is computed from."""
-    if not isinstance(leaf, Tensor) or not leaf.is_floating_point():
-        return leaf
-    return (leaf if leaf.requires_grad else leaf.detach().requires_grad_()) * 1
 
 
 def _largest(state: State, rows: int) -> Tensor:

@@ -63,9 +63,12 @@ def exploding(found: Examination, facts: Facts) -> Verdict | None:
 
 
 def truncation(found: Examination, facts: Facts) -> Verdict | None:
-    """Truncated BPTT cuts off what would be learnt: a good part of the gradient, or the steps that matter."""
+    """Truncated BPTT cuts off what would be learnt: a good part of the gradient, or the steps that matter.
+
+    Of a gradient that explodes it cuts what nobody wants.
+    """
     steps, layers = facts.unrolled, farthest(found)
-    if steps is None or not layers:
+    if steps is None or not layers or exploding(found, facts) is not None:
         return None
     layer = max(layers, key=lambda layer: layer.reach)
     share, known = _cut(layer, steps), facts.needs or used(found) or 0
