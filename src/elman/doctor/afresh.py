@@ -10,7 +10,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman import state as states
 from elman.cells import CellModule
-from elman.doctor.torch_layers import cell_of, state_of, suffixes
+from elman.cells.torch_weights import cell_of, suffixes
+from elman.doctor.torch_layers import state_of
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -59,8 +60,7 @@ def _together(context: int) -> int:
 
 def cells_of(layer: Any) -> list[CellModule]:
     """A cell with the same weights for each layer and direction of a `torch.nn.RNN`, `LSTM` or `GRU`."""
-    like = layer.weight_ih_l0
-    return [cell_of(layer, suffix).to(like.device, like.dtype) for suffix in suffixes(layer)]
+    return [cell_of(layer, suffix).eval() for suffix in suffixes(layer)]
 
 
 def call_again(

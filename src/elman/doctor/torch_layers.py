@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from elman import state as states
-from elman.cells import GRU, LSTM, RNN, CellModule
+from elman.cells import CellModule
 from elman.cells.lstm import LSTMState
+from elman.cells.torch_weights import cell_of, suffixes
 from elman.doctor.trace import Trace, follow
 from elman.sequences import Sequences
 from elman.state import State
@@ -60,7 +61,7 @@ def traces_of(
     taken = [[next(gradients) for _ in call.written] for call in calls]
     if getattr(layer, "proj_size", 0):
         return [], "an LSTM with proj_size, which is not examined"
-    cells = [cell_of(layer, suffix) for suffix in suffixes(layer)]
+    cells = [cell_of(layer, suffix, torch.double, "cpu").eval() for suffix in suffixes(layer)]
     double = [_Call.of(layer, call, given) for call, given in zip(calls, taken, strict=True)]
     x = Sequences.cat([call.x for call in double])
     gradient = torch.cat([call.gradient for call in double])
@@ -136,36 +137,6 @@ def _traces(
         x, cell = x.map(Tensor.detach), cell.requires_grad_(False)
         traces.append(Trace(name, cell, x, start, follow(cell, x, start), dy.detach(), dfinal))
     return traces
-
-
-def suffixes(layer: Any) -> list[str]:
-    return [f"l{number}{way}" for number in range(layer.num_layers)
-            for way in (("", "_reverse") if layer.bidirectional else ("",))]  # fmt: skip
-
-
-def cell_of(layer: Any, suffix: str) -> CellModule:
-    """The cell of one layer and direction, in float64."""
-    weight_ih, weight_hh = (getattr(layer, f"weight_{kind}_{suffix}").detach().cpu().double() for kind in ("ih", "hh"))
-    hidden = layer.hidden_size
-    none = weight_hh.new_zeros(len(weight_hh))
-    bias_ih, bias_hh = (
-        getattr(layer, f"bias_{kind}_{suffix}").detach().cpu().double() if layer.bias else none for kind in ("ih", "hh")
-    )
-    size, bias = weight_ih.shape[1], bias_ih + bias_hh
-    cell: CellModule
-    with torch.random.fork_rng(devices=[]):  # a cell starts at random
-        if isinstance(layer, nn.LSTM):
-            cell = LSTM(size, hidden, start="pytorch")
-        elif isinstance(layer, nn.GRU):
-            cell = GRU(size, hidden, start="pytorch")
-        else:
-            cell = RNN(size, hidden, activation=layer.nonlinearity, start="pytorch")
-    weights = {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias": bias}
-    if isinstance(layer, nn.GRU):
-        weights |= {"bias": torch.cat([bias[: 2 * hidden], bias_ih[2 * hidden :]]), "bias_hn": bias_hh[2 * hidden :]}
-    cell = cell.double().eval()
-    cell.load_state_dict(weights)
-    return cell
 
 
 def state_of(layer: Any, leaves: Sequence[Tensor]) -> State:

@@ -1,0 +1,83 @@
+"""A recurrence as `torch.nn`, cuDNN and ONNX hold it, with two biases a gate, and as a cell here."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from elman.cells.gru import GRU
+from elman.cells.lstm import LSTM
+from elman.cells.module import CellModule
+from elman.cells.rnn import RNN
+
+
+class TwoBiases(NamedTuple):
+    """The weights of one layer and direction; G gates in the order of PyTorch: i, f, g, o of an LSTM; r, z, n of a GRU."""
+
+    weight_ih: Tensor  # [G H, D]
+    weight_hh: Tensor  # [G H, H]
+    bias_ih: Tensor  # [G H]
+    bias_hh: Tensor  # [G H]
+
+    def cell(self, kind: type[CellModule], **settings: Any) -> CellModule:
+        """A cell of these weights: the biases are added up where they meet, everywhere but in a GRU's candidate.
+
+        Args:
+            kind: `RNN`, `LSTM` or `GRU`.
+            settings: of its constructor.
+        """
+        hidden, size = self.weight_hh.shape[1], self.weight_ih.shape[1]
+        tensors = {"weight_ih": self.weight_ih, "weight_hh": self.weight_hh, "bias": self.bias_ih + self.bias_hh}
+        if kind is GRU and settings.get("reset", "after") == "after":
+            candidate = slice(2 * hidden, None)
+            tensors["bias"][candidate] = self.bias_ih[candidate]
+            tensors["bias_hn"] = self.bias_hh[candidate]
+        return holding(lambda: kind(size, hidden, start="pytorch", **settings), tensors)
+
+    @classmethod
+    def of(cls, cell: RNN | LSTM | GRU) -> "TwoBiases":
+        """Those of a cell; what is one bias there is the first one here, and the second is zero."""
+        bias_hh = torch.zeros_like(cell.bias)
+        if isinstance(cell, GRU) and cell.reset == "after":
+            bias_hh[-cell.output_size :] = cell.bias_hn
+        return cls(*(weight.detach() for weight in (cell.weight_ih, cell.weight_hh, cell.bias, bias_hh)))
+
+
+def holding(make: Callable[[], CellModule], tensors: Mapping[str, Tensor]) -> CellModule:
+    """A new cell or layer with copies of these weights, in their type and on their device."""
+    with torch.random.fork_rng(devices=[]):  # it starts at random, and the draws of others stay as they are
+        cell = make()
+    if tensors:
+        like = next(iter(tensors.values()))
+        cell.to(like.device, like.dtype).load_state_dict(dict(tensors))
+    return cell
+
+
+def suffixes(layer: Any) -> list[str]:
+    """What the names of the weights of a `torch.nn.RNN`, `LSTM` or `GRU` end in: one a layer and direction, in order."""
+    return [f"l{number}{way}" for number in range(layer.num_layers)
+            for way in (("", "_reverse") if layer.bidirectional else ("",))]  # fmt: skip
+
+
+def cell_of(
+    layer: Any, suffix: str, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> CellModule:
+    """The cell of one layer and direction of a `torch.nn.RNN`, `LSTM` or `GRU`, or of an `RNNCell`, ... with suffix "".
+
+    Args:
+        dtype: of its weights, in which the biases are added up; None for the layer's own.
+        device: of its weights; None for the layer's own.
+    """
+
+    def weight(name: str) -> Tensor:
+        return getattr(layer, f"{name}_{suffix}" if suffix else name).detach().to(device=device, dtype=dtype)
+
+    ih, hh = weight("weight_ih"), weight("weight_hh")
+    none = hh.new_zeros(len(hh))
+    weights = TwoBiases(ih, hh, *((weight("bias_ih"), weight("bias_hh")) if layer.bias else (none, none)))
+    if isinstance(layer, nn.LSTM | nn.LSTMCell):
+        return weights.cell(LSTM)
+    if isinstance(layer, nn.GRU | nn.GRUCell):
+        return weights.cell(GRU)
+    return weights.cell(RNN, activation=layer.nonlinearity)
