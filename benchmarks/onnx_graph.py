@@ -5,24 +5,23 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from models import Model
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from problems import LEAVES, Batch, Problem
 
-ORDER = {"rnn": [0], "lstm": [0, 3, 1, 2], "gru": [1, 0, 2]}  # gates of PyTorch in the order of ONNX
+from elman.cells import CELLS
+from elman.cells.torch_weights import TwoBiases
+from elman.convert.onnx_nodes import node_of
 
 
 def graph(problem: Problem, steps: int, rows: int, ragged: bool = False) -> bytes:
     """x [T, B, I] and the state [1, B, H] -> y [T, 1, B, H] and the state."""
-    weight_ih, weight_hh, bias, *bias_hn = problem.weights()
-    bias_hh = np.zeros_like(bias)
+    weight_ih, weight_hh, bias, *bias_hn = map(torch.from_numpy, problem.weights())
+    bias_hh = torch.zeros_like(bias)
     if bias_hn:
         bias_hh[-problem.hidden :] = bias_hn[0]
-
-    def gates(array: np.ndarray) -> np.ndarray:
-        return array.reshape(-1, problem.hidden, *array.shape[1:])[ORDER[problem.cell]].reshape(array.shape)
-
-    constants = {"W": gates(weight_ih), "R": gates(weight_hh), "B": np.concatenate([gates(bias), gates(bias_hh)])}
+    cell = TwoBiases(weight_ih, weight_hh, bias, bias_hh).cell(CELLS[problem.cell])
     state = ["h", "c"][: LEAVES[problem.cell]]
     y_and_state = ["y", *(f"{name}_last" for name in state)]
     inputs = [_value("x", steps, rows, problem.inputs), *(_value(name, 1, rows, problem.hidden) for name in state)]
@@ -30,14 +29,7 @@ def graph(problem: Problem, steps: int, rows: int, ragged: bool = False) -> byte
                *(_value(name, 1, rows, problem.hidden) for name in y_and_state[1:])]  # fmt: skip
     if ragged:
         inputs.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, [rows]))
-    node = helper.make_node(
-        problem.cell.upper(),
-        ["x", "W", "R", "B", "lengths" if ragged else "", *state],
-        y_and_state,
-        hidden_size=problem.hidden,
-        **({"linear_before_reset": 1} if problem.cell == "gru" else {}),
-    )
-    initializers = [numpy_helper.from_array(array[None], name) for name, array in constants.items()]
+    node, initializers = node_of(cell, [cell], problem.cell, ["x", "lengths" if ragged else "", *state], y_and_state)
     model = helper.make_model(
         helper.make_graph([node], problem.cell, inputs, outputs, initializers),
         opset_imports=[helper.make_opsetid("", 17)],

@@ -22,6 +22,7 @@ from elman.layers import (
     MeanPooling,
     OutputFeedback,
     Residual,
+    Reversed,
     Stack,
     VariationalDropout,
 )
@@ -37,6 +38,7 @@ ALONE = {
     "Stack": lambda: Stack(LSTM(3, 4)),
     "Residual": lambda: Residual(GRU(3, 3)),
     "Bidirectional": lambda: Bidirectional(GRU(3, 2), LSTM(3, 3)),
+    "Reversed": lambda: Reversed(LSTM(3, 2)),
     "OutputFeedback": lambda: OutputFeedback(GRU(5, 2)),
     "Deviations": lambda: Deviations(3),
     "Differences": lambda: Differences(3),

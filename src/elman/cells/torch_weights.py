@@ -13,7 +13,7 @@ from elman.cells.rnn import RNN
 
 
 class TwoBiases(NamedTuple):
-    """The weights of one layer and direction; G gates in the order of PyTorch: i, f, g, o of an LSTM; r, z, n of a GRU."""
+    """The weights of one layer and direction; G gates in PyTorch's order: i, f, g, o of an LSTM, r, z, n of a GRU."""
 
     weight_ih: Tensor  # [G H, D]
     weight_hh: Tensor  # [G H, H]
@@ -55,7 +55,7 @@ def holding(make: Callable[[], CellModule], tensors: Mapping[str, Tensor]) -> Ce
 
 
 def suffixes(layer: Any) -> list[str]:
-    """What the names of the weights of a `torch.nn.RNN`, `LSTM` or `GRU` end in: one a layer and direction, in order."""
+    """What the names of a `torch.nn.RNN`'s, `LSTM`'s or `GRU`'s weights end in: one a layer and direction, in order."""
     return [f"l{number}{way}" for number in range(layer.num_layers)
             for way in (("", "_reverse") if layer.bidirectional else ("",))]  # fmt: skip
 

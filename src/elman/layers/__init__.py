@@ -13,6 +13,7 @@ from elman.layers.linear import Linear
 from elman.layers.output_feedback import OutputFeedback
 from elman.layers.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
 from elman.layers.residual import Residual
+from elman.layers.reversed import Reversed
 from elman.layers.stack import Stack
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "MeanPooling",
     "OutputFeedback",
     "Residual",
+    "Reversed",
     "Stack",
     "VariationalDropout",
     "set_key",

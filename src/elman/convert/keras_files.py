@@ -1,0 +1,127 @@
+"""The files of Keras 3: a `.keras` archive of a config and weights, and a `.weights.h5` file of weights alone.
+
+They are read without Keras, and nothing in them is run: what would be code is refused. An HDF5 file can name other
+files to read, and sizes far beyond its own; both are refused as well.
+"""
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elman.convert.parts import needed
+from elman.files import replacing
+
+WEIGHTS = "model.weights.h5"  # in an archive
+HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
+DATE = (1980, 1, 1, 0, 0, 0)  # of all members, so that a model has one archive
+LARGEST_EXPANSION = 1000  # numbers in the memory for those in the file
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[dict[str, Any] | None, "WeightsFile"]]:
+    """The config, None in a file of weights alone, and the weights.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no such file, or is cut short or damaged.
+        ModuleNotFoundError: h5py is not installed.
+    """
+    try:
+        blob = path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"from_keras: {path}: no such file; name a .keras or .weights.h5 file.") from None
+    config, weights = None, blob
+    if blob[:2] == b"PK":
+        try:
+            with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+                config = json.loads(archive.read("config.json"))
+                weights = archive.read(WEIGHTS)
+        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, NotImplementedError) as error:
+            raise ValueError(f"from_keras: {path}: not a .keras archive, or cut short: {error}.") from None
+        if not isinstance(config, dict):
+            raise ValueError(
+                f"from_keras: {path}: expected the config of a model in config.json, got a {type(config)}."
+            )
+    if weights[:8] != HDF5:
+        raise ValueError(f"from_keras: {path}: neither a .keras archive nor a .weights.h5 file.")
+    h5py = needed("h5py", "keras", "reading weights of Keras")
+    try:
+        file = h5py.File(io.BytesIO(weights), "r")
+    except OSError as error:
+        raise ValueError(f"from_keras: {path}: its weights are cut short or damaged: {error}.") from None
+    with file:
+        if "model_weights" in file:
+            raise ValueError(f"from_keras: {path}: a whole model in HDF5, as Keras 2 writes it; save it as .keras.")
+        yield config, WeightsFile(str(path), file)
+
+
+class WeightsFile:
+    """The arrays in an HDF5 file, under the paths of the layers that hold them."""
+
+    def __init__(self, path: str, file: Any):
+        self._where, self._file = f"from_keras: {path}", file
+        self._h5py = needed("h5py", "keras", "reading weights of Keras")
+
+    def take(self, path: str, count: int) -> list[np.ndarray]:
+        """The `count` arrays of the layer at a path.
+
+        Raises:
+            ValueError: it has not so many, or one that is no array of numbers in this file.
+        """
+        group = self._file
+        for name in f"{path}/vars".split("/"):
+            group = self._inside(group, name, path)
+        if len(group) != count:
+            raise ValueError(
+                f"{self._where}: expected {count} weights in {path}, as the config says, got {len(group)}."
+            )
+        arrays = [self._inside(group, str(number), path) for number in range(count)]
+        return [self._read(array, path) for array in arrays]
+
+    def _inside(self, group: Any, name: str, path: str) -> Any:
+        if not isinstance(group, self._h5py.Group) or name not in group:
+            raise ValueError(
+                f"{self._where}: expected weights in {path}, got none; it is of another model, or of none."
+            )
+        if not isinstance(group.get(name, getlink=True), self._h5py.HardLink):
+            raise ValueError(f"{self._where}: {path} is a link; take a file that Keras wrote.")
+        return group[name]
+
+    def _read(self, array: Any, path: str) -> np.ndarray:
+        plain = isinstance(array, self._h5py.Dataset) and not array.external and not array.is_virtual
+        if not plain or array.dtype.kind != "f" or array.nbytes > LARGEST_EXPANSION * (array.id.get_storage_size() + 1):
+            raise ValueError(f"{self._where}: expected arrays of numbers in {path}, got something else.")
+        try:
+            return np.asarray(array[()])
+        except OSError as error:
+            raise ValueError(f"{self._where}: {path} is cut short or damaged: {error}.") from None
+
+
+def write_archive(path: Path, config: Mapping[str, Any], weights: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Write a `.keras` archive, whole or not at all.
+
+    Args:
+        config: of the model, as `model.to_json()` gives it.
+        weights: those of each layer under its path.
+    Raises:
+        OSError: it cannot be written.
+        ModuleNotFoundError: h5py is not installed.
+    """
+    h5py = needed("h5py", "keras", "writing weights of Keras")
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        for name, arrays in weights.items():
+            for number, array in enumerate(arrays):
+                file.create_dataset(f"{name}/vars/{number}", data=array)
+    texts = {"metadata.json": {"keras_version": "3.0.0"}, "config.json": config}
+    members = {name: json.dumps(text).encode() for name, text in texts.items()} | {WEIGHTS: memory.getvalue()}
+    with replacing(path) as target, zipfile.ZipFile(target, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name, DATE), data)

@@ -1,0 +1,108 @@
+"""What an ONNX graph holds: its constants, the settings of its nodes, and each recurrence as a layer."""
+
+from typing import Any
+
+import numpy as np
+
+from elman.cells import CellModule
+from elman.convert.onnx_nodes import RECURRENT, layer_of
+from elman.convert.parts import needed
+
+MOVES = ("Expand", "Reshape", "Unsqueeze", "Squeeze", "Slice", "Transpose", "Cast", "Tile")  # zeros stay zeros
+
+
+class Graph:
+    """A graph, with its tensors and nodes under their names."""
+
+    def __init__(self, graph: Any):
+        self.helper, self.numpy_helper = (
+            needed(f"onnx.{part}", "onnx", "reading ONNX files") for part in ("helper", "numpy_helper")
+        )
+        self.given = {tensor.name: tensor for tensor in graph.initializer}
+        self.nodes = list(graph.node)
+        self.makers = {name: node for node in self.nodes for name in node.output}
+        self.inputs = {value.name: value for value in graph.input if value.name not in self.given}
+        self.outputs = [value.name for value in graph.output]
+        self.recurrences = [node for node in self.nodes if node.op_type in RECURRENT and own(node)]
+
+    def recurrence(self, node: Any) -> CellModule:
+        """The layer of a node.
+
+        Raises:
+            ValueError: its initial state is neither zero nor read by the graph; what `layer_of` refuses.
+        """
+        where = f"from_onnx: {title(node)}"
+        names = [*node.input, *[""] * (8 - len(node.input))]
+        if names[7]:
+            raise ValueError(f"{where}: expected no peepholes (P), got some, which are not known here.")
+        for name in names[5:7]:
+            if name and name not in self.inputs and not self._is_zero(name):
+                raise ValueError(f"{where}: expected an initial state of zeros, or read by the graph, got {name!r}.")
+        w, r, b = (self.weight(where, name) if name or place != 2 else None for place, name in enumerate(names[1:4]))
+        return layer_of(where, node.op_type, self.settings(node), w, r, b)  # type: ignore[arg-type]
+
+    def settings(self, node: Any) -> dict[str, Any]:
+        """The attributes of a node."""
+
+        def value(attribute: Any) -> Any:
+            got = self.helper.get_attribute_value(attribute)
+            if isinstance(got, bytes):
+                return got.decode()
+            return [one.decode() if isinstance(one, bytes) else one for one in got] if isinstance(got, list) else got
+
+        return {attribute.name: value(attribute) for attribute in node.attribute}
+
+    def constant(self, name: str) -> np.ndarray | None:
+        """A tensor that does not change, None if it is none."""
+        if name in self.given:
+            return self._array(name, self.given[name])
+        node = self.makers.get(name)
+        if node is not None and node.op_type == "Identity":
+            return self.constant(node.input[0])
+        if node is not None and node.op_type == "Constant":
+            value = self.settings(node).get("value")
+            return None if value is None else self._array(name, value)
+        return None
+
+    def weight(self, where: str, name: str) -> np.ndarray:
+        """A constant of floating-point numbers.
+
+        Raises:
+            ValueError: it is none.
+        """
+        array = self.constant(name)
+        if array is None:
+            raise ValueError(f"{where}: expected weights that are constants, but {name!r} is computed or read; export "
+                             "the graph with its constants folded.")  # fmt: skip
+        if array.dtype not in (np.float32, np.float64):
+            raise ValueError(f"{where}: expected weights of float32 or float64, got {name!r} of {array.dtype}.")
+        return array
+
+    def _array(self, name: str, tensor: Any) -> np.ndarray:
+        try:
+            return np.array(self.numpy_helper.to_array(tensor))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"from_onnx: tensor {name!r} is cut short or damaged: {error}.") from None
+
+    def _is_zero(self, name: str) -> bool:
+        """Whether a tensor is zeros, of whatever shape."""
+        array, node = self.constant(name), self.makers.get(name)
+        if array is not None:
+            return not array.any()
+        if node is None:
+            return False
+        if node.op_type == "ConstantOfShape":
+            value = self.settings(node).get("value")
+            return value is None or not self._array(name, value).any()
+        if node.op_type in MOVES:
+            return self._is_zero(node.input[0])
+        return node.op_type == "Concat" and all(map(self._is_zero, node.input))
+
+
+def own(node: Any) -> bool:
+    """Whether a node is one of ONNX itself."""
+    return node.domain in ("", "ai.onnx")
+
+
+def title(node: Any) -> str:
+    return f"{node.op_type} {node.name or node.output[0]!r}"

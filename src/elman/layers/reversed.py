@@ -1,0 +1,47 @@
+"""A cell that reads a sequence from its end."""
+
+from typing import NoReturn
+
+from torch import Tensor
+
+from elman.cells.module import CellModule
+from elman.sequences import Sequences
+from elman.state import State
+
+
+class Reversed(CellModule):
+    """y = reversed(cell(reversed x))
+
+    It reads whole sequences, so it has no step and does not stream.
+
+    Args:
+        cell: reads every row from its last step to its first.
+    Shapes:
+        x: [N, D]   state: the cell's   ->   y: [N, O]
+        final state: the cell's after the first step
+    Raises:
+        ValueError: a call of `step`.
+    Example:
+        >>> from elman import GRU
+        >>> Reversed(GRU(8, 32)).output_size
+        32
+    """
+
+    streams = False
+
+    def __init__(self, cell: CellModule):
+        super().__init__()
+        self.cell = cell
+        self.input_size, self.output_size = cell.input_size, cell.output_size
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
+
+    def step(self, x: Tensor, state: State) -> NoReturn:
+        raise ValueError("Reversed.step: it reads a sequence from its end and cannot stream; use scan.")
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        y, state = self.cell(sequences.reverse(), state)
+        return y.reverse(), state
+
+    unrolled = scan
