@@ -47,7 +47,7 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any] | None, "WeightsFile"]]:
             raise ValueError(f"from_keras: {path}: not a .keras archive, or cut short: {error}.") from None
         if not isinstance(config, dict):
             raise ValueError(
-                f"from_keras: {path}: expected the config of a model in config.json, got a {type(config)}."
+                f"from_keras: {path}: expected the config of a model in config.json, got a {type(config).__name__}."
             )
     if weights[:8] != HDF5:
         raise ValueError(f"from_keras: {path}: neither a .keras archive nor a .weights.h5 file.")

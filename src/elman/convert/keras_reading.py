@@ -54,6 +54,8 @@ def from_keras(source: Any, config: Any = None, *, logits: bool = False) -> Cell
                 "from_keras: expected a config with arrays, for instance 'LSTM' or model.to_json(), got none."
             )
         waiting = [_array(array) for array in source]
+        if len(kinds := sorted({str(array.dtype) for array in waiting})) > 1:
+            raise ValueError(f"from_keras: expected arrays of one type, got {' and '.join(kinds)}.")
         model = _built(_config(config), "", partial(_next, waiting), logits)
         if waiting:
             raise ValueError(f"from_keras: expected {len(source) - len(waiting)} arrays, as the config says, got "
@@ -89,7 +91,8 @@ def _array(given: Any) -> np.ndarray:
 
 def _next(waiting: list[np.ndarray], path: str, count: int) -> list[np.ndarray]:
     if len(waiting) < count:
-        raise ValueError(f"from_keras: expected {count} more arrays for {path or 'the layer'}, got {len(waiting)}.")
+        place = f" for {path}" if path.startswith("layers/") else ""
+        raise ValueError(f"from_keras: expected {count} more arrays{place}, got {len(waiting)}.")
     taken = waiting[:count]
     del waiting[:count]
     return taken

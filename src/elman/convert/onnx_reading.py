@@ -16,6 +16,7 @@ from elman.convert.parts import Part, joined, needed
 from elman.layers import Bidirectional, Embedding, LastPooling, LayerNorm, Linear, Reversed
 from elman.shapes import check
 
+MOVES = ("Concat", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
 READOUTS = ("Softmax", "LogSoftmax", "Sigmoid")  # that `logits` leaves off
 
 
@@ -123,7 +124,8 @@ class _Way:
                 raise _OffTheWay(f"{title(node)} reads several tensors that are no constants")
             return self._passed(node, given[0])
         except _OffTheWay as error:
-            return [given[0]._replace(why_not=str(error))] * len(node.output)
+            kind = given[0].kind if node.op_type in MOVES else "y"  # a final state moved about is one still
+            return [given[0]._replace(why_not=str(error), kind=kind)] * len(node.output)
 
     def _passed(self, node: Any, flow: _Flow) -> Sequence[_Flow]:
         kind = node.op_type if own(node) else ""
@@ -203,7 +205,8 @@ class _Way:
         if kind == "LayerNormalization":
             if settings.get("axis", -1) not in (-1, len(flow.axes) - 1):
                 raise _OffTheWay(f"{title(node)} normalizes more than the features")
-            layer = _layer_norm(where, settings.get("epsilon", 1e-5), *arrays)
+            epsilon = float(str(np.float32(settings.get("epsilon", 1e-5))))  # the decimal that was written as float32
+            layer = _layer_norm(where, epsilon, *arrays)
         else:
             if any(settings.get(name, value) != value for name, value in (("alpha", 1), ("beta", 1), ("transA", 0))):
                 raise _OffTheWay(f"{title(node)} is scaled or transposed")

@@ -16,6 +16,8 @@ from elman.files import replacing
 from elman.layers import Dropout, Embedding, LayerNorm, Linear
 
 OPSET, FORMAT = 17, 8  # of May 2022, which onnxruntime reads from 1.12 on
+KINDS = {torch.float32: 1, torch.float64: 11}  # TensorProto.FLOAT and DOUBLE
+IDS, LENGTHS = 7, 6  # INT64 and INT32
 
 
 def to_onnx(model: CellModule, path: str | os.PathLike[str], *, lengths: bool = False, state: bool = False) -> None:
@@ -39,7 +41,10 @@ def to_onnx(model: CellModule, path: str | os.PathLike[str], *, lengths: bool = 
     if not isinstance(model, CellModule):
         raise TypeError(f"to_onnx: expected a cell, a layer or a Stack of elman, got {type(model).__name__}.")
     onnx = needed("onnx", "onnx", "writing ONNX files")
-    graph = _Graph(lengths, state)
+    weight = next(model.parameters(), torch.zeros(0))
+    if weight.dtype not in KINDS:
+        raise ValueError(f"to_onnx: expected weights of torch.float32 or torch.float64, got {weight.dtype}.")
+    graph = _Graph(KINDS[weight.dtype], lengths, state)
     layers = list(layers_of(model))
     for number, layer in enumerate(layers):
         where = f"to_onnx: {type(layer).__name__}"
@@ -49,7 +54,7 @@ def to_onnx(model: CellModule, path: str | os.PathLike[str], *, lengths: bool = 
             graph.recurrence(where, layer, cells, pooled)
         elif not graph.pooled or not is_last_of(layer, layers[number - 1]):
             graph.plain(where, layer)
-    proto = graph.finish(layers)
+    proto = graph.finish(layers[0], layers[-1])
     onnx.checker.check_model(proto)
     with replacing(Path(path)) as file:
         file.write(proto.SerializeToString())
@@ -58,11 +63,11 @@ def to_onnx(model: CellModule, path: str | os.PathLike[str], *, lengths: bool = 
 class _Graph:
     """Nodes one behind the other; `self.flow` is what the last one wrote."""
 
-    def __init__(self, lengths: bool, state: bool):
+    def __init__(self, kind: int, lengths: bool, state: bool):
         self.helper, self.numpy_helper = (
             needed(f"onnx.{part}", "onnx", "writing ONNX files") for part in ("helper", "numpy_helper")
         )
-        self.lengths, self.state = "lengths" if lengths else "", state
+        self.kind, self.lengths, self.state = kind, "lengths" if lengths else "", state
         self.nodes: list[Any] = []
         self.tensors: list[Any] = []
         self.states: list[tuple[str, list[int | str]]] = []
@@ -115,31 +120,21 @@ class _Graph:
         elif not isinstance(layer, Dropout):  # which drops nothing in evaluation
             raise ValueError(f"{where} is no layer that ONNX has; convert what is before and behind it by itself.")
 
-    def finish(self, layers: Sequence[CellModule]) -> Any:
-        helper, weight = (
-            self.helper,
-            next((weight for layer in layers for weight in layer.parameters()), torch.zeros(0)),
-        )
-        kinds = {torch.float32: 1, torch.float64: 11}  # TensorProto.FLOAT and DOUBLE
-        if weight.dtype not in kinds:
-            raise ValueError(f"to_onnx: expected weights of torch.float32 or torch.float64, got {weight.dtype}.")
-        kind = kinds[weight.dtype]
-        ids = isinstance(layers[0], Embedding)
-        x = helper.make_tensor_value_info(
-            "x", 7 if ids else kind, ["time", "batch", *([] if ids else [layers[0].input_size])]
-        )
+    def finish(self, first: CellModule, last: CellModule) -> Any:
+        """The model: all nodes, and what goes in and out."""
+        value = self.helper.make_tensor_value_info
         self.add("Identity")
         self.nodes[-1].output[0] = "y"
-        y = helper.make_tensor_value_info(
-            "y", kind, [*([] if self.pooled else ["time"]), "batch", layers[-1].output_size]
-        )
-        inputs, outputs = [x], [y]
+        if isinstance(first, Embedding):
+            inputs = [value("x", IDS, ["time", "batch"])]
+        else:
+            inputs = [value("x", self.kind, ["time", "batch", first.input_size])]
+        outputs = [value("y", self.kind, [*([] if self.pooled else ["time"]), "batch", last.output_size])]
         if self.lengths:
-            inputs.append(helper.make_tensor_value_info(self.lengths, 6, ["batch"]))
+            inputs.append(value(self.lengths, LENGTHS, ["batch"]))
         if self.state:
-            inputs += [helper.make_tensor_value_info(name, kind, shape) for name, shape in self.states]
-            outputs += [helper.make_tensor_value_info(f"{name}_last", kind, shape) for name, shape in self.states]
-        graph = helper.make_graph(self.nodes, "elman", inputs, outputs, self.tensors)
-        return helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=FORMAT, producer_name="elman"
-        )
+            inputs += [value(name, self.kind, shape) for name, shape in self.states]
+            outputs += [value(f"{name}_last", self.kind, shape) for name, shape in self.states]
+        graph = self.helper.make_graph(self.nodes, "elman", inputs, outputs, self.tensors)
+        opsets = [self.helper.make_opsetid("", OPSET)]
+        return self.helper.make_model(graph, opset_imports=opsets, ir_version=FORMAT, producer_name="elman")

@@ -1,0 +1,341 @@
+"""ONNX files as onnxruntime runs them, as PyTorch exports them, and as they are when something is wrong with them."""
+
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from elman import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    Dropout,
+    Embedding,
+    LastPooling,
+    LayerNorm,
+    Linear,
+    MinGRU,
+    Stack,
+)
+from elman.cells.lstm import LSTMState
+from elman.convert import from_onnx, to_onnx
+from elman.layers import Reversed
+from elman.sequences import Sequences
+
+from .running import last, random_weights, same_nets, scanned
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+helper, numpy_helper, make = onnx.helper, onnx.numpy_helper, onnx.helper.make_node
+LENGTHS = [5, 2, 4]
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def run(path, **given):
+    """The outputs of a file by name."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    given = {name: np.asarray(array) for name, array in given.items()}
+    return dict(zip(names, session.run(names, given), strict=True))
+
+
+MODELS = {
+    "lstm": lambda: LSTM(3, 4),
+    "gru": lambda: GRU(3, 4),
+    "gru before": lambda: GRU(3, 4, reset="before"),
+    "both ways": lambda: Bidirectional(LSTM(3, 4), LSTM(3, 4)),
+    "activations": lambda: Stack(Bidirectional(RNN(3, 4, "relu"), RNN(3, 4, "tanh")), RNN(8, 4, "identity"),
+                                 RNN(4, 4, "sigmoid")),
+    "reversed": lambda: Stack(Reversed(GRU(3, 4)), LSTM(4, 4)),
+    "layers": lambda: Stack(Embedding(7, 3), Bidirectional(GRU(3, 4), GRU(3, 4)), Dropout(8, 0.5), LSTM(8, 3),
+                            LayerNorm(3, 0.1), Linear(3, 2)),
+    "no recurrence": lambda: Stack(Linear(3, 4), LayerNorm(4)),
+}  # fmt: skip
+POOLED = {
+    "last": lambda: Stack(LSTM(3, 4), LastPooling(4), Linear(4, 2)),
+    "last of both ways": lambda: Stack(Linear(3, 5), Bidirectional(LSTM(5, 4), LSTM(5, 4)), LastPooling(8, 4)),
+    "last of reversed": lambda: Stack(Reversed(GRU(3, 4)), LastPooling(4, 4), Linear(4, 2)),
+}
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["padded", "ragged"])
+@pytest.mark.parametrize("name", [*MODELS, *POOLED])
+def test_onnxruntime_computes_the_same_and_the_file_reads_as_it_was(name, lengths, tmp_path):
+    net, path = random_weights((MODELS | POOLED)[name]()), tmp_path / "model.onnx"
+    to_onnx(net, path, lengths=lengths is not None)
+    x = torch.randint(0, 7, (5, 3)) if name == "layers" else torch.randn(5, 3, 3)
+    given = {"x": x} if lengths is None else {"x": x, "lengths": np.int32(lengths)}
+    found, y = run(path, **given)["y"], scanned(net, x, lengths, batch_first=False)
+    if name in POOLED:
+        y = last(y.transpose(0, 1), lengths or [5] * 3)
+    elif lengths:
+        found = found * (np.arange(5)[:, None] < np.array(lengths))[..., None]
+    np.testing.assert_allclose(found, y, rtol=1e-5, atol=1e-6)
+    layers = [layer for layer in (net if isinstance(net, Stack) else [net]) if not isinstance(layer, Dropout)]
+    same_nets(from_onnx(path), Stack(*layers))
+
+
+def test_a_state_goes_in_and_comes_out(tmp_path):
+    net = random_weights(Stack(Bidirectional(LSTM(3, 4), LSTM(3, 4)), GRU(8, 2)))
+    to_onnx(net, tmp_path / "model.onnx", lengths=True, state=True)
+    x, h0, c0, h1 = (torch.randn(*shape) for shape in ((5, 3, 3), (2, 3, 4), (2, 3, 4), (1, 3, 2)))
+    found = run(tmp_path / "model.onnx", x=x, lengths=np.int32(LENGTHS), h0=h0, c0=c0, h1=h1)
+    state = ((LSTMState(h0[0], c0[0]), LSTMState(h0[1], c0[1])), h1[0])
+    with torch.no_grad():
+        _, ((forward, backward), above) = net(Sequences.from_padded(x, LENGTHS, batch_first=False), state)
+    truth = {"h0_last": torch.stack([forward.h, backward.h]), "c0_last": torch.stack([forward.c, backward.c]),
+             "h1_last": above[None]}  # fmt: skip
+    assert found.keys() == {"y", *truth}
+    for name, array in truth.items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-5, atol=1e-6)
+    same_nets(from_onnx(tmp_path / "model.onnx"), net)
+
+
+def test_a_stream_goes_on_where_it_was(tmp_path):
+    net = random_weights(LSTM(3, 4))
+    to_onnx(net, tmp_path / "model.onnx", state=True)
+    x, state = torch.randn(5, 1, 3), {"h0": np.zeros((1, 1, 4), np.float32), "c0": np.zeros((1, 1, 4), np.float32)}
+    for step, truth in zip(x.split(1), scanned(net, x, batch_first=False), strict=True):
+        found = run(tmp_path / "model.onnx", x=step, **state)
+        state = {name: found[f"{name}_last"] for name in state}
+        np.testing.assert_allclose(found["y"][0], truth, rtol=1e-5, atol=1e-6)
+
+
+def test_float64(tmp_path):
+    net = random_weights(GRU(3, 4).double())
+    to_onnx(net, tmp_path / "model.onnx")
+    back = from_onnx(tmp_path / "model.onnx")
+    assert back.weight_ih.dtype == torch.float64
+    same_nets(back, net)
+
+
+class Exported(nn.Module):
+    """A net as people write it."""
+
+    def __init__(self, kind, pooled=False, **settings):
+        super().__init__()
+        self.embedding, self.recurrence = nn.Embedding(7, 3), kind(3, 4, **settings)
+        width = 8 if settings.get("bidirectional") else 4
+        self.norm, self.readout, self.pooled = nn.LayerNorm(width), nn.Linear(width, 2), pooled
+
+    def forward(self, ids):
+        y, state = self.recurrence(self.embedding(ids))
+        return self.readout(self.norm((state[0] if isinstance(state, tuple) else state)[-1] if self.pooled else y))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (nn.LSTM, {"num_layers": 2, "bidirectional": True, "batch_first": True}),
+        (nn.GRU, {"bidirectional": True}),
+        (nn.RNN, {"num_layers": 2, "nonlinearity": "relu", "bias": False}),
+        (nn.LSTM, {"pooled": True, "batch_first": True}),
+    ],
+)
+def test_what_pytorch_exports_computes_what_pytorch_does(kind, settings, tmp_path):
+    theirs, ids = random_weights(Exported(kind, **settings)), torch.randint(0, 7, (5, 3))
+    axes = {"ids": {0: "one", 1: "other"}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter about itself
+        torch.onnx.export(theirs, (ids,), tmp_path / "net.onnx", dynamo=False, opset_version=17, input_names=["ids"],
+                          dynamic_axes=axes)  # fmt: skip
+    y = scanned(from_onnx(tmp_path / "net.onnx"), ids, batch_first=settings.get("batch_first", False))
+    y = y[:, -1] if settings.get("pooled") else y
+    torch.testing.assert_close(y, theirs(ids).detach())
+
+
+# A graph of one LSTM and what else a test puts into it, x [T, B, 3] -> y
+
+
+def tensor(name, *shape):
+    return numpy_helper.from_array(np.random.default_rng(0).normal(size=shape).astype(np.float32), name)
+
+
+WEIGHTS = [tensor("W", 1, 16, 3), tensor("R", 1, 16, 4), tensor("B", 1, 32)]
+
+
+def node(kind="LSTM", more=(), inputs=("x", "W", "R", "B"), **settings):
+    return make(kind, [*inputs, *more], ["rows", "h", "c"][: 2 + (kind == "LSTM")], "cell", hidden_size=4,
+                            **settings)  # fmt: skip
+
+
+SQUEEZE = make("Squeeze", ["rows", "one"], ["y"], "squeeze")
+
+
+def graph(*nodes, weights=(), shape=("T", "B", 3), outputs=("y",)):
+    def value(name, shape):
+        return helper.make_tensor_value_info(name, 1, shape)
+
+    one = numpy_helper.from_array(np.array([1]), "one")
+    whole = helper.make_graph(nodes, "test", [value("x", shape)], [value(name, None) for name in outputs],
+                              [*WEIGHTS, one, *weights])  # fmt: skip
+    return helper.make_model(whole)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"more": ("", "", "", "P")}, "expected no peepholes"),
+        ({"clip": 3.0}, "expected no clip, got 3"),
+        ({"input_forget": 1}, "expected no input_forget, got 1"),
+        ({"layout": 1}, "expected no layout, got 1"),
+        ({"direction": "sideways"}, "expected direction to be one of forward, reverse, bidirectional, got 'sideways'"),
+        ({"direction": "bidirectional"}, r"expected R of shape \[ways=2, GH=16, H=4\], got \[1, 16, 4\]"),
+        (
+            {"activations": ["Sigmoid", "Tanh", "Relu"]},
+            "activations Sigmoid, Tanh, Tanh, got Sigmoid, Tanh, Relu",
+        ),
+        ({"kind": "GRU"}, r"expected R of shape \[ways=1, GH=12, H=4\], got \[1, 16, 4\]"),
+        ({"more": ("", "start")}, "expected an initial state of zeros, or read by the graph, got 'start'"),
+        ({"inputs": ("x", "none", "R")}, "weights that are constants, but 'none' is computed or read"),
+        ({"inputs": ("x", "W", "R", "short")}, r"expected B of shape \[ways=1, 2GH=32\], got \[1, 16\]"),
+    ],
+)
+def test_a_setting_that_cannot_be_said_here_is_refused(settings, message):
+    model = graph(
+        node(**settings), SQUEEZE, weights=[tensor("start", 1, 1, 4), tensor("P", 1, 12), tensor("short", 1, 16)]
+    )
+    for name in (None, "cell"):
+        with pytest.raises(ValueError, match=rf"^from_onnx: {settings.get('kind', 'LSTM')} 'cell': .*{message}"):
+            from_onnx(model, name)
+
+
+def test_initial_states_of_zeros_and_weights_behind_nodes_are_taken():
+    shape = numpy_helper.from_array(np.array([1, 2, 4]), "shape")
+    model = graph(
+        make("ConstantOfShape", ["shape"], ["nothing"]),
+        make("Identity", ["W"], ["same"]),
+        make("Constant", [], ["R2"], value=WEIGHTS[1]),
+        node(inputs=("x", "same", "R2"), more=("", "", "nothing", "still")),
+        SQUEEZE,
+        weights=[shape, numpy_helper.from_array(np.zeros((1, 2, 4), np.float32), "still")],
+    )
+    cell = from_onnx(model)
+    x = torch.randn(5, 2, 3)
+    session = onnxruntime.InferenceSession(_old(model).SerializeToString(), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(None, {"x": x.numpy()})[0], scanned(cell, x, batch_first=False), atol=1e-6)
+
+
+def _old(model):
+    """The same in a version that onnxruntime surely reads."""
+    model.ir_version, model.opset_import[0].version = 8, 17
+    return model
+
+
+AXES = numpy_helper.from_array(np.array([0, 0, -1]), "axes")
+
+
+TURNED = [make("Transpose", ["y"], ["t"], perm=[1, 0, 2]), make("LSTM", ["t", "W3", "R"], ["z"], "end", hidden_size=4)]
+MEMORY = [make("Squeeze", ["c", "zero"], ["s"]), make("MatMul", ["s", "M"], ["z"], "end")]
+OFF_THE_WAY = {
+    "Tanh 'end' is no layer that elman has": [SQUEEZE, make("Tanh", ["y"], ["z"], "end")],
+    "Softmax 'end' is no .*, but for the end with logits=True": [SQUEEZE, make("Softmax", ["y"], ["z"], "end")],
+    "Scale 'end' is no layer": [SQUEEZE, make("Scale", ["y"], ["z"], "end", domain="mine")],
+    "Squeeze 'z' is no layer": [make("Squeeze", ["rows", "one"], ["z"], domain="mine")],
+    "Add 'end' reads several tensors": [SQUEEZE, make("Add", ["y", "y"], ["z"], "end")],
+    "Add 'end' is not the bias of a MatMul": [SQUEEZE, make("Add", ["y", "R"], ["z"], "end")],
+    "MatMul 'end' reads its data where its weights": [SQUEEZE, make("MatMul", ["R", "y"], ["z"], "end")],
+    r"MatMul 'end' reads \[.*ways.*\], whose last axis": [make("MatMul", ["rows", "M"], ["z"], "end")],
+    "MatMul 'end' reads the memory of an LSTM": MEMORY,
+    "Squeeze 'end' takes another axis away": [make("Squeeze", ["rows"], ["z"], "end")],
+    "Reshape 'z' does more than join": [make("Reshape", ["rows", "axes"], ["z"])],
+    r"LSTM 'end' reads \[axis 1 of x, axis 0 of x, features\], which are not": [SQUEEZE, *TURNED],
+}
+
+
+@pytest.mark.parametrize("message", OFF_THE_WAY)
+def test_what_lies_off_the_way_is_named_and_a_recurrence_can_be_had_alone(message):
+    constants = [AXES, tensor("W3", 1, 16, 4), tensor("M", 4, 2), numpy_helper.from_array(np.array([0]), "zero")]
+    model = graph(node(), *OFF_THE_WAY[message], weights=constants, outputs=("z",))
+    with pytest.raises(ValueError, match=rf"^from_onnx: {message}.*; node= takes one recurrence alone: 'cell'"):
+        from_onnx(model)
+    same_nets(from_onnx(model, "cell"), from_onnx(model, node="rows"))
+    with pytest.raises(ValueError, match="node='other': expected a recurrence, one of 'cell'"):
+        from_onnx(model, node="other")
+
+
+def test_outputs_besides_the_final_states_must_be_one():
+    twice = make("Identity", ["y"], ["again"])
+    with pytest.raises(ValueError, match="expected a graph with one output besides final states, got 2"):
+        from_onnx(graph(node(), SQUEEZE, twice, outputs=("y", "again")))
+    with pytest.raises(ValueError, match="expected a graph with one output besides final states, got 0"):
+        from_onnx(graph(node(), SQUEEZE, outputs=("c",)))
+    assert isinstance(from_onnx(graph(node(), SQUEEZE, outputs=("h", "y", "c"))), LSTM)
+
+
+def test_a_readout_is_left_off_when_asked():
+    model = graph(node(), SQUEEZE, make("Softmax", ["y"], ["z"]), outputs=("z",))
+    assert isinstance(from_onnx(model, logits=True), LSTM)
+
+
+def test_gemm_is_a_linear_layer():
+    gemm = make("Gemm", ["x", "M", "C"], ["y"], "gemm", transB=1)
+    model = _old(graph(gemm, weights=[tensor("M", 2, 3), tensor("C", 2)], shape=("B", 3)))
+    x = torch.randn(4, 3)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    found = from_onnx(model).apply_to(x).detach()
+    np.testing.assert_allclose(found, session.run(None, {"x": x.numpy()})[0], rtol=1e-5, atol=1e-6)
+    gemm.attribute.append(helper.make_attribute("alpha", 2.0))
+    with pytest.raises(ValueError, match=r"^from_onnx: Gemm 'gemm' is scaled or transposed\.$"):
+        from_onnx(graph(gemm, weights=[tensor("M", 2, 3), tensor("C", 2)], shape=("B", 3)))
+
+
+def test_files_that_are_no_such_files(tmp_path):
+    path = tmp_path / "model.onnx"
+    with pytest.raises(FileNotFoundError, match=r"model\.onnx: no such file; name an ONNX file"):
+        from_onnx(path)
+    to_onnx(LSTM(3, 4), path)
+    whole = path.read_bytes()
+    for bytes_ in (
+        b"",
+        b"PK\3\4 no model",
+        b"\x00" * 64,
+        *(whole[:cut] for cut in (10, len(whole) // 2, len(whole) - 1)),
+    ):
+        path.write_bytes(bytes_)
+        with pytest.raises(ValueError, match=r"^from_onnx: .*model\.onnx: not an ONNX file"):
+            from_onnx(path)
+    damaged = numpy_helper.from_array(np.zeros((1, 16, 3), np.float32), "short")
+    damaged.raw_data = damaged.raw_data[:8]
+    with pytest.raises(ValueError, match="from_onnx: tensor 'short' is cut short or damaged"):
+        from_onnx(graph(node(inputs=("x", "short", "R")), SQUEEZE, weights=[damaged]))
+    with pytest.raises(TypeError, match=r"from_onnx: expected a path or an onnx\.ModelProto, got bytes"):
+        from_onnx(whole)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (MinGRU(3, 4), "to_onnx: MinGRU is no layer that ONNX has"),
+        (LSTM(3, 4, forget_gate=False), "to_onnx: LSTM: expected a plain LSTM"),
+        (Stack(GRU(3, 4), LastPooling(4), GRU(4, 4)), "to_onnx: GRU: expected rows, but a LastPooling before it"),
+        (Stack(Linear(3, 4), LastPooling(4)), "to_onnx: LastPooling is no layer"),
+        (Bidirectional(GRU(3, 4), GRU(3, 4, reset="before")), "expected one reset in both directions"),
+        (LSTM(3, 4).bfloat16(), "expected weights of torch.float32 or torch.float64, got torch.bfloat16"),
+    ],
+)
+def test_what_onnx_has_no_word_for_is_refused(model, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        to_onnx(model, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_things_are_no_models(tmp_path):
+    with pytest.raises(TypeError, match="to_onnx: expected a cell, a layer or a Stack of elman, got LSTM"):
+        to_onnx(nn.LSTM(3, 4), tmp_path / "model.onnx")
+
+
+def test_without_onnx_it_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for call in (lambda: from_onnx(tmp_path), lambda: to_onnx(GRU(3, 4), tmp_path / "model.onnx")):
+        with pytest.raises(ModuleNotFoundError, match=r"needs the package onnx: pip install 'elman\[onnx\]'") as error:
+            call()
+        assert error.value.name == "onnx"
