@@ -32,7 +32,7 @@ Index saved_stride(const Layer& layer) { return kernels().saved_stride(layer); }
 
 void scan(const Plan& plan, const std::vector<Placed>& layers) {
   for (const auto& [layer, below, packed] : layers) {
-    pass(plan, layer.h0, layer.h_last, layer.units);
+    pass(plan, layer.h0, layer.h_last, layer.outputs);
     pass(plan, layer.c0, layer.c_last, layer.units);
   }
   if (plan.groups().empty()) return;
@@ -53,7 +53,7 @@ void scan(const Plan& plan, const std::vector<Placed>& layers) {
 void scan_backward(const Plan& plan, const std::vector<Placed>& layers) {
   const int groups = static_cast<int>(plan.groups().size()), count = static_cast<int>(layers.size());
   for (const auto& [layer, below, packed] : layers) {
-    pass(plan, layer.dh_last, layer.dh0, layer.units);
+    pass(plan, layer.dh_last, layer.dh0, layer.outputs);
     pass(plan, layer.dc_last, layer.dc0, layer.units);
   }
   if (groups > 0) {

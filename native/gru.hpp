@@ -25,7 +25,7 @@ struct GRU {
 
 struct GRUAfter : GRU {
   static constexpr int h_gates = 3, slots = 4;
-  static constexpr bool candidate = false;
+  static constexpr bool candidate = false, projection = false, given = false;
 
   static void prepare(const Layer& l, const Weights& w, Index count, float* const* saved, Index unit, Index units) {
     for (Index m = 0; m < count; ++m)
@@ -76,7 +76,7 @@ struct GRUAfter : GRU {
 
 struct GRUBefore : GRU {
   static constexpr int h_gates = 2, slots = 5;
-  static constexpr bool candidate = true;
+  static constexpr bool candidate = true, projection = false, given = false;
 
   static void prepare(const Layer&, const Weights&, Index, float* const*, Index, Index) {}
 

@@ -10,7 +10,9 @@
 #include "kalman.hpp"
 #include "linear.hpp"
 #include "linear_scan.hpp"
-#include "lstm.hpp"
+#include "lstm_normed.hpp"
+#include "lstm_options.hpp"
+#include "lstm_projected.hpp"
 #include "mask_rows.hpp"
 #include "peak.hpp"
 #include "pointwise.hpp"
@@ -22,12 +24,19 @@
 
 namespace elman::ELMAN_ISA {
 
+template <bool FORGET, class Use>
+static auto with_options(const Layer& l, const Use& use) {
+  if (l.gain_hh) return use(LSTMNormed<FORGET>{});
+  if (l.outputs != l.units) return use(LSTMProjected<FORGET>{});
+  return l.options.any ? use(LSTMOptions<FORGET>{}) : use(LSTM<FORGET>{});
+}
+
 // Calls `use` with the recurrence that a layer names.
 template <class Use>
 static auto with(const Layer& l, const Use& use) {
   switch (l.kind) {
-    case Kind::lstm: return use(LSTM<true>{});
-    case Kind::lstm_without_forget: return use(LSTM<false>{});
+    case Kind::lstm: return with_options<true>(l, use);
+    case Kind::lstm_without_forget: return with_options<false>(l, use);
     case Kind::gru_after: return use(GRUAfter{});
     case Kind::gru_before: return use(GRUBefore{});
     default: break;
@@ -55,8 +64,10 @@ static void pack_part(const Layer& l, float* packed, bool back, Index part, Inde
 }
 static std::uint64_t fingerprint_of(const Layer& l) {
   const Index gates = with(l, []<class R>(R) { return Index{R::x_gates}; }) * l.units;
-  std::uint64_t print = fingerprint(l.weight_ih, gates * l.inputs, 0);
-  print = fingerprint(l.weight_hh, gates * l.units, print);
+  std::uint64_t print = fingerprint(l.weight_hh, gates * l.outputs, 0);
+  if (l.gain_hh) return print;
+  print = fingerprint(l.weight_ih, gates * l.inputs, print);
+  if (l.weight_hr) print = fingerprint(l.weight_hr, l.outputs * l.units, print);
   print = fingerprint(l.bias, gates, print);
   return l.bias_hn ? fingerprint(l.bias_hn, l.units, print) : print;
 }

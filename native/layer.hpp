@@ -13,41 +13,68 @@ using Index = std::int64_t;
 enum class Kind : int { rnn, lstm, lstm_without_forget, gru_after, gru_before };
 enum class Activation : int { tanh, sigmoid, relu, identity };
 
+// What an option does to each unit at each step: a mask of bytes, 0 or 1, or else one number for all.
+struct Zone {
+  const std::uint8_t* kept = nullptr;  // [N, H]
+  float rate = 0.0f;
+};
+
+// Of an LSTM: see lstm_options.hpp.
+struct Options {
+  bool any = false;
+  bool coupled = false;             // without a forget gate: as much is kept as is not written
+  float clip = 0.0f;                // the memory stays within plus and minus this; 0: anywhere
+  const float* peephole = nullptr;  // [3 H]: to the gates i f o; [2 H] without a forget gate: i o
+  float* dpeephole = nullptr;
+  Zone candidate;       // where it is kept, times `rate`; null: kept everywhere
+  Zone zone_h, zone_c;  // the part of the state before that stays
+};
+
 // N steps, B rows, D inputs, H units, G gates. Rows of x, y, dy and dx may lie further apart than they are long.
 struct Layer {
   Kind kind = Kind::lstm;
   Activation activation = Activation::tanh;  // of an RNN
+  Options options;                           // of an LSTM
   Index inputs = 0;                          // D
   Index units = 0;                           // H
+  Index outputs = 0;                         // P of y and h: H, or less where there is a projection
   bool reverse = false;                      // rows are read from their last step to their first
   const float* weight_ih = nullptr;          // [G H, D]
-  const float* weight_hh = nullptr;          // [G H, H]
+  const float* weight_hh = nullptr;          // [G H, P]
   const float* bias = nullptr;               // [G H]
   const float* bias_hn = nullptr;            // [H], GRU with the reset after the product
+  const float* weight_hr = nullptr;          // [P, H], LSTM with a projection
+  const float* gain_hh = nullptr;            // [G H], LSTM with norms, whose x are its gates' share of the inputs
+  const float* gain_c = nullptr;             // [H]
+  const float* bias_c = nullptr;             // [H]
 
   const float* x = nullptr;  // [N, D]
   Index x_stride = 0;
-  const float* h0 = nullptr;  // [B, H]; null: zeros
+  const float* h0 = nullptr;  // [B, P]; null: zeros
   const float* c0 = nullptr;  // [B, H], LSTM; null: zeros
-  float* y = nullptr;         // [N, H]
+  float* y = nullptr;         // [N, P]
   Index y_stride = 0;
-  float* h_last = nullptr;  // [B, H]; h0 where a row is empty
+  float* h_last = nullptr;  // [B, P]; h0 where a row is empty
   float* c_last = nullptr;  // [B, H], LSTM
   float* saved =
       nullptr;  // [N, Kernels::saved_per_step]: gates and cells; on the way back, their gradients take their place
 
-  const float* dy = nullptr;  // [N, H]
+  const float* dy = nullptr;  // [N, P]
   Index dy_stride = 0;
-  const float* dh_last = nullptr;  // [B, H]; null: zeros
+  const float* dh_last = nullptr;  // [B, P]; null: zeros
   const float* dc_last = nullptr;  // [B, H], LSTM; null: zeros
   float* dx = nullptr;             // [N, D]; null: nobody asks for it
   Index dx_stride = 0;
-  float* dh0 = nullptr;  // [B, H]; null: nobody asks for it
+  float* dh0 = nullptr;  // [B, P]; null: nobody asks for it
   float* dc0 = nullptr;  // [B, H], LSTM; null: nobody asks for it
   float* dweight_ih = nullptr;
   float* dweight_hh = nullptr;  // null: nobody asks for the gradients of the weights
   float* dbias = nullptr;
   float* dbias_hn = nullptr;
+  float* dweight_hr = nullptr;
+  float* dgain_hh = nullptr;
+  float* dgain_c = nullptr;
+  float* dbias_c = nullptr;
 };
 
 // One step of one row, in the direction in which rows are read.

@@ -13,7 +13,7 @@ struct LSTM {
   static constexpr int x_order[] = {0, 1, 2, 3};
   static constexpr const int* h_order = x_order;
   static constexpr bool one_product = true;  // x and h meet the same gates, which add up
-  static constexpr bool candidate = false;
+  static constexpr bool candidate = false, projection = false, given = false;
   static constexpr bool direct = false;  // whether h reaches the h after it on another way than through the product
   static constexpr int f = 1, g = FORGET ? 2 : 1, o = g + 1;
 

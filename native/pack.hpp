@@ -10,7 +10,8 @@ constexpr Index few_inputs = 8;
 struct Weights {
   bool fused = false;   // few inputs: `hh` holds the k of `ih`, then its own, and the step reads both
   Panels ih, hh, hh_n;  // forward: [D] and [H] -> gates; hh_n is the candidate of a GRU with the reset before
-  Panels ih_back, hh_back, hh_n_back;  // backward: gates -> [D], [H]
+  Panels ih_back, hh_back, hh_n_back;  // backward: gates -> [D], [P]
+  Panels hr, hr_back;                  // a projection: [H] -> [P], and back
   float* bias = nullptr;               // of `ih`, in its order
   float* bias_hn = nullptr;            // [padded(H)]
   float* zeros = nullptr;              // [padded(H)]
@@ -81,19 +82,21 @@ static Weights layout(const Layer& l, Arena& arena, bool back) {
   const Index width = padded(l.units);
   Weights w;
   if (back) {
-    w.ih_back = {.k = R::x_gates * width, .units = l.inputs};
-    w.hh_back = {.k = R::h_gates * width, .units = l.units};
+    if (!R::given) w.ih_back = {.k = R::x_gates * width, .units = l.inputs};
+    w.hh_back = {.k = R::h_gates * width, .units = l.outputs};
+    if (R::projection) w.hr_back = {.k = padded(l.outputs), .units = l.units};
     if (R::candidate) w.hh_n_back = {.k = width, .units = l.units};
   } else {
-    w.ih = {.k = l.inputs, .units = l.units, .gates = R::x_gates, .gate_stride = width};
-    w.fused = R::one_product && l.inputs <= few_inputs;
-    w.hh = {.k = l.units, .units = l.units, .gates = R::h_gates, .gate_stride = width, .first = R::h_slot * width};
+    w.ih = {.k = R::given ? 0 : l.inputs, .units = l.units, .gates = R::x_gates, .gate_stride = width};
+    w.fused = R::one_product && !R::given && l.inputs <= few_inputs;
+    w.hh = {.k = l.outputs, .units = l.units, .gates = R::h_gates, .gate_stride = width, .first = R::h_slot * width};
     if (R::candidate) w.hh_n = {.k = l.units, .units = l.units};
+    if (R::projection) w.hr = {.k = l.units, .units = l.outputs};
     if (w.fused) w.hh.k += l.inputs;
     w.bias = arena.take(w.ih.vectors() * W);
     w.bias_hn = arena.take(width);
   }
-  for (Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.ih_back, &w.hh_back, &w.hh_n_back})
+  for (Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.hr, &w.ih_back, &w.hh_back, &w.hh_n_back, &w.hr_back})
     if (b != &w.ih || !w.fused) b->data = arena.take(b->size());
   if (w.fused) w.ih.data = w.hh.data, w.ih.depth = w.hh.k;
   w.zeros = arena.take(width);
@@ -110,23 +113,26 @@ static void pack(const Layer& l, float* memory, bool back, Index part, Index par
   const auto transposed = [&](const Panels& b, const float* from, const int* order) {
     pack_transposed(b, from, order, share(b, part), share(b, part + 1));
   };
-  const auto plain = [&](const Panels& b, const float* from, const int* order) {
-    pack_plain(b.data, b, from, order, l.units, share(b, part), share(b, part + 1));
+  const auto plain = [&](const Panels& b, const float* from, const int* order, Index units) {
+    pack_plain(b.data, b, from, order, units, share(b, part), share(b, part + 1));
   };
   constexpr int only[] = {0};
   if (back) {
-    plain(w.ih_back, l.weight_ih, R::x_order);
-    plain(w.hh_back, l.weight_hh, R::h_order);
-    if (R::candidate) plain(w.hh_n_back, candidate, only);
+    if (!R::given) plain(w.ih_back, l.weight_ih, R::x_order, l.units);
+    plain(w.hh_back, l.weight_hh, R::h_order, l.units);
+    if (R::candidate) plain(w.hh_n_back, candidate, only, l.units);
+    if (R::projection) plain(w.hr_back, l.weight_hr, only, l.outputs);
   } else {
-    transposed(w.ih, l.weight_ih, R::x_order);
+    if (!R::given) transposed(w.ih, l.weight_ih, R::x_order);
     Panels hh = w.hh;
     if (w.fused)
-      hh = {.data = w.hh.data, .k = l.units, .units = l.units, .gates = R::h_gates, .depth = w.hh.k, .from = l.inputs};
+      hh = {
+          .data = w.hh.data, .k = l.outputs, .units = l.units, .gates = R::h_gates, .depth = w.hh.k, .from = l.inputs};
     transposed(hh, l.weight_hh, R::h_order);
     if (R::candidate) transposed(w.hh_n, candidate, only);
+    if (R::projection) transposed(w.hr, l.weight_hr, only);
     if (part == 0) {
-      pack_bias(w.bias, w.ih, l.bias, R::x_order);
+      if (!R::given) pack_bias(w.bias, w.ih, l.bias, R::x_order);
       for (Index u = 0; u < l.units; u += W) store(w.bias_hn + u, l.bias_hn ? load(l.bias_hn + u, l.units - u) : V{});
     }
   }

@@ -16,7 +16,8 @@ namespace elman::ELMAN_ISA {
 // The rows that take one step together.
 struct Rows {
   Index count = 0;
-  Index carried = 0;  // the first of them have a state from before; the others begin with zeros
+  Index carried = 0;           // the first of them have a state from before; the others begin with zeros
+  Index place[Lanes::widest];  // of the step in [N, ...]
   const float* x[Lanes::widest];
   const float* h[Lanes::widest];   // the state before
   const float* c[Lanes::widest];   // the cell before, LSTM
@@ -49,7 +50,7 @@ struct Features {
 
   Index x_vectors() const { return x ? padded(l.inputs + 1) / W : 0; }
   Index vectors() const {
-    return x_vectors() + (h == Source::none ? 0 : padded(l.units + (h == Source::h_and_one ? 1 : 0)) / W);
+    return x_vectors() + (h == Source::none ? 0 : padded(l.outputs + (h == Source::h_and_one ? 1 : 0)) / W);
   }
 
   // Vector `v` of the steps n to n + steps.
@@ -64,10 +65,10 @@ struct Features {
       while (i == batch.end(row)) ++row;
       const bool first = l.reverse ? i + 1 == batch.end(row) : i == batch.begin(row);
       const float* before =
-          first ? (l.h0 ? l.h0 + row * l.units : nullptr) : l.y + (l.reverse ? i + 1 : i - 1) * l.y_stride;
+          first ? (l.h0 ? l.h0 + row * l.outputs : nullptr) : l.y + (l.reverse ? i + 1 : i - 1) * l.y_stride;
       float* to = out + (i - n) * width;
       if (h == Source::reset_h) store(to, load(l.saved + i * stride + 3 * padded(l.units) + at));
-      else one_behind(before, at, l.units, h == Source::h_and_one, to);
+      else one_behind(before, at, l.outputs, h == Source::h_and_one, to);
     }
   }
 
@@ -89,9 +90,9 @@ struct Features {
           if (state < 0) {
             if (f < l.inputs) l.dweight_ih[row * l.inputs + f] = *from;
             else if (f == l.inputs) l.dbias[row] = *from;
-          } else if (state < l.units) {
-            l.dweight_hh[row * l.units + state] = *from;
-          } else if (state == l.units && h == Source::h_and_one && order[slot] == 2) {
+          } else if (state < l.outputs) {
+            l.dweight_hh[row * l.outputs + state] = *from;
+          } else if (state == l.outputs && h == Source::h_and_one && order[slot] == 2) {
             l.dbias_hn[u] = *from;
           }
         }
@@ -104,7 +105,7 @@ template <int GATES, class After>
 static inline void advance(const Layer& l, const Weights& w, const Rows& rows, const After& after) {
   const Index fresh = rows.count - rows.carried;
   if (w.fused) {
-    product<GATES>(rows.carried, rows.x, 1, rows.h, l.units, w.hh, rows.saved, Start::bias, w.bias, after);
+    product<GATES>(rows.carried, rows.x, 1, rows.h, l.outputs, w.hh, rows.saved, Start::bias, w.bias, after);
     product<GATES>(
         fresh, rows.x + rows.carried, 1, w.ih, rows.saved + rows.carried, Start::bias, w.bias,
         [&](Index row, Index count, Index unit, Index units) { after(rows.carried + row, count, unit, units); });
@@ -140,8 +141,16 @@ struct Recurrence {
     }
   }
 
-  // The gates' share of the inputs, for all steps of a chunk at once.
+  // The gates' share of the inputs, for all steps of a chunk at once; or what is given as that.
   static void project(const Layer& l, const Weights& w, Ragged batch, const Entry* begin, const Entry* end) {
+    if constexpr (R::given) {
+      for (; begin != end; ++begin) {
+        const Index n = place(l, batch, *begin);
+        for (int gate = 0; gate < R::x_gates; ++gate)
+          spread(l.units, l.x + n * l.x_stride + gate * l.units, l.saved + n * stride(l) + gate * padded(l.units));
+      }
+      return;
+    }
     constexpr Index most = 48;
     const float* a[most];
     float* c[most];
@@ -159,23 +168,32 @@ struct Recurrence {
   }
 
   static void add(Rows& rows, const Layer& l, const Weights& w, Ragged batch, const Entry& e) {
-    const Index n = place(l, batch, e), before = l.reverse ? n + 1 : n - 1, i = rows.count++, state = e.row * l.units;
+    const Index n = place(l, batch, e), before = l.reverse ? n + 1 : n - 1, i = rows.count++;
+    rows.place[i] = n;
     rows.saved[i] = l.saved + n * stride(l);
     rows.x[i] = l.x + n * l.x_stride;
     rows.y[i] = l.y + n * l.y_stride;
-    rows.h[i] = e.time > 0 ? l.y + before * l.y_stride : l.h0 ? l.h0 + state : w.zeros;
+    rows.h[i] = e.time > 0 ? l.y + before * l.y_stride : l.h0 ? l.h0 + e.row * l.outputs : w.zeros;
     if constexpr (R::cell_slot > 0)
       rows.c[i] = e.time > 0 ? l.saved + before * stride(l) + R::cell_slot * padded(l.units)
-                  : l.c0     ? l.c0 + state
+                  : l.c0     ? l.c0 + e.row * l.units
                              : w.zeros;
   }
 
+  // Whole vectors, with zeros behind what there is.
+  static void spread(Index count, const float* from, float* to) {
+    for (Index u = 0; u < count; u += W) store(to + u, load(from + u, count - u));
+  }
+
+  static void copy(Index count, const float* from, float* to) {
+    std::memcpy(to, from, sizeof(float) * static_cast<std::size_t>(count));
+  }
+
   static void finish(const Layer& l, Ragged batch, const Entry& e) {
-    const Index n = place(l, batch, e), bytes = l.units * static_cast<Index>(sizeof(float));
-    if (l.h_last) std::memcpy(l.h_last + e.row * l.units, l.y + n * l.y_stride, bytes);
+    const Index n = place(l, batch, e);
+    if (l.h_last) copy(l.outputs, l.y + n * l.y_stride, l.h_last + e.row * l.outputs);
     if constexpr (R::cell_slot > 0)
-      if (l.c_last)
-        std::memcpy(l.c_last + e.row * l.units, l.saved + n * stride(l) + R::cell_slot * padded(l.units), bytes);
+      if (l.c_last) copy(l.units, l.saved + n * stride(l) + R::cell_slot * padded(l.units), l.c_last + e.row * l.units);
   }
 
   // `carry` [lanes, 2, padded(H)] goes from job to job.
@@ -196,8 +214,8 @@ struct Recurrence {
           if (carried) {
             rows.after[i] = l.saved + (l.reverse ? n - 1 : n + 1) * stride(l) + R::h_slot * width;
           } else {
-            arrive(rows.dh[i], l.dh_last, e->row, l.units);
-            arrive(rows.dc[i], l.dc_last, e->row, l.units);
+            arrive(l, rows.dh[i], l.dh_last, e->row, l.outputs);
+            arrive(l, rows.dc[i], l.dc_last, e->row, l.units);
           }
         }
         if (carried) rows.carried = rows.count;
@@ -210,9 +228,9 @@ struct Recurrence {
     if (l.dx) project_back(l, w, batch, lanes.entries + lanes.begin[from], lanes.entries + lanes.begin[to]);
   }
 
-  static void arrive(float* carry, const float* last, Index row, Index units) {
-    std::memset(carry, 0, sizeof(float) * static_cast<std::size_t>(padded(units)));
-    if (last) std::memcpy(carry, last + row * units, sizeof(float) * static_cast<std::size_t>(units));
+  static void arrive(const Layer& l, float* carry, const float* last, Index row, Index count) {
+    std::memset(carry, 0, sizeof(float) * static_cast<std::size_t>(padded(l.units)));
+    if (last) copy(count, last + row * count, carry);
   }
 
   // The gradient of the initial state.
@@ -220,12 +238,19 @@ struct Recurrence {
     const float* slots[] = {l.saved + n * stride(l) + R::h_slot * padded(l.units)};
     float* dh[] = {carry};
     product<1>(1, slots, 1, w.hh_back, dh, R::direct ? Start::add : Start::zero);
-    const std::size_t bytes = sizeof(float) * static_cast<std::size_t>(l.units);
-    std::memcpy(l.dh0 + row * l.units, carry, bytes);
-    if (l.dc0) std::memcpy(l.dc0 + row * l.units, carry + padded(l.units), bytes);
+    copy(l.outputs, carry, l.dh0 + row * l.outputs);
+    if (l.dc0) copy(l.units, carry + padded(l.units), l.dc0 + row * l.units);
   }
 
   static void project_back(const Layer& l, const Weights& w, Ragged batch, const Entry* begin, const Entry* end) {
+    if constexpr (R::given) {
+      for (; begin != end; ++begin) {
+        const Index n = place(l, batch, *begin);
+        for (int gate = 0; gate < R::x_gates; ++gate)
+          copy(l.units, l.saved + n * stride(l) + gate * padded(l.units), l.dx + n * l.dx_stride + gate * l.units);
+      }
+      return;
+    }
     constexpr Index most = 48;
     const float* a[most];
     float* c[most];
@@ -258,6 +283,8 @@ struct Recurrence {
         features.unpack(sums, slots, order, v, count, unit, units);
       }
     });
+    if constexpr (requires { R::other_gradients(l, batch, part, memory, part, parts); })
+      R::other_gradients(l, batch, stride(l), memory, part, parts);
   }
 
   static Index scratch(const Layer& l) { return outer_scratch(R::x_gates * l.units); }

@@ -11,7 +11,7 @@ struct RNN {
   static constexpr int x_order[] = {0};
   static constexpr const int* h_order = x_order;
   static constexpr bool one_product = true;  // x and h meet the same gates, which add up
-  static constexpr bool candidate = false;
+  static constexpr bool candidate = false, projection = false, given = false;
   static constexpr bool direct = false;
 
   ELMAN_INLINE V activation(V a) {

@@ -50,21 +50,26 @@ void bind_recurrence(nb::module_& m) {
   nb::class_<Placed> layer(m, "Layer");
   layer.def(
       "__init__",
-      [](Placed* placed, int kind, int activation, Index inputs, Index units, bool reverse, int below) {
+      [](Placed* placed, int kind, int activation, Index inputs, Index units, Index outputs, bool reverse, int below) {
         new (placed) Placed{};
         placed->layer.kind = static_cast<Kind>(kind);
         placed->layer.activation = static_cast<Activation>(activation);
         placed->layer.inputs = inputs;
         placed->layer.units = units;
+        placed->layer.outputs = outputs;
         placed->layer.reverse = reverse;
         placed->below = below;
       },
-      "kind"_a, "activation"_a, "inputs"_a, "units"_a, "reverse"_a, "below"_a);
+      "kind"_a, "activation"_a, "inputs"_a, "units"_a, "outputs"_a, "reverse"_a, "below"_a);
   layer.def_prop_ro("saved_stride", [](const Placed& placed) { return saved_stride(placed.layer); });
   address(layer, "weight_ih", &Layer::weight_ih);
   address(layer, "weight_hh", &Layer::weight_hh);
   address(layer, "bias", &Layer::bias);
   address(layer, "bias_hn", &Layer::bias_hn);
+  address(layer, "weight_hr", &Layer::weight_hr);
+  address(layer, "gain_hh", &Layer::gain_hh);
+  address(layer, "gain_c", &Layer::gain_c);
+  address(layer, "bias_c", &Layer::bias_c);
   address(layer, "x", &Layer::x);
   address(layer, "h0", &Layer::h0);
   address(layer, "c0", &Layer::c0);
@@ -82,6 +87,10 @@ void bind_recurrence(nb::module_& m) {
   address(layer, "dweight_hh", &Layer::dweight_hh);
   address(layer, "dbias", &Layer::dbias);
   address(layer, "dbias_hn", &Layer::dbias_hn);
+  address(layer, "dweight_hr", &Layer::dweight_hr);
+  address(layer, "dgain_hh", &Layer::dgain_hh);
+  address(layer, "dgain_c", &Layer::dgain_c);
+  address(layer, "dbias_c", &Layer::dbias_c);
   for (const auto& [name, field] : {std::pair{"x_stride", &Layer::x_stride},
                                     {"y_stride", &Layer::y_stride},
                                     {"dy_stride", &Layer::dy_stride},
@@ -89,6 +98,32 @@ void bind_recurrence(nb::module_& m) {
     layer.def_prop_rw(
         name, [field = field](const Placed& placed) { return placed.layer.*field; },
         [field = field](Placed& placed, Index value) { placed.layer.*field = value; });
+
+  for (const auto& [name, field] : {std::pair{"any_option", &Options::any}, {"coupled", &Options::coupled}})
+    layer.def_prop_rw(
+        name, [field = field](const Placed& placed) { return placed.layer.options.*field; },
+        [field = field](Placed& placed, bool value) { placed.layer.options.*field = value; });
+  layer.def_prop_rw(
+      "clip", [](const Placed& placed) { return placed.layer.options.clip; },
+      [](Placed& placed, float value) { placed.layer.options.clip = value; });
+  layer.def_prop_rw(
+      "peephole", [](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.options.peephole); },
+      [](Placed& placed, std::uintptr_t value) {
+        placed.layer.options.peephole = reinterpret_cast<const float*>(value);
+      });
+  layer.def_prop_rw(
+      "dpeephole",
+      [](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.options.dpeephole); },
+      [](Placed& placed, std::uintptr_t value) { placed.layer.options.dpeephole = reinterpret_cast<float*>(value); });
+  for (const auto& [name, zone] : {std::pair{"set_candidate", &Options::candidate},
+                                   {"set_zone_h", &Options::zone_h},
+                                   {"set_zone_c", &Options::zone_c}})
+    layer.def(
+        name,
+        [zone = zone](Placed& placed, std::uintptr_t kept, float rate) {
+          placed.layer.options.*zone = {reinterpret_cast<const std::uint8_t*>(kept), rate};
+        },
+        "kept"_a, "rate"_a);
 
   layer.def_prop_rw(
       "packed", [](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.packed); },

@@ -12,12 +12,21 @@ from elman.kernels import native
 from elman.sequences import Sequences
 from elman.testing import check_cell
 
+LSTM_PLAIN = {
+    "forget_gate": True, "start": "orthogonal", "forget_bias": None, "chrono": None, "projection_size": None,
+    "layer_norm": False, "peephole": False, "coupled": False, "cell_clip": None, "recurrent_dropout": 0.0,
+    "zoneout_h": 0.0, "zoneout_c": 0.0,
+}  # fmt: skip
+MANY = {"peephole": True, "cell_clip": 0.3, "recurrent_dropout": 0.3, "zoneout_h": 0.2, "zoneout_c": 0.4}
 VARIANTS = {
     "rnn": [{"activation": name, "start": start} for name in ("tanh", "sigmoid", "relu", "identity")
             for start in ("orthogonal", "identity", "pytorch")],
-    "lstm": [{"forget_gate": gate, "start": start, "forget_bias": bias}
-             for gate, start, bias in ((True, "orthogonal", 3.0), (True, "pytorch", None), (False, "orthogonal", None),
-                                       (False, "pytorch", None))],
+    "lstm": [LSTM_PLAIN | some for some in (
+        {}, {"start": "pytorch"}, {"forget_gate": False}, {"forget_gate": False, "start": "pytorch"},
+        {"forget_bias": 3.0}, {"chrono": 10}, {"peephole": True}, {"forget_gate": False, "coupled": True},
+        {"cell_clip": 0.3}, {"projection_size": 2}, {"layer_norm": True}, {"recurrent_dropout": 0.3},
+        {"zoneout_h": 0.2, "zoneout_c": 0.4}, MANY, MANY | {"layer_norm": True},
+        MANY | {"forget_gate": False, "coupled": True, "projection_size": 3})],
     "gru": [{"reset": reset, "start": start} for reset in ("after", "before") for start in ("orthogonal", "pytorch")],
     "window_net": [{"window": window, "activation": name} for window, name in
                    ((8, "tanh"), (1, "sigmoid"), (2, "relu"), (5, "identity"))],

@@ -23,6 +23,14 @@ from elman.threads import get_num_threads, set_num_threads
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 
+
+def started(cell):
+    """With peepholes, which start at zero."""
+    with torch.no_grad():
+        cell.peephole.normal_()
+    return cell
+
+
 CELLS = {
     "rnn_tanh": RNN,
     "rnn_sigmoid": lambda d, h: RNN(d, h, activation="sigmoid"),
@@ -30,6 +38,9 @@ CELLS = {
     "rnn_identity": lambda d, h: RNN(d, h, activation="identity"),
     "lstm": LSTM,
     "lstm_without_forget": lambda d, h: LSTM(d, h, forget_gate=False),
+    "lstm_peephole": lambda d, h: started(LSTM(d, h, peephole=True, cell_clip=0.5)),
+    "lstm_projected": lambda d, h: LSTM(d, h + 5, projection_size=h),
+    "lstm_coupled": lambda d, h: started(LSTM(d, h, forget_gate=False, coupled=True, peephole=True)),
     "gru_after": GRU,
     "gru_before": lambda d, h: GRU(d, h, reset="before"),
 }

@@ -182,8 +182,9 @@ class Layer:
     def bind(self, below, x, y, state, last):
         """It for C++, over those arrays."""
         bound = native.module.Layer(
-            KINDS.index(self.kind), ACTIVATIONS.index(self.activation), self.inputs, self.units, self.reverse, below
-        )
+            KINDS.index(self.kind), ACTIVATIONS.index(self.activation), self.inputs, self.units, self.units,
+            self.reverse, below,
+        )  # fmt: skip
         put(bound, WEIGHTS, self.weights)
         bound.x, bound.x_stride, bound.y, bound.y_stride = *lies(x), *lies(y)
         put(bound, ("h0", "c0"), state)
@@ -317,6 +318,53 @@ def pack(bound, back):
     for one, memory in zip(bound, packs, strict=True):
         one.packed = memory.address
     return packs
+
+
+def options(generator, number):
+    """An LSTM with options, whose numbers are tested elsewhere: everything is written, and nothing else is touched."""
+    offsets = np.cumsum([0, *generator.integers(0, 9, number % 7)])
+    steps, rows, units = offsets[-1], len(offsets) - 1, int(generator.integers(2, 40))
+    forget, normed = number % 2 == 0, number % 3 == 1
+    gates = 4 if forget else 3
+    inputs = gates * units if normed else int(generator.integers(1, 20))
+    outputs = int(generator.integers(1, units)) if number % 3 == 2 else units
+
+    def random(*shape):
+        return generator.standard_normal(shape, np.float32)
+
+    weights = {"weight_hh": random(gates * units, outputs)}
+    if normed:
+        weights |= {"gain_hh": random(gates * units), "gain_c": random(units), "bias_c": random(units)}
+    else:
+        weights |= {"weight_ih": random(gates * units, inputs), "bias": random(gates * units)}
+    if outputs < units:
+        weights["weight_hr"] = random(outputs, units)
+    if number % 5:
+        weights["peephole"] = random((gates - 1) * units)
+    one = native.module.Layer(
+        KINDS.index("lstm" if forget else "lstm_without_forget"), 0, inputs, units, outputs, number % 4 == 1, -1
+    )
+    x, y, dy, dx = random(steps, inputs), nan(steps, outputs), random(steps, outputs), nan(steps, inputs)
+    state, last, dlast, dstate = ([make(rows, outputs), make(rows, units)] for make in (random, nan, random, nan))
+    one.any_option, one.coupled, one.clip = True, not forget and number % 4 == 0, 0.5 if number % 7 else 0.0
+    kept = [generator.integers(0, 2, (steps, size)).astype(bool) for size in (units, outputs, units)]
+    for name, mask in zip(("candidate", "zone_h", "zone_c"), kept, strict=True):
+        getattr(one, f"set_{name}")(mask.ctypes.data if number % 2 else 0, 0.3)
+    dweights = {name: nan(*weight.shape) for name, weight in weights.items()}
+    put(one, weights, weights.values())
+    put(one, [f"d{name}" for name in weights], dweights.values())
+    put(one, ("h0", "c0", "h_last", "c_last"), state + last)
+    put(one, ("dh0", "dc0", "dh_last", "dc_last"), dstate + dlast)
+    one.x, one.x_stride, one.y, one.y_stride = *lies(x), *lies(y)
+    one.dx, one.dx_stride, one.dy, one.dy_stride = *lies(dx), *lies(dy)
+    saved = nan(steps, one.saved_stride)
+    one.saved = saved.ctypes.data
+    plan, packs = native.module.Plan(offsets), pack([one], back=False)
+    native.module.scan(plan, [one])
+    packs += pack([one], back=True)
+    native.module.scan_backward(plan, [one])
+    for written in (y, dx, *last, *dstate, *dweights.values()):
+        assert np.isfinite(written).all()
 
 
 # --- The linear map
@@ -527,6 +575,7 @@ if __name__ == "__main__":
         beliefs(np.random.default_rng(number), number)
     for number in range(240):
         recurrence(np.random.default_rng(number), number)
+        options(np.random.default_rng(number), number)
     for number in range(100):
         generator = np.random.default_rng(number)
         linear(generator, number * 3 % 131, *generator.integers(1, (600 if number % 5 == 0 else 60, 80)).tolist())

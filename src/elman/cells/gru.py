@@ -48,7 +48,7 @@ class GRU(CellModule):
         self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
         bias = torch.empty(4 * hidden_size)
-        start_weights("GRU", start, self.weight_ih, self.weight_hh, bias)
+        start_weights("GRU", start, 3, self.weight_ih, self.weight_hh, bias)
         self.bias = nn.Parameter(bias[: 3 * hidden_size].clone())
         if reset == "after":
             self.bias_hn = nn.Parameter(bias[3 * hidden_size :].clone())

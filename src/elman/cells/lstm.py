@@ -1,5 +1,6 @@
 """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers, Schmidhuber and Cummins 2000)."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -7,23 +8,53 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elman.cell import unroll
+from elman.cells.counters import Counters, Drawing
 from elman.cells.module import CellModule
 from elman.cells.starts import start as start_weights
-from elman.kernels.bound import Recurrence
+from elman.kernels import recurrence
+from elman.kernels.bound import Options, Recurrence, Zone
+from elman.kernels.linear import linear
+from elman.kernels.masks import Steps, keep_mask
+from elman.runtime.words import NORM_EPSILON as EPSILON
 from elman.runtime.words import Spec
+from elman.sequences import Sequences
 
 
 class LSTMState(NamedTuple):
-    h: Tensor  # [B, H] what the cell shows
+    h: Tensor  # [B, H] what the cell shows; [B, P] where there is a projection
     c: Tensor  # [B, H] what it remembers
 
 
-class LSTM(CellModule):
+class CountedLSTMState(NamedTuple):
+    """Of an LSTM that draws masks: it says which comes next."""
+
+    h: Tensor  # [B, H]
+    c: Tensor  # [B, H]
+    row: Tensor  # [B] int64
+    step: Tensor  # [B] int64
+
+
+class Zones(NamedTuple):
+    """What is drawn, or its mean."""
+
+    candidate: Zone = Zone()
+    h: Zone = Zone()
+    c: Zone = Zone()
+
+
+NOTHING = Zones()
+
+
+class LSTM(CellModule, Drawing):
     """i, f, o = sigmoid(x W_ih' + h W_hh' + b);  g = tanh(...);  c = f c + i g;  h = o tanh(c);  y = h
 
     The *write* gate i (input gate) lets the candidate g into the memory c, the *keep* gate f (forget gate) says how
     much of c stays, the *read* gate o (output gate) shows it. The gradient flows along c multiplied by f alone. Without
     a forget gate, as in 1997, all of c stays: c = c + i g, a path on which the gradient neither vanishes nor explodes.
+
+    What is drawn while training is the mean of it in evaluation mode. A row that starts afresh draws its number from
+    PyTorch's generator, and all its masks follow from that; the training loop gives a new key for each update as well.
 
     Args:
         input_size: features of x, D.
@@ -32,11 +63,29 @@ class LSTM(CellModule):
         start: `orthogonal` or `pytorch`.
         forget_bias: where the bias of the keep gate starts: sigmoid(forget_bias) of the memory stays at each step. None
             for 1 (Jozefowicz et al. 2015), and for PyTorch's own where start is `pytorch`.
+        chrono: how many steps back what matters may lie, at most: the keep gates start so that units remember for 1 to
+            so many steps, and write as much as they forget (Tallec and Ollivier 2018, arXiv:1804.11188).
+        projection_size: features of y and of h, P, which are then a projection of what the cell shows,
+            h = W_hr (o tanh(c)): less than hidden_size (Sak et al. 2014, arXiv:1402.1128).
+        layer_norm: whether the products with x and with h are normed, each over all gates of a step, and the memory
+            before it is shown (Ba et al. 2016, arXiv:1607.06450); not with a projection.
+        peephole: whether i and f see the memory before and o the memory after, unit by unit (Gers and Schmidhuber
+            2000); their weights start at zero.
+        coupled: as much is kept as is not written, f = 1 - i, without a keep gate of its own (Greff et al. 2017,
+            arXiv:1503.04069); with forget_gate=False.
+        cell_clip: f c + i g stays within plus and minus this (Sak et al. 2014).
+        recurrent_dropout: probability of dropping a unit's candidate at a step while training (Semeniuta et al. 2016,
+            arXiv:1603.05118).
+        zoneout_h, zoneout_c: probability that a unit keeps its h, its c, at a step (Krueger et al. 2017,
+            arXiv:1606.01305).
     Shapes:
-        x: [N, D]   state: LSTMState(h [B, H], c [B, H])   ->   y: [N, H]
+        x: [N, D]   state: LSTMState(h [B, H], c [B, H])   ->   y: [N, H]   (h and y: P where there is a projection)
         weight_ih: [4H, D]   weight_hh: [4H, H]   bias: [4H], gates in the order i, f, g, o (i, g, o: 3H without f)
+        gain_ih, gain_hh: [4H]   gain_c, bias_c: [H], of the norms
+        weight_hr: [P, H]   peephole: [3H] in the order i, f, o (i, o: 2H without f)
+        A cell that draws masks has a CountedLSTMState, with the numbers of its rows and steps.
     Raises:
-        ValueError: x is not [N, input_size]; the start is unknown or cannot act; a forget bias without a forget gate.
+        ValueError: x is not [N, input_size]; the start is unknown; an option that cannot act.
     Example:
         >>> import torch
         >>> from elman import Sequences
@@ -53,50 +102,199 @@ class LSTM(CellModule):
         forget_gate: bool = True,
         start: str = "orthogonal",
         forget_bias: float | None = None,
+        chrono: int | None = None,
+        projection_size: int | None = None,
+        layer_norm: bool = False,
+        peephole: bool = False,
+        coupled: bool = False,
+        cell_clip: float | None = None,
+        recurrent_dropout: float = 0.0,
+        zoneout_h: float = 0.0,
+        zoneout_c: float = 0.0,
     ):
         super().__init__()
-        if forget_bias is not None and not forget_gate:
-            raise ValueError(
-                f"LSTM: forget_bias={forget_bias} cannot act with forget_gate=False; leave one of them out."
-            )
-        self.input_size, self.output_size, self.forget_gate = input_size, hidden_size, forget_gate
+        self.input_size, self.hidden_size, self.forget_gate = input_size, hidden_size, forget_gate
+        self.projection_size = projection_size
+        self.output_size = hidden_size if projection_size is None else projection_size
+        self.coupled, self.cell_clip, self.recurrent_dropout = coupled, cell_clip, recurrent_dropout
+        self.zoneout_h, self.zoneout_c = zoneout_h, zoneout_c
+        self._check_options(forget_bias, chrono, layer_norm)
         gates = 4 if forget_gate else 3
         self.weight_ih = nn.Parameter(torch.empty(gates * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(gates * hidden_size, hidden_size))
+        self.weight_hh = nn.Parameter(torch.empty(gates * hidden_size, self.output_size))
         self.bias = nn.Parameter(torch.empty(gates * hidden_size))
-        start_weights("LSTM", start, self.weight_ih, self.weight_hh, self.bias)
-        if forget_bias is None and start != "pytorch":
-            forget_bias = 1.0
-        if forget_gate and forget_bias is not None:
-            nn.init.constant_(self.bias[hidden_size : 2 * hidden_size], forget_bias)
+        start_weights("LSTM", start, gates, self.weight_ih, self.weight_hh, self.bias)
+        self.weight_hr = None if projection_size is None else nn.Parameter(self._first_projection(start))
+        self.layer_norm = layer_norm
+        if layer_norm:
+            self.gain_ih, self.gain_hh = (nn.Parameter(torch.ones(gates * hidden_size)) for _ in range(2))
+            self.gain_c, self.bias_c = nn.Parameter(torch.ones(hidden_size)), nn.Parameter(torch.zeros(hidden_size))
+        self.peephole = nn.Parameter(torch.zeros((gates - 1) * hidden_size)) if peephole else None
+        self._start_bias(1.0 if forget_bias is None and start != "pytorch" else forget_bias, chrono)
 
-    def initial_state(self, batch_size: int) -> LSTMState:
-        zeros = self.zeros(batch_size, self.output_size)
-        return LSTMState(zeros, zeros)
+    def _first_projection(self, start: str) -> Tensor:
+        weight = torch.empty(self.output_size, self.hidden_size)
+        bound = self.hidden_size**-0.5
+        return nn.init.uniform_(weight, -bound, bound) if start == "pytorch" else nn.init.orthogonal_(weight)
 
-    def recurrence(self) -> Recurrence:
+    @torch.no_grad()
+    def _start_bias(self, forget_bias: float | None, chrono: int | None) -> None:
+        write, keep, *_ = self.bias.split(self.hidden_size)
+        if chrono is not None:
+            keep.uniform_(1, chrono - 1).log_()
+            write.copy_(-keep)
+        elif self.forget_gate and forget_bias is not None:
+            keep.fill_(forget_bias)
+
+    def _check_options(self, forget_bias: float | None, chrono: int | None, layer_norm: bool) -> None:
+        for name, value in (("forget_bias", forget_bias), ("chrono", chrono)):
+            if value is not None and not self.forget_gate:
+                raise ValueError(f"LSTM: {name}={value} cannot act with forget_gate=False; leave one of them out.")
+        if chrono is not None and forget_bias is not None:
+            raise ValueError(f"LSTM: chrono={chrono} and forget_bias={forget_bias} both start the keep gate; leave one "
+                             "of them out.")  # fmt: skip
+        if chrono is not None and not chrono > 2:
+            raise ValueError(f"LSTM: expected chrono of more than 2 steps, got {chrono}.")
+        if self.projection_size is not None and not 0 < self.projection_size < self.hidden_size:
+            raise ValueError(f"LSTM: expected projection_size from 1 to below hidden_size={self.hidden_size}, got "
+                             f"{self.projection_size}; leave it out for no projection.")  # fmt: skip
+        if layer_norm and self.projection_size is not None:
+            raise ValueError(f"LSTM: layer_norm=True cannot act with projection_size={self.projection_size}; leave one "
+                             "of them out.")  # fmt: skip
+        if self.coupled and self.forget_gate:
+            raise ValueError("LSTM: coupled=True takes the place of the forget gate; set forget_gate=False as well.")
+        if self.cell_clip is not None and not 0 < self.cell_clip < math.inf:
+            raise ValueError(f"LSTM: expected cell_clip above 0, got {self.cell_clip}; leave it out for no bounds.")
+        for name in ("recurrent_dropout", "zoneout_h", "zoneout_c"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"LSTM: expected {name} from 0 to below 1, got {getattr(self, name)}.")
+
+    @property
+    def draws(self) -> bool:
+        """Whether there are masks while training."""
+        return max(self.recurrent_dropout, self.zoneout_h, self.zoneout_c) > 0
+
+    def initial_state(self, batch_size: int) -> LSTMState | CountedLSTMState:
+        h, c = self.zeros(batch_size, self.output_size), self.zeros(batch_size, self.hidden_size)
+        if not self.draws:
+            return LSTMState(h, c)
+        return CountedLSTMState(h, c, *Counters.fresh(batch_size, self.training))
+
+    def recurrence(self) -> Recurrence | None:
+        return None if self.draws or self.layer_norm else self._recurrence()
+
+    def _recurrence(self, zones: Zones = NOTHING) -> Recurrence:
+        """The kernel, with what the options do to each unit at the steps of a scan."""
         kind = "lstm" if self.forget_gate else "lstm_without_forget"
-        return Recurrence(kind, self, (self.weight_ih, self.weight_hh, self.bias))
+        weights: tuple[Tensor, ...] = (self.weight_ih, self.weight_hh, self.bias)
+        if self.layer_norm:
+            weights = (self.weight_hh, self.gain_hh, self.gain_c, self.bias_c)
+        others = tuple(weight for weight in (self.weight_hr, self.peephole) if weight is not None)
+        if not (others or self.coupled or self.cell_clip or self.draws or self.layer_norm):
+            return Recurrence(kind, self, weights)
+        options = Options(self.layer_norm, self.weight_hr is not None, self.peephole is not None, self.coupled,
+                          self.cell_clip or 0.0, *zones)  # fmt: skip
+        return Recurrence(kind, self, weights + others, options=options)
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("lstm", names, forget_gate=self.forget_gate)
+        options = {
+            "hidden_size": None if self.weight_hr is None else self.hidden_size,
+            "layer_norm": self.layer_norm,
+            "peephole": self.peephole is not None,
+            "coupled": self.coupled,
+            "cell_clip": self.cell_clip,
+            "zoneout_h": self.zoneout_h,
+            "zoneout_c": self.zoneout_c,
+            "counted": self.draws,
+        }
+        acting = {name: value for name, value in options.items() if value}  # a plain one is as it always was
+        return self.spec_of("lstm", names, forget_gate=self.forget_gate, **acting)
+
+    def scan(
+        self, sequences: Sequences, state: LSTMState | CountedLSTMState | None = None
+    ) -> tuple[Sequences, LSTMState | CountedLSTMState]:
+        if self.recurrence() is not None:
+            return super().scan(sequences, state)
+        self.check_input("scan", sequences.values)
+        state = self.initial_state(len(sequences)) if state is None else state
+        zones, rest = NOTHING, tuple(state[2:])
+        if isinstance(state, CountedLSTMState):
+            counters = Counters(state.row, state.step)
+            zones, rest = self._zones(counters.along(sequences)), counters.after(sequences.lengths)
+
+        def reference(x: Sequences, given: LSTMState) -> tuple[Sequences, LSTMState]:
+            x = x if self.layer_norm else x.map(self.project)
+            y, after = unroll(self.advance, x, type(state)(*given, *state[2:]))
+            return y, LSTMState(*after[:2])
+
+        given, x = LSTMState(*state[:2]), sequences.values
+        read = self.project(x) if self.layer_norm else x
+        y, after = recurrence.scan([self._recurrence(zones)], read, sequences, given, given, reference)
+        return sequences.map(lambda _: y), type(state)(*after, *rest)
+
+    def _zones(self, steps: Steps) -> Zones:
+        """What the options do to each unit of these steps."""
+        if not self.training:
+            return Zones(Zone(), Zone(rate=self.zoneout_h), Zone(rate=self.zoneout_c))
+        kept = 1 - self.recurrent_dropout
+        return Zones(
+            self._zone(0, kept, 1 / kept, steps, self.hidden_size),
+            self._zone(1, self.zoneout_h, self.zoneout_h, steps, self.output_size),
+            self._zone(2, self.zoneout_c, self.zoneout_c, steps, self.hidden_size),
+        )
+
+    def _zone(self, place: int, probability: float, rate: float, steps: Steps, units: int) -> Zone:
+        if not 0 < probability < 1:
+            return Zone()
+        mask = keep_mask(probability, (*self.key, place), steps, units)
+        return Zone(torch.from_numpy(mask).to(self.weight_hh.device), rate)
 
     def project(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight_ih, self.bias)
+        if not self.layer_norm:
+            return F.linear(x, self.weight_ih, self.bias)
+        return F.layer_norm(linear(x, self.weight_ih, None), self.bias.shape, self.gain_ih, self.bias, EPSILON)
 
-    def openings(self, x: Tensor, state: LSTMState) -> dict[str, Tensor]:
-        gates, _ = self._gates(x, state)
-        return {name: gate.sigmoid() for name, gate in gates.items()}
+    def openings(self, x: Tensor, state: LSTMState | CountedLSTMState) -> dict[str, Tensor]:
+        gates, *_ = self._stepped(x, state)
+        return gates
 
-    def advance(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        gates, g = self._gates(x, state)
-        kept = gates["keep"].sigmoid() * state.c if self.forget_gate else state.c
-        c = kept + gates["write"].sigmoid() * g.tanh()
-        h = gates["read"].sigmoid() * c.tanh()
+    def advance(self, x: Tensor, state: LSTMState | CountedLSTMState) -> tuple[Tensor, LSTMState | CountedLSTMState]:
+        _, h, c = self._stepped(x, state)
+        if isinstance(state, CountedLSTMState):
+            return h, CountedLSTMState(h, c, *Counters(state.row, state.step).after(1))
         return h, LSTMState(h, c)
 
-    def _gates(self, x: Tensor, state: LSTMState) -> tuple[dict[str, Tensor], Tensor]:
-        """The gates and the candidate before their sigmoid and tanh."""
+    def _stepped(self, x: Tensor, state: LSTMState | CountedLSTMState) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The gates, h and c after the step."""
         names = ("write", "keep", "candidate", "read") if self.forget_gate else ("write", "candidate", "read")
-        gates = dict(zip(names, (x + F.linear(state.h, self.weight_hh)).chunk(len(names), -1), strict=True))
-        return gates, gates.pop("candidate")
+        inner = F.linear(state.h, self.weight_hh)
+        if self.layer_norm:
+            inner = F.layer_norm(inner, self.bias.shape, self.gain_hh, eps=EPSILON)
+        gates: dict[str, Tensor] = dict(zip(names, (x + inner).chunk(len(names), -1), strict=True))
+        candidate = gates.pop("candidate").tanh()
+        if self.peephole is not None:
+            seen = dict(zip(gates, self.peephole.chunk(len(gates)), strict=True))
+            gates |= {name: gate + seen[name] * state.c for name, gate in gates.items() if name != "read"}
+        opened = {name: gate.sigmoid() for name, gate in gates.items() if name != "read"}
+        if self.coupled:
+            opened["keep"] = 1 - opened["write"]
+        zones = self._zones(Counters(state.row, state.step).now()) if isinstance(state, CountedLSTMState) else NOTHING
+        if zones.candidate.kept is not None:
+            candidate = candidate * zones.candidate.kept.to(candidate.dtype) * zones.candidate.rate
+        memory = opened["write"] * candidate + (opened["keep"] * state.c if "keep" in opened else state.c)
+        if self.cell_clip:
+            memory = memory.clamp(-self.cell_clip, self.cell_clip)
+        c = _zoned(zones.c, state.c, memory)
+        opened["read"] = (gates["read"] if self.peephole is None else gates["read"] + seen["read"] * c).sigmoid()
+        if self.layer_norm:
+            memory = F.layer_norm(memory, self.gain_c.shape, self.gain_c, self.bias_c, EPSILON)
+        h = opened["read"] * memory.tanh()
+        h = h if self.weight_hr is None else F.linear(h, self.weight_hr)
+        return opened, _zoned(zones.h, state.h, h), c
+
+
+def _zoned(zone: Zone, before: Tensor, after: Tensor) -> Tensor:
+    """The part of the state before that stays, and of the one after what is left."""
+    if zone.kept is not None:
+        return torch.where(zone.kept, before, after)
+    return zone.rate * before + (1 - zone.rate) * after if zone.rate else after

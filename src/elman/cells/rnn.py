@@ -46,7 +46,7 @@ class RNN(CellModule):
         self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias = nn.Parameter(torch.empty(hidden_size))
-        start_weights("RNN", start, self.weight_ih, self.weight_hh, self.bias)
+        start_weights("RNN", start, 1, self.weight_ih, self.weight_hh, self.bias)
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.output_size)

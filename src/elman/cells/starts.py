@@ -4,27 +4,26 @@ import torch
 from torch import Tensor, nn
 
 
-def orthogonal(weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
+def orthogonal(gates: int, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
     """Each gate's recurrent matrix orthogonal, so that h W keeps its length (Saxe et al. 2014, arXiv:1312.6120);
     Glorot-uniform input weights; zero bias."""
-    hidden = weight_hh.shape[1]
-    for gate in weight_hh.split(hidden):
+    for gate in weight_hh.chunk(gates):
         nn.init.orthogonal_(gate)
-    for gate in weight_ih.split(hidden):
+    for gate in weight_ih.chunk(gates):
         nn.init.xavier_uniform_(gate)
     nn.init.zeros_(bias)
 
 
-def identity(weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
+def identity(gates: int, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
     """The identity as recurrent matrix, zero bias, small input weights: IRNN (Le et al. 2015, arXiv:1504.00941)."""
     nn.init.eye_(weight_hh)
     nn.init.normal_(weight_ih, std=0.001)
     nn.init.zeros_(bias)
 
 
-def pytorch(weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
+def pytorch(gates: int, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
     """As `torch.nn` does: all uniform in +-1/sqrt(H)."""
-    bound = weight_hh.shape[1] ** -0.5
+    bound = (len(weight_hh) // gates) ** -0.5
     for weight in (weight_ih, weight_hh, bias):
         nn.init.uniform_(weight, -bound, bound)
 
@@ -33,7 +32,7 @@ STARTS = {"orthogonal": orthogonal, "identity": identity, "pytorch": pytorch}
 
 
 @torch.no_grad()
-def start(where: str, name: str, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
+def start(where: str, name: str, gates: int, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
     """Fill the weights in place with the start of that name.
 
     Raises:
@@ -44,4 +43,4 @@ def start(where: str, name: str, weight_ih: Tensor, weight_hh: Tensor, bias: Ten
     if name == "identity" and weight_hh.shape[0] != weight_hh.shape[1]:
         raise ValueError(f"{where}: start='identity' is for RNN (IRNN); gated cells have a path of their own for the "
                          "gradient: use start='orthogonal'.")  # fmt: skip
-    STARTS[name](weight_ih, weight_hh, bias)
+    STARTS[name](gates, weight_ih, weight_hh, bias)

@@ -162,7 +162,7 @@ def _extremes(block: Tensor) -> tuple[float, float]:
 
 
 def _direct(trace: Trace, ends: np.ndarray, reach: np.ndarray) -> np.ndarray | None:
-    if isinstance(trace.cell, LSTM) and not trace.cell.forget_gate:
+    if isinstance(trace.cell, LSTM) and not (trace.cell.forget_gate or trace.cell.coupled):
         return np.ones(reach.max() + 1)
     lags = np.arange(reach.max())[:, None]
     reached = lags < reach  # [L, P]

@@ -8,22 +8,80 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from elman.kernels import native
-from elman.kernels.native import ACTIVATIONS, KINDS
+from elman.kernels.native import ACTIVATIONS, GATES, KINDS
+
+
+class Zone(NamedTuple):
+    """What an option does to each unit at each step: a mask, or else one number for all."""
+
+    kept: Tensor | None = None  # [N, H] bool
+    rate: float = 0.0
+
+
+class Options(NamedTuple):
+    """Of an LSTM, unit by unit: see `elman.LSTM`, and `native/lstm_options.hpp`."""
+
+    normed: bool = False
+    projection: bool = False  # whether there is a weight_hr, with less features of h than units
+    peephole: bool = False
+    coupled: bool = False  # without a forget gate: as much is kept as is not written
+    clip: float = 0.0  # the memory stays within plus and minus this; 0: anywhere
+    candidate: Zone = Zone()  # where it is kept, times `rate`; without a mask it always is
+    zone_h: Zone = Zone()  # the part of the state before that stays
+    zone_c: Zone = Zone()
 
 
 class Recurrence(NamedTuple):
     """One layer: what it computes, and its weights."""
 
     kind: str  # of KINDS
-    cell: nn.Module  # whose loop defines it; its weights have the names of WEIGHTS
-    weights: tuple[Tensor, ...]  # weight_ih [G H, D], weight_hh [G H, H], bias [G H]; gru_after: and bias_hn [H]
+    cell: nn.Module  # whose loop defines it; its weights have these names
+    weights: tuple[Tensor, ...]  # as `names` has them
     activation: str = "tanh"  # of ACTIVATIONS, for an rnn
     reverse: bool = False  # whether rows are read from their last step to their first
+    options: Options | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of the weights: weight_ih [G H, D], weight_hh [G H, P] and bias [G H]; `bias_hn` [H] of a GRU with the
+        reset after the product; of an LSTM `weight_hr` [P, H] and `peephole` [3 H], and with norms, whose x is its
+        gates' share of the inputs [N, G H], weight_hh, gain_hh [G H], gain_c [H] and bias_c [H]."""
+        if self.options is None:
+            return ("weight_ih", "weight_hh", "bias", "bias_hn")[: len(self.weights)]
+        three = (
+            ("weight_hh", "gain_hh", "gain_c", "bias_c") if self.options.normed else ("weight_ih", "weight_hh", "bias")
+        )
+        return three + ("weight_hr",) * self.options.projection + ("peephole",) * self.options.peephole
+
+    @property
+    def weight_hh(self) -> Tensor:
+        """[G H, P]."""
+        return self.weights[self.names.index("weight_hh")]
+
+    @property
+    def inputs(self) -> int:
+        """D, or G H where the gates' share of the inputs is given."""
+        return len(self.weight_hh) if self.options is not None and self.options.normed else self.weights[0].shape[1]
 
     @property
     def units(self) -> int:
         """H."""
-        return self.weights[1].shape[1]
+        return len(self.weight_hh) // self.gates
+
+    @property
+    def outputs(self) -> int:
+        """P of y and h: H, or less where there is a projection."""
+        return self.weight_hh.shape[1]
+
+    @property
+    def gates(self) -> int:
+        """G."""
+        return GATES[KINDS.index(self.kind)]
+
+    @property
+    def state(self) -> tuple[int, ...]:
+        """Features of the arrays of the state: of h, or of h and c."""
+        return (self.outputs, self.units)[: self.leaves]
 
     @property
     def leaves(self) -> int:
@@ -32,20 +90,29 @@ class Recurrence(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _stride(kind: int, units: int) -> int:
-    return native.module.Layer(kind, 0, 1, units, False, -1).saved_stride
+def _stride(kind: int, units: int, outputs: int, normed: bool) -> int:
+    layer = native.module.Layer(kind, 0, 1, units, outputs, False, -1)
+    layer.gain_hh = int(normed)  # an address that is not followed
+    return layer.saved_stride
 
 
 def saved_stride(layer: Recurrence) -> int:
     """Floats that each step saves for the way back."""
-    return _stride(KINDS.index(layer.kind), layer.units)
+    normed = layer.options is not None and layer.options.normed
+    return _stride(KINDS.index(layer.kind), layer.units, layer.outputs, normed)
 
 
 def bind(layer: Recurrence, below: int = -1) -> Any:
     """A layer for C++, with its weights."""
     kind, activation = KINDS.index(layer.kind), ACTIVATIONS.index(layer.activation)
-    bound = native.module.Layer(kind, activation, layer.weights[0].shape[1], layer.units, layer.reverse, below)
-    bound.weight_ih, bound.weight_hh, bound.bias, bound.bias_hn = addresses(layer.weights, 4)
+    sizes = layer.inputs, layer.units, layer.outputs
+    bound = native.module.Layer(kind, activation, *sizes, layer.reverse, below)
+    for name, weight in zip(layer.names, layer.weights, strict=True):
+        setattr(bound, name, weight.data_ptr())
+    if (options := layer.options) is not None:
+        bound.any_option, bound.coupled, bound.clip = True, options.coupled, options.clip
+        for name, zone in (("candidate", options.candidate), ("zone_h", options.zone_h), ("zone_c", options.zone_c)):
+            getattr(bound, f"set_{name}")(0 if zone.kept is None else zone.kept.data_ptr(), zone.rate)
     return bound
 
 
@@ -62,7 +129,7 @@ def packed(layer: Recurrence, bound: Any, back: bool) -> Any:
 
     The weights themselves are asked: the counters of changes that tensors have miss fused optimisers and `weight.data`.
     """
-    fingerprint, packs = bound.fingerprint(), _packs.setdefault(layer.weights[1], {})
+    fingerprint, packs = bound.fingerprint(), _packs.setdefault(layer.weight_hh, {})
     kept = packs.get((layer.kind, back))
     if kept is None or kept[0] != fingerprint:
         kept = packs[layer.kind, back] = fingerprint, bound.pack(back)

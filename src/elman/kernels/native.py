@@ -15,7 +15,6 @@ import numpy as np
 KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")  # as in native/layer.hpp
 GATES = (1, 4, 3, 3, 3)  # of each
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
-WEIGHTS = ("weight_ih", "weight_hh", "bias", "bias_hn")  # of a recurrence; the last is that of a GRU's reset after
 LARGE = 1 << 15  # numbers of an array for which kept memory pays
 ISAS = ("avx512", "avx2", "baseline")  # as in native/dispatch.cpp, which takes the first that the processor has
 

@@ -18,7 +18,6 @@ from elman import state as states
 from elman.kernels import native, transforms
 from elman.kernels.bound import Recurrence, addresses, bind, packed, saved_stride
 from elman.kernels.memory import new
-from elman.kernels.native import GATES, KINDS, WEIGHTS
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -57,6 +56,10 @@ def scan(
     Returns:
         what the last layer writes, [N, H], or what both do, [N, H + H]; the final states.
     """
+    if torch.compiler.is_compiling():
+        from elman.kernels import registered  # which is made of what stands here
+
+        return registered.scan(layers, x, rows, state, blank, both_ways)
     given = [] if state is None else _checked(layers, len(rows), state)
     if not (applies(layers, x, *given) and _fit(layers, x.shape[1], both_ways)):
         rest = iter(given)
@@ -84,18 +87,29 @@ def one_step(rows: int) -> Sequences:
 def _fit(layers: Sequence[Recurrence], inputs: int, both_ways: bool) -> bool:
     """Whether the weights are of the sizes that C++ takes for granted; where they are not, the reference says so."""
     for layer in layers:
-        units, gates = layer.units, GATES[KINDS.index(layer.kind)] * layer.units
-        shapes = ((gates, inputs), (gates, units), (gates,), (units,))
-        if not units or any(weight.shape != shape for weight, shape in zip(layer.weights, shapes, strict=False)):
+        units, outputs, gates = layer.units, layer.outputs, layer.gates
+        shapes = {
+            "weight_ih": (gates * units, inputs),
+            "weight_hh": (gates * units, outputs),
+            "bias": (gates * units,),
+            "bias_hn": (units,),
+            "weight_hr": (outputs, units),
+            "peephole": ((gates - 1) * units,),
+            "gain_hh": (gates * units,),
+            "gain_c": (units,),
+            "bias_c": (units,),
+        }
+        fits = all(weight.shape == shapes[name] for name, weight in zip(layer.names, layer.weights, strict=True))
+        if not units or not fits or layer.inputs != inputs:
             return False
-        inputs = inputs if both_ways else units
+        inputs = inputs if both_ways else outputs
     return True
 
 
 def _checked(layers: Sequence[Recurrence], rows: int, state: State) -> list[Tensor]:
     """The arrays of a state, as many and as large as the layers carry, of the type of the weights."""
     given, dtype = list(states.leaves(state)), layers[0].weights[0].dtype
-    units = [layer.units for layer in layers for _ in range(layer.leaves)]
+    units = [size for layer in layers for size in layer.state]
     if len(given) != len(units):
         raise ValueError(f"scan: expected a state of {len(units)} tensors, got {len(given)}.")
     for leaf, size in zip(given, units, strict=True):
@@ -133,7 +147,7 @@ class _Call(NamedTuple):
 
     def split(self, y: Tensor) -> Sequence[Tensor]:
         """What each direction writes of y."""
-        return y.split([layer.units for layer in self.layers], -1)
+        return y.split([layer.outputs for layer in self.layers], -1)
 
     def by_layer(self, arrays: Sequence[Any], sizes: Sequence[int]) -> list[Sequence[Any]]:
         """The `sizes` arrays of each layer."""
@@ -149,13 +163,13 @@ def _run(call: _Call, x: Tensor, *tensors: Tensor) -> tuple[list[Tensor], list[T
     steps, rows, count = call.sequences.num_steps, len(call.sequences), len(call.layers)
     plan = native.module.Plan(call.sequences.offsets)
     if call.both_ways:
-        ys = [new(steps, sum(layer.units for layer in call.layers))]
+        ys = [new(steps, sum(layer.outputs for layer in call.layers))]
         inputs, outputs = [x] * count, call.split(ys[0])
     else:
-        outputs = ys = [new(steps, layer.units) for layer in call.layers]
+        outputs = ys = [new(steps, layer.outputs) for layer in call.layers]
         inputs = [x, *ys[:-1]]
     saved = [new(steps, stride) for stride in map(saved_stride, call.layers)]
-    final = [[new(rows, layer.units) for _ in range(layer.leaves)] for layer in call.layers]
+    final = [[new(rows, size) for size in layer.state] for layer in call.layers]
     bound, packs = call.bind(inputs, outputs, saved, back=False)
     before = call.states(tensors[sum(len(layer.weights) for layer in call.layers) :])
     for one, given, after in zip(bound, before, final, strict=True):
@@ -202,7 +216,7 @@ class _Native(torch.autograd.Function):
         dy = dy.contiguous()
         dfinal = tuple(leaf.contiguous() for leaf in dfinal)
         dxs: list[Tensor | None] = [
-            new(len(x), layer.weights[0].shape[1]) if dx_wanted or (number and not call.both_ways) else None
+            new(len(x), layer.inputs) if dx_wanted or (number and not call.both_ways) else None
             for number, layer in enumerate(call.layers)
         ]
         inputs, outputs = ([x] * count, call.split(ys[0])) if call.both_ways else ([x, *ys[:-1]], ys)
@@ -211,8 +225,8 @@ class _Native(torch.autograd.Function):
             saved = [gates.clone() for gates in saved]
         bound, packs = call.bind(inputs, outputs, saved, back=True)
         before, dbefore = call.states(tensors[ctx.weights :]), call.states(dtensors[ctx.weights :])
-        parts = zip(bound, dys, dxs, dweights, before, dbefore, call.states(dfinal), strict=True)
-        for one, above, below, dweight, state, dstate, dlast in parts:
+        parts = zip(call.layers, bound, dys, dxs, dweights, before, dbefore, call.states(dfinal), strict=True)
+        for layer, one, above, below, dweight, state, dstate, dlast in parts:
             one.dy, one.dy_stride = above.data_ptr(), above.stride(0)
             if below is not None:
                 one.dx, one.dx_stride = below.data_ptr(), below.stride(0)
@@ -220,7 +234,8 @@ class _Native(torch.autograd.Function):
             one.dh0, one.dc0 = addresses(dstate, 2)
             one.dh_last, one.dc_last = addresses(dlast, 2)
             if any(wanted[: ctx.weights]):
-                one.dweight_ih, one.dweight_hh, one.dbias, one.dbias_hn = addresses(dweight, 4)
+                for name, gradient in zip(layer.names, dweight, strict=True):
+                    setattr(one, f"d{name}", gradient.data_ptr())
         native.module.scan_backward(ctx.plan, bound)
         del packs
         dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]
@@ -243,7 +258,7 @@ def _loop(call: _Call, weights: list[Tensor], sequences: Sequences, state: State
     if any(is_parametrized(layer.cell) for layer in call.layers):
         raise RuntimeError("scan: a gradient of a gradient of parametrized weights needs the reference; "
                            "scan inside `with elman.kernels.native.aside():`.")  # fmt: skip
-    names = [f"cells.{i}.{name}" for i, layer in enumerate(call.layers) for name in WEIGHTS[: len(layer.weights)]]
+    names = [f"cells.{i}.{name}" for i, layer in enumerate(call.layers) for name in layer.names]
     return functional_call(_Loop(call), dict(zip(names, weights, strict=True)), (sequences, state))
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from elman.cells import CellModule, MinGRU, WindowNet
+from elman.cells import LSTM, CellModule, MinGRU, WindowNet
 from elman.kernels import cudnn, native
 from elman.layers.linear import Linear
 from elman.threads import get_num_threads
 
-KERNELS = (Linear, MinGRU, WindowNet)  # have kernels of their own, besides those that name a recurrence
+KERNELS = (LSTM, Linear, MinGRU, WindowNet)  # have kernels of their own, besides those that name a recurrence
 
 
 def describe(model: Any) -> str:

@@ -9,6 +9,8 @@ from elman.kernels.native import ACTIVATIONS, KINDS
 from elman.nearest import did_you_mean
 from elman.state import State
 
+NORM_EPSILON = 1e-5  # of the norms inside an LSTM, as in native/lstm_normed.hpp
+
 # {word, settings: {input_size, output_size, ...}, tensors: {name in the cell: name in the file}, cells: [Spec, ...]}
 Spec = dict[str, Any]
 
@@ -16,6 +18,13 @@ Spec = dict[str, Any]
 class LSTMState(NamedTuple):
     h: np.ndarray  # [B, H]
     c: np.ndarray  # [B, H]
+
+
+class CountedLSTMState(NamedTuple):
+    h: np.ndarray  # [B, H]
+    c: np.ndarray  # [B, H]
+    row: np.ndarray  # [B] int64
+    step: np.ndarray  # [B] int64
 
 
 class DropoutState(NamedTuple):
@@ -64,10 +73,38 @@ def _rnn(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
 
 
 def _lstm(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
-    c = program.floats(part.output_size)
-    kind, gates = ("lstm", 4) if part.settings["forget_gate"] else ("lstm_without_forget", 3)
-    y, h = _recurrence(program, part, x, kind, gates, c=c)
-    return y, LSTMState(h, c)
+    settings, outputs = part.settings, part.output_size
+    units = settings.get("hidden_size", outputs)
+    c = program.floats(units)
+    kind, gates = ("lstm", 4) if settings["forget_gate"] else ("lstm_without_forget", 3)
+    options = {
+        "weight_hr": part.tensor("weight_hr", outputs, units) if units > outputs else None,
+        **(_normed(part, gates * units, units) if settings.get("layer_norm") else {}),
+        "peephole": part.tensor("peephole", (gates - 1) * units) if settings.get("peephole") else None,
+        "coupled": settings.get("coupled", False),
+        "clip": settings.get("cell_clip", 0.0),
+        "zone_h": settings.get("zoneout_h", 0.0),
+        "zone_c": settings.get("zoneout_c", 0.0),
+    }
+    if settings.get("layer_norm"):
+        x = _normed_inputs(program, part, x, gates * units)
+    y, h = _recurrence(program, part, x, kind, gates, c=c, **options)
+    if not settings.get("counted"):
+        return y, LSTMState(h, c)
+    return y, CountedLSTMState(h, c, *_counters(program))
+
+
+def _normed(part: Part, gates: int, units: int) -> dict[str, np.ndarray]:
+    return {"gain_hh": part.tensor("gain_hh", gates), "gain_c": part.tensor("gain_c", units),
+            "bias_c": part.tensor("bias_c", units)}  # fmt: skip
+
+
+def _normed_inputs(program: Any, part: Part, x: np.ndarray, gates: int) -> np.ndarray:
+    """The gates' share of the inputs."""
+    product, normed = program.floats(gates), program.floats(gates)
+    program.add_linear(x, part.tensor("weight_ih", gates, part.input_size), np.zeros(gates, np.float32), product)
+    program.add_layer_norm(product, part.tensor("gain_ih", gates), part.tensor("bias", gates), NORM_EPSILON, normed)
+    return normed
 
 
 def _gru(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
@@ -86,15 +123,19 @@ def _recurrence(
     activation: str = "tanh",
     c: np.ndarray | None = None,
     bias_hn: np.ndarray | None = None,
+    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
-    inputs, units = part.input_size, part.output_size
+    inputs, outputs = part.input_size, part.output_size
+    units = outputs if c is None else c.shape[1]
+    given = "gain_hh" in options
     weights = (
-        part.tensor("weight_ih", gates * units, inputs),
-        part.tensor("weight_hh", gates * units, units),
-        part.tensor("bias", gates * units),
+        None if given else part.tensor("weight_ih", gates * units, inputs),
+        part.tensor("weight_hh", gates * units, outputs),
+        None if given else part.tensor("bias", gates * units),
     )
-    h, y = program.floats(units), program.floats(units)
-    program.add_recurrence(KINDS.index(kind), ACTIVATIONS.index(activation), x, y, h, c, *weights, bias_hn)
+    h, y = program.floats(outputs), program.floats(outputs)
+    numbers = KINDS.index(kind), ACTIVATIONS.index(activation)
+    program.add_recurrence(*numbers, x, y, h, c, *weights, bias_hn, **options)
     return y, h
 
 
@@ -141,11 +182,16 @@ def _layer_norm(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, St
 
 
 def _dropout(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
-    """Nothing is dropped, but the steps are counted: a training model can go on from the state."""
+    """Nothing is dropped."""
+    return x, DropoutState(*_counters(program))
+
+
+def _counters(program: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the rows and of their steps: a training model can go on from the state."""
     row, step = program.integers(), program.integers()
     row[:] = range(len(row))
     program.add_count(step)
-    return x, DropoutState(row, step)
+    return row, step
 
 
 def _stack(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
