@@ -69,6 +69,10 @@ MODELS = {
         layers.Masking(-1.0),
         layers.GRU(2),
     ),
+    "mean": lambda: sequential(
+        layers.Bidirectional(layers.LSTM(2, return_sequences=True)), layers.GlobalAveragePooling1D()
+    ),
+    "maximum": lambda: sequential(layers.GRU(4, return_sequences=True), layers.GlobalMaxPooling1D(), layers.Dense(2)),
     "float64": lambda: sequential(layers.GRU(4, dtype="float64"), layers.Dense(2, dtype="float64")),
 }
 

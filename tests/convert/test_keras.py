@@ -21,6 +21,7 @@ from elman import (
     LastPooling,
     LayerNorm,
     Linear,
+    MeanPooling,
     MinGRU,
     Stack,
     VariationalDropout,
@@ -122,6 +123,7 @@ MODELS = {
     "last": lambda: Stack(Bidirectional(GRU(3, 4), GRU(3, 4)), LastPooling(8, 4), Linear(8, 2)),
     "reversed": lambda: Stack(Reversed(RNN(3, 4, "identity")), LastPooling(4, 4)),
     "float64": lambda: Stack(LSTM(3, 4), LSTM(4, 4)).double(),
+    "mean": lambda: Stack(GRU(3, 4), MeanPooling(4), Linear(4, 2)),
 }  # fmt: skip
 
 
@@ -316,7 +318,7 @@ def test_a_whole_model_of_keras_2_is_told(tmp_path):
         (MinGRU(3, 4), "to_keras: MinGRU is no layer that Keras has"),
         (LSTM(3, 4, forget_gate=False), "to_keras: LSTM: expected a plain LSTM"),
         (Reversed(GRU(3, 4)), "to_keras: Reversed: expected a LastPooling behind it"),
-        (Stack(GRU(3, 4), LastPooling(4), GRU(4, 4)), "to_keras: GRU: expected rows, but a LastPooling before it"),
+        (Stack(GRU(3, 4), LastPooling(4), GRU(4, 4)), "to_keras: GRU: expected rows, but a pooling before it"),
         (Stack(Linear(3, 4), LastPooling(4)), "to_keras: LastPooling is no layer"),
         (Stack(Bidirectional(GRU(3, 4), GRU(3, 4)), LastPooling(8)), "to_keras: LastPooling is no layer"),
     ],

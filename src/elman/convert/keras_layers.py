@@ -4,6 +4,7 @@ Kernels are transposed, [D, G H]; gates are in the order i, f, c, o of an LSTM a
 `reset_after` is two, [2, 3 H].
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +23,8 @@ from elman.layers import (
     LastPooling,
     LayerNorm,
     Linear,
+    MaxPooling,
+    MeanPooling,
     Reversed,
     VariationalDropout,
 )
@@ -30,6 +33,7 @@ from elman.shapes import check
 RECURRENT: dict[str, type[CellModule]] = {"SimpleRNN": RNN, "LSTM": LSTM, "GRU": GRU}
 ORDER = {"SimpleRNN": [0], "LSTM": [0, 1, 2, 3], "GRU": [1, 0, 2]}  # gates of PyTorch in the order of Keras, and back
 ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "linear": "identity"}
+POOLINGS = {"GlobalAveragePooling1D": MeanPooling, "GlobalMaxPooling1D": MaxPooling}
 READOUTS = ("softmax", "sigmoid")  # that can be left off at the end
 
 Config = Mapping[str, Any]
@@ -69,12 +73,21 @@ def read_layer(where: str, kind: str, config: Config, take: Take) -> Iterator[Pa
         expect(where, config, "noise_shape", None)
         if rate := config.get("rate", 0):
             yield partial(Dropout if kind == "Dropout" else VariationalDropout, p=rate)
+    elif kind in POOLINGS:
+        expect(where, config, "keepdims", False)
+        expect(where, config, "data_format", "channels_last")
+        yield POOLINGS[kind]
     elif kind == "Activation":
         _expect_no_activation(where, config)
     elif kind == "Lambda":
         raise ValueError(f"{where} is code, which is not run; save the model without it.")
     elif kind not in ("InputLayer", "Masking"):  # a row here has its real steps alone: nothing is to be masked
         raise ValueError(f"{where} is no layer that elman has; save the model without it.")
+
+
+def snake(kind: str) -> str:
+    """The name of a class as Keras writes it in the names of layers and files."""
+    return re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)).lower()
 
 
 def check_type(where: str, config: Config) -> None:

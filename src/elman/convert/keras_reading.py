@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -13,7 +12,7 @@ import numpy as np
 
 from elman.cells import CellModule
 from elman.convert.keras_files import opened
-from elman.convert.keras_layers import READOUTS, Config, Take, read_layer
+from elman.convert.keras_layers import READOUTS, Config, Take, read_layer, snake
 from elman.convert.parts import Part, joined
 
 
@@ -21,9 +20,10 @@ def from_keras(source: Any, config: Any = None, *, logits: bool = False) -> Cell
     """A layer or a model of Keras 3 with its weights, as a cell or a `Stack`, in evaluation mode.
 
     `SimpleRNN`, `LSTM`, `GRU`, `Bidirectional`, `Dense`, `Embedding`, `LayerNormalization`, `Dropout`,
-    `SpatialDropout1D` and `TimeDistributed`, in a `Sequential` or a functional model where each layer reads the one
-    before. With `return_sequences=False` a `LastPooling` follows: what Keras writes of a row is what the net writes at
-    its last step. Masks are not needed, since a row here has its real steps alone.
+    `SpatialDropout1D`, `TimeDistributed`, `GlobalAveragePooling1D` and `GlobalMaxPooling1D`, in a `Sequential` or a
+    functional model where each layer reads the one before. With `return_sequences=False` a `LastPooling` follows: what
+    Keras writes of a row is what the net writes at its last step. Masks are not needed, since a row here has its real
+    steps alone.
 
     Args:
         source: the path of a `.keras` file, or of a `.weights.h5` file, or the list of arrays that `get_weights()`
@@ -138,7 +138,7 @@ def _places(layers: Sequence[Config]) -> Iterator[str]:
     """What the weights of each layer lie under in a file: its class in small letters, numbered from the second on."""
     seen: Counter[str] = Counter()
     for layer in layers:
-        name = re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", layer["class_name"])).lower()
+        name = snake(layer["class_name"])
         yield f"{name}_{seen[name]}" if seen[name] else name
         seen[name] += 1
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.cells.torch_weights import TwoBiases
 from elman.convert.keras_files import write_archive
-from elman.convert.keras_layers import ACTIVATIONS, RECURRENT, swapped
+from elman.convert.keras_layers import ACTIVATIONS, POOLINGS, RECURRENT, snake, swapped
 from elman.convert.parts import cells_of, is_last_of, layers_of
 from elman.layers import (
     Bidirectional,
@@ -24,12 +24,6 @@ from elman.layers import (
     Reversed,
     VariationalDropout,
 )
-
-NAMES = {
-    "SimpleRNN": "simple_rnn",
-    "LayerNormalization": "layer_normalization",
-    "SpatialDropout1D": "spatial_dropout1d",
-}
 
 
 class Written(NamedTuple):
@@ -75,11 +69,12 @@ def _written(layers: Sequence[CellModule]) -> list[Written]:
         cells = cells_of(where, layer)
         if cells is not None:
             if pooled:
-                raise ValueError(f"{where}: expected rows, but a LastPooling before it leaves one step of each.")
+                raise ValueError(f"{where}: expected rows, but a pooling before it leaves one step of each.")
             pooled = number + 1 < len(layers) and is_last_of(layers[number + 1], layer)
             written.append(_recurrence(where, layer, cells, not pooled))
         elif not (number and pooled and cells_of(where, layers[number - 1]) and is_last_of(layer, layers[number - 1])):
             written.append(_plain(where, layer))
+            pooled = pooled or written[-1].kind in POOLINGS
     return written
 
 
@@ -97,7 +92,7 @@ def _recurrence(where: str, layer: CellModule, cells: Sequence[RNN | LSTM | GRU]
         arrays.append([np.ascontiguousarray(weights[0].T), np.ascontiguousarray(weights[1].T), bias])
     if not isinstance(layer, Bidirectional):
         return Written(kind, settings[0], {"/cell": arrays[0]})
-    parts = [_serialized(kind, f"{way}_{_name(kind)}", part)
+    parts = [_serialized(kind, f"{way}_{snake(kind)}", part)
              for way, part in zip(("forward", "backward"), settings, strict=True)]  # fmt: skip
     together = {"merge_mode": "concat", "layer": parts[0], "backward_layer": parts[1]}
     return Written("Bidirectional", together, {"/forward_layer/cell": arrays[0], "/backward_layer/cell": arrays[1]})
@@ -115,6 +110,8 @@ def _plain(where: str, layer: CellModule) -> Written:
         return Written(
             "SpatialDropout1D" if isinstance(layer, VariationalDropout) else "Dropout", {"rate": layer.p}, {}
         )
+    if kind := next((theirs for theirs, ours in POOLINGS.items() if isinstance(layer, ours)), ""):
+        return Written(kind, {}, {})
     if isinstance(layer, Linear):
         arrays = [np.ascontiguousarray(_array(layer.weight).T), _array(layer.bias)]
         return Written("Dense", {"units": layer.output_size, "activation": "linear"}, {"": arrays})
@@ -138,7 +135,7 @@ def _write(path: Path, first: CellModule, written: Sequence[Written], dtype: str
     weights: dict[str, list[np.ndarray]] = {}
     seen: Counter[str] = Counter()
     for layer in written:
-        name = _name(layer.kind)
+        name = snake(layer.kind)
         place = f"{name}_{seen[name]}" if seen[name] else name
         seen[name] += 1
         layers.append(_serialized(layer.kind, place, {**layer.settings, "dtype": dtype}))
@@ -149,7 +146,3 @@ def _write(path: Path, first: CellModule, written: Sequence[Written], dtype: str
 
 def _serialized(kind: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
     return {"module": "keras.layers", "class_name": kind, "config": {"name": name, **settings}, "registered_name": None}
-
-
-def _name(kind: str) -> str:
-    return NAMES.get(kind, kind.lower())
