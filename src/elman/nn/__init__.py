@@ -1,0 +1,25 @@
+"""The face for people who come from PyTorch: `import elman.nn as nn` in place of `import torch.nn as nn`.
+
+`RNN`, `LSTM` and `GRU` are subclasses of PyTorch's that run on elman's kernels where these apply. Every other name is
+`torch.nn`'s own.
+"""
+
+from typing import Any
+
+import torch.nn
+
+from elman.nn.layers import GRU, LSTM, RNN
+
+__all__ = ["GRU", "LSTM", "RNN"]
+__all__ += [name for name in dir(torch.nn) if not name.startswith("_") and name not in __all__]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return getattr(torch.nn, name)
+    except AttributeError:
+        raise AttributeError(f"module 'elman.nn' has no attribute {name!r}, nor has torch.nn") from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(torch.nn)})

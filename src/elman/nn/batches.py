@@ -1,0 +1,114 @@
+"""The batches that `torch.nn` takes, padded, of one row, or packed: their steps row after row, and back."""
+
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from elman.sequences import Sequences
+
+
+class Batch(Protocol):
+    """The input of a call."""
+
+    rows: Sequences  # how its steps are divided into rows, in the caller's order; no values
+    longest: int  # steps of the longest row
+    lends: bool  # whether `give` hands out the memory of y itself
+
+    def steps(self) -> Tensor:
+        """[N, D], row after row."""
+
+    def give(self, y: Tensor) -> Any:
+        """What is [N, H], in the form of the input."""
+
+    def drop(self, y: Tensor, p: float) -> Tensor:
+        """Dropout of y [N, H], with the mask that PyTorch would draw."""
+
+    def state_shape(self, layers: int, units: int) -> tuple[int, ...]:
+        """Of the arrays of a state, as the caller has them."""
+
+    def give_state(self, leaf: Tensor) -> Tensor:
+        """What is [layers, B, H], as the caller has it."""
+
+
+class Padded:
+    """A tensor: [T, B, D], [B, T, D] where the batch comes first, or [T, D] of one row."""
+
+    def __init__(self, x: Tensor, batch_first: bool):
+        self.batched = x.dim() == 3
+        self.batch_first = batch_first or not self.batched
+        self.x = x if self.batched else x[None]
+        self.size = (*self.x.shape[:2],) if self.batch_first else (self.x.shape[1], self.x.shape[0])  # B, T
+        self.rows, self.longest = _full(*self.size), self.size[1]
+        self.lends = self.batch_first or 1 in self.size
+
+    def steps(self) -> Tensor:
+        return (self.x if self.batch_first else self.x.transpose(0, 1)).reshape(-1, self.x.shape[-1])
+
+    def give(self, y: Tensor) -> Tensor:
+        if not self.batched:
+            return y
+        y = y.view(*self.size, -1)
+        return y if self.batch_first else y.transpose(0, 1).contiguous()
+
+    def drop(self, y: Tensor, p: float) -> Tensor:
+        mask = F.dropout(y.new_ones(*reversed(self.size), y.shape[1]), p)  # PyTorch draws along time
+        return (y.view(*self.size, -1) * mask.transpose(0, 1)).view(y.shape)
+
+    def state_shape(self, layers: int, units: int) -> tuple[int, ...]:
+        return (layers, self.size[0], units) if self.batched else (layers, units)
+
+    def give_state(self, leaf: Tensor) -> Tensor:
+        return leaf if self.batched else leaf.squeeze(1)
+
+
+class Packed:
+    """A PackedSequence."""
+
+    lends = False
+
+    def __init__(self, packed: PackedSequence):
+        self.packed, self.longest = packed, len(packed.batch_sizes)
+        places: Any = np.arange(len(packed.data))
+        rows = Sequences.from_packed(packed._replace(data=places))  # the place of each step among those of `packed`
+        back = np.empty_like(places)
+        back[rows.values] = places
+        self.rows = rows.map(lambda _: ())
+        self._there, self._back = torch.from_numpy(rows.values), torch.from_numpy(back)
+
+    def steps(self) -> Tensor:
+        return _Reordered.apply(self.packed.data, self._there, self._back)
+
+    def give(self, y: Tensor) -> PackedSequence:
+        return PackedSequence(_Reordered.apply(y, self._back, self._there), *self.packed[1:])
+
+    def drop(self, y: Tensor, p: float) -> Tensor:
+        return y * F.dropout(torch.ones_like(y), p).index_select(0, self._there)
+
+    def state_shape(self, layers: int, units: int) -> tuple[int, ...]:
+        return layers, len(self.rows), units
+
+    def give_state(self, leaf: Tensor) -> Tensor:
+        return leaf
+
+
+class _Reordered(torch.autograd.Function):
+    """Steps in another order, `there`; `back` undoes it, so that the gradient is a look-up too, and not a sum."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
+        ctx.there, ctx.back = there, back
+        return x.index_select(0, there)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
+        return _Reordered.apply(dy, ctx.back, ctx.there), None, None
+
+
+@lru_cache(maxsize=64)
+def _full(rows: int, steps: int) -> Sequences:
+    return Sequences((), np.full(rows, steps))

@@ -1,0 +1,106 @@
+"""Where elman's kernels answer for a module of `torch.nn`, and a layer of such a module as they take it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from elman import cells
+from elman.cells.lstm import LSTMState
+from elman.cells.module import CellModule
+from elman.kernels import native, transforms
+from elman.kernels.bound import Recurrence
+from elman.kernels.native import GATES, KINDS
+from elman.state import State
+
+MODES = {  # PyTorch's word for a recurrence: ours, and its activation
+    "RNN_TANH": ("rnn", "tanh"),
+    "RNN_RELU": ("rnn", "relu"),
+    "LSTM": ("lstm", "tanh"),
+    "GRU": ("gru_after", "tanh"),
+}
+PLAIN = (Tensor, nn.Parameter)  # a subclass of them may mean more than its numbers
+
+
+def apply() -> bool:
+    """Whether kernels may answer here: they are there, and nobody follows PyTorch operation by operation, as compilers,
+    tracers, transforms of functions, autocast and dispatch modes do."""
+    return (
+        not torch.compiler.is_compiling()
+        and native.available()
+        and not transforms.active()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._len_torch_dispatch_stack()
+        and not torch._C._is_tracing()
+    )
+
+
+def plain(tensors: Iterable[Any]) -> bool:
+    """Whether all are float32 tensors in the memory of the processor."""
+    return all(
+        type(tensor) in PLAIN and tensor.dtype is torch.float32 and tensor.is_cpu and tensor.layout is torch.strided
+        for tensor in tensors
+    )
+
+
+def fit(mode: str, weights: Sequence[Tensor], inputs: int, units: int) -> bool:
+    """Whether the weights of a layer, in PyTorch's order, lie without gaps and have the shapes that its sizes say."""
+    size = GATES[KINDS.index(MODES[mode][0])] * units
+    shapes = ((size, inputs), (size, units), (size,), (size,))
+    return all(w.shape == shape and w.is_contiguous() for w, shape in zip(weights, shapes, strict=False))
+
+
+def recurrence_of(mode: str, cell: CellModule, weights: Sequence[Tensor]) -> Recurrence:
+    """One layer for the kernels.
+
+    Args:
+        cell: what defines it.
+        weights: weight_ih, weight_hh and, where there are biases, bias_ih and bias_hh.
+    """
+    kind, activation = MODES[mode]
+    weight_ih, weight_hh, *two = weights
+    return Recurrence(kind, cell, (weight_ih, weight_hh, *_biases(kind, weight_hh, two)), activation)
+
+
+def _biases(kind: str, weight_hh: Tensor, two: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """One bias a gate from PyTorch's two; what the reset gate of a GRU multiplies stays apart."""
+    size, units = weight_hh.shape
+    if not two:
+        zeros = weight_hh.new_zeros(size)
+        return (zeros, zeros[:units]) if kind == "gru_after" else (zeros,)
+    bias_ih, bias_hh = two
+    if kind != "gru_after":
+        return (bias_ih + bias_hh,)
+    gates = size - units
+    return torch.cat([bias_ih[:gates] + bias_hh[:gates], bias_ih[gates:]]), bias_hh[gates:]
+
+
+_cells: WeakKeyDictionary[nn.Module, list[CellModule]] = WeakKeyDictionary()
+
+
+def cells_of(module: nn.Module, mode: str, sizes: Sequence[tuple[int, int]]) -> list[CellModule]:
+    """The cells that define the layers of a module, of (inputs, units) each: loops that are lent their weights, for
+    gradients of gradients.
+
+    They are kept beside the module, which stays as PyTorch made it in its `state_dict`, in copies and in pickles.
+    """
+    kept = _cells.get(module)
+    if kept is None:
+        with torch.device("meta"):
+            kept = _cells[module] = [_cell(mode, *size) for size in sizes]
+    return kept
+
+
+def _cell(mode: str, inputs: int, units: int) -> CellModule:
+    if mode == "LSTM":
+        return cells.LSTM(inputs, units, start="pytorch")
+    if mode == "GRU":
+        return cells.GRU(inputs, units, start="pytorch")
+    return cells.RNN(inputs, units, activation=MODES[mode][1], start="pytorch")
+
+
+def state_of(mode: str, leaves: Sequence[Any]) -> State:
+    """The state of one layer, from h and what else there is."""
+    return LSTMState(*leaves) if mode == "LSTM" else leaves[0]
