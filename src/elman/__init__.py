@@ -13,7 +13,7 @@ _HOMES = {
     "elman.memory": ["Memory"],
     "elman.cell": ["Cell"],
     "elman.cells": ["RNN", "LSTM", "GRU", "MinGRU", "WindowNet"],
-    "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "Stack", "Residual",
+    "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "WeightDrop", "Stack", "Residual",
                      "Bidirectional", "OutputFeedback", "Attention", "Decoder", "Deviations", "Differences",
                      "FrameEncoder", "LastPooling", "MeanPooling", "MaxPooling", "AttentionPooling"],
     "elman.layers.describe": ["describe"],
@@ -21,7 +21,7 @@ _HOMES = {
     "elman.threads": ["get_num_threads", "set_num_threads"],
     "elman.tasks": ["LanguageModel", "Classifier", "Tagger", "Translator", "Summarizer", "Captioner", "load"],
 }  # fmt: skip
-_PACKAGES = ["doctor"]  # that are there after `import elman`
+_PACKAGES = ["convert", "doctor"]  # that are there after `import elman`
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)
 

@@ -1,8 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from elman.cells import LSTM, LSTMState
+from elman.kernels import native
 from elman.sequences import Sequences
 
 
@@ -138,3 +141,167 @@ def test_without_forget_gate_the_two_openings_make_the_step():
     remembered = c + found["write"] * candidate.tanh()
     np.testing.assert_allclose(remembered[0].detach().numpy(), memory, atol=1e-12)
     np.testing.assert_allclose((found["read"] * remembered.tanh())[0].detach().numpy(), shown, atol=1e-12)
+
+
+# --- Options
+
+
+def lstm_with_options(cell, x, h, c, normed=False):
+    """One row: Gers's peepholes, Greff's coupled gates, Sak's bounds and projection, Ba's norms, in NumPy."""
+    weights = {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
+    count, outputs = (4 if cell.forget_gate else 3), []
+    seen = np.split(weights["peephole"], count - 1) if "peephole" in weights else [0.0] * (count - 1)
+    for now in x:
+        if normed:
+            inner = (
+                norm(weights["weight_ih"] @ now) * weights["gain_ih"]
+                + norm(weights["weight_hh"] @ h) * weights["gain_hh"]
+            )
+        else:
+            inner = weights["weight_ih"] @ now + weights["weight_hh"] @ h
+        parts = np.split(inner + weights["bias"], count)
+        write = sigmoid(parts[0] + seen[0] * c)
+        keep = sigmoid(parts[1] + seen[1] * c) if cell.forget_gate else 1 - write if cell.coupled else 1.0
+        c = keep * c + write * np.tanh(parts[-2])
+        c = np.clip(c, -cell.cell_clip, cell.cell_clip) if cell.cell_clip else c
+        memory = norm(c) * weights["gain_c"] + weights["bias_c"] if normed else c
+        h = sigmoid(parts[-1] + seen[-1] * c) * np.tanh(memory)
+        h = weights["weight_hr"] @ h if "weight_hr" in weights else h
+        outputs.append(h)
+    return np.array(outputs), h, c
+
+
+def norm(x):
+    return (x - x.mean()) / np.sqrt(x.var() + 1e-5)
+
+
+OPTIONS = {
+    "peephole": {"peephole": True},
+    "coupled": {"forget_gate": False, "coupled": True, "peephole": True},
+    "clipped": {"cell_clip": 0.2},
+    "projected": {"projection_size": 3, "peephole": True},
+    "normed": {"layer_norm": True},
+    "normed, coupled": {"layer_norm": True, "forget_gate": False, "coupled": True, "peephole": True, "cell_clip": 0.5},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_options_are_those_of_their_papers(options):
+    torch.manual_seed(0)
+    cell = LSTM(3, 5, **options).double()
+    with torch.no_grad():
+        for weight in cell.parameters():
+            weight.add_(torch.randn_like(weight) / 3)
+    batch = Sequences(torch.randn(9, 3, dtype=torch.float64), [5, 4])
+    state = LSTMState(*(torch.randn(leaf.shape, dtype=torch.float64) for leaf in cell.initial_state(2)))
+    y, final = cell.scan(batch, state)
+    for row, (x, got) in enumerate(zip(batch.to_list(), y.to_list(), strict=True)):
+        outputs, h, c = lstm_with_options(cell, x.numpy(), state.h[row].numpy(), state.c[row].numpy(), cell.layer_norm)
+        for a, b in ((got, outputs), (final.h[row], h), (final.c[row], c)):
+            np.testing.assert_allclose(a.detach().numpy(), b, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+def test_a_projection_equals_torch():
+    torch.manual_seed(0)
+    ours, theirs = LSTM(3, 6, projection_size=4), torch.nn.LSTM(3, 6, proj_size=4, batch_first=True)
+    with torch.no_grad():
+        for name in ("weight_ih", "weight_hh", "weight_hr"):
+            getattr(theirs, f"{name}_l0").copy_(getattr(ours, name))
+        theirs.bias_hh_l0.zero_()
+        theirs.bias_ih_l0.copy_(ours.bias)
+    x = torch.randn(2, 7, 3)
+    y, (h, c) = ours.scan(Sequences(x.flatten(0, 1), [7, 7]))
+    expected, (last, memory) = theirs(x)
+    torch.testing.assert_close(y.values, expected.flatten(0, 1))
+    torch.testing.assert_close(h, last[0])
+    torch.testing.assert_close(c, memory[0])
+
+
+DRAWN = {"recurrent_dropout": 0.3, "zoneout_h": 0.2, "zoneout_c": 0.4}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_masks_are_the_same_however_the_steps_come(dtype):
+    torch.manual_seed(0)
+    cell, lengths = LSTM(3, 8, **DRAWN).to(dtype).train(), [5, 2, 7]
+    cell.key = (4, 2)
+    x = Sequences(torch.randn(14, 3, dtype=dtype), lengths)
+    start = cell.initial_state(3)
+    whole, final = cell.scan(x, start)
+    with native.aside():
+        plain, _ = cell.scan(x, start)
+    torch.testing.assert_close(whole.values, plain.values)
+    first = Sequences(torch.cat([row[:2] for row in x.to_list()]), [2, 2, 2])
+    rest = Sequences(torch.cat([row[2:] for row in x.to_list()]), [3, 0, 5])
+    _, middle = cell.scan(first, start)
+    _, last = cell.scan(rest, middle)
+    for a, b in zip(last, final, strict=True):
+        torch.testing.assert_close(a, b)
+    other, _ = cell.scan(x, start._replace(row=start.row + 1))
+    assert not torch.allclose(whole.values, other.values)
+
+
+def test_zoneout_keeps_units_and_evaluation_has_the_mean():
+    torch.manual_seed(0)
+    cell = LSTM(3, 500, zoneout_h=0.2, zoneout_c=0.4)
+    x = torch.randn(1, 3)
+    state = cell.initial_state(1)._replace(h=torch.randn(1, 500), c=torch.randn(1, 500))
+    _, after = cell.step(x, state)
+    for name, share in (("h", 0.2), ("c", 0.4)):
+        same = getattr(after, name) == getattr(state, name)
+        assert same.float().mean().item() == pytest.approx(share, abs=0.06)
+    cell.eval()
+    _, mean = cell.step(x, state)
+    plain = LSTM(3, 500)
+    plain.load_state_dict(cell.state_dict())
+    _, new = plain.step(x, LSTMState(state.h, state.c))
+    torch.testing.assert_close(mean.h, 0.2 * state.h + 0.8 * new.h)
+    torch.testing.assert_close(mean.c, 0.4 * state.c + 0.6 * new.c)
+
+
+def test_recurrent_dropout_drops_candidates_alone():
+    torch.manual_seed(0)
+    cell = LSTM(3, 500, recurrent_dropout=0.3)
+    with torch.no_grad():
+        cell.weight_hh.zero_()
+    state = cell.initial_state(1)
+    _, after = cell.step(torch.randn(1, 3), state)
+    dropped = after.c == 0
+    assert dropped.float().mean().item() == pytest.approx(0.3, abs=0.06)
+    plain = LSTM(3, 500)
+    plain.load_state_dict(cell.state_dict())
+    torch.manual_seed(0)
+    cell.eval()
+    x = torch.randn(1, 3)
+    _, new = plain.step(x, LSTMState(state.h, state.c))
+    _, mean = cell.step(x, state)
+    torch.testing.assert_close(mean.c, new.c)
+
+
+def test_chrono_starts_units_that_remember_up_to_so_many_steps():
+    torch.manual_seed(0)
+    cell = LSTM(3, 400, chrono=100)
+    write, keep = cell.bias.split(400)[:2]
+    assert torch.equal(write, -keep)
+    assert (keep >= 0).all()
+    assert keep.exp().max().item() == pytest.approx(99, rel=0.1)
+    assert keep.exp().mean().item() == pytest.approx(50, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"chrono": 9, "forget_gate": False}, "chrono=9 cannot act with forget_gate=False"),
+        ({"chrono": 9, "forget_bias": 1.0}, "chrono=9 and forget_bias=1.0 both start the keep gate"),
+        ({"chrono": 2}, "expected chrono of more than 2 steps, got 2"),
+        ({"coupled": True}, "coupled=True takes the place of the forget gate; set forget_gate=False"),
+        ({"cell_clip": 0.0}, "expected cell_clip above 0, got 0.0"),
+        ({"zoneout_c": 1.0}, "expected zoneout_c from 0 to below 1, got 1.0"),
+        ({"projection_size": 5}, "expected projection_size from 1 to below hidden_size=5, got 5"),
+        ({"projection_size": 2, "layer_norm": True}, "layer_norm=True cannot act with projection_size=2"),
+    ],
+)
+def test_options_that_cannot_act(options, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        LSTM(3, 5, **options)

@@ -25,6 +25,7 @@ from elman.layers import (
     Reversed,
     Stack,
     VariationalDropout,
+    WeightDrop,
 )
 from elman.sequences import Sequences
 from elman.testing import check_cell
@@ -35,6 +36,7 @@ ALONE = {
     "LayerNorm": lambda: LayerNorm(3),
     "Dropout": lambda: Dropout(3, 0.5),
     "VariationalDropout": lambda: VariationalDropout(3, 0.5),
+    "WeightDrop": lambda: WeightDrop(GRU(3, 4), 0.5),
     "Stack": lambda: Stack(LSTM(3, 4)),
     "Residual": lambda: Residual(GRU(3, 3)),
     "Bidirectional": lambda: Bidirectional(GRU(3, 2), LSTM(3, 3)),

@@ -15,6 +15,7 @@ from elman.layers.pooling import AttentionPooling, LastPooling, MaxPooling, Mean
 from elman.layers.residual import Residual
 from elman.layers.reversed import Reversed
 from elman.layers.stack import Stack
+from elman.layers.weight_drop import WeightDrop
 
 __all__ = [
     "Attention",
@@ -36,5 +37,6 @@ __all__ = [
     "Reversed",
     "Stack",
     "VariationalDropout",
+    "WeightDrop",
     "set_key",
 ]

@@ -2,16 +2,24 @@
 
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from torch import nn
 
-from elman.cells import CELLS
-from elman.layers import LayerNorm, Stack
+from elman.cells import CELLS, CellModule
+from elman.layers import LayerNorm, Stack, WeightDrop
 from elman.layers.deep import deep
 from elman.nearest import did_you_mean
+
+# Settings that are the cell's own, where it has them, and their names there.
+CELL_SETTINGS = {
+    name: name
+    for name in ("activation", "forget_gate", "forget_bias", "chrono", "peephole", "coupled", "cell_clip",
+                 "recurrent_dropout", "zoneout_h", "zoneout_c", "reset", "start", "window")
+} | {"gate_norm": "layer_norm"}  # fmt: skip
 
 
 @dataclass(kw_only=True)
@@ -20,8 +28,10 @@ class RecurrentSettings:
 
     Args:
         cell: `lstm`, `gru`, `rnn`, `min_gru` or `window_net`.
-        activation, forget_gate, forget_bias, reset, start, window: of the cell, where it has that setting; None for
-            the cell's default.
+        activation, forget_gate, forget_bias, chrono, peephole, coupled, cell_clip, recurrent_dropout, zoneout_h,
+            zoneout_c, reset, start, window: of the cell, where it has that setting; None for the cell's default.
+        gate_norm: the cell's own layer_norm, inside the recurrence.
+        weight_dropout: of the weights from the state, while training; 0 for none (Merity et al. 2018).
         start_range: every weight and bias of the net, those of layer norms aside, starts uniform within plus and minus
             this; None for the start of each layer.
         hidden_size: features of the state of each layer.
@@ -35,6 +45,15 @@ class RecurrentSettings:
     activation: str | None = None
     forget_gate: bool | None = None
     forget_bias: float | None = None
+    chrono: int | None = None
+    peephole: bool | None = None
+    coupled: bool | None = None
+    cell_clip: float | None = None
+    recurrent_dropout: float | None = None
+    zoneout_h: float | None = None
+    zoneout_c: float | None = None
+    gate_norm: bool | None = None
+    weight_dropout: float = 0.0
     reset: str | None = None
     start: str | None = None
     window: int | None = None
@@ -58,19 +77,11 @@ class RecurrentSettings:
             raise ValueError(
                 f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}{did_you_mean(self.cell, CELLS)}"
             )
-        for name in ("start", "forget_bias"):
+        for name in ("start", "forget_bias", "chrono"):
             if getattr(self, name) is not None and self.start_range is not None:
                 raise ValueError(f"{name}: cannot act with start_range={self.start_range}; leave one of them out.")
-        kind = CELLS[self.cell]
-        own: dict[str, Any] = {}
-        for name in ("activation", "forget_gate", "forget_bias", "reset", "start", "window"):
-            value = getattr(self, name)
-            if value is not None and name not in inspect.signature(kind).parameters:
-                raise ValueError(f"{name}: cell={self.cell} has no such setting; leave it out.")
-            if value is not None:
-                own[name] = value
         return deep(
-            partial(kind, **own),
+            self._cell(),
             input_size,
             hidden_size or self.hidden_size,
             self.num_layers,
@@ -80,6 +91,21 @@ class RecurrentSettings:
             layer_norm=self.layer_norm,
             residual=self.residual,
         )
+
+    def _cell(self) -> Callable[[int, int], CellModule]:
+        """What makes a cell of (input size, hidden size)."""
+        kind = CELLS[self.cell]
+        own: dict[str, Any] = {}
+        for setting, name in CELL_SETTINGS.items():
+            value = getattr(self, setting)
+            if value is not None and name not in inspect.signature(kind).parameters:
+                raise ValueError(f"{setting}: cell={self.cell} has no such setting; leave it out.")
+            if value is not None:
+                own[name] = value
+        make = partial(kind, **own)
+        if not self.weight_dropout:
+            return make
+        return lambda input_size, hidden_size: WeightDrop(make(input_size, hidden_size), self.weight_dropout)
 
     def start_net(self, net: nn.Module) -> None:
         """Draw the weights of a new net as `start_range` says; without it they stay as they are.

@@ -1,0 +1,64 @@
+"""Dropped recurrent weights: AWD-LSTM (Merity et al. 2018, arXiv:1708.02182); DropConnect (Wan et al. 2013)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from elman.cells.counters import Drawing
+from elman.cells.module import CellModule
+from elman.kernels.masks import keep_mask
+from elman.runtime.words import Spec
+from elman.sequences import Sequences
+from elman.state import State
+
+
+class WeightDrop(CellModule, Drawing):
+    """A cell whose weights from h are W_hh mask / (1 - p) while training, one mask a scan, and W_hh otherwise
+
+    All steps of all rows have the same mask: what is dropped is a way from one unit to another, for as long as a
+    sequence lasts, so that no kernel is any slower for it.
+
+    Args:
+        cell: an RNN, LSTM or GRU.
+        p: probability of dropping a weight, 0 < p < 1.
+    Shapes: of the cell.
+    Raises:
+        ValueError: p is out of range, or the cell has no weight_hh.
+    """
+
+    def __init__(self, cell: CellModule, p: float):
+        super().__init__()
+        if not 0 < p < 1:
+            raise ValueError(f"WeightDrop: expected 0 < p < 1, got {p}; leave it out to drop nothing.")
+        if not isinstance(getattr(cell, "weight_hh", None), Tensor):
+            raise ValueError(f"WeightDrop: expected a cell with weights from h, got {type(cell).__name__}.")
+        self.cell, self.p = cell, p
+        self.input_size, self.output_size, self.streams = cell.input_size, cell.output_size, cell.streams
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+        names = {id(weight): name for name, weight in self.named_parameters()} if names is None else names
+        return self.cell.spec(names)  # nothing is dropped
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        if not self.training:
+            return self.cell.step(x, state)
+        y, state = self.scan(Sequences(x, np.ones(len(x), np.int64)), state)
+        return y.values, state
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        if not self.training:
+            return self.cell(sequences, state)
+        return functional_call(self.cell, {"weight_hh": self._dropped()}, (sequences, state))
+
+    def _dropped(self) -> Tensor:
+        weight = self.cell.weight_hh
+        assert isinstance(weight, Tensor)
+        key = self.key or (int(torch.randint(2**32, ())),)
+        kept = torch.from_numpy(keep_mask(1 - self.p, key, (np.arange(len(weight)),), weight.shape[1]))
+        return weight * (kept.to(weight.device, weight.dtype) / (1 - self.p))
