@@ -315,6 +315,7 @@ def test_files_that_are_no_such_files(tmp_path):
     ("model", "message"),
     [
         (MinGRU(3, 4), "to_onnx: MinGRU is no layer that ONNX has"),
+        (LSTM(3, 4, projection_size=2), "expected a plain LSTM, got one with weights weight_hr"),
         (LSTM(3, 4, forget_gate=False), "to_onnx: LSTM: expected a plain LSTM"),
         (Stack(GRU(3, 4), LastPooling(4), GRU(4, 4)), "to_onnx: GRU: expected rows, but a LastPooling before it"),
         (Stack(Linear(3, 4), LastPooling(4)), "to_onnx: LastPooling is no layer"),

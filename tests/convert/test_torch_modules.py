@@ -61,6 +61,18 @@ def test_a_recurrence_computes_the_same_there_and_back(name, layers, both_ways, 
     same_nets(from_torch(back), ours)
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # PyTorch of itself
+@pytest.mark.parametrize("both_ways", [True, False])
+def test_a_projection_is_one_there_and_here(both_ways):
+    theirs = made("LSTM", 3, 5, 2, proj_size=2, bidirectional=both_ways, batch_first=True)
+    x, ours = torch.randn(3, 6, 3), from_torch(theirs)
+    torch.testing.assert_close(scanned(ours, x), theirs(x)[0].detach())
+    back = to_torch(ours, batch_first=True)
+    assert repr(back) == repr(theirs)
+    torch.testing.assert_close(back(x)[0], theirs(x)[0])
+    assert len(to_torch(Stack(LSTM(3, 4, projection_size=2), LSTM(2, 3, projection_size=2)))) == 2
+
+
 def test_two_biases_are_one_but_in_the_candidate_of_a_gru():
     theirs = made("GRU", 3, 4)
     ours, back = from_torch(theirs), to_torch(from_torch(theirs))
@@ -180,6 +192,9 @@ def test_what_cannot_be_said_here_is_refused(module, message):
         (Stack(Linear(3, 3), Residual(GRU(3, 3))), "to_torch: Residual is no layer"),
         (RNN(3, 4, "sigmoid"), "to_torch: RNN: expected activation='tanh' or 'relu', got 'sigmoid'"),
         (GRU(3, 4, reset="before"), "to_torch: GRU: expected reset='after', got 'before'"),
+        (LSTM(3, 4, peephole=True), "to_torch: LSTM: expected a plain LSTM, got one with weights peephole"),
+        (LSTM(3, 4, projection_size=2, cell_clip=1.0), "expected a plain LSTM, got one with an option of its own"),
+        (LSTM(3, 4, zoneout_h=0.1), "expected a plain LSTM, got one with an option of its own"),
         (LSTM(3, 4, forget_gate=False), "to_torch: LSTM: expected a plain LSTM, got one with an option of its own"),
         (
             Bidirectional(GRU(3, 4), GRU(3, 5)),

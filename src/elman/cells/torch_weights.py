@@ -11,6 +11,8 @@ from elman.cells.lstm import LSTM
 from elman.cells.module import CellModule
 from elman.cells.rnn import RNN
 
+GATES: dict[type[CellModule], int] = {RNN: 1, LSTM: 4, GRU: 3}
+
 
 class TwoBiases(NamedTuple):
     """The weights of one layer and direction; G gates in PyTorch's order: i, f, g, o of an LSTM, r, z, n of a GRU."""
@@ -19,6 +21,12 @@ class TwoBiases(NamedTuple):
     weight_hh: Tensor  # [G H, H]
     bias_ih: Tensor  # [G H]
     bias_hh: Tensor  # [G H]
+    weight_hr: Tensor | None = None  # [P, H] of an LSTM with a projection, whose weight_hh is [G H, P]
+
+    @property
+    def usual(self) -> tuple[Tensor, ...]:
+        """The four that every layer has."""
+        return self[:4]
 
     def cell(self, kind: type[CellModule], **settings: Any) -> CellModule:
         """A cell of these weights: the biases are added up where they meet, everywhere but in a GRU's candidate.
@@ -27,12 +35,15 @@ class TwoBiases(NamedTuple):
             kind: `RNN`, `LSTM` or `GRU`.
             settings: of its constructor.
         """
-        hidden, size = self.weight_hh.shape[1], self.weight_ih.shape[1]
+        hidden, size = len(self.weight_hh) // GATES[kind], self.weight_ih.shape[1]
         tensors = {"weight_ih": self.weight_ih, "weight_hh": self.weight_hh, "bias": self.bias_ih + self.bias_hh}
         if kind is GRU and settings.get("reset", "after") == "after":
             candidate = slice(2 * hidden, None)
             tensors["bias"][candidate] = self.bias_ih[candidate]
             tensors["bias_hn"] = self.bias_hh[candidate]
+        if self.weight_hr is not None:
+            tensors["weight_hr"] = self.weight_hr
+            settings["projection_size"] = len(self.weight_hr)
         return holding(lambda: kind(size, hidden, start="pytorch", **settings), tensors)
 
     @classmethod
@@ -41,7 +52,9 @@ class TwoBiases(NamedTuple):
         bias_hh = torch.zeros_like(cell.bias)
         if isinstance(cell, GRU) and cell.reset == "after":
             bias_hh[-cell.output_size :] = cell.bias_hn
-        return cls(*(weight.detach() for weight in (cell.weight_ih, cell.weight_hh, cell.bias, bias_hh)))
+        ih, hh, bias_ih = (weight.detach() for weight in (cell.weight_ih, cell.weight_hh, cell.bias))
+        weight_hr = cell.weight_hr if isinstance(cell, LSTM) else None
+        return cls(ih, hh, bias_ih, bias_hh.detach(), None if weight_hr is None else weight_hr.detach())
 
 
 def holding(make: Callable[[], CellModule], tensors: Mapping[str, Tensor]) -> CellModule:
@@ -75,7 +88,8 @@ def cell_of(
 
     ih, hh = weight("weight_ih"), weight("weight_hh")
     none = hh.new_zeros(len(hh))
-    weights = TwoBiases(ih, hh, *((weight("bias_ih"), weight("bias_hh")) if layer.bias else (none, none)))
+    biases = (weight("bias_ih"), weight("bias_hh")) if layer.bias else (none, none)
+    weights = TwoBiases(ih, hh, *biases, weight("weight_hr") if getattr(layer, "proj_size", 0) else None)
     if isinstance(layer, nn.LSTM | nn.LSTMCell):
         return weights.cell(LSTM)
     if isinstance(layer, nn.GRU | nn.GRUCell):

@@ -86,7 +86,7 @@ def _recurrence(where: str, layer: CellModule, cells: Sequence[RNN | LSTM | GRU]
     for number, cell in enumerate(cells):
         settings.append({"units": cell.output_size, "return_sequences": whole,
                          "go_backwards": number == 1 or isinstance(layer, Reversed), **_options(cell)})  # fmt: skip
-        weights = [swapped(kind, weight.cpu().numpy()).numpy() for weight in TwoBiases.of(cell)]
+        weights = [swapped(kind, weight.cpu().numpy()).numpy() for weight in TwoBiases.of(cell).usual]
         after = isinstance(cell, GRU) and cell.reset == "after"
         bias = np.stack(weights[2:]) if after else weights[2]
         arrays.append([np.ascontiguousarray(weights[0].T), np.ascontiguousarray(weights[1].T), bias])

@@ -106,7 +106,7 @@ def node_of(
     kind = next(theirs for theirs, ours in RECURRENT.items() if isinstance(cells[0], ours))
     arrays: dict[str, list[np.ndarray]] = {"W": [], "R": [], "B": []}
     for cell in cells:
-        w, r, *biases = (_ordered(weight, ORDER[kind]).cpu().numpy() for weight in TwoBiases.of(cell))
+        w, r, *biases = (_ordered(weight, ORDER[kind]).cpu().numpy() for weight in TwoBiases.of(cell).usual)
         for letter, array in zip("WRB", (w, r, np.concatenate(biases)), strict=True):
             arrays[letter].append(array)
     settings: dict[str, Any] = {"hidden_size": cells[0].output_size}

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from elman.cells import GRU, LSTM, RNN, CellModule
+from elman.kernels.bound import Options
 from elman.layers import Bidirectional, LastPooling, Reversed, Stack
 
 PLAIN = {RNN: {"weight_ih", "weight_hh", "bias"}, LSTM: {"weight_ih", "weight_hh", "bias"},
@@ -47,9 +48,11 @@ def joined(where: str, parts: Sequence[Part]) -> CellModule:
     return model.to(weight.device, weight.dtype)
 
 
-def cells_of(where: str, layer: CellModule) -> list[RNN | LSTM | GRU] | None:
+def cells_of(where: str, layer: CellModule, *known: str) -> list[RNN | LSTM | GRU] | None:
     """The one or two plain recurrences that a layer is made of, forward first; None where it is something else.
 
+    Args:
+        known: names of weights that the other house has as well: weight_hr, of a projection.
     Raises:
         ValueError: one with an option that other houses do not know.
     """
@@ -63,14 +66,18 @@ def cells_of(where: str, layer: CellModule) -> list[RNN | LSTM | GRU] | None:
         got = " and ".join(f"{type(cell).__name__} of {cell.output_size}" for cell in cells)
         raise ValueError(f"{where}: expected two cells of one kind and size in a Bidirectional, got {got}.")
     for cell in cells:
-        _check_plain(where, cell)
+        _check_plain(where, cell, known)
     return cells  # type: ignore[return-value]
 
 
-def _check_plain(where: str, cell: CellModule) -> None:
+def _check_plain(where: str, cell: CellModule, known: Sequence[str]) -> None:
     kernel, kind = cell.recurrence(), next(kind for kind in PLAIN if isinstance(cell, kind))
-    odd = sorted({name for name, _ in cell.named_parameters()} - PLAIN[kind])
-    if odd or kernel is None or kernel.kind == "lstm_without_forget" or getattr(kernel, "options", None) is not None:
+    names = {name for name, _ in cell.named_parameters()}
+    odd = sorted(names - PLAIN[kind] - {*known})
+    options = None if kernel is None else kernel.options
+    if options is not None and "weight_hr" in known:
+        options = options._replace(projection=False)
+    if odd or kernel is None or kernel.kind == "lstm_without_forget" or options not in (None, Options()):
         what = f"weights {', '.join(odd)}" if odd else "an option of its own"
         raise ValueError(f"{where}: expected a plain {kind.__name__}, got one with {what}, which is not known there.")
 

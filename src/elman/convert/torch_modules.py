@@ -51,7 +51,6 @@ def _read(module: Any, where: str) -> Iterator[Part]:
     if not type(module).forward.__module__.startswith(WRITTEN_BY):
         raise ValueError(f"{where} has a forward of its own; copy its weights to a layer of torch.nn, if it is one.")
     if isinstance(module, RECURRENT):
-        _expect(where, module, proj_size=0)
         yield from _recurrence(module)
     elif isinstance(module, STEPS):
         yield cell_of(module, "")
@@ -141,7 +140,7 @@ def _together(where: str, layers: list[CellModule]) -> tuple[list[list[RNN | LST
     while layers:
         between = layers[0].p if group and type(layers[0]) is Dropout and len(layers) > 1 else 0.0
         above = layers[1 if between else 0]
-        cells = None if isinstance(above, Reversed) else cells_of(where, above)
+        cells = None if isinstance(above, Reversed) else cells_of(where, above, "weight_hr")
         if cells is None or (group and (_kind(cells) != _kind(group[0]) or (len(group) > 1 and between != dropout))):
             break
         del layers[: 2 if between else 1]
@@ -151,7 +150,7 @@ def _together(where: str, layers: list[CellModule]) -> tuple[list[list[RNN | LST
 
 def _kind(cells: Sequence[Any]) -> list[Any]:
     """What must be the same in all layers of one module."""
-    return [(type(cell), cell.output_size, getattr(cell, "activation", "")) for cell in cells]
+    return [(type(cell), cell.output_size, len(cell.weight_hh), getattr(cell, "activation", "")) for cell in cells]
 
 
 def _torch_recurrence(
@@ -169,12 +168,15 @@ def _torch_recurrence(
         theirs for ours, theirs in zip((RNN, LSTM, GRU), RECURRENT, strict=True) if isinstance(first, ours)
     )
     settings: dict[str, Any] = {"nonlinearity": first.activation} if isinstance(first, RNN) else {}
+    hidden = first.output_size
+    if isinstance(first, LSTM) and first.projection_size:
+        settings["proj_size"], hidden = first.projection_size, first.hidden_size
     with torch.random.fork_rng(devices=[]):  # it starts at random
-        module = kind(first.input_size, first.output_size, len(group), batch_first=batch_first, dropout=dropout,
+        module = kind(first.input_size, hidden, len(group), batch_first=batch_first, dropout=dropout,
                       bidirectional=len(group[0]) == 2, **settings)  # fmt: skip
     module.to(first.bias.dtype).load_state_dict(
         {f"{name}_{suffix}": weight for suffix, cell in zip(suffixes(module), cells, strict=True)
-         for name, weight in TwoBiases.of(cell)._asdict().items()}
+         for name, weight in TwoBiases.of(cell)._asdict().items() if weight is not None}
     )  # fmt: skip
     return module
 
