@@ -1,14 +1,16 @@
 """A ragged batch: `values` with leaves `[N, ...]` (the steps of row 0, then of row 1, ...) and `lengths [B]`."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from elman import state as states
 from elman.arrays import Array, is_tensor, like, row_numbers
 from elman.shapes import check
+
+T = TypeVar("T")
 
 
 class Plan(NamedTuple):
@@ -19,6 +21,21 @@ class Plan(NamedTuple):
     by_time: np.ndarray  # [N] steps ordered by time, then by longest_first
     back_to_steps: np.ndarray  # [N] its inverse
     alive: list[int]  # [T] rows that have a step at time t, never zero
+
+
+class _once(Generic[T]):
+    """A property that is found when it is first asked for, and kept; a compiler would see two programs in that."""
+
+    def __init__(self, find: Callable[[Any], T]):
+        self.find, self.__doc__ = find, find.__doc__
+
+    def __get__(self, sequences: Any, kind: type | None = None) -> T:
+        if sequences is None:
+            return self  # type: ignore[return-value]  # for what reads documentation
+        found = self.find(sequences)
+        if not following():
+            sequences.__dict__[self.find.__name__] = found
+        return found
 
 
 class Sequences:
@@ -37,6 +54,9 @@ class Sequences:
     """
 
     def __init__(self, values: Any, lengths: Any):
+        if following():
+            self.values, self.lengths = values, _followed(lengths)
+            return
         counts = np.asarray(lengths)
         if counts.ndim != 1 or (counts.size and counts.dtype.kind not in "iu"):
             raise ValueError(f"Sequences: expected integer lengths of shape [B], got {counts.dtype} {counts.shape}.")
@@ -63,27 +83,37 @@ class Sequences:
         leaves = ", ".join(f"{leaf.dtype} {list(leaf.shape)}" for leaf in states.leaves(self.values))
         return f"Sequences({len(self)} rows, {self.num_steps} steps, {leaves})"
 
-    @cached_property
+    @_once
     def num_steps(self) -> int:
         """N, the steps of all rows together."""
         return int(self.lengths.sum())
 
-    @cached_property
+    @_once
     def offsets(self) -> np.ndarray:
         """[B + 1]: row b is `values[offsets[b]:offsets[b + 1]]`."""
+        if following():
+            return _like(self.lengths, _torch().nn.functional.pad(_tensor(self.lengths).cumsum(0), (1, 0)))
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths)])
 
-    @cached_property
+    @_once
     def rows(self) -> np.ndarray:
         """[N] the row of each step."""
+        if following():
+            torch, lengths, steps = _torch(), _tensor(self.lengths), next(states.leaves(self.values)).shape[0]
+            rows = torch.arange(lengths.shape[0]).repeat_interleave(lengths, output_size=steps)
+            return _like(self.lengths, rows)
         return np.repeat(np.arange(len(self)), self.lengths)
 
-    @cached_property
+    @_once
     def times(self) -> np.ndarray:
         """[N] the place of each step in its row, from 0."""
+        if following():
+            rows = _tensor(self.rows)
+            begins = _tensor(self.offsets).index_select(0, rows)
+            return _like(self.lengths, _torch().arange(rows.shape[0]) - begins)
         return np.arange(self.num_steps) - np.repeat(self.offsets[:-1], self.lengths)
 
-    @cached_property
+    @_once
     def plan(self) -> Plan:
         """The steps in order of time."""
         longest_first = np.argsort(-self.lengths, kind="stable")
@@ -94,6 +124,8 @@ class Sequences:
 
     def map(self, fn: Callable[[Any], Any]) -> "Sequences":
         """The same rows with `fn(values)`: a pointwise layer is one call on all steps."""
+        if following():
+            return Sequences(fn(self.values), self.lengths)
         mapped = Sequences.__new__(Sequences)
         mapped.__dict__.update(self.__dict__)  # what has been found out about the rows holds for them too
         mapped.values = fn(self.values)
@@ -109,6 +141,10 @@ class Sequences:
 
     def reverse(self) -> "Sequences":
         """Every row from its last step to its first."""
+        if following():
+            ends = (_tensor(self.offsets)[1:] - 1).index_select(0, _tensor(self.rows))
+            steps = ends - _tensor(self.times)
+            return self.map(lambda values: states.map(lambda leaf: leaf.index_select(0, steps.to(leaf.device)), values))
         steps = np.repeat(self.offsets[:-1] + self.offsets[1:] - 1, self.lengths) - np.arange(self.num_steps)
         return Sequences(states.select(self.values, steps), self.lengths)
 
@@ -194,3 +230,33 @@ class Sequences:
         plan, data = self.plan, states.select(self.values, self.plan.by_time)
         return PackedSequence(data, tensor(plan.alive), *(
             from_numpy(order).to(data.device) for order in (plan.longest_first, plan.back_to_rows)))  # fmt: skip
+
+
+# What a compiler of PyTorch follows: lengths are numbers that it does not know, so nothing here may depend on them but
+# the numbers in other arrays. They are tensors then, and nothing is checked: the kernels do that when they run.
+
+
+def following() -> bool:
+    """Whether `torch.compile` or `torch.export` follows what is done now, in place of doing it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling()
+
+
+def _torch() -> Any:
+    return sys.modules["torch"]
+
+
+def _followed(lengths: Any) -> Array:
+    """Lengths as NumPy has them, or, where the compiler cannot follow NumPy, as a tensor."""
+    if is_tensor(lengths) and not _torch().compiler.is_dynamo_compiling():
+        return lengths
+    return np.asarray(lengths).astype(np.int64)
+
+
+def _tensor(numbers: Array) -> Array:
+    return numbers if is_tensor(numbers) else _torch().from_numpy(numbers)
+
+
+def _like(lengths: Array, numbers: Array) -> Array:
+    """A tensor as the lengths are kept."""
+    return numbers if is_tensor(lengths) else numbers.numpy()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.cell import Cell, unroll
-from elman.kernels import cudnn, native, recurrence
+from elman.kernels import cudnn, native, recurrence, registered  # noqa: F401  # which are there for files then
 from elman.kernels.bound import Recurrence
 from elman.runtime import Stepper
 from elman.runtime.words import Spec
@@ -75,7 +75,7 @@ class CellModule(Cell, nn.Module):
         plain = all(weight.dtype == torch.float32 for weight in self.parameters())
         return native.available() and plain and self.spec() is not None
 
-    def stepper(self, batch_size: int = 1, output: str = "logits") -> Stepper:
+    def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
         """It in evaluation mode, one step at a time without PyTorch, with the weights that it has now: see `Stepper`.
 
         Raises:
@@ -86,12 +86,12 @@ class CellModule(Cell, nn.Module):
         if spec is None:
             raise ValueError(f"{type(self).__name__}.stepper: it is, or holds, a cell without a spec; use step.")
         tensors = {name: weight.detach().cpu().numpy() for name, weight in self.named_parameters()}
-        return Stepper(spec, tensors, batch_size, output)
+        return Stepper(spec, tensors, batch_size, output, weights)
 
     def step(self, x: Tensor, state: State) -> tuple[Any, State]:
         self.check_input("step", x)
         kernel = self.recurrence()
-        if kernel is None or not recurrence.applies([kernel], x):
+        if kernel is None or torch.compiler.is_compiling() or not recurrence.applies([kernel], x):
             return self.advance(self.project(x), state)
         return recurrence.scan([kernel], x, recurrence.one_step(len(x)), state, state, self.unrolled)
 
@@ -100,7 +100,7 @@ class CellModule(Cell, nn.Module):
         kernel = self.recurrence()
         if kernel is None:
             return self.unrolled(sequences, state)
-        if cudnn.applies(kernel, sequences.values):
+        if not torch.compiler.is_compiling() and cudnn.applies(kernel, sequences.values):
             return cudnn.scan(kernel, sequences, self.initial_state(len(sequences)) if state is None else state)
         x, blank = sequences.values, self.initial_state(0)
         y, state = recurrence.scan([kernel], x, sequences, state, blank, self.unrolled)

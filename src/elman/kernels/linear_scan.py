@@ -61,11 +61,22 @@ class _Native(torch.autograd.Function):
         a, h, h0 = ctx.saved_tensors
         if torch.is_grad_enabled():  # a graph of the gradient is wanted too, and C++ leaves none
             return *reference_backward(a, h, ctx.sequences.lengths, h0, dh, dlast), None
-        da, dx, dh0 = torch.empty_like(a), torch.empty_like(a), torch.empty_like(h0)
-        native.module.linear_scan_backward(
-            a, h, ctx.sequences.offsets, h0, dh.contiguous(), dlast.contiguous(), da, dx, dh0
-        )
-        return da, dx, dh0, None
+        return *backward(dh, dlast, a, h, h0, ctx.sequences), None
+
+
+def backward(
+    dh: Tensor, dlast: Tensor, a: Tensor, h: Tensor, h0: Tensor, sequences: Sequences
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`reference_backward` in C++."""
+    da, dx, dh0 = torch.empty_like(a), torch.empty_like(a), torch.empty_like(h0)
+    native.module.linear_scan_backward(a, h, sequences.offsets, h0, dh.contiguous(), dlast.contiguous(), da, dx, dh0)
+    return da, dx, dh0
+
+
+def applies(*arrays: Tensor) -> bool:
+    """Whether C++ answers: float32 on the CPU."""
+    plain = all(array.device.type == "cpu" and array.dtype == torch.float32 for array in arrays)
+    return native.available() and not transforms.active() and plain
 
 
 def linear_scan(a: Tensor, x: Tensor, lengths: Any, h0: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,13 +97,16 @@ def linear_scan(a: Tensor, x: Tensor, lengths: Any, h0: Tensor) -> tuple[Tensor,
         >>> h.flatten().tolist(), last.flatten().tolist()
         ([1.0, 1.5, 1.0], [1.5, 1.0])
     """
+    if torch.compiler.is_compiling():
+        from elman.kernels import registered
+
+        return registered.linear_scan(a, x, h0, registered.steps_of(lengths))
     check("linear_scan", "a", a, "N H")
     check("linear_scan", "x", x, f"N={a.shape[0]} H={a.shape[1]}")
     sequences = Sequences((a, x), lengths)
     check("linear_scan", "h0", h0, f"B={len(sequences)} H={a.shape[1]}")
     if not a.dtype == x.dtype == h0.dtype:
         raise TypeError(f"linear_scan: expected a, x and h0 of one type, got {a.dtype}, {x.dtype} and {h0.dtype}.")
-    on_cpu = a.device.type == x.device.type == h0.device.type == "cpu"
-    if native.available() and not transforms.active() and on_cpu and a.dtype == torch.float32:
+    if applies(a, x, h0):
         return _Native.apply(a.contiguous(), x.contiguous(), h0.contiguous(), sequences)
     return reference(a, x, lengths, h0)

@@ -5,8 +5,11 @@ stepping or scanning, and a run that was resumed: there is no generator whose st
 """
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from elman.kernels import native
+from elman.kernels.memory import new
 
 Key = tuple[int, ...]
 Steps = tuple[np.ndarray, ...]
@@ -33,6 +36,10 @@ def keep_mask(probability: float, key: Key, steps: Steps, units: int) -> np.ndar
         key: integers that the whole mask shares: seed, update, place.
         steps: integer arrays [N] that tell one step from another: its row, and its time unless one mask serves a row.
     """
+    if torch.compiler.is_compiling():
+        from elman.kernels import registered
+
+        return registered.keep_mask(probability, *registered.numbers(key, steps), units).numpy()
     if not native.available():
         return reference(probability, key, steps, units)
     kept = np.empty((len(steps[0]), units), bool)
@@ -50,6 +57,20 @@ def draw(probability: float, key: Key, steps: Steps, units: int, kept: int, x: i
     columns = [np.ascontiguousarray(part, np.int64) for part in steps]
     assert all(part.shape == columns[0].shape for part in columns)
     native.module.draw_masks(probability, _threshold(probability), key, columns, units, kept, x, y)
+
+
+def dropped(x: Tensor, keep: float, key: Key, steps: Steps) -> tuple[Tensor, Tensor]:
+    """x [N, D] float32 divided by `keep` where the mask is true, else 0, and the mask: in one pass, in C++."""
+    y, mask = new(*x.shape), torch.empty(x.shape, dtype=torch.bool)
+    draw(keep, key, steps, x.shape[1], mask.data_ptr(), x.data_ptr(), y.data_ptr())
+    return y, mask
+
+
+def masked(x: Tensor, mask: Tensor, keep: float) -> Tensor:
+    """The same with a mask that is there."""
+    y = new(*x.shape)
+    native.module.masked(keep, x.numel(), mask.data_ptr(), x.data_ptr(), y.data_ptr())
+    return y
 
 
 def _threshold(probability: float) -> int:

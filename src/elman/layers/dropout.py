@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from elman.cells.counters import Drawing
 from elman.cells.module import CellModule
-from elman.kernels import native, transforms
-from elman.kernels.masks import Key, Steps, draw, keep_mask
-from elman.kernels.memory import new
+from elman.kernels import native, registered, transforms
+from elman.kernels.masks import Key, Steps, dropped, keep_mask, masked
 from elman.runtime.words import Spec
 from elman.sequences import Sequences
 
@@ -22,7 +22,7 @@ class DropoutState(NamedTuple):
     step: Tensor  # [B] int64
 
 
-class Dropout(CellModule):
+class Dropout(CellModule, Drawing):
     """y = x mask / (1 - p) while training, y = x otherwise; each feature of each step is dropped with probability p
 
     Masks are a function of a key, the place of the layer in its model, row, step and feature (`kernels/masks.py`). A
@@ -46,7 +46,27 @@ class Dropout(CellModule):
             raise ValueError(f"{type(self).__name__}: expected 0 < p < 1, got {p}; leave it out to drop nothing.")
         self.input_size = self.output_size = size
         self.p = p
-        self.key: tuple[int, ...] = ()
+        self.key = ()
+
+    # Kept as tensors, since a compiler makes another program for another number, and the same for other tensors.
+
+    @property
+    def p(self) -> float:
+        """The probability of dropping."""
+        return self._p.item()
+
+    @p.setter
+    def p(self, p: float) -> None:
+        self._p = torch.tensor([p], dtype=torch.float64, device="cpu")  # without an axis it would pass for a number
+
+    @property
+    def key(self) -> Key:
+        """Integers that all masks share."""
+        return tuple(self._key.tolist())
+
+    @key.setter
+    def key(self, key: Key) -> None:
+        self._key = torch.tensor(key, dtype=torch.int64, device="cpu")
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
         return self.spec_of("dropout", names)
@@ -61,15 +81,20 @@ class Dropout(CellModule):
 
     def scan(self, sequences: Sequences, state: DropoutState | None = None) -> tuple[Sequences, DropoutState]:
         self.check_input("scan", sequences.values)
-        row, step = self.initial_state(len(sequences)) if state is None else state
+        row, step = self.initial_state(sequences.lengths.shape[0]) if state is None else state
+        final = DropoutState(row, step + registered.steps_of(sequences.lengths))
+        if not self.training:
+            return sequences, final
         rows, steps = row.numpy()[sequences.rows], step.numpy()[sequences.rows] + sequences.times
-        final = DropoutState(row, step + torch.from_numpy(sequences.lengths))
         return sequences.map(lambda x: self._drop(x, rows, steps)), final
 
     def _drop(self, x: Tensor, rows: np.ndarray, steps: np.ndarray) -> Tensor:
         if not self.training:
             return x
-        return _masked(x, 1 - self.p, self.key, (rows,) if self.one_mask_a_row else (rows, steps))
+        numbers = (rows,) if self.one_mask_a_row else (rows, steps)
+        if torch.compiler.is_compiling():
+            return registered.dropout(x, self._p, self._key, [torch.from_numpy(part) for part in numbers])[0]
+        return _masked(x, 1 - self.p, self.key, numbers)
 
 
 class VariationalDropout(Dropout):
@@ -93,8 +118,7 @@ def _masked(x: Tensor, keep: float, key: Key, steps: Steps) -> Tensor:
 class _Native(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, keep: float, key: Key, steps: Steps) -> Tensor:
-        y, mask = new(*x.shape), torch.empty(x.shape, dtype=torch.bool)
-        draw(keep, key, steps, x.shape[1], mask.data_ptr(), x.data_ptr(), y.data_ptr())
+        y, mask = dropped(x, keep, key, steps)
         ctx.save_for_backward(mask)
         ctx.keep = keep
         return y
@@ -104,13 +128,11 @@ class _Native(torch.autograd.Function):
         (mask,) = ctx.saved_tensors
         if torch.is_grad_enabled() or transforms.batched(dy):  # C++ leaves no graph, and sees one gradient
             return dy * (mask.to(dy.dtype) / ctx.keep), None, None, None
-        dy, dx = dy.contiguous(), new(*dy.shape)
-        native.module.masked(ctx.keep, dy.numel(), mask.data_ptr(), dy.data_ptr(), dx.data_ptr())
-        return dx, None, None, None
+        return masked(dy.contiguous(), mask, ctx.keep), None, None, None
 
 
 def set_key(model: nn.Module, *key: int) -> None:
-    """Give every dropout layer in `model` the masks of `key` (seed, update), different ones at each place."""
-    layers = (layer for layer in model.modules() if isinstance(layer, Dropout))
+    """Give all that draws masks in `model` those of `key` (seed, update), different ones at each place."""
+    layers = (layer for layer in model.modules() if isinstance(layer, Drawing) and layer.draws)
     for place, layer in enumerate(layers):
         layer.key = (*key, place) if key else ()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from elman.arrays import like
 from elman.cells.module import CellModule
+from elman.kernels import registered
 from elman.kernels.linear import linear
 from elman.layers.linear import Linear
 from elman.sequences import Sequences
@@ -85,13 +86,20 @@ class LastPooling(Pooling):
         if not self.backward_size:
             return sequences, ()
         forward, backward = self._parts(sequences.values)
-        heads = like(sequences.offsets[sequences.rows], backward)
+        heads = registered.steps_of(sequences.offsets[sequences.rows]).to(backward.device)
         return sequences.map(lambda _: torch.cat([forward, backward.index_select(0, heads)], -1)), ()
 
     def pool(self, sequences: Sequences) -> Tensor:
         self.check_input("pool", sequences.values)
-        real = sequences.lengths.nonzero()[0]
         forward, backward = self._parts(sequences.values)
+        if torch.compiler.is_compiling():
+            offsets, full = registered.steps_of(sequences.offsets), registered.steps_of(sequences.lengths) > 0
+            ends = (part.index_select(0, step.to(part.device)) for part, step in (
+                (_with_zeros(forward), torch.where(full, offsets[1:] - 1, forward.shape[0])),
+                (_with_zeros(backward), torch.where(full, offsets[:-1], backward.shape[0])),
+            ))  # fmt: skip
+            return torch.cat([*ends], -1)
+        real = sequences.lengths.nonzero()[0]
         last = forward.index_select(0, like(sequences.offsets[real + 1] - 1, forward))
         first = backward.index_select(0, like(sequences.offsets[real], backward))
         y = torch.cat([last, first], -1)
@@ -123,7 +131,7 @@ class MeanPooling(Pooling):
 
     def pool(self, sequences: Sequences) -> Tensor:
         self.check_input("pool", sequences.values)
-        steps = like(sequences.lengths, sequences.values)[:, None]
+        steps = registered.steps_of(sequences.lengths).to(sequences.values.device)[:, None]
         return sums(sequences.values, sequences) / steps.clamp(min=1)
 
 
@@ -142,6 +150,8 @@ class MaxPooling(Pooling):
 
     def pool(self, sequences: Sequences) -> Tensor:
         self.check_input("pool", sequences.values)
+        if torch.compiler.is_compiling():
+            return _largest(sequences.values, sequences)
         return _Largest.apply(sequences.values, sequences)
 
 
@@ -191,8 +201,9 @@ class AttentionPooling(Pooling):
         """[N]: the share of each step in what `pool` gives; those of a row add up to 1."""
         self.check_input("weights", sequences.values)
         _, score = self.project(sequences.values)
-        rows = like(sequences.rows, score)
-        largest = score.new_zeros(len(sequences)).scatter_reduce(0, rows, score.detach(), "amax", include_self=False)
+        rows = _rows(sequences, score)
+        lowest = score.new_zeros(sequences.lengths.shape[0])
+        largest = lowest.scatter_reduce(0, rows, score.detach(), "amax", include_self=False)
         share = (score - largest.index_select(0, rows)).exp()
         return share / sums(share, sequences).index_select(0, rows)
 
@@ -211,7 +222,29 @@ POOLINGS: dict[str, type[Pooling]] = {
 
 def sums(values: Tensor, sequences: Sequences) -> Tensor:
     """[N, ...] -> [B, ...]: the sum over the steps of each row."""
-    return values.new_zeros(len(sequences), *values.shape[1:]).index_add(0, like(sequences.rows, values), values)
+    zeros = values.new_zeros(sequences.lengths.shape[0], *values.shape[1:])
+    return zeros.index_add(0, _rows(sequences, values), values)
+
+
+def _rows(sequences: Sequences, values: Tensor) -> Tensor:
+    """[N] the row of each step."""
+    return registered.steps_of(sequences.rows).to(values.device)
+
+
+def _with_zeros(values: Tensor) -> Tensor:
+    """And one more step, for rows that have none."""
+    return torch.cat([values, values.new_zeros(1, values.shape[1])])
+
+
+def _largest(values: Tensor, sequences: Sequences) -> Tensor:
+    """`_Largest` in operations of PyTorch whose shapes do not depend on numbers."""
+    rows, (steps, features) = _rows(sequences, values)[:, None].expand_as(values), values.shape
+    y = values.new_zeros(sequences.lengths.shape[0], features)
+    y = y.scatter_reduce(0, rows, values.detach(), "amax", include_self=False)
+    has = (values == y.gather(0, rows)) | values.isnan()
+    places = torch.where(has, torch.arange(steps, device=values.device)[:, None], steps)
+    first = torch.full_like(y, steps, dtype=torch.int64).scatter_reduce(0, rows, places, "amin")
+    return _with_zeros(values).gather(0, first)
 
 
 class _Largest(torch.autograd.Function):

@@ -1,9 +1,10 @@
 """Cells on top of one another."""
 
 from collections.abc import Iterator, Mapping
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from elman.cells.module import CellModule
@@ -80,10 +81,17 @@ class Stack(CellModule):
 
     def waves(self) -> list[list[CellModule]]:
         """The cells, those together that one kernel call runs as a wave: none waits for the whole sequence below it."""
-        together = groupby(
-            self, lambda cell: (kernel := cell.recurrence()) is not None and recurrence.applies([kernel])
-        )
-        return [wave for fused, cells in together for wave in ([list(cells)] if fused else ([cell] for cell in cells))]
+        waves: list[list[CellModule]] = []
+        fused = False  # whether the last of them is one that may go on
+        for cell in self:
+            kernel = cell.recurrence()
+            fuses = kernel is not None and (torch.compiler.is_compiling() or recurrence.applies([kernel]))
+            if fused and fuses:
+                waves[-1].append(cell)
+            else:
+                waves.append([cell])
+            fused = fuses
+        return waves
 
 
 def scan_wave(cells: list[CellModule], sequences: Sequences, state: State | None) -> tuple[Sequences, State]:
@@ -97,7 +105,7 @@ def scan_wave(cells: list[CellModule], sequences: Sequences, state: State | None
         return sequences, tuple(after)
 
     cells[0].check_input("scan", sequences.values)
-    kernels = [kernel for cell in cells if (kernel := cell.recurrence())]
+    kernels = [kernel for kernel in (cell.recurrence() for cell in cells) if kernel is not None]
     blank = tuple(cell.initial_state(0) for cell in cells)
     y, state = recurrence.scan(kernels, sequences.values, sequences, state, blank, unrolled)
     return sequences.map(lambda _: y), state
