@@ -340,6 +340,7 @@ def test_errors_are_pytorchs(what, kind):
     assert str(got.value) == str(expected.value)
 
 
+@needs_kernels
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_of_packed_input(kind):
     """PyTorch's LSTM does not look at a PackedSequence: it reads memory that is not its own."""

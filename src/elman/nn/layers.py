@@ -40,7 +40,7 @@ class RNN(nn.RNN):
         return super().forward(input, hx) if result is None else (result[0], result[1][0])
 
     def __prepare_scriptable__(self) -> nn.Module:
-        return _as(RNN.__base__, self)
+        return _as_torch(self)
 
 
 class LSTM(nn.LSTM):
@@ -59,7 +59,7 @@ class LSTM(nn.LSTM):
         return super().forward(input, hx) if result is None else result
 
     def __prepare_scriptable__(self) -> nn.Module:
-        return _as(LSTM.__base__, self)
+        return _as_torch(self)
 
 
 class GRU(nn.GRU):
@@ -80,7 +80,7 @@ class GRU(nn.GRU):
         return super().forward(input, hx) if result is None else (result[0], result[1][0])
 
     def __prepare_scriptable__(self) -> nn.Module:
-        return _as(GRU.__base__, self)
+        return _as_torch(self)
 
 
 def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]] | None:
@@ -98,17 +98,12 @@ def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]]
     sizes = _sizes(module)
     weights = [flat[start : start + many] for start in range(0, len(flat), many)]
     fitting = (fit(module.mode, given, *size) for given, size in zip(weights, sizes, strict=True))
-    if batch.longest < SHORT or x.shape[-1] != module.input_size or not all(fitting):
+    if x.shape[-1] != module.input_size or not all(fitting) or not _state_fits(module, batch, hx):
+        return None
+    if batch.longest < SHORT:
         return None
     before = None
     if hx is not None:
-        shape = batch.state_shape(len(sizes), module.hidden_size)
-        if len(hx) != (2 if module.mode == "LSTM" else 1):
-            return None
-        if any(leaf.shape != shape for leaf in hx):
-            if packed:
-                module.check_forward_args(x, hx if module.mode == "LSTM" else hx[0], input.batch_sizes)
-            return None
         by_layer = (leaf.reshape(len(sizes), -1, module.hidden_size).unbind() for leaf in hx)
         before = [state_of(module.mode, leaves) for leaves in zip(*by_layer, strict=True)]
     y, after = _scan(module, batch, weights, cells_of(module, module.mode, sizes), before)
@@ -116,6 +111,19 @@ def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]]
         y = y.clone()  # it is kept for the way back, while PyTorch lets what these two hand out be changed in place
     leaves = zip(*map(states.leaves, after), strict=True)
     return batch.give(y), tuple(batch.give_state(_stack(leaf)) for leaf in leaves)
+
+
+def _state_fits(module: Any, batch: Batch, hx: Any) -> bool:
+    """Whether the arrays of an initial state are as many and as large as the module carries."""
+    if hx is None:
+        return True
+    lstm, count = module.mode == "LSTM", module.num_layers * (2 if module.bidirectional else 1)
+    if len(hx) != (2 if lstm else 1):
+        return False
+    fits = all(leaf.shape == batch.state_shape(count, module.hidden_size) for leaf in hx)
+    if not fits and isinstance(batch, Packed):  # as above
+        module.check_forward_args(batch.packed.data, hx if lstm else hx[0], batch.packed.batch_sizes)
+    return fits
 
 
 def _sizes(module: Any) -> list[tuple[int, int]]:
@@ -162,8 +170,9 @@ def _stack(leaves: Sequence[Tensor]) -> Tensor:
     return leaves[0][None] if len(leaves) == 1 else torch.stack([*leaves])
 
 
-def _as(kind: type[nn.Module], module: nn.Module) -> nn.Module:
+def _as_torch(module: nn.Module) -> nn.Module:
     """The same module of PyTorch's own kind, with the same weights: what TorchScript compiles."""
-    plain = kind.__new__(kind)
+    kind: type[nn.Module] = next(kind for kind in type(module).__mro__ if kind.__module__ == nn.RNNBase.__module__)
+    plain: nn.Module = kind.__new__(kind)
     plain.__dict__.update(module.__dict__)
     return plain
