@@ -14,6 +14,8 @@ import elman
 from elman.kernels import native
 
 SIZES = {"64": 12, "128": 7, "256": 2.3, "512": 1.7}  # units, which are as many as inputs: times as fast as LSTMCell
+HALVES = {"256": 6, "512": 2.8}  # the same with bfloat16 weights
+HALF, ROUNDED = "Stepper, bfloat16 weights", 1e-2  # of the largest value: what 8 bits of weights make of a step
 COMPARED = 20  # steps before the outputs are compared
 
 
@@ -26,11 +28,11 @@ class Stream(NamedTuple):
     threads: int = 1
 
 
-def stepper(cell: elman.LSTM, x: np.ndarray) -> Stream:
+def stepper(cell: elman.LSTM, x: np.ndarray, name: str = "Stepper", weights: str = "float32") -> Stream:
     """What is bound to arrays of its own, and knows nothing of PyTorch."""
-    step = cell.stepper(batch_size=1)
+    step = cell.stepper(batch_size=1, weights=weights)
     step.input[...] = x
-    return Stream("Stepper", step, lambda: step.output)
+    return Stream(name, step, lambda: step.output)
 
 
 def own_cell(cell: elman.LSTM, x: np.ndarray) -> Stream:
@@ -103,7 +105,7 @@ def streams(hidden: int, threads: int) -> list[Stream]:
     found = [own_cell(own, x), torch_cell(cell, x, "LSTMCell", threads), torch_cell(cell, x, "LSTMCell, one thread", 1),
              torch_layer(layer, x, threads)]  # fmt: skip
     if native.available():
-        found = [stepper(own, x), *found]
+        found = [stepper(own, x), stepper(own, x, HALF, "bfloat16"), *found]
     try:
         found += [onnx(problem, x, "onnxruntime", threads), onnx(problem, x, "onnxruntime, one thread", 1)]
     except ModuleNotFoundError as missing:
@@ -119,6 +121,10 @@ def claims(report: Report) -> list[Claim]:
                 ratios = [report.ratio(which, shape=f"B1H{size}") for which in (name, f"{name}, one thread")]
                 if None not in ratios:
                     found += claim(f"one step, H{size}, Stepper against {name}, one thread or two", least, ratios)
+    for size, asked in HALVES.items():
+        cell, half = report.ratio("LSTMCell, one thread", shape=f"B1H{size}"), report.ratio(HALF, shape=f"B1H{size}")
+        if cell and half:
+            found += claim(f"one step, H{size}, {HALF} against LSTMCell, one thread", asked, [cell / half])
     return found
 
 
@@ -129,8 +135,10 @@ def main() -> None:
         for _ in range(COMPARED):
             for stream in rivals:
                 stream.step()
-        apart = agree(f"one step, H{size}", {stream.name: {"y": stream.output().reshape(1, -1)} for stream in rivals},
-                      truth="LSTMCell")  # fmt: skip
+        results = {stream.name: {"y": stream.output().reshape(1, -1)} for stream in rivals}
+        halves = {name: results.pop(name) for name in (HALF,) if name in results}
+        apart = agree(f"one step, H{size}", results, truth="LSTMCell")
+        apart |= agree(f"one step, H{size}", halves | {"LSTMCell": results["LSTMCell"]}, "LSTMCell", ROUNDED)
         contestants = [Contestant(stream.name, stream.step, at_turn=lambda n=stream.threads: report.use_threads(n))
                        for stream in rivals]  # fmt: skip
         report.race(f"B1H{size}", "step", contestants, apart=apart)

@@ -110,8 +110,9 @@ void multiply(float* weights, Index inputs, Index outputs, bool back, Index rows
     const Index from = rows * (task / columns) / bands, to = rows * (task / columns + 1) / bands,
                 column = task % columns;
     const Memory scratch(static_cast<std::size_t>(kernels().linear_scratch()));
-    kernels().linear(weights, inputs, outputs, back, to - from, x + from * x_stride, x_stride, y + from * y_stride,
-                     y_stride, blocks * column / columns, blocks * (column + 1) / columns, scratch.data());
+    kernels().linear(weights, inputs, outputs, back, false, to - from, x + from * x_stride, x_stride,
+                     y + from * y_stride, y_stride, blocks * column / columns, blocks * (column + 1) / columns,
+                     scratch.data());
   });
 }
 

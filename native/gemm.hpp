@@ -34,11 +34,17 @@ struct Panels {
   Index depth = 0;  // K of the whole matrix, where this is a slice of `k` from it; 0: this is the whole
   Index from = 0;   // where in K the slice begins
   Index from_block = 0, to_block = INT64_MAX;  // the blocks that are wanted
+  bool half = false;                           // whether B is bfloat16, in rows of two k: see `halve`
+  Index split = 0;                             // where a row begins anew: A goes on there
 
   Index vectors() const { return padded(units) / W * gates; }
   Index size() const { return vectors() * W * k; }
+  Index rows() const {  // of a block
+    const Index all = depth ? depth : k;
+    return half ? (split + 1) / 2 + (all - split + 1) / 2 : all;
+  }
   const float* block(Index j, Index block_vectors, Index vectors) const {
-    return data + (j * block_vectors * (depth ? depth : k) + from * vectors) * W;
+    return data + (j * block_vectors * rows() + (half ? (from + 1) / 2 : from) * vectors) * W;
   }
 };
 
@@ -60,7 +66,38 @@ struct Tile {
   Start start;
 };
 
-template <int M, int NV, int P>
+// What bfloat16 B is made of: a word holds the numbers of k and of k + 1, the first in its upper half.
+typedef std::uint32_t Bits __attribute__((vector_size(4 * W)));
+ELMAN_INLINE V upper(V words) { return reinterpret_cast<V>(reinterpret_cast<Bits>(words) & 0xFFFF0000u); }
+ELMAN_INLINE V lower(V words) { return reinterpret_cast<V>(reinterpret_cast<Bits>(words) << 16); }
+
+// To the nearest, ties to even.
+ELMAN_INLINE std::uint32_t bfloat16(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+}
+
+// B to bfloat16 in place: the first half of its memory holds it, in rows of two k; `b.half` is set.
+static inline void halve(const Panels& b, int block_vectors) {
+  const Index parts[] = {b.split, b.k - b.split};
+  for (Index j = 0; j * block_vectors < b.vectors(); ++j) {
+    const Index width = smaller(b.vectors() - j * block_vectors, block_vectors) * W;
+    const float* from = b.data + j * block_vectors * W * b.k;
+    float* to = b.data + j * block_vectors * W * b.rows();
+    for (const Index part : parts)
+      for (Index k = 0; k < part; k += 2, to += width) {
+        const bool two = k + 1 < part;
+        for (Index i = 0; i < width; ++i) {
+          const std::uint32_t word = bfloat16(from[i]) << 16 | (two ? bfloat16(from[width + i]) : 0);
+          std::memcpy(to + i, &word, sizeof word);
+        }
+        from += (two ? 2 : 1) * width;
+      }
+  }
+}
+
+template <int M, int NV, int P, bool HALF>
 [[gnu::noinline]] static void tile(const Tile& arguments) {
   const Tile t = arguments;  // a copy that no store can reach
   V acc[M][P * NV];
@@ -78,7 +115,8 @@ template <int M, int NV, int P>
     const float* a[M];
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) a[m] = part ? t.then[m] : t.a[m];
-    for (Index k = 0, end = (part ? t.then_k : t.k) * t.a_stride; k != end; k += t.a_stride) {
+    const Index end = (part ? t.then_k : t.k) * t.a_stride;
+    for (Index k = 0; k < end; k += (HALF ? 2 : 1) * t.a_stride) {
       V bs[P * NV];
 #pragma GCC unroll 16
       for (int p = 0; p < P; ++p)
@@ -88,7 +126,15 @@ template <int M, int NV, int P>
       for (int m = 0; m < M; ++m) {
         const V x = splat(a[m][k]);
 #pragma GCC unroll 16
-        for (int j = 0; j < P * NV; ++j) acc[m][j] = fma(x, bs[j], acc[m][j]);
+        for (int j = 0; j < P * NV; ++j) acc[m][j] = fma(x, HALF ? upper(bs[j]) : bs[j], acc[m][j]);
+      }
+      if (HALF && k + t.a_stride < end) {
+#pragma GCC unroll 16
+        for (int m = 0; m < M; ++m) {
+          const V x = splat(a[m][k + t.a_stride]);
+#pragma GCC unroll 16
+          for (int j = 0; j < P * NV; ++j) acc[m][j] = fma(x, lower(bs[j]), acc[m][j]);
+        }
       }
       b += NV * W;
     }
@@ -115,29 +161,34 @@ constexpr int side_by_side(int rows, int vectors) {
   return rows * vectors >= chains || rows > 3 ? 1 : (chains + rows * vectors - 1) / (rows * vectors);
 }
 
-template <int NV>
+template <int NV, bool HALF>
 struct Tiles {
   template <int M>
   static constexpr TileFunction tall() {
-    if constexpr (M <= rows_of(NV)) return tile<M, NV, 1>;
+    if constexpr (M <= rows_of(NV)) return tile<M, NV, 1, HALF>;
     else return nullptr;
   }
   static constexpr TileFunction one[] = {nullptr,   tall<1>(), tall<2>(), tall<3>(), tall<4>(),
                                          tall<5>(), tall<6>(), tall<7>(), tall<8>()};
-  static constexpr TileFunction wide[] = {nullptr, tile<1, NV, side_by_side(1, NV)>, tile<2, NV, side_by_side(2, NV)>,
-                                          tile<3, NV, side_by_side(3, NV)>};
+  static constexpr TileFunction wide[] = {nullptr, tile<1, NV, side_by_side(1, NV), HALF>,
+                                          tile<2, NV, side_by_side(2, NV), HALF>,
+                                          tile<3, NV, side_by_side(3, NV), HALF>};
 };
 
 // The tile of `rows` rows and one block of `vectors` vectors.
+template <bool HALF>
 ELMAN_INLINE TileFunction tile_of(Index rows, Index vectors) {
   switch (vectors) {
-    case 1: return Tiles<1>::one[rows];
-    case 2: return Tiles<2>::one[rows];
-    case 3: return Tiles<3>::one[rows];
+    case 1: return Tiles<1, HALF>::one[rows];
+    case 2: return Tiles<2, HALF>::one[rows];
+    case 3: return Tiles<3, HALF>::one[rows];
     default:
-      if constexpr (many_registers) return Tiles<4>::one[rows];
+      if constexpr (many_registers) return Tiles<4, HALF>::one[rows];
       else return nullptr;
   }
+}
+ELMAN_INLINE TileFunction tile_of(bool half, Index rows, Index vectors) {
+  return half ? tile_of<true>(rows, vectors) : tile_of<false>(rows, vectors);
 }
 
 struct Nothing {
@@ -156,7 +207,7 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
   constexpr int NV = vectors_of(GATES), M = rows_of(NV), parts = GATES % NV == 0 ? GATES / NV : 1;  // blocks of a unit
   static_assert(GATES == 1 || GATES % NV == 0);
   const Index vectors = b.vectors(), whole = BOUNDED ? b.units / W / NV : vectors / NV, rest = vectors - whole * NV;
-  const Index block = (b.depth ? b.depth : b.k) * NV * W, c_stride = GATES > 1 ? b.gate_stride : W;
+  const Index block = b.rows() * NV * W, c_stride = GATES > 1 ? b.gate_stride : W;
   const auto place = [&](Index j) {  // of block j in a row of C
     return b.first + (GATES > 1 ? j % parts * NV * b.gate_stride + j / parts * W : j * NV * W);
   };
@@ -171,7 +222,7 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
   const Index end = b.to_block < whole + (rest > 0) ? b.to_block : whole + (rest > 0);
   if (rows <= 3) {
     const int sides = side_by_side(static_cast<int>(rows), NV);
-    const TileFunction wide = Tiles<NV>::wide[rows];
+    const TileFunction wide = b.half ? Tiles<NV, true>::wide[rows] : Tiles<NV, false>::wide[rows];
     Index at[16];
     for (; j + sides <= smaller(whole, end); j += sides) {
       for (int p = 0; p < sides; ++p) at[p] = place(j + p);
@@ -194,13 +245,13 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
             std::memcpy(scratch[r], c[row + r] + at, sizeof(float) * static_cast<std::size_t>(units));
         }
         const Index zero = 0;
-        tile_of(m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k, b.block(j, NV, nv), 0,
-                        into, &zero, c_stride, bias_of(j), start});
+        tile_of(b.half, m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k,
+                                b.block(j, NV, nv), 0, into, &zero, c_stride, bias_of(j), start});
         for (Index r = 0; r < m; ++r)
           std::memcpy(c[row + r] + at, scratch[r], sizeof(float) * static_cast<std::size_t>(units));
       } else {
-        tile_of(m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k, b.block(j, NV, nv), 0,
-                        c + row, &at, c_stride, bias_of(j), start});
+        tile_of(b.half, m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k,
+                                b.block(j, NV, nv), 0, c + row, &at, c_stride, bias_of(j), start});
       }
       finished(row, m, j);
       row += m;

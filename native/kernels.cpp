@@ -62,6 +62,9 @@ static Index packed_size(const Layer& l, bool back) {
 static void pack_part(const Layer& l, float* packed, bool back, Index part, Index parts) {
   with(l, [&]<class R>(R) { pack<R>(l, packed, back, part, parts); });
 }
+static void halve_packed(const Layer& l, float* packed) {
+  with(l, [&]<class R>(R) { halve<R>(l, packed); });
+}
 static std::uint64_t fingerprint_of(const Layer& l) {
   const Index gates = with(l, []<class R>(R) { return Index{R::x_gates}; }) * l.units;
   std::uint64_t print = fingerprint(l.weight_hh, gates * l.outputs, 0);
@@ -101,6 +104,7 @@ const Kernels table = {
     .saved_stride = saved_stride_of,
     .packed_size = packed_size,
     .pack = pack_part,
+    .halve = halve_packed,
     .fingerprint = fingerprint_of,
     .forward = forward,
     .backward = backward,
@@ -109,6 +113,7 @@ const Kernels table = {
     .linear_size = linear_size,
     .linear_pack = linear_pack,
     .linear_blocks = linear_blocks,
+    .linear_halve = linear_halve,
     .linear = linear,
     .linear_scratch = linear_scratch,
     .linear_weight_gradients = linear_weight_gradients,

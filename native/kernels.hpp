@@ -19,6 +19,7 @@ struct Kernels {
   Index (*saved_stride)(const Layer&);
   Index (*packed_size)(const Layer&, bool back);
   void (*pack)(const Layer&, float* packed, bool back, Index part, Index parts);
+  void (*halve)(const Layer&, float* packed);  // a pack of forward to bfloat16
   std::uint64_t (*fingerprint)(const Layer&);  // of the weights
   void (*forward)(const Layer&, float* packed, Ragged, Lanes, Index from, Index to);
   void (*backward)(const Layer&, float* packed, Ragged, Lanes, float* carry, Index from, Index to);
@@ -29,9 +30,10 @@ struct Kernels {
   Index (*linear_size)(Index inputs, Index outputs, bool back);
   void (*linear_pack)(const float* weight, const float* bias, Index inputs, Index outputs, bool back, float* packed,
                       Index part, Index parts);
-  Index (*linear_blocks)(Index outputs);  // blocks of columns, the shares of a product
-  void (*linear)(float* packed, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride,
-                 float* y, Index y_stride, Index from_block, Index to_block, float* scratch);
+  Index (*linear_blocks)(Index outputs);                             // blocks of columns, the shares of a product
+  void (*linear_halve)(Index inputs, Index outputs, float* packed);  // the pack to bfloat16
+  void (*linear)(float* packed, Index inputs, Index outputs, bool back, bool half, Index rows, const float* x,
+                 Index x_stride, float* y, Index y_stride, Index from_block, Index to_block, float* scratch);
   Index (*linear_scratch)();
   void (*linear_weight_gradients)(Index rows, Index inputs, Index outputs, const float* x, Index x_stride,
                                   const float* dy, Index dy_stride, float* dweight, float* dbias, float* scratch,

@@ -35,6 +35,7 @@ struct Layer {
   Kind kind = Kind::lstm;
   Activation activation = Activation::tanh;  // of an RNN
   Options options;                           // of an LSTM
+  bool half = false;                         // forward, the packed weights are bfloat16
   Index inputs = 0;                          // D
   Index units = 0;                           // H
   Index outputs = 0;                         // P of y and h: H, or less where there is a projection

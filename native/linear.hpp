@@ -55,11 +55,19 @@ static void linear_rows(const Panels& b, const float* bias, Index rows, const fl
   }
 }
 
+static void linear_halve(Index inputs, Index outputs, float* packed) {
+  Panels b = linear_panels(inputs, outputs, packed);
+  b.half = true;
+  halve(b, vectors_of(1));
+}
+
 static Index linear_blocks(Index outputs) { return (padded(outputs) / W + vectors_of(1) - 1) / vectors_of(1); }
 
-static void linear(float* packed, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride,
-                   float* y, Index y_stride, Index from_block, Index to_block, float* scratch) {
-  const Panels b = back ? linear_panels(outputs, inputs, packed) : linear_panels(inputs, outputs, packed);
+// `half`: whether the pack, less its bias, are bfloat16.
+static void linear(float* packed, Index inputs, Index outputs, bool back, bool half, Index rows, const float* x,
+                   Index x_stride, float* y, Index y_stride, Index from_block, Index to_block, float* scratch) {
+  Panels b = back ? linear_panels(outputs, inputs, packed) : linear_panels(inputs, outputs, packed);
+  b.half = half;
   linear_rows(b, back ? nullptr : packed + b.size(), rows, x, x_stride, y, y_stride, from_block, to_block, scratch);
 }
 

@@ -53,7 +53,7 @@ void softmax_of(const float* x, Index size, bool logarithm, double* y) {
 
 }  // namespace
 
-Stepper::Stepper(Index rows) : rows_(rows), storage_(std::make_shared<Storage>()) {
+Stepper::Stepper(Index rows, bool half) : rows_(rows), half_(half), storage_(std::make_shared<Storage>()) {
   for (Index row = 0; row <= rows; ++row) offsets_.push_back(row);
   for (Index row = 0; row < rows; ++row) entries_.push_back({row, 0});
   const Index groups = (rows + Lanes::widest - 1) / Lanes::widest;
@@ -101,6 +101,8 @@ void Stepper::embedding(const Index* ids, const float* weight, Index vocabulary,
 void Stepper::recurrence(Layer layer, float* h, float* c) {
   storage_->push_back(packed(layer, false));
   float* const weights = storage_->back().data();
+  layer.half = half_;
+  if (half_) kernels().halve(layer, weights);
   layer.x_stride = layer.inputs;
   layer.y_stride = layer.outputs;
   layer.saved = floats(saved_stride(layer));
@@ -110,7 +112,8 @@ void Stepper::recurrence(Layer layer, float* h, float* c) {
   layer.options.peephole = keep(layer.options.peephole, (layer.kind == Kind::lstm ? 3 : 2) * layer.units);
   layer.h0 = layer.h_last = h;
   layer.c0 = layer.c_last = c;
-  layer.weight_ih = layer.weight_hh = layer.bias = layer.bias_hn = layer.weight_hr = nullptr;  // they are packed, and may go
+  layer.weight_ih = layer.weight_hh = layer.bias = layer.bias_hn = layer.weight_hr =
+      nullptr;  // they are packed, and may go
   operations_.push_back([=, this] {
     const Ragged batch{offsets_.data(), rows_};
     for (std::size_t group = 0; group + 1 < begin_.size(); ++group)
@@ -131,9 +134,10 @@ void Stepper::min_gru(const float* x, const float* weight, const float* bias, In
 void Stepper::linear(const float* x, const float* weight, const float* bias, Index inputs, Index outputs, float* y) {
   float* const weights = piece(static_cast<std::size_t>(kernels().linear_size(inputs, outputs, false)));
   kernels().linear_pack(weight, bias, inputs, outputs, false, weights, 0, 1);
+  if (half_) kernels().linear_halve(inputs, outputs, weights);
   const Index blocks = kernels().linear_blocks(outputs);
   operations_.push_back([=, this] {
-    kernels().linear(weights, inputs, outputs, false, rows_, x, inputs, y, outputs, 0, blocks, nullptr);
+    kernels().linear(weights, inputs, outputs, false, half_, rows_, x, inputs, y, outputs, 0, blocks, nullptr);
   });
 }
 

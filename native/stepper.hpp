@@ -19,7 +19,7 @@ class Stepper {
  public:
   using Storage = std::vector<Memory>;
 
-  explicit Stepper(Index rows);
+  explicit Stepper(Index rows, bool half = false);  // `half`: packed weights are bfloat16
 
   Index rows() const { return rows_; }
   const std::shared_ptr<Storage>& storage() const { return storage_; }  // keeps the arrays alive
@@ -63,6 +63,7 @@ class Stepper {
   const float* keep(const float* values, Index count);
 
   Index rows_;
+  bool half_;
   std::shared_ptr<Storage> storage_;
   char* next_ = nullptr;  // of the piece that small arrays share,
   std::size_t left_ = 0;  // and what is left of it

@@ -54,7 +54,7 @@ PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void*>(call)}, {0, nullptr}
 void bind_stepper(nb::module_& m) {
   const auto data = [](const auto& array) { return array ? array->data() : nullptr; };
   nb::class_<Stepper>(m, "Stepper", nb::type_slots(slots))
-      .def(nb::init<Index>(), "rows"_a)
+      .def(nb::init<Index, bool>(), "rows"_a, "half"_a = false)
       .def(
           "floats", [](Stepper& s, Index columns) { return shown(s, s.floats(columns), s.rows(), columns); },
           "columns"_a)

@@ -1,5 +1,6 @@
 """A stepper does what a scan does, to the bit where C++ does both; what it refuses; how its state travels."""
 
+import copy
 import gc
 import json
 import os
@@ -286,11 +287,37 @@ def test_distributions(output, law):
     np.testing.assert_allclose(own, law(torch.from_numpy(logits).double(), -1).numpy(), rtol=1e-14, atol=1e-14)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5, 30])
+@pytest.mark.parametrize("name", ["lstm", "gru after", "gru before", "rnn tanh", "linear", "deep", "large"])
+def test_bfloat16_weights_are_those_that_pytorch_rounds(name, rows):
+    torch.manual_seed(0)
+    large = Stack(LSTM(7, 300), LSTM(300, 40, projection_size=21), LSTM(21, 20, layer_norm=True), Linear(20, 5))
+    cell = large if name == "large" else NATIVE[name](19)
+    rounded = copy.deepcopy(cell)
+    with torch.no_grad():
+        for weight in rounded.parameters():
+            if weight.dim() == 2:
+                weight.copy_(weight.bfloat16().float())
+    halves, exact = cell.stepper(rows, weights="bfloat16"), rounded.stepper(rows)
+    generator = np.random.default_rng(0)
+    for _ in range(3):
+        halves.input[...] = exact.input[...] = generator.standard_normal(exact.input.shape)
+        halves()
+        exact()
+        assert np.array_equal(halves.output, exact.output)
+    whole = cell.stepper(rows)
+    whole.input[...] = halves.input
+    whole()
+    assert not np.array_equal(whole.output, halves.output)
+
+
 def test_settings_out_of_range_are_told():
     with pytest.raises(ValueError, match="expected a batch_size of at least 1, got 0"):
         Linear(2, 2).stepper(0)
     with pytest.raises(ValueError, match="expected output to be one of logits, probs, log_probs, got 'prob'"):
         Linear(2, 2).stepper(output="prob")
+    with pytest.raises(ValueError, match="expected weights to be one of float32, bfloat16, got 'float16'"):
+        Linear(2, 2).stepper(weights="float16")
 
 
 def saved(cell: CellModule, path, **more) -> runtime.ModelFile:

@@ -26,7 +26,7 @@ class ModelFile:
         """Whether it can be stepped here: it says how, and there are native kernels."""
         return "spec" in self.metadata and native.available()
 
-    def stepper(self, batch_size: int = 1, output: str = "logits") -> Stepper:
+    def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
         """The model, one step at a time: see `Stepper`.
 
         Raises:
@@ -36,7 +36,7 @@ class ModelFile:
         if "spec" not in self.metadata:
             raise ValueError(f"{self.path}: does not say how its model steps (no spec): an earlier version wrote it, "
                              "or the model holds a cell without one; save it anew, or step it in PyTorch.")  # fmt: skip
-        return Stepper(self.metadata["spec"], self.tensors, batch_size, output)
+        return Stepper(self.metadata["spec"], self.tensors, batch_size, output, weights)
 
 
 def load(path: str | Path) -> ModelFile:

@@ -11,6 +11,7 @@ from elman.runtime.words import Part, Spec
 from elman.shapes import check
 from elman.state import State
 
+WEIGHTS = ("float32", "bfloat16")
 OUTPUTS = ("logits", "probs", "log_probs")
 AXES = {1: "B", 2: "B H", 3: "B k-1 D"}  # of the leaves of a state
 
@@ -21,7 +22,8 @@ class Stepper(_Program):  # type: ignore[misc]
     """`stepper()` reads `input`, and writes `output` and `state`: one step of each row, in C++ alone.
 
     Weights are packed and all arrays are made when the stepper is. A call takes no arguments, allocates nothing, and
-    runs on the calling thread, which holds Python's lock meanwhile. A step gives the same bits as a native scan.
+    runs on the calling thread, which holds Python's lock meanwhile. A step gives the same bits as a native scan,
+    with float32 weights.
 
     The input is looked at before anything is written. An id that is not in the vocabulary, a NaN or an infinity is an
     error that leaves `output` and `state` as they were.
@@ -30,6 +32,8 @@ class Stepper(_Program):  # type: ignore[misc]
         spec: what `cell.spec()` says.
         tensors: the weights, float32, by the names in `spec`. They are copied.
         batch_size: rows that take their steps together, B.
+        weights: `float32`, or `bfloat16`, which halves what a step reads where a model is too large for the cache, and
+            its accuracy: what is read and all sums stay float32, and the weights have 8 bits.
         output: `logits`, what the model writes; or the `probs` or `log_probs` (nats) of the classes that the logits
             stand for, in float64.
     Raises:
@@ -44,7 +48,8 @@ class Stepper(_Program):  # type: ignore[misc]
         ((1, 4), (1, 4))
     """
 
-    def __init__(self, spec: Spec, tensors: Mapping[str, np.ndarray], batch_size: int = 1, output: str = "logits"):
+    def __init__(self, spec: Spec, tensors: Mapping[str, np.ndarray], batch_size: int = 1, output: str = "logits",
+                 weights: str = "float32"):  # fmt: skip
         if not native.available():
             raise RuntimeError("Stepper: needs the native kernels, and there are none (installed without a compiler, "
                                "or ELMAN_NATIVE=0); step the model in PyTorch: elman.load(path).")  # fmt: skip
@@ -52,7 +57,9 @@ class Stepper(_Program):  # type: ignore[misc]
             raise ValueError(f"Stepper: expected a batch_size of at least 1, got {batch_size}.")
         if output not in OUTPUTS:
             raise ValueError(f"Stepper: expected output to be one of {', '.join(OUTPUTS)}, got {output!r}.")
-        super().__init__(batch_size)
+        if weights not in WEIGHTS:
+            raise ValueError(f"Stepper: expected weights to be one of {', '.join(WEIGHTS)}, got {weights!r}.")
+        super().__init__(batch_size, weights == "bfloat16")
         model = Part(spec, tensors)
         self._input = self.integers() if model.reads_ids else self.floats(model.input_size)
         if not model.reads_ids:
