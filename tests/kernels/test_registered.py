@@ -1,6 +1,7 @@
 """What a compiler sees: one operator a kernel, the numbers of eager calls, and one program for batches of any size."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from elman.layers import (
     Residual,
     Stack,
     VariationalDropout,
+    WeightDrop,
     set_key,
 )
 from elman.layers.pooling import POOLINGS
@@ -34,6 +36,10 @@ BATCHES = [[3, 4], [5, 0, 7], [1, 2, 3, 4], [2, 6]]
 @pytest.fixture(autouse=True)
 def _afresh():
     torch._dynamo.reset()
+
+
+def slow(name):
+    return pytest.param(name, marks=pytest.mark.slow)
 
 
 def compiled(net, backend="aot_eager", **options):
@@ -65,10 +71,16 @@ def some(net):
         "stacks": lambda: Stack(Dropout(4, 0.5), LSTM(4, 5), GRU(5, 6, reset="before"), Linear(6, 3)),
         "layers": lambda: Stack(MinGRU(4, 5), Residual(Stack(LayerNorm(5), RNN(5, 5), VariationalDropout(5, 0.3)))),
         "both ways": lambda: Stack(Bidirectional(LSTM(4, 5), GRU(4, 3))),
+        "options": lambda: Stack(
+            LSTM(4, 5, layer_norm=True, peephole=True),
+            LSTM(5, 6, projection_size=4, forget_gate=False, coupled=True, cell_clip=0.1),
+            LSTM(4, 5, zoneout_h=0.1, zoneout_c=0.2, recurrent_dropout=0.3),
+            WeightDrop(LSTM(5, 4), 0.4),
+        ),
     }[net]()
 
 
-@pytest.mark.parametrize("name", ["stacks", pytest.param("layers", marks=pytest.mark.slow), "both ways"])
+@pytest.mark.parametrize("name", ["stacks", "both ways", slow("layers"), slow("options")])
 def test_same_numbers_in_one_piece_for_batches_of_any_size(name):
     net = some(name)
     run, counter = compiled(net, dynamic=True)
@@ -96,10 +108,18 @@ def test_a_state_that_is_given():
 
 
 def test_float64_goes_to_the_cells():
-    net = Stack(LSTM(4, 5), Bidirectional(GRU(5, 2), RNN(5, 3))).double()
+    options = LSTM(5, 3, layer_norm=True, peephole=True)
+    net = Stack(LSTM(4, 5), options, Bidirectional(GRU(3, 2), RNN(3, 3))).double()
     run, _ = compiled(net)
     for got, expected in zip(outcome(run, net, [3, 0, 4]), outcome(net, net, [3, 0, 4]), strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_drawn_inside_needs_the_kernel():
+    net = LSTM(4, 5, recurrent_dropout=0.5).double()
+    run, _ = compiled(net)
+    with pytest.raises(NotImplementedError, match="needs C\\+\\+ here: float32"):
+        run(Sequences(torch.randn(7, 4).double(), [3, 4]))
 
 
 def test_two_equal_calls_have_gradients_of_their_own():
@@ -315,6 +335,8 @@ def test_eager_calls_go_another_way():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="Inductor compiles C++")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own
 @pytest.mark.parametrize("name", ["stacks", "layers", "both ways"])
 def test_inductor(name):
     net = some(name)

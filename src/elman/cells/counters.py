@@ -13,7 +13,18 @@ from elman.sequences import Sequences
 class Drawing:
     """What draws masks while training. The training loop gives it a key for each update."""
 
-    key: Key = ()  # what all its masks share
+    _key: tuple[Tensor, ...] = ()  # [1] each: for other numbers a compiler makes another program, for other tensors not
+
+    @property
+    def key(self) -> Key:
+        """Integers that all its masks share; what a compiler follows takes them as they are kept."""
+        if torch.compiler.is_compiling():
+            return self._key  # type: ignore[return-value]
+        return tuple(int(part) for part in self._key)
+
+    @key.setter
+    def key(self, key: Key) -> None:
+        self._key = tuple(torch.tensor([part], dtype=torch.int64, device="cpu") for part in key)
 
     @property
     def draws(self) -> bool:

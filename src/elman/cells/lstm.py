@@ -269,7 +269,7 @@ class LSTM(CellModule, Drawing):
         names = ("write", "keep", "candidate", "read") if self.forget_gate else ("write", "candidate", "read")
         inner = F.linear(state.h, self.weight_hh)
         if self.layer_norm:
-            inner = F.layer_norm(inner, self.bias.shape, self.gain_hh, eps=EPSILON)
+            inner = F.layer_norm(inner, self.gain_hh.shape, self.gain_hh, eps=EPSILON)
         gates: dict[str, Tensor] = dict(zip(names, (x + inner).chunk(len(names), -1), strict=True))
         candidate = gates.pop("candidate").tanh()
         if self.peephole is not None:

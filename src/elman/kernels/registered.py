@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from elman import state as states
+from elman.cell import unroll
 from elman.kernels import linear as linears
 from elman.kernels import linear_scan as linear_scans
 from elman.kernels import masks, native, recurrence, softmax
@@ -36,7 +37,9 @@ def steps_of(lengths: Any) -> Tensor:
 
 def numbers(key: masks.Key, steps: masks.Steps) -> tuple[Tensor, list[Tensor]]:
     """What a mask is drawn from, as the operators take it."""
-    return torch.tensor(key, dtype=torch.int64), [torch.from_numpy(part) for part in steps]
+    parts = [part if isinstance(part, Tensor) else torch.tensor([part]) for part in key]
+    empty = torch.empty(0, dtype=torch.int64)
+    return torch.cat(parts) if parts else empty, [torch.from_numpy(part) for part in steps]
 
 
 # Recurrences.
@@ -151,17 +154,21 @@ class _Call(NamedTuple):
 
     def loop(self, x: Tensor, lengths: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor]) -> list[Tensor]:
         """y and the leaves of the final state, by the cells themselves, one after another."""
-        if any(zone.kept is not None for layer in self.layers for zone in _zones(layer)):
-            raise NotImplementedError("elman::scan: what is drawn inside a recurrence needs C++ here: float32 on the "
-                                      "CPU, and no gradient of a gradient; or leave the compiler out.")  # fmt: skip
         rest, given = iter(weights), iter(state)
         sequences = below = Sequences(x, lengths.cpu().numpy())
         written: list[Tensor] = []
         final: list[Tensor] = []
         for layer in _read(self.text):
             cell = layer.cell(rest)
+            if getattr(cell, "draws", False):
+                raise NotImplementedError("elman::scan: what is drawn inside a recurrence needs C++ here: float32 on "
+                                          "the CPU, and no gradient of a gradient; do not compile it.")  # fmt: skip
+            read = below.reverse() if layer.reverse else below
             before = states.map(lambda _: next(given), cell.initial_state(0)) if state else None
-            y, after = cell.scan(below.reverse() if layer.reverse else below, before)
+            if cell.recurrence() is not None:
+                y, after = cell.scan(read, before)
+            else:  # the kernel is a part of the cell: what it reads is what `project` gave
+                y, after = unroll(cell.advance, read, cell.initial_state(len(read)) if before is None else before)
             y = y.reverse() if layer.reverse else y
             written.append(y.values)
             final += states.leaves(after)

@@ -46,9 +46,6 @@ class Dropout(CellModule, Drawing):
             raise ValueError(f"{type(self).__name__}: expected 0 < p < 1, got {p}; leave it out to drop nothing.")
         self.input_size = self.output_size = size
         self.p = p
-        self.key = ()
-
-    # Kept as tensors, since a compiler makes another program for another number, and the same for other tensors.
 
     @property
     def p(self) -> float:
@@ -57,16 +54,7 @@ class Dropout(CellModule, Drawing):
 
     @p.setter
     def p(self, p: float) -> None:
-        self._p = torch.tensor([p], dtype=torch.float64, device="cpu")  # without an axis it would pass for a number
-
-    @property
-    def key(self) -> Key:
-        """Integers that all masks share."""
-        return tuple(self._key.tolist())
-
-    @key.setter
-    def key(self, key: Key) -> None:
-        self._key = torch.tensor(key, dtype=torch.int64, device="cpu")
+        self._p = torch.tensor([p], dtype=torch.float64, device="cpu")  # a tensor, as the key is
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
         return self.spec_of("dropout", names)
@@ -91,10 +79,10 @@ class Dropout(CellModule, Drawing):
     def _drop(self, x: Tensor, rows: np.ndarray, steps: np.ndarray) -> Tensor:
         if not self.training:
             return x
-        numbers = (rows,) if self.one_mask_a_row else (rows, steps)
+        which = (rows,) if self.one_mask_a_row else (rows, steps)
         if torch.compiler.is_compiling():
-            return registered.dropout(x, self._p, self._key, [torch.from_numpy(part) for part in numbers])[0]
-        return _masked(x, 1 - self.p, self.key, numbers)
+            return registered.dropout(x, self._p, *registered.numbers(self.key, which))[0]
+        return _masked(x, 1 - self.p, self.key, which)
 
 
 class VariationalDropout(Dropout):
