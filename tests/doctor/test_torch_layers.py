@@ -244,3 +244,18 @@ def test_relu():
     layer, x = nn.RNN(3, H, nonlinearity="relu"), torch.randn(5, 2, 3)
     (trace,) = capture(layer, lambda: layer(x)[0].sum()).traces
     torch.testing.assert_close(trace.after.float(), layer(x)[0].transpose(0, 1).reshape(10, H))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_a_layer_of_elman_nn_is_seen_as_one_of_torch(kind):
+    import elman.nn
+
+    theirs, x = getattr(nn, kind)(3, H, num_layers=2), torch.randn(7, 2, 3)
+    ours = getattr(elman.nn, kind)(3, H, num_layers=2)
+    ours.load_state_dict(theirs.state_dict())
+    found = [capture(net, lambda net=net: net(x)[0].square().sum()).traces for net in (ours, theirs)]
+    assert [trace.name for trace in found[0]] == ["l0", "l1"]
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one.gradient, other.gradient)
+        for a, b in zip(states.leaves(one.after), states.leaves(other.after), strict=True):
+            torch.testing.assert_close(a, b)

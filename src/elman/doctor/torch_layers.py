@@ -45,8 +45,9 @@ class TorchCall(NamedTuple):
 
 
 def is_torch_recurrence(module: nn.Module) -> bool:
-    """Whether it is one that works as PyTorch wrote it."""
-    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in KINDS)
+    """Whether it computes what PyTorch wrote: one of its own, or of `elman.nn`."""
+    own = getattr(type(module), "computes_as_torch", False)
+    return any(isinstance(module, kind) and (own or type(module).forward is kind.forward) for kind in KINDS)
 
 
 def is_changed(module: nn.Module) -> bool:

@@ -35,6 +35,8 @@ class RNN(nn.RNN):
         (torch.Size([3, 20, 32]), torch.Size([2, 3, 32]))
     """
 
+    computes_as_torch = True  # so that the doctor knows it
+
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
         result = _forward(self, input, None if hx is None else (hx,))
         return super().forward(input, hx) if result is None else (result[0], result[1][0])
@@ -53,6 +55,8 @@ class LSTM(nn.LSTM):
         >>> y.shape, c.shape
         (torch.Size([20, 3, 64]), torch.Size([2, 3, 32]))
     """
+
+    computes_as_torch = True  # so that the doctor knows it
 
     def forward(self, input: Any, hx: tuple[Tensor, Tensor] | None = None) -> Any:
         result = _forward(self, input, hx)
@@ -74,6 +78,8 @@ class GRU(nn.GRU):
         >>> y.data.shape, h.shape
         (torch.Size([27, 32]), torch.Size([1, 2, 32]))
     """
+
+    computes_as_torch = True  # so that the doctor knows it
 
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
         result = _forward(self, input, None if hx is None else (hx,))

@@ -28,8 +28,10 @@ class RecurrentSettings:
 
     Args:
         cell: `lstm`, `gru`, `rnn`, `min_gru` or `window_net`.
-        activation, forget_gate, forget_bias, chrono, peephole, coupled, cell_clip, recurrent_dropout, zoneout_h,
-            zoneout_c, reset, start, window: of the cell, where it has that setting; None for the cell's default.
+        activation, forget_gate, forget_bias, reset, start, window: of the cell, where it has that setting; None for
+            the cell's default.
+        chrono, peephole, coupled, cell_clip: the same, of an LSTM.
+        recurrent_dropout, zoneout_h, zoneout_c: the same, of an LSTM.
         gate_norm: the cell's own layer_norm, inside the recurrence.
         weight_dropout: of the weights from the state, while training; 0 for none (Merity et al. 2018).
         start_range: every weight and bias of the net, those of layer norms aside, starts uniform within plus and minus
