@@ -437,7 +437,7 @@ def test_a_change_before_the_way_back_is_told(what):
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("kind", [kind for kind in CELLS if kind != "lstm_projected"])  # h and c are of two sizes
 def test_x_that_is_the_state_as_well(kind, create_graph):
     cell, x = make("forwards", kind, 4, 4), torch.randn(3, 4, requires_grad=True)
 

@@ -49,7 +49,8 @@ def given(module: Any, form: str, state: bool = True, seed: int = 0) -> Given:
     rows = [leaf(length, module.input_size) for length in LENGTHS[form]]
     count = module.num_layers * (2 if module.bidirectional else 1)
     batch = () if form == "unbatched" else (len(rows),)
-    leaves = [leaf(count, *batch, module.hidden_size) for _ in range(2 if isinstance(module, nn.LSTM) else 1)]
+    sizes = (module.proj_size or module.hidden_size, module.hidden_size)[: 2 if isinstance(module, nn.LSTM) else 1]
+    leaves = [leaf(count, *batch, size) for size in sizes]
     return Given(form, module.batch_first, rows, leaves if state else [])
 
 

@@ -268,14 +268,26 @@ def test_without_gradients(kind, kernels_alone):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_few_steps_and_projections_are_left_to_pytorch(kind):
+def test_few_steps_are_left_to_pytorch(kind):
     theirs, ours = modules(kind, 3, 4)
     x = torch.randn(1, 2, 3)
     assert torch.equal(ours(x)[0], theirs(x)[0])
-    if kind == "lstm":
-        theirs, ours = modules(kind, 3, 4, proj_size=2)
-        x = torch.randn(6, 2, 3)
-        assert torch.equal(ours(x)[0], theirs(x)[0])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("stack", STACKS)
+def test_projections_are_pytorchs(stack, bias, form, kernels_alone):
+    layers, both_ways = STACKS[stack]
+    theirs, ours = modules("lstm", 3, 5, layers, bias=bias, bidirectional=both_ways, proj_size=2)
+    both = [given(theirs, form, state) for state in (True, False)]
+    expected = [call(theirs, one) for one in both]
+    gradients_expected = [gradients(theirs, *pair) for pair in zip(both, expected, strict=True)]
+    kernels_alone()
+    for one, values, sent in zip(both, expected, gradients_expected, strict=True):
+        written = call(ours, one)
+        assert_same(written, values)
+        assert_same(gradients(ours, one, written), sent)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -139,7 +139,7 @@ class LSTM(CellModule, Drawing):
 
     @torch.no_grad()
     def _start_bias(self, forget_bias: float | None, chrono: int | None) -> None:
-        write, keep, *_ = self.bias.split(self.hidden_size)
+        write, keep = self.bias[: self.hidden_size], self.bias[self.hidden_size : 2 * self.hidden_size]
         if chrono is not None:
             keep.uniform_(1, chrono - 1).log_()
             write.copy_(-keep)
@@ -213,7 +213,7 @@ class LSTM(CellModule, Drawing):
     def scan(
         self, sequences: Sequences, state: LSTMState | CountedLSTMState | None = None
     ) -> tuple[Sequences, LSTMState | CountedLSTMState]:
-        if self.recurrence() is not None:
+        if not (self.draws or self.layer_norm):
             return super().scan(sequences, state)
         self.check_input("scan", sequences.values)
         state = self.initial_state(len(sequences)) if state is None else state

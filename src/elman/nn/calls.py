@@ -11,7 +11,7 @@ from elman import cells
 from elman.cells.lstm import LSTMState
 from elman.cells.module import CellModule
 from elman.kernels import native, transforms
-from elman.kernels.bound import Recurrence
+from elman.kernels.bound import Options, Recurrence
 from elman.kernels.native import GATES, KINDS
 from elman.state import State
 
@@ -45,11 +45,12 @@ def plain(tensors: Iterable[Any]) -> bool:
     )
 
 
-def fit(mode: str, weights: Sequence[Tensor], inputs: int, units: int) -> bool:
+def fit(mode: str, weights: Sequence[Tensor], inputs: int, units: int, outputs: int) -> bool:
     """Whether the weights of a layer, in PyTorch's order, lie without gaps and have the shapes that its sizes say."""
     size = GATES[KINDS.index(MODES[mode][0])] * units
-    shapes = ((size, inputs), (size, units), (size,), (size,))
-    return all(w.shape == shape and w.is_contiguous() for w, shape in zip(weights, shapes, strict=False))
+    shapes = [(size, inputs), (size, outputs), *[(size,)] * (len(weights) - (2 if outputs == units else 3))]
+    shapes += [(outputs, units)] if outputs != units else []
+    return all(w.shape == shape and w.is_contiguous() for w, shape in zip(weights, shapes, strict=True))
 
 
 def recurrence_of(mode: str, cell: CellModule, weights: Sequence[Tensor]) -> Recurrence:
@@ -57,11 +58,13 @@ def recurrence_of(mode: str, cell: CellModule, weights: Sequence[Tensor]) -> Rec
 
     Args:
         cell: what defines it.
-        weights: weight_ih, weight_hh and, where there are biases, bias_ih and bias_hh.
+        weights: weight_ih, weight_hh, where there are biases bias_ih and bias_hh, and weight_hr of a projection.
     """
     kind, activation = MODES[mode]
     weight_ih, weight_hh, *two = weights
-    return Recurrence(kind, cell, (weight_ih, weight_hh, *_biases(kind, weight_hh, two)), activation)
+    projection = (two.pop(),) if len(two) % 2 else ()
+    own = (weight_ih, weight_hh, *_biases(kind, weight_hh, two), *projection)
+    return Recurrence(kind, cell, own, activation, options=Options(projection=True) if projection else None)
 
 
 def _biases(kind: str, weight_hh: Tensor, two: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -80,8 +83,8 @@ def _biases(kind: str, weight_hh: Tensor, two: Sequence[Tensor]) -> tuple[Tensor
 _cells: WeakKeyDictionary[nn.Module, list[CellModule]] = WeakKeyDictionary()
 
 
-def cells_of(module: nn.Module, mode: str, sizes: Sequence[tuple[int, int]]) -> list[CellModule]:
-    """The cells that define the layers of a module, of (inputs, units) each: loops that are lent their weights, for
+def cells_of(module: nn.Module, mode: str, sizes: Sequence[tuple[int, int, int]]) -> list[CellModule]:
+    """The cells that define the layers of a module, of (inputs, units, outputs) each: loops that are lent their weights, for
     gradients of gradients.
 
     They are kept beside the module, which stays as PyTorch made it in its `state_dict`, in copies and in pickles.
@@ -93,9 +96,9 @@ def cells_of(module: nn.Module, mode: str, sizes: Sequence[tuple[int, int]]) -> 
     return kept
 
 
-def _cell(mode: str, inputs: int, units: int) -> CellModule:
+def _cell(mode: str, inputs: int, units: int, outputs: int) -> CellModule:
     if mode == "LSTM":
-        return cells.LSTM(inputs, units, start="pytorch")
+        return cells.LSTM(inputs, units, start="pytorch", projection_size=None if outputs == units else outputs)
     if mode == "GRU":
         return cells.GRU(inputs, units, start="pytorch")
     return cells.RNN(inputs, units, activation=MODES[mode][1], start="pytorch")

@@ -91,11 +91,15 @@ class GRU(nn.GRU):
 
 def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]] | None:
     """The output, and the arrays of the final state; None where PyTorch shall answer."""
-    if not apply() or module.proj_size or not isinstance(hx, list | tuple | None):
+    if not apply() or not isinstance(hx, list | tuple | None):
         return None
     module._update_flat_weights()
     packed = isinstance(input, PackedSequence)
-    x, flat, many = input.data if packed else input, module._flat_weights, 4 if module.bias else 2
+    x, flat, many = (
+        input.data if packed else input,
+        module._flat_weights,
+        (4 if module.bias else 2) + (module.proj_size > 0),
+    )
     if packed:
         module.check_input(x, input.batch_sizes)  # PyTorch's LSTM does not, and reads what lies behind its weights
     if not plain((x, *flat, *(hx or ()))) or x.dim() not in ((2,) if packed else (2, 3)) or not x.numel():
@@ -110,7 +114,7 @@ def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]]
         return None
     before = None
     if hx is not None:
-        by_layer = (leaf.reshape(len(sizes), -1, module.hidden_size).unbind() for leaf in hx)
+        by_layer = (leaf.reshape(len(sizes), -1, leaf.shape[-1]).unbind() for leaf in hx)
         before = [state_of(module.mode, leaves) for leaves in zip(*by_layer, strict=True)]
     y, after = _scan(module, batch, weights, cells_of(module, module.mode, sizes), before)
     if module.mode != "LSTM" and y.requires_grad and batch.lends:
@@ -124,18 +128,20 @@ def _state_fits(module: Any, batch: Batch, hx: Any) -> bool:
     if hx is None:
         return True
     lstm, count = module.mode == "LSTM", module.num_layers * (2 if module.bidirectional else 1)
-    if len(hx) != (2 if lstm else 1):
+    units = (module.proj_size or module.hidden_size, module.hidden_size)[: 2 if lstm else 1]
+    if len(hx) != len(units):
         return False
-    fits = all(leaf.shape == batch.state_shape(count, module.hidden_size) for leaf in hx)
+    fits = all(leaf.shape == batch.state_shape(count, size) for leaf, size in zip(hx, units, strict=True))
     if not fits and isinstance(batch, Packed):  # as above
         module.check_forward_args(batch.packed.data, hx if lstm else hx[0], batch.packed.batch_sizes)
     return fits
 
 
-def _sizes(module: Any) -> list[tuple[int, int]]:
-    """(inputs, units) of each layer and direction."""
+def _sizes(module: Any) -> list[tuple[int, int, int]]:
+    """(inputs, units, outputs) of each layer and direction."""
     ways, units = 2 if module.bidirectional else 1, module.hidden_size
-    return [(ways * units if layer else module.input_size, units)
+    outputs = module.proj_size or units
+    return [(ways * outputs if layer else module.input_size, units, outputs)
             for layer in range(module.num_layers) for _ in range(ways)]  # fmt: skip
 
 
