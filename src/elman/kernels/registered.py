@@ -53,7 +53,8 @@ def scan(
     weights = [weight for layer in layers for weight in layer.weights]
     kept = [zone.kept for layer in layers for zone in _zones(layer) if zone.kept is not None]
     given = [] if state is None else list(states.leaves(state))
-    y, final, _ = _scan(x, steps_of(rows.lengths), weights, given, kept, text, both_ways, native.available())
+    own = torch.empty(0)
+    y, final, _ = _scan(x, steps_of(rows.lengths), weights, given, kept, own, text, both_ways, native.available())
     rest = iter(final)
     return y, states.map(lambda _: next(rest), blank)
 
@@ -190,6 +191,7 @@ def _scan(
     weights: list[Tensor],
     state: list[Tensor],
     kept: list[Tensor],
+    own: Tensor,
     text: str,
     both_ways: bool,
     available: bool,
@@ -199,6 +201,8 @@ def _scan(
     Args:
         weights, state: those of the layers, one after another.
         kept: the masks of the layers, one after another.
+        own: nothing, but another nothing in every call, so that a compiler does not make one of two equal calls: the
+            way back of each writes over what its call has saved.
         text: what the layers are.
         both_ways: as of `recurrence.scan`.
         available: whether there were native kernels when this was compiled.
@@ -222,6 +226,7 @@ def _(
     weights: list[Tensor],
     state: list[Tensor],
     kept: list[Tensor],
+    own: Tensor,
     text: str,
     both_ways: bool,
     available: bool,
@@ -265,8 +270,6 @@ def _scan_backward(
     x, *tensors = (leaf.contiguous() for leaf in read)
     way = _Call.of(x, tensors, kept, text, both_ways, available).native(x, lengths)
     gates, ys = saved[: len(call.layers)], [*saved[len(call.layers) :], y]
-    if not recurrence._keeps_graph():  # C++ writes over them, and a compiler may have made one of two equal calls
-        gates = [gate.clone() for gate in gates]
     context = SimpleNamespace(
         call=way._replace(sequences=Sequences((), way.sequences.lengths)),
         plan=native.module.Plan(way.sequences.offsets),
@@ -298,7 +301,7 @@ def _(
 
 
 def _scan_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
-    x, lengths, weights, state, kept, *ctx.words = inputs
+    x, lengths, weights, state, kept, _, *ctx.words = inputs
     y, final, saved = output
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(x, lengths, y, *weights, *state, *kept, *final, *saved)
@@ -322,7 +325,7 @@ def _scan_way_back(ctx: Any, dy: Tensor | None, dfinal: Sequence[Tensor | None],
         found = _scan_backward(dy, dlast, saved, y, x, lengths, weights, state, kept, *ctx.words, wanted)
         dx, *others = _filled(found, wanted)
     none = [None] * len(kept)
-    return dx, None, others[: len(weights)], others[len(weights) :], none, None, None, None
+    return dx, None, others[: len(weights)], others[len(weights) :], none, None, None, None, None
 
 
 _scan.register_autograd(_scan_way_back, setup_context=_scan_setup)
@@ -363,8 +366,9 @@ def _gradients(
 def _recording() -> Iterator[None]:
     """Autograd inside an operator, which runs below it."""
     include, exclude = torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
-    below = torch._C._dispatch_keyset_full() - torch._C._after_autograd_keyset
-    with torch._C._ForceDispatchKeyGuard(include, exclude - below), torch.enable_grad():
+    for key in ("AutogradFunctionality", "AutogradOther", "AutogradNestedTensor"):
+        exclude -= torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
+    with torch._C._ForceDispatchKeyGuard(include, exclude), torch.enable_grad():
         yield
 
 

@@ -84,8 +84,8 @@ _cells: WeakKeyDictionary[nn.Module, list[CellModule]] = WeakKeyDictionary()
 
 
 def cells_of(module: nn.Module, mode: str, sizes: Sequence[tuple[int, int, int]]) -> list[CellModule]:
-    """The cells that define the layers of a module, of (inputs, units, outputs) each: loops that are lent their weights, for
-    gradients of gradients.
+    """The cells that define the layers of a module, of (inputs, units, outputs) each: loops that are lent their
+    weights, for gradients of gradients.
 
     They are kept beside the module, which stays as PyTorch made it in its `state_dict`, in copies and in pickles.
     """
