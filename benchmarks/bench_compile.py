@@ -1,0 +1,161 @@
+"""torch.compile(fullgraph=True): a tagger's net with the compiler and without it, and how long compiling takes.
+
+The nets are trained steps on ragged batches of changing sizes. Compiling is timed in a process of its own, once, beside
+that of a linear layer, without what earlier processes have left in PyTorch's caches; most of it goes to a C++ compiler.
+"""
+
+import multiprocessing
+import os
+import tempfile
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from report import Claim, Report, claim
+from timing import Contestant
+from torch import Tensor, nn
+
+from elman import LSTM, Linear, Sequences, Stack
+from elman.layers import set_key
+from elman.state import map as map_state
+from elman.tasks.recurrent import RecurrentSettings
+from elman.tasks.tagger_net import TaggerNet
+from elman.tasks.words import Spelled, Tokens
+from elman.threads import set_num_threads
+
+EAGER, COMPILED = "eager", "compiled"
+WORDS, CHARACTERS, TAGS, DIFFERENT = 5000, 80, 17, 0.6  # different words among those of a batch
+SHAPES = {"R32H256": (32, 256), "R8H100": (8, 100)}  # sentences of a batch, units
+TOLERANCE = 1e-5
+
+
+def tagger_net(units: int) -> TaggerNet:
+    """As a Tagger makes it."""
+    torch.manual_seed(0)
+    recurrent = RecurrentSettings(hidden_size=units)
+    return TaggerNet(
+        (WORDS, CHARACTERS, []), TAGS, None, recurrent, bidirectional=True, output="crf", embedding_size=100,
+        character_size=25, given_size=8, input_dropout=0.3,
+    )  # fmt: skip
+
+
+def sentences(rows: int, number: int) -> Spelled:
+    """A batch of sentences of 5 to 30 words."""
+    draw = np.random.default_rng(number)
+    lengths = draw.integers(5, 31, rows)
+    steps = int(lengths.sum())
+    different = max(1, int(DIFFERENT * steps))
+    letters = draw.integers(2, 12, different)
+    given = np.empty((steps, 0), np.int64)
+    tokens = Tokens(draw.integers(WORDS, size=steps), draw.integers(different, size=steps), given)
+    characters = Sequences(draw.integers(CHARACTERS, size=int(letters.sum())), letters)
+    both = Sequences(tokens, lengths), characters
+    return Spelled(*(part.map(lambda values: map_state(torch.from_numpy, values)) for part in both))
+
+
+class Steps:
+    """Forward and back, with a batch of another size at each call."""
+
+    def __init__(self, net: nn.Module, run: Any, batches: list[Spelled]):
+        self.net, self.run, self.batches, self.calls = net, run, batches, 0
+
+    def __call__(self) -> Tensor:
+        batch = self.batches[self.calls % len(self.batches)]
+        self.calls += 1
+        return self.step(batch)
+
+    def step(self, batch: Spelled) -> Tensor:
+        self.net.zero_grad()
+        loss = self.run(batch).values.square().mean()
+        loss.backward()
+        return loss.detach()
+
+
+def race(report: Report, shape: str) -> None:
+    rows, units = SHAPES[shape]
+    net, batches = tagger_net(units), [sentences(rows, number) for number in range(5)]
+    set_key(net, 0, 0)
+    run = torch.compile(net, fullgraph=True)
+    both = {EAGER: Steps(net, net, batches), COMPILED: Steps(net, run, batches)}
+    net.eval()  # without dropout, for which Inductor draws other numbers
+    apart = {EAGER: 0.0, COMPILED: max(distance(both, batch) for batch in batches)}
+    assert apart[COMPILED] < TOLERANCE, f"{shape}: {apart[COMPILED]:.1e} apart"
+    net.train()
+    contestants = [Contestant(name, steps) for name, steps in both.items()]
+    report.race(shape, "tagger, forward and back", contestants, apart=apart)
+
+
+def distance(both: dict[str, Steps], batch: Spelled) -> float:
+    """Between the gradients, as a share of the largest."""
+    found = []
+    for steps in both.values():
+        steps.step(batch)
+        found.append([weight.grad.to_dense() for weight in steps.net.parameters() if weight.grad is not None])
+    return max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-30)) for a, b in zip(*found, strict=True))
+
+
+# How long compiling takes.
+
+
+def small(name: str) -> tuple[nn.Module, Any]:
+    """A net, and what it reads."""
+    values, lengths = torch.randn(40, 32), np.array([25, 0, 15])
+    return {
+        "torch.nn.Linear": lambda: (nn.Linear(32, 32), values),
+        "LSTM": lambda: (LSTM(32, 32), Sequences(values, lengths)),
+        "LSTM, LSTM, Linear": lambda: (Stack(LSTM(32, 32), LSTM(32, 32), Linear(32, 8)), Sequences(values, lengths)),
+        "tagger": lambda: (tagger_net(64), sentences(4, 0)),
+    }[name]()
+
+
+NETS = ["torch.nn.Linear", "LSTM", "LSTM, LSTM, Linear", "tagger"]
+
+
+def compiling(name: str, threads: int, backend: str) -> float:
+    """Seconds until a net has been compiled, forward and back, once PyTorch has compiled something else."""
+    torch.set_num_threads(threads)
+    set_num_threads(threads)
+    torch.compile(torch.sin, backend=backend)(torch.ones(3, requires_grad=True)).sum().backward()
+    torch.manual_seed(0)
+    net, given = small(name)
+    start = perf_counter()
+    y = torch.compile(net, fullgraph=True, backend=backend)(given)
+    y = y[0] if isinstance(y, tuple) else y
+    (y.values if isinstance(y, Sequences) else y).sum().backward()
+    return perf_counter() - start
+
+
+def compile_times(report: Report) -> dict[str, dict[str, float]]:
+    """Seconds by backend and net: those of everything before code is written, and those with Inductor."""
+    found: dict[str, dict[str, float]] = {}
+    context = multiprocessing.get_context("spawn")
+    print(f"\n{'compiling once, seconds':<30}" + "".join(f"{name:>20}" for name in NETS))
+    for backend in ("aot_eager", "inductor"):
+        found[backend] = {}
+        for name in NETS:
+            with tempfile.TemporaryDirectory() as folder:
+                os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+                with context.Pool(1) as pool:
+                    found[backend][name] = pool.apply(compiling, (name, report.options.threads, backend))
+        print(f"  {backend:<28}" + "".join(f"{seconds:20.2f}" for seconds in found[backend].values()), flush=True)
+    return found
+
+
+def claims(report: Report) -> list[Claim]:
+    ratio = report.ratio(COMPILED, shape="R32H256")  # small steps show what PyTorch itself needs for each call
+    return claim("torch.compile around a tagger's net, against eager", 1, [ratio and 1 / ratio])
+
+
+def main() -> None:
+    report = Report("compile", __doc__, shapes=list(SHAPES))
+    for shape in report.options.shapes:
+        race(report, shape)
+    times = compile_times(report)
+    report.rows[-1]["seconds_to_compile"] = times
+    report.claims = claims(report)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
