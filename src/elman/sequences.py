@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,18 +24,15 @@ class Plan(NamedTuple):
     alive: list[int]  # [T] rows that have a step at time t, never zero
 
 
-class _once(Generic[T]):
+class _once(cached_property[T]):
     """A property that is found when it is first asked for, and kept; a compiler would see two programs in that."""
 
-    def __init__(self, find: Callable[[Any], T]):
-        self.find, self.__doc__ = find, find.__doc__
-
-    def __get__(self, sequences: Any, kind: type | None = None) -> T:
+    def __get__(self, sequences: Any, kind: type | None = None) -> Any:
         if sequences is None:
-            return self  # type: ignore[return-value]  # for what reads documentation
-        found = self.find(sequences)
+            return self
+        found = self.func(sequences)
         if not following():
-            sequences.__dict__[self.find.__name__] = found
+            sequences.__dict__[self.func.__name__] = found
         return found
 
 
