@@ -179,6 +179,7 @@ def test_poolings(pooling, backward_size):
     assert counter.frame_count == 1
 
 
+@pytest.mark.slow
 def test_the_net_of_a_tagger():
     from elman.tasks import Tagger
     from elman.tasks.tagger import _tensors
