@@ -3,7 +3,21 @@ import math
 import pytest
 import torch
 
+from elman import LSTM, Sequences
 from elman.doctor import examine
+
+
+@pytest.mark.parametrize(
+    "options", [{"zoneout_h": 0.1, "zoneout_c": 0.3}, {"layer_norm": True}, {"projection_size": 3, "peephole": True}]
+)
+def test_an_lstm_with_options(options, tmp_path):
+    torch.manual_seed(0)
+    cell, x = LSTM(3, 5, **options), Sequences(torch.randn(30, 3), [20, 10])
+    found = examine(cell, lambda: cell.scan(x)[0].values.square().mean())
+    (layer,) = found.layers
+    assert layer.horizon > 0
+    assert set(layer.gates) == {"write", "keep", "read"}
+    found.save(tmp_path / "report.html")
 
 
 def test_without_products_of_jacobians(tmp_path):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elman import state as states
 from elman.cells import GRU, LSTM, CellModule
-from elman.doctor.trace import Trace
+from elman.doctor.trace import Trace, flat, numbers
 
 STILL = 1e-6  # range of what a dead unit writes
 SATURATED = 0.95  # of the largest number that a unit can write
@@ -42,7 +42,7 @@ def units(trace: Trace) -> Units:
     for steps in np.array_split(np.arange(x.num_steps), 1 + x.num_steps * cell.output_size // CHUNK):
         with torch.no_grad():
             y, _ = cell.step(states.select(x.values, steps), trace.before(steps))
-        squares = [leaf.flatten(1).square().sum(1) for leaf in states.leaves(states.select(trace.after, steps))]
+        squares = [flat(leaf).square().sum(1) for leaf in numbers(states.select(trace.after, steps))]
         norms.append(torch.stack(squares).sum(0).sqrt().numpy())
         y = y.flatten(1)
         counts.append(_saturated(cell, y).sum(0).numpy())
