@@ -116,27 +116,31 @@ template <int M, int NV, int P, bool HALF>
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) a[m] = part ? t.then[m] : t.a[m];
     const Index end = (part ? t.then_k : t.k) * t.a_stride;
-    for (Index k = 0; k < end; k += (HALF ? 2 : 1) * t.a_stride) {
-      V bs[P * NV];
+    for (Index k = 0; k < end; k += (HALF ? 2 : 1) * t.a_stride, b += NV * W) {
+      if constexpr (HALF) {  // a word at a time: there are no registers for all of them
+        const bool two = k + t.a_stride < end;
+        V first[M], second[M];
 #pragma GCC unroll 16
-      for (int p = 0; p < P; ++p)
+        for (int m = 0; m < M; ++m) first[m] = splat(a[m][k]), second[m] = two ? splat(a[m][k + t.a_stride]) : V{};
 #pragma GCC unroll 16
-        for (int v = 0; v < NV; ++v) bs[p * NV + v] = load(b + p * t.b_stride + v * W);
+        for (int j = 0; j < P * NV; ++j) {
+          const V words = load(b + j / NV * t.b_stride + j % NV * W), high = upper(words), low = lower(words);
 #pragma GCC unroll 16
-      for (int m = 0; m < M; ++m) {
-        const V x = splat(a[m][k]);
+          for (int m = 0; m < M; ++m) acc[m][j] = fma(second[m], low, fma(first[m], high, acc[m][j]));
+        }
+      } else {
+        V bs[P * NV];
 #pragma GCC unroll 16
-        for (int j = 0; j < P * NV; ++j) acc[m][j] = fma(x, HALF ? upper(bs[j]) : bs[j], acc[m][j]);
-      }
-      if (HALF && k + t.a_stride < end) {
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+          for (int v = 0; v < NV; ++v) bs[p * NV + v] = load(b + p * t.b_stride + v * W);
 #pragma GCC unroll 16
         for (int m = 0; m < M; ++m) {
-          const V x = splat(a[m][k + t.a_stride]);
+          const V x = splat(a[m][k]);
 #pragma GCC unroll 16
-          for (int j = 0; j < P * NV; ++j) acc[m][j] = fma(x, lower(bs[j]), acc[m][j]);
+          for (int j = 0; j < P * NV; ++j) acc[m][j] = fma(x, bs[j], acc[m][j]);
         }
       }
-      b += NV * W;
     }
   }
   float* c[M];
