@@ -34,7 +34,8 @@ def test_equals_the_definition(make, lengths):
 
 
 def test_what_pytorch_does_not_have():
-    for cell in (LSTM(3, 5, forget_gate=False), GRU(3, 5, reset="before"), RNN(3, 5, activation="sigmoid")):
+    options = LSTM(3, 5, peephole=True), LSTM(3, 5, cell_clip=1.0), LSTM(3, 5, projection_size=2)
+    for cell in (LSTM(3, 5, forget_gate=False), GRU(3, 5, reset="before"), RNN(3, 5, activation="sigmoid"), *options):
         assert cudnn.function(cell.recurrence()) is None
 
 

@@ -19,6 +19,8 @@ def applies(layer: Recurrence, x: Tensor) -> bool:
 
 def function(layer: Recurrence) -> Any:
     """PyTorch's name for a recurrence, None where it has none."""
+    if layer.options is not None:
+        return None
     if layer.kind == "rnn":
         return {"tanh": torch._VF.rnn_tanh, "relu": torch._VF.rnn_relu}.get(layer.activation)
     return {"lstm": torch._VF.lstm, "gru_after": torch._VF.gru}.get(layer.kind)
