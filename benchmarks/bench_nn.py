@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from models import Elman, Padded, Prepacked
+from models import Elman, Padded, Prepacked, TorchModel
 from problems import Batch, Problem, agree, dense
 from report import Claim, Report, claim
 from torch import Tensor
@@ -18,11 +18,13 @@ WITHIN, NEVER_SLOWER, PACKED, FROM = 1 / 1.05, 1, 5, 50  # what was asked for, a
 WHAT = "training step"
 
 
-class Ours:
+class Ours(TorchModel):
     """A model of torch.nn with elman.nn's module in it."""
 
-    def load(self: Any, weights: list[Tensor]) -> None:
-        super().load(weights)  # type: ignore[misc]
+    module: Any
+
+    def load(self, weights: list[Tensor]) -> None:
+        super().load(weights)
         theirs: Any = self.module
         first = {"batch_first": True} if self.batch_first else {}
         self.module = getattr(elman.nn, type(theirs).__name__)(theirs.input_size, theirs.hidden_size, **first)

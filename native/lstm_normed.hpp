@@ -34,10 +34,6 @@ struct LSTMNormed : LSTMOptions<FORGET> {
                        dgain_c_slot = dgain_slot + gates, dbias_c_slot = dgain_c_slot + 1, stats = dbias_c_slot + 1,
                        slots = stats + 1;
 
-  static At unit_of(const Layer& l, const Rows& rows, Index m, Index u) {
-    return {l.options, l.units, u, l.units - u, rows.place[m]};
-  }
-
   // Calls `use` with each vector of all gates: its place in the slots, its place in [G H], and what is left of the
   // gate.
   template <class Use>
@@ -72,7 +68,7 @@ struct LSTMNormed : LSTMOptions<FORGET> {
       float* const memory = s + dbias_c_slot * width;
       V sums{}, squares{};
       for (Index u = 0; u < l.units; u += W) {
-        const V found = first(Options::move(unit_of(l, rows, m, u), s + u, rows.c[m] + u, width), l.units - u);
+        const V found = first(Options::move(Options::unit_of(l, rows, m, u), s + u, rows.c[m] + u, width), l.units - u);
         store(memory + u, found);
         sums += found;
       }
@@ -85,7 +81,7 @@ struct LSTMNormed : LSTMOptions<FORGET> {
       numbers[2] = scale_of(sum_of(squares) / size);
       for (Index u = 0; u < l.units; u += W) {
         const V shown = load(s + Options::o * width + u) * tanh(normed_memory(l, u, load(memory + u), numbers));
-        Options::show(shown, unit_of(l, rows, m, u), rows.h[m] + u, rows.y[m] + u);
+        Options::show(shown, Options::unit_of(l, rows, m, u), rows.h[m] + u, rows.y[m] + u);
       }
     }
   }
@@ -106,7 +102,7 @@ struct LSTMNormed : LSTMOptions<FORGET> {
       float *const dgain_c = s + dgain_c_slot * width, *const dbias_c = s + dbias_c_slot * width;
       V sums{}, products{};
       for (Index u = 0; u < l.units; u += W) {
-        const At at = unit_of(l, rows, m, u);
+        const At at = Options::unit_of(l, rows, m, u);
         const V shown = Options::show_back(at, rows.dy[m] + u, rows.dh[m] + u);
         const V output = load(s + Options::o * width + u), memory = Options::memory_of(at, s + u, rows.c[m] + u, width);
         const V found = (memory - splat(numbers[1])) * splat(numbers[2]),
@@ -121,7 +117,7 @@ struct LSTMNormed : LSTMOptions<FORGET> {
       }
       float size = static_cast<float>(l.units), mean = sum_of(sums) / size, slope = sum_of(products) / size;
       for (Index u = 0; u < l.units; u += W) {
-        const At at = unit_of(l, rows, m, u);
+        const At at = Options::unit_of(l, rows, m, u);
         const V memory = Options::memory_of(at, s + u, rows.c[m] + u, width);
         const V found = (memory - splat(numbers[1])) * splat(numbers[2]);
         const V weighed = load(dbias_c + u) * load(l.gain_c + u, l.units - u);

@@ -45,13 +45,18 @@ struct LSTMOptions : LSTM<FORGET> {
 
   static constexpr int read = FORGET ? 2 : 1;  // its place among the peepholes
 
+  static At unit_of(const Layer& l, const Rows& rows, Index m, Index u) {
+    return {l.options, l.units, u, l.units - u, rows.place[m]};
+  }
+
   static void forward(const Layer& l, const Weights& w, const Rows& rows) {
     const auto step = [&](Index row, Index count, Index unit, Index units) {
       for (Index m = row; m < row + count; ++m)
-        for (Index u = unit; u < unit + units; u += W)
-          show(remember({l.options, l.units, u, l.units - u, rows.place[m]}, rows.saved[m] + u, rows.c[m] + u,
-                        padded(l.units)),
-               {l.options, l.units, u, l.units - u, rows.place[m]}, rows.h[m] + u, rows.y[m] + u);
+        for (Index u = unit; u < unit + units; u += W) {
+          const At at = unit_of(l, rows, m, u);
+          const V shown = remember(at, rows.saved[m] + u, rows.c[m] + u, padded(l.units));
+          show(shown, at, rows.h[m] + u, rows.y[m] + u);
+        }
     };
     advance<Plain::h_gates>(l, w, rows, step);
   }
@@ -92,10 +97,11 @@ struct LSTMOptions : LSTM<FORGET> {
   static void backward(const Layer& l, const Weights& w, const Rows& rows) {
     const auto step = [&](Index row, Index count, Index unit, Index units) {
       for (Index m = row; m < row + count; ++m)
-        for (Index u = unit; u < unit + units; u += W)
-          remember_back({l.options, l.units, u, l.units - u, rows.place[m]}, rows.saved[m] + u, rows.c[m] + u,
-                        show_back({l.options, l.units, u, l.units - u, rows.place[m]}, rows.dy[m] + u, rows.dh[m] + u),
-                        rows.dc[m] + u, padded(l.units));
+        for (Index u = unit; u < unit + units; u += W) {
+          const At at = unit_of(l, rows, m, u);
+          const V shown = show_back(at, rows.dy[m] + u, rows.dh[m] + u);
+          remember_back(at, rows.saved[m] + u, rows.c[m] + u, shown, rows.dc[m] + u, padded(l.units));
+        }
     };
     product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, Start::add, nullptr, step);
     step(rows.carried, rows.count - rows.carried, 0, padded(l.units));

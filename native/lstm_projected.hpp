@@ -15,9 +15,6 @@ struct LSTMProjected : LSTMOptions<FORGET> {
   static constexpr bool projection = true;
   static constexpr int shown = Options::cell_slot + 1, dh_slot = shown + 1, dshown = shown + 2, slots = shown + 3;
 
-  static At unit_of(const Layer& l, const Rows& rows, Index m, Index u) {
-    return {l.options, l.units, u, l.units - u, rows.place[m]};
-  }
   static At output_of(const Layer& l, const Rows& rows, Index m, Index u) {
     return {l.options, l.outputs, u, l.outputs - u, rows.place[m]};
   }
@@ -28,7 +25,7 @@ struct LSTMProjected : LSTMOptions<FORGET> {
       for (Index m = row; m < row + count; ++m)
         for (Index u = unit; u < unit + units; u += W)
           store(rows.saved[m] + shown * width + u,
-                Options::remember(unit_of(l, rows, m, u), rows.saved[m] + u, rows.c[m] + u, width));
+                Options::remember(Options::unit_of(l, rows, m, u), rows.saved[m] + u, rows.c[m] + u, width));
     };
     const auto show = [&](Index row, Index count, Index unit, Index units) {
       for (Index m = row; m < row + count; ++m)
@@ -52,7 +49,7 @@ struct LSTMProjected : LSTMOptions<FORGET> {
     const auto remember = [&](Index row, Index count, Index unit, Index units) {
       for (Index m = row; m < row + count; ++m)
         for (Index u = unit; u < unit + units; u += W)
-          Options::remember_back(unit_of(l, rows, m, u), rows.saved[m] + u, rows.c[m] + u,
+          Options::remember_back(Options::unit_of(l, rows, m, u), rows.saved[m] + u, rows.c[m] + u,
                                  load(rows.saved[m] + dshown * width + u), rows.dc[m] + u, width);
     };
     product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, Start::add, nullptr, show);

@@ -24,9 +24,11 @@ def namespace(array: Array) -> ModuleType:
     raise TypeError(f"expected a NumPy array or a PyTorch tensor, got {type(array).__name__}")
 
 
-def like(index: np.ndarray, array: Array) -> Array:
-    """`index` (NumPy) as an array of the same kind and on the same device as `array`."""
-    return sys.modules["torch"].from_numpy(index).to(array.device) if is_tensor(array) else index
+def like(index: Array, array: Array) -> Array:
+    """`index` (NumPy, or a tensor already) as an array of the same kind and on the same device as `array`."""
+    if not is_tensor(array):
+        return index
+    return (index if is_tensor(index) else sys.modules["torch"].from_numpy(index)).to(array.device)
 
 
 def row_numbers(rows: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from elman import state as states
 from elman.cells import GRU, LSTM, RNN, MinGRU
-from elman.kernels import masks, native, registered
+from elman.kernels import masks, native, registered, registered_scan
 from elman.kernels.softmax import softmax_gradient
 from elman.layers import (
     Bidirectional,
@@ -250,7 +250,7 @@ def called(cells, both_ways=False, dtype=torch.float32):
     leaves = [torch.randn(leaf.shape, generator=draw, dtype=dtype).requires_grad_() for leaf in state]
     x = torch.randn(5, cells[0].input_size, generator=draw, dtype=dtype, requires_grad=True)
     weights = [weight for layer in layers for weight in layer.weights]
-    text = "[" + ", ".join(registered._text(layer) for layer in layers) + "]"
+    text = "[" + ", ".join(registered_scan._text(layer) for layer in layers) + "]"
     return x, torch.tensor([3, 0, 2]), weights, leaves, [], torch.empty(0), text, both_ways, native.available()
 
 

@@ -19,7 +19,7 @@ class Drawing:
     def key(self) -> Key:
         """Integers that all its masks share; what a compiler follows takes them as they are kept."""
         if torch.compiler.is_compiling():
-            return self._key  # type: ignore[return-value]
+            return self._key
         return tuple(int(part) for part in self._key)
 
     @key.setter

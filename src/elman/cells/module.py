@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from elman.cell import Cell, unroll
-from elman.kernels import cudnn, native, recurrence, registered  # noqa: F401  # which are there for files then
+from elman.kernels import cudnn, native, recurrence
+from elman.kernels import registered_scan as registered_scan  # an exported program that is loaded finds its operators
 from elman.kernels.bound import Recurrence
 from elman.runtime import Stepper
 from elman.runtime.words import Spec

@@ -28,19 +28,24 @@ class TwoBiases(NamedTuple):
         """The four that every layer has."""
         return self[:4]
 
+    def joined(self, kind: type[CellModule], reset: str = "after") -> tuple[Tensor, ...]:
+        """`bias`, the sum of the two where they meet; a GRU's with the reset after the product, whose candidate keeps
+        them apart, and `bias_hn`."""
+        if kind is not GRU or reset != "after":
+            return (self.bias_ih + self.bias_hh,)
+        gates = len(self.bias_ih) // 3 * 2
+        return torch.cat([self.bias_ih[:gates] + self.bias_hh[:gates], self.bias_ih[gates:]]), self.bias_hh[gates:]
+
     def cell(self, kind: type[CellModule], **settings: Any) -> CellModule:
-        """A cell of these weights: the biases are added up where they meet, everywhere but in a GRU's candidate.
+        """A cell of these weights.
 
         Args:
             kind: `RNN`, `LSTM` or `GRU`.
             settings: of its constructor.
         """
         hidden, size = len(self.weight_hh) // GATES[kind], self.weight_ih.shape[1]
-        tensors = {"weight_ih": self.weight_ih, "weight_hh": self.weight_hh, "bias": self.bias_ih + self.bias_hh}
-        if kind is GRU and settings.get("reset", "after") == "after":
-            candidate = slice(2 * hidden, None)
-            tensors["bias"][candidate] = self.bias_ih[candidate]
-            tensors["bias_hn"] = self.bias_hh[candidate]
+        tensors = {"weight_ih": self.weight_ih, "weight_hh": self.weight_hh}
+        tensors |= zip(("bias", "bias_hn"), self.joined(kind, settings.get("reset", "after")), strict=False)
         if self.weight_hr is not None:
             tensors["weight_hr"] = self.weight_hr
             settings["projection_size"] = len(self.weight_hr)

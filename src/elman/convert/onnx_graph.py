@@ -38,8 +38,9 @@ class Graph:
         for name in names[5:7]:
             if name and name not in self.inputs and not self._is_zero(name):
                 raise ValueError(f"{where}: expected an initial state of zeros, or read by the graph, got {name!r}.")
-        w, r, b = (self.weight(where, name) if name or place != 2 else None for place, name in enumerate(names[1:4]))
-        return layer_of(where, node.op_type, self.settings(node), w, r, b)  # type: ignore[arg-type]
+        w, r = (self.weight(where, name) for name in names[1:3])
+        b = self.weight(where, names[3]) if names[3] else None
+        return layer_of(where, node.op_type, self.settings(node), w, r, b)
 
     def settings(self, node: Any) -> dict[str, Any]:
         """The attributes of a node."""

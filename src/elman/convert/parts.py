@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.kernels.bound import Options
@@ -67,7 +67,7 @@ def cells_of(where: str, layer: CellModule, *known: str) -> list[RNN | LSTM | GR
         raise ValueError(f"{where}: expected two cells of one kind and size in a Bidirectional, got {got}.")
     for cell in cells:
         _check_plain(where, cell, known)
-    return cells  # type: ignore[return-value]
+    return cast("list[RNN | LSTM | GRU]", cells)
 
 
 def _check_plain(where: str, cell: CellModule, known: Sequence[str]) -> None:

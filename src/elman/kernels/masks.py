@@ -4,14 +4,14 @@ Keyed by seed, place in the model, row, step and unit, a mask is the same for an
 stepping or scanning, and a run that was resumed: there is no generator whose state could get lost.
 """
 
+from typing import Any
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from elman.kernels import native
-from elman.kernels.memory import new
+from elman.sequences import following
 
-Key = tuple[int, ...]
+Key = tuple[Any, ...]  # integers, or what a compiler follows in their place
 Steps = tuple[np.ndarray, ...]
 
 _BLOCK = 1 << 15  # numbers drawn at once: small enough to stay in the cache
@@ -36,7 +36,7 @@ def keep_mask(probability: float, key: Key, steps: Steps, units: int) -> np.ndar
         key: integers that the whole mask shares: seed, update, place.
         steps: integer arrays [N] that tell one step from another: its row, and its time unless one mask serves a row.
     """
-    if torch.compiler.is_compiling():
+    if following():
         from elman.kernels import registered
 
         return registered.keep_mask(probability, *registered.numbers(key, steps), units).numpy()
@@ -57,20 +57,6 @@ def draw(probability: float, key: Key, steps: Steps, units: int, kept: int, x: i
     columns = [np.ascontiguousarray(part, np.int64) for part in steps]
     assert all(part.shape == columns[0].shape for part in columns)
     native.module.draw_masks(probability, _threshold(probability), key, columns, units, kept, x, y)
-
-
-def dropped(x: Tensor, keep: float, key: Key, steps: Steps) -> tuple[Tensor, Tensor]:
-    """x [N, D] float32 divided by `keep` where the mask is true, else 0, and the mask: in one pass, in C++."""
-    y, mask = new(*x.shape), torch.empty(x.shape, dtype=torch.bool)
-    draw(keep, key, steps, x.shape[1], mask.data_ptr(), x.data_ptr(), y.data_ptr())
-    return y, mask
-
-
-def masked(x: Tensor, mask: Tensor, keep: float) -> Tensor:
-    """The same with a mask that is there."""
-    y = new(*x.shape)
-    native.module.masked(keep, x.numel(), mask.data_ptr(), x.data_ptr(), y.data_ptr())
-    return y
 
 
 def _threshold(probability: float) -> int:

@@ -57,9 +57,9 @@ def scan(
         what the last layer writes, [N, H], or what both do, [N, H + H]; the final states.
     """
     if torch.compiler.is_compiling():
-        from elman.kernels import registered  # which is made of what stands here
+        from elman.kernels import registered_scan  # which is made of what stands here
 
-        return registered.scan(layers, x, rows, state, blank, both_ways)
+        return registered_scan.scan(layers, x, rows, state, blank, both_ways)
     given = [] if state is None else _checked(layers, len(rows), state)
     if not (applies(layers, x, *given) and _fit(layers, x.shape[1], both_ways)):
         rest = iter(given)

@@ -1,16 +1,17 @@
 """Dropout (Srivastava et al. 2014), also with one mask a sequence (Gal and Ghahramani 2016, arXiv:1512.05287)."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from elman.arrays import like
 from elman.cells.counters import Drawing
 from elman.cells.module import CellModule
-from elman.kernels import native, registered, transforms
-from elman.kernels.masks import Key, Steps, dropped, keep_mask, masked
+from elman.kernels import registered
+from elman.kernels.dropout import dropout
 from elman.runtime.words import Spec
 from elman.sequences import Sequences
 
@@ -70,7 +71,7 @@ class Dropout(CellModule, Drawing):
     def scan(self, sequences: Sequences, state: DropoutState | None = None) -> tuple[Sequences, DropoutState]:
         self.check_input("scan", sequences.values)
         row, step = self.initial_state(sequences.lengths.shape[0]) if state is None else state
-        final = DropoutState(row, step + registered.steps_of(sequences.lengths))
+        final = DropoutState(row, step + like(sequences.lengths, step))
         if not self.training:
             return sequences, final
         rows, steps = row.numpy()[sequences.rows], step.numpy()[sequences.rows] + sequences.times
@@ -82,7 +83,7 @@ class Dropout(CellModule, Drawing):
         which = (rows,) if self.one_mask_a_row else (rows, steps)
         if torch.compiler.is_compiling():
             return registered.dropout(x, self._p, *registered.numbers(self.key, which))[0]
-        return _masked(x, 1 - self.p, self.key, which)
+        return dropout(x, 1 - self.p, self.key, which)
 
 
 class VariationalDropout(Dropout):
@@ -92,31 +93,6 @@ class VariationalDropout(Dropout):
     """
 
     one_mask_a_row = True
-
-
-def _masked(x: Tensor, keep: float, key: Key, steps: Steps) -> Tensor:
-    """x [N, D] divided by `keep` where the mask is true, else 0: in one pass where native kernels apply."""
-    plain = x.dtype == torch.float32 and x.device.type == "cpu" and not transforms.active()
-    if plain and native.available():
-        return _Native.apply(x.contiguous(), keep, key, steps)
-    mask = torch.from_numpy(keep_mask(keep, key, steps, x.shape[1]))
-    return x * (mask.to(x.device, x.dtype) / keep)
-
-
-class _Native(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, keep: float, key: Key, steps: Steps) -> Tensor:
-        y, mask = dropped(x, keep, key, steps)
-        ctx.save_for_backward(mask)
-        ctx.keep = keep
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
-        (mask,) = ctx.saved_tensors
-        if torch.is_grad_enabled() or transforms.batched(dy):  # C++ leaves no graph, and sees one gradient
-            return dy * (mask.to(dy.dtype) / ctx.keep), None, None, None
-        return masked(dy.contiguous(), mask, ctx.keep), None, None, None
 
 
 def set_key(model: nn.Module, *key: int) -> None:

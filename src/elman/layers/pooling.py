@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from elman.arrays import like
 from elman.cells.module import CellModule
-from elman.kernels import registered
 from elman.kernels.linear import linear
 from elman.layers.linear import Linear
 from elman.sequences import Sequences
@@ -86,15 +85,15 @@ class LastPooling(Pooling):
         if not self.backward_size:
             return sequences, ()
         forward, backward = self._parts(sequences.values)
-        heads = registered.steps_of(sequences.offsets[sequences.rows]).to(backward.device)
+        heads = like(sequences.offsets[sequences.rows], backward)
         return sequences.map(lambda _: torch.cat([forward, backward.index_select(0, heads)], -1)), ()
 
     def pool(self, sequences: Sequences) -> Tensor:
         self.check_input("pool", sequences.values)
         forward, backward = self._parts(sequences.values)
         if torch.compiler.is_compiling():
-            offsets, full = registered.steps_of(sequences.offsets), registered.steps_of(sequences.lengths) > 0
-            ends = (part.index_select(0, step.to(part.device)) for part, step in (
+            offsets, full = like(sequences.offsets, forward), like(sequences.lengths, forward) > 0
+            ends = (part.index_select(0, step) for part, step in (
                 (_with_zeros(forward), torch.where(full, offsets[1:] - 1, forward.shape[0])),
                 (_with_zeros(backward), torch.where(full, offsets[:-1], backward.shape[0])),
             ))  # fmt: skip
@@ -131,7 +130,7 @@ class MeanPooling(Pooling):
 
     def pool(self, sequences: Sequences) -> Tensor:
         self.check_input("pool", sequences.values)
-        steps = registered.steps_of(sequences.lengths).to(sequences.values.device)[:, None]
+        steps = like(sequences.lengths, sequences.values)[:, None]
         return sums(sequences.values, sequences) / steps.clamp(min=1)
 
 
@@ -201,7 +200,7 @@ class AttentionPooling(Pooling):
         """[N]: the share of each step in what `pool` gives; those of a row add up to 1."""
         self.check_input("weights", sequences.values)
         _, score = self.project(sequences.values)
-        rows = _rows(sequences, score)
+        rows = like(sequences.rows, score)
         lowest = score.new_zeros(sequences.lengths.shape[0])
         largest = lowest.scatter_reduce(0, rows, score.detach(), "amax", include_self=False)
         share = (score - largest.index_select(0, rows)).exp()
@@ -223,12 +222,7 @@ POOLINGS: dict[str, type[Pooling]] = {
 def sums(values: Tensor, sequences: Sequences) -> Tensor:
     """[N, ...] -> [B, ...]: the sum over the steps of each row."""
     zeros = values.new_zeros(sequences.lengths.shape[0], *values.shape[1:])
-    return zeros.index_add(0, _rows(sequences, values), values)
-
-
-def _rows(sequences: Sequences, values: Tensor) -> Tensor:
-    """[N] the row of each step."""
-    return registered.steps_of(sequences.rows).to(values.device)
+    return zeros.index_add(0, like(sequences.rows, values), values)
 
 
 def _with_zeros(values: Tensor) -> Tensor:
@@ -238,7 +232,7 @@ def _with_zeros(values: Tensor) -> Tensor:
 
 def _largest(values: Tensor, sequences: Sequences) -> Tensor:
     """`_Largest` in operations of PyTorch whose shapes do not depend on numbers."""
-    rows, (steps, features) = _rows(sequences, values)[:, None].expand_as(values), values.shape
+    rows, (steps, features) = like(sequences.rows, values)[:, None].expand_as(values), values.shape
     y = values.new_zeros(sequences.lengths.shape[0], features)
     y = y.scatter_reduce(0, rows, values.detach(), "amax", include_self=False)
     has = (values == y.gather(0, rows)) | values.isnan()

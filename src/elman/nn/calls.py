@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from elman import cells
 from elman.cells.lstm import LSTMState
 from elman.cells.module import CellModule
+from elman.cells.torch_weights import TwoBiases
 from elman.kernels import native, transforms
 from elman.kernels.bound import Options, Recurrence
 from elman.kernels.native import GATES, KINDS
@@ -63,21 +64,10 @@ def recurrence_of(mode: str, cell: CellModule, weights: Sequence[Tensor]) -> Rec
     kind, activation = MODES[mode]
     weight_ih, weight_hh, *two = weights
     projection = (two.pop(),) if len(two) % 2 else ()
-    own = (weight_ih, weight_hh, *_biases(kind, weight_hh, two), *projection)
+    bias_ih, bias_hh = two or [weight_hh.new_zeros(len(weight_hh))] * 2
+    biases = TwoBiases(weight_ih, weight_hh, bias_ih, bias_hh).joined(type(cell))
+    own = (weight_ih, weight_hh, *biases, *projection)
     return Recurrence(kind, cell, own, activation, options=Options(projection=True) if projection else None)
-
-
-def _biases(kind: str, weight_hh: Tensor, two: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """One bias a gate from PyTorch's two; what the reset gate of a GRU multiplies stays apart."""
-    size, units = weight_hh.shape
-    if not two:
-        zeros = weight_hh.new_zeros(size)
-        return (zeros, zeros[:units]) if kind == "gru_after" else (zeros,)
-    bias_ih, bias_hh = two
-    if kind != "gru_after":
-        return (bias_ih + bias_hh,)
-    gates = size - units
-    return torch.cat([bias_ih[:gates] + bias_hh[:gates], bias_ih[gates:]]), bias_hh[gates:]
 
 
 _cells: WeakKeyDictionary[nn.Module, list[CellModule]] = WeakKeyDictionary()
