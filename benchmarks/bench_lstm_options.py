@@ -22,6 +22,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "projection": {"projection_size": 2},  # a half
     "zoneout": {"zoneout_h": 0.05, "zoneout_c": 0.5},
     "recurrent dropout": {"recurrent_dropout": 0.25},
+    "hidden dropout": {"hidden_dropout": 0.25},
     "weight drop": {"weight_drop": 0.5},
 }
 NORMED = 2e-3  # the norm of a first small h multiplies roundings

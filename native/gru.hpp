@@ -63,8 +63,7 @@ struct GRUAfter : GRU {
           store(s + 3 * width, d * reset);
         }
     };
-    product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, Start::add, nullptr, step);
-    step(rows.carried, rows.count - rows.carried, 0, width);
+    retreat<direct>(l, w, rows, step);
   }
 
   template <class Use>
@@ -127,8 +126,7 @@ struct GRUBefore : GRU {
           store(dh, fma(d, reset, load(dh)));
         }
     };
-    product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, Start::add, nullptr, blend);
-    blend(rows.carried, rows.count - rows.carried, 0, width);
+    retreat<direct>(l, w, rows, blend);
     const float* d[Lanes::widest];
     float* read[Lanes::widest];  // the gradient of r h
     for (Index m = 0; m < rows.count; ++m) d[m] = rows.saved[m], read[m] = rows.saved[m] + 4 * width;

@@ -15,7 +15,7 @@ enum class Activation : int { tanh, sigmoid, relu, identity };
 
 // What an option does to each unit at each step: a mask of bytes, 0 or 1, or else one number for all.
 struct Zone {
-  const std::uint8_t* kept = nullptr;  // [N, H]
+  const std::uint8_t* kept = nullptr;  // [N, H], or [B, H] where it is the same at all steps of a row
   float rate = 0.0f;
 };
 
@@ -28,6 +28,7 @@ struct Options {
   float* dpeephole = nullptr;
   Zone candidate;       // where it is kept, times `rate`; null: kept everywhere
   Zone zone_h, zone_c;  // the part of the state before that stays
+  Zone hidden;          // of each row: where h is kept as the gates read it, times `rate`; null: kept everywhere
 };
 
 // N steps, B rows, D inputs, H units, G gates. Rows of x, y, dy and dx may lie further apart than they are long.

@@ -51,8 +51,7 @@ struct LSTM {
           cell_back(rows.saved[m] + u, rows.c[m] + u, rows.dy[m] + u, rows.dh[m] + u, rows.dc[m] + u, padded(l.units),
                     l.units - u);
     };
-    product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, Start::zero, nullptr, step);
-    step(rows.carried, rows.count - rows.carried, 0, padded(l.units));
+    retreat<direct>(l, w, rows, step);
   }
 
   ELMAN_INLINE void cell_back(float* s, const float* c_before, const float* dy, const float* dh, float* dc, Index width,

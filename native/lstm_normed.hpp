@@ -44,7 +44,7 @@ struct LSTMNormed : LSTMOptions<FORGET> {
 
   static void forward(const Layer& l, const Weights& w, const Rows& rows) {
     const Index width = padded(l.units);
-    product<gates>(rows.carried, rows.h, 1, w.hh, rows.saved, Start::zero);
+    product<gates>(rows.carried, rows.read, 1, w.hh, rows.saved, Start::zero);
     for (Index m = 0; m < rows.count; ++m) {
       float *const s = rows.saved[m], *const normed = s + h_slot * width, *const numbers = s + stats * width;
       if (m < rows.carried) {
@@ -96,7 +96,7 @@ struct LSTMNormed : LSTMOptions<FORGET> {
   static void backward(const Layer& l, const Weights& w, const Rows& rows) {
     const Index width = padded(l.units);
     const V one = splat(1.0f);
-    product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, Start::add);
+    retreat<Options::direct>(l, w, rows, Nothing{});
     for (Index m = 0; m < rows.count; ++m) {
       float *const s = rows.saved[m], *const normed = s + h_slot * width, *const numbers = s + stats * width;
       float *const dgain_c = s + dgain_c_slot * width, *const dbias_c = s + dbias_c_slot * width;

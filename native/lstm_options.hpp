@@ -11,14 +11,6 @@
 
 namespace elman::ELMAN_ISA {
 
-// A mask of bytes that are 0 or 1, as numbers; nothing is read behind n.
-ELMAN_INLINE V numbers(const std::uint8_t* kept, Index n) {
-  typedef std::uint8_t Bytes __attribute__((vector_size(W)));
-  Bytes bytes{};
-  std::memcpy(&bytes, kept, static_cast<std::size_t>(n < W ? n : W));
-  return __builtin_convertvector(__builtin_convertvector(bytes, Integers), V);
-}
-
 template <bool FORGET>
 struct LSTMOptions : LSTM<FORGET> {
   using Plain = LSTM<FORGET>;
@@ -103,8 +95,7 @@ struct LSTMOptions : LSTM<FORGET> {
           remember_back(at, rows.saved[m] + u, rows.c[m] + u, shown, rows.dc[m] + u, padded(l.units));
         }
     };
-    product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, Start::add, nullptr, step);
-    step(rows.carried, rows.count - rows.carried, 0, padded(l.units));
+    retreat<direct>(l, w, rows, step);
   }
 
   // The gradient of what is shown; `dh` leaves as what reaches h before on no other way.

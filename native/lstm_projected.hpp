@@ -52,8 +52,7 @@ struct LSTMProjected : LSTMOptions<FORGET> {
           Options::remember_back(Options::unit_of(l, rows, m, u), rows.saved[m] + u, rows.c[m] + u,
                                  load(rows.saved[m] + dshown * width + u), rows.dc[m] + u, width);
     };
-    product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, Start::add, nullptr, show);
-    show(rows.carried, rows.count - rows.carried, 0, padded(l.outputs));
+    retreat<Options::direct>(l, w, rows, show);
     const float* read[Lanes::widest];
     float* written[Lanes::widest];
     for (Index m = 0; m < rows.count; ++m)

@@ -16,16 +16,19 @@ namespace elman::ELMAN_ISA {
 // The rows that take one step together.
 struct Rows {
   Index count = 0;
-  Index carried = 0;           // the first of them have a state from before; the others begin with zeros
+  Index carried = 0;  // the first of them have a state from before; the others begin with zeros
+  Index row[Lanes::widest];
   Index place[Lanes::widest];  // of the step in [N, ...]
   const float* x[Lanes::widest];
-  const float* h[Lanes::widest];   // the state before
-  const float* c[Lanes::widest];   // the cell before, LSTM
-  float* saved[Lanes::widest];     // the slots of this step
-  float* y[Lanes::widest];         // what it shows, and its h
-  const float* dy[Lanes::widest];  // backward: the gradient of y from above,
-  float* dh[Lanes::widest];        // of h from the step after; leaves as what reaches h before without a product
-  float* dc[Lanes::widest];        // of c from the step after; leaves as that of c before
+  const float* h[Lanes::widest];     // the state before,
+  const float* read[Lanes::widest];  // and as the gates read it
+  const float* c[Lanes::widest];     // the cell before, LSTM
+  float* saved[Lanes::widest];       // the slots of this step,
+  float* aside[Lanes::widest];       // and one more, where a mask is over h
+  float* y[Lanes::widest];           // what it shows, and its h
+  const float* dy[Lanes::widest];    // backward: the gradient of y from above,
+  float* dh[Lanes::widest];          // of h from the step after; leaves as what reaches h before without a product
+  float* dc[Lanes::widest];          // of c from the step after; leaves as that of c before
   const float*
       after[Lanes::widest];  // of the `carried` rows: the gradients in the slots of the step after that h reached
 };
@@ -34,6 +37,19 @@ struct Rows {
 ELMAN_INLINE Index saved_stride(Index slots, Index units) {
   const Index lines = (slots * padded(units) + 15) / 16;
   return (lines | 1) * 16;
+}
+
+// A mask of bytes that are 0 or 1, as numbers; nothing is read behind n.
+ELMAN_INLINE V numbers(const std::uint8_t* kept, Index n) {
+  typedef std::uint8_t Bytes __attribute__((vector_size(W)));
+  Bytes bytes{};
+  std::memcpy(&bytes, kept, static_cast<std::size_t>(n < W ? n : W));
+  return __builtin_convertvector(__builtin_convertvector(bytes, Integers), V);
+}
+
+// The mask that lies over what the gates of a row read of h, at the units from u on.
+ELMAN_INLINE V hidden(const Layer& l, Index row, Index u) {
+  return numbers(l.options.hidden.kept + row * l.outputs + u, l.outputs - u) * splat(l.options.hidden.rate);
 }
 
 // What the weights of the state are multiplied with: the state before the step, with a one behind it where there is a
@@ -69,6 +85,7 @@ struct Features {
       float* to = out + (i - n) * width;
       if (h == Source::reset_h) store(to, load(l.saved + i * stride + 3 * padded(l.units) + at));
       else one_behind(before, at, l.outputs, h == Source::h_and_one, to);
+      if (l.options.hidden.kept) store(to, load(to) * hidden(l, row, at));
     }
   }
 
@@ -105,19 +122,41 @@ template <int GATES, class After>
 static inline void advance(const Layer& l, const Weights& w, const Rows& rows, const After& after) {
   const Index fresh = rows.count - rows.carried;
   if (w.fused) {
-    product<GATES>(rows.carried, rows.x, 1, rows.h, l.outputs, w.hh, rows.saved, Start::bias, w.bias, after);
+    product<GATES>(rows.carried, rows.x, 1, rows.read, l.outputs, w.hh, rows.saved, Start::bias, w.bias, after);
     product<GATES>(
         fresh, rows.x + rows.carried, 1, w.ih, rows.saved + rows.carried, Start::bias, w.bias,
         [&](Index row, Index count, Index unit, Index units) { after(rows.carried + row, count, unit, units); });
   } else {
-    product<GATES>(rows.carried, rows.h, 1, w.hh, rows.saved, Start::add, nullptr, after);
+    product<GATES>(rows.carried, rows.read, 1, w.hh, rows.saved, Start::add, nullptr, after);
     after(rows.carried, fresh, 0, padded(l.units));
   }
 }
 
+// What the gates of the step after send back to h, by the product and whatever mask was over it; `after` follows for
+// all rows. `DIRECT`: it is added to what is in dh.
+template <bool DIRECT, class After>
+static inline void retreat(const Layer& l, const Weights& w, const Rows& rows, const After& after) {
+  if (l.options.hidden.kept) {
+    product<1>(rows.carried, rows.after, 1, w.hh_back, rows.aside, Start::zero, nullptr,
+               [&](Index row, Index count, Index unit, Index units) {
+                 for (Index m = row; m < row + count; ++m)
+                   for (Index u = unit; u < unit + units; u += W) {
+                     float* dh = rows.dh[m] + u;
+                     store(dh, fma(hidden(l, rows.row[m], u), load(rows.aside[m] + u), DIRECT ? load(dh) : V{}));
+                   }
+                 after(row, count, unit, units);
+               });
+  } else {
+    product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, DIRECT ? Start::add : Start::zero, nullptr, after);
+  }
+  after(rows.carried, rows.count - rows.carried, 0, padded(l.outputs));
+}
+
 template <class R>
 struct Recurrence {
-  static Index stride(const Layer& l) { return saved_stride(R::slots, l.units); }
+  static Index stride(const Layer& l) {  // with a slot for what a mask is over
+    return saved_stride(R::slots + (l.options.hidden.kept ? 1 : 0), l.units);
+  }
 
   // Where step `time` of a row lies in [N, ...], and how far the step after it.
   static Index place(const Layer& l, Ragged batch, const Entry& e) {
@@ -135,6 +174,7 @@ struct Recurrence {
           if ((e->time > 0 || l.h0) == carried) add(rows, l, w, batch, *e);
         if (carried) rows.carried = rows.count;
       }
+      if (l.options.hidden.kept) hide(l, rows);
       R::forward(l, w, rows);
       for (const Entry* e = begin; e != end; ++e)
         if (is_last(batch, *e)) finish(l, batch, *e);
@@ -169,15 +209,26 @@ struct Recurrence {
 
   static void add(Rows& rows, const Layer& l, const Weights& w, Ragged batch, const Entry& e) {
     const Index n = place(l, batch, e), before = l.reverse ? n + 1 : n - 1, i = rows.count++;
+    rows.row[i] = e.row;
     rows.place[i] = n;
     rows.saved[i] = l.saved + n * stride(l);
     rows.x[i] = l.x + n * l.x_stride;
     rows.y[i] = l.y + n * l.y_stride;
     rows.h[i] = e.time > 0 ? l.y + before * l.y_stride : l.h0 ? l.h0 + e.row * l.outputs : w.zeros;
+    rows.read[i] = rows.h[i];
+    rows.aside[i] = rows.saved[i] + R::slots * padded(l.units);
     if constexpr (R::cell_slot > 0)
       rows.c[i] = e.time > 0 ? l.saved + before * stride(l) + R::cell_slot * padded(l.units)
                   : l.c0     ? l.c0 + e.row * l.units
                              : w.zeros;
+  }
+
+  static void hide(const Layer& l, Rows& rows) {
+    for (Index m = 0; m < rows.carried; ++m) {
+      for (Index u = 0; u < l.outputs; u += W)
+        store(rows.aside[m] + u, load(rows.h[m] + u, l.outputs - u) * hidden(l, rows.row[m], u));
+      rows.read[m] = rows.aside[m];
+    }
   }
 
   // Whole vectors, with zeros behind what there is.
@@ -235,9 +286,14 @@ struct Recurrence {
 
   // The gradient of the initial state.
   static void leave(const Layer& l, const Weights& w, Index n, Index row, float* carry) {
-    const float* slots[] = {l.saved + n * stride(l) + R::h_slot * padded(l.units)};
-    float* dh[] = {carry};
-    product<1>(1, slots, 1, w.hh_back, dh, R::direct ? Start::add : Start::zero);
+    float* const slots = l.saved + n * stride(l);
+    Rows rows;
+    rows.count = rows.carried = 1;
+    rows.row[0] = row;
+    rows.after[0] = slots + R::h_slot * padded(l.units);
+    rows.aside[0] = slots + R::slots * padded(l.units);
+    rows.dh[0] = carry;
+    retreat<R::direct>(l, w, rows, Nothing{});
     copy(l.outputs, carry, l.dh0 + row * l.outputs);
     if (l.dc0) copy(l.units, carry + padded(l.units), l.dc0 + row * l.units);
   }

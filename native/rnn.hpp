@@ -46,8 +46,7 @@ struct RNN {
           store(rows.saved[m] + u, (load(rows.dh[m] + u) + load(rows.dy[m] + u, n)) * slope(load(rows.y[m] + u, n)));
         }
     };
-    product<1>(rows.carried, rows.after, 1, w.hh_back, rows.dh, Start::zero, nullptr, step);
-    step(rows.carried, rows.count - rows.carried, 0, padded(l.units));
+    retreat<direct>(l, w, rows, step);
   }
 
   template <class Use>

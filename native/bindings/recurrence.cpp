@@ -117,7 +117,8 @@ void bind_recurrence(nb::module_& m) {
       [](Placed& placed, std::uintptr_t value) { placed.layer.options.dpeephole = reinterpret_cast<float*>(value); });
   for (const auto& [name, zone] : {std::pair{"set_candidate", &Options::candidate},
                                    {"set_zone_h", &Options::zone_h},
-                                   {"set_zone_c", &Options::zone_c}})
+                                   {"set_zone_c", &Options::zone_c},
+                                   {"set_hidden", &Options::hidden}})
     layer.def(
         name,
         [zone = zone](Placed& placed, std::uintptr_t kept, float rate) {

@@ -97,7 +97,8 @@ void bind_stepper(nb::module_& m) {
                              .peephole = data(peephole),
                              .candidate = {},
                              .zone_h = {.rate = zone_h},
-                             .zone_c = {.rate = zone_c}};
+                             .zone_c = {.rate = zone_c},
+                             .hidden = {}};
             layer.x = x.data();
             layer.y = y.data();
             s.recurrence(layer, h.data(), data(c));

@@ -15,9 +15,10 @@ from elman.testing import check_cell
 LSTM_PLAIN = {
     "forget_gate": True, "start": "orthogonal", "forget_bias": None, "chrono": None, "projection_size": None,
     "layer_norm": False, "peephole": False, "coupled": False, "cell_clip": None, "recurrent_dropout": 0.0,
-    "zoneout_h": 0.0, "zoneout_c": 0.0,
+    "hidden_dropout": 0.0, "zoneout_h": 0.0, "zoneout_c": 0.0,
 }  # fmt: skip
-MANY = {"peephole": True, "cell_clip": 0.3, "recurrent_dropout": 0.3, "zoneout_h": 0.2, "zoneout_c": 0.4}
+MANY = {"peephole": True, "cell_clip": 0.3, "recurrent_dropout": 0.3, "hidden_dropout": 0.25, "zoneout_h": 0.2,
+        "zoneout_c": 0.4}  # fmt: skip
 VARIANTS = {
     "rnn": [{"activation": name, "start": start} for name in ("tanh", "sigmoid", "relu", "identity")
             for start in ("orthogonal", "identity", "pytorch")],
@@ -25,6 +26,7 @@ VARIANTS = {
         {}, {"start": "pytorch"}, {"forget_gate": False}, {"forget_gate": False, "start": "pytorch"},
         {"forget_bias": 3.0}, {"chrono": 10}, {"peephole": True}, {"forget_gate": False, "coupled": True},
         {"cell_clip": 0.3}, {"projection_size": 2}, {"layer_norm": True}, {"recurrent_dropout": 0.3},
+        {"hidden_dropout": 0.25},
         {"zoneout_h": 0.2, "zoneout_c": 0.4}, MANY, MANY | {"layer_norm": True},
         MANY | {"forget_gate": False, "coupled": True, "projection_size": 3})],
     "gru": [{"reset": reset, "start": start} for reset in ("after", "before") for start in ("orthogonal", "pytorch")],

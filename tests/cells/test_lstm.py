@@ -218,7 +218,7 @@ def test_a_projection_equals_torch():
     torch.testing.assert_close(c, memory[0])
 
 
-DRAWN = {"recurrent_dropout": 0.3, "zoneout_h": 0.2, "zoneout_c": 0.4}
+DRAWN = {"recurrent_dropout": 0.3, "hidden_dropout": 0.25, "zoneout_h": 0.2, "zoneout_c": 0.4}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -277,6 +277,28 @@ def test_recurrent_dropout_drops_candidates_alone():
     _, new = plain.step(x, LSTMState(state.h, state.c))
     _, mean = cell.step(x, state)
     torch.testing.assert_close(mean.c, new.c)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_hidden_dropout_has_one_mask_for_all_steps_of_a_row(dtype):
+    torch.manual_seed(0)
+    units = 300
+    cell = LSTM(units, units, hidden_dropout=0.25).to(dtype)
+    with torch.no_grad():  # c = tanh(x + what is read of h), h = tanh(c)
+        for weight in (cell.weight_ih, cell.weight_hh):
+            weight.zero_()[2 * units : 3 * units] = torch.eye(units)
+        cell.bias.copy_(torch.tensor([40.0, -40.0, 0.0, 40.0]).repeat_interleave(units))
+    x = Sequences(0.2 + 0.3 * torch.rand(9, units, dtype=dtype), [5, 4])
+    y, _ = cell.scan(x)
+    masks = []
+    for row, h in zip(x.to_list(), y.to_list(), strict=True):
+        read = h[1:].atanh().atanh() - row[1:]
+        shares = (read / h[:-1]).detach()
+        torch.testing.assert_close(shares, shares[:1].round(decimals=2).expand_as(shares), atol=0.01, rtol=0)
+        masks.append(shares[0] > 0.5)
+        torch.testing.assert_close(shares[0], masks[-1] * (1 / 0.75), check_dtype=False, atol=1e-4, rtol=0)
+        assert masks[-1].float().mean().item() == pytest.approx(0.75, abs=0.08)
+    assert (masks[0] != masks[1]).any()
 
 
 def test_chrono_starts_units_that_remember_up_to_so_many_steps():

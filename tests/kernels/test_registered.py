@@ -76,7 +76,7 @@ def some(net):
         "options": lambda: Stack(
             LSTM(4, 5, layer_norm=True, peephole=True),
             LSTM(5, 6, projection_size=4, forget_gate=False, coupled=True, cell_clip=0.1),
-            LSTM(4, 5, zoneout_h=0.1, zoneout_c=0.2, recurrent_dropout=0.3),
+            LSTM(4, 5, zoneout_h=0.1, zoneout_c=0.2, recurrent_dropout=0.3, hidden_dropout=0.2),
             WeightDrop(LSTM(5, 4), 0.4),
         ),
     }[net]()

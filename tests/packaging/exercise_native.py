@@ -348,7 +348,8 @@ def options(generator, number):
     state, last, dlast, dstate = ([make(rows, outputs), make(rows, units)] for make in (random, nan, random, nan))
     one.any_option, one.coupled, one.clip = True, not forget and number % 4 == 0, 0.5 if number % 7 else 0.0
     kept = [generator.integers(0, 2, (steps, size)).astype(bool) for size in (units, outputs, units)]
-    for name, mask in zip(("candidate", "zone_h", "zone_c"), kept, strict=True):
+    kept.append(generator.integers(0, 2, (rows, outputs)).astype(bool))
+    for name, mask in zip(("candidate", "zone_h", "zone_c", "hidden"), kept, strict=True):
         getattr(one, f"set_{name}")(mask.ctypes.data if number % 2 else 0, 0.3)
     dweights = {name: nan(*weight.shape) for name, weight in weights.items()}
     put(one, weights, weights.values())

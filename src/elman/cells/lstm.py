@@ -41,9 +41,11 @@ class Zones(NamedTuple):
     candidate: Zone = Zone()
     h: Zone = Zone()
     c: Zone = Zone()
+    hidden: Zone = Zone()
 
 
 NOTHING = Zones()
+DRAWN = ("recurrent_dropout", "hidden_dropout", "zoneout_h", "zoneout_c")  # what masks are drawn for
 
 
 class LSTM(CellModule, Drawing):
@@ -76,6 +78,8 @@ class LSTM(CellModule, Drawing):
         cell_clip: f c + i g stays within plus and minus this (Sak et al. 2014).
         recurrent_dropout: probability of dropping a unit's candidate at a step while training (Semeniuta et al. 2016,
             arXiv:1603.05118).
+        hidden_dropout: probability of dropping a unit of the h that the gates read, the same units at all steps of a
+            row, while training (Gal and Ghahramani 2016, arXiv:1512.05287).
         zoneout_h, zoneout_c: probability that a unit keeps its h, its c, at a step (Krueger et al. 2017,
             arXiv:1606.01305).
     Shapes:
@@ -109,6 +113,7 @@ class LSTM(CellModule, Drawing):
         coupled: bool = False,
         cell_clip: float | None = None,
         recurrent_dropout: float = 0.0,
+        hidden_dropout: float = 0.0,
         zoneout_h: float = 0.0,
         zoneout_c: float = 0.0,
     ):
@@ -117,7 +122,7 @@ class LSTM(CellModule, Drawing):
         self.projection_size = projection_size
         self.output_size = hidden_size if projection_size is None else projection_size
         self.coupled, self.cell_clip, self.recurrent_dropout = coupled, cell_clip, recurrent_dropout
-        self.zoneout_h, self.zoneout_c = zoneout_h, zoneout_c
+        self.hidden_dropout, self.zoneout_h, self.zoneout_c = hidden_dropout, zoneout_h, zoneout_c
         self._check_options(forget_bias, chrono, layer_norm)
         gates = 4 if forget_gate else 3
         self.weight_ih = nn.Parameter(torch.empty(gates * hidden_size, input_size))
@@ -165,14 +170,14 @@ class LSTM(CellModule, Drawing):
             raise ValueError("LSTM: coupled=True takes the place of the forget gate; set forget_gate=False as well.")
         if self.cell_clip is not None and not 0 < self.cell_clip < math.inf:
             raise ValueError(f"LSTM: expected cell_clip above 0, got {self.cell_clip}; leave it out for no bounds.")
-        for name in ("recurrent_dropout", "zoneout_h", "zoneout_c"):
+        for name in DRAWN:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"LSTM: expected {name} from 0 to below 1, got {getattr(self, name)}.")
 
     @property
     def draws(self) -> bool:
         """Whether there are masks while training."""
-        return max(self.recurrent_dropout, self.zoneout_h, self.zoneout_c) > 0
+        return any(getattr(self, name) > 0 for name in DRAWN)
 
     def initial_state(self, batch_size: int) -> LSTMState | CountedLSTMState:
         h, c = self.zeros(batch_size, self.output_size), self.zeros(batch_size, self.hidden_size)
@@ -220,7 +225,7 @@ class LSTM(CellModule, Drawing):
         zones, rest = NOTHING, tuple(state[2:])
         if isinstance(state, CountedLSTMState):
             counters = Counters(state.row, state.step)
-            zones, rest = self._zones(counters.along(sequences)), counters.after(sequences.lengths)
+            zones, rest = self._zones(counters.along(sequences), state.row), counters.after(sequences.lengths)
 
         def reference(x: Sequences, given: LSTMState) -> tuple[Sequences, LSTMState]:
             x = x if self.layer_norm else x.map(self.project)
@@ -232,15 +237,16 @@ class LSTM(CellModule, Drawing):
         y, after = recurrence.scan([self._recurrence(zones)], read, sequences, given, given, reference)
         return sequences.map(lambda _: y), type(state)(*after, *rest)
 
-    def _zones(self, steps: Steps) -> Zones:
-        """What the options do to each unit of these steps."""
+    def _zones(self, steps: Steps, row: Tensor) -> Zones:
+        """What the options do to each unit of these steps, and of these rows."""
         if not self.training:
             return Zones(Zone(), Zone(rate=self.zoneout_h), Zone(rate=self.zoneout_c))
-        kept = 1 - self.recurrent_dropout
+        kept, read = 1 - self.recurrent_dropout, 1 - self.hidden_dropout
         return Zones(
             self._zone(0, kept, 1 / kept, steps, self.hidden_size),
             self._zone(1, self.zoneout_h, self.zoneout_h, steps, self.output_size),
             self._zone(2, self.zoneout_c, self.zoneout_c, steps, self.hidden_size),
+            self._zone(3, read, 1 / read, (row.numpy(),), self.output_size),
         )
 
     def _zone(self, place: int, probability: float, rate: float, steps: Steps, units: int) -> Zone:
@@ -267,7 +273,10 @@ class LSTM(CellModule, Drawing):
     def _stepped(self, x: Tensor, state: LSTMState | CountedLSTMState) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """The gates, h and c after the step."""
         names = ("write", "keep", "candidate", "read") if self.forget_gate else ("write", "candidate", "read")
-        inner = F.linear(state.h, self.weight_hh)
+        zones = NOTHING
+        if isinstance(state, CountedLSTMState):
+            zones = self._zones(Counters(state.row, state.step).now(), state.row)
+        inner = F.linear(_dropped(zones.hidden, state.h), self.weight_hh)
         if self.layer_norm:
             inner = F.layer_norm(inner, self.gain_hh.shape, self.gain_hh, eps=EPSILON)
         gates: dict[str, Tensor] = dict(zip(names, (x + inner).chunk(len(names), -1), strict=True))
@@ -278,9 +287,7 @@ class LSTM(CellModule, Drawing):
         opened = {name: gate.sigmoid() for name, gate in gates.items() if name != "read"}
         if self.coupled:
             opened["keep"] = 1 - opened["write"]
-        zones = self._zones(Counters(state.row, state.step).now()) if isinstance(state, CountedLSTMState) else NOTHING
-        if zones.candidate.kept is not None:
-            candidate = candidate * zones.candidate.kept.to(candidate.dtype) * zones.candidate.rate
+        candidate = _dropped(zones.candidate, candidate)
         memory = opened["write"] * candidate + (opened["keep"] * state.c if "keep" in opened else state.c)
         if self.cell_clip:
             memory = memory.clamp(-self.cell_clip, self.cell_clip)
@@ -291,6 +298,11 @@ class LSTM(CellModule, Drawing):
         h = opened["read"] * memory.tanh()
         h = h if self.weight_hr is None else F.linear(h, self.weight_hr)
         return opened, _zoned(zones.h, state.h, h), c
+
+
+def _dropped(zone: Zone, units: Tensor) -> Tensor:
+    """What a mask leaves of them, times its rate."""
+    return units if zone.kept is None else units * zone.kept.to(units.dtype) * zone.rate
 
 
 def _zoned(zone: Zone, before: Tensor, after: Tensor) -> Tensor:

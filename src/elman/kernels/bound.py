@@ -14,7 +14,7 @@ from elman.kernels.native import ACTIVATIONS, GATES, KINDS
 class Zone(NamedTuple):
     """What an option does to each unit at each step: a mask, or else one number for all."""
 
-    kept: Tensor | None = None  # [N, H] bool
+    kept: Tensor | None = None  # [N, H] bool, or [B, H] where it is the same at all steps of a row
     rate: float = 0.0
 
 
@@ -29,6 +29,7 @@ class Options(NamedTuple):
     candidate: Zone = Zone()  # where it is kept, times `rate`; without a mask it always is
     zone_h: Zone = Zone()  # the part of the state before that stays
     zone_c: Zone = Zone()
+    hidden: Zone = Zone()  # of each row: where h is kept as the gates read it, times `rate`
 
 
 class Recurrence(NamedTuple):
@@ -90,16 +91,17 @@ class Recurrence(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _stride(kind: int, units: int, outputs: int, normed: bool) -> int:
+def _stride(kind: int, units: int, outputs: int, normed: bool, hidden: bool) -> int:
     layer = native.module.Layer(kind, 0, 1, units, outputs, False, -1)
-    layer.gain_hh = int(normed)  # an address that is not followed
+    layer.gain_hh = int(normed)  # addresses that are not followed
+    layer.set_hidden(int(hidden), 1.0)
     return layer.saved_stride
 
 
 def saved_stride(layer: Recurrence) -> int:
     """Floats that each step saves for the way back."""
-    normed = layer.options is not None and layer.options.normed
-    return _stride(KINDS.index(layer.kind), layer.units, layer.outputs, normed)
+    options = layer.options or Options()
+    return _stride(KINDS.index(layer.kind), layer.units, layer.outputs, options.normed, options.hidden.kept is not None)
 
 
 def bind(layer: Recurrence, below: int = -1) -> Any:
@@ -111,7 +113,8 @@ def bind(layer: Recurrence, below: int = -1) -> Any:
         setattr(bound, name, weight.data_ptr())
     if (options := layer.options) is not None:
         bound.any_option, bound.coupled, bound.clip = True, options.coupled, options.clip
-        for name, zone in (("candidate", options.candidate), ("zone_h", options.zone_h), ("zone_c", options.zone_c)):
+        for name in ("candidate", "zone_h", "zone_c", "hidden"):
+            zone = getattr(options, name)
             getattr(bound, f"set_{name}")(0 if zone.kept is None else zone.kept.data_ptr(), zone.rate)
     return bound
 

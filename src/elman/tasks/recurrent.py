@@ -18,7 +18,7 @@ from elman.nearest import did_you_mean
 CELL_SETTINGS = {
     name: name
     for name in ("activation", "forget_gate", "forget_bias", "chrono", "peephole", "coupled", "cell_clip",
-                 "recurrent_dropout", "zoneout_h", "zoneout_c", "reset", "start", "window")
+                 "recurrent_dropout", "hidden_dropout", "zoneout_h", "zoneout_c", "reset", "start", "window")
 } | {"gate_norm": "layer_norm"}  # fmt: skip
 
 
@@ -31,7 +31,7 @@ class RecurrentSettings:
         activation, forget_gate, forget_bias, reset, start, window: of the cell, where it has that setting; None for
             the cell's default.
         chrono, peephole, coupled, cell_clip: the same, of an LSTM.
-        recurrent_dropout, zoneout_h, zoneout_c: the same, of an LSTM.
+        recurrent_dropout, hidden_dropout, zoneout_h, zoneout_c: the same, of an LSTM.
         gate_norm: the cell's own layer_norm, inside the recurrence.
         weight_dropout: of the weights from the state, while training; 0 for none (Merity et al. 2018).
         start_range: every weight and bias of the net, those of layer norms aside, starts uniform within plus and minus
@@ -52,6 +52,7 @@ class RecurrentSettings:
     coupled: bool | None = None
     cell_clip: float | None = None
     recurrent_dropout: float | None = None
+    hidden_dropout: float | None = None
     zoneout_h: float | None = None
     zoneout_c: float | None = None
     gate_norm: bool | None = None
