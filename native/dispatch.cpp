@@ -8,6 +8,9 @@
 namespace elman {
 
 #if defined(__x86_64__)
+namespace avx512bf16 {
+extern const Kernels table;
+}
 namespace avx512 {
 extern const Kernels table;
 }
@@ -21,6 +24,7 @@ extern const Kernels table;
 
 bool supported(const char* isa) {
 #if defined(__x86_64__)
+  if (std::strcmp(isa, "avx512bf16") == 0) return supported("avx512") && __builtin_cpu_supports("avx512bf16");
   if (std::strcmp(isa, "avx512") == 0)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
@@ -32,7 +36,7 @@ bool supported(const char* isa) {
 static const Kernels& chosen() {
   const char* forced = std::getenv("ELMAN_ISA");  // Python has refused what is unknown or not supported
 #if defined(__x86_64__)
-  for (const Kernels* table : {&avx512::table, &avx2::table})
+  for (const Kernels* table : {&avx512bf16::table, &avx512::table, &avx2::table})
     if (supported(table->isa) && (!forced || std::strcmp(forced, table->isa) == 0)) return *table;
 #endif
   (void)forced;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 
+#include "bfloat16.hpp"
 #include "layer.hpp"
 #include "simd.hpp"
 
@@ -32,19 +33,16 @@ struct Panels {
   Index gate_stride = 0;
   Index first = 0;  // where in a row of C the first vector lies
   Index depth = 0;  // K of the whole matrix, where this is a slice of `k` from it; 0: this is the whole
-  Index from = 0;   // where in K the slice begins
+  Index from = 0;   // in which row of a block the slice begins
   Index from_block = 0, to_block = INT64_MAX;  // the blocks that are wanted
-  bool half = false;                           // whether B is bfloat16, in rows of two k: see `halve`
-  Index split = 0;                             // where a row begins anew: A goes on there
+  Products products = Products::float32;       // in bfloat16, rows of a block are of two k: see `halve`
+  Index split = 0;                             // where a row of A begins anew: no two k share a row across it
 
   Index vectors() const { return padded(units) / W * gates; }
   Index size() const { return vectors() * W * k; }
-  Index rows() const {  // of a block
-    const Index all = depth ? depth : k;
-    return half ? (split + 1) / 2 + (all - split + 1) / 2 : all;
-  }
+  Index rows() const { return depth ? depth : k; }  // there is room for, in a block
   const float* block(Index j, Index block_vectors, Index vectors) const {
-    return data + (j * block_vectors * rows() + (half ? (from + 1) / 2 : from) * vectors) * W;
+    return data + (j * block_vectors * rows() + from * vectors) * W;
   }
 };
 
@@ -66,39 +64,26 @@ struct Tile {
   Start start;
 };
 
-// What bfloat16 B is made of: a word holds the numbers of k and of k + 1, the first in its upper half.
-typedef std::uint32_t Bits __attribute__((vector_size(4 * W)));
-ELMAN_INLINE V upper(V words) { return reinterpret_cast<V>(reinterpret_cast<Bits>(words) & 0xFFFF0000u); }
-ELMAN_INLINE V lower(V words) { return reinterpret_cast<V>(reinterpret_cast<Bits>(words) << 16); }
-
-// To the nearest, ties to even.
-ELMAN_INLINE std::uint32_t bfloat16(float x) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
-}
-
-// B to bfloat16 in place: the first half of its memory holds it, in rows of two k; `b.half` is set.
-static inline void halve(const Panels& b, int block_vectors) {
+// The vectors `from` to `to` of B to bfloat16 in place: rows of two k are the first of each block.
+static inline void halve(const Panels& b, Index from, Index to) {
+  const int nv = vectors_of(b.gates);
   const Index parts[] = {b.split, b.k - b.split};
-  for (Index j = 0; j * block_vectors < b.vectors(); ++j) {
-    const Index width = smaller(b.vectors() - j * block_vectors, block_vectors) * W;
-    const float* from = b.data + j * block_vectors * W * b.k;
-    float* to = b.data + j * block_vectors * W * b.rows();
+  for (Index v = from; v < to; ++v) {
+    const Index block = v / nv, width = smaller(b.vectors() - block * nv, nv) * W;
+    float* out = b.data + block * nv * W * b.k + v % nv * W;
+    const float* in = out;
     for (const Index part : parts)
-      for (Index k = 0; k < part; k += 2, to += width) {
+      for (Index k = 0; k < part; k += 2, out += width) {
         const bool two = k + 1 < part;
-        for (Index i = 0; i < width; ++i) {
-          const std::uint32_t word = bfloat16(from[i]) << 16 | (two ? bfloat16(from[width + i]) : 0);
-          std::memcpy(to + i, &word, sizeof word);
-        }
-        from += (two ? 2 : 1) * width;
+        store(out, words(load(in), two ? load(in + width) : V{}));
+        in += (two ? 2 : 1) * width;
       }
   }
 }
 
-template <int M, int NV, int P, bool HALF>
+template <int M, int NV, int P, Products PRODUCTS>
 [[gnu::noinline]] static void tile(const Tile& arguments) {
+  constexpr bool weights_alone = PRODUCTS == Products::bfloat16_weights, pairs = PRODUCTS == Products::bfloat16;
   const Tile t = arguments;  // a copy that no store can reach
   V acc[M][P * NV];
 #pragma GCC unroll 16
@@ -116,8 +101,8 @@ template <int M, int NV, int P, bool HALF>
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) a[m] = part ? t.then[m] : t.a[m];
     const Index end = (part ? t.then_k : t.k) * t.a_stride;
-    for (Index k = 0; k < end; k += (HALF ? 2 : 1) * t.a_stride, b += NV * W) {
-      if constexpr (HALF) {  // a word at a time: there are no registers for all of them
+    for (Index k = 0; k < end; k += (weights_alone ? 2 : 1) * t.a_stride, b += NV * W) {
+      if constexpr (weights_alone) {  // a word at a time: there are no registers for all of them
         const bool two = k + t.a_stride < end;
         V first[M], second[M];
 #pragma GCC unroll 16
@@ -136,9 +121,9 @@ template <int M, int NV, int P, bool HALF>
           for (int v = 0; v < NV; ++v) bs[p * NV + v] = load(b + p * t.b_stride + v * W);
 #pragma GCC unroll 16
         for (int m = 0; m < M; ++m) {
-          const V x = splat(a[m][k]);
+          const V x = pairs ? splat_word(a[m] + k) : splat(a[m][k]);
 #pragma GCC unroll 16
-          for (int j = 0; j < P * NV; ++j) acc[m][j] = fma(x, bs[j], acc[m][j]);
+          for (int j = 0; j < P * NV; ++j) acc[m][j] = pairs ? dot(x, bs[j], acc[m][j]) : fma(x, bs[j], acc[m][j]);
         }
       }
     }
@@ -165,49 +150,52 @@ constexpr int side_by_side(int rows, int vectors) {
   return rows * vectors >= chains || rows > 3 ? 1 : (chains + rows * vectors - 1) / (rows * vectors);
 }
 
-template <int NV, bool HALF>
+template <int NV, Products PRODUCTS>
 struct Tiles {
   template <int M>
   static constexpr TileFunction tall() {
-    if constexpr (M <= rows_of(NV)) return tile<M, NV, 1, HALF>;
+    if constexpr (M <= rows_of(NV)) return tile<M, NV, 1, PRODUCTS>;
     else return nullptr;
   }
   static constexpr TileFunction one[] = {nullptr,   tall<1>(), tall<2>(), tall<3>(), tall<4>(),
                                          tall<5>(), tall<6>(), tall<7>(), tall<8>()};
-  static constexpr TileFunction wide[] = {nullptr, tile<1, NV, side_by_side(1, NV), HALF>,
-                                          tile<2, NV, side_by_side(2, NV), HALF>,
-                                          tile<3, NV, side_by_side(3, NV), HALF>};
+  static constexpr TileFunction wide[] = {nullptr, tile<1, NV, side_by_side(1, NV), PRODUCTS>,
+                                          tile<2, NV, side_by_side(2, NV), PRODUCTS>,
+                                          tile<3, NV, side_by_side(3, NV), PRODUCTS>};
 };
 
-// The tile of `rows` rows and one block of `vectors` vectors.
-template <bool HALF>
-ELMAN_INLINE TileFunction tile_of(Index rows, Index vectors) {
-  switch (vectors) {
-    case 1: return Tiles<1, HALF>::one[rows];
-    case 2: return Tiles<2, HALF>::one[rows];
-    case 3: return Tiles<3, HALF>::one[rows];
-    default:
-      if constexpr (many_registers) return Tiles<4, HALF>::one[rows];
-      else return nullptr;
+// What `use` gives for what is known only now.
+template <class Use>
+ELMAN_INLINE TileFunction of(Products products, const Use& use) {
+  switch (products) {
+    case Products::bfloat16: return use.template operator()<Products::bfloat16>();
+    case Products::bfloat16_weights: return use.template operator()<Products::bfloat16_weights>();
+    default: return use.template operator()<Products::float32>();
   }
 }
-ELMAN_INLINE TileFunction tile_of(bool half, Index rows, Index vectors) {
-  return half ? tile_of<true>(rows, vectors) : tile_of<false>(rows, vectors);
+
+// The tile of `rows` rows and one block of `vectors` vectors.
+ELMAN_INLINE TileFunction tile_of(Products products, Index rows, Index vectors) {
+  return of(products, [=]<Products PRODUCTS>() -> TileFunction {
+    switch (vectors) {
+      case 1: return Tiles<1, PRODUCTS>::one[rows];
+      case 2: return Tiles<2, PRODUCTS>::one[rows];
+      case 3: return Tiles<3, PRODUCTS>::one[rows];
+      default:
+        if constexpr (many_registers) return Tiles<4, PRODUCTS>::one[rows];
+        else return nullptr;
+    }
+  });
 }
 
 struct Nothing {
   void operator()(Index, Index, Index, Index) const {}
 };
 
-// Rows a[0..rows) times B into rows c[0..rows). `after(row, rows, unit, units)` follows each part of C that is
-// complete, while it is in the cache. `GATES` is that of B. `bias` is packed as the columns of B are. C holds whole
-// vectors, unless `BOUNDED`: then nothing is written behind its last unit. The last `then_k` of the k of B meet the
-// rows of `then`: A goes on there.
-template <int GATES, bool BOUNDED = false, class After = Nothing>
-static inline void product(Index rows, const float* const* a, Index a_stride, const float* const* then, Index then_k,
-                           const Panels& b, float* const* c, Start start, const float* bias = nullptr,
-                           After&& after = {}) {
-  if (rows == 0) return;
+// `product` of rows that are as tiles read them: where B is all of it in bfloat16, A and the k of B are in words.
+template <int GATES, bool BOUNDED, class After>
+static inline void multiply(Index rows, const float* const* a, Index a_stride, const float* const* then, Index then_k,
+                            const Panels& b, float* const* c, Start start, const float* bias, const After& after) {
   constexpr int NV = vectors_of(GATES), M = rows_of(NV), parts = GATES % NV == 0 ? GATES / NV : 1;  // blocks of a unit
   static_assert(GATES == 1 || GATES % NV == 0);
   const Index vectors = b.vectors(), whole = BOUNDED ? b.units / W / NV : vectors / NV, rest = vectors - whole * NV;
@@ -226,7 +214,7 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
   const Index end = b.to_block < whole + (rest > 0) ? b.to_block : whole + (rest > 0);
   if (rows <= 3) {
     const int sides = side_by_side(static_cast<int>(rows), NV);
-    const TileFunction wide = b.half ? Tiles<NV, true>::wide[rows] : Tiles<NV, false>::wide[rows];
+    const TileFunction wide = of(b.products, [=]<Products PRODUCTS>() { return Tiles<NV, PRODUCTS>::wide[rows]; });
     Index at[16];
     for (; j + sides <= smaller(whole, end); j += sides) {
       for (int p = 0; p < sides; ++p) at[p] = place(j + p);
@@ -249,18 +237,65 @@ static inline void product(Index rows, const float* const* a, Index a_stride, co
             std::memcpy(scratch[r], c[row + r] + at, sizeof(float) * static_cast<std::size_t>(units));
         }
         const Index zero = 0;
-        tile_of(b.half, m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k,
-                                b.block(j, NV, nv), 0, into, &zero, c_stride, bias_of(j), start});
+        tile_of(b.products, m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k,
+                                    b.block(j, NV, nv), 0, into, &zero, c_stride, bias_of(j), start});
         for (Index r = 0; r < m; ++r)
           std::memcpy(c[row + r] + at, scratch[r], sizeof(float) * static_cast<std::size_t>(units));
       } else {
-        tile_of(b.half, m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k,
-                                b.block(j, NV, nv), 0, c + row, &at, c_stride, bias_of(j), start});
+        tile_of(b.products, m, nv)({a + row, a_stride, b.k - then_k, then ? then + row : nullptr, then_k,
+                                    b.block(j, NV, nv), 0, c + row, &at, c_stride, bias_of(j), start});
       }
       finished(row, m, j);
       row += m;
     }
   }
+}
+
+constexpr Index word_rows = 48, word_columns = 128;  // of A that are in bfloat16 at once
+
+// `multiply` with words that are made of A here, where it lies without gaps.
+template <int GATES, bool BOUNDED, class After>
+static inline void multiply_words(Index rows, const float* const* a, const float* const* then, Index then_k,
+                                  const Panels& b, float* const* c, Start start, const float* bias,
+                                  const After& after) {
+  float memory[word_rows][word_columns + W];
+  const float* read[word_rows];
+  const Index k = b.k - then_k, first = (k + 1) / 2, all = first + (then_k + 1) / 2;
+  Panels slice = b;
+  slice.depth = b.rows();
+  for (Index row = 0; row < rows; row += word_rows) {
+    const Index some = smaller(rows - row, word_rows);
+    slice.from = 0;
+    do {
+      slice.k = smaller(all - slice.from, word_columns);
+      const Index split = slice.from < first ? smaller(first - slice.from, slice.k) : 0;
+      const Index at = 2 * (slice.from + split - first);  // in `then`
+      for (Index i = 0; i < some; ++i) {
+        read[i] = memory[i];
+        if (split) pair_neighbours(a[row + i] + 2 * slice.from, k - 2 * slice.from, split, memory[i]);
+        if (split < slice.k) pair_neighbours(then[row + i] + at, then_k - at, slice.k - split, memory[i] + split);
+      }
+      const bool last = slice.from + slice.k == all;
+      multiply<GATES, BOUNDED>(some, read, 1, nullptr, 0, slice, c + row, slice.from ? Start::add : start, bias,
+                               [&](Index r, Index count, Index unit, Index units) {
+                                 if (last) after(row + r, count, unit, units);
+                               });
+    } while ((slice.from += slice.k) < all);
+  }
+}
+
+// Rows a[0..rows) times B into rows c[0..rows). `after(row, rows, unit, units)` follows each part of C that is
+// complete, while it is in the cache. `GATES` is that of B. `bias` is packed as the columns of B are. C holds whole
+// vectors, unless `BOUNDED`: then nothing is written behind its last unit. The last `then_k` of the k of B meet the
+// rows of `then`: A goes on there. Where B is all of it in bfloat16, `a_stride` is 1.
+template <int GATES, bool BOUNDED = false, class After = Nothing>
+static inline void product(Index rows, const float* const* a, Index a_stride, const float* const* then, Index then_k,
+                           const Panels& b, float* const* c, Start start, const float* bias = nullptr,
+                           After&& after = {}) {
+  if (rows == 0) return;
+  if (b.products == Products::bfloat16)
+    return multiply_words<GATES, BOUNDED>(rows, a, then, then_k, b, c, start, bias, after);
+  multiply<GATES, BOUNDED>(rows, a, a_stride, then, then_k, b, c, start, bias, after);
 }
 
 template <int GATES, bool BOUNDED = false, class After = Nothing>

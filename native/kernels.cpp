@@ -62,9 +62,6 @@ static Index packed_size(const Layer& l, bool back) {
 static void pack_part(const Layer& l, float* packed, bool back, Index part, Index parts) {
   with(l, [&]<class R>(R) { pack<R>(l, packed, back, part, parts); });
 }
-static void halve_packed(const Layer& l, float* packed) {
-  with(l, [&]<class R>(R) { halve<R>(l, packed); });
-}
 static std::uint64_t fingerprint_of(const Layer& l) {
   const Index gates = with(l, []<class R>(R) { return Index{R::x_gates}; }) * l.units;
   std::uint64_t print = fingerprint(l.weight_hh, gates * l.outputs, 0);
@@ -100,11 +97,11 @@ extern const Kernels table;
 const Kernels table = {
     .isa = ELMAN_NAME(ELMAN_ISA),
     .width = W,
+    .multiplies_bfloat16 = multiplies_bfloat16,
     .padded = [](Index units) { return padded(units); },
     .saved_stride = saved_stride_of,
     .packed_size = packed_size,
     .pack = pack_part,
-    .halve = halve_packed,
     .fingerprint = fingerprint_of,
     .forward = forward,
     .backward = backward,

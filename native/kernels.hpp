@@ -11,7 +11,8 @@ namespace elman {
 
 struct Kernels {
   const char* isa;
-  Index width;  // floats of a vector
+  Index width;               // floats of a vector
+  bool multiplies_bfloat16;  // by an instruction of its own: elsewhere by two in float32, which takes longer
 
   Index (*padded)(Index units);  // to whole vectors
 
@@ -19,7 +20,6 @@ struct Kernels {
   Index (*saved_stride)(const Layer&);
   Index (*packed_size)(const Layer&, bool back);
   void (*pack)(const Layer&, float* packed, bool back, Index part, Index parts);
-  void (*halve)(const Layer&, float* packed);  // a pack of forward to bfloat16
   std::uint64_t (*fingerprint)(const Layer&);  // of the weights
   void (*forward)(const Layer&, float* packed, Ragged, Lanes, Index from, Index to);
   void (*backward)(const Layer&, float* packed, Ragged, Lanes, float* carry, Index from, Index to);
@@ -90,7 +90,7 @@ struct Kernels {
   void (*layer_norm)(Index size, float epsilon, const float* weight, const float* bias, const float* x, float* y);
 };
 
-bool supported(const char* isa);  // whether this processor runs it: `avx512`, `avx2` or `baseline`
+bool supported(const char* isa);  // whether this processor runs it: `avx512bf16`, `avx512`, `avx2` or `baseline`
 
 const Kernels& kernels();  // what ELMAN_ISA names, else the widest that this processor has
 

@@ -13,6 +13,9 @@ using Index = std::int64_t;
 enum class Kind : int { rnn, lstm, lstm_without_forget, gru_after, gru_before };
 enum class Activation : int { tanh, sigmoid, relu, identity };
 
+// What is multiplied: numbers in float32, or with weights in bfloat16, or all of them in bfloat16. Sums are float32.
+enum class Products : int { float32, bfloat16_weights, bfloat16 };
+
 // What an option does to each unit at each step: a mask of bytes, 0 or 1, or else one number for all.
 struct Zone {
   const std::uint8_t* kept = nullptr;  // [N, H], or [B, H] where it is the same at all steps of a row
@@ -36,19 +39,19 @@ struct Layer {
   Kind kind = Kind::lstm;
   Activation activation = Activation::tanh;  // of an RNN
   Options options;                           // of an LSTM
-  bool half = false;                         // forward, the packed weights are bfloat16
-  Index inputs = 0;                          // D
-  Index units = 0;                           // H
-  Index outputs = 0;                         // P of y and h: H, or less where there is a projection
-  bool reverse = false;                      // rows are read from their last step to their first
-  const float* weight_ih = nullptr;          // [G H, D]
-  const float* weight_hh = nullptr;          // [G H, P]
-  const float* bias = nullptr;               // [G H]
-  const float* bias_hn = nullptr;            // [H], GRU with the reset after the product
-  const float* weight_hr = nullptr;          // [P, H], LSTM with a projection
-  const float* gain_hh = nullptr;            // [G H], LSTM with norms, whose x are its gates' share of the inputs
-  const float* gain_c = nullptr;             // [H]
-  const float* bias_c = nullptr;             // [H]
+  Products products = Products::float32;
+  Index inputs = 0;                  // D
+  Index units = 0;                   // H
+  Index outputs = 0;                 // P of y and h: H, or less where there is a projection
+  bool reverse = false;              // rows are read from their last step to their first
+  const float* weight_ih = nullptr;  // [G H, D]
+  const float* weight_hh = nullptr;  // [G H, P]
+  const float* bias = nullptr;       // [G H]
+  const float* bias_hn = nullptr;    // [H], GRU with the reset after the product
+  const float* weight_hr = nullptr;  // [P, H], LSTM with a projection
+  const float* gain_hh = nullptr;    // [G H], LSTM with norms, whose x are its gates' share of the inputs
+  const float* gain_c = nullptr;     // [H]
+  const float* bias_c = nullptr;     // [H]
 
   const float* x = nullptr;  // [N, D]
   Index x_stride = 0;

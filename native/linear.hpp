@@ -42,23 +42,23 @@ static void linear_rows(const Panels& b, const float* bias, Index rows, const fl
   for (Index row = 0; row < rows; row += tall) {
     const Index count = smaller(rows - row, tall);
     for (Index i = 0; i < count; ++i) c[i] = y + (row + i) * y_stride;
-    for (slice.from = 0; slice.from == 0 || slice.from < b.k; slice.from += deep) {
-      slice.k = smaller(b.k - slice.from, deep);
+    for (Index k = 0; k == 0 || k < b.k; k += deep) {
+      slice.k = smaller(b.k - k, deep);
+      slice.from = b.products == Products::float32 ? k : k / 2;
       for (Index i = 0; i < count; ++i) {
-        a[i] = x + (row + i) * x_stride + slice.from;
+        a[i] = x + (row + i) * x_stride + k;
         if (scratch)
           a[i] = static_cast<float*>(
               std::memcpy(scratch + i * deep, a[i], sizeof(float) * static_cast<std::size_t>(slice.k)));
       }
-      product<1, true>(count, a, 1, slice, c, slice.from ? Start::add : bias ? Start::bias : Start::zero, bias);
+      product<1, true>(count, a, 1, slice, c, k ? Start::add : bias ? Start::bias : Start::zero, bias);
     }
   }
 }
 
 static void linear_halve(Index inputs, Index outputs, float* packed) {
-  Panels b = linear_panels(inputs, outputs, packed);
-  b.half = true;
-  halve(b, vectors_of(1));
+  const Panels b = linear_panels(inputs, outputs, packed);
+  halve(b, 0, b.vectors());
 }
 
 static Index linear_blocks(Index outputs) { return (padded(outputs) / W + vectors_of(1) - 1) / vectors_of(1); }
@@ -67,7 +67,7 @@ static Index linear_blocks(Index outputs) { return (padded(outputs) / W + vector
 static void linear(float* packed, Index inputs, Index outputs, bool back, bool half, Index rows, const float* x,
                    Index x_stride, float* y, Index y_stride, Index from_block, Index to_block, float* scratch) {
   Panels b = back ? linear_panels(outputs, inputs, packed) : linear_panels(inputs, outputs, packed);
-  b.half = half;
+  if (half) b.products = Products::bfloat16_weights;
   linear_rows(b, back ? nullptr : packed + b.size(), rows, x, x_stride, y, y_stride, from_block, to_block, scratch);
 }
 

@@ -67,11 +67,13 @@ struct LSTMProjected : LSTMOptions<FORGET> {
     const Index from = l.outputs * part / parts, count = l.outputs * (part + 1) / parts - from;
     for (Index v = 0; count && v < vectors; v += widest_outer) {
       const Index some = smaller(vectors - v, widest_outer);
-      const float* sums = outer(batch.end(batch.rows - 1), l.saved + dh_slot * width + from, stride, 1, count, width,
-                                some, memory, [&](Index n, Index steps, Index vector, float* out, Index apart) {
-                                  const float* read = l.saved + n * stride + shown * width + (v + vector) * W;
-                                  for (Index i = 0; i < steps; ++i) store(out + i * apart, load(read + i * stride));
-                                });
+      const float* sums = outer(
+          batch.end(batch.rows - 1), l.saved + dh_slot * width + from, stride, 1, count, width, some, memory,
+          [&](Index n, Index steps, Index vector, float* out, Index apart) {
+            const float* read = l.saved + n * stride + shown * width + (v + vector) * W;
+            for (Index i = 0; i < steps; ++i) store(out + i * apart, load(read + i * stride));
+          },
+          l.products);
       for (Index u = 0; u < count; ++u)
         for (Index f = v * W, end = smaller(l.units, (v + some) * W); f < end; ++f)
           l.dweight_hr[(from + u) * l.units + f] = sums[u * some * W + f - v * W];

@@ -28,33 +28,44 @@ constexpr Index outer_scratch(Index rows) {  // floats for sums of so many rows
 }
 
 // `pack(n, count, vector, out, stride)` writes one vector of the features of the steps n to n + count. Columns of g
-// that lie behind `units` in each of the slots of `slot` floats are left out. Returns the sums [slots * units, vectors
-// * W].
+// that lie behind `units` in each of the slots of `slot` floats are left out. In bfloat16 two steps share a word.
+// Returns the sums [slots * units, vectors * W].
 template <class Pack>
 static inline float* outer(Index steps, const float* g, Index g_stride, Index slots, Index units, Index slot,
-                           Index vectors, float* scratch, const Pack& pack) {
+                           Index vectors, float* scratch, const Pack& pack, Products products = Products::float32) {
   constexpr int NV = vectors_of(1), M = rows_of(NV);
+  const bool pairs = products == Products::bfloat16;
+  const Index together = pairs ? 2 : 1;  // steps
   float* const tiles = scratch + stretch * widest_outer * W;
   float* const sums = tiles + strip * most_rows * stretch;
   Panels features;
   features.units = vectors * W;
   features.data = scratch;
+  features.products = products;
   for (Index n = 0; n == 0 || n < steps; n += stretch) {
     const Index count = smaller(steps - n, stretch);
-    features.k = count;
+    features.k = features.depth = count;
     for (Index v = 0; v < vectors; ++v) {
       const Index block = v / NV, width = smaller(vectors - block * NV, NV) * W;
       pack(n, count, v, scratch + block * NV * W * count + v % NV * W, width);
     }
+    if (pairs) halve(features, 0, vectors), features.k = (count + 1) / 2;
     for (Index s = 0; s < slots; ++s)
       for (Index from = 0; from < units; from += strip * M) {
         const Index height = smaller(units - from, strip * M);
         const float* source = g + n * g_stride + s * slot + from;
-        for (Index k = 0; k < count; ++k, source += g_stride) {  // [tile, k, M]
-          for (Index m = 0; m < height; m += 16) __builtin_prefetch(source + ahead * g_stride + m);
+        float words[strip * most_rows + W];
+        for (Index k = 0; k < features.k; ++k, source += together * g_stride) {  // [tile, k, M]
+          for (Index i = ahead; i < ahead + together; ++i)
+            for (Index m = 0; m < height; m += 16) __builtin_prefetch(source + i * g_stride + m);
+          const float* row = source;
+          if (pairs) {
+            pair_rows(source, 2 * k + 1 < count ? source + g_stride : nullptr, height, words);
+            row = words;
+          }
           Index m = 0;
-          for (; m + M <= height; m += M) std::memcpy(tiles + m * count + k * M, source + m, sizeof(float) * M);
-          for (Index i = m; i < height; ++i) tiles[m * count + k * M + i - m] = source[i];
+          for (; m + M <= height; m += M) std::memcpy(tiles + m * count + k * M, row + m, sizeof(float) * M);
+          for (Index i = m; i < height; ++i) tiles[m * count + k * M + i - m] = row[i];
         }
         for (Index m = 0; m < height; m += M) {
           const float* a[M];
@@ -64,7 +75,7 @@ static inline float* outer(Index steps, const float* g, Index g_stride, Index sl
             a[i] = tiles + m * count + i;
             c[i] = sums + (s * units + from + m + i) * vectors * W;
           }
-          product<1>(rows, a, M, features, c, n ? Start::add : Start::zero);
+          multiply<1, false>(rows, a, M, nullptr, 0, features, c, n ? Start::add : Start::zero, nullptr, Nothing{});
         }
       }
   }

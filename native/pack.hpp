@@ -99,7 +99,8 @@ static Weights layout(const Layer& l, Arena& arena, bool back) {
   for (Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.hr, &w.ih_back, &w.hh_back, &w.hh_n_back, &w.hr_back})
     if (b != &w.ih || !w.fused) b->data = arena.take(b->size());
   if (w.fused) w.ih.data = w.hh.data, w.ih.depth = w.hh.k;
-  if (!back) w.ih.half = w.hh.half = w.hh_n.half = w.hr.half = l.half;
+  for (Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.hr, &w.ih_back, &w.hh_back, &w.hh_n_back, &w.hr_back})
+    b->products = l.products;
   if (w.fused) w.ih.split = w.hh.split = l.inputs;
   w.zeros = arena.take(width);
   return w;
@@ -138,18 +139,10 @@ static void pack(const Layer& l, float* memory, bool back, Index part, Index par
       for (Index u = 0; u < l.units; u += W) store(w.bias_hn + u, l.bias_hn ? load(l.bias_hn + u, l.units - u) : V{});
     }
   }
+  if (l.products != Products::float32)
+    for (const Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.hr, &w.ih_back, &w.hh_back, &w.hh_n_back, &w.hr_back})
+      if (b != &w.ih || !w.fused) halve(*b, share(*b, part), share(*b, part + 1));
   if (part == 0) std::memset(w.zeros, 0, sizeof(float) * static_cast<std::size_t>(padded(l.units)));
-}
-
-// What was packed forward, to bfloat16; `l.half` is set.
-template <class R>
-static void halve(const Layer& l, float* memory) {
-  Arena arena{memory};
-  const Weights w = layout<R>(l, arena, false);
-  halve(w.hh, vectors_of(R::h_gates));
-  if (!w.fused && !R::given) halve(w.ih, vectors_of(R::x_gates));
-  if (R::candidate) halve(w.hh_n, vectors_of(1));
-  if (R::projection) halve(w.hr, vectors_of(1));
 }
 
 // A number that tells weights from any others: whether what was packed is still what they are. Reading is all it costs.

@@ -331,11 +331,13 @@ struct Recurrence {
       for (Index share = shares * part / parts; share < shares * (part + 1) / parts; ++share) {
         const Index v = vectors * (share % columns) / columns, count = vectors * (share % columns + 1) / columns - v;
         const Index unit = l.units * (share / columns) / bands, units = l.units * (share / columns + 1) / bands - unit;
-        const float* sums =
-            outer(batch.end(batch.rows - 1), l.saved + slot * padded(l.units) + unit, stride(l), slots, units,
-                  padded(l.units), count, memory, [&](Index n, Index steps, Index vector, float* out, Index width) {
-                    features.pack(n, steps, v + vector, out, width);
-                  });
+        const float* sums = outer(
+            batch.end(batch.rows - 1), l.saved + slot * padded(l.units) + unit, stride(l), slots, units,
+            padded(l.units), count, memory,
+            [&](Index n, Index steps, Index vector, float* out, Index width) {
+              features.pack(n, steps, v + vector, out, width);
+            },
+            l.products);
         features.unpack(sums, slots, order, v, count, unit, units);
       }
     });

@@ -99,10 +99,9 @@ void Stepper::embedding(const Index* ids, const float* weight, Index vocabulary,
 }
 
 void Stepper::recurrence(Layer layer, float* h, float* c) {
+  if (half_) layer.products = Products::bfloat16_weights;
   storage_->push_back(packed(layer, false));
   float* const weights = storage_->back().data();
-  layer.half = half_;
-  if (half_) kernels().halve(layer, weights);
   layer.x_stride = layer.inputs;
   layer.y_stride = layer.outputs;
   layer.saved = floats(saved_stride(layer));

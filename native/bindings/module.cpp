@@ -24,6 +24,7 @@ NB_MODULE(_native, m) {
       "elman's kernels: C++ fills the arrays that Python allocates. Extents are compared in Python before the call.";
   nanobind::set_leak_warnings(false);  // what a graph of PyTorch keeps may live to the end of the process
   m.attr("isa") = elman::kernels().isa;
+  m.attr("multiplies_bfloat16") = elman::kernels().multiplies_bfloat16;
   m.def("supported", &elman::supported, "isa"_a, "Whether this processor runs that instruction set.");
   elman::bind_attention(m);
   elman::bind_best(m);

@@ -104,6 +104,9 @@ void bind_recurrence(nb::module_& m) {
         name, [field = field](const Placed& placed) { return placed.layer.options.*field; },
         [field = field](Placed& placed, bool value) { placed.layer.options.*field = value; });
   layer.def_prop_rw(
+      "bfloat16", [](const Placed& placed) { return placed.layer.products == Products::bfloat16; },
+      [](Placed& placed, bool value) { placed.layer.products = value ? Products::bfloat16 : Products::float32; });
+  layer.def_prop_rw(
       "clip", [](const Placed& placed) { return placed.layer.options.clip; },
       [](Placed& placed, float value) { placed.layer.options.clip = value; });
   layer.def_prop_rw(
