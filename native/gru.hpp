@@ -8,7 +8,7 @@
 
 namespace elman::ELMAN_ISA {
 
-struct GRU {
+struct GRU : Defaults {
   static constexpr int x_gates = 3, h_slot = 1, cell_slot = 0;
   static constexpr int x_order[] = {2, 0, 1}, h_order[] = {0, 1, 2};
   static constexpr bool one_product = false;
@@ -25,7 +25,6 @@ struct GRU {
 
 struct GRUAfter : GRU {
   static constexpr int h_gates = 3, slots = 4;
-  static constexpr bool candidate = false, projection = false, given = false;
 
   static void prepare(const Layer& l, const Weights& w, Index count, float* const* saved, Index unit, Index units) {
     for (Index m = 0; m < count; ++m)
@@ -75,7 +74,7 @@ struct GRUAfter : GRU {
 
 struct GRUBefore : GRU {
   static constexpr int h_gates = 2, slots = 5;
-  static constexpr bool candidate = true, projection = false, given = false;
+  static constexpr bool candidate = true;
 
   static void prepare(const Layer&, const Weights&, Index, float* const*, Index, Index) {}
 

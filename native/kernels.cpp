@@ -65,7 +65,6 @@ static void pack_part(const Layer& l, float* packed, bool back, Index part, Inde
 static std::uint64_t fingerprint_of(const Layer& l) {
   const Index gates = with(l, []<class R>(R) { return Index{R::x_gates}; }) * l.units;
   std::uint64_t print = fingerprint(l.weight_hh, gates * l.outputs, 0);
-  if (l.gain_hh) return print;
   print = fingerprint(l.weight_ih, gates * l.inputs, print);
   if (l.weight_hr) print = fingerprint(l.weight_hr, l.outputs * l.units, print);
   print = fingerprint(l.bias, gates, print);
@@ -82,6 +81,9 @@ static void backward(const Layer& l, float* packed, Ragged batch, Lanes lanes, f
     Arena arena{packed};
     Recurrence<R>::backward(l, layout<R>(l, arena, true), batch, lanes, carry, from, to);
   });
+}
+static Index carried(const Layer& l) {
+  return with(l, []<class R>(R) { return Index{R::sums}; }) * padded(l.units);
 }
 static Index gradient_scratch(const Layer& l) {
   return with(l, [&]<class R>(R) { return Recurrence<R>::scratch(l); });
@@ -105,6 +107,7 @@ const Kernels table = {
     .fingerprint = fingerprint_of,
     .forward = forward,
     .backward = backward,
+    .carried = carried,
     .gradient_scratch = gradient_scratch,
     .weight_gradients = weight_gradients,
     .linear_size = linear_size,

@@ -49,7 +49,8 @@ struct Layer {
   const float* bias = nullptr;       // [G H]
   const float* bias_hn = nullptr;    // [H], GRU with the reset after the product
   const float* weight_hr = nullptr;  // [P, H], LSTM with a projection
-  const float* gain_hh = nullptr;    // [G H], LSTM with norms, whose x are its gates' share of the inputs
+  const float* gain_ih = nullptr;    // [G H], LSTM with norms
+  const float* gain_hh = nullptr;    // [G H]
   const float* gain_c = nullptr;     // [H]
   const float* bias_c = nullptr;     // [H]
 
@@ -77,6 +78,8 @@ struct Layer {
   float* dbias = nullptr;
   float* dbias_hn = nullptr;
   float* dweight_hr = nullptr;
+  const float* sums = nullptr;  // what the chains of steps have carried
+  float* dgain_ih = nullptr;
   float* dgain_hh = nullptr;
   float* dgain_c = nullptr;
   float* dbias_c = nullptr;

@@ -7,14 +7,13 @@
 namespace elman::ELMAN_ISA {
 
 template <bool FORGET>
-struct LSTM {
+struct LSTM : Defaults {
   static constexpr int x_gates = FORGET ? 4 : 3, h_gates = x_gates, h_slot = 0, cell_slot = x_gates,
                        slots = x_gates + 1;
   static constexpr int x_order[] = {0, 1, 2, 3};
   static constexpr const int* h_order = x_order;
   static constexpr bool one_product = true;  // x and h meet the same gates, which add up
-  static constexpr bool candidate = false, projection = false, given = false;
-  static constexpr bool direct = false;  // whether h reaches the h after it on another way than through the product
+  static constexpr bool direct = false;      // whether h reaches the h after it on another way than through the product
   static constexpr int f = 1, g = FORGET ? 2 : 1, o = g + 1;
 
   static void prepare(const Layer&, const Weights&, Index, float* const*, Index, Index) {}

@@ -82,13 +82,13 @@ static Weights layout(const Layer& l, Arena& arena, bool back) {
   const Index width = padded(l.units);
   Weights w;
   if (back) {
-    if (!R::given) w.ih_back = {.k = R::x_gates * width, .units = l.inputs};
+    w.ih_back = {.k = R::x_gates * width, .units = l.inputs};
     w.hh_back = {.k = R::h_gates * width, .units = l.outputs};
     if (R::projection) w.hr_back = {.k = padded(l.outputs), .units = l.units};
     if (R::candidate) w.hh_n_back = {.k = width, .units = l.units};
   } else {
-    w.ih = {.k = R::given ? 0 : l.inputs, .units = l.units, .gates = R::x_gates, .gate_stride = width};
-    w.fused = R::one_product && !R::given && l.inputs <= few_inputs;
+    w.ih = {.k = l.inputs, .units = l.units, .gates = R::x_gates, .gate_stride = width, .first = R::x_slot * width};
+    w.fused = R::one_product && !R::normed && l.inputs <= few_inputs;
     w.hh = {.k = l.outputs, .units = l.units, .gates = R::h_gates, .gate_stride = width, .first = R::h_slot * width};
     if (R::candidate) w.hh_n = {.k = l.units, .units = l.units};
     if (R::projection) w.hr = {.k = l.units, .units = l.outputs};
@@ -121,12 +121,12 @@ static void pack(const Layer& l, float* memory, bool back, Index part, Index par
   };
   constexpr int only[] = {0};
   if (back) {
-    if (!R::given) plain(w.ih_back, l.weight_ih, R::x_order, l.units);
+    plain(w.ih_back, l.weight_ih, R::x_order, l.units);
     plain(w.hh_back, l.weight_hh, R::h_order, l.units);
     if (R::candidate) plain(w.hh_n_back, candidate, only, l.units);
     if (R::projection) plain(w.hr_back, l.weight_hr, only, l.outputs);
   } else {
-    if (!R::given) transposed(w.ih, l.weight_ih, R::x_order);
+    transposed(w.ih, l.weight_ih, R::x_order);
     Panels hh = w.hh;
     if (w.fused)
       hh = {
@@ -135,7 +135,7 @@ static void pack(const Layer& l, float* memory, bool back, Index part, Index par
     if (R::candidate) transposed(w.hh_n, candidate, only);
     if (R::projection) transposed(w.hr, l.weight_hr, only);
     if (part == 0) {
-      if (!R::given) pack_bias(w.bias, w.ih, l.bias, R::x_order);
+      pack_bias(w.bias, w.ih, l.bias, R::x_order);
       for (Index u = 0; u < l.units; u += W) store(w.bias_hn + u, l.bias_hn ? load(l.bias_hn + u, l.units - u) : V{});
     }
   }

@@ -29,6 +29,7 @@ struct Rows {
   const float* dy[Lanes::widest];    // backward: the gradient of y from above,
   float* dh[Lanes::widest];          // of h from the step after; leaves as what reaches h before without a product
   float* dc[Lanes::widest];          // of c from the step after; leaves as that of c before
+  float* sums = nullptr;             // [sums, padded(H)] of all steps
   const float*
       after[Lanes::widest];  // of the `carried` rows: the gradients in the slots of the step after that h reached
 };
@@ -57,6 +58,7 @@ ELMAN_INLINE V hidden(const Layer& l, Index row, Index u) {
 enum class Source { none, h, h_and_one, reset_h };
 
 // What weights are multiplied with at each step, as vectors of W: [x, 1] where `x`, then the source of the state.
+template <class R>
 struct Features {
   const Layer& l;
   Ragged batch;
@@ -106,7 +108,7 @@ struct Features {
           const Index state = f - x_vectors() * W;
           if (state < 0) {
             if (f < l.inputs) l.dweight_ih[row * l.inputs + f] = *from;
-            else if (f == l.inputs) l.dbias[row] = *from;
+            else if (f == l.inputs && !R::normed) l.dbias[row] = *from;
           } else if (state < l.outputs) {
             l.dweight_hh[row * l.outputs + state] = *from;
           } else if (state == l.outputs && h == Source::h_and_one && order[slot] == 2) {
@@ -115,6 +117,15 @@ struct Features {
         }
       }
   }
+};
+
+// What most recurrences are, or have.
+struct Defaults {
+  static constexpr bool candidate = false;   // whether the candidate of a GRU has a product of its own
+  static constexpr bool projection = false;  // whether h is one, with less features than there are units
+  static constexpr bool normed = false;      // whether products are normed, before there is a bias
+  static constexpr int x_slot = 0;           // where the product with x goes, and its gradient lies
+  static constexpr int sums = 0;             // [padded(H)] that a chain of steps carries on its way back, from zeros
 };
 
 // The product with the state, and with the inputs where they are few; `after` follows for all rows.
@@ -181,16 +192,8 @@ struct Recurrence {
     }
   }
 
-  // The gates' share of the inputs, for all steps of a chunk at once; or what is given as that.
+  // The gates' share of the inputs, for all steps of a chunk at once.
   static void project(const Layer& l, const Weights& w, Ragged batch, const Entry* begin, const Entry* end) {
-    if constexpr (R::given) {
-      for (; begin != end; ++begin) {
-        const Index n = place(l, batch, *begin);
-        for (int gate = 0; gate < R::x_gates; ++gate)
-          spread(l.units, l.x + n * l.x_stride + gate * l.units, l.saved + n * stride(l) + gate * padded(l.units));
-      }
-      return;
-    }
     constexpr Index most = 48;
     const float* a[most];
     float* c[most];
@@ -202,7 +205,7 @@ struct Recurrence {
         c[count] = l.saved + n * stride(l);
       }
       product<R::x_gates>(
-          count, a, 1, w.ih, c, Start::bias, w.bias,
+          count, a, 1, w.ih, c, R::normed ? Start::zero : Start::bias, w.bias,
           [&](Index row, Index rows, Index unit, Index units) { R::prepare(l, w, rows, c + row, unit, units); });
     }
   }
@@ -231,11 +234,6 @@ struct Recurrence {
     }
   }
 
-  // Whole vectors, with zeros behind what there is.
-  static void spread(Index count, const float* from, float* to) {
-    for (Index u = 0; u < count; u += W) store(to + u, load(from + u, count - u));
-  }
-
   static void copy(Index count, const float* from, float* to) {
     std::memcpy(to, from, sizeof(float) * static_cast<std::size_t>(count));
   }
@@ -247,13 +245,16 @@ struct Recurrence {
       if (l.c_last) copy(l.units, l.saved + n * stride(l) + R::cell_slot * padded(l.units), l.c_last + e.row * l.units);
   }
 
-  // `carry` [lanes, 2, padded(H)] goes from job to job.
+  // `carry` [sums + 2 lanes, padded(H)] goes from job to job.
   static void backward(const Layer& l, const Weights& w, Ragged batch, Lanes lanes, float* carry, Index from,
                        Index to) {
     const Index width = padded(l.units);
+    float* const sums = carry;
+    carry += R::sums * width;
     for (Index t = to; t-- > from;) {
       const Entry *begin = lanes.entries + lanes.begin[t], *end = lanes.entries + lanes.begin[t + 1];
       Rows rows;
+      rows.sums = sums;
       for (const bool carried : {true, false}) {
         for (const Entry* e = begin; e != end; ++e) {
           if (is_last(batch, *e) == carried) continue;
@@ -299,14 +300,6 @@ struct Recurrence {
   }
 
   static void project_back(const Layer& l, const Weights& w, Ragged batch, const Entry* begin, const Entry* end) {
-    if constexpr (R::given) {
-      for (; begin != end; ++begin) {
-        const Index n = place(l, batch, *begin);
-        for (int gate = 0; gate < R::x_gates; ++gate)
-          copy(l.units, l.saved + n * stride(l) + gate * padded(l.units), l.dx + n * l.dx_stride + gate * l.units);
-      }
-      return;
-    }
     constexpr Index most = 48;
     const float* a[most];
     float* c[most];
@@ -314,7 +307,7 @@ struct Recurrence {
       Index count = 0;
       for (; begin != end && count < most; ++begin, ++count) {
         const Index n = place(l, batch, *begin);
-        a[count] = l.saved + n * stride(l);
+        a[count] = l.saved + n * stride(l) + R::x_slot * padded(l.units);
         c[count] = l.dx + n * l.dx_stride;
       }
       product<1, true>(count, a, 1, w.ih_back, c, Start::zero);
@@ -325,7 +318,7 @@ struct Recurrence {
   // all gates and some features: few features are not divided, so that the gradients of the gates are read once.
   static void weight_gradients(const Layer& l, Ragged batch, float* memory, Index part, Index parts) {
     R::outer_products([&](int slot, int slots, const int* order, bool x, Source h) {
-      const Features features{l, batch, x, h, stride(l)};
+      const Features<R> features{l, batch, x, h, stride(l)};
       const Index vectors = features.vectors(), columns = (vectors + widest_outer - 1) / widest_outer;
       const Index bands = (parts + columns - 1) / columns, shares = columns * bands;
       for (Index share = shares * part / parts; share < shares * (part + 1) / parts; ++share) {

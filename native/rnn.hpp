@@ -6,12 +6,11 @@
 namespace elman::ELMAN_ISA {
 
 template <Activation F>
-struct RNN {
+struct RNN : Defaults {
   static constexpr int x_gates = 1, h_gates = 1, h_slot = 0, cell_slot = 0, slots = 1;
   static constexpr int x_order[] = {0};
   static constexpr const int* h_order = x_order;
   static constexpr bool one_product = true;  // x and h meet the same gates, which add up
-  static constexpr bool candidate = false, projection = false, given = false;
   static constexpr bool direct = false;
 
   ELMAN_INLINE V activation(V a) {

@@ -105,14 +105,17 @@ void Stepper::recurrence(Layer layer, float* h, float* c) {
   layer.x_stride = layer.inputs;
   layer.y_stride = layer.outputs;
   layer.saved = floats(saved_stride(layer));
-  layer.gain_hh = keep(layer.gain_hh, layer.inputs);
+  const Index gates = (layer.kind == Kind::lstm ? 4 : 3) * layer.units;
+  if (layer.gain_ih) layer.bias = keep(layer.bias, gates);
+  else layer.bias = nullptr;
+  layer.gain_ih = keep(layer.gain_ih, gates);
+  layer.gain_hh = keep(layer.gain_hh, gates);
   layer.gain_c = keep(layer.gain_c, layer.units);
   layer.bias_c = keep(layer.bias_c, layer.units);
   layer.options.peephole = keep(layer.options.peephole, (layer.kind == Kind::lstm ? 3 : 2) * layer.units);
   layer.h0 = layer.h_last = h;
   layer.c0 = layer.c_last = c;
-  layer.weight_ih = layer.weight_hh = layer.bias = layer.bias_hn = layer.weight_hr =
-      nullptr;  // they are packed, and may go
+  layer.weight_ih = layer.weight_hh = layer.bias_hn = layer.weight_hr = nullptr;  // they are packed, and may go
   operations_.push_back([=, this] {
     const Ragged batch{offsets_.data(), rows_};
     for (std::size_t group = 0; group + 1 < begin_.size(); ++group)

@@ -67,6 +67,7 @@ void bind_recurrence(nb::module_& m) {
   address(layer, "bias", &Layer::bias);
   address(layer, "bias_hn", &Layer::bias_hn);
   address(layer, "weight_hr", &Layer::weight_hr);
+  address(layer, "gain_ih", &Layer::gain_ih);
   address(layer, "gain_hh", &Layer::gain_hh);
   address(layer, "gain_c", &Layer::gain_c);
   address(layer, "bias_c", &Layer::bias_c);
@@ -88,6 +89,7 @@ void bind_recurrence(nb::module_& m) {
   address(layer, "dbias", &Layer::dbias);
   address(layer, "dbias_hn", &Layer::dbias_hn);
   address(layer, "dweight_hr", &Layer::dweight_hr);
+  address(layer, "dgain_ih", &Layer::dgain_ih);
   address(layer, "dgain_hh", &Layer::dgain_hh);
   address(layer, "dgain_c", &Layer::dgain_c);
   address(layer, "dbias_c", &Layer::dbias_c);

@@ -72,9 +72,9 @@ void bind_stepper(nb::module_& m) {
           "ids"_a.noconvert(), "weight"_a.noconvert(), "y"_a.noconvert())
       .def(
           "add_recurrence",
-          [=](Stepper& s, int kind, int activation, In x, Out y, Out h, std::optional<Out> c,
-              std::optional<In> weight_ih, In weight_hh, std::optional<Vector> bias, std::optional<Vector> bias_hn,
-              std::optional<In> weight_hr, std::optional<Vector> gain_hh, std::optional<Vector> gain_c,
+          [=](Stepper& s, int kind, int activation, In x, Out y, Out h, std::optional<Out> c, In weight_ih,
+              In weight_hh, Vector bias, std::optional<Vector> bias_hn, std::optional<In> weight_hr,
+              std::optional<Vector> gain_ih, std::optional<Vector> gain_hh, std::optional<Vector> gain_c,
               std::optional<Vector> bias_c, std::optional<Vector> peephole, bool coupled, float clip, float zone_h,
               float zone_c) {
             Layer layer;
@@ -83,11 +83,12 @@ void bind_stepper(nb::module_& m) {
             layer.inputs = columns(x);
             layer.outputs = static_cast<Index>(y.shape(1));
             layer.units = c ? static_cast<Index>(c->shape(1)) : layer.outputs;
-            layer.weight_ih = data(weight_ih);
+            layer.weight_ih = weight_ih.data();
             layer.weight_hh = weight_hh.data();
-            layer.bias = data(bias);
+            layer.bias = bias.data();
             layer.bias_hn = data(bias_hn);
             layer.weight_hr = data(weight_hr);
+            layer.gain_ih = data(gain_ih);
             layer.gain_hh = data(gain_hh);
             layer.gain_c = data(gain_c);
             layer.bias_c = data(bias_c);
@@ -104,8 +105,8 @@ void bind_stepper(nb::module_& m) {
             s.recurrence(layer, h.data(), data(c));
           },
           "kind"_a, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "h"_a.noconvert(), "c"_a.noconvert().none(),
-          "weight_ih"_a.noconvert().none(), "weight_hh"_a.noconvert(), "bias"_a.noconvert().none(),
-          "bias_hn"_a.noconvert().none(), "weight_hr"_a.noconvert().none() = nb::none(),
+          "weight_ih"_a.noconvert(), "weight_hh"_a.noconvert(), "bias"_a.noconvert(), "bias_hn"_a.noconvert().none(),
+          "weight_hr"_a.noconvert().none() = nb::none(), "gain_ih"_a.noconvert().none() = nb::none(),
           "gain_hh"_a.noconvert().none() = nb::none(), "gain_c"_a.noconvert().none() = nb::none(),
           "bias_c"_a.noconvert().none() = nb::none(), "peephole"_a.noconvert().none() = nb::none(), "coupled"_a = false,
           "clip"_a = 0.0f, "zone_h"_a = 0.0f, "zone_c"_a = 0.0f)

@@ -326,17 +326,17 @@ def options(generator, number):
     steps, rows, units = offsets[-1], len(offsets) - 1, int(generator.integers(2, 40))
     forget, normed = number % 2 == 0, number % 3 == 1
     gates = 4 if forget else 3
-    inputs = gates * units if normed else int(generator.integers(1, 20))
+    inputs = int(generator.integers(1, 20))
     outputs = int(generator.integers(1, units)) if number % 3 == 2 else units
 
     def random(*shape):
         return generator.standard_normal(shape, np.float32)
 
-    weights = {"weight_hh": random(gates * units, outputs)}
+    weights = {"weight_ih": random(gates * units, inputs), "weight_hh": random(gates * units, outputs),
+               "bias": random(gates * units)}  # fmt: skip
     if normed:
-        weights |= {"gain_hh": random(gates * units), "gain_c": random(units), "bias_c": random(units)}
-    else:
-        weights |= {"weight_ih": random(gates * units, inputs), "bias": random(gates * units)}
+        weights |= {"gain_ih": random(gates * units), "gain_hh": random(gates * units), "gain_c": random(units),
+                    "bias_c": random(units)}  # fmt: skip
     if outputs < units:
         weights["weight_hr"] = random(outputs, units)
     if number % 5:

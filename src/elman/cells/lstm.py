@@ -186,14 +186,14 @@ class LSTM(CellModule, Drawing):
         return CountedLSTMState(h, c, *Counters.fresh(batch_size, self.training))
 
     def recurrence(self) -> Recurrence | None:
-        return None if self.draws or self.layer_norm else self._recurrence()
+        return None if self.draws else self._recurrence()
 
     def _recurrence(self, zones: Zones = NOTHING) -> Recurrence:
         """The kernel, with what the options do to each unit at the steps of a scan."""
         kind = "lstm" if self.forget_gate else "lstm_without_forget"
         weights: tuple[Tensor, ...] = (self.weight_ih, self.weight_hh, self.bias)
         if self.layer_norm:
-            weights = (self.weight_hh, self.gain_hh, self.gain_c, self.bias_c)
+            weights += (self.gain_ih, self.gain_hh, self.gain_c, self.bias_c)
         others = tuple(weight for weight in (self.weight_hr, self.peephole) if weight is not None)
         if not (others or self.coupled or self.cell_clip or self.draws or self.layer_norm):
             return Recurrence(kind, self, weights)
@@ -218,7 +218,7 @@ class LSTM(CellModule, Drawing):
     def scan(
         self, sequences: Sequences, state: LSTMState | CountedLSTMState | None = None
     ) -> tuple[Sequences, LSTMState | CountedLSTMState]:
-        if not (self.draws or self.layer_norm):
+        if not self.draws:
             return super().scan(sequences, state)
         self.check_input("scan", sequences.values)
         state = self.initial_state(len(sequences)) if state is None else state
@@ -228,13 +228,11 @@ class LSTM(CellModule, Drawing):
             zones, rest = self._zones(counters.along(sequences), state.row), counters.after(sequences.lengths)
 
         def reference(x: Sequences, given: LSTMState) -> tuple[Sequences, LSTMState]:
-            x = x if self.layer_norm else x.map(self.project)
-            y, after = unroll(self.advance, x, type(state)(*given, *state[2:]))
+            y, after = unroll(self.advance, x.map(self.project), type(state)(*given, *state[2:]))
             return y, LSTMState(*after[:2])
 
-        given, x = LSTMState(*state[:2]), sequences.values
-        read = self.project(x) if self.layer_norm else x
-        y, after = recurrence.scan([self._recurrence(zones)], read, sequences, given, given, reference)
+        given = LSTMState(*state[:2])
+        y, after = recurrence.scan([self._recurrence(zones)], sequences.values, sequences, given, given, reference)
         return sequences.map(lambda _: y), type(state)(*after, *rest)
 
     def _zones(self, steps: Steps, row: Tensor) -> Zones:

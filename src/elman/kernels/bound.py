@@ -45,24 +45,23 @@ class Recurrence(NamedTuple):
     @property
     def names(self) -> tuple[str, ...]:
         """Those of the weights: weight_ih [G H, D], weight_hh [G H, P] and bias [G H]; `bias_hn` [H] of a GRU with the
-        reset after the product; of an LSTM `weight_hr` [P, H] and `peephole` [3 H], and with norms, whose x is its
-        gates' share of the inputs [N, G H], weight_hh, gain_hh [G H], gain_c [H] and bias_c [H]."""
+        reset after the product; of an LSTM, with norms gain_ih and gain_hh [G H], gain_c and bias_c [H], and
+        `weight_hr` [P, H] and `peephole` [3 H]."""
         if self.options is None:
             return ("weight_ih", "weight_hh", "bias", "bias_hn")[: len(self.weights)]
-        three = (
-            ("weight_hh", "gain_hh", "gain_c", "bias_c") if self.options.normed else ("weight_ih", "weight_hh", "bias")
-        )
-        return three + ("weight_hr",) * self.options.projection + ("peephole",) * self.options.peephole
+        norms = ("gain_ih", "gain_hh", "gain_c", "bias_c") * self.options.normed
+        others = ("weight_hr",) * self.options.projection + ("peephole",) * self.options.peephole
+        return ("weight_ih", "weight_hh", "bias", *norms, *others)
 
     @property
     def weight_hh(self) -> Tensor:
         """[G H, P]."""
-        return self.weights[self.names.index("weight_hh")]
+        return self.weights[1]
 
     @property
     def inputs(self) -> int:
-        """D, or G H where the gates' share of the inputs is given."""
-        return len(self.weight_hh) if self.options is not None and self.options.normed else self.weights[0].shape[1]
+        """D."""
+        return self.weights[0].shape[1]
 
     @property
     def units(self) -> int:

@@ -95,6 +95,7 @@ def _fit(layers: Sequence[Recurrence], inputs: int, both_ways: bool) -> bool:
             "bias_hn": (units,),
             "weight_hr": (outputs, units),
             "peephole": ((gates - 1) * units,),
+            "gain_ih": (gates * units,),
             "gain_hh": (gates * units,),
             "gain_c": (units,),
             "bias_c": (units,),

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from elman import state as states
-from elman.cell import unroll
 from elman.kernels import native, recurrence
 from elman.kernels.bound import Options, Recurrence, Zone, saved_stride
 from elman.kernels.registered import chosen, filled, steps_of
@@ -147,10 +146,7 @@ class _Call(NamedTuple):
                                           "the CPU, and no gradient of a gradient; do not compile it.")  # fmt: skip
             read = below.reverse() if layer.reverse else below
             before = states.map(lambda _: next(given), cell.initial_state(0)) if state else None
-            if cell.recurrence() is not None:
-                y, after = cell.scan(read, before)
-            else:  # the kernel is a part of the cell: what it reads is what `project` gave
-                y, after = unroll(cell.advance, read, cell.initial_state(len(read)) if before is None else before)
+            y, after = cell.scan(read, before)
             y = y.reverse() if layer.reverse else y
             written.append(y.values)
             final += states.leaves(after)

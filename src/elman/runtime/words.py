@@ -86,8 +86,6 @@ def _lstm(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
         "zone_h": settings.get("zoneout_h", 0.0),
         "zone_c": settings.get("zoneout_c", 0.0),
     }
-    if settings.get("layer_norm"):
-        x = _normed_inputs(program, part, x, gates * units)
     y, h = _recurrence(program, part, x, kind, gates, c=c, **options)
     if not settings.get("counted"):
         return y, LSTMState(h, c)
@@ -95,16 +93,8 @@ def _lstm(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
 
 
 def _normed(part: Part, gates: int, units: int) -> dict[str, np.ndarray]:
-    return {"gain_hh": part.tensor("gain_hh", gates), "gain_c": part.tensor("gain_c", units),
-            "bias_c": part.tensor("bias_c", units)}  # fmt: skip
-
-
-def _normed_inputs(program: Any, part: Part, x: np.ndarray, gates: int) -> np.ndarray:
-    """The gates' share of the inputs."""
-    product, normed = program.floats(gates), program.floats(gates)
-    program.add_linear(x, part.tensor("weight_ih", gates, part.input_size), np.zeros(gates, np.float32), product)
-    program.add_layer_norm(product, part.tensor("gain_ih", gates), part.tensor("bias", gates), NORM_EPSILON, normed)
-    return normed
+    return {"gain_ih": part.tensor("gain_ih", gates), "gain_hh": part.tensor("gain_hh", gates),
+            "gain_c": part.tensor("gain_c", units), "bias_c": part.tensor("bias_c", units)}  # fmt: skip
 
 
 def _gru(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
@@ -127,11 +117,10 @@ def _recurrence(
 ) -> tuple[np.ndarray, np.ndarray]:
     inputs, outputs = part.input_size, part.output_size
     units = outputs if c is None else c.shape[1]
-    given = "gain_hh" in options
     weights = (
-        None if given else part.tensor("weight_ih", gates * units, inputs),
+        part.tensor("weight_ih", gates * units, inputs),
         part.tensor("weight_hh", gates * units, outputs),
-        None if given else part.tensor("bias", gates * units),
+        part.tensor("bias", gates * units),
     )
     h, y = program.floats(outputs), program.floats(outputs)
     numbers = KINDS.index(kind), ACTIVATIONS.index(activation)
