@@ -35,7 +35,7 @@ def same_nets(one, other):
     one, other = ([module for module in net.modules() if not list(module.children())] for net in (one, other))
     assert [type(module) for module in one] == [type(module) for module in other]
     for a, b in zip(one, other, strict=True):
-        for name in ("activation", "reset", "p", "epsilon", "lazy", "backward_size"):
+        for name in ("activation", "reset", "coupled", "forget_gate", "p", "epsilon", "lazy", "backward_size"):
             assert getattr(a, name, None) == getattr(b, name, None)
         assert dict(a.named_parameters()).keys() == dict(b.named_parameters()).keys()
         assert all(torch.equal(v, w) for v, w in zip(a.parameters(), b.parameters(), strict=True))

@@ -19,7 +19,9 @@ from elman import (
     LayerNorm,
     Linear,
     MinGRU,
+    Residual,
     Stack,
+    WindowNet,
 )
 from elman.cells.lstm import LSTMState
 from elman.convert import from_onnx, to_onnx
@@ -51,6 +53,12 @@ MODELS = {
     "lstm": lambda: LSTM(3, 4),
     "gru": lambda: GRU(3, 4),
     "gru before": lambda: GRU(3, 4, reset="before"),
+    "peepholes": lambda: LSTM(3, 4, peephole=True),
+    "coupled": lambda: Reversed(LSTM(3, 4, forget_gate=False, coupled=True)),
+    "peepholes, coupled": lambda: Stack(LSTM(3, 4, forget_gate=False, coupled=True, peephole=True),
+                                        Bidirectional(*(LSTM(4, 2, forget_gate=False, coupled=True, peephole=True)
+                                                        for _ in range(2)))),
+    "min gru": lambda: Stack(MinGRU(3, 4), Reversed(MinGRU(4, 3)), Bidirectional(MinGRU(3, 2), MinGRU(3, 2))),
     "both ways": lambda: Bidirectional(LSTM(3, 4), LSTM(3, 4)),
     "activations": lambda: Stack(Bidirectional(RNN(3, 4, "relu"), RNN(3, 4, "tanh")), RNN(8, 4, "identity"),
                                  RNN(4, 4, "sigmoid")),
@@ -83,8 +91,11 @@ def test_onnxruntime_computes_the_same_and_the_file_reads_as_it_was(name, length
     same_nets(from_onnx(path), Stack(*layers))
 
 
-def test_a_state_goes_in_and_comes_out(tmp_path):
-    net = random_weights(Stack(Bidirectional(LSTM(3, 4), LSTM(3, 4)), GRU(8, 2)))
+@pytest.mark.parametrize("odd", [False, True])
+def test_a_state_goes_in_and_comes_out(odd, tmp_path):
+    options = {"forget_gate": False, "coupled": True, "peephole": True} if odd else {}
+    lower = Bidirectional(LSTM(3, 4, **options), LSTM(3, 4, **options))
+    net = random_weights(Stack(lower, MinGRU(8, 2) if odd else GRU(8, 2)))
     to_onnx(net, tmp_path / "model.onnx", lengths=True, state=True)
     x, h0, c0, h1 = (torch.randn(*shape) for shape in ((5, 3, 3), (2, 3, 4), (2, 3, 4), (1, 3, 2)))
     found = run(tmp_path / "model.onnx", x=x, lengths=np.int32(LENGTHS), h0=h0, c0=c0, h1=h1)
@@ -107,6 +118,102 @@ def test_a_stream_goes_on_where_it_was(tmp_path):
         found = run(tmp_path / "model.onnx", x=step, **state)
         state = {name: found[f"{name}_last"] for name in state}
         np.testing.assert_allclose(found["y"][0], truth, rtol=1e-5, atol=1e-6)
+
+
+def spec(x, w, r, b, p, h, c, coupled):
+    """The final state of one direction as the text of ONNX defines it, of x [T, D]."""
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    for step in x:
+        i, o, f, g = np.split(w @ step + r @ h + sum(np.split(b, 2)), 4)
+        see_i, see_o, see_f = np.split(p, 3)
+        i = sigmoid(i + see_i * c)
+        f = 1 - i if coupled else sigmoid(f + see_f * c)
+        c = f * c + i * np.tanh(g)
+        h = sigmoid(o + see_o * c) * np.tanh(c)
+    return h, c
+
+
+@pytest.mark.parametrize("peepholes", [False, True])
+@pytest.mark.parametrize("coupled", [0, 1])
+def test_peepholes_and_coupled_gates_are_those_of_onnx(coupled, peepholes):
+    """A node that others wrote, with weights of its forget gate wherever there is place for them."""
+    given = [tensor("W", 2, 16, 3), tensor("R", 2, 16, 4), tensor("B", 2, 32), tensor("P", 2, 12)]
+    inputs = ["x", "W", "R", "B", "lengths", "h", "c", *(["P"] if peepholes else [])]
+    settings = {"hidden_size": 4, "direction": "bidirectional", "input_forget": coupled}
+    model = _old(graph(make("LSTM", inputs, ["y", "h_last", "c_last"], "cell", **settings), weights=given, constants=(),
+                       outputs=("y", "h_last", "c_last")))  # fmt: skip
+    shapes = {"h": [2, 3, 4], "c": [2, 3, 4]}
+    model.graph.input.extend(helper.make_tensor_value_info(name, 1, shape) for name, shape in shapes.items())
+    model.graph.input.append(helper.make_tensor_value_info("lengths", 6, [3]))
+    x, h, c = torch.randn(5, 3, 3), torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+    found = run(model.SerializeToString(), x=x, h=h, c=c, lengths=np.int32(LENGTHS))
+    net = from_onnx(model, "cell")
+    state = tuple(LSTMState(h[way], c[way]) for way in range(2))
+    with torch.no_grad():
+        y, after = net(Sequences.from_padded(x, LENGTHS, batch_first=False), state)
+    both = np.concatenate(np.split(found["y"], 2, 1), -1)[:, 0]
+    np.testing.assert_allclose(y.to_padded(batch_first=False), both, rtol=1e-5, atol=1e-6)
+    w, r, b, p = (numpy_helper.to_array(array).astype(np.float64) for array in given)
+    for way, (turn, end) in enumerate(zip((1, -1), after, strict=True)):
+        np.testing.assert_allclose(end.h, found["h_last"][way], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(end.c, found["c_last"][way], rtol=1e-5, atol=1e-6)
+        for row, length in enumerate(LENGTHS):
+            truth = spec(x[:length, row].numpy()[::turn], w[way], r[way], b[way], p[way] * peepholes,
+                         h[way, row].numpy(), c[way, row].numpy(), coupled)  # fmt: skip
+            np.testing.assert_allclose((end.h[row], end.c[row]), truth, rtol=1e-4, atol=1e-5)
+
+
+def test_a_reader_that_passes_over_input_forget_computes_the_same(tmp_path):
+    reference = pytest.importorskip("onnx.reference")
+    net = random_weights(LSTM(3, 4, forget_gate=False, coupled=True, peephole=True))
+    to_onnx(net, tmp_path / "model.onnx")
+    x = torch.randn(5, 2, 3)
+    (found,) = reference.ReferenceEvaluator(str(tmp_path / "model.onnx")).run(None, {"x": x.numpy()})
+    np.testing.assert_allclose(found, scanned(net, x, batch_first=False), rtol=1e-5, atol=1e-6)
+
+
+def test_two_directions_share_a_node(tmp_path):
+    """Where one alone has peepholes, those of the other are zero; coupled gates are both or none."""
+    net = random_weights(Bidirectional(LSTM(3, 4, peephole=True), LSTM(3, 4)))
+    to_onnx(net, tmp_path / "model.onnx")
+    x = torch.randn(5, 2, 3)
+    y = scanned(net, x, batch_first=False)
+    np.testing.assert_allclose(run(tmp_path / "model.onnx", x=x)["y"], y, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(scanned(from_onnx(tmp_path / "model.onnx"), x, batch_first=False), y)
+    odd = Bidirectional(LSTM(3, 4), LSTM(3, 4, forget_gate=False, coupled=True))
+    with pytest.raises(ValueError, match="expected one coupled in both directions, got True and False"):
+        to_onnx(odd, tmp_path / "other.onnx")
+
+
+@pytest.mark.parametrize(
+    ("r", "rows", "settings", "is_one"),
+    [
+        (0, 0, {}, True),
+        (0, 1, {}, True),  # the bias of the candidate is outside the reset gate
+        (0, 1, {"linear_before_reset": 1}, False),
+        (0, 0, {"linear_before_reset": 1}, True),
+        (1, 0, {}, False),
+        (0, 0, {"activation_alpha": [2.0]}, False),
+    ],
+)
+def test_a_gru_that_does_not_look_back_is_a_min_gru(r, rows, settings, is_one):
+    b = numpy_helper.to_array(tensor("B", 1, 24)) * np.repeat([1, rows], 12).astype(np.float32)
+    given = [tensor("W", 1, 12, 3), numpy_helper.from_array(r * numpy_helper.to_array(tensor("R", 1, 12, 4)), "R"),
+             numpy_helper.from_array(b, "B")]  # fmt: skip
+    settings = {"activation_alpha": [1.0], "activation_beta": [0.0]} | settings
+    gru = node("GRU", activations=["Sigmoid", "Affine"], **settings)
+    model = _old(graph(gru, SQUEEZE, weights=given, constants=(ONE,)))
+    if not is_one:
+        with pytest.raises(ValueError, match="expected the activations Sigmoid, Tanh, got Sigmoid, Affine"):
+            from_onnx(model)
+        return
+    x = torch.randn(5, 2, 3)
+    assert isinstance(from_onnx(model), MinGRU)
+    found = run(model.SerializeToString(), x=x)["y"]
+    np.testing.assert_allclose(found, scanned(from_onnx(model), x, batch_first=False), rtol=1e-5, atol=1e-6)
 
 
 def test_float64(tmp_path):
@@ -167,25 +274,26 @@ def node(kind="LSTM", more=(), inputs=("x", "W", "R", "B"), **settings):
                             **settings)  # fmt: skip
 
 
+ONE = numpy_helper.from_array(np.array([1]), "one")
 SQUEEZE = make("Squeeze", ["rows", "one"], ["y"], "squeeze")
 
 
-def graph(*nodes, weights=(), shape=("T", "B", 3), outputs=("y",)):
+def graph(*nodes, weights=(), shape=("T", "B", 3), outputs=("y",), constants=(*WEIGHTS, ONE)):
     def value(name, shape):
         return helper.make_tensor_value_info(name, 1, shape)
 
-    one = numpy_helper.from_array(np.array([1]), "one")
     whole = helper.make_graph(nodes, "test", [value("x", shape)], [value(name, None) for name in outputs],
-                              [*WEIGHTS, one, *weights])  # fmt: skip
+                              [*constants, *weights])  # fmt: skip
     return helper.make_model(whole)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"more": ("", "", "", "P")}, "expected no peepholes"),
+        ({"more": ("", "", "", "short")}, r"expected P of shape \[ways=1, 3H=12\], got \[1, 16\]"),
+        ({"kind": "GRU", "more": ("", "", "", "P")}, r"expected no peepholes \(P\), got some, which only an LSTM has"),
         ({"clip": 3.0}, "expected no clip, got 3"),
-        ({"input_forget": 1}, "expected no input_forget, got 1"),
+        ({"kind": "GRU", "input_forget": 1}, "expected no input_forget, got 1"),
         ({"layout": 1}, "expected no layout, got 1"),
         ({"direction": "sideways"}, "expected direction to be one of forward, reverse, bidirectional, got 'sideways'"),
         ({"direction": "bidirectional"}, r"expected R of shape \[ways=2, GH=16, H=4\], got \[1, 16, 4\]"),
@@ -314,7 +422,11 @@ def test_files_that_are_no_such_files(tmp_path):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (MinGRU(3, 4), "to_onnx: MinGRU is no layer that ONNX has"),
+        (Residual(MinGRU(4, 4)), "to_onnx: Residual is no layer that ONNX has"),
+        (Bidirectional(MinGRU(3, 4), MinGRU(3, 2)), "to_onnx: Bidirectional is no layer that ONNX has"),
+        (WindowNet(3, 4), "to_onnx: WindowNet is no layer that ONNX has"),
+        (LSTM(3, 4, peephole=True, cell_clip=1.0), "expected a plain LSTM, got one with an option of its own"),
+        (LSTM(3, 4, forget_gate=False, peephole=True), "expected a plain LSTM, got one with an option of its own"),
         (LSTM(3, 4, projection_size=2), "expected a plain LSTM, got one with weights weight_hr"),
         (LSTM(3, 4, forget_gate=False), "to_onnx: LSTM: expected a plain LSTM"),
         (Stack(GRU(3, 4), LastPooling(4), GRU(4, 4)), "to_onnx: GRU: expected rows, but a LastPooling before it"),

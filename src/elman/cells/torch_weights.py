@@ -11,17 +11,17 @@ from elman.cells.lstm import LSTM
 from elman.cells.module import CellModule
 from elman.cells.rnn import RNN
 
-GATES: dict[type[CellModule], int] = {RNN: 1, LSTM: 4, GRU: 3}
-
 
 class TwoBiases(NamedTuple):
-    """The weights of one layer and direction; G gates in PyTorch's order: i, f, g, o of an LSTM, r, z, n of a GRU."""
+    """The weights of one layer and direction; G gates in PyTorch's order: i, f, g, o of an LSTM, r, z, n of a GRU; an
+    LSTM without a forget gate has no f."""
 
     weight_ih: Tensor  # [G H, D]
     weight_hh: Tensor  # [G H, H]
     bias_ih: Tensor  # [G H]
     bias_hh: Tensor  # [G H]
     weight_hr: Tensor | None = None  # [P, H] of an LSTM with a projection, whose weight_hh is [G H, P]
+    peephole: Tensor | None = None  # [(G - 1) H] of an LSTM with peepholes: i, f, o
 
     @property
     def usual(self) -> tuple[Tensor, ...]:
@@ -43,12 +43,15 @@ class TwoBiases(NamedTuple):
             kind: `RNN`, `LSTM` or `GRU`.
             settings: of its constructor.
         """
-        hidden, size = len(self.weight_hh) // GATES[kind], self.weight_ih.shape[1]
+        size, hidden = (weight.shape[1] for weight in (self.weight_ih, self.weight_hh))
         tensors = {"weight_ih": self.weight_ih, "weight_hh": self.weight_hh}
         tensors |= zip(("bias", "bias_hn"), self.joined(kind, settings.get("reset", "after")), strict=False)
         if self.weight_hr is not None:
             tensors["weight_hr"] = self.weight_hr
-            settings["projection_size"] = len(self.weight_hr)
+            settings["projection_size"], hidden = self.weight_hr.shape
+        if self.peephole is not None:
+            tensors["peephole"] = self.peephole
+            settings["peephole"] = True
         return holding(lambda: kind(size, hidden, start="pytorch", **settings), tensors)
 
     @classmethod
@@ -58,8 +61,8 @@ class TwoBiases(NamedTuple):
         if isinstance(cell, GRU) and cell.reset == "after":
             bias_hh[-cell.output_size :] = cell.bias_hn
         ih, hh, bias_ih = (weight.detach() for weight in (cell.weight_ih, cell.weight_hh, cell.bias))
-        weight_hr = cell.weight_hr if isinstance(cell, LSTM) else None
-        return cls(ih, hh, bias_ih, bias_hh.detach(), None if weight_hr is None else weight_hr.detach())
+        more = (cell.weight_hr, cell.peephole) if isinstance(cell, LSTM) else ()
+        return cls(ih, hh, bias_ih, bias_hh.detach(), *(None if one is None else one.detach() for one in more))
 
 
 def holding(make: Callable[[], CellModule], tensors: Mapping[str, Tensor]) -> CellModule:

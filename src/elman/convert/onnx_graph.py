@@ -33,14 +33,12 @@ class Graph:
         """
         where = f"from_onnx: {title(node)}"
         names = [*node.input, *[""] * (8 - len(node.input))]
-        if names[7]:
-            raise ValueError(f"{where}: expected no peepholes (P), got some, which are not known here.")
         for name in names[5:7]:
             if name and name not in self.inputs and not self._is_zero(name):
                 raise ValueError(f"{where}: expected an initial state of zeros, or read by the graph, got {name!r}.")
         w, r = (self.weight(where, name) for name in names[1:3])
-        b = self.weight(where, names[3]) if names[3] else None
-        return layer_of(where, node.op_type, self.settings(node), w, r, b)
+        b, p = (self.weight(where, name) if name else None for name in (names[3], names[7]))
+        return layer_of(where, node.op_type, self.settings(node), w, r, b, p)
 
     def settings(self, node: Any) -> dict[str, Any]:
         """The attributes of a node."""

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.cells import GRU, LSTM, RNN, CellModule
-from elman.convert.onnx_nodes import node_of
-from elman.convert.parts import cells_of, is_last_of, layers_of, needed
+from elman.cells import LSTM, CellModule
+from elman.convert.onnx_nodes import Cell, node_of, written_cells
+from elman.convert.parts import is_last_of, layers_of, needed
 from elman.files import replacing
 from elman.layers import Dropout, Embedding, LayerNorm, Linear
 
@@ -48,7 +48,7 @@ def to_onnx(model: CellModule, path: str | os.PathLike[str], *, lengths: bool = 
     layers = list(layers_of(model))
     for number, layer in enumerate(layers):
         where = f"to_onnx: {type(layer).__name__}"
-        cells = cells_of(where, layer)
+        cells = written_cells(where, layer)
         if cells is not None:
             pooled = number + 1 < len(layers) and is_last_of(layers[number + 1], layer)
             graph.recurrence(where, layer, cells, pooled)
@@ -85,11 +85,9 @@ class _Graph:
         self.tensors.append(self.numpy_helper.from_array(np.ascontiguousarray(array), f"tensor_{len(self.tensors)}"))
         return self.tensors[-1].name
 
-    def recurrence(self, where: str, layer: CellModule, cells: Sequence[RNN | LSTM | GRU], pooled: bool) -> None:
+    def recurrence(self, where: str, layer: CellModule, cells: Sequence[Cell], pooled: bool) -> None:
         if self.pooled:
             raise ValueError(f"{where}: expected rows, but a LastPooling before it leaves one step of each.")
-        if len({getattr(cell, "reset", None) for cell in cells}) > 1:
-            raise ValueError(f"{where}: expected one reset in both directions, got 'after' and 'before'.")
         number, ways, hidden = self.recurrences, len(cells), cells[0].output_size
         letters = "hc" if isinstance(cells[0], LSTM) else "h"
         state = [f"{letter}{number}" for letter in letters]

@@ -10,7 +10,7 @@ from elman.layers import Bidirectional, LastPooling, Reversed, Stack
 
 PLAIN = {RNN: {"weight_ih", "weight_hh", "bias"}, LSTM: {"weight_ih", "weight_hh", "bias"},
          GRU: {"weight_ih", "weight_hh", "bias", "bias_hn"}}  # fmt: skip
-
+OPTIONS = {"weight_hr": "projection", "peephole": "peephole", "coupled": "coupled"}  # that some other houses know
 
 Part = CellModule | Callable[[int], CellModule]  # a layer, or what makes one for so many features
 
@@ -48,18 +48,22 @@ def joined(where: str, parts: Sequence[Part]) -> CellModule:
     return model.to(weight.device, weight.dtype)
 
 
+def directions_of(layer: CellModule) -> list[CellModule]:
+    """The cells that read forward and backward, or the one that does either."""
+    if isinstance(layer, Bidirectional):
+        return [layer.forward_cell, layer.backward_cell]
+    return [layer.cell if isinstance(layer, Reversed) else layer]
+
+
 def cells_of(where: str, layer: CellModule, *known: str) -> list[RNN | LSTM | GRU] | None:
     """The one or two plain recurrences that a layer is made of, forward first; None where it is something else.
 
     Args:
-        known: names of weights that the other house has as well: weight_hr, of a projection.
+        known: what the other house has as well, of `OPTIONS`.
     Raises:
         ValueError: one with an option that other houses do not know.
     """
-    if isinstance(layer, Bidirectional):
-        cells = [layer.forward_cell, layer.backward_cell]
-    else:
-        cells = [layer.cell if isinstance(layer, Reversed) else layer]
+    cells = directions_of(layer)
     if not all(isinstance(cell, RNN | LSTM | GRU) for cell in cells):
         return None
     if len({type(cell) for cell in cells}) > 1 or len({cell.output_size for cell in cells}) > 1:
@@ -74,10 +78,10 @@ def _check_plain(where: str, cell: CellModule, known: Sequence[str]) -> None:
     kernel, kind = cell.recurrence(), next(kind for kind in PLAIN if isinstance(cell, kind))
     names = {name for name, _ in cell.named_parameters()}
     odd = sorted(names - PLAIN[kind] - {*known})
-    options = None if kernel is None else kernel.options
-    if options is not None and "weight_hr" in known:
-        options = options._replace(projection=False)
-    if odd or kernel is None or kernel.kind == "lstm_without_forget" or options not in (None, Options()):
+    options = (None if kernel is None else kernel.options) or Options()
+    without_forget = kernel is not None and kernel.kind == "lstm_without_forget" and not options.coupled
+    known_options: dict[str, Any] = {OPTIONS[name]: False for name in known}
+    if odd or kernel is None or without_forget or options._replace(**known_options) != Options():
         what = f"weights {', '.join(odd)}" if odd else "an option of its own"
         raise ValueError(f"{where}: expected a plain {kind.__name__}, got one with {what}, which is not known there.")
 
