@@ -1,6 +1,7 @@
 """What holds for every cell: the laws, in every variant; and that a setting that cannot act is an error."""
 
 import inspect
+import itertools
 
 import numpy as np
 import pytest
@@ -34,7 +35,6 @@ VARIANTS = {
                    ((8, "tanh"), (1, "sigmoid"), (2, "relu"), (5, "identity"))],
 }  # fmt: skip
 EVERY = [(name, settings) for name in CELLS for settings in VARIANTS.get(name, [{}])]
-every_variant = pytest.mark.parametrize(("name", "settings"), EVERY, ids=lambda value: value if value else "-")
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 
 
@@ -43,8 +43,16 @@ def same_weights():
     torch.manual_seed(0)
 
 
-@every_variant
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def variants_and_types():
+    """Every variant in both types; slow where in float64 nothing but the first weights is another."""
+    for (name, settings), dtype in itertools.product(EVERY, [torch.float32, torch.float64]):
+        fast = dtype == torch.float32 or settings.get("start", "orthogonal") == "orthogonal"
+        yield pytest.param(name, settings, dtype, marks=() if fast else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "dtype"), [*variants_and_types()], ids=lambda value: value if value else "-"
+)
 def test_laws_hold(name, settings, dtype):
     laws = check_cell(CELLS[name](3, 4, **settings).to(dtype))
     assert len(laws) == 11 + ("stepper equals scan" in laws)

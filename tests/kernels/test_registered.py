@@ -82,7 +82,7 @@ def some(net):
     }[net]()
 
 
-@pytest.mark.parametrize("name", ["stacks", "both ways", slow("layers"), slow("options")])
+@pytest.mark.parametrize("name", ["stacks", slow("both ways"), slow("layers"), slow("options")])
 def test_same_numbers_in_one_piece_for_batches_of_any_size(name):
     net = some(name)
     run, counter = compiled(net, dynamic=True)
