@@ -220,7 +220,7 @@ class LSTM(CellModule, Drawing):
     ) -> tuple[Sequences, LSTMState | CountedLSTMState]:
         if not self.draws:
             return super().scan(sequences, state)
-        self.check_input("scan", sequences.values)
+        sequences = self.checked("scan", sequences)
         state = self.initial_state(len(sequences)) if state is None else state
         zones, rest = NOTHING, tuple(state[2:])
         if isinstance(state, CountedLSTMState):

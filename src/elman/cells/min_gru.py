@@ -56,7 +56,7 @@ class MinGRU(CellModule):
         return h, h
 
     def scan(self, sequences: Sequences, state: Tensor | None = None) -> tuple[Sequences, Tensor]:
-        self.check_input("scan", sequences.values)
+        sequences = self.checked("scan", sequences)
         state = self.initial_state(len(sequences)) if state is None else state
         y, final = linear_scan(*self.project(sequences.values), sequences.lengths, state)
         return Sequences(y, sequences.lengths), final

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.cell import Cell, unroll
-from elman.kernels import cudnn, native, recurrence
+from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels import registered_scan as registered_scan  # an exported program that is loaded finds its operators
 from elman.kernels.bound import Recurrence
 from elman.runtime import Stepper
@@ -90,14 +90,17 @@ class CellModule(Cell, nn.Module):
         return Stepper(spec, tensors, batch_size, output, weights)
 
     def step(self, x: Tensor, state: State) -> tuple[Any, State]:
-        self.check_input("step", x)
+        x = self.check_input("step", x)
         kernel = self.recurrence()
-        if kernel is None or torch.compiler.is_compiling() or not recurrence.applies([kernel], x):
+        if kernel is None:
             return self.advance(self.project(x), state)
+        if torch.compiler.is_compiling() or not recurrence.applies([kernel], x):
+            with autocast.off():
+                return self.advance(self.project(x), state)
         return recurrence.scan([kernel], x, recurrence.one_step(len(x)), state, state, self.unrolled)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        self.check_input("scan", sequences.values)
+        sequences = self.checked("scan", sequences)
         kernel = self.recurrence()
         if kernel is None:
             return self.unrolled(sequences, state)
@@ -114,13 +117,22 @@ class CellModule(Cell, nn.Module):
             return unroll(self.step, sequences, state)
         return unroll(self.advance, sequences.map(self.project), state)
 
-    def check_input(self, verb: str, x: Tensor) -> None:
-        """Raise unless x is [N, input_size], of the type of the weights."""
+    def checked(self, verb: str, sequences: Sequences) -> Sequences:
+        """Sequences of what `check_input` gives."""
+        x = self.check_input(verb, sequences.values)
+        return sequences if x is sequences.values else sequences.map(lambda _: x)
+
+    def check_input(self, verb: str, x: Tensor) -> Tensor:
+        """x, which must be [N, input_size] and of the type of the weights; of autocast's, it is taken in theirs."""
         where, name = f"{type(self).__name__}.{verb}", "values" if verb == "scan" else "x"
         check(where, name, x, f"{'N' if verb == 'scan' else 'B'} D={self.input_size}")
         weight = next(self.parameters(), None)
-        if weight is not None and x.dtype != weight.dtype:
+        if weight is None:
+            return x
+        x = autocast.taken(x, weight.dtype)
+        if x.dtype != weight.dtype:
             raise TypeError(f"{where}: expected {name} of {weight.dtype}, as the weights are, got {x.dtype}.")
+        return x
 
     def zeros(self, *shape: int) -> Tensor:
         """Zeros of the type and on the device of the weights, which decide both."""

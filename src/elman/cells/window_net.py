@@ -61,13 +61,13 @@ class WindowNet(CellModule):
         return self.spec_of("window_net", names, window=self.window, activation=self.activation)
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        self.check_input("step", x)
+        x = self.check_input("step", x)
         self._check_state("step", state, len(x))
         seen = torch.cat([state, x[:, None]], dim=1)
         return ACTIVATIONS[self.activation](linear(seen.flatten(1), self.weight, self.bias)), seen[:, 1:]
 
     def scan(self, sequences: Sequences, state: Tensor | None = None) -> tuple[Sequences, Tensor]:
-        self.check_input("scan", sequences.values)
+        sequences = self.checked("scan", sequences)
         state = self.initial_state(len(sequences)) if state is None else state
         self._check_state("scan", state, len(sequences))
         y, last = window_linear(sequences.values, sequences.lengths, state, self.weight, self.bias)

@@ -41,6 +41,7 @@ class Recurrence(NamedTuple):
     activation: str = "tanh"  # of ACTIVATIONS, for an rnn
     reverse: bool = False  # whether rows are read from their last step to their first
     options: Options | None = None
+    bfloat16: bool = False  # whether it multiplies in bfloat16; sums, states and gates stay float32
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,6 +116,8 @@ def bind(layer: Recurrence, below: int = -1) -> Any:
         for name in ("candidate", "zone_h", "zone_c", "hidden"):
             zone = getattr(options, name)
             getattr(bound, f"set_{name}")(0 if zone.kept is None else zone.kept.data_ptr(), zone.rate)
+    if layer.bfloat16:
+        bound.bfloat16 = True
     return bound
 
 
@@ -123,7 +126,8 @@ def addresses(tensors: Sequence[Tensor], count: int) -> list[int]:
     return [tensor.data_ptr() for tensor in tensors] + [0] * (count - len(tensors))
 
 
-_packs: Any = WeakTensorKeyDictionary()  # weight_hh -> {(kind, back): (the fingerprint of the weights, their pack)}
+# weight_hh -> {(kind, back, bfloat16): (the fingerprint of the weights, their pack)}
+_packs: Any = WeakTensorKeyDictionary()
 
 
 def packed(layer: Recurrence, bound: Any, back: bool) -> Any:
@@ -132,7 +136,8 @@ def packed(layer: Recurrence, bound: Any, back: bool) -> Any:
     The weights themselves are asked: the counters of changes that tensors have miss fused optimisers and `weight.data`.
     """
     fingerprint, packs = bound.fingerprint(), _packs.setdefault(layer.weight_hh, {})
-    kept = packs.get((layer.kind, back))
+    what = layer.kind, back, layer.bfloat16
+    kept = packs.get(what)
     if kept is None or kept[0] != fingerprint:
-        kept = packs[layer.kind, back] = fingerprint, bound.pack(back)
+        kept = packs[what] = fingerprint, bound.pack(back)
     return kept[1]

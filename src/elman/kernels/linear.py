@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elman.kernels import native, transforms
+from elman.kernels import autocast, native, transforms
 from elman.kernels.memory import new
 
 
@@ -92,4 +92,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     fits = fits and native.available() and not transforms.active()
     if fits and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays):
         return _Native.apply(x.contiguous(), weight.contiguous(), None if bias is None else bias.contiguous())
-    return reference(x, weight, bias)
+    if x.dtype != weight.dtype:
+        return reference(x, weight, bias)
+    with autocast.off():
+        return reference(x, weight, bias)

@@ -1,7 +1,8 @@
 """The one place that looks for the C++ extension.
 
 `module` is `elman._native`, or None where the package was installed without a compiler. The environment variable
-`ELMAN_NATIVE=0` leaves it aside, so that the references answer; `ELMAN_ISA` names the instruction set it is to use.
+`ELMAN_NATIVE=0` leaves it aside, so that the references answer; `ELMAN_ISA` names the instruction set it is to use, and
+`ELMAN_BFLOAT16=1` has autocast multiply bfloat16 on processors without instructions for it, which takes longer.
 """
 
 import os
@@ -16,9 +17,10 @@ KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")  # as 
 GATES = (1, 4, 3, 3, 3)  # of each
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
 LARGE = 1 << 15  # numbers of an array for which kept memory pays
-ISAS = ("avx512", "avx2", "baseline")  # as in native/dispatch.cpp, which takes the first that the processor has
+ISAS = ("avx512bf16", "avx512", "avx2", "baseline")  # native/dispatch.cpp takes the first that the processor has
 
 module: Any = None
+_emulated = os.environ.get("ELMAN_BFLOAT16") == "1"
 if os.environ.get("ELMAN_NATIVE") != "0":
     with suppress(ModuleNotFoundError):
         module = import_module("elman._native")
@@ -33,6 +35,22 @@ if os.environ.get("ELMAN_NATIVE") != "0":
 def available() -> bool:
     """Whether native kernels can answer."""
     return module is not None
+
+
+def bfloat16() -> bool:
+    """Whether autocast to bfloat16 has native kernels multiply in it: the processor does, or it is emulated."""
+    return module is not None and (_emulated or module.multiplies_bfloat16)
+
+
+@contextmanager
+def emulating() -> Iterator[None]:
+    """Meanwhile autocast to bfloat16 acts on any processor, in all threads; in float32 it takes less time."""
+    global _emulated
+    kept, _emulated = _emulated, True
+    try:
+        yield
+    finally:
+        _emulated = kept
 
 
 def doubles(*shape: int) -> np.ndarray:

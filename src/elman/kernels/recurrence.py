@@ -15,7 +15,7 @@ from torch.func import functional_call
 from torch.nn.utils.parametrize import is_parametrized
 
 from elman import state as states
-from elman.kernels import native, transforms
+from elman.kernels import autocast, native, transforms
 from elman.kernels.bound import Recurrence, addresses, bind, packed, saved_stride
 from elman.kernels.memory import new
 from elman.sequences import Sequences
@@ -45,6 +45,8 @@ def scan(
 ) -> tuple[Tensor, State]:
     """Layers one above the other, or two that read the same steps from both ends: native where it applies.
 
+    Autocast to bfloat16 multiplies in it where `native.bfloat16()` says so; it leaves the reference as it is.
+
     Args:
         layers: what to compute, one or more.
         x: [N, D].
@@ -56,6 +58,11 @@ def scan(
     Returns:
         what the last layer writes, [N, H], or what both do, [N, H + H]; the final states.
     """
+    if autocast.chosen() is not None:
+        layers = [layer._replace(bfloat16=autocast.bfloat16()) for layer in layers]
+        dtype = layers[0].weights[0].dtype
+        x = autocast.taken(x, dtype)
+        state = None if state is None else states.map(lambda leaf: autocast.taken(leaf, dtype), state)
     if torch.compiler.is_compiling():
         from elman.kernels import registered_scan  # which is made of what stands here
 
@@ -64,7 +71,8 @@ def scan(
     if not (applies(layers, x, *given) and _fit(layers, x.shape[1], both_ways)):
         rest = iter(given)
         before = None if state is None else states.map(lambda _: next(rest), blank)
-        sequences, after = reference(Sequences(x, rows.lengths), before)
+        with autocast.off():
+            sequences, after = reference(Sequences(x, rows.lengths), before)
         return sequences.values, after
     call = _Call(tuple(layers), rows, both_ways, reference, blank)
     weights = [weight for layer in layers for weight in layer.weights]
@@ -260,7 +268,8 @@ def _loop(call: _Call, weights: list[Tensor], sequences: Sequences, state: State
         raise RuntimeError("scan: a gradient of a gradient of parametrized weights needs the reference; "
                            "scan inside `with elman.kernels.native.aside():`.")  # fmt: skip
     names = [f"cells.{i}.{name}" for i, layer in enumerate(call.layers) for name in layer.names]
-    return functional_call(_Loop(call), dict(zip(names, weights, strict=True)), (sequences, state))
+    with autocast.off():
+        return functional_call(_Loop(call), dict(zip(names, weights, strict=True)), (sequences, state))
 
 
 def _keeps_graph() -> bool:

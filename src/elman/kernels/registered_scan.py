@@ -58,7 +58,7 @@ def _text(layer: Recurrence) -> str:
     names = ", ".join(f"{name!r}" for name in layer.names)
     return (
         f"({kind.__module__!r}, {kind.__qualname__!r}, {{{settings}}}, ({names},), "
-        f"{layer.kind!r}, {layer.activation!r}, {layer.reverse!r}, {options})"
+        f"{layer.kind!r}, {layer.activation!r}, {layer.reverse!r}, {options}, {layer.bfloat16!r})"
     )
 
 
@@ -80,6 +80,7 @@ class _Layer(NamedTuple):
     activation: str
     reverse: bool
     options: tuple[Any, ...] | None  # of each zone whether it has a mask, and its rate
+    bfloat16: bool = False
 
     def recurrence(self, weights: Iterator[Tensor], kept: Iterator[Tensor]) -> Recurrence:
         """With its tensors, the next ones, and without a cell, which C++ does not ask for."""
@@ -88,7 +89,7 @@ class _Layer(NamedTuple):
         if self.options is not None:
             values = [Zone(next(kept) if v[0] else None, v[1]) if isinstance(v, tuple) else v for v in self.options]
             options = Options._make(values)
-        return Recurrence(self.kind, _NO_CELL, own, self.activation, self.reverse, options)
+        return Recurrence(self.kind, _NO_CELL, own, self.activation, self.reverse, options, self.bfloat16)
 
     def cell(self, weights: Iterator[Tensor]) -> Any:
         """A cell like the one that was written, with the next weights.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.cells.module import CellModule
+from elman.kernels import autocast
 from elman.kernels.attention import Reads, attend
 from elman.kernels.linear import linear
 from elman.layers.linear import Linear
@@ -79,11 +80,11 @@ class Attention(CellModule):
         return Memory(memory.sequences.map(self._keep), memory.rows)
 
     def step(self, x: Tensor, state: Memory) -> tuple[Tensor, Memory]:
-        self.check_input("step", x)
+        x = self.check_input("step", x)
         return self._read(x, np.ones(len(x), np.int64), state)[0], state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, Memory]:
-        self.check_input("scan", sequences.values)
+        sequences = self.checked("scan", sequences)
         memory = self.initial_state(len(sequences)) if state is None else state
         return sequences.map(lambda x: self._read(x, sequences.lengths, memory)[0]), memory
 
@@ -97,6 +98,7 @@ class Attention(CellModule):
         return [row.reshape(shape) for row, shape in zip(rows, shapes, strict=False)]
 
     def _keep(self, values: Tensor) -> Kept:
+        values = autocast.taken(values, self.combine.weight.dtype)
         return Kept(values if self.weight_key is None else linear(values, self.weight_key), values)
 
     def _read(self, x: Tensor, steps: np.ndarray, memory: Memory) -> tuple[Tensor, Tensor]:

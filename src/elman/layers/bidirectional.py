@@ -52,7 +52,7 @@ class Bidirectional(CellModule):
         forward, backward = self.forward_cell.recurrence(), self.backward_cell.recurrence()
         if forward is None or backward is None:
             return self.unrolled(sequences, state)
-        self.check_input("scan", sequences.values)
+        sequences = self.checked("scan", sequences)
         layers = [forward, backward._replace(reverse=True)]
         x, blank = sequences.values, self.initial_state(0)
         y, state = recurrence.scan(layers, x, sequences, state, blank, self.unrolled, both_ways=True)

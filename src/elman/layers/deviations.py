@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elman.cells.module import CellModule
+from elman.kernels import autocast
 from elman.shapes import check
 
 
@@ -54,9 +55,10 @@ class Deviations(CellModule):
         state = SeenState(state.sum + x, state.steps + 1)
         return x - state.sum / state.steps.view(-1, *[1] * len(self.shape)), state
 
-    def check_input(self, verb: str, x: Tensor) -> None:
-        """Raise unless x is [N, ...] of the shape of a step."""
+    def check_input(self, verb: str, x: Tensor) -> Tensor:
+        """x, which must be [N, ...] of the shape of a step; of the type of autocast, it is taken in that of the net."""
         letters = "D" if len(self.shape) == 1 else "CHW"
         sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.shape, strict=True))
         name, axis = ("values", "N") if verb == "scan" else ("x", "B")
         check(f"Deviations.{verb}", name, x, f"{axis} {sizes}")
+        return autocast.taken(x, self.blank.dtype)

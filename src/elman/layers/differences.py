@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elman.cells.module import CellModule
+from elman.kernels import autocast
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -36,15 +37,15 @@ class Differences(CellModule):
         return self.scale.new_zeros(batch_size, *self.shape), torch.zeros(batch_size, dtype=torch.bool)
 
     def step(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        self.check_input("step", x)
+        x = self.check_input("step", x)
         before, was = state
         return self._joined(x, before, was), (x, torch.ones_like(was))
 
     def scan(
         self, sequences: Sequences, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Sequences, tuple[Tensor, Tensor]]:
+        sequences = self.checked("scan", sequences)
         x = sequences.values
-        self.check_input("scan", x)
         first, was = self.initial_state(len(sequences)) if state is None else state
         full = sequences.lengths > 0
         starts, rows = torch.from_numpy(sequences.offsets[:-1][full]), torch.from_numpy(np.flatnonzero(full))
@@ -53,12 +54,13 @@ class Differences(CellModule):
         last = first.index_put((rows,), x[torch.from_numpy(sequences.offsets[1:][full] - 1)])
         return sequences.map(lambda x: self._joined(x, before, known)), (last, was | torch.from_numpy(full))
 
-    def check_input(self, verb: str, x: Tensor) -> None:
-        """Raise unless x is [N, ...] of the shape of a step."""
+    def check_input(self, verb: str, x: Tensor) -> Tensor:
+        """x, which must be [N, ...] of the shape of a step; of the type of autocast, it is taken in that of the net."""
         letters = "D" if len(self.shape) == 1 else "CHW"
         sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.shape, strict=True))
         name, axis = ("values", "N") if verb == "scan" else ("x", "B")
         check(f"Differences.{verb}", name, x, f"{axis} {sizes}")
+        return autocast.taken(x, self.scale.dtype)
 
     def _joined(self, x: Tensor, before: Tensor, known: Tensor) -> Tensor:
         around = [1] * (x.ndim - 2)

@@ -65,11 +65,11 @@ class Dropout(CellModule, Drawing):
         return DropoutState(row, torch.zeros(batch_size, dtype=torch.int64))
 
     def step(self, x: Tensor, state: DropoutState) -> tuple[Tensor, DropoutState]:
-        self.check_input("step", x)
+        x = self.check_input("step", x)
         return self._drop(x, state.row.numpy(), state.step.numpy()), DropoutState(state.row, state.step + 1)
 
     def scan(self, sequences: Sequences, state: DropoutState | None = None) -> tuple[Sequences, DropoutState]:
-        self.check_input("scan", sequences.values)
+        sequences = self.checked("scan", sequences)
         row, step = self.initial_state(sequences.lengths.shape[0]) if state is None else state
         final = DropoutState(row, step + like(sequences.lengths, step))
         if not self.training:

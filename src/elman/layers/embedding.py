@@ -36,17 +36,18 @@ class Embedding(Pointwise):
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
         return self.spec_of("embedding", names)
 
-    def check_input(self, verb: str, x: Tensor) -> None:
-        """Raise unless x is [N] of ids."""
+    def check_input(self, verb: str, x: Tensor) -> Tensor:
+        """x, which must be [N] of ids."""
         where = f"Embedding.{verb}"
         check(where, "ids", x, "N")
         if x.is_floating_point():
             raise TypeError(f"{where}: expected integer ids, got {x.dtype}.")
         if torch.compiler.is_compiling():
-            return  # which knows no numbers; PyTorch looks at them when it runs
+            return x  # which knows no numbers; PyTorch looks at them when it runs
         if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < self.input_size:
             got = f"{int(x.min())} to {int(x.max())}"
             raise ValueError(f"{where}: expected ids from 0 to {self.input_size - 1}, got {got}.")
+        return x
 
     def apply_to(self, x: Tensor) -> Tensor:
         return F.embedding(x, self.weight, sparse=self.lazy)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elman.kernels import autocast
 from elman.layers.linear import Linear
 from elman.layers.pointwise import Pointwise
 from elman.shapes import check
@@ -53,14 +54,16 @@ class FrameEncoder(Pointwise):
             channels, height, width = size, max(1, height // 2), max(1, width // 2)
         self.readout = Linear(channels * height * width, output_size)
 
-    def check_input(self, verb: str, x: Tensor) -> None:
-        """Raise unless x is [N, C, H, W], of the type of the weights."""
+    def check_input(self, verb: str, x: Tensor) -> Tensor:
+        """x, which must be [N, C, H, W] and of the type of the weights; of autocast's, it is taken in theirs."""
         where, name = f"FrameEncoder.{verb}", "values" if verb == "scan" else "x"
         sizes = " ".join(f"{letter}={size}" for letter, size in zip("CHW", self.shape, strict=True))
         check(where, name, x, f"{'N' if verb == 'scan' else 'B'} {sizes}")
         dtype = self.readout.weight.dtype
+        x = autocast.taken(x, dtype)
         if x.dtype != dtype:
             raise TypeError(f"{where}: expected {name} of {dtype}, as the weights are, got {x.dtype}.")
+        return x
 
     def apply_to(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)  # what convolutions on a CPU are quickest with

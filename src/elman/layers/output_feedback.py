@@ -44,6 +44,6 @@ class OutputFeedback(CellModule):
         return self.cell.initial_state(batch_size), self.zeros(batch_size, self.output_size)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        self.check_input("step", x)
+        x = self.check_input("step", x)
         y, inner = self.cell.step(torch.cat([x, state[1]], -1), state[0])
         return y, (inner, y)

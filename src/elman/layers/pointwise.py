@@ -18,9 +18,9 @@ class Pointwise(CellModule):
         return ()
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        self.check_input("step", x)
+        x = self.check_input("step", x)
         return self.apply_to(x), state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        self.check_input("scan", sequences.values)
+        sequences = self.checked("scan", sequences)
         return sequences.map(self.apply_to), ()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from elman.arrays import like
 from elman.cells.module import CellModule
+from elman.kernels import autocast
 from elman.kernels.linear import linear
 from elman.layers.linear import Linear
 from elman.sequences import Sequences
@@ -49,12 +50,14 @@ class Pooling(CellModule):
     def zeros(self, *shape: int) -> Tensor:
         return self.blank.new_zeros(shape)
 
-    def check_input(self, verb: str, x: Tensor) -> None:
-        """Raise unless x is [N, input_size], of the type of the net."""
+    def check_input(self, verb: str, x: Tensor) -> Tensor:
+        """x, which must be [N, input_size] and of the type of the net; of autocast's, it is taken in that."""
         where, name = f"{type(self).__name__}.{verb}", "x" if verb == "step" else "values"
         check(where, name, x, f"{'B' if verb == 'step' else 'N'} D={self.input_size}")
+        x = autocast.taken(x, self.blank.dtype)
         if x.dtype != self.blank.dtype:
             raise TypeError(f"{where}: expected {name} of {self.blank.dtype}, as the net is, got {x.dtype}.")
+        return x
 
 
 class LastPooling(Pooling):
@@ -77,11 +80,11 @@ class LastPooling(Pooling):
         if self.backward_size:
             raise ValueError("LastPooling.step: the backward features are read at the first step, after the last one, "
                              "which cannot stream; use scan, or a forward cell alone.")  # fmt: skip
-        self.check_input("step", x)
+        x = self.check_input("step", x)
         return x, state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        self.check_input("scan", sequences.values)
+        sequences = self.checked("scan", sequences)
         if not self.backward_size:
             return sequences, ()
         forward, backward = self._parts(sequences.values)
@@ -89,7 +92,7 @@ class LastPooling(Pooling):
         return sequences.map(lambda _: torch.cat([forward, backward.index_select(0, heads)], -1)), ()
 
     def pool(self, sequences: Sequences) -> Tensor:
-        self.check_input("pool", sequences.values)
+        sequences = self.checked("pool", sequences)
         forward, backward = self._parts(sequences.values)
         if torch.compiler.is_compiling():
             offsets, full = like(sequences.offsets, forward), like(sequences.lengths, forward) > 0
@@ -129,7 +132,7 @@ class MeanPooling(Pooling):
         return state.sum / state.steps[:, None], state
 
     def pool(self, sequences: Sequences) -> Tensor:
-        self.check_input("pool", sequences.values)
+        sequences = self.checked("pool", sequences)
         steps = like(sequences.lengths, sequences.values)[:, None]
         return sums(sequences.values, sequences) / steps.clamp(min=1)
 
@@ -148,7 +151,7 @@ class MaxPooling(Pooling):
         return y, y
 
     def pool(self, sequences: Sequences) -> Tensor:
-        self.check_input("pool", sequences.values)
+        sequences = self.checked("pool", sequences)
         if torch.compiler.is_compiling():
             return _largest(sequences.values, sequences)
         return _Largest.apply(sequences.values, sequences)
@@ -198,7 +201,7 @@ class AttentionPooling(Pooling):
 
     def weights(self, sequences: Sequences) -> Tensor:
         """[N]: the share of each step in what `pool` gives; those of a row add up to 1."""
-        self.check_input("weights", sequences.values)
+        sequences = self.checked("weights", sequences)
         _, score = self.project(sequences.values)
         rows = like(sequences.rows, score)
         lowest = score.new_zeros(sequences.lengths.shape[0])
@@ -207,7 +210,7 @@ class AttentionPooling(Pooling):
         return share / sums(share, sequences).index_select(0, rows)
 
     def pool(self, sequences: Sequences) -> Tensor:
-        self.check_input("pool", sequences.values)
+        sequences = self.checked("pool", sequences)
         return sums(self.weights(sequences)[:, None] * sequences.values, sequences)
 
 

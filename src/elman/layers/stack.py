@@ -104,7 +104,7 @@ def scan_wave(cells: list[CellModule], sequences: Sequences, state: State | None
             after.append(new)
         return sequences, tuple(after)
 
-    cells[0].check_input("scan", sequences.values)
+    sequences = cells[0].checked("scan", sequences)
     kernels = [kernel for kernel in (cell.recurrence() for cell in cells) if kernel is not None]
     blank = tuple(cell.initial_state(0) for cell in cells)
     y, state = recurrence.scan(kernels, sequences.values, sequences, state, blank, unrolled)
