@@ -11,14 +11,15 @@ HERE = Path(__file__).parent
 UNSUPPORTED = [isa for isa in native.ISAS if native.available() and not native.module.supported(isa)]
 
 # Words of the tests that run once more for each of them.
-KEPT = "float64 or company or cut or threads or bit or all_paths"
+KEPT = "float64 or company or cut or threads or bit or all_paths or rounded"
 
 needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 
 
 def python(*arguments, **environment):
     """A process of its own, without what the environment says of the extension."""
-    plain = {name: value for name, value in os.environ.items() if name not in ("ELMAN_NATIVE", "ELMAN_ISA")}
+    said = ("ELMAN_NATIVE", "ELMAN_ISA", "ELMAN_BFLOAT16")
+    plain = {name: value for name, value in os.environ.items() if name not in said}
     return subprocess.run(
         [sys.executable, *arguments], env=plain | environment, capture_output=True, text=True, timeout=600
     )
@@ -44,6 +45,22 @@ def test_an_instruction_set_that_is_not_here_is_told(isa):
 
 
 @needs_native
+def test_bfloat16_is_there_where_the_processor_multiplies_it_or_it_is_asked_for():
+    code = "from elman.kernels import native; print(native.bfloat16(), native.module.isa)"
+    alone, asked, aside = (
+        python("-c", code, **said).stdout.split()[0]
+        for said in ({}, {"ELMAN_BFLOAT16": "1"}, {"ELMAN_BFLOAT16": "1", "ELMAN_ISA": "baseline"})
+    )
+    assert (alone, asked, aside) == (str(native.module.multiplies_bfloat16), "True", "True")
+    assert native.module.multiplies_bfloat16 == (native.module.isa == "avx512bf16")
+    with native.emulating():
+        assert native.bfloat16()
+        with native.aside():
+            assert not native.bfloat16()
+    assert native.bfloat16() == native.module.multiplies_bfloat16 or os.environ.get("ELMAN_BFLOAT16") == "1"
+
+
+@needs_native
 @pytest.mark.parametrize("isa", native.ISAS)
 def test_the_kernels_of_each_instruction_set(isa):
     if isa in UNSUPPORTED:
@@ -52,7 +69,7 @@ def test_the_kernels_of_each_instruction_set(isa):
         pytest.skip("the other tests run under it")
     code = "from elman.kernels import native; print(native.module.isa)"
     assert python("-c", code, ELMAN_ISA=isa).stdout == f"{isa}\n"
-    names = ("recurrence", "linear", "linear_scan", "masks", "semiring_scan", "kalman", "kalman_native")
+    names = ("recurrence", "autocast", "linear", "linear_scan", "masks", "semiring_scan", "kalman", "kalman_native")
     files = [HERE / f"test_{name}.py" for name in names]
     run = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", KEPT, *files, ELMAN_ISA=isa)
     assert run.returncode == 0, run.stdout[-5000:]

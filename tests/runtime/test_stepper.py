@@ -121,7 +121,7 @@ def test_steps_are_near_a_scan_that_goes_through_pytorch(name, rows, hidden):
     )
 
 
-@pytest.mark.parametrize("isa", ["avx512", "avx2", "baseline"])
+@pytest.mark.parametrize("isa", ["avx512bf16", "avx512", "avx2", "baseline"])
 def test_every_instruction_set_gives_the_bits_of_its_own_scan(isa):
     if isa == native.module.isa or not native.module.supported(isa):
         pytest.skip("tested above" if isa == native.module.isa else f"this processor has no {isa}")

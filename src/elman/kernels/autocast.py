@@ -1,6 +1,6 @@
 """What `torch.autocast("cpu")` means here: the type of what arrives, and of the products of a recurrence.
 
-States, gates and gradients keep the type of the weights; only where native kernels multiply bfloat16 does autocast to it
+States, gates and gradients keep the type of the weights; only where native kernels multiply bfloat16 does autocast
 change a number.
 """
 
