@@ -54,14 +54,14 @@ static inline float* outer(Index steps, const float* g, Index g_stride, Index sl
       for (Index from = 0; from < units; from += strip * M) {
         const Index height = smaller(units - from, strip * M);
         const float* source = g + n * g_stride + s * slot + from;
-        float words[strip * most_rows + W];
+        float paired[strip * most_rows + W];
         for (Index k = 0; k < features.k; ++k, source += together * g_stride) {  // [tile, k, M]
           for (Index i = ahead; i < ahead + together; ++i)
             for (Index m = 0; m < height; m += 16) __builtin_prefetch(source + i * g_stride + m);
           const float* row = source;
           if (pairs) {
-            pair_rows(source, 2 * k + 1 < count ? source + g_stride : nullptr, height, words);
-            row = words;
+            pair_rows(source, 2 * k + 1 < count ? source + g_stride : nullptr, height, paired);
+            row = paired;
           }
           Index m = 0;
           for (; m + M <= height; m += M) std::memcpy(tiles + m * count + k * M, row + m, sizeof(float) * M);

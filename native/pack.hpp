@@ -97,10 +97,8 @@ static Weights layout(const Layer& l, Arena& arena, bool back) {
     w.bias_hn = arena.take(width);
   }
   for (Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.hr, &w.ih_back, &w.hh_back, &w.hh_n_back, &w.hr_back})
-    if (b != &w.ih || !w.fused) b->data = arena.take(b->size());
+    if (b->products = l.products; b != &w.ih || !w.fused) b->data = arena.take(b->size());
   if (w.fused) w.ih.data = w.hh.data, w.ih.depth = w.hh.k;
-  for (Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.hr, &w.ih_back, &w.hh_back, &w.hh_n_back, &w.hr_back})
-    b->products = l.products;
   if (w.fused) w.ih.split = w.hh.split = l.inputs;
   w.zeros = arena.take(width);
   return w;

@@ -234,6 +234,10 @@ def recurrence(generator, number):
     values, gradients = native_run(layers, both_ways, offsets, x, state if with_state else None, directions)
     for got, wanted in zip(values, exact, strict=True):
         near(got, wanted)
+    lower, (dx, _, dweights) = native_run(
+        layers, both_ways, offsets, x, state if with_state else None, directions, bfloat16=True
+    )
+    assert np.isfinite(flat([*lower, dx, dweights])).all()  # the numbers are tested elsewhere
 
     def loss(arguments):
         return sum((value * direction).sum() for value, direction in zip(run(*arguments), directions, strict=True))
@@ -277,7 +281,7 @@ def check_slope(generator, loss, arguments, place, gradient):
     np.testing.assert_allclose(found @ flat(along), slope, rtol=0, atol=1e-4 * (1 + np.linalg.norm(found)))
 
 
-def native_run(layers, both_ways, offsets, x, state, directions):
+def native_run(layers, both_ways, offsets, x, state, directions, bfloat16=False):
     """y and the final states; the gradients of x, of the states and of the weights."""
     steps, rows = len(x), len(offsets) - 1
     plan, sizes = native.module.Plan(offsets), [layer.units for layer in layers]
@@ -296,7 +300,7 @@ def native_run(layers, both_ways, offsets, x, state, directions):
     bound = [layer.bind(*arrays) for layer, *arrays in zip(layers, belows, xs, ys, given, last, strict=True)]
     saved = [nan(steps, one.saved_stride) for one in bound]
     for one, memory in zip(bound, saved, strict=True):
-        one.saved = memory.ctypes.data
+        one.saved, one.bfloat16 = memory.ctypes.data, bfloat16
     packs = pack(bound, back=False)
     native.module.scan(plan, bound)
     packs += pack(bound, back=True)
@@ -347,6 +351,7 @@ def options(generator, number):
     x, y, dy, dx = random(steps, inputs), nan(steps, outputs), random(steps, outputs), nan(steps, inputs)
     state, last, dlast, dstate = ([make(rows, outputs), make(rows, units)] for make in (random, nan, random, nan))
     one.any_option, one.coupled, one.clip = True, not forget and number % 4 == 0, 0.5 if number % 7 else 0.0
+    one.bfloat16 = number % 9 > 4
     kept = [generator.integers(0, 2, (steps, size)).astype(bool) for size in (units, outputs, units)]
     kept.append(generator.integers(0, 2, (rows, outputs)).astype(bool))
     for name, mask in zip(("candidate", "zone_h", "zone_c", "hidden"), kept, strict=True):
