@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from elman import state as states
-from elman.kernels import native, recurrence
+from elman.cell import unroll
+from elman.kernels import autocast, native, recurrence
 from elman.kernels.bound import Options, Recurrence, Zone, saved_stride
 from elman.kernels.registered import chosen, filled, steps_of
 from elman.sequences import Sequences
@@ -140,18 +141,21 @@ class _Call(NamedTuple):
         sequences = below = Sequences(x, lengths.cpu().numpy())
         written: list[Tensor] = []
         final: list[Tensor] = []
-        for layer in _read(self.text):
-            cell = layer.cell(rest)
-            if getattr(cell, "draws", False):
-                raise NotImplementedError("elman::scan: what is drawn inside a recurrence needs C++ here: float32 on "
-                                          "the CPU, and no gradient of a gradient; do not compile it.")  # fmt: skip
-            read = below.reverse() if layer.reverse else below
-            before = states.map(lambda _: next(given), cell.initial_state(0)) if state else None
-            y, after = cell.scan(read, before)
-            y = y.reverse() if layer.reverse else y
-            written.append(y.values)
-            final += states.leaves(after)
-            below = sequences if self.both_ways else y
+        with autocast.off():
+            for layer in _read(self.text):
+                cell = layer.cell(rest)
+                if getattr(cell, "draws", False):
+                    raise NotImplementedError(
+                        "elman::scan: what is drawn inside a recurrence needs C++ here: float32 on the CPU, and no "
+                        "gradient of a gradient; do not compile it."
+                    )
+                read = below.reverse() if layer.reverse else below
+                before = states.map(lambda _: next(given), cell.initial_state(0)) if state else None
+                y, after = cell.scan(read, before)
+                y = y.reverse() if layer.reverse else y
+                written.append(y.values)
+                final += states.leaves(after)
+                below = sequences if self.both_ways else y
         return [torch.cat(written, -1) if self.both_ways else written[-1], *final]
 
 
