@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from elman import state as states
-from elman.cell import unroll
 from elman.kernels import autocast, native, recurrence
 from elman.kernels.bound import Options, Recurrence, Zone, saved_stride
 from elman.kernels.registered import chosen, filled, steps_of
