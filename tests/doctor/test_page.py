@@ -77,7 +77,10 @@ def test_a_model_without_gates_has_no_sentence(sick, tmp_path):
     assert "what the gates do" not in (tmp_path / "doctor.html").read_text()
 
 
-@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.PDF", b"%PDF")])
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("a.png", b"\x89PNG"), pytest.param("a.svg", b"<?xml", marks=pytest.mark.slow), ("a.PDF", b"%PDF")],
+)
 def test_the_picture_alone(well, tmp_path, name, start):
     well.save(tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)

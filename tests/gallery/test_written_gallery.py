@@ -42,7 +42,7 @@ def sentences(count, seed=0):
     return [" ".join(row) for row in rows], [" ".join(WORDS[word] for word in row) for row in rows]
 
 
-@pytest.mark.parametrize("language", ["de", "fr"])
+@pytest.mark.parametrize("language", ["de", pytest.param("fr", marks=pytest.mark.slow)])
 def test_translations(run, tmp_path, language):
     for part, count in (("train", 200), ("val", 20), ("test_2016_flickr", 30)):
         for side, lines in zip(("en", language), sentences(count, seed=count), strict=True):

@@ -88,7 +88,9 @@ def model():
     return Classifier(**TEXT).fit(*texts())
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(
+    "problem", [pytest.param(name, marks=pytest.mark.slow) if name == "bytes" else name for name in PROBLEMS]
+)
 def test_it_learns(problem):
     make, settings = PROBLEMS[problem]
     events = []
