@@ -26,6 +26,7 @@ Memory packed(const Layer& layer, bool back) {
   Memory memory(static_cast<std::size_t>(kernels().packed_size(layer, back)));
   const Index parts = num_threads();
   parallel(parts, [&](Index part) { kernels().pack(layer, memory.data(), back, part, parts); });
+  if (layer.products != Products::float32) kernels().close_up(layer, memory.data(), back);
   return memory;
 }
 

@@ -32,7 +32,7 @@ struct Panels {
   int gates = 1;
   Index gate_stride = 0;
   Index first = 0;  // where in a row of C the first vector lies
-  Index depth = 0;  // K of the whole matrix, where this is a slice of `k` from it; 0: this is the whole
+  Index depth = 0;  // rows of a block, where this is a slice of `k` from it; 0: this is the whole
   Index from = 0;   // in which row of a block the slice begins
   Index from_block = 0, to_block = INT64_MAX;  // the blocks that are wanted
   Products products = Products::float32;       // in bfloat16, rows of a block are of two k: see `halve`
@@ -40,7 +40,9 @@ struct Panels {
 
   Index vectors() const { return padded(units) / W * gates; }
   Index size() const { return vectors() * W * k; }
-  Index rows() const { return depth ? depth : k; }  // there is room for, in a block
+  Index rows() const {  // of a block
+    return depth ? depth : products == Products::float32 ? k : (split + 1) / 2 + (k - split + 1) / 2;
+  }
   const float* block(Index j, Index block_vectors, Index vectors) const {
     return data + (j * block_vectors * rows() + from * vectors) * W;
   }
@@ -79,6 +81,14 @@ static inline void halve(const Panels& b, Index from, Index to) {
         in += (two ? 2 : 1) * width;
       }
   }
+}
+
+// What was halved to the first half of B: block after block, in the order of memory.
+static inline void close_up(const Panels& b) {
+  const int nv = vectors_of(b.gates);
+  for (Index v = nv; v < b.vectors(); v += nv)
+    std::memmove(b.data + v * W * b.rows(), b.data + v * W * b.k,
+                 sizeof(float) * static_cast<std::size_t>(smaller(b.vectors() - v, nv) * W * b.rows()));
 }
 
 template <int M, int NV, int P, Products PRODUCTS>

@@ -62,6 +62,9 @@ static Index packed_size(const Layer& l, bool back) {
 static void pack_part(const Layer& l, float* packed, bool back, Index part, Index parts) {
   with(l, [&]<class R>(R) { pack<R>(l, packed, back, part, parts); });
 }
+static void close_up_packed(const Layer& l, float* packed, bool back) {
+  with(l, [&]<class R>(R) { close_up<R>(l, packed, back); });
+}
 static std::uint64_t fingerprint_of(const Layer& l) {
   const Index gates = with(l, []<class R>(R) { return Index{R::x_gates}; }) * l.units;
   std::uint64_t print = fingerprint(l.weight_hh, gates * l.outputs, 0);
@@ -104,6 +107,7 @@ const Kernels table = {
     .saved_stride = saved_stride_of,
     .packed_size = packed_size,
     .pack = pack_part,
+    .close_up = close_up_packed,
     .fingerprint = fingerprint_of,
     .forward = forward,
     .backward = backward,

@@ -20,7 +20,8 @@ struct Kernels {
   Index (*saved_stride)(const Layer&);
   Index (*packed_size)(const Layer&, bool back);
   void (*pack)(const Layer&, float* packed, bool back, Index part, Index parts);
-  std::uint64_t (*fingerprint)(const Layer&);  // of the weights
+  void (*close_up)(const Layer&, float* packed, bool back);  // once all shares are packed, in bfloat16
+  std::uint64_t (*fingerprint)(const Layer&);                // of the weights
   void (*forward)(const Layer&, float* packed, Ragged, Lanes, Index from, Index to);
   void (*backward)(const Layer&, float* packed, Ragged, Lanes, float* carry, Index from, Index to);
   Index (*carried)(const Layer&);  // floats of `carry` in front of those of the lanes: sums over steps

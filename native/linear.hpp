@@ -36,7 +36,7 @@ static void linear_rows(const Panels& b, const float* bias, Index rows, const fl
   const float* a[tall];
   float* c[tall];
   Panels slice = b;
-  slice.depth = b.k;
+  slice.depth = b.rows();
   slice.from_block = from_block;
   slice.to_block = to_block;
   for (Index row = 0; row < rows; row += tall) {
@@ -57,8 +57,10 @@ static void linear_rows(const Panels& b, const float* bias, Index rows, const fl
 }
 
 static void linear_halve(Index inputs, Index outputs, float* packed) {
-  const Panels b = linear_panels(inputs, outputs, packed);
+  Panels b = linear_panels(inputs, outputs, packed);
+  b.products = Products::bfloat16_weights;
   halve(b, 0, b.vectors());
+  close_up(b);
 }
 
 static Index linear_blocks(Index outputs) { return (padded(outputs) / W + vectors_of(1) - 1) / vectors_of(1); }

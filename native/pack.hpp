@@ -98,8 +98,8 @@ static Weights layout(const Layer& l, Arena& arena, bool back) {
   }
   for (Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.hr, &w.ih_back, &w.hh_back, &w.hh_n_back, &w.hr_back})
     if (b->products = l.products; b != &w.ih || !w.fused) b->data = arena.take(b->size());
-  if (w.fused) w.ih.data = w.hh.data, w.ih.depth = w.hh.k;
   if (w.fused) w.ih.split = w.hh.split = l.inputs;
+  if (w.fused) w.ih.data = w.hh.data, w.ih.depth = w.hh.rows();
   w.zeros = arena.take(width);
   return w;
 }
@@ -124,8 +124,9 @@ static void pack(const Layer& l, float* memory, bool back, Index part, Index par
     if (R::candidate) plain(w.hh_n_back, candidate, only, l.units);
     if (R::projection) plain(w.hr_back, l.weight_hr, only, l.outputs);
   } else {
-    transposed(w.ih, l.weight_ih, R::x_order);
-    Panels hh = w.hh;
+    Panels ih = w.ih, hh = w.hh;
+    if (w.fused) ih.depth = w.hh.k;
+    transposed(ih, l.weight_ih, R::x_order);
     if (w.fused)
       hh = {
           .data = w.hh.data, .k = l.outputs, .units = l.units, .gates = R::h_gates, .depth = w.hh.k, .from = l.inputs};
@@ -141,6 +142,15 @@ static void pack(const Layer& l, float* memory, bool back, Index part, Index par
     for (const Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.hr, &w.ih_back, &w.hh_back, &w.hh_n_back, &w.hr_back})
       if (b != &w.ih || !w.fused) halve(*b, share(*b, part), share(*b, part + 1));
   if (part == 0) std::memset(w.zeros, 0, sizeof(float) * static_cast<std::size_t>(padded(l.units)));
+}
+
+// What was packed in bfloat16, without the gaps that its shares have left.
+template <class R>
+static void close_up(const Layer& l, float* memory, bool back) {
+  Arena arena{memory};
+  const Weights w = layout<R>(l, arena, back);
+  for (const Panels* b : {&w.hh, &w.ih, &w.hh_n, &w.hr, &w.ih_back, &w.hh_back, &w.hh_n_back, &w.hr_back})
+    if (b != &w.ih || !w.fused) close_up(*b);
 }
 
 // A number that tells weights from any others: whether what was packed is still what they are. Reading is all it costs.
