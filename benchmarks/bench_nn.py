@@ -1,4 +1,5 @@
-"""elman.nn in training: dense batches beside elman's cells and torch.nn; packed rows of up to 10 to 4,000 steps."""
+"""elman.nn in training: dense batches beside elman's cells and torch.nn; packed rows of up to 10 to 4,000 steps; the
+word language model of PyTorch's examples, with one import changed."""
 
 from typing import Any
 
@@ -6,7 +7,9 @@ import numpy as np
 from models import Elman, Padded, Prepacked, TorchModel
 from problems import Batch, Problem, agree, dense
 from report import Claim, Report, claim
-from torch import Tensor
+from timing import Contestant
+from torch import Tensor, nn
+from word_model import Training
 
 import elman.nn
 
@@ -16,6 +19,7 @@ LENGTHS = ["10", "20", "50", "100", "200", "500", "1000", "2000", "4000"]  # ste
 ROWS, HIDDEN = 16, 64
 WITHIN, NEVER_SLOWER, PACKED, FROM = 1 / 1.05, 1, 5, 50  # what was asked for, and from which length on
 WHAT = "training step"
+WORDS, UPDATES, SAME = "word language model", 200, 1e-4  # losses that are compared, and how far apart they may be
 
 
 class Ours(TorchModel):
@@ -81,11 +85,21 @@ def claims(report: Report) -> list[Claim]:
                    [*curves["torch, padded"].values()])  # fmt: skip
     found += claim(f"PackedSequence, LSTM, against torch packed, from {FROM} steps on", PACKED,
                    [ratio for length, ratio in curves["torch, packed"].items() if length >= FROM])  # fmt: skip
-    return found
+    return found + claim("word language model, one import changed", 1, [report.ratio("torch.nn", shape=WORDS)])
+
+
+def race_word_models(report: Report) -> None:
+    ours, theirs = Training(elman.nn.LSTM), Training(nn.LSTM)
+    losses = np.array([(ours.update(), theirs.update()) for _ in range(UPDATES)])
+    apart = {"torch.nn": 0.0, "elman.nn": float(np.abs(losses[:, 0] - losses[:, 1]).max())}
+    assert apart["elman.nn"] < SAME, f"{WORDS}: losses {apart['elman.nn']:.1e} apart"
+    contestants = [Contestant("elman.nn", ours.update), Contestant("torch.nn", theirs.update)]
+    report.race(WORDS, "update", contestants, apart=apart)
 
 
 def main() -> None:
     report = Report("nn", __doc__, shapes=DENSE, cells=CELLS, lengths=LENGTHS)
+    race_word_models(report)
     for shape in report.options.shapes:
         for cell in report.options.cells:
             problem = dense(shape, cell)

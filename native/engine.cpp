@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 
 #include "kernels.hpp"
 #include "threads.hpp"
@@ -52,12 +51,14 @@ void scan(const Plan& plan, const std::vector<Placed>& layers) {
   });
 }
 
-void scan_backward(const Plan& plan, const std::vector<Placed>& layers) {
+void scan_backward(const Plan& plan, std::vector<Placed> layers) {
   const int groups = static_cast<int>(plan.groups().size()), count = static_cast<int>(layers.size());
-  std::vector<Memory> carries;
-  for (const auto& [layer, below, packed] : layers) {
+  std::vector<Memory> sums;
+  for (auto& [layer, below, packed] : layers) {
     pass(plan, layer.dh_last, layer.dh0, layer.outputs);
     pass(plan, layer.dc_last, layer.dc0, layer.units);
+    const auto size = static_cast<std::size_t>(plan.batch().rows * kernels().sums(layer));
+    std::fill_n(layer.sums = sums.emplace_back(size).data(), size, 0.0f);
   }
   if (groups > 0) {
     std::vector<int> above(layers.size(), -1);
@@ -65,15 +66,13 @@ void scan_backward(const Plan& plan, const std::vector<Placed>& layers) {
       if (const int below = layers[static_cast<std::size_t>(i)].below; below >= 0)
         above[static_cast<std::size_t>(below)] = i;
     std::vector<Chain> chains;
+    std::vector<Memory> carries;
     for (int i = count; i-- > 0;)
       for (int g = 0; g < groups; ++g) {
         const auto layer = static_cast<std::size_t>(i);
         const Group& group = plan.groups()[static_cast<std::size_t>(g)];
         chains.push_back({group.jobs(), above[layer] < 0 ? -1 : (count - 1 - above[layer]) * groups + g});
-        const Layer& one = layers[layer].layer;
-        const auto sums = static_cast<std::size_t>(kernels().carried(one));
-        carries.emplace_back(sums + static_cast<std::size_t>(group.width() * 2 * kernels().padded(one.units)));
-        std::fill_n(carries.back().data(), sums, 0.0f);
+        carries.emplace_back(static_cast<std::size_t>(group.width() * 2 * kernels().padded(layers[layer].layer.units)));
       }
     run_chains(chains.data(), static_cast<int>(chains.size()), [&](int chain, Index job) {
       const auto layer = static_cast<std::size_t>(count - 1 - chain / groups);
@@ -83,18 +82,11 @@ void scan_backward(const Plan& plan, const std::vector<Placed>& layers) {
                          carries[static_cast<std::size_t>(chain)].data(), from, to);
     });
   }
-  for (int chain = 0; chain < count * groups; ++chain) {  // the sums of each layer to those of its first chain
-    const Index size = kernels().carried(layers[static_cast<std::size_t>(count - 1 - chain / groups)].layer);
-    float* const sums = carries[static_cast<std::size_t>(chain / groups * groups)].data();
-    if (chain % groups)
-      std::transform(sums, sums + size, carries[static_cast<std::size_t>(chain)].data(), sums, std::plus<>());
-  }
   // Shares of the weights' gradients are disjoint columns: how many there are changes no sum.
   const Index parts = num_threads();
   parallel(count * parts, [&](Index i) {
-    Layer layer = layers[static_cast<std::size_t>(i / parts)].layer;
+    const Layer& layer = layers[static_cast<std::size_t>(i / parts)].layer;
     if (!layer.dweight_hh) return;
-    if (groups) layer.sums = carries[static_cast<std::size_t>((count - 1 - i / parts) * groups)].data();
     const Memory scratch(static_cast<std::size_t>(kernels().gradient_scratch(layer)));
     kernels().weight_gradients(layer, plan.batch(), scratch.data(), i % parts, parts);
   });

@@ -28,7 +28,7 @@ void scan(const Plan&, const std::vector<Placed>&);
 
 // The same back through time, from the last layer to the first, then the gradients of the weights. It writes the
 // gradients of the gates over them in `saved`.
-void scan_backward(const Plan&, const std::vector<Placed>&);
+void scan_backward(const Plan&, std::vector<Placed>);
 
 // y = x W' + b, and its way back. Null: no bias; a gradient that nobody asks for.
 void linear(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* bias, float* y);

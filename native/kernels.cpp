@@ -85,7 +85,7 @@ static void backward(const Layer& l, float* packed, Ragged batch, Lanes lanes, f
     Recurrence<R>::backward(l, layout<R>(l, arena, true), batch, lanes, carry, from, to);
   });
 }
-static Index carried(const Layer& l) {
+static Index sums_of(const Layer& l) {
   return with(l, []<class R>(R) { return Index{R::sums}; }) * padded(l.units);
 }
 static Index gradient_scratch(const Layer& l) {
@@ -111,7 +111,7 @@ const Kernels table = {
     .fingerprint = fingerprint_of,
     .forward = forward,
     .backward = backward,
-    .carried = carried,
+    .sums = sums_of,
     .gradient_scratch = gradient_scratch,
     .weight_gradients = weight_gradients,
     .linear_size = linear_size,

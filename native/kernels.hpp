@@ -24,7 +24,7 @@ struct Kernels {
   std::uint64_t (*fingerprint)(const Layer&);                // of the weights
   void (*forward)(const Layer&, float* packed, Ragged, Lanes, Index from, Index to);
   void (*backward)(const Layer&, float* packed, Ragged, Lanes, float* carry, Index from, Index to);
-  Index (*carried)(const Layer&);  // floats of `carry` in front of those of the lanes: sums over steps
+  Index (*sums)(const Layer&);  // floats that each row sums up on its way back
   Index (*gradient_scratch)(const Layer&);
   void (*weight_gradients)(const Layer&, Ragged, float* scratch, Index part, Index parts);
 

@@ -78,7 +78,7 @@ struct Layer {
   float* dbias = nullptr;
   float* dbias_hn = nullptr;
   float* dweight_hr = nullptr;
-  const float* sums = nullptr;  // what the chains of steps have carried
+  float* sums = nullptr;  // [B, Kernels::sums] over the steps of each row, from zeros
   float* dgain_ih = nullptr;
   float* dgain_hh = nullptr;
   float* dgain_c = nullptr;

@@ -3,7 +3,7 @@
 //
 // z = gain_ih norm(W_ih x) + bias + gain_hh norm(W_hh h);  h = o tanh(gain_c norm(m) + bias_c). The options are those
 // of lstm_options.hpp. Slots: those of the plain one; norm(W_ih x) and norm(W_hh h), on the way back the gradients of
-// the products; the memory, then its norm; and the means and scales of the norms. Sums over steps: the gradients of
+// the products; the memory, then its norm; the scales of the norms. Sums over the steps of a row: the gradients of
 // gain_ih, bias and gain_hh, of gain_c and bias_c; and room for the gradient of the normed memory.
 #pragma once
 
@@ -115,13 +115,13 @@ struct LSTMNormed : LSTMOptions<FORGET> {
 
   static void backward(const Layer& l, const Weights& w, const Rows& rows) {
     const Index width = padded(l.units);
-    const auto total = [&](int sum, Index at) { return rows.sums + sum * width + at; };
-    const auto increase = [](float* sum, V d) { store(sum, load(sum) + d); };
     const V one = splat(1.0f);
     retreat<Options::direct>(l, w, rows, Nothing{});
     for (Index m = 0; m < rows.count; ++m) {
       float *const s = rows.saved[m], *const x = s + x_slot * width, *const h = s + h_slot * width;
       const float *const numbers = s + stats * width, *const memory_of = s + memory * width;
+      const auto total = [&](int sum, Index at) { return rows.sums[m] + sum * width + at; };
+      const auto increase = [](float* sum, V d) { store(sum, load(sum) + d); };
       NormBack c_back, x_back, h_back;
       for (Index u = 0; u < l.units; u += W) {
         const At at = Options::unit_of(l, rows, m, u);
@@ -168,17 +168,20 @@ struct LSTMNormed : LSTMOptions<FORGET> {
 
   static void other_gradients(const Layer& l, Ragged batch, Index stride, float* scratch, Index part, Index parts) {
     Options::other_gradients(l, batch, stride, scratch, part, parts);
-    if (part) return;
-    const auto hand_out = [&](int sum, int many, float* gradient) {
-      for (Index i = 0; i < many; ++i)
-        for (Index u = 0; u < l.units; ++u)
-          gradient[i * l.units + u] = l.sums ? l.sums[(sum + i) * padded(l.units) + u] : 0.0f;
-    };
-    hand_out(dgain_ih, gates, l.dgain_ih);
-    hand_out(dbias, gates, l.dbias);
-    hand_out(dgain_hh, gates, l.dgain_hh);
-    hand_out(dgain_c, 1, l.dgain_c);
-    hand_out(dbias_c, 1, l.dbias_c);
+    const Index width = padded(l.units), vectors = width / W;
+    for (Index v = vectors * part / parts; v < vectors * (part + 1) / parts; ++v) {
+      V totals[aside] = {};
+      for (Index row = 0; row < batch.rows; ++row)
+        for (int sum = 0; sum < aside; ++sum) totals[sum] += load(l.sums + (row * sums + sum) * width + v * W);
+      const Index u = v * W, n = l.units - u;
+      for (int gate = 0; gate < gates; ++gate) {
+        store(l.dgain_ih + gate * l.units + u, totals[dgain_ih + gate], n);
+        store(l.dbias + gate * l.units + u, totals[dbias + gate], n);
+        store(l.dgain_hh + gate * l.units + u, totals[dgain_hh + gate], n);
+      }
+      store(l.dgain_c + u, totals[dgain_c], n);
+      store(l.dbias_c + u, totals[dbias_c], n);
+    }
   }
 };
 

@@ -29,7 +29,7 @@ struct Rows {
   const float* dy[Lanes::widest];    // backward: the gradient of y from above,
   float* dh[Lanes::widest];          // of h from the step after; leaves as what reaches h before without a product
   float* dc[Lanes::widest];          // of c from the step after; leaves as that of c before
-  float* sums = nullptr;             // [sums, padded(H)] of all steps
+  float* sums[Lanes::widest];        // [sums, padded(H)] over the steps of the row
   const float*
       after[Lanes::widest];  // of the `carried` rows: the gradients in the slots of the step after that h reached
 };
@@ -125,7 +125,7 @@ struct Defaults {
   static constexpr bool projection = false;  // whether h is one, with less features than there are units
   static constexpr bool normed = false;      // whether products are normed, before there is a bias
   static constexpr int x_slot = 0;           // where the product with x goes, and its gradient lies
-  static constexpr int sums = 0;             // [padded(H)] that a chain of steps carries on its way back, from zeros
+  static constexpr int sums = 0;             // [padded(H)] over the steps of each row, on the way back
 };
 
 // The product with the state, and with the inputs where they are few; `after` follows for all rows.
@@ -245,16 +245,13 @@ struct Recurrence {
       if (l.c_last) copy(l.units, l.saved + n * stride(l) + R::cell_slot * padded(l.units), l.c_last + e.row * l.units);
   }
 
-  // `carry` [sums + 2 lanes, padded(H)] goes from job to job.
+  // `carry` [lanes, 2, padded(H)] goes from job to job.
   static void backward(const Layer& l, const Weights& w, Ragged batch, Lanes lanes, float* carry, Index from,
                        Index to) {
     const Index width = padded(l.units);
-    float* const sums = carry;
-    carry += R::sums * width;
     for (Index t = to; t-- > from;) {
       const Entry *begin = lanes.entries + lanes.begin[t], *end = lanes.entries + lanes.begin[t + 1];
       Rows rows;
-      rows.sums = sums;
       for (const bool carried : {true, false}) {
         for (const Entry* e = begin; e != end; ++e) {
           if (is_last(batch, *e) == carried) continue;
@@ -263,6 +260,7 @@ struct Recurrence {
           rows.dy[i] = l.dy + n * l.dy_stride;
           rows.dh[i] = carry + 2 * width * (e - begin);
           rows.dc[i] = rows.dh[i] + width;
+          rows.sums[i] = l.sums + e->row * R::sums * width;
           if (carried) {
             rows.after[i] = l.saved + (l.reverse ? n - 1 : n + 1) * stride(l) + R::h_slot * width;
           } else {
