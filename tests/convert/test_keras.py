@@ -100,6 +100,14 @@ def test_a_layer_by_the_name_of_its_class():
     same_nets(from_keras(to_keras(linear := Linear(3, 4)), "Dense"), linear)
 
 
+def test_an_lstm_drops_units_of_the_state_in_training_as_in_keras():
+    config = {"class_name": "LSTM", "config": {"name": "mine", "recurrent_dropout": 0.2, "return_sequences": True}}
+    cell = from_keras(to_keras(LSTM(3, 4)), config)
+    assert (cell.hidden_dropout, cell.recurrent_dropout, cell.training) == (0.2, 0, False)
+    with pytest.raises(ValueError, match=r"an option of its own"):
+        to_keras(cell)
+
+
 def test_a_layer_itself():
     class GRU:  # as one of Keras tells what it is
         def __init__(self, arrays):
@@ -153,7 +161,7 @@ GIVEN = {name: to_keras(layer) for name, layer in (("LSTM", LSTM(3, 4)), ("GRU",
             {"recurrent_activation": "hard_sigmoid"},
             "expected recurrent_activation='sigmoid', got 'hard_sigmoid'",
         ),
-        ("LSTM", {"recurrent_dropout": 0.2}, "expected recurrent_dropout=0, got 0.2"),
+        ("GRU", {"recurrent_dropout": 0.2}, "expected recurrent_dropout=0, got 0.2"),
         ("LSTM", {"return_state": True}, "expected return_state=False, got True"),
         ("LSTM", {"go_backwards": True, "return_sequences": True}, "expected return_sequences=False with go_backwards"),
         ("LSTM", {"dtype": "mixed_float16"}, "expected dtype='float32' or 'float64', got 'mixed_float16'"),

@@ -164,8 +164,11 @@ def _of(take: Take, part: str, path: str, count: int) -> Sequence[np.ndarray]:
 
 
 def _read_cell(where: str, kind: str, config: Config, take: Take) -> CellModule:
-    expect(where, config, "recurrent_dropout", 0)
     settings: dict[str, Any] = {}
+    if kind == "LSTM":
+        settings["hidden_dropout"] = config.get("recurrent_dropout", 0)
+    else:
+        expect(where, config, "recurrent_dropout", 0)
     if kind == "SimpleRNN":
         settings["activation"] = ACTIVATIONS[expect(where, config, "activation", *ACTIVATIONS)]
     else:
