@@ -61,6 +61,7 @@ def test_bfloat16_is_there_where_the_processor_multiplies_it_or_it_is_asked_for(
 
 
 @needs_native
+@pytest.mark.slow
 @pytest.mark.parametrize("isa", native.ISAS)
 def test_the_kernels_of_each_instruction_set(isa):
     if isa in UNSUPPORTED:
