@@ -21,7 +21,9 @@ def exercise(tmp_path_factory):
     """Runs the exercise on an extension built with sanitizers."""
     folder = tmp_path_factory.mktemp("sanitized")
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", folder, ROOT]
-    subprocess.run([*install, "--config-settings", "cmake.define.ELMAN_SANITIZE=ON"], check=True, timeout=1800)
+    here = ";".join(isa for isa in native.ISAS if isa != "baseline" and native.module.supported(isa))
+    settings = [f"cmake.define.{setting}" for setting in ("ELMAN_SANITIZE=ON", f"ELMAN_ISAS={here}")]
+    subprocess.run([*install, *(f"--config-settings={setting}" for setting in settings)], check=True, timeout=1800)
     compiler = os.environ.get("CXX", "c++")
     runtimes = [
         subprocess.run(
