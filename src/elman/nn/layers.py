@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 from elman import state as states
 from elman.cells.module import CellModule
 from elman.kernels import recurrence
+from elman.kernels.memory import new
 from elman.kernels.recurrence import Reference
 from elman.layers.bidirectional import Bidirectional
 from elman.nn.batches import Batch, Packed, Padded
@@ -118,7 +119,7 @@ def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]]
         before = [state_of(module.mode, leaves) for leaves in zip(*by_layer, strict=True)]
     y, after = _scan(module, batch, weights, cells_of(module, module.mode, sizes), before)
     if module.mode != "LSTM" and y.requires_grad and batch.lends:
-        y = y.clone()  # it is kept for the way back, while PyTorch lets what these two hand out be changed in place
+        y = new(*y.shape).copy_(y)  # it is kept for the way back, while PyTorch lets what these two hand out be changed
     leaves = zip(*map(states.leaves, after), strict=True)
     return batch.give(y), tuple(batch.give_state(_stack(leaf)) for leaf in leaves)
 
