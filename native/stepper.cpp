@@ -106,8 +106,7 @@ void Stepper::recurrence(Layer layer, float* h, float* c) {
   layer.y_stride = layer.outputs;
   layer.saved = floats(saved_stride(layer));
   const Index gates = (layer.kind == Kind::lstm ? 4 : 3) * layer.units;
-  if (layer.gain_ih) layer.bias = keep(layer.bias, gates);
-  else layer.bias = nullptr;
+  layer.bias = layer.gain_ih ? keep(layer.bias, gates) : nullptr;
   layer.gain_ih = keep(layer.gain_ih, gates);
   layer.gain_hh = keep(layer.gain_hh, gates);
   layer.gain_c = keep(layer.gain_c, layer.units);

@@ -77,6 +77,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Raises:
         RuntimeError: the shapes or types do not agree, as PyTorch says it.
     """
+    x = autocast.taken(x, weight.dtype)
     arrays = [x, weight] if bias is None else [x, weight, bias]
     fits = (
         x.ndim == weight.ndim == 2
@@ -92,7 +93,5 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     fits = fits and native.available() and not transforms.active()
     if fits and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays):
         return _Native.apply(x.contiguous(), weight.contiguous(), None if bias is None else bias.contiguous())
-    if x.dtype != weight.dtype:
-        return reference(x, weight, bias)
     with autocast.off():
         return reference(x, weight, bias)
