@@ -141,7 +141,7 @@ def of(name: str, run: Callable[[], Any]) -> Callable[[], Any]:
         return run
 
     def apart() -> Any:
-        with native.aside():
+        with native.disabled():
             return run()
 
     return apart

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, dropout
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torchcrf import CRF
 
-from elman.data.units.face import UNKNOWN as UNKNOWN_UNIT
+from elman.data.units.base import UNKNOWN as UNKNOWN_UNIT
 from elman.layers import Bidirectional, Dropout
 from elman.sequences import Sequences
 from elman.tasks.classifier_net import ClassifierNet

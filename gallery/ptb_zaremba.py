@@ -32,7 +32,7 @@ SETTINGS = {
     "hidden_size": 200,
     "num_layers": 2,
     "dropout": 0.0,
-    "start_range": 0.1,
+    "init_range": 0.1,
     "streams": 20,
     "steps": 20,
     "shuffle": False,

@@ -87,6 +87,6 @@ PATIENTS = [
         "nn.LSTM, waves": _speed(lambda: [nn.LSTM(1, 12)]),
         "GRU of elman, waves": _speed(lambda: [GRU(1, 12)]),
         "MinGRU of 2 layers, waves": _speed(lambda: [MinGRU(1, 12), MinGRU(12, 12)], updates=400),
-        "relu RNN, identity start, waves": _speed(lambda: [RNN(1, 12, start="identity")], rate=0.005, updates=400),
+        "relu RNN, identity start, waves": _speed(lambda: [RNN(1, 12, init="identity")], rate=0.005, updates=400),
     }.items()
 ]

@@ -37,7 +37,7 @@ def linear_gru(value):
 
 def linear_lstm(value):
     """c = c + A tanh(c) and h = tanh(c)"""
-    return (norm(value, start="identity"), small, gate("keep", 7.0), gate("write", 7.0), gate("read", 7.0))
+    return (norm(value, init="identity"), small, gate("keep", 7.0), gate("write", 7.0), gate("read", 7.0))
 
 
 def vanishing():
@@ -78,17 +78,17 @@ def exploding():
             reader(nn.RNN(4, 8, **TORCH), each=False), *data.first(g, 8, 20), norm(1.3), small),
         "relu nn.RNN, 1.15 times the identity, 40 steps": lambda g, f: plain(
             reader(nn.RNN(6, 8, nonlinearity="relu"), each=False, inputs=nn.Sequential(nn.Linear(4, 6), nn.Sigmoid())),
-            *data.first(g, 8, 40), norm(1.15, start="identity"), positive),
+            *data.first(g, 8, 40), norm(1.15, init="identity"), positive),
         "nn.LSTM, gates open, 24 steps": lambda g, f: plain(
             reader(nn.LSTM(4, 8, **TORCH), each=False), *data.first(g, 8, 24), *linear_lstm(0.3)),
         "nn.GRU, keep shut, 24 steps": lambda g, f: plain(
             reader(nn.GRU(4, 8), each=False), *data.first(g, 8, 24), *linear_gru(1.3)),
         "Classifier, relu RNN, 1.2 times the identity, 30 letters": lambda g, f: classifier(
-            g, f, norm(1.2, start="identity"), positive, steps=30, cell="rnn", start="identity"),
+            g, f, norm(1.2, init="identity"), positive, steps=30, cell="rnn", init="identity"),
         "LanguageModel, identity RNN of norm 1.1, windows of 50": lambda g, f: language(
             g, f, data.noise(g, 800), norm(1.1), sample=400, cell="rnn", activation="identity", steps=50),
         "Tagger, relu RNN, 1.25 times the identity, 25 words": lambda g, f: tagger(
-            g, f, norm(1.25, start="identity"), positive, steps=25, cell="rnn", activation="relu"),
+            g, f, norm(1.25, init="identity"), positive, steps=25, cell="rnn", activation="relu"),
         "nn.RNN of 2 layers, the upper of norm 1.4, 16 steps": lambda g, f: plain(
             reader(nn.RNN(4, 8, 2, **TORCH), each=False), *data.first(g, 8, 16), norm(1.4, layer=1), small),
         "GRU of elman, keep shut, 1.35, echo of 3 in 20": lambda g, f: plain(
@@ -121,7 +121,7 @@ def truncation():
         "nn.LSTM with open keep gates, 5 steps of 40, 20 not said": lambda g, f: plain(
             reader(nn.LSTM(4, 8)), *data.echo(g, 8, 40, 20), gate("keep", 5.0), unrolled=5),
         "identity-started relu RNN, 6 steps of 40, 15 not said": lambda g, f: plain(
-            reader(RNN(4, 8, start="identity")), *data.echo(g, 8, 40, 15), unrolled=6),
+            reader(RNN(4, 8, init="identity")), *data.echo(g, 8, 40, 15), unrolled=6),
         "MinGRU with open keep gates, 4 steps of 30, 10 not said": lambda g, f: plain(
             reader(MinGRU(4, 8)), *data.echo(g, 8, 30, 10), gate("keep", 4.0), unrolled=4),
     }  # fmt: skip

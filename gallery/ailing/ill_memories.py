@@ -118,23 +118,23 @@ def drift():
             reader(RNN(4, 6, "identity")), *data.echo(g, 4, 100, 2), norm(1.08)),
         "relu nn.RNN, 1.2 times the identity, 30 steps": lambda g, f: plain(
             reader(nn.RNN(4, 8, nonlinearity="relu", **TORCH)), *data.echo(g, 8, 30, 2),
-            norm(1.2, start="identity"), positive),
+            norm(1.2, init="identity"), positive),
         "relu nn.RNN of 2 layers, 1.1 times the identity, 40 steps": lambda g, f: plain(
             reader(nn.RNN(4, 6, 2, nonlinearity="relu")), *data.echo(g, 8, 40, 2),
-            norm(1.1, start="identity"), positive),
+            norm(1.1, init="identity"), positive),
         "relu RNN of elman, 1.12, answer at the end of 50": lambda g, f: plain(
-            reader(RNN(4, 8, "relu"), each=False), *data.last(g, 8, 50), norm(1.12, start="identity"), positive),
+            reader(RNN(4, 8, "relu"), each=False), *data.last(g, 8, 50), norm(1.12, init="identity"), positive),
         "Classifier, relu RNN, 1.15 times the identity, 40 letters": lambda g, f: classifier(
-            g, f, norm(1.15, start="identity"), positive, steps=40, cell="rnn", activation="relu"),
+            g, f, norm(1.15, init="identity"), positive, steps=40, cell="rnn", activation="relu"),
         "Classifier, max over relu RNN, 1.2 times the identity, 24 letters": lambda g, f: classifier(
-            g, f, norm(1.2, start="identity"), positive, steps=24, cell="rnn", start="identity", pooling="max"),
+            g, f, norm(1.2, init="identity"), positive, steps=24, cell="rnn", init="identity", pooling="max"),
         "Tagger, relu RNN, 1.15 times the identity, 40 words": lambda g, f: tagger(
-            g, f, norm(1.15, start="identity"), positive, steps=40, cell="rnn", activation="relu"),
+            g, f, norm(1.15, init="identity"), positive, steps=40, cell="rnn", activation="relu"),
         "LanguageModel, identity RNN of norm 1.1, rows of 50": lambda g, f: language(
             g, f, data.noise(g, 800), norm(1.1), sample=400, cell="rnn", activation="identity"),
         "LSTM below relu nn.RNN of 1.3, 24 steps": lambda g, f: plain(
             reader(LSTM(4, 6), nn.RNN(6, 8, nonlinearity="relu", **TORCH)), *data.echo(g, 8, 24, 2),
-            norm(1.3, layer=1, start="identity"), positive, partial(read_more, times=2.0)),
+            norm(1.3, layer=1, init="identity"), positive, partial(read_more, times=2.0)),
     }  # fmt: skip
     return [Patient("drift", name, make, also) for name, make in patients.items()]
 

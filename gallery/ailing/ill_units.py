@@ -67,7 +67,7 @@ def dead():
         "relu RNN of elman, bias -20 in 60 %": lambda g, f: plain(
             reader(RNN(4, 10, "relu")), *_echo(g), gate("", -20.0, share=0.6)),
         "Classifier, identity-started relu RNN, bias -20": lambda g, f: classifier(
-            g, f, low, steps=STEPS, cell="rnn", start="identity"),
+            g, f, low, steps=STEPS, cell="rnn", init="identity"),
         "Tagger, relu RNN, bias -20 in 80 %": lambda g, f: tagger(
             g, f, gate("", -20.0, share=0.8), cell="rnn", activation="relu"),
         "LanguageModel, relu RNN, bias -20 in 70 %": lambda g, f: language(

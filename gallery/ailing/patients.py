@@ -107,7 +107,7 @@ def of_task(
     right = good(model) if good else None
     for change in changes:
         change(model.net_)
-    lesson = model.lesson(*sample)
+    lesson = model.probe_loss(*sample)
     return Made(model.net_, lesson.loss, Facts.of_task(model, run, lesson.steps, needs), right)
 
 

@@ -27,7 +27,7 @@ def adding(net: str, lag: int, seed: int, settings: dict[str, Any]) -> tuple[Tau
     model = _classifier(net, lag, seed, settings)
     parts = [problems.adding(generator, settings[part], lag) for part in ("rows", "validation_rows", "test_rows")]
     training, validation = ((rows, bins(sums)) for rows, sums in parts[:2])
-    taught = teach(model, training, validation, lambda: model.lesson(*validation).loss())
+    taught = teach(model, training, validation, lambda: model.probe_loss(*validation).loss())
     rows, sums = parts[2]
     try:
         error = float(np.mean((expected(model.predict_proba(rows), model.classes_) - sums) ** 2))
@@ -54,6 +54,6 @@ def temporal_order(
     model = _classifier(net, lag, seed, settings, units="characters", embedding_size=16, word_dropout=0.0)
     parts = ("rows", "validation_rows", "test_rows")
     training, validation, test = (problems.temporal_order(generator, settings[part], lag) for part in parts)
-    taught = teach(model, training, validation, lambda: model.lesson(*validation).loss())
+    taught = teach(model, training, validation, lambda: model.probe_loss(*validation).loss())
     accuracy = model.score(*test)
     return taught, {lag: max(0.0, (accuracy - 0.25) / 0.75)}, {"accuracy": accuracy}

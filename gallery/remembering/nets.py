@@ -5,13 +5,13 @@ gate starts half open. `lstm` starts orthogonal, with a bias of 1, so that it st
 """
 
 NETS = {
-    "tanh, pytorch": {"cell": "rnn", "start": "pytorch"},
+    "tanh, pytorch": {"cell": "rnn", "init": "pytorch"},
     "tanh, orthogonal": {"cell": "rnn"},
-    "sigmoid, pytorch": {"cell": "rnn", "activation": "sigmoid", "start": "pytorch"},
+    "sigmoid, pytorch": {"cell": "rnn", "activation": "sigmoid", "init": "pytorch"},
     "sigmoid, orthogonal": {"cell": "rnn", "activation": "sigmoid"},
-    "relu, identity": {"cell": "rnn", "start": "identity"},
+    "relu, identity": {"cell": "rnn", "init": "identity"},
     "lstm": {"cell": "lstm"},
-    "lstm, no bias": {"cell": "lstm", "start": "pytorch"},
+    "lstm, no bias": {"cell": "lstm", "init": "pytorch"},
     "gru": {"cell": "gru"},
 }
 COLORS = dict(zip(NETS, ("#9ecae1", "#3182bd", "#fdae6b", "#e6550d", "#756bb1", "#31a354", "#a1d99b", "#636363"),

@@ -14,23 +14,23 @@ from elman.sequences import Sequences
 from elman.testing import check_cell
 
 LSTM_PLAIN = {
-    "forget_gate": True, "start": "orthogonal", "forget_bias": None, "chrono": None, "projection_size": None,
+    "forget_gate": True, "init": "orthogonal", "forget_bias": None, "chrono": None, "projection_size": None,
     "layer_norm": False, "peephole": False, "coupled": False, "cell_clip": None, "recurrent_dropout": 0.0,
     "hidden_dropout": 0.0, "zoneout_h": 0.0, "zoneout_c": 0.0,
 }  # fmt: skip
 MANY = {"peephole": True, "cell_clip": 0.3, "recurrent_dropout": 0.3, "hidden_dropout": 0.25, "zoneout_h": 0.2,
         "zoneout_c": 0.4}  # fmt: skip
 VARIANTS = {
-    "rnn": [{"activation": name, "start": start} for name in ("tanh", "sigmoid", "relu", "identity")
-            for start in ("orthogonal", "identity", "pytorch")],
+    "rnn": [{"activation": name, "init": init} for name in ("tanh", "sigmoid", "relu", "identity")
+            for init in ("orthogonal", "identity", "pytorch")],
     "lstm": [LSTM_PLAIN | some for some in (
-        {}, {"start": "pytorch"}, {"forget_gate": False}, {"forget_gate": False, "start": "pytorch"},
+        {}, {"init": "pytorch"}, {"forget_gate": False}, {"forget_gate": False, "init": "pytorch"},
         {"forget_bias": 3.0}, {"chrono": 10}, {"peephole": True}, {"forget_gate": False, "coupled": True},
         {"cell_clip": 0.3}, {"projection_size": 2}, {"layer_norm": True}, {"recurrent_dropout": 0.3},
         {"hidden_dropout": 0.25},
         {"zoneout_h": 0.2, "zoneout_c": 0.4}, MANY, MANY | {"layer_norm": True},
         MANY | {"forget_gate": False, "coupled": True, "projection_size": 3})],
-    "gru": [{"reset": reset, "start": start} for reset in ("after", "before") for start in ("orthogonal", "pytorch")],
+    "gru": [{"reset": reset, "init": init} for reset in ("after", "before") for init in ("orthogonal", "pytorch")],
     "window_net": [{"window": window, "activation": name} for window, name in
                    ((8, "tanh"), (1, "sigmoid"), (2, "relu"), (5, "identity"))],
 }  # fmt: skip
@@ -46,7 +46,7 @@ def same_weights():
 def variants_and_types():
     """Every variant in both types; slow where in float64 nothing but the first weights is another."""
     for (name, settings), dtype in itertools.product(EVERY, [torch.float32, torch.float64]):
-        fast = dtype == torch.float32 or settings.get("start", "orthogonal") == "orthogonal"
+        fast = dtype == torch.float32 or settings.get("init", "orthogonal") == "orthogonal"
         yield pytest.param(name, settings, dtype, marks=() if fast else pytest.mark.slow)
 
 

@@ -6,10 +6,10 @@ from elman.cells import GRU
 from elman.sequences import Sequences
 
 
-@pytest.mark.parametrize("start", ["orthogonal", "pytorch"])
-def test_reset_after_equals_torch(start, check_against_torch):
+@pytest.mark.parametrize("init", ["orthogonal", "pytorch"])
+def test_reset_after_equals_torch(init, check_against_torch):
     torch.manual_seed(0)
-    ours, theirs = GRU(3, 4, start=start).double(), torch.nn.GRU(3, 4).double()
+    ours, theirs = GRU(3, 4, init=init).double(), torch.nn.GRU(3, 4).double()
     with torch.no_grad():
         ours.bias.add_(torch.randn(12) / 4)
         ours.bias_hn.add_(torch.randn(4) / 4)
@@ -44,10 +44,10 @@ def as_in_2014(cell, x, h):
     return np.array(outputs)
 
 
-@pytest.mark.parametrize("start", ["orthogonal", "pytorch"])
-def test_reset_before_is_that_of_2014(start):
+@pytest.mark.parametrize("init", ["orthogonal", "pytorch"])
+def test_reset_before_is_that_of_2014(init):
     torch.manual_seed(0)
-    cell = GRU(3, 4, reset="before", start=start).double()
+    cell = GRU(3, 4, reset="before", init=init).double()
     batch = Sequences(torch.randn(9, 3, dtype=torch.float64), [5, 4])
     h = torch.randn(2, 4, dtype=torch.float64)
     y, final = cell.scan(batch, h)
@@ -79,7 +79,7 @@ def test_an_unknown_reset_is_told():
 
 def test_the_two_biases_of_the_candidate_start_apart():
     torch.manual_seed(0)
-    cell = GRU(3, 4, start="pytorch")
+    cell = GRU(3, 4, init="pytorch")
     assert not torch.equal(cell.bias_hn, cell.bias[8:])
     assert cell.bias_hn.abs().max() <= 0.5
     assert not GRU(3, 4).bias_hn.any()
@@ -95,7 +95,7 @@ def test_openings_are_the_gates_of_torch():
         ours.bias_hn.copy_(theirs.bias_hh[8:])
     x, h = torch.randn(6, 3).double(), 2 * torch.randn(6, 4).double()
     read, kept = x @ theirs.weight_ih.T + theirs.bias_ih, h @ theirs.weight_hh.T + theirs.bias_hh
-    found = ours.openings(ours.project(x), h)
+    found = ours.gate_activations(ours.project(x), h)
     assert list(found) == ["reset", "keep"]
     torch.testing.assert_close(found["reset"], (read + kept)[:, :4].sigmoid())
     torch.testing.assert_close(found["keep"], (read + kept)[:, 4:8].sigmoid())
@@ -107,7 +107,7 @@ def test_with_the_reset_before_the_openings_make_the_step():
     torch.manual_seed(0)
     cell = GRU(3, 4, reset="before").double()
     x, h = torch.randn(1, 3).double(), torch.randn(1, 4).double()
-    found = cell.openings(cell.project(x), h)
+    found = cell.gate_activations(cell.project(x), h)
     weights = [weight.chunk(3) for weight in (cell.weight_ih, cell.weight_hh, cell.bias)]
     (wr, ur, br), (wz, uz, bz), (w, u, b) = zip(*weights, strict=True)
     torch.testing.assert_close(found["reset"], (x @ wr.T + h @ ur.T + br).sigmoid())

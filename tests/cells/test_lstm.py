@@ -9,10 +9,10 @@ from elman.kernels import native
 from elman.sequences import Sequences
 
 
-@pytest.mark.parametrize("start", ["orthogonal", "pytorch"])
-def test_equals_torch(start, check_against_torch):
+@pytest.mark.parametrize("init", ["orthogonal", "pytorch"])
+def test_equals_torch(init, check_against_torch):
     torch.manual_seed(0)
-    ours, theirs = LSTM(3, 4, start=start).double(), torch.nn.LSTM(3, 4).double()
+    ours, theirs = LSTM(3, 4, init=init).double(), torch.nn.LSTM(3, 4).double()
     with torch.no_grad():
         ours.bias.add_(torch.randn(16) / 4)
         theirs.weight_ih_l0.copy_(ours.weight_ih)
@@ -43,10 +43,10 @@ def as_in_1997(cell, x, h, c):
     return np.array(outputs), h, c
 
 
-@pytest.mark.parametrize("start", ["orthogonal", "pytorch"])
-def test_without_forget_gate_it_is_that_of_1997(start):
+@pytest.mark.parametrize("init", ["orthogonal", "pytorch"])
+def test_without_forget_gate_it_is_that_of_1997(init):
     torch.manual_seed(0)
-    cell = LSTM(3, 4, forget_gate=False, start=start).double()
+    cell = LSTM(3, 4, forget_gate=False, init=init).double()
     batch = Sequences(torch.randn(9, 3, dtype=torch.float64), [5, 4])
     state = LSTMState(*torch.randn(2, 2, 4, dtype=torch.float64))
     y, final = cell.scan(batch, state)
@@ -76,15 +76,15 @@ def test_parameters(forget_gate, gates):
 def test_the_keep_gate_starts_open():
     assert LSTM(3, 2).bias.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]  # gates i, f, g, o
     assert LSTM(3, 2, forget_gate=False).bias.tolist() == [0] * 6
-    assert LSTM(3, 2, start="pytorch").bias.abs().max() <= 2**-0.5
+    assert LSTM(3, 2, init="pytorch").bias.abs().max() <= 2**-0.5
 
 
-@pytest.mark.parametrize("start", ["orthogonal", "pytorch"])
-def test_the_forget_bias_is_that_of_the_keep_gate_alone(start):
+@pytest.mark.parametrize("init", ["orthogonal", "pytorch"])
+def test_the_forget_bias_is_that_of_the_keep_gate_alone(init):
     torch.manual_seed(0)
-    usual = LSTM(3, 2, start=start)
+    usual = LSTM(3, 2, init=init)
     torch.manual_seed(0)
-    raised = LSTM(3, 2, start=start, forget_bias=3.0)
+    raised = LSTM(3, 2, init=init, forget_bias=3.0)
     assert raised.bias[2:4].tolist() == [3, 3]
     for name, weight in usual.state_dict().items():
         other = raised.state_dict()[name]
@@ -117,7 +117,7 @@ def test_openings_are_the_gates_of_torch():
     x, (h, c) = torch.randn(6, 3).double(), 2 * torch.randn(2, 6, 4).double()
     gates = x @ theirs.weight_ih.T + theirs.bias_ih + h @ theirs.weight_hh.T + theirs.bias_hh
     i, f, g, o = gates.chunk(4, 1)
-    found = ours.openings(ours.project(x), LSTMState(h, c))
+    found = ours.gate_activations(ours.project(x), LSTMState(h, c))
     assert list(found) == ["write", "keep", "read"]
     for name, gate in {"write": i, "keep": f, "read": o}.items():
         torch.testing.assert_close(found[name], gate.sigmoid())
@@ -131,7 +131,7 @@ def test_without_forget_gate_the_two_openings_make_the_step():
     torch.manual_seed(0)
     cell = LSTM(3, 4, forget_gate=False).double()
     x, (h, c) = torch.randn(1, 3).double(), torch.randn(2, 1, 4).double()
-    found = cell.openings(cell.project(x), LSTMState(h, c))
+    found = cell.gate_activations(cell.project(x), LSTMState(h, c))
     assert list(found) == ["write", "read"]
     write, candidate, read = (x @ w.T + h @ u.T + b for w, u, b in zip(
         *(weight.chunk(3) for weight in (cell.weight_ih, cell.weight_hh, cell.bias)), strict=True))  # fmt: skip
@@ -227,18 +227,18 @@ def test_masks_are_the_same_however_the_steps_come(dtype):
     cell, lengths = LSTM(3, 8, **DRAWN).to(dtype).train(), [5, 2, 7]
     cell.key = (4, 2)
     x = Sequences(torch.randn(14, 3, dtype=dtype), lengths)
-    start = cell.initial_state(3)
-    whole, final = cell.scan(x, start)
-    with native.aside():
-        plain, _ = cell.scan(x, start)
+    init = cell.initial_state(3)
+    whole, final = cell.scan(x, init)
+    with native.disabled():
+        plain, _ = cell.scan(x, init)
     torch.testing.assert_close(whole.values, plain.values)
     first = Sequences(torch.cat([row[:2] for row in x.to_list()]), [2, 2, 2])
     rest = Sequences(torch.cat([row[2:] for row in x.to_list()]), [3, 0, 5])
-    _, middle = cell.scan(first, start)
+    _, middle = cell.scan(first, init)
     _, last = cell.scan(rest, middle)
     for a, b in zip(last, final, strict=True):
         torch.testing.assert_close(a, b)
-    other, _ = cell.scan(x, start._replace(row=start.row + 1))
+    other, _ = cell.scan(x, init._replace(row=init.row + 1))
     assert not torch.allclose(whole.values, other.values)
 
 
@@ -315,7 +315,7 @@ def test_chrono_starts_units_that_remember_up_to_so_many_steps():
     ("options", "told"),
     [
         ({"chrono": 9, "forget_gate": False}, "chrono=9 cannot act with forget_gate=False"),
-        ({"chrono": 9, "forget_bias": 1.0}, "chrono=9 and forget_bias=1.0 both start the keep gate"),
+        ({"chrono": 9, "forget_bias": 1.0}, "chrono=9 and forget_bias=1.0 both init the keep gate"),
         ({"chrono": 2}, "expected chrono of more than 2 steps, got 2"),
         ({"coupled": True}, "coupled=True takes the place of the forget gate; set forget_gate=False"),
         ({"cell_clip": 0.0}, "expected cell_clip above 0, got 0.0"),

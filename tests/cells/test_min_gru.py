@@ -46,7 +46,7 @@ def test_the_opening_is_one_less_the_gate_of_the_paper_and_makes_the_step():
     cell = MinGRU(3, 4).double()
     x, h = torch.randn(6, 3).double(), torch.randn(6, 4).double()
     z, n = torch.nn.functional.linear(x, cell.gates.weight, cell.gates.bias).chunk(2, 1)
-    found = cell.openings(cell.project(x), h)
+    found = cell.gate_activations(cell.project(x), h)
     assert list(found) == ["keep"]
     torch.testing.assert_close(found["keep"], 1 - z.sigmoid())
     np.testing.assert_allclose(found["keep"].detach().numpy(), sigmoid(-z.detach().numpy()), atol=1e-12)

@@ -5,10 +5,10 @@ from elman.cells import RNN
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("start", ["orthogonal", "identity", "pytorch"])
-def test_equals_torch(activation, start, check_against_torch):
+@pytest.mark.parametrize("init", ["orthogonal", "identity", "pytorch"])
+def test_equals_torch(activation, init, check_against_torch):
     torch.manual_seed(0)
-    ours, theirs = RNN(3, 4, activation, start).double(), torch.nn.RNN(3, 4, nonlinearity=activation).double()
+    ours, theirs = RNN(3, 4, activation, init).double(), torch.nn.RNN(3, 4, nonlinearity=activation).double()
     with torch.no_grad():
         ours.bias.copy_(torch.randn(4) / 4)
         theirs.weight_ih_l0.copy_(ours.weight_ih)

@@ -99,4 +99,4 @@ def test_a_language_model_of_windows(tmp_path):
     with pytest.raises(ValueError, match=r"^window: cell=lstm has no such setting; leave it out\.$"):
         LanguageModel(window=4, ngram_order=0, validation=0).fit(text)
     with pytest.raises(ValueError, match=r"^start: cell=window_net has no such setting; leave it out\.$"):
-        LanguageModel(cell="window_net", start="pytorch", ngram_order=0, validation=0).fit(text)
+        LanguageModel(cell="window_net", init="pytorch", ngram_order=0, validation=0).fit(text)

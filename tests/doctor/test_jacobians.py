@@ -164,7 +164,7 @@ def test_geometric_means_over_rows_that_reach_so_far():
 
 def _kept(trace, end, lag):
     steps = np.arange(end - lag + 1, end + 1)
-    gates = trace.cell.openings(trace.cell.project(trace.x.values[steps]), trace.before(steps))
+    gates = trace.cell.gate_activations(trace.cell.project(trace.x.values[steps]), trace.before(steps))
     return gates["keep"].prod(0).log().mean().exp().item()
 
 
@@ -220,7 +220,7 @@ def test_logarithms_outlast_the_numbers():
 
 @pytest.mark.parametrize("cell", [LSTM, GRU])
 def test_estimates_beside_whole_products(cell, monkeypatch):
-    trace = trace_of(cell(D, 24, start="pytorch"), (17, 9))
+    trace = trace_of(cell(D, 24, init="pytorch"), (17, 9))
     whole = jacobians(trace)
     monkeypatch.setattr(measured, "DENSE", 1)
     found = jacobians(trace)

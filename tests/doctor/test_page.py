@@ -55,7 +55,7 @@ def test_it_holds_everything_and_needs_nothing(well, tmp_path):
     )
 
 
-def test_the_shades_are_the_openings(well, tmp_path):
+def test_the_shades_are_the_gate_activations(well, tmp_path):
     from io import BytesIO
 
     import numpy as np

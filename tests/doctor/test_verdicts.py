@@ -44,7 +44,7 @@ class TestVanishing:
         assert verdict.level == ILL
         assert verdict.says == ("cells.1: the gradient halves every 1.0 steps, and 1 % of it is left after 7.6; the "
                                 "loss comes at the end of rows of up to 100 steps.")  # fmt: skip
-        assert verdict.remedy == "--set cell=lstm, or --set start=identity"
+        assert verdict.remedy == "--set cell=lstm, or --set init=identity"
         assert said(sick(rate=0.9), "vanishing") is None
 
     def test_what_is_known_of_the_data_decides(self, sick):

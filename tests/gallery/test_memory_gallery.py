@@ -193,7 +193,7 @@ def test_the_doctor_leaves_no_trace_in_the_training(part, problems):
         return Classifier(units="characters", hidden_size=6, epochs=2, validation=0, seed=3, bidirectional=False)
 
     watched, alone = model(), model().fit(rows, answers)
-    taught = teaching.teach(watched, (rows, answers), (rows, answers), lambda: watched.lesson(rows, answers).loss())
+    taught = teaching.teach(watched, (rows, answers), (rows, answers), lambda: watched.probe_loss(rows, answers).loss())
     also = model().fit(rows, answers, rows, answers)
     assert set(taught.horizons) == {"update 1", "end"}
     assert taught.updates == also.result_.updates == alone.result_.updates

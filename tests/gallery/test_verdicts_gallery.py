@@ -64,7 +64,9 @@ def test_what_each_step_is_asked_for(part):
 def test_a_gate_is_held(part, echoed, layer):
     _, traces = echoed(layer, lambda net: part("ailing.nets").hold(net, "keep", -5.0, share=0.5))
     for trace in traces:
-        opened = trace.cell.openings(trace.cell.project(trace.x.values), trace.before(np.arange(trace.x.num_steps)))
+        opened = trace.cell.gate_activations(
+            trace.cell.project(trace.x.values), trace.before(np.arange(trace.x.num_steps))
+        )
         assert (opened["keep"][:, :3] < 0.02).all()
         assert (opened["keep"][:, 3:] > 0.02).all()
 

@@ -253,7 +253,7 @@ def test_the_reference_stays_as_it_is(kind):
     net = make("wave", kind, 9, 20)
     x, state, *_ = draw(net, LENGTHS)
     x = x.requires_grad_()
-    with native.aside():
+    with native.disabled():
         exact, _ = net.scan(Sequences(x, LENGTHS), state)
         with lowered():
             y, _ = net.scan(Sequences(x, LENGTHS), state)
@@ -303,7 +303,7 @@ LAYERS = {
 def test_what_a_layer_before_wrote_is_taken_as_float32(name, fast):
     net, before = LAYERS[name]().eval(), torch.nn.Linear(4, 6)
     x = torch.randn(8, 4)
-    with nullcontext() if fast else native.aside(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with nullcontext() if fast else native.disabled(), torch.autocast("cpu", dtype=torch.bfloat16):
         values = before(x)
         y, _ = net.scan(Sequences(values, [5, 3]))
         expected, _ = net.scan(Sequences(values.float(), [5, 3]))

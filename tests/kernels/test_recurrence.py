@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from elman import state as states
 from elman.cells import GRU, LSTM, RNN, LSTMState
 from elman.cells.module import CellModule
-from elman.kernels import bound, native, recurrence
+from elman.kernels import marshal, native, recurrence
 from elman.layers import Bidirectional, Linear, Stack
 from elman.sequences import Sequences
 from elman.threads import get_num_threads, set_num_threads
@@ -174,7 +174,7 @@ def test_as_close_to_float64_as_the_reference_is(kind, arrangement, shape):
     net = make(arrangement, kind, inputs, units)
     case = draw(net, lengths)
     got = run(net, lengths, *case)
-    with native.aside():
+    with native.disabled():
         plain = run(net, lengths, *case)
     exact = run(copy.deepcopy(net).double(), lengths, *case, dtype=torch.float64)
     roundings = 3 if kind == "lstm_without_forget" else 1  # its memory grows to where tanh is flat
@@ -456,7 +456,7 @@ def test_x_that_is_the_state_as_well(kind, create_graph):
         return torch.autograd.grad(y.values.square().sum(), x, create_graph=create_graph)[0]
 
     got = gradient()
-    with native.aside():
+    with native.disabled():
         torch.testing.assert_close(got, gradient(), rtol=1e-5, atol=1e-6)
 
 
@@ -465,7 +465,7 @@ def test_very_many_rows():
     x = torch.randn(int(lengths.sum()), 3)
     with torch.no_grad():
         got = cell.scan(Sequences(x, lengths))[0].values
-        with native.aside():
+        with native.disabled():
             torch.testing.assert_close(got, cell.scan(Sequences(x, lengths))[0].values, rtol=0, atol=2e-6)
 
 
@@ -534,7 +534,7 @@ def test_the_gradient_of_a_gradient(kind, arrangement, given_state):
         return [*first, *second]
 
     got = penalty()
-    with native.aside():
+    with native.disabled():
         expected = penalty()
     for a, b in zip(got, expected, strict=True):
         assert (a is None) == (b is None)
@@ -556,7 +556,7 @@ def test_weights_that_are_used_twice(kind, create_graph, twice):
         return torch.autograd.grad(y.values.sum(), [leaf, *net.parameters()], create_graph=create_graph)
 
     got = gradients()
-    with native.aside():
+    with native.disabled():
         expected = gradients()
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
@@ -583,7 +583,7 @@ def test_the_gradient_of_a_gradient_of_weights_that_are_lent(kind, arrangement):
         return torch.autograd.grad(y.values.square().sum(), [*net.parameters()])
 
     got = learned()
-    with native.aside():
+    with native.disabled():
         expected = learned()
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5 * max(1.0, float(b.abs().max())))
@@ -598,7 +598,7 @@ def test_weights_that_are_computed_from_others():
         return torch.autograd.grad(y.values.sum(), [*cell.parameters()], create_graph=create_graph)
 
     got = gradients()
-    with native.aside():
+    with native.disabled():
         expected = gradients()
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
@@ -688,7 +688,7 @@ def test_other_types_go_to_the_reference(dtype):
     net = make("wave", "gru_after", 3, 4).to(dtype)
     x = Sequences(torch.randn(5, 3, dtype=dtype), [3, 2])
     y, _ = net.scan(x)
-    with native.aside():
+    with native.disabled():
         assert torch.equal(net.scan(x)[0].values, y.values)
     assert y.values.dtype == dtype
 
@@ -777,13 +777,13 @@ def test_layers_that_share_one_weight_do_not_share_its_pack():
         cell.weight_hh = cells[0].weight_hh
     net, x = Stack(*cells), torch.randn(2000, 16)
     got = net.scan(Sequences(x, [2000]))[0].values
-    with native.aside():
+    with native.disabled():
         torch.testing.assert_close(got, net.scan(Sequences(x, [2000]))[0].values, rtol=0, atol=1e-5)
 
 
 def test_packs_go_with_their_weights():
     cell = LSTM(3, 4)
     cell.scan(Sequences(torch.zeros(2, 3), [2]))
-    count = len(bound._packs)
+    count = len(marshal._packs)
     del cell
-    assert len(bound._packs) == count - 1
+    assert len(marshal._packs) == count - 1

@@ -7,7 +7,7 @@ from elman import state as states
 from elman.layers import Bidirectional, Embedding, Stack
 from elman.sequences import Sequences
 from elman.tasks.decoder_settings import DecoderSettings
-from elman.tasks.encoder_decoder import EncoderDecoder, Teaching, shifted
+from elman.tasks.encoder_decoder import EncoderDecoder, TeacherForcing, shifted
 
 SOURCES = Sequences(torch.tensor([3, 1, 4, 1, 5, 9, 2]), [3, 4])
 UNITS = Sequences(np.array([2, 7, 1, 8]), [1, 3])
@@ -89,6 +89,6 @@ def test_scheduled_sampling_reads_own_units():
 
 def test_teaching_has_gradients_in_every_weight():
     net = make()
-    loss, _ = net.loss(net.begin(SOURCES), UNITS, Teaching(smoothing=0.1, own=0.5))
+    loss, _ = net.loss(net.begin(SOURCES), UNITS, TeacherForcing(smoothing=0.1, own=0.5))
     loss.backward()
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in net.parameters())

@@ -148,13 +148,13 @@ def test_all_units(units):
     "settings",
     [
         {"cell": "gru", "reset": "before"},
-        {"cell": "rnn", "activation": "relu", "start": "identity"},
+        {"cell": "rnn", "activation": "relu", "init": "identity"},
         {"cell": "rnn", "num_layers": 2, "layer_norm": True, "residual": True},
         {"cell": "min_gru", "variational": True, "dropout": 0.2},
         {"tie_weights": True, "embedding_size": None},
         {"loss": "sum", "optimizer": "sgd", "learning_rate": 0.5, "clip_norm": 0.25},
         {"steps": None, "streams": 1},
-        {"steps": None, "shuffle": False, "start_range": 0.1, "schedule": "step"},
+        {"steps": None, "shuffle": False, "init_range": 0.1, "schedule": "step"},
         {"embedding_dropout": 0.2, "dropout": 0.0},
     ],
 )
@@ -168,7 +168,7 @@ def test_settings_train_and_come_back_from_the_file(settings, tmp_path):
 
 
 def test_the_recipe_of_zaremba_et_al_is_a_plain_pytorch_loop():
-    shape = {"num_layers": 2, "dropout": 0.0, "start_range": 0.5, "loss": "sum", "shuffle": False, "validation": 0}
+    shape = {"num_layers": 2, "dropout": 0.0, "init_range": 0.5, "loss": "sum", "shuffle": False, "validation": 0}
     training = {"optimizer": "sgd", "learning_rate": 1.0, "schedule": "step", "epochs": 3, "clip_norm": 5.0}
     text, events = TEXT[:847], []
     recipe = LanguageModel(**{**SMALL, **shape, **training, "hidden_size": 8}).fit(text, observers=[events.append])
@@ -230,7 +230,7 @@ def test_without_shuffling_all_epochs_cut_the_text_alike():
 
 
 def test_a_start_range_starts_every_weight_but_those_of_norms():
-    model = LanguageModel(**SMALL, num_layers=2, dropout=0.0, layer_norm=True, start_range=0.3).fit(TEXT)
+    model = LanguageModel(**SMALL, num_layers=2, dropout=0.0, layer_norm=True, init_range=0.3).fit(TEXT)
     for name, weight in model._make_net().named_parameters():
         if name == "cells.2.weight":  # the layer norm
             assert (weight == 1).all()
@@ -326,10 +326,10 @@ def test_the_global_generators_are_not_touched():
         ({"validation": 0.0, "patience": 2}, TEXT, "cannot act without a validation part"),
         ({"units": "bytes", "min_count": 2}, TEXT, "no setting min_count"),
         ({"loss": "total"}, TEXT, "mean, sum"),
-        ({"start_range": 0.0}, TEXT, "start_range: expected a number above 0, got 0.0"),
-        ({"start_range": float("nan")}, TEXT, "start_range: expected a number above 0, got nan"),
-        ({"start_range": 0.1, "start": "pytorch"}, TEXT, "start: cannot act with start_range=0.1"),
-        ({"start_range": 0.1, "forget_bias": 3.0}, TEXT, "forget_bias: cannot act with start_range=0.1"),
+        ({"init_range": 0.0}, TEXT, "init_range: expected a number above 0, got 0.0"),
+        ({"init_range": float("nan")}, TEXT, "init_range: expected a number above 0, got nan"),
+        ({"init_range": 0.1, "init": "pytorch"}, TEXT, "init: cannot act with init_range=0.1"),
+        ({"init_range": 0.1, "forget_bias": 3.0}, TEXT, "forget_bias: cannot act with init_range=0.1"),
         ({"cell": "gru", "forget_bias": 3.0}, TEXT, "forget_bias: cell=gru has no such setting"),
     ],
 )

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elman.cells.initialization import initialize
 from elman.cells.module import CellModule
-from elman.cells.starts import start as start_weights
-from elman.kernels.bound import Recurrence
+from elman.kernels.marshal import Recurrence
 from elman.runtime.words import Spec
 
 
@@ -24,13 +24,13 @@ class GRU(CellModule):
         input_size: features of x, D.
         hidden_size: features of the state, H.
         reset: `after` or `before`.
-        start: `orthogonal` or `pytorch`.
+        init: `orthogonal` or `pytorch`.
     Shapes:
         x: [N, D]   state: h [B, H]   ->   y: [N, H]
         weight_ih: [3H, D]   weight_hh: [3H, H]   bias: [3H], gates in the order r, z, n
         bias_hn: [H], inside the reset gate, with reset `after` only
     Raises:
-        ValueError: x is not [N, input_size]; the reset is unknown; the start is unknown or cannot act.
+        ValueError: x is not [N, input_size]; the reset is unknown; init is unknown or cannot act.
     Example:
         >>> import torch
         >>> from elman import Sequences
@@ -40,7 +40,7 @@ class GRU(CellModule):
         (torch.Size([27, 32]), torch.Size([2, 32]))
     """
 
-    def __init__(self, input_size: int, hidden_size: int, reset: str = "after", start: str = "orthogonal"):
+    def __init__(self, input_size: int, hidden_size: int, reset: str = "after", init: str = "orthogonal"):
         super().__init__()
         if reset not in ("after", "before"):
             raise ValueError(f"GRU: expected reset to be 'after' or 'before', got {reset!r}.")
@@ -48,7 +48,7 @@ class GRU(CellModule):
         self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
         bias = torch.empty(4 * hidden_size)
-        start_weights("GRU", start, 3, self.weight_ih, self.weight_hh, bias)
+        initialize("GRU", init, 3, self.weight_ih, self.weight_hh, bias)
         self.bias = nn.Parameter(bias[: 3 * hidden_size].clone())
         if reset == "after":
             self.bias_hn = nn.Parameter(bias[3 * hidden_size :].clone())
@@ -66,14 +66,14 @@ class GRU(CellModule):
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)
 
-    def openings(self, x: Tensor, state: Tensor) -> dict[str, Tensor]:
+    def gate_activations(self, x: Tensor, state: Tensor) -> dict[str, Tensor]:
         size = 2 * self.output_size
         r, z = (x[:, :size] + F.linear(state, self.weight_hh[:size])).sigmoid().chunk(2, -1)
         return {"reset": r, "keep": z}
 
     def advance(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         h, size = state, 2 * self.output_size
-        r, z = self.openings(x, h).values()
+        r, z = self.gate_activations(x, h).values()
         x_n, weight_hn = x[:, size:], self.weight_hh[size:]
         read = r * (F.linear(h, weight_hn) + self.bias_hn) if self.reset == "after" else F.linear(r * h, weight_hn)
         n = (x_n + read).tanh()

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from elman.cell import unroll
 from elman.cells.counters import Counters, Drawing
+from elman.cells.initialization import initialize
 from elman.cells.module import CellModule
-from elman.cells.starts import start as start_weights
 from elman.kernels import recurrence
-from elman.kernels.bound import Options, Recurrence, Zone
 from elman.kernels.linear import linear
+from elman.kernels.marshal import Options, Recurrence, UnitMask
 from elman.kernels.masks import Steps, keep_mask
 from elman.runtime.words import NORM_EPSILON as EPSILON
 from elman.runtime.words import Spec
@@ -35,16 +35,16 @@ class CountedLSTMState(NamedTuple):
     step: Tensor  # [B] int64
 
 
-class Zones(NamedTuple):
+class UnitMasks(NamedTuple):
     """What is drawn, or its mean."""
 
-    candidate: Zone = Zone()
-    h: Zone = Zone()
-    c: Zone = Zone()
-    hidden: Zone = Zone()
+    candidate: UnitMask = UnitMask()
+    h: UnitMask = UnitMask()
+    c: UnitMask = UnitMask()
+    hidden: UnitMask = UnitMask()
 
 
-NOTHING = Zones()
+NOTHING = UnitMasks()
 DRAWN = ("recurrent_dropout", "hidden_dropout", "zoneout_h", "zoneout_c")  # what masks are drawn for
 
 
@@ -62,9 +62,9 @@ class LSTM(CellModule, Drawing):
         input_size: features of x, D.
         hidden_size: features of h and of c, H.
         forget_gate: whether there is a keep gate.
-        start: `orthogonal` or `pytorch`.
+        init: `orthogonal` or `pytorch`.
         forget_bias: where the bias of the keep gate starts: sigmoid(forget_bias) of the memory stays at each step. None
-            for 1 (Jozefowicz et al. 2015), and for PyTorch's own where start is `pytorch`.
+            for 1 (Jozefowicz et al. 2015), and for PyTorch's own where init is `pytorch`.
         chrono: how many steps back what matters may lie, at most: the keep gates start so that units remember for 1 to
             so many steps, and write as much as they forget (Tallec and Ollivier 2018, arXiv:1804.11188).
         projection_size: features of y and of h, P, which are then a projection of what the cell shows,
@@ -89,7 +89,7 @@ class LSTM(CellModule, Drawing):
         weight_hr: [P, H]   peephole: [3H] in the order i, f, o (i, o: 2H without f)
         A cell that draws masks has a CountedLSTMState, with the numbers of its rows and steps.
     Raises:
-        ValueError: x is not [N, input_size]; the start is unknown; an option that cannot act.
+        ValueError: x is not [N, input_size]; init is unknown; an option that cannot act.
     Example:
         >>> import torch
         >>> from elman import Sequences
@@ -104,7 +104,7 @@ class LSTM(CellModule, Drawing):
         input_size: int,
         hidden_size: int,
         forget_gate: bool = True,
-        start: str = "orthogonal",
+        init: str = "orthogonal",
         forget_bias: float | None = None,
         chrono: int | None = None,
         projection_size: int | None = None,
@@ -128,22 +128,22 @@ class LSTM(CellModule, Drawing):
         self.weight_ih = nn.Parameter(torch.empty(gates * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(gates * hidden_size, self.output_size))
         self.bias = nn.Parameter(torch.empty(gates * hidden_size))
-        start_weights("LSTM", start, gates, self.weight_ih, self.weight_hh, self.bias)
-        self.weight_hr = None if projection_size is None else nn.Parameter(self._first_projection(start))
+        initialize("LSTM", init, gates, self.weight_ih, self.weight_hh, self.bias)
+        self.weight_hr = None if projection_size is None else nn.Parameter(self._first_projection(init))
         self.layer_norm = layer_norm
         if layer_norm:
             self.gain_ih, self.gain_hh = (nn.Parameter(torch.ones(gates * hidden_size)) for _ in range(2))
             self.gain_c, self.bias_c = nn.Parameter(torch.ones(hidden_size)), nn.Parameter(torch.zeros(hidden_size))
         self.peephole = nn.Parameter(torch.zeros((gates - 1) * hidden_size)) if peephole else None
-        self._start_bias(1.0 if forget_bias is None and start != "pytorch" else forget_bias, chrono)
+        self._initialize_bias(1.0 if forget_bias is None and init != "pytorch" else forget_bias, chrono)
 
-    def _first_projection(self, start: str) -> Tensor:
+    def _first_projection(self, init: str) -> Tensor:
         weight = torch.empty(self.output_size, self.hidden_size)
         bound = self.hidden_size**-0.5
-        return nn.init.uniform_(weight, -bound, bound) if start == "pytorch" else nn.init.orthogonal_(weight)
+        return nn.init.uniform_(weight, -bound, bound) if init == "pytorch" else nn.init.orthogonal_(weight)
 
     @torch.no_grad()
-    def _start_bias(self, forget_bias: float | None, chrono: int | None) -> None:
+    def _initialize_bias(self, forget_bias: float | None, chrono: int | None) -> None:
         write, keep = self.bias[: self.hidden_size], self.bias[self.hidden_size : 2 * self.hidden_size]
         if chrono is not None:
             keep.uniform_(1, chrono - 1).log_()
@@ -188,7 +188,7 @@ class LSTM(CellModule, Drawing):
     def recurrence(self) -> Recurrence | None:
         return None if self.draws else self._recurrence()
 
-    def _recurrence(self, zones: Zones = NOTHING) -> Recurrence:
+    def _recurrence(self, zones: UnitMasks = NOTHING) -> Recurrence:
         """The kernel, with what the options do to each unit at the steps of a scan."""
         kind = "lstm" if self.forget_gate else "lstm_without_forget"
         weights: tuple[Tensor, ...] = (self.weight_ih, self.weight_hh, self.bias)
@@ -235,30 +235,30 @@ class LSTM(CellModule, Drawing):
         y, after = recurrence.scan([self._recurrence(zones)], sequences.values, sequences, given, given, reference)
         return sequences.map(lambda _: y), type(state)(*after, *rest)
 
-    def _zones(self, steps: Steps, row: Tensor) -> Zones:
+    def _zones(self, steps: Steps, row: Tensor) -> UnitMasks:
         """What the options do to each unit of these steps, and of these rows."""
         if not self.training:
-            return Zones(Zone(), Zone(rate=self.zoneout_h), Zone(rate=self.zoneout_c))
+            return UnitMasks(UnitMask(), UnitMask(rate=self.zoneout_h), UnitMask(rate=self.zoneout_c))
         kept, read = 1 - self.recurrent_dropout, 1 - self.hidden_dropout
-        return Zones(
+        return UnitMasks(
             self._zone(0, kept, 1 / kept, steps, self.hidden_size),
             self._zone(1, self.zoneout_h, self.zoneout_h, steps, self.output_size),
             self._zone(2, self.zoneout_c, self.zoneout_c, steps, self.hidden_size),
             self._zone(3, read, 1 / read, (row.numpy(),), self.output_size),
         )
 
-    def _zone(self, place: int, probability: float, rate: float, steps: Steps, units: int) -> Zone:
+    def _zone(self, place: int, probability: float, rate: float, steps: Steps, units: int) -> UnitMask:
         if not 0 < probability < 1:
-            return Zone()
+            return UnitMask()
         mask = keep_mask(probability, (*self.key, place), steps, units)
-        return Zone(torch.from_numpy(mask).to(self.weight_hh.device), rate)
+        return UnitMask(torch.from_numpy(mask).to(self.weight_hh.device), rate)
 
     def project(self, x: Tensor) -> Tensor:
         if not self.layer_norm:
             return F.linear(x, self.weight_ih, self.bias)
         return F.layer_norm(linear(x, self.weight_ih, None), self.bias.shape, self.gain_ih, self.bias, EPSILON)
 
-    def openings(self, x: Tensor, state: LSTMState | CountedLSTMState) -> dict[str, Tensor]:
+    def gate_activations(self, x: Tensor, state: LSTMState | CountedLSTMState) -> dict[str, Tensor]:
         gates, *_ = self._stepped(x, state)
         return gates
 
@@ -298,12 +298,12 @@ class LSTM(CellModule, Drawing):
         return opened, _zoned(zones.h, state.h, h), c
 
 
-def _dropped(zone: Zone, units: Tensor) -> Tensor:
+def _dropped(zone: UnitMask, units: Tensor) -> Tensor:
     """What a mask leaves of them, times its rate."""
     return units if zone.kept is None else units * zone.kept.to(units.dtype) * zone.rate
 
 
-def _zoned(zone: Zone, before: Tensor, after: Tensor) -> Tensor:
+def _zoned(zone: UnitMask, before: Tensor, after: Tensor) -> Tensor:
     """The part of the state before that stays, and of the one after what is left."""
     if zone.kept is not None:
         return torch.where(zone.kept, before, after)

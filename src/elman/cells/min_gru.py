@@ -47,7 +47,7 @@ class MinGRU(CellModule):
         z = z.sigmoid()
         return 1 - z, z * n
 
-    def openings(self, x: tuple[Tensor, Tensor], state: Tensor) -> dict[str, Tensor]:
+    def gate_activations(self, x: tuple[Tensor, Tensor], state: Tensor) -> dict[str, Tensor]:
         return {"keep": x[0]}
 
     def advance(self, x: tuple[Tensor, Tensor], state: Tensor) -> tuple[Tensor, Tensor]:

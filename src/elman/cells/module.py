@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from elman.cell import Cell, unroll
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels import registered_scan as registered_scan  # an exported program that is loaded finds its operators
-from elman.kernels.bound import Recurrence
+from elman.kernels.marshal import Recurrence
 from elman.runtime import Stepper
 from elman.runtime.words import Spec
 from elman.sequences import Sequences
@@ -39,7 +39,7 @@ class CellModule(Cell, nn.Module):
         """The part of a step that does."""
         raise NotImplementedError(f"{type(self).__name__} has no advance")
 
-    def openings(self, x: Any, state: State) -> dict[str, Tensor]:
+    def gate_activations(self, x: Any, state: State) -> dict[str, Tensor]:
         """How far each gate is open at a step, [N, H] from 0 to 1; `keep` is what multiplies the state before.
 
         Args: as those of `advance`.

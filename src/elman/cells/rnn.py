@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elman.cells.initialization import initialize
 from elman.cells.module import CellModule
-from elman.cells.starts import start as start_weights
-from elman.kernels.bound import Recurrence
+from elman.kernels.marshal import Recurrence
 from elman.runtime.words import Spec
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu, "identity": lambda x: x}
@@ -20,13 +20,13 @@ class RNN(CellModule):
     Args:
         input_size: features of x, D.
         hidden_size: features of the state, H.
-        activation: f: `tanh`, `sigmoid`, `relu` or `identity`; None: `relu` where `start` is `identity`, else `tanh`.
-        start: `orthogonal`, `identity` (IRNN, Le et al. 2015) or `pytorch`.
+        activation: f: `tanh`, `sigmoid`, `relu` or `identity`; None: `relu` where `init` is `identity`, else `tanh`.
+        init: `orthogonal`, `identity` (IRNN, Le et al. 2015) or `pytorch`.
     Shapes:
         x: [N, D]   state: h [B, H]   ->   y: [N, H]
         weight_ih: [H, D]   weight_hh: [H, H]   bias: [H]
     Raises:
-        ValueError: x is not [N, input_size]; the activation or the start is unknown.
+        ValueError: x is not [N, input_size]; the activation or init is unknown.
     Example:
         >>> import torch
         >>> from elman import Sequences
@@ -36,17 +36,17 @@ class RNN(CellModule):
         (torch.Size([27, 32]), torch.Size([2, 32]))
     """
 
-    def __init__(self, input_size: int, hidden_size: int, activation: str | None = None, start: str = "orthogonal"):
+    def __init__(self, input_size: int, hidden_size: int, activation: str | None = None, init: str = "orthogonal"):
         super().__init__()
         if activation is None:
-            activation = "relu" if start == "identity" else "tanh"
+            activation = "relu" if init == "identity" else "tanh"
         if activation not in ACTIVATIONS:
             raise ValueError(f"RNN: expected activation to be one of {', '.join(ACTIVATIONS)}, got {activation!r}.")
         self.input_size, self.output_size, self.activation = input_size, hidden_size, activation
         self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias = nn.Parameter(torch.empty(hidden_size))
-        start_weights("RNN", start, 1, self.weight_ih, self.weight_hh, self.bias)
+        initialize("RNN", init, 1, self.weight_ih, self.weight_hh, self.bias)
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.output_size)

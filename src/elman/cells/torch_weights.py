@@ -52,7 +52,7 @@ class TwoBiases(NamedTuple):
         if self.peephole is not None:
             tensors["peephole"] = self.peephole
             settings["peephole"] = True
-        return holding(lambda: kind(size, hidden, start="pytorch", **settings), tensors)
+        return holding(lambda: kind(size, hidden, init="pytorch", **settings), tensors)
 
     @classmethod
     def of(cls, cell: RNN | LSTM | GRU) -> "TwoBiases":

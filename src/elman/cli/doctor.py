@@ -22,7 +22,7 @@ from elman.cli.rows import check_acting, columns_of, read_rows
 from elman.cli.source import Reading, Source, kept_reading
 
 if TYPE_CHECKING:
-    from elman.tasks.lesson import Lesson
+    from elman.tasks.probe_loss import ProbeLoss
 
 FILE = click.Path(path_type=Path)
 
@@ -62,11 +62,11 @@ def doctor(
     check_acting(options, columns_of(model.task), model.task)
     if not files:
         files = _own_files(run)
-    lesson = _lesson(model, files, {**of_tables(files, kept_reading(run)), **options})
+    probe = _probe_loss(model, files, {**of_tables(files, kept_reading(run)), **options})
     home = run if run.is_dir() else run.parent
-    facts = Facts.of_task(model, home, lesson.steps, needs)
+    facts = Facts.of_task(model, home, probe.steps, needs)
     with part_done("examining") as progress:
-        found = examine(model.net_, lesson.loss, facts=facts, progress=progress)
+        found = examine(model.net_, probe.loss, facts=facts, progress=progress)
     if as_json:
         click.echo(json.dumps(to_json(found)))
         return
@@ -97,10 +97,10 @@ def _own_files(run: Path) -> tuple[Path, ...]:
     return files
 
 
-def _lesson(model: Any, files: Sequence[Path], reading: Reading) -> "Lesson":
+def _probe_loss(model: Any, files: Sequence[Path], reading: Reading) -> "ProbeLoss":
     """Some of the data, as the model learns from them."""
     if model.task == "language-model":
-        return model.lesson(list(files))
+        return model.probe_loss(list(files))
     rows = read_rows(model, files, reading)
     with at_places(rows.places):
-        return model.lesson(rows.inputs, rows.labels or [])
+        return model.probe_loss(rows.inputs, rows.labels or [])

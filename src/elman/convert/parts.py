@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from elman.cells import GRU, LSTM, RNN, CellModule
-from elman.kernels.bound import Options
+from elman.kernels.marshal import Options
 from elman.layers import Bidirectional, LastPooling, Reversed, Stack
 
 PLAIN = {RNN: {"weight_ih", "weight_hh", "bias"}, LSTM: {"weight_ih", "weight_hh", "bias"},

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from elman.data.units.face import BOUNDARY
+from elman.data.units.base import BOUNDARY
 from elman.data.windows import Window, epoch_generator, lay, shuffled
 from elman.sequences import Sequences
 

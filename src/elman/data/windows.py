@@ -12,7 +12,7 @@ import numpy as np
 
 from elman import state as states
 from elman.cell import Cell
-from elman.data.units.face import BOUNDARY
+from elman.data.units.base import BOUNDARY
 from elman.sequences import Sequences
 from elman.state import State
 

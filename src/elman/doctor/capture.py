@@ -76,7 +76,7 @@ def capture(model: nn.Module, loss: Callable[[], Tensor]) -> Captured:
         calls.setdefault(path, []).append(seen)
         return output
 
-    with evaluating(model), native.aside(), torch.enable_grad(), watched(cells, scan, layers, call):
+    with evaluating(model), native.disabled(), torch.enable_grad(), watched(cells, scan, layers, call):
         value = loss()
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise ValueError(f"doctor: expected a loss that is a scalar tensor, got a {type(value).__name__}.")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.cells import CellModule
-from elman.doctor.afresh import call_again, cells_of, scan_afresh, steps_afresh
+from elman.doctor.limited_context import call_again, cells_of, scan_afresh, steps_afresh
 from elman.doctor.recurrences import evaluating, recurrences, watched
 from elman.sequences import Sequences
 from elman.state import State

@@ -11,20 +11,20 @@ from elman.doctor.trace import Trace
 BINS = 20  # of a histogram
 OPEN, SHUT = 0.95, 0.05  # beyond these a gate is saturated: its own gradient is at most a fifth of the largest
 SHOWN = 200  # steps of the first row
-CHUNK = 1 << 20  # openings of a gate that are there at once
+CHUNK = 1 << 20  # gate_activations of a gate that are there at once
 
 
 class Gate(NamedTuple):
     """One gate of a cell, over all steps and units.
 
     Attributes:
-        histogram: [20] share of its openings in equal bins from 0 to 1.
-        mean: of the openings.
+        histogram: [20] share of its gate_activations in equal bins from 0 to 1.
+        mean: of the gate_activations.
         open: share of them above 0.95.
         shut: share of them below 0.05.
         half_life: [H] of `keep` alone: the steps in which the memory of a unit halves where nothing is written to it,
             -ln 2 / mean ln(opening), from 0 to infinity.
-        first_row: [T, H] float32, the openings along the first row, 200 steps at most.
+        first_row: [T, H] float32, the gate_activations along the first row, 200 steps at most.
     """
 
     histogram: np.ndarray
@@ -55,18 +55,18 @@ def gates(trace: Trace) -> dict[str, Gate]:
     parts = np.array_split(steps, 1 + len(steps) * trace.cell.output_size // CHUNK)
     counted: dict[str, list[_Tally]] = {}
     for part in parts if len(steps) else []:
-        for name, opening in _openings(trace, part).items():
+        for name, opening in _gate_activations(trace, part).items():
             counted.setdefault(name, []).append(_tally(opening))
     if not counted:
         return {}
-    first_row = _openings(trace, steps[: min(int(trace.x.lengths[0]), SHOWN)])
+    first_row = _gate_activations(trace, steps[: min(int(trace.x.lengths[0]), SHOWN)])
     return {name: _gate(name, tallies, first_row[name]) for name, tallies in counted.items()}
 
 
-def _openings(trace: Trace, steps: np.ndarray) -> dict[str, np.ndarray]:
+def _gate_activations(trace: Trace, steps: np.ndarray) -> dict[str, np.ndarray]:
     with torch.no_grad():
         x = trace.cell.project(states.select(trace.x.values, steps))
-        return {name: opening.numpy() for name, opening in trace.cell.openings(x, trace.before(steps)).items()}
+        return {name: opening.numpy() for name, opening in trace.cell.gate_activations(x, trace.before(steps)).items()}
 
 
 def _tally(opening: np.ndarray) -> _Tally:

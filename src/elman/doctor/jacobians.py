@@ -169,7 +169,7 @@ def _direct(trace: Trace, ends: np.ndarray, reach: np.ndarray) -> np.ndarray | N
     steps = (ends - lags)[reached]
     with torch.no_grad():
         x = trace.cell.project(states.select(trace.x.values, steps))
-        gates = trace.cell.openings(x, trace.before(steps))
+        gates = trace.cell.gate_activations(x, trace.before(steps))
     if "keep" not in gates:
         return None
     logs = np.zeros(reached.shape)

@@ -28,8 +28,8 @@ def shorter_gradient(layer: Layer, facts: Facts) -> str:
     if facts.task is not None:
         ways += [] if facts.clip_norm is not None else ["--set clip_norm=1.0"]
         ways += [] if kind == "LSTM" else ["--set cell=lstm"]
-        if kind == "RNN" and facts.settings.get("start") not in (None, "orthogonal"):
-            ways.append("--set start=orthogonal")
+        if kind == "RNN" and facts.settings.get("init") not in (None, "orthogonal"):
+            ways.append("--set init=orthogonal")
         return ", or ".join([*ways, halved("learning_rate", facts)])
     clipped = "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0) before each step of the optimiser"
     ways += [] if facts.clip_norm is not None else [clipped]
@@ -88,9 +88,9 @@ def _setting(kind: str, facts: Facts) -> str:
         ways.append("--set pooling=max, which is near every step")
     if kind == "RNN":
         relu = "" if facts.settings.get("activation") in (None, "relu") else " --set activation=relu"
-        ways += ["--set cell=lstm", f"--set start=identity{relu}"]
-    elif kind == "LSTM" and facts.settings.get("start") == "pytorch":
-        ways.append("--set start=orthogonal, whose keep gates start open")
+        ways += ["--set cell=lstm", f"--set init=identity{relu}"]
+    elif kind == "LSTM" and facts.settings.get("init") == "pytorch":
+        ways.append("--set init=orthogonal, whose keep gates start open")
     elif kind == "LSTM" and facts.settings.get("forget_bias") is None:
         ways.append("--set forget_bias=3, which keeps 95 % at each step")
     elif kind == "LSTM":

@@ -63,7 +63,7 @@ def _gate(found: Examination, layer: Layer, name: str, order: np.ndarray) -> Ite
         kind = "steps words" if words else "steps"
         source = data_uri(shades(part), "png")
         size = f'style="width: {across}px; height: {max(HEIGHT, min(len(order), 2 * HEIGHT))}px"'
-        alt = f"openings of the {name} gates at steps {start + 1} to {start + part.shape[1]}"
+        alt = f"gate_activations of the {name} gates at steps {start + 1} to {start + part.shape[1]}"
         steps = f'<div class="{kind}" style="{style}">{line}</div>'
         yield f'<div class="band">{steps}<img {size} alt="{alt}" src="{source}"></div>'
 

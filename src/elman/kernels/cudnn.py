@@ -7,7 +7,7 @@ from torch import Tensor
 
 from elman import state as states
 from elman.arrays import like
-from elman.kernels.bound import Recurrence
+from elman.kernels.marshal import Recurrence
 from elman.sequences import Sequences
 from elman.state import State
 

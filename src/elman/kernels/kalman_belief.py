@@ -191,7 +191,7 @@ class Root:
         return Root(self.root, self.root)
 
 
-class Belief:
+class StreamingClassifier:
     """What is known of a state: mean, covariance, and diffuse part."""
 
     def __init__(self, cov: Plain | Root, diffuse: Diffuse):
@@ -205,7 +205,7 @@ class Belief:
         self.cov.take(h, noise, seen[0])
         return *seen, True
 
-    def copy(self) -> "Belief":
+    def copy(self) -> "StreamingClassifier":
         diffuse = Diffuse.__new__(Diffuse)
         diffuse.a = self.diffuse.a
-        return Belief(self.cov.copy(), diffuse)
+        return StreamingClassifier(self.cov.copy(), diffuse)

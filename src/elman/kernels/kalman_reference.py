@@ -15,11 +15,11 @@ from elman.kernels.kalman_belief import (
     NO_R,
     OVERFLOW,
     UNDETERMINED,
-    Belief,
     BrokenError,
     Diffuse,
     Plain,
     Root,
+    StreamingClassifier,
     factor,
 )
 
@@ -48,7 +48,7 @@ def decorrelate(h: np.ndarray, noise: np.ndarray, wrong: str) -> tuple[np.ndarra
     return inverse @ h, d, inverse
 
 
-def observe(belief: Belief, mean: np.ndarray, x: np.ndarray, h: np.ndarray, noise: np.ndarray
+def observe(belief: StreamingClassifier, mean: np.ndarray, x: np.ndarray, h: np.ndarray, noise: np.ndarray
             ) -> tuple[np.ndarray, float]:  # fmt: skip
     """The mean given those coordinates of x that are there, and the log-probability of x."""
     there = ~np.isnan(x)
@@ -72,10 +72,10 @@ class Step(NamedTuple):
     """What is known after an input, and of the state that follows."""
 
     mean: np.ndarray
-    belief: Belief
+    belief: StreamingClassifier
     log_prob: float
     next_mean: np.ndarray
-    next_belief: Belief
+    next_belief: StreamingClassifier
 
 
 class Smooth(NamedTuple):
@@ -88,7 +88,7 @@ class Smooth(NamedTuple):
 
 def run(row: Problem, square_root: bool) -> Iterator[Step]:
     """The steps of a row, filtered."""
-    mean, belief = row.mean, Belief((Root if square_root else Plain)(row.cov), Diffuse(row.diffuse))
+    mean, belief = row.mean, StreamingClassifier((Root if square_root else Plain)(row.cov), Diffuse(row.diffuse))
     for t, x in enumerate(row.x):
         f, h, q, r = row.at(t)
         belief = belief.copy()
@@ -152,6 +152,6 @@ def backward(steps: list[Step], row: Problem) -> Iterator[Smooth]:
         yield Smooth(mean, cov, lag)
 
 
-def determined(belief: Belief, step: int) -> None:
+def determined(belief: StreamingClassifier, step: int) -> None:
     if belief.diffuse.a.any():
         raise BrokenError(UNDETERMINED, step)

@@ -16,7 +16,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from elman import state as states
 from elman.kernels import autocast, native, transforms
-from elman.kernels.bound import Recurrence, addresses, bind, packed, saved_stride
+from elman.kernels.marshal import Recurrence, addresses, bind, packed, saved_stride
 from elman.kernels.memory import new
 from elman.sequences import Sequences
 from elman.shapes import check
@@ -266,7 +266,7 @@ def _loop(call: _Call, weights: list[Tensor], sequences: Sequences, state: State
     """The cells' own loop with the weights of that call: `functional_call` may have lent them for its time only."""
     if any(is_parametrized(layer.cell) for layer in call.layers):
         raise RuntimeError("scan: a gradient of a gradient of parametrized weights needs the reference; "
-                           "scan inside `with elman.kernels.native.aside():`.")  # fmt: skip
+                           "scan inside `with elman.kernels.native.disabled():`.")  # fmt: skip
     names = [f"cells.{i}.{name}" for i, layer in enumerate(call.layers) for name in layer.names]
     with autocast.off():
         return functional_call(_Loop(call), dict(zip(names, weights, strict=True)), (sequences, state))

@@ -17,7 +17,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from elman import state as states
 from elman.kernels import autocast, native, recurrence
-from elman.kernels.bound import Options, Recurrence, Zone, saved_stride
+from elman.kernels.marshal import Options, Recurrence, UnitMask, saved_stride
 from elman.kernels.registered import chosen, filled, steps_of
 from elman.sequences import Sequences
 from elman.state import State
@@ -39,8 +39,8 @@ def scan(
     return y, states.map(lambda _: next(rest), blank)
 
 
-def _zones(layer: Recurrence) -> list[Zone]:
-    return [value for value in layer.options or () if isinstance(value, Zone)]
+def _zones(layer: Recurrence) -> list[UnitMask]:
+    return [value for value in layer.options or () if isinstance(value, UnitMask)]
 
 
 def _text(layer: Recurrence) -> str:
@@ -51,7 +51,7 @@ def _text(layer: Recurrence) -> str:
     options = "None"
     if layer.options is not None:
         parts = [
-            f"({value.kept is not None}, {_written(value.rate)})" if isinstance(value, Zone) else _written(value)
+            f"({value.kept is not None}, {_written(value.rate)})" if isinstance(value, UnitMask) else _written(value)
             for value in layer.options
         ]
         options = f"({', '.join(parts)},)"
@@ -87,7 +87,7 @@ class _Layer(NamedTuple):
         own = tuple(next(weights) for _ in self.names)
         options = None
         if self.options is not None:
-            values = [Zone(next(kept) if v[0] else None, v[1]) if isinstance(v, tuple) else v for v in self.options]
+            values = [UnitMask(next(kept) if v[0] else None, v[1]) if isinstance(v, tuple) else v for v in self.options]
             options = Options._make(values)
         return Recurrence(self.kind, _NO_CELL, own, self.activation, self.reverse, options, self.bfloat16)
 

@@ -12,7 +12,7 @@ from elman.cells.lstm import LSTMState
 from elman.cells.module import CellModule
 from elman.cells.torch_weights import TwoBiases
 from elman.kernels import native, transforms
-from elman.kernels.bound import Options, Recurrence
+from elman.kernels.marshal import Options, Recurrence
 from elman.kernels.native import GATES, KINDS
 from elman.state import State
 
@@ -88,10 +88,10 @@ def cells_of(module: nn.Module, mode: str, sizes: Sequence[tuple[int, int, int]]
 
 def _cell(mode: str, inputs: int, units: int, outputs: int) -> CellModule:
     if mode == "LSTM":
-        return cells.LSTM(inputs, units, start="pytorch", projection_size=None if outputs == units else outputs)
+        return cells.LSTM(inputs, units, init="pytorch", projection_size=None if outputs == units else outputs)
     if mode == "GRU":
-        return cells.GRU(inputs, units, start="pytorch")
-    return cells.RNN(inputs, units, activation=MODES[mode][1], start="pytorch")
+        return cells.GRU(inputs, units, init="pytorch")
+    return cells.RNN(inputs, units, activation=MODES[mode][1], init="pytorch")
 
 
 def state_of(mode: str, leaves: Sequence[Any]) -> State:

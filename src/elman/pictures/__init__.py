@@ -1,11 +1,11 @@
 """Pictures of what a model believes and of what came of it. Each function returns a matplotlib `Figure`."""
 
 from elman.pictures.alignment import alignment
+from elman.pictures.attention_maps import attention_maps
 from elman.pictures.bands import bands
 from elman.pictures.confusion import confusion
 from elman.pictures.doctor import doctor
 from elman.pictures.forecast import forecast
-from elman.pictures.looks import looks
 from elman.pictures.states import states
 
-__all__ = ["alignment", "bands", "confusion", "doctor", "forecast", "looks", "states"]
+__all__ = ["alignment", "attention_maps", "bands", "confusion", "doctor", "forecast", "states"]

@@ -37,18 +37,18 @@ def states(
     seen = as_series("pictures.states", "series", series)
     if path is None and probs is None:
         raise ValueError("pictures.states: expected path or probs, got neither; decode or smooth the series first.")
-    belief = None if probs is None else as_series("pictures.states", "probs", probs)
-    of_step = np.asarray(belief.argmax(1) if path is None and belief is not None else path)
+    probabilities = None if probs is None else as_series("pictures.states", "probs", probs)
+    of_step = np.asarray(probabilities.argmax(1) if path is None and probabilities is not None else path)
     if of_step.dtype.kind not in "iu" or (of_step < 0).any():
         raise ValueError("pictures.states: expected path of states from 0 on, as decode gives them.")
-    for name, array in (("path", of_step), ("probs", belief)):
+    for name, array in (("path", of_step), ("probs", probabilities)):
         if array is not None and len(array) != len(seen):
             raise ValueError(f"pictures.states: expected {name} of T={len(seen)} steps, got {len(array)}.")
-    count = max(int(of_step.max()) + 1, belief.shape[1] if belief is not None else 0)
+    count = max(int(of_step.max()) + 1, probabilities.shape[1] if probabilities is not None else 0)
     labels = list(names) if names is not None else [f"state {state}" for state in range(count)]
     if len(labels) < count:
         raise ValueError(f"pictures.states: expected {count} names, got {len(labels)}.")
-    figure, axes = canvas(seen.shape[1] + (belief is not None), title)
+    figure, axes = canvas(seen.shape[1] + (probabilities is not None), title)
     times = np.arange(len(seen))
     edges = np.concatenate([[0], np.flatnonzero(np.diff(of_step)) + 1, [len(of_step)]])
     spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), of_step[edges[:-1]].tolist(), strict=True))
@@ -63,9 +63,9 @@ def states(
             if levels is not None:
                 axis.hlines(levels[state, number], begin - 0.5, end - 0.5, color=_color(state))
     axes[0].legend(loc="upper right")
-    if belief is not None:
-        colors = [_color(state) for state in range(belief.shape[1])]
-        axes[-1].stackplot(times, belief.T, colors=colors, alpha=0.6)
+    if probabilities is not None:
+        colors = [_color(state) for state in range(probabilities.shape[1])]
+        axes[-1].stackplot(times, probabilities.T, colors=colors, alpha=0.6)
         axes[-1].set(ylabel="probability", ylim=(0, 1))
     return figure
 

@@ -25,9 +25,9 @@ from elman.tasks.captioned import AT_ONCE, Captioned, checked_captions
 from elman.tasks.captioner_net import captioner_net
 from elman.tasks.encoder_decoder import EncoderDecoder
 from elman.tasks.inputs.text import TOKEN
-from elman.tasks.lesson import AT_MOST, Lesson, few
 from elman.tasks.pairs import PairBatch, PairBatches
 from elman.tasks.photos import Photos
+from elman.tasks.probe_loss import AT_MOST, ProbeLoss, few
 from elman.tasks.search import Asked, Search
 from elman.tasks.settings import check_range
 from elman.tasks.task import Observers
@@ -39,7 +39,7 @@ HELD = "validation row"
 logger = logging.getLogger("elman")
 
 
-class Look(NamedTuple):
+class AttentionMap(NamedTuple):
     """Where the decoder looked when it wrote."""
 
     words: list[str]  # T units, the end among them as ''
@@ -212,7 +212,7 @@ class Captioner(Writer):
         found = self._log_probs(self._encoded(self._photos().encode(list(X)), captions))
         return np.split(found, np.cumsum([*map(len, captions)])[:-1])
 
-    def align(self, X: Sequence[Any], y: Sequence[str]) -> list[Look]:
+    def align(self, X: Sequence[Any], y: Sequence[str]) -> list[AttentionMap]:
         """Where the decoder looks at each picture when it writes a caption.
 
         Raises:
@@ -224,19 +224,21 @@ class Captioner(Writer):
         found = []
         for _, batch in data.batches():
             with self.evaluating():
-                weights = self.net_.looks(self._begin(batch), np.arange(len(batch.units)), batch.units.to_list())
-            for ids, looks in zip(batch.units.to_list(), weights, strict=True):
-                side = math.isqrt(looks.shape[1])
+                weights = self.net_.attention_weights(
+                    self._begin(batch), np.arange(len(batch.units)), batch.units.to_list()
+                )
+            for ids, attention in zip(batch.units.to_list(), weights, strict=True):
+                side = math.isqrt(attention.shape[1])
                 words = [*(self.units_.decode([unit]).strip() for unit in ids.tolist()), ""]
-                found.append(Look(words, looks.reshape(len(looks), side, side)))
+                found.append(AttentionMap(words, attention.reshape(len(attention), side, side)))
         return found
 
-    def lesson(self, X: Sequence[Any], y: Sequence[Any]) -> Lesson:
+    def probe_loss(self, X: Sequence[Any], y: Sequence[Any]) -> ProbeLoss:
         self.check_fitted()
-        captions = checked_captions("Captioner.lesson", X, y)[:AT_MOST]
+        captions = checked_captions("Captioner.probe_loss", X, y)[:AT_MOST]
         data = self._encoded(self._photos().encode(list(X)[:AT_MOST]), captions)
         data = data.select(few(data.steps))
-        return Lesson(lambda: self.net_.loss(self._begin(data), data.units)[0])
+        return ProbeLoss(lambda: self.net_.loss(self._begin(data), data.units)[0])
 
     # The data.
 
@@ -302,7 +304,7 @@ class Captioner(Writer):
         if self.mirror:
             turned = np.flatnonzero(torch.rand(len(batch.rows)).numpy() < 0.5)
             some.pictures[turned] = mirrored[batch.rows[turned]]
-        loss, _ = self.net_.loss(self._begin(some), some.units, self.teaching(batch.part))
+        loss, _ = self.net_.loss(self._begin(some), some.units, self.teacher_forcing(batch.part))
         return loss, None
 
     def _log_probs(self, data: Captioned) -> np.ndarray:
@@ -331,9 +333,9 @@ class Captioner(Writer):
             constraints = how.constraints(self.units_, rows, never, self._ids)
             with self.evaluating():
                 begun = self.net_.begin(torch.from_numpy(numbers))
-                looks = None if self.attention == "none" else partial(self.net_.looks, begun)
+                attention = None if self.attention == "none" else partial(self.net_.attention_weights, begun)
                 usual = [self.longest_] * len(rows)
-                found += how.best(Asked(self.net_.step, begun, rows.tolist(), usual, constraints, looks), n)
+                found += how.best(Asked(self.net_.step, begun, rows.tolist(), usual, constraints, attention), n)
             progress(len(found) / len(pictures))
         return found
 

@@ -33,7 +33,7 @@ def captioner_net(
     reader = PictureEncoder(channels, encoder_size, encoder_dropout, trunk)
     net = EncoderDecoder(reader, settings.decoder(vocabulary_size, encoder_size, encoder_size))
     if trunk is None or isinstance(trunk, PictureNet):
-        settings.start_net(net)
+        settings.initialize(net)
     else:
-        settings.start_net(net.decoder)
+        settings.initialize(net.decoder)
     return net

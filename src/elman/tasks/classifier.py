@@ -19,13 +19,13 @@ from elman.metrics.classes import ClassReport, class_report
 from elman.runtime import MODEL, ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.belief import Belief
 from elman.tasks.classifier_net import ClassifierNet, classifier_net
 from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
 from elman.tasks.labelled import Labelled, as_labels, as_rows, digest, labelled
-from elman.tasks.lesson import AT_MOST, Lesson, few
+from elman.tasks.probe_loss import AT_MOST, ProbeLoss, few
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range
+from elman.tasks.streaming_classifier import StreamingClassifier
 from elman.tasks.task import Observers, Task
 
 STEPS = 1 << 14  # that an evaluation of the net holds at once
@@ -171,17 +171,17 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         classes = self.classes_.tolist()
         return class_report(labels.tolist(), predicted.tolist(), classes, probabilities, self.calibrated_)
 
-    def lesson(self, X: Any, y: Any) -> Lesson:
+    def probe_loss(self, X: Any, y: Any) -> ProbeLoss:
         self.check_fitted()
-        given = labelled("Classifier.lesson", X, y)
+        given = labelled("Classifier.probe_loss", X, y)
         given = given.select(np.arange(min(len(given.rows), AT_MOST)))
         data = self.inputs_.encode(given.rows, given.names)
         rows = few(data.lengths)
         some, targets = data.select(rows).map(torch.from_numpy), torch.from_numpy(self._numbers(given)[rows])
         net = cast(ClassifierNet, self.net_)
-        return Lesson(lambda: cross_entropy(net.classify(some), targets), self.inputs_.steps(data.to_list()[0]))
+        return ProbeLoss(lambda: cross_entropy(net.classify(some), targets), self.inputs_.steps(data.to_list()[0]))
 
-    def stream(self) -> Belief:
+    def stream(self) -> StreamingClassifier:
         """A reader at the beginning of a sequence: it takes steps as they come and says what it believes so far.
 
         Raises:
@@ -191,7 +191,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         if not self.net_.streams:
             raise ValueError("Classifier.stream: expected bidirectional=False, got a model that reads a sequence from "
                              "both ends; train one with bidirectional=False.")  # fmt: skip
-        return Belief(self.net_, self.inputs_, self.classes_)
+        return StreamingClassifier(self.net_, self.inputs_, self.classes_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -9,7 +9,7 @@ from elman.layers import Linear, Stack
 from elman.layers.pooling import POOLINGS, Pooling
 from elman.nearest import did_you_mean
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import Inputs
+from elman.tasks.inputs.base import Inputs
 from elman.tasks.recurrent import RecurrentSettings
 
 
@@ -56,5 +56,5 @@ def classifier_net(
     readout = Linear(width, num_classes)
     torch.nn.init.zeros_(readout.weight)
     net = ClassifierNet(Stack(*front, *layers), summary, readout)
-    recurrent.start_net(net)
+    recurrent.initialize(net)
     return net

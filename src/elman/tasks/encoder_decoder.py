@@ -17,7 +17,7 @@ from elman.sequences import Sequences
 from elman.state import State
 
 
-class Teaching(NamedTuple):
+class TeacherForcing(NamedTuple):
     """How the decoder is taught."""
 
     smoothing: float = 0.0  # of labels
@@ -49,7 +49,9 @@ class EncoderDecoder(nn.Module):
             summary = states.select(summary, rows)
         return self.decoder.initial_state(len(memory) if rows is None else len(rows), Memory(memory, rows), summary)
 
-    def loss(self, state: DecoderState, units: Sequences, teaching: Teaching | None = None) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, state: DecoderState, units: Sequences, forcing: TeacherForcing | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Teacher forcing: the decoder reads the truth, and says what comes next, the end included.
 
         Args:
@@ -58,14 +60,14 @@ class EncoderDecoder(nn.Module):
         Returns:
             the mean over the units, in nats, and the log-probability of each, [N + B].
         """
-        teaching = teaching or Teaching()
+        forcing = forcing or TeacherForcing()
         inputs, targets = shifted(units)
-        if teaching.own:
-            inputs = self._mixed(inputs, state, teaching.own)
+        if forcing.own:
+            inputs = self._mixed(inputs, state, forcing.own)
         features, _ = self.decoder.features(inputs.map(torch.from_numpy), state)
         readout = self.decoder.readout
         wanted = torch.from_numpy(targets)
-        return readout_loss(features.values, readout.weight, readout.bias, wanted, teaching.smoothing)
+        return readout_loss(features.values, readout.weight, readout.bias, wanted, forcing.smoothing)
 
     def log_probs(self, state: DecoderState, units: Sequences) -> np.ndarray:
         """The log-probability of each row, its end included, float64 [B]."""
@@ -79,7 +81,7 @@ class EncoderDecoder(nn.Module):
         with torch.no_grad():
             return self.decoder.step(torch.from_numpy(ids), state)
 
-    def looks(self, state: DecoderState, rows: np.ndarray, units: list[np.ndarray]) -> list[np.ndarray]:
+    def attention_weights(self, state: DecoderState, rows: np.ndarray, units: list[np.ndarray]) -> list[np.ndarray]:
         """Where the decoder looks when it writes units and the end: of each [T + 1, S].
 
         Args:

@@ -27,8 +27,8 @@ from elman.runtime import MODEL, ModelFile
 from elman.state import State
 from elman.tasks import texts as given
 from elman.tasks.language_net import language_net
-from elman.tasks.lesson import STEPS as LESSON_STEPS
-from elman.tasks.lesson import Lesson
+from elman.tasks.probe_loss import STEPS as LESSON_STEPS
+from elman.tasks.probe_loss import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range
 from elman.tasks.task import Task
@@ -176,12 +176,12 @@ class LanguageModel(RecurrentSettings, Task):
         """Minus the nats a character: higher is better."""
         return -self.evaluate(documents).nats_per_character
 
-    def lesson(self, documents: Texts) -> Lesson:
+    def probe_loss(self, documents: Texts) -> ProbeLoss:
         self.check_fitted()
         encoded = [self.units_.encode(text) for text in self.read(documents)]
         total = sum(map(len, encoded))
         if not total:
-            raise ValueError("LanguageModel.lesson: expected a text, got an empty one.")
+            raise ValueError("LanguageModel.probe_loss: expected a text, got an empty one.")
         streams = min(8, max(1, total // 50))
         window = Windows(encoded, streams, max(1, min(LESSON_STEPS, total) // streams))[0]
         first = window.inputs.to_list()[0].tolist()
@@ -190,7 +190,7 @@ class LanguageModel(RecurrentSettings, Task):
             logits, targets, _ = self._logits(window, None)
             return cross_entropy(logits, targets)
 
-        return Lesson(loss, [self.units_.decode([unit]) for unit in first])
+        return ProbeLoss(loss, [self.units_.decode([unit]) for unit in first])
 
     def stream(self) -> TextStream:
         """A reader at the beginning of a text: it takes one unit at a time and gives the distribution over the next.

@@ -37,5 +37,5 @@ def language_net(
     drop = VariationalDropout if recurrent.variational else Dropout
     drops: list[CellModule] = [drop(size, embedding_dropout)] if embedding_dropout else []
     net = Stack(embedding, *drops, *recurrent.recurrent_layers(size), readout)
-    recurrent.start_net(net)
+    recurrent.initialize(net)
     return net

@@ -56,15 +56,15 @@ class PairUnits:
         """The text of what was written."""
         return self.target.decode(ids).strip()
 
-    def decode_copying(self, ids: np.ndarray, text: str, looks: np.ndarray) -> str:
+    def decode_copying(self, ids: np.ndarray, text: str, attention: np.ndarray) -> str:
         """The same of words, with the word of the source that was looked at most in place of each `<unk>`.
 
         Args:
             text: the source.
-            looks: of each word, how much it looked at each of the source, [T, S].
+            attention: of each word, how much it looked at each of the source, [T, S].
         """
         words = self.words(text)
-        parts = zip(ids.tolist(), looks, strict=False)  # the look behind the last is that of the end
+        parts = zip(ids.tolist(), attention, strict=False)  # the look behind the last is that of the end
         return " ".join(words[int(look.argmax())] if unit == UNKNOWN else self.target.decode([unit])
                         for unit, look in parts)  # fmt: skip
 

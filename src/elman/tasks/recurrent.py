@@ -18,7 +18,7 @@ from elman.nearest import did_you_mean
 CELL_SETTINGS = {
     name: name
     for name in ("activation", "forget_gate", "forget_bias", "chrono", "peephole", "coupled", "cell_clip",
-                 "recurrent_dropout", "hidden_dropout", "zoneout_h", "zoneout_c", "reset", "start", "window")
+                 "recurrent_dropout", "hidden_dropout", "zoneout_h", "zoneout_c", "reset", "init", "window")
 } | {"gate_norm": "layer_norm"}  # fmt: skip
 
 
@@ -28,13 +28,13 @@ class RecurrentSettings:
 
     Args:
         cell: `lstm`, `gru`, `rnn`, `min_gru` or `window_net`.
-        activation, forget_gate, forget_bias, reset, start, window: of the cell, where it has that setting; None for
+        activation, forget_gate, forget_bias, reset, init, window: of the cell, where it has that setting; None for
             the cell's default.
         chrono, peephole, coupled, cell_clip: the same, of an LSTM.
         recurrent_dropout, hidden_dropout, zoneout_h, zoneout_c: the same, of an LSTM.
         gate_norm: the cell's own layer_norm, inside the recurrence.
         weight_dropout: of the weights from the state, while training; 0 for none (Merity et al. 2018).
-        start_range: every weight and bias of the net, those of layer norms aside, starts uniform within plus and minus
+        init_range: every weight and bias of the net, those of layer norms aside, starts uniform within plus and minus
             this; None for the start of each layer.
         hidden_size: features of the state of each layer.
         num_layers: cells on top of one another.
@@ -58,9 +58,9 @@ class RecurrentSettings:
     gate_norm: bool | None = None
     weight_dropout: float = 0.0
     reset: str | None = None
-    start: str | None = None
+    init: str | None = None
     window: int | None = None
-    start_range: float | None = None
+    init_range: float | None = None
     hidden_size: int = 512
     num_layers: int = 1
     dropout: float = 0.3
@@ -80,9 +80,9 @@ class RecurrentSettings:
             raise ValueError(
                 f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}{did_you_mean(self.cell, CELLS)}"
             )
-        for name in ("start", "forget_bias", "chrono"):
-            if getattr(self, name) is not None and self.start_range is not None:
-                raise ValueError(f"{name}: cannot act with start_range={self.start_range}; leave one of them out.")
+        for name in ("init", "forget_bias", "chrono"):
+            if getattr(self, name) is not None and self.init_range is not None:
+                raise ValueError(f"{name}: cannot act with init_range={self.init_range}; leave one of them out.")
         return deep(
             self._cell(),
             input_size,
@@ -110,17 +110,17 @@ class RecurrentSettings:
             return make
         return lambda input_size, hidden_size: WeightDrop(make(input_size, hidden_size), self.weight_dropout)
 
-    def start_net(self, net: nn.Module) -> None:
-        """Draw the weights of a new net as `start_range` says; without it they stay as they are.
+    def initialize(self, net: nn.Module) -> None:
+        """Draw the weights of a new net as `init_range` says; without it they stay as they are.
 
         Raises:
             ValueError: a range from which nothing can be drawn.
         """
-        if self.start_range is None:
+        if self.init_range is None:
             return
-        if not 0 < self.start_range < math.inf:
-            raise ValueError(f"start_range: expected a number above 0, got {self.start_range}.")
+        if not 0 < self.init_range < math.inf:
+            raise ValueError(f"init_range: expected a number above 0, got {self.init_range}.")
         for layer in net.modules():
             if not isinstance(layer, LayerNorm):
                 for weight in layer.parameters(recurse=False):
-                    nn.init.uniform_(weight, -self.start_range, self.start_range)
+                    nn.init.uniform_(weight, -self.init_range, self.init_range)

@@ -17,7 +17,9 @@ from elman.sequences import Sequences
 from elman.state import State
 
 Encode = Callable[[Sequence[str]], Sequences]
-Looks = Callable[[np.ndarray, list[np.ndarray]], list[np.ndarray]]  # rows and units of hypotheses -> of each [T, S]
+AttentionWeights = Callable[
+    [np.ndarray, list[np.ndarray]], list[np.ndarray]
+]  # rows and units of hypotheses -> of each [T, S]
 
 
 class Asked(NamedTuple):
@@ -28,7 +30,7 @@ class Asked(NamedTuple):
     numbers: Sequence[int]  # [B] those of the rows, as they were given
     usual_length: Sequence[int]  # [B] units at most, unless said otherwise
     constraints: Constraints
-    looks: Looks | None  # where the decoder looks; None where it has no attention
+    attention: AttentionWeights | None  # attention weights of hypotheses; None where it has no attention
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,10 +127,10 @@ class Search:
         return [max(usual, self.min_length, len(prefix)) for usual, prefix in parts]
 
     def _coverage(self, asked: Asked) -> Coverage:
-        if asked.looks is None:
+        if asked.attention is None:
             raise ValueError("coverage: cannot act without attention; leave it out.")
-        looks = asked.looks
-        return lambda rows, units: coverage_penalty(looks(rows, units), self.coverage)
+        attention = asked.attention
+        return lambda rows, units: coverage_penalty(attention(rows, units), self.coverage)
 
     def check_rows(self, rows: int) -> None:
         """Raise unless what is said of each row is said of as many.

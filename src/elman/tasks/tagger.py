@@ -23,7 +23,7 @@ from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.labelled import digest
-from elman.tasks.lesson import AT_MOST, Lesson, few
+from elman.tasks.probe_loss import AT_MOST, ProbeLoss, few
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range
 from elman.tasks.tagger_net import TaggerNet
@@ -184,13 +184,13 @@ class Tagger(RecurrentSettings, Task):
         _check_rows("Tagger.evaluate", list(X), tags)
         return self._report(tags, self.predict(X, progress))
 
-    def lesson(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> Lesson:
+    def probe_loss(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> ProbeLoss:
         self.check_fitted()
         rows = few(np.array([len(row) for row in X[:AT_MOST]]))
         sentences, tags = [X[row] for row in rows], [self._inside(list(y[row]), f"row {row}") for row in rows]
         data, truth = _tensors(self.words_.encode(sentences)), torch.from_numpy(self._numbers(tags))
         words = [word if isinstance(word, str) else word[0] for word in sentences[0]]
-        return Lesson(lambda: self._loss_of(data, truth), words)
+        return ProbeLoss(lambda: self._loss_of(data, truth), words)
 
     # The data.
 
@@ -260,7 +260,7 @@ class Tagger(RecurrentSettings, Task):
                 given_size=self.given_size,
                 input_dropout=self.input_dropout,
             )
-            self.start_net(net)
+            self.initialize(net)
             return net
 
     def _allowed(self) -> Allowed | None:

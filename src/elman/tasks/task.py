@@ -14,7 +14,7 @@ import elman
 from elman.estimator import Estimator
 from elman.files import SCHEMA, TEMPORARY, write_tensors
 from elman.runtime import MODEL, ModelFile
-from elman.tasks.lesson import Lesson
+from elman.tasks.probe_loss import ProbeLoss
 from elman.tasks.settings import CONFIG, parse, settings_of, write_config
 from elman.training import Evaluation, Event, Interrupted, NonFinite, Result, TrainingSettings, model_tensors, train
 from elman.training.checkpoint import LAST
@@ -46,7 +46,7 @@ class Task(Estimator, TrainingSettings, ABC):
         """Take back what `preprocessing` gave, from the metadata, and build `net_` with any weights."""
 
     @abstractmethod
-    def lesson(self, *data: Any) -> Lesson:
+    def probe_loss(self, *data: Any) -> ProbeLoss:
         """Some of `data`, which is as `evaluate` takes it, as the net learns from them."""
 
     def save(self, path: str | Path) -> None:

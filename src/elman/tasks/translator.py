@@ -22,9 +22,9 @@ from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.encoder_decoder import EncoderDecoder
-from elman.tasks.lesson import AT_MOST, Lesson, few
 from elman.tasks.pair_units import PairUnits
 from elman.tasks.pairs import PairBatch, PairBatches, Pairs
+from elman.tasks.probe_loss import AT_MOST, ProbeLoss, few
 from elman.tasks.search import Asked, Search
 from elman.tasks.settings import check_range
 from elman.tasks.task import Observers
@@ -186,8 +186,10 @@ class Translator(Writer):
         found: dict[int, Alignment] = {}
         for rows, batch in self._batches(pairs):
             with self.evaluating():
-                looks = self.net_.looks(self._begin(batch.sources), np.arange(len(rows)), batch.targets.to_list())
-            parts = zip(rows.tolist(), batch.sources.to_list(), batch.targets.to_list(), looks, strict=True)
+                attention = self.net_.attention_weights(
+                    self._begin(batch.sources), np.arange(len(rows)), batch.targets.to_list()
+                )
+            parts = zip(rows.tolist(), batch.sources.to_list(), batch.targets.to_list(), attention, strict=True)
             for row, source, target, weights in parts:
                 words = self.units_.each_source(source), [*self.units_.each_target(target), ""]
                 found[row] = Alignment(*words, weights)
@@ -219,12 +221,12 @@ class Translator(Writer):
         references = as_references(f"{type(self).__name__}.evaluate", X, y)
         return translation_report(self.predict(X, progress, **search), references, lowercase or self.lowercase)
 
-    def lesson(self, X: Sequence[str], y: Sequence[Any]) -> Lesson:
+    def probe_loss(self, X: Sequence[str], y: Sequence[Any]) -> ProbeLoss:
         self.check_fitted()
-        references = as_references(f"{type(self).__name__}.lesson", X, y)[:AT_MOST]
-        pairs = self._pairs(self._checked("lesson", X[:AT_MOST], [of_one[0] for of_one in references]))
+        references = as_references(f"{type(self).__name__}.probe_loss", X, y)[:AT_MOST]
+        pairs = self._pairs(self._checked("probe_loss", X[:AT_MOST], [of_one[0] for of_one in references]))
         pairs = pairs.select(few(pairs.steps))
-        return Lesson(lambda: self.net_.loss(self._begin(pairs.sources), pairs.targets)[0])
+        return ProbeLoss(lambda: self.net_.loss(self._begin(pairs.sources), pairs.targets)[0])
 
     # The data.
 
@@ -314,7 +316,7 @@ class Translator(Writer):
 
     def _loss(self, data: Pairs, batch: PairBatch) -> tuple[Tensor, State | None]:
         pairs = data.select(batch.rows)
-        loss, _ = self.net_.loss(self._begin(pairs.sources), pairs.targets, self.teaching(batch.part))
+        loss, _ = self.net_.loss(self._begin(pairs.sources), pairs.targets, self.teacher_forcing(batch.part))
         return loss, None
 
     def _batches(self, data: Pairs) -> "list[tuple[np.ndarray, Pairs]]":
@@ -356,8 +358,8 @@ class Translator(Writer):
                 begun = self._begin(batch)
                 usual = np.minimum(2 * batch.lengths + 10, 2 * self.longest_).tolist()
                 constraints = how.constraints(self.units_.target, rows, self._never(), self.units_.encode_targets)
-                looks = None if self.attention == "none" else partial(self.net_.looks, begun)
-                best = search(Asked(self.net_.step, begun, rows.tolist(), usual, constraints, looks))
+                attention = None if self.attention == "none" else partial(self.net_.attention_weights, begun)
+                best = search(Asked(self.net_.step, begun, rows.tolist(), usual, constraints, attention))
                 texts = self._texts(begun, [X[row] for row in rows], best)
                 for row, of_row, hypotheses in zip(rows, texts, best, strict=True):
                     found[row] = [(text, one.score) for text, one in zip(of_row, hypotheses, strict=True)]
@@ -380,8 +382,8 @@ class Translator(Writer):
         rows = np.repeat(np.arange(len(found)), [len(best) for best in found])
         copying = [number for number, ids in enumerate(units) if self._copies() and (ids == UNKNOWN).any()]
         if copying:
-            looks = self.net_.looks(begun, rows[copying], [units[number] for number in copying])
-            for number, weights in zip(copying, looks, strict=True):
+            attention = self.net_.attention_weights(begun, rows[copying], [units[number] for number in copying])
+            for number, weights in zip(copying, attention, strict=True):
                 texts[number] = self.units_.decode_copying(units[number], sources[rows[number]], weights)
         rest = iter(texts)
         return [[next(rest) for _ in best] for best in found]

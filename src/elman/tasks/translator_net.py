@@ -19,5 +19,5 @@ def translator_net(
     encoder = Stack(Embedding(source_size, width), *settings.drops(width), *layers)
     summary = summary_width(encoder.initial_state(0))
     net = EncoderDecoder(encoder, settings.decoder(target_size, encoder.output_size, summary))
-    settings.start_net(net)
+    settings.initialize(net)
     return net

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elman.tasks.decoder_settings import DecoderSettings
-from elman.tasks.encoder_decoder import Teaching
+from elman.tasks.encoder_decoder import TeacherForcing
 from elman.tasks.task import Task
 
 
@@ -29,9 +29,9 @@ class Writer(DecoderSettings, Task):
     def evaluate(self, X: Sequence[Any], y: Sequence[Any]) -> Any:
         """The report on rows whose texts are known."""
 
-    def teaching(self, part: float) -> Teaching:
+    def teacher_forcing(self, part: float) -> TeacherForcing:
         """How the decoder is taught, `part` of the way from the first epoch to the last."""
-        return Teaching(self.label_smoothing, self.scheduled_sampling * part)
+        return TeacherForcing(self.label_smoothing, self.scheduled_sampling * part)
 
     def predict(
         self, X: Sequence[Any], progress: Callable[[float], object] = lambda part: None, **search: Any

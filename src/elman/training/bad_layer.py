@@ -88,7 +88,7 @@ def bad_recurrence(model: nn.Module, forward: Callable[[], Tensor]) -> tuple[str
 
     cells = {path: module for path, module in model.named_modules() if _is_recurrence(module)}
     with (
-        native.aside(),
+        native.disabled(),
         torch.enable_grad(),
         _replaced({(cell, "scan"): watch(path, cell) for path, cell in cells.items()}),
     ):

@@ -45,7 +45,7 @@ Event = Update | Evaluation | Examined
 
 
 @runtime_checkable
-class Looks(Protocol):
+class AttentionWeights(Protocol):
     """An observer that looks at the net itself."""
 
     def begin(self, model: "nn.Module", loss: "Callable[[], Tensor]") -> object:

@@ -25,7 +25,7 @@ class FirstBad(NamedTuple):
         row: of the batch that the layer read, from 0.
         step: of that row, from 0, in the order in which it is read.
         what: `input`, `gate`, `state`, `output` or `gradient`.
-        gate: its name, as `openings` has it; None where it is in none.
+        gate: its name, as `gate_activations` has it; None where it is in none.
         magnitudes: the largest number in the row's state before this step and the ones before it, at most 4, the latest
             last; of a gradient, which comes from the other end, that with respect to the state after it.
     """
@@ -55,12 +55,16 @@ def first_bad(cell: CellModule, x: Sequences, state: State | None) -> FirstBad |
         return None
     inputs = states.split(states.select(x.values, plan.by_time), plan.alive)
     magnitudes: deque[Tensor] = deque(maxlen=KEPT)
-    with native.aside(), torch.no_grad():
+    with native.disabled(), torch.no_grad():
         state = states.select(cell.initial_state(len(x)) if state is None else state, plan.longest_first)
         for time, (now, alive) in enumerate(zip(inputs, plan.alive, strict=True)):
             state = states.select(state, np.arange(alive))
             magnitudes.append(_largest(state, alive))
-            opened = {} if type(cell).openings is CellModule.openings else cell.openings(cell.project(now), state)
+            opened = (
+                {}
+                if type(cell).gate_activations is CellModule.gate_activations
+                else cell.gate_activations(cell.project(now), state)
+            )
             y, after = cell.step(now, state)
             seen: list[tuple[str, str | None, State]] = [("input", None, now), ("state", None, state)]
             seen += [("gate", name, gate) for name, gate in opened.items()]
@@ -92,7 +96,7 @@ def first_bad_gradient(
         return cell.step(now, state)
 
     state = cell.initial_state(len(x)) if state is None else states.detach(state)
-    with native.aside(), torch.enable_grad():
+    with native.disabled(), torch.enable_grad():
         y, final = unroll(step, x.map(states.detach), state)
     ends = zip((y.values, *states.leaves(final)), (dy, *states.leaves(dfinal)), strict=True)
     written, gradients = zip(*((end, gradient) for end, gradient in ends if end.requires_grad), strict=True)

@@ -22,7 +22,7 @@ from elman.layers import set_key
 from elman.state import State
 from elman.training.average import Average
 from elman.training.checkpoint import LAST, Checkpoints, Place
-from elman.training.events import Evaluation, Event, Examined, Looks, Update
+from elman.training.events import AttentionWeights, Evaluation, Event, Examined, Update
 from elman.training.first_bad import FirstBad
 from elman.training.interrupts import Interrupts
 from elman.training.log_file import LogFile
@@ -86,7 +86,7 @@ class Loop:
         if settings.warmup > total:
             raise ValueError(f"train: expected warmup of at most {total} (all updates), got {settings.warmup}.")
         for observer in observers:
-            if isinstance(observer, Looks):
+            if isinstance(observer, AttentionWeights):
                 first = self.batches[0]
                 observer.begin(model, lambda first=first: loss(first, None)[0])
 

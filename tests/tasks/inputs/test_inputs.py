@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from elman import Sequences
 from elman.layers import Stack
 from elman.tasks.inputs import INPUTS, InputSettings, make_inputs, restore_inputs
-from elman.tasks.inputs.face import without_steps
+from elman.tasks.inputs.base import without_steps
 
 GENERATOR = np.random.default_rng(0)
 ROWS = {

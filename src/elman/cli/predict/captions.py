@@ -56,14 +56,14 @@ def told(model: "Captioner", rows: "Sequence[Row]", options: Mapping[str, Any]) 
 
 def _draw(model: "Captioner", rows: "Sequence[Row]", found: Sequence[Found], pictures: Iterator[Path]) -> None:
     """A picture for each of which something was said."""
-    from elman.pictures import looks
+    from elman.pictures import attention_maps
     from elman.tasks.photos import read
 
     pairs = [(row.input, best[0][0]) for row, best in zip(rows, found, strict=True) if best[0][0].strip()]
     if pairs:
         photos, captions = map(list, zip(*pairs, strict=True))
         for photo, one in zip(photos, model.align(photos, captions), strict=True):
-            save(looks(read(photo), one.words, one.weights), next(pictures))
+            save(attention_maps(read(photo), one.words, one.weights), next(pictures))
 
 
 def _json(row: "Row", found: Found, several: bool) -> str:

@@ -3,11 +3,11 @@
 import inspect
 from typing import Any
 
+from elman.data.units.base import BOUNDARY, UNKNOWN, Text, Units, Unknown
 from elman.data.units.bpe import BPE
 from elman.data.units.bytes import Bytes
 from elman.data.units.characters import Characters
 from elman.data.units.decoders import Decoder
-from elman.data.units.face import BOUNDARY, UNKNOWN, Text, Units, Unknown
 from elman.data.units.words import Words
 from elman.nearest import did_you_mean
 

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from elman.data.units.base import Units, check_documents, check_text
 from elman.data.units.decoders import ByteDecoder
-from elman.data.units.face import Units, check_documents, check_text
 
 # GPT-2's words, with marks counted as letters, and none longer than 32 characters: merging takes time as the length
 # of the longest word, and the longest word of a file that is one line without blanks is the file.

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from elman.data.units.base import Text, Units, check_documents, check_text
 from elman.data.units.decoders import ByteDecoder
-from elman.data.units.face import Text, Units, check_documents, check_text
 
 
 class Bytes(Units):

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from elman.data.units.base import UNKNOWN, Units, Unknown, check_documents, check_limits, check_text, most_frequent
 from elman.data.units.decoders import CharacterDecoder
-from elman.data.units.face import UNKNOWN, Units, Unknown, check_documents, check_limits, check_text, most_frequent
 
 CHUNK = 1 << 20  # characters looked up at once: a long text costs no second copy of itself
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from elman.data.units.base import UNKNOWN, Units, Unknown, check_documents, check_limits, check_text, most_frequent
 from elman.data.units.decoders import WordDecoder
-from elman.data.units.face import UNKNOWN, Units, Unknown, check_documents, check_limits, check_text, most_frequent
 
 WORD = re.compile(r"\n|\S+")
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman.nearest import did_you_mean
-from elman.tasks.inputs.face import Inputs, InputSettings
+from elman.tasks.inputs.base import Inputs, InputSettings
 from elman.tasks.inputs.frames import Frames
 from elman.tasks.inputs.pixels import Pixels
 from elman.tasks.inputs.series import Series

@@ -10,7 +10,7 @@ from elman.cells import CellModule
 from elman.layers import Deviations, Differences, Dropout
 from elman.layers.frame_encoder import FrameEncoder
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import OF_SKELETONS, OF_TEXT, Inputs, row_name, without_steps
+from elman.tasks.inputs.base import OF_SKELETONS, OF_TEXT, Inputs, row_name, without_steps
 
 
 class Frames(Inputs):

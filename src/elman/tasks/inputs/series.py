@@ -9,7 +9,7 @@ import torch
 from elman.cells import CellModule
 from elman.layers import Deviations, Differences, Dropout
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import OF_FRAMES, OF_SKELETONS, OF_TEXT, Inputs, row_name, without_steps
+from elman.tasks.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, Inputs, row_name, without_steps
 
 
 class Series(Inputs):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import OF_FRAMES, OF_TEXT
+from elman.tasks.inputs.base import OF_FRAMES, OF_TEXT
 from elman.tasks.inputs.series import Series
 
 

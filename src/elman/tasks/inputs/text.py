@@ -9,10 +9,10 @@ import torch
 
 from elman.cells import CellModule
 from elman.data.units import UNKNOWN, Units, make_units, units_from_json
-from elman.data.units.face import check_text
+from elman.data.units.base import check_text
 from elman.layers import Dropout, Embedding
 from elman.sequences import Sequences
-from elman.tasks.inputs.face import OF_FRAMES, OF_NUMBERS, OF_SKELETONS, Inputs, row_name
+from elman.tasks.inputs.base import OF_FRAMES, OF_NUMBERS, OF_SKELETONS, Inputs, row_name
 
 TOKEN = re.compile(r"['\u2019]?\w+(?:['\u2019-]\w+)*|[^\w\s]")  # it's | 's | well-known | , | ...
 

@@ -24,7 +24,7 @@ def test_orthogonal_keeps_lengths_and_is_the_default(make):
     bound = (6 / (6 + 5)) ** 0.5  # Glorot's, for each gate
     assert bound / 2 < cell.weight_ih.abs().max() <= bound
     torch.manual_seed(0)
-    assert torch.equal(make(start="orthogonal").weight_hh, cell.weight_hh)
+    assert torch.equal(make(init="orthogonal").weight_hh, cell.weight_hh)
 
 
 def test_gates_do_not_start_alike():
@@ -34,7 +34,7 @@ def test_gates_do_not_start_alike():
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_identity_copies_the_state(activation):
-    cell = RNN(6, 5, activation, start="identity")
+    cell = RNN(6, 5, activation, init="identity")
     assert torch.equal(cell.weight_hh, torch.eye(5))
     assert not cell.bias.any()
     assert 0 < cell.weight_ih.abs().max() < 0.01
@@ -46,7 +46,7 @@ def test_identity_copies_the_state(activation):
 @pytest.mark.parametrize("make", EVERY)
 def test_pytorch_is_uniform_within_its_bounds(make):
     bound = 5**-0.5
-    for name, weight in make(start="pytorch").named_parameters():
+    for name, weight in make(init="pytorch").named_parameters():
         assert weight.abs().max() <= bound, name
         assert weight.std() > bound / 4, name
 
@@ -54,14 +54,14 @@ def test_pytorch_is_uniform_within_its_bounds(make):
 @pytest.mark.parametrize("make", GATED)
 def test_identity_cannot_act_on_gates(make):
     with pytest.raises(
-        ValueError, match=r"^(LSTM|GRU): start='identity' is for RNN \(IRNN\); .*: use start='orthogonal'\.$"
+        ValueError, match=r"^(LSTM|GRU): init='identity' is for RNN \(IRNN\); .*: use init='orthogonal'\.$"
     ):
-        make(start="identity")
+        make(init="identity")
 
 
 @pytest.mark.parametrize("make", EVERY)
-def test_an_unknown_start_names_the_known_ones(make):
+def test_an_unknown_init_names_the_known_ones(make):
     with pytest.raises(
-        ValueError, match=r"expected start to be one of orthogonal, identity, pytorch, got 'ortogonal'\.$"
+        ValueError, match=r"expected init to be one of orthogonal, identity, pytorch, got 'ortogonal'\.$"
     ):
-        make(start="ortogonal")
+        make(init="ortogonal")

@@ -12,7 +12,7 @@ COLUMNS = 5
 END = "(end)"
 
 
-def looks(photo: Any, words: Sequence[str], weights: Any, title: str = "") -> Any:
+def attention_maps(photo: Any, words: Sequence[str], weights: Any, title: str = "") -> Any:
     """Draw the picture once as it is, and once for each word: the hotter, the more of the attention a place had.
 
     Each word has shades of its own, up to the most that a place had.
@@ -22,23 +22,25 @@ def looks(photo: Any, words: Sequence[str], weights: Any, title: str = "") -> An
         words: T words that were written; an empty one is the end.
         weights: [T, h, w] of at least 0, a map of the whole picture for each.
     Returns:
-        a matplotlib Figure; `figure.savefig("looks.png")` writes it.
+        a matplotlib Figure; `figure.savefig("attention.png")` writes it.
     Raises:
         ValueError: no word, shapes that do not fit, or a weight that is negative or not finite.
         ModuleNotFoundError: matplotlib is not installed.
     Example:
-        >>> figure = looks(np.zeros((40, 60, 3), np.uint8), ["a", "dog", ""], np.ones((3, 5, 5)) / 25)
+        >>> figure = attention_maps(np.zeros((40, 60, 3), np.uint8), ["a", "dog", ""], np.ones((3, 5, 5)) / 25)
         >>> [axis.get_title() for axis in figure.axes[:4]]
         ['', 'a', 'dog', '(end)']
     """
     pixels, maps = np.asarray(photo), np.asarray(weights, float)
     if pixels.ndim not in (2, 3) or not pixels.size:
-        raise ValueError(f"pictures.looks: expected a picture [H, W, 3] or [H, W], got {list(pixels.shape)}.")
+        raise ValueError(f"pictures.attention_maps: expected a picture [H, W, 3] or [H, W], got {list(pixels.shape)}.")
     if maps.ndim != 3 or len(maps) != len(words) or not maps.size:
         wanted = f"weights of shape [T={len(words)}, h, w] for as many words, one at least"
-        raise ValueError(f"pictures.looks: expected {wanted}, got {list(maps.shape)}.")
+        raise ValueError(f"pictures.attention_maps: expected {wanted}, got {list(maps.shape)}.")
     if not (np.isfinite(maps).all() and maps.min() >= 0):
-        raise ValueError(f"pictures.looks: expected weights of at least 0, got {maps.min():.4g} to {maps.max():.4g}.")
+        raise ValueError(
+            f"pictures.attention_maps: expected weights of at least 0, got {maps.min():.4g} to {maps.max():.4g}."
+        )
     axes, figure = _canvas(len(words) + 1, pixels.shape[0] / pixels.shape[1])
     figure.suptitle(title, parse_math=False)
     height, width = pixels.shape[:2]

@@ -10,7 +10,7 @@ AT_MOST = 64  # rows
 STEPS = 2000  # of all rows together
 
 
-class Lesson(NamedTuple):
+class ProbeLoss(NamedTuple):
     """
     Attributes:
         loss: finds the loss of the net that the task has, as training does, without what training spoils at random.

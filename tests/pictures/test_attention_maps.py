@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from elman.pictures import looks
+from elman.pictures import attention_maps
 
 PHOTO = np.full((40, 60, 3), 90, np.uint8)
 
@@ -17,7 +17,7 @@ def drawn(figure):
 def test_each_word_has_its_heat():
     weights = np.zeros((2, 4, 4))
     weights[0, 0, 0] = weights[1, 3, 3] = 1
-    figure = looks(PHOTO, ["dog", ""], weights, title="a $dog")
+    figure = attention_maps(PHOTO, ["dog", ""], weights, title="a $dog")
     assert [axis.get_title() for axis in figure.axes] == ["", "dog", "(end)"]
     assert figure.get_suptitle() == "a $dog"
     whole, first, last = (axis.get_images() for axis in figure.axes)
@@ -33,17 +33,17 @@ def test_each_word_has_its_heat():
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (500, 1, 3), (30, 20)])
 def test_pictures_of_any_shape(shape):
-    figure = looks(np.zeros(shape, np.uint8), [f"word {number}" for number in range(11)], np.ones((11, 2, 3)))
+    figure = attention_maps(np.zeros(shape, np.uint8), [f"word {number}" for number in range(11)], np.ones((11, 2, 3)))
     assert max(figure.get_size_inches()) < 24
     drawn(figure)
 
 
 def test_what_does_not_fit():
     for words, weights in ((["a"], np.ones((2, 2, 2))), ([], np.ones((0, 2, 2))), (["a"], np.ones((2, 2)))):
-        with pytest.raises(ValueError, match=r"pictures.looks: expected weights of shape \[T="):
-            looks(PHOTO, words, weights)
+        with pytest.raises(ValueError, match=r"pictures.attention_maps: expected weights of shape \[T="):
+            attention_maps(PHOTO, words, weights)
     for odd in (-1, np.nan):
         with pytest.raises(ValueError, match="expected weights of at least 0"):
-            looks(PHOTO, ["a"], np.full((1, 2, 2), odd))
+            attention_maps(PHOTO, ["a"], np.full((1, 2, 2), odd))
     with pytest.raises(ValueError, match=r"expected a picture \[H, W, 3\] or \[H, W\], got \[3\]"):
-        looks(np.zeros(3), ["a"], np.ones((1, 2, 2)))
+        attention_maps(np.zeros(3), ["a"], np.ones((1, 2, 2)))

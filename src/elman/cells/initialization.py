@@ -28,19 +28,19 @@ def pytorch(gates: int, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> N
         nn.init.uniform_(weight, -bound, bound)
 
 
-STARTS = {"orthogonal": orthogonal, "identity": identity, "pytorch": pytorch}
+INITIALIZATIONS = {"orthogonal": orthogonal, "identity": identity, "pytorch": pytorch}
 
 
 @torch.no_grad()
-def start(where: str, name: str, gates: int, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
+def initialize(where: str, name: str, gates: int, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
     """Fill the weights in place with the start of that name.
 
     Raises:
         ValueError: there is no such start, or it cannot act here: the identity start is for one gate.
     """
-    if name not in STARTS:
-        raise ValueError(f"{where}: expected start to be one of {', '.join(STARTS)}, got {name!r}.")
+    if name not in INITIALIZATIONS:
+        raise ValueError(f"{where}: expected init to be one of {', '.join(INITIALIZATIONS)}, got {name!r}.")
     if name == "identity" and weight_hh.shape[0] != weight_hh.shape[1]:
-        raise ValueError(f"{where}: start='identity' is for RNN (IRNN); gated cells have a path of their own for the "
-                         "gradient: use start='orthogonal'.")  # fmt: skip
-    STARTS[name](gates, weight_ih, weight_hh, bias)
+        raise ValueError(f"{where}: init='identity' is for RNN (IRNN); gated cells have a path of their own for the "
+                         "gradient: use init='orthogonal'.")  # fmt: skip
+    INITIALIZATIONS[name](gates, weight_ih, weight_hh, bias)

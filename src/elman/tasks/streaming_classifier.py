@@ -8,10 +8,10 @@ import torch
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.classifier_net import ClassifierNet
-from elman.tasks.inputs.face import Inputs
+from elman.tasks.inputs.base import Inputs
 
 
-class Belief:
+class StreamingClassifier:
     """A reader in the middle of a sequence: pieces of it go in, probabilities come out.
 
     Attributes:
@@ -37,7 +37,7 @@ class Belief:
         Raises:
             TypeError, ValueError: what cannot be read; the belief is as it was.
         """
-        steps = self.inputs.encode([piece], ["Belief.read"]).map(torch.from_numpy)
+        steps = self.inputs.encode([piece], ["StreamingClassifier.read"]).map(torch.from_numpy)
         with torch.no_grad():
             logits, self.state = self.net(steps, self.state)
         after = _softmax(logits.values)

@@ -43,12 +43,12 @@ def test_the_last_belief_is_that_of_the_whole_row(pooling, differences):
     rows, labels = series()
     model = Classifier(**SETTINGS, pooling=pooling, differences=differences, num_layers=2).fit(rows, labels)
     for row, whole in zip(rows, model.predict_proba(rows), strict=True):
-        belief = model.stream()
-        after = belief.read(row)
+        stream = model.stream()
+        after = stream.read(row)
         assert after.shape == (len(row), 2)
         np.testing.assert_allclose(after[-1], whole, rtol=1e-5)
-        assert np.array_equal(belief.probabilities, after[-1])
-        assert belief.label == model.predict([row])[0]
+        assert np.array_equal(stream.probabilities, after[-1])
+        assert stream.label == model.predict([row])[0]
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -57,9 +57,9 @@ def test_every_belief_is_that_of_the_row_so_far(pooling):
     model = Classifier(**SETTINGS, pooling=pooling, differences=True).fit(rows, labels)
     row = max(rows, key=len)
     so_far = model.predict_proba([row[:steps] for steps in range(len(row) + 1)])
-    belief = model.stream()
-    np.testing.assert_allclose(belief.probabilities, so_far[0], rtol=1e-5)
-    np.testing.assert_allclose(belief.read(row), so_far[1:], rtol=1e-5)
+    stream = model.stream()
+    np.testing.assert_allclose(stream.probabilities, so_far[0], rtol=1e-5)
+    np.testing.assert_allclose(stream.read(row), so_far[1:], rtol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -71,10 +71,10 @@ def test_a_row_in_pieces_is_the_row(make, pooling):
     row = max(rows, key=len)
     whole = model.stream().read(row)
     for places in [range(1, len(row)), (2,), (0, 3, 3), (len(row),)]:
-        belief = model.stream()
-        parts = [belief.read(piece) for piece in cuts(row, *places)]
+        stream = model.stream()
+        parts = [stream.read(piece) for piece in cuts(row, *places)]
         np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-5)
-        np.testing.assert_allclose(belief.probabilities, whole[-1], rtol=1e-5)
+        np.testing.assert_allclose(stream.probabilities, whole[-1], rtol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -83,8 +83,8 @@ def test_text_comes_in_whole_words(pooling):
     text = "It is a good, bad film, isn't it?"
     whole = model.stream().read(text)
     np.testing.assert_allclose(whole[-1], model.predict_proba([text])[0], rtol=1e-5)
-    belief = model.stream()
-    parts = [belief.read(piece) for piece in ("It is", " ", "a good,", "bad", "", "film, isn't it?")]
+    stream = model.stream()
+    parts = [stream.read(piece) for piece in ("It is", " ", "a good,", "bad", "", "film, isn't it?")]
     assert [len(part) for part in parts] == [2, 0, 3, 1, 0, 5]
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-5)
 
@@ -92,8 +92,8 @@ def test_text_comes_in_whole_words(pooling):
 @pytest.mark.parametrize("units", ["characters", "bytes"])
 def test_characters_come_one_by_one(units):
     model = Classifier(**SETTINGS, embedding_size=6, units=units).fit(*texts())
-    belief = model.stream()
-    after = np.concatenate([belief.read(character) for character in "bad film"])
+    stream = model.stream()
+    after = np.concatenate([stream.read(character) for character in "bad film"])
     np.testing.assert_allclose(after[-1], model.predict_proba(["bad film"])[0], rtol=1e-5)
 
 
@@ -102,9 +102,9 @@ def test_a_whole_row_at_once(make):
     rows, labels = make()
     settings = {"embedding_size": 6} if make is frames else {}
     model = Classifier(**SETTINGS, **settings).fit(rows, labels)
-    belief = model.stream()
-    belief.read(rows[1])
-    np.testing.assert_allclose(belief.probabilities, model.predict_proba(rows[1:2])[0], rtol=1e-5)
+    stream = model.stream()
+    stream.read(rows[1])
+    np.testing.assert_allclose(stream.probabilities, model.predict_proba(rows[1:2])[0], rtol=1e-5)
 
 
 def test_skeletons_of_one_size_come_in_pieces():
@@ -113,17 +113,17 @@ def test_skeletons_of_one_size_come_in_pieces():
     generator = np.random.default_rng(1)
     rest = generator.normal(size=(4, 3))
     row = np.stack([generator.permutation(rest) for _ in range(8)])
-    belief = model.stream()
-    parts = [belief.read(piece) for piece in cuts(row, 1, 4)]
+    stream = model.stream()
+    parts = [stream.read(piece) for piece in cuts(row, 1, 4)]
     np.testing.assert_allclose(np.concatenate(parts), model.stream().read(row), rtol=1e-5)
 
 
 def test_nothing_has_been_read_yet():
     for make in (series, texts, frames, skeletons):
         model = Classifier(**SETTINGS).fit(*make())
-        belief = model.stream()
-        assert belief.classes.tolist() == model.classes_.tolist()
-        assert belief.probabilities.sum() == pytest.approx(1)
+        stream = model.stream()
+        assert stream.classes.tolist() == model.classes_.tolist()
+        assert stream.probabilities.sum() == pytest.approx(1)
     empty = Classifier(**SETTINGS, embedding_size=6).fit(*texts())
     np.testing.assert_allclose(empty.stream().probabilities, empty.predict_proba([""])[0], rtol=1e-5)
 
@@ -131,13 +131,13 @@ def test_nothing_has_been_read_yet():
 def test_the_state_can_be_put_back():
     rows, labels = series()
     model = Classifier(**SETTINGS).fit(rows, labels)
-    belief = model.stream()
-    belief.read(rows[0])
-    kept = belief.state
-    first = belief.read(rows[1])
-    belief.read(rows[2])
-    belief.state = kept
-    assert np.array_equal(belief.read(rows[1]), first)
+    stream = model.stream()
+    stream.read(rows[0])
+    kept = stream.state
+    first = stream.read(rows[1])
+    stream.read(rows[2])
+    stream.state = kept
+    assert np.array_equal(stream.read(rows[1]), first)
 
 
 def test_two_streams_do_not_see_each_other():
@@ -155,19 +155,19 @@ def test_two_streams_do_not_see_each_other():
 def test_a_piece_that_cannot_be_read_leaves_the_stream_where_it_was():
     rows, labels = series()
     model = Classifier(**SETTINGS).fit(rows, labels)
-    belief = model.stream()
-    belief.read(rows[0])
-    state, probabilities = belief.state, belief.probabilities
+    stream = model.stream()
+    stream.read(rows[0])
+    state, probabilities = stream.state, stream.probabilities
     for piece, error in [
-        ([[1.0, 2.0, 3.0]], "Belief.read: expected steps of D=2 numbers, as in training, got D=3"),
-        ([1.0, 2.0], "Belief.read: expected steps of D=2 numbers, as in training, got D=1"),
-        ([[1.0, np.inf]], "Belief.read: step 0, variable 1 is infinite"),
-        ([[np.nan, 1.0]], "Belief.read: step 0, variable 0 is NaN"),
+        ([[1.0, 2.0, 3.0]], "StreamingClassifier.read: expected steps of D=2 numbers, as in training, got D=3"),
+        ([1.0, 2.0], "StreamingClassifier.read: expected steps of D=2 numbers, as in training, got D=1"),
+        ([[1.0, np.inf]], "StreamingClassifier.read: step 0, variable 1 is infinite"),
+        ([[np.nan, 1.0]], "StreamingClassifier.read: step 0, variable 0 is NaN"),
     ]:
         with pytest.raises(ValueError, match=error):
-            belief.read(piece)
-    assert belief.state is state
-    assert belief.probabilities is probabilities
+            stream.read(piece)
+    assert stream.state is state
+    assert stream.probabilities is probabilities
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

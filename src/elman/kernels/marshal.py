@@ -11,7 +11,7 @@ from elman.kernels import native
 from elman.kernels.native import ACTIVATIONS, GATES, KINDS
 
 
-class Zone(NamedTuple):
+class UnitMask(NamedTuple):
     """What an option does to each unit at each step: a mask, or else one number for all."""
 
     kept: Tensor | None = None  # [N, H] bool, or [B, H] where it is the same at all steps of a row
@@ -26,10 +26,10 @@ class Options(NamedTuple):
     peephole: bool = False
     coupled: bool = False  # without a forget gate: as much is kept as is not written
     clip: float = 0.0  # the memory stays within plus and minus this; 0: anywhere
-    candidate: Zone = Zone()  # where it is kept, times `rate`; without a mask it always is
-    zone_h: Zone = Zone()  # the part of the state before that stays
-    zone_c: Zone = Zone()
-    hidden: Zone = Zone()  # of each row: where h is kept as the gates read it, times `rate`
+    candidate: UnitMask = UnitMask()  # where it is kept, times `rate`; without a mask it always is
+    zone_h: UnitMask = UnitMask()  # the part of the state before that stays
+    zone_c: UnitMask = UnitMask()
+    hidden: UnitMask = UnitMask()  # of each row: where h is kept as the gates read it, times `rate`
 
 
 class Recurrence(NamedTuple):

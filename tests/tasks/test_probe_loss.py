@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from elman import Classifier, LanguageModel, Tagger, Translator
-from elman.tasks.lesson import few
+from elman.tasks.probe_loss import few
 
 SMALL = {"hidden_size": 8, "epochs": 1}
 
@@ -31,23 +31,23 @@ def translator():
 @pytest.mark.parametrize("made", [language_model, classifier, tagger, translator])
 def test_a_lesson_is_what_training_learns_from(made):
     task, data = made()
-    lesson = task.lesson(*data)
-    loss = lesson.loss()
+    probe = task.probe_loss(*data)
+    loss = probe.loss()
     assert loss.requires_grad
     assert loss.dim() == 0
-    assert lesson.loss() == loss
+    assert probe.loss() == loss
     for weight, gradient in zip(
         task.net_.parameters(), torch.autograd.grad(loss, [*task.net_.parameters()], allow_unused=True), strict=True
     ):
         with torch.no_grad():
             weight -= 0.01 * (0 if gradient is None else gradient.to_dense())
-    assert lesson.loss() < loss
+    assert probe.loss() < loss
 
 
 def test_the_steps_of_the_first_row_are_told():
-    assert classifier()[0].lesson(["abab", "cd"], ["ab", "cd"]).steps == ["a", "b", "a", "b"]
-    assert tagger()[0].lesson([["a", "c"]], [["X", "Z"]]).steps == ["a", "c"]
-    assert language_model()[0].lesson("abc").steps == ["", "a", "b"]
+    assert classifier()[0].probe_loss(["abab", "cd"], ["ab", "cd"]).steps == ["a", "b", "a", "b"]
+    assert tagger()[0].probe_loss([["a", "c"]], [["X", "Z"]]).steps == ["a", "c"]
+    assert language_model()[0].probe_loss("abc").steps == ["", "a", "b"]
 
 
 def test_few_rows_are_one_at_least():

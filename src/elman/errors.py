@@ -1,0 +1,62 @@
+"""Errors about one row of the data: the row is a number in the error, not a word in its text."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+
+class RowError(ValueError):
+    """Error in one row of the data. It prints as `row 3: message`.
+
+    Args:
+        row: number of the row, from 0.
+        message: the error, without the row.
+        kind: what the number counts: `row`, or `validation row`.
+    """
+
+    def __init__(self, row: int, message: str, kind: str = "row"):
+        super().__init__(row, message, kind)
+        self.row, self.message, self.kind = int(row), message, kind
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.row}: {self.message}"
+
+
+class RowTypeError(RowError, TypeError):
+    """Value of a wrong type in one row of the data."""
+
+
+@contextmanager
+def renumbered(rows: Sequence[int]) -> Iterator[None]:
+    """Raise errors about row `i` of a batch as errors about row `rows[i]` of the caller's data."""
+    try:
+        yield
+    except RowError as error:
+        raise type(error)(rows[error.row], error.message, error.kind) from error
+
+
+@contextmanager
+def counted_as(kind: str) -> Iterator[None]:
+    """Raise errors about a row as errors about a row of another kind, such as `validation row`."""
+    try:
+        yield
+    except RowError as error:
+        raise type(error)(error.row, error.message, kind) from error
+
+
+@contextmanager
+def located(places: Sequence[str], kind: str = "row") -> Iterator[None]:
+    """Raise errors about a row of this kind as errors that name its place, such as `train.tsv:12`.
+
+    Args:
+        places: place of each row.
+    Raises:
+        ValueError, TypeError: an error about a row, with its place.
+    """
+    try:
+        yield
+    except RowError as error:
+        if error.kind != kind:
+            raise
+        plain = TypeError if isinstance(error, TypeError) else ValueError
+        place = f"{places[error.row]}: "
+        raise plain(place + error.message.removeprefix(place)) from error
