@@ -315,7 +315,7 @@ def test_chrono_starts_units_that_remember_up_to_so_many_steps():
     ("options", "told"),
     [
         ({"chrono": 9, "forget_gate": False}, "chrono=9 cannot act with forget_gate=False"),
-        ({"chrono": 9, "forget_bias": 1.0}, "chrono=9 and forget_bias=1.0 both init the keep gate"),
+        ({"chrono": 9, "forget_bias": 1.0}, "chrono=9 and forget_bias=1.0 both start the keep gate"),
         ({"chrono": 2}, "expected chrono of more than 2 steps, got 2"),
         ({"coupled": True}, "coupled=True takes the place of the forget gate; set forget_gate=False"),
         ({"cell_clip": 0.0}, "expected cell_clip above 0, got 0.0"),

@@ -98,5 +98,5 @@ def test_a_language_model_of_windows(tmp_path):
     assert "".join(loaded.generate("the c", length=20)) == "".join(model.generate("the c", length=20))
     with pytest.raises(ValueError, match=r"^window: cell=lstm has no such setting; leave it out\.$"):
         LanguageModel(window=4, ngram_order=0, validation=0).fit(text)
-    with pytest.raises(ValueError, match=r"^start: cell=window_net has no such setting; leave it out\.$"):
+    with pytest.raises(ValueError, match=r"^init: cell=window_net has no such setting; leave it out\.$"):
         LanguageModel(cell="window_net", init="pytorch", ngram_order=0, validation=0).fit(text)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from elman.cells import GRU, LSTM, RNN, MinGRU, WindowNet
-from elman.doctor import afresh
+from elman.doctor import limited_context
 from elman.doctor.context import Context, loss_by_context
 from elman.layers import Bidirectional, Linear, Stack
 from elman.sequences import Sequences
@@ -115,7 +115,7 @@ def test_in_parts_it_is_the_same(monkeypatch):
     x = Sequences(torch.randn(120, 2), [50, 30, 40])
     reader = Reader(Stack(LSTM(2, 4), GRU(4, 3)), x)
     found = loss_by_context(reader, reader.loss)
-    monkeypatch.setattr(afresh, "CHUNK", 500)
+    monkeypatch.setattr(limited_context, "CHUNK", 500)
     np.testing.assert_allclose(loss_by_context(reader, reader.loss).losses, found.losses, rtol=1e-5)
 
 
@@ -125,12 +125,12 @@ def test_kernels_over_several_cells_forget_as_each_cell_does():
     whole = Reader(Stack(Bidirectional(first, second), third, RNN(3, 3)), x)
     found = loss_by_context(whole, whole.loss)
     for context, loss in zip(found.lengths, found.losses, strict=True):
-        forward, left = afresh.scan_afresh(first, x, None, context)
-        backward, right = afresh.scan_afresh(second, x.reverse(), None, context)
+        forward, left = limited_context.scan_afresh(first, x, None, context)
+        backward, right = limited_context.scan_afresh(second, x.reverse(), None, context)
         below = Sequences(torch.cat([forward.values, backward.reverse().values], 1), x.lengths)
         states = [(left, right)]
         for cell in (third, whole.body.cells[2]):
-            below, after = afresh.scan_afresh(cell, below, None, context)
+            below, after = limited_context.scan_afresh(cell, below, None, context)
             states.append(after)
         truth = sum((leaf * weight).sum() for leaf, weight in
                     zip(tensors(below, tuple(states)), whole.weights, strict=True)).item()  # fmt: skip
@@ -236,7 +236,7 @@ def test_every_step_reads_the_context_or_a_sixteenth_more(context):
         cell.bias.zero_()  # it counts its inputs
     x = Sequences(torch.ones(1050, 1), [400, 0, 90, 60, 1, 99, 400])
     with torch.no_grad():
-        y, final = afresh.scan_afresh(cell, x, None, context)
+        y, final = limited_context.scan_afresh(cell, x, None, context)
     counts, ends = y.values[:, 0].numpy(), x.offsets[1:][x.lengths > 0] - 1
     least = np.minimum(x.times + 1, context)
     assert (counts >= least).all()
@@ -251,8 +251,8 @@ def test_its_cost_in_steps(context, monkeypatch):
     x = Sequences(torch.ones(1051, 1), [400, 0, 90, 60, 1, 100, 400])
     scan = cell.scan
     monkeypatch.setattr(cell, "scan", lambda x, state: (taken.append(x.num_steps), scan(x, state))[1])
-    afresh.scan_afresh(cell, x, None, context)
-    assert afresh.steps_afresh(x.lengths, context) == sum(taken) <= 17 * 1051
+    limited_context.scan_afresh(cell, x, None, context)
+    assert limited_context.steps_afresh(x.lengths, context) == sum(taken) <= 17 * 1051
 
 
 def test_a_long_context_is_found_to_a_sixteenth():
