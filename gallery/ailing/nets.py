@@ -60,7 +60,7 @@ def recurrences(net: nn.Module) -> Iterator[Weights]:
                     inward, hh, *biases = (getattr(module, f"{name}_l{layer}{way}").data for name in names)
                     yield Weights(kind, inward, hh, biases, module.hidden_size)
         elif isinstance(module, CellModule) and kind == "MinGRU":
-            yield Weights(kind, module.gates.weight.data, None, [module.gates.bias.data], module.output_size)
+            yield Weights(kind, module.weight_ih.data, None, [module.bias.data], module.hidden_size)
         elif isinstance(module, CellModule) and hasattr(module, "weight_hh"):
             weights = (module.weight_ih.data, module.weight_hh.data, [module.bias.data])
             yield Weights(kind, *weights, module.output_size)

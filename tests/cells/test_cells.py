@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import elman
-from elman.cells import CELLS
+from elman.cells import CELLS, LSTM
 from elman.kernels import native
 from elman.sequences import Sequences
 from elman.testing import check_cell
@@ -72,6 +72,28 @@ def test_laws_hold_with_biases_that_are_not_zero(cell):
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) / 4)
     check_cell(model)
+
+
+@every_cell
+def test_a_cell_names_its_kind_sizes_and_gates(cell):
+    model = cell(3, 4)
+    assert CELLS[model.kind] is cell
+    assert (model.input_size, model.hidden_size, model.output_size) == (3, 4, 4)
+    if model.gate_names:
+        assert model.weight_ih.shape == (len(model.gate_names) * 4, 3)
+    matrices = model.recurrent_matrices()
+    if matrices:
+        assert torch.equal(torch.cat([*matrices.values()]), model.weight_hh)
+        assert tuple(matrices) == model.gate_names
+    found = model.gate_activations(model.project(torch.randn(2, 3)), model.initial_state(2))
+    assert model.memory_gate is None or model.memory_gate in found
+
+
+def test_the_recurrent_matrices_of_a_projected_lstm_include_the_projection():
+    cell = LSTM(3, 4, projection_size=2, forget_gate=False)
+    matrices = cell.recurrent_matrices()
+    assert [*matrices] == ["input", "candidate", "output"]
+    torch.testing.assert_close(matrices["output"], cell.weight_hh[8:] @ cell.weight_hr)
 
 
 def test_variants_name_every_setting():

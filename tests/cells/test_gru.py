@@ -96,11 +96,11 @@ def test_openings_are_the_gates_of_torch():
     x, h = torch.randn(6, 3).double(), 2 * torch.randn(6, 4).double()
     read, kept = x @ theirs.weight_ih.T + theirs.bias_ih, h @ theirs.weight_hh.T + theirs.bias_hh
     found = ours.gate_activations(ours.project(x), h)
-    assert list(found) == ["reset", "keep"]
+    assert list(found) == ["reset", "update"]
     torch.testing.assert_close(found["reset"], (read + kept)[:, :4].sigmoid())
-    torch.testing.assert_close(found["keep"], (read + kept)[:, 4:8].sigmoid())
+    torch.testing.assert_close(found["update"], (read + kept)[:, 4:8].sigmoid())
     n = (read[:, 8:] + found["reset"] * kept[:, 8:]).tanh()
-    torch.testing.assert_close(found["keep"] * h + (1 - found["keep"]) * n, theirs(x, h))
+    torch.testing.assert_close(found["update"] * h + (1 - found["update"]) * n, theirs(x, h))
 
 
 def test_with_the_reset_before_the_openings_make_the_step():
@@ -111,7 +111,7 @@ def test_with_the_reset_before_the_openings_make_the_step():
     weights = [weight.chunk(3) for weight in (cell.weight_ih, cell.weight_hh, cell.bias)]
     (wr, ur, br), (wz, uz, bz), (w, u, b) = zip(*weights, strict=True)
     torch.testing.assert_close(found["reset"], (x @ wr.T + h @ ur.T + br).sigmoid())
-    torch.testing.assert_close(found["keep"], (x @ wz.T + h @ uz.T + bz).sigmoid())
+    torch.testing.assert_close(found["update"], (x @ wz.T + h @ uz.T + bz).sigmoid())
     n = (x @ w.T + (found["reset"] * h) @ u.T + b).tanh()
-    after = found["keep"] * h + (1 - found["keep"]) * n
+    after = found["update"] * h + (1 - found["update"]) * n
     np.testing.assert_allclose(after.detach().numpy(), as_in_2014(cell, x.numpy(), h[0].numpy()), atol=1e-12)

@@ -118,13 +118,13 @@ def test_openings_are_the_gates_of_torch():
     gates = x @ theirs.weight_ih.T + theirs.bias_ih + h @ theirs.weight_hh.T + theirs.bias_hh
     i, f, g, o = gates.chunk(4, 1)
     found = ours.gate_activations(ours.project(x), LSTMState(h, c))
-    assert list(found) == ["write", "keep", "read"]
-    for name, gate in {"write": i, "keep": f, "read": o}.items():
+    assert list(found) == ["input", "forget", "output"]
+    for name, gate in {"input": i, "forget": f, "output": o}.items():
         torch.testing.assert_close(found[name], gate.sigmoid())
     shown, memory = theirs(x, (h, c))
-    remembered = found["keep"] * c + found["write"] * g.tanh()
+    remembered = found["forget"] * c + found["input"] * g.tanh()
     torch.testing.assert_close(remembered, memory)
-    torch.testing.assert_close(found["read"] * remembered.tanh(), shown)
+    torch.testing.assert_close(found["output"] * remembered.tanh(), shown)
 
 
 def test_without_forget_gate_the_two_openings_make_the_step():
@@ -132,15 +132,15 @@ def test_without_forget_gate_the_two_openings_make_the_step():
     cell = LSTM(3, 4, forget_gate=False).double()
     x, (h, c) = torch.randn(1, 3).double(), torch.randn(2, 1, 4).double()
     found = cell.gate_activations(cell.project(x), LSTMState(h, c))
-    assert list(found) == ["write", "read"]
+    assert list(found) == ["input", "output"]
     write, candidate, read = (x @ w.T + h @ u.T + b for w, u, b in zip(
         *(weight.chunk(3) for weight in (cell.weight_ih, cell.weight_hh, cell.bias)), strict=True))  # fmt: skip
-    torch.testing.assert_close(found["write"], write.sigmoid())
-    torch.testing.assert_close(found["read"], read.sigmoid())
+    torch.testing.assert_close(found["input"], write.sigmoid())
+    torch.testing.assert_close(found["output"], read.sigmoid())
     _, shown, memory = as_in_1997(cell, x.numpy(), h[0].numpy(), c[0].numpy())
-    remembered = c + found["write"] * candidate.tanh()
+    remembered = c + found["input"] * candidate.tanh()
     np.testing.assert_allclose(remembered[0].detach().numpy(), memory, atol=1e-12)
-    np.testing.assert_allclose((found["read"] * remembered.tanh())[0].detach().numpy(), shown, atol=1e-12)
+    np.testing.assert_allclose((found["output"] * remembered.tanh())[0].detach().numpy(), shown, atol=1e-12)
 
 
 # --- Options
@@ -315,7 +315,7 @@ def test_chrono_starts_units_that_remember_up_to_so_many_steps():
     ("options", "told"),
     [
         ({"chrono": 9, "forget_gate": False}, "chrono=9 cannot act with forget_gate=False"),
-        ({"chrono": 9, "forget_bias": 1.0}, "chrono=9 and forget_bias=1.0 both start the keep gate"),
+        ({"chrono": 9, "forget_bias": 1.0}, "chrono=9 and forget_bias=1.0 both initialise the forget gate"),
         ({"chrono": 2}, "expected chrono of more than 2 steps, got 2"),
         ({"coupled": True}, "coupled=True takes the place of the forget gate; set forget_gate=False"),
         ({"cell_clip": 0.0}, "expected cell_clip above 0, got 0.0"),

@@ -15,7 +15,7 @@ def test_is_that_of_the_paper():
     batch = Sequences(torch.randn(70, 3, dtype=torch.float64), [63, 0, 7])
     start = torch.randn(3, 4, dtype=torch.float64)
     y, final = cell.scan(batch, start)
-    (wz, wn), (bz, bn) = (np.split(part.detach().numpy(), 2) for part in (cell.gates.weight, cell.gates.bias))
+    (wz, wn), (bz, bn) = (np.split(part.detach().numpy(), 2) for part in (cell.weight_ih, cell.bias))
     for row, (x, got) in enumerate(zip(batch.to_list(), y.to_list(), strict=True)):
         h = start[row].numpy()
         for now, out in zip(x.numpy(), got.detach().numpy(), strict=True):
@@ -38,16 +38,16 @@ def test_scan_by_the_kernel_equals_stepping_over_a_thousand_steps():
 
 def test_parameters():
     shapes = {name: list(weight.shape) for name, weight in MinGRU(3, 5).named_parameters()}
-    assert shapes == {"gates.weight": [10, 3], "gates.bias": [10]}
+    assert shapes == {"weight_ih": [10, 3], "bias": [10]}
 
 
 def test_the_opening_is_one_less_the_gate_of_the_paper_and_makes_the_step():
     torch.manual_seed(0)
     cell = MinGRU(3, 4).double()
     x, h = torch.randn(6, 3).double(), torch.randn(6, 4).double()
-    z, n = torch.nn.functional.linear(x, cell.gates.weight, cell.gates.bias).chunk(2, 1)
+    z, n = torch.nn.functional.linear(x, cell.weight_ih, cell.bias).chunk(2, 1)
     found = cell.gate_activations(cell.project(x), h)
-    assert list(found) == ["keep"]
-    torch.testing.assert_close(found["keep"], 1 - z.sigmoid())
-    np.testing.assert_allclose(found["keep"].detach().numpy(), sigmoid(-z.detach().numpy()), atol=1e-12)
-    torch.testing.assert_close(found["keep"] * h + (1 - found["keep"]) * n, cell.step(x, h)[1])
+    assert list(found) == ["forget"]
+    torch.testing.assert_close(found["forget"], 1 - z.sigmoid())
+    np.testing.assert_allclose(found["forget"].detach().numpy(), sigmoid(-z.detach().numpy()), atol=1e-12)
+    torch.testing.assert_close(found["forget"] * h + (1 - found["forget"]) * n, cell.step(x, h)[1])

@@ -91,11 +91,13 @@ def test_a_run_that_is_watched_learns_the_same(elman, text_file, trained, run_fo
     assert {file.name for file in run.iterdir()} == RUN_FOLDER | {"tensorboard"}
     events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     examined = [event["layers"] for event in events if "layers" in event]
-    assert {name for layers in examined for found in layers.values() for name in found} >= {"horizon", "keep_mean"}
+    assert {name for layers in examined for found in layers.values() for name in found} >= {"horizon", "forget_mean"}
     assert [event for event in events if "layers" not in event][-1]["update"] == 50
     (board,) = (run / "tensorboard").iterdir()
     told = board.read_bytes()
-    assert all(word in told for word in (b"update/gradient_norm", b"evaluation/best", b"/horizon", b"/keep_histogram"))
+    assert all(
+        word in told for word in (b"update/gradient_norm", b"evaluation/best", b"/horizon", b"/forget_histogram")
+    )
     again = elman("train", "language-model", "--resume", "--out", run, "--during", "--tensorboard")
     assert again.exit_code == 0, again.output
 

@@ -71,9 +71,9 @@ def test_a_linear_net_with_an_orthogonal_matrix_reaches_it():
 @pytest.mark.parametrize(
     ("cell", "names"),
     [
-        (LSTM(D, H), ["write", "keep", "candidate", "read"]),
-        (LSTM(D, H, forget_gate=False), ["write", "candidate", "read"]),
-        (GRU(D, H), ["reset", "keep", "candidate"]),
+        (LSTM(D, H), ["input", "forget", "candidate", "output"]),
+        (LSTM(D, H, forget_gate=False), ["input", "candidate", "output"]),
+        (GRU(D, H), ["reset", "update", "candidate"]),
     ],
 )
 def test_gates_by_name(cell, names):
@@ -112,7 +112,7 @@ def test_no_step_of_a_gru_is_above_its_bound(reset, scale):
 @pytest.mark.parametrize(
     ("reset", "gains", "biases", "h", "b_hn"),
     [
-        # Gains of the reset gate, the keep gate and the candidate; biases that put each where its slope is largest.
+        # Gains of the reset gate, the forget gate and the candidate; biases that put each where its slope is largest.
         ("after", (0.0, 10.0, 0.0), (0.0, -10.0, -20.0), 1.0, 0.0),  # h and n as far apart as can be, z at 1/2
         ("after", (10.0, 0.0, 0.0), (0.0, -20.0, -5.0), 0.0, 10.0),  # r at 1/2, and it lets much through
         ("before", (10.0, 0.0, 10.0), (-10.0, -20.0, -5.0), 1.0, 0.0),

@@ -16,7 +16,7 @@ def test_an_lstm_with_options(options, tmp_path):
     found = examine(cell, lambda: cell.scan(x)[0].values.square().mean())
     (layer,) = found.layers
     assert layer.horizon > 0
-    assert set(layer.gates) == {"write", "keep", "read"}
+    assert set(layer.gates) == {"input", "forget", "output"}
     found.save(tmp_path / "report.html")
 
 

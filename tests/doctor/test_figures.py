@@ -16,7 +16,7 @@ def test_it_is_plain_and_whole(well, sick):
         [layer] = told["layers"]
         assert layer["gradient_by_lag"] == pytest.approx(found.layers[0].lags.curve, rel=1e-5)
         assert layer["jacobians"]["largest"] == pytest.approx(found.layers[0].jacobians.largest, rel=1e-5)
-    assert to_json(well)["layers"][0]["gates"]["keep"]["half_life"] == [40.0] * 8
+    assert to_json(well)["layers"][0]["gates"]["forget"]["half_life"] == [40.0] * 8
     assert to_json(well)["context"]["needed"] == 100
     assert to_json(well)["training"]["updates"] == 400
 

@@ -20,7 +20,7 @@ def by_torch(layer, x):
     """The gates of a layer of torch at every step of a row, from its weights and what it writes: [T, H] each."""
     h = torch.cat([torch.zeros(1, layer.hidden_size), layer(x)[0][:-1]])
     z = x @ layer.weight_ih_l0.T + h @ layer.weight_hh_l0.T + layer.bias_ih_l0 + layer.bias_hh_l0
-    names = ("write", "keep", "", "read") if isinstance(layer, nn.LSTM) else ("reset", "keep", "")
+    names = ("input", "forget", "", "output") if isinstance(layer, nn.LSTM) else ("reset", "update", "")
     return {name: part.sigmoid().detach().numpy() for name, part in zip(names, z.chunk(len(names), 1), strict=True)
             if name}  # fmt: skip
 
@@ -46,7 +46,7 @@ def test_openings_are_those_of_torch(kind):
         assert min(gate.open, gate.shut) > 0.02
         assert gate.first_row.dtype == np.float32
         np.testing.assert_allclose(gate.first_row, opening[:200], atol=1e-5)
-        if name == "keep":
+        if name in ("forget", "update"):
             np.testing.assert_allclose(gate.half_life, -np.log(2) / np.log(opening).mean(0), rtol=1e-3)
         else:
             assert gate.half_life is None
@@ -59,7 +59,7 @@ def test_half_life_is_what_the_memory_takes_to_halve(bias):
         for weight in cell.parameters():
             weight.zero_()
         cell.bias[3:6] = bias
-    (half_life,) = set(gates(trace(cell.float()))["keep"].half_life.round(9))
+    (half_life,) = set(gates(trace(cell.float()))["forget"].half_life.round(9))
     state = type(cell.initial_state(1))(torch.zeros(1, 3), torch.ones(1, 3))
     _, after = cell.double().step(torch.zeros(1, 2).double(), type(state)(*(leaf.double() for leaf in state)))
     assert after.c[0, 0].item() ** half_life == pytest.approx(0.5)  # nothing is written: the candidate is zero
@@ -71,20 +71,20 @@ def test_a_gate_that_is_wide_open_keeps_for_ever():
         cell.bias[3:6] = 100
         cell.bias[:3] = -1000
     found = gates(trace(cell))
-    assert np.isinf(found["keep"].half_life).all()
-    assert found["keep"].open == 1
-    assert found["keep"].histogram[-1] == 1
-    assert found["write"].shut == 1
-    assert found["write"].histogram[0] == 1
+    assert np.isinf(found["forget"].half_life).all()
+    assert found["forget"].open == 1
+    assert found["forget"].histogram[-1] == 1
+    assert found["input"].shut == 1
+    assert found["input"].histogram[0] == 1
 
 
 def test_names_by_cell():
-    assert [*gates(trace(LSTM(2, 3)))] == ["write", "keep", "read"]
+    assert [*gates(trace(LSTM(2, 3)))] == ["input", "forget", "output"]
     without = gates(trace(LSTM(2, 3, forget_gate=False)))
-    assert [*without] == ["write", "read"]
+    assert [*without] == ["input", "output"]
     assert all(gate.half_life is None for gate in without.values())
-    assert [*gates(trace(GRU(2, 3)))] == ["reset", "keep"]
-    assert [*gates(trace(MinGRU(2, 3)))] == ["keep"]
+    assert [*gates(trace(GRU(2, 3)))] == ["reset", "update"]
+    assert [*gates(trace(MinGRU(2, 3)))] == ["forget"]
     assert gates(trace(RNN(2, 3))) == gates(trace(WindowNet(2, 3))) == {}
 
 
@@ -98,4 +98,4 @@ def test_in_parts_it_is_the_same(monkeypatch):
 
 
 def test_a_first_row_without_steps_shows_none():
-    assert gates(trace(GRU(2, 3), (0, 5)))["keep"].first_row.shape == (0, 3)
+    assert gates(trace(GRU(2, 3), (0, 5)))["update"].first_row.shape == (0, 3)

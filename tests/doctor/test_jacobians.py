@@ -165,7 +165,7 @@ def test_geometric_means_over_rows_that_reach_so_far():
 def _kept(trace, end, lag):
     steps = np.arange(end - lag + 1, end + 1)
     gates = trace.cell.gate_activations(trace.cell.project(trace.x.values[steps]), trace.before(steps))
-    return gates["keep"].prod(0).log().mean().exp().item()
+    return gates[trace.cell.memory_gate].prod(0).log().mean().exp().item()
 
 
 def test_as_many_trajectories_and_steps_as_asked_for():

@@ -67,7 +67,7 @@ def test_the_shades_are_the_gate_activations(well, tmp_path):
     shown = [
         np.asarray(Image.open(BytesIO(base64.b64decode(source.partition(",")[2]))).convert("RGB")) for source in sources
     ]
-    row = well.layers[0].gates["keep"].first_row  # half-lives are equal: units stand as they are
+    row = well.layers[0].gates["forget"].first_row  # half-lives are equal: units stand as they are
     wanted = colormaps["magma"](np.round(255 * row.T).astype(int))[..., :3] * 255
     np.testing.assert_allclose(np.concatenate(shown[:2], axis=1), wanted, atol=1)
 

@@ -15,7 +15,7 @@ def test_a_model_that_is_well(well):
     assert row.split()[:4] == ["cells.1", "LSTM(4", "->", "8)"]
     assert "45" in row.split()
     assert "x 0.900" in row
-    assert "keep 0 5" in row
+    assert "forget 0 5" in row
     assert "loss by steps of context: 1: 3, 2: 2, 4: 1.5, 8: 1.25, 16: 1.05, 100: 1" in lines
     assert any(line.startswith("training: 400 updates") and line.endswith("clipped in 0%") for line in lines)
 

@@ -85,7 +85,7 @@ def test_gated_cells_saturate_near_one(make):
 def test_what_has_no_bounds_is_not_saturated():
     cell = MinGRU(2, 3)
     with torch.no_grad():
-        cell.gates.bias[3:] = 50
+        cell.bias[3:] = 50
     assert not units(trace(cell)).saturated.any()
     cell = WindowNet(2, 3, activation="tanh")
     with torch.no_grad():

@@ -144,7 +144,7 @@ class TestMemory:
     def test_forgetting(self, well):
         gates = {**well.layers[0].gates}
         for share, level in ((0.4, ILL), (0.6, WARNING), (0.9, None)):
-            gates["keep"] = gates["keep"]._replace(first_row=np.full((100, 8), share, np.float32))
+            gates["forget"] = gates["forget"]._replace(first_row=np.full((100, 8), share, np.float32))
             verdict = said(changed(well, gates=gates)._replace(facts=Facts(needs=40)), "forgetting")
             assert (verdict and verdict.level) == level
 
@@ -160,11 +160,11 @@ class TestGatesAndUnits:
     @pytest.mark.parametrize(
         ("gate", "opening", "ill"),
         [
-            ("write", 0.01, True),
-            ("read", 0.01, True),
-            ("keep", 0.01, True),
-            ("keep", 0.99, False),
-            ("write", 0.99, False),
+            ("input", 0.01, True),
+            ("output", 0.01, True),
+            ("forget", 0.01, True),
+            ("forget", 0.99, False),
+            ("input", 0.99, False),
         ],
     )
     def test_gates_that_never_move(self, well, gate, opening, ill):
@@ -178,13 +178,13 @@ class TestGatesAndUnits:
         row = np.full((100, 8), 0.01, np.float32)
         row[50] = 0.9
         gates = {**well.layers[0].gates}
-        gates["write"] = gates["write"]._replace(first_row=row)
+        gates["input"] = gates["input"]._replace(first_row=row)
         assert said(changed(well, gates=gates), "stuck gates") is None
 
     def test_a_gru_that_keeps_everything_lets_nothing_in(self, well):
-        keep = well.layers[0].gates["keep"]._replace(first_row=np.full((100, 8), 0.99, np.float32))
-        verdict = said(changed(well, gates={"keep": keep}), "stuck gates")
-        assert "the keep gates of 100% of the units are open at every step: nothing new comes in" in verdict.says
+        update = well.layers[0].gates["forget"]._replace(first_row=np.full((100, 8), 0.99, np.float32))
+        verdict = said(changed(well, gates={"update": update}), "stuck gates")
+        assert "the update gates of 100% of the units are open at every step: nothing new comes in" in verdict.says
 
     def test_dead_and_saturated_units(self, well):
         units = well.layers[0].units

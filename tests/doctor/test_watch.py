@@ -111,7 +111,7 @@ def test_it_finds_what_the_measures_find() -> None:
             for gate, of in gates(trace).items():
                 assert found[f"{gate}_mean"] == of.mean
                 np.testing.assert_allclose(found[f"{gate}_histogram"], of.histogram, atol=5e-5)
-        assert {"write_mean", "keep_histogram", "read_mean"} <= event.layers["body.cells.0"].keys()
+        assert {"input_mean", "forget_histogram", "output_mean"} <= event.layers["body.cells.0"].keys()
         watched.append(event)
 
     run([Watch(), measure], net)
@@ -203,7 +203,7 @@ def test_the_tasks_tell_theirs(tmp_path: Any) -> None:
     model.fit(texts, run=tmp_path / "text", observers=[Watch()])
     events = [json.loads(line) for line in (tmp_path / "text" / "log.jsonl").read_text().splitlines()]
     (layer,) = next(event["layers"] for event in events if "layers" in event).values()
-    assert set(layer) >= {"horizon", "half_life", "growth", "keep_mean", "keep_histogram"}
+    assert set(layer) >= {"horizon", "half_life", "growth", "forget_mean", "forget_histogram"}
     told: list[Event] = []
     rows = Classifier(units="words", hidden_size=6, embedding_size=4, epochs=1)
     rows.fit(texts, ["x", "y"] * 16, observers=[Watch(), told.append])

@@ -67,8 +67,8 @@ def test_a_gate_is_held(part, echoed, layer):
         opened = trace.cell.gate_activations(
             trace.cell.project(trace.x.values), trace.before(np.arange(trace.x.num_steps))
         )
-        assert (opened["keep"][:, :3] < 0.02).all()
-        assert (opened["keep"][:, 3:] > 0.02).all()
+        assert (opened[trace.cell.memory_gate][:, :3] < 0.02).all()
+        assert (opened[trace.cell.memory_gate][:, 3:] > 0.02).all()
 
 
 @pytest.mark.parametrize("layer", [nn.RNN(4, 6, 2), RNN(4, 6), nn.LSTM(4, 6)])

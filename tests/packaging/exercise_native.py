@@ -509,7 +509,7 @@ def model(generator, units):
         layer("residual", units, units, {}, [recurrence("gru", units, 3, reset="after")]),
         recurrence("gru", units, 3, reset="before"),
         layer("layer_norm", units, units, {"weight": (units,), "bias": (units,)}, epsilon=1e-5),
-        layer("min_gru", units, units, {"gates.weight": (2 * units, units), "gates.bias": (2 * units,)}),
+        layer("min_gru", units, units, {"weight_ih": (2 * units, units), "bias": (2 * units,)}),
         layer("output_feedback", units, units, {}, [recurrence("lstm", 2 * units, 3, forget_gate=False)]),
         layer("linear", units, 7, {"weight": (7, units), "bias": (7,)}),
     ]

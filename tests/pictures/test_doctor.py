@@ -30,7 +30,7 @@ def history(examined=()):
 def event(update, name, mean):
     shares = np.zeros(20)
     shares[int(mean * 20)] = 1
-    return {"update": update, "layers": {name: {"horizon": 10.0 * update, "keep_histogram": shares.tolist()}}}
+    return {"update": update, "layers": {name: {"horizon": 10.0 * update, "forget_histogram": shares.tolist()}}}
 
 
 def test_the_curves_are_what_was_measured(found):
@@ -43,7 +43,7 @@ def test_the_curves_are_what_was_measured(found):
     assert shown["gradient by lag"].get_yscale() == "log"
     np.testing.assert_allclose(shown["loss by context"].lines[0].get_ydata(), found.context.losses)
     labels = [text.get_text() for text in shown["singular values by lag"].get_legend().get_texts()]
-    assert labels == ["h: largest", "h: smallest", "c: largest", "c: smallest", "product of keep gates"]
+    assert labels == ["h: largest", "h: smallest", "c: largest", "c: smallest", "product of forget gates"]
     np.testing.assert_allclose(shown["size of the state"].lines[0].get_ydata(), found.layers[0].units.drift)
 
 

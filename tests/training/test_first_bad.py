@@ -82,7 +82,14 @@ def test_an_input_that_is_seen_in_the_gradient_alone() -> None:
 
 @pytest.mark.parametrize(
     ("cell", "gate", "of_all"),
-    [(LSTM, "write", 0), (LSTM, "keep", 1), (LSTM, None, 2), (LSTM, "read", 3), (GRU, "reset", 0), (GRU, "keep", 1)],
+    [
+        (LSTM, "input", 0),
+        (LSTM, "forget", 1),
+        (LSTM, None, 2),
+        (LSTM, "output", 3),
+        (GRU, "reset", 0),
+        (GRU, "update", 1),
+    ],
 )
 def test_a_weight_of_one_gate(cell: Any, gate: str | None, of_all: int) -> None:
     torch.manual_seed(0)

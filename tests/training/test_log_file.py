@@ -23,7 +23,7 @@ def test_a_line_an_event_is_there_at_once(tmp_path: Path) -> None:
 
 def test_a_number_that_is_not_finite_is_null(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "log.jsonl")
-    numbers = {"horizon": float("inf"), "half_life": float("nan"), "growth": 0.5, "keep_histogram": [0.0, 1.0]}
+    numbers = {"horizon": float("inf"), "half_life": float("nan"), "growth": 0.5, "forget_histogram": [0.0, 1.0]}
     log(Examined(7, 1, 1.5, {"cells.0": numbers}))
     log.close()
     text = (tmp_path / "log.jsonl").read_text()

@@ -182,7 +182,7 @@ def test_a_run_that_is_solved_stays_so_when_it_is_resumed(tmp_path: Path) -> Non
 
 def test_what_an_observer_returns_is_logged_and_told_to_the_others(tmp_path: Path) -> None:
     line, before, after = make_line(), [], []
-    found = {"cells.0": {"horizon": math.inf, "keep_histogram": [0.25, 0.75]}}
+    found = {"cells.0": {"horizon": math.inf, "forget_histogram": [0.25, 0.75]}}
 
     def look(event: Event) -> Examined | None:
         assert not isinstance(event, Examined)
@@ -199,7 +199,7 @@ def test_what_an_observer_returns_is_logged_and_told_to_the_others(tmp_path: Pat
     ]  # told before the update that it is of
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [event["update"] for event in logged] == [1, 2, 2, 3]
-    assert logged[2]["layers"] == {"cells.0": {"horizon": None, "keep_histogram": [0.25, 0.75]}}
+    assert logged[2]["layers"] == {"cells.0": {"horizon": None, "forget_histogram": [0.25, 0.75]}}
 
 
 def test_the_log_of_what_observers_found_is_cut_back_with_the_rest(tmp_path: Path) -> None:

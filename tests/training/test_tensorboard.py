@@ -36,10 +36,10 @@ def test_what_the_doctor_found(tmp_path: Path) -> None:
     shares = [0.0, 0.25, 0.25, 0.5]
     with TensorBoard(tmp_path) as board:
         for update, horizon in ((1, 12.0), (2, math.inf), (3, 14.0)):
-            board(Examined(update, 1, 0.5, {"cells.1": {"horizon": horizon, "keep_histogram": shares}}))
+            board(Examined(update, 1, 0.5, {"cells.1": {"horizon": horizon, "forget_histogram": shares}}))
     found = read(tmp_path)
     assert [(point.step, point.value) for point in found.Scalars("cells.1/horizon")] == [(1, 12.0), (3, 14.0)]
-    histogram = found.Histograms("cells.1/keep_histogram")[1].histogram_value
+    histogram = found.Histograms("cells.1/forget_histogram")[1].histogram_value
     assert list(histogram.bucket_limit) == [0.25, 0.5, 0.75, 1.0]
     assert list(histogram.bucket) == shares
     assert histogram.sum / histogram.num == pytest.approx(0.25 * 0.375 + 0.25 * 0.625 + 0.5 * 0.875)

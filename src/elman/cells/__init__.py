@@ -7,12 +7,6 @@ from elman.cells.module import CellModule
 from elman.cells.rnn import RNN
 from elman.cells.window_net import WindowNet
 
-CELLS: dict[str, type[CellModule]] = {
-    "rnn": RNN,
-    "lstm": LSTM,
-    "gru": GRU,
-    "min_gru": MinGRU,
-    "window_net": WindowNet,
-}
+CELLS: dict[str, type[CellModule]] = {str(cell.kind): cell for cell in (RNN, LSTM, GRU, MinGRU, WindowNet)}
 
 __all__ = ["CELLS", "GRU", "LSTM", "RNN", "CellModule", "LSTMState", "MinGRU", "WindowNet"]

@@ -15,10 +15,10 @@ from elman.runtime.words import Spec
 class GRU(CellModule):
     """r, z = sigmoid(x W_ih' + h W_hh' + b);  n = tanh(...);  h = (1 - z) n + z h;  y = h
 
-    The reset gate r says how much of h the candidate n may read, and acts
+    The *reset* gate r scales h in the candidate n,
     `after` the recurrent product, as in PyTorch and cuDNN: n = tanh(x W_in' + b_n + r (h W_hn' + b_hn)), or
-    `before` it, as Cho et al. write it:                    n = tanh(x W_in' + b_n + (r h) W_hn').
-    The update gate z keeps h where it is near one.
+    `before` it, as in Cho et al.:                          n = tanh(x W_in' + b_n + (r h) W_hn').
+    The *update* gate z is the fraction of h that a step keeps.
 
     Args:
         input_size: features of x, D.
@@ -27,7 +27,7 @@ class GRU(CellModule):
         init: `orthogonal` or `pytorch`.
     Shapes:
         x: [N, D]   state: h [B, H]   ->   y: [N, H]
-        weight_ih: [3H, D]   weight_hh: [3H, H]   bias: [3H], gates in the order r, z, n
+        weight_ih: [3H, D]   weight_hh: [3H, H]   bias: [3H], gates in the order reset, update, candidate
         bias_hn: [H], inside the reset gate, with reset `after` only
     Raises:
         ValueError: x is not [N, input_size]; the reset is unknown; init is unknown or cannot act.
@@ -40,11 +40,16 @@ class GRU(CellModule):
         (torch.Size([27, 32]), torch.Size([2, 32]))
     """
 
+    kind = "gru"
+    gate_names = ("reset", "update", "candidate")
+    memory_gate = "update"
+
     def __init__(self, input_size: int, hidden_size: int, reset: str = "after", init: str = "orthogonal"):
         super().__init__()
         if reset not in ("after", "before"):
             raise ValueError(f"GRU: expected reset to be 'after' or 'before', got {reset!r}.")
-        self.input_size, self.output_size, self.reset = input_size, hidden_size, reset
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.reset = reset
         self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
         bias = torch.empty(4 * hidden_size)
@@ -69,7 +74,7 @@ class GRU(CellModule):
     def gate_activations(self, x: Tensor, state: Tensor) -> dict[str, Tensor]:
         size = 2 * self.output_size
         r, z = (x[:, :size] + F.linear(state, self.weight_hh[:size])).sigmoid().chunk(2, -1)
-        return {"reset": r, "keep": z}
+        return {"reset": r, "update": z}
 
     def advance(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         h, size = state, 2 * self.output_size

@@ -99,6 +99,10 @@ class LSTM(CellModule, Drawing):
         (torch.Size([27, 32]), torch.Size([2, 32]))
     """
 
+    kind = "lstm"
+    gate_names: tuple[str, ...] = ("input", "forget", "candidate", "output")
+    memory_gate = "forget"
+
     def __init__(
         self,
         input_size: int,
@@ -124,7 +128,9 @@ class LSTM(CellModule, Drawing):
         self.coupled, self.cell_clip, self.recurrent_dropout = coupled, cell_clip, recurrent_dropout
         self.hidden_dropout, self.zoneout_h, self.zoneout_c = hidden_dropout, zoneout_h, zoneout_c
         self._check_options(forget_bias, chrono, layer_norm)
-        gates = 4 if forget_gate else 3
+        if not forget_gate:
+            self.gate_names = ("input", "candidate", "output")
+        gates = len(self.gate_names)
         self.weight_ih = nn.Parameter(torch.empty(gates * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(gates * hidden_size, self.output_size))
         self.bias = nn.Parameter(torch.empty(gates * hidden_size))
@@ -144,20 +150,20 @@ class LSTM(CellModule, Drawing):
 
     @torch.no_grad()
     def _initialize_bias(self, forget_bias: float | None, chrono: int | None) -> None:
-        write, keep = self.bias[: self.hidden_size], self.bias[self.hidden_size : 2 * self.hidden_size]
+        input_bias, bias = self.bias[: self.hidden_size], self.bias[self.hidden_size : 2 * self.hidden_size]
         if chrono is not None:
-            keep.uniform_(1, chrono - 1).log_()
-            write.copy_(-keep)
+            bias.uniform_(1, chrono - 1).log_()
+            input_bias.copy_(-bias)
         elif self.forget_gate and forget_bias is not None:
-            keep.fill_(forget_bias)
+            bias.fill_(forget_bias)
 
     def _check_options(self, forget_bias: float | None, chrono: int | None, layer_norm: bool) -> None:
         for name, value in (("forget_bias", forget_bias), ("chrono", chrono)):
             if value is not None and not self.forget_gate:
                 raise ValueError(f"LSTM: {name}={value} cannot act with forget_gate=False; leave one of them out.")
         if chrono is not None and forget_bias is not None:
-            raise ValueError(f"LSTM: chrono={chrono} and forget_bias={forget_bias} both start the keep gate; leave one "
-                             "of them out.")  # fmt: skip
+            raise ValueError(f"LSTM: chrono={chrono} and forget_bias={forget_bias} both initialise the forget gate; "
+                             "leave one of them out.")  # fmt: skip
         if chrono is not None and not chrono > 2:
             raise ValueError(f"LSTM: expected chrono of more than 2 steps, got {chrono}.")
         if self.projection_size is not None and not 0 < self.projection_size < self.hidden_size:
@@ -262,6 +268,13 @@ class LSTM(CellModule, Drawing):
         gates, *_ = self._stepped(x, state)
         return gates
 
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        """Return the recurrent matrix of each gate, [H, H]; with a projection, W_hh W_hr."""
+        matrices = super().recurrent_matrices()
+        if self.weight_hr is None:
+            return matrices
+        return {name: matrix @ self.weight_hr.detach() for name, matrix in matrices.items()}
+
     def advance(self, x: Tensor, state: LSTMState | CountedLSTMState) -> tuple[Tensor, LSTMState | CountedLSTMState]:
         _, h, c = self._stepped(x, state)
         if isinstance(state, CountedLSTMState):
@@ -270,30 +283,31 @@ class LSTM(CellModule, Drawing):
 
     def _stepped(self, x: Tensor, state: LSTMState | CountedLSTMState) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """The gates, h and c after the step."""
-        names = ("write", "keep", "candidate", "read") if self.forget_gate else ("write", "candidate", "read")
         zones = NOTHING
         if isinstance(state, CountedLSTMState):
             zones = self._zones(Counters(state.row, state.step).now(), state.row)
         inner = F.linear(_dropped(zones.hidden, state.h), self.weight_hh)
         if self.layer_norm:
             inner = F.layer_norm(inner, self.gain_hh.shape, self.gain_hh, eps=EPSILON)
-        gates: dict[str, Tensor] = dict(zip(names, (x + inner).chunk(len(names), -1), strict=True))
+        gates: dict[str, Tensor] = dict(zip(self.gate_names, (x + inner).chunk(len(self.gate_names), -1), strict=True))
         candidate = gates.pop("candidate").tanh()
         if self.peephole is not None:
             seen = dict(zip(gates, self.peephole.chunk(len(gates)), strict=True))
-            gates |= {name: gate + seen[name] * state.c for name, gate in gates.items() if name != "read"}
-        opened = {name: gate.sigmoid() for name, gate in gates.items() if name != "read"}
+            gates |= {name: gate + seen[name] * state.c for name, gate in gates.items() if name != "output"}
+        opened = {name: gate.sigmoid() for name, gate in gates.items() if name != "output"}
         if self.coupled:
-            opened["keep"] = 1 - opened["write"]
+            opened["forget"] = 1 - opened["input"]
         candidate = _dropped(zones.candidate, candidate)
-        memory = opened["write"] * candidate + (opened["keep"] * state.c if "keep" in opened else state.c)
+        memory = opened["input"] * candidate + (opened["forget"] * state.c if "forget" in opened else state.c)
         if self.cell_clip:
             memory = memory.clamp(-self.cell_clip, self.cell_clip)
         c = _zoned(zones.c, state.c, memory)
-        opened["read"] = (gates["read"] if self.peephole is None else gates["read"] + seen["read"] * c).sigmoid()
+        opened["output"] = (
+            gates["output"] if self.peephole is None else gates["output"] + seen["output"] * c
+        ).sigmoid()
         if self.layer_norm:
             memory = F.layer_norm(memory, self.gain_c.shape, self.gain_c, self.bias_c, EPSILON)
-        h = opened["read"] * memory.tanh()
+        h = opened["output"] * memory.tanh()
         h = h if self.weight_hr is None else F.linear(h, self.weight_hr)
         return opened, _zoned(zones.h, state.h, h), c
 

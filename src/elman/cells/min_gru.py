@@ -12,15 +12,17 @@ from elman.sequences import Sequences
 
 
 class MinGRU(CellModule):
-    """z, n = x W + b;  h = (1 - sigmoid(z)) h + sigmoid(z) n;  y = h
+    """z = sigmoid(x W_z' + b_z);  n = x W_n' + b_n;  h = (1 - z) h + z n;  y = h
 
-    Since no gate reads the state, a scan is one product over all steps and one linear scan.
+    No gate reads the state, so a scan is one product over all steps and one linear scan. `gate_activations` returns
+    1 - z as the *forget* gate, which multiplies h as that of an LSTM multiplies c.
 
     Args:
         input_size: features of x, D.
         hidden_size: features of the state, H.
     Shapes:
         x: [N, D]   state: h [B, H]   ->   y: [N, H]
+        weight_ih: [2H, D]   bias: [2H], in the order update, candidate
     Raises:
         ValueError: x is not [N, input_size].
     Example:
@@ -31,10 +33,15 @@ class MinGRU(CellModule):
         (torch.Size([27, 32]), torch.Size([2, 32]))
     """
 
+    kind = "min_gru"
+    gate_names = ("update", "candidate")
+    memory_gate = "forget"
+
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()
-        self.input_size, self.output_size = input_size, hidden_size
-        self.gates = nn.Linear(input_size, 2 * hidden_size)
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        linear = nn.Linear(input_size, 2 * hidden_size)
+        self.weight_ih, self.bias = linear.weight, linear.bias
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.output_size)
@@ -43,16 +50,16 @@ class MinGRU(CellModule):
         return self.spec_of("min_gru", names)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z, n = linear(x, self.gates.weight, self.gates.bias).chunk(2, -1)
+        z, n = linear(x, self.weight_ih, self.bias).chunk(2, -1)
         z = z.sigmoid()
         return 1 - z, z * n
 
     def gate_activations(self, x: tuple[Tensor, Tensor], state: Tensor) -> dict[str, Tensor]:
-        return {"keep": x[0]}
+        return {"forget": x[0]}
 
     def advance(self, x: tuple[Tensor, Tensor], state: Tensor) -> tuple[Tensor, Tensor]:
-        keep, write = x
-        h = keep * state + write
+        forget, new = x
+        h = forget * state + new
         return h, h
 
     def scan(self, sequences: Sequences, state: Tensor | None = None) -> tuple[Sequences, Tensor]:

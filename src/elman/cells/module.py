@@ -20,12 +20,22 @@ from elman.state import State
 class CellModule(Cell, nn.Module):
     """A `Cell` that is an `nn.Module`; calling it scans: `cell(sequences, state)`.
 
-    A cell sets `input_size` and `output_size`. Where part of its step reads the input alone, it puts that part in
-    `project` and the rest in `advance`: a scan then projects all steps of all rows in one call. Where there is a kernel
-    for it as well, `recurrence` names it.
+    A cell sets `input_size`, `hidden_size` and `output_size`. The part of its step that reads the input alone belongs
+    in `project` and the rest in `advance`: a scan then projects all steps of all rows in one call. A cell that has a
+    kernel as well returns it from `recurrence`.
+
+    Attributes:
+        kind: its name in `CELLS`, in settings and in model files; None for a cell that is in none of them.
+        gate_names: the gates in the row order of `weight_ih`, `weight_hh` and `bias`, the candidate among them.
+        memory_gate: name of the gate whose activation is the fraction of the state that a step keeps; None for a cell
+            without one.
     """
 
+    kind: str | None = None
+    gate_names: tuple[str, ...] = ()
+    memory_gate: str | None = None
     input_size: int
+    hidden_size: int
     output_size: int
 
     def forward(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
@@ -40,11 +50,18 @@ class CellModule(Cell, nn.Module):
         raise NotImplementedError(f"{type(self).__name__} has no advance")
 
     def gate_activations(self, x: Any, state: State) -> dict[str, Tensor]:
-        """How far each gate is open at a step, [N, H] from 0 to 1; `keep` is what multiplies the state before.
+        """Return the activation of each gate at a step, [N, H] from 0 (shut) to 1 (open), without the candidate.
 
         Args: as those of `advance`.
         """
         return {}
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        """Return the recurrent matrix of each gate, [H, H], as views of `weight_hh`; empty for a cell without one."""
+        weight = getattr(self, "weight_hh", None)
+        if weight is None:
+            return {}
+        return dict(zip(self.gate_names, weight.detach().chunk(len(self.gate_names)), strict=True))
 
     def recurrence(self) -> Recurrence | None:
         """The kernel that does the same as `project` and `advance`, if there is one, with the weights."""

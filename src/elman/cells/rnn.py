@@ -36,13 +36,17 @@ class RNN(CellModule):
         (torch.Size([27, 32]), torch.Size([2, 32]))
     """
 
+    kind = "rnn"
+    gate_names = ("candidate",)
+
     def __init__(self, input_size: int, hidden_size: int, activation: str | None = None, init: str = "orthogonal"):
         super().__init__()
         if activation is None:
             activation = "relu" if init == "identity" else "tanh"
         if activation not in ACTIVATIONS:
             raise ValueError(f"RNN: expected activation to be one of {', '.join(ACTIVATIONS)}, got {activation!r}.")
-        self.input_size, self.output_size, self.activation = input_size, hidden_size, activation
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.activation = activation
         self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias = nn.Parameter(torch.empty(hidden_size))

@@ -41,6 +41,8 @@ class WindowNet(CellModule):
         (torch.Size([27, 32]), torch.Size([2, 4, 16]))
     """
 
+    kind = "window_net"
+
     def __init__(self, input_size: int, hidden_size: int, window: int = 8, activation: str = "tanh"):
         super().__init__()
         if window < 1:
@@ -49,7 +51,8 @@ class WindowNet(CellModule):
             raise ValueError(
                 f"WindowNet: expected activation to be one of {', '.join(ACTIVATIONS)}, got {activation!r}."
             )
-        self.input_size, self.output_size, self.window, self.activation = input_size, hidden_size, window, activation
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.window, self.activation = window, activation
         weight = torch.empty(hidden_size, window * input_size)
         self.weight = nn.Parameter(nn.init.xavier_uniform_(weight, GAINS[activation]))
         self.bias = nn.Parameter(torch.zeros(hidden_size))

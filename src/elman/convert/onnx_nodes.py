@@ -123,7 +123,7 @@ def _ordered(weight: Tensor, hidden: int, order: Sequence[int]) -> Tensor:
 
 def _min_gru(w: Tensor, bias: Tensor, hidden: int) -> CellModule:
     weights = {}
-    for name, weight in (("gates.weight", w), ("gates.bias", bias)):
+    for name, weight in (("weight_ih", w), ("bias", bias)):
         keep, _, candidate = weight.split(hidden)
         weights[name] = torch.cat([-keep, candidate])
     return holding(lambda: MinGRU(w.shape[1], hidden), weights)
@@ -215,6 +215,6 @@ def _min_gru_arrays(cell: MinGRU) -> dict[str, Tensor]:
     hidden = cell.output_size
     w, bias = (
         torch.cat([-weight[:hidden], torch.zeros_like(weight[:hidden]), weight[hidden:]])
-        for weight in (cell.gates.weight.detach(), cell.gates.bias.detach())
+        for weight in (cell.weight_ih.detach(), cell.bias.detach())
     )
     return {"W": w, "R": w.new_zeros(len(w), hidden), "B": torch.cat([bias, torch.zeros_like(bias)])}

@@ -50,13 +50,7 @@ def bound(trace: Trace) -> Bound | None:
         return Bound(norm, _radius(cell.weight_hh), slope, norm * slope, {})
     if not isinstance(cell, LSTM | GRU) or getattr(cell, "layer_norm", False):  # a norm forgets how long weights are
         return None
-    if isinstance(cell, GRU):
-        names: tuple[str, ...] = ("reset", "keep", "candidate")
-    else:
-        names = ("write", "keep", "candidate", "read") if cell.forget_gate else ("write", "candidate", "read")
-    gates = dict(zip(names, cell.weight_hh.detach().chunk(len(names)), strict=True))
-    if isinstance(cell, LSTM) and cell.weight_hr is not None:  # what is shown comes back through the projection
-        gates = {name: weight @ cell.weight_hr.detach() for name, weight in gates.items()}
+    gates = cell.recurrent_matrices()
     norms = {name: _norm(weight) for name, weight in gates.items()}
     factor = _factor(cell, norms, gates["candidate"]) if isinstance(cell, GRU) else math.nan
     return Bound(max(norms.values()), max(map(_radius, gates.values())), SLOPES["tanh"], factor, norms)
@@ -76,7 +70,7 @@ def _factor(cell: GRU, norms: dict[str, float], candidate: Tensor) -> float:
         change = norms["candidate"] + read * through
     else:
         change = norms["candidate"] * (1 + through)
-    return math.sqrt(1 + change**2) + 2 * SLOPES["sigmoid"] * norms["keep"]
+    return math.sqrt(1 + change**2) + 2 * SLOPES["sigmoid"] * norms["update"]
 
 
 def _norm(weight: Tensor) -> float:

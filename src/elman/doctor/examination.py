@@ -56,6 +56,11 @@ class Layer(NamedTuple):
     units: Units
 
     @property
+    def memory_gate(self) -> str | None:
+        """The gate whose activation is the fraction of the state that a step keeps: forget, or update of a GRU."""
+        return next((name for name, gate in self.gates.items() if gate.half_life is not None), None)
+
+    @property
     def reach(self) -> float:
         """The horizon as seen from the first step back, in steps: where 1 % is left of the gradient that has entered
         the recurrence. The state of a step is shown at that step, and much of the gradient is gone with that: in an

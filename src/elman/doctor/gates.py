@@ -22,8 +22,8 @@ class Gate(NamedTuple):
         mean: of the gate_activations.
         open: share of them above 0.95.
         shut: share of them below 0.05.
-        half_life: [H] of `keep` alone: the steps in which the memory of a unit halves where nothing is written to it,
-            -ln 2 / mean ln(opening), from 0 to infinity.
+        half_life: [H] of the memory gate alone (forget; update of a GRU): the steps in which the memory of a unit
+            halves where nothing is written to it, -ln 2 / mean ln(opening), from 0 to infinity.
         first_row: [T, H] float32, the gate_activations along the first row, 200 steps at most.
     """
 
@@ -47,7 +47,7 @@ class _Tally(NamedTuple):
 
 
 def gates(trace: Trace) -> dict[str, Gate]:
-    """The gates of a recurrence by name: `write`, `keep`, `read`, `reset`; none for a cell without gates.
+    """Return the gates of a recurrence by name (`input`, `forget`, ...); empty for a cell without gates.
 
     It costs what the gates cost in float64, once for every step: 80 ms for 2000 steps of an LSTM of 128 units.
     """
@@ -60,7 +60,7 @@ def gates(trace: Trace) -> dict[str, Gate]:
     if not counted:
         return {}
     first_row = _gate_activations(trace, steps[: min(int(trace.x.lengths[0]), SHOWN)])
-    return {name: _gate(name, tallies, first_row[name]) for name, tallies in counted.items()}
+    return {name: _gate(name == trace.cell.memory_gate, tallies, first_row[name]) for name, tallies in counted.items()}
 
 
 def _gate_activations(trace: Trace, steps: np.ndarray) -> dict[str, np.ndarray]:
@@ -81,10 +81,10 @@ def _tally(opening: np.ndarray) -> _Tally:
     )
 
 
-def _gate(name: str, tallies: list[_Tally], first_row: np.ndarray) -> Gate:
+def _gate(is_memory: bool, tallies: list[_Tally], first_row: np.ndarray) -> Gate:
     bins, total, logs, opened, shut, steps = (sum(parts[1:], parts[0]) for parts in zip(*tallies, strict=True))
     count = steps * len(total)
     with np.errstate(divide="ignore"):
-        half_life = np.log(2) / np.abs(logs / steps) if name == "keep" else None
+        half_life = np.log(2) / np.abs(logs / steps) if is_memory else None
     shares = float(total.sum() / count), opened / count, shut / count
     return Gate(bins / count, *shares, half_life, first_row.astype(np.float32))

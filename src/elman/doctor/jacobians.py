@@ -33,7 +33,7 @@ class Jacobians(NamedTuple):
             cannot tell from zero.
         memory_largest, memory_smallest: [L] the same of dc_t / dc_{t-l}; c is the second leaf of the state, an LSTM's
             memory. None for a cell with one.
-        direct: [max lag + 1] the path along the memory that no gate reads: the product of the `keep` gates over so many
+        direct: [max lag + 1] the path along the memory that no gate reads: the product of the memory gates over so many
             steps, its geometric mean over the units as well. All ones for an LSTM without forget gate; None for a cell
             without such a path.
         lyapunov: [k] exponents of the whole state, nats a step, largest first: the rates at which small changes of it
@@ -170,10 +170,10 @@ def _direct(trace: Trace, ends: np.ndarray, reach: np.ndarray) -> np.ndarray | N
     with torch.no_grad():
         x = trace.cell.project(states.select(trace.x.values, steps))
         gates = trace.cell.gate_activations(x, trace.before(steps))
-    if "keep" not in gates:
+    if trace.cell.memory_gate not in gates:
         return None
     logs = np.zeros(reached.shape)
-    logs[reached] = gates["keep"].log().flatten(1).mean(1).numpy()
+    logs[reached] = gates[trace.cell.memory_gate].log().flatten(1).mean(1).numpy()
     return np.append(1.0, _mean(logs.cumsum(0), reached))
 
 

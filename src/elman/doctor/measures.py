@@ -23,7 +23,7 @@ MEASURES = (
             "Benettin et al. 1980; Engelken et al. 2020, arXiv:2006.02427", JACOBIANS),
     Measure("bound", "the spectral norm of the recurrent matrix times the largest slope of the activation: below one "
             "the gradient vanishes whatever is read", "Pascanu et al. 2013, arXiv:1211.5063", ""),
-    Measure("gates", "how far they are open at every step; from the keep gates, the steps in which the memory of a "
+    Measure("gates", "how far they are open at every step; from the forget gates, the steps in which the memory of a "
             "unit halves", "Gers et al. 2000; Karpathy et al. 2015, arXiv:1506.02078; Tallec and Ollivier 2018, "
             "arXiv:1804.11188", GATES),
     Measure("units", "those that write the same at every step, or the largest number that they can; the norm of the "

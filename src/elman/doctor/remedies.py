@@ -2,6 +2,7 @@
 
 import re
 
+from elman.cells import GRU, LSTM
 from elman.doctor.examination import Layer
 from elman.doctor.facts import Facts
 
@@ -13,13 +14,13 @@ def longer_memory(layer: Layer, facts: Facts) -> str:
         return _setting(kind, facts)
     read, units = sizes(layer)
     if kind == "LSTM":
-        return raise_bias(layer, "keep")
+        return raise_bias(layer, "forget")
     if kind == "RNN":
         relu = f"RNN({read}, {units}, {_relu(layer)})"
         start = f"torch.nn.init.eye_(model.{weight(layer, 'weight_hh')})"
         return (f"take LSTM({read}, {units}) in place of RNN, or let a relu start from the identity (Le et al. 2015): "
                 f"{relu} and {start}")  # fmt: skip
-    return f"{raise_bias(layer, 'keep')}; or take LSTM({read}, {units}) in place of {kind}"
+    return f"{raise_bias(layer, layer.memory_gate or 'forget')}; or take LSTM({read}, {units}) in place of {kind}"
 
 
 def shorter_gradient(layer: Layer, facts: Facts) -> str:
@@ -42,7 +43,7 @@ def shorter_gradient(layer: Layer, facts: Facts) -> str:
 def raise_bias(layer: Layer, gate: str, value: float = 3.0) -> str:
     """Open a gate from the start: its bias, where it has one of its own."""
     _, units = sizes(layer)
-    places = {"LSTM": ("write", "keep", "candidate", "read"), "GRU": ("reset", "keep", "candidate")}
+    places = {"LSTM": LSTM.gate_names, "GRU": GRU.gate_names}
     order = places.get(kind_of(layer), ())
     if gate not in order:
         return f"raise the bias of its {gate} gates"
@@ -90,7 +91,7 @@ def _setting(kind: str, facts: Facts) -> str:
         relu = "" if facts.settings.get("activation") in (None, "relu") else " --set activation=relu"
         ways += ["--set cell=lstm", f"--set init=identity{relu}"]
     elif kind == "LSTM" and facts.settings.get("init") == "pytorch":
-        ways.append("--set init=orthogonal, whose keep gates start open")
+        ways.append("--set init=orthogonal, whose forget gates start open")
     elif kind == "LSTM" and facts.settings.get("forget_bias") is None:
         ways.append("--set forget_bias=3, which keeps 95 % at each step")
     elif kind == "LSTM":

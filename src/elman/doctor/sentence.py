@@ -13,12 +13,11 @@ from elman.pictures.sentence import shades
 
 WIDTH, HEIGHT = 900, 150  # pixels of a line of steps, and of the shades below it, at least
 LETTER, WORD = 13, 26  # pixels of a step that is a letter, and of one that is a word
-CALLED = {"write": "write (input gate)", "keep": "keep (forget gate)", "read": "read (output gate)"}
 
 
 def sentence(found: Examination) -> Iterator[str]:
     """HTML: of each layer with gates, its units from the one that remembers longest down, the steps from left to right;
-    the keep gates at once, the others behind a click."""
+    the memory gate (forget; update of a GRU) at once, the others behind a click."""
     if not any(layer.gates for layer in found.layers):
         return
     yield "<h2>A row, and what the gates do at each step</h2>"
@@ -26,14 +25,14 @@ def sentence(found: Examination) -> Iterator[str]:
            "is shut, light is open.</p>")  # fmt: skip
     for layer in found.layers:
         if layer.gates:
-            first = "keep" if "keep" in layer.gates else next(iter(layer.gates))
+            first = layer.memory_gate or next(iter(layer.gates))
             order = _order(layer, first)
             yield f"<h3>{escape(layer.name)}: {escape(layer.kind)}</h3>"
-            yield f'<p class="axis">{escape(CALLED.get(first, first))}{_lives(layer.gates[first], order)}</p>'
+            yield f'<p class="axis">{escape(first)} gate{_lives(layer.gates[first], order)}</p>'
             yield from _gate(found, layer, first, order)
             for name in layer.gates:
                 if name != first:
-                    yield f"<details><summary>{escape(CALLED.get(name, name))}</summary>"
+                    yield f"<details><summary>{escape(name)} gate</summary>"
                     yield from _gate(found, layer, name, order)
                     yield "</details>"
 

@@ -23,7 +23,7 @@ class Watch:
     It does so after the first update, and again where all that it has taken, and is going to take, is a small part of
     the training's time. The sample is the same each time, in evaluation mode. What it finds is an `Examined`: of each
     layer `horizon`, `half_life` and `growth` (see `elman.doctor.horizon`), and of each of its gates the mean opening as
-    `keep_mean`, and the shares of gate_activations in 20 bins from shut to open as `keep_histogram`.
+    `forget_mean`, and the shares of gate_activations in 20 bins from shut to open as `forget_histogram`.
 
     An examination costs what some 15 updates cost: 0.3 seconds for 1000 steps of an LSTM of 128 units.
 

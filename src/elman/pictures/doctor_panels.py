@@ -12,7 +12,13 @@ from elman.pictures.numbers import steps_text
 FLOOR = 1e-9  # of a logarithmic axis
 SMALL = 1e-6  # of that of singular values
 POINTS = 300  # of the training, each of neighbours
-GATES = {"write": "tab:green", "keep": "tab:blue", "read": "tab:orange", "reset": "tab:purple"}
+GATES = {
+    "input": "tab:green",
+    "forget": "tab:blue",
+    "update": "tab:blue",
+    "output": "tab:orange",
+    "reset": "tab:purple",
+}
 MARK = "tab:red"
 
 
@@ -133,7 +139,7 @@ def _jacobians(layer: Any, axis: Any) -> None:
             axis.plot(products.lags, _positive(smallest), "v:", markersize=3, color=color, linewidth=1, label=label)
     if products.direct is not None:
         lags = np.arange(1, len(products.direct))
-        axis.plot(lags, _positive(products.direct[1:]), color="black", linewidth=1, label="product of keep gates")
+        axis.plot(lags, _positive(products.direct[1:]), color="black", linewidth=1, label="product of forget gates")
     if layer.bound is not None and math.isfinite(layer.bound.factor):
         bound = _powers(layer.bound.factor, products.lags)
         axis.plot(products.lags, bound, "--", color="tab:gray", linewidth=1, label="bound by the weights")
@@ -176,7 +182,7 @@ def _gates_while_training(layer: Any, events: Sequence[Any], axis: Any) -> None:
 def _memory(layer: Any, axis: Any) -> None:
     keep = next(gate.half_life for gate in layer.gates.values() if gate.half_life is not None)
     lives = np.clip(keep, 2.0**-4, 2.0**12)
-    axis.hist(lives, bins=2.0 ** np.arange(-4, 12.5, 0.5), color=GATES["keep"], alpha=0.7)
+    axis.hist(lives, bins=2.0 ** np.arange(-4, 12.5, 0.5), color=GATES["forget"], alpha=0.7)
     middle = float(np.median(keep))
     axis.axvline(min(middle, 2.0**12), color=MARK, linewidth=1, label=f"median {steps_text(middle)}")
     axis.set_xscale("log", base=2)

@@ -131,7 +131,7 @@ def _recurrence(
 def _min_gru(program: Any, part: Part, x: np.ndarray) -> tuple[np.ndarray, State]:
     inputs, units = part.input_size, part.output_size
     h, y = program.floats(units), program.floats(units)
-    weight, bias = part.tensor("gates.weight", 2 * units, inputs), part.tensor("gates.bias", 2 * units)
+    weight, bias = part.tensor("weight_ih", 2 * units, inputs), part.tensor("bias", 2 * units)
     program.add_min_gru(x, weight, bias, h, y)
     return y, h
 

@@ -25,16 +25,16 @@ class _Stuck(NamedTuple):
 def stuck_gates(found: Examination, facts: Facts) -> Verdict | None:
     """Gates that are shut, or open, at every step of a row: nothing moves them, and nothing can teach them to.
 
-    A write gate that opens at one step of a hundred is well: it is not counted. Nor are keep gates that are always
-    open beside a write gate of their own, which is how an LSTM counts.
+    An input gate that opens at one step of a hundred is well: it is not counted. Nor are forget gates that are always
+    open beside an input gate of their own, which is how an LSTM counts.
     """
     stuck = [one for layer in found.layers for one in _stuck(layer)]
     if not stuck or (worst := max(stuck, key=lambda one: one.share)).share < MANY:
         return None
     share, way, gate, layer = worst
     effect = {
-        "write": "nothing new comes in",
-        "read": "nothing of it is shown",
+        "input": "nothing new comes in",
+        "output": "nothing of it is shown",
         "reset": "nothing of the state is read",
     }
     comes = effect.get(gate, "nothing new comes in" if way == "open" else "nothing is kept")
@@ -71,9 +71,9 @@ def saturated_units(found: Examination, facts: Facts) -> Verdict | None:
 
 def _stuck(layer: Layer) -> list[_Stuck]:
     """The share of the units whose gate never moves, for each way in which that does harm."""
-    harmful = {("write", "shut"), ("read", "shut"), ("keep", "shut")}
-    if "write" not in layer.gates:  # what is kept leaves no room for what is new
-        harmful.add(("keep", "open"))
+    harmful = {("input", "shut"), ("output", "shut"), (layer.memory_gate, "shut")}
+    if "input" not in layer.gates:  # what is kept leaves no room for what is new
+        harmful.add((layer.memory_gate, "open"))
     found = []
     for gate, seen in layer.gates.items():
         if len(seen.first_row) >= SHORT:

@@ -45,12 +45,12 @@ def misled(found: Examination, facts: Facts) -> Verdict | None:
 
 
 def forgetting(found: Examination, facts: Facts) -> Verdict | None:
-    """The keep gates are so far shut that even the units that remember longest forget what matters.
+    """The memory gates are so far shut that even the units that remember longest forget what matters.
 
     The mean opening is asked, not the half-life: in good models many units wipe out their memory now and then, which
     makes the half-life short and is how they tell one thing from the next.
     """
-    keeping = [(layer, layer.gates["keep"].first_row.mean(0)) for layer in found.layers if "keep" in layer.gates]
+    keeping = [(layer, layer.gates[gate].first_row.mean(0)) for layer in found.layers if (gate := layer.memory_gate)]
     if not keeping or len(keeping) < len(found.layers):
         return None
     layer, kept = max(keeping, key=lambda pair: float(np.quantile(pair[1], LASTING)))
