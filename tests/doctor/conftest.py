@@ -22,14 +22,15 @@ def lags_of(rate: float, steps: int = STEPS) -> Lags:
     return Lags(np.array([steps - 1]), norms, norms)
 
 
-def layer_of(rate: float, kind: str = "LSTM(4 -> 8)", name: str = "cells.1") -> Layer:
+def layer_of(
+    rate: float, kind: str = "LSTM(4 -> 8)", name: str = "cells.1", gates=("input", "forget", "output")
+) -> Layer:
     lags, powers = lags_of(rate), 2 ** np.arange(7)
     jacobians = Jacobians(powers, rate**powers, 0.5 * rate**powers, None, None, None, np.log([rate]), True)
     opened = np.random.default_rng(0).uniform(0.2, 0.98, (STEPS, UNITS)).astype(np.float32)
     histogram = np.full(20, 0.05)
-    memory, others = ("update", ["reset"]) if kind.startswith("GRU") else ("forget", ["input", "output"])
-    of = {gate: Gate(histogram, 0.6, 0.05, 0.0, np.full(UNITS, 40.0) if gate == memory else None, opened)
-          for gate in [memory, *others]}  # fmt: skip
+    lives = {"forget": np.full(UNITS, 40.0), "update": np.full(UNITS, 40.0)}
+    of = {gate: Gate(histogram, 0.6, 0.05, 0.0, lives.get(gate), opened) for gate in gates}
     units = Units(np.zeros(UNITS, bool), np.zeros(UNITS), np.full(STEPS, 2.0), 0.0)
     bound = Bound(rate, rate, 1.0, rate, {}) if kind.startswith("RNN") else None
     return Layer(name, kind, STEPS, 1.0, lags, horizon(lags), half_life(lags), growth(lags), jacobians, bound, of,

@@ -20,7 +20,8 @@ def longer_memory(layer: Layer, facts: Facts) -> str:
         start = f"torch.nn.init.eye_(model.{weight(layer, 'weight_hh')})"
         return (f"take LSTM({read}, {units}) in place of RNN, or let a relu start from the identity (Le et al. 2015): "
                 f"{relu} and {start}")  # fmt: skip
-    return f"{raise_bias(layer, layer.memory_gate or 'forget')}; or take LSTM({read}, {units}) in place of {kind}"
+    opened = raise_bias(layer, "update" if kind == "GRU" else "forget")
+    return f"{opened}; or take LSTM({read}, {units}) in place of {kind}"
 
 
 def shorter_gradient(layer: Layer, facts: Facts) -> str:
