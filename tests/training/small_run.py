@@ -55,7 +55,7 @@ def make_net(seed: int = 3) -> Net:
 
 
 def small_run(
-    run: Path | None = None, go_on: bool = False, net: Net | None = None, validate: bool = True, **options: Any
+    run: Path | None = None, resume: bool = False, net: Net | None = None, validate: bool = True, **options: Any
 ) -> tuple[Net, Result]:
     """Train the net; `options` are those of `train`, or settings."""
     net = make_net() if net is None else net
@@ -67,7 +67,7 @@ def small_run(
 
     settings = TrainingSettings(**{"epochs": 3, "learning_rate": 0.02, **options})
     result = train(
-        net, net.loss, Text(), settings, evaluate=evaluate if validate else None, run=run, resume=go_on, **of_train
+        net, net.loss, Text(), settings, evaluate=evaluate if validate else None, run=run, resume=resume, **of_train
     )
     return net, result
 
@@ -87,5 +87,5 @@ def killable(run: Path, die_in: str = "", die_at: int = 0) -> None:
             return call(*args)
 
         setattr(files.os, die_in, deadly)
-    net, _ = small_run(run, go_on=True, **KILLABLE)
+    net, _ = small_run(run, resume=True, **KILLABLE)
     files.write_tensors(run / "model.safetensors", net.state_dict(), {})

@@ -31,15 +31,15 @@ def run(finished: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def go_on(run: Path, **options: Any) -> Any:
-    return small_run(run, go_on=True, **{"epochs": 1, "metadata": {"task": "test", "labels": ["a", "b"]}, **options})
+def resume(run: Path, **options: Any) -> Any:
+    return small_run(run, resume=True, **{"epochs": 1, "metadata": {"task": "test", "labels": ["a", "b"]}, **options})
 
 
 def contents(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in run.iterdir()}
 
 
-def test_what_is_in_the_files(run: Path) -> None:
+def test_the_contents_of_the_files(run: Path) -> None:
     net = make_net()
     tensors, facts = files.read_tensors(run / "last.safetensors", torch=True)
     assert {name for name in tensors if name.startswith("model/")} == {
@@ -56,16 +56,16 @@ def test_what_is_in_the_files(run: Path) -> None:
     assert best.keys() == {name for name in tensors if name.startswith("model/")}
 
 
-def test_going_on_with_a_finished_run_changes_nothing(run: Path) -> None:
+def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
     before = contents(run)
-    net, result = go_on(run)
+    net, result = resume(run)
     assert contents(run) == before
     again, other = small_run(epochs=1)
     assert result[:4] == other[:4]
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
 
 
-def test_a_run_that_is_there_is_not_written_over(run: Path) -> None:
+def test_an_existing_run_is_not_overwritten(run: Path) -> None:
     before = contents(run)
     with pytest.raises(FileExistsError, match="holds a training run; resume it, or name another folder"):
         small_run(run)
@@ -74,15 +74,15 @@ def test_a_run_that_is_there_is_not_written_over(run: Path) -> None:
 
 def test_resuming_without_a_folder() -> None:
     with pytest.raises(ValueError, match="expected a run folder to resume, got none"):
-        small_run(None, go_on=True)
+        small_run(None, resume=True)
 
 
-def test_resuming_before_the_first_checkpoint_starts_anew(run: Path) -> None:
+def test_resuming_before_the_first_checkpoint_starts_from_the_beginning(run: Path) -> None:
     (run / "last.safetensors").unlink()
     (run / "log.jsonl").write_text("half a li")
     for name in ("last", "best"):
         (run / f"{name}.safetensors{files.TEMPORARY}").write_text("half a file")
-    go_on(run)
+    resume(run)
     assert sorted(contents(run)) == ["best.safetensors", "last.safetensors", "log.jsonl"]
     assert (run / "log.jsonl").read_text().startswith('{"update": 1,')
 
@@ -90,29 +90,19 @@ def test_resuming_before_the_first_checkpoint_starts_anew(run: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "difference"),
     [
-        ({"learning_rate": 0.5}, "settings.learning_rate is 0.02 in it, 0.5 in this run"),
-        ({"patience": 2}, "settings.patience is None in it, 2 in this run"),
-        ({"metadata": {"task": "other", "labels": ["a", "b"]}}, "task is 'test' in it, 'other' in this run"),
-        ({"metadata": {"task": "test", "labels": ["a", "c"]}}, "labels.1 is 'b' in it, 'c' in this run"),
-        ({"metadata": {"task": "test"}}, "labels is in it alone"),
+        ({"learning_rate": 0.5}, "settings.learning_rate is 0.02, in this run 0.5"),
+        ({"patience": 2}, "settings.patience is None, in this run 2"),
+        ({"metadata": {"task": "other", "labels": ["a", "b"]}}, "task is 'test', in this run 'other'"),
+        ({"metadata": {"task": "test", "labels": ["a", "c"]}}, "labels.1 is 'b', in this run 'c'"),
+        ({"metadata": {"task": "test"}}, "only the checkpoint has labels"),
     ],
 )
-def test_a_checkpoint_of_other_settings(run: Path, options: dict[str, Any], difference: str) -> None:
+def test_a_checkpoint_of_other_settings_is_an_error(run: Path, options: dict[str, Any], difference: str) -> None:
     before = contents(run)
-    line = f"{run}/last.safetensors: the checkpoint of another run: {difference}; go on with what it was made with, or "
-    with pytest.raises(ValueError, match="^" + re.escape(line + "train in a new folder.") + "$"):
-        go_on(run, **options)
+    line = f"{run}/last.safetensors: the checkpoint of another run: {difference}; resume with the values of the "
+    with pytest.raises(ValueError, match="^" + re.escape(line + "checkpoint, or train in a new folder.") + "$"):
+        resume(run, **options)
     assert contents(run) == before
-
-
-def test_a_setting_that_is_younger_than_the_run_was_at_its_default(run: Path) -> None:
-    for name in ("last.safetensors", "best.safetensors"):
-        tensors, facts = files.read_tensors(run / name, torch=True)
-        del facts["settings"]["until"]
-        files.write_tensors(run / name, tensors, facts)
-    go_on(run)
-    with pytest.raises(ValueError, match=r"settings\.until is None in it, 0\.5 in this run"):
-        go_on(run, until=0.5)
 
 
 def larger() -> Net:
@@ -136,23 +126,23 @@ def with_less() -> Net:
 @pytest.mark.parametrize(
     ("make", "difference"),
     [
-        (larger, r"norm.weight is 'float32 \[8\]' in it, 'float32 \[9\]' in this run"),
-        (with_more, "more.weight is in this run alone"),
-        (with_less, "norm.bias is in it alone"),
-        (lambda: make_net().double(), r"body.cells.0.weight is 'float32 \[12, 8\]' in it, 'float64 \[12, 8\]' in this"),
+        (larger, r"norm.weight is 'float32 \[8\]', in this run 'float32 \[9\]'"),
+        (with_more, "only this run has more.weight"),
+        (with_less, "only the checkpoint has norm.bias"),
+        (lambda: make_net().double(), r"body.cells.0.weight is 'float32 \[12, 8\]', in this run 'float64"),
     ],
 )
-def test_a_checkpoint_of_another_model(run: Path, make: Any, difference: str) -> None:
+def test_a_checkpoint_of_another_model_is_an_error(run: Path, make: Any, difference: str) -> None:
     with pytest.raises(ValueError, match="last.safetensors: the checkpoint of another run: " + difference):
-        go_on(run, net=make())
+        resume(run, net=make())
 
 
-def test_other_data(run: Path) -> None:
+def test_a_run_cannot_be_resumed_with_other_data(run: Path) -> None:
     net = make_net()
     text = [None, None]
     data = type("Data", (), {"epoch": lambda self, number: text})()
     settings = TrainingSettings(epochs=1, learning_rate=0.02)
-    with pytest.raises(ValueError, match="expected the data of the run to resume, 14 batches in epoch 1, got 2; go on"):
+    with pytest.raises(ValueError, match="expected the data of the resumed run, 14 batches in epoch 1, got 2; resume"):
         train(net, net.loss, data, settings, run=run, resume=True, metadata={"task": "test", "labels": ["a", "b"]})
 
 
@@ -160,17 +150,17 @@ def test_other_data(run: Path) -> None:
 @pytest.mark.parametrize(
     "harm", [lambda blob: blob[:-10], lambda blob: blob[:-1] + bytes([blob[-1] ^ 1]), lambda blob: b""]
 )
-def test_a_damaged_checkpoint(run: Path, name: str, harm: Any) -> None:
+def test_a_damaged_checkpoint_is_an_error(run: Path, name: str, harm: Any) -> None:
     blob = (run / name).read_bytes()
     (run / name).write_bytes(harm(blob))
     with pytest.raises(ValueError, match=name):
-        go_on(run)
+        resume(run)
 
 
-def test_a_model_file_is_no_checkpoint(run: Path) -> None:
+def test_a_model_file_is_not_a_checkpoint(run: Path) -> None:
     files.write_tensors(run / "last.safetensors", make_net().state_dict(), {"schema": files.SCHEMA})
     with pytest.raises(ValueError, match=r"last\.safetensors: expected a checkpoint, got a model file"):
-        go_on(run)
+        resume(run)
 
 
 @contextmanager
@@ -184,18 +174,18 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ["last", "best"])
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, name: str) -> None:
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, name: str) -> None:
     whole = small_run(evaluate_every=7)[0]
     with pytest.raises(Interrupted):
         small_run(tmp_path, evaluate_every=7, observers=[stop_at(7)])
     before = contents(tmp_path)
     size = len(before[f"{name}.safetensors"]) * 9 // 10
     with largest_file(size), pytest.raises(OSError, match=rf"{name}\.safetensors: not saved: .*; free the disk"):
-        small_run(tmp_path, go_on=True, evaluate_every=7)
+        small_run(tmp_path, resume=True, evaluate_every=7)
     after = contents(tmp_path)
     assert after.keys() == before.keys()
     assert after["last.safetensors"] == before["last.safetensors"]
-    net, _ = small_run(tmp_path, go_on=True, evaluate_every=7)
+    net, _ = small_run(tmp_path, resume=True, evaluate_every=7)
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), whole.parameters(), strict=True))
 
 
@@ -213,8 +203,8 @@ class Memory(NamedTuple):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_any_state_and_type_goes_on(tmp_path: Path, dtype: torch.dtype) -> None:
-    """Halves of one array, integers, an empty tuple: carried over a stop as if there were none."""
+def test_states_of_any_structure_and_dtype_are_resumed(tmp_path: Path, dtype: torch.dtype) -> None:
+    """The state holds a non-contiguous view, integers and an empty tuple."""
 
     class Data:
         def epoch(self, number: int) -> list[Tensor]:
@@ -245,7 +235,7 @@ def test_any_state_and_type_goes_on(tmp_path: Path, dtype: torch.dtype) -> None:
     assert all(torch.equal(a, b) for a, b in zip(got.parameters(), expected.parameters(), strict=True))
 
 
-def test_a_state_of_numpy_arrays(tmp_path: Path) -> None:
+def test_a_state_of_numpy_arrays_is_resumed(tmp_path: Path) -> None:
     line, counts = nn.Linear(2, 1), []
 
     def loss(batch: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -259,26 +249,26 @@ def test_a_state_of_numpy_arrays(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         train(line, loss, data, TrainingSettings(epochs=1), run=tmp_path, save_every=0.0)
     train(line, loss, data, TrainingSettings(epochs=1), run=tmp_path, resume=True)
-    assert counts == [0, 1, 2, 0, 2, 3, 4]  # one of them looks at the structure alone
+    assert counts == [0, 1, 2, 0, 2, 3, 4]  # the second 0: the call that returns an example of the state
 
 
-def test_the_first_difference() -> None:
+def test_the_first_difference_is_described() -> None:
     there = {"a": 1, "b": {"c": [1, {"d": 2.5}], "e": None}, "f": list(range(100))}
     assert first_difference(there, there) == ""
     assert first_difference(there, {**there, "b": {"c": [1, {"d": 2.25}], "e": None}}) == (
-        "b.c.1.d is 2.5 in it, 2.25 in this run"
+        "b.c.1.d is 2.5, in this run 2.25"
     )
-    assert first_difference(there, {**there, "b": {"c": [1, {"d": 2.5}]}}) == "b.e is in it alone"
-    assert first_difference(there, {**there, "f": []}) == "f is [0, 1, 2, 3, 4, 5, ...] in it, [] in this run"
+    assert first_difference(there, {**there, "b": {"c": [1, {"d": 2.5}]}}) == "only the checkpoint has b.e"
+    assert first_difference(there, {**there, "f": []}) == "f is [0, 1, 2, 3, 4, 5, ...], in this run []"
 
 
-def test_a_run_folder_is_made(tmp_path: Path) -> None:
+def test_a_run_folder_is_created(tmp_path: Path) -> None:
     small_run(tmp_path / "some" / "run", epochs=1)
     assert (tmp_path / "some" / "run" / "last.safetensors").exists()
 
 
-def test_a_cell_carries_its_own_state(tmp_path: Path) -> None:
-    """The carried state is a cell's named tuple, whatever the batch before it was made of."""
+def test_the_carried_state_of_a_cell_is_its_named_tuple(tmp_path: Path) -> None:
+    """The state has the cell's own type in every batch."""
     cell = LSTM(3, 4)
     seen: list[Any] = []
 

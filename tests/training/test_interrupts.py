@@ -47,8 +47,8 @@ def test_stops_between_updates_and_goes_on_to_the_same_bits(tmp_path: Path, kind
     with pytest.raises(Interrupted) as caught:
         small_run(tmp_path, evaluate_every=7, observers=[press_at(14, kind)])
     assert (caught.value.run, caught.value.update) == (tmp_path, 14)
-    assert str(caught.value) == f"stopped at update 14; {tmp_path} goes on from there with resume=True."
-    net, _ = small_run(tmp_path, go_on=True, evaluate_every=7)
+    assert str(caught.value) == f"stopped at update 14; continue {tmp_path} with resume=True."
+    net, _ = small_run(tmp_path, resume=True, evaluate_every=7)
     assert same(net, whole)
 
 
@@ -58,7 +58,7 @@ def test_the_update_under_way_is_finished(tmp_path: Path) -> None:
     with pytest.raises(Interrupted) as caught:
         small_run(tmp_path, net=net)
     assert caught.value.update == 10
-    assert same(small_run(tmp_path, go_on=True)[0], small_run()[0])
+    assert same(small_run(tmp_path, resume=True)[0], small_run()[0])
 
 
 def test_a_second_one_abandons_the_update_and_writes_nothing_torn(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_second_one_abandons_the_update_and_writes_nothing_torn(tmp_path: Path
     with pytest.raises(Interrupted) as caught:
         small_run(tmp_path, net=net)
     assert caught.value.update == 14  # of the evaluation after the first epoch
-    assert same(small_run(tmp_path, go_on=True)[0], small_run()[0])
+    assert same(small_run(tmp_path, resume=True)[0], small_run()[0])
 
 
 def test_within_an_evaluation(tmp_path: Path) -> None:
@@ -83,11 +83,11 @@ def test_within_an_evaluation(tmp_path: Path) -> None:
     with pytest.raises(Interrupted) as caught:
         small_run(tmp_path, net=net)
     assert caught.value.update == 14
-    assert same(small_run(tmp_path, go_on=True)[0], small_run()[0])
+    assert same(small_run(tmp_path, resume=True)[0], small_run()[0])
 
 
 def test_without_a_run_folder() -> None:
-    with pytest.raises(Interrupted, match="stopped at update 3; nothing was kept: name a run folder") as caught:
+    with pytest.raises(Interrupted, match="stopped at update 3; nothing was saved: name a run folder") as caught:
         small_run(observers=[press_at(3)])
     assert caught.value.run is None
 

@@ -201,10 +201,10 @@ def test_a_gradient_that_is_not_finite_is_found_in_its_table(bad: float) -> None
     assert torch.equal(net.cells[0].weight, make_net().cells[0].weight)
 
 
-def test_a_lazy_table_of_another_layer_as_well_is_told() -> None:
+def test_a_lazy_table_shared_with_another_layer_is_an_error() -> None:
     net = nn.ModuleDict({"words": Embedding(IDS, 3, lazy=True), "read_out": Linear(3, IDS)})
     net["read_out"].weight = net["words"].weight
-    with pytest.raises(ValueError, match=r"^train: read_out\.weight is the weight of a lazy Embedding as well, which"):
+    with pytest.raises(ValueError, match=r"^train: read_out\.weight is also the weight of a lazy Embedding, whose"):
         make_optimizers(net, TrainingSettings())
     net["read_out"] = Embedding(IDS, 3, lazy=True)
     net["read_out"].weight = net["words"].weight
@@ -216,5 +216,5 @@ def test_a_loss_that_reads_the_whole_table_is_told() -> None:
     net = make_net()
     optimizers = make_optimizers(net, TrainingSettings())
     (loss_of(net, READ) + net.cells[0].weight.square().sum()).backward()
-    with pytest.raises(ValueError, match="a lazy Embedding to be read row by row, got a gradient of all of them"):
+    with pytest.raises(ValueError, match="a lazy Embedding to have a sparse gradient, got a dense one"):
         optimizers[1].step()

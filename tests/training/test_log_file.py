@@ -54,7 +54,9 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (130, limits[1]))
     try:
         log(EVENT)
-        with pytest.raises(OSError, match=r"log\.jsonl: not written: .*; free the disk, then resume the run") as caught:
+        with pytest.raises(
+            OSError, match=r"log\.jsonl: not written: .*; free some disk space, then resume the run"
+        ) as caught:
             log(EVENT)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

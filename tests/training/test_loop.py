@@ -176,7 +176,7 @@ def test_stops_when_solved(values: list[float], until: float, updates: int) -> N
 def test_a_run_that_is_solved_stays_so_when_it_is_resumed(tmp_path: Path) -> None:
     _, first = small_run(tmp_path, until=100.0)
     assert first.updates == first.best_update < small_run()[1].updates
-    _, again = small_run(tmp_path, go_on=True, until=100.0)
+    _, again = small_run(tmp_path, resume=True, until=100.0)
     assert again.updates == first.updates
 
 
@@ -210,8 +210,8 @@ def test_the_log_of_what_observers_found_is_cut_back_with_the_rest(tmp_path: Pat
             raise MemoryError  # a kill: no checkpoint is written
         return Examined(event.update, event.epoch, event.seconds, {})
 
-    def run(folder: str, go_on: bool = False) -> list[tuple[int, list[str]]]:
-        small_run(tmp_path / folder, go_on, epochs=2, observers=[look], save_every=1e9, evaluate_every=5)
+    def run(folder: str, resume: bool = False) -> list[tuple[int, list[str]]]:
+        small_run(tmp_path / folder, resume, epochs=2, observers=[look], save_every=1e9, evaluate_every=5)
         logged = [json.loads(line) for line in (tmp_path / folder / "log.jsonl").read_text().splitlines()]
         return [(event["update"], [*event]) for event in logged]
 
@@ -219,7 +219,7 @@ def test_the_log_of_what_observers_found_is_cut_back_with_the_rest(tmp_path: Pat
     with pytest.raises(MemoryError):
         run("killed")
     stop = False
-    assert run("killed", go_on=True) == whole
+    assert run("killed", resume=True) == whole
     assert len([names for _, names in whole if "layers" in names]) == len(whole) / 2
 
 
@@ -306,9 +306,13 @@ def test_an_epoch_without_batches() -> None:
         train(line, squares(line), Numbers(0), TrainingSettings())
 
 
-def test_a_warm_up_longer_than_the_training() -> None:
-    with pytest.raises(ValueError, match=r"expected warmup of at most 50 \(all updates\), got 51"):
-        run_line({"warmup": 51})
+@pytest.mark.parametrize("warmup", [50, 51, 100_000])
+def test_a_warm_up_longer_than_the_training_is_shortened_to_it(warmup: int, caplog: pytest.LogCaptureFixture) -> None:
+    _, events = run_line({"warmup": warmup, "learning_rate": 0.1, "schedule": "constant"})
+    rates = [event.learning_rate for event in events if isinstance(event, Update)]
+    assert rates == pytest.approx([0.1 * update / 50 for update in range(1, 51)])
+    expected = f"warmup={warmup} is longer than the training: shortened to its 50 updates"
+    assert caplog.messages == ([expected] if warmup > 50 else [])
 
 
 def test_tied_weights_have_one_name() -> None:

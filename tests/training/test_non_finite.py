@@ -172,7 +172,7 @@ def test_weights_that_overflow_reach_no_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_an_evaluation_that_is_not_finite(tmp_path: Path, value: float) -> None:
     model = make_stack()
-    with pytest.raises(NonFinite, match=f"update 5 .epoch 1.: the evaluation is {value}; look at the evaluation"):
+    with pytest.raises(NonFinite, match=f"update 5 .epoch 1.: the evaluation is {value}; check the evaluation"):
         train(model, squares(model), Batches(), TrainingSettings(), evaluate=lambda: value, run=tmp_path)
     assert not (tmp_path / "best.safetensors").exists()
 

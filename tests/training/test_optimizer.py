@@ -12,8 +12,8 @@ from elman.training.optimizer import clip, gradient_norm, gradients_of, learning
 
 
 def test_constant_rate_after_a_straight_warm_up() -> None:
-    settings = TrainingSettings(learning_rate=0.4, schedule="constant", warmup=4)
-    rates = [learning_rate(settings, update, 1, 0.0, 0) for update in range(6)]
+    settings = TrainingSettings(learning_rate=0.4, schedule="constant")
+    rates = [learning_rate(settings, 4, update, 1, 0.0, 0) for update in range(6)]
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
 
 
@@ -22,7 +22,7 @@ def test_cosine_is_pytorchs() -> None:
     theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=40)
     for update in range(40):
-        assert learning_rate(settings, update, 1, update / 40, 0) == pytest.approx(theirs.param_groups[0]["lr"])
+        assert learning_rate(settings, 0, update, 1, update / 40, 0) == pytest.approx(theirs.param_groups[0]["lr"])
         theirs.step()
         schedule.step()
 
@@ -33,22 +33,22 @@ def test_cosine_is_pytorchs() -> None:
     st.integers(0, 100),
     st.sampled_from(["constant", "cosine", "plateau", "step"]),
 )
-def test_never_above_the_rate_that_was_set(progress: float, update: int, warmup: int, schedule: str) -> None:
-    settings = TrainingSettings(learning_rate=0.1, warmup=warmup, schedule=schedule)
-    assert 0 <= learning_rate(settings, update, 1 + update // 10, progress, update // 10) <= 0.1
+def test_the_rate_never_exceeds_the_setting(progress: float, update: int, warmup: int, schedule: str) -> None:
+    settings = TrainingSettings(learning_rate=0.1, schedule=schedule)
+    assert 0 <= learning_rate(settings, warmup, update, 1 + update // 10, progress, update // 10) <= 0.1
 
 
-def test_plateau_halves_or_cuts_as_it_is_told() -> None:
+def test_plateau_multiplies_the_rate_by_decay() -> None:
     settings = TrainingSettings(learning_rate=0.8, schedule="plateau")
-    assert [learning_rate(settings, 0, 1, 0.5, worse) for worse in range(4)] == pytest.approx([0.8, 0.4, 0.2, 0.1])
+    assert [learning_rate(settings, 0, 0, 1, 0.5, worse) for worse in range(4)] == pytest.approx([0.8, 0.4, 0.2, 0.1])
     settings.decay = 0.25
-    assert [learning_rate(settings, 0, 1, 0.5, worse) for worse in range(3)] == pytest.approx([0.8, 0.2, 0.05])
+    assert [learning_rate(settings, 0, 0, 1, 0.5, worse) for worse in range(3)] == pytest.approx([0.8, 0.2, 0.05])
 
 
 def test_step_is_the_schedule_of_zaremba_et_al() -> None:
     # arXiv:1409.2329, the small net: four epochs at 1, then half of it after each epoch, thirteen epochs in all
     settings = TrainingSettings(learning_rate=1.0, schedule="step", decay_after=4, epochs=13)
-    rates = [learning_rate(settings, 100 * epoch, epoch, epoch / 13, 0) for epoch in range(1, 14)]
+    rates = [learning_rate(settings, 0, 100 * epoch, epoch, epoch / 13, 0) for epoch in range(1, 14)]
     assert rates == [1.0] * 4 + [0.5**cuts for cuts in range(1, 10)]
 
 
@@ -57,7 +57,7 @@ def test_step_is_pytorchs() -> None:
     theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
     schedule = torch.optim.lr_scheduler.StepLR(theirs, step_size=1, gamma=0.8)
     for epoch in range(1, 11):
-        assert learning_rate(settings, 0, epoch, 0.0, 0) == pytest.approx(theirs.param_groups[0]["lr"])
+        assert learning_rate(settings, 0, 0, epoch, 0.0, 0) == pytest.approx(theirs.param_groups[0]["lr"])
         theirs.step()
         schedule.step()
 
@@ -77,19 +77,19 @@ def test_optimizers_are_pytorchs(settings: dict[str, Any], kind: type, expected:
     assert expected.items() <= optimizer.param_groups[0].items()
 
 
-def test_what_does_not_learn_is_left_out() -> None:
+def test_frozen_parameters_are_left_out() -> None:
     model = nn.Linear(2, 2)
     model.bias.requires_grad_(False)
     (optimizer,) = make_optimizers(model, TrainingSettings())
     (group,) = optimizer.param_groups
     assert [id(parameter) for parameter in group["params"]] == [id(model.weight)]
     model.weight.requires_grad_(False)
-    with pytest.raises(ValueError, match="expected a model with parameters that learn, Linear has none"):
+    with pytest.raises(ValueError, match="expected a model with trainable parameters, Linear has none"):
         make_optimizers(model, TrainingSettings())
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
-def test_a_weight_that_joins_in_later_has_momentum_of_its_own(optimizer: str) -> None:
+def test_a_parameter_without_early_gradients_has_momentum_of_its_own(optimizer: str) -> None:
     early, late = (nn.Parameter(torch.ones(3)) for _ in range(2))
     settings = TrainingSettings(optimizer=optimizer, momentum=0.9, learning_rate=0.1)
     (updates,) = make_optimizers(nn.ParameterList([early, late]), settings)
@@ -125,13 +125,13 @@ def test_clipping_is_pytorchs(scale: float, norm: float | None, value: float | N
         nn.utils.clip_grad_value_(theirs, value)
     if norm is not None:
         nn.utils.clip_grad_norm_(theirs, norm)
-    for mine, his in zip(ours[:2], theirs[:2], strict=True):
-        torch.testing.assert_close(mine.grad, his.grad)
+    for ours_, theirs_ in zip(ours[:2], theirs[:2], strict=True):
+        torch.testing.assert_close(ours_.grad, theirs_.grad)
     assert ours[2].grad is None
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_the_norm_tells_what_is_not_finite(bad: float) -> None:
+def test_the_norm_of_a_gradient_that_is_not_finite_is_not_finite(bad: float) -> None:
     parameters = gradients(1.0)
     parameters[1].grad[3] = bad
     assert not math.isfinite(gradient_norm(gradients_of(parameters)))

@@ -68,12 +68,12 @@ def test_a_wrong_value_is_one_clear_line(wrong: dict[str, Any], line: str) -> No
         ({"clip_norm": "1"}, "expected clip_norm to be a number or None, got '1'."),
     ],
 )
-def test_a_value_of_another_kind_is_a_type_error(wrong: dict[str, Any], line: str) -> None:
+def test_a_value_of_another_type_is_a_type_error(wrong: dict[str, Any], line: str) -> None:
     with pytest.raises(TypeError, match="^TrainingSettings: " + re.escape(line) + "$"):
         TrainingSettings(**wrong)
 
 
-def test_numbers_of_numpy_are_numbers() -> None:
+def test_numpy_numbers_are_accepted() -> None:
     assert TrainingSettings(epochs=np.int64(3), clip_norm=np.float32(0.5), patience=np.int32(2)).epochs == 3
     with pytest.raises(TypeError, match="whole number"):
         TrainingSettings(epochs=np.float64(3))
@@ -82,7 +82,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
 @pytest.mark.parametrize(
     "waiting", [{"patience": 3}, {"until": 0.0}, {"until": -1}, {"evaluate_every": 10}, {"schedule": "plateau"}]
 )
-def test_what_waits_for_an_evaluation_needs_a_validation_part(waiting: dict[str, Any]) -> None:
+def test_settings_that_wait_for_an_evaluation_need_a_validation_part(waiting: dict[str, Any]) -> None:
     settings = TrainingSettings(**waiting)
     check(settings, has_validation=True)
     name, value = next(iter(waiting.items()))
@@ -93,7 +93,7 @@ def test_what_waits_for_an_evaluation_needs_a_validation_part(waiting: dict[str,
 def test_settings_of_a_task_are_checked_under_its_name() -> None:
     @dataclasses.dataclass(kw_only=True)
     class Tagger(TrainingSettings):
-        hidden_size: int = 0  # not of this table: the task's own to check
+        hidden_size: int = 0  # checked by the task, not here
 
     assert Tagger().hidden_size == 0
     with pytest.raises(ValueError, match=r"^Tagger: expected epochs"):

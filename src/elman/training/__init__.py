@@ -1,4 +1,4 @@
-"""Training: one loop for every task, its settings, its checkpoints, and who watches."""
+"""Training: one loop for every task, with settings, checkpoints, events and progress."""
 
 from elman.training.events import Evaluation, Event, Examined, Update
 from elman.training.interrupts import Interrupted

@@ -1,4 +1,4 @@
-"""An average of the weights along the way, which is often a better model than the weights themselves."""
+"""Moving average of the weights, which is often a better model than the weights themselves."""
 
 import math
 from collections.abc import Mapping
@@ -10,40 +10,42 @@ from elman.training.lazy_rows import rows_read
 from elman.training.optimizer import lazy_tables
 from elman.training.tensors import model_tensors
 
-Rows = tuple[Tensor, Tensor]  # ids, and the average of those rows
+Rows = tuple[Tensor, Tensor]  # ids of rows, and their averages
 
 
 class Average:
-    """The exponential moving average of what a model learns (Polyak and Juditsky 1992): average = d average + (1 - d) w
+    """Exponential moving average of the parameters of a model (Polyak and Juditsky 1992).
 
-    after update n, with d = min(decay, (1 + n) / (10 + n)), so that the first updates are soon forgotten. Buffers of
-    floats are averaged as well.
+    After update n: average = d average + (1 - d) w, with d = min(decay, (1 + n) / (10 + n)), so that the first updates
+    soon lose their influence. Floating-point buffers are averaged as well.
 
-    An update leaves most rows w of a lazy table as they are, and all that happens to their averages is that their
-    distance from w is multiplied with d. It is done when a row is read again, for all the updates in between.
+    Most rows w of a lazy table do not change in an update, so the distance of their average from w is just multiplied
+    by d. For such a row, the factors of all updates since it was last read are applied when it is read again.
     """
 
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
-        self._logs = 0.0  # the sum of all log d
+        self._logs = 0.0  # sum of log d over all updates
         lazy = lazy_tables(model)
         averaged = {name: w for name, w in model_tensors(model).items() if w.is_floating_point()}
         self._weights = {name: w.detach() for name, w in averaged.items() if id(w) not in lazy}
         self._tables = {name: w for name, w in averaged.items() if id(w) in lazy}
         self._averages = {name: w.detach().clone() for name, w in averaged.items()}
-        self._seen = {name: w.new_zeros(len(w), dtype=torch.float64) for name, w in self._tables.items()}  # _logs then
+        self._seen = {
+            name: w.new_zeros(len(w), dtype=torch.float64) for name, w in self._tables.items()
+        }  # `_logs` when read
         self._read: dict[str, Rows] = {}
 
     @torch.no_grad()
     def before_update(self) -> None:
-        """Bring the rows up to now that the coming update is going to change."""
+        """Bring the averages of the rows that the next update changes up to date."""
         for name, table in self._tables.items():
             if (ids := rows_read(table.grad)) is not None:
                 self._read[name] = ids, self._now(name, ids)
 
     @torch.no_grad()
     def after_update(self, update: int) -> None:
-        """Take in the weights that update number `update`, counted from 1, has made."""
+        """Add the weights after update number `update`, counted from 1, to the averages."""
         decay = min(self.decay, (1 + update) / (10 + update))
         self._logs += math.log(decay)
         averages = [self._averages[name] for name in self._weights]
@@ -57,23 +59,23 @@ class Average:
 
     @torch.no_grad()
     def weights(self) -> dict[str, Tensor]:
-        """The averages, in the model's own names."""
+        """Return the averages under the names of the model's parameters."""
         return {name: self._now(name) if name in self._tables else w.clone() for name, w in self._averages.items()}
 
-    def memory(self) -> dict[str, Tensor]:
-        """All that the coming averages depend on, for a checkpoint."""
+    def state_tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that a checkpoint needs to continue the averages."""
         seen = {f"{name}/seen": logs for name, logs in self._seen.items()}
         return {**self._averages, **seen, "logs": torch.tensor(self._logs, dtype=torch.float64)}
 
-    def restore(self, memory: Mapping[str, Tensor]) -> None:
-        """Become what `memory` gave."""
-        self._logs = memory["logs"].item()
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore what `state_tensors` returned."""
+        self._logs = tensors["logs"].item()
         self._read.clear()
-        for name, tensor in self.memory().items():
-            tensor.copy_(memory[name])
+        for name, tensor in self.state_tensors().items():
+            tensor.copy_(tensors[name])
 
     def _now(self, name: str, ids: Tensor | None = None) -> Tensor:
-        """The averages of some rows of a lazy table, or of all."""
+        """Return the averages of some rows of a lazy table, or of all rows, up to date."""
         parts = self._tables[name].detach(), self._averages[name], self._seen[name]
         table, averages, seen = parts if ids is None else (part.index_select(0, ids) for part in parts)
         left = (self._logs - seen).exp().to(table.dtype).view(-1, *[1] * (table.ndim - 1))

@@ -1,7 +1,7 @@
-"""Everything that training stands on, in a file: going on from it gives the same bits as never having stopped.
+"""Checkpoints: a run that is resumed from one ends with the same bits as a run that was never stopped.
 
-`last.safetensors` holds the model, the optimiser, the average of the weights, the carried state and the place in the
-data; `best.safetensors` the model at the best evaluation.
+`last.safetensors` holds the model, the optimiser, the average of the weights, the carried state and the position in
+the data. `best.safetensors` holds the model at the best evaluation.
 """
 
 import json
@@ -18,7 +18,6 @@ from elman import files
 from elman import state as states
 from elman.state import State
 from elman.training.average import Average
-from elman.training.settings import TrainingSettings
 from elman.training.tensors import load_model, model_tensors
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
@@ -26,13 +25,13 @@ LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
 
 @dataclass
 class Place:
-    """Where training is: all that decides the next update besides tensors and settings."""
+    """Position of a training run: the numbers that the next update depends on, apart from tensors and settings."""
 
     update: int = 0  # updates done
     epoch: int = 1
     batch: int = 0  # batches of the epoch done
     batches: int = 0  # batches in the epoch
-    evaluated: int = 0  # the update that was last evaluated
+    evaluated: int = 0  # update of the last evaluation
     best: float | None = None
     best_update: int = 0
     worse_in_a_row: int = 0  # evaluations since the best one: patience
@@ -42,10 +41,10 @@ class Place:
 
 
 class Checkpoints:
-    """The two files in the folder `run`.
+    """Reader and writer of the two checkpoint files in the folder `run`.
 
     Args:
-        facts: JSON-able, kept in the files: what must be the same for a run to go on.
+        facts: JSON-able values, stored in the files. A run can only be resumed if they are equal.
     """
 
     def __init__(
@@ -57,27 +56,29 @@ class Checkpoints:
         facts: Mapping[str, Any],
     ):
         self.run, self._model, self._optimizers, self._average = run, model, optimizers, average
-        self._facts: dict[str, Any] = json.loads(json.dumps(facts))  # as they come back from the file
+        self._facts: dict[str, Any] = json.loads(json.dumps(facts))  # as a file returns them
 
     def save(self, place: Place, carried: State | None) -> None:
-        """Write `last`: whole, or not at all."""
+        """Write `last.safetensors`, whole or not at all."""
         tensors = {f"model/{name}": tensor for name, tensor in model_tensors(self._model).items()}
-        for optimizer, paths in self._learning():
-            for number, memory in optimizer.state_dict()["state"].items():
-                parts = {key: value for key, value in memory.items() if isinstance(value, Tensor)}
+        for optimizer, paths in self._parameter_paths():
+            for number, moments in optimizer.state_dict()["state"].items():
+                parts = {key: value for key, value in moments.items() if isinstance(value, Tensor)}
                 tensors |= {f"optimizer/{paths[number]}/{key}": value for key, value in parts.items()}
         if self._average is not None:
-            tensors |= {f"average/{name}": tensor for name, tensor in self._average.memory().items()}
+            tensors |= {f"average/{name}": tensor for name, tensor in self._average.state_tensors().items()}
         if carried is not None:
             tensors["state"] = torch.frombuffer(bytearray(states.to_bytes(carried)), dtype=torch.uint8)
         self._write(LAST, tensors, place)
 
     def save_best(self, place: Place, weights: Mapping[str, Tensor]) -> None:
-        """Write `best`; before the `last` that speaks of it, so that a kill between the two only repeats work."""
+        """Write `best.safetensors`, before the `last` that refers to it: a kill in between only repeats work."""
         self._write(BEST, {f"model/{name}": tensor for name, tensor in weights.items()}, place)
 
     def read(self) -> tuple[Place, dict[str, Tensor]] | None:
-        """The place and the tensors of `last`, or None where there is none yet; clears what a killed writer left.
+        """Return the place and the tensors of `last.safetensors`, or None if there is no such file yet.
+
+        Temporary files of a killed process are deleted.
 
         Raises:
             ValueError: the file is damaged, or belongs to another model or to other settings.
@@ -87,20 +88,20 @@ class Checkpoints:
         return self._read(LAST) if (self.run / LAST).exists() else None
 
     def read_best(self) -> dict[str, Tensor]:
-        """The weights of `best`."""
+        """Return the weights in `best.safetensors`."""
         return named(self._read(BEST)[1], "model/")
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put what `read` gave into the model, the optimisers and the average."""
+        """Copy the tensors that `read` returned into the model, the optimisers and the average."""
         load_model(self._model, named(tensors, "model/"))
-        for optimizer, paths in self._learning():
-            memory = {number: named(tensors, f"optimizer/{path}/") for number, path in enumerate(paths)}
-            optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
+        for optimizer, paths in self._parameter_paths():
+            moments = {number: named(tensors, f"optimizer/{path}/") for number, path in enumerate(paths)}
+            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         if self._average is not None:
             self._average.restore(named(tensors, "average/"))
 
-    def _learning(self) -> Iterator[tuple[torch.optim.Optimizer, list[str]]]:
-        """The optimisers, each with the paths of its parameters in their order."""
+    def _parameter_paths(self) -> Iterator[tuple[torch.optim.Optimizer, list[str]]]:
+        """Yield each optimiser with the paths of its parameters, in their order."""
         paths = {parameter: path for path, parameter in self._model.named_parameters()}
         for optimizer in self._optimizers:
             (group,) = optimizer.param_groups
@@ -117,38 +118,36 @@ class Checkpoints:
             raise ValueError(f"{path}: expected a checkpoint, got a model file; name the folder of a training run.")
         place = Place(**facts.pop("place"))
         facts.pop("schema")
-        if "settings" in facts:  # one that is younger than the file was at its default
-            facts["settings"] = asdict(TrainingSettings()) | facts["settings"]
         here = {name: _kind(tensor) for name, tensor in model_tensors(self._model).items()}
         there = {name: _kind(tensor) for name, tensor in named(tensors, "model/").items()}
         difference = first_difference(facts, self._facts) or first_difference(there, here)
         if difference:
             raise ValueError(
-                f"{path}: the checkpoint of another run: {difference}; go on with what it was made with, or train in a "
-                "new folder."
+                f"{path}: the checkpoint of another run: {difference}; resume with the values of the checkpoint, or "
+                "train in a new folder."
             )
         return place, tensors
 
 
 def named(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
-    """Copies of the tensors whose name begins with `start`, under the rest of it; in memory of their own, aligned."""
+    """Return aligned copies of the tensors whose name begins with `start`, under the rest of the name."""
     return {name.removeprefix(start): tensor.clone() for name, tensor in tensors.items() if name.startswith(start)}
 
 
 def first_difference(there: Any, here: Any, where: str = "") -> str:
-    """What differs first between two JSON values, in words; empty when nothing does."""
+    """Describe the first difference between the JSON values of a checkpoint and of this run; empty if there is none."""
     if isinstance(there, dict) and isinstance(here, dict):
         for name in [*here, *there]:
             path = f"{where}.{name}" if where else name
             if name not in there or name not in here:
-                return f"{path} is in {'it' if name in there else 'this run'} alone"
+                return f"only {'the checkpoint' if name in there else 'this run'} has {path}"
             difference = first_difference(there[name], here[name], path)
             if difference:
                 return difference
         return ""
     if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         return first_difference(dict(enumerate(there)), dict(enumerate(here)), where)
-    return "" if there == here else f"{where} is {reprlib.repr(there)} in it, {reprlib.repr(here)} in this run"
+    return "" if there == here else f"{where} is {reprlib.repr(there)}, in this run {reprlib.repr(here)}"
 
 
 def _kind(tensor: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""What training tells, while it runs, to any callable that takes an event: `history.append` keeps it all."""
+"""Events of a training run. An observer is any callable that takes one: `history.append` keeps them all."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class Update(NamedTuple):
-    """The weights have changed once more."""
+    """One update of the weights."""
 
     update: int  # updates done
     epoch: int  # from 1
@@ -16,13 +16,13 @@ class Update(NamedTuple):
     loss: float
     gradient_norm: float  # before clipping
     learning_rate: float
-    steps: int  # of the sequences of this batch, where it knows its `num_steps`; else 1
-    seconds: float  # since training began, without the time between a stop and going on
+    steps: int  # time steps of this batch: its `num_steps`, or 1 if it has no such attribute
+    seconds: float  # since training began; the time between an interruption and resuming is not counted
     steps_per_second: float  # of this update
 
 
 class Evaluation(NamedTuple):
-    """The validation part has been measured."""
+    """One evaluation on the validation part."""
 
     update: int
     epoch: int
@@ -33,20 +33,20 @@ class Evaluation(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """The net has been looked at, by an observer that returned this: `elman.doctor.watch.Watch`."""
+    """Statistics of the layers, returned by an observer that examines the network: `elman.doctor.watch.Watch`."""
 
     update: int
     epoch: int
-    seconds: float  # as those of the update
-    layers: dict[str, dict[str, float | list[float]]]  # what was measured, by its name, of each layer, by its path
+    seconds: float  # as in `Update`
+    layers: dict[str, dict[str, float | list[float]]]  # path of a layer -> name of a statistic -> its value
 
 
 Event = Update | Evaluation | Examined
 
 
 @runtime_checkable
-class AttentionWeights(Protocol):
-    """An observer that looks at the net itself."""
+class ModelObserver(Protocol):
+    """Observer that needs the model itself."""
 
     def begin(self, model: "nn.Module", loss: "Callable[[], Tensor]") -> object:
-        """Called before the first event: what is trained, and the loss of its first batch, as often as it is asked."""
+        """Receive the model, and a function that computes the loss of its first batch, before the first event."""

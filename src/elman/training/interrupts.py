@@ -1,4 +1,4 @@
-"""Ctrl-C stops a training run between two updates, never within one."""
+"""Handling of Ctrl-C: a training run stops between two updates, never within one."""
 
 import signal
 import threading
@@ -10,23 +10,23 @@ from typing import Any
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training stopped because someone asked; `run` goes on with `resume=True` from `update`.
+    """Training was interrupted by the user; `resume=True` continues `run` from `update`.
 
     Attributes:
-        run: the run folder, or None where nothing was kept.
-        update: the update that its checkpoint holds.
+        run: the run folder, or None if nothing was saved.
+        update: the update of its checkpoint.
     """
 
     def __init__(self, run: Path | None, update: int):
-        way = "nothing was kept: name a run folder" if run is None else f"{run} goes on from there with resume=True"
+        way = "nothing was saved: name a run folder" if run is None else f"continue {run} with resume=True"
         super().__init__(f"stopped at update {update}; {way}.")
         self.run, self.update = run, update
 
 
 class Interrupts:
-    """Holds Ctrl-C back while `held`; a second one comes through at once.
+    """Signal handler that delays Ctrl-C inside a `held` block; a second Ctrl-C takes effect at once.
 
-    Only Python's own answer to Ctrl-C is replaced, and only in the main thread, which alone receives it.
+    It replaces Python's default handler only, and only in the main thread, which alone receives signals.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """What is inside is finished before a KeyboardInterrupt is raised."""
+        """Finish the block before a KeyboardInterrupt is raised."""
         self._held = True
         try:
             yield

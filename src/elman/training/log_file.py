@@ -1,4 +1,4 @@
-"""`log.jsonl`: every event of a run."""
+"""Log of a run: every event, in `log.jsonl`."""
 
 import json
 import math
@@ -11,13 +11,13 @@ from elman.training.events import Event
 
 
 class LogFile:
-    """One JSON object a line, written at once, so that a run that is killed has told all it did.
+    """Writer of one JSON object per line. Each line is written at once, so that a killed run has logged everything.
 
-    A number that is not finite, as the horizon of a gradient that does not fade, is `null`: JSON has no word for it.
+    JSON has no infinity or NaN: such numbers (the horizon of a gradient that does not vanish) are written as `null`.
 
     Args:
         path: the file, `log.jsonl` in a run folder.
-        keep: bytes of a file that is there already; what stands behind them is cut off.
+        keep: bytes to keep of an existing file; the rest is cut off.
     """
 
     def __init__(self, path: Path, keep: int = 0):
@@ -32,11 +32,11 @@ class LogFile:
             while line:
                 line = line[self._file.write(line) :]
         except OSError as error:
-            way = "free the disk, then resume the run"
+            way = "free some disk space, then resume the run"
             raise type(error)(error.errno, f"{self.path}: not written: {error.strerror}; {way}") from error
 
     def sync(self) -> int:
-        """The length of the file, in bytes that survive a power cut."""
+        """Flush the file to the disk and return its length in bytes."""
         os.fsync(self._file.fileno())
         return self._file.tell()
 

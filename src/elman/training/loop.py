@@ -1,7 +1,7 @@
-"""One loop for every task: forward, backward, clip, update; evaluate, keep the best, write it all down, go on.
+"""Training loop of every task: forward pass, backward pass, clipping, update; evaluation, best weights, checkpoints.
 
-The loop knows batches and states, not what is in them. Whatever is random in an update is a function of the seed and of
-the number of the update, so there is no generator to keep.
+The loop passes batches and states on without reading them. All randomness of an update is a function of the seed and
+of the number of the update, so a checkpoint holds no generator.
 """
 
 import logging
@@ -22,7 +22,7 @@ from elman.layers import set_key
 from elman.state import State
 from elman.training.average import Average
 from elman.training.checkpoint import LAST, Checkpoints, Place
-from elman.training.events import AttentionWeights, Evaluation, Event, Examined, Update
+from elman.training.events import Evaluation, Event, Examined, ModelObserver, Update
 from elman.training.first_bad import FirstBad
 from elman.training.interrupts import Interrupts
 from elman.training.log_file import LogFile
@@ -37,24 +37,24 @@ logger = logging.getLogger("elman")
 
 
 class Data(Protocol):
-    """Where batches come from."""
+    """Source of batches."""
 
     def epoch(self, number: int) -> Sequence[Batch]:
-        """The batches of an epoch, counted from 1: the same for the same number, whenever it is asked."""
+        """Return the batches of an epoch, counted from 1: the same batches for the same number."""
 
 
 class Result(NamedTuple):
-    """How a training run ended."""
+    """Result of a training run."""
 
     updates: int
     epoch: int
-    best: float | None  # evaluation of the weights that the model has now; None without an evaluation
+    best: float | None  # evaluation of the model's weights; None without an evaluation
     best_update: int
     seconds: float
 
 
 class Loop:
-    """A run under way: what it needs, and where it is."""
+    """Training run with its model, optimisers, observers and position."""
 
     def __init__(
         self,
@@ -75,23 +75,24 @@ class Loop:
         self.checkpoints: Checkpoints | None = None
         self.log: LogFile | None = None
         self.place = Place()
-        self.saved: Place | None = None  # where the checkpoint on the disk is
+        self.saved: Place | None = None  # place of the checkpoint on the disk
         self.whole = True  # weights, optimiser, state and place belong to the same update
         self.state: State | None = None
         self.best: dict[str, Tensor] = {}
-        self.learning: dict[str, Tensor] = {}  # the weights that learn, while the model has their average
+        self.trained: dict[str, Tensor] = {}  # the trained weights, while the model holds their average
         self.model.train()
         self._open_epoch(1)
         total = settings.epochs * self.place.batches
+        self.warmup = min(settings.warmup, total)
         if settings.warmup > total:
-            raise ValueError(f"train: expected warmup of at most {total} (all updates), got {settings.warmup}.")
+            logger.warning("warmup=%d is longer than the training: shortened to its %d updates", settings.warmup, total)
         for observer in observers:
-            if isinstance(observer, AttentionWeights):
+            if isinstance(observer, ModelObserver):
                 first = self.batches[0]
                 observer.begin(model, lambda first=first: loss(first, None)[0])
 
     def resume(self) -> None:
-        """Become what the checkpoint says, if there is one yet."""
+        """Restore the checkpoint, if there is one yet."""
         assert self.checkpoints is not None
         found = self.checkpoints.read()
         if found is None:
@@ -100,12 +101,12 @@ class Loop:
         self._open_epoch(place.epoch)
         if place.batches != self.place.batches:
             raise ValueError(
-                f"train: expected the data of the run to resume, {place.batches} batches in epoch {place.epoch}, got "
-                f"{self.place.batches}; go on with the same data, or train in a new folder."
+                f"train: expected the data of the resumed run, {place.batches} batches in epoch {place.epoch}, got "
+                f"{self.place.batches}; resume with the same data, or train in a new folder."
             )
         self.place = place
         if "state" in tensors:
-            # The structure of a state stands in no file: the loss shows it, before its buffers are read.
+            # A file holds the bytes of a state but not its structure: one call of the loss returns an example.
             self._seed("update", place.update)
             with torch.no_grad():
                 _, example = self.loss(self.batches[0], None)
@@ -117,7 +118,7 @@ class Loop:
         logger.info("resumed at update %d, epoch %d", place.update, place.epoch)
 
     def go(self, save_every: float) -> Result:
-        """Update after update to the end; then the best weights."""
+        """Train to the end, then load the best weights."""
         place = self.place
         self.saved_at = time.perf_counter()
         self.began = self.saved_at - place.seconds
@@ -132,13 +133,13 @@ class Loop:
         return Result(place.update, place.epoch, place.best, place.best_update, place.seconds)
 
     def stop(self) -> int:
-        """Write the checkpoint, or go back to it where an update was torn; then the best weights.
+        """Write a checkpoint, or restore the last one if an update is incomplete; then load the best weights.
 
         Returns:
-            The update from which the run goes on.
+            The update from which the run can be resumed.
         """
         with suppress(KeyboardInterrupt):
-            self._go_back_to_learning()
+            self._restore_trained()
             if self.whole:
                 self._save()
             elif self.checkpoints is not None and (found := self.checkpoints.read()) is not None:
@@ -157,14 +158,14 @@ class Loop:
             if self.log is not None:
                 self.log(event)
             self.whole = True
-        self._tell(event)
+        self._notify(event)
 
     def _learn(self) -> Update:
         place, settings, began = self.place, self.settings, time.perf_counter()
         if place.batch == place.batches:
             self._open_epoch(place.epoch + 1)
         batch = self.batches[place.batch]
-        rate = learning_rate(settings, place.update, place.epoch, self._progress(), place.worse)
+        rate = learning_rate(settings, self.warmup, place.update, place.epoch, self._progress(), place.worse)
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         loss, state = self._forward(batch)
@@ -217,14 +218,14 @@ class Loop:
                 value = float(self.evaluate())
             self.model.train()
             if not math.isfinite(value):
-                self._fail(place.update, f"the evaluation is {value}", "", "look at the evaluation and its data")
+                self._fail(place.update, f"the evaluation is {value}", "", "check the evaluation and its data")
             with self.interrupts.held():
                 self.whole = False
                 event = self._judge(value)
                 if self.log is not None:
                     self.log(event)
                 self.whole = True
-            self._tell(event)
+            self._notify(event)
         self._save()
 
     def _judge(self, value: float) -> Evaluation:
@@ -258,31 +259,31 @@ class Loop:
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Meanwhile the model has the average of its weights, where there is one."""
+        """Load the average of the weights inside the block, if there is one."""
         if self.average is None:
             yield
             return
-        self.learning = copied_tensors(self.model)
+        self.trained = copied_tensors(self.model)
         try:
             load_model(self.model, self._averages())
             yield
         finally:
-            self._go_back_to_learning()
+            self._restore_trained()
 
     def _averages(self) -> dict[str, Tensor]:
         assert self.average is not None
         return {**copied_tensors(self.model), **self.average.weights()}
 
-    def _go_back_to_learning(self) -> None:
-        if self.learning:
-            load_model(self.model, self.learning)
-            self.learning = {}
+    def _restore_trained(self) -> None:
+        if self.trained:
+            load_model(self.model, self.trained)
+            self.trained = {}
 
     def _open_epoch(self, number: int) -> None:
         self._seed("epoch", number)
         self.batches = self.data.epoch(number)
         if not len(self.batches):
-            raise ValueError(f"train: expected batches in epoch {number}, got none; the data hold too little.")
+            raise ValueError(f"train: expected batches in epoch {number}, got none; give more data.")
         self.place.epoch, self.place.batch, self.place.batches, self.state = number, 0, len(self.batches), None
 
     def _progress(self) -> float:
@@ -299,23 +300,23 @@ class Loop:
         return until is not None and place.best is not None and place.best <= until
 
     def _seed(self, what: str, number: int) -> None:
-        """PyTorch's generators, for modules that use them."""
+        """Seed the generators of PyTorch, for modules that use them."""
         digest = blake2b(f"{self.settings.seed} {what} {number}".encode(), digest_size=8).digest()
         for generator in (torch.default_generator, *(torch.cuda.default_generators[index] for index in self.devices)):
             generator.manual_seed(int.from_bytes(digest, "little"))
 
-    def _tell(self, event: Event) -> None:
-        """An observer may answer with what it found: that is logged, and the others are told."""
+    def _notify(self, event: Event) -> None:
+        """Call the observers. An `Examined` that one of them returns is logged and passed to the others."""
         for observer in self.observers:
-            found = observer(event)
-            if not isinstance(found, Examined):
+            examined = observer(event)
+            if not isinstance(examined, Examined):
                 continue
             if self.log is not None:
                 with self.interrupts.held():
-                    self.log(found)
+                    self.log(examined)
             for other in self.observers:
                 if other is not observer:
-                    other(found)
+                    other(examined)
 
     def _check_weights(self) -> None:
         layer = bad_weight(self.model)
@@ -330,7 +331,7 @@ class Loop:
 
 
 def _owned(state: State | None) -> State | None:
-    """A detached copy in memory of its own, laid out as a file gives it back: the same bits after going on."""
+    """Return a detached, contiguous copy, as a checkpoint restores it: a resumed run computes the same bits."""
 
     def own(leaf: Any) -> Any:
         if isinstance(leaf, Tensor):

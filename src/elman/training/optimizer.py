@@ -1,4 +1,4 @@
-"""One update: the optimiser, its learning rate as a function of where training is, and the clipped gradient."""
+"""Parts of an update: the optimiser, its learning rate as a function of progress, and gradient clipping."""
 
 import math
 from typing import Any
@@ -12,14 +12,14 @@ from elman.training.settings import TrainingSettings
 
 
 def make_optimizers(model: nn.Module, settings: TrainingSettings) -> list[torch.optim.Optimizer]:
-    """PyTorch's optimiser for the parameters that learn, in the form that costs least a call; then that of lazy tables.
+    """Return PyTorch's fastest optimiser for the trainable parameters, followed by the one for lazy tables.
 
     Raises:
-        ValueError: nothing learns, or a lazy table is the weight of another layer as well.
+        ValueError: no parameter is trainable, or a lazy table is the weight of another layer as well.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
-        raise ValueError(f"train: expected a model with parameters that learn, {type(model).__name__} has none.")
+        raise ValueError(f"train: expected a model with trainable parameters, {type(model).__name__} has none.")
     options: dict[str, Any] = {"lr": settings.learning_rate}
     if settings.weight_decay is not None:
         options["weight_decay"] = settings.weight_decay
@@ -30,7 +30,7 @@ def make_optimizers(model: nn.Module, settings: TrainingSettings) -> list[torch.
         kind, options["fused"] = torch.optim.AdamW, True
     elif settings.optimizer == "sgd" and not settings.momentum:
         kind, options["fused"] = torch.optim.SGD, True
-    else:  # fused SGD cannot begin the momentum of a parameter in a later update than that of others
+    else:  # fused SGD cannot start the momentum of one parameter in a later update than that of others
         kind, options["foreach"] = torch.optim.SGD if settings.optimizer == "sgd" else torch.optim.RMSprop, True
     lazy = lazy_tables(model)
     dense = [parameter for parameter in parameters if id(parameter) not in lazy]
@@ -44,30 +44,33 @@ def make_optimizers(model: nn.Module, settings: TrainingSettings) -> list[torch.
 
 
 def lazy_tables(model: nn.Module) -> set[int]:
-    """The weights of lazy embeddings, by `id`."""
+    """Return the `id` of each weight of a lazy embedding."""
     tables = {id(module.weight) for module in model.modules() if isinstance(module, Embedding) and module.lazy}
     for path, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
             if id(parameter) in tables and not (isinstance(module, Embedding) and module.lazy):
                 raise ValueError(
-                    f"train: {f'{path}.{name}'.lstrip('.')} is the weight of a lazy Embedding as well, which is to be "
-                    "read row by row; make it lazy=False, or do not share its weight."
+                    f"train: {f'{path}.{name}'.lstrip('.')} is also the weight of a lazy Embedding, whose rows are "
+                    "updated one by one; set lazy=False, or do not share the weight."
                 )
     return tables
 
 
-def learning_rate(settings: TrainingSettings, update: int, epoch: int, progress: float, worse: int) -> float:
-    """The learning rate of the update that follows `update` others.
+def learning_rate(
+    settings: TrainingSettings, warmup: int, update: int, epoch: int, progress: float, worse: int
+) -> float:
+    """Return the learning rate of the update after `update` others.
 
     Args:
+        warmup: updates over which the rate rises in a straight line.
         update: updates done.
-        epoch: that it belongs to, from 1.
+        epoch: number of the current epoch, from 1.
         progress: part of the training that is done, 0 to 1.
-        worse: evaluations so far that were not the best so far.
+        worse: evaluations so far that were not the best at their time.
     """
     rate, decay = settings.learning_rate, settings.decay or 0.5
-    if update < settings.warmup:
-        rate *= (update + 1) / settings.warmup
+    if update < warmup:
+        rate *= (update + 1) / warmup
     if settings.schedule == "cosine":
         rate *= (1 + math.cos(math.pi * progress)) / 2
     elif settings.schedule == "plateau":
@@ -78,12 +81,12 @@ def learning_rate(settings: TrainingSettings, update: int, epoch: int, progress:
 
 
 def gradients_of(parameters: list[nn.Parameter]) -> list[Tensor]:
-    """The gradients that there are, to be changed in place; of a sparse one the rows that it speaks of, each once."""
+    """Return the existing gradients, to be changed in place; for a sparse one its values, with each row once."""
     gradients = []
     for parameter in parameters:
         gradient = parameter.grad
         if gradient is not None and gradient.is_sparse:
-            # What is coalesced from the start may lie in the memory of another gradient.
+            # A gradient that is already coalesced may share its memory with another gradient.
             parameter.grad = gradient = gradient.clone() if gradient.is_coalesced() else gradient.coalesce()
             gradient = gradient.values()
         if gradient is not None:
@@ -92,12 +95,12 @@ def gradients_of(parameters: list[nn.Parameter]) -> list[Tensor]:
 
 
 def gradient_norm(gradients: list[Tensor]) -> Tensor:
-    """The 2-norm of all gradients together, a scalar: not finite where one of them is not."""
+    """Return the 2-norm of all gradients together, a scalar; it is not finite if a gradient is not."""
     return torch.nn.utils.get_total_norm(gradients, foreach=True)
 
 
 def clip(gradients: list[Tensor], norm: Tensor, settings: TrainingSettings) -> None:
-    """Cut gradients whose 2-norm is `norm` as the settings say: their elements first, then their norm."""
+    """Clip gradients whose 2-norm is `norm`: first their elements to `clip_value`, then their norm to `clip_norm`."""
     if settings.clip_value is not None:
         torch._foreach_clamp_min_(gradients, -settings.clip_value)
         torch._foreach_clamp_max_(gradients, settings.clip_value)

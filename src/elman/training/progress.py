@@ -1,4 +1,4 @@
-"""Where a run is: a progress line on a terminal, plain lines elsewhere."""
+"""Progress of a run: one updated line on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -9,11 +9,11 @@ from elman.training.events import Evaluation, Event, Update
 
 
 class Progress:
-    """Shows steps a second, loss, best evaluation and time left, until its `with` block ends.
+    """Observer that prints steps per second, loss, best evaluation and time left, until its `with` block ends.
 
     Args:
-        stream: where to write; standard error by default.
-        every: seconds between plain lines; each evaluation has a line of its own.
+        stream: output stream; standard error by default.
+        every: seconds between plain lines. Each evaluation also prints a line.
     Example:
         >>> with Progress(sys.stdout) as progress:
         ...     progress(Update(1, 1, 0.5, 2.3, 0.1, 2e-3, 320, 0.1, 3200.0))
@@ -85,7 +85,7 @@ class Progress:
 
 
 class _Average:
-    """Of the last fifty values or so."""
+    """Exponential average over about the last fifty values."""
 
     def __init__(self) -> None:
         self._sum = self._weight = 0.0

@@ -1,4 +1,4 @@
-"""Begin a training run, or go on with one."""
+"""Entry point of training: start a run, or resume one."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
@@ -31,26 +31,34 @@ def train(
     metadata: Mapping[str, Any] | None = None,
     save_every: float = 30.0,
 ) -> Result:
-    """Train `model` in place. It ends in evaluation mode, with its best weights where there is an evaluation.
+    """Train `model` in place, and leave it in evaluation mode with its best weights.
 
-    Where the settings ask for an average of the weights, evaluations and their observers find it in the model.
+    The best weights are those of the best evaluation; without `evaluate` they are the last ones. If `settings.average`
+    is set, the model holds the average of its weights during each evaluation and at the end.
 
     Args:
-        loss: `loss(batch, state) -> (a scalar tensor, state)`. The state is None at the start of an epoch, then what
-            the batch before returned, detached: truncated backpropagation through time. Return None to carry nothing.
-        evaluate: a number, lower is better; called in evaluation mode and without gradients.
-        run: a folder for `last.safetensors`, `best.safetensors` and `log.jsonl`; without one nothing is written.
-        resume: go on from the checkpoint in `run`, or from the start where there is none yet.
-        observers: told of every `Update` and `Evaluation`; what one that looks at the net returns, an `Examined`, is
-            logged, and the others are told of it.
-        metadata: JSON-able facts about the model, kept in the checkpoints; a run goes on only where they are the same.
-        save_every: seconds between checkpoints; there is one after each evaluation and at the end as well.
+        model: the module to train; parameters with `requires_grad=False` stay unchanged.
+        loss: `loss(batch, state) -> (scalar tensor, state)`. The state is None at the start of an epoch, then the
+            detached state of the previous batch (truncated backpropagation through time). Return None as the state to
+            carry nothing.
+        data: source of the batches of each epoch.
+        settings: epochs, optimiser, learning rate and so on. A warm-up longer than the training is shortened to it,
+            with a warning.
+        evaluate: returns a number, lower is better; called in evaluation mode and without gradients.
+        run: folder for `last.safetensors`, `best.safetensors` and `log.jsonl`; by default nothing is written.
+        resume: continue from the checkpoint in `run`; start from the beginning if there is none yet.
+        observers: called with every `Update` and `Evaluation`. An `Examined` that one of them returns is logged, and
+            passed to the others.
+        metadata: JSON-able facts about the model, stored in the checkpoints; a run is resumed only if they are equal.
+        save_every: seconds between checkpoints; one is written after each evaluation and at the end as well.
+    Returns:
+        number of updates and epochs, best evaluation, and seconds.
     Raises:
         NonFinite: a loss, gradient, weight or evaluation is not finite; the last good checkpoint stays.
-        Interrupted: Ctrl-C, with a checkpoint written.
+        Interrupted: Ctrl-C was pressed; a checkpoint has been written.
         FileExistsError: `run` holds a training run, and `resume` is false.
-        ValueError: a setting that cannot act, an epoch without batches, a checkpoint that is damaged or of another run.
-        OSError: a file cannot be written; the one that was there is unchanged.
+        ValueError: a setting has no effect, an epoch has no batches, or the checkpoint is damaged or of another run.
+        OSError: a file cannot be written; the previous one is unchanged.
     """
     check(settings, has_validation=evaluate is not None)
     if resume and run is None:

@@ -1,4 +1,4 @@
-"""What a training run can be told; a setting that cannot act is an error."""
+"""Settings of a training run. A setting without effect is an error."""
 
 import math
 from collections.abc import Callable
@@ -38,30 +38,32 @@ _RANGES = {
 
 @dataclass(kw_only=True)
 class TrainingSettings:
-    """How a model is trained; the defaults give a good model.
+    """Settings of the optimiser, its schedule, evaluation and stopping.
 
     Args:
         epochs: passes over the training data.
-        learning_rate: the highest one; warm-up leads to it and the schedule away from it.
+        learning_rate: highest learning rate: the warm-up rises to it, and the schedule falls from it.
         optimizer: `adamw`, `sgd` or `rmsprop`, as in PyTorch.
-        momentum: of `sgd` and `rmsprop`; none by default.
-        weight_decay: PyTorch's own by default (0.01 for `adamw`, none for the others).
-        schedule: `constant`; `cosine`, which falls to zero along half a wave; `plateau`, cut after each evaluation
-            that is not the best so far; `step`, cut after each epoch.
-        decay: what `plateau` and `step` multiply the learning rate with at each cut; None for 0.5.
-        decay_after: epochs at the full rate before the cuts of `step`; None for 1.
-        warmup: updates over which the learning rate rises in a straight line; 0 starts at the full rate.
-        clip_norm: longest gradient (2-norm of all parameters together); None does not clip.
-        clip_value: largest element of a gradient, cut before `clip_norm`; None does not cut.
-        average: decay of an exponential moving average of the weights, say 0.998, which evaluations and the trained
-            model then have; None for the weights themselves.
-        patience: stop after so many evaluations in a row that are not the best so far; None goes on to the end.
-        until: stop as soon as an evaluation is this low, or lower; None goes on to the end.
-        evaluate_every: updates between evaluations (and one at the end); None evaluates after each epoch.
-        seed: of everything random.
+        momentum: momentum of `sgd` and `rmsprop`; 0 by default.
+        weight_decay: PyTorch's default if None (0.01 for `adamw`, 0 for the others).
+        schedule: `constant`; `cosine`, which falls to zero along half a cosine wave; `plateau`, which multiplies the
+            rate by `decay` after each evaluation that is not the best so far; `step`, after each epoch.
+        decay: factor of `plateau` and `step`, between 0 and 1; 0.5 if None.
+        decay_after: epochs at the full rate before `step` reduces it; 1 if None.
+        warmup: updates over which the learning rate rises in a straight line; 0 starts at the full rate. A warm-up
+            longer than the training is shortened to it, with a warning.
+        clip_norm: upper bound of the 2-norm of all gradients together; None does not clip.
+        clip_value: upper bound of the absolute value of each element of a gradient, applied before `clip_norm`; None
+            does not clip.
+        average: decay of an exponential moving average of the weights, for example 0.998. Evaluations and the trained
+            model use the average. None uses the weights themselves.
+        patience: stop after this many evaluations in a row that are not the best so far; None trains to the end.
+        until: stop as soon as an evaluation is at most this value; None trains to the end.
+        evaluate_every: updates between evaluations, with one more at the end; None evaluates after each epoch.
+        seed: seed of all random numbers.
     Raises:
-        ValueError: a value out of range, or a setting that cannot act.
-        TypeError: a value of another kind.
+        ValueError: a value is out of range, or a setting has no effect.
+        TypeError: a value has the wrong type.
     """
 
     epochs: int = 10
@@ -86,7 +88,7 @@ class TrainingSettings:
 
 
 def check(settings: TrainingSettings, has_validation: bool = True) -> None:
-    """Raise unless every setting is in range and can act."""
+    """Raise unless every setting is in range and has an effect."""
     where = type(settings).__name__
     for field in fields(TrainingSettings):
         value, kinds = getattr(settings, field.name), get_args(field.type) or (field.type,)
@@ -120,12 +122,14 @@ def check(settings: TrainingSettings, has_validation: bool = True) -> None:
     waiting = [f"{name}={value}" for name, value in waits.items() if value is not None]
     waiting += ["schedule='plateau'"] if settings.schedule == "plateau" else []
     if waiting and not has_validation:
-        raise ValueError(f"{where}: {waiting[0]} cannot act without a validation part; hold some out, or leave it out.")
+        raise ValueError(
+            f"{where}: {waiting[0]} cannot act without a validation part;  hold some out, or leave it out."
+        )
 
 
 def _check_number(where: str, name: str, value: Any, kinds: tuple[Any, ...]) -> None:
     whole = int in kinds
-    number: Any = Integral if whole else Real  # those of NumPy among them
+    number: Any = Integral if whole else Real  # includes NumPy's
     if isinstance(value, bool) or not isinstance(value, number):
         wanted = ("a whole number" if whole else "a number") + (" or None" if type(None) in kinds else "")
         raise TypeError(f"{where}: expected {name} to be {wanted}, got {value!r}.")

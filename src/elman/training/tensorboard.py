@@ -1,4 +1,4 @@
-"""What training tells as curves and histograms of TensorBoard."""
+"""Observer that writes training events as curves and histograms of TensorBoard."""
 
 import math
 from pathlib import Path
@@ -8,17 +8,17 @@ from typing import Any
 from elman.training.events import Event, Examined
 
 EVERY = 10  # seconds between writings
-OF_THE_LOOP = ("update", "epoch", "seconds")  # what every event has: where it belongs, not what it found
+OF_THE_LOOP = ("update", "epoch", "seconds")  # position of an event in the run, which every event has
 
 
 class TensorBoard:
-    """An observer that writes every number of every event, for `tensorboard --logdir FOLDER`.
+    """Observer that writes every number of every event, for `tensorboard --logdir FOLDER`.
 
-    Numbers that are not finite are left out. In a folder that has events already, those of the updates from the first
-    one that is written now are dropped: a run that goes on draws one curve.
+    Numbers that are not finite are left out. In a folder with events of an earlier part of the run, events from the
+    first new update on are replaced, so that a resumed run draws one curve.
 
     Args:
-        folder: made when it is first written to, after 10 seconds or at the end.
+        folder: output folder; created at the first write, after 10 seconds or at the end.
     Raises:
         ModuleNotFoundError: tensorboard is not installed (the extra `elman[track]`).
     """
@@ -39,18 +39,18 @@ class TensorBoard:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is not written yet, to its end: no thread has anything left to do in the folder."""
+        """Write all pending events, and wait until they are on the disk."""
         if self._waiting and self._writer is None:
             self._writer = self._kind(str(self._folder), purge_step=self._waiting[0].update)
         for event in self._waiting:
-            self._tell(event)
+            self._add(event)
         self._waiting = []
         if self._writer is not None:
             self._writer.flush()
         self._written = perf_counter()
 
     def close(self) -> None:
-        """The same, and no more after that."""
+        """Flush and close the files."""
         self.flush()
         if self._writer is not None:
             self._writer.close()
@@ -59,15 +59,13 @@ class TensorBoard:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if (
-            error is None or self._folder.parent.exists()
-        ):  # a run that failed with nothing to keep is removed as a whole
+        if error is None or self._folder.parent.exists():  # a run that failed before a checkpoint has been removed
             self.close()
 
-    def _tell(self, event: Event) -> None:
+    def _add(self, event: Event) -> None:
         if isinstance(event, Examined):
-            for layer, found in event.layers.items():
-                self._write(layer, found, event)
+            for layer, statistics in event.layers.items():
+                self._write(layer, statistics, event)
         else:
             numbers = {name: value for name, value in event._asdict().items() if name not in OF_THE_LOOP}
             self._write(type(event).__name__.lower(), numbers, event)
@@ -82,7 +80,7 @@ class TensorBoard:
 
 
 def _bars(shares: list[float]) -> dict[str, Any]:
-    """A histogram of numbers from 0 to 1 as TensorBoard wants it."""
+    """Return a histogram over 0 to 1 as arguments of `add_histogram_raw`."""
     width = 1 / len(shares)
     middles = [(number + 0.5) * width for number in range(len(shares))]
     return {

@@ -1,4 +1,4 @@
-"""What a model consists of: its tensors, by name."""
+"""Tensors of a model, by name."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers under their module path, each once: tied weights have one name."""
+    """Return parameters and buffers under their module path, each once: tied weights have one name."""
     once: dict[int, tuple[str, Tensor]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         if isinstance(tensor, Tensor):
@@ -20,12 +20,12 @@ def is_finite(tensor: Tensor) -> bool:
 
 
 def load_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy tensors, as `model_tensors` names them, into the model."""
+    """Copy tensors, named as by `model_tensors`, into the model."""
     with torch.no_grad():
         for name, tensor in model_tensors(model).items():
             tensor.copy_(tensors[name])
 
 
 def copied_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The same as `model_tensors`, in memory of their own."""
+    """Return copies of the tensors of `model_tensors`."""
     return {name: tensor.detach().clone() for name, tensor in model_tensors(model).items()}
