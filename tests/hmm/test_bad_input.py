@@ -32,8 +32,8 @@ def says(line, kind=ValueError):
     (np.zeros((0, 2)), r"expected X of at least one row and one feature, got \[0, 2\]."),
     (np.zeros((2, 0)), r"expected X of at least one row and one feature, got \[2, 0\]."),
     ([[1.0, 2.0], [np.nan, 3.0]],
-     r"expected X of finite numbers, got nan at \[1, 0\]; elman.HMM takes NaN as missing."),
-    ([[1.0, 2.0], [3.0, -np.inf]], r"expected X of finite numbers, got -inf at \[1, 1\]; mend the data."),
+     r"expected X of finite numbers, got nan at \[1, 0\]; elman.HMM reads NaN as missing."),
+    ([[1.0, 2.0], [3.0, -np.inf]], r"expected X of finite numbers, got -inf at \[1, 1\]; repair or remove that row."),
 ])  # fmt: skip
 @pytest.mark.parametrize("verb", ["fit", "score", "score_samples", "decode", "predict", "predict_proba", "bic"])
 def test_observations(verb, given, line):
@@ -86,16 +86,16 @@ def test_parameters(name, value, line):
 
 
 @pytest.mark.parametrize(("kind", "value", "line"), [
-    ("diag", [[1.0, 0.0], [1.0, 1.0]], "expected diag ones must be positive, got 0."),
-    ("diag", [1.0, 1.0], r"expected diag ones of shape \[K, D\], got \[2\]."),
-    ("spherical", [1.0], r"expected spherical ones of shape \[2\], got \[1\]."),
-    ("spherical", [[1.0, 2.0], [1.0, 1.0]], r"expected spherical ones of shape \[2\], got \[2, 2\]."),
+    ("diag", [[1.0, 0.0], [1.0, 1.0]], "expected diag variances above 0, got 0."),
+    ("diag", [1.0, 1.0], r"expected diag covariances of shape \[K, D\], got \[2\]."),
+    ("spherical", [1.0], r"expected spherical covariances of shape \[2\], got \[1\]."),
+    ("spherical", [[1.0, 2.0], [1.0, 1.0]], r"expected spherical covariances of shape \[2\], got \[2, 2\]."),
     ("tied", [[1.0, 2.0], [2.0, 1.0]],
      "expected symmetric, positive definite matrices, got eigenvalue -1 in matrix 0."),
     ("full", [np.eye(2), [[1.0, 2.0], [2.0, 1.0]]],
      "expected symmetric, positive definite matrices, got eigenvalue -1 in matrix 1."),
     ("full", [np.eye(2), [[1.0, 0.5], [0.0, 1.0]]],
-     "expected symmetric matrices of finite numbers, got another: matrix 1."),
+     "expected symmetric matrices of finite numbers; matrix 1 is not one."),
 ])  # fmt: skip
 def test_covariances(kind, value, line):
     model = hmm.GaussianHMM(2, kind)
@@ -110,7 +110,7 @@ def test_covariances_of_mixtures():
         model.score(X)
     model = hmm.GMMHMM(1, 1).fit(clouds(0))
     model.covars_ = -model.covars_
-    with pytest.raises(ValueError, match="must be non-negative"):
+    with pytest.raises(ValueError, match="expected covars_ of variances of at least 0, got -"):
         model.score(X)
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.cluster import KMeans
 
-from elman.hmm.k_means import Nearest, averages, k_means, lloyd, start_means
+from elman.hmm.k_means import Nearest, averages, k_means, lloyd, initial_means
 
 from .problems import clouds
 
@@ -39,11 +39,11 @@ def test_an_empty_cluster_takes_the_farthest_point():
 
 
 def test_equal_points_make_equal_clusters(caplog):
-    found = start_means("here", np.ones((5, 2)), 3, np.random.RandomState(0))
+    found = initial_means("here", np.ones((5, 2)), 3, np.random.RandomState(0))
     assert np.array_equal(found, np.ones((3, 2)))
     assert "1 distinct observations for 3 states" in caplog.text
 
 
 def test_fewer_points_than_clusters():
     with pytest.raises(ValueError, match="here: expected at least as many observations as states, got 2 for 3"):
-        start_means("here", np.ones((2, 2)), 3, np.random.RandomState(0))
+        initial_means("here", np.ones((2, 2)), 3, np.random.RandomState(0))

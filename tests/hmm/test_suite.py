@@ -37,7 +37,8 @@ def run(files: list[str], *options: str) -> dict[str, set[str]]:
     command = [sys.executable, "-m", "pytest", "-p", "as_elman", "-p", "no:cacheprovider", "-p", "no:xdist", "-rA",
                "--tb=short", "-W", "ignore::RuntimeWarning", "--rootdir", SUITE.parent, "-c", os.devnull, *options,
                *(SUITE / name for name in files), *(f"--deselect={name}" for name in left_out)]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(HERE), "HMMLEARN_SEED": "0", "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(HERE), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]).rstrip(os.pathsep)
+    environment = os.environ | {"PYTHONPATH": path, "HMMLEARN_SEED": "0", "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=SUITE.parent)
     outcomes: dict[str, set[str]] = {"PASSED": set(), "FAILED": set(), "ERROR": set(), "XFAIL": set(), "XPASS": set()}
     for outcome, name in re.findall(r"^(PASSED|FAILED|ERROR|XFAIL|XPASS) (?:tests/)?(\S+)", ran.stdout, re.MULTILINE):

@@ -1,6 +1,6 @@
-"""K-means, where EM begins: Lloyd's iterations, from the greedy k-means++ of Arthur and Vassilvitskii (2007).
+"""K-means for the first means of EM: Lloyd's iterations from greedy k-means++ (Arthur and Vassilvitskii 2007).
 
-The draws are made in the order in which scikit-learn makes them, so that a `random_state` starts both libraries alike.
+Random numbers are drawn in scikit-learn's order, so the same `random_state` starts hmmlearn and elman alike.
 """
 
 import logging
@@ -15,13 +15,15 @@ RESTARTS, ITERATIONS, TOLERANCE = 10, 300, 1e-4
 
 
 class Clusters(NamedTuple):
+    """A clustering of N points."""
+
     centres: np.ndarray  # [K, D]
-    labels: np.ndarray  # [N] the nearest centre
-    inertia: float  # the squared distances to it, summed
+    labels: np.ndarray  # [N] number of the nearest centre
+    inertia: float  # sum of the squared distances to it
 
 
 def k_means(x: np.ndarray, clusters: int, generator: np.random.RandomState) -> Clusters:
-    """The best of ten clusterings of `x` [N, D] float64, N at least `clusters`."""
+    """Return the best of ten clusterings of `x` [N, D] float64, N at least `clusters`."""
     mean = x.mean(0)
     x = np.ascontiguousarray(x - mean)
     best: Clusters | None = None
@@ -34,7 +36,7 @@ def k_means(x: np.ndarray, clusters: int, generator: np.random.RandomState) -> C
 
 
 def squared_distances(centres: np.ndarray, x: np.ndarray, norms: np.ndarray) -> np.ndarray:
-    """[C, N] between centres [C, D] and points [N, D] of squared norms [N]."""
+    """Return [C, N] for centres [C, D] and points [N, D] with squared norms [N]."""
     squares = np.empty((len(x), len(centres)))
     tall.product(x, -2 * centres.T, out=squares)
     squares += np.square(centres).sum(1)
@@ -42,7 +44,7 @@ def squared_distances(centres: np.ndarray, x: np.ndarray, norms: np.ndarray) -> 
 
 
 def first_centres(x: np.ndarray, clusters: int, generator: np.random.RandomState) -> np.ndarray:
-    """Points far from each other: of a few candidates, drawn as the squared distances, the one that helps most."""
+    """Choose points [K, D] far apart: of a few candidates drawn by squared distance, the one that helps most."""
     steps, norms = len(x), np.square(x).sum(1)
     candidates = 2 + int(np.log(clusters))
     chosen = [int(generator.choice(steps, p=np.full(steps, 1 / steps)))]
@@ -58,7 +60,7 @@ def first_centres(x: np.ndarray, clusters: int, generator: np.random.RandomState
 
 
 def lloyd(x: np.ndarray, centres: np.ndarray) -> Clusters:
-    """Label, average, again, until no label changes or the centres hardly move."""
+    """Assign points and average clusters until no label changes or the centres hardly move."""
     tolerance = TOLERANCE * x.var(0).mean()
     nearest = Nearest(x, len(centres))
     labels = np.full(len(x), -1)
@@ -75,11 +77,11 @@ def lloyd(x: np.ndarray, centres: np.ndarray) -> Clusters:
 
 
 class Nearest:
-    """Which of some centres [K, D] is nearest to each point [N, D]: one product into memory that is kept."""
+    """Search for the nearest of K centres to each of N points: one matrix product into a kept buffer."""
 
     def __init__(self, x: np.ndarray, clusters: int):
         self.features = np.hstack([np.ones((len(x), 1)), x])
-        self.distances = np.empty((len(x), clusters))  # squared, less the norms of the points
+        self.distances = np.empty((len(x), clusters))  # squared, minus the norms of the points
 
     def __call__(self, centres: np.ndarray) -> np.ndarray:
         weights = np.vstack([np.square(centres).sum(1), -2 * centres.T])
@@ -88,7 +90,7 @@ class Nearest:
 
 
 def averages(x: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The mean of each cluster; an empty one takes the point that lies farthest from its centre."""
+    """Return the mean of each cluster; an empty cluster gets the point farthest from its centre."""
     clusters = len(centres)
     counts = np.bincount(labels, minlength=clusters).astype(np.float64)
     sums = np.stack([np.bincount(labels, column, clusters) for column in x.T], axis=1)
@@ -104,19 +106,18 @@ def averages(x: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np.ndarr
 
 
 def same_clusters(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two labellings differ in the names of the clusters only."""
+    """Return whether two labellings differ only in the numbering of the clusters."""
     pairs = len(np.unique(a * (b.max() + 1) + b))
     return pairs == len(np.unique(a)) == len(np.unique(b))
 
 
-def start_means(where: str, X: np.ndarray, clusters: int, generator: np.random.RandomState) -> np.ndarray:
-    """The centres of the clusters of X [N, D]; equal ones where there are fewer distinct observations.
+def initial_means(where: str, X: np.ndarray, clusters: int, generator: np.random.RandomState) -> np.ndarray:
+    """Return the cluster centres of X [N, D]; some are equal if there are fewer distinct observations.
 
     Raises:
         ValueError: there are fewer observations than clusters.
     """
-    if len(X) < clusters:
-        raise ValueError(too_few(where, len(X), clusters))
+    check_enough(where, X, clusters)
     found = k_means(X.astype(np.float64), clusters, generator)
     distinct = len(np.unique(found.labels))
     if distinct < clusters:
@@ -125,6 +126,7 @@ def start_means(where: str, X: np.ndarray, clusters: int, generator: np.random.R
     return found.centres
 
 
-def too_few(where: str, observations: int, states: int) -> str:
-    """What to say of it."""
-    return f"{where}: expected at least as many observations as states, got {observations} for {states}."
+def check_enough(where: str, X: np.ndarray, states: int) -> None:
+    """Raise a ValueError if there are fewer observations than states."""
+    if len(X) < states:
+        raise ValueError(f"{where}: expected at least as many observations as states, got {len(X)} for {states}.")

@@ -1,20 +1,20 @@
-"""A mixture of Gaussians a state."""
+"""GMMHMM: a mixture of Gaussians per state."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.classical.hmm.emissions import GaussianMixture
+from elman.classical.hmm.emissions.covariances import is_diagonal
 from elman.classical.hmm.emissions.real_data import RealData
-from elman.hmm import covars as covariances
-from elman.hmm.covars import is_diagonal
-from elman.hmm.gaussian import outer, quotient
-from elman.hmm.inputs import random_generator
-from elman.hmm.k_means import k_means
-from elman.hmm.real import RealHMM, Statistics
+from elman.hmm.base import Statistics, normalized
+from elman.hmm.checks import random_generator
+from elman.hmm.gaussian import RealHMM, check_covars, covars_of_all, draw, emission, no_prior, outer, quotient
+from elman.hmm.k_means import check_enough, k_means
 
 
 class Priors(NamedTuple):
-    """The priors of a mixture, each of full shape, with hmmlearn's defaults in place of None."""
+    """The priors of a mixture in full shape, with hmmlearn's defaults instead of None."""
 
     weights: np.ndarray  # [K, M]
     means: np.ndarray  # [K, M, D]
@@ -23,26 +23,32 @@ class Priors(NamedTuple):
     covars_weight: np.ndarray  # full [K, M], tied [K], diag [K, M, D], spherical [K, M]
 
 
+class MixtureData(RealData):
+    """Observations, and the log-densities of the components while they wait for the M step."""
+
+    parts: np.ndarray | None = None  # [N, K, M]
+
+
 class GMMHMM(RealHMM):
-    """States that each give a mixture of Gaussians.
+    """HMM with a mixture of Gaussians per state.
 
     Args:
-        n_mix: M, the Gaussians of a state.
+        n_mix: M, the number of Gaussians per state.
         min_covar: added to the variances that EM starts from.
-        weights_prior: of Dirichlet distributions on the weights, [K, M] or one number; 1 is none.
-        means_prior, means_weight: means [K, M, D] and weights [K, M] of normal distributions on the means.
-        covars_prior, covars_weight: of inverse Wishart (full, tied) or inverse gamma distributions on the covariances,
-            in hmmlearn's formulas; None is none.
+        weights_prior: Dirichlet parameters of the weights, [K, M] or one number; 1 is no prior.
+        means_prior, means_weight: means [K, M, D] and weights [K, M] of normal priors on the means.
+        covars_prior, covars_weight: parameters of inverse Wishart (full, tied) or inverse gamma priors on the
+            covariances, in hmmlearn's formulas; None is no prior.
         covariance_type: "spherical", "diag", "full", or "tied" (one covariance for the Gaussians of a state).
         params, init_params: letters s, t, m (means), c (covariances), w (weights).
-        The others are those of `BaseHMM`.
+        For all other arguments see `BaseHMM`.
     Shapes:
         X: [N, D] finite real numbers
     Attributes:
         weights_: [K, M].   means_: [K, M, D].   startprob_, transmat_, monitor_, n_features.
         covars_: spherical [K, M], diag [K, M, D], full [K, M, D, D], tied [K, D, D].
     Raises:
-        TypeError, ValueError: X, lengths, a setting or an attribute is not as it should be.
+        TypeError, ValueError: X, lengths, a setting or an attribute is invalid.
     Example:
         >>> X = np.random.default_rng(0).normal(size=(50, 2))
         >>> model = GMMHMM(2, n_mix=2, random_state=0).fit(X)
@@ -52,44 +58,42 @@ class GMMHMM(RealHMM):
 
     weights_: np.ndarray
     covars_: np.ndarray
+    _emission_letters = {"w": "weights_", "m": "means_", "c": "covars_"}
 
     def __init__(
-        self,
-        n_components: int = 1,
-        n_mix: int = 1,
-        min_covar: float = 1e-3,
-        startprob_prior: Any = 1.0,
-        transmat_prior: Any = 1.0,
-        weights_prior: Any = 1.0,
-        means_prior: Any = 0.0,
-        means_weight: Any = 0.0,
-        covars_prior: Any = None,
-        covars_weight: Any = None,
-        algorithm: str = "viterbi",
-        covariance_type: str = "diag",
-        random_state: Any = None,
-        n_iter: int = 10,
-        tol: float = 1e-2,
-        verbose: bool = False,
-        params: str = "stmcw",
-        init_params: str = "stmcw",
-        implementation: str = "log",
-    ):
+        self, n_components: int = 1, n_mix: int = 1, min_covar: float = 1e-3, startprob_prior: Any = 1.0,
+        transmat_prior: Any = 1.0, weights_prior: Any = 1.0, means_prior: Any = 0.0, means_weight: Any = 0.0,
+        covars_prior: Any = None, covars_weight: Any = None, algorithm: str = "viterbi", covariance_type: str = "diag",
+        random_state: Any = None, n_iter: int = 10, tol: float = 1e-2, verbose: bool = False, params: str = "stmcw",
+        init_params: str = "stmcw", implementation: str = "log",
+    ):  # fmt: skip
         super().__init__(n_components, startprob_prior, transmat_prior, algorithm, random_state, n_iter, tol, verbose,
                          params, init_params, implementation)  # fmt: skip
         self.covariance_type, self.min_covar, self.n_mix = covariance_type, min_covar, n_mix
         self.weights_prior, self.means_prior, self.means_weight = weights_prior, means_prior, means_weight
         self.covars_prior, self.covars_weight = covars_prior, covars_weight
 
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of covars_, by covariance type."""
+    def _mixture(self) -> GaussianMixture:
+        """Return the emission of `elman.classical.hmm` with the present parameters."""
+        kind, covars = self.covariance_type, self.covars_
+        flat = covars if kind == "tied" else covars.reshape(-1, *covars.shape[2:])
+        gaussians = emission(kind, self.means_.reshape(-1, self.n_features), flat)
+        return GaussianMixture(self.n_mix, kind).with_parameters(weights_=self.weights_, gaussian_=gaussians)
+
+    def _covars_shape(self) -> tuple[int, ...]:
         states, mixed, features = self.n_components, self.n_mix, self.n_features
         return {"spherical": (states, mixed), "diag": (states, mixed, features),
-                "full": (states, mixed, features, features), "tied": (states, features, features)}  # fmt: skip
+                "full": (states, mixed, features, features),
+                "tied": (states, features, features)}[self.covariance_type]  # fmt: skip
+
+    def _emission_shapes(self) -> dict[str, tuple[int, ...]]:
+        states, mixed = self.n_components, self.n_mix
+        return {"weights_": (states, mixed), "means_": (states, mixed, self.n_features),
+                "covars_": self._covars_shape()}  # fmt: skip
 
     def _priors(self) -> Priors:
         kind, mixed, features = self.covariance_type, self.n_mix, self.n_features
-        states, shape = self.n_components, self._shapes()[kind]
+        states, shape = self.n_components, self._covars_shape()
         prior, weight = {
             "full": (0.0, -(features + 2.0)),
             "tied": (0.0, -(mixed + features + 1.0)),
@@ -98,37 +102,30 @@ class GMMHMM(RealHMM):
         }[kind]
         prior = prior if self.covars_prior is None else self.covars_prior
         weight = weight if self.covars_weight is None else self.covars_weight
-        of_weight = shape if is_diagonal(kind) else shape[:-2]
         try:
             return Priors(
                 np.broadcast_to(self.weights_prior, (states, mixed)),
                 np.broadcast_to(self.means_prior, (states, mixed, features)),
                 np.broadcast_to(self.means_weight, (states, mixed)),
                 np.broadcast_to(prior, shape),
-                np.broadcast_to(weight, of_weight),
+                np.broadcast_to(weight, shape if is_diagonal(kind) else shape[:-2]),
             )
         except ValueError as error:
             raise ValueError(f"GMMHMM: expected priors that fit the parameters: {error}.") from None
 
-    def _init(self, X: np.ndarray, lengths: Any = None) -> None:
-        super()._init(X, lengths)
-        states, mixed = self.n_components, self.n_mix
-        if self._needs_init("w", "weights_"):
-            self.weights_ = np.full((states, mixed), 1 / mixed)
-        of_all = covariances.covars_of_all(X, self.min_covar)
-        if self._needs_init("m", "means_"):
-            self.means_ = self._start_means(X, of_all)
-        if self._needs_init("c", "covars_"):
-            one = {"spherical": of_all.mean(), "diag": np.diag(of_all)}.get(self.covariance_type, of_all)
-            self.covars_ = np.broadcast_to(one, self._shapes()[self.covariance_type]).copy()
+    def _initial(self, name: str, X: np.ndarray) -> np.ndarray:
+        if name == "weights_":
+            return np.full((self.n_components, self.n_mix), 1 / self.n_mix)
+        whole = covars_of_all(X, self.min_covar)
+        if name == "means_":
+            return self._initial_means(X, whole)
+        one = {"spherical": whole.mean(), "diag": np.diag(whole)}.get(self.covariance_type, whole)
+        return np.broadcast_to(one, self._covars_shape()).copy()
 
-    def _start_means(self, X: np.ndarray, of_all: np.ndarray) -> np.ndarray:
-        """Clusters of X, and clusters of each; of a small one draws about the middle of X."""
+    def _initial_means(self, X: np.ndarray, covars: np.ndarray) -> np.ndarray:
+        """Return the clusters of the clusters of X; a cluster that is too small gets draws about the middle of X."""
         states, mixed = self.n_components, self.n_mix
-        if len(X) < states:
-            raise ValueError(
-                f"GMMHMM.fit: expected at least as many observations as states, got {len(X)} for {states}."
-            )
+        check_enough("GMMHMM.fit", X, states)
         X = X.astype(np.float64)
         clusters = k_means(X, states, random_generator(self.random_state))
         means = np.empty((states, mixed, X.shape[1]))
@@ -137,22 +134,18 @@ class GMMHMM(RealHMM):
             if len(members) >= mixed:
                 means[state] = k_means(members, mixed, generator).centres
             else:
-                means[state] = generator.multivariate_normal(clusters.centres.mean(0), of_all, mixed)
+                means[state] = generator.multivariate_normal(clusters.centres.mean(0), covars, mixed)
         return means
 
     def _check(self) -> None:
-        super()._check()
         if not hasattr(self, "n_features"):
             self.n_features = self._width("means_", 3)
+        super()._check()
         self._priors()
-        states, mixed, features = self.n_components, self.n_mix, self.n_features
-        self.weights_ = self._probabilities("weights_", (states, mixed))
-        self.means_ = self._parameter("means_", (states, mixed, features))
-        self.covars_ = self._parameter("covars_", self._shapes()[self.covariance_type])
         if not is_diagonal(self.covariance_type):
-            covariances.check_covars("covars_", self.covars_.reshape(-1, features, features), semi=True)
+            check_covars("covars_", self.covars_.reshape(-1, self.n_features, self.n_features), semi=True)
         elif (self.covars_ < 0).any():
-            raise ValueError(f"GMMHMM: expected covars_ that must be non-negative, got {self.covars_.min():.6g}.")
+            raise ValueError(f"GMMHMM: expected covars_ of variances of at least 0, got {self.covars_.min():.6g}.")
 
     def _get_n_fit_scalars_per_param(self) -> dict[str, int]:
         states, mixed, features = self.n_components, self.n_mix, self.n_features
@@ -162,61 +155,39 @@ class GMMHMM(RealHMM):
         return {"s": states - 1, "t": states * (states - 1), "m": states * mixed * features,
                 "c": covars[self.covariance_type], "w": mixed - 1}  # fmt: skip
 
-    def _log_joint(self, data: RealData) -> np.ndarray:
-        """log p(x, Gaussian | state) [N, K, M]."""
-        features, kind = self.n_features, self.covariance_type
-        if is_diagonal(kind):
-            covars = np.broadcast_to(self.covars_.reshape(*self.weights_.shape, -1), self.means_.shape)
-            covars = covars.reshape(-1, features)
-        else:
-            covars = self.covars_ if kind == "full" else np.repeat(self.covars_, self.n_mix, axis=0)
-            covars = covars.reshape(-1, features, features)
-        densities = covariances.log_density(data, self.means_.reshape(-1, features), kind, covars)
-        with np.errstate(divide="ignore"):
-            return densities.reshape(-1, *self.weights_.shape) + np.log(self.weights_)
+    def _read(self, X: np.ndarray) -> MixtureData:
+        self._check_width(X)
+        return MixtureData(X.astype(np.float64), None)
 
-    def _log_density(self, data: RealData) -> np.ndarray:
-        joint = self._log_joint(data)
-        if self._read is not None:  # while it is fitted, for the statistics of the same E step
-            self._joint = joint
-        highest = joint.max(2)
-        with np.errstate(under="ignore", divide="ignore"):
-            return highest + np.log(np.exp(joint - finite(highest)[:, :, None]).sum(2))
-
-    def _accumulate_sufficient_statistics(
-        self,
-        stats: Statistics,
-        X: np.ndarray,
-        lattice: np.ndarray,
-        posteriors: np.ndarray,
-        fwdlattice: Any,
-        bwdlattice: Any,
-    ) -> None:
+    def _compute_log_likelihood(self, X: np.ndarray) -> np.ndarray:
         data = self._data(X)
-        joint = self.__dict__.pop("_joint", None)
-        joint = self._log_joint(data) if joint is None else joint
-        with np.errstate(under="ignore"):
-            shares = np.exp(joint - finite(lattice)[:, :, None]) * posteriors[:, :, None]  # [N, K, M]
-        stats["post_sum"] = posteriors.sum(0)
-        stats["post_mix_sum"] = shares.sum(0)
-        features = self.n_features
-        found = self._moments(data, shares.reshape(len(X), -1), self.means_.reshape(-1, features))
-        stats["means"] = found.means.reshape(self.means_.shape)  # of each Gaussian's own observations
+        with np.errstate(over="ignore"):
+            total, data.parts = self._mixture().log_parts(data)
+        return total
+
+    def _emission_statistics(self, X: np.ndarray, lattice: np.ndarray, posteriors: np.ndarray) -> Statistics:
+        data, mixture = self._data(X), self._mixture()
+        parts, data.parts = data.parts, None
+        if parts is None:  # a subclass has its own log-likelihood
+            _, parts = mixture.log_parts(data)
+        weights = mixture.responsibilities(lattice, parts, posteriors)  # [N, K, M]
+        steps = weights.sum(0)
+        found = mixture.gaussian_.expected_moments(data, weights.reshape(len(X), -1), no_prior(self.n_features))
+        means = found.means.reshape(self.means_.shape)
         scatter = found.scatter.reshape(*self.means_.shape[:2], *found.scatter.shape[1:])
-        moved = stats["means"] - self.means_  # hmmlearn takes squares about the means of this E step
+        moved = means - self.means_  # hmmlearn's scatter is about the means of this E step
         if is_diagonal(self.covariance_type):
-            squares = scatter + stats["post_mix_sum"][:, :, None] * moved**2
-            stats["c_n"] = squares.sum(2) if self.covariance_type == "spherical" else squares
+            scatter = scatter + steps[:, :, None] * moved**2
+            scatter = scatter.sum(2) if self.covariance_type == "spherical" else scatter
         else:
-            stats["c_n"] = scatter + stats["post_mix_sum"][:, :, None, None] * outer(moved)
+            scatter = scatter + steps[:, :, None, None] * outer(moved)
+        return {"post_sum": posteriors.sum(0), "post_mix_sum": steps, "means": means, "c_n": scatter}
 
     def _do_mstep(self, stats: Statistics) -> None:
         super()._do_mstep(stats)
         priors, steps = self._priors(), stats["post_mix_sum"]
         if "w" in self.params:
-            counts = np.maximum(steps + priors.weights - 1, 0)
-            total = counts.sum(1, keepdims=True)
-            self.weights_ = np.where(total > 0, counts / np.where(total > 0, total, 1), self.weights_)
+            self.weights_ = normalized(np.maximum(steps + priors.weights - 1, 0), self.weights_)
         if "m" in self.params:
             above = steps[:, :, None] * stats["means"] + priors.means_weight[:, :, None] * priors.means
             self.means_ = quotient(above, (steps + priors.means_weight)[:, :, None], self.means_)
@@ -225,19 +196,20 @@ class GMMHMM(RealHMM):
             self.covars_ = quotient(above, below, self.covars_)
 
     def _covars_quotient(self, stats: Statistics, priors: Priors) -> tuple[np.ndarray, np.ndarray]:
-        """hmmlearn's estimate of covars_, numerator and denominator."""
+        """Return numerator and denominator of hmmlearn's estimate of covars_."""
         steps, features, weight = stats["post_mix_sum"], self.n_features, priors.means_weight
-        away = self.means_ - priors.means
+        from_prior = self.means_ - priors.means
         if self.covariance_type == "full":
-            above = priors.covars.swapaxes(-1, -2) + weight[:, :, None, None] * outer(away) + stats["c_n"]
+            above = priors.covars.swapaxes(-1, -2) + weight[:, :, None, None] * outer(from_prior) + stats["c_n"]
             return above, (steps + 1 + priors.covars_weight + features + 1)[:, :, None, None]
         if self.covariance_type == "tied":
-            above = priors.covars.swapaxes(-1, -2) + (weight[:, :, None, None] * outer(away) + stats["c_n"]).sum(1)
+            scatter = (weight[:, :, None, None] * outer(from_prior) + stats["c_n"]).sum(1)
+            above = priors.covars.swapaxes(-1, -2) + scatter
             return above, (stats["post_sum"] + self.n_mix + priors.covars_weight + features + 1)[:, None, None]
         if self.covariance_type == "diag":
-            above = weight[:, :, None] * away**2 + 2 * priors.covars_weight + stats["c_n"]
+            above = weight[:, :, None] * from_prior**2 + 2 * priors.covars_weight + stats["c_n"]
             return above, steps[:, :, None] + 1 + 2 * (priors.covars + 1)
-        above = weight * np.square(away).sum(2) + 2 * priors.covars_weight + stats["c_n"]
+        above = weight * np.square(from_prior).sum(2) + 2 * priors.covars_weight + stats["c_n"]
         return above, features * (steps + 1) + 2 * (priors.covars + 1)
 
     def _generate_sample_from_state(self, state: int, random_state: np.random.RandomState) -> Any:
@@ -245,9 +217,4 @@ class GMMHMM(RealHMM):
         covars = self.covars_[state] if self.covariance_type == "tied" else self.covars_[state, drawn]
         if is_diagonal(self.covariance_type):
             covars = covars * np.eye(self.n_features)
-        return self._draw((state, drawn), self.means_[state, drawn], covars, random_state)
-
-
-def finite(log_prob: np.ndarray) -> np.ndarray:
-    """0 where it is -inf: what is subtracted before an exponential."""
-    return np.where(np.isneginf(log_prob), 0.0, log_prob)
+        return draw(self.means_[state, drawn], covars, random_state)

@@ -1,4 +1,4 @@
-"""How far EM has come: the log-likelihood of every iteration, and when to stop."""
+"""Convergence of EM: the log-likelihood of every iteration, and the rule that stops it."""
 
 import logging
 import sys
@@ -6,19 +6,19 @@ from collections import deque
 from typing import ClassVar
 
 log = logging.getLogger("elman.hmm")
-NOISE = 1.5e-8  # a fall of the log-likelihood below this is rounding: the root of float64's resolution
+NOISE = 1.5e-8  # a smaller fall of the log-likelihood is rounding: the square root of float64's resolution
 
 
 class ConvergenceMonitor:
-    """Watches EM, and says when to stop; give a model another one as `model.monitor_` before `fit`.
+    """Record of EM's progress that decides when to stop; set another one as `model.monitor_` before `fit`.
 
     Args:
         tol: EM has converged when an iteration gains less than this, in nats over all rows.
-        n_iter: or when it has made so many iterations.
+        n_iter: the maximum number of iterations.
         verbose: whether every iteration is reported on standard error.
     Attributes:
         history: the log-likelihood before each iteration.
-        iter: the iterations so far.
+        iter: the number of iterations so far.
     Example:
         >>> monitor = ConvergenceMonitor(tol=0.1, n_iter=10, verbose=False)
         >>> for log_prob in [-20.0, -12.0, -11.95]:
@@ -43,7 +43,7 @@ class ConvergenceMonitor:
         self.history.clear()
 
     def report(self, log_prob: float) -> None:
-        """Note the log-likelihood of one more iteration."""
+        """Record the log-likelihood of one more iteration."""
         delta = log_prob - self.history[-1] if self.history else float("nan")
         if self.verbose:
             print(self._template.format(iter=self.iter + 1, log_prob=log_prob, delta=delta), file=sys.stderr)
@@ -55,6 +55,6 @@ class ConvergenceMonitor:
 
     @property
     def converged(self) -> bool:
-        """Whether EM is to stop; a subclass may say it otherwise."""
+        """Whether EM should stop; a subclass may use another rule."""
         slow = len(self.history) > 1 and self.history[-1] - self.history[-2] < self.tol
         return self.iter == self.n_iter or slow

@@ -97,11 +97,15 @@ class Categorical(Emission):
 
     def m_step(self, data: Symbols, posterior: np.ndarray) -> Self:
         """Expected counts and what the prior adds, divided by their sum."""
-        size = self.probs_.shape[1]
-        expected = np.stack([np.bincount(data.ids, column, size + 1)[:size] for column in posterior.T])
+        expected = self.expected_counts(data, posterior)
         alive = expected.sum(1) >= DEAD
         probs = np.where(alive[:, None], expected + (self.prior - 1), self.probs_)
         return self.with_parameters(probs_=probs / probs.sum(1, keepdims=True))
+
+    def expected_counts(self, data: Symbols, posterior: np.ndarray) -> np.ndarray:
+        """Return how often each symbol is expected in each state, [K, V]."""
+        size = self.probs_.shape[1]
+        return np.stack([np.bincount(data.ids, column, size + 1)[:size] for column in posterior.T])
 
     def log_prior(self) -> float:
         """Of the Dirichlet distributions, up to a constant."""

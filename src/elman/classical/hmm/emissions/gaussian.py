@@ -10,7 +10,7 @@ from elman.classical.hmm.emissions import covariances, densities, moments
 from elman.classical.hmm.emissions.clusters import clusters
 from elman.classical.hmm.emissions.covariances import KINDS, Limits
 from elman.classical.hmm.emissions.emission import Emission
-from elman.classical.hmm.emissions.moments import MeanPrior
+from elman.classical.hmm.emissions.moments import MeanPrior, Moments
 from elman.classical.hmm.emissions.real_data import RealData
 from elman.classical.hmm.inputs import reals
 from elman.sequences import Sequences
@@ -151,13 +151,16 @@ class Gaussian(Emission):
     def m_step(self, data: RealData, posterior: np.ndarray) -> Self:
         """Weighted means or regressions, and covariances."""
         prior = MeanPrior(self.mean_prior_, self.mean_weight)
-        if covariances.is_diagonal(self.covariance):
-            found = moments.diagonal(data, posterior, self.means_, self.slopes_, prior)
-        else:
-            every = self.covs_ if len(self.covs_) == 1 else self.covariances
-            found = moments.full(data, posterior, self.means_, self.slopes_, every, prior)
+        found = self.expected_moments(data, posterior, prior)
         covs = covariances.estimate(self.covariance, found, prior, self._limits, self.covs_)
         return self.with_parameters(means_=found.means, covs_=covs, slopes_=found.slopes)
+
+    def expected_moments(self, data: RealData, posterior: np.ndarray, prior: MeanPrior) -> Moments:
+        """Return the weighted means or regressions of each state, and the scatter about them."""
+        if covariances.is_diagonal(self.covariance):
+            return moments.diagonal(data, posterior, self.means_, self.slopes_, prior)
+        every = self.covs_ if len(self.covs_) == 1 else self.covariances
+        return moments.full(data, posterior, self.means_, self.slopes_, every, prior)
 
     def log_prior(self) -> float:
         """Of means and covariances, up to a constant."""

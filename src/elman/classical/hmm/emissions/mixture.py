@@ -108,7 +108,7 @@ class GaussianMixture(Emission):
 
     def log_prob(self, data: RealData, out: np.ndarray | None = None) -> np.ndarray:
         """[N, K]."""
-        total, _ = self._parts(data)
+        total, _ = self.log_parts(data)
         out = buffer(out, len(data.x), self.num_states)
         out[...] = total
         return out
@@ -136,12 +136,9 @@ class GaussianMixture(Emission):
 
     def m_step(self, data: RealData, posterior: np.ndarray) -> Self:
         """One EM step of mixtures: each observation is shared out among the components of a state."""
-        total, parts = self._parts(data)
-        parts -= total[:, :, None]
-        np.exp(parts, out=parts)
-        parts *= posterior[:, :, None]
-        counts = parts.sum(0)  # [K, C]
-        inner = self.gaussian_.m_step(data, parts.reshape(len(parts), -1))
+        weights = self.responsibilities(*self.log_parts(data), posterior)
+        counts = weights.sum(0)  # [K, C]
+        inner = self.gaussian_.m_step(data, weights.reshape(len(weights), -1))
         alive = counts.sum(1, keepdims=True) >= DEAD
         weights = np.where(alive, counts + (self.weight_prior - 1), self.weights_)
         return self.with_parameters(gaussian_=inner, weights_=weights / weights.sum(1, keepdims=True))
@@ -165,10 +162,30 @@ class GaussianMixture(Emission):
         own = {name: array for name, array in arrays.items() if name != "weights"}
         return self.with_parameters(weights_=arrays["weights"], gaussian_=self.gaussian.with_arrays(own))
 
-    def _parts(self, data: RealData) -> tuple[np.ndarray, np.ndarray]:
-        """log p(x | k) [N, K], and log weights[k, c] p(x | k, c) [N, K, C]."""
+    def log_parts(self, data: RealData) -> tuple[np.ndarray, np.ndarray]:
+        """Return log p(x | k) [N, K] and log weights[k, c] p(x | k, c) [N, K, C]."""
         parts = self.gaussian_.log_prob(data).reshape(len(data.x), *self.weights_.shape)
         with np.errstate(divide="ignore"):
             parts += np.log(self.weights_)
         top = parts.max(2)
-        return top + np.log(np.exp(parts - top[:, :, None]).sum(2)), parts
+        with np.errstate(under="ignore", divide="ignore"):
+            return top + np.log(np.exp(parts - _finite(top)[:, :, None]).sum(2)), parts
+
+    @staticmethod
+    def responsibilities(total: np.ndarray, parts: np.ndarray, posterior: np.ndarray) -> np.ndarray:
+        """Return the probability of each component of each state at each step, [N, K, C]; overwrites `parts`.
+
+        Args:
+            total, parts: the result of `log_parts`.
+            posterior: [N, K]
+        """
+        with np.errstate(under="ignore"):
+            parts -= _finite(total)[:, :, None]
+            np.exp(parts, out=parts)
+            parts *= posterior[:, :, None]
+        return parts
+
+
+def _finite(log_prob: np.ndarray) -> np.ndarray:
+    """Return 0 where log_prob is -inf, so that it can be subtracted before an exponential."""
+    return np.where(np.isneginf(log_prob), 0.0, log_prob)

@@ -21,6 +21,13 @@ class Counts(NamedTuple):
     log_factorials: np.ndarray  # [N] of all counts of a step together
     values: np.ndarray  # [N, D] NaN where one is missing
 
+    @staticmethod
+    def of(values: np.ndarray) -> "Counts":
+        """Return the counts of `values` [N, D] float64."""
+        seen = ~np.isnan(values)
+        filled = np.where(seen, values, 0)
+        return Counts(np.hstack([filled, seen]), gammaln(filled + 1).sum(1), values)
+
 
 class Poisson(Emission):
     """p(x | k) = product over d of rate[k, d]^x_d exp(-rate[k, d]) / x_d!
@@ -70,10 +77,7 @@ class Poisson(Emission):
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> Counts:
         """Counts, and the factorials of each step."""
-        values = counts(where, x, f"N D={self.rates_.shape[1]}" if hasattr(self, "rates_") else "N D")
-        seen = ~np.isnan(values)
-        filled = np.where(seen, values, 0)
-        return Counts(np.hstack([filled, seen]), gammaln(filled + 1).sum(1), values)
+        return Counts.of(counts(where, x, f"N D={self.rates_.shape[1]}" if hasattr(self, "rates_") else "N D"))
 
     def log_prob(self, data: Counts, out: np.ndarray | None = None) -> np.ndarray:
         """[N, K]."""
@@ -93,9 +97,13 @@ class Poisson(Emission):
 
     def m_step(self, data: Counts, posterior: np.ndarray) -> Self:
         """Expected counts divided by the time in which they were counted."""
-        events, steps = np.hsplit(tall.inner(posterior, data.features), 2)  # [K, D] both
+        events, steps = self.expected_counts(data, posterior)
         rates = np.maximum((events + self.shape - 1) / np.maximum(steps + self.rate, DEAD), self.floor_)
         return self.with_parameters(rates_=np.where(steps >= DEAD, rates, self.rates_))
+
+    def expected_counts(self, data: Counts, posterior: np.ndarray) -> list[np.ndarray]:
+        """Return the expected events, and the expected steps at which they were counted, both [K, D]."""
+        return np.hsplit(tall.inner(posterior, data.features), 2)
 
     def log_prior(self) -> float:
         """Of the gamma distributions, up to a constant."""

@@ -1,4 +1,4 @@
-"""What this face asks of its inputs, in one line each, and the generators that `random_state` may name."""
+"""Checks of X, lengths and settings, each with a one-line error, and the generators that `random_state` may name."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,15 +10,15 @@ from elman.nearest import did_you_mean
 
 
 class NotFittedError(ValueError, AttributeError):
-    """A model is asked before `fit`, and before its attributes were set by hand."""
+    """Error of a model that was neither fitted nor given its attributes by hand."""
 
 
 def observations(where: str, X: Any) -> np.ndarray:
-    """`X` as an array [N, D] of finite numbers, N and D at least 1; integers stay integers.
+    """Return `X` as an array [N, D] of finite numbers, N and D at least 1; integers stay integers.
 
     Raises:
-        TypeError: it holds no real numbers.
-        ValueError: its rows differ in width, it has another shape, or a number is NaN or infinite.
+        TypeError: the values are not real numbers.
+        ValueError: the rows differ in width, X is not two-dimensional or empty, or a number is NaN or infinite.
     Example:
         >>> observations("GaussianHMM.fit", [[1.0, 2.0], [3.0]])
         Traceback (most recent call last):
@@ -28,8 +28,8 @@ def observations(where: str, X: Any) -> np.ndarray:
     try:
         array = np.asarray(X)
     except ValueError:
-        raise ValueError(f"{where}: expected X of rows of one width, {widths(X)}.") from None
-    if array.dtype.kind == "O":  # a table of mixed columns, for instance
+        raise ValueError(f"{where}: expected X of rows of one width, {_widths(X)}.") from None
+    if array.dtype.kind == "O":  # for example a table of mixed columns
         with suppress(TypeError, ValueError):
             array = array.astype(np.float64)
     if array.dtype.kind not in "biuf":
@@ -42,25 +42,25 @@ def observations(where: str, X: Any) -> np.ndarray:
     if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
         row, column = np.argwhere(~finite)[0].tolist()
         wrong = array[row, column]
-        way_out = "elman.HMM takes NaN as missing" if np.isnan(wrong) else "mend the data"
+        way_out = "elman.HMM reads NaN as missing" if np.isnan(wrong) else "repair or remove that row"
         raise ValueError(f"{where}: expected X of finite numbers, got {wrong} at [{row}, {column}]; {way_out}.")
     return array
 
 
-def widths(X: Any) -> str:
-    """Which two rows of `X` differ in width."""
+def _widths(X: Any) -> str:
+    """Describe the first two rows of `X` that differ in width."""
     sizes = [len(row) if hasattr(row, "__len__") else 1 for row in X]
     other = next((number for number, size in enumerate(sizes) if size != sizes[0]), None)
     if other is None:
-        return "got rows that are no plain lists of numbers"
+        return "got rows that are not plain lists of numbers"
     return f"got {sizes[0]} numbers in row 0 and {sizes[other]} in row {other}"
 
 
 def row_lengths(where: str, lengths: Any, steps: int) -> np.ndarray:
-    """`lengths` [B] as int64, adding up to `steps`; None is one row of all steps.
+    """Return `lengths` [B] as int64; None is one row of all steps.
 
     Raises:
-        ValueError: they are no such integers.
+        ValueError: they are not integers of at least 0 that add up to `steps`.
     Example:
         >>> row_lengths("GaussianHMM.fit", [5, 6], 10)
         Traceback (most recent call last):
@@ -80,18 +80,39 @@ def row_lengths(where: str, lengths: Any, steps: int) -> np.ndarray:
 
 
 def one_of(where: str, name: str, value: Any, known: Iterable[str]) -> Any:
-    """`value`, if it is one of the known words; else a ValueError that names the nearest."""
+    """Return `value` if it is one of the known words; else raise a ValueError that names the nearest."""
     words = sorted(known)
     if value not in words:
         raise ValueError(f"{where}: expected {name} of {', '.join(words)}, got {value!r}{did_you_mean(value, words)}")
     return value
 
 
+def integers(where: str, X: np.ndarray, below: int | None = None) -> None:
+    """Raise a ValueError unless X holds integers from 0, less than `below` where that is given."""
+    if X.dtype.kind not in "iu":
+        raise ValueError(f"{where}: expected X of integers, got {X.dtype}; convert whole numbers with .astype(int).")
+    if X.min() < 0:
+        raise ValueError(f"{where}: expected X of integers of at least 0, got {X.min()}.")
+    if below is not None and X.max() >= below:
+        raise ValueError(f"{where}: expected symbols from 0 to {below - 1}, got {X.max()}; it was never seen in "
+                         "training, n_features makes room for it.")  # fmt: skip
+
+
+def counts(where: str, X: np.ndarray) -> np.ndarray:
+    """Return X as float64; raise a ValueError unless it holds whole numbers of at least 0."""
+    X = X.astype(np.float64)
+    wrong = (X < 0) | (np.floor(X) != X)
+    if wrong.any():
+        raise ValueError(f"{where}: expected X of counts, whole numbers of at least 0, got {X[wrong][0]:.6g} at "
+                         f"{np.argwhere(wrong)[0].tolist()}.")  # fmt: skip
+    return X
+
+
 def random_generator(seed: Any) -> np.random.RandomState:
-    """The generator that `random_state` names, as scikit-learn's users know it.
+    """Return the generator for `random_state`, as scikit-learn's `check_random_state` does.
 
     Args:
-        seed: an integer; a RandomState or a Generator, which goes on; None: NumPy's global generator.
+        seed: an integer; a RandomState or Generator, whose stream continues; None: NumPy's global generator.
     Raises:
         ValueError: it is none of these.
     """
