@@ -33,7 +33,7 @@ def says(line, kind=ValueError):
     (np.zeros((2, 0)), r"expected X of at least one row and one feature, got \[2, 0\]."),
     ([[1.0, 2.0], [np.nan, 3.0]],
      r"expected X of finite numbers, got nan at \[1, 0\]; elman.HMM reads NaN as missing."),
-    ([[1.0, 2.0], [3.0, -np.inf]], r"expected X of finite numbers, got -inf at \[1, 1\]; repair or remove that row."),
+    ([[1.0, 2.0], [3.0, -np.inf]], r"expected X of finite numbers, got -inf at \[1, 1\]; correct the data."),
 ])  # fmt: skip
 @pytest.mark.parametrize("verb", ["fit", "score", "score_samples", "decode", "predict", "predict_proba", "bic"])
 def test_observations(verb, given, line):

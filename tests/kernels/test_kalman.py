@@ -9,7 +9,7 @@ from kalman_truth import Joint, assert_same, cases, draw, near, part
 
 from elman.kernels import kalman, native
 from elman.kernels.kalman import Prediction, System
-from elman.kernels.kalman_belief import LostError, Plain
+from elman.kernels.kalman_covariance import Plain, PrecisionError
 
 needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 both = pytest.mark.parametrize("how", [native.disabled, pytest.param(nullcontext, marks=needs_native)],
@@ -186,10 +186,10 @@ def test_square_roots_keep_digits_that_a_covariance_loses(how, square_root, apar
 def test_a_covariance_says_that_it_lost_its_digits():
     arguments = close_outputs(2.0**-27, 2.0**-54)
     cov, (first, second) = Plain(arguments["cov"][0]), arguments["system"].H[0]
-    cov.take(first, 2.0**-54, None)
-    with pytest.raises(LostError):
-        cov.take(second, 2.0**-54, None)
-    with pytest.raises(LostError):
+    cov.update(first, 2.0**-54, None)
+    with pytest.raises(PrecisionError):
+        cov.update(second, 2.0**-54, None)
+    with pytest.raises(PrecisionError):
         Plain(np.array([[1.0, 2.0], [2.0, 1.0]])).check()
 
 

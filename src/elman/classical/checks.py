@@ -31,7 +31,7 @@ def reals(where: str, name: str, array: Any, spec: str, missing: bool = False) -
     if wrong.any():
         place = ", ".join(str(int(i)) for i in np.argwhere(wrong)[0])
         allowed = "finite numbers, or NaN where one is missing" if missing else "finite numbers"
-        raise ValueError(f"{where}: expected {name} of {allowed}, got {array[wrong][0]} at [{place}]; mend the data.")
+        raise ValueError(f"{where}: expected {name} of {allowed}, got {array[wrong][0]} at [{place}]; correct the data.")
     return np.ascontiguousarray(array)
 
 

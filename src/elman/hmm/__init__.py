@@ -1,8 +1,8 @@
 """Drop-in replacement for hmmlearn: `from elman import hmm` instead of `from hmmlearn import hmm`.
 
 The classes have hmmlearn's constructors, methods, fitted attributes, `(X, lengths)` arguments, priors and formulas, and
-run on elman's kernels. `elman.HMM` has the features that hmmlearn lacks: missing values, driving inputs, restarts, the k
-best paths, tagging.
+run on elman's kernels. `elman.HMM` has the features that hmmlearn lacks: missing values, driving inputs, restarts, the
+k best paths, tagging.
 """
 
 from elman.hmm.base import DECODER_ALGORITHMS, BaseHMM

@@ -48,7 +48,7 @@ class BaseHMM(Estimator):
     startprob_: np.ndarray
     transmat_: np.ndarray
     _words: ClassVar[dict[str, frozenset[str]]] = {"implementation": frozenset(("log", "scaling"))}  # legal values
-    _emission_letters: ClassVar[dict[str, str]] = {}  # letter of params and init_params -> fitted attribute
+    _emission_letters: ClassVar[tuple[tuple[str, str], ...]] = ()  # (letter of params, fitted attribute)
     _observed: tuple[np.ndarray, Any] | None = None  # while `fit` runs: X, and the result of `_read(X)`
 
     def __init__(
@@ -213,7 +213,7 @@ class BaseHMM(Estimator):
         if X.size < parameters:
             log.warning("Fitting a model with %d free scalar parameters with only %d data points will result in a "
                         "degenerate solution.", parameters, X.size)  # fmt: skip
-        for letter, name in self._emission_letters.items():
+        for letter, name in self._emission_letters:
             if self._needs_init(letter, name):
                 setattr(self, name, self._initial(name, X))
 

@@ -42,7 +42,7 @@ def observations(where: str, X: Any) -> np.ndarray:
     if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
         row, column = np.argwhere(~finite)[0].tolist()
         wrong = array[row, column]
-        way_out = "elman.HMM reads NaN as missing" if np.isnan(wrong) else "repair or remove that row"
+        way_out = "elman.HMM reads NaN as missing" if np.isnan(wrong) else "correct the data"
         raise ValueError(f"{where}: expected X of finite numbers, got {wrong} at [{row}, {column}]; {way_out}.")
     return array
 

@@ -19,7 +19,7 @@ class SymbolHMM(BaseHMM):
     """Base of the models whose states have probabilities of V symbols."""
 
     emissionprob_: np.ndarray
-    _emission_letters = {"e": "emissionprob_"}
+    _emission_letters = (("e", "emissionprob_"),)
 
     def _initial(self, name: str, X: np.ndarray) -> np.ndarray:
         drawn = random_generator(self.random_state).rand(self.n_components, self.n_features)
@@ -184,7 +184,7 @@ class PoissonHMM(BaseHMM):
     """
 
     lambdas_: np.ndarray
-    _emission_letters = {"l": "lambdas_"}
+    _emission_letters = (("l", "lambdas_"),)
 
     def __init__(
         self, n_components: int = 1, startprob_prior: Any = 1.0, transmat_prior: Any = 1.0, lambdas_prior: Any = 0.0,

@@ -64,7 +64,7 @@ class GaussianHMM(RealHMM):
     """
 
     _covars_: np.ndarray
-    _emission_letters = {"m": "means_", "c": "covars_"}
+    _emission_letters = (("m", "means_"), ("c", "covars_"))
 
     def __init__(
         self, n_components: int = 1, covariance_type: str = "diag", min_covar: float = 1e-3,

@@ -58,7 +58,7 @@ class GMMHMM(RealHMM):
 
     weights_: np.ndarray
     covars_: np.ndarray
-    _emission_letters = {"w": "weights_", "m": "means_", "c": "covars_"}
+    _emission_letters = (("w", "weights_"), ("m", "means_"), ("c", "covars_"))
 
     def __init__(
         self, n_components: int = 1, n_mix: int = 1, min_covar: float = 1e-3, startprob_prior: Any = 1.0,

@@ -1,13 +1,13 @@
-"""The Kalman filter and smoother: what is known of the hidden states of linear Gaussian systems."""
+"""Kalman filter, likelihood and smoother for ragged batches of linear Gaussian systems."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.kernels import kalman_belief as belief
+from elman.kernels import kalman_covariance as covariance
 from elman.kernels import kalman_reference as reference
 from elman.kernels import native
-from elman.kernels.kalman_belief import BrokenError, LostError
+from elman.kernels.kalman_covariance import FilterError, PrecisionError
 from elman.kernels.kalman_reference import Problem
 from elman.sequences import Sequences
 from elman.shapes import check
@@ -19,9 +19,9 @@ OPTIONAL = ("state_offset", "output_offset")
 
 
 class System(NamedTuple):
-    """x[t] = H s[t] + d[t] + noise(R);  s[t+1] = F s[t] + b[t] + noise(Q)
+    """Matrices of x[t] = H s[t] + d[t] + noise(R), s[t+1] = F s[t] + b[t] + noise(Q).
 
-    The leading axis is that of the models; or, `per_step`, of the steps: entry n leads from step n to the next one.
+    The leading axis counts models, or with `per_step` time steps: entry n leads from step n to the next one.
     """
 
     F: np.ndarray  # [M, n, n]
@@ -31,7 +31,7 @@ class System(NamedTuple):
 
 
 class Filtered(NamedTuple):
-    """The states given the inputs up to their step; `diffuse` times a number without bound is to be added to `cov`."""
+    """States given the inputs up to their step; the covariance is `cov + k diffuse` for k to infinity."""
 
     mean: np.ndarray  # [N, n]
     cov: np.ndarray  # [N, n, n]
@@ -40,7 +40,7 @@ class Filtered(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """The state of the next step, before its input."""
+    """State of the next step, before its input."""
 
     mean: np.ndarray  # [B, n]
     cov: np.ndarray  # [B, n, n]
@@ -48,7 +48,7 @@ class Prediction(NamedTuple):
 
 
 class Smoothed(NamedTuple):
-    """The states given all inputs of their row."""
+    """States given all inputs of their row."""
 
     mean: np.ndarray  # [N, n]
     cov: np.ndarray  # [N, n, n]
@@ -57,7 +57,7 @@ class Smoothed(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Arguments that agree."""
+    """Checked arguments."""
 
     system: System
     sequences: Sequences  # of x [N, m]
@@ -68,6 +68,7 @@ class Batch(NamedTuple):
     per_step: bool
 
     def row(self, number: int) -> Problem:
+        """Return one row for the reference."""
         begin, end = self.sequences.offsets[number : number + 2].tolist()
         x, n = self.sequences.values[begin:end], self.start.mean.shape[1]
 
@@ -82,11 +83,11 @@ class Batch(NamedTuple):
 
 def check_batch(where: str, system: Any, x: Any, lengths: Any, mean: Any, cov: Any, diffuse: Any, state_offset: Any,
                 output_offset: Any, model: Any, per_step: bool) -> Batch:  # fmt: skip
-    """The arguments that all functions here share, if they agree.
+    """Return the arguments that all functions here share, checked.
 
     Raises:
-        TypeError: an array is not of float64.
-        ValueError: the shapes do not agree, or a row names a model that is not there.
+        TypeError: an array is not float64.
+        ValueError: the shapes do not agree, or a row names a model that does not exist.
     """
     given = dict(zip(NAMES, (*system, x, mean, cov, diffuse, state_offset, output_offset), strict=True))
     for name, array in given.items():
@@ -126,12 +127,12 @@ def check_batch(where: str, system: Any, x: Any, lengths: Any, mean: Any, cov: A
                  model.astype(np.int64), per_step)  # fmt: skip
 
 
-FAILURES = ("", "", belief.NO_R, belief.NO_Q, belief.NO_START, belief.NO_DIFFUSE, belief.OVERFLOW,
-            belief.UNDETERMINED)  # fmt: skip  # as in native/state_space.hpp
+FAILURES = ("", "", covariance.NO_R, covariance.NO_Q, covariance.NO_START, covariance.NO_DIFFUSE,
+            covariance.OVERFLOW, covariance.UNDETERMINED)  # fmt: skip  # as in native/state_space.hpp
 
 
 def run_native(where: str, batch: Batch, square_root: bool, **outputs: np.ndarray | None) -> bool:
-    """Have C++ fill the outputs. False: there is none."""
+    """Fill the outputs with the native kernel; return False if it is not available."""
     if not native.available():
         return False
     failed = np.empty((len(batch.sequences), 2), np.int64)
@@ -144,44 +145,46 @@ def run_native(where: str, batch: Batch, square_root: bool, **outputs: np.ndarra
     return True
 
 
-def done(where: str, function: Any, batch: Batch, number: int, square_root: bool) -> Any:
-    """What a function of the reference says of a row, with square roots where they are asked for or needed."""
+def run_reference(where: str, function: Any, batch: Batch, number: int, square_root: bool) -> Any:
+    """Return a reference function's result for a row, with square roots where they are requested or needed."""
     row = batch.row(number)
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             try:
                 return function(row, square_root)
-            except LostError:
+            except PrecisionError:
                 return function(row, True)
-    except BrokenError as error:
-        raise ValueError(f"{where}: {error.what}, in row {number} at step {error.step}.") from None
+    except FilterError as error:
+        raise ValueError(f"{where}: {error.reason}, in row {number} at step {error.step}.") from None
 
 
 def filter(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: np.ndarray, diffuse: np.ndarray,
            state_offset: np.ndarray | None = None, output_offset: np.ndarray | None = None, model: Any = None,
-           per_step: bool = False, square_root: bool = False) -> tuple[Filtered, Prediction]:  # fmt: skip
+           per_step: bool = False, square_root: bool = False, where: str = "kalman.filter"
+           ) -> tuple[Filtered, Prediction]:  # fmt: skip
     """Filter every row of a ragged batch (Kalman 1960), one coordinate of an input at a time (Koopman and Durbin 2000).
 
-    The start may be diffuse, exactly (Koopman 1997). `log_prob` is then Durbin and Koopman's diffuse likelihood (2012,
-    7.2.2): a coordinate taken up by the diffuse part adds -log(F) / 2, where F is its variance by that part alone,
-    without a square and without log(2 pi); every other one adds the logarithm of its density. A coordinate without any
-    variance (R = 0, and known before) adds 0, or -inf if it is not what it had to be.
+    The start may be exactly diffuse (Koopman 1997). `log_prob` is then Durbin and Koopman's diffuse likelihood (2012,
+    7.2.2): a coordinate absorbed by the diffuse part adds -log(F) / 2, where F is its variance under that part alone,
+    without the squared error and log(2 pi); every other one adds the logarithm of its density. A coordinate without
+    variance (R = 0, and known already) adds 0, or -inf if it differs from its known value.
 
     Args:
-        system: matrices of each model, or, `per_step`, of each step.
+        system: matrices of each model, or with `per_step` of each step.
         x: [N, m]; NaN where a coordinate is missing.
         lengths: steps of each row, B integers that add up to N.
-        mean: [B, n] of the state at each row's first step, before its input.
-        cov: [B, n, n] its covariance; zero is legal.
-        diffuse: [B, n, n] the part of it that has no bound; zeros for a proper start.
+        mean: [B, n], mean of the state at each row's first step, before its input.
+        cov: [B, n, n], its covariance; zero is legal.
+        diffuse: [B, n, n], its diffuse part; zeros for a proper start.
         state_offset: [N, n] b, or None for zeros; the last of a row leads to the prediction after it.
         output_offset: [N, m] d, or None for zeros.
-        model: [B] whose matrices each row has; None: all rows have model 0.
-        square_root: carry square roots of covariances in all rows, not only in those that turn out to need them.
+        model: [B], the model of each row; None: all rows have model 0.
+        square_root: use square roots of covariances in all rows, not only in those that need them.
+        where: the caller's name for error messages.
     Raises:
-        TypeError: an array is not of float64.
-        ValueError: the shapes do not agree; or even with square roots a row fails, because a covariance is not
-            positive semidefinite or numbers overflow: row and step are named.
+        TypeError: an array is not float64.
+        ValueError: the shapes do not agree; or a row fails even with square roots, because a covariance is not
+            positive semidefinite or numbers overflow. The message names row and step.
     Example:
         >>> one = np.ones((1, 1, 1))
         >>> x = np.array([[1120.0], [1160.0], [963.0]])  # the Nile
@@ -190,7 +193,6 @@ def filter(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: n
         >>> filtered.mean.ravel().round(2).tolist(), filtered.log_prob.round(4).tolist()
         ([1120.0, 1140.93, 1072.8], [0.0, -6.1257, -6.6184])
     """
-    where = "kalman.filter"
     batch = check_batch(where, system, x, lengths, mean, cov, diffuse, state_offset, output_offset, model, per_step)
     steps, n = len(batch.sequences.values), batch.start.mean.shape[1]
     filtered = Filtered(np.empty((steps, n)), np.empty((steps, n, n)), np.zeros((steps, n, n)), np.empty(steps))
@@ -200,20 +202,21 @@ def filter(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: n
         return filtered, after
     for row in np.flatnonzero(batch.sequences.lengths).tolist():
         begin = int(batch.sequences.offsets[row])
-        results = done(where, reference.filter_row, batch, row, square_root)
+        results = run_reference(where, reference.filter_row, batch, row, square_root)
         for step, result in enumerate(results, begin):
             filtered.mean[step], filtered.log_prob[step] = result.mean, result.log_prob
-            filtered.cov[step], filtered.diffuse[step] = result.belief.cov.matrix, result.belief.diffuse.matrix
+            filtered.cov[step], filtered.diffuse[step] = result.covariance.cov.matrix, result.covariance.diffuse.matrix
         last = results[-1]
         after.mean[row] = last.next_mean
-        after.cov[row], after.diffuse[row] = last.next_belief.cov.matrix, last.next_belief.diffuse.matrix
+        after.cov[row], after.diffuse[row] = last.next_covariance.cov.matrix, last.next_covariance.diffuse.matrix
     return filtered, after
 
 
 def log_likelihood(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: np.ndarray, diffuse: np.ndarray,
                    state_offset: np.ndarray | None = None, output_offset: np.ndarray | None = None, model: Any = None,
-                   per_step: bool = False, square_root: bool = False) -> np.ndarray:  # fmt: skip
-    """The log-probability of each row, [B]: what `filter` says of its steps, added up, and nothing kept of them.
+                   per_step: bool = False, square_root: bool = False, where: str = "kalman.log_likelihood"
+                   ) -> np.ndarray:  # fmt: skip
+    """Return the log-probability of each row, [B]: the sum of `filter`'s `log_prob`, without storing the states.
 
     Example:
         >>> one = np.ones((1, 1, 1))
@@ -222,26 +225,27 @@ def log_likelihood(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray
         >>> log_likelihood(system, x, [3], np.zeros((1, 1)), 0 * one, one).round(4)
         array([-12.7441])
     """
-    where = "kalman.log_likelihood"
     batch = check_batch(where, system, x, lengths, mean, cov, diffuse, state_offset, output_offset, model, per_step)
     log_prob = np.zeros(len(batch.sequences))
     if run_native(where, batch, square_root, total=log_prob):
         return log_prob
     for row in np.flatnonzero(batch.sequences.lengths).tolist():
-        log_prob[row] = sum(step.log_prob for step in done(where, reference.filter_row, batch, row, square_root))
+        log_prob[row] = sum(
+            step.log_prob for step in run_reference(where, reference.filter_row, batch, row, square_root)
+        )
     return log_prob
 
 
 def smooth(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: np.ndarray, diffuse: np.ndarray,
            state_offset: np.ndarray | None = None, output_offset: np.ndarray | None = None, model: Any = None,
-           per_step: bool = False, square_root: bool = False) -> Smoothed:  # fmt: skip
-    """The states given whole rows (Rauch, Tung and Striebel 1965): the arguments are those of `filter`.
+           per_step: bool = False, square_root: bool = False, where: str = "kalman.smooth") -> Smoothed:  # fmt: skip
+    """Return the states given whole rows (Rauch, Tung and Striebel 1965); the arguments are those of `filter`.
 
-    Covariances are sums of semidefinite ones, whatever the matrices; nothing is inverted.
+    Covariances are sums of semidefinite matrices; nothing is inverted.
 
     Raises:
-        TypeError, ValueError: as `filter`; or the inputs of a row are too few for its diffuse start, so that a
-            state has no finite variance.
+        TypeError, ValueError: as in `filter`; or a row has too few inputs for its diffuse start, so that a state has
+            no finite variance.
     Example:
         >>> one = np.ones((1, 1, 1))
         >>> x = np.array([[1120.0], [1160.0], [963.0]])  # the Nile
@@ -249,7 +253,6 @@ def smooth(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: n
         >>> smooth(system, x, [3], np.zeros((1, 1)), 0 * one, one).mean.ravel().round(2)
         array([1086.72, 1083.48, 1072.8 ])
     """
-    where = "kalman.smooth"
     batch = check_batch(where, system, x, lengths, mean, cov, diffuse, state_offset, output_offset, model, per_step)
     steps, n = len(batch.sequences.values), batch.start.mean.shape[1]
     smoothed = Smoothed(
@@ -260,7 +263,7 @@ def smooth(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: n
                   lag=smoothed.lag, total=smoothed.log_prob):  # fmt: skip
         return smoothed
     for row in np.flatnonzero(batch.sequences.lengths).tolist():
-        results, smoothed.log_prob[row] = done(where, reference.smooth_row, batch, row, square_root)
+        results, smoothed.log_prob[row] = run_reference(where, reference.smooth_row, batch, row, square_root)
         for step, result in enumerate(results, int(batch.sequences.offsets[row])):
             smoothed.mean[step], smoothed.cov[step], smoothed.lag[step] = result
     return smoothed

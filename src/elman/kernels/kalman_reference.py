@@ -1,8 +1,8 @@
-"""kalman as it is defined: a row at a time, a coordinate of the observations at a time.
+"""Reference implementation of `kalman`: one row and one coordinate of the observations at a time.
 
-Observations are decorrelated by R = U D U' of those that are there, then taken in one by one (Koopman and Durbin 2000).
-The smoother is the conditional form of Rauch, Tung and Striebel (1965), in which the state that follows is one more
-observation, s[t+1] = F s[t] + noise(Q).
+Observed coordinates are decorrelated by R = U D U', then processed one by one (Koopman and Durbin 2000). The smoother
+is the conditional form of Rauch, Tung and Striebel (1965), in which the next state is one more observation,
+s[t+1] = F s[t] + noise(Q).
 """
 
 from collections.abc import Callable, Iterator
@@ -10,25 +10,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elman.kernels.kalman_belief import (
+from elman.kernels.kalman_covariance import (
     NO_Q,
     NO_R,
     OVERFLOW,
     UNDETERMINED,
-    BrokenError,
     Diffuse,
+    FilterError,
     Plain,
     Root,
-    StreamingClassifier,
+    StateCovariance,
     factor,
 )
 
-IMPOSSIBLE = 1e-8  # an observation without variance lies off its mean by more than this share of the terms of both
+IMPOSSIBLE = 1e-8  # largest error of an observation without variance, as a share of the terms of both
 LOG_2PI = float(np.log(2 * np.pi))
 
 
 class Problem(NamedTuple):
-    """A row: what happens at each of its steps, and its start."""
+    """One row: matrices and offsets of each step, observations, and the start."""
 
     at: Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]  # F, H, Q, R of a step
     x: np.ndarray  # [T, m]
@@ -39,24 +39,24 @@ class Problem(NamedTuple):
     diffuse: np.ndarray  # [n, n]
 
 
-def decorrelate(h: np.ndarray, noise: np.ndarray, wrong: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """U^-1 h and D where noise = U D U', and U^-1: rows in the order that makes U a triangle."""
-    u, d, order = factor(noise, wrong)
+def decorrelate(h: np.ndarray, noise: np.ndarray, error: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return U^-1 h, D and U^-1 for noise = U D U', with rows in the order that makes U triangular."""
+    u, d, order = factor(noise, error)
     inverse = np.eye(len(d))[order]
     for k in range(len(d)):
         inverse[k + 1 :] -= np.outer(u[order[k + 1 :], k], inverse[k])
     return inverse @ h, d, inverse
 
 
-def observe(belief: StreamingClassifier, mean: np.ndarray, x: np.ndarray, h: np.ndarray, noise: np.ndarray
+def observe(covariance: StateCovariance, mean: np.ndarray, x: np.ndarray, h: np.ndarray, noise: np.ndarray
             ) -> tuple[np.ndarray, float]:  # fmt: skip
-    """The mean given those coordinates of x that are there, and the log-probability of x."""
-    there = ~np.isnan(x)
-    rows, variances, inverse = decorrelate(h[there], noise[np.ix_(there, there)], NO_R)
+    """Update the covariance; return the mean given the observed coordinates of x, and their log-probability."""
+    seen = ~np.isnan(x)
+    rows, variances, inverse = decorrelate(h[seen], noise[np.ix_(seen, seen)], NO_R)
     log_prob = 0.0
-    for value, row, variance in zip(inverse @ x[there], rows, variances, strict=True):
+    for value, row, variance in zip(inverse @ x[seen], rows, variances, strict=True):
         error = value - row @ mean
-        gain, size, diffuse = belief.take(row, variance)
+        gain, size, diffuse = covariance.update(row, variance)
         mean = mean + gain * error
         if diffuse:
             log_prob -= 0.5 * float(np.log(size))
@@ -64,22 +64,22 @@ def observe(belief: StreamingClassifier, mean: np.ndarray, x: np.ndarray, h: np.
             log_prob -= 0.5 * float(LOG_2PI + np.log(size) + error**2 / size)
         elif abs(error) > IMPOSSIBLE * (abs(value) + np.abs(row) @ np.abs(mean)):
             log_prob = -np.inf
-    belief.cov.check()
+    covariance.cov.check()
     return mean, log_prob
 
 
 class Step(NamedTuple):
-    """What is known after an input, and of the state that follows."""
+    """The filtered state of a step, and the prediction of the next state."""
 
     mean: np.ndarray
-    belief: StreamingClassifier
+    covariance: StateCovariance
     log_prob: float
     next_mean: np.ndarray
-    next_belief: StreamingClassifier
+    next_covariance: StateCovariance
 
 
 class Smooth(NamedTuple):
-    """What is known of a state from the whole row."""
+    """The smoothed state of a step."""
 
     mean: np.ndarray
     cov: np.ndarray
@@ -87,43 +87,43 @@ class Smooth(NamedTuple):
 
 
 def run(row: Problem, square_root: bool) -> Iterator[Step]:
-    """The steps of a row, filtered."""
-    mean, belief = row.mean, StreamingClassifier((Root if square_root else Plain)(row.cov), Diffuse(row.diffuse))
+    """Yield the filtered steps of a row."""
+    mean, covariance = row.mean, StateCovariance((Root if square_root else Plain)(row.cov), Diffuse(row.diffuse))
     for t, x in enumerate(row.x):
         f, h, q, r = row.at(t)
-        belief = belief.copy()
-        filtered, log_prob = observe(belief, mean, x - row.output_offset[t], h, r)
-        after = belief.copy()
+        covariance = covariance.copy()
+        filtered, log_prob = observe(covariance, mean, x - row.output_offset[t], h, r)
+        after = covariance.copy()
         after.diffuse.predict(f)
         after.cov.predict(f, q)
         mean = f @ filtered + row.state_offset[t]
         if not (np.isfinite(mean).all() and np.isfinite(after.cov.matrix).all()):
-            raise BrokenError(OVERFLOW)
-        yield Step(filtered, belief, log_prob, mean, after)
-        belief = after
+            raise FilterError(OVERFLOW)
+        yield Step(filtered, covariance, log_prob, mean, after)
+        covariance = after
 
 
 def filter_row(row: Problem, square_root: bool) -> list[Step]:
-    """The steps of a row, as covariances or as square roots of them.
+    """Return the filtered steps of a row, computed with covariances or with square roots of them.
 
     Raises:
-        LostError: it needs square roots.
-        BrokenError: a covariance is not one, or numbers overflow.
+        PrecisionError: the row needs square roots.
+        FilterError: a covariance is not semidefinite, or numbers overflow.
     """
     steps: list[Step] = []
     try:
         for step in run(row, square_root):
             steps.append(step)
-    except BrokenError as error:
-        raise BrokenError(error.what, len(steps)) from None
+    except FilterError as error:
+        raise FilterError(error.reason, len(steps)) from None
     return steps
 
 
 def smooth_row(row: Problem, square_root: bool) -> tuple[list[Smooth], float]:
-    """Each state of a row given all of its inputs, and the log-probability of those.
+    """Return the smoothed states of a row, and its log-probability.
 
     Raises:
-        LostError, BrokenError: as filter_row; or a state is not determined by the inputs.
+        PrecisionError, FilterError: as in `filter_row`, or the inputs do not determine a state.
     """
     steps = filter_row(row, square_root)
     states = list(backward(steps, row)) if steps else []
@@ -131,27 +131,28 @@ def smooth_row(row: Problem, square_root: bool) -> tuple[list[Smooth], float]:
 
 
 def backward(steps: list[Step], row: Problem) -> Iterator[Smooth]:
-    """Each state given all inputs, from the last to the first."""
-    belief, mean = steps[-1].belief, steps[-1].mean
-    determined(belief, len(steps) - 1)
-    cov = belief.cov.matrix
+    """Yield the smoothed states, from the last to the first."""
+    covariance, mean = steps[-1].covariance, steps[-1].mean
+    determined(covariance, len(steps) - 1)
+    cov = covariance.cov.matrix
     yield Smooth(mean, cov, np.zeros_like(cov))
     for t in range(len(steps) - 2, -1, -1):
         f, _, q, _ = row.at(t)
-        belief, gains = steps[t].belief.copy(), np.zeros_like(q)
+        covariance, gains = steps[t].covariance.copy(), np.zeros_like(q)
         rows, variances, inverse = decorrelate(f, q, NO_Q)
         for h, variance, whole in zip(rows, variances, inverse, strict=True):
-            gain, _, _ = belief.take(h, variance)
+            gain, _, _ = covariance.update(h, variance)
             gains = gains + np.outer(gain, whole - h @ gains)
-        determined(belief, t)
-        belief.cov.check()
+        determined(covariance, t)
+        covariance.cov.check()
         mean = steps[t].mean + gains @ (mean - steps[t].next_mean)
         lag = cov @ gains.T
-        cov = gains @ lag + belief.cov.matrix
+        cov = gains @ lag + covariance.cov.matrix
         cov = (cov + cov.T) / 2
         yield Smooth(mean, cov, lag)
 
 
-def determined(belief: StreamingClassifier, step: int) -> None:
-    if belief.diffuse.a.any():
-        raise BrokenError(UNDETERMINED, step)
+def determined(covariance: StateCovariance, step: int) -> None:
+    """Raise a FilterError if a diffuse part is left."""
+    if covariance.diffuse.a.any():
+        raise FilterError(UNDETERMINED, step)

@@ -134,7 +134,7 @@ def test_variances_by_em():
     assert by_em.variances_["noise"] == pytest.approx(2.0, rel=0.4)
     assert by_em.variances_["acceleration"] == pytest.approx(0.3, rel=0.7)
     shared = LDS(np.eye(1), np.eye(1), variances=[Variance("one", "R", np.eye(1)), Variance("two", "R", np.eye(1))])
-    with pytest.raises(ValueError, match="EM cannot tell apart variances of R"):
+    with pytest.raises(ValueError, match="EM cannot separate variances of R"):
         shared.fit([np.arange(3.0)[:, None]], method="em")
 
 

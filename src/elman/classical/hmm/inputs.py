@@ -22,7 +22,7 @@ def finite_or_missing(where: str, name: str, sequences: Sequences, values: np.nd
     if wrong.any():
         step = int(np.argwhere(wrong)[0][0])
         raise ValueError(f"{where}: expected {name} of finite numbers, or NaN where one is missing, got "
-                         f"{values[wrong][0]} in {place(sequences, step)}; mend the data.")  # fmt: skip
+                         f"{values[wrong][0]} in {place(sequences, step)}; correct the data.")  # fmt: skip
 
 
 def reals(where: str, sequences: Sequences, spec: str) -> np.ndarray:

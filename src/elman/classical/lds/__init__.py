@@ -1,11 +1,10 @@
-"""Linear dynamical systems: a Kalman filter as a cell, its smoother, forecasts and fits, and ready-made systems."""
+"""Linear dynamical systems: the Kalman filter as a cell, smoothing, forecasts, fitting, and common systems."""
 
 from elman.classical.forecast import Forecast
-from elman.classical.lds.beliefs import Filtered, Sample, Smoothed, deviation
 from elman.classical.lds.inputs import Observed
-from elman.classical.lds.joining import stack
 from elman.classical.lds.model import LDS
-from elman.classical.lds.structures import constant_velocity, local_level, local_trend, seasonal
+from elman.classical.lds.results import Filtered, Sample, Smoothed, deviation
+from elman.classical.lds.structures import constant_velocity, local_level, local_trend, seasonal, stack
 from elman.classical.lds.variances import Variance
 from elman.kernels.kalman import Prediction
 

@@ -1,17 +1,16 @@
 """Expectation-maximisation for linear dynamical systems (Shumway and Stoffer 1982; Ghahramani and Hinton 1996).
 
-The M step is exact, also where coordinates are missing: those of a step that is seen in part are hidden variables,
-with moments given the rest; a step that is not seen at all says nothing of H, D and R.
+The M step is exact for missing coordinates too: those of a partly observed step are hidden variables, with moments
+given the rest; a step without observations contributes nothing to H, D and R.
 """
 
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.classical.lds.fitting import Fit, Parameters, Problem, called, known
-from elman.classical.lds.matrices import Matrices
-from elman.classical.lds.products import multiply, same
+from elman.classical.lds.matrices import Matrices, is_constant, multiply
+from elman.classical.lds.problem import Fit, Parameters, Problem, known
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction, Smoothed
 
@@ -19,28 +18,28 @@ logger = logging.getLogger("elman")
 
 
 class Moments(NamedTuple):
-    """Sums over steps of what is expected of r, what the weights there are leave of y, and of z, which explains y."""
+    """Expected sums over steps for the regression of y on z; r is the residual of y under the present weights."""
 
-    rr: np.ndarray
-    rz: np.ndarray
-    zz: np.ndarray
+    rr: np.ndarray  # sum of r r'
+    rz: np.ndarray  # sum of r z'
+    zz: np.ndarray  # sum of z z'
     steps: int
 
 
 def fit(problem: Problem, parameters: Parameters) -> Fit:
-    """EM until an iteration gains less than the tolerance, in nats a step, or `max_iterations` are over."""
+    """Run EM until an iteration gains less than the tolerance, in nats per step, or for `max_iterations`."""
     check(problem, parameters)
     floors = floors_of(problem, parameters)
     parameters = above_floors(problem, parameters, floors)
     where, settings = problem.where, problem.settings
-    enough = settings.tolerance * max(problem.rows.rows.num_steps, 1)
+    enough = settings.tolerance * max(problem.inputs.rows.num_steps, 1)
     history: list[float] = []
     best = parameters
     for iteration in range(settings.max_iterations + 1):
         smoothed = e_step(problem, parameters)
         reached = float(smoothed.log_prob.sum())
         logger.info("%s: iteration %d of %d, log-probability %.6f", where, iteration, settings.max_iterations, reached)
-        if history and not reached >= history[-1]:  # it falls by rounding alone, where nothing is to be gained
+        if history and not reached >= history[-1]:  # only rounding lowers it, at the optimum
             return Fit(best, np.array(history), True)
         history.append(reached)
         best = parameters
@@ -52,12 +51,12 @@ def fit(problem: Problem, parameters: Parameters) -> Fit:
 
 
 def check(problem: Problem, parameters: Parameters) -> None:
-    """Raise where the M step has no closed form."""
-    where, learn, own = problem.where, problem.learn, problem.rows.own
+    """Raise a ValueError where the M step has no closed form."""
+    where, learn, per_step = problem.where, problem.learn, problem.inputs.per_step
     way = "use method='likelihood'"
     for noise, means in (("Q", "FB"), ("R", "HD")):
         learned = [name for name in means if name in learn]
-        if learned and noise in own:
+        if learned and noise in per_step:
             raise ValueError(f"{where}: EM cannot learn {learned[0]} where {noise} differs from step to step; {way}.")
         patterns = [one.pattern for one in problem.variances if one.of == noise]
         if problem.learned(noise):
@@ -66,16 +65,16 @@ def check(problem: Problem, parameters: Parameters) -> None:
             apart = all(np.abs(a @ b).max() <= 1e-12 * np.abs(a).max() * np.abs(b).max(initial=1e-300)
                         for i, a in enumerate(whole) for b in whole[:i])  # fmt: skip
             if not apart:
-                raise ValueError(f"{where}: EM cannot tell apart variances of {noise} that share coordinates; {way}.")
+                raise ValueError(f"{where}: EM cannot separate variances of {noise} that share coordinates; {way}.")
     if parameters.start == "stationary" and (learn & {"F", "Q"} or problem.learned("Q")):
         raise ValueError(f"{where}: EM has no step for a stationary start; {way}, or start='diffuse'.")
 
 
 def floors_of(problem: Problem, parameters: Parameters) -> dict[str, np.ndarray]:
-    """Of each covariance that is learned whole, the diagonal of the least one.
+    """Return the lower bound of each learned covariance, as a diagonal.
 
     Raises:
-        ValueError: it starts from zero, which EM never leaves.
+        ValueError: a covariance starts at zero, which EM never leaves.
     """
     found = {}
     for name in problem.learn & {"Q", "R", "cov"}:
@@ -95,6 +94,7 @@ def floors_of(problem: Problem, parameters: Parameters) -> dict[str, np.ndarray]
 
 
 def covariance(parameters: Parameters, name: str) -> np.ndarray:
+    """Return Q, R or the covariance of the start."""
     if name == "cov":
         assert isinstance(parameters.start, Prediction)
         return parameters.start.cov
@@ -103,6 +103,7 @@ def covariance(parameters: Parameters, name: str) -> np.ndarray:
 
 
 def above_floors(problem: Problem, parameters: Parameters, floors: dict[str, np.ndarray]) -> Parameters:
+    """Return the parameters with learned covariances raised to their lower bounds."""
     matrices, start = parameters.matrices, parameters.start
     for name in problem.learn & {"Q", "R"}:
         matrices = matrices._replace(**{name: at_least(getattr(matrices, name), floors[name])})
@@ -112,7 +113,7 @@ def above_floors(problem: Problem, parameters: Parameters, floors: dict[str, np.
 
 
 def at_least(cov: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """Of all covariances C >= diag(floor), the one with the highest -log det C - tr(C^-1 cov)."""
+    """Return the covariance C >= diag(floor) that maximises -log det C - tr(C^-1 cov)."""
     units = np.sqrt(floor)
     values, vectors = np.linalg.eigh(cov / units[:, None] / units)
     if values[0] >= 1:
@@ -122,16 +123,16 @@ def at_least(cov: np.ndarray, floor: np.ndarray) -> np.ndarray:
 
 
 def e_step(problem: Problem, parameters: Parameters) -> Smoothed:
-    """What is known of the states of all rows, and their log-probabilities."""
-    matrices, batch = problem.matrices(parameters), len(problem.rows.rows)
+    """Return the smoothed states of all rows, and their log-probabilities."""
+    matrices, batch = problem.matrices(parameters), len(problem.inputs.rows)
     first = problem.first(parameters)
     start = {name: np.repeat(leaf[None], batch, axis=0) for name, leaf in first._asdict().items()}
-    return called(problem.where, kalman.smooth, **problem.rows.system(matrices), **start,
-                  square_root=problem.settings.square_root)  # fmt: skip
+    arguments: dict[str, Any] = problem.inputs.system(matrices) | start
+    return kalman.smooth(**arguments, square_root=problem.settings.square_root, where=problem.where)
 
 
 def m_step(problem: Problem, parameters: Parameters, smoothed: Smoothed, floors: dict[str, np.ndarray]) -> Parameters:
-    """Parameters for which the expected log-probability of states and observations is no lower."""
+    """Return parameters with an expected log-probability of states and observations that is not lower."""
     learn, matrices, values = problem.learn, parameters.matrices, dict(parameters.values)
     whole = problem.matrices(parameters)
     if learn & {"F", "B", "Q"} or problem.learned("Q"):
@@ -147,7 +148,7 @@ def m_step(problem: Problem, parameters: Parameters, smoothed: Smoothed, floors:
             matrices = matrices._replace(H=H, D=D)
             matrices = noise(problem, matrices, values, "R", cov, floors)
     start = parameters.start
-    rows = problem.rows.rows
+    rows = problem.inputs.rows
     first = rows.offsets[:-1][rows.lengths > 0]
     if isinstance(start, Prediction) and learn & {"mean", "cov"} and len(first):
         mean = smoothed.mean[first].mean(0) if "mean" in learn else start.mean
@@ -161,7 +162,7 @@ def m_step(problem: Problem, parameters: Parameters, smoothed: Smoothed, floors:
 
 def noise(problem: Problem, matrices: Matrices, values: dict[str, float | None], name: str, cov: np.ndarray,
           floors: dict[str, np.ndarray]) -> Matrices:  # fmt: skip
-    """The mean squared noise as a covariance, or as the variances that it has by name (those go into `values`)."""
+    """Return the matrices with the mean squared noise as Q or R; its named variances go into `values`."""
     for one in problem.learned(name):
         inverse = np.linalg.pinv(one.pattern, rcond=1e-12, hermitian=True)
         rank = np.linalg.matrix_rank(one.pattern, tol=1e-12 * np.abs(one.pattern).max(), hermitian=True)
@@ -173,9 +174,9 @@ def noise(problem: Problem, matrices: Matrices, values: dict[str, float | None],
 
 def regression(moments: Moments, states: np.ndarray, inputs: np.ndarray, learn_states: bool, learn_inputs: bool
                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """The matrices of states and of inputs that explain y best from z = (states, inputs), and the mean square left.
+    """Regress y on z = (states, inputs): return the weights of both, and the mean squared residual.
 
-    A step from the weights there are, so that digits are kept, and so that they stay where z leaves them open.
+    The result is a step from the present weights: this keeps digits, and keeps weights that z does not determine.
     """
     n = states.shape[1]
     rr, rz, zz, steps = moments
@@ -194,14 +195,14 @@ def regression(moments: Moments, states: np.ndarray, inputs: np.ndarray, learn_s
 
 
 def transitions(problem: Problem, matrices: Matrices, smoothed: Smoothed) -> Moments:
-    """Of each state but the first of a row, and of the state before it with its input."""
-    read = problem.rows
-    after = np.flatnonzero(read.rows.times > 0)
+    """Return the moments of each state (y) with the previous state and its input (z); first steps have none."""
+    inputs = problem.inputs
+    after = np.flatnonzero(inputs.rows.times > 0)
     now = after - 1
-    F, z, u = read.of_steps("F", matrices, now), smoothed.mean[now], read.u[now]
+    F, z, u = inputs.of_steps("F", matrices, now), smoothed.mean[now], inputs.u[now]
     cov, lag, cov_after = smoothed.cov[now], smoothed.lag[now], smoothed.cov[after]
     r = smoothed.mean[after] - multiply(F, z) - u @ matrices.B.T
-    if same(F):  # sums are all that is asked for
+    if is_constant(F):  # only sums are needed
         F, cov, lag, cov_after = F[:1], summed(cov), summed(lag), summed(cov_after)
     carried = lag - F @ cov
     spread = cov_after - lag @ F.swapaxes(1, 2) - (carried @ F.swapaxes(1, 2)).swapaxes(1, 2)
@@ -209,18 +210,18 @@ def transitions(problem: Problem, matrices: Matrices, smoothed: Smoothed) -> Mom
 
 
 def observations(problem: Problem, matrices: Matrices, smoothed: Smoothed) -> Moments:
-    """Of each observation, and of the state with its input, over the steps that are seen at least in part.
+    """Return the moments of each observation (y) with its state and input (z), over steps with any observation.
 
-    What is missing beside what is there is G s + a, given the state s and the rest, with noise.
+    A missing coordinate is G s + a plus noise, given the state s and the observed coordinates.
     """
-    read = problem.rows
-    x, m = read.rows.values, len(matrices.H)
+    inputs = problem.inputs
+    x, m = inputs.rows.values, len(matrices.H)
     missing = np.isnan(x)
     seen = np.flatnonzero(~missing.all(1))
-    mean, cov, u = smoothed.mean[seen], smoothed.cov[seen], read.u[seen]
-    H, R = read.of_steps("H", matrices, seen), read.of_steps("R", matrices, seen)
+    mean, cov, u = smoothed.mean[seen], smoothed.cov[seen], inputs.u[seen]
+    H, R = inputs.of_steps("H", matrices, seen), inputs.of_steps("R", matrices, seen)
     partly = missing[seen].any(1)
-    G = -H if partly.any() or not same(H) else np.broadcast_to(-H[0], H.shape)  # of r = x - H s - D u, in s
+    G = -H if partly.any() or not is_constant(H) else np.broadcast_to(-H[0], H.shape)  # of r = x - H s - D u, in s
     a = np.where(missing[seen], 0.0, x[seen] - u @ matrices.D.T)
     noise = np.zeros((m, m))
     patterns, kind = np.unique(missing[seen], axis=0, return_inverse=True)
@@ -228,29 +229,32 @@ def observations(problem: Problem, matrices: Matrices, smoothed: Smoothed) -> Mo
     for number, pattern in enumerate(patterns):
         if not pattern.any():
             continue
-        at, gone, there = np.flatnonzero(kind == number), np.flatnonzero(pattern), np.flatnonzero(~pattern)
-        for steps in ([one] for one in at) if "R" in read.own else [at]:
+        at, lost, kept = np.flatnonzero(kind == number), np.flatnonzero(pattern), np.flatnonzero(~pattern)
+        for steps in ([one] for one in at) if "R" in inputs.per_step else [at]:
             one = R[steps[0]]
-            gain = one[np.ix_(gone, there)] @ np.linalg.pinv(one[np.ix_(there, there)], rcond=1e-13, hermitian=True)
-            G[np.ix_(steps, gone)] = -gain @ H[steps][:, there]
-            a[np.ix_(steps, gone)] = a[steps][:, there] @ gain.T
-            noise[np.ix_(gone, gone)] += len(steps) * (one[np.ix_(gone, gone)] - gain @ one[np.ix_(there, gone)])
+            gain = one[np.ix_(lost, kept)] @ np.linalg.pinv(one[np.ix_(kept, kept)], rcond=1e-13, hermitian=True)
+            G[np.ix_(steps, lost)] = -gain @ H[steps][:, kept]
+            a[np.ix_(steps, lost)] = a[steps][:, kept] @ gain.T
+            noise[np.ix_(lost, lost)] += len(steps) * (one[np.ix_(lost, lost)] - gain @ one[np.ix_(kept, lost)])
     r = a + multiply(G, mean)
-    if same(G):
+    if is_constant(G):
         G, cov = G[:1], summed(cov)
-    seen_of_state = G @ cov
-    found = moments(r, seen_of_state @ G.swapaxes(1, 2), seen_of_state, mean, cov, u)
+    cross = G @ cov  # Cov(r, s)
+    found = moments(r, cross @ G.swapaxes(1, 2), cross, mean, cov, u)
     return found._replace(rr=found.rr + noise)
 
 
 def summed(matrices: np.ndarray) -> np.ndarray:
-    """[N, ...] -> [1, ...]"""
+    """Return the sum over steps, [N, ...] -> [1, ...]."""
     return matrices.sum(0, keepdims=True)
 
 
 def moments(r: np.ndarray, r_cov: np.ndarray, cross: np.ndarray, z: np.ndarray, z_cov: np.ndarray, u: np.ndarray
             ) -> Moments:  # fmt: skip
-    """Sums over steps: r and z with their covariances and Cov(r, z), which may be summed already; u is known."""
+    """Return sums over steps of products of r, z and u: r and z have covariances, u is known.
+
+    r_cov, cross = Cov(r, z) and z_cov are [N, ...], or summed over steps, [1, ...].
+    """
     return Moments(
         r.T @ r + r_cov.sum(0),
         np.hstack([r.T @ z + cross.sum(0), r.T @ u]),

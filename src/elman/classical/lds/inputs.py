@@ -1,4 +1,4 @@
-"""What a linear dynamical system reads: rows of observations, and what else is known of each step."""
+"""Inputs of a linear dynamical system: observations, driving inputs, and matrices that change from step to step."""
 
 from typing import Any, NamedTuple
 
@@ -12,10 +12,10 @@ from elman.shapes import check
 
 
 class Observed(NamedTuple):
-    """The values of a batch, where more is known of its steps than the observations; `()` is what is left out.
+    """Values of a batch with more than observations; `()` marks a missing part.
 
-    `Sequences(Observed(x, u), lengths)` has a driving input, `Observed(x, H=H)` a matrix H for each step. Those of step
-    t are the ones of x[t] = H s[t] + D u[t] + noise(R) and s[t+1] = F s[t] + B u[t] + noise(Q).
+    `Sequences(Observed(x, u), lengths)` has a driving input, `Observed(x, H=H)` a matrix H for each step. Entry t holds
+    the matrices of x[t] = H s[t] + D u[t] + noise(R) and s[t+1] = F s[t] + B u[t] + noise(Q).
     """
 
     x: Any  # [N, m] observations, NaN where one is missing
@@ -26,16 +26,16 @@ class Observed(NamedTuple):
     R: Any = ()  # [N, m, m]
 
 
-class Read(NamedTuple):
-    """Values that agree with a model."""
+class Inputs(NamedTuple):
+    """Values of a batch, checked against a model."""
 
-    rows: Sequences  # of x [N, m]
+    rows: Sequences  # x [N, m]
     u: np.ndarray  # [N, U]
-    own: dict[str, np.ndarray]  # the matrices among F, H, Q, R that each step has of its own, [N, ...]
+    per_step: dict[str, np.ndarray]  # matrices among F, H, Q, R that are given for each step, [N, ...]
 
     def system(self, matrices: Matrices) -> dict[str, Any]:
-        """The arguments of the kernel for a model, but for its start."""
-        per_step = bool(self.own)
+        """Return the arguments of the kernel for a model, except its start."""
+        per_step = bool(self.per_step)
         leaves = [
             self.of_steps(name, matrices) if per_step else getattr(matrices, name)[None] for name in System._fields
         ]
@@ -50,20 +50,20 @@ class Read(NamedTuple):
         }
 
     def of_steps(self, name: str, matrices: Matrices, steps: np.ndarray | None = None) -> np.ndarray:
-        """A matrix at every step [N, ...], or at some; where it is one for all, it lies in memory once."""
-        if name in self.own:
-            return self.own[name] if steps is None else self.own[name][steps]
+        """Return a matrix at every step [N, ...], or at `steps`; a constant one is a broadcast view."""
+        if name in self.per_step:
+            return self.per_step[name] if steps is None else self.per_step[name][steps]
         one: np.ndarray = getattr(matrices, name)
         return np.broadcast_to(one, (self.rows.num_steps if steps is None else len(steps), *one.shape))
 
 
-def read(where: str, sequences: Sequences, matrices: Matrices) -> Read:
-    """The values of a batch, if they are what a model with such matrices reads.
+def read(where: str, sequences: Sequences, matrices: Matrices) -> Inputs:
+    """Return the values of a batch, checked against the matrices of a model.
 
     Raises:
-        TypeError: they are not of float64.
-        ValueError: a shape is another, a number is infinite, an input missing, a covariance none: row and step are
-            named.
+        TypeError: an array is not float64.
+        ValueError: a shape is wrong, a number is infinite, an input is missing, or Q or R is not a covariance; the
+            message names row and step.
     """
     (m, n), inputs = matrices.H.shape, matrices.B.shape[1]
     given = sequences.values
@@ -84,19 +84,45 @@ def read(where: str, sequences: Sequences, matrices: Matrices) -> Read:
         raise ValueError(f"{where}: expected no driving input, got one; this model has neither B nor D.")
     else:
         u = number(where, "the driving input u", sequences, given.u, f"N U={inputs}")
-    own = {}
+    per_step = {}
     specs = {"F": f"N n={n} n={n}", "H": f"N m={m} n={n}", "Q": f"N n={n} n={n}", "R": f"N m={m} m={m}"}
     for name, spec in specs.items():
         matrix = getattr(given, name)
         if not isinstance(matrix, tuple):
-            own[name] = number(where, name, sequences, matrix, spec)
+            per_step[name] = number(where, name, sequences, matrix, spec)
             if name in "QR":
-                semidefinite(where, name, sequences, own[name])
-    return Read(rows, u, own)
+                semidefinite(where, name, sequences, per_step[name])
+    return Inputs(rows, u, per_step)
+
+
+def read_future(where: str, lengths: Any, given: Observed | None, matrices: Matrices) -> Inputs:
+    """Return rows without observations, with the inputs and matrices `given` for their steps.
+
+    Args:
+        given: `Observed((), u, ...)`, leaves [N, ...]; for `LDS.forecast` [B, S, ...] as well.
+    """
+    lengths = np.asarray(lengths)
+    steps = int(lengths.sum())
+    given = Observed(()) if given is None else given
+    if not isinstance(given, Observed) or not isinstance(given.x, tuple):
+        raise TypeError(f"{where}: expected the inputs of future steps as Observed((), u, ...), got "
+                        f"{type(given).__name__}.")  # fmt: skip
+    dimensions = {"u": 2, "F": 3, "H": 3, "Q": 3, "R": 3}
+    leaves = {}
+    for name, ndim in dimensions.items():
+        leaf = getattr(given, name)
+        if not isinstance(leaf, tuple):
+            leaf = np.asarray(leaf)
+            by_row = leaf.ndim == ndim + 1 and where == "LDS.forecast"
+            leaves[name] = leaf.reshape(-1, *leaf.shape[2:]) if by_row else leaf
+            if len(leaves[name]) != steps:
+                raise ValueError(f"{where}: expected {name} of {steps} steps, got shape {list(leaf.shape)}.")
+    missing = np.full((steps, len(matrices.H)), np.nan)
+    return read(where, Sequences(Observed(missing, **leaves), lengths), matrices)
 
 
 def number(where: str, name: str, sequences: Sequences, array: Any, spec: str, missing: bool = False) -> np.ndarray:
-    """`array`, if it holds a float64 number, or NaN where one is `missing`, for each step."""
+    """Return `array`, checked: float64, finite, or NaN where `missing` allows it."""
     array = np.asarray(array)
     check(where, name, array, spec)
     if array.dtype != np.float64:
@@ -106,12 +132,12 @@ def number(where: str, name: str, sequences: Sequences, array: Any, spec: str, m
         step = int(np.argwhere(wrong)[0][0])
         allowed = "finite numbers, or NaN where one is missing" if missing else "finite numbers"
         raise ValueError(f"{where}: expected {name} of {allowed}, got {array[wrong][0]} in {place(sequences, step)}; "
-                         "mend the data.")  # fmt: skip
+                         "correct the data.")  # fmt: skip
     return np.ascontiguousarray(array)
 
 
 def semidefinite(where: str, name: str, sequences: Sequences, matrices: np.ndarray) -> None:
-    """Raise unless the covariance of every step is one."""
+    """Raise a ValueError unless the matrix of every step is a covariance."""
     if not matrices.size:
         return
     scale = np.abs(matrices).max((1, 2))

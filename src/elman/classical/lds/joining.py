@@ -1,71 +1,76 @@
-"""Models of models: outputs added, or side by side."""
+"""Systems made of systems: outputs added, or stacked next to each other."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from elman.classical.lds.matrices import block_diagonal
-from elman.classical.lds.model import LDS
-from elman.classical.lds.variances import Variance, padded
+from elman.classical.lds.matrices import Matrices, block_diagonal, first_state
+from elman.classical.lds.variances import Variance, complete, padded
 from elman.kernels.kalman import Prediction
 
 
-def stack(*models: LDS) -> LDS:
-    """The model of several outputs side by side, independent of each other: x is [m1 + m2 + ...].
+class Parts(NamedTuple):
+    """The arguments of an LDS."""
 
-    Example:
-        >>> from elman.classical.lds import local_level
-        >>> stack(local_level(name="north"), local_level(name="south")).H
-        array([[1., 0.],
-               [0., 1.]])
+    matrices: Matrices
+    start: str | Prediction
+    variances: Sequence[Variance]
+    square_root: bool
+
+    def first(self, where: str) -> Prediction:
+        """Return the distribution of the first state."""
+        matrices = self.matrices
+        if self.start == "stationary":
+            matrices = complete(where, matrices, self.variances, {one.name: one.value for one in self.variances})
+        return first_state(where, self.start, matrices)
+
+
+def joined(where: str, one: Parts, other: Parts, stacked: bool) -> Parts:
+    """Return a system with the states of both, whose outputs are added, or stacked.
+
+    Raises:
+        ValueError: the numbers of outputs or of driving inputs do not fit.
     """
-    if not models:
-        raise ValueError("LDS.stack: expected at least one model, got none.")
-    whole = models[0]
-    for model in models[1:]:
-        whole = joined(whole, model, stacked=True)
-    return whole
-
-
-def joined(one: LDS, other: LDS, stacked: bool) -> LDS:
-    """Two systems side by side, whose outputs are added, or stacked."""
-    where = "LDS.stack" if stacked else "LDS.__add__"
-    (m, n), (m2, n2) = one.H.shape, other.H.shape
+    a, b = one.matrices, other.matrices
+    (m, n), (m2, n2) = a.H.shape, b.H.shape
     if not stacked and m != m2:
-        raise ValueError(f"{where}: expected models of as many outputs, got {m} and {m2}; stack puts them side by "
-                         "side.")  # fmt: skip
-    widths = {model.B.shape[1] for model in (one, other)} - {0}
+        raise ValueError(f"{where}: expected models with the same number of outputs, got {m} and {m2}; use stack for "
+                         "independent outputs.")  # fmt: skip
+    widths = {matrices.B.shape[1] for matrices in (a, b)} - {0}
     if len(widths) > 1:
-        raise ValueError(f"{where}: expected models of one driving input, got {' and '.join(map(str, widths))} wide.")
-    wide = max(widths, default=0)
+        raise ValueError(f"{where}: expected models with one driving input, got widths "
+                         f"{' and '.join(map(str, widths))}.")  # fmt: skip
+    width = max(widths, default=0)
     (B, D), (B2, D2) = (
-        [leaf if leaf.shape[1] else np.zeros((len(leaf), wide)) for leaf in (model.B, model.D)]
-        for model in (one, other)
+        [leaf if leaf.shape[1] else np.zeros((len(leaf), width)) for leaf in (matrices.B, matrices.D)]
+        for matrices in (a, b)
     )
-    variances = [*padded(one.variances, "Q", 0, n2), *padded(other.variances, "Q", n, 0)]
-    if stacked:
-        variances = [*padded(padded(one.variances, "Q", 0, n2), "R", 0, m2),
-                     *padded(padded(other.variances, "Q", n, 0), "R", m, 0)]  # fmt: skip
-    start = one.start
-    if one.start != other.start if isinstance(one.start, str) and isinstance(other.start, str) else True:
-        first, second = one.start_, other.start_
-        start = Prediction(np.concatenate([first.mean, second.mean]), block_diagonal(first.cov, second.cov),
-                           block_diagonal(first.diffuse, second.diffuse))  # fmt: skip
-    return LDS(
-        block_diagonal(one.F, other.F),
-        block_diagonal(one.H, other.H) if stacked else np.hstack([one.H, other.H]),
-        block_diagonal(one.Q, other.Q),
-        block_diagonal(one.R, other.R) if stacked else one.R + other.R,
+    first, second = padded(one.variances, "Q", 0, n2), padded(other.variances, "Q", n, 0)
+    independent = [*padded(first, "R", 0, m2), *padded(second, "R", m, 0)]
+    variances = independent if stacked else one_noise([*first, *second])
+    matrices = Matrices(
+        F=block_diagonal(a.F, b.F),
+        H=block_diagonal(a.H, b.H) if stacked else np.hstack([a.H, b.H]),
+        Q=block_diagonal(a.Q, b.Q),
+        R=block_diagonal(a.R, b.R) if stacked else a.R + b.R,
         B=np.vstack([B, B2]),
         D=np.vstack([D, D2]) if stacked else D + D2,
-        start=start,
-        variances=variances if stacked else one_noise(variances),
-        square_root=one.square_root or other.square_root,
     )
+    return Parts(matrices, joined_start(where, one, other), variances, one.square_root or other.square_root)
+
+
+def joined_start(where: str, one: Parts, other: Parts) -> str | Prediction:
+    """Return the start of both: the common word, or both distributions side by side."""
+    if isinstance(one.start, str) and isinstance(other.start, str) and one.start == other.start:
+        return one.start
+    first, second = one.first(where), other.first(where)
+    return Prediction(np.concatenate([first.mean, second.mean]), block_diagonal(first.cov, second.cov),
+                      block_diagonal(first.diffuse, second.diffuse))  # fmt: skip
 
 
 def one_noise(variances: Sequence[Variance]) -> list[Variance]:
-    """Noises of observation of one pattern are one, by the name of the first: of two that are known, the sum."""
+    """Merge observation noises with equal patterns under the name of the first; the sum of their values, if known."""
     merged: list[Variance] = []
     for one in variances:
         at = [

@@ -1,4 +1,4 @@
-"""Direct maximum likelihood: L-BFGS-B over variances by their logarithms, covariances by their Cholesky factors."""
+"""Direct maximum likelihood: L-BFGS-B over logarithms of variances and Cholesky factors of covariances."""
 
 import logging
 from collections.abc import Sequence
@@ -6,31 +6,33 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.classical.lds.fitting import Fit, Parameters, Problem, called, known, scales
 from elman.classical.lds.matrices import Matrices
+from elman.classical.lds.problem import Fit, Parameters, Problem, known, scales
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction, System
 
 logger = logging.getLogger("elman")
-STEP = 1e-4  # of the differences, in units in which parameters are about 1
-LOWEST, HIGHEST = 1e-14, 1e8  # of a variance, against that which would explain the series
-NOTHING = 1e-7  # nats: a variance that loses no more when it is zero is zero
-WORST = 1e300  # minus the log-likelihood of what is impossible
-NUMBERS = 10_000_000  # in the arrays of one call of the kernel
+STEP = 1e-4  # of the finite differences, in units where parameters are about 1
+LOWEST, HIGHEST = 1e-14, 1e8  # bounds of a variance, as shares of the one that would explain the series
+NEGLIGIBLE = 1e-7  # nats: a variance is set to zero if that costs no more
+WORST = 1e300  # objective of parameters that make the rows impossible
+NUMBERS = 10_000_000  # array elements per call of the kernel
 
 
 class Coordinates(NamedTuple):
-    """Between parameters and the vector that the optimiser moves."""
+    """Map between parameters and the vector that the optimiser works on."""
 
     problem: Problem
-    origin: Parameters  # what is not learned, and the units of what is
-    sizes: dict[str, float]  # of variances
+    origin: Parameters  # fixed parameters, and the units of learned ones
+    sizes: dict[str, float]  # scale of each named variance
 
     def names(self) -> list[str]:
+        """Return the learned names in the order of the vector."""
         order = [one.name for one in self.problem.variances] + [*Matrices._fields, "mean", "cov"]
         return [name for name in order if name in self.problem.learn]
 
     def pack(self, parameters: Parameters) -> np.ndarray:
+        """Return the vector of some parameters."""
         parts = []
         for name in self.names():
             if name in parameters.values:
@@ -45,6 +47,7 @@ class Coordinates(NamedTuple):
         return np.concatenate(parts)
 
     def unpack(self, vector: np.ndarray) -> Parameters:
+        """Return the parameters of a vector."""
         values, matrices, start = dict(self.origin.values), self.origin.matrices, self.origin.start
         place = 0
         for name in self.names():
@@ -71,7 +74,7 @@ class Coordinates(NamedTuple):
         return Parameters(matrices, start, values)
 
     def units(self, name: str) -> np.ndarray:
-        """Of covariances, the deviations they start with; of a mean, its deviation; of weights, their mean size."""
+        """Return the unit of a parameter: initial deviations for covariances and a mean, mean size for weights."""
         one = leaf(self.origin, name)
         if name in ("Q", "R", "cov"):
             deviations = np.sqrt(np.diag(one))
@@ -81,6 +84,7 @@ class Coordinates(NamedTuple):
         return np.asarray(np.abs(one).mean() or 1.0)
 
     def bounds(self) -> list[tuple[float, float]]:
+        """Return the bounds of each coordinate."""
         found: list[tuple[float, float]] = []
         for name in self.names():
             if name in self.origin.values:
@@ -96,22 +100,23 @@ class Coordinates(NamedTuple):
 
 
 def leaf(parameters: Parameters, name: str) -> np.ndarray:
+    """Return a matrix, or the mean or covariance of the start, by name."""
     holder: Any = parameters.matrices if name in Matrices._fields else parameters.start
     found: np.ndarray = getattr(holder, name)
     return found
 
 
 def fit(problem: Problem, parameters: Parameters) -> Fit:
-    """The best optimum from several starts: the parameters given, and random ones."""
+    """Return the best optimum from several starts: the given parameters, and random ones."""
     from scipy.optimize import minimize
 
     check(problem, parameters)
     coordinates = Coordinates(problem, parameters, scales(problem, parameters.matrices))
     settings = problem.settings
-    first = log_likelihoods(problem, [parameters])  # raises where no fit can
+    first = log_likelihoods(problem, [parameters])  # raises a clear error before optimising
     if not np.isfinite(first[0]):
-        raise ValueError(f"{problem.where}: the parameters to start from make the rows impossible; give others, with "
-                         "an R above 0.")  # fmt: skip
+        raise ValueError(f"{problem.where}: the first parameters make the rows impossible; give others, with an R "
+                         "above 0.")  # fmt: skip
     rng = np.random.default_rng(settings.seed)
     origin, bounds = coordinates.pack(parameters), coordinates.bounds()
     best, best_vector, converged, history = -np.inf, origin, False, []
@@ -127,12 +132,13 @@ def fit(problem: Problem, parameters: Parameters) -> Fit:
                     history[-1])  # fmt: skip
         if history[-1] > best:
             best, best_vector, converged = history[-1], found.x, bool(found.nit < settings.max_iterations)
-    if best < first[0]:  # no start was better than what was given
+    if best < first[0]:  # no start improved on the given parameters
         return Fit(parameters, np.array(history), converged)
-    return Fit(emptied(problem, coordinates.unpack(best_vector), best), np.array(history), converged)
+    return Fit(without_negligible(problem, coordinates.unpack(best_vector), best), np.array(history), converged)
 
 
 def check(problem: Problem, parameters: Parameters) -> None:
+    """Raise a ValueError unless every learned covariance is positive definite."""
     for name in problem.learn & {"Q", "R", "cov"}:
         one = leaf(parameters, name)
         lowest = np.linalg.eigvalsh(one)[0]
@@ -142,7 +148,7 @@ def check(problem: Problem, parameters: Parameters) -> None:
 
 
 def scattered(coordinates: Coordinates, origin: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Variances up to six orders below what would explain the series; other parameters about where they are."""
+    """Return a random start: variances over six orders of magnitude, other parameters near the given ones."""
     place, start = 0, origin.copy()
     for name in coordinates.names():
         if name in coordinates.origin.values:
@@ -158,12 +164,12 @@ def scattered(coordinates: Coordinates, origin: np.ndarray, rng: np.random.Gener
 
 
 def objective(coordinates: Coordinates, vector: np.ndarray) -> tuple[float, np.ndarray]:
-    """Minus the log-likelihood and its gradient, by central differences: all of them in one batch of models."""
+    """Return minus the log-likelihood and its gradient by central differences, all in one batch of models."""
     moves = STEP * np.eye(len(vector))
     models = [coordinates.unpack(one) for one in (vector, *(vector + moves), *(vector - moves))]
     try:
         found = -log_likelihoods(coordinates.problem, models)
-    except ValueError:  # a model whose numbers overflow
+    except ValueError:  # a model overflows
         found = np.full(len(models), np.inf)
     if not np.isfinite(found).all():
         return WORST, np.zeros(len(vector))
@@ -172,37 +178,38 @@ def objective(coordinates: Coordinates, vector: np.ndarray) -> tuple[float, np.n
 
 
 def log_likelihoods(problem: Problem, models: Sequence[Parameters]) -> np.ndarray:
-    """The log-probability of all rows by each model, [len(models)]."""
-    read = problem.rows
-    width = sum(leaf[0].size for leaf in read.own.values()) + read.rows.values.shape[1] + len(models[0].matrices.F)
-    at_once = max(1, NUMBERS // max(1, read.rows.num_steps * width))
+    """Return the log-probability of all rows under each model, [len(models)]."""
+    inputs = problem.inputs
+    width = (
+        sum(leaf[0].size for leaf in inputs.per_step.values()) + inputs.rows.values.shape[1] + len(models[0].matrices.F)
+    )
+    at_once = max(1, NUMBERS // max(1, inputs.rows.num_steps * width))
     parts = [models[start : start + at_once] for start in range(0, len(models), at_once)]
     return np.concatenate([log_likelihoods_of(problem, part) for part in parts])
 
 
 def log_likelihoods_of(problem: Problem, models: Sequence[Parameters]) -> np.ndarray:
-    """The same in one call of the kernel: every model has all rows."""
-    batch, count = len(problem.rows.rows), len(models)
-    each = [problem.rows.system(problem.matrices(model)) for model in models]
+    """Return the same from one call of the kernel, in which every model has all rows."""
+    batch, count = len(problem.inputs.rows), len(models)
+    each = [problem.inputs.system(problem.matrices(model)) for model in models]
     per_step = each[0]["per_step"]
     firsts = [problem.first(model) for model in models]
     start = {
         name: np.repeat(np.stack([getattr(first, name) for first in firsts]), batch, axis=0)
         for name in Prediction._fields
     }
-    offsets = {
+    offsets: dict[str, Any] = {
         name: None if each[0][name] is None else np.concatenate([one[name] for one in each])
         for name in ("state_offset", "output_offset")
     }
-    found = called(
-        problem.where,
-        kalman.log_likelihood,
+    found = kalman.log_likelihood(
         system=System(*(np.concatenate(leaves) for leaves in zip(*(one["system"] for one in each), strict=True))),
-        x=np.tile(problem.rows.rows.values, (count, 1)),
-        lengths=np.tile(problem.rows.rows.lengths, count),
+        x=np.tile(problem.inputs.rows.values, (count, 1)),
+        lengths=np.tile(problem.inputs.rows.lengths, count),
         model=None if per_step else np.repeat(np.arange(count), batch),
         per_step=per_step,
         square_root=problem.settings.square_root,
+        where=problem.where,
         **start,
         **offsets,
     )
@@ -210,16 +217,16 @@ def log_likelihoods_of(problem: Problem, models: Sequence[Parameters]) -> np.nda
     return sums
 
 
-def emptied(problem: Problem, parameters: Parameters, best: float) -> Parameters:
-    """The same with those variances at zero, exactly, that the rows do not ask for."""
+def without_negligible(problem: Problem, parameters: Parameters, best: float) -> Parameters:
+    """Return the parameters with variances that the rows do not need set to exactly zero."""
     sizes = scales(problem, parameters.matrices)
     names = [one.name for one in problem.learned() if known(parameters.values)[one.name] < 1e-4 * sizes[one.name]]
     for name in names:
         without = parameters._replace(values={**parameters.values, name: 0.0})
         try:
-            same = log_likelihoods(problem, [without])[0] >= best - NOTHING
+            equal = log_likelihoods(problem, [without])[0] >= best - NEGLIGIBLE
         except ValueError:
             continue
-        if same:
+        if equal:
             parameters = without
     return parameters

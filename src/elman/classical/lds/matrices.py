@@ -1,4 +1,4 @@
-"""The matrices of a linear dynamical system, and how its state starts."""
+"""Matrices of a linear dynamical system, its initial state, and products of matrices with every step."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ STARTS = ("diffuse", "stationary")
 
 
 class Matrices(NamedTuple):
-    """x[t] = H s[t] + D u[t] + noise(R);  s[t+1] = F s[t] + B u[t] + noise(Q). U is 0 where nothing drives."""
+    """Matrices of x[t] = H s[t] + D u[t] + noise(R), s[t+1] = F s[t] + B u[t] + noise(Q). U is 0 without inputs."""
 
     F: np.ndarray  # [n, n]
     H: np.ndarray  # [m, n]
@@ -22,11 +22,11 @@ class Matrices(NamedTuple):
 
 
 def check_matrices(where: str, F: Any, H: Any, Q: Any, R: Any, B: Any, D: Any) -> Matrices:
-    """Matrices that agree; Q, R, B and D may be None, for zeros.
+    """Return the matrices of a system, checked; Q, R, B and D may be None, for zeros.
 
     Raises:
-        TypeError: one is not of float64.
-        ValueError: shapes do not agree, numbers are not finite, or a covariance is not one: which is named.
+        TypeError: a matrix is not float64.
+        ValueError: shapes do not agree, numbers are not finite, or Q or R is not a covariance.
     """
     F = reals(where, "F", F, "n n")
     n = len(F)
@@ -45,16 +45,16 @@ def check_matrices(where: str, F: Any, H: Any, Q: Any, R: Any, B: Any, D: Any) -
 
 
 def covariance(where: str, name: str, array: Any, size: int) -> np.ndarray:
-    """A covariance, singular or not, exactly symmetric."""
+    """Return a covariance, which may be singular, made exactly symmetric."""
     array = positive_definite(where, name, array, f"n={size} n={size}", semi=True)
     return (array + array.T) / 2
 
 
 def check_start(where: str, start: Any, n: int) -> str | Prediction:
-    """`diffuse`, `stationary`, or the mean [n] and covariance [n, n] of the first state, and its diffuse part.
+    """Return the start, checked: `diffuse`, `stationary`, or mean [n], covariance [n, n] and diffuse part.
 
     Raises:
-        TypeError, ValueError: it is something else.
+        TypeError, ValueError: it is none of these.
     """
     if isinstance(start, str):
         if start not in STARTS:
@@ -71,10 +71,10 @@ def check_start(where: str, start: Any, n: int) -> str | Prediction:
 
 
 def first_state(where: str, start: str | Prediction, matrices: Matrices) -> Prediction:
-    """What is known of the first state, leaves without rows.
+    """Return the distribution of the first state, leaves without a row axis.
 
     Raises:
-        ValueError: a stationary start, and a transition that keeps no distribution.
+        ValueError: the start is stationary, and the transition has no stationary distribution.
     """
     if isinstance(start, Prediction):
         return start
@@ -86,10 +86,10 @@ def first_state(where: str, start: str | Prediction, matrices: Matrices) -> Pred
 
 
 def stationary_covariance(where: str, F: np.ndarray, Q: np.ndarray) -> np.ndarray:
-    """P = F P F' + Q, by doubling: the sum of k steps gives that of 2k (Smith 1968).
+    """Solve P = F P F' + Q by doubling: the sum over k steps gives the sum over 2k (Smith 1968).
 
     Raises:
-        ValueError: F has an eigenvalue of 1 or beyond.
+        ValueError: F has an eigenvalue of absolute value 1 or more.
     Example:
         >>> stationary_covariance("LDS", np.array([[0.5]]), np.array([[3.0]])).round(6)
         array([[4.]])
@@ -97,7 +97,7 @@ def stationary_covariance(where: str, F: np.ndarray, Q: np.ndarray) -> np.ndarra
     radius = np.abs(np.linalg.eigvals(F)).max()
     if not radius < 1:
         raise ValueError(f"{where}: expected an F whose eigenvalues lie within 1 for a stationary start, got one of "
-                         f"{radius:.6g}; use start='diffuse'.")  # fmt: skip
+                         f"absolute value {radius:.6g}; use start='diffuse'.")  # fmt: skip
     power, total = F, Q
     while True:
         more = power @ total @ power.T
@@ -107,7 +107,35 @@ def stationary_covariance(where: str, F: np.ndarray, Q: np.ndarray) -> np.ndarra
 
 
 def block_diagonal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """[[one, 0], [0, other]]"""
+    """Return [[one, 0], [0, other]]."""
     both = np.zeros((one.shape[0] + other.shape[0], one.shape[1] + other.shape[1]))
     both[: one.shape[0], : one.shape[1]], both[one.shape[0] :, one.shape[1] :] = one, other
     return both
+
+
+def is_constant(matrices: np.ndarray) -> bool:
+    """Return whether an array [N, ...] is one entry repeated, as `np.broadcast_to` makes it."""
+    return matrices.ndim > 2 and len(matrices) > 0 and matrices.strides[0] == 0
+
+
+def multiply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return A s for every step, [N, a, b] times [N, b]; a constant A takes one product.
+
+    Example:
+        >>> multiply(np.broadcast_to(2 * np.eye(2), (3, 2, 2)), np.ones((3, 2)))[0]
+        array([2., 2.])
+    """
+    product: np.ndarray = vectors @ matrices[0].T if is_constant(matrices) else (matrices @ vectors[..., None])[..., 0]
+    return product
+
+
+def propagate(matrices: np.ndarray, covs: np.ndarray) -> np.ndarray:
+    """Return A P A' for every step; a constant A takes one product."""
+    if not is_constant(matrices):
+        product: np.ndarray = matrices @ covs @ matrices.swapaxes(-1, -2)
+        return product
+    one, (steps, n, _) = matrices[0], covs.shape
+    if n == 1:
+        return one @ one.T * covs
+    weights = np.einsum("ij,kl->jlik", one, one).reshape(n * n, -1)  # for P as a vector
+    return (covs.reshape(steps, n * n) @ weights).reshape(steps, len(one), len(one))

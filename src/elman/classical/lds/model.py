@@ -1,4 +1,4 @@
-"""A linear dynamical system: a state that moves linearly and is seen through noise (Kalman 1960)."""
+"""Linear dynamical system: a hidden state with linear dynamics, observed with noise (Kalman 1960)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
@@ -8,13 +8,14 @@ import numpy as np
 from elman import state as states
 from elman.classical.checks import reals
 from elman.classical.forecast import Forecast
-from elman.classical.lds import fitting
-from elman.classical.lds.beliefs import Filtered, Sample, Smoothed, limit
-from elman.classical.lds.inputs import Observed, Read, read
-from elman.classical.lds.matrices import Matrices, check_matrices, check_start, first_state
-from elman.classical.lds.products import multiply, through
+from elman.classical.lds import em, likelihood
+from elman.classical.lds.inputs import Inputs, Observed, read, read_future
+from elman.classical.lds.joining import Parts, joined
+from elman.classical.lds.matrices import Matrices, check_matrices, check_start, first_state, multiply, propagate
+from elman.classical.lds.problem import Parameters, Settings, pose
+from elman.classical.lds.results import Filtered, Sample, Smoothed, diffuse_limit
 from elman.classical.lds.sampling import draw
-from elman.classical.lds.variances import Variance, check_value, check_variances, composed
+from elman.classical.lds.variances import Variance, check_value, check_variances, complete
 from elman.classical.model import ClassicalModel
 from elman.classical.rows import as_sequences, place
 from elman.kernels import kalman
@@ -23,40 +24,40 @@ from elman.sequences import Sequences
 
 
 class LDS(ClassicalModel):
-    """A linear Gaussian state-space model; a step is one of the Kalman filter::
+    """Linear Gaussian state-space model; `step` is one step of the Kalman filter::
 
         x[t]   = H s[t] + D u[t] + noise(R)
         s[t+1] = F s[t] + B u[t] + noise(Q)
 
-    Its state as a cell is the prediction of s for the next step, so that `step` filters: it takes in an observation,
-    and then the system moves. A missing coordinate (NaN) tells nothing. Matrices may differ from step to step: they are
-    then given with the observations, `Observed(x, u, F, H, Q, R)`, and take the place of the model's.
+    The cell state is the prediction of s for the next step, so `step` filters: it updates with an observation, then
+    applies the dynamics. A missing coordinate (NaN) is skipped. Matrices that change from step to step are given with
+    the observations, `Observed(x, u, F, H, Q, R)`, and replace those of the model.
 
-    `local_level`, `local_trend`, `seasonal` and `constant_velocity` are ready-made, and `+` adds their outputs; their
-    noises are known but for named variances. A variance of None is to be found by `fit`.
+    `local_level`, `local_trend`, `seasonal` and `constant_velocity` build common systems, and `+` adds their outputs.
+    Their noise covariances are known up to named variances; `fit` finds a variance of None.
 
     Args:
         F: [n, n]. H: [m, n].
-        Q, R: [n, n] and [m, m] covariances, singular or zero too; None for zero.
-        B, D: [n, U] and [m, U] of driving inputs; None for zero, both None for no inputs.
-        start: of s at the first step: `diffuse`, nothing is known of it, exactly (Koopman 1997); `stationary`; or
-            (mean [n], cov [n, n]), or (mean, cov, diffuse) of which a part is diffuse.
-        variances: parts of Q and R that are a number times a pattern, added to them.
-        square_root: carry square roots of covariances from the first step on, not only where definiteness is lost.
+        Q, R: [n, n] and [m, m] covariances, which may be singular or zero; None for zero.
+        B, D: [n, U] and [m, U] for driving inputs; None for zero, both None for no inputs.
+        start: distribution of s at the first step: `diffuse`, an exact diffuse start (Koopman 1997); `stationary`; or
+            (mean [n], cov [n, n]); or (mean, cov, diffuse) for a partly diffuse start.
+        variances: parts of Q and R, each a number times a pattern, which are added to them.
+        square_root: use square roots of covariances from the first step on, not only where definiteness is lost.
     Shapes:
         x: [B, m] or Observed   state: Prediction(mean [B, n], cov [B, n, n], diffuse [B, n, n])
         ->   y: Filtered(mean [B, n], cov [B, n, n], log_prob [B])
-        Within a diffuse start, `cov` is infinite where the observations so far leave a state open.
-        `log_prob` of a coordinate that the diffuse part takes up is -log(f) / 2, with f its variance by that part
-        (Durbin and Koopman 2012, 7.2.2): without log(2 pi), as if it were no innovation.
+        With a diffuse start, `cov` is infinite for states that the observations so far leave undetermined.
+        The `log_prob` of a coordinate absorbed by the diffuse part is -log(f) / 2, with f its variance under that part
+        (Durbin and Koopman 2012, 7.2.2), without log(2 pi).
     Attributes:
-        F_, H_, Q_, R_, B_, D_: the matrices in force: those given, or fitted.
-        start_: the start in force, Prediction without rows.
-        variances_: {name: value}, None where it is not known yet.
-        history_: of the last fit, log-probabilities: by EM, [iterations + 1]; by likelihood, of each start's optimum.
-        converged_: whether that fit ended because nothing was gained any more.
+        F_, H_, Q_, R_, B_, D_: the current matrices, given or fitted.
+        start_: the current start, a Prediction without row axis.
+        variances_: {name: value}, None for unknown ones.
+        history_: log-probabilities of the last fit: [iterations + 1] for EM, one per start for likelihood.
+        converged_: whether that fit stopped because it no longer improved.
     Raises:
-        TypeError, ValueError: matrices, settings or observations that are none, in one line that says which.
+        TypeError, ValueError: matrices, settings or observations are invalid; the message names them.
     Example:
         >>> level = LDS(np.eye(1), np.eye(1), np.array([[1469.2]]), np.array([[15098.5]]))  # the Nile
         >>> flow = [np.array([[1120.0], [1160.0], [963.0], [np.nan]])]
@@ -77,78 +78,86 @@ class LDS(ClassicalModel):
         self.start = check_start("LDS", start, len(matrices.F))
         self.variances = check_variances("LDS", variances, len(matrices.F), len(matrices.H))
         self.square_root = bool(square_root)
-        self._fitted = fitting.Parameters(matrices, self.start, {one.name: one.value for one in self.variances})
+        self._fitted = self._given()
 
-    # The matrices in force.
+    # The current matrices.
 
     @property
     def F_(self) -> np.ndarray:
+        """Transition [n, n]."""
         return self._fitted.matrices.F
 
     @property
     def H_(self) -> np.ndarray:
+        """Observation matrix [m, n]."""
         return self._fitted.matrices.H
 
     @property
     def Q_(self) -> np.ndarray:
+        """Covariance of the state noise [n, n]."""
         return self._matrices("LDS.Q_").Q
 
     @property
     def R_(self) -> np.ndarray:
+        """Covariance of the observation noise [m, m]."""
         return self._matrices("LDS.R_").R
 
     @property
     def B_(self) -> np.ndarray:
+        """Weights of the driving input in the state [n, U]."""
         return self._fitted.matrices.B
 
     @property
     def D_(self) -> np.ndarray:
+        """Weights of the driving input in the observation [m, U]."""
         return self._fitted.matrices.D
 
     @property
     def start_(self) -> Prediction:
+        """Distribution of the first state."""
         return self._start("LDS.start_")
 
     @property
     def variances_(self) -> dict[str, float | None]:
+        """Named variances; None for unknown ones."""
         return dict(self._fitted.values)
 
-    # A cell.
+    # The cell.
 
     def initial_state(self, batch_size: int) -> Prediction:
-        """What is known of the first state before anything is seen, in every row."""
+        """Return the distribution of the first state, in every row."""
         start = self._start("LDS.initial_state")
         return Prediction(*(np.repeat(leaf[None], batch_size, axis=0) for leaf in start))
 
     def step(self, x: Any, state: Prediction) -> tuple[Filtered, Prediction]:
-        """One observation of each row: -> what it tells, and the prediction for the next."""
+        """Filter one observation of each row; return the filtered state, and the prediction for the next step."""
         first = next(states.leaves(x))
         rows = Sequences(x, np.ones(len(first), np.int64))
         return self._filtered("LDS.step", self._read("LDS.step", rows), state)
 
     def scan(self, sequences: Sequences, state: Prediction | None = None) -> tuple[Sequences, Prediction]:
-        """All rows in one call of the kernel."""
+        """Filter all rows in one call of the kernel."""
         where = "LDS.scan"
         filtered, last = self._filtered(where, self._read(where, sequences), state)
         return Sequences(filtered, sequences.lengths), last
 
-    # What is asked of it.
+    # Inference.
 
     def log_prob(self, sequences: Sequences | Iterable[Any], state: Prediction | None = None) -> np.ndarray:
-        """The log-probability of each row, [B]: the sum over its steps; -inf of one that is impossible."""
+        """Return the log-probability of each row, [B]: the sum over its steps; -inf for an impossible row."""
         where = "LDS.log_prob"
         rows = self._read(where, as_sequences(where, sequences))
         log_probs: np.ndarray = self._kernel(where, kalman.log_likelihood, rows, state)
         return log_probs
 
     def filter(self, sequences: Sequences | Iterable[Any]) -> Sequences:
-        """What is known of the state at each step from the observations up to it: Filtered(mean [N, n], ...)."""
+        """Return the state at each step given the observations up to that step: Filtered(mean [N, n], ...)."""
         where = "LDS.filter"
         rows = self._read(where, as_sequences(where, sequences))
         return Sequences(self._filtered(where, rows, None)[0], rows.rows.lengths)
 
     def smooth(self, sequences: Sequences | Iterable[Any], state: Prediction | None = None) -> Sequences:
-        """What is known of the state at each step from whole rows: Smoothed(mean [N, n], cov [N, n, n], lag).
+        """Return the state at each step given the whole row: Smoothed(mean [N, n], cov [N, n, n], lag).
 
         Raises:
             ValueError: a row has too few observations for its diffuse start.
@@ -159,7 +168,7 @@ class LDS(ClassicalModel):
         return Sequences(Smoothed(found.mean, found.cov, found.lag), rows.rows.lengths)
 
     def predict(self, sequences: Sequences | Iterable[Any], state: Prediction | None = None) -> Sequences:
-        """The forecast of each observation from those before it: Forecast(mean [N, m], cov [N, m, m])."""
+        """Return the one-step forecast of each observation: Forecast(mean [N, m], cov [N, m, m])."""
         where = "LDS.predict"
         rows = self._read(where, as_sequences(where, sequences))
         matrices, state = self._matrices(where), self._state(where, state, rows)
@@ -167,8 +176,8 @@ class LDS(ClassicalModel):
         F, Q = rows.of_steps("F", matrices), rows.of_steps("Q", matrices)
         moved = Prediction(
             multiply(F, filtered.mean) + rows.u @ matrices.B.T,
-            through(F, filtered.cov) + Q,
-            through(F, filtered.diffuse),
+            propagate(F, filtered.cov) + Q,
+            propagate(F, filtered.diffuse),
         )
         first = rows.rows.times == 0
         before = states.where(
@@ -180,37 +189,38 @@ class LDS(ClassicalModel):
 
     def forecast(self, given: Sequences | Iterable[Any] | Prediction, steps: int, future: Observed | None = None
                  ) -> Forecast:  # fmt: skip
-        """The next observations of each row: Forecast(mean [B, S, m], cov [B, S, m, m]).
+        """Return the forecast of the next observations: Forecast(mean [B, S, m], cov [B, S, m, m]).
 
         Args:
-            given: what was seen, or the state after it.
-            steps: S, how far to look ahead, at least 1.
-            future: what is known of the steps to come, leaves [B, S, ...]: `Observed((), u)` where a model is driven.
+            given: the rows so far, or the state after them.
+            steps: S, the number of steps to forecast, at least 1.
+            future: inputs and matrices of the future steps, leaves [B, S, ...]: `Observed((), u)` for a driven model.
         """
         where = "LDS.forecast"
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise ValueError(f"{where}: expected steps to be an int of at least 1, got {steps!r}.")
         if not isinstance(given, Prediction):
             given = self._filtered(where, self._read(where, as_sequences(where, given)), None)[1]
-        rows = self._to_come(where, np.full(len(given.mean), steps), future)
+        rows = read_future(where, np.full(len(given.mean), steps), future, self._matrices(where))
         found, _ = self._kernel(where, kalman.filter, rows, given)
         outputs = self._outputs(self._matrices(where), rows, Prediction(found.mean, found.cov, found.diffuse))
         return Forecast(*(leaf.reshape(len(given.mean), steps, *leaf.shape[1:]) for leaf in outputs))
 
     def sample(self, lengths: Any, seed: int = 0, state: Prediction | None = None, given: Observed | None = None
                ) -> Sample:  # fmt: skip
-        """Rows of so many steps, drawn from the model.
+        """Draw rows from the model.
 
         Args:
-            state: where rows start, such as the state after a series; without, `start_`, which must not be diffuse.
-            given: what each step has of its own, leaves [N, ...]: `Observed((), u)` where a model is driven.
+            lengths: number of steps of each row.
+            state: first state of each row, such as the state after a series; None: `start_`, which must not be diffuse.
+            given: inputs and matrices of each step, leaves [N, ...]: `Observed((), u)` for a driven model.
         """
         where = "LDS.sample"
-        rows = self._to_come(where, lengths, given)
+        rows = read_future(where, lengths, given, self._matrices(where))
         state = self._state(where, state, rows)
         if state.diffuse.any():
-            raise ValueError(f"{where}: expected a start that is not diffuse, which is no distribution to draw from; "
-                             "give state=, as a scan returns one, or a model with start=(mean, cov).")  # fmt: skip
+            raise ValueError(f"{where}: expected a start that is not diffuse, because it cannot be sampled; give "
+                             "state=, as scan returns it, or a model with start=(mean, cov).")  # fmt: skip
         x, s = draw(self._matrices(where), rows, state, np.random.default_rng(seed))
         values = x if given is None else given._replace(x=x)
         return Sample(Sequences(values, rows.rows.lengths), s)
@@ -220,55 +230,59 @@ class LDS(ClassicalModel):
     def fit(self, sequences: Sequences | Iterable[Any], learn: Iterable[str] | None = None, method: str | None = None,
             *, restarts: int = 3, seed: int = 0, max_iterations: int = 500, tolerance: float = 1e-8,
             floor: float = 1e-6) -> Self:  # fmt: skip
-        """Find parameters that make rows most likely, from those given to the constructor.
+        """Fit parameters by maximum likelihood, starting from those given to the constructor.
 
-        `em` (Shumway and Stoffer 1982; Ghahramani and Hinton 1996) never lowers the likelihood, and climbs slowly;
-        `likelihood` climbs the log-likelihood itself, by quasi-Newton steps (L-BFGS-B) in logarithms of the variances
-        and Cholesky factors of the covariances, with differences for gradients, all in one call of the kernel.
+        `em` (Shumway and Stoffer 1982; Ghahramani and Hinton 1996) never lowers the likelihood, but converges slowly.
+        `likelihood` maximises the log-likelihood directly, by quasi-Newton steps (L-BFGS-B) in logarithms of variances
+        and Cholesky factors of covariances, with finite-difference gradients computed in one call of the kernel.
 
         Args:
-            sequences: rows of observations, which may hold NaN: Sequences, or a list of arrays or `Observed`.
+            sequences: rows of observations, NaN where missing: Sequences, or a list of arrays or `Observed`.
             learn: names of variances; or matrices among F H Q R B D; or `mean` and `cov` of the start. None: the
-                variances that are not known, or Q and R where there are none.
+                unknown variances, or Q and R if there are none.
             method: `em` or `likelihood`. None: `likelihood` for variances, `em` for matrices.
-            restarts: `likelihood` only: how many starts; those after the first are random.
-            seed: of the random starts.
-            max_iterations: of EM, or of each start.
-            tolerance: EM ends when an iteration gains less than this, in nats a step.
-            floor: no covariance that EM learns becomes smaller than this share of the diagonal of the one given, so
-                that it stays positive definite where the likelihood has no bound.
+            restarts: number of starts of `likelihood`; all but the first are random.
+            seed: seed of the random starts.
+            max_iterations: maximum number of iterations, of EM or of each start.
+            tolerance: EM stops when an iteration gains less than this, in nats per step.
+            floor: lower bound of the covariances that EM learns, as a share of the given diagonal; it keeps them
+                positive definite where the likelihood is unbounded.
         Raises:
-            TypeError, ValueError: observations or settings that cannot be used, in one line that says why.
+            TypeError, ValueError: the observations or settings cannot be used.
         """
         where = "LDS.fit"
-        settings = fitting.Settings(learn if learn is None else tuple(learn), method, restarts, seed, max_iterations,
-                                    tolerance, floor, self.square_root)  # fmt: skip
-        given = fitting.Parameters(Matrices(self.F, self.H, self.Q, self.R, self.B, self.D), self.start,
-                                   {one.name: one.value for one in self.variances})  # fmt: skip
-        rows = self._read(where, as_sequences(where, sequences), given.matrices)
-        found = fitting.fit(where, rows, given, self.variances, settings)
-        self._fitted, self.history_, self.converged_ = found
+        settings = Settings(learn if learn is None else tuple(learn), method, restarts, seed, max_iterations, tolerance,
+                            floor, self.square_root)  # fmt: skip
+        given = self._given()
+        rows = read(where, as_sequences(where, sequences), given.matrices)
+        problem, first, method = pose(where, rows, given, self.variances, settings)
+        self._fitted, self.history_, self.converged_ = (em if method == "em" else likelihood).fit(problem, first)
         return self
 
-    # Models of models.
+    # Systems made of systems.
 
     def __add__(self, other: "LDS") -> "LDS":
-        """The model of the sum of two outputs: states side by side, and one noise of observation."""
-        from elman.classical.lds.joining import joined
+        """Return the model of the sum of two outputs: the states of both, and one observation noise."""
+        return self.joined("LDS.__add__", other, stacked=False) if isinstance(other, LDS) else NotImplemented
 
-        return joined(self, other, stacked=False) if isinstance(other, LDS) else NotImplemented
+    def joined(self, where: str, other: "LDS", stacked: bool) -> "LDS":
+        """Return one model with the states of both, whose outputs are added, or stacked as `stack` does."""
+        one, two = (Parts(model._given().matrices, model.start, model.variances, model.square_root)
+                    for model in (self, other))  # fmt: skip
+        matrices, start, variances, square_root = joined(where, one, two, stacked)
+        return LDS(**matrices._asdict(), start=start, variances=variances, square_root=square_root)
 
     # Files.
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given, but for arrays."""
+        """The constructor's arguments, except arrays."""
         variances = [{"name": one.name, "of": one.of, "value": one.value} for one in self.variances]
         start = self._fitted.start if isinstance(self._fitted.start, str) else "given"
         return {"start": start, "variances": variances, "square_root": self.square_root}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """What is in force, to be kept beside `settings`."""
+        """Return the current parameters as arrays; `settings` holds the rest of the model."""
         arrays = {name: leaf.copy() for name, leaf in self._fitted.matrices._asdict().items()}
         values = [np.nan if value is None else value for value in self._fitted.values.values()]
         arrays["values"] = np.array(values, np.float64)
@@ -279,7 +293,7 @@ class LDS(ClassicalModel):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
-        """The model whose `to_arrays` and `settings` these are."""
+        """Return the model from its `to_arrays` and `settings`."""
         variances, start = settings["variances"], settings["start"]
         names = [*Matrices._fields, "values", *(f"pattern.{number}" for number in range(len(variances)))]
         names += [f"start.{name}" for name in Prediction._fields if start == "given"]
@@ -300,24 +314,24 @@ class LDS(ClassicalModel):
         self._fitted = self._fitted._replace(values=values)
         return self
 
-    # Inside.
+    # Internals.
+
+    def _given(self) -> Parameters:
+        """Return the parameters that the constructor was given."""
+        matrices = Matrices(self.F, self.H, self.Q, self.R, self.B, self.D)
+        return Parameters(matrices, self.start, {one.name: one.value for one in self.variances})
 
     def _matrices(self, where: str) -> Matrices:
-        values = self._fitted.values
-        unknown = [name for name, value in values.items() if value is None]
-        if unknown:
-            raise ValueError(f"{where}: expected known variances, got none of {', '.join(unknown)}; call fit, or give "
-                             "them, as in local_level(level=1.0, noise=2.0).")  # fmt: skip
-        return composed(self._fitted.matrices, self.variances, {name: value or 0.0 for name, value in values.items()})
+        return complete(where, self._fitted.matrices, self.variances, self._fitted.values)
 
     def _start(self, where: str) -> Prediction:
         start = self._fitted.start
         return first_state(where, start, self._fitted.matrices if start == "diffuse" else self._matrices(where))
 
-    def _read(self, where: str, sequences: Sequences, matrices: Matrices | None = None) -> Read:
-        return read(where, sequences, self._matrices(where) if matrices is None else matrices)
+    def _read(self, where: str, sequences: Sequences) -> Inputs:
+        return read(where, sequences, self._matrices(where))
 
-    def _state(self, where: str, state: Any, rows: Read) -> Prediction:
+    def _state(self, where: str, state: Any, rows: Inputs) -> Prediction:
         if state is None:
             return self.initial_state(len(rows.rows))
         if not isinstance(state, tuple) or len(state) != 3:
@@ -327,42 +341,21 @@ class LDS(ClassicalModel):
         leaves = zip(Prediction._fields, state, specs, strict=True)
         return Prediction(*(reals(where, f"the state's {name}", leaf, spec) for name, leaf, spec in leaves))
 
-    def _kernel(self, where: str, function: Any, rows: Read, state: Any) -> Any:
+    def _kernel(self, where: str, function: Any, rows: Inputs, state: Any) -> Any:
         state = self._state(where, state, rows)
         arguments = rows.system(self._matrices(where))
-        return fitting.called(where, function, **arguments, **state._asdict(), square_root=self.square_root)
+        return function(**arguments, **state._asdict(), square_root=self.square_root, where=where)
 
-    def _filtered(self, where: str, rows: Read, state: Any) -> tuple[Filtered, Prediction]:
+    def _filtered(self, where: str, rows: Inputs, state: Any) -> tuple[Filtered, Prediction]:
         found, last = self._kernel(where, kalman.filter, rows, state)
         impossible = np.flatnonzero(np.isneginf(found.log_prob))
         if len(impossible):
-            raise ValueError(f"{where}: the observation in {place(rows.rows, int(impossible[0]))} is impossible: it is "
-                             "known before and without noise, and is another; use an R above 0.")  # fmt: skip
-        return Filtered(found.mean, limit(found.cov, found.diffuse), found.log_prob), last
+            raise ValueError(f"{where}: the observation in {place(rows.rows, int(impossible[0]))} is impossible: "
+                             "without noise, the earlier ones determine another value; use an R above 0.")  # fmt: skip
+        return Filtered(found.mean, diffuse_limit(found.cov, found.diffuse), found.log_prob), last
 
-    def _to_come(self, where: str, lengths: Any, given: Observed | None) -> Read:
-        """Rows without observations, with what is given of their steps, [N, ...] or [B, S, ...]."""
-        lengths = np.asarray(lengths)
-        steps = int(lengths.sum())
-        given = Observed(()) if given is None else given
-        if not isinstance(given, Observed) or not isinstance(given.x, tuple):
-            raise TypeError(f"{where}: expected what is given of steps to come as Observed((), u, ...), got "
-                            f"{type(given).__name__}.")  # fmt: skip
-        dimensions = {"u": 2, "F": 3, "H": 3, "Q": 3, "R": 3}
-        own = {}
-        for name, ndim in dimensions.items():
-            leaf = getattr(given, name)
-            if not isinstance(leaf, tuple):
-                leaf = np.asarray(leaf)
-                wide = leaf.ndim == ndim + 1 and where == "LDS.forecast"
-                own[name] = leaf.reshape(-1, *leaf.shape[2:]) if wide else leaf
-                if len(own[name]) != steps:
-                    raise ValueError(f"{where}: expected {name} of {steps} steps, got shape {list(leaf.shape)}.")
-        missing = np.full((steps, len(self.H)), np.nan)
-        return self._read(where, Sequences(Observed(missing, **own), lengths))
-
-    def _outputs(self, matrices: Matrices, rows: Read, belief: Prediction) -> Forecast:
-        """What is observed at each step, where the state is so."""
+    def _outputs(self, matrices: Matrices, rows: Inputs, states: Prediction) -> Forecast:
+        """Return the distribution of the observation at each step, given that of the state."""
         H, R = rows.of_steps("H", matrices), rows.of_steps("R", matrices)
-        mean = multiply(H, belief.mean) + rows.u @ matrices.D.T
-        return Forecast(mean, limit(through(H, belief.cov) + R, through(H, belief.diffuse)))
+        mean = multiply(H, states.mean) + rows.u @ matrices.D.T
+        return Forecast(mean, diffuse_limit(propagate(H, states.cov) + R, propagate(H, states.diffuse)))

@@ -1,4 +1,4 @@
-"""Ready-made systems (Harvey 1989; Durbin and Koopman 2012, chapter 3): add them with `+`, fit their variances."""
+"""Common systems to add with `+` and to fit (Harvey 1989; Durbin and Koopman 2012, chapter 3)."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from elman.classical.lds.variances import Variance
 
 
 def local_level(level: float | None = None, noise: float | None = None, name: str = "") -> LDS:
-    """A random walk seen through noise: x[t] = l[t] + noise, l[t+1] = l[t] + noise of variance `level`.
+    """Return a random walk observed with noise: x[t] = l[t] + noise, l[t+1] = l[t] + noise of variance `level`.
 
     Args:
-        level, noise: variances; None for those that `fit` has to find. Zero is legal.
-        name: put before the names of the variances, `name.level`, in a sum or stack where others are called so.
+        level, noise: variances; `fit` finds those that are None. Zero is legal.
+        name: prefix of the variances' names, `name.level`, to distinguish them in a sum or stack.
     Example:
         >>> local_level().variances_
         {'level': None, 'noise': None}
@@ -22,13 +22,13 @@ def local_level(level: float | None = None, noise: float | None = None, name: st
 
 def local_trend(level: float | None = None, slope: float | None = None, noise: float | None = None, name: str = ""
                 ) -> LDS:  # fmt: skip
-    """A level with a slope, both random walks: l[t+1] = l[t] + v[t] + noise, v[t+1] = v[t] + noise; seen through noise.
+    """Return a level with a slope, observed with noise: l[t+1] = l[t] + v[t] + noise, v[t+1] = v[t] + noise.
 
     States: level, slope. `level=0.0` makes the trend smooth; `slope=0.0` too makes it a line.
 
     Args:
-        level, slope, noise: variances; None for those that `fit` has to find. Zero is legal.
-        name: put before the names of the variances, in a sum or stack where others are called so.
+        level, slope, noise: variances; `fit` finds those that are None. Zero is legal.
+        name: prefix of the variances' names, to distinguish them in a sum or stack.
     Example:
         >>> local_trend(level=0.0).F
         array([[1., 1.],
@@ -41,15 +41,15 @@ def local_trend(level: float | None = None, slope: float | None = None, noise: f
 
 
 def seasonal(period: int, variance: float | None = None, name: str = "") -> LDS:
-    """A pattern that repeats: the effects of `period` steps in a row add up to zero, but for noise. To be added.
+    """Return a seasonal pattern to add to another system: the effects of one period sum to zero, up to noise.
 
-    States: the effect of this step and of the period - 2 steps before it. The variance is called `seasonal_12` where
-    the period is 12. It has no noise of observation: that is the part of what it is added to.
+    States: the effect of this step and of the period - 2 steps before it. The variance is named after the period,
+    such as `seasonal_12`. It has no observation noise, which the other system provides.
 
     Args:
-        period: steps after which it repeats, at least 2.
-        variance: of the noise; None if `fit` has to find it, zero for a pattern that never changes.
-        name: put before the name of the variance, in a sum or stack where another is called so.
+        period: number of steps in a season, at least 2.
+        variance: of the state noise; `fit` finds it if it is None; zero for a pattern that never changes.
+        name: prefix of the variance's name, to distinguish it in a sum or stack.
     Raises:
         ValueError: the period is below 2.
     Example:
@@ -66,18 +66,18 @@ def seasonal(period: int, variance: float | None = None, name: str = "") -> LDS:
 
 def constant_velocity(dims: int, dt: float = 1.0, acceleration: float | None = None, noise: float | None = None,
                       name: str = "") -> LDS:  # fmt: skip
-    """A point that moves on, pushed by white noise: its position is seen through noise, `dt` after the last time.
+    """Return a point with nearly constant velocity: its position is observed with noise every `dt`.
 
     States: `dims` positions, then `dims` velocities per unit of time.
 
     Args:
-        dims: coordinates of the position, at least 1.
+        dims: number of coordinates of the position, at least 1.
         dt: time between two steps, above 0.
-        acceleration: by how much the variance of a velocity grows in a unit of time; None if `fit` has to find it.
-        noise: variance of an observed coordinate; None if `fit` has to find it.
-        name: put before the names of the variances, in a sum or stack where others are called so.
+        acceleration: growth of the variance of a velocity per unit of time; `fit` finds it if it is None.
+        noise: variance of an observed coordinate; `fit` finds it if it is None.
+        name: prefix of the variances' names, to distinguish them in a sum or stack.
     Raises:
-        ValueError: no coordinate, or no time.
+        ValueError: dims is below 1, or dt is not above 0.
     Example:
         >>> boxes = constant_velocity(2, dt=0.5, acceleration=1.0, noise=4.0)
         >>> boxes.H.shape, boxes.F[0].tolist()
@@ -92,6 +92,22 @@ def constant_velocity(dims: int, dt: float = 1.0, acceleration: float | None = N
     variances = [_named(name, "acceleration", "Q", pattern, acceleration), _named(name, "noise", "R", one, noise)]
     return LDS(np.kron(np.array([[1.0, dt], [0.0, 1.0]]), one), np.kron(np.array([[1.0, 0.0]]), one),
                variances=variances)  # fmt: skip
+
+
+def stack(*models: LDS) -> LDS:
+    """Return the model of several independent outputs: x is [m1 + m2 + ...].
+
+    Example:
+        >>> stack(local_level(name="north"), local_level(name="south")).H
+        array([[1., 0.],
+               [0., 1.]])
+    """
+    if not models:
+        raise ValueError("LDS.stack: expected at least one model, got none.")
+    whole = models[0]
+    for model in models[1:]:
+        whole = whole.joined("LDS.stack", model, stacked=True)
+    return whole
 
 
 def _named(prefix: str, name: str, of: str, pattern: np.ndarray, value: float | None) -> Variance:

@@ -1,19 +1,19 @@
-"""What is known of a state, for `kalman`: its covariance, as it is or as a square root, and its diffuse part.
+"""Covariance of a state for `kalman`: stored directly or as a square root, with a diffuse part.
 
-An observation is a row h of numbers and the variance of its noise, which may be zero; no matrix is inverted. A diffuse
-part A A' is the limit of a variance that grows without end (Koopman 1997): one observation takes one column of A away.
+An observation is a row h of weights and the variance of its noise, which may be zero; no matrix is inverted. A diffuse
+part A A' has an infinite variance (Koopman 1997): each observation that sees it removes one column of A.
 """
 
 import numpy as np
 
-DIFFUSE = 1e-8  # what an observation sees of the diffuse part is nothing below this share of what it could see
-RANK = 1e-13  # a variance is zero below this share of what it was
-CERTAIN = 1e-14  # so is that of an observation without noise
-LOST = 1e-11  # digits are lost where a variance that is not zero is below this share of the terms it is the sum of
-FALL = 1e-5  # so are they where an observation leaves less than this share of a variance, though not zero
-INDEFINITE = 1e-12  # a covariance is taken for semidefinite up to this share of its diagonal
-NEGATIVE = 1e-7  # a matrix is not semidefinite if more than this share is left of it when its rank is gone
-NOISY = 1e-3  # the short form of the update is good where noise is at least this share of the variance
+DIFFUSE = 1e-8  # an observation ignores the diffuse part below this share of what it could see of it
+RANK = 1e-13  # a variance below this share of its former value is zero
+CERTAIN = 1e-14  # the same for an observation without noise
+LOST = 1e-11  # digits are lost if a variance above zero is below this share of the terms it sums
+FALL = 1e-5  # the same if an observation leaves less than this share of a variance, but not zero
+INDEFINITE = 1e-12  # a covariance counts as semidefinite up to this share of its diagonal
+NEGATIVE = 1e-7  # a matrix is not semidefinite if its factorisation leaves more than this share
+NOISY = 1e-3  # the short form of the update is accurate if noise is at least this share of the variance
 NO_R = "R is not positive semidefinite"
 NO_Q = "Q is not positive semidefinite"
 NO_START = "the covariance of the start is not positive semidefinite"
@@ -22,28 +22,28 @@ OVERFLOW = "numbers overflow"
 UNDETERMINED = "the inputs are too few for the diffuse start"
 
 
-class LostError(Exception):
-    """The covariance lost its definiteness, or all its digits: the row is to be done again with square roots."""
+class PrecisionError(Exception):
+    """Error: the covariance lost its definiteness or all its digits; the row must be repeated with square roots."""
 
 
-class BrokenError(Exception):
-    """Square roots do not help either: `what` is wrong, at a step of the row."""
+class FilterError(Exception):
+    """Error that square roots do not avoid: `reason`, at a step of the row."""
 
-    def __init__(self, what: str, step: int = 0):
-        super().__init__(what)
-        self.what, self.step = what, step
+    def __init__(self, reason: str, step: int = 0):
+        super().__init__(reason)
+        self.reason, self.step = reason, step
 
 
-def factor(matrix: np.ndarray, wrong: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """matrix = U diag(d) U', d >= 0, and the order of rows that makes U a lower triangle with a diagonal of ones.
+def factor(matrix: np.ndarray, error: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return U and d >= 0 with matrix = U diag(d) U', and the row order that makes U unit lower triangular.
 
-    The matrix may be singular: the largest share that is left of a variance is next; what only rounding left is zero.
+    The matrix may be singular: the pivot is the variance with the largest remaining share, and rounding counts as zero.
     """
     left, scale = matrix.copy(), np.diag(matrix).copy()
     order: list[int] = []
     u, d = np.zeros_like(matrix), np.zeros_like(scale)
     if not (scale >= 0).all():
-        raise BrokenError(wrong)
+        raise FilterError(error)
     for k in range(len(matrix)):
         share = np.divide(np.diag(left), scale, out=np.zeros_like(scale), where=scale > 0)
         share[order] = -np.inf
@@ -57,26 +57,26 @@ def factor(matrix: np.ndarray, wrong: str) -> tuple[np.ndarray, np.ndarray, np.n
         order.append(best)
     rest = [i for i in range(len(matrix)) if i not in order]
     if (np.abs(left) > NEGATIVE * np.sqrt(np.outer(scale, scale)))[np.ix_(rest, rest)].any():
-        raise BrokenError(wrong)
+        raise FilterError(error)
     u[rest, range(len(order), len(matrix))] = 1.0
     return u, d, np.array([*order, *rest], np.int64)
 
 
 def triangular(wide: np.ndarray) -> np.ndarray:
-    """A square root of wide wide', square."""
+    """Return a square root of wide wide', square."""
     upper: np.ndarray = np.asarray(np.linalg.qr(wide.T, mode="r"))
     return upper.T
 
 
 class Diffuse:
-    """A: the part A A' of the covariance that grows without end."""
+    """Diffuse part A A' of the covariance, whose variance is infinite."""
 
     def __init__(self, matrix: np.ndarray):
         u, d, _ = factor(matrix, NO_DIFFUSE)
         self.a = (u * np.sqrt(d))[:, d > 0]
 
-    def take(self, h: np.ndarray) -> tuple[np.ndarray, float] | None:
-        """The gain and variance of an observation along h if it sees this part: one column then goes."""
+    def update(self, h: np.ndarray) -> tuple[np.ndarray, float] | None:
+        """Update with an observation along h if it sees this part: return gain and variance, remove one column of A."""
         if not self.a.any():
             return None
         seen, norms = self.a.T @ h, np.linalg.norm(self.a, axis=1)
@@ -84,17 +84,19 @@ class Diffuse:
         if size <= DIFFUSE * (np.abs(h) @ norms):
             return None
         gain = self.a @ seen / size**2
-        mirror = seen.copy()  # Householder: what is seen goes to the first column
+        mirror = seen.copy()  # Householder: the seen direction becomes the first column
         mirror[0] += np.copysign(size, seen[0])
         left = (self.a - np.outer(self.a @ mirror, mirror) * (2 / (mirror @ mirror)))[:, 1:]
         self.keep(left, norms)
         return gain, float(size**2)
 
     def predict(self, f: np.ndarray) -> None:
+        """Apply the transition f."""
         if self.a.size:
             self.keep(f @ self.a, np.abs(f) @ np.linalg.norm(self.a, axis=1))
 
     def keep(self, a: np.ndarray, scale: np.ndarray) -> None:
+        """Set A; rows below the rounding of `scale` are zero."""
         a[np.linalg.norm(a, axis=1) <= RANK * scale] = 0.0  # only rounding
         self.a = a if a.any() else a[:, :0]
 
@@ -104,13 +106,13 @@ class Diffuse:
 
 
 class Plain:
-    """A covariance as it is."""
+    """Covariance stored directly."""
 
     def __init__(self, cov: np.ndarray):
         self.matrix = cov.copy()
 
-    def take(self, h: np.ndarray, noise: float, gain: np.ndarray | None) -> tuple[np.ndarray, float]:
-        """The gain and variance of an observation along h; or, if the gain is given, what that leaves."""
+    def update(self, h: np.ndarray, noise: float, gain: np.ndarray | None) -> tuple[np.ndarray, float]:
+        """Update with an observation along h, by its own gain or a given one; return gain and variance."""
         cov = self.matrix
         m = cov @ h
         variance, diagonal = float(h @ m + noise), np.diag(cov).copy()
@@ -119,7 +121,7 @@ class Plain:
             if noise == 0 and abs(variance) <= CERTAIN * most:
                 return np.zeros_like(h), 0.0
             if not variance > LOST * most:
-                raise LostError
+                raise PrecisionError
             gain = m / variance
             short = noise >= NOISY * variance
         else:
@@ -132,18 +134,18 @@ class Plain:
                 x[known], x[:, known] = 0.0, 0.0
             left = np.diag(x)
             if not ((left == 0) | (left > FALL * diagonal)).all():
-                raise LostError
+                raise PrecisionError
         self.matrix = (x + x.T) / 2
         return gain, variance
 
     def check(self) -> None:
-        """Raise LostError unless the covariance is semidefinite."""
+        """Raise PrecisionError unless the covariance is semidefinite."""
         matrix = self.matrix
         d, lower = np.zeros(len(matrix)), np.eye(len(matrix))
         for j in range(len(matrix)):
             d[j] = matrix[j, j] * (1 + INDEFINITE) - lower[j, :j] ** 2 @ d[:j]
             if not d[j] >= 0:
-                raise LostError
+                raise PrecisionError
             if d[j] > 0:
                 lower[j + 1 :, j] = (matrix[j + 1 :, j] - (lower[j + 1 :, :j] * d[:j]) @ lower[j, :j]) / d[j]
 
@@ -156,14 +158,14 @@ class Plain:
 
 
 class Root:
-    """A square root S of a covariance S S' (Potter 1963; the array form of Kaminski, Bryson and Schmidt 1971)."""
+    """Covariance S S' stored as a square root S (Potter 1963; the array form of Kaminski, Bryson and Schmidt 1971)."""
 
     def __init__(self, cov: np.ndarray, root: np.ndarray | None = None):
         u, d, _ = factor(cov, NO_START) if root is None else (root, np.ones(len(cov)), None)
         self.root = u * np.sqrt(d)
 
-    def take(self, h: np.ndarray, noise: float, gain: np.ndarray | None) -> tuple[np.ndarray, float]:
-        """As Plain.take."""
+    def update(self, h: np.ndarray, noise: float, gain: np.ndarray | None) -> tuple[np.ndarray, float]:
+        """Update like `Plain.update`."""
         root = self.root
         f = root.T @ h
         variance = float(f @ f + noise)
@@ -181,7 +183,7 @@ class Root:
         self.root = triangular(np.column_stack([f @ self.root, u * np.sqrt(d)]))
 
     def check(self) -> None:
-        """A square root has no definiteness to lose."""
+        """Do nothing: S S' is always semidefinite."""
 
     @property
     def matrix(self) -> np.ndarray:
@@ -191,21 +193,21 @@ class Root:
         return Root(self.root, self.root)
 
 
-class StreamingClassifier:
-    """What is known of a state: mean, covariance, and diffuse part."""
+class StateCovariance:
+    """Covariance of a state: a proper part and a diffuse part."""
 
     def __init__(self, cov: Plain | Root, diffuse: Diffuse):
         self.cov, self.diffuse = cov, diffuse
 
-    def take(self, h: np.ndarray, noise: float) -> tuple[np.ndarray, float, bool]:
-        """The gain of an observation along h, its variance, and whether the diffuse part took it up."""
-        seen = self.diffuse.take(h)
+    def update(self, h: np.ndarray, noise: float) -> tuple[np.ndarray, float, bool]:
+        """Update with an observation along h; return gain, variance, and whether the diffuse part absorbed it."""
+        seen = self.diffuse.update(h)
         if seen is None:
-            return *self.cov.take(h, noise, None), False
-        self.cov.take(h, noise, seen[0])
+            return *self.cov.update(h, noise, None), False
+        self.cov.update(h, noise, seen[0])
         return *seen, True
 
-    def copy(self) -> "StreamingClassifier":
+    def copy(self) -> "StateCovariance":
         diffuse = Diffuse.__new__(Diffuse)
         diffuse.a = self.diffuse.a
-        return StreamingClassifier(self.cov.copy(), diffuse)
+        return StateCovariance(self.cov.copy(), diffuse)

@@ -1,11 +1,11 @@
-"""What is fitted, from where, and by which method."""
+"""The problem that EM and direct maximum likelihood solve: rows, what to learn, and the first parameters."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from elman.classical.lds.inputs import Read
+from elman.classical.lds.inputs import Inputs
 from elman.classical.lds.matrices import Matrices, first_state
 from elman.classical.lds.variances import Variance, composed
 from elman.kernels.kalman import Prediction
@@ -15,15 +15,15 @@ START = ("mean", "cov")
 
 
 class Parameters(NamedTuple):
-    """All numbers of a model."""
+    """All numbers of a model, given or fitted."""
 
-    matrices: Matrices  # without the variances
+    matrices: Matrices  # Q and R without the named variances
     start: str | Prediction
-    values: Mapping[str, float | None]  # of the variances
+    values: Mapping[str, float | None]  # of the named variances
 
 
 class Settings(NamedTuple):
-    """The arguments of `fit`, and what of the model's settings matters there."""
+    """The arguments of `LDS.fit`, and the model's `square_root`."""
 
     learn: tuple[str, ...] | None
     method: str | None
@@ -36,10 +36,10 @@ class Settings(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What is fitted to, and how."""
+    """The rows to fit, what to learn, and how."""
 
     where: str
-    rows: Read
+    inputs: Inputs
     variances: Sequence[Variance]
     learn: frozenset[str]
     settings: Settings
@@ -51,64 +51,61 @@ class Problem(NamedTuple):
         return first_state(self.where, parameters.start, self.matrices(parameters))
 
     def learned(self, of: str | None = None) -> list[Variance]:
-        """The variances that are learned, all or those of Q or R."""
+        """Return the named variances to learn: all, or those of Q or R."""
         return [one for one in self.variances if one.name in self.learn and of in (None, one.of)]
 
 
 class Fit(NamedTuple):
-    """Where fitting ended."""
+    """The result of fitting."""
 
     parameters: Parameters
     history: np.ndarray
     converged: bool
 
 
-def has_diffuse(start: str | Prediction) -> bool:
-    return bool(start.diffuse.any()) if isinstance(start, Prediction) else start == "diffuse"
-
-
 def known(values: Mapping[str, float | None]) -> dict[str, float]:
+    """Return the values of the named variances, 0 for unknown ones."""
     return {name: 0.0 if value is None else value for name, value in values.items()}
 
 
-def called(where: str, function: Any, **arguments: Any) -> Any:
-    """What a kernel says, and its errors in the name of the caller."""
-    try:
-        return function(**arguments)
-    except ValueError as error:
-        _, _, told = str(error).partition(": ")
-        raise ValueError(f"{where}: {told}") from None
-
-
-def fit(where: str, rows: Read, given: Parameters, variances: Sequence[Variance], settings: Settings) -> Fit:
-    """Parameters that make rows likelier than those given; unknown variances start from a guess.
+def pose(
+    where: str, inputs: Inputs, given: Parameters, variances: Sequence[Variance], settings: Settings
+) -> tuple[Problem, Parameters, str]:
+    """Return the problem, the parameters that fitting starts from, and the method, `em` or `likelihood`.
 
     Raises:
-        ValueError: what is asked for cannot be done, in one line that says why.
+        ValueError: the rows or settings cannot be used.
     """
-    from elman.classical.lds import em, likelihood
-
-    learn = chosen(where, rows, given, variances, settings)
-    problem = Problem(where, rows, variances, frozenset(learn), settings)
-    if np.isnan(rows.rows.values).all():
+    learn = checked_names(where, inputs, given, variances, settings)
+    problem = Problem(where, inputs, variances, frozenset(learn), settings)
+    values = inputs.rows.values
+    if np.isnan(values).all():
         raise ValueError(f"{where}: expected at least one observation, got none: every one is missing.")
-    open_ = len(given.matrices.F) if given.start == "diffuse" else (
-        int(np.linalg.matrix_rank(given.start.diffuse)) if isinstance(given.start, Prediction) else 0)  # fmt: skip
-    seen = np.bincount(rows.rows.rows, (~np.isnan(rows.rows.values)).sum(1), len(rows.rows)).astype(int)
-    if not (seen > open_).any():
-        raise ValueError(f"{where}: expected a row with more than {open_} observations, which a diffuse start of "
-                         f"{open_} states takes up, got {seen.max()}; give more, or a start (mean, cov).")  # fmt: skip
-    by = settings.method
-    if by is None:
-        by = "likelihood" if problem.learned() or given.start == "stationary" else "em"
-    if by not in METHODS:
-        raise ValueError(f"{where}: expected method to be em or likelihood, got {by!r}.")
-    return (em if by == "em" else likelihood).fit(problem, guessed(problem, given))
+    diffuse = diffuse_states(given)
+    seen = np.bincount(inputs.rows.rows, (~np.isnan(values)).sum(1), len(inputs.rows)).astype(int)
+    if not (seen > diffuse).any():
+        raise ValueError(f"{where}: expected a row with more than {diffuse} observations, which the diffuse start of "
+                         f"{diffuse} states needs, got {seen.max()}; give more, or a start (mean, cov).")  # fmt: skip
+    method = settings.method
+    if method is None:
+        method = "likelihood" if problem.learned() or given.start == "stationary" else "em"
+    if method not in METHODS:
+        raise ValueError(f"{where}: expected method to be em or likelihood, got {method!r}.")
+    return problem, guessed(problem, given), method
 
 
-def chosen(where: str, rows: Read, given: Parameters, variances: Sequence[Variance], settings: Settings
-           ) -> tuple[str, ...]:  # fmt: skip
-    """The names of what is learned, if they can be."""
+def diffuse_states(parameters: Parameters) -> int:
+    """Return the number of diffuse dimensions of the start."""
+    start = parameters.start
+    if isinstance(start, Prediction):
+        return int(np.linalg.matrix_rank(start.diffuse))
+    return len(parameters.matrices.F) if start == "diffuse" else 0
+
+
+def checked_names(
+    where: str, inputs: Inputs, given: Parameters, variances: Sequence[Variance], settings: Settings
+) -> tuple[str, ...]:
+    """Return the names of what to learn, checked."""
     unknown = [name for name, value in given.values.items() if value is None]
     learn = settings.learn
     if learn is None:
@@ -122,21 +119,21 @@ def chosen(where: str, rows: Read, given: Parameters, variances: Sequence[Varian
     for name in learn:
         if name not in names:
             raise ValueError(f"{where}: expected learn among {', '.join(names)}, got {name!r}.")
-        if name in rows.own:
+        if name in inputs.per_step:
             raise ValueError(f"{where}: expected {name} of the model where it is learned, got one for each step.")
         if name in ("B", "D") and not given.matrices.B.shape[1]:
             raise ValueError(f"{where}: expected a driving input where {name} is learned, got none; give B and D.")
-        if name in ("F", "H") and has_diffuse(given.start):
+        if name in ("F", "H") and diffuse_states(given):
             raise ValueError(f"{where}: expected a start (mean, cov) where {name} is learned, got a diffuse one: its "
-                             f"likelihood has no bound as {name} loses sight of a state; give a wide cov.")  # fmt: skip
-        if name in START and (not isinstance(given.start, Prediction) or has_diffuse(given.start)):
+                             f"likelihood is unbounded as a state leaves the output; give a wide cov.")  # fmt: skip
+        if name in START and (not isinstance(given.start, Prediction) or diffuse_states(given)):
             raise ValueError(f"{where}: expected a start (mean, cov) where {name} is learned, got a diffuse or "
                              "stationary one.")  # fmt: skip
     for one in variances:
         if one.of in learn:
             raise ValueError(f"{where}: expected {one.of} to be learned by its variances, such as {one.name}, got "
                              f"learn={list(learn)}.")  # fmt: skip
-        if one.name in learn and one.of in rows.own:
+        if one.name in learn and one.of in inputs.per_step:
             raise ValueError(f"{where}: expected {one.of} of the model where {one.name} is learned, got one for each "
                              "step.")  # fmt: skip
         if one.name in unknown and one.name not in learn:
@@ -152,7 +149,7 @@ def chosen(where: str, rows: Read, given: Parameters, variances: Sequence[Varian
 
 
 def guessed(problem: Problem, given: Parameters) -> Parameters:
-    """Unknown variances by their share in what the series does from step to step."""
+    """Return the parameters with unknown variances guessed from the differences of the series."""
     values = dict(given.values)
     sizes = scales(problem, given.matrices)
     for one in problem.variances:
@@ -162,18 +159,21 @@ def guessed(problem: Problem, given: Parameters) -> Parameters:
 
 
 def scales(problem: Problem, matrices: Matrices) -> dict[str, float]:
-    """For each variance, the one that would by itself explain the variance of the differences of the series."""
-    x = problem.rows.rows.values
-    inside = problem.rows.rows.times[1:] > 0
+    """Return for each named variance the value that alone would explain the differences of the series."""
+    x = problem.inputs.rows.values
+    inside = problem.inputs.rows.times[1:] > 0
     moves = np.diff(x, axis=0)[inside]
     size = mean_square(moves) or mean_square(x) or 1.0
     n = len(matrices.F)
-    F, H = (problem.rows.own[name].mean(0) if name in problem.rows.own else getattr(matrices, name) for name in "FH")
+    F, H = (
+        problem.inputs.per_step[name].mean(0) if name in problem.inputs.per_step else getattr(matrices, name)
+        for name in "FH"
+    )
     found = {}
     for one in problem.variances:
         if one.of == "R":
             share = float(np.trace(one.pattern)) / len(H)
-        else:  # what it has become in the output after n steps
+        else:  # its effect on the output after n steps
             cov = one.pattern
             for _ in range(n):
                 cov = F @ cov @ F.T + one.pattern
