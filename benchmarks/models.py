@@ -198,7 +198,7 @@ class Packed(Padded):
         super().__init__(problem, [longest_first(batch) for batch in batches] if enforce_sorted else batches, name)
 
     def give(self, batch: Batch) -> tuple[Any, Tensor, list[Tensor], Tensor]:
-        return torch.from_numpy(batch.lengths), *super().give(batch)[1:]
+        return torch.tensor(batch.lengths), *super().give(batch)[1:]
 
     def call(self, given: Any, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         y, final = self.scan(pack_padded_sequence(x, given, enforce_sorted=self.enforce_sorted), state)

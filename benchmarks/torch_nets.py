@@ -38,9 +38,9 @@ class Layout(NamedTuple):
         times = np.arange(lengths.max())[:, None]
         mask = times < lengths
         if mask.all():
-            return cls(torch.from_numpy(lengths), None, None)
+            return cls(torch.tensor(lengths), None, None)
         turned = np.where(mask, lengths - 1 - times, times)
-        return cls(torch.from_numpy(lengths), torch.from_numpy(mask), torch.from_numpy(turned))
+        return cls(torch.tensor(lengths), torch.from_numpy(mask), torch.from_numpy(turned))
 
 
 class BothEnds(nn.Module):

@@ -60,7 +60,7 @@ def test_plan_orders_by_time_with_the_longest_rows_first(lengths):
     assert plan.longest_first.tolist() == rows
     steps = [(time, row) for time in range(max(lengths, default=0)) for row in rows if lengths[row] > time]
     assert [(batch.times[step], batch.rows[step]) for step in plan.by_time] == steps
-    assert plan.alive == [sum(length > time for length in lengths) for time in range(max(lengths, default=0))]
+    assert list(plan.alive) == [sum(length > time for length in lengths) for time in range(max(lengths, default=0))]
     assert plan.by_time[plan.back_to_steps].tolist() == list(range(sum(lengths)))
     assert plan.longest_first[plan.back_to_rows].tolist() == list(range(len(lengths)))
 
@@ -185,7 +185,7 @@ def test_gradients_flow_through_the_border():
     batch = Sequences(x, [1, 0, 3, 2])
     weights = torch.arange(1.0, 7.0)
     for there in (
-        batch.to_padded()[torch.from_numpy(batch.rows), torch.from_numpy(batch.times)],
+        batch.to_padded()[torch.tensor(batch.rows), torch.tensor(batch.times)],
         Sequences.from_padded(batch.to_padded(), batch.lengths).values,
         batch.reverse().reverse().values,
         Sequences.from_packed(batch.select([0, 2, 3]).to_packed()).values,
@@ -210,13 +210,13 @@ def test_repr_tells_rows_steps_and_leaves():
 @pytest.mark.parametrize(
     ("values", "lengths", "message"),
     [
-        (np.zeros(3), [1, 1], r"expected values of 2 steps \(the sum of lengths\), got 3\."),
-        (np.zeros(()), [], r"expected values of 0 steps \(the sum of lengths\), got a scalar\."),
-        (Pair(np.zeros(2), np.zeros(3)), [2], r"expected values of 2 steps \(the sum of lengths\), got 3\."),
+        (np.zeros(3), [1, 1], r"expected lengths that sum to 3 steps, got 2\."),
+        (np.zeros(()), [], r"expected values of shape \[N, \.\.\.\], got a scalar\."),
+        (Pair(np.zeros(2), np.zeros(3)), [2], r"expected lengths that sum to 3 steps, got 2\."),
         (np.zeros(1), [2, -1], r"expected lengths of at least 0, got -1\."),
-        (np.zeros(3), [[3]], r"expected integer lengths of shape \[B\], got int64 \(1, 1\)\."),
-        (np.zeros(3), [1.5, 1.5], r"expected integer lengths of shape \[B\], got float64 \(2,\)\."),
-        (np.zeros(1), [True], r"expected integer lengths of shape \[B\], got bool \(1,\)\."),
+        (np.zeros(3), [[3]], r"expected integer lengths of shape \[B\], got int64 \[1, 1\]\."),
+        (np.zeros(3), [1.5, 1.5], r"expected integer lengths of shape \[B\], got float64 \[2\]\."),
+        (np.zeros(1), [True], r"expected integer lengths of shape \[B\], got bool \[1\]\."),
     ],
 )
 def test_wrong_lengths_are_told(values, lengths, message):

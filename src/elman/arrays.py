@@ -24,11 +24,22 @@ def namespace(array: Array) -> ModuleType:
     raise TypeError(f"expected a NumPy array or a PyTorch tensor, got {type(array).__name__}")
 
 
+def compiling() -> bool:
+    """Return whether `torch.compile` or `torch.export` traces the running code instead of executing it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling()
+
+
+def tensor(array: Array) -> Array:
+    """Return a NumPy array as a tensor: in the same memory, or a copy if the array is read-only. Keep tensors."""
+    if is_tensor(array):
+        return array
+    return sys.modules["torch"].from_numpy(array if compiling() or array.flags.writeable else array.copy())
+
+
 def like(index: Array, array: Array) -> Array:
-    """`index` (NumPy, or a tensor already) as an array of the same kind and on the same device as `array`."""
-    if not is_tensor(array):
-        return index
-    return (index if is_tensor(index) else sys.modules["torch"].from_numpy(index)).to(array.device)
+    """Return `index` (NumPy or a tensor) as an array of the same kind and on the same device as `array`."""
+    return tensor(index).to(array.device) if is_tensor(array) else index
 
 
 def row_numbers(rows: Any) -> np.ndarray:

@@ -51,7 +51,7 @@ def unroll(
     if not plan.alive:
         # No step is taken, so an empty call of `step` tells what its outputs would look like.
         y, _ = step(sequences.select([]).values, states.select(state, []))
-        return Sequences(y, sequences.lengths), state
+        return sequences.with_values(y), state
     inputs = states.split(states.select(sequences.values, plan.by_time), plan.alive)
     state = states.select(state, plan.longest_first)
     outputs, finished = [], []
@@ -64,4 +64,4 @@ def unroll(
         y, state = step(x, state)
         outputs.append(y)
     final = states.select(states.cat([state, *reversed(finished)]), plan.back_to_rows)
-    return Sequences(states.select(states.cat(outputs), plan.back_to_steps), sequences.lengths), final
+    return sequences.with_values(states.select(states.cat(outputs), plan.back_to_steps)), final

@@ -1,170 +1,134 @@
-"""A ragged batch: `values` with leaves `[N, ...]` (the steps of row 0, then of row 1, ...) and `lengths [B]`."""
+"""Ragged batch: `values` with leaves `[N, ...]` (the steps of row 0, then of row 1, ...) and their layout in rows."""
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import numpy as np
 
 from elman import state as states
-from elman.arrays import Array, is_tensor, like, row_numbers
+from elman.arrays import Array, compiling, is_tensor, like, take, tensor
+from elman.rows import Plan, Rows
 from elman.shapes import check
-
-T = TypeVar("T")
-
-
-class Plan(NamedTuple):
-    """How the steps of a ragged batch lie in time: made once, used by every pass over it."""
-
-    longest_first: np.ndarray  # [B] rows, longest first, equal ones in their order
-    back_to_rows: np.ndarray  # [B] its inverse
-    by_time: np.ndarray  # [N] steps ordered by time, then by longest_first
-    back_to_steps: np.ndarray  # [N] its inverse
-    alive: list[int]  # [T] rows that have a step at time t, never zero
-
-
-class _once(cached_property[T]):
-    """A property that is found when it is first asked for, and kept; a compiler would see two programs in that."""
-
-    def __get__(self, sequences: Any, kind: type | None = None) -> Any:
-        if sequences is None:
-            return self
-        found = self.func(sequences)
-        if not following():
-            sequences.__dict__[self.func.__name__] = found
-        return found
 
 
 class Sequences:
-    """A batch of rows of any lengths, without padding.
+    """Batch of rows of any lengths, without padding.
 
     Args:
         values: an array [N, ...], or a (named) tuple of them: the steps of row 0, then of row 1, ... NumPy or PyTorch.
-        lengths: [B] integers, zero allowed; kept as a NumPy int64 array on the CPU.
+        rows: the layout, or the lengths of the rows, [B] integers, zero allowed.
     Raises:
-        ValueError: the lengths do not add up to N, or one is negative.
-        TypeError: a leaf is no array.
+        ValueError: the lengths do not sum to N, one is negative, or they are not integers.
+        TypeError: a leaf is not an array.
     Example:
         >>> x = Sequences.from_list([np.arange(3.0), np.arange(2.0)])
         >>> x.values.shape, x.lengths
         ((5,), array([3, 2]))
     """
 
-    def __init__(self, values: Any, lengths: Any):
-        if following():
-            self.values, self.lengths = values, _followed(lengths)
-            return
-        counts = np.asarray(lengths)
-        if counts.ndim != 1 or (counts.size and counts.dtype.kind not in "iu"):
-            raise ValueError(f"Sequences: expected integer lengths of shape [B], got {counts.dtype} {counts.shape}.")
-        self.values = values
-        self.lengths = counts.astype(np.int64)
-        if (self.lengths < 0).any():
-            raise ValueError(f"Sequences: expected lengths of at least 0, got {self.lengths.min()}.")
-        self._check_values()
+    def __init__(self, values: Any, rows: Any):
+        self._values, self._layout = values, Rows.of(rows, where="Sequences")
+        if not compiling():
+            self._check_values()
 
     def _check_values(self) -> None:
-        for leaf in states.leaves(self.values):
+        steps = self._layout.num_steps
+        for leaf in states.leaves(self._values):
             if not isinstance(leaf, np.ndarray) and not is_tensor(leaf):
                 raise TypeError(f"Sequences: expected NumPy arrays or PyTorch tensors, got {type(leaf).__name__}.")
-            if leaf.ndim == 0 or leaf.shape[0] != self.num_steps:
-                got = "a scalar" if leaf.ndim == 0 else f"{leaf.shape[0]}"
-                raise ValueError(
-                    f"Sequences: expected values of {self.num_steps} steps (the sum of lengths), got {got}."
-                )
+            if leaf.ndim == 0:
+                raise ValueError("Sequences: expected values of shape [N, ...], got a scalar.")
+            if leaf.shape[0] != steps:
+                raise ValueError(f"Sequences: expected lengths that sum to {leaf.shape[0]} steps, got {steps}.")
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self._layout)
 
     def __repr__(self) -> str:
         leaves = ", ".join(f"{leaf.dtype} {list(leaf.shape)}" for leaf in states.leaves(self.values))
         return f"Sequences({len(self)} rows, {self.num_steps} steps, {leaves})"
 
-    @_once
+    def __reduce__(self) -> Any:
+        return Sequences, (self._values, self._layout)  # copies and pickles are checked
+
+    @property
+    def values(self) -> Any:
+        """Leaves [N, ...]."""
+        return self._values
+
+    @property
+    def layout(self) -> Rows:
+        """Layout of the rows, which batches with other values can share."""
+        first = next(states.leaves(self._values), None)
+        return Rows.of(self._layout, None if first is None else first.shape[0])
+
+    @property
     def num_steps(self) -> int:
         """N, the steps of all rows together."""
-        return int(self.lengths.sum())
+        return self.layout.num_steps
 
-    @_once
+    @property
+    def lengths(self) -> np.ndarray:
+        """Steps of each row, [B] int64, read-only."""
+        return self._layout.lengths
+
+    @property
     def offsets(self) -> np.ndarray:
-        """[B + 1]: row b is `values[offsets[b]:offsets[b + 1]]`."""
-        if following():
-            return _like(self.lengths, _torch().nn.functional.pad(_tensor(self.lengths).cumsum(0), (1, 0)))
-        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths)])
+        """Where each row begins and the last one ends, [B + 1]: row b is `values[offsets[b]:offsets[b + 1]]`."""
+        return self._layout.offsets
 
-    @_once
+    @property
     def rows(self) -> np.ndarray:
-        """[N] the row of each step."""
-        if following():
-            torch, lengths, steps = _torch(), _tensor(self.lengths), next(states.leaves(self.values)).shape[0]
-            rows = torch.arange(lengths.shape[0]).repeat_interleave(lengths, output_size=steps)
-            return _like(self.lengths, rows)
-        return np.repeat(np.arange(len(self)), self.lengths)
+        """Row of each step, [N]."""
+        return self.layout.rows
 
-    @_once
+    @property
     def times(self) -> np.ndarray:
-        """[N] the place of each step in its row, from 0."""
-        if following():
-            rows = _tensor(self.rows)
-            begins = _tensor(self.offsets).index_select(0, rows)
-            return _like(self.lengths, _torch().arange(rows.shape[0]) - begins)
-        return np.arange(self.num_steps) - np.repeat(self.offsets[:-1], self.lengths)
+        """Time of each step in its row, from 0, [N]."""
+        return self.layout.times
 
-    @_once
+    @property
     def plan(self) -> Plan:
-        """The steps in order of time."""
-        longest_first = np.argsort(-self.lengths, kind="stable")
-        back_to_rows = np.argsort(longest_first)
-        by_time = np.lexsort((back_to_rows[self.rows], self.times))
-        alive = np.bincount(self.times).tolist() if self.num_steps else []
-        return Plan(longest_first, back_to_rows, by_time, np.argsort(by_time), alive)
+        """Steps in order of time."""
+        return self._layout.plan
+
+    def with_values(self, values: Any) -> "Sequences":
+        """Return a batch of the same rows with other values [N, ...]."""
+        return Sequences(values, self._layout)
 
     def map(self, fn: Callable[[Any], Any]) -> "Sequences":
-        """The same rows with `fn(values)`: a pointwise layer is one call on all steps."""
-        if following():
-            return Sequences(fn(self.values), self.lengths)
-        mapped = Sequences.__new__(Sequences)
-        mapped.__dict__.update(self.__dict__)  # what has been found out about the rows holds for them too
-        mapped.values = fn(self.values)
-        mapped._check_values()
-        return mapped
+        """Return a batch of the same rows with `fn(values)`: a pointwise layer is one call on all steps."""
+        return self.with_values(fn(self.values))
 
     def select(self, rows: Any) -> "Sequences":
-        """Rows in the order asked for; repeats allowed."""
-        rows = row_numbers(rows)
-        lengths = self.lengths[rows]
-        steps = np.repeat(self.offsets[:-1][rows] - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-        return Sequences(states.select(self.values, steps), lengths)
+        """Return some rows, in the order given; repeats allowed."""
+        layout = self._layout.select(rows)
+        return Sequences(states.select(self.values, self._layout.steps_of(rows)), layout)
 
     def reverse(self) -> "Sequences":
-        """Every row from its last step to its first."""
-        if following():
-            ends = (_tensor(self.offsets)[1:] - 1).index_select(0, _tensor(self.rows))
-            steps = ends - _tensor(self.times)
-            return self.map(lambda values: states.map(lambda leaf: leaf.index_select(0, steps.to(leaf.device)), values))
-        steps = np.repeat(self.offsets[:-1] + self.offsets[1:] - 1, self.lengths) - np.arange(self.num_steps)
-        return Sequences(states.select(self.values, steps), self.lengths)
+        """Return every row from its last step to its first."""
+        steps = self.layout.reversed
+        return self.with_values(states.map(lambda leaf: take(leaf, like(steps, leaf)), self.values))
 
     @staticmethod
     def cat(batches: "Sequence[Sequences]") -> "Sequences":
-        """The rows of several batches, one after another."""
+        """Return the rows of several batches, one batch after another."""
         lengths = np.concatenate([batch.lengths for batch in batches])
         return Sequences(states.cat([batch.values for batch in batches]), lengths)
 
     def split(self, sizes: Sequence[int]) -> "list[Sequences]":
-        """The inverse of `cat`: batches of `sizes` rows."""
+        """Return batches of `sizes` rows: the inverse of `cat`."""
         if sum(sizes) != len(self):
             raise ValueError(f"Sequences.split: expected sizes that add up to {len(self)} rows, got {list(sizes)}.")
         lengths = states.split(self.lengths, sizes)
         values = states.split(self.values, [int(part.sum()) for part in lengths])
         return [Sequences(v, part) for v, part in zip(values, lengths, strict=True)]
 
-    # The border: other people's shapes of a batch.
+    # Conversion from and to the formats of other libraries.
 
     @staticmethod
     def from_list(rows: Iterable[Any]) -> "Sequences":
-        """One value [T, ...] a row (an array, or a tuple of arrays of one length)."""
+        """Return a batch made of one value [T, ...] per row (an array, or a tuple of arrays of one length)."""
         rows = list(rows)
         if not rows:
             raise ValueError("Sequences.from_list: expected at least one row, got none; give Sequences(values, []).")
@@ -177,22 +141,22 @@ class Sequences:
         return Sequences(states.cat(rows), lengths)
 
     def to_list(self) -> list[Any]:
-        """One value [T, ...] a row."""
+        """Return a list with one value [T, ...] per row."""
         return states.split(self.values, self.lengths.tolist())
 
     @staticmethod
     def from_padded(padded: Array, lengths: Any, batch_first: bool = True) -> "Sequences":
-        """From [B, T, ...] (or [T, B, ...]) and the real steps of each row; what is behind them is dropped."""
+        """Return a batch made of [B, T, ...] (or [T, B, ...]) and the lengths of the rows; padding is dropped."""
         batch = padded if batch_first else padded.swapaxes(0, 1)
-        lengths = np.asarray(lengths)
-        check("Sequences.from_padded", "lengths", lengths, f"B={batch.shape[0]}")
-        if lengths.size and lengths.max() > batch.shape[1]:
-            raise ValueError(f"Sequences.from_padded: expected lengths up to T={batch.shape[1]}, got {lengths.max()}.")
-        real = np.arange(batch.shape[1]) < lengths[:, None]
-        return Sequences(batch[like(real, batch)], lengths)
+        rows = Rows.of(lengths, where="Sequences.from_padded")
+        check("Sequences.from_padded", "lengths", rows.lengths, f"B={batch.shape[0]}")
+        if (longest := rows.lengths.max(initial=0)) > batch.shape[1]:
+            raise ValueError(f"Sequences.from_padded: expected lengths up to T={batch.shape[1]}, got {longest}.")
+        real = np.arange(batch.shape[1]) < rows.lengths[:, None]
+        return Sequences(batch[like(real, batch)], rows)
 
     def to_padded(self, fill: float = 0.0, batch_first: bool = True) -> Array:
-        """[B, T, ...] (or [T, B, ...]) with `fill` behind the last step of each row; a tuple of them for a tuple."""
+        """Return [B, T, ...] (or [T, B, ...]), padded with `fill` after each row; a tuple of them for a tuple."""
         longest = int(self.lengths.max(initial=0))
 
         def pad(leaf: Array) -> Array:
@@ -205,7 +169,7 @@ class Sequences:
 
     @staticmethod
     def from_packed(packed: Any) -> "Sequences":
-        """From a `torch.nn.utils.rnn.PackedSequence`, its rows in the caller's order."""
+        """Return a batch made of a `torch.nn.utils.rnn.PackedSequence`, its rows in the caller's order."""
         alive = packed.batch_sizes.numpy()
         lengths = len(alive) - np.searchsorted(
             alive[::-1], np.arange(alive[0]), side="right"
@@ -217,8 +181,8 @@ class Sequences:
         return Sequences(states.select(packed.data, starts[times] + np.repeat(order, sizes)), sizes)
 
     def to_packed(self) -> Any:
-        """To a `torch.nn.utils.rnn.PackedSequence`; PyTorch has none with an empty row, or without rows."""
-        from torch import from_numpy, tensor
+        """Return a `torch.nn.utils.rnn.PackedSequence`, which supports neither empty rows nor empty batches."""
+        from torch import tensor as as_tensor
         from torch.nn.utils.rnn import PackedSequence
 
         if not is_tensor(self.values):
@@ -226,35 +190,5 @@ class Sequences:
         if not len(self) or not self.lengths.all():
             raise ValueError("Sequences.to_packed: expected rows with steps; a PackedSequence has no empty rows.")
         plan, data = self.plan, states.select(self.values, self.plan.by_time)
-        return PackedSequence(data, tensor(plan.alive), *(
-            from_numpy(order).to(data.device) for order in (plan.longest_first, plan.back_to_rows)))  # fmt: skip
-
-
-# What a compiler of PyTorch follows: lengths are numbers that it does not know, so nothing here may depend on them but
-# the numbers in other arrays. They are tensors then, and nothing is checked: the kernels do that when they run.
-
-
-def following() -> bool:
-    """Whether `torch.compile` or `torch.export` follows what is done now, in place of doing it."""
-    torch = sys.modules.get("torch")
-    return torch is not None and torch.compiler.is_compiling()
-
-
-def _torch() -> Any:
-    return sys.modules["torch"]
-
-
-def _followed(lengths: Any) -> Array:
-    """Lengths as NumPy has them, or, where the compiler cannot follow NumPy, as a tensor."""
-    if is_tensor(lengths) and not _torch().compiler.is_dynamo_compiling():
-        return lengths
-    return np.asarray(lengths).astype(np.int64)
-
-
-def _tensor(numbers: Array) -> Array:
-    return numbers if is_tensor(numbers) else _torch().from_numpy(numbers)
-
-
-def _like(lengths: Array, numbers: Array) -> Array:
-    """A tensor as the lengths are kept."""
-    return numbers if is_tensor(lengths) else numbers.numpy()
+        return PackedSequence(data, as_tensor(plan.alive), *(
+            tensor(order).to(data.device) for order in (plan.longest_first, plan.back_to_rows)))  # fmt: skip

@@ -326,7 +326,7 @@ def test_a_state_that_inputs_do_not_determine_is_one_clear_line(how, square_root
         ({"x": np.zeros((3, 2), np.int64)}, TypeError, "expected x of float64, got int64; convert it with .astype"),
         ({"mean": [[0.0, 0, 0]]}, TypeError, "expected mean of float64, got list"),
         ({"x": np.zeros(3)}, ValueError, r"expected x of shape \[N, m\], got \[3\]"),
-        ({"lengths": [4]}, ValueError, "expected values of 4 steps"),
+        ({"lengths": [4]}, ValueError, "expected lengths that sum to 3 steps, got 4"),
         ({"mean": np.zeros((2, 3))}, ValueError, r"expected mean of shape \[B=1, n=3\], got \[2, 3\]"),
         ({"cov": np.zeros((1, 2, 2))}, ValueError, r"expected cov of shape \[B=1, n=3, n=3\], got \[1, 2, 2\]"),
         ({"Q": np.zeros((2, 3, 3))}, ValueError, r"expected Q of shape \[M=1, n=3, n=3\], got \[2, 3, 3\]"),

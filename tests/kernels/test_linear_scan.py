@@ -7,6 +7,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from elman.kernels import native
 from elman.kernels.linear_scan import linear_scan, reference, reference_backward
+from elman.rows import Rows
 
 RAGGED = [[1], [2], [63], [1000], [0], [], [0, 0], [3, 0, 5, 1], [0, 7, 7, 0, 2, 0]]
 row_lengths = st.lists(st.integers(0, 9), max_size=6)
@@ -81,7 +82,7 @@ def test_gradients_of_the_reference_equal_finite_differences(lengths):
 def test_the_scan_reversed_is_the_gradient(lengths):
     a, x, h0, dh, dlast = draw(lengths, dtype=torch.float64)
     h, _, *expected = run(reference, lengths, a, x, h0, dh, dlast)
-    for got, wanted in zip(reference_backward(a, h, lengths, h0, dh, dlast), expected, strict=True):
+    for got, wanted in zip(reference_backward(a, h, Rows(lengths), h0, dh, dlast), expected, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-12)
 
 
@@ -165,8 +166,8 @@ def test_the_reference_answers_without_the_extension(monkeypatch):
         ({"a": torch.ones(3)}, ValueError, r"linear_scan: expected a of shape \[N, H\], got \[3\]"),
         ({"x": torch.ones(3, 4)}, ValueError, r"linear_scan: expected x of shape \[N=3, H=2\], got \[3, 4\]"),
         ({"h0": torch.ones(1, 2)}, ValueError, r"linear_scan: expected h0 of shape \[B=2, H=2\], got \[1, 2\]"),
-        ({"lengths": [1, 1]}, ValueError, "expected values of 2 steps"),
-        ({"lengths": [4, -1]}, ValueError, "at least 0"),
+        ({"rows": [1, 1]}, ValueError, "expected lengths that sum to 3 steps, got 2"),
+        ({"rows": [4, -1]}, ValueError, "at least 0"),
         (
             {"x": torch.ones(3, 2).double()},
             TypeError,
@@ -175,7 +176,7 @@ def test_the_reference_answers_without_the_extension(monkeypatch):
     ],
 )
 def test_a_wrong_argument_is_one_clear_line(change, error, message):
-    arguments = {"a": torch.ones(3, 2), "x": torch.ones(3, 2), "lengths": [1, 2], "h0": torch.ones(2, 2)}
+    arguments = {"a": torch.ones(3, 2), "x": torch.ones(3, 2), "rows": [1, 2], "h0": torch.ones(2, 2)}
     with pytest.raises(error, match=message):
         linear_scan(**arguments | change)
 

@@ -59,8 +59,8 @@ class Reversed(CellModule):
     def scan(self, sequences, state=None):
         kernel = self.cell.recurrence()._replace(reverse=True)
         x, blank = sequences.values, self.initial_state(0)
-        y, state = recurrence.scan([kernel], x, sequences, state, blank, self.unrolled)
-        return sequences.map(lambda _: y), state
+        y, state = recurrence.scan([kernel], x, sequences.layout, state, blank, self.unrolled)
+        return sequences.with_values(y), state
 
     def unrolled(self, sequences, state=None):
         y, final = self.cell.unrolled(sequences.reverse(), state)

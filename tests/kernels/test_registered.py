@@ -233,7 +233,7 @@ def test_export():
         ids = torch.randint(9, (sum(lengths),))
         expected = net.net(Sequences(ids, lengths))[0].values
         same([loaded(ids, torch.tensor(lengths))], [expected])
-    with pytest.raises(ValueError, match="expected values of 7 steps"):
+    with pytest.raises(ValueError, match="expected lengths that sum to 8 steps, got 7"):
         loaded(torch.randint(9, (8,)), torch.tensor([3, 4]))
 
 

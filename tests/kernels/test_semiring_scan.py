@@ -390,7 +390,7 @@ def test_rows_that_floats_cannot_hold_stand_beside_others(native_answers):
         ({"log_start": np.zeros((1, 2))}, ValueError, r"log_start of shape \[B=2, K=2\], got \[1, 2\]"),
         ({"log_transition": np.zeros((2, 2))}, ValueError, r"log_transition of shape \[M, K=2, K=2\], got \[2, 2\]"),
         ({"per_step": True}, ValueError, r"log_transition of shape \[N=3, K=2, K=2\], got \[1, 2, 2\]"),
-        ({"lengths": [1, 1]}, ValueError, "expected values of 2 steps"),
+        ({"lengths": [1, 1]}, ValueError, "expected lengths that sum to 3 steps, got 2"),
         ({"model": [0]}, ValueError, r"model of shape \[B=2\], got \[1\]"),
         ({"model": [0, 1]}, ValueError, "model from 0 to 0, one of log_transition's, got 0 to 1"),
         ({"model": [-1, 0]}, ValueError, "model from 0 to 0, one of log_transition's, got -1 to 0"),

@@ -6,6 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from elman.kernels import windows
 from elman.kernels.windows import line, reference, window_linear
+from elman.rows import Rows
 
 LENGTHS = [[5], [1, 1, 1], [3, 0, 7, 1, 0], [63, 2], [0, 0], []]
 
@@ -52,7 +53,7 @@ def test_against_the_reference(dtype):
     leaves = draw([70, 1, 30], 5, 4, 9, dtype)
     x, past, weight, bias = leaves
     y, _ = window_linear(x, [70, 1, 30], past, weight, bias)
-    steps, starts, _ = line(x, [70, 1, 30], past)
+    steps, starts, _ = line(x, Rows([70, 1, 30]), past)
     expected = reference(steps, starts, weight, bias)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
     torch.testing.assert_close(y, expected, rtol=0, atol=10 * tolerance)

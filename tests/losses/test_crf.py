@@ -260,7 +260,7 @@ def test_arguments_that_do_not_agree():
         crf_loss, scores, tags, lengths, *rest, "none"
     )
     assert "expected tags of shape [N=8], got [7]" in error_of(crf_loss, scores, tags[1:], lengths, *rest)
-    assert "expected values of 7 steps" in error_of(crf_loss, scores, tags, [7], *rest)
+    assert "expected lengths that sum to 8 steps, got 7" in error_of(crf_loss, scores, tags, [7], *rest)
     assert "expected transitions of shape [K=3, K=3]" in error_of(crf_loss, scores, tags, lengths, start, start, end)
     assert "expected start of shape [K=3]" in error_of(crf_loss, scores, tags, lengths, transitions, end[1:], end)
     assert "of one type of floats" in error_of(crf_loss, scores.float(), tags, lengths, *rest)

@@ -33,7 +33,7 @@ class Net(nn.Module):
         inputs = window.inputs.map(torch.from_numpy)
         y, state = self.body(inputs, resume(window.source, state, self.body))
         hidden = F.dropout(self.norm(y.values), 0.1, self.training)
-        logits = self.read_out(y.map(lambda _: hidden))[0].values
+        logits = self.read_out(y.with_values(hidden))[0].values
         return F.cross_entropy(logits, torch.from_numpy(window.targets)), state
 
 

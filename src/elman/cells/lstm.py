@@ -238,8 +238,10 @@ class LSTM(CellModule, Drawing):
             return y, LSTMState(*after[:2])
 
         given = LSTMState(*state[:2])
-        y, after = recurrence.scan([self._recurrence(zones)], sequences.values, sequences, given, given, reference)
-        return sequences.map(lambda _: y), type(state)(*after, *rest)
+        y, after = recurrence.scan(
+            [self._recurrence(zones)], sequences.values, sequences.layout, given, given, reference
+        )
+        return sequences.with_values(y), type(state)(*after, *rest)
 
     def _zones(self, steps: Steps, row: Tensor) -> UnitMasks:
         """What the options do to each unit of these steps, and of these rows."""

@@ -65,5 +65,5 @@ class MinGRU(CellModule):
     def scan(self, sequences: Sequences, state: Tensor | None = None) -> tuple[Sequences, Tensor]:
         sequences = self.checked("scan", sequences)
         state = self.initial_state(len(sequences)) if state is None else state
-        y, final = linear_scan(*self.project(sequences.values), sequences.lengths, state)
-        return Sequences(y, sequences.lengths), final
+        y, final = linear_scan(*self.project(sequences.values), sequences.layout, state)
+        return sequences.with_values(y), final

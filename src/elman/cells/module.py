@@ -10,6 +10,7 @@ from elman.cell import Cell, unroll
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels import registered_scan as registered_scan  # an exported program that is loaded finds its operators
 from elman.kernels.marshal import Recurrence
+from elman.rows import one_step_each
 from elman.runtime import Stepper
 from elman.runtime.words import Spec
 from elman.sequences import Sequences
@@ -114,7 +115,7 @@ class CellModule(Cell, nn.Module):
         if torch.compiler.is_compiling() or not recurrence.applies([kernel], x):
             with autocast.off():
                 return self.advance(self.project(x), state)
-        return recurrence.scan([kernel], x, recurrence.one_step(len(x)), state, state, self.unrolled)
+        return recurrence.scan([kernel], x, one_step_each(len(x)), state, state, self.unrolled)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         sequences = self.checked("scan", sequences)
@@ -124,8 +125,8 @@ class CellModule(Cell, nn.Module):
         if not torch.compiler.is_compiling() and cudnn.applies(kernel, sequences.values):
             return cudnn.scan(kernel, sequences, self.initial_state(len(sequences)) if state is None else state)
         x, blank = sequences.values, self.initial_state(0)
-        y, state = recurrence.scan([kernel], x, sequences, state, blank, self.unrolled)
-        return sequences.map(lambda _: y), state
+        y, state = recurrence.scan([kernel], x, sequences.layout, state, blank, self.unrolled)
+        return sequences.with_values(y), state
 
     def unrolled(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         """The scan as it is defined: the step repeated along every row."""
@@ -137,7 +138,7 @@ class CellModule(Cell, nn.Module):
     def checked(self, verb: str, sequences: Sequences) -> Sequences:
         """Sequences of what `check_input` gives."""
         x = self.check_input(verb, sequences.values)
-        return sequences if x is sequences.values else sequences.map(lambda _: x)
+        return sequences if x is sequences.values else sequences.with_values(x)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
         """x, which must be [N, input_size] and of the type of the weights; of autocast's, it is taken in theirs."""

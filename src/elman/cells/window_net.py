@@ -73,8 +73,8 @@ class WindowNet(CellModule):
         sequences = self.checked("scan", sequences)
         state = self.initial_state(len(sequences)) if state is None else state
         self._check_state("scan", state, len(sequences))
-        y, last = window_linear(sequences.values, sequences.lengths, state, self.weight, self.bias)
-        return sequences.map(lambda _: ACTIVATIONS[self.activation](y)), last
+        y, last = window_linear(sequences.values, sequences.layout, state, self.weight, self.bias)
+        return sequences.with_values(ACTIVATIONS[self.activation](y)), last
 
     def _check_state(self, verb: str, state: Tensor, rows: int) -> None:
         check(f"WindowNet.{verb}", "state", state, f"B={rows} k-1={self.window - 1} D={self.input_size}")

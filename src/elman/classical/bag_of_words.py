@@ -142,8 +142,8 @@ class BagOfWords(ClassicalModel):
         new = self._new(rows, found, state.counts)
         gains = np.zeros((rows.num_steps, len(head.bias)))
         np.add.at(gains, new.steps, head.weights[new.features])
-        scores = running_sums(rows.map(lambda _: gains), self._scores(state.counts, head))
-        return Sequences(np.exp(log_softmax(scores)), rows.lengths), BagState(counts, last)
+        scores = running_sums(rows.with_values(gains), self._scores(state.counts, head))
+        return rows.with_values(np.exp(log_softmax(scores))), BagState(counts, last)
 
     # What is asked of it.
 
@@ -250,7 +250,7 @@ class BagOfWords(ClassicalModel):
         ids = np.asarray(sequences.values)
         if ids.dtype.kind == "U":
             raise TypeError(f"{where}: expected ids, got words; encode the text with elman.data.units first.")
-        return Sequences(integers(where, "values", ids, "N", below=self.vocabulary_size), sequences.lengths)
+        return sequences.with_values(integers(where, "values", ids, "N", below=self.vocabulary_size))
 
     def _labels(self, where: str, labels: Any, rows: int) -> np.ndarray:
         labels = np.asarray(labels)

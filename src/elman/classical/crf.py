@@ -21,6 +21,7 @@ from elman.classical.crf_likelihood import (
 from elman.classical.model import ClassicalModel
 from elman.classical.tag_schemes import Allowed
 from elman.kernels import semiring_scan
+from elman.rows import one_step_each
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -149,7 +150,7 @@ class CRF(ClassicalModel):
 
     def step(self, x: np.ndarray, state: np.ndarray) -> tuple[Filtered, np.ndarray]:
         """The scores of one step of each row, [B, K] -> (Filtered(probs [B, K], log_prob [B]), state [B, K])."""
-        x = self._scores("CRF.step", Sequences(x, np.ones(len(x), np.int64)))
+        x = self._scores("CRF.step", Sequences(x, one_step_each(len(x))))
         check("CRF.step", "state", state, f"B={len(x)} K={self.num_tags}")
         joint = state + x
         log_prob = np.logaddexp.reduce(joint, axis=1)
@@ -192,7 +193,7 @@ class CRF(ClassicalModel):
         """The probability of each tag at each step given the whole row, [N, K]."""
         posterior = semiring_scan.forward_backward(*self._chain("CRF.marginals", sequences))
         require_paths("CRF.marginals", posterior.log_prob)
-        return Sequences(posterior.probs, sequences.lengths)
+        return sequences.with_values(posterior.probs)
 
     def pairwise(self, sequences: Sequences) -> Sequences:
         """The probability of each pair of tags at a step and the next, [N, K, K]; zeros at the last step of a row."""
@@ -210,7 +211,7 @@ class CRF(ClassicalModel):
         where = "CRF.decode"
         if method == "posterior" and k == 1:
             tags = self.marginals(sequences).values.argmax(1)
-            return Decoded(Sequences(tags, sequences.lengths), self.log_prob(sequences, tags))
+            return Decoded(sequences.with_values(tags), self.log_prob(sequences, tags))
         if method != "viterbi":
             raise ValueError(f"{where}: expected method viterbi, or posterior with k=1, got {method!r} with k={k}.")
         if not isinstance(k, int) or k < 1:
@@ -220,8 +221,8 @@ class CRF(ClassicalModel):
         paths = semiring_scan.best_path(*chain, k=k)
         tags, log_prob = paths.states.T, (paths.log_prob - log_partition).T
         if k == 1:
-            return Decoded(Sequences(tags[:, 0], sequences.lengths), log_prob[:, 0])
-        return Decoded(Sequences(tags.copy(), sequences.lengths), log_prob.copy())
+            return Decoded(sequences.with_values(tags[:, 0]), log_prob[:, 0])
+        return Decoded(sequences.with_values(tags.copy()), log_prob.copy())
 
     def sample(self, sequences: Sequences, num_samples: int = 1, seed: int = 0) -> np.ndarray:
         """Rows of tags drawn from p(y | x), [S, N]."""

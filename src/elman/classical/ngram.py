@@ -81,7 +81,7 @@ class NGram(ClassicalModel):
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
         """All steps at once: a state is units that were read, so none has to wait for another."""
         histories, state = self._histories("NGram.scan", sequences, state)
-        return Sequences(self._log_probs("NGram.scan", histories), sequences.lengths), state
+        return sequences.with_values(self._log_probs("NGram.scan", histories)), state
 
     def log_prob(self, sequences: Sequences, targets: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
         """The log-probability of `targets` [N] after each step of `sequences`, in nats [N]; never makes [N, V]."""

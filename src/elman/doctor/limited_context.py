@@ -12,6 +12,7 @@ from elman import state as states
 from elman.cells import CellModule
 from elman.cells.torch_weights import cell_of, suffixes
 from elman.doctor.torch_layers import state_of
+from elman.rows import Rows
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -35,15 +36,15 @@ def scan_afresh(cell: CellModule, x: Sequences, state: State | None, context: in
     sizes = np.minimum(_together(context), x.offsets[1:][x.rows[starts]] - starts) + context - 1
     parts = 1 + int(sizes.sum()) * (cell.input_size + 6 * cell.output_size) // CHUNK
     for part in np.array_split(np.arange(len(starts)), parts):
-        rows = Sequences(np.empty(sizes[part].sum()), sizes[part])
+        rows = Rows(sizes[part])
         steps = starts[part][rows.rows] - context + 1 + rows.times
-        y, last = cell.scan(Sequences(states.select(x.values, steps), rows.lengths), None)
+        y, last = cell.scan(Sequences(states.select(x.values, steps), rows), None)
         written.append(states.select(y.values, np.flatnonzero(rows.times >= context - 1)))
         carried.append(last)
     back = np.argsort(np.concatenate([first, later]))
     ending = np.searchsorted(starts, x.offsets[1:] - 1, side="right") - 1  # the window with the last step of each row
     last = states.select(states.cat(carried), np.maximum(ending, 0))
-    y = Sequences(states.select(states.cat(written), back), x.lengths)
+    y = x.with_values(states.select(states.cat(written), back))
     return y, states.where(x.lengths > context, last, final)
 
 
@@ -78,7 +79,7 @@ def call_again(
             y, final = scan(cells[number + way], below.reverse() if way else below, before[number + way])
             written.append((y.reverse() if way else y).values)
             after.append(tuple(states.leaves(final)))
-        below = Sequences(torch.cat(written, -1), below.lengths)
+        below = below.with_values(torch.cat(written, -1))
     data = torch.empty_like(below.values).index_copy_(0, order, below.values)
     packed = isinstance(read, PackedSequence)
     output = read._replace(data=data) if packed else data.view(*read.shape[:-1], data.shape[-1])
@@ -98,7 +99,7 @@ def _rows_of(layer: Any, read: Any) -> tuple[Sequences, Tensor]:
         places = places if layer.batch_first or places.dim() == 1 else places.T
         order = Sequences(places.flatten(), [places.shape[-1]] * (places.numel() // max(places.shape[-1], 1)))
     steps = order.values.to(data.device)
-    return Sequences(data.index_select(0, steps), order.lengths), steps
+    return order.with_values(data.index_select(0, steps)), steps
 
 
 def _states_of(layer: Any, hx: Any, count: int) -> list[State | None]:

@@ -128,8 +128,8 @@ def _traces(
             if (number + 1) % ways == 0:
                 parts = written[-ways:]
                 if ways == 2:
-                    parts = [parts[0], Sequences(parts[1], x.lengths).reverse().values]
-                below = Sequences(torch.cat(parts, -1), x.lengths)
+                    parts = [parts[0], x.with_values(parts[1]).reverse().values]
+                below = x.with_values(torch.cat(parts, -1))
     sent = [gradient, *(leaf for state in final_gradient for leaf in states.leaves(state))]
     reached = torch.autograd.grad([below.values, *finals], written, sent)
     traces = []

@@ -30,7 +30,7 @@ def scan(layer: Recurrence, sequences: Sequences, state: State) -> tuple[Sequenc
     """One layer over a ragged batch, from a state [B, H]; differentiable as PyTorch's own."""
     plan, x = sequences.plan, sequences.values
     if not plan.alive:
-        return Sequences(x.new_empty(0, layer.units), sequences.lengths), state
+        return sequences.with_values(x.new_empty(0, layer.units)), state
     weight_ih, weight_hh, bias, *bias_hn = layer.weights
     inner = torch.zeros_like(bias)  # PyTorch's second bias; only a GRU's candidate needs one
     if bias_hn:
@@ -50,4 +50,4 @@ def scan(layer: Recurrence, sequences: Sequences, state: State) -> tuple[Sequenc
     )
     last = iter(final)
     stepped = states.map(lambda leaf: leaf.index_copy(0, like(rows, leaf), next(last)[0]), state)
-    return Sequences(states.select(y, plan.back_to_steps), sequences.lengths), stepped
+    return sequences.with_values(states.select(y, plan.back_to_steps)), stepped

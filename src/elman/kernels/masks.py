@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from elman.arrays import compiling
 from elman.kernels import native
-from elman.sequences import following
 
 Key = tuple[Any, ...]  # integers, or what a compiler follows in their place
 Steps = tuple[np.ndarray, ...]
@@ -36,7 +36,7 @@ def keep_mask(probability: float, key: Key, steps: Steps, units: int) -> np.ndar
         key: integers that the whole mask shares: seed, update, place.
         steps: integer arrays [N] that tell one step from another: its row, and its time unless one mask serves a row.
     """
-    if following():
+    if compiling():
         from elman.kernels import registered
 
         return registered.keep_mask(probability, *registered.numbers(key, steps), units).numpy()

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from elman.rows import Rows
+
 KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")  # as in native/layer.hpp
 GATES = (1, 4, 3, 3, 3)  # of each
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
@@ -35,6 +37,11 @@ if os.environ.get("ELMAN_NATIVE") != "0":
 def available() -> bool:
     """Whether native kernels can answer."""
     return module is not None
+
+
+def plan(rows: Rows) -> Any:
+    """Return the native plan of a layout, made once for each number of threads."""
+    return rows.native_plan(module.Plan, module.num_threads())
 
 
 def bfloat16() -> bool:

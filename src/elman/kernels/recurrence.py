@@ -4,11 +4,9 @@ The definition of each recurrence is its cell (`project` and `advance`), whose p
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -18,6 +16,7 @@ from elman import state as states
 from elman.kernels import autocast, native, transforms
 from elman.kernels.marshal import Recurrence, addresses, bind, packed, saved_stride
 from elman.kernels.memory import new
+from elman.rows import Rows
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -37,7 +36,7 @@ def applies(layers: Sequence[Recurrence], *arrays: Tensor) -> bool:
 def scan(
     layers: Sequence[Recurrence],
     x: Tensor,
-    rows: Sequences,
+    rows: Rows,
     state: State | None,
     blank: State,
     reference: Reference,
@@ -50,7 +49,7 @@ def scan(
     Args:
         layers: what to compute, one or more.
         x: [N, D].
-        rows: how x is divided into rows; its values do not matter.
+        rows: the layout of x.
         state: the states of the layers, one after another, leaves [B, H]; None for zeros.
         blank: a state of the same structure, for any number of rows.
         reference: the same by the cells' own loop.
@@ -72,24 +71,18 @@ def scan(
         rest = iter(given)
         before = None if state is None else states.map(lambda _: next(rest), blank)
         with autocast.off():
-            sequences, after = reference(Sequences(x, rows.lengths), before)
+            sequences, after = reference(Sequences(x, rows), before)
         return sequences.values, after
-    call = _Call(tuple(layers), rows, both_ways, reference, blank)
+    call = _Call(tuple(layers), Rows.of(rows, len(x), "scan"), both_ways, reference, blank)
     weights = [weight for layer in layers for weight in layer.weights]
     arrays = [leaf.contiguous() for leaf in (x, *weights, *given)]
     if torch.is_grad_enabled():
         y, *final = _Native.apply(call, *arrays)
     else:
-        ys, leaves, *_ = _run(call, *arrays)
+        ys, leaves, _ = _run(call, *arrays)
         y, final = ys[-1], leaves
     rest = iter(final)
     return y, states.map(lambda _: next(rest), blank)
-
-
-@lru_cache(maxsize=64)
-def one_step(rows: int) -> Sequences:
-    """So many rows of one step each, for `scan`."""
-    return Sequences((), np.ones(rows, np.int64))
 
 
 def _fit(layers: Sequence[Recurrence], inputs: int, both_ways: bool) -> bool:
@@ -132,7 +125,7 @@ def _checked(layers: Sequence[Recurrence], rows: int, state: State) -> list[Tens
 
 class _Call(NamedTuple):
     layers: tuple[Recurrence, ...]
-    sequences: Sequences
+    rows: Rows
     both_ways: bool
     reference: Reference
     blank: State
@@ -167,10 +160,9 @@ class _Call(NamedTuple):
         return self.by_layer(arrays, [layer.leaves if arrays else 0 for layer in self.layers])
 
 
-def _run(call: _Call, x: Tensor, *tensors: Tensor) -> tuple[list[Tensor], list[Tensor], Any, list[Tensor]]:
-    """What each layer writes, the arrays of the final states, and what the way back needs: the plan, and the gates."""
-    steps, rows, count = call.sequences.num_steps, len(call.sequences), len(call.layers)
-    plan = native.module.Plan(call.sequences.offsets)
+def _run(call: _Call, x: Tensor, *tensors: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Return the outputs of each layer, the arrays of the final states, and the gates saved for the backward pass."""
+    steps, rows, count = call.rows.num_steps, len(call.rows), len(call.layers)
     if call.both_ways:
         ys = [new(steps, sum(layer.outputs for layer in call.layers))]
         inputs, outputs = [x] * count, call.split(ys[0])
@@ -184,9 +176,9 @@ def _run(call: _Call, x: Tensor, *tensors: Tensor) -> tuple[list[Tensor], list[T
     for one, given, after in zip(bound, before, final, strict=True):
         one.h0, one.c0 = addresses(given, 2)
         one.h_last, one.c_last = addresses(after, 2)
-    native.module.scan(plan, bound)
+    native.module.scan(native.plan(call.rows), bound)
     del packs
-    return ys, [leaf for part in final for leaf in part], plan, saved
+    return ys, [leaf for part in final for leaf in part], saved
 
 
 class _Native(torch.autograd.Function):
@@ -194,8 +186,8 @@ class _Native(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: _Call, x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        ys, final, ctx.plan, saved = _run(call, x, *tensors)
-        ctx.call = call._replace(sequences=Sequences((), call.sequences.lengths))  # without the inputs
+        ys, final, saved = _run(call, x, *tensors)
+        ctx.call = call
         ctx.weights = sum(len(layer.weights) for layer in call.layers)
         ctx.save_for_backward(*saved, *ys, x, *tensors)
         return (ys[-1], *final)
@@ -210,7 +202,7 @@ class _Native(torch.autograd.Function):
             rest = iter(tensors[ctx.weights :])
             state = states.map(lambda _: next(rest), call.blank) if len(tensors) > ctx.weights else None
             with torch.enable_grad():
-                y, final = _loop(call, tensors[: ctx.weights], Sequences(x, call.sequences.lengths), state)
+                y, final = _loop(call, tensors[: ctx.weights], Sequences(x, call.rows), state)
             written, read = (y.values, *states.leaves(final)), (x, *tensors)
             # What is read at two places, as the weights of tied layers are, gets all of its gradient at the first.
             asked = {id(a): a for a, needed in zip(read, ctx.needs_input_grad[1:], strict=True) if needed}
@@ -245,7 +237,7 @@ class _Native(torch.autograd.Function):
             if any(wanted[: ctx.weights]):
                 for name, gradient in zip(layer.names, dweight, strict=True):
                     setattr(one, f"d{name}", gradient.data_ptr())
-        native.module.scan_backward(ctx.plan, bound)
+        native.module.scan_backward(native.plan(call.rows), bound)
         del packs
         dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]
         return None, dx, *(d if needed else None for d, needed in zip(dtensors, wanted, strict=True))

@@ -7,20 +7,20 @@ An operator takes tensors and numbers, and runs what eager calls run. Outside of
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from elman.arrays import tensor
 from elman.kernels import linear as linears
 from elman.kernels import linear_scan as linear_scans
 from elman.kernels import masks, native, softmax
 from elman.kernels.dropout import dropped, masked
-from elman.sequences import Sequences
+from elman.rows import Rows
 
 
-def steps_of(lengths: Any) -> Tensor:
-    """Lengths as the operators take them, [B] int64."""
-    return lengths if isinstance(lengths, Tensor) else torch.from_numpy(np.asarray(lengths))
+def lengths_of(rows: Any) -> Tensor:
+    """Return the lengths of a layout as an operator's argument, [B] int64."""
+    return tensor(Rows.of(rows).lengths)
 
 
 def numbers(key: masks.Key, steps: masks.Steps) -> tuple[Tensor, list[Tensor]]:
@@ -89,7 +89,7 @@ linear.register_autograd(_linear_way_back, setup_context=_linear_setup)
 def linear_scan(a: Tensor, x: Tensor, h0: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """`linear_scan` of any type and on any device."""
     with torch.no_grad():
-        h, last = linear_scans.linear_scan(a, x, lengths.cpu().numpy(), h0)
+        h, last = linear_scans.linear_scan(a, x, Rows(lengths), h0)
     return h.clone() if h is x else h, last.clone() if last is h0 else last
 
 
@@ -103,11 +103,11 @@ def _linear_scan_backward(
     dh: Tensor, dlast: Tensor, a: Tensor, h: Tensor, h0: Tensor, lengths: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of a, x and h0."""
-    sequences = Sequences((a, h), lengths.cpu().numpy())
+    rows = Rows(lengths, len(a))
     with torch.no_grad():
         if linear_scans.applies(a, h, h0):
-            return linear_scans.backward(dh, dlast, a.contiguous(), h.contiguous(), h0.contiguous(), sequences)
-        da, dx, dh0 = linear_scans.reference_backward(a, h, sequences.lengths, h0, dh, dlast)
+            return linear_scans.backward(dh, dlast, a.contiguous(), h.contiguous(), h0.contiguous(), rows)
+        da, dx, dh0 = linear_scans.reference_backward(a, h, rows, h0, dh, dlast)
         return da.clone(), dx.clone(), dh0.clone()
 
 
@@ -124,7 +124,7 @@ def _linear_scan_setup(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tenso
 def _linear_scan_way_back(ctx: Any, dh: Tensor, dlast: Tensor) -> tuple[Tensor | None, ...]:
     a, h, h0, lengths = ctx.saved_tensors
     if torch.is_grad_enabled():  # a graph of the gradient is wanted
-        return *linear_scans.reference_backward(a, h, lengths.cpu().numpy(), h0, dh, dlast), None
+        return *linear_scans.reference_backward(a, h, Rows(lengths), h0, dh, dlast), None
     return *_linear_scan_backward(dh, dlast, a, h, h0, lengths), None
 
 

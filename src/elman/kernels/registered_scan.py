@@ -18,7 +18,8 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from elman import state as states
 from elman.kernels import autocast, native, recurrence
 from elman.kernels.marshal import Options, Recurrence, UnitMask, saved_stride
-from elman.kernels.registered import chosen, filled, steps_of
+from elman.kernels.registered import chosen, filled, lengths_of
+from elman.rows import Rows
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -26,7 +27,7 @@ PLAIN = (str, int, float, bool, type(None))  # settings of a cell that go into i
 
 
 def scan(
-    layers: Sequence[Recurrence], x: Tensor, rows: Sequences, state: State | None, blank: State, both_ways: bool
+    layers: Sequence[Recurrence], x: Tensor, rows: Rows, state: State | None, blank: State, both_ways: bool
 ) -> tuple[Tensor, State]:
     """`recurrence.scan` as one operator, of any type and on any device."""
     text = "[" + ", ".join(_text(layer) for layer in layers) + "]"
@@ -34,7 +35,7 @@ def scan(
     kept = [zone.kept for layer in layers for zone in _zones(layer) if zone.kept is not None]
     given = [] if state is None else list(states.leaves(state))
     own = torch.empty(0)
-    y, final, _ = _scan(x, steps_of(rows.lengths), weights, given, kept, own, text, both_ways, native.available())
+    y, final, _ = _scan(x, lengths_of(rows), weights, given, kept, own, text, both_ways, native.available())
     rest = iter(final)
     return y, states.map(lambda _: next(rest), blank)
 
@@ -132,12 +133,12 @@ class _Call(NamedTuple):
 
     def native(self, x: Tensor, lengths: Tensor) -> recurrence._Call:
         """For C++. What it has beside the layers is for gradients of gradients, which go another way here."""
-        return recurrence._Call(self.layers, Sequences(x, lengths.numpy()), self.both_ways, _no_reference, ())
+        return recurrence._Call(self.layers, Rows(lengths, len(x)), self.both_ways, _no_reference, ())
 
     def loop(self, x: Tensor, lengths: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor]) -> list[Tensor]:
         """y and the leaves of the final state, by the cells themselves, one after another."""
         rest, given = iter(weights), iter(state)
-        sequences = below = Sequences(x, lengths.cpu().numpy())
+        sequences = below = Sequences(x, lengths)
         written: list[Tensor] = []
         final: list[Tensor] = []
         with autocast.off():
@@ -196,7 +197,7 @@ def _scan(
             return y, final, []
         x, *tensors = (leaf.contiguous() for leaf in (x, *weights, *state))
         call = _Call.of(x, tensors, kept, text, both_ways, available)
-        ys, final, _, saved = recurrence._run(call.native(x, lengths), x, *tensors)
+        ys, final, saved = recurrence._run(call.native(x, lengths), x, *tensors)
         return ys[-1], final, [*saved, *ys[:-1]]
 
 
@@ -252,8 +253,7 @@ def _scan_backward(
     way = _Call.of(x, tensors, kept, text, both_ways, available).native(x, lengths)
     gates, ys = saved[: len(call.layers)], [*saved[len(call.layers) :], y]
     context = SimpleNamespace(
-        call=way._replace(sequences=Sequences((), way.sequences.lengths)),
-        plan=native.module.Plan(way.sequences.offsets),
+        call=way,
         weights=len(weights),
         saved_tensors=(*gates, *ys, x, *tensors),
         needs_input_grad=(False, *wanted),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elman.kernels import transforms
 from elman.kernels.linear import linear
-from elman.sequences import Sequences
+from elman.rows import Rows
 from elman.shapes import check
 
 CHUNK = 1 << 19  # numbers of the windows that are there at once
@@ -23,20 +23,19 @@ class Line(NamedTuple):
     last: Tensor  # [B, k - 1, D] the steps before what comes next
 
 
-def line(x: Tensor, lengths: Any, past: Tensor) -> Line:
-    """Lay out steps [N, D] of rows of `lengths` behind those before them, [B, k - 1, D]."""
-    rows, before, size = past.shape
-    sequences = Sequences(x, lengths)
-    begins = sequences.offsets[:-1] + before * np.arange(rows)
-    starts = sequences.times + np.repeat(begins, sequences.lengths)
-    ends = (begins + sequences.lengths)[:, None] + np.arange(before)
-    steps = torch.cat([past.reshape(rows * before, size), x])
-    if rows > 1:
+def line(x: Tensor, rows: Rows, past: Tensor) -> Line:
+    """Lay out steps [N, D] behind the steps before each row, [B, k - 1, D]."""
+    count, before, size = past.shape
+    begins = rows.offsets[:-1] + before * np.arange(count)
+    starts = rows.times + np.repeat(begins, rows.lengths)
+    ends = (begins + rows.lengths)[:, None] + np.arange(before)
+    steps = torch.cat([past.reshape(count * before, size), x])
+    if count > 1:
         order = np.empty(len(steps), np.int64)
-        order[begins[:, None] + np.arange(before)] = np.arange(rows * before).reshape(rows, before)
-        order[starts + before] = rows * before + np.arange(len(x))
+        order[begins[:, None] + np.arange(before)] = np.arange(count * before).reshape(count, before)
+        order[starts + before] = count * before + np.arange(len(x))
         steps = steps.index_select(0, torch.from_numpy(order).to(x.device))
-    last = steps.index_select(0, torch.from_numpy(ends.ravel()).to(x.device)).reshape(rows, before, size)
+    last = steps.index_select(0, torch.from_numpy(ends.ravel()).to(x.device)).reshape(count, before, size)
     return Line(steps, torch.from_numpy(starts).to(x.device), last)
 
 
@@ -107,13 +106,13 @@ def _fold(dwindows: Tensor, starts: Tensor, dsteps: Tensor) -> None:
 
 
 def window_linear(
-    x: Tensor, lengths: Any, past: Tensor, weight: Tensor, bias: Tensor | None = None
+    x: Tensor, rows: Any, past: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """y[t] = W [x[t-k+1], ..., x[t]] + b along every row of a ragged batch, in memory as N, never as N times k.
 
     Args:
         x: [N, D].
-        lengths: steps of each row, B integers that add up to N.
+        rows: the layout, or the lengths of the rows, B integers that sum to N.
         past: the k - 1 steps before each row, [B, k - 1, D], the latest last.
         weight: [H, k * D], the oldest step first.
         bias: [H], or None.
@@ -127,9 +126,10 @@ def window_linear(
         ([1.0, 3.0, 5.0, 4.0], [3.0, 4.0])
     """
     check("window_linear", "x", x, "N D")
-    check("window_linear", "past", past, f"B={len(lengths)} k-1 D={x.shape[1]}")
+    rows = Rows.of(rows, len(x), "window_linear")
+    check("window_linear", "past", past, f"B={len(rows)} k-1 D={x.shape[1]}")
     check("window_linear", "weight", weight, f"H k*D={(past.shape[1] + 1) * x.shape[1]}")
-    steps, starts, last = line(x, lengths, past)
+    steps, starts, last = line(x, rows, past)
     if not len(starts) or not weight.numel() or transforms.active():
         return reference(steps, starts, weight, bias), last
     return _InChunks.apply(steps.contiguous(), starts, weight, bias), last

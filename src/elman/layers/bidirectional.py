@@ -55,12 +55,12 @@ class Bidirectional(CellModule):
         sequences = self.checked("scan", sequences)
         layers = [forward, backward._replace(reverse=True)]
         x, blank = sequences.values, self.initial_state(0)
-        y, state = recurrence.scan(layers, x, sequences, state, blank, self.unrolled, both_ways=True)
-        return sequences.map(lambda _: y), state
+        y, state = recurrence.scan(layers, x, sequences.layout, state, blank, self.unrolled, both_ways=True)
+        return sequences.with_values(y), state
 
     def unrolled(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         first, last = (None, None) if state is None else state
         forward, first = self.forward_cell(sequences, first)
         backward, last = self.backward_cell(sequences.reverse(), last)
         values = torch.cat([forward.values, backward.reverse().values], -1)
-        return Sequences(values, sequences.lengths), (first, last)
+        return sequences.with_values(values), (first, last)

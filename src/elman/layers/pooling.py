@@ -89,7 +89,7 @@ class LastPooling(Pooling):
             return sequences, ()
         forward, backward = self._parts(sequences.values)
         heads = like(sequences.offsets[sequences.rows], backward)
-        return sequences.map(lambda _: torch.cat([forward, backward.index_select(0, heads)], -1)), ()
+        return sequences.with_values(torch.cat([forward, backward.index_select(0, heads)], -1)), ()
 
     def pool(self, sequences: Sequences) -> Tensor:
         sequences = self.checked("pool", sequences)

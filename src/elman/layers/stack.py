@@ -107,5 +107,5 @@ def scan_wave(cells: list[CellModule], sequences: Sequences, state: State | None
     sequences = cells[0].checked("scan", sequences)
     kernels = [kernel for kernel in (cell.recurrence() for cell in cells) if kernel is not None]
     blank = tuple(cell.initial_state(0) for cell in cells)
-    y, state = recurrence.scan(kernels, sequences.values, sequences, state, blank, unrolled)
-    return sequences.map(lambda _: y), state
+    y, state = recurrence.scan(kernels, sequences.values, sequences.layout, state, blank, unrolled)
+    return sequences.with_values(y), state

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from elman.cells.counters import Drawing
 from elman.cells.module import CellModule
 from elman.kernels.masks import keep_mask
+from elman.rows import one_step_each
 from elman.runtime.words import Spec
 from elman.sequences import Sequences
 from elman.state import State
@@ -48,7 +49,7 @@ class WeightDrop(CellModule, Drawing):
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         if not self.training:
             return self.cell.step(x, state)
-        y, state = self.scan(Sequences(x, np.ones(len(x), np.int64)), state)
+        y, state = self.scan(Sequences(x, one_step_each(len(x))), state)
         return y.values, state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:

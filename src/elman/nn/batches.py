@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from elman.rows import Rows
 from elman.sequences import Sequences
 
 
 class Batch(Protocol):
     """The input of a call."""
 
-    rows: Sequences  # how its steps are divided into rows, in the caller's order; no values
+    rows: Rows  # in the caller's order
     longest: int  # steps of the longest row
     lends: bool  # whether `give` hands out the memory of y itself
 
@@ -74,11 +75,11 @@ class Packed:
     def __init__(self, packed: PackedSequence):
         self.packed, self.longest = packed, len(packed.batch_sizes)
         places: Any = np.arange(len(packed.data))
-        rows = Sequences.from_packed(packed._replace(data=places))  # the place of each step among those of `packed`
+        steps = Sequences.from_packed(packed._replace(data=places))  # the place of each step in `packed.data`
         back = np.empty_like(places)
-        back[rows.values] = places
-        self.rows = rows.map(lambda _: ())
-        self._there, self._back = torch.from_numpy(rows.values), torch.from_numpy(back)
+        back[steps.values] = places
+        self.rows = steps.layout
+        self._there, self._back = torch.from_numpy(steps.values), torch.from_numpy(back)
 
     def steps(self) -> Tensor:
         return _Reordered.apply(self.packed.data, self._there, self._back)
@@ -110,5 +111,5 @@ class _Reordered(torch.autograd.Function):
 
 
 @lru_cache(maxsize=64)
-def _full(rows: int, steps: int) -> Sequences:
-    return Sequences((), np.full(rows, steps))
+def _full(rows: int, steps: int) -> Rows:
+    return Rows(np.full(rows, steps))

@@ -138,7 +138,7 @@ class Tagger(RecurrentSettings, Task):
         self.net_ = self._make_net()
         self._tell(data, held_out)
         steps = self.batch_steps or usual_steps(data.tokens.lengths)
-        truth = Sequences(targets, data.tokens.lengths)
+        truth = data.tokens.with_values(targets)
         self.train_in(
             run,
             resume,

@@ -62,7 +62,7 @@ class TaggerNet(nn.Module):
         if self.spelling is not None:
             _, (_, (first_to_last, last_to_first)) = self.spelling(batch.characters)
             parts.append(torch.cat([first_to_last.h, last_to_first.h], 1).index_select(0, spelling))
-        features, _ = self.body(Sequences(torch.cat(parts, 1), batch.tokens.lengths))
+        features, _ = self.body(batch.tokens.with_values(torch.cat(parts, 1)))
         return features.map(self.readout.apply_to)
 
     def tables(self) -> list[Embedding]:

@@ -32,7 +32,7 @@ class Spelled(NamedTuple):
         tokens = self.tokens.select(rows)
         word, spelling, given = tokens.values
         different, places = np.unique(spelling, return_inverse=True)
-        return Spelled(Sequences(Tokens(word, places, given), tokens.lengths), self.characters.select(different))
+        return Spelled(tokens.with_values(Tokens(word, places, given)), self.characters.select(different))
 
 
 class Words:

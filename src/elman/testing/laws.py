@@ -86,7 +86,7 @@ def order_of_rows(trial: Trial) -> None:
     x, state = trial.draw([4, 1, 7, 2, 4, 3])
     run = trial.scan(x, state)
     order = [2, 5, 0, 4, 1, 3]
-    expected = Run(Sequences(run.values, x.lengths).select(order).values, states.select(run.final, order))
+    expected = Run(x.with_values(run.values).select(order).values, states.select(run.final, order))
     x, state = x.select(order), states.select(state, order)
     trial.same(trial.scan(x, state), expected, x, "giving the rows in another order", MIXED)
 

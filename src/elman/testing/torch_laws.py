@@ -33,7 +33,7 @@ class Problem:
     def __init__(self, trial: Trial):
         self.trial = trial
         x, state = trial.draw([3, 0, 5, 1])
-        self.x, self.state = Sequences(free(x.values), x.lengths), free(state)
+        self.x, self.state = x.with_values(free(x.values)), free(state)
         arguments = [*named_leaves(self.x.values, "the input"), *named_leaves(self.state, "the initial state")]
         self.inputs = {name: leaf for name, leaf in arguments if is_tensor(leaf) and leaf.requires_grad}
         self.inputs |= {name: weight for name, weight in trial.cell.named_parameters() if weight.requires_grad}

@@ -63,7 +63,7 @@ def rows(sequences: Sequences | Iterable[np.ndarray]) -> Sequences:
             f"{WHERE}: expected values up to {LARGEST:g}, whose squares are floats, got {largest:g}; give the "
             "series in larger units."
         )
-    return Sequences(values, sequences.lengths)
+    return sequences.with_values(values)
 
 
 def windows(rows: Sequences, order: int) -> int:

@@ -106,7 +106,7 @@ class DelayTaps(ClassicalModel):
         """All steps at once: a state is inputs that were read, so only those that are missing wait for others."""
         layout = self._read("DelayTaps.scan", sequences, state)
         after = predict(layout.steps, self.taps_, self.intercept_)
-        return Sequences(after[layout.places + 1], sequences.lengths), layout.last()
+        return sequences.with_values(after[layout.places + 1]), layout.last()
 
     def after(self, sequences: Sequences, state: State | None = None) -> np.ndarray:
         """The state after each row, [B, p, D], without the forecasts of a scan."""
@@ -300,7 +300,7 @@ class DelayTaps(ClassicalModel):
         sequences = as_sequences(where, sequences)
         values = reals(where, "values", sequences.values, f"N D={self.output_size}", missing=True)
         state = self.initial_state(len(sequences)) if state is None else self._state(where, state, len(sequences))
-        layout = Layout(Sequences(values, sequences.lengths), state)
+        layout = Layout(sequences.with_values(values), state)
         layout.fill(self.taps_, self.intercept_)
         return layout
 

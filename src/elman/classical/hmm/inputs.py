@@ -92,7 +92,7 @@ def drive(where: str, sequences: Sequences, size: int) -> tuple[Sequences, np.nd
         step = int(np.argwhere(wrong)[0][0])
         raise ValueError(f"{where}: expected a driving input of finite numbers, got {u[wrong][0]} in "
                          f"{place(sequences, step)}; it is never missing.")  # fmt: skip
-    return Sequences(x, sequences.lengths), np.ascontiguousarray(u)
+    return sequences.with_values(x), np.ascontiguousarray(u)
 
 
 def _one_feature(where: str, values: np.ndarray, spec: str) -> None:

@@ -18,6 +18,7 @@ from elman.classical.hmm.sampling import draw
 from elman.classical.model import ClassicalModel
 from elman.classical.rows import as_sequences
 from elman.kernels import semiring_scan
+from elman.rows import Rows, one_step_each
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -132,7 +133,7 @@ class HMM(ClassicalModel):
         """One observation of each row: -> what it tells, and the prediction for the next."""
         where = "HMM.step"
         first = x[0] if isinstance(x, tuple) else x
-        rows = Sequences(x, np.ones(len(first), np.int64))
+        rows = Sequences(x, one_step_each(len(first)))
         chain, scores, u = self._scored(where, rows)
         joint = log(self._state(where, state, len(rows))) + scores
         top = joint.max(1, keepdims=True, initial=-np.inf)
@@ -154,7 +155,7 @@ class HMM(ClassicalModel):
         found = semiring_scan.forward(*self._weighed(chain, scores, u, sequences, state))
         em.impossible(where, sequences, found.log_prob)
         last = np.where(sequences.lengths[:, None] > 0, found.last, state)
-        return Sequences(Filtered(found.probs, found.log_prob), sequences.lengths), last
+        return sequences.with_values(Filtered(found.probs, found.log_prob)), last
 
     # What is asked of it.
 
@@ -172,7 +173,7 @@ class HMM(ClassicalModel):
         """The probabilities of the states at each step given whole rows, [N, K]."""
         sequences = as_sequences("HMM.smooth", sequences)
         chain, scores, u = self._scored("HMM.smooth", sequences)
-        return Sequences(self._smoothed("HMM.smooth", sequences, chain, scores, u), sequences.lengths)
+        return sequences.with_values(self._smoothed("HMM.smooth", sequences, chain, scores, u))
 
     def decode(self, sequences: Sequences | Iterable[Any], method: str = "viterbi", k: int = 1) -> Decoded:
         """The best path of each row (`viterbi`), the k best, or the likeliest state of each step (`posterior`)."""
@@ -182,7 +183,7 @@ class HMM(ClassicalModel):
         if method == "posterior" and k == 1:
             states = self._smoothed(where, sequences, chain, scores, u).argmax(1)
             log_probs = path_log_prob(chain, scores, u, sequences, states)
-            return Decoded(Sequences(states, sequences.lengths), log_probs)
+            return Decoded(sequences.with_values(states), log_probs)
         if method != "viterbi":
             raise ValueError(f"{where}: expected method viterbi, or posterior with k=1, got {method!r} with k={k}.")
         if k < 1:
@@ -190,24 +191,24 @@ class HMM(ClassicalModel):
         found = semiring_scan.best_path(*self._weighed(chain, scores, u, sequences), k=k)
         _possible(where, found.log_prob[0])
         if k == 1:
-            return Decoded(Sequences(found.states[0], sequences.lengths), found.log_prob[0])
-        return Decoded(Sequences(found.states.T.copy(), sequences.lengths), found.log_prob.T.copy())
+            return Decoded(sequences.with_values(found.states[0]), found.log_prob[0])
+        return Decoded(sequences.with_values(found.states.T.copy()), found.log_prob.T.copy())
 
     def sample(self, lengths: Any, seed: int = 0, u: np.ndarray | None = None) -> Sample:
         """Rows of so many steps, drawn from the model; with a driving input, for `u` [N, U] of all rows."""
         where = "HMM.sample"
         model = self._model(where)
         size = self._drive_size(where)
-        rows = Sequences(np.zeros((max(int(np.sum(lengths)), 0), 0)), lengths)
+        rows = Rows.of(lengths, where=where)
         if size:
             u = np.zeros((0, 0)) if u is None else np.asarray(u)
             check(where, "the driving input u", u, f"N={rows.num_steps} U={size}")
-            given = Sequences(Driven(rows.values, u), lengths)
+            given = Sequences(Driven(np.zeros((rows.num_steps, 0)), u), rows)
             _, u = inputs.drive(where, given, size)
         elif u is not None:
             raise ValueError(f"{where}: expected no driving input, got one; this model has none (drive_size=0).")
         x, states = draw(model, rows, np.random.default_rng(seed), u if self.drive_size else None, u)
-        return Sample(Sequences(x if u is None else Driven(x, u), rows.lengths), states)
+        return Sample(Sequences(x if u is None else Driven(x, u), rows), states)
 
     def stationary(self) -> np.ndarray:
         """[K] the distribution of states that the transitions keep, which long rows approach."""

@@ -4,11 +4,11 @@ import numpy as np
 
 from elman.classical.hmm.chain import log_transition
 from elman.classical.hmm.em import Model
-from elman.sequences import Sequences
+from elman.rows import Rows
 
 
 def draw(
-    model: Model, rows: Sequences, rng: np.random.Generator, driving: np.ndarray | None, u: np.ndarray | None
+    model: Model, rows: Rows, rng: np.random.Generator, driving: np.ndarray | None, u: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Observations [N, ...] and states [N]: the states of all rows in time, then what they say.
 

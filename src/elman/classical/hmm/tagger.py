@@ -14,6 +14,7 @@ from elman.classical.hmm.trigrams import Trigrams
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
 from elman.classical.rows import as_sequences
+from elman.rows import one_step_each
 from elman.sequences import Sequences
 
 ORDERS = (1, 2)
@@ -97,7 +98,7 @@ class HMMTagger(ClassicalModel):
         """One observation of each row: -> what it tells of its tag, and the prediction for the next."""
         where = "HMMTagger.step"
         chain = self._chain(where)
-        rows = Sequences(np.asarray(x), np.ones(len(x), np.int64))
+        rows = Sequences(np.asarray(x), one_step_each(len(x)))
         state = self._state(where, state, len(rows))
         told, state = filtered(chain, self._scores(where, rows), state)
         em.impossible(where, rows, told.log_prob)
@@ -129,7 +130,7 @@ class HMMTagger(ClassicalModel):
             found = trigrams.smooth(chain, self.initial_state(len(piece)), self._scores(where, piece), piece)
             possible(where, found.log_prob)
             probs.append(found.probs)
-        return Sequences(np.concatenate(probs), rows.lengths)
+        return rows.with_values(np.concatenate(probs))
 
     def decode(self, sequences: Sequences | Iterable[Any], method: str = "viterbi") -> Decoded:
         """The tags of the best path of each row (`viterbi`), or the likeliest tag of each step (`posterior`).
@@ -152,7 +153,7 @@ class HMMTagger(ClassicalModel):
             possible(where, log_prob)
             ids.append(path)
             log_probs.append(log_prob)
-        return Decoded(Sequences(self.tags_[np.concatenate(ids)], rows.lengths), np.concatenate(log_probs))
+        return Decoded(rows.with_values(self.tags_[np.concatenate(ids)]), np.concatenate(log_probs))
 
     def score(self, sequences: Sequences | Iterable[Any], tags: Sequences | Iterable[Any]) -> float:
         """The part of the steps whose tag `decode` finds."""
@@ -191,7 +192,7 @@ class HMMTagger(ClassicalModel):
     def _scan(self, where: str, rows: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
         chain = self._chain(where)
         state = self.initial_state(len(rows)) if state is None else self._state(where, state, len(rows))
-        scores = Sequences(self._scores(where, rows), rows.lengths)
+        scores = rows.with_values(self._scores(where, rows))
         y, last = unroll(lambda now, before: filtered(chain, now, before), scores, state)
         em.impossible(where, rows, y.values.log_prob)
         return y, last

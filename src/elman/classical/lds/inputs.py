@@ -7,6 +7,7 @@ import numpy as np
 from elman.classical.lds.matrices import Matrices
 from elman.classical.rows import place
 from elman.kernels.kalman import System
+from elman.rows import Rows
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -74,7 +75,7 @@ def read(where: str, sequences: Sequences, matrices: Matrices) -> Inputs:
     if x.ndim == 1 and not isinstance(given.x, tuple) and m == 1:
         raise ValueError(f"{where}: expected observations of shape [N, m=1], got {list(x.shape)}; a single series is "
                          "x[:, None].")  # fmt: skip
-    rows = Sequences(number(where, "observations", sequences, x, f"N m={m}", missing=True), sequences.lengths)
+    rows = sequences.with_values(number(where, "observations", sequences, x, f"N m={m}", missing=True))
     if isinstance(given.u, tuple):
         if inputs:
             raise ValueError(f"{where}: expected a driving input u [N, U={inputs}] at each step, got none; give "
@@ -101,8 +102,8 @@ def read_future(where: str, lengths: Any, given: Observed | None, matrices: Matr
     Args:
         given: `Observed((), u, ...)`, leaves [N, ...]; for `LDS.forecast` [B, S, ...] as well.
     """
-    lengths = np.asarray(lengths)
-    steps = int(lengths.sum())
+    rows = Rows.of(lengths, where=where)
+    steps = rows.num_steps
     given = Observed(()) if given is None else given
     if not isinstance(given, Observed) or not isinstance(given.x, tuple):
         raise TypeError(f"{where}: expected the inputs of future steps as Observed((), u, ...), got "
@@ -118,7 +119,7 @@ def read_future(where: str, lengths: Any, given: Observed | None, matrices: Matr
             if len(leaves[name]) != steps:
                 raise ValueError(f"{where}: expected {name} of {steps} steps, got shape {list(leaf.shape)}.")
     missing = np.full((steps, len(matrices.H)), np.nan)
-    return read(where, Sequences(Observed(missing, **leaves), lengths), matrices)
+    return read(where, Sequences(Observed(missing, **leaves), rows), matrices)
 
 
 def number(where: str, name: str, sequences: Sequences, array: Any, spec: str, missing: bool = False) -> np.ndarray:

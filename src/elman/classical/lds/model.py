@@ -20,6 +20,7 @@ from elman.classical.model import ClassicalModel
 from elman.classical.rows import as_sequences, place
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction
+from elman.rows import one_step_each
 from elman.sequences import Sequences
 
 
@@ -132,14 +133,14 @@ class LDS(ClassicalModel):
     def step(self, x: Any, state: Prediction) -> tuple[Filtered, Prediction]:
         """Filter one observation of each row; return the filtered state, and the prediction for the next step."""
         first = next(states.leaves(x))
-        rows = Sequences(x, np.ones(len(first), np.int64))
+        rows = Sequences(x, one_step_each(len(first)))
         return self._filtered("LDS.step", self._read("LDS.step", rows), state)
 
     def scan(self, sequences: Sequences, state: Prediction | None = None) -> tuple[Sequences, Prediction]:
         """Filter all rows in one call of the kernel."""
         where = "LDS.scan"
         filtered, last = self._filtered(where, self._read(where, sequences), state)
-        return Sequences(filtered, sequences.lengths), last
+        return sequences.with_values(filtered), last
 
     # Inference.
 
@@ -154,7 +155,7 @@ class LDS(ClassicalModel):
         """Return the state at each step given the observations up to that step: Filtered(mean [N, n], ...)."""
         where = "LDS.filter"
         rows = self._read(where, as_sequences(where, sequences))
-        return Sequences(self._filtered(where, rows, None)[0], rows.rows.lengths)
+        return rows.rows.with_values(self._filtered(where, rows, None)[0])
 
     def smooth(self, sequences: Sequences | Iterable[Any], state: Prediction | None = None) -> Sequences:
         """Return the state at each step given the whole row: Smoothed(mean [N, n], cov [N, n, n], lag).
@@ -165,7 +166,7 @@ class LDS(ClassicalModel):
         where = "LDS.smooth"
         rows = self._read(where, as_sequences(where, sequences))
         found = self._kernel(where, kalman.smooth, rows, state)
-        return Sequences(Smoothed(found.mean, found.cov, found.lag), rows.rows.lengths)
+        return rows.rows.with_values(Smoothed(found.mean, found.cov, found.lag))
 
     def predict(self, sequences: Sequences | Iterable[Any], state: Prediction | None = None) -> Sequences:
         """Return the one-step forecast of each observation: Forecast(mean [N, m], cov [N, m, m])."""
@@ -185,7 +186,7 @@ class LDS(ClassicalModel):
             states.select(state, rows.rows.rows),
             states.select(moved, np.maximum(np.arange(len(first)) - 1, 0)),
         )
-        return Sequences(self._outputs(matrices, rows, before), rows.rows.lengths)
+        return rows.rows.with_values(self._outputs(matrices, rows, before))
 
     def forecast(self, given: Sequences | Iterable[Any] | Prediction, steps: int, future: Observed | None = None
                  ) -> Forecast:  # fmt: skip
@@ -223,7 +224,7 @@ class LDS(ClassicalModel):
                              "state=, as scan returns it, or a model with start=(mean, cov).")  # fmt: skip
         x, s = draw(self._matrices(where), rows, state, np.random.default_rng(seed))
         values = x if given is None else given._replace(x=x)
-        return Sample(Sequences(values, rows.rows.lengths), s)
+        return Sample(rows.rows.with_values(values), s)
 
     # Fitting.
 

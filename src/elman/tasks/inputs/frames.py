@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
+from elman.arrays import tensor
 from elman.cells import CellModule
 from elman.layers import Deviations, Differences, Dropout
 from elman.layers.frame_encoder import FrameEncoder
@@ -96,7 +97,7 @@ class Frames(Inputs):
 def _shifted(sequences: Sequences, most: int) -> Sequences:
     """The frames of each row moved by up to so many pixels, the same for all; what comes in is the edge again."""
     x = sequences.values
-    moves = torch.randint(-most, most + 1, (2, len(sequences)))[:, torch.from_numpy(sequences.rows), None]
+    moves = torch.randint(-most, most + 1, (2, len(sequences)))[:, tensor(sequences.rows), None]
     y, x_ = ((torch.arange(size) + move).clamp(0, size - 1) for size, move in zip(x.shape[2:], moves, strict=True))
     moved = x[torch.arange(len(x))[:, None, None], :, y[:, :, None], x_[:, None, :]]  # [N, H, W, C]
-    return sequences.map(lambda _: moved.movedim(3, 1))
+    return sequences.with_values(moved.movedim(3, 1))

@@ -138,4 +138,4 @@ class Series(Inputs):
                              "that are missing.")  # fmt: skip
         with np.errstate(over="ignore"):  # the net says of which row it can make nothing
             values = np.where(gone, 0, (raw.values - self.mean) / self.scale)
-            return Sequences(np.concatenate([values, gone[:, self.missing]], 1).astype(np.float32), raw.lengths)
+            return raw.with_values(np.concatenate([values, gone[:, self.missing]], 1).astype(np.float32))

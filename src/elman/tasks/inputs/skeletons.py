@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
+from elman.arrays import tensor
 from elman.sequences import Sequences
 from elman.tasks.inputs.base import OF_FRAMES, OF_TEXT
 from elman.tasks.inputs.series import Series
@@ -59,6 +60,6 @@ class Skeletons(Series):
         """Each row as it is seen from another side."""
         mean, scale = (torch.from_numpy(array).float() for array in (self.mean, self.scale))
         angles = np.radians(self.settings.turn) / 2**0.5 * torch.randn(len(sequences), *2 * [self.dimensions])
-        turns = torch.linalg.matrix_exp(angles - angles.mT)[torch.from_numpy(sequences.rows)]  # [N, 2, 2] or [N, 3, 3]
+        turns = torch.linalg.matrix_exp(angles - angles.mT)[tensor(sequences.rows)]  # [N, 2, 2] or [N, 3, 3]
         joints = (sequences.values * scale + mean).view(len(turns), -1, self.dimensions)
-        return sequences.map(lambda _: ((joints @ turns).flatten(1) - mean) / scale)
+        return sequences.with_values(((joints @ turns).flatten(1) - mean) / scale)
