@@ -184,8 +184,8 @@ def test_a_prompt_with_an_unseen_character(elman, run_folder):
     result = elman("generate", run_folder, "--prompt", "the €")
     assert result.stdout == ""
     assert error_line(result) == (
-        "prompt: character '€' (U+20AC) at offset 4 is not among the units of the model; leave it out, or train with "
-        "--set units=bytes, which knows every text."
+        "prompt: character '€' (U+20AC) at offset 4 is not in the vocabulary of the model; leave it out, or train with "
+        "--set units=bytes, which supports every text."
     )
 
 

@@ -44,7 +44,7 @@ def test_a_label_that_training_lacks_is_a_note(elman, classifier_run, tmp_path):
     file.write_text("sentence\tlabel\nthe good film\tpos\nthe film\tneutral\n")
     result = elman("evaluate", classifier_run, file)
     assert result.exit_code == 0, result.output
-    assert "note: 1 of 2 rows are of classes that the model does not know (neutral)" in result.stdout
+    assert "note: 1 of 2 rows have classes that the model was not trained on (neutral)" in result.stdout
 
 
 def test_a_file_with_other_columns(elman, classifier_run, reviews, tmp_path):

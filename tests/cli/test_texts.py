@@ -256,12 +256,12 @@ def test_a_table_of_other_columns(elman, run, table, tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["A", "SHORT"], "/a:3: belongs to no line of the other file: "),
-        (["A", "HOLE"], "/a:2: its target is empty, the first of 2 such pairs of 3; "),
+        (["A", "SHORT"], "/a:3: has no line in the other file: "),
+        (["A", "HOLE"], "/a:2: the target is empty, the first of 2 such pairs of 3; "),
         (["A"], "/a: holds one side only; name the file with the other side after it."),
-        (["A", "A", "A"], "expected pairs of files, a file of sources and one of targets, in turn"),
+        (["A", "A", "A"], "expected pairs of files (sources, then targets)"),
         (["A", "nowhere"], "nowhere: cannot be read: No such file or directory."),
-        (["A", "A", "--source", "1", "--target", "2"], "/a: columns of a text file; expected a table"),
+        (["A", "A", "--source", "1", "--target", "2"], "/a: a text file has no columns; name a table"),
         (["TABLE"], "/a.tsv: a table; name its columns: --source COLUMN and --target COLUMN."),
         (["A", "A", "--set", "attention=aditive"], "did you mean additive?"),
         (["A", "A", "--validation", "A"], "/a: holds one side only"),

@@ -55,7 +55,7 @@ def test_epochs_differ_and_repeat() -> None:
     ("texts", "steps", "message"),
     [
         ([], 1, "Batches: expected at least one document, got none"),
-        ([np.array([0])], 1, "Batches: expected ids above 0, the boundary's, got 0 in document 0"),
+        ([np.array([0])], 1, "Batches: expected ids above 0 \\(the boundary\\), got 0 in document 0"),
         ([np.array([1])], 0, "Batches: expected steps of at least 1, got 0"),
     ],
 )

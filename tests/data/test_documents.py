@@ -148,5 +148,5 @@ def test_a_fraction_that_is_none(fraction: float) -> None:
 
 @pytest.mark.parametrize("documents", [[], [""], ["a"], ["", "a"]])
 def test_too_little_to_split(documents: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"leaves one side without text; give more text, or a file of its own"):
+    with pytest.raises(ValueError, match=r"leaves one part without text; give more text, or a separate file"):
         split(documents, 0.1)

@@ -155,7 +155,12 @@ def test_an_index_outside() -> None:
     ("texts", "streams", "steps", "message"),
     [
         ([], 1, 1, "Windows: expected at least one document, got none"),
-        ([np.array([1]), np.array([2, 0])], 1, 1, "Windows: expected ids above 0, the boundary's, got 0 in document 1"),
+        (
+            [np.array([1]), np.array([2, 0])],
+            1,
+            1,
+            "Windows: expected ids above 0 \\(the boundary\\), got 0 in document 1",
+        ),
         ([np.array([1])], 0, 1, "Windows: expected streams and steps of at least 1, got 0 and 1"),
         ([np.array([1])], 1, 0, "Windows: expected streams and steps of at least 1, got 1 and 0"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from elman.decoding import Constraints, Hypothesis
 
 END = 0
-NOTHING = Constraints()
+NO_CONSTRAINTS = Constraints()
 
 
 class Table:
@@ -45,7 +45,7 @@ def repeats(units: Sequence[int], run: int) -> bool:
 
 
 def every(
-    table: Table, row: int, max_length: int, constraints: Constraints = NOTHING, length_penalty: float = 0.0
+    table: Table, row: int, max_length: int, constraints: Constraints = NO_CONSTRAINTS, length_penalty: float = 0.0
 ) -> list[Hypothesis]:
     """All that a row may write, best first: each sequence tried by itself, with nothing taken from the searches."""
     log_probs, found = table.log_probs[row], []

@@ -238,7 +238,7 @@ def test_scores_that_are_not_finite_are_one_clear_error(bad):
         ({"constraints": Constraints(min_length=9)}, "row 0: expected a max_length"),
         ({"constraints": Constraints(forbidden=[7])}, "forbidden unit below V=4, got 7"),
         ({"constraints": Constraints(prefixes=[[1]])}, "a prefix for each of 2 rows, got 1"),
-        ({"constraints": Constraints(prefixes=[[1], [2, 0]])}, "row 1: its prefix holds unit 0, the end"),
+        ({"constraints": Constraints(prefixes=[[1], [2, 0]])}, "row 1: the prefix contains the end \\(unit 0\\)"),
         ({"constraints": Constraints(prefixes=[[1], [2] * 6])}, "row 1: expected a prefix of at most max_length=5"),
         ({"constraints": Constraints(prefixes=[[1], [2, 9]])}, "row 1: expected a prefix of units from 0 to 3, got 9"),
     ],
@@ -260,7 +260,7 @@ def test_a_prefix_that_cannot_be_and_scores_of_another_shape():
     table.scores[1, 1, :, 2] = -np.inf
     rules = Constraints(prefixes=[[], [1, 2]])
     for search in (greedy, beam_search):
-        with pytest.raises(ValueError, match=r"^row 1: unit 2 of its prefix has probability 0 there"):
+        with pytest.raises(ValueError, match=r"^row 1: unit 2 of the prefix has probability 0"):
             search(table.step, table.initial_state(), 2, max_length=5, constraints=rules)
         with pytest.raises(ValueError, match=r"expected scores of shape \[R=2, V"):
             search(lambda ids, state: (np.zeros((1, 4)), state), (), 2, max_length=5)

@@ -117,13 +117,19 @@ def test_a_temperature_mends_what_is_too_sure():
         (lambda: temperature([1.0, 2.0], [0]), r"temperature: expected logits of shape \[B, C\], got \[2\]"),
         (lambda: temperature([[1.0, 2.0]], [0, 1]), r"temperature: expected targets of shape \[B=1\], got \[2\]"),
         (lambda: temperature(np.zeros((0, 2)), []), "temperature: expected at least one row and one class"),
-        (lambda: temperature([[1.0, np.inf]], [0]), "temperature: row 0: expected logits that are finite"),
-        (lambda: temperature([[1.0, 2.0]], [2]), "temperature: expected targets as numbers of 2 classes"),
+        (lambda: temperature([[1.0, np.inf]], [0]), "row 0: temperature: expected logits that are finite"),
+        (lambda: temperature([[1.0, 2.0]], [2]), "temperature: expected targets that are integers from 0 to 1"),
         (lambda: temperature([[1.0, 2.0]], [-1]), "temperature: expected targets from 0 to 1, got -1"),
-        (lambda: temperature([[1.0, 2.0]], [0.0]), "temperature: expected targets as numbers of 2 classes"),
+        (lambda: temperature([[1.0, 2.0]], [0.0]), "temperature: expected targets that are integers from 0 to 1"),
         (lambda: calibration_error([[0.5, 0.5]], [0], bins=0), "expected at least 1 bin, got 0"),
-        (lambda: calibration_error([[0.5, 0.5], [2.0, -1.0]], [0, 0]), "row 1: expected probabilities that are not"),
-        (lambda: calibration_error([[0.5, 0.4]], [0]), "row 0: expected probabilities that are not negative and sum"),
+        (
+            lambda: calibration_error([[0.5, 0.5], [2.0, -1.0]], [0, 0]),
+            "row 1: calibration_error: expected probabilities that are not",
+        ),
+        (
+            lambda: calibration_error([[0.5, 0.4]], [0]),
+            "row 0: calibration_error: expected probabilities that are not negative and sum",
+        ),
     ],
 )
 def test_bad_input_is_told(call, told):

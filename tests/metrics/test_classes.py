@@ -95,7 +95,8 @@ def test_a_class_that_the_model_does_not_know_is_never_right():
     assert report.accuracy == 0.4
     assert report.nats == pytest.approx(-np.log([chances[1, 1], chances[3, 0]]).mean())
     assert report.table().splitlines()[-1] == (
-        "note: 3 of 5 rows are of classes that the model does not know (w, x): never right, and the nats leave them out"
+        "note: 3 of 5 rows have classes that the model was not trained on (w, x): always wrong, and not counted in the "
+        "nats"
     )
 
 
@@ -128,12 +129,15 @@ def test_classes_may_be_numbers_and_json_has_them_as_such():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (([], [], ["a"]), "expected a row or more, as many predicted as true, got 0 true and 0 predicted"),
+        (([], [], ["a"]), "expected at least one row, as many predicted as true, got 0 true and 0 predicted"),
         ((["a"], ["a", "a"], ["a"]), "got 1 true and 2 predicted"),
-        ((["a"], ["b"], ["a"]), "row 0: expected a prediction among the 1 classes of the model, got 'b'"),
-        ((["a"], ["a"], ["a", "a"]), "expected every class once"),
+        ((["a"], ["b"], ["a"]), "row 0: class_report: expected one of the 1 classes of the model, got 'b'"),
+        ((["a"], ["a"], ["a", "a"]), "expected different classes"),
         ((["a"], ["a"], ["a", "b"], [[1.0]]), r"expected probabilities of shape \[B=1, C=2\], got \[1, 1\]"),
-        ((["a"], ["a"], ["a", "b"], [[2.0, -1.0]]), "row 0: expected probabilities that are not negative and sum to 1"),
+        (
+            (["a"], ["a"], ["a", "b"], [[2.0, -1.0]]),
+            "row 0: calibration_error: expected probabilities that are not negative and sum to 1",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_told(arguments, told):
@@ -142,7 +146,7 @@ def test_what_cannot_be_compared_is_told(arguments, told):
 
 
 def test_kinds_that_cannot_be_compared_are_told():
-    with pytest.raises(TypeError, match=r"expected truth of the kind of the classes \(str\), got int 1"):
+    with pytest.raises(TypeError, match=r"expected truth of the type of the classes \(str\), got int 1"):
         class_report([1], ["1"], ["1"])
-    with pytest.raises(TypeError, match=r"row 1: expected one label a row, got list \['b'\]"):
+    with pytest.raises(TypeError, match=r"row 1: class_report: expected one label, got list \['b'\]"):
         class_report(["a", ["b"]], ["a", "b"], ["a", "b"])

@@ -68,8 +68,8 @@ def test_the_closest_reference_is_the_one_that_counts():
     ("call", "told"),
     [
         (lambda: edit_distances(["a"], []), "expected as many hypotheses as references, got 1 and 0"),
-        (lambda: error_rate([["a"]], [[]]), "expected references with units, got 1 without any"),
-        (lambda: closest([["a"], ["b"]], [[["a"]], []]), "row 1: expected a reference or more, got none"),
+        (lambda: error_rate([["a"]], [[]]), "expected references with units, got 1 empty ones"),
+        (lambda: closest([["a"], ["b"]], [[["a"]], []]), "row 1: .*expected at least one reference, got none"),
         (lambda: closest([], [[["a"]]]), "expected references for each hypothesis, got 0 and 1"),
     ],
 )

@@ -122,20 +122,26 @@ def test_rows_without_entities_or_words():
 @pytest.mark.parametrize(
     ("truth", "predicted", "told"),
     [
-        ([], [], "expected a row or more, as many predicted as true, got 0 true and 0 predicted"),
+        ([], [], "expected at least one row, as many predicted as true, got 0 true and 0 predicted"),
         ([["O"]], [["O"], ["O"]], "got 1 true and 2 predicted"),
-        ([["O"], ["O", "O"]], [["O"], ["O"]], "row 1: expected 2 predicted tags, got 1"),
-        ([["O"]], [["S-A"]], r"predicted row 0: step 0: expected a tag of BIO \(O, B-label or I-label\), got 'S-A'"),
-        ([["O"], ["B-"]], [["O"], ["O"]], "true row 1: step 0: expected a tag of BIO"),
+        ([["O"], ["O", "O"]], [["O"], ["O"]], "row 1: entity_report: expected 2 predicted tags, got 1"),
+        (
+            [["O"]],
+            [["S-A"]],
+            r"row 0: entity_report: predicted tags: spans: step 0: expected a tag of BIO \(O, B-label or",
+        ),
+        ([["O"], ["B-"]], [["O"], ["O"]], "row 1: entity_report: true tags: spans: step 0: expected a tag of BIO"),
     ],
 )
 def test_what_cannot_be_compared_is_told(truth, predicted, told):
-    with pytest.raises(ValueError, match=rf"^entity_report: .*{told}"):
+    with pytest.raises(ValueError, match=rf"{told}"):
         entity_report(truth, predicted, "BIO")
 
 
 def test_tags_are_lists_of_text_in_a_scheme():
-    with pytest.raises(TypeError, match="true row 0: expected a list of tags, got the string 'O'"):
+    with pytest.raises(
+        TypeError, match="row 0: entity_report: true tags: spans: expected a list of tags, got the string 'O'"
+    ):
         entity_report(["O"], ["O"], "BIO")
     with pytest.raises(ValueError, match=r"expected a scheme of BIO, .* got 'BIOSE'"):
         entity_report([["O"]], [["O"]], "BIOSE")

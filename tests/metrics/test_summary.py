@@ -50,15 +50,15 @@ def test_a_table_and_json_and_no_handler_on_the_root():
         "ROUGE-L    48.68",
         "",
         "ROUGE: F1 of stems, by rouge-score",
-        "length: 2.7 words in the mean, references 3.0",
+        "length: 2.7 words on average, references 3.0",
     ]
     assert json.loads(json.dumps(report.to_json()))["rouge1"] == report.rouge1
 
 
 def test_what_cannot_be_compared_is_told(monkeypatch):
-    with pytest.raises(ValueError, match=r"^summary_report: expected a row or more"):
+    with pytest.raises(ValueError, match=r"^summary_report: expected at least one row"):
         summary_report([], [])
-    with pytest.raises(TypeError, match=r"^summary_report: row 0: expected text, got int 1"):
+    with pytest.raises(TypeError, match=r"^row 0: summary_report: expected text, got int 1"):
         summary_report([1], ["a"])
     monkeypatch.setitem(sys.modules, "rouge_score", None)
     with pytest.raises(ModuleNotFoundError, match="ROUGE needs the package rouge-score"):

@@ -68,16 +68,16 @@ def test_a_table_and_json():
 @pytest.mark.parametrize(
     ("said", "true", "kind", "told"),
     [
-        ([], [], ValueError, "expected a row or more, as many of references .* got 0 hypotheses and 0 rows"),
+        ([], [], ValueError, "expected at least one row, as many of references .* got 0 hypotheses and 0 rows"),
         (["a"], ["a", "b"], ValueError, "got 1 hypotheses and 2 rows of references"),
-        (["a", "b"], ["a", []], ValueError, "row 1: expected a reference or more, got none"),
-        (["a", 3], ["a", "b"], TypeError, "row 1: expected text, got int 3"),
-        (["a"], [["a", None]], TypeError, "row 0: expected text, got NoneType None"),
+        (["a", "b"], ["a", []], ValueError, "row 1: .*expected at least one reference, got none"),
+        (["a", 3], ["a", "b"], TypeError, "row 1: translation_report: expected text, got int 3"),
+        (["a"], [["a", None]], TypeError, "row 0: translation_report: expected text, got NoneType None"),
         ("a", ["a"], TypeError, r"expected a list of hypotheses, got one text; put it in a list: \[text\]"),
     ],
 )
 def test_what_cannot_be_compared_is_told(said, true, kind, told):
-    with pytest.raises(kind, match=f"^translation_report: .*{told}"):
+    with pytest.raises(kind, match=told):
         translation_report(said, true)
 
 

@@ -107,7 +107,7 @@ def test_the_greedy_text_is_the_likeliest_unit_of_the_stream(model):
     stream = model.stream()
     stream.read("the c")
     for character in text:
-        assert stream.likeliest(1)[0][0] == character
+        assert stream.most_probable(1)[0][0] == character
         stream.read(character)
 
 

@@ -1,4 +1,4 @@
-"""From files to batches: documents, the units they are made of, and the windows and batches a model is trained on."""
+"""Data: documents, text units, and the windows and batches that a model is trained on."""
 
 from elman.data.batches import Batches
 from elman.data.documents import read_documents, split

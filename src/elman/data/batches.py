@@ -1,4 +1,4 @@
-"""Full backpropagation through time as data: whole documents, side by side."""
+"""Batches of whole documents, for full backpropagation through time."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -12,13 +12,13 @@ from elman.sequences import Sequences
 
 
 class Batches(Sequence[Window]):
-    """Batches of whole documents, a row each, every row from the initial state; cut out when they are asked for.
+    """Batches of whole documents. Each document is a row and starts from the initial state; slices are made on access.
 
     Args:
         documents: ids of each document, integers [n], without the boundary.
-        steps: of a batch at most, unless a single document has more.
+        steps: upper bound of the time steps of a batch; a longer document is a batch of its own.
     Raises:
-        ValueError: no documents, an id that is not above the boundary's, or steps below 1.
+        ValueError: there are no documents, an id is not above that of the boundary, or steps is below 1.
     Example:
         >>> batches = Batches([np.array([2, 3]), np.array([4]), np.array([5, 6, 7])], steps=5)
         >>> [batch.inputs.lengths.tolist() for batch in batches]
@@ -34,18 +34,18 @@ class Batches(Sequence[Window]):
     def _set(self, text: np.ndarray) -> None:
         self.text = text
         self.boundaries = np.flatnonzero(text == BOUNDARY)  # document i: boundaries[i] to boundaries[i + 1]
-        self.groups = [0]  # documents at which the batches start, and the end
+        self.groups = [0]  # first document of each batch, and the number of documents
         while (start := self.groups[-1]) < len(self.boundaries) - 1:
             within = np.searchsorted(self.boundaries, self.boundaries[start] + self.steps, "right") - 1
             self.groups.append(max(start + 1, int(within)))
 
     @property
     def num_steps(self) -> int:
-        """Targets of all batches together."""
+        """Number of targets of all batches together."""
         return len(self.text) - 1
 
     def epoch(self, number: int, seed: int) -> Self:
-        """The same documents for one epoch, in another order and in other company."""
+        """Return the batches of one epoch: the same documents, shuffled and batched anew."""
         other = copy(self)
         other._set(shuffled(self.text, epoch_generator(seed, number)))
         return other

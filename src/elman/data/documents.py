@@ -1,4 +1,4 @@
-"""Files to documents: what a model reads from beginning to end, and what is held out to judge it by."""
+"""Reading text files as documents, and splitting documents into a training part and a held-out part."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from elman.data.raw_files import Paths, as_paths, read_bytes, reading
 AnyText = TypeVar("AnyText", str, bytes)
 Cut = Literal["file", "line", "paragraph"]
 
-# What stands between two documents of a file.
+# Separators between the documents of a file.
 _BETWEEN = {"line": r"\n", "paragraph": r"\n(?:[ \t\r]*\n)+"}
 
 
@@ -21,15 +21,16 @@ def read_documents(paths: Paths, encoding: Literal["utf-8"] = ..., documents: Cu
 @overload
 def read_documents(paths: Paths, encoding: Literal["bytes"], documents: Cut = ...) -> list[bytes]: ...
 def read_documents(paths: Paths, encoding: str = "utf-8", documents: Cut = "file") -> list[str] | list[bytes]:
-    """The documents of files, in order, with the ends of lines as they are in the files.
+    """Read documents from files, in order, with their line ends unchanged.
 
     Args:
-        paths: files, and folders, which stand for their `*.txt` and `*.txt.gz` files, sorted; `.gz` is unpacked.
-        encoding: `utf-8` (a byte order mark is dropped), or `bytes` to have the files as they are.
-        documents: what a document is: a whole file, each line that is not empty, or each paragraph between blank lines.
+        paths: files, or folders, whose `*.txt` and `*.txt.gz` files are read in sorted order; `.gz` is unpacked.
+        encoding: `utf-8` (a byte order mark is dropped), or `bytes` to read the files undecoded.
+        documents: unit of a document: `file`, a whole file; `line`, each line that is not empty; `paragraph`, each
+            paragraph between blank lines.
     Raises:
         OSError: a path is missing or cannot be read.
-        ValueError: a file is empty or not UTF-8, or a folder has no text.
+        ValueError: a file is empty or not UTF-8, or a folder has no text files.
     """
     if documents != "file" and documents not in _BETWEEN:
         raise ValueError(f"documents: expected file, line or paragraph, got {documents!r}.")
@@ -40,15 +41,19 @@ def read_documents(paths: Paths, encoding: str = "utf-8", documents: Cut = "file
 
 
 def split(documents: Sequence[AnyText], fraction: float, seed: int = 0) -> tuple[list[AnyText], list[AnyText]]:
-    """The documents to train on, in their order, and those held out.
+    """Split documents into a training part and a held-out part.
 
-    Whole documents that the seed chooses, up to about `fraction` of the text. Where none is short enough for that, as
-    when there is only one, the end of the longest is held out.
+    The seed chooses whole documents, up to about `fraction` of the text. If no document is short enough for that (for
+    example, if there is only one), the end of the longest document is held out.
 
     Args:
-        fraction: the part of the text to hold out, between 0 and 1.
+        documents: texts.
+        fraction: part of the text to hold out, between 0 and 1.
+        seed: seed of the random choice.
+    Returns:
+        documents to train on and documents held out, both in their original order.
     Raises:
-        ValueError: one side would be left without text.
+        ValueError: one part would have no text.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"split: expected a fraction between 0 and 1 to hold out, got {fraction}.")
@@ -56,7 +61,7 @@ def split(documents: Sequence[AnyText], fraction: float, seed: int = 0) -> tuple
     chosen: set[int] = set()
     if len(documents) > 1:
         for i in np.random.Generator(np.random.Philox(seed)).permutation(len(documents)).tolist():
-            if 0 < len(documents[i]) < 2 * wanted:  # closer with it than without
+            if 0 < len(documents[i]) < 2 * wanted:  # brings the held-out part closer to its size
                 chosen.add(i)
                 wanted -= len(documents[i])
     train = [text for i, text in enumerate(documents) if i not in chosen]
@@ -70,7 +75,7 @@ def split(documents: Sequence[AnyText], fraction: float, seed: int = 0) -> tuple
     if not any(train) or not any(held_out):
         total = sum(map(len, documents))
         raise ValueError(f"split: holding out {fraction} of {len(documents)} documents ({total} characters) leaves one "
-                         "side without text; give more text, or a file of its own to validate on.")  # fmt: skip
+                         "part without text; give more text, or a separate file for validation.")  # fmt: skip
     return train, held_out
 
 
@@ -80,7 +85,7 @@ def _files(path: Path) -> list[Path]:
             return [path]
         files = sorted(file for file in path.iterdir() if file.name.endswith((".txt", ".txt.gz")))
     if not files:
-        raise ValueError(f"{path}: expected a folder with *.txt files, found none; name the files themselves.")
+        raise ValueError(f"{path}: expected a folder with *.txt files, found none; name single files.")
     return files
 
 

@@ -1,4 +1,4 @@
-"""Files as they are: opened, unpacked, and read as a whole or line by line. Each failure names the file."""
+"""Reading files whole or line by line, with `.gz` unpacked. Every error names the file."""
 
 import gzip
 import os
@@ -11,13 +11,13 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 def as_paths(paths: Paths) -> list[Path]:
-    """One path or several, as a list."""
+    """Return one path or several as a list."""
     return [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Says which file it was that could not be read."""
+    """Raise errors of the block with the name of the file."""
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -27,11 +27,11 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def read_bytes(file: Path) -> bytes:
-    """All of a file; `.gz` is unpacked.
+    """Return the content of a file; `.gz` is unpacked.
 
     Raises:
-        OSError: it is missing or cannot be read.
-        ValueError: it is no whole gzip file.
+        OSError: the file is missing or cannot be read.
+        ValueError: the file is not a complete gzip file.
     """
     with reading(file):
         data = file.read_bytes()
@@ -39,21 +39,21 @@ def read_bytes(file: Path) -> bytes:
 
 
 def lines(file: Path) -> Iterator[str]:
-    """The lines of a file with their ends, one after the other; `.gz` is unpacked, a byte order mark is dropped.
+    """Yield the lines of a file with their line ends; `.gz` is unpacked, a byte order mark is dropped.
 
     Raises:
-        OSError: it is missing or cannot be read.
-        ValueError: it is no whole gzip file, or a line is not UTF-8.
+        OSError: the file is missing or cannot be read.
+        ValueError: the file is not a complete gzip file, or a line is not UTF-8.
     """
     with reading(file), gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
         yield from decoded(file, stream)
 
 
 def decoded(where: object, content: Iterable[bytes]) -> Iterator[str]:
-    """Lines of bytes as text, one after the other; a byte order mark is dropped.
+    """Decode lines of bytes, one by one; a byte order mark is dropped.
 
     Args:
-        where: what an error names: a file, say.
+        where: name in errors, for example a file.
     Raises:
         ValueError: a line is not UTF-8.
     """

@@ -1,4 +1,4 @@
-"""Whole rows as batches of about the same work: what a classifier or a tagger is trained and evaluated on."""
+"""Batches of whole rows with about the same number of time steps, for classifiers, taggers and the like."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,22 +8,22 @@ import numpy as np
 from elman.data.windows import epoch_generator
 from elman.shapes import check
 
-ROWS = 4, 32  # of mean length in a usual batch, at least and at most
-BATCHES = 64  # that an epoch then has, where there are rows enough
+ROWS = 4, 32  # least and most rows of mean length in a default batch
+BATCHES = 64  # batches of an epoch to aim at between these bounds
 
 
 class RowBatch(NamedTuple):
-    """Which rows of the data one step of training reads."""
+    """Rows that one training update reads."""
 
     rows: np.ndarray  # int64 [B]
-    num_steps: int  # of these rows together
+    num_steps: int  # time steps of these rows together
 
 
 def usual_steps(lengths: Any) -> int:
-    """A budget of steps that trains well: 32 rows of mean length; of few rows fewer, 4 at least.
+    """Return a number of time steps per batch that trains well: 32 rows of mean length, down to 4 for small data.
 
     Args:
-        lengths: steps of each row, integers [R].
+        lengths: time steps of each row, integers [R].
     Example:
         >>> usual_steps([10] * 10_000), usual_steps([10] * 1_000), usual_steps([10] * 30)
         (320, 156, 40)
@@ -35,14 +35,14 @@ def usual_steps(lengths: Any) -> int:
 
 
 class RowBatches:
-    """Every row in exactly one batch an epoch; a batch holds as many rows as a budget of steps allows.
+    """Batches of rows: each epoch has every row in exactly one batch, and a batch is filled up to `steps` time steps.
 
     Args:
-        lengths: steps of each row, integers [R]; an empty row counts as one step towards the budget.
-        steps: of a batch at most, unless a single row has more: it is a batch of its own.
-        seed: of the order of the rows, another one each epoch; None leaves them as they are.
+        lengths: time steps of each row, integers [R]; an empty row counts as one step.
+        steps: upper bound of the time steps of a batch; a longer row is a batch of its own.
+        seed: seed of the order of the rows, which differs in each epoch; None keeps their order.
     Raises:
-        ValueError: steps below 1, a length below 0, lengths that are no integers [R].
+        ValueError: steps is below 1, a length is below 0, or lengths are not integers [R].
     Example:
         >>> batches = RowBatches([2, 3, 0, 9], steps=6).epoch(1)
         >>> [(batch.rows.tolist(), batch.num_steps) for batch in batches]
@@ -60,11 +60,11 @@ class RowBatches:
         self.lengths, self.steps, self.seed = counts.astype(np.int64), steps, seed
 
     def epoch(self, number: int) -> Sequence[RowBatch]:
-        """The batches of an epoch: the same for the same number and seed, whenever it is asked."""
+        """Return the batches of an epoch: the same batches for the same number and seed."""
         count = len(self.lengths)
         order = np.arange(count) if self.seed is None else epoch_generator(self.seed, number).permutation(count)
         lengths = self.lengths[order]
-        ends = np.cumsum(np.maximum(lengths, 1))  # of the rows, in steps of the budget
+        ends = np.cumsum(np.maximum(lengths, 1))  # steps used up to the end of each row
         batches, start, used = [], 0, 0
         while start < count:
             stop = max(start + 1, int(np.searchsorted(ends, used + self.steps, "right")))

@@ -1,7 +1,7 @@
-"""Truncated backpropagation through time as data: long documents become windows that go on where the last one ended.
+"""Windows of long documents, for truncated backpropagation through time.
 
-All documents are laid end to end, with the boundary between them, and cut into equal streams. A window holds the next
-`steps` of every stream. Whatever reads it carries the final state of its rows to the next window, as `source` says.
+All documents are concatenated, with the boundary between them, and cut into streams of equal length. A window holds the
+next `steps` of every stream. The final states of its rows are carried to the next window according to `source`.
 """
 
 from collections.abc import Sequence
@@ -18,46 +18,46 @@ from elman.state import State
 
 
 class Window(NamedTuple):
-    """What one step of training reads: every unit, and the unit that follows it."""
+    """Input of one training update: units, and the unit that follows each of them."""
 
     inputs: Sequences  # R rows, values int64 [N]: a boundary, or the unit before the target
     targets: np.ndarray  # int64 [N]
-    source: np.ndarray  # int64 [R]: row of the window before that this row goes on from; -1: it starts afresh
+    source: np.ndarray  # int64 [R]: row of the previous window that this row continues; -1: it starts a document
 
     @property
     def num_steps(self) -> int:
-        """N, the steps of all rows together."""
+        """N, the time steps of all rows together."""
         return self.inputs.num_steps
 
 
 def resume(source: np.ndarray, previous: State | None, cell: Cell) -> State:
-    """The state [R, ...] in which the rows of a window start.
+    """Return the state [R, ...] in which the rows of a window start.
 
     Args:
-        source: [R], of the window.
-        previous: the final state of the window before, detached; None at the first.
-        cell: whose initial state the rows with source -1 take.
+        source: [R], `source` of the window.
+        previous: detached final state of the previous window; None for the first window.
+        cell: the cell; rows with source -1 start from its initial state.
     """
-    fresh = cell.initial_state(len(source))
-    goes_on = source >= 0
-    if not goes_on.any():
-        return fresh
-    assert previous is not None, "a row goes on from a window whose state is not there"
-    return states.where(goes_on, states.select(previous, np.maximum(source, 0)), fresh)
+    initial = cell.initial_state(len(source))
+    continues = source >= 0
+    if not continues.any():
+        return initial
+    assert previous is not None, "a row continues a window whose final state is missing"
+    return states.where(continues, states.select(previous, np.maximum(source, 0)), initial)
 
 
 class Windows(Sequence[Window]):
-    """The windows of a text, in order; `windows[i]` is cut out when it is asked for.
+    """Windows of a text, in order; `windows[i]` is made on access.
 
     A document that ends inside a window ends its row there, and the next document is a new row. Every unit, and the end
-    of every document, is the target of exactly one window; rows hold nothing else.
+    of every document, is the target of exactly one window.
 
     Args:
         documents: ids of each document, integers [n], without the boundary.
-        streams: rows that are read side by side, B; fewer where there are fewer targets.
-        steps: of each stream in one window, T.
+        streams: number of streams read in parallel, B; fewer if there are fewer targets.
+        steps: time steps of each stream in one window, T.
     Raises:
-        ValueError: no documents, an id that is not above the boundary's, or sizes below 1.
+        ValueError: there are no documents, an id is not above that of the boundary, or a size is below 1.
     Example:
         >>> windows = Windows([np.array([2, 3, 4]), np.array([5])], streams=1, steps=3)
         >>> [window.inputs.to_list() for window in windows]
@@ -71,15 +71,15 @@ class Windows(Sequence[Window]):
             raise ValueError(f"Windows: expected streams and steps of at least 1, got {streams} and {steps}.")
         self.text = lay("Windows", documents)
         self.streams, self.steps = min(streams, self.num_steps), steps
-        self.first = steps  # steps of the first window
+        self.first = steps  # time steps of the first window
 
     @property
     def num_steps(self) -> int:
-        """Targets of all windows together."""
+        """Number of targets of all windows together."""
         return len(self.text) - 1
 
     def epoch(self, number: int, seed: int) -> Self:
-        """The same text for one epoch: documents in another order, a shorter first window, so that all cuts move."""
+        """Return the windows of one epoch: documents shuffled, and a shorter first window, which moves all cuts."""
         generator = epoch_generator(seed, number)
         other = copy(self)
         other.text = shuffled(self.text, generator)
@@ -96,22 +96,22 @@ class Windows(Sequence[Window]):
         source = np.full(len(starts), -1)
         if number > 0:
             _, _, counts_before = self._cut(number - 1)
-            last_rows = np.cumsum(counts_before)[: len(counts)] - 1  # of each stream in the window before
+            last_rows = np.cumsum(counts_before)[: len(counts)] - 1  # last row of each stream in the previous window
             heads = np.cumsum(counts) - counts
-            goes_on = self.text[places[starts[heads]]] != BOUNDARY
-            source[heads[goes_on]] = last_rows[goes_on]
+            continues = self.text[places[starts[heads]]] != BOUNDARY
+            source[heads[continues]] = last_rows[continues]
         lengths = np.diff(starts, append=len(places))
         text = self.text
         return Window(Sequences(text[places].astype(np.int64), lengths), text[places + 1].astype(np.int64), source)
 
     def _cut(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of a window: the places of its steps in the text [N], the steps that start a row [R], rows of each stream."""
+        """Return places in the text of a window's steps [N], the steps that start a row [R], and rows per stream."""
         begin = 0 if number == 0 else self.first + (number - 1) * self.steps
         end = self.first + number * self.steps
         each, longer = divmod(self.num_steps, self.streams)
-        sizes = each + (np.arange(self.streams) < longer)  # of the streams; the longer ones first
+        sizes = each + (np.arange(self.streams) < longer)  # steps of each stream; the longer ones first
         origins = np.cumsum(sizes) - sizes
-        alive = sizes > begin
+        alive = sizes > begin  # streams that reach this window
         counts = np.minimum(sizes[alive], end) - begin
         offsets = np.cumsum(counts) - counts
         places = np.repeat(origins[alive] + begin - offsets, counts) + np.arange(counts.sum())
@@ -121,9 +121,9 @@ class Windows(Sequence[Window]):
 
 
 def lay(where: str, documents: Sequence[np.ndarray]) -> np.ndarray:
-    """Documents end to end with the boundary before, between and after them, int32.
+    """Return the documents concatenated, with the boundary before, between and after them, int32.
 
-    All but the last are inputs, all but the first are targets.
+    All ids but the last are inputs, all but the first are targets.
     """
     if not len(documents):
         raise ValueError(f"{where}: expected at least one document, got none.")
@@ -132,7 +132,7 @@ def lay(where: str, documents: Sequence[np.ndarray]) -> np.ndarray:
     for i, ids in enumerate(documents):
         if len(ids) and np.min(ids) <= BOUNDARY:
             raise ValueError(
-                f"{where}: expected ids above {BOUNDARY}, the boundary's, got {np.min(ids)} in document {i}."
+                f"{where}: expected ids above {BOUNDARY} (the boundary), got {np.min(ids)} in document {i}."
             )
         text[place : place + len(ids)] = ids
         place += len(ids) + 1
@@ -140,7 +140,7 @@ def lay(where: str, documents: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def shuffled(text: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """The same documents laid in another order."""
+    """Return the concatenated documents in another order."""
     boundaries = np.flatnonzero(text == BOUNDARY)
     order = generator.permutation(len(boundaries) - 1)
     documents = [text[boundaries[i] : boundaries[i + 1]] for i in order]
@@ -148,5 +148,5 @@ def shuffled(text: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
-    """The generator of one epoch, the same wherever and whenever it is asked for."""
+    """Return the random generator of one epoch, a function of the seed and the epoch."""
     return np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64)))

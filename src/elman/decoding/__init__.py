@@ -1,4 +1,4 @@
-"""From distributions over the next unit to units."""
+"""Decoding: greedy search, sampling and beam search over distributions of the next unit."""
 
 from elman.decoding.beam import Coverage, beam_search
 from elman.decoding.constraints import Constraints

@@ -1,4 +1,4 @@
-"""What a hypothesis may hold, and the next units that are left to it."""
+"""Constraints on hypotheses, and the next units that they allow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,22 +7,23 @@ from typing import NamedTuple
 import numpy as np
 
 from elman.arrays import Array, is_tensor
+from elman.errors import RowError
 from elman.kernels.best import best
 from elman.shapes import check
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """What every hypothesis of a search must hold and may not hold.
+    """Constraints on every hypothesis of a search.
 
-    The probabilities stay the model's own: what is forbidden is left out, and its share goes to nobody.
+    The probabilities are those of the model, without renormalisation over the allowed units.
 
     Args:
-        forbidden: units that are never written; the end may be one of them.
-        no_repeat_ngram: no run of this many units stands twice in a hypothesis; 0 allows all.
-        prefixes: for each row the units that its hypotheses begin with; may be empty. A prefix stands as it is,
-            whatever the other constraints say.
-        min_length: the end comes after this many units or more.
+        forbidden: units that are never written; may include the end.
+        no_repeat_ngram: a run of this many units occurs at most once in a hypothesis; 0 allows all runs.
+        prefixes: per row, the units that its hypotheses begin with; may be empty. The other constraints do not apply
+            to a prefix.
+        min_length: least number of units before the end.
     Raises:
         ValueError: a value is out of range.
     """
@@ -41,19 +42,19 @@ class Constraints:
 
 
 class Live(NamedTuple):
-    """The hypotheses that go on, sorted by row."""
+    """Hypotheses to extend, sorted by row."""
 
-    rows: np.ndarray  # [R] the row of the search that each is of
-    length: int  # units of each
-    history: np.ndarray | None  # [R, length] their units, where `Rules.reads_history`
+    rows: np.ndarray  # [R] row of the search that each belongs to
+    length: int  # units of each hypothesis
+    history: np.ndarray | None  # [R, length] their units, if `Rules.reads_history`
 
 
 class Rules:
     """Constraints and lengths of one search, checked against each other.
 
     Attributes:
-        max_length: [B] of each row.
-        reads_history: whether `Live.history` is needed.
+        max_length: [B] upper bound of the units of each row.
+        reads_history: True if `Live.history` is needed.
     """
 
     def __init__(self, where: str, constraints: Constraints, rows: int, max_length: int | Sequence[int], end: int):
@@ -64,13 +65,13 @@ class Rules:
         self._prefix_lengths, self._prefixes = self._prefix_table(rows)
 
     def best(self, scores: Array, count: int, live: Live) -> tuple[np.ndarray, np.ndarray]:
-        """The `count` best next units of each hypothesis, or more, or all that are left.
+        """Return at least the `count` best next units of each hypothesis, or all that are allowed.
 
         Returns:
-            units [R, k], likeliest first, and their log-probabilities; -inf marks what is not allowed.
+            units [R, k], most probable first, and their log-probabilities; -inf marks units that are not allowed.
         """
         size = self._size(scores, live)
-        blocked = self._blocked(live, size)  # [R x V]: numbers of the pairs
+        blocked = self._blocked(live, size)  # hypothesis x V + unit
         early = live.length < self._constraints.min_length
         spare = int(np.bincount(blocked // size).max(initial=0)) + len(self._forbidden) + early
         units, log_probs = best(scores, min(size, count + spare))
@@ -91,7 +92,7 @@ class Rules:
         return units, log_probs
 
     def log_probs(self, scores: Array, live: Live) -> np.ndarray:
-        """The log-probabilities of all next units, [R, V]; -inf marks what is not allowed."""
+        """Return the log-probabilities of all next units, [R, V]; -inf marks units that are not allowed."""
         size = self._size(scores, live)
         log_probs = _doubles(scores).copy()
         largest = log_probs.max(1, keepdims=True)
@@ -115,14 +116,12 @@ class Rules:
             check(self._where, "max_length", lengths, f"B={rows}")
         lengths = np.broadcast_to(lengths, rows)
         if (short := np.flatnonzero(lengths < self._constraints.min_length)).size:
-            raise ValueError(
-                f"row {short[0]}: expected a max_length of at least min_length={self._constraints.min_length}, "
-                f"got {lengths[short[0]]}."
-            )
+            least = self._constraints.min_length
+            raise RowError(short[0], f"expected a max_length of at least min_length={least}, got {lengths[short[0]]}.")
         return lengths
 
     def _prefix_table(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """The length of each row's prefix [B], and the prefixes [B, T], ragged at the right."""
+        """Return the length of each row's prefix [B], and the prefixes [B, T], padded at the right."""
         prefixes = self._constraints.prefixes
         if prefixes is None:
             return np.zeros(rows, np.int64), np.empty((rows, 0), np.int64)
@@ -133,14 +132,14 @@ class Rules:
         for row, prefix in enumerate(prefixes):
             table[row, : len(prefix)] = prefix
             if self._end in table[row, : len(prefix)]:
-                raise ValueError(f"row {row}: its prefix holds unit {self._end}, the end; leave it out.")
+                raise RowError(row, f"the prefix contains the end (unit {self._end}); leave it out.")
             if len(prefix) > self.max_length[row]:
-                raise ValueError(f"row {row}: expected a prefix of at most max_length={self.max_length[row]} units, "
-                                 f"got {len(prefix)}.")  # fmt: skip
+                most = self.max_length[row]
+                raise RowError(row, f"expected a prefix of at most max_length={most} units, got {len(prefix)}.")
         return lengths, table
 
     def _size(self, scores: Array, live: Live) -> int:
-        """V, if all units that are named are below it."""
+        """Return V, after a check that the end and the forbidden units are below it."""
         check(self._where, "scores", scores, f"R={len(live.rows)} V")
         size = int(scores.shape[1])
         for name, unit in (("the end", self._end), ("a forbidden unit", self._forbidden.max(initial=0))):
@@ -149,38 +148,39 @@ class Rules:
         return size
 
     def _forced(self, live: Live, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The hypotheses that are within their prefix, and the next unit of it."""
+        """Return the hypotheses that are within their prefix, and the next unit of each prefix."""
         if live.length >= self._prefixes.shape[1]:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         forced = np.flatnonzero(self._prefix_lengths[live.rows] > live.length)
         wanted = self._prefixes[live.rows[forced], live.length]
         if (wrong := np.flatnonzero((wanted < 0) | (wanted >= size))).size:
-            raise ValueError(f"row {live.rows[forced[wrong[0]]]}: expected a prefix of units from 0 to {size - 1}, "
-                             f"got {wanted[wrong[0]]}.")  # fmt: skip
+            row = live.rows[forced[wrong[0]]]
+            raise RowError(row, f"expected a prefix of units from 0 to {size - 1}, got {wanted[wrong[0]]}.")
         return forced, wanted
 
     def _blocked(self, live: Live, size: int) -> np.ndarray:
-        """The units that would write a run a second time: hypothesis x V + unit, sorted, each once."""
+        """Return the units that would repeat a run, as sorted unique numbers: hypothesis x V + unit."""
         run, length = self._constraints.no_repeat_ngram, live.length
         if live.history is None or length < run:
             return np.empty(0, np.int64)
-        again = np.ones((len(live.rows), length - run + 1), bool)  # of every run but its last unit
+        again = np.ones((len(live.rows), length - run + 1), bool)  # runs that agree in all but their last unit
         for place in range(run - 1):
             again &= live.history[:, place : place + again.shape[1]] == live.history[:, [length - run + 1 + place]]
         hypotheses, starts = again.nonzero()
         return np.unique(hypotheses * size + live.history[hypotheses, starts + run - 1])
 
     def _check_finite(self, values: np.ndarray, live: Live) -> None:
-        """`values`: the largest of each hypothesis, which no NaN and no infinity gets past."""
+        """Raise unless the largest scores are finite; NaN and infinity show in the largest score of a hypothesis."""
         if (wrong := np.flatnonzero(~np.isfinite(values))).size:
-            raise ValueError(
-                f"row {live.rows[wrong[0]]}: expected finite scores after {live.length} units, got NaN, +inf or "
-                "nothing but -inf; the model has weights or inputs that are not finite."
+            raise RowError(
+                live.rows[wrong[0]],
+                f"expected finite scores after {live.length} units, got NaN, +inf or only -inf; the weights or the "
+                "inputs of the model are not finite.",
             )
 
     def _check_forced(self, log_probs: np.ndarray, rows: np.ndarray, wanted: np.ndarray) -> None:
         if (wrong := np.flatnonzero(log_probs == -np.inf)).size:
-            raise ValueError(f"row {rows[wrong[0]]}: unit {wanted[wrong[0]]} of its prefix has probability 0 there.")
+            raise RowError(rows[wrong[0]], f"unit {wanted[wrong[0]]} of the prefix has probability 0 at its place.")
 
 
 def _at(scores: Array, rows: np.ndarray, units: np.ndarray) -> np.ndarray:

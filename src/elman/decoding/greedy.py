@@ -1,4 +1,4 @@
-"""One hypothesis a row: the likeliest unit at every step, or one that is drawn."""
+"""Greedy search and sampling: one hypothesis per row, of the most probable or of random units."""
 
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -14,9 +14,9 @@ from elman.decoding.sampling import Sampling
 from elman.decoding.steps import Step
 from elman.state import State
 
-Choose = Callable[[Array, Live], tuple[np.ndarray, np.ndarray]]  # a unit of each hypothesis and its log-probability
+Choose = Callable[[Array, Live], tuple[np.ndarray, np.ndarray]]  # a unit per hypothesis, and its log-probability
 
-NOTHING = Constraints()
+NO_CONSTRAINTS = Constraints()
 
 
 def greedy(
@@ -27,33 +27,37 @@ def greedy(
     max_length: int | Sequence[int],
     start: int = BOUNDARY,
     end: int = BOUNDARY,
-    constraints: Constraints = NOTHING,
+    constraints: Constraints = NO_CONSTRAINTS,
 ) -> list[Hypothesis]:
-    """The likeliest unit at every step.
+    """Write the most probable unit at every step.
 
-    Rows that are done leave the batch. After `max_length` units a last step tells whether the end follows; where it
-    does not, or where the constraints leave nothing, the hypothesis is cut there and not `finished`.
+    Rows that are done leave the batch. After `max_length` units one more step decides whether the end follows. If it
+    does not, or if the constraints allow no unit, the hypothesis is cut: it is not `finished`.
 
     Args:
-        step: reads units, gives scores of the next ones.
-        state: of `rows` rows, before `start` is read.
-        max_length: units at most, of all rows or of each.
-        start, end: what is read first, and what is written last. `units` holds neither.
+        step: reads units and returns scores of the next ones.
+        state: state of `rows` rows, before `start` is read.
+        rows: number of rows, B.
+        max_length: upper bound of the number of units, for all rows or per row [B].
+        start, end: unit that is read first, and unit that ends a hypothesis. `Hypothesis.units` contains neither.
+        constraints: units that must or must not be written.
+    Returns:
+        one hypothesis per row.
     Raises:
-        ValueError: scores that are not finite; constraints that contradict each other. Of a row: `row 3: ...`.
+        ValueError: scores are not finite, or constraints contradict each other. Errors about a row are `RowError`s.
     Example:
-        >>> scores = np.log([[0.1, 0.6, 0.3], [0.2, 0.2, 0.6], [0.7, 0.2, 0.1]])  # of the next unit, by the last one
+        >>> scores = np.log([[0.1, 0.6, 0.3], [0.2, 0.2, 0.6], [0.7, 0.2, 0.1]])  # next unit, given the last one
         >>> greedy(lambda ids, state: (scores[ids], state), (), 1, max_length=10)[0].units
         array([1, 2])
     """
     rules = Rules("greedy", constraints, rows, max_length, end)
 
-    def likeliest(scores: Array, live: Live) -> tuple[np.ndarray, np.ndarray]:
+    def most_probable(scores: Array, live: Live) -> tuple[np.ndarray, np.ndarray]:
         units, log_probs = rules.best(scores, 1, live)
         place = log_probs.argmax(1), np.arange(len(units))
         return units[place[1], place[0]], log_probs[place[1], place[0]]
 
-    return _write(step, state, rows, rules, likeliest, start, end)
+    return _write(step, state, rows, rules, most_probable, start, end)
 
 
 def sample(
@@ -66,11 +70,11 @@ def sample(
     max_length: int | Sequence[int],
     start: int = BOUNDARY,
     end: int = BOUNDARY,
-    constraints: Constraints = NOTHING,
+    constraints: Constraints = NO_CONSTRAINTS,
 ) -> list[Hypothesis]:
-    """Draw every unit from the distribution that `sampling` makes of the model's, among those that are allowed.
+    """Draw every unit from the model's distribution, modified by `sampling`, among the allowed units.
 
-    All else is as `greedy` does it. `log_prob` is the model's own.
+    Everything else is as in `greedy`. `log_prob` is the log-probability under the unmodified model.
     """
     rules = Rules("sample", constraints, rows, max_length, end)
 

@@ -1,4 +1,4 @@
-"""What a search finds, and the back pointers that it is read from."""
+"""Hypotheses, and the back pointers that they are read from."""
 
 from typing import NamedTuple
 
@@ -6,23 +6,23 @@ import numpy as np
 
 
 class Hypothesis(NamedTuple):
-    """One sequence that a model may write."""
+    """Sequence written by a model."""
 
     units: np.ndarray  # [T] int64, without the start and the end
-    log_prob: float  # in nats: the sum over the units and, if it is finished, the end
-    score: float  # what it is ranked by: log_prob, or that with the penalties of a beam search
-    finished: bool  # whether the model wrote the end; else it was cut
+    log_prob: float  # nats: sum over the units and, if finished, the end
+    score: float  # rank: log_prob, with the penalties of a beam search
+    finished: bool  # True if the model wrote the end; False if the hypothesis was cut
 
 
 class BackPointers:
-    """A tree of units: each step writes one after some of the hypotheses that were alive before it.
+    """Tree of units: each step appends one unit to some of the current hypotheses.
 
     Args:
-        rows: hypotheses alive at first, all of them empty.
-        history: whether `history` is kept up as well.
+        rows: number of hypotheses at the start, all of them empty.
+        history: True stores `history` as well.
     Attributes:
-        length: units of each hypothesis that is alive.
-        history: [R, length] the units of those alive, or None.
+        length: units of each current hypothesis.
+        history: [R, length] units of the current hypotheses, or None.
     """
 
     def __init__(self, rows: int, history: bool = False):
@@ -35,14 +35,14 @@ class BackPointers:
         return len(self._units)
 
     def append(self, parents: np.ndarray, units: np.ndarray) -> None:
-        """Those alive now: hypothesis `parents[i]` of those before, and `units[i]` after it."""
+        """Set the current hypotheses: number `parents[i]` of the previous ones, with `units[i]` appended."""
         self._parents.append(parents)
         self._units.append(units)
         if self.history is not None:
             self.history = np.concatenate([self.history[parents], units[:, None]], 1)
 
     def paths(self, lengths: np.ndarray, places: np.ndarray) -> list[np.ndarray]:
-        """The units of hypotheses: number `places[i]` of those that were alive at `lengths[i]` units."""
+        """Return the units of hypotheses: number `places[i]` of those that were current at `lengths[i]` units."""
         units = np.zeros((len(lengths), lengths.max(initial=0)), np.int64)
         places = places.copy()
         for length in range(units.shape[1], 0, -1):

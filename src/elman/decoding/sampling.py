@@ -1,4 +1,4 @@
-"""Draw the next unit from a distribution, sharpened or cut (nucleus: Holtzman et al. 2020, arXiv:1904.09751)."""
+"""Sampling of the next unit, with temperature, top-k and top-p (nucleus: Holtzman et al. 2020, arXiv:1904.09751)."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to draw: p ** (1 / temperature), then the `top_k` likeliest, then the fewest that hold `top_p` of the mass.
+    """Settings of sampling: temperature, then the `top_k` most probable units, then the smallest set of mass `top_p`.
 
     Args:
-        temperature: above 0; 1 leaves the distribution as it is, lower is more cautious; 0 takes the likeliest unit.
-        top_k: keep this many units, at least 1; all if None.
-        top_p: keep the smallest set of units whose mass reaches this, 0 < top_p <= 1; all if None.
+        temperature: exponent 1 / temperature of the probabilities. 1 keeps the distribution, lower values sharpen it,
+            and 0 always takes the most probable unit.
+        top_k: number of most probable units to keep, at least 1; None keeps all.
+        top_p: keep the smallest set of units with at least this probability, 0 < top_p <= 1; None keeps all.
     Raises:
         ValueError: a value is out of range.
     Example:
@@ -36,7 +37,7 @@ class Sampling:
             raise ValueError("Sampling: with temperature=0 top_k and top_p cannot act; leave them out.")
 
     def probabilities(self, log_probs: np.ndarray) -> np.ndarray:
-        """log_probs [B, V] -> the distributions that are drawn from, [B, V]; each row sums to 1."""
+        """Return the distributions to draw from, [B, V], given log_probs [B, V]; each row sums to 1."""
         if self.temperature == 0:
             return np.eye(log_probs.shape[1])[log_probs.argmax(1)]
         scores = log_probs / self.temperature
@@ -52,6 +53,6 @@ class Sampling:
         return probs / probs.sum(1, keepdims=True)
 
     def draw(self, log_probs: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """log_probs [B, V] -> one unit a row, [B] int64."""
+        """Draw one unit per row, [B] int64, given log_probs [B, V]."""
         ends = np.cumsum(self.probabilities(log_probs), 1)
         return (ends > generator.random((len(ends), 1)) * ends[:, -1:]).argmax(1)

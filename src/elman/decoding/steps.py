@@ -1,4 +1,4 @@
-"""What a search takes steps with."""
+"""Step functions of a search."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -11,22 +11,22 @@ from elman.runtime import Stepper
 from elman.state import State
 
 Step = Callable[[np.ndarray, State], tuple[Array, State]]
-"""Reads one unit of each row, ids [R] int64, and gives the scores of the next one, [R, V], and the new state.
+"""Function that reads one unit per row, ids [R] int64, and returns scores of the next unit, [R, V], and the new state.
 
-Scores are logits or log-probabilities, NumPy or PyTorch. The number of rows changes from call to call. In PyTorch
-a search belongs under `torch.inference_mode()`.
+Scores are logits or log-probabilities, in NumPy or PyTorch. The number of rows changes from call to call. With PyTorch,
+run a search under `torch.inference_mode()`.
 """
 
 
 def by_stepper(stepper: Stepper) -> Step:
-    """A stepper that reads ids, as a function of values, which several searches and threads may share.
+    """Return the step function of a stepper that reads ids. Several searches and threads may share it.
 
-    It takes any number of rows, as many at once as the stepper has.
+    It accepts any number of rows, and computes as many at once as the stepper has.
     """
     lock, size = Lock(), len(stepper.input)
 
     def part(ids: np.ndarray, state: State, start: int) -> tuple[np.ndarray, State]:
-        rows = np.minimum(np.arange(start, start + size), len(ids) - 1)  # the last one again where there are fewer
+        rows = np.minimum(np.arange(start, start + size), len(ids) - 1)  # the last row is repeated to fill the stepper
         real = min(size, len(ids) - start)
         stepper.state = states.select(state, rows)
         stepper.input[...] = ids[rows]

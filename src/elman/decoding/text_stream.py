@@ -1,4 +1,4 @@
-"""A language model that reads a text one unit at a time, and writes one."""
+"""Text stream: a language model that reads and writes a text one unit at a time."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -12,15 +12,15 @@ from elman.decoding.steps import by_stepper
 from elman.runtime import ModelFile, Stepper
 from elman.state import State
 
-Read = Callable[[int, State], tuple[np.ndarray, State]]  # one unit and a state -> log-probabilities [V] and a state
+Read = Callable[[int, State], tuple[np.ndarray, State]]  # a unit and a state -> log-probabilities [V] and a state
 
 
 class TextStream:
-    """What a language model expects after all it has read so far.
+    """Language model after the text that it has read so far.
 
     Attributes:
-        log_probs: [V] log-probabilities of the next unit, in nats; id 0 stands for the end of the text.
-        state: the state of the model, leaves [1, ...]: a value that can be kept, copied and put back.
+        log_probs: [V] log-probabilities of the next unit, in nats; id 0 is the end of the text.
+        state: state of the model, leaves [1, ...]: a value that can be stored, copied and restored.
     """
 
     def __init__(self, read: Read, state: State, units: Units):
@@ -29,43 +29,43 @@ class TextStream:
 
     @classmethod
     def of(cls, stepper: Stepper, units: Units) -> "TextStream":
-        """One that reads by a stepper of one row, whose output is `log_probs`: no PyTorch is needed."""
+        """Return the text stream of a stepper of one row with output `log_probs`, without PyTorch."""
         return cls(_reading(stepper), states.map(np.copy, stepper.state), units)
 
     @classmethod
     def from_file(cls, file: ModelFile) -> "TextStream":
-        """That of a language model in a file, without PyTorch.
+        """Return the text stream of a language model in a file, without PyTorch.
 
         Raises:
-            ValueError, RuntimeError: as `ModelFile.stepper`.
+            ValueError, RuntimeError: as in `ModelFile.stepper`.
         """
         return cls.of(file.stepper(output="log_probs"), units_from_json(file.metadata["units"]))
 
     def read_unit(self, unit: int) -> np.ndarray:
-        """Read one unit, by its id; returns `log_probs` of the one after it."""
+        """Read one unit, given its id, and return `log_probs` of the next one."""
         self.log_probs, self.state = self._read(unit, self.state)
         self._last = unit
         return self.log_probs
 
     def read(self, text: str) -> np.ndarray:
-        """Read a text, unit by unit; returns `log_probs` of the unit after it.
+        """Read a text, unit by unit, and return `log_probs` of the unit after it.
 
         Raises:
-            ValueError: the text holds what the model has no unit for; the stream stays where it was.
+            ValueError: the text contains a unit that is not in the vocabulary; the stream is unchanged.
         """
         for unit in known_units(self._units, text).tolist():
             self.read_unit(unit)
         return self.log_probs
 
-    def likeliest(self, count: int = 5) -> list[tuple[str, float]]:
-        """The `count` likeliest next units, likeliest first: (text, probability); the end of the text is ''."""
+    def most_probable(self, count: int = 5) -> list[tuple[str, float]]:
+        """Return the `count` most probable next units as (text, probability), best first; the end of the text is ''."""
         ids = np.argsort(-self.log_probs, kind="stable")[:count].tolist()
         return [(self._units.decode([unit]), math.exp(self.log_probs[unit])) for unit in ids]
 
     def write(self, length: int, sampling: Sampling, generator: np.random.Generator) -> Iterator[str]:
-        """Draw units and read each, up to `length` or to the end of the text; yields text as soon as it is certain."""
+        """Draw and read up to `length` units, or to the end of the text; yield text as soon as it is complete."""
         decoder = self._units.decoder()
-        decoder.feed(self._last)  # so that a word is set apart from the one before it
+        decoder.feed(self._last)  # so that a blank separates the next word from it
         never = [UNKNOWN] if self._units.has_unknown else []
         for _ in range(length):
             log_probs = self.log_probs.copy()
@@ -89,10 +89,15 @@ class TextStream:
         top_p: float | None = None,
         seed: int = 0,
     ) -> Iterator[str]:
-        """Read a prompt and go on from it: yields pieces of text while it runs, as `write` does.
+        """Read a prompt and continue it: yield pieces of text as they are written.
 
+        Args:
+            prompt: text to continue.
+            length: upper bound of the number of units to write.
+            temperature, top_k, top_p: as in `Sampling`.
+            seed: seed of the random choices.
         Raises:
-            ValueError: the prompt holds what the model has no unit for; a setting is out of range.
+            ValueError: the prompt contains a unit that is not in the vocabulary, or a setting is out of range.
         """
         if length < 1:
             raise ValueError(f"generate: expected a length of at least 1, got {length}.")
@@ -101,7 +106,7 @@ class TextStream:
         return self.write(length, sampling, np.random.default_rng(seed))
 
     def fork(self) -> "TextStream":
-        """A second stream that goes on from here."""
+        """Return an independent copy of the stream at this point."""
         twin = object.__new__(TextStream)
         twin._read, twin._units, twin._last = self._read, self._units, self._last
         twin.log_probs, twin.state = self.log_probs.copy(), states.select(self.state, [0])
@@ -109,7 +114,7 @@ class TextStream:
 
 
 def _reading(stepper: Stepper) -> Read:
-    """A stepper as a function of values, which several streams may share."""
+    """Return the read function of a stepper, which several streams may share."""
     step = by_stepper(stepper)
 
     def read(unit: int, state: State) -> tuple[np.ndarray, State]:
@@ -120,12 +125,12 @@ def _reading(stepper: Stepper) -> Read:
 
 
 def known_units(units: Units, text: str) -> np.ndarray:
-    """The ids of a prompt.
+    """Return the ids of a prompt.
 
     Raises:
-        ValueError: `prompt: character '€' (U+20AC) at offset 3 is not among the units of the model; ...`
+        ValueError: the prompt contains a unit that is not in the vocabulary.
     """
     if unknown := units.unknown(text):
-        raise ValueError(f"prompt: {unknown} is not among the units of the model; leave it "
-                         "out, or train with --set units=bytes, which knows every text.")  # fmt: skip
+        raise ValueError(f"prompt: {unknown} is not in the vocabulary of the model; leave it "
+                         "out, or train with --set units=bytes, which supports every text.")  # fmt: skip
     return units.encode(text)

@@ -1,4 +1,4 @@
-"""What a model is worth on data it has not seen."""
+"""Metrics: reports and error rates of predictions on held-out data."""
 
 from elman.metrics.calibration import calibration_error, temperature
 from elman.metrics.classes import ClassReport, class_report

@@ -1,4 +1,4 @@
-"""How well rows are classified: which classes are taken for which, and what the probabilities are worth."""
+"""Evaluation of classification: confusion matrix, precision, recall, F1 and calibration."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.errors import RowError, RowTypeError
 from elman.metrics.calibration import calibration_error
 from elman.metrics.scores import Scores, scores
 from elman.metrics.tables import columns, printable, score_rows
@@ -19,14 +20,14 @@ CALIBRATED = {
 
 @dataclass(frozen=True, eq=False)
 class ClassReport:
-    """What came of rows whose classes are known; what would be a share of nothing is 0."""
+    """Evaluation report for labelled rows. Ratios with a zero denominator are 0."""
 
-    classes: tuple[Hashable, ...]  # C: those of the model, then those that only the truth has
-    confusion: np.ndarray  # [C, C] int: true, predicted
+    classes: tuple[Hashable, ...]  # C: classes of the model, then those that only the truth has
+    confusion: np.ndarray  # [C, C] int: true class, predicted class
     nats: float | None  # mean negative log-probability of the true class; None without probabilities
     calibration_error: float | None
-    calibrated: bool  # whether a temperature was chosen on held-out rows
-    unseen: tuple[Hashable, ...] = ()  # the last of the classes: the model does not know them, and can not be right
+    calibrated: bool  # True if a temperature was chosen on held-out rows
+    unseen: tuple[Hashable, ...] = ()  # last of `classes`: not among the model's, so never predicted
 
     @property
     def rows(self) -> int:
@@ -38,7 +39,7 @@ class ClassReport:
 
     @property
     def by_class(self) -> Scores:
-        """Of each class: arrays [C]."""
+        """Precision, recall, F1 and support of each class: arrays [C]."""
         return scores(self.confusion.diagonal(), self.confusion.sum(0), self.confusion.sum(1))
 
     @property
@@ -59,18 +60,18 @@ class ClassReport:
 
     @property
     def macro_f1(self) -> float:
-        """The mean F1 of the classes that are true of a row or were predicted for one."""
+        """Mean F1 of the classes that occur in the truth or in the predictions."""
         occurs = (self.confusion.sum(0) + self.confusion.sum(1)) > 0
         return float(self.f1[occurs].mean())
 
     def table(self) -> str:
-        """A line for each class, then the figures of all rows together and what is to be known about them."""
+        """Return a table with a line per class, the figures of all rows together, and notes."""
         names = [printable(label) for label in self.classes]
         lines = [columns([["class", "precision", "recall", "F1", "support"], *score_rows(names, self.by_class)]), ""]
         figures = {"accuracy": self.accuracy, "macro F1": self.macro_f1, "nats": self.nats}
         figures["expected calibration error"] = self.calibration_error
-        told = [[name, f"{figure:.4f}"] for name, figure in figures.items() if figure is not None]
-        lines += [columns([["rows", f"{self.rows:,}"], *told])]
+        overall = [[name, f"{figure:.4f}"] for name, figure in figures.items() if figure is not None]
+        lines += [columns([["rows", f"{self.rows:,}"], *overall])]
         none = self.calibration_error is None
         lines += ["probabilities: none were given" if none else CALIBRATED[self.calibrated]]
         if self.unseen:
@@ -78,7 +79,7 @@ class ClassReport:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """The same figures, as JSON has them."""
+        """Return the same figures as JSON values."""
         parts = zip(*(part.tolist() for part in self.by_class), strict=True)
         classes = [{"class": label, **Scores(*part)._asdict()} for label, part in zip(self.classes, parts, strict=True)]
         names = ("rows", "accuracy", "macro_f1", "nats", "calibration_error", "calibrated")
@@ -86,12 +87,12 @@ class ClassReport:
         return {**figures, "classes": classes, "unseen": list(self.unseen), "confusion": self.confusion.tolist()}
 
     def _note(self) -> str:
-        """What is to be known of the classes that the model does not know."""
+        """Return the note about classes that are not among the model's."""
         count = int(self.support[-len(self.unseen) :].sum())
         named = ", ".join(printable(label) for label in self.unseen)
-        left_out = "" if self.calibration_error is None else ", and the nats leave them out"
-        of = f"{count:,} of {self.rows:,} rows"
-        return f"note: {of} are of classes that the model does not know ({named}): never right{left_out}"
+        left_out = "" if self.calibration_error is None else ", and not counted in the nats"
+        rows = f"{count:,} of {self.rows:,} rows"
+        return f"note: {rows} have classes that the model was not trained on ({named}): always wrong{left_out}"
 
 
 def class_report(
@@ -101,31 +102,31 @@ def class_report(
     probabilities: Any = None,
     calibrated: bool = False,
 ) -> ClassReport:
-    """Compare the classes of rows with what a model says of them.
+    """Compare predicted classes with the true classes of rows.
 
     Args:
-        truth: the classes of B rows. One that is not among `classes` gets a row of its own in the report, and the
-            nats, which it would make infinite, leave it out.
-        predicted: what the model says, each one of `classes`.
-        classes: C, those that the model knows, in the order of the probabilities.
-        probabilities: [B, C]; one of 0 counts as the smallest positive number of its type.
-        calibrated: whether a temperature was chosen on held-out rows.
+        truth: true classes of B rows. A class that is not among `classes` gets a line of its own in the report; its
+            rows are left out of the nats, which they would make infinite.
+        predicted: predicted classes, each one of `classes`.
+        classes: C classes of the model, in the order of the probabilities.
+        probabilities: [B, C]; a probability of 0 counts as the smallest positive number of its type.
+        calibrated: True if a temperature was chosen on held-out rows.
     Raises:
-        ValueError: no row, numbers of rows that do not agree, a prediction that is none of the classes, a class twice,
-            or probabilities that are none.
-        TypeError: truth that is text where the classes are not, or the other way round.
+        ValueError: there are no rows, numbers of rows do not agree, a prediction is not one of the classes, a class is
+            given twice, or a row of probabilities is not a distribution.
+        TypeError: the truth is text and the classes are not, or the other way round.
     Example:
         >>> report = class_report(["a", "b", "b"], ["a", "b", "a"], ["a", "b"])
         >>> report.confusion.tolist(), report.macro_f1
         ([[1, 0], [1, 1]], 0.6666666666666666)
     """
-    known, of_truth, said = (_labels(labels) for labels in (classes, truth, predicted))
-    unseen = sorted(set(of_truth) - set(known), key=str)
-    _check(known, of_truth, said, unseen)
-    everything = (*known, *unseen)
-    numbers = {label: number for number, label in enumerate(everything)}
-    rows, columns = (np.array([numbers[label] for label in labels]) for labels in (of_truth, said))
-    confusion = np.zeros((len(everything), len(everything)), np.int64)
+    known, true, guesses = (_labels(labels) for labels in (classes, truth, predicted))
+    unseen = sorted(set(true) - set(known), key=str)
+    _check(known, true, guesses, unseen)
+    every_class = (*known, *unseen)
+    numbers = {label: number for number, label in enumerate(every_class)}
+    rows, columns = (np.array([numbers[label] for label in labels]) for labels in (true, guesses))
+    confusion = np.zeros((len(every_class), len(every_class)), np.int64)
     np.add.at(confusion, (rows, columns), 1)
     nats = error = None
     if probabilities is not None:
@@ -134,42 +135,40 @@ def class_report(
         targets = np.where(rows < len(known), rows, -1)
         error = calibration_error(probabilities, targets)
         nats = _nats(probabilities, targets)
-    return ClassReport(everything, confusion, nats, error, calibrated, tuple(unseen))
+    return ClassReport(every_class, confusion, nats, error, calibrated, tuple(unseen))
 
 
 def _labels(labels: Sequence[Hashable]) -> list[Hashable]:
-    """As Python's own values, which JSON knows."""
-    own = [label.item() if isinstance(label, np.generic) else label for label in labels]
-    for row, label in enumerate(own):
+    """Return labels as Python values, which JSON supports."""
+    values = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    for row, label in enumerate(values):
         if not isinstance(label, Hashable):
-            raise TypeError(f"class_report: row {row}: expected one label a row, got {type(label).__name__} {label!r}.")
-    return own
+            raise RowTypeError(row, f"class_report: expected one label, got {type(label).__name__} {label!r}.")
+    return values
 
 
 def _check(known: list[Hashable], truth: list[Hashable], predicted: list[Hashable], unseen: list[Hashable]) -> None:
-    """Raise unless that can be compared."""
+    """Raise unless the labels can be compared."""
     if len(set(known)) < len(known):
-        raise ValueError(f"class_report: expected every class once, got {known}.")
+        raise ValueError(f"class_report: expected different classes, got {known}.")
     if not truth or len(truth) != len(predicted):
         got = f"{len(truth)} true and {len(predicted)} predicted"
-        raise ValueError(f"class_report: expected a row or more, as many predicted as true, got {got}.")
+        raise ValueError(f"class_report: expected at least one row, as many predicted as true, got {got}.")
     classes = set(known)
     for row, label in enumerate(predicted):
         if label not in classes:
-            told = f"expected a prediction among the {len(known)} classes of the model"
-            raise ValueError(f"class_report: row {row}: {told}, got {label!r}.")
+            raise RowError(row, f"class_report: expected one of the {len(known)} classes of the model, got {label!r}.")
     for label in unseen:
         if isinstance(label, str) is not isinstance(known[0], str):
-            kinds = type(known[0]).__name__, type(label).__name__
-            told = f"expected truth of the kind of the classes ({kinds[0]})"
-            raise TypeError(f"class_report: {told}, got {kinds[1]} {label!r}.")
+            wanted, got = type(known[0]).__name__, type(label).__name__
+            raise TypeError(f"class_report: expected truth of the type of the classes ({wanted}), got {got} {label!r}.")
 
 
 def _nats(probabilities: np.ndarray, targets: np.ndarray) -> float | None:
-    """The mean of the rows whose class is known; None where there is none."""
+    """Return the mean over the rows with a class of the model, or None if there are no such rows."""
     known = np.flatnonzero(targets >= 0)
     if not len(known):
         return None
-    of_truth = probabilities[known, targets[known]]
-    least = np.finfo(of_truth.dtype).tiny if of_truth.dtype.kind == "f" else 1e-300
-    return float(-np.log(np.maximum(of_truth, least, dtype=np.float64)).mean())
+    of_true = probabilities[known, targets[known]]
+    least = np.finfo(of_true.dtype).tiny if of_true.dtype.kind == "f" else 1e-300
+    return float(-np.log(np.maximum(of_true, least, dtype=np.float64)).mean())

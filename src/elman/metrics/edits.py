@@ -1,35 +1,37 @@
-"""Edits that make one sequence of units another (Levenshtein 1966), and error rates of words or phonemes."""
+"""Edit distance between sequences (Levenshtein 1966), and word or phoneme error rates."""
 
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-AT_ONCE = 1 << 16  # distances of a table that are held at once: they stay in the cache
+from elman.errors import RowError
+
+AT_ONCE = 1 << 16  # distances held at once, so that they stay in the cache
 
 
 class Edits(NamedTuple):
-    """Of each of B hypotheses, beside the reference that is closest to it."""
+    """Edits of B hypotheses, each compared with its closest reference."""
 
-    counts: np.ndarray  # [B] int64: units put in, left out or replaced
-    sizes: np.ndarray  # [B] int64: units of the reference
+    counts: np.ndarray  # [B] int64: insertions, deletions and substitutions
+    sizes: np.ndarray  # [B] int64: length of the reference
 
     @property
     def rate(self) -> float | None:
-        """All edits to all units of the references; None where those are empty."""
+        """Total edits divided by the total length of the references; None if that is 0."""
         units = int(self.sizes.sum())
         return int(self.counts.sum()) / units if units else None
 
 
 def edit_distances(hypotheses: Sequence[Sequence[Hashable]], references: Sequence[Sequence[Hashable]]) -> np.ndarray:
-    """How many units must be put in, left out or replaced to make each hypothesis its reference.
+    """Return the least number of insertions, deletions and substitutions that turn each hypothesis into its reference.
 
     Args:
-        hypotheses, references: B lists of units each: words, say; a string is its characters.
+        hypotheses, references: B sequences of units each, such as lists of words; a string is a sequence of characters.
     Returns:
-        [B] int64.
+        distances, [B] int64.
     Raises:
-        ValueError: not as many hypotheses as references.
+        ValueError: the numbers of hypotheses and references differ.
     Example:
         >>> edit_distances(["kitten", ["a", "dog"], []], ["sitting", ["a", "big", "dog"], ["x"]])
         array([3, 1, 1])
@@ -38,29 +40,29 @@ def edit_distances(hypotheses: Sequence[Sequence[Hashable]], references: Sequenc
         got = f"{len(hypotheses)} and {len(references)}"
         raise ValueError(f"edit_distances: expected as many hypotheses as references, got {got}.")
     numbers: dict[Hashable, int] = {}
-    said, true = ([_numbered(row, numbers) for row in rows] for rows in (hypotheses, references))
-    distances = np.zeros(len(said), np.int64)
-    longest = [max(map(len, pair)) for pair in zip(said, true, strict=True)]
-    order = sorted(range(len(said)), key=longest.__getitem__)
+    found, true = ([_numbered(row, numbers) for row in rows] for rows in (hypotheses, references))
+    distances = np.zeros(len(found), np.int64)
+    longest = [max(map(len, pair)) for pair in zip(found, true, strict=True)]
+    order = sorted(range(len(found)), key=longest.__getitem__)
     start = 0
-    while start < len(order):  # pairs of like lengths together: hardly anything is padded
+    while start < len(order):  # pairs of similar lengths together, for little padding
         stop = start + 1
         while stop < len(order) and (stop + 1 - start) * (longest[order[stop]] + 1) <= AT_ONCE:
             stop += 1
         rows = order[start:stop]
-        distances[rows] = _distances([said[row] for row in rows], [true[row] for row in rows])
+        distances[rows] = _distances([found[row] for row in rows], [true[row] for row in rows])
         start = stop
     return distances
 
 
 def closest(hypotheses: Sequence[Sequence[Hashable]], references: Sequence[Sequence[Sequence[Hashable]]]) -> Edits:
-    """The edits between each hypothesis and whichever of its references needs the fewest; of several such, the first.
+    """Return the edits between each hypothesis and its closest reference; with ties, the first one.
 
     Args:
         hypotheses: B lists of units.
-        references: of each hypothesis one list of units or more.
+        references: one or more lists of units per hypothesis.
     Raises:
-        ValueError: not as many rows as hypotheses, or a row without a reference.
+        ValueError: the numbers of rows differ, or a row has no reference.
     Example:
         >>> closest([["a", "b"]], [[["a", "c", "d"], ["a", "b", "c"]]]).rate
         0.3333333333333333
@@ -70,7 +72,7 @@ def closest(hypotheses: Sequence[Sequence[Hashable]], references: Sequence[Seque
         raise ValueError(f"closest: expected references for each hypothesis, got {got}.")
     lengths = np.array([len(row) for row in references], np.int64)
     if not lengths.all():
-        raise ValueError(f"closest: row {int(lengths.argmin())}: expected a reference or more, got none.")
+        raise RowError(int(lengths.argmin()), "closest: expected at least one reference, got none.")
     every = [reference for row in references for reference in row]
     repeated = [hypothesis for hypothesis, row in zip(hypotheses, references, strict=True) for _ in row]
     distances, sizes = edit_distances(repeated, every), np.array([len(row) for row in every], np.int64)
@@ -80,12 +82,13 @@ def closest(hypotheses: Sequence[Sequence[Hashable]], references: Sequence[Seque
 
 
 def error_rate(hypotheses: Sequence[Sequence[Hashable]], references: Sequence[Sequence[Hashable]]) -> float:
-    """All edits between hypotheses and references, to all units of the references.
+    """Return the total edits divided by the total length of the references.
 
-    Of lists of words it is the word error rate, of phonemes that of phonemes, of strings that of characters.
+    For lists of words it is the word error rate, for phonemes the phoneme error rate, for strings the character error
+    rate.
 
     Raises:
-        ValueError: not as many hypotheses as references, or references without any unit.
+        ValueError: the numbers of hypotheses and references differ, or all references are empty.
     Example:
         >>> error_rate([["the", "cat"], ["a", "dog"]], [["the", "cat"], ["a", "dog", "barks", "loudly"]])
         0.3333333333333333
@@ -93,31 +96,31 @@ def error_rate(hypotheses: Sequence[Sequence[Hashable]], references: Sequence[Se
     units = sum(map(len, references))
     edits = int(edit_distances(hypotheses, references).sum())
     if not units:
-        raise ValueError(f"error_rate: expected references with units, got {len(references)} without any.")
+        raise ValueError(f"error_rate: expected references with units, got {len(references)} empty ones.")
     return edits / units
 
 
 def _numbered(row: Sequence[Hashable], numbers: dict[Hashable, int]) -> np.ndarray:
-    """A number for each unit: the same for the same unit."""
+    """Return a number for each unit, the same for equal units."""
     return np.array([numbers.setdefault(unit, len(numbers)) for unit in row], np.int64)
 
 
-def _distances(said: list[np.ndarray], true: list[np.ndarray]) -> np.ndarray:
-    """[P] distances of pairs, a row of all their tables at a time."""
-    sizes, lengths = (np.array([len(row) for row in rows]) for rows in (true, said))
-    width, pairs = int(sizes.max()), np.arange(len(true))
-    wanted = np.full((len(true), width), -1, np.int64)
-    for pair, row in enumerate(true):
+def _distances(hypotheses: list[np.ndarray], references: list[np.ndarray]) -> np.ndarray:
+    """Return the distances of P pairs, [P]; one row of all their tables is computed at a time."""
+    sizes, lengths = (np.array([len(row) for row in rows]) for rows in (references, hypotheses))
+    width, pairs = int(sizes.max()), np.arange(len(references))
+    wanted = np.full((len(references), width), -1, np.int64)
+    for pair, row in enumerate(references):
         wanted[pair, : len(row)] = row
     steps = np.arange(width + 1)
-    table = np.tile(steps, (len(true), 1))  # [P, R + 1] from nothing to each beginning of the reference
+    table = np.tile(steps, (len(references), 1))  # [P, R + 1] distance to each prefix of a reference
     found = table[pairs, sizes]
     for step in range(int(lengths.max(initial=0))):
-        unit = np.array([row[step] if step < len(row) else -2 for row in said])
+        unit = np.array([row[step] if step < len(row) else -2 for row in hypotheses])
         below = np.empty_like(table)
         below[:, 0] = step + 1
         np.minimum(table[:, :-1] + (wanted != unit[:, None]), table[:, 1:] + 1, out=below[:, 1:])
-        below -= steps  # what is put in costs one a step: a minimum of all that stand before it
+        below -= steps  # each insertion costs 1: a running minimum of all entries to the left, in a tilted table
         np.minimum.accumulate(below, axis=1, out=below)
         below += steps
         table = below

@@ -1,4 +1,4 @@
-"""Entities that a tagger finds, counted as the CoNLL evaluation does (Tjong Kim Sang and Buchholz 2000, cs/0009008)."""
+"""Evaluation of entities as in the CoNLL shared tasks (Tjong Kim Sang and Buchholz 2000, cs/0009008)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,32 +8,33 @@ from typing import Any
 import numpy as np
 
 from elman.classical.tag_schemes import Span, spans
+from elman.errors import RowError, RowTypeError
 from elman.metrics.scores import Scores, scores
 from elman.metrics.tables import columns, printable, score_rows
 
 
 @dataclass(frozen=True, eq=False)
 class EntityReport:
-    """Which entities were found: right are those with the true label, first word and last word.
+    """Evaluation report for entities. An entity is correct if its label, first word and last word are true.
 
-    `precision`, `recall` and `f1` are of all labels together (micro average); what would be a share of nothing is 0.
+    `precision`, `recall` and `f1` are over all labels together (micro average). Ratios with a zero denominator are 0.
     """
 
-    labels: tuple[str, ...]  # L, in alphabetical order: those that are true somewhere, or were found
-    found: np.ndarray  # [L] int
-    true: np.ndarray  # [L] int
-    right: np.ndarray  # [L] int: found and true
+    labels: tuple[str, ...]  # L labels of true or predicted entities, in alphabetical order
+    found: np.ndarray  # [L] int: predicted entities
+    true: np.ndarray  # [L] int: true entities
+    right: np.ndarray  # [L] int: correct entities
     tokens: int
-    right_tokens: int  # with the very tag that is true
+    right_tokens: int  # tokens with the true tag
 
     @property
     def micro(self) -> Scores:
-        """Of all labels together."""
+        """Scores over all labels together."""
         return scores(*(int(count.sum()) for count in (self.right, self.found, self.true)))
 
     @property
     def by_label(self) -> Scores:
-        """Of each label: arrays [L]."""
+        """Scores of each label: arrays [L]."""
         return scores(self.right, self.found, self.true)
 
     @property
@@ -53,7 +54,7 @@ class EntityReport:
         return self.right_tokens / self.tokens if self.tokens else 0.0
 
     def table(self) -> str:
-        """A line for each label, all of them together, and the tokens."""
+        """Return a table with a line per label, all labels together, and the token accuracy."""
         names = [printable(label) for label in self.labels]
         together = Scores(*([value] for value in self.micro))
         rows = [
@@ -64,7 +65,7 @@ class EntityReport:
         return f"{columns(rows)}\n\ntoken accuracy  {self.token_accuracy:.4f} of {self.tokens:,} tokens"
 
     def to_json(self) -> dict[str, Any]:
-        """The same figures, as JSON has them."""
+        """Return the same figures as JSON values."""
         parts = zip(*(part.tolist() for part in self.by_label), strict=True)
         labels = [{"label": label, **Scores(*part)._asdict()} for label, part in zip(self.labels, parts, strict=True)]
         tokens = {"tokens": self.tokens, "token_accuracy": self.token_accuracy}
@@ -72,16 +73,16 @@ class EntityReport:
 
 
 def entity_report(truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], scheme: str) -> EntityReport:
-    """Compare the entities that two taggings of the same words write.
+    """Compare the entities in predicted tags with those in the true tags.
 
-    Rows that the scheme does not allow are read as the CoNLL evaluation reads them (`spans(strict=False)`): what is
-    counted is what seqeval counts by default. BILOU is read as the IOBES that it is.
+    Invalid tag sequences are read as in the CoNLL evaluation (`spans(strict=False)`), so the counts equal
+    seqeval's defaults. BILOU is read as IOBES.
 
     Args:
-        truth, predicted: B rows, each with a tag for each word.
-        scheme: of the tags, see `elman.classical.tag_schemes`.
+        truth, predicted: B rows with one tag per word.
+        scheme: tag scheme, see `elman.classical.tag_schemes`.
     Raises:
-        TypeError, ValueError: a tag that is none of the scheme; another number of rows or of tags in one; no row.
+        TypeError, ValueError: a tag is not one of the scheme, numbers of rows or tags differ, or there are no rows.
     Example:
         >>> report = entity_report([["B-PER", "I-PER", "O", "B-LOC"]], [["B-PER", "I-PER", "O", "O"]], "BIO")
         >>> report.precision, report.recall
@@ -89,19 +90,17 @@ def entity_report(truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[s
     """
     if not len(truth) or len(truth) != len(predicted):
         got = f"{len(truth)} true and {len(predicted)} predicted"
-        raise ValueError(f"entity_report: expected a row or more, as many predicted as true, got {got}.")
+        raise ValueError(f"entity_report: expected at least one row, as many predicted as true, got {got}.")
     found, true, right = Counter[str](), Counter[str](), Counter[str]()
     tokens = right_tokens = 0
     for number, (true_row, predicted_row) in enumerate(zip(truth, predicted, strict=True)):
-        of_truth = _spans("true", number, true_row, scheme)
-        of_prediction = _spans("predicted", number, predicted_row, scheme)
+        true_spans = _spans("true", number, true_row, scheme)
+        predicted_spans = _spans("predicted", number, predicted_row, scheme)
         if len(true_row) != len(predicted_row):
-            raise ValueError(
-                f"entity_report: row {number}: expected {len(true_row)} predicted tags, got {len(predicted_row)}."
-            )
-        true.update(span.label for span in of_truth)
-        found.update(span.label for span in of_prediction)
-        right.update(span.label for span in of_truth & of_prediction)
+            raise RowError(number, f"entity_report: expected {len(true_row)} predicted tags, got {len(predicted_row)}.")
+        true.update(span.label for span in true_spans)
+        found.update(span.label for span in predicted_spans)
+        right.update(span.label for span in true_spans & predicted_spans)
         tokens += len(true_row)
         right_tokens += sum(map(str.__eq__, true_row, predicted_row))
     labels = tuple(sorted(true.keys() | found.keys()))
@@ -113,5 +112,5 @@ def _spans(which: str, number: int, tags: Sequence[str], scheme: str) -> set[Spa
     try:
         return set(spans(tags, scheme, strict=False))
     except (TypeError, ValueError) as error:
-        told = str(error).removeprefix("spans: ")
-        raise type(error)(f"entity_report: {which} row {number}: {told}") from None
+        kind = RowTypeError if isinstance(error, TypeError) else RowError
+        raise kind(number, f"entity_report: {which} tags: {error}") from None

@@ -1,4 +1,4 @@
-"""How well a model predicts a text, in measures that can be compared across units."""
+"""Likelihood of a text, in measures that can be compared across units."""
 
 import math
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Likelihood:
-    """The negative log-probability of a text, and what it is shared among.
+    """Negative log-probability of a text, and the numbers of units and characters that it is averaged over.
 
-    `nats_per_character` and `bits_per_character` share the whole text's nats among its characters, whatever the units
-    of the model, so that models of bytes, characters, words and BPE can be compared; `perplexity` is per unit.
+    `nats_per_character` and `bits_per_character` divide the nats of the whole text by its number of characters for all
+    kinds of units, so models of bytes, characters, words and BPE can be compared. `perplexity` is per unit.
     """
 
-    nats: float  # of all units, the ends of the documents included
-    units: int  # what was predicted, the ends of the documents included
-    characters: int  # of the text
-    unknown: int = 0  # of the units, how many the model has no name for and knows as <unk> only
+    nats: float  # of all units, including the ends of documents
+    units: int  # predicted units, including the ends of documents
+    characters: int  # characters of the text
+    unknown: int = 0  # units that are not in the vocabulary (<unk>)
 
     @property
     def nats_per_character(self) -> float:
@@ -31,5 +31,5 @@ class Likelihood:
 
     @property
     def perplexity(self) -> float:
-        """exp(nats per unit): as if choosing among this many equally likely units; infinite where that overflows."""
+        """exp(nats per unit): the number of equally likely units with the same loss; infinite on overflow."""
         return math.exp(self.nats_per_unit) if self.nats_per_unit < 700 else math.inf

@@ -6,20 +6,20 @@ import numpy as np
 
 
 class Scores(NamedTuple):
-    """What is told of a class or a label; numbers, or arrays with one for each."""
+    """Scores of a class or a label: numbers, or arrays with one number per class."""
 
-    precision: Any  # of what was found, the part that is right
-    recall: Any  # of what is true, the part that was found
+    precision: Any  # correct part of the predicted ones
+    recall: Any  # correct part of the true ones
     f1: Any  # their harmonic mean
-    support: Any  # how many are true
+    support: Any  # number of true ones
 
 
 def scores(right: Any, found: Any, true: Any) -> Scores:
-    """Counts of the right ones, of those found and of those true, [...] -> scores [...]; a share of nothing is 0."""
+    """Return scores [...] from counts [...] of correct, predicted and true ones; ratios with denominator 0 are 0."""
     return Scores(ratio(right, found), ratio(right, true), ratio(2 * right, found + true), true)
 
 
 def ratio(part: Any, whole: Any) -> Any:
-    """part / whole, and 0 where the whole is 0."""
+    """Return part / whole, and 0 where the whole is 0."""
     shares = np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) != 0)
     return shares if shares.ndim else float(shares)

@@ -1,4 +1,4 @@
-"""What summaries are worth: ROUGE (Lin 2004)."""
+"""Evaluation of summaries: ROUGE (Lin 2004)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,39 +10,39 @@ from elman.metrics.tables import columns
 
 @dataclass(frozen=True)
 class SummaryReport:
-    """Mean F1 of what summaries and references share, 0 to 100, and their mean lengths in words between blanks."""
+    """ROUGE scores of summaries (mean F1, 0 to 100), and mean lengths in words, which are separated by blanks."""
 
     summaries: int
     rouge1: float  # words
     rouge2: float  # pairs of words
-    rougeL: float  # the longest row of words that both have in that order
+    rougeL: float  # longest common subsequence of words
     length: float
     reference_length: float
 
     def table(self) -> str:
-        """A line for each figure."""
+        """Return a table with a line per figure."""
         figures = {"ROUGE-1": self.rouge1, "ROUGE-2": self.rouge2, "ROUGE-L": self.rougeL}
         rows = [["summaries", f"{self.summaries:,}"], *([name, f"{figure:.2f}"] for name, figure in figures.items())]
-        lengths = f"{self.length:.1f} words in the mean, references {self.reference_length:.1f}"
+        lengths = f"{self.length:.1f} words on average, references {self.reference_length:.1f}"
         return f"{columns(rows)}\n\nROUGE: F1 of stems, by rouge-score\nlength: {lengths}"
 
     def to_json(self) -> dict[str, Any]:
-        """The same figures, as JSON has them."""
+        """Return the same figures as JSON values."""
         return asdict(self)
 
 
 def summary_report(hypotheses: Sequence[str], references: Sequence[str | Sequence[str]]) -> SummaryReport:
-    """Compare summaries with what people wrote.
+    """Compare summaries with reference summaries.
 
-    ROUGE as papers report it: the mean over summaries of F1, by rouge-score with Porter's stemmer, which knows the
-    letters a to z and digits only. Of several references each figure takes the best.
+    ROUGE is computed as in papers: the mean over summaries of F1, by rouge-score with Porter's stemmer, which reads
+    only the letters a to z and digits. With several references, each figure is that of the best one.
 
     Args:
         hypotheses: B summaries.
-        references: of each of them a text or several.
+        references: per summary, one reference or several.
     Raises:
-        ValueError: no row, not as many references as hypotheses, or a row without a reference.
-        TypeError: what is no text.
+        ValueError: there are no rows, the numbers of references and hypotheses differ, or a row has no reference.
+        TypeError: a value is not text.
         ModuleNotFoundError: rouge-score is not installed (the extra `elman[metrics]`).
     Example:
         >>> report = summary_report(["meetings of monday"], ["the meeting on monday"])
@@ -68,5 +68,5 @@ def _scorer(names: Sequence[str]) -> Any:
         from rouge_score import rouge_scorer, tokenizers
     except ModuleNotFoundError:
         raise ModuleNotFoundError("ROUGE needs the package rouge-score", name="rouge_score") from None
-    # A tokenizer of one's own is the same one, but does not have absl put a handler on the root of all loggers.
+    # The default tokenizer, passed explicitly: otherwise rouge-score makes absl install a handler on the root logger.
     return rouge_scorer.RougeScorer(names, tokenizer=tokenizers.DefaultTokenizer(use_stemmer=True))

@@ -1,4 +1,4 @@
-"""Figures as plain text in columns."""
+"""Tables of figures as plain text."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from elman.metrics.scores import Scores
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells, one below the other: the first column to the left, the others to the right.
+    """Format rows of cells as a table, the first column left-aligned, the others right-aligned.
 
     Example:
         >>> print(columns([["class", "F1"], ["bees", "0.5"]]))
@@ -25,7 +25,7 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def score_rows(names: Sequence[str], scores: Scores) -> list[list[str]]:
-    """A row of cells for each name."""
+    """Return a row of cells for each name."""
     return [
         [name, *(f"{part[number]:.4f}" for part in scores[:3]), f"{scores.support[number]:,}"]
         for number, name in enumerate(names)
@@ -33,7 +33,7 @@ def score_rows(names: Sequence[str], scores: Scores) -> list[list[str]]:
 
 
 def printable(label: Any) -> str:
-    """A label as one line of text that does not disturb a terminal.
+    """Return a label as one line of printable text.
 
     Example:
         >>> printable("tab\\tbed"), printable("")
@@ -44,6 +44,6 @@ def printable(label: Any) -> str:
 
 
 def _width(text: str) -> int:
-    """Places that a text takes in a terminal: two for a wide letter, none for a mark above one."""
+    """Return the width of a text in a terminal: two for a wide letter, zero for a combining mark."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)

@@ -1,4 +1,4 @@
-"""What translations are worth: BLEU (Papineni et al. 2002), chrF (Popović 2015), and edits to the closest reference."""
+"""Evaluation of translations: BLEU (Papineni et al. 2002), chrF (Popović 2015), and word error rate."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,19 +11,19 @@ from elman.metrics.tables import columns
 
 @dataclass(frozen=True)
 class TranslationReport:
-    """Figures of sentences whose translations are known; a signature says how a figure was counted."""
+    """Evaluation report for translations. A signature of sacrebleu records how a figure was computed."""
 
     sentences: int
     bleu: float  # 0 to 100, by sacrebleu
     bleu_signature: str
     chrf: float  # 0 to 100, by sacrebleu
     chrf_signature: str
-    exact: float  # the part of the sentences that are a reference, word for word
-    unit_error_rate: float | None  # edits between words, to the words of the closest references; None for no words
-    lowercase: bool = False  # whether capitals were taken for small letters, in all of these
+    exact: float  # part of the sentences that equal a reference, word for word
+    unit_error_rate: float | None  # word edits / words of the closest references; None without words
+    lowercase: bool = False  # True if all figures ignore case
 
     def table(self) -> str:
-        """A line for each figure, and how it was counted."""
+        """Return a table with a line per figure, and signatures."""
         rate = "-" if self.unit_error_rate is None else f"{self.unit_error_rate:.4f}"
         figures = [
             ["sentences", f"{self.sentences:,}"],
@@ -38,25 +38,26 @@ class TranslationReport:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """The same figures, as JSON has them."""
+        """Return the same figures as JSON values."""
         return asdict(self)
 
 
 def translation_report(
     hypotheses: Sequence[str], references: Sequence[str | Sequence[str]], lowercase: bool = False
 ) -> TranslationReport:
-    """Compare translations with what people wrote.
+    """Compare translations with reference translations.
 
-    BLEU and chrF are those of sacrebleu in its usual settings. A word is what stands between blanks: where targets are
-    phonemes with blanks between them, the rate of word errors is that of phonemes, and `exact` the part of words.
+    BLEU and chrF are computed by sacrebleu with its default settings. Words are separated by blanks. If targets are
+    phonemes separated by blanks, the word error rate is the phoneme error rate, and `exact` is the part of correct
+    words.
 
     Args:
         hypotheses: B translations.
-        references: of each of them a text or several, as many as there are.
-        lowercase: take capitals for small letters.
+        references: per translation, one reference or several.
+        lowercase: ignore case.
     Raises:
-        ValueError: no row, not as many references as hypotheses, or a row without a reference.
-        TypeError: what is no text.
+        ValueError: there are no rows, the numbers of references and hypotheses differ, or a row has no reference.
+        TypeError: a value is not text.
         ModuleNotFoundError: sacrebleu is not installed (the extra `elman[metrics]`).
     Example:
         >>> report = translation_report(["the cat sat on the mat"], [["the cat sat on a mat", "a cat sat there"]])
@@ -66,7 +67,7 @@ def translation_report(
     rows = as_references("translation_report", hypotheses, references)
     metrics = _sacrebleu()
     bleu, chrf = metrics.BLEU(lowercase=lowercase, force=True), metrics.CHRF(lowercase=lowercase)
-    # One stream for the first reference of each row, one for the second, ...; None where a row has fewer.
+    # One stream of first references, one of second references, ...; None where a row has fewer.
     streams = [[row[place] if place < len(row) else None for row in rows] for place in range(max(map(len, rows)))]
     scores = [metric.corpus_score(list(hypotheses), streams).score for metric in (bleu, chrf)]
     edits = closest(_words(hypotheses, lowercase), [_words(row, lowercase) for row in rows])

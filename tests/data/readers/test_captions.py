@@ -89,18 +89,16 @@ def failing(told: str, *arguments: object, **columns: object) -> None:
 
 def test_pictures_that_are_not_there(folder: Path, archive: Path) -> None:
     path = table(folder, FLICKR + "x.png\t0\tA cat\nx.png\t1\tThe cat\n")
-    failing(rf"captions\.tsv:4: the picture 'x\.png' is not in {folder}; bring it there", path, folder)
+    failing(rf"captions\.tsv:4: the picture 'x\.png' is not in {folder}; add it", path, folder)
     path = table(folder, FLICKR + "x.png\t0\tA cat\nz.png\t1\tThe cat\n\t1\tA cow\n")
-    failing(
-        r"captions\.tsv:4: the picture 'x\.png' is not in \S+\.zip, nor are 2 others that are named;", path, archive
-    )
+    failing(r"captions\.tsv:4: the picture 'x\.png' is not in \S+\.zip \(and 2 more are missing\);", path, archive)
 
 
 def test_captions_that_are_none(folder: Path) -> None:
     failing(r"captions\.tsv:2: the caption of 'a\.png' is empty;", table(folder, "b.jpg\tA dog\na.png\t \n"), folder)
     failing(r"captions\.tsv: expected rows, found none\.", table(folder, ""), folder)
     failing(
-        r"one\.tsv: expected a column of names of pictures and one of captions",
+        r"one\.tsv: expected a column of picture names and one of captions",
         table(folder, "a.png\n", "one.tsv"),
         folder,
     )
@@ -108,12 +106,12 @@ def test_captions_that_are_none(folder: Path) -> None:
         r"captions\.tsv:3: expected 3 fields as in line 1, got 2;", table(folder, FLICKR.replace("\t1", "")), folder
     )
     failing(
-        r"captions\.txt: expected a table of captions, whose name ends in \.csv",
+        r"captions\.txt: expected a table of captions, a file named \*\.csv",
         table(folder, FLICKR, "captions.txt"),
         folder,
     )
     failing(
-        "expected a column of images and one of captions, got one, 'image'; name both",
+        "expected a column of images and one of captions, got only 'image'; name both",
         table(folder, FLICKR),
         folder,
         image="image",
@@ -146,4 +144,4 @@ def test_pictures_without_a_caption_are_counted(folder: Path, caplog: pytest.Log
     for name in ("d.png", "e.png"):
         (folder / "more" / name).write_bytes((folder / "a.png").read_bytes())
     read_captions(table(folder, "a.png\tA dog\nmore/d.png\tA cat\nmore/e.png\tA cow\n"), folder)
-    assert "2 pictures without a caption are left alone" in caplog.text
+    assert "2 pictures without a caption are ignored" in caplog.text

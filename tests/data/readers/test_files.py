@@ -32,7 +32,7 @@ def test_a_missing_path(tmp_path: Path) -> None:
 def test_a_table_without_columns(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("t,l\nx,y\n")
     for label in (None, "l"):
-        with pytest.raises(ValueError, match=r"a\.csv: expected text=COLUMN, or values=COLUMNS, of a table; name what"):
+        with pytest.raises(ValueError, match=r"a\.csv: expected text=COLUMN or values=COLUMNS for a table; name"):
             read_labelled(tmp_path / "a.csv", label=label)
 
 

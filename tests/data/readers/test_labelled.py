@@ -14,7 +14,7 @@ def test_rows_without_labels_have_none() -> None:
 @pytest.mark.parametrize("labels", [("yes", None), (None, "yes")])
 def test_some_with_labels_and_some_without(labels: tuple[str | None, str | None]) -> None:
     rows = [Row("a", label, f"{label or 'no'}.csv:2") for label in labels]
-    with pytest.raises(ValueError, match=r"^no\.csv:2: has no label, but yes\.csv:2 has one; read them apart\.$"):
+    with pytest.raises(ValueError, match=r"^no\.csv:2: has no label, but yes\.csv:2 has one; read them separately\.$"):
         gather(rows)
 
 

@@ -44,7 +44,7 @@ def test_rows_are_views_of_what_was_read(tmp_path: Path) -> None:
     ("arrays", "told"),
     [
         ({"value": [1.0], "lengths": [1]}, "expected an array 'values', got value, lengths."),
-        ({"values": np.zeros((4, 2))}, "expected lengths [B] beside values [4, 2], or values [B, T, D]."),
+        ({"values": np.zeros((4, 2))}, "expected lengths [B] with values [4, 2], or values [B, T, D]."),
         (
             {"values": np.zeros((4, 2)), "lengths": [1, 2]},
             "expected values of 3 steps, the sum of lengths, got [4, 2].",
@@ -82,7 +82,9 @@ def test_arrays_that_do_not_agree(tmp_path: Path, arrays: dict[str, object], tol
 def test_a_file_that_is_none(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.npz"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"a\.npz: expected an \.npz file of np\.savez, without objects: it is none"):
+    with pytest.raises(
+        ValueError, match=r"a\.npz: expected an \.npz file of np\.savez, without objects: it is not a zip archive"
+    ):
         read_labelled(path)
 
 

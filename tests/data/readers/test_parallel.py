@@ -69,19 +69,19 @@ def test_tables_of_every_kind(write: Write, tmp_path: Path) -> None:
 
 def test_files_of_different_numbers_of_lines(write: Write) -> None:
     short, long = write("a.en", "a\nb\n"), write("a.de", "a\nb\nc\nd")
-    told = f"{short} has 2 lines and {long} 4; expected as many in both"
-    failing([short, long], f"{long}:3: belongs to no line of the other file: {told}")
-    failing([long, short], f"{long}:3: belongs to no line of the other file: {long} has 4 lines and {short} 2")
-    failing([short, write("none", "")], f"{short}:1: belongs to no line")
+    told = f"{short} has 2 lines, {long} has 4; expected equally many"
+    failing([short, long], f"{long}:3: has no line in the other file: {told}")
+    failing([long, short], f"{long}:3: has no line in the other file: {long} has 4 lines, {short} has 2")
+    failing([short, write("none", "")], f"{short}:1: has no line in the other file")
 
 
 def test_an_empty_line_is_named_and_they_are_counted(write: Write) -> None:
     source, target = write("a.en", "a\nb\n \t\nd\n"), write("a.de", "A\n\nC\n\n")
-    told = f"{source}:2: its target is empty, the first of 3 such pairs of 4; expected text on both sides; take such"
+    told = f"{source}:2: the target is empty, the first of 3 such pairs of 4; expected text in both; remove such"
     failing([source, target], told)
-    failing([write("b.en", "a\n\n"), write("b.de", "A\nB\n")], "b.en:2: its source is empty; expected text on both")
+    failing([write("b.en", "a\n\n"), write("b.de", "A\nB\n")], "b.en:2: the source is empty; expected text in both")
     table = write("a.tsv", "s\tt\na\tA\n\tB\n")
-    failing(table, f"{table}:3: its source is empty;", source="s", target="t")
+    failing(table, f"{table}:3: the source is empty;", source="s", target="t")
 
 
 def test_what_is_not_utf_8(write: Write) -> None:
@@ -91,8 +91,8 @@ def test_what_is_not_utf_8(write: Write) -> None:
 
 def test_files_that_make_no_pairs(write: Write, tmp_path: Path) -> None:
     files = [write(name, "a\n") for name in ("a.en", "a.de", "b.en")]
-    failing(files, f"in turn, or tables with columns, got 3: {files[0]} {files[1]} {files[2]}.")
-    failing(files[0], "expected pairs of files, a file of sources and one of targets, in turn")
+    failing(files, f"targets), or tables with columns, got 3: {files[0]} {files[1]} {files[2]}.")
+    failing(files[0], "expected pairs of files (sources, then targets)")
     failing([], "got none")
     failing([files[0], tmp_path / "no.de"], "no.de: cannot be read: No such file", FileNotFoundError)
     failing([tmp_path / "no.en", files[0]], "no.en: cannot be read: No such file", FileNotFoundError)
@@ -107,8 +107,8 @@ def test_a_file_that_is_no_gzip(write: Write) -> None:
 def test_columns_that_cannot_act(write: Write) -> None:
     text, table = write("a.en", "a\n"), write("a.tsv", "s\tt\na\tA\n")
     failing([table, text], f"{table}: a table; name its columns: source=COLUMN and target=COLUMN.")
-    failing([text, text], f"{text}: columns of a text file; expected a table", source="s", target="t")
-    failing(table, "expected a source and a target column, got one, 's'", source="s")
+    failing([text, text], f"{text}: a text file has no columns; name a table", source="s", target="t")
+    failing(table, "expected a source and a target column, got only 's'", source="s")
     failing(table, "expected different columns, got 's' twice", source="s", target="s")
     failing(table, f"{table}: no column 'T'; did you mean t?", source="s", target="T")
     lines = write("a.jsonl", '{"s": "a", "t": "A"}\n{"s": "a", "t": null}\n{"s": 3, "t": "A"}\n')

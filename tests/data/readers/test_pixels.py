@@ -132,8 +132,8 @@ def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
     told = r"cat/a\.png: expected a picture, but it cannot be read: "
     whole = picture(path, GREY[0]).read_bytes()
     for data, why in (
-        (b"nonsense", r"not in a format that Pillow knows\.$"),
-        (b"", r"not in a format that Pillow knows\.$"),
+        (b"nonsense", r"Pillow does not support its format\.$"),
+        (b"", r"Pillow does not support its format\.$"),
         (whole[:-200], "image file is truncated"),
     ):
         path.write_bytes(data)
@@ -151,7 +151,7 @@ def test_videos_that_cannot_be_read(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "sound.avi"), "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
         sound.writeframes(bytes(16000))
-    failing(tmp_path / "sound.avi", r"sound\.avi: expected a video, but it cannot be read: it holds no pictures\.$")
+    failing(tmp_path / "sound.avi", r"sound\.avi: expected a video, but it cannot be read: it has no video stream\.$")
 
 
 def test_frames_that_differ_in_size(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_frames_that_differ_in_size(tmp_path: Path) -> None:
 def test_pictures_and_videos_do_not_mix(tmp_path: Path) -> None:
     picture(tmp_path / "a.png", GREY[0])
     video(tmp_path / "b.mkv", GREY)
-    failing(tmp_path, r"b\.mkv: a picture and a video \(\S+a\.png\) together; read them apart\.$")
+    failing(tmp_path, r"b\.mkv: a picture and a video \(\S+a\.png\) together; read them separately\.$")
 
 
 def test_folders_that_hold_something_else(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_folders_that_hold_something_else(tmp_path: Path) -> None:
     failing(tmp_path, r"cat: expected pictures or videos, found none\.$")
     picture(tmp_path / "cat" / "a.png", GREY[0])
     (tmp_path / "notes.txt").touch()
-    failing(tmp_path, r"notes\.txt: a file beside folders; expected a folder a class, or files alone\.$")
+    failing(tmp_path, r"notes\.txt: a file next to folders; expected one folder per class, or only files\.$")
     (tmp_path / "notes.txt").rename(tmp_path / "cat" / "notes.txt")
     failing(tmp_path, r"cat/notes\.txt: expected a picture or a video \(\.png \.jpg .*\); move it elsewhere\.$")
     (tmp_path / "cat" / "notes.txt").unlink()

@@ -61,7 +61,7 @@ def test_columns_by_number_where_there_is_no_header(write: Write) -> None:
     assert read_labelled(path, text="1", label="2") == (["a film", "another"], ["1", "0"], [f"{path}:1", f"{path}:2"])
     assert read_labelled(path, text=1, label=2) == read_labelled(path, text="1", label="2")
     assert read_labelled(write("a.csv", "0.5,a\n,b\n"), values=[1], label=None).inputs[0].tolist()[0] == [0.5]
-    failing(path, r": no column '3'\. There are: 1, 2 \(numbers mean a table without a header\)\.$", text=1, label=3)
+    failing(path, r": no column '3'\. There are: 1, 2 \(numbers are for tables without a header\)\.$", text=1, label=3)
 
 
 def test_several_files_are_one_after_the_other(write: Write) -> None:
@@ -131,11 +131,11 @@ def test_an_empty_jsonl(write: Write) -> None:
 def test_lines_that_are_no_objects_of_json(write: Write) -> None:
     failing(
         write("a.jsonl", '{"t": "x"}\n\n{"t": \n'),
-        ":3: expected an object of JSON on a line: Expecting value",
+        ":3: expected a JSON object on a line: Expecting value",
         text="t",
     )
-    failing(write("a.jsonl", "[1]\n"), ":1: expected an object of JSON on a line, got list", text="t")
-    failing(write("a.jsonl", "[" * 100_000 + "\n"), ":1: expected an object of JSON on a line: ", text="t")
+    failing(write("a.jsonl", "[1]\n"), ":1: expected a JSON object on a line, got list", text="t")
+    failing(write("a.jsonl", "[" * 100_000 + "\n"), ":1: expected a JSON object on a line: ", text="t")
 
 
 def test_texts_and_labels_that_are_missing(write: Write) -> None:
@@ -195,7 +195,7 @@ def test_the_label_of_a_series_is_one(write: Write) -> None:
     data = "g,x,l\na,1,u\nb,1,v\na,1,v\n"
     told = r":4: expected the label 'u' of \S+a\.csv:2 \(g=a\), got 'v'\.$"
     failing(write("a.csv", data), told, values="x", group="g", label="l")
-    told = r":3: expected the label 'u' of \S+a\.csv:2 \(without group, a file is one series\), got 'v'\.$"
+    told = r":3: expected the label 'u' of \S+a\.csv:2 \(a file is one series unless group is set\), got 'v'\.$"
     failing(write("a.csv", data), told, values="x", label="l")
 
 

@@ -113,14 +113,14 @@ def test_a_column_that_is_not_there(write: Write, column: int | str) -> None:
 
 def test_files_without_sentences(write: Write) -> None:
     for data in ("", "\n \n"):
-        failing(write(data), ": empty; expected sentences, a word a line")
+        failing(write(data), ": empty; expected sentences, one word per line")
     failing(write("-DOCSTART- O\n"), ": expected rows, found none")
     with pytest.raises(FileNotFoundError, match="cannot be read: No such file"):
         read_tagged("nowhere.txt")
 
 
 def test_a_wrong_number_of_columns(write: Write) -> None:
-    with pytest.raises(ValueError, match=r"^columns: expected that of the word and that of the tag, got 1\.$"):
+    with pytest.raises(ValueError, match=r"^columns: expected a column of words and one of tags, got 1 columns\.$"):
         read_tagged(write(CONLL), columns=1)
 
 

@@ -57,8 +57,11 @@ def test_a_case_that_is_none(tmp_path: Path, line: str, told: str) -> None:
         ("@classLabel true a\n", ": expected a line @data and cases after it, found none."),
         ("@data\n", ": expected rows, found none."),
         ("@classLabel true a\n1,2:a\n", ":2: expected @data before the first case, got '1,2:a'."),
-        ("@timeStamps true\n@data\n", ":1: time stamps are not read; leave them out, or use a table."),
-        ("@targetLabel true\n@data\n", ":1: targets that are no classes are not read; leave them out, or use a table."),
+        ("@timeStamps true\n@data\n", ":1: time stamps are not supported; remove them, or use a table."),
+        (
+            "@targetLabel true\n@data\n",
+            ":1: targets that are not classes are not supported; remove them, or use a table.",
+        ),
     ],
 )
 def test_a_file_that_is_none(tmp_path: Path, data: str, told: str) -> None:

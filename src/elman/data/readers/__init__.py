@@ -1,4 +1,4 @@
-"""Files, folders and data frames to rows with labels or to pairs of texts, each with the place it came from."""
+"""Readers of files, folders and data frames: labelled rows, or pairs of texts, each with its place in the file."""
 
 from elman.data.readers.captions import Captioned, PictureFile, read_captions
 from elman.data.readers.data_frames import read_frame

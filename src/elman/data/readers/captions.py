@@ -1,4 +1,4 @@
-"""Pictures and what people say of them: a table of captions beside a folder of pictures, or a .zip."""
+"""Reader of captioned pictures: tables of captions, and folders or .zip files of pictures."""
 
 import csv
 import logging
@@ -14,26 +14,26 @@ from elman.data.readers.files import suffix_of
 from elman.data.readers.images import SUFFIXES
 from elman.data.readers.parallel import text_pairs
 
-HEADER = "image", "caption"  # columns, where a table has them and nothing else was said
+HEADER = "image", "caption"  # default columns of a table with a header
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz")
 
 logger = logging.getLogger("elman")
 
 
 class PictureFile(NamedTuple):
-    """A picture that has not been read yet."""
+    """Path of a picture, in a folder or in a .zip file."""
 
     path: Path
-    member: str | None = None  # its name in the .zip at `path`
+    member: str | None = None  # name in the .zip at `path`
 
     def __str__(self) -> str:
         return str(self.path) if self.member is None else f"{self.path}/{self.member}"
 
     def read(self) -> bytes:
-        """The content of the file.
+        """Return the content of the file.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
             ValueError: the .zip is damaged.
         """
         if self.member is None:
@@ -41,48 +41,48 @@ class PictureFile(NamedTuple):
                 return self.path.read_bytes()
         try:
             return _archive(self.path).read(self.member)
-        except (zipfile.BadZipFile, RuntimeError, EOFError) as error:  # a password is a RuntimeError
+        except (zipfile.BadZipFile, RuntimeError, EOFError) as error:  # a .zip with a password raises RuntimeError
             raise ValueError(f"{self}: cannot be unpacked: {error}.") from None
 
 
 class Captioned(NamedTuple):
-    """What was read: B pictures, each once, in the order in which the tables name them first."""
+    """B different pictures, in the order in which the tables first name them."""
 
     pictures: list[PictureFile]
-    captions: list[list[str]]  # of each, one at least
-    places: list[str]  # of the first caption of each: `captions.tsv:12`
+    captions: list[list[str]]  # at least one per picture
+    places: list[str]  # file and line of the first caption of each picture: `captions.tsv:12`
 
 
 def read_captions(
     paths: Paths, images: Paths, *, image: Column | None = None, caption: Column | None = None
 ) -> Captioned:
-    """The pictures that tables name, and all captions of each.
+    """Read tables of captions and find the pictures that they name.
 
-    A line of a table names a picture and gives one caption of it. Pictures that no table names are left alone. They are
-    not read yet: whether each can be is told when it is.
+    A line of a table names a picture and gives one caption of it. Pictures that no table names are ignored. The
+    pictures themselves are not opened yet.
 
     Args:
         paths: tables (`.csv .tsv .jsonl`, each also `.gz`).
         images: folders or .zip files that hold the pictures.
-        image, caption: the columns: names of the header, or numbers (from 1) where there is none; without either,
-            `image` and `caption` where the header has them, and else the first and the last of a table without one.
+        image, caption: columns: names in the header, or numbers (from 1) for tables without one. By default, `image`
+            and `caption` if the header has them, otherwise the first and the last column of a table without a header.
     Raises:
         OSError: a file is missing or cannot be read.
-        ValueError: with file and line: an empty caption, a picture that is not there, columns that are not there, what
-            is not UTF-8; a damaged .zip; an argument that cannot act.
+        ValueError: a caption is empty, a picture or a column is missing, or a line is not UTF-8 (with file and line);
+            a .zip is damaged; or an argument has no effect.
     """
     if (image is None) != (caption is None):
-        raise ValueError(f"expected a column of images and one of captions, got one, {image or caption!r}; name both.")
+        raise ValueError(f"expected a column of images and one of captions, got only {image or caption!r}; name both.")
     files = [_Pictures(path) for path in as_paths(images)]
     if not files:
         raise ValueError("expected a folder or a .zip of pictures, got none.")
     found: dict[str, PictureFile] = {}
-    missing: dict[str, str] = {}  # name and where it was named
+    missing: dict[str, str] = {}  # name of a missing picture -> place in the table
     captions: dict[str, list[str]] = {}
     places: dict[str, str] = {}
     for name, text, place in (row for path in as_paths(paths) for row in _rows(path, image, caption)):
         if not text.strip():
-            raise ValueError(f"{place}: the caption of {name!r} is empty; write one, or leave the line out.")
+            raise ValueError(f"{place}: the caption of {name!r} is empty; write one, or remove the line.")
         if name not in captions:
             picture = next((file for pictures in files if (file := pictures.find(name))), None)
             if picture is None:
@@ -92,21 +92,21 @@ def read_captions(
         captions[name].append(text)
     if missing:
         name, place = next(iter(missing.items()))
-        more = f", nor are {len(missing) - 1} others that are named" if len(missing) > 1 else ""
+        more = f" (and {len(missing) - 1} more are missing)" if len(missing) > 1 else ""
         where = ", ".join(map(str, as_paths(images)))
-        raise ValueError(f"{place}: the picture {name!r} is not in {where}{more}; bring it there, or name the folder "
-                         "or .zip that has it.")  # fmt: skip
+        raise ValueError(f"{place}: the picture {name!r} is not in {where}{more}; add it, or name the folder "
+                         "or .zip that holds it.")  # fmt: skip
     if unused := {file for pictures in files for file in pictures.all()} - {*found.values()}:
-        logger.info("%s pictures without a caption are left alone", f"{len(unused):,}")
+        logger.info("%s pictures without a caption are ignored", f"{len(unused):,}")
     return Captioned(list(found.values()), list(captions.values()), list(places.values()))
 
 
 def pictures_in(path: Path) -> list[PictureFile]:
-    """A picture, or all of a folder or a .zip, sorted by name.
+    """Return one picture, or all pictures of a folder or a .zip, sorted by name.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it holds none, or is of another kind.
+        OSError: the path cannot be read.
+        ValueError: there are no pictures, or the path is a file of another kind.
     """
     with reading(path):
         path.stat()
@@ -122,9 +122,9 @@ def pictures_in(path: Path) -> list[PictureFile]:
 
 
 def _rows(file: Path, image: Column | None, caption: Column | None) -> Iterator[tuple[str, str, str]]:
-    """The name of a picture, a caption, and where they stand."""
+    """Yield the name of a picture, a caption, and their place in the file."""
     if suffix_of(file) not in TABLES:
-        raise ValueError(f"{file}: expected a table of captions, whose name ends in {' '.join(TABLES)}.")
+        raise ValueError(f"{file}: expected a table of captions, a file named {' '.join('*' + end for end in TABLES)}.")
     if image is None or caption is None:
         image, caption = _usual_columns(file)
     for row in text_pairs(file, image, caption):
@@ -143,12 +143,12 @@ def _usual_columns(file: Path) -> tuple[Column, Column]:
     if not fields:
         raise ValueError(f"{file}: expected rows, found none.")
     if len(fields) < 2:
-        raise ValueError(f"{file}: expected a column of names of pictures and one of captions, got one column.")
+        raise ValueError(f"{file}: expected a column of picture names and one of captions, got one column.")
     return 1, len(fields)
 
 
 class _Pictures:
-    """What a folder or a .zip holds."""
+    """Pictures of a folder or a .zip."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -160,11 +160,11 @@ class _Pictures:
         if path.suffix.lower() != ".zip":
             raise ValueError(f"{path}: expected a folder of pictures, or a .zip.")
         self.names = sorted(name for name in _archive(path).namelist() if name.lower().endswith(SUFFIXES))
-        # An archive often has a folder in it, which tables do not name.
+        # Archives often contain a folder whose name the tables leave out.
         self.members = {PurePosixPath(name).name: name for name in self.names} | {name: name for name in self.names}
 
     def all(self) -> list[PictureFile]:
-        """Every picture, sorted by name."""
+        """Return every picture, sorted by name."""
         if self.names is not None:
             return [PictureFile(self.path, name) for name in self.names]
         with reading(self.path):
@@ -178,10 +178,10 @@ class _Pictures:
 
 
 def _archive(path: Path) -> zipfile.ZipFile:
-    """An open archive: its table of contents is read once, and again if the file has changed."""
+    """Open an archive. It is kept open until the file changes, so its directory is read once."""
     with reading(path):
-        told = path.stat()
-    return _opened(path, told.st_mtime_ns, told.st_size)
+        status = path.stat()
+    return _opened(path, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""Which columns of a table are read, and the rows they make: texts, or series in long form, a step a line."""
+"""Columns of a table, and the rows made of them: texts, or series in long form, with one time step per line."""
 
 import math
 from array import array
@@ -12,13 +12,13 @@ from elman.data.readers.labelled import Row
 from elman.nearest import did_you_mean
 
 Column = str | int  # a name, or a number from 1 in a table without a header
-SHOWN = 20  # columns that an error lists
-MISSING = ("", "NA", "?")  # values that are no numbers; NaN is one
+SHOWN = 20  # most columns that an error lists
+MISSING = ("", "NA", "?")  # marks of a missing number, in addition to NaN
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that were asked for: of texts, or of the variables of series."""
+    """Columns to read: one of texts, or those of the variables of series."""
 
     text: str | None
     label: str | None
@@ -29,9 +29,10 @@ class Columns:
     def chosen(
         cls, text: Column | None, label: Column | None, values: Column | Iterable[Column], group: Column | None
     ) -> "Columns":
-        """
+        """Return checked columns.
+
         Raises:
-            ValueError: neither text nor values or both, a group of texts, or a column twice.
+            ValueError: text and values are both given or both missing, texts have a group, or a column is given twice.
         """
         names = (values,) if isinstance(values, str | int) else values
         columns = cls(_name(text), _name(label), tuple(map(str, names)), _name(group))
@@ -39,25 +40,25 @@ class Columns:
             got = "neither" if columns.text is None else "both"
             raise ValueError(f"expected text (a column) or values (columns of numbers), got {got}.")
         if columns.text is not None and columns.group is not None:
-            raise ValueError(f"group={columns.group!r}: cannot act on texts; it says to which series values belong.")
+            raise ValueError(f"group={columns.group!r}: cannot act on texts; it names the series of values.")
         if twice := [name for name in columns.names if columns.names.count(name) > 1]:
             raise ValueError(f"expected different columns, got {twice[0]!r} twice.")
         return columns
 
     @property
     def names(self) -> list[str]:
-        """In the order in which `rows` wants the fields."""
+        """Names of the columns, in the order in which `rows` expects the fields."""
         inputs = self.values if self.text is None else (self.text,)
         return [*inputs, *(name for name in (self.label, self.group) if name is not None)]
 
     def rows(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
-        """The rows of a table.
+        """Yield the rows of a table.
 
         Args:
-            where: what stands before a record's number in its place, for instance `reviews.tsv:`.
-            records: a number, and the fields of the columns `names`.
+            where: prefix of a record's number in its place, for example `reviews.tsv:`.
+            records: number of each record, and its fields of the columns `names`.
         Raises:
-            ValueError: a text or a label is missing, a value is no number, a series has two labels.
+            ValueError: a text or a label is missing, a value is not a number, or a series has two labels.
         """
         return self._texts(where, records) if self.text is not None else self._series(where, records)
 
@@ -82,7 +83,7 @@ class Columns:
             if series is None:
                 series = found[key] = _Series(number, label)
             elif series.label != label:
-                whose = "without group, a file is one series" if self.group is None else f"{self.group}={key}"
+                whose = "a file is one series unless group is set" if self.group is None else f"{self.group}={key}"
                 raise ValueError(
                     f"{where}{number}: expected the label {series.label!r} of {where}{series.number} ({whose}), "
                     f"got {label!r}."
@@ -95,34 +96,34 @@ class Columns:
             if not usual:
                 steps = [_number(f"{where}{number}", *pair) for pair in zip(self.values, fields, strict=False)]
             series.values.extend(steps)
-        for series in found.values():  # views of what was collected: a long series is in memory once
+        for series in found.values():  # views of the collected values: a long series is in memory once
             yield Row(np.frombuffer(series.values).reshape(-1, size), series.label, f"{where}{series.number}")
 
 
-def no_column(where: object, asked: str, known: Iterable[str], way_out: str = "") -> ValueError:
-    """The error that there is no such column, with those that there are."""
+def no_column(where: object, name: str, known: Iterable[str], way_out: str = "") -> ValueError:
+    """Return the error for a missing column, with a list of the existing ones."""
     names = list(known)
-    listed = ", ".join(name if len(name) <= 40 else name[:40] + "..." for name in names[:SHOWN])
+    listed = ", ".join(each if len(each) <= 40 else each[:40] + "..." for each in names[:SHOWN])
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ValueError(f"{where}: no column {asked!r}{did_you_mean(asked, names)} There are: {listed}{more}{way_out}.")
+    return ValueError(f"{where}: no column {name!r}{did_you_mean(name, names)} There are: {listed}{more}{way_out}.")
 
 
-def positions(where: object, asked: Iterable[str], known: Sequence[str], way_out: str = "") -> list[int]:
-    """Where the columns that were asked for stand among those of a table.
+def positions(where: object, names: Iterable[str], known: Sequence[str], way_out: str = "") -> list[int]:
+    """Return the positions of the named columns among the columns of a table.
 
     Raises:
-        ValueError: one is not there, or several have its name.
+        ValueError: a column is missing, or several have its name.
     """
-    for name in asked:
+    for name in names:
         if name not in known:
             raise no_column(where, name, known, way_out)
         if known.count(name) > 1:
             raise ValueError(f"{where}: expected one column {name!r}, found {known.count(name)}; rename them.")
-    return [known.index(name) for name in asked]
+    return [known.index(name) for name in names]
 
 
 def from_mapping(record: Mapping[str, Any], names: Sequence[str], where: object) -> list[Any]:
-    """The fields of a record that has names of its own."""
+    """Return the named fields of a mapping."""
     try:
         return [record[name] for name in names]
     except KeyError as error:
@@ -131,9 +132,9 @@ def from_mapping(record: Mapping[str, Any], names: Sequence[str], where: object)
 
 @dataclass
 class _Series:
-    number: int  # of its first line
+    number: int  # record that it starts in
     label: str | None
-    values: "array[float]" = field(default_factory=lambda: array("d"))  # of all its steps, one after the other
+    values: "array[float]" = field(default_factory=lambda: array("d"))  # concatenated values of its time steps
 
 
 def _name(column: Column | None) -> str | None:
@@ -141,7 +142,7 @@ def _name(column: Column | None) -> str | None:
 
 
 def _missing(value: Any) -> bool:
-    """Whether a field is nothing, NaN, or the mark of a data frame for what is not there."""
+    """Return whether a field is empty, NaN, None or a missing value of a data frame."""
     if isinstance(value, str):
         return value.strip() in MISSING
     if isinstance(value, float | np.floating):
@@ -150,9 +151,9 @@ def _missing(value: Any) -> bool:
 
 
 def _word(where: str, number: int, column: str, value: Any) -> str:
-    """A label, or the name of a series: the same from a text file, where it is a text, and from one with types."""
+    """Return a label, or the name of a series, as text: the same text from text files and from typed columns."""
     if isinstance(value, float | np.floating) and value.is_integer():
-        value = int(value)  # integers beside missing ones became this on their way
+        value = int(value)  # an integer column with missing values is read as floats
     word = value.strip() if isinstance(value, str) else "" if _missing(value) else str(value)
     if not word:
         raise ValueError(f"{where}{number}: expected a value in {column!r}, found none.")

@@ -1,4 +1,4 @@
-"""Data frames and Parquet files."""
+"""Readers of data frames and Parquet files."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,15 +18,15 @@ def read_frame(
     values: Column | Iterable[Column] = (),
     group: Column | None = None,
 ) -> Labelled:
-    """The rows of a data frame; labels become `str`, as they are in a file.
+    """Read the rows of a data frame; labels become `str`, as in a file.
 
     Args:
-        frame: of pandas, polars or pyarrow, anything else with an Arrow C stream, or a mapping of columns.
-        text, label, values, group: as of `read_labelled`.
+        frame: a data frame of pandas, polars or pyarrow, any object with an Arrow C stream, or a mapping of columns.
+        text, label, values, group: as for `read_labelled`.
     Raises:
-        TypeError: no data frame.
-        ValueError: a column that is not there, a text or a label that is missing, a value that is no number.
-        ModuleNotFoundError: narwhals is not installed, and the frame is no mapping.
+        TypeError: frame is not a data frame.
+        ValueError: a column, a text or a label is missing, or a value is not a number.
+        ModuleNotFoundError: narwhals is not installed, and frame is not a mapping.
     Example:
         >>> read_frame({"review": ["good", "bad"], "stars": [5, 1]}, text="review", label="stars")
         Labelled(inputs=['good', 'bad'], labels=['5', '1'], places=['row 0', 'row 1'])
@@ -37,7 +37,7 @@ def read_frame(
 
 
 def read_parquet(file: Path, columns: Columns) -> Iterator[Row]:
-    """The rows of a Parquet file, of which only the named columns are read."""
+    """Yield the rows of a Parquet file; only the named columns are read."""
     polars = _package("polars", file)
     try:
         with reading(file), file.open("rb") as stream:

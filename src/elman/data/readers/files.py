@@ -1,4 +1,4 @@
-"""Labelled data from files, each kind by the end of its name."""
+"""Reader of labelled data; the suffix of a file selects its format."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -30,32 +30,34 @@ def read_labelled(
     size: tuple[int, int] | None = None,
     color: bool = False,
 ) -> Labelled:
-    """The rows of files, in order, and their labels.
+    """Read rows and their labels from files, in order.
 
-    A column of a table is a name of its header; where all are numbers (from 1), a `.csv` or `.tsv` has no header.
+    A column of a table is a name in its header. If all columns are numbers (from 1), a `.csv` or `.tsv` has no header.
 
     Args:
         paths: tables (`.csv .tsv .jsonl`, each also `.gz`, and `.parquet`), series (`.npz .ts .ts.gz`), folders of
-            pictures or videos with a subfolder for each class, folders without, or single pictures and videos.
-        text: of tables: the column of texts.
-        label: of tables: the column of labels; None where there are none. Other files bring theirs.
-        values: of tables: the columns of numbers, a variable each, where a line is a step of a series; what is empty,
-            `NaN`, `NA` or `?` is missing.
-        group: of tables, with `values`: the column that says which series of the file a line belongs to; without, a
-            file is one series.
-        size: of pictures and videos: height and width to bring them to.
-        color: of pictures and videos: whether to read red, green and blue in place of grey.
+            pictures or videos with a subfolder for each class, folders without subfolders, or single pictures and
+            videos.
+        text: for tables: column of texts.
+        label: for tables: column of labels; None for unlabelled data. Other formats contain their labels.
+        values: for tables: columns of numbers, one per variable. A line is a time step of a series; an empty field,
+            `NaN`, `NA` or `?` is a missing value.
+        group: for tables, with `values`: column that names the series a line belongs to. By default, a file is one
+            series.
+        size: for pictures and videos: height and width to resize them to.
+        color: for pictures and videos: True reads red, green and blue, False grey values.
     Returns:
-        inputs (str of `text`; float64 [T, D] of `values` and `.ts`; [T, ...] as they are of `.npz`; uint8 [H, W] of
-        pictures and [T, H, W] of videos, with 3 at the end in colour), labels (str, whatever the file: the numbers 1
-        and 1.0 are "1"; None where there are none), and the place of each.
+        inputs, labels and places. Inputs: str for `text`; float64 [T, D] for `values` and `.ts`; arrays [T, ...] for
+        `.npz`; uint8 [H, W] for pictures and [T, H, W] for videos, with a last axis of 3 in colour. Labels: str for
+        every format (the numbers 1 and 1.0 are "1"), or None for unlabelled data.
     Raises:
         OSError: a file is missing or cannot be read.
-        ValueError: with file and line: what is not there, not complete or not of its kind; an argument that cannot act.
+        ValueError: something is missing, incomplete or of the wrong type (with file and line), or an argument has no
+            effect.
         ModuleNotFoundError: polars (Parquet), Pillow (pictures) or PyAV (videos) is not installed.
     """
-    asked = {"text": text, "label": label, "values": values, "group": group, "size": size, "color": color or None}
-    given = {name: value for name, value in asked.items() if value not in (None, (), [])}
+    arguments = {"text": text, "label": label, "values": values, "group": group, "size": size, "color": color or None}
+    given = {name: value for name, value in arguments.items() if value not in (None, (), [])}
     columns = Columns.chosen(text, label, values, group) if given.keys() & {"text", "values"} else None
     pixels = Pixels(size, color)
 
@@ -66,7 +68,9 @@ def read_labelled(
         if suffix in TABLES:
             _check(path, given, {"text", "label", "values", "group"})
             if columns is None:
-                raise ValueError(f"{path}: expected text=COLUMN, or values=COLUMNS, of a table; name what to read.")
+                raise ValueError(
+                    f"{path}: expected text=COLUMN or values=COLUMNS for a table; name the columns to read."
+                )
             return TABLES[suffix](path, columns)
         if suffix in SERIES:
             _check(path, given, set())
@@ -81,16 +85,16 @@ def read_labelled(
 
 
 def suffix_of(path: Path) -> str:
-    """The end of a file's name that says what it holds: `.csv.gz` of `a.b.CSV.gz`; none of a folder."""
+    """Return the suffix that selects the format of a file: `.csv.gz` for `a.b.CSV.gz`, empty for a folder."""
     if path.is_dir():
         return ""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
-def _check(path: Path, given: Iterable[str], acting: set[str]) -> None:
-    """Raise if an argument was given that cannot act on this kind of file."""
+def _check(path: Path, given: Iterable[str], used: set[str]) -> None:
+    """Raise if an argument has no effect on this kind of file."""
     for name in given:
-        if name not in acting:
+        if name not in used:
             of = "pictures and videos" if name in ("size", "color") else "tables"
             raise ValueError(f"{path}: {name}: cannot act on this file, only on {of}; leave it out.")

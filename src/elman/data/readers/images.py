@@ -1,4 +1,4 @@
-"""Pictures in any format that Pillow knows."""
+"""Reader of pictures in any format of Pillow."""
 
 from io import BytesIO
 from pathlib import Path
@@ -11,11 +11,11 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", "
 
 
 def read_image(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndarray:
-    """A picture the way up that its camera says: uint8 [H, W], or [H, W, 3] in colour.
+    """Read a picture, turned upright by its EXIF orientation: uint8 [H, W], or [H, W, 3] in colour.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no picture, or a broken one.
+        ValueError: the file is not a picture, or it is damaged.
         ModuleNotFoundError: Pillow is not installed.
     """
     with reading(file):
@@ -24,10 +24,10 @@ def read_image(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndar
 
 
 def decode_image(where: object, content: bytes, size: tuple[int, int] | None, color: bool) -> np.ndarray:
-    """The same of the content of a file.
+    """Decode a picture from the content of a file, as `read_image` does.
 
     Args:
-        where: what an error names.
+        where: name in errors.
     """
     try:
         from PIL import Image, ImageOps
@@ -36,9 +36,9 @@ def decode_image(where: object, content: bytes, size: tuple[int, int] | None, co
     try:
         image = ImageOps.exif_transpose(Image.open(BytesIO(content)))
     except Exception as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, struct.error, ...
-        told = "not in a format that Pillow knows" if type(error).__name__ == "UnidentifiedImageError" else error
-        raise ValueError(f"{where}: expected a picture, but it cannot be read: {told}.") from error
-    if image.mode.startswith("I;16"):  # `convert` would cut off all but the darkest 256 of 65,536 greys
+        reason = "Pillow does not support its format" if type(error).__name__ == "UnidentifiedImageError" else error
+        raise ValueError(f"{where}: expected a picture, but it cannot be read: {reason}.") from error
+    if image.mode.startswith("I;16"):  # `convert` would clip 16-bit grey values to 255
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError(f"{where}: expected a picture with 8 or 16 bits a channel, got 32; convert it.")

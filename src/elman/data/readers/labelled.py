@@ -1,4 +1,4 @@
-"""Rows with a label and the place each came from: what every reader gives."""
+"""Labelled rows and their places: the result of every reader."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -7,30 +7,31 @@ import numpy as np
 
 
 class Labelled(NamedTuple):
-    """What was read: B rows.
+    """Inputs, labels and places of B rows.
 
-    A place is `reviews.tsv:12` (lines count from 1), `train.npz:case 3` (cases of arrays count from 0), the name of the
-    file where it holds one row, or `row 3` of a data frame (from 0).
+    A place is `reviews.tsv:12` (lines count from 1), `train.npz:case 3` (cases of arrays count from 0), the name of a
+    file that holds one row, or `row 3` of a data frame (from 0).
     """
 
     inputs: list[Any]  # str | words, or tuples of columns | array [T, ...] | uint8 [T, H, W(, 3)] | uint8 [H, W(, 3)]
-    labels: list[Any] | None  # str, or of tagged words a list of them; None where there are none
+    labels: list[Any] | None  # str, or a list of tags for tagged words; None for unlabelled data
     places: list[str]
 
 
 class Row(NamedTuple):
-    """What a reader finds, one at a time."""
+    """One row of a reader."""
 
     input: Any
-    label: Any  # None: the row has none
+    label: Any  # None for an unlabelled row
     place: str
 
 
 def gather(rows: Iterable[Row]) -> Labelled:
-    """All rows, once they agree with each other.
+    """Collect rows, and check that they agree.
 
     Raises:
-        ValueError: some rows have labels and others none, or arrays whose steps have another shape than the first's.
+        ValueError: some rows have labels and others do not, or the steps of an array have another shape than those of
+            the first.
     """
     inputs: list[Any] = []
     labels: list[Any] = []
@@ -38,10 +39,10 @@ def gather(rows: Iterable[Row]) -> Labelled:
     for value, label, place in rows:
         if inputs and (label is None) != (labels[0] is None):
             has, has_not = (places[0], place) if label is None else (place, places[0])
-            raise ValueError(f"{has_not}: has no label, but {has} has one; read them apart.")
+            raise ValueError(f"{has_not}: has no label, but {has} has one; read them separately.")
         if inputs and _step(value) != _step(inputs[0]):
             raise ValueError(
-                f"{place}: expected {_kind(inputs[0])} as in {places[0]}, got {_kind(value)}; read them apart."
+                f"{place}: expected {_kind(inputs[0])} as in {places[0]}, got {_kind(value)}; read them separately."
             )
         inputs.append(value)
         labels.append(label)
@@ -50,10 +51,10 @@ def gather(rows: Iterable[Row]) -> Labelled:
 
 
 def some(where: object, rows: Iterable[Row]) -> Iterator[Row]:
-    """The rows of a file, of which there is one at least.
+    """Yield the rows of a file, and check that there is at least one.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there are no rows.
     """
     empty = True
     for row in rows:
@@ -64,7 +65,7 @@ def some(where: object, rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def _step(value: Any) -> Any:
-    """What the rows of a data set have in common."""
+    """Return the property that all rows of a data set share: the shape of a step, or the type."""
     return value.shape[1:] if isinstance(value, np.ndarray) else type(value)
 
 

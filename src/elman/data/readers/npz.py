@@ -1,4 +1,4 @@
-"""Arrays in a `.npz` file of NumPy, never a pickle."""
+"""Reader of arrays in a `.npz` file of NumPy; pickles are never loaded."""
 
 import zipfile
 import zlib
@@ -14,14 +14,14 @@ ARRAYS = ("values", "lengths", "labels", "label_names")
 
 
 def read_npz(file: Path) -> Iterator[Row]:
-    """The rows of `values`, as views.
+    """Yield the rows of `values`, as views.
 
     Shapes:
-        values: [N, ...] numbers with `lengths` [B], the steps of row 0, then of row 1, ...; or [B, T, ...], rows of one
-            length, or [B, H, W] uint8, images.
-        labels: [B] optional; strings, or whole numbers, of which `label_names` may give the names.
+        values: [N, ...] numbers with `lengths` [B]: the steps of row 0, then of row 1, ...; or [B, T, ...], rows of the
+            same length; or [B, H, W] uint8, images.
+        labels: [B], optional; strings, or whole numbers, whose names may be given in `label_names` [C].
     Raises:
-        ValueError: no such file, no `values`, objects, or shapes that do not agree.
+        ValueError: it is not an .npz file, there are no `values`, an array holds objects, or shapes do not agree.
     """
     arrays = _arrays(file)
     values = arrays["values"]
@@ -39,7 +39,7 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
     with stream:
         try:
             if not zipfile.is_zipfile(stream):
-                raise ValueError("it is none")
+                raise ValueError("it is not a zip archive")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as archive:
                 known = list(archive)
@@ -54,7 +54,7 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
 def _rows(file: Path, values: np.ndarray, lengths: np.ndarray | None) -> list[np.ndarray]:
     if lengths is None:
         if values.ndim < 3:
-            raise ValueError(f"{file}: expected lengths [B] beside values {list(values.shape)}, or values [B, T, D].")
+            raise ValueError(f"{file}: expected lengths [B] with values {list(values.shape)}, or values [B, T, D].")
         return list(values)
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (len(lengths) and lengths.min() < 0):
         raise ValueError(f"{file}: expected lengths [B] of whole numbers, got {lengths.dtype} {list(lengths.shape)}.")

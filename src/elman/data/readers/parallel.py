@@ -1,4 +1,4 @@
-"""Parallel texts: what is read and what is to be written, in two files of as many lines, or in two columns."""
+"""Reader of parallel texts (sources and targets), in two files with equally many lines, or in two columns."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
@@ -12,7 +12,7 @@ from elman.data.readers.labelled import Row, some
 
 
 class Parallel(NamedTuple):
-    """What was read: B pairs of texts, and the place of each source: `train.en:12`, or of a table `words.tsv:12`."""
+    """B pairs of texts, and the place of each source: `train.en:12`, or `words.tsv:12` in a table."""
 
     sources: list[str]
     targets: list[str]
@@ -20,33 +20,33 @@ class Parallel(NamedTuple):
 
 
 def read_parallel(paths: Paths, *, source: Column | None = None, target: Column | None = None) -> Parallel:
-    """The pairs of files, in order.
+    """Read pairs of texts from files, in order.
 
     A line of a file is a text. Line 12 of one file belongs to line 12 of the other.
 
     Args:
-        paths: files of sources and of targets in turn (`a.en a.de b.en b.de`), `.gz` is unpacked; or tables
+        paths: files of sources and of targets in turn (`a.en a.de b.en b.de`; `.gz` is unpacked), or tables
             (`.csv .tsv .jsonl`, each also `.gz`, and `.parquet`).
-        source, target: of tables: the columns of the two texts: names of the header, or where both are numbers (from
-            1), those of a `.csv` or `.tsv` without a header.
+        source, target: for tables: columns of the two texts: names in the header, or, if both are numbers (from 1),
+            columns of a `.csv` or `.tsv` without a header.
     Raises:
         OSError: a file is missing or cannot be read.
-        ValueError: with file and line: files of different numbers of lines, an empty source or target, what is not
-            UTF-8; an odd number of files, columns that are not there, an argument that cannot act.
+        ValueError: two files have different numbers of lines, a source or a target is empty, or a line is not UTF-8
+            (with file and line); the number of files is odd, a column is missing, or an argument has no effect.
         ModuleNotFoundError: polars is not installed, and a file is Parquet.
     """
     files = as_paths(paths)
     if source is None and target is None:
-        rows = _of_files(files)
+        rows = _rows_of_files(files)
     elif source is None or target is None:
-        raise ValueError(f"expected a source and a target column, got one, {source or target!r}.")
+        raise ValueError(f"expected a source and a target column, got only {source or target!r}.")
     else:
         rows = chain.from_iterable(text_pairs(file, source, target) for file in files)
     return _gather(rows)
 
 
 class _Texts(Columns):
-    """A column of sources and one of targets, each a text as it is."""
+    """Columns of sources and of targets, read unchanged."""
 
     def rows(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
         for number, fields in records:
@@ -58,47 +58,47 @@ class _Texts(Columns):
 
 
 def text_pairs(file: Path, first: Column, second: Column) -> Iterator[Row]:
-    """The rows of a table: the text of one column, and as its label that of another."""
+    """Yield the rows of a table, with the text of one column as input and the text of another as label."""
     columns, suffix = _Texts.chosen(first, second, (), None), suffix_of(file)
     if suffix not in TABLES:
         known = " ".join(TABLES)
         raise ValueError(
-            f"{file}: columns of a text file; expected a table, whose name ends in {known}, or no columns."
+            f"{file}: a text file has no columns; name a table (a file that ends in {known}), or leave the columns out."
         )
     return some(file, TABLES[suffix](file, columns))
 
 
-def _of_files(files: Sequence[Path]) -> Iterator[Row]:
-    """The rows of files, two and two."""
+def _rows_of_files(files: Sequence[Path]) -> Iterator[Row]:
+    """Yield the rows of pairs of files."""
     for file in files:
         if suffix_of(file) in TABLES:
             raise ValueError(f"{file}: a table; name its columns: source=COLUMN and target=COLUMN.")
     if not files or len(files) % 2:
         given = f"{len(files)}: {' '.join(map(str, files))}" if files else "none"
-        told = "a file of sources and one of targets, in turn"
-        raise ValueError(f"expected pairs of files, {told}, or tables with columns, got {given}.")
+        wanted = "pairs of files (sources, then targets)"
+        raise ValueError(f"expected {wanted}, or tables with columns, got {given}.")
     for source, target in zip(files[::2], files[1::2], strict=True):
-        yield from some(source, _of_pair(source, target))
+        yield from some(source, _rows_of_pair(source, target))
 
 
-def _of_pair(source: Path, target: Path) -> Iterator[Row]:
+def _rows_of_pair(source: Path, target: Path) -> Iterator[Row]:
     counts = [0, 0]
-    for number, (said, meant) in enumerate(zip_longest(lines(source), lines(target)), 1):
-        counts[0] += said is not None
-        counts[1] += meant is not None
-        if said is not None and meant is not None:
-            yield Row(said.rstrip("\r\n"), meant.rstrip("\r\n"), f"{source}:{number}")
+    for number, (read, written) in enumerate(zip_longest(lines(source), lines(target)), 1):
+        counts[0] += read is not None
+        counts[1] += written is not None
+        if read is not None and written is not None:
+            yield Row(read.rstrip("\r\n"), written.rstrip("\r\n"), f"{source}:{number}")
     if counts[0] != counts[1]:
         longer, number = (source, target)[counts[1] > counts[0]], min(counts) + 1
-        told = f"{source} has {counts[0]:,} lines and {target} {counts[1]:,}"
-        raise ValueError(f"{longer}:{number}: belongs to no line of the other file: {told}; expected as many in both.")
+        got = f"{source} has {counts[0]:,} lines, {target} has {counts[1]:,}"
+        raise ValueError(f"{longer}:{number}: has no line in the other file: {got}; expected equally many.")
 
 
 def _gather(rows: Iterable[Row]) -> Parallel:
-    """All rows.
+    """Collect all rows.
 
     Raises:
-        ValueError: a source or a target is empty: the first of them, and how many there are.
+        ValueError: sources or targets are empty: names the first, and their number.
     """
     found = Parallel([], [], [])
     empty: list[tuple[str, str]] = []
@@ -110,6 +110,6 @@ def _gather(rows: Iterable[Row]) -> Parallel:
     if empty:
         (place, which), *others = empty
         more = f", the first of {len(empty):,} such pairs of {len(found.places):,}" if others else ""
-        way_out = "expected text on both sides; take such lines out of both"
-        raise ValueError(f"{place}: its {which} is empty{more}; {way_out}.")
+        way_out = "expected text in both; remove such lines from both files"
+        raise ValueError(f"{place}: the {which} is empty{more}; {way_out}.")
     return found

@@ -1,4 +1,4 @@
-"""Folders of pictures or videos, a subfolder a class."""
+"""Reader of folders of pictures or videos, with one subfolder per class."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +10,15 @@ from elman.data.readers import images, videos
 from elman.data.readers.labelled import Row
 
 SUFFIXES = (*images.SUFFIXES, *videos.SUFFIXES)
-LITTER = ("thumbs.db", "desktop.ini")  # that systems leave in folders, beside hidden files
+IGNORED = ("thumbs.db", "desktop.ini")  # files that Windows puts into folders; hidden files are ignored as well
 
 
 class Pixels:
-    """Reads pictures and videos, all of one size.
+    """Reader of pictures and videos of one size.
 
     Args:
-        size: height and width to bring them to; None where they have one size.
-        color: with three channels at the end, red, green and blue; grey without.
+        size: height and width to resize them to; None if they all have the same size.
+        color: True reads red, green and blue, as a last axis of 3; False reads grey values.
     """
 
     def __init__(self, size: tuple[int, int] | None = None, color: bool = False):
@@ -26,14 +26,14 @@ class Pixels:
             raise ValueError(f"size: expected (height, width) of at least 1, got {size}.")
         self.size = None if size is None else (size[0], size[1])
         self.color = color
-        self._first: tuple[Path, np.ndarray] | None = None  # what the others must be like
+        self._first: tuple[Path, np.ndarray] | None = None  # the others must have its size
 
     def rows(self, path: Path) -> Iterator[Row]:
-        """The pictures and videos of a folder, sorted by name, or one of them.
+        """Yield the pictures and videos of a folder, sorted by name, or a single one.
 
         Raises:
             OSError: a file cannot be read.
-            ValueError: a file that is no picture or video, sizes that differ, or a folder that holds none.
+            ValueError: a file is not a picture or a video, sizes differ, or a folder has no pictures or videos.
             ModuleNotFoundError: Pillow, or PyAV for videos, is not installed.
         """
         if not path.is_dir():
@@ -43,7 +43,7 @@ class Pixels:
         folders = [entry for entry in entries if entry.is_dir()]
         if folders and len(folders) < len(entries):
             other = next(entry for entry in entries if entry not in folders)
-            raise ValueError(f"{other}: a file beside folders; expected a folder a class, or files alone.")
+            raise ValueError(f"{other}: a file next to folders; expected one folder per class, or only files.")
         for folder in folders:
             for file in _entries(folder):
                 if file.is_dir():
@@ -62,12 +62,12 @@ class Pixels:
             self._first = file, pixels
         example, first = self._first
         if pixels.ndim != first.ndim:
-            raise ValueError(f"{file}: a picture and a video ({example}) together; read them apart.")
+            raise ValueError(f"{file}: a picture and a video ({example}) together; read them separately.")
         (height, width), (expected_height, expected_width) = map(self._extent, (pixels, first))
         if (height, width) != (expected_height, expected_width):
             raise ValueError(
                 f"{file}: expected {expected_height} x {expected_width} pixels (height x width) as in {example}, "
-                f"got {height} x {width}; give size=(height, width) to bring all to one size."
+                f"got {height} x {width}; give size=(height, width) to resize all of them."
             )
         return Row(pixels, label, str(file))
 
@@ -78,7 +78,7 @@ class Pixels:
 def _entries(folder: Path) -> list[Path]:
     with reading(folder):
         entries = sorted(folder.iterdir())
-    entries = [entry for entry in entries if entry.name[0] != "." and entry.name.lower() not in LITTER]
+    entries = [entry for entry in entries if entry.name[0] != "." and entry.name.lower() not in IGNORED]
     if not entries:
         raise ValueError(f"{folder}: expected pictures or videos, found none.")
     return entries

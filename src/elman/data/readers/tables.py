@@ -1,4 +1,4 @@
-"""Tables as text files: CSV, TSV and JSONL."""
+"""Readers of tables as text files: CSV, TSV and JSONL."""
 
 import csv
 import json
@@ -12,30 +12,32 @@ from elman.data.raw_files import lines
 from elman.data.readers.columns import Columns, from_mapping, positions
 from elman.data.readers.labelled import Row
 
-Records = Iterator[tuple[int, list[str]]]  # the number of the first line of each record, and its fields
+Records = Iterator[tuple[int, list[str]]]  # number of the first line of each record, and its fields
 
-LONGEST_FIELD = (1 << 31) - 1  # of a CSV; the 131,072 characters that Python allows are less than a book
+LONGEST_FIELD = (1 << 31) - 1  # characters of a CSV field; Python's default of 131,072 is too short for a book
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 FIELD = re.compile(rf"(?:^|\t)({QUOTED.pattern}(?=\t|$)|[^\t]*)")
 
 
 def read_csv(file: Path, columns: Columns) -> Iterator[Row]:
-    """Comma-separated values, with quotes as in RFC 4180; a quoted field may hold line breaks."""
+    """Yield the rows of comma-separated values, with quotes as in RFC 4180: a quoted field may hold line breaks."""
     return columns.rows(f"{file}:", _selected(file, _csv(file), columns.names))
 
 
 def read_tsv(file: Path, columns: Columns) -> Iterator[Row]:
-    """Tab-separated values, a record a line. A quote means nothing, unless a whole field is in quotes."""
+    """Yield the rows of tab-separated values, one per line. Quotes have a meaning only around a whole field."""
     return columns.rows(f"{file}:", _selected(file, _tsv(file), columns.names))
 
 
 def read_jsonl(file: Path, columns: Columns) -> Iterator[Row]:
-    """An object of JSON a line."""
+    """Yield the rows of a file with one JSON object per line."""
     return columns.rows(f"{file}:", _jsonl(file, columns.names))
 
 
 def _csv(file: Path) -> Records:
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))  # for good: a thread beside this one may read too
+    csv.field_size_limit(
+        max(csv.field_size_limit(), LONGEST_FIELD)
+    )  # not reset afterwards: another thread may be reading
     reader = csv.reader(lines(file), strict=True)
     start = 1
     try:
@@ -65,7 +67,7 @@ def _tsv(file: Path) -> Records:
 
 
 def _selected(file: Path, records: Records, names: Sequence[str]) -> Records:
-    """The fields of the named columns. Where all names are numbers, the table has no header."""
+    """Yield the fields of the named columns. If all names are numbers, the table has no header."""
     first = next(records, None)
     if first is None:
         raise ValueError(f"{file}: empty; expected a table.")
@@ -73,7 +75,7 @@ def _selected(file: Path, records: Records, names: Sequence[str]) -> Records:
     if all(name.isascii() and name.isdecimal() for name in names):
         known = [str(number) for number in range(1, width + 1)]
         records = chain([first], records)
-        chosen = positions(file, names, known, " (numbers mean a table without a header)")
+        chosen = positions(file, names, known, " (numbers are for tables without a header)")
     else:
         known = [name.strip() for name in first[1]]
         chosen = positions(file, names, known, "; without a header, name columns by number, from 1")
@@ -93,7 +95,7 @@ def _jsonl(file: Path, names: Sequence[str]) -> Iterator[tuple[int, list[Any]]]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{file}:{number}: expected an object of JSON on a line: {error}.") from None
+            raise ValueError(f"{file}:{number}: expected a JSON object on a line: {error}.") from None
         if not isinstance(record, dict):
-            raise ValueError(f"{file}:{number}: expected an object of JSON on a line, got {type(record).__name__}.")
+            raise ValueError(f"{file}:{number}: expected a JSON object on a line, got {type(record).__name__}.")
         yield number, from_mapping(record, names, f"{file}:{number}")

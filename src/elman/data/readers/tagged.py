@@ -1,4 +1,4 @@
-"""Sentences with tags, a word a line: the CoNLL formats, from the shared tasks to CoNLL-U."""
+"""Reader of tagged sentences, one word per line: the CoNLL formats, from the shared tasks to CoNLL-U."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +12,8 @@ from elman.data.readers.labelled import Labelled, Row, gather, some
 
 CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 DOCSTART = "-DOCSTART-"
-COMMENT = re.compile(r"# \S+ = ")  # of CoNLL-U, even where it has as many words as there are columns
-NO_WORD = re.compile(r"\d+[-.]\d+")  # the ID of a line that is about several words, or none
+COMMENT = re.compile(r"# \S+ = ")  # comment of CoNLL-U, even if it has as many words as there are columns
+NO_WORD = re.compile(r"\d+[-.]\d+")  # ID of a multiword token or an empty node
 
 Lines = Iterator[tuple[int, str]]
 
@@ -25,57 +25,57 @@ def read_tagged(
     extra: Sequence[Column] | Column = (),
     tags: bool = True,
 ) -> Labelled:
-    """Sentences of words, and the tag of each word.
+    """Read sentences of words, and the tag of each word.
 
-    A line is a word and what is said of it, in columns between tabs, or where the first has none, between blanks. An
-    empty line ends a sentence. Lines of `-DOCSTART-`, and comments (`# ...` before a sentence) are skipped.
+    A line has a word and its annotations, in columns separated by tabs, or by blanks if the first line has no tab. An
+    empty line ends a sentence. `-DOCSTART-` lines, and comments (`# ...` before a sentence), are skipped.
 
     Args:
-        paths: files, `.gz` is unpacked; of `.conllu` the lines of multiword tokens and empty nodes are skipped.
-        columns: of the word and of the tag: numbers from 1, or from the end with -1, or the names of CoNLL-U or
-            of a line `# global.columns = ...`; None for the first and the last; of `.conllu`, FORM and UPOS.
-        extra: columns that are given beside the word.
-        tags: False reads words alone, from files that have no tags, say; `columns` may then be that of the word.
+        paths: files; `.gz` is unpacked. In `.conllu` files, multiword tokens and empty nodes are skipped.
+        columns: columns of the word and of the tag: numbers from 1 (or from the end, with -1), or names of CoNLL-U or
+            of a line `# global.columns = ...`. By default, the first and the last; in `.conllu` files, FORM and UPOS.
+        extra: columns to read in addition to the word.
+        tags: False reads words only, for example from files without tags; `columns` may then be just that of the word.
     Returns:
-        inputs (lists of words, or with `extra`, of tuples of the word and these), labels (lists of tags, or None), and
-        the place of each first word.
+        inputs (lists of words; with `extra`, of tuples of the word and the extra columns), labels (lists of tags, or
+        None), and the place of the first word of each sentence.
     Raises:
         OSError: a file cannot be read.
-        ValueError: a file without sentences, a column that is not there, a line with another number of columns than
-            the first, or an empty word or tag.
+        ValueError: a file has no sentences, a column is missing, a line has another number of columns than the first,
+            or a word or a tag is empty.
     """
     if isinstance(columns, str | int):
         columns = (columns,)
     if columns is not None and not (len(columns) == 2 or (len(columns) == 1 and not tags)):
-        raise ValueError(f"columns: expected that of the word and that of the tag, got {len(columns)}.")
+        raise ValueError(f"columns: expected a column of words and one of tags, got {len(columns)} columns.")
     extra = (extra,) if isinstance(extra, str | int) else tuple(extra)
     rows = (some(file, sentences(file, lines(file), columns, extra, tags)) for file in as_paths(paths))
     return gather(chain.from_iterable(rows))
 
 
 class _Layout(NamedTuple):
-    """How the lines of a file are cut."""
+    """Column layout of a file."""
 
     names: list[str]
     tabs: bool
     width: int
-    line: int  # that says so
+    line: int  # first line with a word, which the layout is read from
 
     def is_comment(self, line: str) -> bool:
-        """Whether a line before a sentence is no word: `#` may be one, in as many columns as every other."""
+        """Return whether a line before a sentence is a comment; a `#` with all columns is a word."""
         if self.tabs and "\t" not in line:
             return line[0] == "#"
         return line.startswith("# ") and (COMMENT.match(line) is not None or len(_cut(line, self.tabs)) != self.width)
 
-    def place(self, file: Path, asked: Column) -> int:
-        """Where a column stands."""
-        if str(asked) in self.names:
-            return self.names.index(str(asked))
+    def position(self, file: Path, column: Column) -> int:
+        """Return the position of a column in a line."""
+        if str(column) in self.names:
+            return self.names.index(str(column))
         try:
-            number = int(asked)
+            number = int(column)
         except ValueError:
             way_out = f"{', or ' if self.names else ''}numbers from 1 to {self.width}, or from the end, -1"
-            raise no_column(file, str(asked), self.names, way_out) from None
+            raise no_column(file, str(column), self.names, way_out) from None
         if not 1 <= abs(number) <= self.width:
             raise ValueError(
                 f"{file}:{self.line}: expected a column from 1 to {self.width} (-1: the last), got {number}."
@@ -86,18 +86,18 @@ class _Layout(NamedTuple):
 def sentences(
     file: Path, content: Iterable[str], columns: Sequence[Column] | None, extra: Sequence[Column], tags: bool
 ) -> Iterator[Row]:
-    """Each sentence as soon as its last line came.
+    """Yield each sentence as soon as its last line is read.
 
     Args:
-        content: the lines of the file.
-        columns, extra, tags: as of `read_tagged`.
+        content: lines of the file.
+        columns, extra, tags: as for `read_tagged`.
     """
     conllu = file.name.removesuffix(".gz").endswith(".conllu")
     layout, numbered = _layout(file, ((number, line.rstrip("\r\n")) for number, line in enumerate(content, 1)), conllu)
     if columns is None:
         columns = ("FORM", "UPOS") if conllu else (1, -1)
     wanted = [columns[0], *extra, *(columns[1:] if tags else ())]
-    chosen = [layout.place(file, column) for column in wanted]
+    chosen = [layout.position(file, column) for column in wanted]
     if tags and chosen[0] == chosen[-1]:
         raise ValueError(
             f"{file}:{layout.line}: expected a word and a tag, got column {chosen[0] + 1} of {layout.width} for both; "
@@ -131,7 +131,7 @@ def sentences(
 
 
 def _layout(file: Path, content: Lines, conllu: bool) -> tuple[_Layout, Lines]:
-    """How the file is cut, as its first word says, and all of its lines."""
+    """Return the layout, read from the first line with a word, and an iterator over all lines."""
     names = list(CONLLU) if conllu else []
     read = []
     for number, line in content:
@@ -140,14 +140,14 @@ def _layout(file: Path, content: Lines, conllu: bool) -> tuple[_Layout, Lines]:
             names = line.split()[3:]
         elif line.strip(" \t") and not line.startswith(("#", DOCSTART)):
             break
-    # Where every line begins with it, `#` is a word.
+    # If every line begins with `#`, it is a word.
     number, line = next(((n, line) for n, line in reversed(read) if line.strip(" \t")), (0, ""))
     if not line:
-        raise ValueError(f"{file}: empty; expected sentences, a word a line.")
+        raise ValueError(f"{file}: empty; expected sentences, one word per line.")
     tabs = "\t" in line
     return _Layout(names, tabs, len(_cut(line, tabs)), number), chain(read, content)
 
 
 def _cut(line: str, tabs: bool) -> list[str]:
-    """The columns; other white space than tabs and blanks is a part of words."""
+    """Split a line into columns; white space other than tabs and blanks is part of a word."""
     return line.split("\t") if tabs else [column for column in line.replace("\t", " ").split(" ") if column]

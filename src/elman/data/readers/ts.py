@@ -1,4 +1,4 @@
-"""`.ts` files of labelled series, as in the UEA archive (Bagnall et al. 2018, arXiv:1811.00075)."""
+"""Reader of `.ts` files of labelled series, as in the UEA archive (Bagnall et al. 2018, arXiv:1811.00075)."""
 
 import math
 from collections.abc import Iterator
@@ -13,10 +13,12 @@ Lines = Iterator[tuple[int, str]]
 
 
 def read_ts(file: Path) -> Iterator[Row]:
-    """A case a line: dimensions between colons, values between commas, `?` or `NaN` where one is missing, class last.
+    """Yield one case per line: dimensions separated by colons, values by commas, the class last.
+
+    A missing value is `?` or `NaN`.
 
     Raises:
-        ValueError: a line that is none of this, time stamps, or targets that are no classes.
+        ValueError: a line has another format, or the file has time stamps or targets that are not classes.
     """
     numbered = ((number, line.strip()) for number, line in enumerate(lines(file), 1))
     content = ((number, line) for number, line in numbered if line and line[0] not in "#%")
@@ -36,7 +38,7 @@ def read_ts(file: Path) -> Iterator[Row]:
 
 
 def _header(file: Path, content: Lines) -> dict[str, list[str]]:
-    """The words after each @key, up to @data."""
+    """Return the words after each @key, up to @data."""
     header: dict[str, list[str]] = {}
     for number, line in content:
         key, *words = line.split()
@@ -46,14 +48,14 @@ def _header(file: Path, content: Lines) -> dict[str, list[str]]:
         if key[0] != "@":
             raise ValueError(f"{file}:{number}: expected @data before the first case, got {_short(line)}.")
         if key in ("@timestamps", "@targetlabel") and words[:1] and words[0].lower() == "true":
-            what = "time stamps" if key == "@timestamps" else "targets that are no classes"
-            raise ValueError(f"{file}:{number}: {what} are not read; leave them out, or use a table.")
+            what = "time stamps" if key == "@timestamps" else "targets that are not classes"
+            raise ValueError(f"{file}:{number}: {what} are not supported; remove them, or use a table.")
         header[key[1:]] = words
     raise ValueError(f"{file}: expected a line @data and cases after it, found none.")
 
 
 def _classes(words: list[str]) -> list[str] | None:
-    """The classes that cases may have, none for any; None where cases have no class."""
+    """Return the allowed classes; empty if all are allowed, None if cases have no class."""
     return words[1:] if words and words[0].lower() == "true" else None
 
 
@@ -65,7 +67,7 @@ def _dimensions(header: dict[str, list[str]]) -> int | None:
 
 
 def _values(place: str, parts: list[str]) -> np.ndarray:
-    """[T, D]"""
+    """Parse the dimensions of a case, as an array [T, D]."""
     values: np.ndarray | None = None
     for dimension, part in enumerate(parts, 1):
         fields = part.replace("?", "nan").split(",")

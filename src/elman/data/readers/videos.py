@@ -1,4 +1,4 @@
-"""Videos in any format that FFmpeg knows, through PyAV."""
+"""Reader of videos in any format of FFmpeg, through PyAV."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".
 
 
 def read_video(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndarray:
-    """All frames: uint8 [T, H, W], or [T, H, W, 3] in colour.
+    """Read all frames of a video: uint8 [T, H, W], or [T, H, W, 3] in colour.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no video, a broken one, or one whose frames differ in size where none is given.
+        ValueError: the file is not a video, it is damaged, or its frames differ in size and no size is given.
         ModuleNotFoundError: PyAV is not installed.
     """
     try:
@@ -29,7 +29,7 @@ def read_video(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndar
     try:
         with av.open(str(file)) as container:
             if not container.streams.video:
-                raise ValueError("it holds no pictures")
+                raise ValueError("it has no video stream")
             for frame in container.decode(video=0):
                 picture = frame.reformat(width, height, form, interpolation="BILINEAR").to_ndarray()
                 if picture.shape != (shape or picture.shape):
@@ -37,8 +37,8 @@ def read_video(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndar
                 shape = picture.shape
                 pixels += picture.tobytes()
     except (av.FFmpegError, ValueError) as error:
-        told = error.strerror if isinstance(error, av.FFmpegError) else error
-        raise ValueError(f"{file}: expected a video, but it cannot be read: {told}.") from None
+        reason = error.strerror if isinstance(error, av.FFmpegError) else error
+        raise ValueError(f"{file}: expected a video, but it cannot be read: {reason}.") from None
     if shape is None:
         raise ValueError(f"{file}: expected a video, but it has no frames.")
     return np.frombuffer(pixels, np.uint8).reshape(-1, *shape)

@@ -1,4 +1,4 @@
-"""The units a text is made of: `bytes`, `characters`, `words`, `bpe`."""
+"""Units of text: `bytes`, `characters`, `words`, `bpe`."""
 
 import inspect
 from typing import Any
@@ -17,10 +17,10 @@ UNITS: dict[str, type[Units]] = {kind.name: kind for kind in (Bytes, Characters,
 
 
 def make_units(name: str, **settings: Any) -> Units:
-    """The units called `name`, not fitted yet; a setting that is None is left at the default of that kind.
+    """Return unfitted units of the kind `name`; a setting that is None keeps its default.
 
     Raises:
-        ValueError: no such kind, or a setting that this kind does not have.
+        ValueError: there is no such kind, or it does not have a given setting.
     Example:
         >>> make_units("characters").fit(["banana"]).encode("ban").tolist()
         [4, 2, 3]
@@ -35,7 +35,7 @@ def make_units(name: str, **settings: Any) -> Units:
 
 
 def units_from_json(data: dict[str, Any]) -> Units:
-    """The fitted units that `to_json` wrote."""
+    """Return the fitted units that `to_json` described."""
     return _kind(data["name"]).from_json(data)
 
 

@@ -1,4 +1,4 @@
-"""What all kinds of units do: fit, encode, decode, and be written down."""
+"""Base class of all kinds of units: fit, encode, decode, and conversion to JSON."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -9,14 +9,14 @@ import numpy as np
 
 from elman.data.units.decoders import Decoder
 
-Text = str | bytes  # bytes for the units `bytes` only
+Text = str | bytes  # bytes only for the units `bytes`
 
-BOUNDARY = 0  # `<doc>`: where a document begins and ends
-UNKNOWN = 1  # `<unk>`: in the units that can meet what they have never seen
+BOUNDARY = 0  # `<doc>`: the beginning and the end of a document
+UNKNOWN = 1  # `<unk>`: any unit that is not in the vocabulary
 
 
 class Unknown(NamedTuple):
-    """The first unit of a text that is not in the vocabulary, and where it is."""
+    """First unit of a text that is not in the vocabulary, and its position."""
 
     kind: str
     unit: str
@@ -29,49 +29,49 @@ class Unknown(NamedTuple):
 
 
 class Units(ABC):
-    """The preprocessor of text: a document in, ids out, and back."""
+    """Preprocessor that converts text to ids and back."""
 
     name: ClassVar[str]
-    has_unknown: ClassVar[bool] = False  # whether id 1 is `<unk>`
+    has_unknown: ClassVar[bool] = False  # True if id 1 is `<unk>`
 
     @property
     @abstractmethod
     def size(self) -> int:
-        """V: the ids are 0 to V - 1, that of the boundary among them."""
+        """Size V of the vocabulary, with the boundary: ids are 0 to V - 1."""
 
     @abstractmethod
     def fit(self, documents: Iterable[Any]) -> Self:
-        """Choose the vocabulary from the documents of the training part, any iterable of texts, read once."""
+        """Build the vocabulary from the training documents, an iterable of texts that is read once."""
 
     @abstractmethod
     def encode(self, text: Any) -> np.ndarray:
-        """The ids of a text, int64 [n], without the boundary."""
+        """Return the ids of a text, int64 [n], without the boundary."""
 
     @abstractmethod
     def decoder(self) -> Decoder[Any]:
-        """A fresh decoder, for text that is shown while its units arrive."""
+        """Return a new decoder, which returns text while its ids arrive."""
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids: what a `decoder` says of them one after another."""
+        """Return the text of ids."""
         decoder = self.decoder()
         return "".join(map(decoder.feed, np.asarray(ids).tolist())) + decoder.flush()
 
     def unknown(self, text: Any) -> Unknown | None:
-        """The first unit of `text` that is not in the vocabulary; None where there is none."""
+        """Return the first unit of `text` that is not in the vocabulary, or None."""
         return None
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """All that `from_json` needs, in plain JSON."""
+        """Return a JSON-able description for `from_json`."""
 
     @classmethod
     @abstractmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """The fitted units that `to_json` wrote."""
+        """Return the fitted units that `to_json` described."""
 
 
 def check_documents(where: str, documents: Iterable[Any], kinds: tuple[type, ...] = (str,)) -> Iterator[Any]:
-    """The documents one by one, each of them checked."""
+    """Yield the documents, each of them checked."""
     if isinstance(documents, str | bytes):
         raise TypeError(f"{where}: expected a list of documents, got one {type(documents).__name__}; put it in a list.")
     for text in documents:
@@ -90,11 +90,11 @@ def check_text(where: str, text: Any, kinds: tuple[type, ...] = (str,)) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueError(f"{where}: the text has half a surrogate pair (U+{ord(text[error.start]):04X}) at offset "
-                             f"{error.start}; it stands for no character.") from None  # fmt: skip
+                             f"{error.start}, which is not a character; remove it.") from None  # fmt: skip
 
 
 def check_limits(where: str, vocabulary_size: int | None, min_count: int) -> None:
-    """Raise unless the limits leave room for the boundary, `<unk>` and one unit more."""
+    """Raise unless the limits leave room for the boundary, `<unk>` and at least one unit."""
     if vocabulary_size is not None and vocabulary_size < 3:
         raise ValueError(f"{where}: expected a vocabulary_size of at least 3 (<doc>, <unk> and a unit), "
                          f"got {vocabulary_size}.")  # fmt: skip
@@ -103,6 +103,6 @@ def check_limits(where: str, vocabulary_size: int | None, min_count: int) -> Non
 
 
 def most_frequent(counts: Counter[str], vocabulary_size: int | None, min_count: int) -> list[str]:
-    """The units seen `min_count` times or more, the most frequent first, as many as fit beside the two specials."""
+    """Return the most frequent units, most frequent first, with room left for the two special ids."""
     ordered = sorted((unit for unit, count in counts.items() if count >= min_count), key=lambda u: (-counts[u], u))
     return ordered if vocabulary_size is None else ordered[: vocabulary_size - 2]

@@ -1,4 +1,4 @@
-"""Byte pairs merged into longer units (Sennrich et al. 2016, arXiv:1508.07909). Bytes are units: nothing is unknown."""
+"""Byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909). All bytes are units, so no text is unknown."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -11,14 +11,14 @@ import numpy as np
 from elman.data.units.base import Units, check_documents, check_text
 from elman.data.units.decoders import ByteDecoder
 
-# GPT-2's words, with marks counted as letters, and none longer than 32 characters: merging takes time as the length
-# of the longest word, and the longest word of a file that is one line without blanks is the file.
+# GPT-2's words, with marks counted as letters, and none longer than 32 characters: the time of merging grows with the
+# longest word, and a file that is one line without blanks would be one word.
 WORD = r"'(?:[sdmt]|ll|ve|re)| ?[\p{L}\p{M}]{1,32}| ?\p{N}{1,32}| ?[^\s\p{L}\p{M}\p{N}]{1,32}|\s{1,32}(?!\S)|\s{1,32}"
-CHUNK = 1 << 16  # characters given to the tokenizer at once: it keeps dozens of bytes for each
-AT_ONCE = 16  # chunks that its threads share
+CHUNK = 1 << 16  # characters given to the tokenizer at once: it needs dozens of bytes for each
+AT_ONCE = 16  # chunks that the tokenizer's threads share
 ENOUGH = 1 << 23  # characters to learn merges from: 50 million of noise took 5 GB and two minutes
 
-# Tokens are written in letters, one for each byte, as GPT-2 does: the byte itself where it can be seen.
+# Tokens are written with one letter per byte, as in GPT-2: the byte itself if it is a visible character.
 VISIBLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 LETTERS = {byte: chr(byte) for byte in VISIBLE} | {
     byte: chr(256 + i) for i, byte in enumerate(sorted(set(range(256)) - set(VISIBLE)))
@@ -27,13 +27,13 @@ BYTES = {letter: byte for byte, letter in LETTERS.items()}
 
 
 class BPE(Units):
-    """Id 0 `<doc>`, then the 256 bytes, then what the merges make. `decode(encode(text))` is `text`.
+    """Byte-pair units: id 0 `<doc>`, then the 256 bytes, then merged units. `decode(encode(text))` is `text`.
 
-    The merges of a long text are learned from 8 million characters of it, taken evenly. Training and encoding need
+    The merges of a long text are learned from 8 million of its characters, taken evenly. Training and encoding need
     `tokenizers` (the extra `elman[text]`); decoding does not.
 
     Args:
-        vocabulary_size: at most so many ids; a small text stops earlier, where no pair occurs twice.
+        vocabulary_size: upper bound of the number of ids; merging ends earlier if no pair occurs twice.
     """
 
     name = "bpe"
@@ -47,12 +47,12 @@ class BPE(Units):
 
     @cached_property
     def tokens(self) -> list[str]:
-        """The vocabulary without the boundary: the token of id i is `tokens[i - 1]`."""
+        """Vocabulary without the boundary: the token of id i is `tokens[i - 1]`."""
         return list(dict.fromkeys([*sorted(BYTES), *(left + right for left, right in self.merges)]))
 
     @cached_property
     def spelled(self) -> list[bytes]:
-        """The bytes of every id."""
+        """Bytes of every id."""
         return [b"", *(bytes(BYTES[letter] for letter in token) for token in self.tokens)]
 
     @cached_property
@@ -105,7 +105,7 @@ class BPE(Units):
 
 
 def _chunks(text: str) -> Iterator[str]:
-    """The text in pieces, cut before a blank where there is one: a word begins there anyway."""
+    """Yield the text in chunks, cut before a blank if there is one, where a word begins anyway."""
     start = 0
     while start < len(text):
         stop = start + CHUNK
@@ -125,7 +125,7 @@ def _tokenizers() -> Any:
 
 
 def _tokenizer(model: Any) -> Any:
-    """`model` behind the cut into words; kept free of special tokens, which would be found in the text too."""
+    """Return a tokenizer that splits text into words for `model`, without special tokens, which text could contain."""
     library = _tokenizers()
     tokenizer = library.Tokenizer(model)
     cut = library.pre_tokenizers

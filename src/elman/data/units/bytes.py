@@ -1,4 +1,4 @@
-"""Bytes: id 0 is the boundary, id b + 1 is byte b. Nothing is unknown, nothing is fitted, any file will do."""
+"""Bytes as units: id 0 is the boundary, id b + 1 is byte b. They need no fitting and support any file."""
 
 from collections.abc import Iterable
 from typing import Any, Self
@@ -10,7 +10,7 @@ from elman.data.units.decoders import ByteDecoder
 
 
 class Bytes(Units):
-    """The bytes of the text in UTF-8, or those of a file as they are.
+    """Bytes of a text in UTF-8, or of a file.
 
     Example:
         >>> Bytes().encode("é").tolist(), Bytes().decode([196, 170])

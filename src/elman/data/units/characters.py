@@ -1,4 +1,4 @@
-"""Characters: Unicode code points, those of the training text; all others are `<unk>`."""
+"""Characters (Unicode code points) of the training text as units; all others are `<unk>`."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,15 +9,15 @@ import numpy as np
 from elman.data.units.base import UNKNOWN, Units, Unknown, check_documents, check_limits, check_text, most_frequent
 from elman.data.units.decoders import CharacterDecoder
 
-CHUNK = 1 << 20  # characters looked up at once: a long text costs no second copy of itself
+CHUNK = 1 << 20  # characters looked up at once, so that a long text is not copied as a whole
 
 
 class Characters(Units):
-    """Ids 0 `<doc>`, 1 `<unk>` (decoded as U+FFFD), then the characters, the most frequent first.
+    """Character units: ids 0 `<doc>`, 1 `<unk>` (decoded as U+FFFD), then the characters, most frequent first.
 
     Args:
-        vocabulary_size: at most so many ids, the two specials among them; None for no limit.
-        min_count: a character seen fewer times is `<unk>`.
+        vocabulary_size: upper bound of the number of ids, including the two special ones; None for no limit.
+        min_count: characters that occur fewer times are `<unk>`.
     """
 
     name = "characters"
@@ -30,7 +30,7 @@ class Characters(Units):
 
     def _set(self, vocabulary: str) -> None:
         self.vocabulary = vocabulary
-        self.ids = np.full(0x110000, UNKNOWN, np.int32)  # of every code point
+        self.ids = np.full(0x110000, UNKNOWN, np.int32)  # id of every code point
         self.ids[_code_points(vocabulary)] = np.arange(len(vocabulary)) + 2
 
     @property

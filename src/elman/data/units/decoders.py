@@ -1,4 +1,4 @@
-"""Ids back to text, one at a time: what can be said for certain comes out at once, the rest waits."""
+"""Incremental decoders of ids to text: complete characters and words are returned at once."""
 
 import codecs
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ Piece = TypeVar("Piece", str, bytes)
 
 
 class Decoder(Generic[Piece]):
-    """Put pieces of text together as their ids arrive. The boundary is no text.
+    """Decoder that joins pieces of text as their ids arrive. The boundary has no text.
 
     Args:
-        pieces: what each id stands for; that of the boundary, id 0, is empty.
+        pieces: text or bytes of each id; empty for the boundary, id 0.
     """
 
     def __init__(self, pieces: Sequence[Piece]):
         self.pieces: Sequence[Piece] = pieces
 
     def feed(self, unit: int) -> str:
-        """The text that is certain once `unit` has arrived; it may be empty.
+        """Return the text that is complete after `unit`; it may be empty.
 
         Raises:
             ValueError: the id is not in the vocabulary.
@@ -28,23 +28,23 @@ class Decoder(Generic[Piece]):
         return self.flush() if unit == 0 else self.add(self.pieces[unit])
 
     def add(self, piece: Piece) -> str:
-        """What `piece` adds to the text."""
+        """Return the text that `piece` completes."""
         raise NotImplementedError
 
     def flush(self) -> str:
-        """What is left at the end of a document; the next unit starts a new one."""
+        """Return the rest at the end of a document; the next unit starts a new one."""
         return ""
 
 
 class CharacterDecoder(Decoder[str]):
-    """Every unit is text of its own."""
+    """Decoder of units that are complete texts."""
 
     def add(self, piece: str) -> str:
         return piece
 
 
 class ByteDecoder(Decoder[bytes]):
-    """Units are runs of bytes: a character comes out with its last byte; what is not UTF-8 comes out as U+FFFD."""
+    """Decoder of units of bytes. A character is returned with its last byte; invalid UTF-8 becomes U+FFFD."""
 
     def __init__(self, pieces: Sequence[bytes]):
         super().__init__(pieces)
@@ -60,7 +60,7 @@ class ByteDecoder(Decoder[bytes]):
 
 
 class WordDecoder(Decoder[str]):
-    """Words with a blank between them; a newline is a unit of its own, without blanks around it."""
+    """Decoder of words, joined by blanks; a newline is a separate unit, without blanks around it."""
 
     def __init__(self, pieces: Sequence[str]):
         super().__init__(pieces)

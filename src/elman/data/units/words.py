@@ -1,4 +1,4 @@
-"""Words: what stands between white space, and the end of a line; rare ones are `<unk>`."""
+"""Words (separated by white space) and line ends as units; rare words are `<unk>`."""
 
 import re
 from collections import Counter
@@ -14,14 +14,14 @@ WORD = re.compile(r"\n|\S+")
 
 
 class Words(Units):
-    r"""Ids 0 `<doc>`, 1 `<unk>`, then the words, the most frequent first.
+    r"""Word units: ids 0 `<doc>`, 1 `<unk>`, then the words, most frequent first.
 
-    The end of a line is the unit `\n`, the `<eos>` of the Penn Treebank, and a `<unk>` in the text is the unknown word
-    itself. `decode` joins with single blanks.
+    The end of a line is the unit `\n`, which is `<eos>` in the Penn Treebank. A `<unk>` in the text is read as the
+    unknown word. `decode` joins words by single blanks.
 
     Args:
-        vocabulary_size: at most so many ids, the two specials among them; None for no limit.
-        min_count: a word seen fewer times is `<unk>`; at 1, training never sees `<unk>` and cannot learn it.
+        vocabulary_size: upper bound of the number of ids, including the two special ones; None for no limit.
+        min_count: words that occur fewer times are `<unk>`. With 1, training never sees `<unk>` and cannot learn it.
     """
 
     name = "words"
