@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from problems import LEAVES, Batch, Problem
 
 from elman.cells import CELLS
-from elman.cells.torch_weights import TwoBiases
+from elman.cells.torch_weights import TorchWeights
 from elman.convert.onnx_nodes import node_of
 
 
@@ -21,7 +21,7 @@ def graph(problem: Problem, steps: int, rows: int, ragged: bool = False) -> byte
     bias_hh = torch.zeros_like(bias)
     if bias_hn:
         bias_hh[-problem.hidden :] = bias_hn[0]
-    cell = TwoBiases(weight_ih, weight_hh, bias, bias_hh).cell(CELLS[problem.cell])
+    cell = TorchWeights(weight_ih, weight_hh, bias, bias_hh).to_cell(CELLS[problem.cell])
     state = ["h", "c"][: LEAVES[problem.cell]]
     y_and_state = ["y", *(f"{name}_last" for name in state)]
     inputs = [_value("x", steps, rows, problem.inputs), *(_value(name, 1, rows, problem.hidden) for name in state)]

@@ -407,7 +407,7 @@ class Impossible(Leaky):
 
 class Misspelt(GRU):
     def spec(self, names=None):
-        return self.spec_of("gru", names, reset="before")
+        return self.spec_of(names, reset="before")
 
 
 class Outgrown(LSTM):

@@ -20,7 +20,7 @@ def dtype_and_tolerance(request):
 def check_against_torch(dtype_and_tolerance):
     """A function (ours, theirs, gradients) that compares values, final states and every gradient.
 
-    `gradients` says what the gradient of each weight of ours is in terms of the weights of theirs.
+    `gradients` gives the gradient of each weight of ours in terms of the gradients of theirs.
     """
     dtype, tolerance = dtype_and_tolerance
 

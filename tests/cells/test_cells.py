@@ -1,4 +1,4 @@
-"""What holds for every cell: the laws, in every variant; and that a setting that cannot act is an error."""
+"""The laws for every cell in every variant; settings without effect raise."""
 
 import inspect
 import itertools
@@ -44,7 +44,7 @@ def same_weights():
 
 
 def variants_and_types():
-    """Every variant in both types; slow where in float64 nothing but the first weights is another."""
+    """Yield every variant in both dtypes; float64 variants that differ only in the initial weights are slow."""
     for (name, settings), dtype in itertools.product(EVERY, [torch.float32, torch.float64]):
         fast = dtype == torch.float32 or settings.get("init", "orthogonal") == "orthogonal"
         yield pytest.param(name, settings, dtype, marks=() if fast else pytest.mark.slow)
@@ -128,7 +128,7 @@ def test_the_weights_decide_the_type(cell):
 
 
 @every_cell
-def test_inputs_of_another_size_are_told(cell):
+def test_inputs_of_another_size_raise(cell):
     model = cell(16, 4)
     with pytest.raises(
         ValueError, match=rf"^{cell.__name__}\.scan: expected values of shape \[N, D=16\], got \[160, 12\]\.$"
@@ -142,7 +142,7 @@ def test_inputs_of_another_size_are_told(cell):
 
 @every_cell
 @pytest.mark.parametrize("rows", [1, 3])
-def test_a_state_of_another_batch_is_told(cell, rows):
+def test_a_state_of_another_batch_raises(cell, rows):
     model = cell(3, 4)
     with pytest.raises(ValueError, match=rf"expected \w+ of shape \[B=2.*\], got \[{rows}, "):
         model.scan(Sequences(torch.zeros(5, 3), [2, 3]), model.initial_state(rows))

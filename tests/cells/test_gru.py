@@ -17,7 +17,7 @@ def test_reset_after_equals_torch(init, check_against_torch):
         theirs.weight_hh_l0.copy_(ours.weight_hh)
         theirs.bias_hh_l0.copy_(torch.cat([torch.randn(8), ours.bias_hn]))
         theirs.bias_ih_l0.copy_(ours.bias)
-        theirs.bias_ih_l0[:8] -= theirs.bias_hh_l0[:8]  # of r and z, torch's two biases only ever act as their sum
+        theirs.bias_ih_l0[:8] -= theirs.bias_hh_l0[:8]  # only the sum of torch's two biases of r and z matters
     check_against_torch(ours, theirs, {
         "weight_ih": lambda g: g["weight_ih_l0"],
         "weight_hh": lambda g: g["weight_hh_l0"],
@@ -31,7 +31,7 @@ def sigmoid(x):
 
 
 def as_in_2014(cell, x, h):
-    """One row through equations 5 to 8 of Cho et al. (2014): the reset acts on h before the recurrent product."""
+    """Compute one row by equations 5 to 8 of Cho et al. (2014): the reset acts on h before the recurrent product."""
     names = ("weight_ih", "weight_hh", "bias")
     (wr, wz, w), (ur, uz, u), (br, bz, b) = (np.split(getattr(cell, name).detach().numpy(), 3) for name in names)
     outputs = []
@@ -45,7 +45,7 @@ def as_in_2014(cell, x, h):
 
 
 @pytest.mark.parametrize("init", ["orthogonal", "pytorch"])
-def test_reset_before_is_that_of_2014(init):
+def test_reset_before_equals_cho_2014(init):
     torch.manual_seed(0)
     cell = GRU(3, 4, reset="before", init=init).double()
     batch = Sequences(torch.randn(9, 3, dtype=torch.float64), [5, 4])
@@ -72,12 +72,12 @@ def test_parameters(reset):
     assert shapes == {"weight_ih": [15, 3], "weight_hh": [15, 5], "bias": [15]} | inside
 
 
-def test_an_unknown_reset_is_told():
+def test_an_unknown_reset_raises():
     with pytest.raises(ValueError, match="GRU: expected reset to be 'after' or 'before', got 'both'"):
         GRU(3, 4, reset="both")
 
 
-def test_the_two_biases_of_the_candidate_start_apart():
+def test_the_two_biases_of_the_candidate_are_drawn_separately():
     torch.manual_seed(0)
     cell = GRU(3, 4, init="pytorch")
     assert not torch.equal(cell.bias_hn, cell.bias[8:])
@@ -85,7 +85,7 @@ def test_the_two_biases_of_the_candidate_start_apart():
     assert not GRU(3, 4).bias_hn.any()
 
 
-def test_openings_are_the_gates_of_torch():
+def test_gate_activations_equal_torch():
     torch.manual_seed(0)
     theirs, ours = torch.nn.GRUCell(3, 4).double(), GRU(3, 4).double()
     with torch.no_grad():
@@ -94,16 +94,16 @@ def test_openings_are_the_gates_of_torch():
         ours.bias.copy_(theirs.bias_ih + torch.cat([theirs.bias_hh[:8], torch.zeros(4)]))
         ours.bias_hn.copy_(theirs.bias_hh[8:])
     x, h = torch.randn(6, 3).double(), 2 * torch.randn(6, 4).double()
-    read, kept = x @ theirs.weight_ih.T + theirs.bias_ih, h @ theirs.weight_hh.T + theirs.bias_hh
+    inputs, recurrent = x @ theirs.weight_ih.T + theirs.bias_ih, h @ theirs.weight_hh.T + theirs.bias_hh
     found = ours.gate_activations(ours.project(x), h)
     assert list(found) == ["reset", "update"]
-    torch.testing.assert_close(found["reset"], (read + kept)[:, :4].sigmoid())
-    torch.testing.assert_close(found["update"], (read + kept)[:, 4:8].sigmoid())
-    n = (read[:, 8:] + found["reset"] * kept[:, 8:]).tanh()
+    torch.testing.assert_close(found["reset"], (inputs + recurrent)[:, :4].sigmoid())
+    torch.testing.assert_close(found["update"], (inputs + recurrent)[:, 4:8].sigmoid())
+    n = (inputs[:, 8:] + found["reset"] * recurrent[:, 8:]).tanh()
     torch.testing.assert_close(found["update"] * h + (1 - found["update"]) * n, theirs(x, h))
 
 
-def test_with_the_reset_before_the_openings_make_the_step():
+def test_with_reset_before_the_gate_activations_give_the_step():
     torch.manual_seed(0)
     cell = GRU(3, 4, reset="before").double()
     x, h = torch.randn(1, 3).double(), torch.randn(1, 4).double()

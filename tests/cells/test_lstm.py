@@ -36,9 +36,9 @@ def as_in_1997(cell, x, h, c):
     (wi, wg, wo), (ui, ug, uo), (bi, bg, bo) = (np.split(getattr(cell, name).detach().numpy(), 3) for name in names)
     outputs = []
     for now in x:
-        write, candidate, read = (w @ now + u @ h + b for w, u, b in ((wi, ui, bi), (wg, ug, bg), (wo, uo, bo)))
-        c = c + sigmoid(write) * np.tanh(candidate)
-        h = sigmoid(read) * np.tanh(c)
+        i, candidate, o = (w @ now + u @ h + b for w, u, b in ((wi, ui, bi), (wg, ug, bg), (wo, uo, bo)))
+        c = c + sigmoid(i) * np.tanh(candidate)
+        h = sigmoid(o) * np.tanh(c)
         outputs.append(h)
     return np.array(outputs), h, c
 
@@ -73,7 +73,7 @@ def test_parameters(forget_gate, gates):
     assert shapes == {"weight_ih": [5 * gates, 3], "weight_hh": [5 * gates, 5], "bias": [5 * gates]}
 
 
-def test_the_keep_gate_starts_open():
+def test_the_forget_gate_is_initialised_open():
     assert LSTM(3, 2).bias.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]  # gates i, f, g, o
     assert LSTM(3, 2, forget_gate=False).bias.tolist() == [0] * 6
     assert LSTM(3, 2, init="pytorch").bias.abs().max() <= 2**-0.5
@@ -94,7 +94,7 @@ def test_the_forget_bias_is_that_of_the_keep_gate_alone(init):
 
 
 def test_a_forget_bias_without_a_forget_gate_is_refused():
-    with pytest.raises(ValueError, match=r"forget_bias=3\.0 cannot act with forget_gate=False"):
+    with pytest.raises(ValueError, match=r"forget_bias=3\.0 has no effect with forget_gate=False"):
         LSTM(3, 2, forget_gate=False, forget_bias=3.0)
 
 
@@ -106,7 +106,7 @@ def test_the_state_has_names():
     assert not state.c.any()
 
 
-def test_openings_are_the_gates_of_torch():
+def test_gate_activations_equal_torch():
     torch.manual_seed(0)
     theirs = torch.nn.LSTMCell(3, 4).double()
     ours = LSTM(3, 4).double()
@@ -121,26 +121,26 @@ def test_openings_are_the_gates_of_torch():
     assert list(found) == ["input", "forget", "output"]
     for name, gate in {"input": i, "forget": f, "output": o}.items():
         torch.testing.assert_close(found[name], gate.sigmoid())
-    shown, memory = theirs(x, (h, c))
-    remembered = found["forget"] * c + found["input"] * g.tanh()
-    torch.testing.assert_close(remembered, memory)
-    torch.testing.assert_close(found["output"] * remembered.tanh(), shown)
+    new_h, new_c = theirs(x, (h, c))
+    cell_state = found["forget"] * c + found["input"] * g.tanh()
+    torch.testing.assert_close(cell_state, new_c)
+    torch.testing.assert_close(found["output"] * cell_state.tanh(), new_h)
 
 
-def test_without_forget_gate_the_two_openings_make_the_step():
+def test_without_forget_gate_the_gate_activations_give_the_step():
     torch.manual_seed(0)
     cell = LSTM(3, 4, forget_gate=False).double()
     x, (h, c) = torch.randn(1, 3).double(), torch.randn(2, 1, 4).double()
     found = cell.gate_activations(cell.project(x), LSTMState(h, c))
     assert list(found) == ["input", "output"]
-    write, candidate, read = (x @ w.T + h @ u.T + b for w, u, b in zip(
+    i, candidate, o = (x @ w.T + h @ u.T + b for w, u, b in zip(
         *(weight.chunk(3) for weight in (cell.weight_ih, cell.weight_hh, cell.bias)), strict=True))  # fmt: skip
-    torch.testing.assert_close(found["input"], write.sigmoid())
-    torch.testing.assert_close(found["output"], read.sigmoid())
-    _, shown, memory = as_in_1997(cell, x.numpy(), h[0].numpy(), c[0].numpy())
-    remembered = c + found["input"] * candidate.tanh()
-    np.testing.assert_allclose(remembered[0].detach().numpy(), memory, atol=1e-12)
-    np.testing.assert_allclose((found["output"] * remembered.tanh())[0].detach().numpy(), shown, atol=1e-12)
+    torch.testing.assert_close(found["input"], i.sigmoid())
+    torch.testing.assert_close(found["output"], o.sigmoid())
+    _, new_h, new_c = as_in_1997(cell, x.numpy(), h[0].numpy(), c[0].numpy())
+    cell_state = c + found["input"] * candidate.tanh()
+    np.testing.assert_allclose(cell_state[0].detach().numpy(), new_c, atol=1e-12)
+    np.testing.assert_allclose((found["output"] * cell_state.tanh())[0].detach().numpy(), new_h, atol=1e-12)
 
 
 # --- Options
@@ -284,7 +284,7 @@ def test_hidden_dropout_has_one_mask_for_all_steps_of_a_row(dtype):
     torch.manual_seed(0)
     units = 300
     cell = LSTM(units, units, hidden_dropout=0.25).to(dtype)
-    with torch.no_grad():  # c = tanh(x + what is read of h), h = tanh(c)
+    with torch.no_grad():  # c = tanh(x + dropped h), h = tanh(c)
         for weight in (cell.weight_ih, cell.weight_hh):
             weight.zero_()[2 * units : 3 * units] = torch.eye(units)
         cell.bias.copy_(torch.tensor([40.0, -40.0, 0.0, 40.0]).repeat_interleave(units))
@@ -292,8 +292,8 @@ def test_hidden_dropout_has_one_mask_for_all_steps_of_a_row(dtype):
     y, _ = cell.scan(x)
     masks = []
     for row, h in zip(x.to_list(), y.to_list(), strict=True):
-        read = h[1:].atanh().atanh() - row[1:]
-        shares = (read / h[:-1]).detach()
+        dropped = h[1:].atanh().atanh() - row[1:]
+        shares = (dropped / h[:-1]).detach()
         torch.testing.assert_close(shares, shares[:1].round(decimals=2).expand_as(shares), atol=0.01, rtol=0)
         masks.append(shares[0] > 0.5)
         torch.testing.assert_close(shares[0], masks[-1] * (1 / 0.75), check_dtype=False, atol=1e-4, rtol=0)
@@ -301,29 +301,29 @@ def test_hidden_dropout_has_one_mask_for_all_steps_of_a_row(dtype):
     assert (masks[0] != masks[1]).any()
 
 
-def test_chrono_starts_units_that_remember_up_to_so_many_steps():
+def test_chrono_spreads_the_time_constants_up_to_its_value():
     torch.manual_seed(0)
     cell = LSTM(3, 400, chrono=100)
-    write, keep = cell.bias.split(400)[:2]
-    assert torch.equal(write, -keep)
-    assert (keep >= 0).all()
-    assert keep.exp().max().item() == pytest.approx(99, rel=0.1)
-    assert keep.exp().mean().item() == pytest.approx(50, rel=0.15)
+    input_bias, forget_bias = cell.bias.split(400)[:2]
+    assert torch.equal(input_bias, -forget_bias)
+    assert (forget_bias >= 0).all()
+    assert forget_bias.exp().max().item() == pytest.approx(99, rel=0.1)
+    assert forget_bias.exp().mean().item() == pytest.approx(50, rel=0.15)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        ({"chrono": 9, "forget_gate": False}, "chrono=9 cannot act with forget_gate=False"),
+        ({"chrono": 9, "forget_gate": False}, "chrono=9 has no effect with forget_gate=False"),
         ({"chrono": 9, "forget_bias": 1.0}, "chrono=9 and forget_bias=1.0 both initialise the forget gate"),
         ({"chrono": 2}, "expected chrono of more than 2 steps, got 2"),
-        ({"coupled": True}, "coupled=True takes the place of the forget gate; set forget_gate=False"),
+        ({"coupled": True}, "coupled=True replaces the forget gate; set forget_gate=False"),
         ({"cell_clip": 0.0}, "expected cell_clip above 0, got 0.0"),
         ({"zoneout_c": 1.0}, "expected zoneout_c from 0 to below 1, got 1.0"),
         ({"projection_size": 5}, "expected projection_size from 1 to below hidden_size=5, got 5"),
-        ({"projection_size": 2, "layer_norm": True}, "layer_norm=True cannot act with projection_size=2"),
+        ({"projection_size": 2, "layer_norm": True}, "layer_norm=True is not supported with projection_size=2"),
     ],
 )
-def test_options_that_cannot_act(options, told):
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_options_without_effect_or_out_of_range_raise(options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         LSTM(3, 5, **options)

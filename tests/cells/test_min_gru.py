@@ -9,7 +9,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def test_is_that_of_the_paper():
+def test_equals_the_equations_of_the_paper():
     torch.manual_seed(0)
     cell = MinGRU(3, 4).double()
     batch = Sequences(torch.randn(70, 3, dtype=torch.float64), [63, 0, 7])
@@ -41,7 +41,7 @@ def test_parameters():
     assert shapes == {"weight_ih": [10, 3], "bias": [10]}
 
 
-def test_the_opening_is_one_less_the_gate_of_the_paper_and_makes_the_step():
+def test_the_forget_gate_is_one_minus_the_update_gate_and_gives_the_step():
     torch.manual_seed(0)
     cell = MinGRU(3, 4).double()
     x, h = torch.randn(6, 3).double(), torch.randn(6, 4).double()

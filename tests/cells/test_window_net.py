@@ -57,7 +57,7 @@ def test_parameters():
     assert WindowNet(3, 5, window=1).initial_state(2).shape == (2, 0, 3)
 
 
-def test_settings_that_cannot_act_are_told():
+def test_settings_out_of_range_raise():
     with pytest.raises(ValueError, match=r"^WindowNet: expected a window of at least 1, got 0\.$"):
         WindowNet(3, 4, window=0)
     with pytest.raises(ValueError, match=r"^WindowNet: expected activation to be one of tanh, .*, got 'tanhh'\.$"):

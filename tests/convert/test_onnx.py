@@ -23,7 +23,7 @@ from elman import (
     Stack,
     WindowNet,
 )
-from elman.cells.lstm import LSTMState
+from elman.cells import LSTMState
 from elman.convert import from_onnx, to_onnx
 from elman.layers import Reversed
 from elman.sequences import Sequences

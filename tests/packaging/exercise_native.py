@@ -487,19 +487,19 @@ def softmax(generator, rows, size):
 
 
 def model(generator, units):
-    """The spec and the weights of a net in which every word occurs that the stepper knows."""
+    """The spec and the weights of a net in which every layer type of the stepper occurs."""
     tensors = {}
 
-    def layer(word, inputs, outputs, shapes, cells=(), **settings):
+    def layer(kind, inputs, outputs, shapes, cells=(), **settings):
         names = {name: f"{len(tensors)}.{name}" for name in shapes}
         tensors.update({names[name]: generator.standard_normal(shape, np.float32) for name, shape in shapes.items()})
         sizes = {"input_size": inputs, "output_size": outputs}
-        return {"word": word, "settings": sizes | settings, "tensors": names, "cells": list(cells)}
+        return {"kind": kind, "settings": sizes | settings, "tensors": names, "cells": list(cells)}
 
-    def recurrence(word, inputs, gates, **settings):
+    def recurrence(kind, inputs, gates, **settings):
         shapes = {"weight_ih": (gates * units, inputs), "weight_hh": (gates * units, units), "bias": (gates * units,)}
         extra = {"bias_hn": (units,)} if settings.get("reset") == "after" else {}
-        return layer(word, inputs, units, shapes | extra, **settings)
+        return layer(kind, inputs, units, shapes | extra, **settings)
 
     cells = [
         layer("embedding", 5, 3, {"weight": (5, 3)}),

@@ -16,7 +16,7 @@ def test_a_model_file_or_its_folder(tmp_path):
         assert np.array_equal(file.tensors["weight"], [[0, 1, 2], [3, 4, 5]])
 
 
-def test_it_reads_a_trained_model_where_pytorch_cannot_be_imported(tmp_path):
+def test_a_trained_model_is_read_without_pytorch(tmp_path):
     from elman import LanguageModel
 
     settings = {"hidden_size": 8, "epochs": 1, "steps": 10, "streams": 2, "ngram_order": 0, "validation": 0}
@@ -31,6 +31,6 @@ def test_it_reads_a_trained_model_where_pytorch_cannot_be_imported(tmp_path):
     assert int(done.stdout.split()[1]) > 8 * 4 * 8
 
 
-def test_no_model_there(tmp_path):
+def test_a_folder_without_a_model_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file"):
         runtime.load(tmp_path)

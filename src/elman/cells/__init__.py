@@ -1,11 +1,12 @@
-"""Recurrences that PyTorch trains, one a file; one whose line is in `CELLS` is known to tests, config and CLI."""
+"""Recurrent cells that PyTorch trains, one per file. Tests, settings and the command line use all cells in `CELLS`."""
 
 from elman.cells.gru import GRU
-from elman.cells.lstm import LSTM, LSTMState
+from elman.cells.lstm import LSTM
 from elman.cells.min_gru import MinGRU
 from elman.cells.module import CellModule
 from elman.cells.rnn import RNN
 from elman.cells.window_net import WindowNet
+from elman.runtime.layer_types import LSTMState
 
 CELLS: dict[str, type[CellModule]] = {str(cell.kind): cell for cell in (RNN, LSTM, GRU, MinGRU, WindowNet)}
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from elman.cells.initialization import initialize
 from elman.cells.module import CellModule
 from elman.kernels.marshal import Recurrence
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 
 
 class GRU(CellModule):
@@ -23,14 +23,14 @@ class GRU(CellModule):
     Args:
         input_size: features of x, D.
         hidden_size: features of the state, H.
-        reset: `after` or `before`.
+        reset: `after` or `before` the recurrent product of the candidate.
         init: `orthogonal` or `pytorch`.
     Shapes:
         x: [N, D]   state: h [B, H]   ->   y: [N, H]
         weight_ih: [3H, D]   weight_hh: [3H, H]   bias: [3H], gates in the order reset, update, candidate
         bias_hn: [H], inside the reset gate, with reset `after` only
     Raises:
-        ValueError: x is not [N, input_size]; the reset is unknown; init is unknown or cannot act.
+        ValueError: x is not [N, input_size]; reset or init is unknown; init is `identity`.
     Example:
         >>> import torch
         >>> from elman import Sequences
@@ -66,7 +66,7 @@ class GRU(CellModule):
         return Recurrence(f"gru_{self.reset}", self, (*weights, self.bias_hn) if self.reset == "after" else weights)
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("gru", names, reset=self.reset)
+        return self.spec_of(names, reset=self.reset)
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)
@@ -80,7 +80,7 @@ class GRU(CellModule):
         h, size = state, 2 * self.output_size
         r, z = self.gate_activations(x, h).values()
         x_n, weight_hn = x[:, size:], self.weight_hh[size:]
-        read = r * (F.linear(h, weight_hn) + self.bias_hn) if self.reset == "after" else F.linear(r * h, weight_hn)
-        n = (x_n + read).tanh()
+        recurrent = r * (F.linear(h, weight_hn) + self.bias_hn) if self.reset == "after" else F.linear(r * h, weight_hn)
+        n = (x_n + recurrent).tanh()
         h = n + z * (h - n)
         return h, h

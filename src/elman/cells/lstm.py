@@ -9,87 +9,72 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.cell import unroll
-from elman.cells.counters import Counters, Drawing
 from elman.cells.initialization import initialize
 from elman.cells.module import CellModule
+from elman.cells.random_masks import Counters, RandomMasks
 from elman.kernels import recurrence
 from elman.kernels.linear import linear
 from elman.kernels.marshal import Options, Recurrence, UnitMask
 from elman.kernels.masks import Steps, keep_mask
-from elman.runtime.words import NORM_EPSILON as EPSILON
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import NORM_EPSILON, CountedLSTMState, LSTMState, Spec
 from elman.sequences import Sequences
 
 
-class LSTMState(NamedTuple):
-    h: Tensor  # [B, H] what the cell shows; [B, P] where there is a projection
-    c: Tensor  # [B, H] what it remembers
-
-
-class CountedLSTMState(NamedTuple):
-    """Of an LSTM that draws masks: it says which comes next."""
-
-    h: Tensor  # [B, H]
-    c: Tensor  # [B, H]
-    row: Tensor  # [B] int64
-    step: Tensor  # [B] int64
-
-
 class UnitMasks(NamedTuple):
-    """What is drawn, or its mean."""
+    """Random masks on the units of one step, or their mean."""
 
     candidate: UnitMask = UnitMask()
     h: UnitMask = UnitMask()
     c: UnitMask = UnitMask()
-    hidden: UnitMask = UnitMask()
+    hidden: UnitMask = UnitMask()  # on the h that the gates read
 
 
-NOTHING = UnitMasks()
-DRAWN = ("recurrent_dropout", "hidden_dropout", "zoneout_h", "zoneout_c")  # what masks are drawn for
+NO_MASKS = UnitMasks()
+MASK_OPTIONS = ("recurrent_dropout", "hidden_dropout", "zoneout_h", "zoneout_c")  # probabilities of random masks
 
 
-class LSTM(CellModule, Drawing):
+class LSTM(CellModule, RandomMasks):
     """i, f, o = sigmoid(x W_ih' + h W_hh' + b);  g = tanh(...);  c = f c + i g;  h = o tanh(c);  y = h
 
-    The *write* gate i (input gate) lets the candidate g into the memory c, the *keep* gate f (forget gate) says how
-    much of c stays, the *read* gate o (output gate) shows it. The gradient flows along c multiplied by f alone. Without
-    a forget gate, as in 1997, all of c stays: c = c + i g, a path on which the gradient neither vanishes nor explodes.
+    The *input* gate i scales the candidate g that a step adds to the cell state c. The *forget* gate f is the fraction
+    of c that a step keeps. The *output* gate o scales tanh(c), which is the output. Along c, the gradient is multiplied
+    by f alone. Without a forget gate, as in 1997, c = c + i g: the gradient along c neither vanishes nor explodes.
 
-    What is drawn while training is the mean of it in evaluation mode. A row that starts afresh draws its number from
-    PyTorch's generator, and all its masks follow from that; the training loop gives a new key for each update as well.
+    In evaluation mode, every random mask is replaced by its mean. In training mode, a new row draws its number from
+    PyTorch's generator. All masks of the row follow from that number and a key that changes at each update.
 
     Args:
         input_size: features of x, D.
-        hidden_size: features of h and of c, H.
-        forget_gate: whether there is a keep gate.
+        hidden_size: features of h and c, H.
+        forget_gate: whether the cell has a forget gate.
         init: `orthogonal` or `pytorch`.
-        forget_bias: where the bias of the keep gate starts: sigmoid(forget_bias) of the memory stays at each step. None
-            for 1 (Jozefowicz et al. 2015), and for PyTorch's own where init is `pytorch`.
-        chrono: how many steps back what matters may lie, at most: the keep gates start so that units remember for 1 to
-            so many steps, and write as much as they forget (Tallec and Ollivier 2018, arXiv:1804.11188).
-        projection_size: features of y and of h, P, which are then a projection of what the cell shows,
-            h = W_hr (o tanh(c)): less than hidden_size (Sak et al. 2014, arXiv:1402.1128).
-        layer_norm: whether the products with x and with h are normed, each over all gates of a step, and the memory
-            before it is shown (Ba et al. 2016, arXiv:1607.06450); not with a projection.
-        peephole: whether i and f see the memory before and o the memory after, unit by unit (Gers and Schmidhuber
-            2000); their weights start at zero.
-        coupled: as much is kept as is not written, f = 1 - i, without a keep gate of its own (Greff et al. 2017,
-            arXiv:1503.04069); with forget_gate=False.
-        cell_clip: f c + i g stays within plus and minus this (Sak et al. 2014).
-        recurrent_dropout: probability of dropping a unit's candidate at a step while training (Semeniuta et al. 2016,
+        forget_bias: initial bias of the forget gate: a step keeps sigmoid(forget_bias) of c. None for 1 (Jozefowicz et
+            al. 2015), or for PyTorch's uniform bias where init is `pytorch`.
+        chrono: longest dependency to expect, in steps. Initialises the forget and input biases so that the units' time
+            constants spread over 1 to `chrono` (Tallec and Ollivier 2018, arXiv:1804.11188).
+        projection_size: features of y and h, P, below hidden_size: h = W_hr (o tanh(c)) (Sak et al. 2014,
+            arXiv:1402.1128). None for no projection.
+        layer_norm: whether to normalise the products with x and with h, each over all gates of a step, and c before
+            tanh (Ba et al. 2016, arXiv:1607.06450). Not with a projection.
+        peephole: whether i and f read the previous c, and o the new c, unit by unit (Gers and Schmidhuber 2000). The
+            weights start at zero.
+        coupled: whether f = 1 - i, without weights of its own (Greff et al. 2017, arXiv:1503.04069). Needs
+            forget_gate=False.
+        cell_clip: bound on |f c + i g| (Sak et al. 2014). None for no bound.
+        recurrent_dropout: probability of dropping a unit's candidate at a step, while training (Semeniuta et al. 2016,
             arXiv:1603.05118).
         hidden_dropout: probability of dropping a unit of the h that the gates read, the same units at all steps of a
             row, while training (Gal and Ghahramani 2016, arXiv:1512.05287).
-        zoneout_h, zoneout_c: probability that a unit keeps its h, its c, at a step (Krueger et al. 2017,
+        zoneout_h, zoneout_c: probability that a unit keeps its previous h or c at a step (Krueger et al. 2017,
             arXiv:1606.01305).
     Shapes:
-        x: [N, D]   state: LSTMState(h [B, H], c [B, H])   ->   y: [N, H]   (h and y: P where there is a projection)
+        x: [N, D]   state: LSTMState(h [B, H], c [B, H])   ->   y: [N, H]   (h and y: P with a projection)
         weight_ih: [4H, D]   weight_hh: [4H, H]   bias: [4H], gates in the order i, f, g, o (i, g, o: 3H without f)
         gain_ih, gain_hh: [4H]   gain_c, bias_c: [H], of the norms
         weight_hr: [P, H]   peephole: [3H] in the order i, f, o (i, o: 2H without f)
-        A cell that draws masks has a CountedLSTMState, with the numbers of its rows and steps.
+        With random masks, the state is a CountedLSTMState: it has the row and step numbers as well.
     Raises:
-        ValueError: x is not [N, input_size]; init is unknown; an option that cannot act.
+        ValueError: x is not [N, input_size]; init is unknown; an option is out of range or conflicts with another.
     Example:
         >>> import torch
         >>> from elman import Sequences
@@ -101,7 +86,7 @@ class LSTM(CellModule, Drawing):
 
     kind = "lstm"
     gate_names: tuple[str, ...] = ("input", "forget", "candidate", "output")
-    memory_gate = "forget"
+    new_gate = "forget"
 
     def __init__(
         self,
@@ -135,7 +120,7 @@ class LSTM(CellModule, Drawing):
         self.weight_hh = nn.Parameter(torch.empty(gates * hidden_size, self.output_size))
         self.bias = nn.Parameter(torch.empty(gates * hidden_size))
         initialize("LSTM", init, gates, self.weight_ih, self.weight_hh, self.bias)
-        self.weight_hr = None if projection_size is None else nn.Parameter(self._first_projection(init))
+        self.weight_hr = None if projection_size is None else nn.Parameter(self._initial_projection(init))
         self.layer_norm = layer_norm
         if layer_norm:
             self.gain_ih, self.gain_hh = (nn.Parameter(torch.ones(gates * hidden_size)) for _ in range(2))
@@ -143,7 +128,7 @@ class LSTM(CellModule, Drawing):
         self.peephole = nn.Parameter(torch.zeros((gates - 1) * hidden_size)) if peephole else None
         self._initialize_bias(1.0 if forget_bias is None and init != "pytorch" else forget_bias, chrono)
 
-    def _first_projection(self, init: str) -> Tensor:
+    def _initial_projection(self, init: str) -> Tensor:
         weight = torch.empty(self.output_size, self.hidden_size)
         bound = self.hidden_size**-0.5
         return nn.init.uniform_(weight, -bound, bound) if init == "pytorch" else nn.init.orthogonal_(weight)
@@ -160,7 +145,7 @@ class LSTM(CellModule, Drawing):
     def _check_options(self, forget_bias: float | None, chrono: int | None, layer_norm: bool) -> None:
         for name, value in (("forget_bias", forget_bias), ("chrono", chrono)):
             if value is not None and not self.forget_gate:
-                raise ValueError(f"LSTM: {name}={value} cannot act with forget_gate=False; leave one of them out.")
+                raise ValueError(f"LSTM: {name}={value} has no effect with forget_gate=False; leave one of them out.")
         if chrono is not None and forget_bias is not None:
             raise ValueError(f"LSTM: chrono={chrono} and forget_bias={forget_bias} both initialise the forget gate; "
                              "leave one of them out.")  # fmt: skip
@@ -170,32 +155,32 @@ class LSTM(CellModule, Drawing):
             raise ValueError(f"LSTM: expected projection_size from 1 to below hidden_size={self.hidden_size}, got "
                              f"{self.projection_size}; leave it out for no projection.")  # fmt: skip
         if layer_norm and self.projection_size is not None:
-            raise ValueError(f"LSTM: layer_norm=True cannot act with projection_size={self.projection_size}; leave one "
-                             "of them out.")  # fmt: skip
+            raise ValueError(f"LSTM: layer_norm=True is not supported with projection_size={self.projection_size}; "
+                             "leave one of them out.")  # fmt: skip
         if self.coupled and self.forget_gate:
-            raise ValueError("LSTM: coupled=True takes the place of the forget gate; set forget_gate=False as well.")
+            raise ValueError("LSTM: coupled=True replaces the forget gate; set forget_gate=False as well.")
         if self.cell_clip is not None and not 0 < self.cell_clip < math.inf:
             raise ValueError(f"LSTM: expected cell_clip above 0, got {self.cell_clip}; leave it out for no bounds.")
-        for name in DRAWN:
+        for name in MASK_OPTIONS:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"LSTM: expected {name} from 0 to below 1, got {getattr(self, name)}.")
 
     @property
     def draws(self) -> bool:
-        """Whether there are masks while training."""
-        return any(getattr(self, name) > 0 for name in DRAWN)
+        """Whether an option draws random masks in training mode."""
+        return any(getattr(self, name) > 0 for name in MASK_OPTIONS)
 
     def initial_state(self, batch_size: int) -> LSTMState | CountedLSTMState:
         h, c = self.zeros(batch_size, self.output_size), self.zeros(batch_size, self.hidden_size)
         if not self.draws:
             return LSTMState(h, c)
-        return CountedLSTMState(h, c, *Counters.fresh(batch_size, self.training))
+        return CountedLSTMState(h, c, *Counters.initial(batch_size, self.training))
 
     def recurrence(self) -> Recurrence | None:
         return None if self.draws else self._recurrence()
 
-    def _recurrence(self, zones: UnitMasks = NOTHING) -> Recurrence:
-        """The kernel, with what the options do to each unit at the steps of a scan."""
+    def _recurrence(self, masks: UnitMasks = NO_MASKS) -> Recurrence:
+        """Return the kernel with its weights and options, and the masks of the steps of a scan."""
         kind = "lstm" if self.forget_gate else "lstm_without_forget"
         weights: tuple[Tensor, ...] = (self.weight_ih, self.weight_hh, self.bias)
         if self.layer_norm:
@@ -204,7 +189,7 @@ class LSTM(CellModule, Drawing):
         if not (others or self.coupled or self.cell_clip or self.draws or self.layer_norm):
             return Recurrence(kind, self, weights)
         options = Options(self.layer_norm, self.weight_hr is not None, self.peephole is not None, self.coupled,
-                          self.cell_clip or 0.0, *zones)  # fmt: skip
+                          self.cell_clip or 0.0, *masks)  # fmt: skip
         return Recurrence(kind, self, weights + others, options=options)
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
@@ -218,8 +203,8 @@ class LSTM(CellModule, Drawing):
             "zoneout_c": self.zoneout_c,
             "counted": self.draws,
         }
-        acting = {name: value for name, value in options.items() if value}  # a plain one is as it always was
-        return self.spec_of("lstm", names, forget_gate=self.forget_gate, **acting)
+        acting = {name: value for name, value in options.items() if value}
+        return self.spec_of(names, forget_gate=self.forget_gate, **acting)
 
     def scan(
         self, sequences: Sequences, state: LSTMState | CountedLSTMState | None = None
@@ -228,10 +213,11 @@ class LSTM(CellModule, Drawing):
             return super().scan(sequences, state)
         sequences = self.checked("scan", sequences)
         state = self.initial_state(len(sequences)) if state is None else state
-        zones, rest = NOTHING, tuple(state[2:])
+        masks, rest = NO_MASKS, tuple[Tensor, ...]()
         if isinstance(state, CountedLSTMState):
             counters = Counters(state.row, state.step)
-            zones, rest = self._zones(counters.along(sequences), state.row), counters.after(sequences.lengths)
+            masks = self._unit_masks(counters.per_step(sequences), state.row)
+            rest = counters.advanced(sequences.lengths)
 
         def reference(x: Sequences, given: LSTMState) -> tuple[Sequences, LSTMState]:
             y, after = unroll(self.advance, x.map(self.project), type(state)(*given, *state[2:]))
@@ -239,23 +225,23 @@ class LSTM(CellModule, Drawing):
 
         given = LSTMState(*state[:2])
         y, after = recurrence.scan(
-            [self._recurrence(zones)], sequences.values, sequences.layout, given, given, reference
+            [self._recurrence(masks)], sequences.values, sequences.layout, given, given, reference
         )
         return sequences.with_values(y), type(state)(*after, *rest)
 
-    def _zones(self, steps: Steps, row: Tensor) -> UnitMasks:
-        """What the options do to each unit of these steps, and of these rows."""
+    def _unit_masks(self, steps: Steps, row: Tensor) -> UnitMasks:
+        """Return the masks of `steps`, and of the rows numbered `row`."""
         if not self.training:
             return UnitMasks(UnitMask(), UnitMask(rate=self.zoneout_h), UnitMask(rate=self.zoneout_c))
-        kept, read = 1 - self.recurrent_dropout, 1 - self.hidden_dropout
+        keep_candidate, keep_hidden = 1 - self.recurrent_dropout, 1 - self.hidden_dropout
         return UnitMasks(
-            self._zone(0, kept, 1 / kept, steps, self.hidden_size),
-            self._zone(1, self.zoneout_h, self.zoneout_h, steps, self.output_size),
-            self._zone(2, self.zoneout_c, self.zoneout_c, steps, self.hidden_size),
-            self._zone(3, read, 1 / read, (row.numpy(),), self.output_size),
+            self._unit_mask(0, keep_candidate, 1 / keep_candidate, steps, self.hidden_size),
+            self._unit_mask(1, self.zoneout_h, self.zoneout_h, steps, self.output_size),
+            self._unit_mask(2, self.zoneout_c, self.zoneout_c, steps, self.hidden_size),
+            self._unit_mask(3, keep_hidden, 1 / keep_hidden, (row.numpy(),), self.output_size),
         )
 
-    def _zone(self, place: int, probability: float, rate: float, steps: Steps, units: int) -> UnitMask:
+    def _unit_mask(self, place: int, probability: float, rate: float, steps: Steps, units: int) -> UnitMask:
         if not 0 < probability < 1:
             return UnitMask()
         mask = keep_mask(probability, (*self.key, place), steps, units)
@@ -264,10 +250,10 @@ class LSTM(CellModule, Drawing):
     def project(self, x: Tensor) -> Tensor:
         if not self.layer_norm:
             return F.linear(x, self.weight_ih, self.bias)
-        return F.layer_norm(linear(x, self.weight_ih, None), self.bias.shape, self.gain_ih, self.bias, EPSILON)
+        return F.layer_norm(linear(x, self.weight_ih, None), self.bias.shape, self.gain_ih, self.bias, NORM_EPSILON)
 
     def gate_activations(self, x: Tensor, state: LSTMState | CountedLSTMState) -> dict[str, Tensor]:
-        gates, *_ = self._stepped(x, state)
+        gates, *_ = self._advance(x, state)
         return gates
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
@@ -278,49 +264,48 @@ class LSTM(CellModule, Drawing):
         return {name: matrix @ self.weight_hr.detach() for name, matrix in matrices.items()}
 
     def advance(self, x: Tensor, state: LSTMState | CountedLSTMState) -> tuple[Tensor, LSTMState | CountedLSTMState]:
-        _, h, c = self._stepped(x, state)
+        _, h, c = self._advance(x, state)
         if isinstance(state, CountedLSTMState):
-            return h, CountedLSTMState(h, c, *Counters(state.row, state.step).after(1))
+            return h, CountedLSTMState(h, c, *Counters(state.row, state.step).advanced(1))
         return h, LSTMState(h, c)
 
-    def _stepped(self, x: Tensor, state: LSTMState | CountedLSTMState) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """The gates, h and c after the step."""
-        zones = NOTHING
+    def _advance(self, x: Tensor, state: LSTMState | CountedLSTMState) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return the gate activations, h and c after the step."""
+        masks = NO_MASKS
         if isinstance(state, CountedLSTMState):
-            zones = self._zones(Counters(state.row, state.step).now(), state.row)
-        inner = F.linear(_dropped(zones.hidden, state.h), self.weight_hh)
+            masks = self._unit_masks(Counters(state.row, state.step).current(), state.row)
+        recurrent = F.linear(_dropped(masks.hidden, state.h), self.weight_hh)
         if self.layer_norm:
-            inner = F.layer_norm(inner, self.gain_hh.shape, self.gain_hh, eps=EPSILON)
-        gates: dict[str, Tensor] = dict(zip(self.gate_names, (x + inner).chunk(len(self.gate_names), -1), strict=True))
-        candidate = gates.pop("candidate").tanh()
-        if self.peephole is not None:
-            seen = dict(zip(gates, self.peephole.chunk(len(gates)), strict=True))
-            gates |= {name: gate + seen[name] * state.c for name, gate in gates.items() if name != "output"}
-        opened = {name: gate.sigmoid() for name, gate in gates.items() if name != "output"}
+            recurrent = F.layer_norm(recurrent, self.gain_hh.shape, self.gain_hh, eps=NORM_EPSILON)
+        gates = dict(zip(self.gate_names, (x + recurrent).chunk(len(self.gate_names), -1), strict=True))
+        candidate = _dropped(masks.candidate, gates.pop("candidate").tanh())
+        output = gates.pop("output")
+        *peepholes, output_peephole = [None] if self.peephole is None else self.peephole.chunk(len(gates) + 1)
+        for name, weight in zip(gates, peepholes, strict=False):
+            gates[name] = gates[name] + weight * state.c
+        activations = {name: gate.sigmoid() for name, gate in gates.items()}
         if self.coupled:
-            opened["forget"] = 1 - opened["input"]
-        candidate = _dropped(zones.candidate, candidate)
-        memory = opened["input"] * candidate + (opened["forget"] * state.c if "forget" in opened else state.c)
+            activations["forget"] = 1 - activations["input"]
+        kept = activations["forget"] * state.c if "forget" in activations else state.c
+        new = activations["input"] * candidate + kept
         if self.cell_clip:
-            memory = memory.clamp(-self.cell_clip, self.cell_clip)
-        c = _zoned(zones.c, state.c, memory)
-        opened["output"] = (
-            gates["output"] if self.peephole is None else gates["output"] + seen["output"] * c
-        ).sigmoid()
+            new = new.clamp(-self.cell_clip, self.cell_clip)
+        c = _zoned_out(masks.c, state.c, new)
+        activations["output"] = (output if output_peephole is None else output + output_peephole * c).sigmoid()
         if self.layer_norm:
-            memory = F.layer_norm(memory, self.gain_c.shape, self.gain_c, self.bias_c, EPSILON)
-        h = opened["output"] * memory.tanh()
+            new = F.layer_norm(new, self.gain_c.shape, self.gain_c, self.bias_c, NORM_EPSILON)
+        h = activations["output"] * new.tanh()
         h = h if self.weight_hr is None else F.linear(h, self.weight_hr)
-        return opened, _zoned(zones.h, state.h, h), c
+        return activations, _zoned_out(masks.h, state.h, h), c
 
 
-def _dropped(zone: UnitMask, units: Tensor) -> Tensor:
-    """What a mask leaves of them, times its rate."""
-    return units if zone.kept is None else units * zone.kept.to(units.dtype) * zone.rate
+def _dropped(mask: UnitMask, units: Tensor) -> Tensor:
+    """Return the units that the mask keeps, times its rate; zero for the others."""
+    return units if mask.kept is None else units * mask.kept.to(units.dtype) * mask.rate
 
 
-def _zoned(zone: UnitMask, before: Tensor, after: Tensor) -> Tensor:
-    """The part of the state before that stays, and of the one after what is left."""
-    if zone.kept is not None:
-        return torch.where(zone.kept, before, after)
-    return zone.rate * before + (1 - zone.rate) * after if zone.rate else after
+def _zoned_out(mask: UnitMask, before: Tensor, after: Tensor) -> Tensor:
+    """Return `before` for the units that the mask keeps and `after` for the others, or the mean of the two."""
+    if mask.kept is not None:
+        return torch.where(mask.kept, before, after)
+    return mask.rate * before + (1 - mask.rate) * after if mask.rate else after

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from elman.cells.module import CellModule
 from elman.kernels.linear import linear
 from elman.kernels.linear_scan import linear_scan
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 
 
@@ -47,7 +47,7 @@ class MinGRU(CellModule):
         return self.zeros(batch_size, self.output_size)
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("min_gru", names)
+        return self.spec_of(names)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z, n = linear(x, self.weight_ih, self.bias).chunk(2, -1)

@@ -1,4 +1,4 @@
-"""A cell whose parameters PyTorch trains."""
+"""Base class of cells whose parameters PyTorch trains."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from elman.cell import Cell, unroll
 from elman.kernels import autocast, cudnn, native, recurrence
-from elman.kernels import registered_scan as registered_scan  # an exported program that is loaded finds its operators
+from elman.kernels import registered_scan as registered_scan  # so that a loaded exported program finds its operators
 from elman.kernels.marshal import Recurrence
 from elman.rows import one_step_each
 from elman.runtime import Stepper
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -26,7 +26,7 @@ class CellModule(Cell, nn.Module):
     kernel as well returns it from `recurrence`.
 
     Attributes:
-        kind: its name in `CELLS`, in settings and in model files; None for a cell that is in none of them.
+        kind: name of the cell or layer in settings (`CELLS`) and in model files; None for a cell that is in neither.
         gate_names: the gates in the row order of `weight_ih`, `weight_hh` and `bias`, the candidate among them.
         memory_gate: name of the gate whose activation is the fraction of the state that a step keeps; None for a cell
             without one.
@@ -43,17 +43,17 @@ class CellModule(Cell, nn.Module):
         return self.scan(sequences, state)
 
     def project(self, x: Tensor) -> Any:
-        """The part of a step that does not read the state: x [N, D] -> whatever `advance` takes."""
+        """Compute the part of a step that does not depend on the state: x [N, D] -> the first argument of `advance`."""
         return x
 
     def advance(self, x: Any, state: State) -> tuple[Any, State]:
-        """The part of a step that does."""
+        """Compute the rest of a step, from the result of `project` and the state."""
         raise NotImplementedError(f"{type(self).__name__} has no advance")
 
     def gate_activations(self, x: Any, state: State) -> dict[str, Tensor]:
         """Return the activation of each gate at a step, [N, H] from 0 (shut) to 1 (open), without the candidate.
 
-        Args: as those of `advance`.
+        The arguments are those of `advance`.
         """
         return {}
 
@@ -65,21 +65,21 @@ class CellModule(Cell, nn.Module):
         return dict(zip(self.gate_names, weight.detach().chunk(len(self.gate_names)), strict=True))
 
     def recurrence(self) -> Recurrence | None:
-        """The kernel that does the same as `project` and `advance`, if there is one, with the weights."""
+        """Return the kernel that computes `project` and `advance`, with the weights; None without a kernel."""
         return None
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        """How it steps, in words that `elman.runtime` knows, as plain data for a file; None where it has no words.
+        """Return a description of the step that `elman.runtime` can run, as plain data for a file; None if it cannot.
 
         Args:
-            names: those of the weights in the file, by `id`; None for those of this module's own `named_parameters`.
+            names: names of the weights in the file, by `id`; None for the names in `named_parameters` of this module.
         """
         return None
 
-    def spec_of(self, word: str, names: Mapping[int, str] | None, *cells: str, **settings: Any) -> Spec | None:
-        """A `spec` of that word: with all weights, or with the `cells` (module paths) that hold them.
+    def spec_of(self, names: Mapping[int, str] | None, *cells: str, **settings: Any) -> Spec | None:
+        """Return a `spec` of this `kind` with all weights, or with the `cells` (module paths) that hold the weights.
 
-        None where one of the cells has none.
+        None if one of the cells has no spec.
         """
         names = {id(weight): name for name, weight in self.named_parameters()} if names is None else names
         parts = [self.get_submodule(cell).spec(names) for cell in cells]  # type: ignore[operator]
@@ -87,23 +87,23 @@ class CellModule(Cell, nn.Module):
             return None
         sizes = {"input_size": self.input_size, "output_size": self.output_size}
         tensors = {} if cells else {name: names[id(weight)] for name, weight in self.named_parameters()}
-        return {"word": word, "settings": sizes | settings, "tensors": tensors, "cells": parts}
+        return {"kind": self.kind, "settings": sizes | settings, "tensors": tensors, "cells": parts}
 
     def streams_natively(self) -> bool:
-        """Whether there is a `stepper` of it."""
+        """Whether `stepper` works for this model, here."""
         plain = all(weight.dtype == torch.float32 for weight in self.parameters())
         return native.available() and plain and self.spec() is not None
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
-        """It in evaluation mode, one step at a time without PyTorch, with the weights that it has now: see `Stepper`.
+        """Return a `Stepper` with the current weights: it runs in evaluation mode, one step per call, without PyTorch.
 
         Raises:
-            ValueError: it cannot be stepped so; the message says why.
-            RuntimeError: there are no native kernels here.
+            ValueError: a cell has no spec, or the weights are not float32.
+            RuntimeError: native kernels are not available.
         """
         spec = self.spec()
         if spec is None:
-            raise ValueError(f"{type(self).__name__}.stepper: it is, or holds, a cell without a spec; use step.")
+            raise ValueError(f"{type(self).__name__}.stepper: expected cells with a spec, got one without; use step.")
         tensors = {name: weight.detach().cpu().numpy() for name, weight in self.named_parameters()}
         return Stepper(spec, tensors, batch_size, output, weights)
 
@@ -129,19 +129,19 @@ class CellModule(Cell, nn.Module):
         return sequences.with_values(y), state
 
     def unrolled(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        """The scan as it is defined: the step repeated along every row."""
+        """Scan by definition: repeat the step along every row."""
         state = self.initial_state(len(sequences)) if state is None else state
         if type(self).step is not CellModule.step:  # a cell that is written as one step
             return unroll(self.step, sequences, state)
         return unroll(self.advance, sequences.map(self.project), state)
 
     def checked(self, verb: str, sequences: Sequences) -> Sequences:
-        """Sequences of what `check_input` gives."""
+        """Return the sequences with values that passed `check_input`."""
         x = self.check_input(verb, sequences.values)
         return sequences if x is sequences.values else sequences.with_values(x)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """x, which must be [N, input_size] and of the type of the weights; of autocast's, it is taken in theirs."""
+        """Check that x is [N, input_size] and has the weights' dtype; cast an autocast dtype back to it."""
         where, name = f"{type(self).__name__}.{verb}", "values" if verb == "scan" else "x"
         check(where, name, x, f"{'N' if verb == 'scan' else 'B'} D={self.input_size}")
         weight = next(self.parameters(), None)
@@ -149,9 +149,9 @@ class CellModule(Cell, nn.Module):
             return x
         x = autocast.taken(x, weight.dtype)
         if x.dtype != weight.dtype:
-            raise TypeError(f"{where}: expected {name} of {weight.dtype}, as the weights are, got {x.dtype}.")
+            raise TypeError(f"{where}: expected {name} of {weight.dtype}, like the weights, got {x.dtype}.")
         return x
 
     def zeros(self, *shape: int) -> Tensor:
-        """Zeros of the type and on the device of the weights, which decide both."""
+        """Return zeros of the weights' dtype and device."""
         return next(self.parameters()).new_zeros(shape)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from elman.cells.initialization import initialize
 from elman.cells.module import CellModule
 from elman.kernels.marshal import Recurrence
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu, "identity": lambda x: x}
 
@@ -59,7 +59,7 @@ class RNN(CellModule):
         return Recurrence("rnn", self, (self.weight_ih, self.weight_hh, self.bias), self.activation)
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("rnn", names, activation=self.activation)
+        return self.spec_of(names, activation=self.activation)
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)

@@ -9,27 +9,27 @@ from elman.cells.module import CellModule
 from elman.cells.rnn import ACTIVATIONS
 from elman.kernels.linear import linear
 from elman.kernels.windows import window_linear
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 from elman.shapes import check
 
-GAINS = {"tanh": 5 / 3, "sigmoid": 1.0, "relu": 2**0.5, "identity": 1.0}  # of the start, as in PyTorch
+GAINS = {"tanh": 5 / 3, "sigmoid": 1.0, "relu": 2**0.5, "identity": 1.0}  # of the initialisation, as in PyTorch
 
 
 class WindowNet(CellModule):
     """y = f(W [x[t-k+1], ..., x[t]] + b)
 
-    Its memory is a line of the last inputs, and nothing is older than that. Every place in the line has weights of its
-    own: what was learnt at one place is not known at another. On top of one another, with a window each, they are a
-    time-delay net (Waibel et al. 1989); behind the first, `window=1` makes plain hidden layers.
+    The state holds the last k - 1 inputs; older inputs have no influence. Each position in the window has its own
+    weights. Several on top of one another, each with a window, are a time-delay neural network (Waibel et al. 1989);
+    `window=1` makes a plain hidden layer.
 
     Args:
         input_size: features of x, D.
         hidden_size: units, H.
-        window: inputs that are looked at, k, the latest among them; at least 1.
+        window: number of inputs, k, including the current one; at least 1.
         activation: f: `tanh`, `sigmoid`, `relu` or `identity`.
     Shapes:
-        x: [N, D]   state: [B, k - 1, D] the inputs before, the latest last, zeros before the start   ->   y: [N, H]
+        x: [N, D]   state: [B, k - 1, D] the previous inputs, latest last, zeros before the first   ->   y: [N, H]
         weight: [H, k D], the oldest input first   bias: [H]
     Raises:
         ValueError: x is not [N, input_size]; the window is below 1; the activation is unknown.
@@ -61,7 +61,7 @@ class WindowNet(CellModule):
         return self.zeros(batch_size, self.window - 1, self.input_size)
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("window_net", names, window=self.window, activation=self.activation)
+        return self.spec_of(names, window=self.window, activation=self.activation)
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         x = self.check_input("step", x)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import GRU, LSTM, RNN, CellModule
-from elman.cells.torch_weights import TwoBiases, holding
+from elman.cells.torch_weights import TorchWeights, with_weights
 from elman.convert.parts import Part
 from elman.layers import (
     Bidirectional,
@@ -66,7 +66,7 @@ def read_layer(where: str, kind: str, config: Config, take: Take) -> Iterator[Pa
     elif kind == "Embedding":
         (weight,) = take("", 1)
         check(where, "embeddings", weight, "V O")
-        yield holding(lambda: Embedding(*weight.shape), {"weight": torch.from_numpy(weight)})
+        yield with_weights(lambda: Embedding(*weight.shape), {"weight": torch.from_numpy(weight)})
     elif kind == "LayerNormalization":
         yield _read_layer_norm(where, config, take)
     elif kind in ("Dropout", "SpatialDropout1D"):
@@ -188,7 +188,7 @@ def _read_cell(where: str, kind: str, config: Config, take: Take) -> CellModule:
         check(where, "bias", bias[0], f"2=2 GH={width}" if after else f"GH={width}")
         biases[: 2 if after else 1] = bias[0]
     arrays = (kernel.T, recurrent.T, *biases)
-    return TwoBiases(*(swapped(kind, array) for array in arrays)).cell(RECURRENT[kind], **settings)
+    return TorchWeights(*(swapped(kind, array) for array in arrays)).to_cell(RECURRENT[kind], **settings)
 
 
 def swapped(kind: str, array: np.ndarray) -> Tensor:
@@ -203,7 +203,7 @@ def _read_dense(where: str, config: Config, take: Take) -> CellModule:
     bias = bias or [np.zeros(kernel.shape[1], kernel.dtype)]
     check(where, "bias", bias[0], f"O={kernel.shape[1]}")
     weights = {"weight": torch.from_numpy(kernel.T.copy()), "bias": torch.from_numpy(bias[0])}
-    return holding(lambda: Linear(*kernel.shape), weights)
+    return with_weights(lambda: Linear(*kernel.shape), weights)
 
 
 def _read_layer_norm(where: str, config: Config, take: Take) -> CellModule:
@@ -220,4 +220,4 @@ def _read_layer_norm(where: str, config: Config, take: Take) -> CellModule:
     check(where, "gamma", weight, "D")
     check(where, "beta", bias, f"D={len(weight)}")
     layer = LayerNorm(len(weight), config.get("epsilon", 1e-3))
-    return holding(lambda: layer, {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
+    return with_weights(lambda: layer, {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import GRU, LSTM, RNN, CellModule
-from elman.cells.torch_weights import TwoBiases
+from elman.cells.torch_weights import TorchWeights
 from elman.convert.keras_files import write_archive
 from elman.convert.keras_layers import ACTIVATIONS, POOLINGS, RECURRENT, snake, swapped
 from elman.convert.parts import cells_of, is_last_of, layers_of
@@ -86,7 +86,7 @@ def _recurrence(where: str, layer: CellModule, cells: Sequence[RNN | LSTM | GRU]
     for number, cell in enumerate(cells):
         settings.append({"units": cell.output_size, "return_sequences": whole,
                          "go_backwards": number == 1 or isinstance(layer, Reversed), **_options(cell)})  # fmt: skip
-        weights = [swapped(kind, weight.cpu().numpy()).numpy() for weight in TwoBiases.of(cell).usual]
+        weights = [swapped(kind, weight.cpu().numpy()).numpy() for weight in TorchWeights.from_cell(cell).common]
         after = isinstance(cell, GRU) and cell.reset == "after"
         bias = np.stack(weights[2:]) if after else weights[2]
         arrays.append([np.ascontiguousarray(weights[0].T), np.ascontiguousarray(weights[1].T), bias])

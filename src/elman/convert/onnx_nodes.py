@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import GRU, LSTM, RNN, CellModule, MinGRU
-from elman.cells.torch_weights import TwoBiases, holding
+from elman.cells.torch_weights import TorchWeights, with_weights
 from elman.convert.parts import cells_of, directions_of, needed
 from elman.layers import Bidirectional, Reversed
 from elman.shapes import check
@@ -112,7 +112,7 @@ def _cell(
         order, seeing = [order[0], *order[2:]], [SEEING[0], *SEEING[2:]]
     w, r, b_w, b_r = (_ordered(weight, hidden, order) for weight in (w, r, *biases))
     seen = None if peephole is None else _ordered(torch.from_numpy(peephole), hidden, seeing)
-    return TwoBiases(w, r, b_w, b_r, peephole=seen).cell(RECURRENT[kind], **options)
+    return TorchWeights(w, r, b_w, b_r, peephole=seen).to_cell(RECURRENT[kind], **options)
 
 
 def _ordered(weight: Tensor, hidden: int, order: Sequence[int]) -> Tensor:
@@ -126,7 +126,7 @@ def _min_gru(w: Tensor, bias: Tensor, hidden: int) -> CellModule:
     for name, weight in (("weight_ih", w), ("bias", bias)):
         keep, _, candidate = weight.split(hidden)
         weights[name] = torch.cat([-keep, candidate])
-    return holding(lambda: MinGRU(w.shape[1], hidden), weights)
+    return with_weights(lambda: MinGRU(w.shape[1], hidden), weights)
 
 
 def written_cells(where: str, layer: CellModule) -> Sequence[Cell] | None:
@@ -197,7 +197,7 @@ def _kind(cell: Cell) -> str:
 
 def _arrays(cell: RNN | LSTM | GRU) -> dict[str, Tensor]:
     """W, R, B, and P where there are peepholes, of one direction."""
-    order, hidden, weights = ORDER[_kind(cell)], cell.output_size, TwoBiases.of(cell)
+    order, hidden, weights = ORDER[_kind(cell)], cell.output_size, TorchWeights.from_cell(cell)
     coupled = isinstance(cell, LSTM) and cell.coupled
 
     def written(weight: Tensor, order: Sequence[int]) -> Tensor:
@@ -206,7 +206,7 @@ def _arrays(cell: RNN | LSTM | GRU) -> dict[str, Tensor]:
             weight = torch.cat([write, -write, rest])
         return _ordered(weight, hidden, order)
 
-    w, r, *biases = (written(weight, order) for weight in weights.usual)
+    w, r, *biases = (written(weight, order) for weight in weights.common)
     arrays = {"W": w, "R": r, "B": torch.cat(biases)}
     return arrays if weights.peephole is None else arrays | {"P": written(weights.peephole, SEEING)}
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from elman.cells import CellModule
-from elman.cells.torch_weights import holding
+from elman.cells.torch_weights import with_weights
 from elman.convert.onnx_graph import Graph, own, title
 from elman.convert.parts import Part, joined, needed
 from elman.layers import Bidirectional, Embedding, LastPooling, LayerNorm, Linear, Reversed
@@ -193,7 +193,7 @@ class _Way:
             if settings.get("axis", 0) or flow.parts or arrays[0].ndim != 2:
                 raise _OffTheWay(f"{title(node)} does not look up the rows of a table")
             size, features = arrays[0].shape
-            table = holding(lambda: Embedding(size, features), {"weight": torch.from_numpy(arrays[0])})
+            table = with_weights(lambda: Embedding(size, features), {"weight": torch.from_numpy(arrays[0])})
             return flow._replace(parts=(table,), axes=(*flow.axes, "features"))
         flow = _settled(flow, title(node))
         if kind == "Add":
@@ -232,7 +232,7 @@ def _settled(flow: _Flow, where: str) -> _Flow:
 
 def _linear(weight: torch.Tensor, bias: np.ndarray) -> Linear:
     outputs, inputs = weight.shape
-    layer = holding(lambda: Linear(inputs, outputs), {"weight": weight, "bias": torch.from_numpy(bias)})
+    layer = with_weights(lambda: Linear(inputs, outputs), {"weight": weight, "bias": torch.from_numpy(bias)})
     assert isinstance(layer, Linear)
     return layer
 
@@ -242,4 +242,4 @@ def _layer_norm(where: str, epsilon: float, scale: np.ndarray, *bias: np.ndarray
     check(where, "scale", scale, "D")
     check(where, "B", shift, f"D={len(scale)}")
     layer = LayerNorm(len(scale), epsilon)
-    return holding(lambda: layer, {"weight": torch.from_numpy(scale), "bias": torch.from_numpy(shift)})
+    return with_weights(lambda: layer, {"weight": torch.from_numpy(scale), "bias": torch.from_numpy(shift)})

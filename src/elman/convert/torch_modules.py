@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.cells import GRU, LSTM, RNN, CellModule
-from elman.cells.torch_weights import TwoBiases, cell_of, holding, suffixes
+from elman.cells.torch_weights import TorchWeights, cell_from_layer, layer_suffixes, with_weights
 from elman.convert.parts import Part, cells_of, joined, layers_of
 from elman.layers import Bidirectional, Dropout, Embedding, LayerNorm, Linear, Reversed
 
@@ -53,19 +53,19 @@ def _read(module: Any, where: str) -> Iterator[Part]:
     if isinstance(module, RECURRENT):
         yield from _recurrence(module)
     elif isinstance(module, STEPS):
-        yield cell_of(module, "")
+        yield cell_from_layer(module, "")
     elif isinstance(module, nn.Linear):
-        yield holding(lambda: Linear(module.in_features, module.out_features), _weight_and_bias(module))
+        yield with_weights(lambda: Linear(module.in_features, module.out_features), _weight_and_bias(module))
     elif isinstance(module, nn.Embedding):
         _expect(where, module, max_norm=None, scale_grad_by_freq=False)
-        yield holding(
+        yield with_weights(
             lambda: Embedding(module.num_embeddings, module.embedding_dim, module.sparse), {"weight": module.weight}
         )
     elif isinstance(module, nn.LayerNorm):
         if len(module.normalized_shape) != 1:
             raise ValueError(f"{where}: expected normalized_shape of one axis, got {list(module.normalized_shape)}.")
         layer = LayerNorm(module.normalized_shape[0], module.eps)
-        yield holding(lambda: layer, _weight_and_bias(module)) if module.elementwise_affine else layer
+        yield with_weights(lambda: layer, _weight_and_bias(module)) if module.elementwise_affine else layer
     elif isinstance(module, nn.Dropout) and module.p:
         yield partial(Dropout, p=module.p)
 
@@ -84,7 +84,7 @@ def _expect(where: str, module: Any, **settings: Any) -> None:
 
 
 def _recurrence(module: Any) -> Iterator[Part]:
-    cells = [cell_of(module, suffix) for suffix in suffixes(module)]
+    cells = [cell_from_layer(module, suffix) for suffix in layer_suffixes(module)]
     ways = 2 if module.bidirectional else 1
     for number in range(0, len(cells), ways):
         if number and module.dropout:
@@ -175,8 +175,8 @@ def _torch_recurrence(
         module = kind(first.input_size, hidden, len(group), batch_first=batch_first, dropout=dropout,
                       bidirectional=len(group[0]) == 2, **settings)  # fmt: skip
     module.to(first.bias.dtype).load_state_dict(
-        {f"{name}_{suffix}": weight for suffix, cell in zip(suffixes(module), cells, strict=True)
-         for name, weight in TwoBiases.of(cell)._asdict().items() if weight is not None}
+        {f"{name}_{suffix}": weight for suffix, cell in zip(layer_suffixes(module), cells, strict=True)
+         for name, weight in TorchWeights.from_cell(cell)._asdict().items() if weight is not None}
     )  # fmt: skip
     return module
 

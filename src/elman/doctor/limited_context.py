@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman import state as states
 from elman.cells import CellModule
-from elman.cells.torch_weights import cell_of, suffixes
+from elman.cells.torch_weights import cell_from_layer, layer_suffixes
 from elman.doctor.torch_layers import state_of
 from elman.rows import Rows
 from elman.sequences import Sequences
@@ -61,7 +61,7 @@ def _together(context: int) -> int:
 
 def cells_of(layer: Any) -> list[CellModule]:
     """A cell with the same weights for each layer and direction of a `torch.nn.RNN`, `LSTM` or `GRU`."""
-    return [cell_of(layer, suffix).eval() for suffix in suffixes(layer)]
+    return [cell_from_layer(layer, suffix).eval() for suffix in layer_suffixes(layer)]
 
 
 def call_again(

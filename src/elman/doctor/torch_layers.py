@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from elman import state as states
-from elman.cells import CellModule
-from elman.cells.lstm import LSTMState
-from elman.cells.torch_weights import cell_of, suffixes
+from elman.cells import CellModule, LSTMState
+from elman.cells.torch_weights import cell_from_layer, layer_suffixes
 from elman.doctor.trace import Trace, follow
 from elman.sequences import Sequences
 from elman.state import State
@@ -62,7 +61,7 @@ def traces_of(
     taken = [[next(gradients) for _ in call.written] for call in calls]
     if getattr(layer, "proj_size", 0):
         return [], "an LSTM with proj_size, which is not examined"
-    cells = [cell_of(layer, suffix, torch.double, "cpu").eval() for suffix in suffixes(layer)]
+    cells = [cell_from_layer(layer, suffix, torch.double, "cpu").eval() for suffix in layer_suffixes(layer)]
     double = [_Call.of(layer, call, given) for call, given in zip(calls, taken, strict=True)]
     x = Sequences.cat([call.x for call in double])
     gradient = torch.cat([call.gradient for call in double])
@@ -133,7 +132,7 @@ def _traces(
     sent = [gradient, *(leaf for state in final_gradient for leaf in states.leaves(state))]
     reached = torch.autograd.grad([below.values, *finals], written, sent)
     traces = []
-    names = [f"{path}.{suffix}" if path else suffix for suffix in suffixes(layer)]
+    names = [f"{path}.{suffix}" if path else suffix for suffix in layer_suffixes(layer)]
     for name, cell, x, start, dy, dfinal in zip(names, cells, read, initial, reached, final_gradient, strict=True):
         x, cell = x.map(Tensor.detach), cell.requires_grad_(False)
         traces.append(Trace(name, cell, x, start, follow(cell, x, start), dy.detach(), dfinal))

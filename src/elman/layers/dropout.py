@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from elman.arrays import like
-from elman.cells.counters import Drawing
 from elman.cells.module import CellModule
+from elman.cells.random_masks import RandomMasks
 from elman.kernels import registered
 from elman.kernels.dropout import dropout
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 
 
@@ -23,7 +23,7 @@ class DropoutState(NamedTuple):
     step: Tensor  # [B] int64
 
 
-class Dropout(CellModule, Drawing):
+class Dropout(CellModule, RandomMasks):
     """y = x mask / (1 - p) while training, y = x otherwise; each feature of each step is dropped with probability p
 
     Masks are a function of a key, the place of the layer in its model, row, step and feature (`kernels/masks.py`). A
@@ -39,6 +39,7 @@ class Dropout(CellModule, Drawing):
         ValueError: x is not [N, size]; p is out of range.
     """
 
+    kind = "dropout"
     one_mask_a_row = False
 
     def __init__(self, size: int, p: float):
@@ -58,7 +59,7 @@ class Dropout(CellModule, Drawing):
         self._p = torch.tensor([p], dtype=torch.float64, device="cpu")  # a tensor, as the key is
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("dropout", names)
+        return self.spec_of(names)
 
     def initial_state(self, batch_size: int) -> DropoutState:
         row = torch.randint(2**32, (batch_size,)) if self.training else torch.arange(batch_size)
@@ -97,6 +98,6 @@ class VariationalDropout(Dropout):
 
 def set_key(model: nn.Module, *key: int) -> None:
     """Give all that draws masks in `model` those of `key` (seed, update), different ones at each place."""
-    layers = (layer for layer in model.modules() if isinstance(layer, Drawing) and layer.draws)
+    layers = (layer for layer in model.modules() if isinstance(layer, RandomMasks) and layer.draws)
     for place, layer in enumerate(layers):
         layer.key = (*key, place) if key else ()

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.layers.pointwise import Pointwise
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 from elman.shapes import check
 
 
@@ -27,6 +27,8 @@ class Embedding(Pointwise):
         TypeError: x does not hold integers.
     """
 
+    kind = "embedding"
+
     def __init__(self, vocabulary_size: int, output_size: int, lazy: bool = False):
         super().__init__()
         self.input_size, self.output_size = vocabulary_size, output_size
@@ -34,7 +36,7 @@ class Embedding(Pointwise):
         self.weight = nn.Parameter(torch.randn(vocabulary_size, output_size))
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("embedding", names)
+        return self.spec_of(names)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
         """x, which must be [N] of ids."""

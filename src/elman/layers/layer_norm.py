@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.layers.pointwise import Pointwise
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 
 
 class LayerNorm(Pointwise):
@@ -22,6 +22,8 @@ class LayerNorm(Pointwise):
         ValueError: x is not [N, size].
     """
 
+    kind = "layer_norm"
+
     def __init__(self, size: int, epsilon: float = 1e-5):
         super().__init__()
         self.input_size = self.output_size = size
@@ -30,7 +32,7 @@ class LayerNorm(Pointwise):
         self.bias = nn.Parameter(torch.zeros(size))
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("layer_norm", names, epsilon=self.epsilon)
+        return self.spec_of(names, epsilon=self.epsilon)
 
     def apply_to(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.epsilon)

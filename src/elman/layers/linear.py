@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from elman.kernels.linear import linear
 from elman.layers.pointwise import Pointwise
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 
 
 class Linear(Pointwise):
@@ -22,6 +22,8 @@ class Linear(Pointwise):
         ValueError: x is not [N, input_size].
     """
 
+    kind = "linear"
+
     def __init__(self, input_size: int, output_size: int):
         super().__init__()
         self.input_size, self.output_size = input_size, output_size
@@ -29,7 +31,7 @@ class Linear(Pointwise):
         self.bias = nn.Parameter(torch.zeros(output_size))
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("linear", names)
+        return self.spec_of(names)
 
     def apply_to(self, x: Tensor) -> Tensor:
         return linear(x, self.weight, self.bias)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elman.cells.module import CellModule
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 from elman.state import State
 
 
@@ -27,6 +27,8 @@ class OutputFeedback(CellModule):
         8
     """
 
+    kind = "output_feedback"
+
     def __init__(self, cell: CellModule):
         super().__init__()
         if cell.input_size <= cell.output_size:
@@ -38,7 +40,7 @@ class OutputFeedback(CellModule):
         self.input_size, self.output_size = cell.input_size - cell.output_size, cell.output_size
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("output_feedback", names, "cell")
+        return self.spec_of(names, "cell")
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size), self.zeros(batch_size, self.output_size)

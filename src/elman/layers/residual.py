@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from elman.cells.module import CellModule
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -21,6 +21,8 @@ class Residual(CellModule):
         ValueError: the cell writes another number of features than it reads.
     """
 
+    kind = "residual"
+
     def __init__(self, cell: CellModule):
         super().__init__()
         if cell.input_size != cell.output_size:
@@ -31,7 +33,7 @@ class Residual(CellModule):
         self.streams = cell.streams
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("residual", names, "cell")
+        return self.spec_of(names, "cell")
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.kernels import recurrence
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -31,6 +31,8 @@ class Stack(CellModule):
         5
     """
 
+    kind = "stack"
+
     def __init__(self, *cells: CellModule):
         super().__init__()
         if not cells:
@@ -47,7 +49,7 @@ class Stack(CellModule):
         return cast(Iterator[CellModule], iter(self.cells))
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        return self.spec_of("stack", names, *(f"cells.{number}" for number in range(len(self.cells))))
+        return self.spec_of(names, *(f"cells.{number}" for number in range(len(self.cells))))
 
     def initial_state(self, batch_size: int) -> State:
         return tuple(cell.initial_state(batch_size) for cell in self)

@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from elman.cells.counters import Drawing
 from elman.cells.module import CellModule
+from elman.cells.random_masks import RandomMasks
 from elman.kernels.masks import keep_mask
 from elman.rows import one_step_each
-from elman.runtime.words import Spec
+from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 from elman.state import State
 
 
-class WeightDrop(CellModule, Drawing):
+class WeightDrop(CellModule, RandomMasks):
     """A cell whose weights from h are W_hh mask / (1 - p) while training, one mask a scan, and W_hh otherwise
 
     All steps of all rows have the same mask: what is dropped is a way from one unit to another, for as long as a

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from elman import cells
-from elman.cells.lstm import LSTMState
+from elman.cells import LSTMState
 from elman.cells.module import CellModule
-from elman.cells.torch_weights import TwoBiases
+from elman.cells.torch_weights import TorchWeights
 from elman.kernels import native, transforms
 from elman.kernels.marshal import Options, Recurrence
 from elman.kernels.native import GATES, KINDS
@@ -65,7 +65,7 @@ def recurrence_of(mode: str, cell: CellModule, weights: Sequence[Tensor]) -> Rec
     weight_ih, weight_hh, *two = weights
     projection = (two.pop(),) if len(two) % 2 else ()
     bias_ih, bias_hh = two or [weight_hh.new_zeros(len(weight_hh))] * 2
-    biases = TwoBiases(weight_ih, weight_hh, bias_ih, bias_hh).joined(type(cell))
+    biases = TorchWeights(weight_ih, weight_hh, bias_ih, bias_hh).merged_bias(type(cell))
     own = (weight_ih, weight_hh, *biases, *projection)
     return Recurrence(kind, cell, own, activation, options=Options(projection=True) if projection else None)
 

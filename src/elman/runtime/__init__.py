@@ -1,4 +1,4 @@
-"""A trained model without PyTorch: this package imports NumPy, `elman.state` and the native module alone."""
+"""Inference without PyTorch: this package needs NumPy, `elman.state` and the native module only."""
 
 from elman.runtime.model_file import MODEL, ModelFile, load
 from elman.runtime.stepper import Stepper

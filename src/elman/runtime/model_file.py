@@ -1,4 +1,4 @@
-"""What a model file holds, read without PyTorch."""
+"""A model file, read without PyTorch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ MODEL = "model.safetensors"  # its name in a run folder
 
 @dataclass(frozen=True)
 class ModelFile:
-    """The tensors of a trained model by module path, and the metadata {schema, version, task, settings, spec, ...}."""
+    """Tensors of a trained model by module path, and its metadata {schema, version, task, settings, spec, ...}."""
 
     path: Path
     tensors: dict[str, np.ndarray]
@@ -23,31 +23,32 @@ class ModelFile:
 
     @property
     def steps(self) -> bool:
-        """Whether it can be stepped here: it says how, and there are native kernels."""
+        """Whether `stepper` works here: the file has a spec, and native kernels are available."""
         return "spec" in self.metadata and native.available()
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
-        """The model, one step at a time: see `Stepper`.
+        """Return a `Stepper`, which runs the model one step at a time.
 
         Raises:
-            ValueError: the file does not say how its model steps, or says it in words of a later version.
-            RuntimeError: there are no native kernels here.
+            ValueError: the file has no spec, or one with layer types of a later version.
+            RuntimeError: native kernels are not available.
         """
         if "spec" not in self.metadata:
-            raise ValueError(f"{self.path}: does not say how its model steps (no spec): an earlier version wrote it, "
-                             "or the model holds a cell without one; save it anew, or step it in PyTorch.")  # fmt: skip
+            raise ValueError(f"{self.path}: expected a spec in the metadata, got none: the model has a cell that "
+                             "elman.runtime does not support; step it in PyTorch: elman.load(path).")  # fmt: skip
         return Stepper(self.metadata["spec"], self.tensors, batch_size, output, weights)
 
 
 def load(path: str | Path) -> ModelFile:
-    """Read a model file, or that of a run folder.
+    """Read a model file, or the model file of a run folder.
 
     Raises:
-        FileNotFoundError, ValueError: as `elman.files.read_tensors`.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is damaged or of an unknown schema, as in `elman.files.read_tensors`.
     """
     path = Path(path)
     if path.is_dir():
         path = path / MODEL
         if path.parent.joinpath("config.toml").exists() and not path.exists():
-            raise FileNotFoundError(f"{path.parent}: a run without a model yet; resume its training.")
+            raise FileNotFoundError(f"{path.parent}: the run has no model yet; resume its training.")
     return ModelFile(path, *read_tensors(path))
