@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elman.arrays import like
 from elman.kernels.masks import Key, Steps
 from elman.sequences import Sequences
 
@@ -54,4 +55,4 @@ class Counters(NamedTuple):
 
     def advanced(self, steps: int | np.ndarray) -> "Counters":
         """Return the counters after `steps` more steps, one number or one per row."""
-        return Counters(self.row, self.step + (torch.from_numpy(steps) if isinstance(steps, np.ndarray) else steps))
+        return Counters(self.row, self.step + (like(steps, self.step) if isinstance(steps, np.ndarray) else steps))
