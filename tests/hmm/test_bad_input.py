@@ -56,11 +56,12 @@ def test_observations_of_another_width():
 
 
 @pytest.mark.parametrize(("lengths", "line"), [
-    ([2, 2], "expected lengths that add up to the 5 rows of X, got a sum of 4."),
-    ([], "expected lengths that add up to the 5 rows of X, got a sum of 0."),
-    ([6, -1], r"expected lengths of shape \[B\], integers of at least 0, got \[6, -1\]."),
-    ([2.5, 2.5], r"expected lengths of shape \[B\], integers of at least 0, got \[2.5, 2.5\]."),
-    (5, r"expected lengths of shape \[B\], integers of at least 0, got 5."),
+    ([2, 2], "expected lengths that sum to 5 steps, got 4."),
+    ([], "expected lengths that sum to 5 steps, got 0."),
+    ([6, -1], "expected lengths of at least 0, got -1."),
+    ([2.5, 2.5], r"expected integer lengths of shape \[B\], got float64 \[2\]."),
+    (5, r"expected integer lengths of shape \[B\], got int64 \[\]."),
+    ([2**63 - 1, 2**63 - 1, 7], r"expected lengths that sum to less than 2\*\*62 steps, got 1.84e\+19."),
 ])  # fmt: skip
 @pytest.mark.parametrize("verb", ["fit", "score", "decode"])
 def test_lengths(verb, lengths, line):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from elman.nearest import did_you_mean
+from elman.rows import Rows
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -57,26 +58,17 @@ def _widths(X: Any) -> str:
 
 
 def row_lengths(where: str, lengths: Any, steps: int) -> np.ndarray:
-    """Return `lengths` [B] as int64; None is one row of all steps.
+    """Return `lengths` [B] as int64, read-only; None is one row of all steps.
 
     Raises:
-        ValueError: they are not integers of at least 0 that add up to `steps`.
+        ValueError: they are not integers of at least 0 that sum to `steps`.
     Example:
         >>> row_lengths("GaussianHMM.fit", [5, 6], 10)
         Traceback (most recent call last):
             ...
-        ValueError: GaussianHMM.fit: expected lengths that add up to the 10 rows of X, got a sum of 11.
+        ValueError: GaussianHMM.fit: expected lengths that sum to 10 steps, got 11.
     """
-    if lengths is None:
-        return np.array([steps])
-    counts = np.asarray(lengths)
-    if counts.ndim != 1 or (counts.size and (counts.dtype.kind not in "iu" or counts.min() < 0)):
-        raise ValueError(f"{where}: expected lengths of shape [B], integers of at least 0, got {lengths!r}.")
-    if counts.sum() != steps:
-        raise ValueError(
-            f"{where}: expected lengths that add up to the {steps} rows of X, got a sum of {int(counts.sum())}."
-        )
-    return counts.astype(np.int64)
+    return Rows([steps] if lengths is None else lengths, steps, where).lengths
 
 
 def one_of(where: str, name: str, value: Any, known: Iterable[str]) -> Any:
