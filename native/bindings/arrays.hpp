@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "ragged.hpp"
+#include "engine/ragged.hpp"
 
 namespace elman {
 

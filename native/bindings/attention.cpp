@@ -1,4 +1,4 @@
-#include "attention.hpp"
+#include "layers/attention.hpp"
 
 #include "bindings/arrays.hpp"
 

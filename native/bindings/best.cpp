@@ -1,4 +1,4 @@
-#include "best.hpp"
+#include "layers/best.hpp"
 
 #include "bindings/arrays.hpp"
 

@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "bindings/arrays.hpp"
-#include "state_space.hpp"
+#include "inference/state_space.hpp"
 
 namespace elman {
 namespace {

@@ -1,6 +1,6 @@
 #include <nanobind/nanobind.h>
 
-#include "engine.hpp"
+#include "engine/engine.hpp"
 
 namespace elman {
 

@@ -1,4 +1,4 @@
-#include "masks.hpp"
+#include "layers/masks.hpp"
 
 #include <nanobind/stl/vector.h>
 

@@ -1,6 +1,6 @@
 #include <nanobind/nanobind.h>
 
-#include "kernels.hpp"
+#include "engine/kernels.hpp"
 
 namespace elman {
 void bind_attention(nanobind::module_& m);

@@ -4,7 +4,7 @@
 #include <future>
 #include <vector>
 
-#include "kernels.hpp"
+#include "engine/kernels.hpp"
 
 namespace elman {
 
@@ -18,7 +18,7 @@ static double fma_rate(double seconds) {
   const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   std::vector<float> values(14 * kernels().width, 0.5f);
   double flops = 0;
-  do flops += static_cast<double>(kernels().multiply_add(10'000, values.data()));
+  do flops += static_cast<double>(kernels().rows.multiply_add(10'000, values.data()));
   while (elapsed() < seconds);
   return flops / elapsed();
 }

@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "bindings/arrays.hpp"
-#include "engine.hpp"
-#include "kernels.hpp"
-#include "memory.hpp"
-#include "threads.hpp"
+#include "engine/engine.hpp"
+#include "engine/kernels.hpp"
+#include "engine/memory.hpp"
+#include "engine/threads.hpp"
 
 namespace elman {
 
@@ -120,21 +120,21 @@ void bind_recurrence(nb::module_& m) {
       "dpeephole",
       [](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.options.dpeephole); },
       [](Placed& placed, std::uintptr_t value) { placed.layer.options.dpeephole = reinterpret_cast<float*>(value); });
-  for (const auto& [name, zone] : {std::pair{"set_candidate", &Options::candidate},
-                                   {"set_zone_h", &Options::zone_h},
-                                   {"set_zone_c", &Options::zone_c},
+  for (const auto& [name, mask] : {std::pair{"set_candidate", &Options::candidate},
+                                   {"set_zone_h", &Options::zoneout_h},
+                                   {"set_zone_c", &Options::zoneout_c},
                                    {"set_hidden", &Options::hidden}})
     layer.def(
         name,
-        [zone = zone](Placed& placed, std::uintptr_t kept, float rate) {
-          placed.layer.options.*zone = {reinterpret_cast<const std::uint8_t*>(kept), rate};
+        [mask = mask](Placed& placed, std::uintptr_t kept, float rate) {
+          placed.layer.options.*mask = {reinterpret_cast<const std::uint8_t*>(kept), rate};
         },
         "kept"_a, "rate"_a);
 
   layer.def_prop_rw(
       "packed", [](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.packed); },
       [](Placed& placed, std::uintptr_t value) { placed.packed = reinterpret_cast<float*>(value); });
-  layer.def("fingerprint", [](const Placed& placed) { return kernels().fingerprint(placed.layer); });
+  layer.def("fingerprint", [](const Placed& placed) { return kernels().recurrence.fingerprint(placed.layer); });
   layer.def(
       "pack", [](const Placed& placed, bool back) { return packed(placed.layer, back); }, "back"_a,
       nb::call_guard<nb::gil_scoped_release>());

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "bindings/arrays.hpp"
-#include "memory.hpp"
-#include "semiring.hpp"
+#include "engine/memory.hpp"
+#include "inference/semiring.hpp"
 
 namespace elman {
 namespace {

@@ -1,4 +1,4 @@
-#include "softmax.hpp"
+#include "layers/softmax.hpp"
 
 #include "bindings/arrays.hpp"
 

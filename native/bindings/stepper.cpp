@@ -1,4 +1,4 @@
-#include "stepper.hpp"
+#include "stepper/stepper.hpp"
 
 #include <nanobind/stl/optional.h>
 
@@ -97,8 +97,8 @@ void bind_stepper(nb::module_& m) {
                              .clip = clip,
                              .peephole = data(peephole),
                              .candidate = {},
-                             .zone_h = {.rate = zone_h},
-                             .zone_c = {.rate = zone_c},
+                             .zoneout_h = {.rate = zone_h},
+                             .zoneout_c = {.rate = zone_c},
                              .hidden = {}};
             layer.x = x.data();
             layer.y = y.data();

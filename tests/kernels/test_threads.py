@@ -31,7 +31,7 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def build(target, *flags):
-    sources = [NATIVE / "threads.cpp", HERE / "threads_stress.cpp"]
+    sources = [NATIVE / "engine" / "threads.cpp", HERE / "threads_stress.cpp"]
     command = [COMPILER, "-std=c++20", "-O2", "-pthread", *flags, f"-I{NATIVE}", *sources, "-o", target]
     subprocess.run(command, check=True, timeout=300)
     return target

@@ -2,7 +2,7 @@
 //
 // Every job reads, without atomics, what the jobs before it wrote, so that a job too early, late, lost or repeated shows in
 // the result, and to the sanitizer as a race.
-#include "threads.hpp"
+#include "engine/threads.hpp"
 
 #include <atomic>
 #include <cstdint>
