@@ -12,9 +12,8 @@ class Callback {
   Callback() = default;
   template <class F>
   Callback(const F& f)
-      : function_(&f), call_([](const void* function, Arguments... arguments) {
-          (*static_cast<const F*>(function))(arguments...);
-        }) {}
+      : function_(&f),
+        call_([](const void* function, Arguments... arguments) { (*static_cast<const F*>(function))(arguments...); }) {}
 
   void operator()(Arguments... arguments) const {
     if (call_) call_(function_, arguments...);

@@ -79,7 +79,7 @@ void scan_backward(const Plan& plan, std::vector<Placed> layers) {
       const Group& group = plan.groups()[static_cast<std::size_t>(chain % groups)];
       const Index from = (group.jobs() - 1 - job) * group.chunk, to = std::min(from + group.chunk, group.times());
       kernels().recurrence.backward(layers[layer].layer, layers[layer].packed, plan.batch(), group.lanes(),
-                         carries[static_cast<std::size_t>(chain)].data(), from, to);
+                                    carries[static_cast<std::size_t>(chain)].data(), from, to);
     });
   }
   // Shares of the weights' gradients are disjoint columns: how many there are changes no sum.
@@ -115,8 +115,8 @@ void multiply(float* weights, Index inputs, Index outputs, bool back, Index rows
                 column = task % columns;
     const Memory scratch(static_cast<std::size_t>(kernels().linear.scratch()));
     kernels().linear.multiply(weights, inputs, outputs, back, false, to - from, x + from * x_stride, x_stride,
-                     y + from * y_stride, y_stride, blocks * column / columns, blocks * (column + 1) / columns,
-                     scratch.data());
+                              y + from * y_stride, y_stride, blocks * column / columns, blocks * (column + 1) / columns,
+                              scratch.data());
   });
 }
 

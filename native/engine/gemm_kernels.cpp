@@ -214,8 +214,7 @@ static void multiply_words(const Product& p) {
       for (Index i = 0; i < some; ++i) {
         a[i] = memory[i];
         if (split) pair_neighbours(p.a[row + i] + 2 * slice.from, k - 2 * slice.from, split, memory[i]);
-        if (split < slice.k)
-          pair_neighbours(p.a_tail[row + i] + at, p.tail_k - at, slice.k - split, memory[i] + split);
+        if (split < slice.k) pair_neighbours(p.a_tail[row + i] + at, p.tail_k - at, slice.k - split, memory[i] + split);
       }
       const auto after = [&](Index r, Index count, Index unit, Index units) { p.after(row + r, count, unit, units); };
       const bool last = slice.from + slice.k == all;

@@ -61,7 +61,7 @@ struct Layer {
   Index y_stride = 0;
   float* h_last = nullptr;  // [B, P] final state; h0 where a row is empty
   float* c_last = nullptr;  // [B, H], LSTM
-  float* saved = nullptr;   // [N, saved_stride]: gates and cell states; the backward pass overwrites them with gradients
+  float* saved = nullptr;  // [N, saved_stride]: gates and cell states; the backward pass overwrites them with gradients
 
   const float* dy = nullptr;  // [N, P]
   Index dy_stride = 0;

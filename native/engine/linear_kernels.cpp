@@ -14,12 +14,11 @@ static inline Panels panels(Index inputs, Index outputs, float* packed) {
 
 // The pack of W [O, D] and of the bias, which may be null: zeros. `back`: that of dx = dy W, without a bias.
 static Index size(Index inputs, Index outputs, bool back) {
-  return back ? panels(outputs, inputs, nullptr).size()
-              : panels(inputs, outputs, nullptr).size() + padded(outputs);
+  return back ? panels(outputs, inputs, nullptr).size() : panels(inputs, outputs, nullptr).size() + padded(outputs);
 }
 
 static void pack(const float* weight, const float* bias, Index inputs, Index outputs, bool back, float* packed,
-                        Index part, Index parts) {
+                 Index part, Index parts) {
   constexpr int only[] = {0};
   const Panels b = back ? panels(outputs, inputs, packed) : panels(inputs, outputs, packed);
   const Index from = b.vectors() * part / parts, to = b.vectors() * (part + 1) / parts;
@@ -54,7 +53,9 @@ static void linear_rows(const Panels& b, const float* bias, Index rows, const fl
                .a = a,
                .b = slice,
                .c = c,
-               .start = k ? Start::add : bias ? Start::bias : Start::zero,
+               .start = k      ? Start::add
+                        : bias ? Start::bias
+                               : Start::zero,
                .bias = bias,
                .bounded = true});
     }
@@ -72,7 +73,7 @@ static Index blocks(Index outputs) { return (padded(outputs) / W + vectors_of(1)
 
 // `half`: whether the pack, less its bias, are bfloat16.
 static void multiply_rows(float* packed, Index inputs, Index outputs, bool back, bool half, Index rows, const float* x,
-                   Index x_stride, float* y, Index y_stride, Index from_block, Index to_block, float* scratch) {
+                          Index x_stride, float* y, Index y_stride, Index from_block, Index to_block, float* scratch) {
   Panels b = back ? panels(outputs, inputs, packed) : panels(inputs, outputs, packed);
   if (half) b.products = Products::bfloat16_weights;
   linear_rows(b, back ? nullptr : packed + b.size(), rows, x, x_stride, y, y_stride, from_block, to_block, scratch);
@@ -83,9 +84,8 @@ static Index scratch_size() {
   return outer_scratch(outer_rows) > tall * deep ? outer_scratch(outer_rows) : tall * deep;
 }
 
-static void weight_gradients(Index rows, Index inputs, Index outputs, const float* x, Index x_stride,
-                                    const float* dy, Index dy_stride, float* dweight, float* dbias, float* scratch,
-                                    Index part, Index parts) {
+static void weight_gradients(Index rows, Index inputs, Index outputs, const float* x, Index x_stride, const float* dy,
+                             Index dy_stride, float* dweight, float* dbias, float* scratch, Index part, Index parts) {
   const Index vectors = padded(inputs + 1) / W, columns = (vectors + widest_outer - 1) / widest_outer;
   const Index bands = (outputs + outer_rows - 1) / outer_rows, all = columns * bands;
   for (Index task = all * part / parts; task < all * (part + 1) / parts; ++task) {

@@ -47,12 +47,7 @@ float* outer(Index steps, const Gates& gates, Index vectors, float* scratch, Pac
             a[i] = tiles + m * count + i;
             c[i] = sums + (s * gates.units + from + m + i) * vectors * W;
           }
-          multiply({.rows = rows,
-                    .a = a,
-                    .a_stride = M,
-                    .b = features,
-                    .c = c,
-                    .start = n ? Start::add : Start::zero});
+          multiply({.rows = rows, .a = a, .a_stride = M, .b = features, .c = c, .start = n ? Start::add : Start::zero});
         }
       }
   }

@@ -37,10 +37,10 @@ struct Rows {
   float* y[Lanes::widest];           // output of this step, equal to h[t]
 
   // Backward pass.
-  const float* dy[Lanes::widest];     // dL/dy[t]
-  float* dh[Lanes::widest];           // in: dL/dh[t] from step t+1; out: the part of dL/dh[t-1] that bypasses the product
-  float* dc[Lanes::widest];           // in: dL/dc[t] from step t+1; out: dL/dc[t-1]
-  float* sums[Lanes::widest];         // [sums, padded(H)] accumulated over the steps of the row
+  const float* dy[Lanes::widest];  // dL/dy[t]
+  float* dh[Lanes::widest];        // in: dL/dh[t] from step t+1; out: the part of dL/dh[t-1] that bypasses the product
+  float* dc[Lanes::widest];        // in: dL/dc[t] from step t+1; out: dL/dc[t-1]
+  float* sums[Lanes::widest];      // [sums, padded(H)] accumulated over the steps of the row
   const float* dnext[Lanes::widest];  // for carried rows: gradients of the gates of step t+1 that read h[t]
 };
 

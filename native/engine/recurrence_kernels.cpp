@@ -1,10 +1,9 @@
 // The time loop of all recurrences over a ragged batch: forward pass, backward pass through time, and the gradients of
 // the weights. The arithmetic of one step is in recurrences/.
-#include "engine/recurrence.hpp"
-
 #include "engine/kernels.hpp"
 #include "engine/outer.hpp"
 #include "engine/pack.hpp"
+#include "engine/recurrence.hpp"
 
 namespace elman::ELMAN_ISA {
 
@@ -46,7 +45,8 @@ static Weights layout(const Cell& cell, const Layer& l, Arena& arena, bool back)
   } else {
     w.ih = {.k = l.inputs, .units = l.units, .gates = cell.x_gates, .gate_stride = width, .first = cell.x_slot * width};
     w.fused = cell.fusable && l.inputs <= few_inputs;
-    w.hh = {.k = l.outputs, .units = l.units, .gates = cell.h_gates, .gate_stride = width, .first = cell.h_slot * width};
+    w.hh = {
+        .k = l.outputs, .units = l.units, .gates = cell.h_gates, .gate_stride = width, .first = cell.h_slot * width};
     if (cell.separate_candidate) w.hh_n = {.k = l.units, .units = l.units};
     if (cell.projection) w.hr = {.k = l.units, .units = l.outputs};
     if (w.fused) w.hh.k += l.inputs;
@@ -85,8 +85,12 @@ static void pack(const Layer& l, float* memory, bool back, Index part, Index par
     if (w.fused) ih.depth = w.hh.k;
     transposed(ih, l.weight_ih, cell.x_order);
     if (w.fused)
-      hh = {
-          .data = w.hh.data, .k = l.outputs, .units = l.units, .gates = cell.h_gates, .depth = w.hh.k, .from = l.inputs};
+      hh = {.data = w.hh.data,
+            .k = l.outputs,
+            .units = l.units,
+            .gates = cell.h_gates,
+            .depth = w.hh.k,
+            .from = l.inputs};
     transposed(hh, l.weight_hh, cell.h_order);
     if (cell.separate_candidate) transposed(w.hh_n, candidate, only);
     if (cell.projection) transposed(w.hr, l.weight_hr, only);
@@ -171,8 +175,7 @@ void recurrent_product(const Layer& l, const Weights& w, const Rows& rows, After
   }
 }
 
-void recurrent_product_backward(const Layer& l, const Weights& w, const Rows& rows, bool direct,
-                                              After after) {
+void recurrent_product_backward(const Layer& l, const Weights& w, const Rows& rows, bool direct, After after) {
   if (l.options.hidden.kept) {
     const auto add_masked = each_vector([&](Index m, Index u) {
       float* dh = rows.dh[m] + u;

@@ -2,8 +2,8 @@
 // that of maxima and sums.
 #pragma once
 
-#include "inference/semiring.hpp"
 #include "engine/simd64.hpp"
+#include "inference/semiring.hpp"
 
 namespace elman::ELMAN_ISA {
 

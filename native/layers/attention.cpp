@@ -105,7 +105,8 @@ void attend_backward(const Attention& a) {
     for (Index i = group.from; i < group.to; ++i) longest = std::max(longest, sorted[at(i)].size);
     const Memory scratch(at(longest * Read::most));
     for (Index i = group.from; i < group.to; ++i)
-      in_parts(sorted[at(i)], [&](const Read& part) { kernels().attention.attend_backward(a, part, direction, scratch.data()); });
+      in_parts(sorted[at(i)],
+               [&](const Read& part) { kernels().attention.attend_backward(a, part, direction, scratch.data()); });
   });
   if (!a.ddirection) return;
   std::fill_n(a.ddirection, a.features, 0.0f);

@@ -2,9 +2,9 @@
 //
 // A score is one sum over the features and a number of the context one chain over the steps, whatever stands beside
 // them in a tile: a query does not see its company, to the bit.
-#include "layers/attention.hpp"
 #include "engine/gemm.hpp"
 #include "engine/kernels.hpp"
+#include "layers/attention.hpp"
 
 namespace elman::ELMAN_ISA {
 

@@ -1,8 +1,8 @@
 // Masks of some rows, a vector of units at a time.
 #pragma once
 
-#include "layers/masks.hpp"
 #include "engine/simd.hpp"
+#include "layers/masks.hpp"
 
 namespace elman::ELMAN_ISA {
 

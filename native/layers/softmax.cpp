@@ -13,7 +13,8 @@ void softmax_gradient(Index rows, Index size, float smoothing, const Index* targ
   const Index height = std::max(share / std::max(size, Index{1}), Index{1});
   parallel((rows + height - 1) / height, [&](Index job) {
     for (Index row = job * height; row < std::min((job + 1) * height, rows); ++row)
-      kernels().rows.softmax_gradient(size, smoothing, targets[row], scores + row * size, losses + row, log_probs + row);
+      kernels().rows.softmax_gradient(size, smoothing, targets[row], scores + row * size, losses + row,
+                                      log_probs + row);
   });
 }
 

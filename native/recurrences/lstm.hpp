@@ -16,9 +16,8 @@ struct LSTM : Defaults {
   static constexpr int f = 1, g = FORGET ? 2 : 1, o = g + 1;
 
   static void forward(const Layer& l, const Weights& w, const Rows& rows) {
-    const auto step = each_vector([&](Index m, Index u) {
-      cell(rows.saved[m] + u, rows.c[m] + u, rows.y[m] + u, padded(l.units), l.units - u);
-    });
+    const auto step = each_vector(
+        [&](Index m, Index u) { cell(rows.saved[m] + u, rows.c[m] + u, rows.y[m] + u, padded(l.units), l.units - u); });
     recurrent_product(l, w, rows, step);
   }
 

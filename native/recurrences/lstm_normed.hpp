@@ -2,9 +2,9 @@
 // and over the cell state before its tanh.
 //
 // z = gain_ih norm(W_ih x) + bias + gain_hh norm(W_hh h), h = o tanh(gain_c norm(m) + bias_c). The options are those of
-// lstm_options.hpp. Slots: those of the plain LSTM; norm(W_ih x) and norm(W_hh h), in the backward pass the gradients of
-// the products; m, then norm(m); the scales of the norms. Sums over the steps of a row: the gradients of gain_ih, bias,
-// gain_hh, gain_c and bias_c, and scratch for the gradient of norm(m).
+// lstm_options.hpp. Slots: those of the plain LSTM; norm(W_ih x) and norm(W_hh h), in the backward pass the gradients
+// of the products; m, then norm(m); the scales of the norms. Sums over the steps of a row: the gradients of gain_ih,
+// bias, gain_hh, gain_c and bias_c, and scratch for the gradient of norm(m).
 #pragma once
 
 #include "recurrences/lstm_options.hpp"

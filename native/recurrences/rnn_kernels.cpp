@@ -24,9 +24,8 @@ struct RNN : Defaults {
   }
 
   static void forward(const Layer& l, const Weights& w, const Rows& rows) {
-    const auto step = each_vector([&](Index m, Index u) {
-      store(rows.y[m] + u, activation(load(rows.saved[m] + u)), l.units - u);
-    });
+    const auto step =
+        each_vector([&](Index m, Index u) { store(rows.y[m] + u, activation(load(rows.saved[m] + u)), l.units - u); });
     recurrent_product(l, w, rows, step);
   }
 

@@ -51,7 +51,7 @@ def test_the_sdist_holds_what_a_build_needs(built):
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"LICENSE", "CHANGELOG.md", "CMakeLists.txt", "native/linear_scan.hpp", "src/elman/cell.py"} <= names
+    assert {"LICENSE", "CHANGELOG.md", "CMakeLists.txt", "native/layers/linear_scan.hpp", "src/elman/cell.py"} <= names
 
 
 def test_the_wheel_holds_the_licence_the_types_and_the_extension(built):
