@@ -9,7 +9,7 @@ import os
 
 from elman.kernels import native
 
-_MOST = 1024  # as in native/threads.hpp
+_MOST = 1024  # as in native/engine/threads.hpp
 
 
 def get_num_threads() -> int:

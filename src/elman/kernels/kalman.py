@@ -128,7 +128,7 @@ def check_batch(where: str, system: Any, x: Any, lengths: Any, mean: Any, cov: A
 
 
 FAILURES = ("", "", covariance.NO_R, covariance.NO_Q, covariance.NO_START, covariance.NO_DIFFUSE,
-            covariance.OVERFLOW, covariance.UNDETERMINED)  # fmt: skip  # as in native/state_space.hpp
+            covariance.OVERFLOW, covariance.UNDETERMINED)  # fmt: skip  # as in native/inference/state_space.hpp
 
 
 def run_native(where: str, batch: Batch, square_root: bool, **outputs: np.ndarray | None) -> bool:

@@ -19,7 +19,7 @@ class UnitMask(NamedTuple):
 
 
 class Options(NamedTuple):
-    """Of an LSTM, unit by unit: see `elman.LSTM`, and `native/lstm_options.hpp`."""
+    """Of an LSTM, unit by unit: see `elman.LSTM`, and `native/recurrences/lstm_options.hpp`."""
 
     normed: bool = False
     projection: bool = False  # whether there is a weight_hr, with less features of h than units

@@ -15,11 +15,11 @@ import numpy as np
 
 from elman.rows import Rows
 
-KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")  # as in native/layer.hpp
+KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")  # as in native/engine/layer.hpp
 GATES = (1, 4, 3, 3, 3)  # of each
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
 LARGE = 1 << 15  # numbers of an array for which kept memory pays
-ISAS = ("avx512bf16", "avx512", "avx2", "baseline")  # native/dispatch.cpp takes the first that the processor has
+ISAS = ("avx512bf16", "avx512", "avx2", "baseline")  # native/engine/dispatch.cpp takes the first that the processor has
 
 module: Any = None
 _emulated = os.environ.get("ELMAN_BFLOAT16") == "1"

@@ -9,7 +9,7 @@ from elman.kernels.native import ACTIVATIONS, KINDS
 from elman.nearest import did_you_mean
 from elman.state import State
 
-NORM_EPSILON = 1e-5  # of the norms inside an LSTM; native/lstm_normed.hpp has the same number
+NORM_EPSILON = 1e-5  # of the norms inside an LSTM; native/recurrences/lstm_normed.hpp has the same number
 
 # {kind, settings: {input_size, output_size, ...}, tensors: {name in the cell: name in the file}, cells: [Spec, ...]}
 Spec = dict[str, Any]
