@@ -21,7 +21,7 @@ def start(cell, rows):
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_keeps_the_contract(score):
+def test_laws_hold(score):
     torch.manual_seed(1)
     assert "numeric gradients" in check_cell(Attention(6, 6, 4, score), start=start)
 
@@ -32,7 +32,7 @@ def test_equals_the_equations_written_out(score):
     cell = Attention(6, 6, 4, score).double()
     x = Sequences(torch.randn(9, 6, dtype=torch.float64), [2, 1, 3, 0, 3])
     y, _ = cell.scan(x, start(cell, 5))
-    weights = cell.weights(x, start(cell, 5))
+    weights = cell.attention_weights(x, start(cell, 5))
     for row, (queries, memory) in enumerate(zip(x.to_list(), SOURCES.to_list(), strict=True)):
         if score == "dot":
             scores = queries @ memory.T
@@ -66,7 +66,7 @@ def test_a_beam_shares_its_memory():
     assert states.select(state, [0, 0, 0, 1]).sequences.values.keys is state.sequences.values.keys
 
 
-def test_without_a_memory_nothing_is_read():
+def test_without_a_memory_the_context_is_zero():
     cell = Attention(6, 3, 4)
     y, state = cell.step(torch.ones(2, 6), cell.initial_state(2))
     assert y.shape == (2, 4)
@@ -74,13 +74,16 @@ def test_without_a_memory_nothing_is_read():
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (
             lambda: Attention(6, 6, 4, "adition"),
             r"attention: expected one of additive, dot, general, got 'adition'; did",
         ),
-        (lambda: Attention(6, 5, 4, "dot"), r"attention: dot compares 6 features with a memory of 5; make them"),
+        (
+            lambda: Attention(6, 5, 4, "dot"),
+            r"attention: dot needs as many features in the memory as in x, got 5 and 6",
+        ),
         (lambda: Attention(6, 5, 4).initial_state(3, Memory(SOURCES)), r"expected a memory for 3 rows, got one for 5"),
         (
             lambda: Attention(6, 5, 4).initial_state(5, Memory(SOURCES)),
@@ -88,6 +91,6 @@ def test_without_a_memory_nothing_is_read():
         ),
     ],
 )
-def test_bad_input(make, told):
-    with pytest.raises(ValueError, match=told):
+def test_bad_input(make, message):
+    with pytest.raises(ValueError, match=message):
         make()

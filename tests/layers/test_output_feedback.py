@@ -7,7 +7,7 @@ from elman.layers import Bidirectional, Linear, OutputFeedback, Stack
 from elman.sequences import Sequences
 
 
-def test_jordan_net_reads_what_it_wrote():
+def test_jordan_net_reads_its_previous_output():
     torch.manual_seed(0)
     net = OutputFeedback(Stack(RNN(3 + 2, 4, "sigmoid"), Linear(4, 2))).double()
     hidden, out = (cell for cell in net.cell)
@@ -32,15 +32,15 @@ def test_a_linear_map_of_its_past_is_an_autoregression():
     assert state[1].item() == 0.25
 
 
-def test_there_must_be_room_for_an_input():
+def test_an_input_size_that_leaves_no_room_for_an_input_raises():
     with pytest.raises(
-        ValueError, match=r"^OutputFeedback: expected a cell that reads its 4 outputs and at least one input, got "
+        ValueError, match=r"^OutputFeedback: expected a cell with an input size above its output size 4, got "
     ):
         OutputFeedback(GRU(4, 4))
 
 
-def test_it_must_step():
+def test_a_cell_without_a_step_raises():
     with pytest.raises(
-        ValueError, match=r"^OutputFeedback: expected a cell that steps, got one that reads whole sequences\.$"
+        ValueError, match=r"^OutputFeedback: expected a cell with a step, got one that needs whole sequences\.$"
     ):
         OutputFeedback(Bidirectional(GRU(5, 1), GRU(5, 1)))

@@ -9,7 +9,7 @@ from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
 
 
-def test_a_step_for_each_place():
+def test_a_step_for_each_position():
     torch.manual_seed(0)
     net = PictureNet((8, 16))
     encoder = PictureEncoder(16, 5, 0.5, net).eval()
@@ -26,7 +26,7 @@ def test_a_step_for_each_place():
     torch.testing.assert_close(state, torch.stack([steps.mean(0) for steps in memory.to_list()]))
 
 
-def test_maps_that_are_made_already():
+def test_feature_maps_as_input():
     torch.manual_seed(0)
     features = torch.rand(2, 6, 7).half()
     encoder = PictureEncoder(7, 4, 0.5).eval()
@@ -38,7 +38,7 @@ def test_maps_that_are_made_already():
     assert none.shape == (0, 4)
 
 
-def test_the_net_is_its_equation():
+def test_equals_its_equation():
     torch.manual_seed(0)
     net, pictures = PictureNet((8, 16)), torch.rand(2, 3, 7, 6) * 255
     x = (pictures - 127) / 128
@@ -50,7 +50,7 @@ def test_the_net_is_its_equation():
     )  # pictures do not see each other
 
 
-def test_dropout_is_of_the_training():
+def test_dropout_acts_in_training_only():
     torch.manual_seed(0)
     encoder, features = PictureEncoder(7, 4, 0.5), torch.rand(2, 6, 7)
     assert not torch.equal(encoder(features)[0].values, encoder(features)[0].values)
@@ -58,7 +58,7 @@ def test_dropout_is_of_the_training():
     assert torch.equal(encoder(features)[0].values, encoder(features)[0].values)
 
 
-def test_shapes_and_sizes_that_do_not_fit():
+def test_wrong_shapes_and_sizes_raise():
     with pytest.raises(
         ValueError, match=r"PictureNet: expected pictures of shape \[B, C=3, H, W\], got \[1, 4, 8, 8\]"
     ):

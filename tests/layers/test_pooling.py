@@ -79,7 +79,7 @@ def test_equals_torch(name, reduce):
         torch.testing.assert_close(*(torch.autograd.grad(y.square().sum(), x.values)[0] for y in (ours, theirs)))
 
 
-def test_the_last_of_both_ways_is_both_final_states_as_in_torch():
+def test_last_pooling_of_a_bidirectional_layer_equals_torchs_final_states():
     torch.manual_seed(0)
     net = Bidirectional(GRU(3, 4), GRU(3, 5))
     y, (forward, backward) = net.scan(batch(dtype=torch.float32))
@@ -98,7 +98,7 @@ def test_the_first_of_equal_maxima_has_the_gradient():
         assert gradient.tolist() == [[0, 1], [1, 0], [0, 0], [1, 1]]
 
 
-def test_what_is_no_number_is_told_by_every_pooling():
+def test_nan_reaches_the_output_of_every_pooling():
     values = torch.zeros(5, 3)
     values[1] = torch.nan
     for name in POOLINGS:
@@ -116,7 +116,7 @@ def test_attention_is_a_softmax_over_each_row():
     cell, x = make("attention"), batch()
     hidden = nn.Linear(3, 128, dtype=torch.float64)
     hidden.load_state_dict(cell.hidden.state_dict())
-    weights = Sequences(cell.weights(x), x.lengths).to_list()
+    weights = Sequences(cell.attention_weights(x), x.lengths).to_list()
     for pooled, row, own in zip(cell.pool(x), x.to_list(), weights, strict=True):
         theirs = (hidden(row).tanh() @ cell.query[0]).softmax(0)
         torch.testing.assert_close(own, theirs)
@@ -137,7 +137,7 @@ def test_attention_with_scores_beyond_exponentials():
 
 
 @pytest.mark.parametrize("name", POOLINGS)
-def test_pools_are_the_same_to_the_bit_for_any_number_of_threads_and_company(name):
+def test_pools_are_bitwise_equal_for_any_number_of_threads_and_other_rows(name):
     x = batch([700, 0, 1, 1300], 40, torch.float32)
     cell, kept, found = make(name, 40, 10, torch.float32), torch.get_num_threads(), []
     try:
@@ -153,7 +153,7 @@ def test_pools_are_the_same_to_the_bit_for_any_number_of_threads_and_company(nam
 
 
 @pytest.mark.parametrize("name", POOLINGS)
-def test_a_stack_streams_its_belief(name):
+def test_a_stack_streams_its_class_probabilities(name):
     net = Stack(GRU(2, 3), make(name, dtype=torch.float32), Linear(3, 4))
     x = batch([6, 2], 2, torch.float32)
     y, _ = net.scan(x)
@@ -174,17 +174,17 @@ def test_bad_input(name):
         cell.pool(Sequences(torch.zeros(2, 4), [2]))
     with pytest.raises(ValueError, match=rf"^{kind}\.step: expected x of shape \[B, D=3\], got \[2, 4\]\.$"):
         cell.step(torch.zeros(2, 4), cell.initial_state(2))
-    with pytest.raises(TypeError, match=rf"^{kind}\.scan: expected values of torch.float32, as the net is, got"):
+    with pytest.raises(TypeError, match=rf"^{kind}\.scan: expected values of torch.float32, like the model, got"):
         cell.scan(Sequences(torch.zeros(2, 3, dtype=torch.float64), [2]))
 
 
-def test_a_stream_without_end_keeps_its_count():
+def test_a_long_stream_keeps_its_count():
     cell = MeanPooling(1)
     state = cell.initial_state(1)._replace(steps=torch.tensor([2**24]), sum=torch.tensor([[2.0**24]]))
     _, state = cell.step(torch.ones(1, 1), state)
     assert state.steps.item() == 2**24 + 1
 
 
-def test_attention_has_the_size_asked_for():
+def test_attention_size():
     assert AttentionPooling(3, attention_size=7).query.shape == (1, 7)
     assert np.prod(AttentionPooling(3, attention_size=7).hidden.weight.shape) == 21

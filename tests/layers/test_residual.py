@@ -6,7 +6,7 @@ from elman.layers import Residual
 from elman.sequences import Sequences
 
 
-def test_adds_what_it_reads():
+def test_adds_its_input():
     cell = GRU(3, 3)
     x = Sequences(torch.randn(5, 3), [2, 3])
     y, state = Residual(cell).scan(x)
@@ -15,8 +15,8 @@ def test_adds_what_it_reads():
     assert torch.equal(state, inner_state)
 
 
-def test_sizes_must_agree():
+def test_different_input_and_output_sizes_raise():
     with pytest.raises(
-        ValueError, match=r"^Residual: expected a cell with as many outputs as inputs, got GRU from 3 to 4\.$"
+        ValueError, match=r"^Residual: expected a cell of equal input and output size, got GRU from 3 to 4\.$"
     ):
         Residual(GRU(3, 4))

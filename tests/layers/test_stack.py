@@ -28,7 +28,7 @@ def test_two_layers_equal_those_of_torch():
     torch.testing.assert_close(own, other)
 
 
-def test_it_is_its_cells_in_order():
+def test_equals_its_cells_in_order():
     first, second = RNN(3, 4), Linear(4, 2)
     stack = Stack(first, second)
     assert list(stack) == [first, second]
@@ -37,22 +37,24 @@ def test_it_is_its_cells_in_order():
     assert torch.equal(stack.scan(x)[0].values, second.scan(first.scan(x)[0])[0].values)
 
 
-def test_sizes_must_meet():
-    with pytest.raises(ValueError, match=r"^Stack: cell 1 \(RNN\) writes 5 features, cell 2 \(Linear\) reads 4\.$"):
+def test_sizes_that_do_not_match_raise():
+    with pytest.raises(
+        ValueError, match=r"^Stack: cell 1 \(RNN\) has output size 5, but cell 2 \(Linear\) has input"
+    ):
         Stack(Embedding(9, 3), RNN(3, 5), Linear(4, 2))
 
 
-def test_no_cells_are_no_stack():
+def test_no_cells_raise():
     with pytest.raises(ValueError, match=r"^Stack: expected at least one cell, got none\.$"):
         Stack()
 
 
 @pytest.mark.parametrize("cells", [(RNN(3, 4), RNN(4, 4)), (RNN(3, 4), Linear(4, 4))], ids=["wave", "mixed"])
-def test_a_state_for_other_cells_is_told(cells):
+def test_a_state_of_other_cells_raises(cells):
     stack = Stack(*cells)
     state = stack.initial_state(1)
     for wrong, got in ((state[:1], "1"), ((*state, ()), "3"), (state[0], "a Tensor")):
-        message = rf"expected a tuple of 2 states, one a cell, got {got}\.$"
+        message = rf"expected a tuple of 2 states, one per cell, got {got}\.$"
         with pytest.raises(ValueError, match=rf"^Stack\.scan: {message}"):
             stack.scan(Sequences(torch.zeros(2, 3), [2]), wrong)
         with pytest.raises(ValueError, match=rf"^Stack\.step: {message}"):

@@ -33,7 +33,7 @@ def test_training_is_the_cell_with_masked_weights(cell):
     torch.testing.assert_close(gradient, torch.where(zeros, 0.0, expected / 0.6))
 
 
-def test_masks_follow_the_key_and_chance_without_one():
+def test_masks_depend_on_the_key_and_are_random_without_one():
     layer = WeightDrop(RNN(3, 24), 0.5).train()
     set_key(layer, 1, 2)
     first = layer._dropped() == 0
@@ -51,8 +51,8 @@ def test_evaluation_drops_nothing():
     assert layer.spec()["tensors"]["weight_hh"] == "cell.weight_hh"
 
 
-def test_what_cannot_act():
+def test_invalid_settings_raise():
     with pytest.raises(ValueError, match=r"WeightDrop: expected 0 < p < 1, got 1\.5; leave it out to drop nothing"):
         WeightDrop(RNN(3, 4), 1.5)
-    with pytest.raises(ValueError, match="WeightDrop: expected a cell with weights from h, got MinGRU"):
+    with pytest.raises(ValueError, match="WeightDrop: expected a cell with recurrent weights, got MinGRU"):
         WeightDrop(MinGRU(3, 4), 0.5)

@@ -1,4 +1,4 @@
-"""What stands around cells and between them, each written once for all of them."""
+"""Layers around and between cells: stacking, dropout, norms, attention, pooling. Each works with every cell."""
 
 from elman.layers.attention import Attention
 from elman.layers.bidirectional import Bidirectional

@@ -1,4 +1,4 @@
-"""Attention: each step reads what it needs of a memory (Bahdanau et al. 2015, arXiv:1409.0473)."""
+"""Attention over a memory (Bahdanau et al. 2015, arXiv:1409.0473)."""
 
 from typing import NamedTuple
 
@@ -20,27 +20,28 @@ from elman.state import State
 SCORES = ("additive", "dot", "general")
 
 
-class Kept(NamedTuple):
-    keys: Tensor  # [M, A] what queries are compared with
-    values: Tensor  # [M, D] what is read
+class KeysAndValues(NamedTuple):
+    keys: Tensor  # [M, A] compared with the queries
+    values: Tensor  # [M, D] averaged to the context
 
 
 class Attention(CellModule):
     """y = tanh(W [x, context] + b);  context = sum a_s m_s;  a = softmax(score(x, m_s)) over the memory of the row
 
-    The score is `dot`: x . m;  `general`: x . W m;  or `additive`: v . tanh(W x + U m). The memory stands in the state,
-    with its keys computed once; the verbs of a state copy nothing of it. A row without a memory reads zeros. The
-    vector y, of what a step is and what it has read, is that of Luong et al. (2015, arXiv:1508.04025).
+    The score is `dot`: x . m;  `general`: x . W m;  or `additive`: v . tanh(W x + U m). The memory is part of the
+    state: its keys are computed once, and selecting rows of the state copies none of it. A row with an empty memory has
+    a context of zeros. The output y is the attentional vector of Luong et al. (2015, arXiv:1508.04025).
 
     Args:
         input_size: features of x, D.
-        memory_size: features of a step of the memory; with `dot`, as many as x has.
+        memory_size: features of a step of the memory; D with `dot`.
         output_size: features of y, O.
         score: `additive`, `dot` or `general`.
     Shapes:
-        x: [N, D]   state: Memory of Kept(keys [M, A], values [M, memory_size])   ->   y: [N, O]
+        x: [N, D]   state: Memory of KeysAndValues(keys [M, A], values [M, memory_size])   ->   y: [N, O]
     Raises:
-        ValueError: x is not [N, input_size], the memory not [M, memory_size]; the score is unknown or cannot act.
+        ValueError: x is not [N, input_size] or the memory not [M, memory_size]; the score is unknown, or `dot` with
+            memory_size other than input_size.
     Example:
         >>> sources = Sequences(torch.randn(7, 6), [3, 4])
         >>> attention = Attention(8, 6, 16)
@@ -57,8 +58,8 @@ class Attention(CellModule):
                 f"attention: expected one of {', '.join(SCORES)}, got {score!r}{did_you_mean(score, SCORES)}"
             )
         if score == "dot" and memory_size != input_size:
-            raise ValueError(f"attention: dot compares {input_size} features with a memory of {memory_size}; make them "
-                             "as many, or take general.")  # fmt: skip
+            raise ValueError(f"attention: dot needs as many features in the memory as in x, got {memory_size} and "
+                             f"{input_size}; make them equal, or use general.")  # fmt: skip
         self.input_size, self.memory_size, self.output_size, self.score = input_size, memory_size, output_size, score
         self.weight_key = None if score == "dot" else _uniform(input_size, memory_size)
         self.weight_query = _uniform(input_size, input_size) if score == "additive" else None
@@ -67,17 +68,18 @@ class Attention(CellModule):
         self.combine = Linear(input_size + memory_size, output_size)
 
     def initial_state(self, batch_size: int, memory: Memory | None = None) -> Memory:
-        """
+        """Return the state with the memory and its keys.
+
         Args:
-            memory: of `batch_size` rows, values [M, memory_size]; without, there is nothing to read.
+            memory: `batch_size` rows, values [M, memory_size]; None for an empty memory.
         """
         if memory is None:
-            nothing = Sequences(self.zeros(0, self.memory_size), [0])
-            memory = Memory(nothing, np.zeros(batch_size, np.int64))
+            empty = Sequences(self.zeros(0, self.memory_size), [0])
+            memory = Memory(empty, np.zeros(batch_size, np.int64))
         if len(memory.rows) != batch_size:
             raise ValueError(f"Attention: expected a memory for {batch_size} rows, got one for {len(memory.rows)}.")
         check("Attention", "memory", memory.sequences.values, f"M D={self.memory_size}")
-        return Memory(memory.sequences.map(self._keep), memory.rows)
+        return Memory(memory.sequences.map(self._keys_and_values), memory.rows)
 
     def step(self, x: Tensor, state: Memory) -> tuple[Tensor, Memory]:
         x = self.check_input("step", x)
@@ -88,8 +90,8 @@ class Attention(CellModule):
         memory = self.initial_state(len(sequences)) if state is None else state
         return sequences.map(lambda x: self._read(x, sequences.lengths, memory)[0]), memory
 
-    def weights(self, sequences: Sequences, state: Memory) -> list[np.ndarray]:
-        """Where each step looks: of each row [T, S], every line of which sums to 1."""
+    def attention_weights(self, sequences: Sequences, state: Memory) -> list[np.ndarray]:
+        """Return the attention weights of each row, [T, S]; every line sums to 1."""
         with torch.no_grad():
             _, weights = self._read(sequences.values, sequences.lengths, state)
         sizes = sequences.lengths * state.sizes
@@ -97,9 +99,9 @@ class Attention(CellModule):
         shapes = zip(sequences.lengths, state.sizes, strict=True)
         return [row.reshape(shape) for row, shape in zip(rows, shapes, strict=False)]
 
-    def _keep(self, values: Tensor) -> Kept:
+    def _keys_and_values(self, values: Tensor) -> KeysAndValues:
         values = autocast.taken(values, self.combine.weight.dtype)
-        return Kept(values if self.weight_key is None else linear(values, self.weight_key), values)
+        return KeysAndValues(values if self.weight_key is None else linear(values, self.weight_key), values)
 
     def _read(self, x: Tensor, steps: np.ndarray, memory: Memory) -> tuple[Tensor, Tensor]:
         reads = Reads(steps, memory.starts, memory.sizes)

@@ -1,4 +1,4 @@
-"""Two cells that read a sequence from both ends (Schuster and Paliwal 1997)."""
+"""Bidirectional layer: two cells that read a sequence from both ends (Schuster and Paliwal 1997)."""
 
 from typing import NoReturn
 
@@ -14,16 +14,16 @@ from elman.state import State
 class Bidirectional(CellModule):
     """y = [forward(x), reversed(backward(reversed x))]
 
-    It reads whole sequences, so it has no step and does not stream.
+    The layer needs whole sequences, so it has no step and cannot stream.
 
     Args:
         forward_cell: reads every row from its first step to its last.
         backward_cell: reads every row from its last step to its first.
     Shapes:
-        x: [N, D]   state: (forward's, backward's)   ->   y: [N, O forward + O backward]
-        final state: (forward's after the last step, backward's after the first step)
+        x: [N, D]   state: (state of forward, state of backward)   ->   y: [N, O forward + O backward]
+        final state: (of forward after the last step, of backward after the first step)
     Raises:
-        ValueError: the two cells read different numbers of features; a call of `step`.
+        ValueError: the two cells have different input sizes; `step` is called.
     Example:
         >>> from elman import GRU
         >>> Bidirectional(GRU(8, 32), GRU(8, 32)).output_size
@@ -35,7 +35,7 @@ class Bidirectional(CellModule):
     def __init__(self, forward_cell: CellModule, backward_cell: CellModule):
         super().__init__()
         if forward_cell.input_size != backward_cell.input_size:
-            raise ValueError(f"Bidirectional: expected two cells that read the same features, got "
+            raise ValueError(f"Bidirectional: expected two cells of the same input size, got "
                              f"{forward_cell.input_size} and {backward_cell.input_size}.")  # fmt: skip
         self.forward_cell, self.backward_cell = forward_cell, backward_cell
         self.input_size = forward_cell.input_size
@@ -45,7 +45,7 @@ class Bidirectional(CellModule):
         return self.forward_cell.initial_state(batch_size), self.backward_cell.initial_state(batch_size)
 
     def step(self, x: Tensor, state: State) -> NoReturn:
-        raise ValueError("Bidirectional.step: it reads a sequence from both ends and cannot stream; "
+        raise ValueError("Bidirectional.step: the layer reads a sequence from both ends and cannot stream; "
                          "use scan, or a forward cell alone.")  # fmt: skip
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:

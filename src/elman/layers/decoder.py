@@ -1,4 +1,4 @@
-"""A decoder writes one unit after another, given what it reads (Sutskever et al. 2014, arXiv:1409.3215)."""
+"""Decoder: generates one unit after another from a source (Sutskever et al. 2014, arXiv:1409.3215)."""
 
 import math
 from collections.abc import Iterator
@@ -21,62 +21,60 @@ from elman.state import State
 
 class DecoderState(NamedTuple):
     embedding: State  # of the embedding and its dropout
-    body: State  # of the recurrent layers, with the memory that is attended to
+    body: State  # of the recurrent layers, including the memory for attention
 
 
 class Decoder(CellModule):
-    """logits = W body(embedding(unit before)) + b
+    """logits = W body(embedding(previous unit)) + b
 
-    The recurrent layers begin with what a `summary` of the source says, tanh(W summary + b); if there is an `Attention`
-    among the layers, each step reads a memory of the source as well. With input feeding (an `OutputFeedback` around the
-    layers), what a step has written before the read-out is read by the next one, and a scan is a loop.
+    The initial state of the recurrent layers is tanh(W summary + b) for a `summary` of the source. If the layers
+    contain an `Attention`, each step also attends to a memory of the source. With input feeding (an `OutputFeedback`
+    around the layers), the input of a step includes the features of the previous step, so that a scan is a loop.
 
     Args:
         embedding: units to features: a stack that begins with an `Embedding`.
-        body: the layers behind it: a stack, or an `OutputFeedback` of one.
+        body: the layers after it: a stack, or an `OutputFeedback` of one.
         readout: features to the logits of the units.
-        summary_size: features of the summary, F; 0 for none: the layers begin as they are.
+        summary_size: features of the summary, F; 0 for none: the initial state is that of the layers.
     Shapes:
         ids: [N]   state: DecoderState   ->   logits: [N, V]
     Raises:
-        ValueError: ids or state do not fit, as the layers say it.
+        ValueError: ids or state do not fit the layers.
     """
 
     def __init__(self, embedding: Stack, body: Stack | OutputFeedback, readout: Linear, summary_size: int = 0):
         super().__init__()
         self.input_size, self.output_size, self.summary_size = embedding.input_size, readout.output_size, summary_size
         self.embedding, self.body, self.readout = embedding, body, readout
-        begun = [cell for cell in self.stack if not isinstance(cell, Attention)]
-        width = sum(summary_width(cell.initial_state(0)) for cell in begun)
+        width = summary_width(self.stack.initial_state(0))
         self.bridge = Linear(summary_size, width) if summary_size else None
 
     @property
     def stack(self) -> Stack:
-        """The layers, without the feeding of input."""
+        """The layers, without the `OutputFeedback` around them."""
         return cast(Stack, self.body.cell if isinstance(self.body, OutputFeedback) else self.body)
 
     @property
     def attention(self) -> Attention | None:
-        """The layer that reads the memory, if there is one."""
+        """The layer that attends to the memory, if there is one."""
         return next((cell for cell in self.stack if isinstance(cell, Attention)), None)
 
     def initial_state(
         self, batch_size: int, memory: Memory | None = None, summary: Tensor | None = None
     ) -> DecoderState:
-        """
+        """Return the state before the first unit.
+
         Args:
-            memory: what is attended to, of `batch_size` rows.
-            summary: what the layers begin with, [B, F].
+            memory: sequences to attend to, of `batch_size` rows.
+            summary: summary of the source, from which the state of the recurrent layers is computed, [B, F].
         """
-        begun = None if self.bridge is None or summary is None else self.bridge.apply_to(summary).tanh()
+        numbers = None if self.bridge is None or summary is None else self.bridge.apply_to(summary).tanh()
         parts = []
         for cell in self.stack:
             if isinstance(cell, Attention):
-                parts.append(cell.initial_state(batch_size, memory))
-                continue
-            part = cell.initial_state(batch_size)
-            if begun is not None:
-                part, begun = _filled(part, begun)
+                part: State = cell.initial_state(batch_size, memory)
+            else:
+                part, numbers = _filled(cell.initial_state(batch_size), numbers)
             parts.append(part)
         body: State = tuple(parts)
         if isinstance(self.body, OutputFeedback):
@@ -84,7 +82,7 @@ class Decoder(CellModule):
         return DecoderState(self.embedding.initial_state(batch_size), body)
 
     def features(self, ids: Sequences, state: DecoderState | None = None) -> tuple[Sequences, DecoderState]:
-        """What the read-out reads at each step, [N, E], and the state after it."""
+        """Return the input of the read-out at each step, [N, E], and the state after it."""
         embedding, body = self.initial_state(len(ids)) if state is None else state
         embedded, embedding = self.embedding.scan(ids, embedding)
         features, body = self.body.scan(embedded, body)
@@ -100,14 +98,14 @@ class Decoder(CellModule):
         return self.readout.apply_to(features), DecoderState(embedding, body)
 
     def alignment(self, ids: Sequences, state: DecoderState) -> list[np.ndarray]:
-        """Where it looks when it reads each unit: of each row [T, S], every line of which sums to 1.
+        """Return the attention weights at each unit of each row, [T, S]; every line sums to 1.
 
         Raises:
-            ValueError: it has no attention.
+            ValueError: the decoder has no attention.
         """
         attention = self.attention
         if attention is None:
-            raise ValueError("Decoder.alignment: it reads no memory; build it with an Attention.")
+            raise ValueError("Decoder.alignment: expected a decoder with an Attention layer, got one without.")
         with torch.no_grad():
             queries, _ = self.embedding.scan(ids, state.embedding)
             body = state.body
@@ -118,21 +116,23 @@ class Decoder(CellModule):
             place = [*self.stack].index(attention)
             for cell, part in zip([*self.stack][:place], body[:place], strict=True):
                 queries, _ = cell.scan(queries, part)
-            return attention.weights(queries, body[place])
+            return attention.attention_weights(queries, body[place])
 
 
 def summary_width(state: State) -> int:
-    """F: how many numbers a row of a state holds."""
+    """Return the number of floating-point numbers in a row of a state, F."""
     return sum(math.prod(leaf.shape[1:]) for leaf in _numbers(state))
 
 
 def summary_of(state: State) -> Tensor:
-    """The numbers of a state side by side, those of all layers and directions, [B, F]."""
+    """Return the floating-point numbers of a state, of all layers and directions, concatenated to [B, F]."""
     return torch.cat([leaf.flatten(1) for leaf in _numbers(state)], 1)
 
 
-def _filled(state: State, numbers: Tensor) -> tuple[State, Tensor]:
-    """The state with numbers [B, F] in place of its own, and those that are left."""
+def _filled(state: State, numbers: Tensor | None) -> tuple[State, Tensor | None]:
+    """Return the state with the first of `numbers` [B, F] as its values, and the rest of the numbers."""
+    if numbers is None:
+        return state, None
     used = 0
 
     def fill(leaf: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ def _filled(state: State, numbers: Tensor) -> tuple[State, Tensor]:
 
 
 def _shifted(written: Tensor, before: Tensor, rows: Sequences) -> Tensor:
-    """What was written at the step before each, [N, E]; before the first step of row b, `before[b]`."""
+    """Return the output of the previous step at each step, [N, E]; at the first step of row b, `before[b]`."""
     shifted = torch.empty_like(written)
     shifted[1:] = written[:-1]
     first = rows.lengths > 0
@@ -155,4 +155,6 @@ def _shifted(written: Tensor, before: Tensor, rows: Sequences) -> Tensor:
 
 
 def _numbers(state: State) -> Iterator[Tensor]:
-    return (leaf for leaf in states.leaves(state) if leaf.is_floating_point())
+    """Yield the floating-point leaves [B, ...]; a memory, which rows share, has none."""
+    leaves = states.leaves(states.by_row(state))
+    return (leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point())

@@ -1,4 +1,4 @@
-"""What a model is made of, and what runs each part of it."""
+"""Summary of a model: its parts, their parameters, and whether native kernels run them."""
 
 import os
 from collections.abc import Iterator
@@ -12,25 +12,28 @@ from elman.kernels import cudnn, native
 from elman.layers.linear import Linear
 from elman.threads import get_num_threads
 
-KERNELS = (LSTM, Linear, MinGRU, WindowNet)  # have kernels of their own, besides those that name a recurrence
+KERNELS = (
+    LSTM,
+    Linear,
+    MinGRU,
+    WindowNet,
+)  # they call a kernel; other cells name one in `recurrence`
 
 
 def describe(model: Any) -> str:
-    """A table: each part of a model, its weights, and what runs it and why; then the threads.
+    """Return a table with each part of a model, its number of parameters and what runs it, then the threads.
 
-    *Native* is C++, *reference* is the same in PyTorch where C++ does not apply, *PyTorch* is what has no kernel of its
-    own here.
-
-    What takes its steps one by one in Python is the slowest; it says so.
+    *native*: C++ kernels. *reference*: the same computation in PyTorch, with the reason why the kernels do not apply.
+    *PyTorch*: a layer without kernels in elman. *PyTorch, step by step*: a Python loop over the steps, the slowest.
 
     Args:
-        model: a cell or a layer of PyTorch, or a trained task.
+        model: a cell, a layer or a trained task.
     Raises:
-        TypeError: it is neither.
+        TypeError: the model is none of these.
     Example:
         >>> from elman import LSTM, LayerNorm, Linear, Stack
         >>> print(describe(Stack(LSTM(3, 4), LayerNorm(4), Linear(4, 7)).double()))  # doctest: +ELLIPSIS
-        Stack(3 -> 7), 171 weights, float64 on cpu
+        Stack(3 -> 7), 171 parameters, float64 on cpu
           cells.0  LSTM(3 -> 4)       128  reference: ...
           cells.1  LayerNorm(4 -> 4)    8  PyTorch
           cells.2  Linear(4 -> 7)      35  reference: ...
@@ -40,9 +43,9 @@ def describe(model: Any) -> str:
     if not isinstance(net, CellModule):
         raise TypeError(f"describe: expected a cell, a layer or a trained task, got {type(model).__name__}.")
     parts = [(path, module) for path, module in net.named_modules() if isinstance(module, CellModule) and path]
-    rows = [("  " + path, _title(part), f"{_weights(part):,}", _runner(part)) for path, part in parts]
+    rows = [("  " + path, _title(part), f"{_parameters(part):,}", _runner(part)) for path, part in parts]
     alone = "" if parts else f": {_runner(net)}"
-    lines = [f"{_title(net)}, {_weights(net):,} weights, {_kind(net)}{alone}", *_table(rows)]
+    lines = [f"{_title(net)}, {_parameters(net):,} parameters, {_types(net)}{alone}", *_table(rows)]
     threads = f"{get_num_threads()} of the native kernels ({native.module.isa}), " if native.available() else ""
     lines.append(f"Threads: {threads}{torch.get_num_threads()} of PyTorch.")
     lines.append(f"One step at a time without PyTorch (elman.runtime): {_stepping(net)}.")
@@ -53,23 +56,23 @@ def _title(part: CellModule) -> str:
     return f"{type(part).__name__}({part.input_size} -> {part.output_size})"
 
 
-def _weights(part: nn.Module) -> int:
+def _parameters(part: nn.Module) -> int:
     return sum(weight.numel() for weight in part.parameters())  # tied ones count once
 
 
-def _kind(net: nn.Module) -> str:
+def _types(net: nn.Module) -> str:
     kinds = dict.fromkeys(f"{str(w.dtype).removeprefix('torch.')} on {w.device}" for w in net.parameters())
-    return ", ".join(kinds) or "no type"
+    return ", ".join(kinds) or "no parameters"
 
 
 def _runner(part: CellModule) -> str:
-    """`native (avx2)`, `reference: weights are float64`, `PyTorch`, ...; empty where its cells say it."""
-    fused = part.recurrence() is not None or isinstance(part, KERNELS)
-    if not fused and type(part).scan is CellModule.scan:
+    """Return `native (avx2)`, `reference: weights are float64`, `PyTorch`, ...; empty for a container of cells."""
+    has_kernel = part.recurrence() is not None or isinstance(part, KERNELS)
+    if not has_kernel and type(part).scan is CellModule.scan:
         return "PyTorch, step by step"
     if any(isinstance(child, CellModule) for child in part.modules() if child is not part):
         return ""
-    if not fused:
+    if not has_kernel:
         return "PyTorch"
     kernel = part.recurrence()
     if kernel is not None and cudnn.applies(kernel, kernel.weights[0]):
@@ -79,7 +82,7 @@ def _runner(part: CellModule) -> str:
 
 
 def _obstacles(part: nn.Module) -> Iterator[str]:
-    """Why native kernels do not run a part that has one."""
+    """Yield the reasons why native kernels do not run a part."""
     if not native.available():
         yield "ELMAN_NATIVE=0" if os.environ.get("ELMAN_NATIVE") == "0" else "installed without native kernels"
     for weight in part.parameters():
@@ -88,21 +91,21 @@ def _obstacles(part: nn.Module) -> Iterator[str]:
         if weight.device.type != "cpu":
             yield f"weights are on {weight.device}"
         if not weight.is_contiguous():
-            yield "weights have gaps in memory"
+            yield "weights are not contiguous"
 
 
 def _stepping(net: CellModule) -> str:
     if net.streams_natively():
         return "yes"
     if not net.streams:
-        return "no, it reads whole sequences"
+        return "no, the model needs whole sequences"
     if net.spec() is None:
-        return "no, it is or holds a cell without a spec"
+        return "no, a cell has no spec"
     return f"no, {next(_obstacles(net))}"
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:
-    """Columns side by side, numbers to the right."""
+    """Yield the lines of a table, numbers aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for path, title, weights, runner in rows:
         yield f"{path:{widths[0]}}  {title:{widths[1]}}  {weights:>{widths[2]}}  {runner}".rstrip()

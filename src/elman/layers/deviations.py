@@ -1,4 +1,4 @@
-"""How each step differs from what its row was like so far: who speaks, the light, the room are taken away."""
+"""Subtraction of the running mean of a row: removes constants such as a speaker's spectrum, light or room."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from elman.kernels import autocast
 from elman.shapes import check
 
 
-class SeenState(NamedTuple):
-    """What has been read so far."""
+class RunningSum(NamedTuple):
+    """Sum and number of the steps so far."""
 
     sum: Tensor  # [B, ...]
     steps: Tensor  # [B] int64
@@ -22,16 +22,15 @@ class SeenState(NamedTuple):
 class Deviations(CellModule):
     """y[t] = x[t] - (x[1] + ... + x[t]) / t
 
-    As the mean of a spectrum is taken away before speech is recognised (Atal 1974, "Effectiveness of linear prediction
-    characteristics of the speech wave for automatic speaker identification"), but so that it streams: the mean is that
-    of the steps so far. The first step of a row is 0.
+    Cepstral mean subtraction (Atal 1974, "Effectiveness of linear prediction characteristics of the speech wave for
+    automatic speaker identification") that streams: the mean is that of the steps so far, so the first output is 0.
 
     Args:
         shape: of x at one step: D features, or (C, H, W) of a frame.
     Shapes:
-        x: [N, D] or [N, C, H, W]   state: SeenState(sum [B, ...], steps [B])   ->   y: as x
+        x: [N, D] or [N, C, H, W]   state: RunningSum(sum [B, ...], steps [B])   ->   y: as x
     Raises:
-        ValueError: x is of another shape.
+        ValueError: x has another shape.
     Example:
         >>> from elman import Sequences
         >>> y, _ = Deviations(1).scan(Sequences(torch.tensor([[2.0], [4.0], [9.0]]), [3]))
@@ -39,7 +38,7 @@ class Deviations(CellModule):
         [[0.0], [1.0], [4.0]]
     """
 
-    blank: Tensor  # its type and device are those of the state
+    blank: Tensor  # carries the dtype and device of the state
 
     def __init__(self, shape: int | Sequence[int]):
         super().__init__()
@@ -47,16 +46,16 @@ class Deviations(CellModule):
         self.input_size = self.output_size = int(np.prod(self.shape))
         self.register_buffer("blank", torch.zeros(0), persistent=False)
 
-    def initial_state(self, batch_size: int) -> SeenState:
+    def initial_state(self, batch_size: int) -> RunningSum:
         steps = torch.zeros(batch_size, dtype=torch.int64, device=self.blank.device)
-        return SeenState(self.blank.new_zeros(batch_size, *self.shape), steps)
+        return RunningSum(self.blank.new_zeros(batch_size, *self.shape), steps)
 
-    def advance(self, x: Tensor, state: SeenState) -> tuple[Tensor, SeenState]:
-        state = SeenState(state.sum + x, state.steps + 1)
+    def advance(self, x: Tensor, state: RunningSum) -> tuple[Tensor, RunningSum]:
+        state = RunningSum(state.sum + x, state.steps + 1)
         return x - state.sum / state.steps.view(-1, *[1] * len(self.shape)), state
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """x, which must be [N, ...] of the shape of a step; of the type of autocast, it is taken in that of the net."""
+        """Check that x is [N, *shape]; cast an autocast dtype to that of the model."""
         letters = "D" if len(self.shape) == 1 else "CHW"
         sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.shape, strict=True))
         name, axis = ("values", "N") if verb == "scan" else ("x", "B")

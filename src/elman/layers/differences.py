@@ -1,4 +1,4 @@
-"""What has changed since the step before, beside what is: velocities, motion."""
+"""Differences to the previous step, appended to the input: velocities, motion."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,12 @@ class Differences(CellModule):
 
     Args:
         shape: of x at one step: D features, or (C, H, W) of a frame.
-        scale: what differences are divided by, [D]; None for 1.
+        scale: divisor of the differences, [D]; None for 1.
     Shapes:
-        x: [N, D] or [N, C, H, W]   state: (x before [B, ...], whether there was one [B])
+        x: [N, D] or [N, C, H, W]   state: (previous x [B, ...], whether there is one [B])
         ->   y: [N, 2 D] or [N, 2 C, H, W]
     Raises:
-        ValueError: x is of another shape.
+        ValueError: x has another shape.
     """
 
     scale: Tensor
@@ -55,7 +55,7 @@ class Differences(CellModule):
         return sequences.map(lambda x: self._joined(x, before, known)), (last, was | torch.from_numpy(full))
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """x, which must be [N, ...] of the shape of a step; of the type of autocast, it is taken in that of the net."""
+        """Check that x is [N, *shape]; cast an autocast dtype to that of the model."""
         letters = "D" if len(self.shape) == 1 else "CHW"
         sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.shape, strict=True))
         name, axis = ("values", "N") if verb == "scan" else ("x", "B")

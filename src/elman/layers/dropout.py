@@ -1,7 +1,6 @@
-"""Dropout (Srivastava et al. 2014), also with one mask a sequence (Gal and Ghahramani 2016, arXiv:1512.05287)."""
+"""Dropout (Srivastava et al. 2014), also with one mask per row (Gal and Ghahramani 2016, arXiv:1512.05287)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,27 +11,20 @@ from elman.cells.module import CellModule
 from elman.cells.random_masks import RandomMasks
 from elman.kernels import registered
 from elman.kernels.dropout import dropout
-from elman.runtime.layer_types import Spec
+from elman.runtime.layer_types import DropoutState, Spec
 from elman.sequences import Sequences
 
 
-class DropoutState(NamedTuple):
-    """Which mask comes next: so that stepping and scanning, cut anywhere, drop the same units."""
-
-    row: Tensor  # [B] int64
-    step: Tensor  # [B] int64
-
-
 class Dropout(CellModule, RandomMasks):
-    """y = x mask / (1 - p) while training, y = x otherwise; each feature of each step is dropped with probability p
+    """y = x mask / (1 - p) in training mode, y = x otherwise; each feature of each step is dropped with probability p
 
-    Masks are a function of a key, the place of the layer in its model, row, step and feature (`kernels/masks.py`). A
-    row that starts afresh while training draws its number from PyTorch's generator, as `torch.nn.Dropout` draws its
-    masks; the training loop gives a new key for each update as well, through `set_key`.
+    A mask is a function of a key, the layer's position in its model, row, step and feature (`kernels/masks.py`). In
+    training mode, a new row draws its number from PyTorch's generator, as `torch.nn.Dropout` draws its masks. The
+    training loop also sets a new key at each update, by `set_key`.
 
     Args:
         size: features of x and of y, D.
-        p: probability of dropping, 0 < p < 1 (a layer that drops nothing is an error: leave it out).
+        p: probability of dropping, 0 < p < 1.
     Shapes:
         x: [N, D]   state: DropoutState(row [B], step [B])   ->   y: [N, D]
     Raises:
@@ -40,7 +32,7 @@ class Dropout(CellModule, RandomMasks):
     """
 
     kind = "dropout"
-    one_mask_a_row = False
+    one_mask_per_row = False
 
     def __init__(self, size: int, p: float):
         super().__init__()
@@ -51,12 +43,12 @@ class Dropout(CellModule, RandomMasks):
 
     @property
     def p(self) -> float:
-        """The probability of dropping."""
+        """Probability of dropping a feature."""
         return self._p.item()
 
     @p.setter
     def p(self, p: float) -> None:
-        self._p = torch.tensor([p], dtype=torch.float64, device="cpu")  # a tensor, as the key is
+        self._p = torch.tensor([p], dtype=torch.float64, device="cpu")  # a tensor, for the compiler, like the key
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
         return self.spec_of(names)
@@ -81,23 +73,23 @@ class Dropout(CellModule, RandomMasks):
     def _drop(self, x: Tensor, rows: np.ndarray, steps: np.ndarray) -> Tensor:
         if not self.training:
             return x
-        which = (rows,) if self.one_mask_a_row else (rows, steps)
+        which = (rows,) if self.one_mask_per_row else (rows, steps)
         if torch.compiler.is_compiling():
             return registered.dropout(x, self._p, *registered.numbers(self.key, which))[0]
         return dropout(x, 1 - self.p, self.key, which)
 
 
 class VariationalDropout(Dropout):
-    """Dropout that drops the same features at every step of a row: one mask a sequence
+    """Dropout with one mask per row: the same features are dropped at every step
 
-    Arguments, shapes and errors as `Dropout`.
+    Arguments, shapes and errors are those of `Dropout`.
     """
 
-    one_mask_a_row = True
+    one_mask_per_row = True
 
 
 def set_key(model: nn.Module, *key: int) -> None:
-    """Give all that draws masks in `model` those of `key` (seed, update), different ones at each place."""
+    """Set the key (seed, update) of every module with random masks; each also gets its position in the model."""
     layers = (layer for layer in model.modules() if isinstance(layer, RandomMasks) and layer.draws)
-    for place, layer in enumerate(layers):
-        layer.key = (*key, place) if key else ()
+    for position, layer in enumerate(layers):
+        layer.key = (*key, position) if key else ()

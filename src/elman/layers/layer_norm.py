@@ -1,4 +1,4 @@
-"""Layer normalization of every step (Ba, Kiros and Hinton 2016, arXiv:1607.06450)."""
+"""Layer normalisation of every step (Ba, Kiros and Hinton 2016, arXiv:1607.06450)."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ class LayerNorm(Pointwise):
 
     Args:
         size: features of x and of y, D.
-        epsilon: keeps a step of equal features finite.
+        epsilon: added to the variance.
     Shapes:
         x: [N, D]   state: ()   ->   y: [N, D]      weight: [D]   bias: [D]
     Raises:

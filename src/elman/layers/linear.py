@@ -1,4 +1,4 @@
-"""An affine map of every step."""
+"""Affine map of every step."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A cell that reads what it wrote the step before (Jordan 1986)."""
+"""Output feedback: a cell whose input includes its previous output (Jordan 1986)."""
 
 from collections.abc import Mapping
 
@@ -11,16 +11,16 @@ from elman.state import State
 
 
 class OutputFeedback(CellModule):
-    """y = cell([x, y of the step before]), from zeros
+    """y = cell([x, y of the previous step]); zeros before the first step
 
-    With a simple recurrent net and a read-out it is a Jordan net; with an identity hidden state, an autoregression.
+    With a simple recurrent network and a read-out it is a Jordan network; with a linear layer, an autoregression.
 
     Args:
-        cell: any cell or stack that streams and reads D + O features, where O is what it writes.
+        cell: any cell or stack that streams, of input size D + O and output size O.
     Shapes:
-        x: [N, D]   state: (the cell's, y [B, O])   ->   y: [N, O]
+        x: [N, D]   state: (that of the cell, y [B, O])   ->   y: [N, O]
     Raises:
-        ValueError: the cell reads no more features than it writes, or does not stream.
+        ValueError: the input size of the cell is not above its output size, or the cell does not stream.
     Example:
         >>> from elman import RNN, Linear, Stack
         >>> OutputFeedback(Stack(RNN(8 + 2, 32), Linear(32, 2))).input_size
@@ -32,10 +32,10 @@ class OutputFeedback(CellModule):
     def __init__(self, cell: CellModule):
         super().__init__()
         if cell.input_size <= cell.output_size:
-            raise ValueError(f"OutputFeedback: expected a cell that reads its {cell.output_size} outputs and at least "
-                             f"one input, got one that reads {cell.input_size} features.")  # fmt: skip
+            raise ValueError(f"OutputFeedback: expected a cell with an input size above its output size "
+                             f"{cell.output_size}, got {cell.input_size}.")  # fmt: skip
         if not cell.streams:
-            raise ValueError("OutputFeedback: expected a cell that steps, got one that reads whole sequences.")
+            raise ValueError("OutputFeedback: expected a cell with a step, got one that needs whole sequences.")
         self.cell = cell
         self.input_size, self.output_size = cell.input_size - cell.output_size, cell.output_size
 

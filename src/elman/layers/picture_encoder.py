@@ -1,4 +1,4 @@
-"""What a decoder reads of a picture: a step for each place of a map of features (Xu et al. 2015, arXiv:1502.03044)."""
+"""Encoder of pictures: one step per position of a feature map, for a decoder (Xu et al. 2015, arXiv:1502.03044)."""
 
 import numpy as np
 import torch.nn.functional as F
@@ -12,17 +12,17 @@ from elman.shapes import check
 
 
 class PictureEncoder(nn.Module):
-    """y = relu(W features + b) at each place of the map;  the state of a picture is the mean of its y
+    """y = relu(W features + b) at each position of the feature map; the state of a picture is the mean of its y
 
     Args:
-        channels: features of a place of the map, C.
+        channels: features of a position, C.
         output_size: features of a step, D.
-        dropout: of the features, and of half as much of y, while training; 0 for none.
-        trunk: what makes a map of pixels, [B, 3, H, W] -> [B, C, h, w]; without, the maps are made already.
+        dropout: probability for the features, and half of it for y; 0 for none.
+        trunk: network from pixels to a feature map, [B, 3, H, W] -> [B, C, h, w]; None if the inputs are feature maps.
     Shapes:
         pictures [B, 3, H, W] with a trunk, features [B, h w, C] without   ->   Sequences of y [B h w, D], state [B, D]
     Raises:
-        ValueError: the shape is another.
+        ValueError: the features are not [B, P, channels].
     Example:
         >>> import torch
         >>> map, state = PictureEncoder(1280, 64, 0.5)(torch.rand(2, 49, 1280))

@@ -1,4 +1,4 @@
-"""A small convolutional net for pictures, trained from pixels with the rest (LeCun et al. 1989)."""
+"""Small convolutional network for pictures, trained end to end (LeCun et al. 1989)."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from elman.shapes import check
 
-GROUPS = 8  # of channels that are normalised together
+GROUPS = 8  # of channels with common statistics
 MEAN, SCALE = 127.0, 128.0  # of a pixel
 
 
@@ -20,7 +20,7 @@ class PictureNet(nn.Module):
     Shapes:
         pictures [B, 3, H, W] of 0 to 255   ->   features [B, widths[-1], h, w]; every block halves, rounded up
     Raises:
-        ValueError: pictures of another shape; a width that is no multiple of 8.
+        ValueError: pictures are not [B, 3, H, W]; a width is not a multiple of 8.
     Example:
         >>> PictureNet()(torch.zeros(2, 3, 96, 96)).shape
         torch.Size([2, 256, 6, 6])

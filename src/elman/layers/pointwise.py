@@ -1,4 +1,4 @@
-"""A layer that reads one step at a time and remembers nothing."""
+"""Base class of layers without a state."""
 
 from torch import Tensor
 
@@ -8,10 +8,10 @@ from elman.state import State
 
 
 class Pointwise(CellModule):
-    """A cell whose state is `()`: a scan is one call of `apply_to` on all steps of all rows."""
+    """Layer with the state `()`: a scan is one call of `apply_to` on all steps of all rows."""
 
     def apply_to(self, x: Tensor) -> Tensor:
-        """x [N, D] -> y [N, O]."""
+        """Compute y [N, O] from x [N, D]."""
         raise NotImplementedError(f"{type(self).__name__} has no apply_to")
 
     def initial_state(self, batch_size: int) -> State:

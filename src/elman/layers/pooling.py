@@ -1,7 +1,7 @@
-"""One vector for a whole row: its last step, the mean, the maximum, or what attention picks.
+"""Pooling of a whole row to one vector: its last step, the mean, the maximum, or an attention-weighted sum.
 
-A pooling is a cell that sums up what it has read so far. `pool` gives its last output of each row in a few calls on all
-steps; `step` gives a running one, so that a classifier of whole rows has a belief at every step of a stream.
+A pooling is a cell whose output summarises the steps so far. `pool` computes the last output of each row in a few calls
+on all steps; `step` computes a running one, so that a classifier of rows has class probabilities at every step.
 """
 
 from typing import Any, NamedTuple
@@ -20,20 +20,20 @@ from elman.state import State
 
 
 class Pooling(CellModule):
-    """A cell whose output sums up the steps of a row so far.
+    """Base class of cells whose output summarises the steps of a row so far.
 
     Args:
         size: features of x and of y, D.
-        backward_size: how many of them, the last ones, a `Bidirectional` has from its backward cell. It matters to
-            `LastPooling` alone; the others treat all features alike.
+        backward_size: number of features, the last ones, from the backward cell of a `Bidirectional`. Only
+            `LastPooling` uses it.
     Shapes:
         x: [N, D]   ->   y: [N, D]      pool: Sequences of B rows -> [B, D]
     Raises:
         ValueError: x is not [N, size]; backward_size is not 0 to size.
-        TypeError: x is of another type than the net.
+        TypeError: x has another dtype than the model.
     """
 
-    blank: Tensor  # its type and device are those of the net, which a pooling without weights could not tell
+    blank: Tensor  # carries the dtype and device, since most poolings have no parameters
 
     def __init__(self, size: int, backward_size: int = 0):
         super().__init__()
@@ -44,29 +44,29 @@ class Pooling(CellModule):
         self.register_buffer("blank", torch.zeros(0), persistent=False)
 
     def pool(self, sequences: Sequences) -> Tensor:
-        """[B, D]: the last output of a scan of each row from its initial state, zeros for an empty row."""
+        """Return the last output of each row, [B, D]; zeros for an empty row."""
         raise NotImplementedError(f"{type(self).__name__} has no pool")
 
     def zeros(self, *shape: int) -> Tensor:
         return self.blank.new_zeros(shape)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """x, which must be [N, input_size] and of the type of the net; of autocast's, it is taken in that."""
+        """Check that x is [N, input_size] and has the model's dtype; cast an autocast dtype back to it."""
         where, name = f"{type(self).__name__}.{verb}", "x" if verb == "step" else "values"
         check(where, name, x, f"{'B' if verb == 'step' else 'N'} D={self.input_size}")
         x = autocast.taken(x, self.blank.dtype)
         if x.dtype != self.blank.dtype:
-            raise TypeError(f"{where}: expected {name} of {self.blank.dtype}, as the net is, got {x.dtype}.")
+            raise TypeError(f"{where}: expected {name} of {self.blank.dtype}, like the model, got {x.dtype}.")
         return x
 
 
 class LastPooling(Pooling):
-    """y = x: after the last step of a row, that step
+    """y = x, so that the pooled row is its last step
 
-    Of a `Bidirectional`, the forward features are those of the last step and the backward ones those of the first: both
-    have read the whole row. For that it must see whole rows, so with a backward_size it does not stream.
+    After a `Bidirectional`, the forward features are those of the last step and the backward features those of the
+    first step: both have seen the whole row. Therefore a pooling with a backward_size cannot stream.
 
-    Arguments, shapes and errors as `Pooling`; the state is ().
+    Arguments, shapes and errors are those of `Pooling`; the state is ().
     """
 
     def __init__(self, size: int, backward_size: int = 0):
@@ -78,8 +78,8 @@ class LastPooling(Pooling):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         if self.backward_size:
-            raise ValueError("LastPooling.step: the backward features are read at the first step, after the last one, "
-                             "which cannot stream; use scan, or a forward cell alone.")  # fmt: skip
+            raise ValueError("LastPooling.step: the backward features are known after the last step only, so the "
+                             "layer cannot stream; use scan, or a forward cell alone.")  # fmt: skip
         x = self.check_input("step", x)
         return x, state
 
@@ -112,7 +112,7 @@ class LastPooling(Pooling):
 
 
 class MeanState(NamedTuple):
-    """What has been read so far."""
+    """Sum and number of the steps so far."""
 
     sum: Tensor  # [B, D]
     steps: Tensor  # [B] int64
@@ -121,7 +121,7 @@ class MeanState(NamedTuple):
 class MeanPooling(Pooling):
     """y = the mean of the x so far
 
-    Arguments, shapes and errors as `Pooling`; the state is MeanState(sum [B, D], steps [B]).
+    Arguments, shapes and errors are those of `Pooling`; the state is MeanState(sum [B, D], steps [B]).
     """
 
     def initial_state(self, batch_size: int) -> MeanState:
@@ -138,16 +138,16 @@ class MeanPooling(Pooling):
 
 
 class MaxPooling(Pooling):
-    """y = the maximum of the x so far, feature by feature; of equal ones the first has the gradient
+    """y = the maximum of the x so far, feature by feature; the first of equal ones gets the gradient
 
-    Arguments, shapes and errors as `Pooling`; the state is y [B, D], from -inf.
+    Arguments, shapes and errors are those of `Pooling`; the state is y [B, D], from -inf.
     """
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.blank.new_full((batch_size, self.input_size), -torch.inf)
 
     def advance(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        y = torch.stack([state, x]).max(0).values  # torch.maximum would share the gradient between equal ones
+        y = torch.stack([state, x]).max(0).values  # torch.maximum would split the gradient between equal values
         return y, y
 
     def pool(self, sequences: Sequences) -> Tensor:
@@ -158,7 +158,7 @@ class MaxPooling(Pooling):
 
 
 class AttentionState(NamedTuple):
-    """A softmax over what has been read so far, and what it weighs; weights are relative to the largest one."""
+    """Running softmax over the steps so far; weights are relative to that of the largest score."""
 
     largest: Tensor  # [B] score
     weight: Tensor  # [B]
@@ -169,15 +169,15 @@ class AttentionPooling(Pooling):
     """y = sum of a x,  a = softmax over the row of v . tanh(W x + b)
 
     The additive attention of Bahdanau et al. (2015, arXiv:1409.0473) with one learned query for all rows, as in Yang et
-    al. (2016, "Hierarchical Attention Networks for Document Classification"). A stream keeps the softmax as it goes.
+    al. (2016, "Hierarchical Attention Networks for Document Classification"). Streaming updates a running softmax.
 
     Args:
-        size, backward_size: as of `Pooling`.
-        attention_size: of W x, A.
+        size, backward_size: as in `Pooling`.
+        attention_size: features of W x, A.
     Shapes:
         x: [N, D]   state: AttentionState(largest [B], weight [B], sum [B, D])   ->   y: [N, D]
     Raises:
-        as `Pooling`.
+        ValueError, TypeError: as in `Pooling`.
     """
 
     def __init__(self, size: int, backward_size: int = 0, attention_size: int = 128):
@@ -199,9 +199,9 @@ class AttentionPooling(Pooling):
         state = AttentionState(largest, before * state.weight + now, before[:, None] * state.sum + now[:, None] * x_)
         return state.sum / state.weight[:, None], state
 
-    def weights(self, sequences: Sequences) -> Tensor:
-        """[N]: the share of each step in what `pool` gives; those of a row add up to 1."""
-        sequences = self.checked("weights", sequences)
+    def attention_weights(self, sequences: Sequences) -> Tensor:
+        """Return the weight of each step in the result of `pool`, [N]; the weights of a row sum to 1."""
+        sequences = self.checked("attention_weights", sequences)
         _, score = self.project(sequences.values)
         rows = like(sequences.rows, score)
         lowest = score.new_zeros(sequences.lengths.shape[0])
@@ -211,7 +211,7 @@ class AttentionPooling(Pooling):
 
     def pool(self, sequences: Sequences) -> Tensor:
         sequences = self.checked("pool", sequences)
-        return sums(self.weights(sequences)[:, None] * sequences.values, sequences)
+        return sums(self.attention_weights(sequences)[:, None] * sequences.values, sequences)
 
 
 POOLINGS: dict[str, type[Pooling]] = {
@@ -223,18 +223,18 @@ POOLINGS: dict[str, type[Pooling]] = {
 
 
 def sums(values: Tensor, sequences: Sequences) -> Tensor:
-    """[N, ...] -> [B, ...]: the sum over the steps of each row."""
+    """Return the sum over the steps of each row: [N, ...] -> [B, ...]."""
     zeros = values.new_zeros(sequences.lengths.shape[0], *values.shape[1:])
     return zeros.index_add(0, like(sequences.rows, values), values)
 
 
 def _with_zeros(values: Tensor) -> Tensor:
-    """And one more step, for rows that have none."""
+    """Append a step of zeros, for empty rows."""
     return torch.cat([values, values.new_zeros(1, values.shape[1])])
 
 
 def _largest(values: Tensor, sequences: Sequences) -> Tensor:
-    """`_Largest` in operations of PyTorch whose shapes do not depend on numbers."""
+    """Compute `_Largest` by operations of PyTorch whose shapes do not depend on values, for the compiler."""
     rows, (steps, features) = like(sequences.rows, values)[:, None].expand_as(values), values.shape
     y = values.new_zeros(sequences.lengths.shape[0], features)
     y = y.scatter_reduce(0, rows, values.detach(), "amax", include_self=False)
@@ -245,7 +245,7 @@ def _largest(values: Tensor, sequences: Sequences) -> Tensor:
 
 
 class _Largest(torch.autograd.Function):
-    """The maximum over the steps of each row [B, D]; its gradient goes to the first step that has it."""
+    """Maximum over the steps of each row, [B, D]; its gradient goes to the first step with that value."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, sequences: Sequences) -> Tensor:
@@ -260,7 +260,7 @@ class _Largest(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
         values, y, rows = ctx.saved_tensors
         steps, features = (values == y.index_select(0, rows)).nonzero(as_tuple=True)
-        first = like(ctx.sequences.offsets[:-1], values)[:, None].repeat(1, y.shape[1])  # [B, D], as for a maximum NaN
+        first = like(ctx.sequences.offsets[:-1], values)[:, None].repeat(1, y.shape[1])  # [B, D]; stays for NaN
         places = rows[steps] * y.shape[1] + features
         first.view(-1).scatter_reduce_(0, places, steps, "amin", include_self=False)
         real = like(ctx.sequences.lengths.nonzero()[0], values)

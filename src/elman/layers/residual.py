@@ -1,4 +1,4 @@
-"""A way around a cell (He et al. 2016, arXiv:1512.03385)."""
+"""Residual connection around a cell (He et al. 2016, arXiv:1512.03385)."""
 
 from collections.abc import Mapping
 
@@ -14,11 +14,11 @@ class Residual(CellModule):
     """y = x + cell(x)
 
     Args:
-        cell: any cell or stack with as many outputs as inputs.
+        cell: any cell or stack of equal input and output size.
     Shapes:
-        x: [N, D]   state: the cell's   ->   y: [N, D]
+        x: [N, D]   state: that of the cell   ->   y: [N, D]
     Raises:
-        ValueError: the cell writes another number of features than it reads.
+        ValueError: the cell has another output size than input size.
     """
 
     kind = "residual"
@@ -26,7 +26,7 @@ class Residual(CellModule):
     def __init__(self, cell: CellModule):
         super().__init__()
         if cell.input_size != cell.output_size:
-            raise ValueError(f"Residual: expected a cell with as many outputs as inputs, got {type(cell).__name__} "
+            raise ValueError(f"Residual: expected a cell of equal input and output size, got {type(cell).__name__} "
                              f"from {cell.input_size} to {cell.output_size}.")  # fmt: skip
         self.cell = cell
         self.input_size = self.output_size = cell.input_size

@@ -1,4 +1,4 @@
-"""A cell that reads a sequence from its end."""
+"""Wrapper that runs a cell from the last step of a sequence to its first."""
 
 from typing import NoReturn
 
@@ -12,15 +12,15 @@ from elman.state import State
 class Reversed(CellModule):
     """y = reversed(cell(reversed x))
 
-    It reads whole sequences, so it has no step and does not stream.
+    The layer needs whole sequences, so it has no step and cannot stream.
 
     Args:
         cell: reads every row from its last step to its first.
     Shapes:
-        x: [N, D]   state: the cell's   ->   y: [N, O]
-        final state: the cell's after the first step
+        x: [N, D]   state: that of the cell   ->   y: [N, O]
+        final state: that of the cell after the first step
     Raises:
-        ValueError: a call of `step`.
+        ValueError: `step` is called.
     Example:
         >>> from elman import GRU
         >>> Reversed(GRU(8, 32)).output_size
@@ -38,7 +38,7 @@ class Reversed(CellModule):
         return self.cell.initial_state(batch_size)
 
     def step(self, x: Tensor, state: State) -> NoReturn:
-        raise ValueError("Reversed.step: it reads a sequence from its end and cannot stream; use scan.")
+        raise ValueError("Reversed.step: the layer reads a sequence from its end and cannot stream; use scan.")
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         y, state = self.cell(sequences.reverse(), state)

@@ -1,4 +1,4 @@
-"""Cells on top of one another."""
+"""Stack of cells and layers."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -20,11 +20,12 @@ class Stack(CellModule):
     The state is the tuple of the states of the cells. A stack streams if all its cells do.
 
     Args:
-        cells: any cells and layers, first to last; each reads what the one before it writes.
+        cells: any cells and layers, first to last; the output of each is the input of the next.
     Shapes:
-        x: [N, D of the first]   state: one a cell   ->   y: [N, O of the last]
+        x: [N, D of the first]   state: one per cell   ->   y: [N, O of the last]
     Raises:
-        ValueError: no cell; sizes that do not meet; at a call: a state of other cells.
+        ValueError: there is no cell, or an output size differs from the next input size; at a call: the state has
+            another number of parts.
     Example:
         >>> from elman import LSTM, Linear
         >>> Stack(LSTM(8, 32), LSTM(32, 32), Linear(32, 5)).output_size
@@ -39,8 +40,10 @@ class Stack(CellModule):
             raise ValueError("Stack: expected at least one cell, got none.")
         for number, (below, above) in enumerate(pairwise(cells)):
             if below.output_size != above.input_size:
-                raise ValueError(f"Stack: cell {number} ({type(below).__name__}) writes {below.output_size} features, "
-                                 f"cell {number + 1} ({type(above).__name__}) reads {above.input_size}.")  # fmt: skip
+                raise ValueError(
+                    f"Stack: cell {number} ({type(below).__name__}) has output size {below.output_size}, but cell "
+                    f"{number + 1} ({type(above).__name__}) has input size {above.input_size}."
+                )
         self.cells = nn.ModuleList(cells)
         self.input_size, self.output_size = cells[0].input_size, cells[-1].output_size
         self.streams = all(cell.streams for cell in cells)
@@ -79,12 +82,12 @@ class Stack(CellModule):
     def _check_state(self, verb: str, state: State) -> None:
         if not isinstance(state, tuple) or len(state) != len(self.cells):
             got = len(state) if isinstance(state, tuple) else f"a {type(state).__name__}"
-            raise ValueError(f"Stack.{verb}: expected a tuple of {len(self.cells)} states, one a cell, got {got}.")
+            raise ValueError(f"Stack.{verb}: expected a tuple of {len(self.cells)} states, one per cell, got {got}.")
 
     def waves(self) -> list[list[CellModule]]:
-        """The cells, those together that one kernel call runs as a wave: none waits for the whole sequence below it."""
+        """Return the cells in groups; one kernel call runs a group as a wavefront, all layers at the same time."""
         waves: list[list[CellModule]] = []
-        fused = False  # whether the last of them is one that may go on
+        fused = False  # whether the last cell can share a kernel call
         for cell in self:
             kernel = cell.recurrence()
             fuses = kernel is not None and (torch.compiler.is_compiling() or recurrence.applies([kernel]))
@@ -97,7 +100,7 @@ class Stack(CellModule):
 
 
 def scan_wave(cells: list[CellModule], sequences: Sequences, state: State | None) -> tuple[Sequences, State]:
-    """Cells that all have a kernel, in one call."""
+    """Scan cells that all have a kernel, in one call."""
 
     def unrolled(sequences: Sequences, state: State | None) -> tuple[Sequences, State]:
         after = []

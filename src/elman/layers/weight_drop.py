@@ -1,4 +1,4 @@
-"""Dropped recurrent weights: AWD-LSTM (Merity et al. 2018, arXiv:1708.02182); DropConnect (Wan et al. 2013)."""
+"""Dropout of recurrent weights: AWD-LSTM (Merity et al. 2018, arXiv:1708.02182); DropConnect (Wan et al. 2013)."""
 
 from collections.abc import Mapping
 
@@ -17,17 +17,17 @@ from elman.state import State
 
 
 class WeightDrop(CellModule, RandomMasks):
-    """A cell whose weights from h are W_hh mask / (1 - p) while training, one mask a scan, and W_hh otherwise
+    """Cell whose recurrent weights are W_hh mask / (1 - p) in training mode, and W_hh otherwise
 
-    All steps of all rows have the same mask: what is dropped is a way from one unit to another, for as long as a
-    sequence lasts, so that no kernel is any slower for it.
+    One mask per scan, shared by all rows and steps: the weights are masked once and the kernels run unchanged.
 
     Args:
         cell: an RNN, LSTM or GRU.
         p: probability of dropping a weight, 0 < p < 1.
-    Shapes: of the cell.
+    Shapes:
+        those of the cell
     Raises:
-        ValueError: p is out of range, or the cell has no weight_hh.
+        ValueError: p is out of range, or the cell has no `weight_hh`.
     """
 
     def __init__(self, cell: CellModule, p: float):
@@ -35,13 +35,13 @@ class WeightDrop(CellModule, RandomMasks):
         if not 0 < p < 1:
             raise ValueError(f"WeightDrop: expected 0 < p < 1, got {p}; leave it out to drop nothing.")
         if not isinstance(getattr(cell, "weight_hh", None), Tensor):
-            raise ValueError(f"WeightDrop: expected a cell with weights from h, got {type(cell).__name__}.")
+            raise ValueError(f"WeightDrop: expected a cell with recurrent weights, got {type(cell).__name__}.")
         self.cell, self.p = cell, p
         self.input_size, self.output_size, self.streams = cell.input_size, cell.output_size, cell.streams
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
         names = {id(weight): name for name, weight in self.named_parameters()} if names is None else names
-        return self.cell.spec(names)  # nothing is dropped
+        return self.cell.spec(names)  # evaluation mode drops nothing
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)

@@ -11,7 +11,7 @@ from torch import nn
 
 from elman.cells import CELLS, CellModule
 from elman.layers import LayerNorm, Stack, WeightDrop
-from elman.layers.deep import deep
+from elman.layers.recurrent_stack import recurrent_stack
 from elman.nearest import did_you_mean
 
 # Settings that are the cell's own, where it has them, and their names there.
@@ -83,7 +83,7 @@ class RecurrentSettings:
         for name in ("init", "forget_bias", "chrono"):
             if getattr(self, name) is not None and self.init_range is not None:
                 raise ValueError(f"{name}: cannot act with init_range={self.init_range}; leave one of them out.")
-        return deep(
+        return recurrent_stack(
             self._cell(),
             input_size,
             hidden_size or self.hidden_size,

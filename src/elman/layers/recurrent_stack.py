@@ -1,4 +1,4 @@
-"""A deep recurrent net from a few words: the stack that tasks are built on."""
+"""Deep recurrent network from a few settings: the stack that all tasks use."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from elman.layers.residual import Residual
 from elman.layers.stack import Stack
 
 
-def deep(
+def recurrent_stack(
     cell: Callable[[int, int], CellModule],
     input_size: int,
     hidden_size: int,
@@ -22,25 +22,25 @@ def deep(
     layer_norm: bool = False,
     residual: bool = False,
 ) -> Stack:
-    """`num_layers` cells, each with its layer norm before it and its dropout behind it.
+    """Return a stack of `num_layers` cells, each with its layer norm before it and its dropout after it.
 
     Args:
-        cell: makes a cell of (input size, hidden size), for instance `LSTM`.
-        bidirectional: each layer is two cells of `hidden_size` units, which read every row from both ends.
-        dropout: probability of dropping a feature of a cell's output, 0 for none.
-        variational: one dropout mask a sequence instead of one a step.
-        layer_norm: normalise what each cell but the first reads.
-        residual: a way around each cell but the first.
+        cell: constructor of a cell from input size and hidden size, for instance `LSTM`.
+        bidirectional: whether each layer is a `Bidirectional` of two cells with `hidden_size` units each.
+        dropout: probability of dropping a feature of each cell's output, 0 for none.
+        variational: whether dropout uses one mask per row instead of one per step.
+        layer_norm: whether to normalise the input of each cell but the first.
+        residual: whether each cell but the first has a residual connection.
     Raises:
-        ValueError: no layers; a setting that cannot act.
+        ValueError: num_layers is below 1, or a setting has no effect.
     """
     if num_layers < 1:
-        raise ValueError(f"deep: expected num_layers of at least 1, got {num_layers}.")
+        raise ValueError(f"recurrent_stack: expected num_layers of at least 1, got {num_layers}.")
     if variational and not dropout:
-        raise ValueError("deep: variational=True cannot act without dropout; set dropout, for instance to 0.3.")
+        raise ValueError("recurrent_stack: variational=True has no effect without dropout; set dropout.")
     for name, value in (("layer_norm", layer_norm), ("residual", residual)):
         if value and num_layers == 1:
-            raise ValueError(f"deep: {name}=True cannot act with one layer; set num_layers to 2 or more.")
+            raise ValueError(f"recurrent_stack: {name}=True has no effect with one layer; set num_layers to 2 or more.")
     width = 2 * hidden_size if bidirectional else hidden_size
     layers: list[CellModule] = []
     for number in range(num_layers):
