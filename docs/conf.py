@@ -1,4 +1,4 @@
-"""How `make docs` builds these pages: Markdown (MyST), the docstrings of the code, the receipts of the gallery."""
+"""Sphinx configuration: pages in Markdown (MyST), docstrings of the code, receipts of the gallery."""
 
 import ast
 import json
@@ -15,7 +15,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 html_theme = "furo"
 html_title = f"elman {version}"
 myst_heading_anchors = 3
-smartquotes = False  # W_ih' is no quotation
+smartquotes = False  # W_ih' is not a quotation
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -25,14 +25,14 @@ GALLERY = Path(__file__).parent.parent / "gallery"
 
 
 def before_napoleon(_app, _what, _name, _object, _options, lines):
-    """Docstrings write `code` as Markdown does; a name_ is a fitted attribute, not a link, and |x| a norm."""
+    """Convert Markdown's `code` to reStructuredText; protect fitted attributes (name_) and norms (|x|)."""
     lines[:] = [re.sub(r"(?<![`:])`([^`]+)`(?!`)", r"``\1``", line) for line in lines]
     lines[:] = [re.sub(r"(?<=\S)( +)([a-z]+_)(?![\w`{])", r"\1``\2``", line) for line in lines]
     lines[:] = [re.sub(r"(?<![`|\w])\|([^|`]+)\|(?![`|\w])", r"``|\1|``", line) for line in lines]
 
 
 def after_napoleon(_app, _what, _name, _object, _options, lines):
-    """The lines under `Shapes:` are a table in plain text: shown as they are."""
+    """Show the lines under `Shapes:` verbatim."""
     inside = False
     for number, line in enumerate(lines):
         if line == ".. rubric:: Shapes":
@@ -45,7 +45,7 @@ def after_napoleon(_app, _what, _name, _object, _options, lines):
 
 
 def add_receipts(_app, page, source):
-    """The receipts that are there, in place of the comment on the page of the gallery."""
+    """Insert the receipts into the page of the gallery."""
     if page == "gallery":
         paths = sorted((GALLERY / "receipts").glob("*.json"))
         receipts = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
@@ -54,21 +54,21 @@ def add_receipts(_app, page, source):
 
 
 def summary(receipts):
-    """A line for each receipt; what was missed is said to be."""
-    lines = ["| result | measure | published | aimed at, at most | reached | minutes of training |", 6 * "| --- " + "|"]
+    """Return a table with a line per receipt; missed targets are marked."""
+    lines = ["| result | measure | published | target | reached | minutes of training |", 6 * "| --- " + "|"]
     for name, receipt in receipts.items():
         result = receipt["result"]
         least = result.get("at_least")
         off = result["reached"] < least if least is not None else result["reached"] > result["at_most"]
-        aim = result["at_most"] if least is None else f"at least {least}"
+        target = f"at most {result['at_most']}" if least is None else f"at least {least}"
         missed = " (missed)" if off else ""
-        cells = result["measure"], result["published"] or "none", aim, f"{result['reached']}{missed}"
+        cells = result["measure"], result["published"] or "none", target, f"{result['reached']}{missed}"
         lines.append(f"| [{name}](#{name}) | {' | '.join(map(str, cells))} | {receipt['training_minutes']} |")
     return "\n".join(lines)
 
 
 def show_receipt(name, receipt):
-    """What the program says of itself, its picture, its receipt."""
+    """Return the section of a receipt: the program's docstring, the picture and the receipt."""
     about = ast.get_docstring(ast.parse((GALLERY / f"{name}.py").read_text(encoding="utf-8")))
     text = json.dumps(receipt, indent=2, ensure_ascii=False)
     return f"## {name}\n\n{about}\n\n![{name}](../gallery/receipts/{name}.png)\n\n```json\n{text}\n```"
