@@ -102,9 +102,9 @@ def test_contract(settings):
 
 def test_what_is_believed_after_the_last_step_is_what_is_predicted():
     model, (sequences, _) = fitted(ngrams=3), random_rows(seed=1)
-    beliefs, _ = model.scan(sequences)
+    probs, _ = model.scan(sequences)
     full = np.flatnonzero(sequences.lengths)
-    last = beliefs.values[sequences.offsets[1:][full] - 1]
+    last = probs.values[sequences.offsets[1:][full] - 1]
     np.testing.assert_allclose(model.predict_proba(sequences)[full], last, atol=1e-14)
     np.testing.assert_array_equal(model.predict(sequences), model.predict_proba(sequences).argmax(1))
     empty = np.exp(model.bias_) / np.exp(model.bias_).sum()
@@ -113,8 +113,8 @@ def test_what_is_believed_after_the_last_step_is_what_is_predicted():
 
 def test_an_id_that_was_never_seen_says_nothing():
     model = fitted(ngrams=2)  # id 6 is in the vocabulary, and nowhere in training
-    beliefs, state = model.scan(Sequences.from_list([np.array([1, 6, 2]), np.array([1])]))
-    np.testing.assert_array_equal(beliefs.values[1], beliefs.values[0])
+    probs, state = model.scan(Sequences.from_list([np.array([1, 6, 2]), np.array([1])]))
+    np.testing.assert_array_equal(probs.values[1], probs.values[0])
     assert state.counts.sum(1).tolist() == [2, 1]
     assert model.predict([[6, 6], []]).tolist() == [model.classes_[model.bias_.argmax()]] * 2
 
@@ -135,11 +135,11 @@ def test_scan_makes_nothing_of_steps_by_features():
     sequences, labels = random_rows(rows=300)
     model = BagOfWords(V, ngrams=4).fit(sequences, labels)
     tall = Sequences(np.resize(sequences.values, 200_000), [150_000, 50_000])
-    beliefs, state = model.scan(tall)  # [N, F] would be 1.3 GB
-    assert beliefs.values.shape == (200_000, 3)
+    probs, state = model.scan(tall)  # [N, F] would be 1.3 GB
+    assert probs.values.shape == (200_000, 3)
     assert state.counts[:, : len(model.grams_[0])].sum() == np.isin(tall.values, sequences.values).sum()
     few = tall.select([1])
-    np.testing.assert_array_equal(model.scan(few)[0].values, beliefs.values[150_000:])
+    np.testing.assert_array_equal(model.scan(few)[0].values, probs.values[150_000:])
 
 
 @pytest.mark.parametrize("labels", [["no", "yes", "é"], [3, -1, 7], [False, True, True]])
@@ -175,7 +175,7 @@ def test_bad_input_is_one_clear_line():
     model = fitted(ngrams=2)
     with pytest.raises(ValueError, match=r"BagOfWords.fit: expected labels of shape \[B=60\], got \[59\]"):
         BagOfWords(V).fit(sequences, labels[:-1])
-    with pytest.raises(ValueError, match=r"BagOfWords.fit: expected labels of two classes or more, got \[0\] only"):
+    with pytest.raises(ValueError, match=r"BagOfWords.fit: expected labels of at least two classes, got \[0\]\."):
         BagOfWords(V).fit(sequences, 0 * labels)
     with pytest.raises(TypeError, match=r"BagOfWords.fit: expected labels of integers or strings, got float64"):
         BagOfWords(V).fit(sequences, labels / 2)

@@ -335,7 +335,7 @@ def test_forbidden_tags_have_no_probability_and_are_no_examples():
     crf = CRF(3, allowed(["O", "B-X", "I-X"], "BIO"))
     x = Sequences(np.zeros((4, 3)), [1, 3])
     np.testing.assert_array_equal(np.isfinite(crf.log_prob(x, [1, 0, 2, 2])), [True, False])
-    with pytest.raises(ValueError, match=r"CRF.fit: row 1, step 1: expected a tag that may follow 0, got 2; mend"):
+    with pytest.raises(ValueError, match=r"CRF.fit: row 1, step 1: expected a tag that may follow 0, got 2; correct"):
         crf.fit(x, [1, 0, 2, 2])
     with pytest.raises(ValueError, match=r"CRF.fit: row 0, step 0: expected a tag that may begin a row, got 2"):
         crf.fit(x, [2, 0, 2, 2])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from elman import state as states
 from elman.cell import Cell
 from elman.classical import NGram
-from elman.classical.kneser_ney import FALLBACK, discounts
+from elman.classical.ngram import FALLBACK, discounts
 from elman.sequences import Sequences
 
 
@@ -228,7 +228,7 @@ def test_bad_input_is_one_clear_line():
         model.step(np.array([1]), model.initial_state(2))
     with pytest.raises(ValueError, match=r"NGram.step: expected state of ids from -1 to 3, got 7"):
         model.step(np.array([1]), np.array([[7, 1]]))
-    with pytest.raises(ValueError, match=r"NGram.fit: .* ids from 1 to 3 \(0 is the boundary, added here\), got 0"):
+    with pytest.raises(ValueError, match=r"NGram.fit: .* ids from 1 to 3 \(0 is the boundary, which fit adds\), got 0"):
         fit(4, 3, [[1, 0, 2]])
     with pytest.raises(ValueError, match=r"NGram.fit: expected at least one document, got none"):
         fit(4, 3, [])

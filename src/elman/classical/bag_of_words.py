@@ -1,4 +1,4 @@
-"""A bag of words: what has occurred in a row, counted, and the classes that it speaks for."""
+"""Bag-of-words classifier: counts of n-grams, and a softmax with naive-Bayes weights."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
@@ -6,55 +6,55 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from elman.classical.checks import integers
-from elman.classical.gram_features import NOTHING, Found, histories, look_up, tabulate
+from elman.classical.gram_features import NO_ID, Found, histories, look_up, tabulate
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
-from elman.classical.softmax_head import Head, climb, log_count_ratios, log_softmax
+from elman.classical.softmax_head import Head, fit_head, log_count_ratios, log_softmax
 from elman.sequences import Sequences
 from elman.shapes import check
 
 
 class BagState(NamedTuple):
-    """What a row has said so far."""
+    """Counts and last ids of each row."""
 
-    counts: np.ndarray  # [B, F] int32, how often each feature has occurred
-    last: np.ndarray  # [B, ngrams - 1] int64, the last ids, the latest in the last column; -1 where there was none
+    counts: np.ndarray  # [B, F] int32, occurrences of each feature
+    last: np.ndarray  # [B, ngrams - 1] int64, the last ids, the latest in the last column; -1 where there is none
 
 
 class BagOfWords(ClassicalModel):
-    """Rows of ids to classes, whatever the order of the ids: naive-Bayes weights, then a softmax (NB-SVM's features)::
+    """Classifier of rows of ids that ignores their order: softmax regression on NB-SVM's weighted features::
 
         p(class c | row) = softmax over c of  bias[c] + sum over f of  x[f] r[f, c] w[f, c]
 
-    A feature f is a gram: one id, or up to `ngrams` of them in a row, that training has seen; x[f] is how often it has
-    occurred, or 1 if it has. r[f, c] is the log-ratio of its frequencies in the rows of c and in the others, each
-    count raised by `smoothing`; with it, the weights w begin where naive Bayes ends (Wang and Manning 2012). They and
-    the bias minimise `- sum of log p + l2 / 2 |w|^2`. An id that was never seen says nothing.
+    A feature f is a gram seen in training: one id, or up to `ngrams` consecutive ids; x[f] is its count, or 1 if
+    `binary`. r[f, c] is the log-ratio of its frequencies in the rows of c and in the others, with `smoothing` added to
+    each count, so that the weights w refine naive Bayes (Wang and Manning 2012). w and the bias minimise
+    `- sum of log p + l2 / 2 |w|^2`. Unseen ids are ignored.
 
-    As a cell, it says after each id what it believes so far; a text is classified as it is being read.
+    As a cell, it returns the class probabilities after each id, so a text can be classified while it streams in.
 
     Args:
-        vocabulary_size: V, the ids are 0 to V - 1.
-        ngrams: ids in the longest grams, at least 1.
-        binary: whether a gram counts once in a row, however often it occurs.
+        vocabulary_size: V; the ids are 0 to V - 1.
+        ngrams: length of the longest grams, at least 1.
+        binary: whether a gram counts once per row, however often it occurs.
         smoothing: added to the count of every gram in every class, above 0.
         l2: strength of the penalty on w, above 0.
-        naive_bayes: whether features are weighted; without, r = 1, a plain softmax regression.
-        min_count: grams that training has seen fewer times are no features.
+        naive_bayes: whether features are weighted by r; if not, r = 1, plain softmax regression.
+        min_count: grams with fewer occurrences in training are ignored.
     Shapes:
         x: [B] ids   state: BagState(counts [B, F], last [B, ngrams - 1])   ->   y: [B, C] probabilities
     Attributes:
-        classes_: [C] the labels, sorted. weights_: [F, C], r w. bias_: [C].
-        grams_: of each length, the grams that are features.
+        classes_: [C], the labels, sorted. weights_: [F, C], r w. bias_: [C].
+        grams_: the grams that are features, one array per length.
     Raises:
         TypeError: ids are not integers.
-        ValueError: ids outside 0 to V - 1; other labels than rows, or of one class only; a setting out of range; used
-            before `fit`.
+        ValueError: ids lie outside 0 to V - 1; the number of labels differs from that of rows, or there is only one
+            class; a setting is out of range; the model is not fitted.
     Example:
         >>> rows = Sequences.from_list([np.array(row) for row in ([1, 2], [2, 3], [1, 3, 3], [4, 2], [4, 3])])
         >>> model = BagOfWords(vocabulary_size=5, ngrams=1, l2=0.1).fit(rows, ["good", "good", "good", "bad", "bad"])
-        >>> beliefs, state = model.scan(Sequences(np.array([3, 4]), [2]))
-        >>> beliefs.values.argmax(1), model.classes_
+        >>> probs, state = model.scan(Sequences(np.array([3, 4]), [2]))
+        >>> probs.values.argmax(1), model.classes_
         (array([1, 0]), array(['bad', 'good'], dtype='<U4'))
     """
 
@@ -77,19 +77,18 @@ class BagOfWords(ClassicalModel):
         self.smoothing, self.l2, self.naive_bayes, self.min_count = smoothing, l2, naive_bayes, min_count
 
     def fit(self, sequences: Sequences | Iterable[Any], labels: Any) -> Self:
-        """Choose the features, weigh them, and climb to the optimum of a convex problem.
+        """Choose the features and fit their weights, a convex problem.
 
         Args:
-            sequences: rows of ids; Sequences, or a list of arrays.
-            labels: [B] of each row: integers or strings.
+            sequences: rows of ids: Sequences, or a list of arrays.
+            labels: [B], one per row: integers or strings.
         """
         where = "BagOfWords.fit"
         self._check_settings(where)
         rows = self._rows(where, sequences)
         names, classes = np.unique(self._labels(where, labels, len(rows)), return_inverse=True)
         if len(names) < 2:
-            raise ValueError(f"{where}: expected labels of two classes or more, got {names.tolist()} only; there is "
-                             "nothing to tell apart.")  # fmt: skip
+            raise ValueError(f"{where}: expected labels of at least two classes, got {names.tolist()}.")  # fmt: skip
         grams = tabulate(rows, self.vocabulary_size, self.ngrams, self.min_count)
         if not any(map(len, grams)):
             raise ValueError(f"{where}: expected a gram that occurs {self.min_count} times or more, got "
@@ -102,24 +101,24 @@ class BagOfWords(ClassicalModel):
             else np.ones((self.num_features, len(names)))
         )
         self.classes_ = names
-        self.weights_, self.bias_ = climb(features, classes, ratios, self.l2)
+        self.weights_, self.bias_ = fit_head(features, classes, ratios, self.l2)
         return self
 
-    # A cell.
+    # The cell.
 
     @property
     def num_features(self) -> int:
-        """F, the grams that have weights."""
+        """F, the number of grams with weights."""
         return sum(map(len, self.grams_))
 
     def initial_state(self, batch_size: int) -> BagState:
-        """Nothing has occurred."""
+        """Return counts of zero."""
         self._head("BagOfWords.initial_state")
         counts = np.zeros((batch_size, self.num_features), np.int32)
-        return BagState(counts, np.full((batch_size, self.ngrams - 1), NOTHING, np.int64))
+        return BagState(counts, np.full((batch_size, self.ngrams - 1), NO_ID, np.int64))
 
     def step(self, x: np.ndarray, state: BagState) -> tuple[np.ndarray, BagState]:
-        """One id of each row: -> what is believed of the classes after it, [B, C]."""
+        """Read one id of each row; return the class probabilities after it, [B, C], and the state."""
         where = "BagOfWords.step"
         head = self._head(where)
         x = integers(where, "x", x, "B", below=self.vocabulary_size)
@@ -127,11 +126,11 @@ class BagOfWords(ClassicalModel):
         history = np.concatenate([state.last, x[:, None]], axis=1)
         found = look_up(self.grams_, history, self.vocabulary_size)
         counts = state.counts.copy()
-        counts[found.steps, found.features] += 1  # a feature ends once at a step
+        counts[found.steps, found.features] += 1  # a step adds a feature at most once
         return np.exp(log_softmax(self._scores(counts, head))), BagState(counts, history[:, 1:])
 
     def scan(self, sequences: Sequences, state: BagState | None = None) -> tuple[Sequences, BagState]:
-        """The belief after each step, [N, C], in time as N; the counts are made once, after each row, [B, F]."""
+        """Return the class probabilities after each step, [N, C], in time O(N), and the state after each row."""
         where = "BagOfWords.scan"
         head = self._head(where)
         rows = self._rows(where, sequences)
@@ -145,19 +144,19 @@ class BagOfWords(ClassicalModel):
         scores = running_sums(rows.with_values(gains), self._scores(state.counts, head))
         return rows.with_values(np.exp(log_softmax(scores))), BagState(counts, last)
 
-    # What is asked of it.
+    # Inference.
 
     def predict_proba(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
-        """The probabilities of the classes given whole rows, [B, C]; never makes [B, F]."""
+        """Return the class probabilities of whole rows, [B, C], without a dense array [B, F]."""
         return self._probs("BagOfWords.predict_proba", sequences)
 
     def predict(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
-        """The likeliest class of each row, [B], as labels."""
+        """Return the most probable label of each row, [B]."""
         probs = self._probs("BagOfWords.predict", sequences)
         return self.classes_[probs.argmax(1)]
 
     def score(self, sequences: Sequences | Iterable[Any], labels: Any) -> float:
-        """The part of the rows whose class is predicted."""
+        """Return the accuracy."""
         probs = self._probs("BagOfWords.score", sequences)
         labels = self._labels("BagOfWords.score", labels, len(probs))
         if not len(probs):
@@ -168,30 +167,30 @@ class BagOfWords(ClassicalModel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given."""
+        """The constructor's arguments."""
         names = ["vocabulary_size", "ngrams", "binary", "smoothing", "l2", "naive_bayes", "min_count"]
         return {name: getattr(self, name) for name in names}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The features, their weights and the labels, to be kept beside `settings`."""
+        """Return features, weights and labels as arrays; `settings` holds the rest of the model."""
         head = self._head("BagOfWords.to_arrays")
         grams = {f"grams.{length}": keys for length, keys in enumerate(self.grams_, start=1)}
         return {"classes": pack(self.classes_), "weights": head.weights, "bias": head.bias, **grams}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
-        """The fitted model whose `to_arrays` and `settings` these are."""
+        """Return the model from its `to_arrays` and `settings`."""
         model = cls(**settings)
         expected = {"classes", "weights", "bias"} | {f"grams.{length}" for length in range(1, model.ngrams + 1)}
         if set(arrays) != expected:
             raise ValueError(f"BagOfWords.from_arrays: expected arrays {sorted(expected)} for ngrams={model.ngrams}, "
-                             f"got {sorted(arrays)}; these are of another model.")  # fmt: skip
+                             f"got {sorted(arrays)}; the file belongs to another model.")  # fmt: skip
         model.classes_ = unpack(arrays["classes"])
         model.weights_, model.bias_ = arrays["weights"], arrays["bias"]
         model.grams_ = [arrays[f"grams.{length}"] for length in range(1, model.ngrams + 1)]
         return model
 
-    # Below: what these are made of.
+    # Internals.
 
     def _probs(self, where: str, sequences: Sequences | Iterable[Any]) -> np.ndarray:
         head = self._head(where)
@@ -199,23 +198,25 @@ class BagOfWords(ClassicalModel):
         return np.exp(log_softmax(features @ head.weights + head.bias))
 
     def _matrix(self, rows: Sequences) -> Any:
-        """[B, F] in sparse form: counts, or ones."""
+        """Return a sparse matrix [B, F] of counts, or of ones."""
         from scipy.sparse import csr_matrix
 
-        found, _ = self._found(rows, np.full((len(rows), self.ngrams - 1), NOTHING, np.int64))
+        found, _ = self._found(rows, np.full((len(rows), self.ngrams - 1), NO_ID, np.int64))
         places = (rows.rows[found.steps], found.features)
-        matrix = csr_matrix((np.ones(len(found.steps)), places), (len(rows), self.num_features))  # adds up what repeats
+        matrix = csr_matrix(
+            (np.ones(len(found.steps)), places), (len(rows), self.num_features)
+        )  # sums repeated entries
         if self.binary:
             matrix.data[:] = 1
         return matrix
 
     def _found(self, rows: Sequences, last: np.ndarray) -> tuple[Found, np.ndarray]:
-        """The features that each step adds, and the last ids after each row."""
+        """Return the features that each step adds, and the last ids after each row."""
         at_steps, after = histories(rows, last)
         return look_up(self.grams_, at_steps, self.vocabulary_size), after
 
     def _new(self, rows: Sequences, found: Found, counts: np.ndarray) -> Found:
-        """Those that change the scores: with `binary`, those that neither the row nor its state [B, F] had before."""
+        """Return the features that change the logits: with `binary`, only those without an earlier occurrence."""
         if not self.binary:
             return found
         by_time = np.argsort(found.steps, kind="stable")
@@ -225,7 +226,7 @@ class BagOfWords(ClassicalModel):
         return Found(found.steps[by_time][first], feature[first])
 
     def _scores(self, counts: np.ndarray, head: Head) -> np.ndarray:
-        """[B, C] of counts [B, F]: those that are zero are passed over."""
+        """Return the logits [B, C] for counts [B, F], most of which are zero."""
         rows, features = np.nonzero(counts > 0)
         terms = head.weights[features]
         if not self.binary:
@@ -279,7 +280,10 @@ class BagOfWords(ClassicalModel):
 
 
 def running_sums(gains: Sequences, start: np.ndarray) -> np.ndarray:
-    """Along every row, `start` [B, C] and the gains [N, C] up to each step: row by row, or all rows by time."""
+    """Return cumulative sums [N, C] of `gains` along each row, starting from `start` [B, C].
+
+    The loop is over rows, or over time steps if they are fewer.
+    """
     sums = np.empty_like(gains.values)
     plan = gains.plan
     if len(gains) <= len(plan.alive):

@@ -1,4 +1,4 @@
-"""What classical models ask of their inputs, in one line each: where, what was expected, what came, the way out."""
+"""Checks of arrays, with one-line errors: where, expected, got, way out."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from elman.shapes import check
 
 
 def reals(where: str, name: str, array: Any, spec: str, missing: bool = False) -> np.ndarray:
-    """`array` as it is, if it holds float64 numbers of that shape, none of them infinite.
+    """Return `array`, checked to be float64, of that shape and finite.
 
     Args:
         missing: whether NaN is legal.
     Raises:
-        TypeError: it holds another type.
-        ValueError: its shape is another, or a number is infinite, or NaN where nothing may be missing.
+        TypeError: the array is not float64.
+        ValueError: the shape is wrong, a number is infinite, or NaN where values must not be missing.
     Example:
         >>> reals("LDS.scan", "values", np.zeros((3, 2), np.int64), "N D=2")
         Traceback (most recent call last):
@@ -31,16 +31,18 @@ def reals(where: str, name: str, array: Any, spec: str, missing: bool = False) -
     if wrong.any():
         place = ", ".join(str(int(i)) for i in np.argwhere(wrong)[0])
         allowed = "finite numbers, or NaN where one is missing" if missing else "finite numbers"
-        raise ValueError(f"{where}: expected {name} of {allowed}, got {array[wrong][0]} at [{place}]; correct the data.")
+        raise ValueError(
+            f"{where}: expected {name} of {allowed}, got {array[wrong][0]} at [{place}]; correct the data."
+        )
     return np.ascontiguousarray(array)
 
 
 def integers(where: str, name: str, array: Any, spec: str, below: int | None = None) -> np.ndarray:
-    """`array` as int64, if it holds integers from 0 to `below` (left out) of that shape.
+    """Return `array` as int64, checked to hold integers from 0 to `below` - 1 in that shape.
 
     Raises:
-        TypeError: it holds no integers.
-        ValueError: its shape is another, or an integer lies outside.
+        TypeError: the values are not integers.
+        ValueError: the shape is wrong, or an integer is out of range.
     Example:
         >>> integers("CRF.log_prob", "tags", np.array([0, 3]), "N", below=3)
         Traceback (most recent call last):
@@ -60,10 +62,10 @@ def integers(where: str, name: str, array: Any, spec: str, below: int | None = N
 
 
 def distribution(where: str, name: str, array: Any, spec: str) -> np.ndarray:
-    """`array` of float64, if it is not negative and adds up to one along its last axis, to 1e-8.
+    """Return `array`, checked to be float64 and non-negative, with sums of one along the last axis, to 1e-8.
 
     Raises:
-        TypeError, ValueError: it is not so.
+        TypeError, ValueError: the array is not a distribution.
     Example:
         >>> distribution("HMM", "start", np.array([0.5, 0.4]), "K=2")
         Traceback (most recent call last):
@@ -83,10 +85,10 @@ def distribution(where: str, name: str, array: Any, spec: str) -> np.ndarray:
 
 
 def positive_definite(where: str, name: str, array: Any, spec: str, semi: bool = False) -> np.ndarray:
-    """`array` of float64, if its last two axes are symmetric and positive definite (with `semi`, or singular).
+    """Return `array`, checked to hold symmetric, positive definite float64 matrices (with `semi`: semidefinite).
 
     Raises:
-        TypeError, ValueError: it is not so; where there are several, the first such one is named.
+        TypeError, ValueError: a matrix is not; the message names the first.
     Example:
         >>> positive_definite("Gaussian", "cov", np.array([np.eye(2), -np.eye(2)]), "K=2 D=2 D=2")
         Traceback (most recent call last):

@@ -1,7 +1,7 @@
-"""What follows each context, counted: a tree of contexts that grows into the past, one table a length.
+"""Counts of the units that follow each context: a suffix tree with one table per context length.
 
-A context of k units is its k - 1 last units, which have an id, and one older unit. So a pair of integers names it, one
-sorted array holds all contexts of a length, and the place in that array is the id: no hashing, no collisions.
+A context of k units is its k - 1 last units, which have an id, and one older unit. A pair of integers identifies it,
+one sorted array holds all contexts of a length, and the index in that array is the id: no hashing, no collisions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,23 +13,23 @@ from elman.sequences import Sequences
 
 
 class ContextCounts(NamedTuple):
-    """The contexts of one length, and the grams: a context with the unit that follows it."""
+    """Contexts of one length, and the grams: each context with a unit that follows it."""
 
     contexts: np.ndarray  # [C] sorted keys: id of the context without its oldest unit * V + its oldest unit
     grams: np.ndarray  # [G] sorted keys: id of the context * V + next unit
-    counts: np.ndarray  # [G] what smoothing counts, at least 1
+    counts: np.ndarray  # [G] count for smoothing, at least 1
 
 
 def count(inputs: Sequences, targets: np.ndarray, vocabulary_size: int, order: int) -> list[ContextCounts]:
     """Count the units after contexts of 0, 1, ... order - 1 units, as Kneser and Ney do.
 
-    The longest grams count as often as they occur. A shorter one counts the different units that occur before it, so
-    that a unit seen after one context only is not taken for a common one; where no unit can come before it, because
-    its context begins a row, it counts as often as it occurs.
+    The count of the longest grams is their frequency. The count of a shorter gram is the number of different units
+    before it, so that a unit seen after only one context does not look common. A gram at the beginning of a row, which
+    no unit can precede, counts by its frequency.
 
     Args:
-        inputs: rows of ids [N] that all begin with the boundary, which is nowhere else.
-        targets: [N] the unit after each input.
+        inputs: rows of ids [N]; each begins with the boundary, which occurs nowhere else.
+        targets: [N], the unit after each input.
     """
     levels: list[ContextCounts] = []
     steps, context_of = np.arange(inputs.num_steps), np.zeros(inputs.num_steps, np.int64)
@@ -54,7 +54,7 @@ def count(inputs: Sequences, targets: np.ndarray, vocabulary_size: int, order: i
 
 
 def find(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where `wanted` [M] lies in the sorted `keys` [G], and whether it is there; what is not there has any place."""
+    """Return the index of each of `wanted` [M] in the sorted `keys` [G], and whether it is there."""
     places = np.searchsorted(keys, wanted)
     if not len(keys):
         return places, np.zeros(len(wanted), bool)
@@ -65,13 +65,13 @@ def find(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def descend(
     contexts: Sequence[np.ndarray], histories: np.ndarray, vocabulary_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Follow each history into the past, one unit a level, as far as its context was ever seen.
+    """Match each history backwards, one unit per level, as far as its context was seen.
 
     Args:
         contexts: the context keys of each length.
-        histories: [M, order - 1] the last units, the latest in the last column; negative where there was nothing yet.
+        histories: [M, order - 1] the last units, the latest in the last column; negative where there is none.
     Yields:
-        for each length, the rows [m] whose context is known and the ids [m] of those contexts.
+        For each length, the rows [m] with a known context and the ids [m] of those contexts.
     """
     rows, ids = np.arange(len(histories)), np.zeros(len(histories), np.int64)
     yield rows, ids

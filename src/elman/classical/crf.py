@@ -1,4 +1,4 @@
-"""A linear-chain conditional random field (Lafferty, McCallum and Pereira 2001)."""
+"""Linear-chain conditional random field (Lafferty, McCallum and Pereira 2001)."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
@@ -25,44 +25,43 @@ from elman.rows import one_step_each
 from elman.sequences import Sequences
 from elman.shapes import check
 
-Chain = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # what the kernel asks for
+Chain = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # arguments of the kernel
 
 
 class Filtered(NamedTuple):
-    """What is known of the tag of a step from the scores up to it."""
+    """Tag probabilities of each step given the scores up to it."""
 
-    probs: np.ndarray  # [..., K] of the row as if it ended here, whatever it ends with
-    log_prob: np.ndarray  # [...] by which this step makes the log-partition grow
+    probs: np.ndarray  # [..., K], if the row ended here with any tag
+    log_prob: np.ndarray  # [...], increase of the log-partition at this step
 
 
 class Decoded(NamedTuple):
-    """The tags of rows."""
+    """Decoded tags."""
 
-    tags: Sequences  # [N] int64; [N, k] of the k best rows of tags, best first, -1 where a row has fewer
-    log_prob: np.ndarray  # [B] of a row's tags given its scores; [B, k], -inf where there are fewer
+    tags: Sequences  # [N] int64; [N, k] for the k best paths, best first, -1 where a row has fewer
+    log_prob: np.ndarray  # [B] of the tags given the scores; [B, k], -inf where there are fewer
 
 
 class CRF(ClassicalModel):
-    """Tags from scores, all tags of a row at once::
+    """Model of the tags of a row, jointly, given scores::
 
         p(y | x) = exp(start[y1] + x1[y1] + sum_t (transitions[y(t-1), yt] + xt[yt]) + end[yT]) / Z(x)
 
-    `x` are scores of the tags at each step, of any other model; Z(x) is the sum over all rows of tags. Zero weights say
-    that all orders of tags are alike, and -inf that one is forbidden: until `fit`, or without `from_parameters`, a CRF
-    knows what `allowed` forbids, and nothing else.
+    `x` are scores of the tags at each step, from any other model; Z(x) is the sum over all sequences of tags. A weight
+    of -inf forbids a tag or transition. All other weights are zero until `fit` or `from_parameters` sets them.
 
-    The belief of its stream: the *joint* weight of the inputs and the tags so far, which no later input and no end has
-    touched. So `Filtered.probs` are the probabilities of the step's tag if the row ended there and might end with any
-    tag; `Filtered.log_prob` is log Z(x1 .. xt) - log Z(x1 .. x(t-1)), such ends in both, and a row's add up to its
-    log-partition without `end`. It is no log-probability: scores are not normalised, so it may be positive. The state
-    is the log-weight of each tag at the next step before its scores are known, less what the steps have added so far.
+    Streaming uses the weight of inputs and tags so far, without later inputs and without `end`. `Filtered.probs` are
+    the probabilities of the step's tag if the row ended there, with any tag. `Filtered.log_prob` is
+    log Z(x1 .. xt) - log Z(x1 .. x(t-1)); its sum over a row is the log-partition without `end`. It may be positive,
+    because scores are not normalised. The state is the log-weight of each tag at the next step before its scores, minus
+    the log-partition so far.
 
     Args:
         num_tags: K.
-        allowed: which tags may follow which, begin and end a row, as `tag_schemes.allowed` says it; None: any.
-        l2: what `fit` weighs the squares of the weights by, halved; above 0, or a transition that never occurs may
-            have a weight without bounds.
-        max_iterations: of L-BFGS, in `fit`.
+        allowed: which tags may follow each other, begin and end a row, from `tag_schemes.allowed`; None: all.
+        l2: `fit` adds l2 / 2 times the squared weights to the loss; with 0, the weight of a transition that never
+            occurs is unbounded.
+        max_iterations: maximum number of iterations of L-BFGS in `fit`.
     Shapes:
         x: scores [B, K], -inf where a tag is impossible   state: log-weights [B, K]
         ->   y: Filtered(probs [B, K], log_prob [B])
@@ -71,7 +70,7 @@ class CRF(ClassicalModel):
         start_, end_: [K].
     Raises:
         TypeError: scores are not float64, tags are not integers.
-        ValueError: a shape is another; scores are NaN or infinite; tags lie outside 0 to K - 1; every path of a row is
+        ValueError: a shape is wrong; scores are NaN or infinite; tags lie outside 0 to K - 1; every path of a row is
             forbidden.
     Example:
         >>> from elman.classical.tag_schemes import allowed
@@ -99,7 +98,7 @@ class CRF(ClassicalModel):
     def from_parameters(
         cls, transitions: Any, start: Any = None, end: Any = None, allowed: Allowed | None = None
     ) -> Self:
-        """A CRF of given weights: [K, K], [K] and [K], zeros where left out, -inf where forbidden.
+        """Return a CRF with given weights [K, K], [K] and [K]: None for zeros, -inf where forbidden.
 
         Example:
             >>> CRF.from_parameters(np.array([[0.0, 1.0], [-np.inf, 0.0]])).start_
@@ -114,12 +113,12 @@ class CRF(ClassicalModel):
         return model
 
     def fit(self, scores: Sequences, tags: Any) -> "CRF":
-        """The weights that make `tags` [N] most probable, given scores that stay as they are (L-BFGS; it is convex).
+        """Fit the weights to `tags` [N] for fixed scores, by L-BFGS; the problem is convex.
 
-        To train what makes the scores together with the weights, use `elman.losses.CRFLoss`.
+        To train the model of the scores together with the weights, use `elman.losses.CRFLoss`.
 
         Raises:
-            RuntimeError: it does not converge in `max_iterations`.
+            RuntimeError: L-BFGS does not converge in `max_iterations`.
         """
         where = "CRF.fit"
         x = self._scores(where, scores)
@@ -145,11 +144,11 @@ class CRF(ClassicalModel):
         return self
 
     def initial_state(self, batch_size: int) -> np.ndarray:
-        """The start weights of every row, [B, K]."""
+        """Return the start weights for every row, [B, K]."""
         return log_starts(self._weights, batch_size)
 
     def step(self, x: np.ndarray, state: np.ndarray) -> tuple[Filtered, np.ndarray]:
-        """The scores of one step of each row, [B, K] -> (Filtered(probs [B, K], log_prob [B]), state [B, K])."""
+        """Filter the scores of one step of each row, [B, K]: return Filtered(probs [B, K], log_prob [B]) and state."""
         x = self._scores("CRF.step", Sequences(x, one_step_each(len(x))))
         check("CRF.step", "state", state, f"B={len(x)} K={self.num_tags}")
         joint = state + x
@@ -159,7 +158,7 @@ class CRF(ClassicalModel):
         return Filtered(np.exp(log_probs), log_prob), self._predict(log_probs)
 
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
-        """All steps of all rows in one call of the kernel."""
+        """Filter all rows in one call of the kernel."""
         x, lengths = self._scores("CRF.scan", sequences), sequences.lengths
         state = self.initial_state(len(sequences)) if state is None else state
         check("CRF.scan", "state", state, f"B={len(sequences)} K={self.num_tags}")
@@ -167,7 +166,7 @@ class CRF(ClassicalModel):
         self._require_steps("CRF.scan", log_prob, lengths)
         ends, final = Ends.of(lengths), state.copy()
         last = probs[ends.last]
-        vanished = ends.rows[(last == 0).any(1)]  # forbidden, or possible and too small: a sum of logs can tell
+        vanished = ends.rows[(last == 0).any(1)]  # forbidden, or underflowed: the loop in logarithms decides
         with np.errstate(divide="ignore"):
             final[ends.rows] = self._predict(np.log(last))
         if len(vanished):
@@ -175,11 +174,11 @@ class CRF(ClassicalModel):
         return Sequences(Filtered(probs, log_prob), lengths), final
 
     def log_partition(self, sequences: Sequences) -> np.ndarray:
-        """log Z(x) of each row, [B]; 0 of an empty one."""
+        """Return log Z(x) of each row, [B]; 0 for an empty one."""
         return self._log_partition("CRF.log_partition", self._chain("CRF.log_partition", sequences))
 
     def log_prob(self, sequences: Sequences, tags: Any) -> np.ndarray:
-        """log p(y | x) of each row, [B], of tags [N]; -inf where they are forbidden."""
+        """Return log p(y | x) of each row, [B], for tags [N]; -inf if they are forbidden."""
         where = "CRF.log_prob"
         chain = self._chain(where, sequences)
         tags = integers(where, "tags", tags, f"N={sequences.num_steps}", below=self.num_tags)
@@ -190,13 +189,13 @@ class CRF(ClassicalModel):
         return log_prob
 
     def marginals(self, sequences: Sequences) -> Sequences:
-        """The probability of each tag at each step given the whole row, [N, K]."""
+        """Return the probability of each tag at each step given the whole row, [N, K]."""
         posterior = semiring_scan.forward_backward(*self._chain("CRF.marginals", sequences))
         require_paths("CRF.marginals", posterior.log_prob)
         return sequences.with_values(posterior.probs)
 
     def pairwise(self, sequences: Sequences) -> Sequences:
-        """The probability of each pair of tags at a step and the next, [N, K, K]; zeros at the last step of a row."""
+        """Return the probability of each pair of tags at a step and the next, [N, K, K]; zeros at a row's last step."""
         start, transitions, x, lengths = self._chain("CRF.pairwise", sequences)
         each = np.ascontiguousarray(np.broadcast_to(transitions, (len(x), self.num_tags, self.num_tags)))
         posterior = semiring_scan.forward_backward(start, each, x, lengths, per_step=True)
@@ -204,9 +203,9 @@ class CRF(ClassicalModel):
         return Sequences(posterior.transitions, lengths)
 
     def decode(self, sequences: Sequences, method: str = "viterbi", k: int = 1) -> Decoded:
-        """The most probable tags of each row (`viterbi`), the k most probable, or those of each step (`posterior`).
+        """Return the most probable path of each row (`viterbi`), the k best paths, or the best tag of each step.
 
-        The last have the fewest wrong tags to expect, and may be in an order that is forbidden.
+        The last, `posterior`, minimises the expected number of wrong tags; its path may be forbidden.
         """
         where = "CRF.decode"
         if method == "posterior" and k == 1:
@@ -225,7 +224,7 @@ class CRF(ClassicalModel):
         return Decoded(sequences.with_values(tags.copy()), log_prob.copy())
 
     def sample(self, sequences: Sequences, num_samples: int = 1, seed: int = 0) -> np.ndarray:
-        """Rows of tags drawn from p(y | x), [S, N]."""
+        """Draw tags from p(y | x), [S, N]."""
         chain = self._chain("CRF.sample", sequences)
         uniforms = np.random.default_rng(seed).random((num_samples, sequences.num_steps))
         self._log_partition("CRF.sample", chain)
@@ -233,19 +232,19 @@ class CRF(ClassicalModel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given; `allowed` is in the weights, which are -inf where it forbids."""
+        """The constructor's arguments; `allowed` is stored in the weights as -inf."""
         return {"num_tags": self.num_tags, "l2": self.l2, "max_iterations": self.max_iterations}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The weights."""
+        """Return the weights."""
         return self._weights._asdict()
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
-        """The model whose `to_arrays` and `settings` these are."""
+        """Return the model from its `to_arrays` and `settings`."""
         if set(arrays) != set(Weights._fields):
             raise ValueError(f"CRF.from_arrays: expected arrays {', '.join(Weights._fields)}, got {sorted(arrays)}; "
-                             "these are those of another model.")  # fmt: skip
+                             "the file belongs to another model.")  # fmt: skip
         model = cls(**settings)
         model._set("CRF.from_arrays", Weights(**arrays))
         free = Allowed(*(np.isfinite(array) for array in model._weights))
@@ -257,7 +256,7 @@ class CRF(ClassicalModel):
         return Weights(self.transitions_, self.start_, self.end_)
 
     def _set(self, where: str, weights: Weights) -> None:
-        """Keep float64 copies of weights of the right shapes, -inf where `allowed` forbids."""
+        """Store float64 copies of the weights, checked, with -inf where `allowed` forbids."""
         kept = []
         for name, array in weights._asdict().items():
             spec = f"K={self.num_tags} K={self.num_tags}" if name == "transitions" else f"K={self.num_tags}"
@@ -272,14 +271,14 @@ class CRF(ClassicalModel):
         self.transitions_, self.start_, self.end_ = kept
 
     def _unravel(self, vector: np.ndarray, free: np.ndarray) -> Weights:
-        """The weights from those that are free, one after another."""
+        """Return the weights from a vector of the free ones."""
         every = np.full(len(free), -np.inf)
         every[free] = vector
         transitions, start, end = np.split(every, [self.num_tags**2, self.num_tags**2 + self.num_tags])
         return Weights(transitions.reshape(self.num_tags, self.num_tags), start, end)
 
     def _scores(self, where: str, sequences: Sequences) -> np.ndarray:
-        """Scores that are what they should be: float64 [N, K], finite or -inf."""
+        """Return the scores, checked: float64 [N, K], finite or -inf."""
         if not isinstance(sequences, Sequences):
             got = type(sequences).__name__
             raise TypeError(f"{where}: expected Sequences of scores, got {got}; use Sequences.from_list([x]).")
@@ -293,7 +292,7 @@ class CRF(ClassicalModel):
         return np.ascontiguousarray(x)
 
     def _chain(self, where: str, sequences: Sequences) -> Chain:
-        """What the kernel asks for; the end weights are part of the last steps' scores."""
+        """Return the arguments of the kernel; the end weights are added to the last steps' scores."""
         x = with_end(self._scores(where, sequences), self.end_, Ends.of(sequences.lengths))
         return self.initial_state(len(sequences)), self.transitions_[None], x, sequences.lengths
 
@@ -303,14 +302,14 @@ class CRF(ClassicalModel):
         return log_partition
 
     def _predict(self, log_probs: np.ndarray) -> np.ndarray:
-        """The log-weights of the next tags, [B, K], from the log-probabilities of these."""
+        """Return the log-weights of the next tags, [B, K], from the log-probabilities of the current ones."""
         prediction = np.full_like(log_probs, -np.inf)
         for tag in range(self.num_tags):
             np.logaddexp(prediction, log_probs[:, tag, None] + self.transitions_[tag], out=prediction)
         return prediction
 
     def _require_steps(self, where: str, log_prob: np.ndarray, lengths: np.ndarray) -> None:
-        """Raise at the first step where every path so far is forbidden."""
+        """Raise a ValueError that names the first step where every path is forbidden."""
         impossible = np.flatnonzero(log_prob == -np.inf)
         if len(impossible):
             raise ValueError(f"{where}: {place(lengths, int(impossible[0]))}: expected at least one tag that is not "

@@ -1,4 +1,4 @@
-"""The likelihood of a linear-chain CRF, its gradients, and what is said where a row has none: in float64, one pass."""
+"""Likelihood of a linear-chain CRF and its gradients in one pass, in float64, with explanations of failures."""
 
 from math import isfinite
 from typing import NamedTuple
@@ -9,22 +9,22 @@ from elman.kernels.semiring_scan import forward_backward, total
 
 
 class Weights(NamedTuple):
-    """The weights of a CRF, or the gradients of them; -inf forbids."""
+    """Weights of a CRF, or their gradients; -inf forbids."""
 
     transitions: np.ndarray  # [K, K] from, to
-    start: np.ndarray  # [K] of the first tag of a row
-    end: np.ndarray  # [K] of the last
+    start: np.ndarray  # [K] for the first tag of a row
+    end: np.ndarray  # [K] for the last
 
 
 class Gradients(NamedTuple):
-    """Of the loss: what is expected of all paths, less what the given one has."""
+    """Gradients of the loss: expectation over all paths minus the given path."""
 
     scores: np.ndarray  # [N, K]
     weights: Weights
 
 
 class Ends(NamedTuple):
-    """The rows that are not empty, their first and their last steps."""
+    """First and last steps of the rows that are not empty."""
 
     rows: np.ndarray
     first: np.ndarray
@@ -32,7 +32,7 @@ class Ends(NamedTuple):
 
     @classmethod
     def of(cls, lengths: np.ndarray) -> "Ends":
-        """Of rows of so many steps."""
+        """Return the ends of rows with these lengths."""
         rows, stops = np.flatnonzero(lengths), lengths.cumsum()
         if len(rows) < len(lengths):
             stops, lengths = stops[rows], lengths[rows]
@@ -40,24 +40,24 @@ class Ends(NamedTuple):
 
 
 def log_starts(weights: Weights, rows: int) -> np.ndarray:
-    """The start weights of every row, [B, K]."""
+    """Return the start weights for every row, [B, K]."""
     starts = np.empty((rows, len(weights.start)))
     starts[:] = weights.start
     return starts
 
 
 def with_end(scores: np.ndarray, end: np.ndarray, ends: Ends) -> np.ndarray:
-    """A float64 copy of scores [N, K], the end weights added at the last step of every row."""
+    """Return a float64 copy of scores [N, K], with the end weights added at the last step of every row."""
     scores = scores.astype(np.float64)
     scores[ends.last] += end
     return scores
 
 
 def path_log_weight(scores: np.ndarray, tags: np.ndarray, weights: Weights, ends: Ends) -> np.ndarray:
-    """The log-weight of each step of a path, [N]: its score, and the transition that leads to it.
+    """Return the log-weight of each step of a path, [N]: its score plus the transition to it.
 
     Args:
-        scores: [N, K] with the end weights added.
+        scores: [N, K], with the end weights added.
     """
     gain = scores[np.arange(len(tags)), tags]
     gain[1:] += weights.transitions[tags[:-1], tags[1:]]
@@ -69,19 +69,19 @@ def path_log_weight(scores: np.ndarray, tags: np.ndarray, weights: Weights, ends
 def negative_log_likelihood(
     where: str, scores: np.ndarray, tags: np.ndarray, lengths: np.ndarray, weights: Weights, gradients: bool = True
 ) -> tuple[float, Gradients | None]:
-    """`log Z - log weight of tags` of all rows together, and its gradients.
+    """Return log Z minus the log-weight of the tags, summed over rows, and its gradients.
 
     Args:
-        where: the call that complains.
+        where: the caller's name for error messages.
         scores: [N, K] floats; -inf forbids a tag at a step.
         tags: [N] int64.
         lengths: [B] int64 that add up to N.
-        weights: of float64.
+        weights: float64.
     Raises:
-        ValueError: a tag outside of 0 to K - 1, a score or weight that is NaN or infinite, a row that is impossible.
+        ValueError: a tag lies outside 0 to K - 1, a score or weight is NaN or infinite, or a row is impossible.
     """
     num_tags = len(weights.start)
-    if len(tags) and tags.view(np.uint64).max() >= num_tags:  # where what is below zero is very large
+    if len(tags) and tags.view(np.uint64).max() >= num_tags:  # negative numbers are very large there
         raise _outside(where, tags, lengths, num_tags)
     ends = Ends.of(lengths)
     x = with_end(scores, weights.end, ends)
@@ -108,7 +108,7 @@ def negative_log_likelihood(
 
 
 def explain(where: str, scores: np.ndarray, tags: np.ndarray | None, lengths: np.ndarray, weights: Weights) -> None:
-    """Raise and say what is wrong with that of which no finite loss or partition could be made."""
+    """Raise a ValueError that explains why the loss or the partition is not finite."""
     check_scores(where, scores, lengths)
     check_weights(where, weights)
     ends = Ends.of(lengths)
@@ -128,11 +128,11 @@ def explain(where: str, scores: np.ndarray, tags: np.ndarray | None, lengths: np
             why = f"expected a tag that may follow {tags[step - 1]}, got {tag}"
         else:
             why = f"expected a tag that may end a row, got {tag}"
-        raise ValueError(f"{where}: {place(lengths, step)}: {why}; mend the tags or allow it.")
+        raise ValueError(f"{where}: {place(lengths, step)}: {why}; correct the tags or allow it.")
 
 
 def check_scores(where: str, scores: np.ndarray, lengths: np.ndarray) -> None:
-    """Raise where a score is NaN or infinite; -inf forbids a tag and is legal."""
+    """Raise a ValueError if a score is NaN or infinite; -inf forbids a tag and is legal."""
     wrong = np.isnan(scores) | (scores == np.inf)
     if wrong.any():
         step, tag = np.argwhere(wrong)[0]
@@ -141,7 +141,7 @@ def check_scores(where: str, scores: np.ndarray, lengths: np.ndarray) -> None:
 
 
 def check_weights(where: str, weights: Weights) -> None:
-    """Raise where a weight is NaN or infinite; -inf forbids and is legal."""
+    """Raise a ValueError if a weight is NaN or infinite; -inf forbids and is legal."""
     for name, array in weights._asdict().items():
         wrong = np.isnan(array) | (array == np.inf)
         if wrong.any():
@@ -151,7 +151,7 @@ def check_weights(where: str, weights: Weights) -> None:
 
 
 def require_paths(where: str, log_partition: np.ndarray) -> None:
-    """Raise where a row [B] has no path that is not forbidden."""
+    """Raise a ValueError if every path of a row is forbidden."""
     impossible = np.flatnonzero(log_partition == -np.inf)
     if len(impossible):
         raise ValueError(f"{where}: row {impossible[0]}: expected at least one path of tags that is not forbidden, got "
@@ -159,7 +159,7 @@ def require_paths(where: str, log_partition: np.ndarray) -> None:
 
 
 def place(lengths: np.ndarray, step: int) -> str:
-    """`row 3, step 7` of a step of a batch."""
+    """Return the place of a step of a batch, such as `row 3, step 7`."""
     stops = np.cumsum(lengths)
     row = int(np.searchsorted(stops, step, side="right"))
     return f"row {row}, step {int(step - stops[row] + lengths[row])}"

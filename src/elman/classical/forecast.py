@@ -1,4 +1,4 @@
-"""What an autoregression expects of the next steps, and how sure it is."""
+"""Forecasts: mean and covariance of future steps, and the error covariances of an autoregression."""
 
 from statistics import NormalDist
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Forecast(NamedTuple):
-    """The distribution of the next S steps of each row: Gaussian, if the noise is.
+    """Distribution of the next S steps of each row; Gaussian if the noise is.
 
     Example:
         >>> low, high = Forecast(np.zeros((1, 1, 1)), np.ones((1, 1, 1, 1))).interval(0.95)
@@ -20,12 +20,12 @@ class Forecast(NamedTuple):
 
     @property
     def deviation(self) -> np.ndarray:
-        """The standard deviation of each coordinate, [B, S, D]."""
+        """Standard deviation of each coordinate, [B, S, D]."""
         deviation: np.ndarray = np.sqrt(np.diagonal(self.cov, axis1=-2, axis2=-1))
         return deviation
 
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """Between which numbers each coordinate lies with probability `level`: two arrays [B, S, D].
+        """Return the bounds between which each coordinate lies with probability `level`: two arrays [B, S, D].
 
         Raises:
             ValueError: the level is not between 0 and 1.
@@ -37,8 +37,7 @@ class Forecast(NamedTuple):
 
 
 def responses(taps: np.ndarray, steps: int) -> np.ndarray:
-    """What a unit of noise has become k steps later, for k = 0 ... steps - 1: the weights of the moving average
-    [steps, D, D] that the autoregression is."""
+    """Return the impulse responses for lags 0 to steps - 1, [steps, D, D]: the moving average form of the taps."""
     order, size, _ = taps.shape
     weights = np.zeros((steps, size, size))
     weights[:1] = np.eye(size)
@@ -49,6 +48,6 @@ def responses(taps: np.ndarray, steps: int) -> np.ndarray:
 
 
 def error_covariances(taps: np.ndarray, noise_cov: np.ndarray, steps: int) -> np.ndarray:
-    """Of the forecasts 1 to `steps` steps ahead, [steps, D, D]: the noise of every step between adds its part."""
+    """Return the error covariances of forecasts 1 to `steps` steps ahead, [steps, D, D]."""
     weights = responses(taps, steps)
     return np.cumsum(weights @ noise_cov @ weights.transpose(0, 2, 1), axis=0)

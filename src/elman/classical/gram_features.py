@@ -1,4 +1,4 @@
-"""Grams as features: every run of one to `order` ids that training has seen has a number, and a step adds a few.
+"""N-gram features: every sequence of one to `order` ids seen in training is a feature; each step adds a few.
 
 The grams of one length are a sorted array of pairs, as in `context_counts`: a gram without its oldest id, and that id.
 """
@@ -10,18 +10,18 @@ import numpy as np
 from elman.classical.context_counts import descend, find
 from elman.sequences import Sequences
 
-NOTHING = -1  # in the last ids of a row: there was none yet
+NO_ID = -1  # entry of a history before the first id
 
 
 class Found(NamedTuple):
-    """The features that steps add, one entry each, ordered by feature length and then by step."""
+    """Features that steps add, ordered by gram length and then by step."""
 
     steps: np.ndarray  # [M]
     features: np.ndarray  # [M]
 
 
 def tabulate(sequences: Sequences, vocabulary_size: int, order: int, min_count: int) -> list[np.ndarray]:
-    """The keys of the grams of 1, 2, ... order ids that occur `min_count` times or more in rows of ids [N]."""
+    """Return the keys of the grams of 1, 2, ... order ids that occur at least `min_count` times in rows of ids [N]."""
     values, times = sequences.values, sequences.times
     steps, gram_of = np.arange(len(values)), np.zeros(len(values), np.int64)
     tables = []
@@ -38,7 +38,7 @@ def tabulate(sequences: Sequences, vocabulary_size: int, order: int, min_count: 
 
 
 def look_up(tables: list[np.ndarray], histories: np.ndarray, vocabulary_size: int) -> Found:
-    """The features that end with the last id of each history [M, order]; at most one of each length."""
+    """Return the features that end with the last id of each history [M, order]; at most one per length."""
     steps, features, first = [], [], 0
     known = descend([np.zeros(1, np.int64), *tables], histories, vocabulary_size)
     next(known)  # the empty gram
@@ -50,17 +50,17 @@ def look_up(tables: list[np.ndarray], histories: np.ndarray, vocabulary_size: in
 
 
 def histories(sequences: Sequences, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The last `order` ids at each step [N, order], and the last order - 1 after each row [B, order - 1].
+    """Return the last `order` ids at each step [N, order], and the last order - 1 after each row [B, order - 1].
 
     Args:
-        last: [B, order - 1] those before the row, the latest in the last column, `NOTHING` where there was none.
+        last: [B, order - 1], the ids before the row, the latest in the last column; `NO_ID` where there is none.
     """
-    units = np.append(sequences.values, NOTHING)  # so that there is one to be left unused
+    units = np.append(sequences.values, NO_ID)  # an empty batch can be indexed too
 
     def before(rows: np.ndarray, times: np.ndarray, back: int) -> np.ndarray:
         earlier = times - back
         within = units[np.maximum(sequences.offsets[:-1][rows] + earlier, 0)]
-        return np.where(earlier >= 0, within, last[rows, np.minimum(earlier, -1)] if last.shape[1] else NOTHING)
+        return np.where(earlier >= 0, within, last[rows, np.minimum(earlier, -1)] if last.shape[1] else NO_ID)
 
     size, rows = last.shape[1], np.arange(len(sequences))
     at_steps = [before(sequences.rows, sequences.times, back) for back in range(size, -1, -1)]

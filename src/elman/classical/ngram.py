@@ -1,49 +1,83 @@
-"""An n-gram with interpolated modified Kneser-Ney smoothing (Kneser and Ney 1995; Chen and Goodman 1998, TR-10-98)."""
+"""N-gram model with interpolated modified Kneser-Ney smoothing.
+
+Kneser and Ney 1995; Chen and Goodman 1998, TR-10-98.
+"""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from elman.classical.context_counts import ContextCounts, count, descend, find
-from elman.classical.kneser_ney import Smoothed, discounts, smooth
 from elman.classical.model import ClassicalModel
 from elman.sequences import Sequences
 from elman.shapes import check
 
 BOUNDARY = 0  # the unit before and after every document
-NOTHING = -1  # in a state: there was no unit yet
+NO_UNIT = -1  # entry of a state before the first unit
+FALLBACK = np.array([0.5, 1.0, 1.5])  # discounts if there are too few counts to estimate them
+
+
+class Smoothed(NamedTuple):
+    """Contexts of one length with their probabilities."""
+
+    contexts: np.ndarray  # [C] sorted keys
+    starts: np.ndarray  # [C + 1] the grams of context c are starts[c] to starts[c + 1]
+    grams: np.ndarray  # [G] sorted keys
+    weights: np.ndarray  # [G] (c(h w) - D) / c(h)
+    backoffs: np.ndarray  # [C] b(h), the weight of shorter contexts
+
+
+def discounts(counts: np.ndarray) -> np.ndarray:
+    """Return D1, D2, D3 estimated from the number of ones to fours in `counts` [G]; 0.5, 1, 1.5 if that fails."""
+    n = np.array([np.count_nonzero(counts == j) for j in (1, 2, 3, 4)])
+    if not n.all():
+        return FALLBACK
+    y = n[0] / (n[0] + 2 * n[1])
+    j = np.array([1, 2, 3])
+    estimated: np.ndarray = j - (j + 1) * y * n[1:] / n[:-1]
+    return estimated if (estimated > 0).all() else FALLBACK
+
+
+def smooth(level: ContextCounts, discount: np.ndarray, vocabulary_size: int) -> Smoothed:
+    """Return the probabilities of contexts of one length from their counts and three discounts."""
+    context_of = level.grams // vocabulary_size
+    starts = np.searchsorted(context_of, np.arange(len(level.contexts) + 1))
+    taken = discount[np.minimum(level.counts, len(discount)) - 1]
+    totals = np.bincount(context_of, level.counts, len(level.contexts))
+    backoffs = np.bincount(context_of, taken, len(level.contexts)) / totals
+    return Smoothed(level.contexts, starts, level.grams, (level.counts - taken) / totals[context_of], backoffs)
 
 
 class NGram(ClassicalModel):
-    """The next unit from the last order - 1 units; its state is those units::
+    """N-gram model: predicts the next unit from the last order - 1 units, which are its state::
 
         p(w | h) = (c(h w) - D(c(h w))) / c(h)  +  b(h) p(w | h without its oldest unit)
         b(h)     = (D1 N1(h) + D2 N2(h) + D3 N3(h)) / c(h)
 
-    A context `h` never seen is left out, and below the empty context is 1 / V: so every distribution adds up to one and
-    every unit has its part. For the longest contexts `c(h w)` is how often `w` follows `h`; for shorter ones it is how
-    many different units come before `h w`, or how often it occurs where nothing can, because `h` begins a document.
-    `c(h)` is its sum over `w`; `Nj(h)` units follow `h` with a count of j, 3 meaning 3 or more. Each length of context
-    has its discounts: where n1, n2, n3, n4 of its grams have a count of 1, 2, 3, 4::
+    Unseen contexts `h` are skipped, and the empty context backs off to 1 / V, so every distribution sums to one and
+    every unit has a positive probability. For the longest contexts `c(h w)` is the number of times `w` follows `h`. For
+    shorter ones it is the number of different units before `h w`, or its frequency where `h` begins a document.
+    `c(h)` is the sum over `w`; `Nj(h)` units follow `h` with a count of j, 3 meaning 3 or more. Each context length
+    has its own discounts. With n1, n2, n3, n4 grams of count 1, 2, 3, 4::
 
         Y = n1 / (n1 + 2 n2),  D1 = 1 - 2 Y n2 / n1,  D2 = 2 - 3 Y n3 / n2,  D3 = 3 - 4 Y n4 / n3
 
-    or 0.5, 1, 1.5 where one of those is zero or a discount not above zero, as happens for the few units of an alphabet.
+    or 0.5, 1, 1.5 if one of those is zero or a discount is not above zero, as happens with small alphabets.
 
     Args:
-        vocabulary_size: V, units are the ids 0 to V - 1, and 0 is the boundary before and after every document.
-        order: units in the longest grams, at least 1: 1 to 5 for words, 5 to 8 for characters and bytes.
+        vocabulary_size: V; units are the ids 0 to V - 1, and 0 is the boundary before and after every document.
+        order: length of the longest grams, at least 1: 1 to 5 for words, 5 to 8 for characters and bytes.
     Shapes:
-        x: [B] ids   state: [B, order - 1] ids, the latest last, -1 where there was nothing yet
+        x: [B] ids   state: [B, order - 1] ids, the latest last, -1 before the first unit
         ->   y: [B, V] log-probabilities of the next unit, in nats
     Attributes:
-        counts_: the counts of contexts of 0, 1, ... order - 1 units.
-        discounts_: [order, 3] D1, D2, D3 of each of those lengths.
+        counts_: counts of the contexts of 0, 1, ... order - 1 units.
+        discounts_: [order, 3], D1, D2, D3 of each context length.
     Raises:
         TypeError: ids are not integers.
-        ValueError: ids outside 0 to V - 1, or the boundary inside a document; a setting below 1; no documents; used
-            before `fit`.
+        ValueError: ids lie outside 0 to V - 1, or the boundary is inside a document; a setting is below 1; there are no
+            documents; the model is not fitted.
     Example:
         >>> model = NGram(vocabulary_size=3, order=2).fit([np.array([1, 2, 1, 2])])
         >>> log_probs, state = model.step(np.array([1]), model.initial_state(1))
@@ -55,7 +89,7 @@ class NGram(ClassicalModel):
         self.vocabulary_size, self.order = vocabulary_size, order
 
     def fit(self, documents: Sequences | Iterable[np.ndarray]) -> "NGram":
-        """Count documents: ids [n] without boundaries, each read as 0 u1 .. un and predicting u1 .. un 0."""
+        """Count documents: ids [n] without boundaries; the input is 0 u1 .. un, the target u1 .. un 0."""
         for name, setting in self.settings.items():
             if not isinstance(setting, int) or setting < 1:
                 raise ValueError(f"NGram.fit: expected {name} to be an int of at least 1, got {setting!r}.")
@@ -68,23 +102,23 @@ class NGram(ClassicalModel):
         return self._smooth(count(inputs, targets, self.vocabulary_size, self.order))
 
     def initial_state(self, batch_size: int) -> np.ndarray:
-        """No units yet: the first input of a document is the boundary."""
-        return np.full((batch_size, self.order - 1), NOTHING, np.int64)
+        """Return the state before the first unit; the first input of a document is the boundary."""
+        return np.full((batch_size, self.order - 1), NO_UNIT, np.int64)
 
     def step(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One unit of each row, x [B] -> (log-probabilities of the next one [B, V], the last units [B, order - 1])."""
+        """Read one unit of each row, x [B]; return log-probabilities of the next one [B, V], and the state."""
         x = self._ids("NGram.step", "x", x, "B")
-        state = self._ids("NGram.step", "state", state, f"B={len(x)} order-1={self.order - 1}", NOTHING)
+        state = self._ids("NGram.step", "state", state, f"B={len(x)} order-1={self.order - 1}", NO_UNIT)
         state = np.concatenate([state, x[:, None]], axis=1)[:, 1:]
         return self._log_probs("NGram.step", state), state
 
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
-        """All steps at once: a state is units that were read, so none has to wait for another."""
+        """Process all steps at once: a state consists of inputs, so no step depends on another."""
         histories, state = self._histories("NGram.scan", sequences, state)
         return sequences.with_values(self._log_probs("NGram.scan", histories)), state
 
     def log_prob(self, sequences: Sequences, targets: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
-        """The log-probability of `targets` [N] after each step of `sequences`, in nats [N]; never makes [N, V]."""
+        """Return the log-probability of `targets` [N] after each step, in nats [N], without an array [N, V]."""
         histories, _ = self._histories("NGram.log_prob", sequences, state)
         targets = self._ids("NGram.log_prob", "targets", targets, f"N={sequences.num_steps}")
         levels = self._levels("NGram.log_prob")
@@ -98,16 +132,16 @@ class NGram(ClassicalModel):
         return probs
 
     def after(self, sequences: Sequences, state: np.ndarray | None = None) -> np.ndarray:
-        """The state after each row, [B, order - 1], without the distributions of a scan."""
+        """Return the state after each row, [B, order - 1], without computing distributions."""
         return self._histories("NGram.after", sequences, state)[1]
 
     @property
     def settings(self) -> dict[str, int]:
-        """What the constructor was given."""
+        """The constructor's arguments."""
         return {"vocabulary_size": self.vocabulary_size, "order": self.order}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The counts, to be kept beside `settings`."""
+        """Return the counts as arrays; `settings` holds the rest of the model."""
         self._levels("NGram.to_arrays")
         return {
             f"{length}.{name}": array
@@ -117,13 +151,13 @@ class NGram(ClassicalModel):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> "NGram":
-        """The fitted model whose `to_arrays` and `settings` these are."""
+        """Return the model from its `to_arrays` and `settings`."""
         model = cls(**settings)
         names = [[f"{length}.{field}" for field in ContextCounts._fields] for length in range(model.order)]
         if set(arrays) != {name for level in names for name in level}:
             raise ValueError(
                 f"NGram.from_arrays: expected arrays 0.contexts to {model.order - 1}.counts for order {model.order}, "
-                f"got {sorted(arrays)}; these are the counts of another model."
+                f"got {sorted(arrays)}; the file belongs to another model."
             )
         return model._smooth([ContextCounts(*(arrays[name] for name in level)) for level in names])
 
@@ -149,7 +183,7 @@ class NGram(ClassicalModel):
             raise TypeError(f"{where}: expected {name} of integer ids, got {ids.dtype}; encode the text first.")
         wrong = (ids < lowest) | (ids >= self.vocabulary_size)
         if wrong.any():
-            boundary = " (0 is the boundary, added here)" if lowest > BOUNDARY else ""
+            boundary = " (0 is the boundary, which fit adds)" if lowest > BOUNDARY else ""
             raise ValueError(
                 f"{where}: expected {name} of ids from {lowest} to {self.vocabulary_size - 1}{boundary}, "
                 f"got {ids[wrong][0]}; encode the text with the vocabulary of this model."
@@ -157,12 +191,12 @@ class NGram(ClassicalModel):
         return ids.astype(np.int64)
 
     def _histories(self, where: str, sequences: Sequences, state: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The state after each step [N, order - 1], and after each row [B, order - 1]."""
+        """Return the state after each step [N, order - 1], and after each row [B, order - 1]."""
         values = self._ids(where, "values", sequences.values, "N")
         rows, past = len(sequences), np.arange(self.order - 1)
         state = self.initial_state(rows) if state is None else state
-        state = self._ids(where, "state", state, f"B={rows} order-1={len(past)}", NOTHING)
-        starts = sequences.offsets[:-1] + len(past) * np.arange(rows)  # of each row, its state before it
+        state = self._ids(where, "state", state, f"B={rows} order-1={len(past)}", NO_UNIT)
+        starts = sequences.offsets[:-1] + len(past) * np.arange(rows)  # each row is preceded by its state
         units = np.empty(len(values) + state.size, np.int64)
         units[starts[:, None] + past] = state
         units[starts[sequences.rows] + len(past) + sequences.times] = values
@@ -170,7 +204,7 @@ class NGram(ClassicalModel):
         return units[after_step[:, None] + past], units[(starts + sequences.lengths)[:, None] + past]
 
     def _log_probs(self, where: str, histories: np.ndarray) -> np.ndarray:
-        """[M, order - 1] -> [M, V]."""
+        """Return log-probabilities [M, V] of the unit after each history [M, order - 1]."""
         levels = self._levels(where)
         probs = np.full((len(histories), self.vocabulary_size), 1 / self.vocabulary_size)
         known = descend([level.contexts for level in levels], histories, self.vocabulary_size)

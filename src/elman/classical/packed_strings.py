@@ -1,4 +1,4 @@
-"""Strings as an array of bytes, so that a model file can hold labels and words beside its numbers."""
+"""Strings as byte arrays, so that a model file can hold labels and words as tensors."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def pack(values: np.ndarray) -> np.ndarray:
-    """A one-dimensional array of strings, integers or booleans as the bytes of its JSON, uint8 [n].
+    """Return a one-dimensional array of strings, integers or booleans as JSON bytes, uint8 [n].
 
     Example:
         >>> unpack(pack(np.array(["NOUN", "é"]))).tolist()
@@ -17,5 +17,5 @@ def pack(values: np.ndarray) -> np.ndarray:
 
 
 def unpack(packed: Any) -> np.ndarray:
-    """The array that `pack` was given."""
+    """Return the array from the result of `pack`."""
     return np.array(json.loads(np.asarray(packed, np.uint8).tobytes()))

@@ -1,4 +1,4 @@
-"""Rows as people give them, and how a place in a batch is told."""
+"""Conversion of lists of rows to Sequences, and names of places in a batch for error messages."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,10 +10,10 @@ from elman.sequences import Sequences
 
 
 def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:
-    """Sequences as they are; a list with an array [T, ...] a row (or a tuple of them) as Sequences.
+    """Return Sequences unchanged, and a list of arrays [T, ...] (or tuples of them), one per row, as Sequences.
 
     Raises:
-        TypeError: an array in place of a list of rows.
+        TypeError: one array is given instead of a list of rows.
         ValueError: there are no rows, or they differ in width.
     Example:
         >>> as_sequences("HMM.fit", [np.zeros((3, 2)), np.zeros((4, 1))])
@@ -28,7 +28,7 @@ def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:
     rows = [states.map(np.asarray, row) for row in rows]
     if not rows:
         raise ValueError(f"{where}: expected at least one row, got none.")
-    widths = [told(row) for row in rows]
+    widths = [step_shapes(row) for row in rows]
     for number, width in enumerate(widths):
         if width != widths[0]:
             raise ValueError(f"{where}: expected rows of one width, got steps of shape {widths[0]} in row 0 and "
@@ -36,11 +36,11 @@ def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:
     return Sequences.from_list(rows)
 
 
-def told(row: Any) -> str:
-    """The shapes of a step."""
+def step_shapes(row: Any) -> str:
+    """Describe the shapes of one step."""
     return " and ".join(str(list(leaf.shape[1:])) for leaf in states.leaves(row))
 
 
 def place(sequences: Sequences, step: int) -> str:
-    """`row 3, step 7` of a step of a batch."""
+    """Return the place of a step of a batch, such as `row 3, step 7`."""
     return f"row {int(sequences.rows[step])}, step {int(sequences.times[step])}"

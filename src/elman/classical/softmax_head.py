@@ -1,4 +1,4 @@
-"""A softmax over sparse features: naive-Bayes weighting and the climb (Wang and Manning 2012, ACL)."""
+"""Softmax regression on sparse features with naive-Bayes weights (Wang and Manning 2012, ACL)."""
 
 import logging
 from typing import Any, NamedTuple
@@ -10,14 +10,14 @@ logger = logging.getLogger("elman")
 
 
 class Head(NamedTuple):
-    """What turns features into scores: features @ weights + bias."""
+    """Parameters of the logits, features @ weights + bias."""
 
-    weights: np.ndarray  # [F, C], the weighting in them
+    weights: np.ndarray  # [F, C], naive-Bayes weights included
     bias: np.ndarray  # [C]
 
 
 def log_count_ratios(features: Any, classes: np.ndarray, num_classes: int, smoothing: float) -> np.ndarray:
-    """How much each feature speaks for each class against the others: log of a ratio of frequencies, [F, C].
+    """Return the log-ratio of each feature's frequency in each class and in the others, [F, C].
 
     Args:
         features: [B, F] sparse. classes: [B] from 0.
@@ -28,28 +28,28 @@ def log_count_ratios(features: Any, classes: np.ndarray, num_classes: int, smoot
     return np.log(within / within.sum(0)) - np.log(elsewhere / elsewhere.sum(0))
 
 
-def climb(features: Any, classes: np.ndarray, ratios: np.ndarray, l2: float) -> Head:
-    """The head for which  - sum over rows of log p(class | features)  +  l2 / 2 |w|^2  is least, by L-BFGS.
+def fit_head(features: Any, classes: np.ndarray, ratios: np.ndarray, l2: float) -> Head:
+    """Return the head that minimises  - sum over rows of log p(class | features)  +  l2 / 2 |w|^2, by L-BFGS.
 
     Args:
-        features: [B, F] sparse. classes: [B] from 0. ratios: [F, C]; the scores are features @ (ratios w) + bias.
+        features: [B, F] sparse. classes: [B] from 0. ratios: [F, C]; the logits are features @ (ratios w) + bias.
     """
     from scipy.optimize import minimize
 
     shape, by_feature = ratios.shape, features.T.tocsr()
     chosen = (np.arange(len(classes)), classes)
 
-    def downhill(theta: np.ndarray) -> tuple[float, np.ndarray]:
+    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = theta[: -shape[1]].reshape(shape), theta[-shape[1] :]
         log_probs = log_softmax(features @ (ratios * weights) + bias)
-        pull = np.exp(log_probs)
-        pull[chosen] -= 1
-        slopes = ratios * (by_feature @ pull) + l2 * weights
+        error = np.exp(log_probs)  # d loss / d logits
+        error[chosen] -= 1
+        slopes = ratios * (by_feature @ error) + l2 * weights
         loss = l2 / 2 * float((weights**2).sum()) - float(log_probs[chosen].sum())
-        return loss, np.concatenate([slopes.ravel(), pull.sum(0)])
+        return loss, np.concatenate([slopes.ravel(), error.sum(0)])
 
     options = {"maxiter": MAX_ITERATIONS, "maxfun": 2 * MAX_ITERATIONS, "ftol": 1e-14, "gtol": 1e-6}
-    found = minimize(downhill, np.zeros(ratios.size + shape[1]), jac=True, method="L-BFGS-B", options=options)
+    found = minimize(objective, np.zeros(ratios.size + shape[1]), jac=True, method="L-BFGS-B", options=options)
     if found.nit >= MAX_ITERATIONS:
         logger.warning("BagOfWords.fit: %d iterations did not reach the optimum; a larger l2 helps", MAX_ITERATIONS)
     weights = found.x[: -shape[1]].reshape(shape)
@@ -57,6 +57,6 @@ def climb(features: Any, classes: np.ndarray, ratios: np.ndarray, l2: float) -> 
 
 
 def log_softmax(scores: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
+    """Return the logarithm of the softmax over the last axis."""
     scores = scores - scores.max(-1, keepdims=True)
     return scores - np.log(np.exp(scores).sum(-1, keepdims=True))

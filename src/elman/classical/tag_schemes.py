@@ -1,11 +1,11 @@
-"""Spans written as tags: BIO (IOB2), IOB1 and IOBES (BILOU), after Ramshaw and Marcus (1995, cmp-lg/9505040).
+"""Spans encoded as tags: BIO (IOB2), IOB1 and IOBES (BILOU), after Ramshaw and Marcus (1995, cmp-lg/9505040).
 
-A tag is `O`, or a letter, a hyphen and a label: `B-PER`. What the letters say of a span:
+A tag is `O`, or a letter, a hyphen and a label: `B-PER`. Meaning of the letters in a span:
 
 ====== ====================================================================================================
-BIO    B its first word, I the others (also called IOB2)
-IOB1   I every word; B the first word where the word before it belongs to another span of the same label
-IOBES  B its first word, I inner ones, E the last; S a span of one word (also called BIOES)
+BIO    B the first word, I the others (also called IOB2)
+IOB1   I every word; B the first word if the word before it belongs to another span of the same label
+IOBES  B the first word, I inner ones, E the last; S a span of one word (also called BIOES)
 BILOU  the same with L for E and U for S
 ====== ====================================================================================================
 """
@@ -24,7 +24,7 @@ OUTSIDE = "O"
 
 
 class Span(NamedTuple):
-    """Words `start` to `stop` (left out) of a row."""
+    """Words `start` to `stop` - 1 of a row."""
 
     label: str
     start: int
@@ -32,20 +32,20 @@ class Span(NamedTuple):
 
 
 class Allowed(NamedTuple):
-    """Which tags may follow which: what a CRF is constrained by."""
+    """Allowed transitions, first tags and last tags of a CRF."""
 
     transitions: np.ndarray  # [K, K] bool: from, to
-    start: np.ndarray  # [K] bool: as the first of a row
-    end: np.ndarray  # [K] bool: as the last of a row
+    start: np.ndarray  # [K] bool: first tag of a row
+    end: np.ndarray  # [K] bool: last tag of a row
 
 
 class _Tag(NamedTuple):
-    kind: str  # B, I, E, S or O, whatever letters the scheme writes
+    kind: str  # B, I, E, S or O, in every scheme
     label: str
 
 
 def all_tags(labels: Iterable[str], scheme: str) -> list[str]:
-    """O, then the tags of each label.
+    """Return O and the tags of each label.
 
     Example:
         >>> all_tags(["LOC", "PER"], "BIO")
@@ -56,12 +56,12 @@ def all_tags(labels: Iterable[str], scheme: str) -> list[str]:
 
 
 def allowed(tags: Sequence[str], scheme: str) -> Allowed:
-    """What a scheme allows among the tags of a vocabulary.
+    """Return which tags of a vocabulary a scheme allows after each other, and at the ends of a row.
 
     Args:
-        tags: K different tags, in the order of their numbers.
+        tags: K different tags, in the order of their ids.
     Raises:
-        TypeError, ValueError: one is no tag of the scheme, or occurs twice; no such scheme.
+        TypeError, ValueError: a tag does not belong to the scheme, or occurs twice; the scheme is unknown.
     Example:
         >>> allowed(["O", "B-PER", "I-PER"], "BIO").transitions.astype(int)
         array([[1, 1, 0],
@@ -84,12 +84,12 @@ def allowed(tags: Sequence[str], scheme: str) -> Allowed:
 
 
 def check_tags(tags: Sequence[str], scheme: str, where: str = "check_tags") -> None:
-    """Raise unless the tags of a row are what the scheme writes.
+    """Raise an error unless the tags of a row are valid in the scheme.
 
     Args:
-        where: what the error begins with, for instance the file and the line of the sentence.
+        where: beginning of the error message, for instance file and line of the sentence.
     Raises:
-        TypeError, ValueError: they are not: which tag, at which step, and what was expected there.
+        TypeError, ValueError: a tag is invalid; the message names it, its step and what was expected.
     Example:
         >>> check_tags(["O", "I-PER"], "BIO")
         Traceback (most recent call last):
@@ -108,13 +108,13 @@ def check_tags(tags: Sequence[str], scheme: str, where: str = "check_tags") -> N
 
 
 def spans(tags: Sequence[str], scheme: str, strict: bool = True) -> list[Span]:
-    """The spans that the tags of a row write.
+    """Return the spans encoded by the tags of a row.
 
     Args:
-        strict: whether a row that the scheme does not allow is an error. Without it, such rows are read as the CoNLL
-            evaluation reads them: a span begins at B and S, after O, E and S, and wherever the label changes.
+        strict: whether an invalid order of tags is an error. If not, spans are read as in the CoNLL evaluation: a span
+            begins at B and S, after O, E and S, and wherever the label changes.
     Raises:
-        TypeError, ValueError: the tags are none of the scheme; with `strict`, their order is not either.
+        TypeError, ValueError: a tag does not belong to the scheme; with `strict`, the order is invalid.
     Example:
         >>> spans(["B-PER", "I-PER", "O", "B-LOC"], "BIO")
         [Span(label='PER', start=0, stop=2), Span(label='LOC', start=3, stop=4)]
@@ -136,10 +136,10 @@ def spans(tags: Sequence[str], scheme: str, strict: bool = True) -> list[Span]:
 
 
 def write_tags(spans: Iterable[Span | tuple[str, int, int]], length: int, scheme: str) -> list[str]:
-    """The tags that write the spans of a row of `length` words: the inverse of `spans`.
+    """Return the tags that encode the spans of a row of `length` words: the inverse of `spans`.
 
     Raises:
-        ValueError: a span is empty, outside of the row, or overlaps another; no such scheme.
+        ValueError: a span is empty, lies outside the row or overlaps another; the scheme is unknown.
     Example:
         >>> write_tags([Span("PER", 0, 2), Span("LOC", 3, 4)], 5, "IOBES")
         ['B-PER', 'E-PER', 'O', 'S-LOC', 'O']
@@ -160,12 +160,12 @@ def write_tags(spans: Iterable[Span | tuple[str, int, int]], length: int, scheme
 
 
 def convert(tags: Sequence[str], source: str, target: str, strict: bool = True) -> list[str]:
-    """The tags of a row in another scheme.
+    """Return the tags of a row in another scheme.
 
     Args:
-        strict: as in `spans`; without it, a row with slips of the annotators is mended on the way.
+        strict: as in `spans`; if not, invalid orders of tags are repaired.
     Raises:
-        TypeError, ValueError: the row is none of the scheme `source`; no such scheme.
+        TypeError, ValueError: the row is invalid in the scheme `source`; a scheme is unknown.
     Example:
         >>> convert(["I-PER", "I-PER", "B-PER", "O"], "IOB1", "BILOU")
         ['B-PER', 'L-PER', 'U-PER', 'O']
@@ -174,7 +174,7 @@ def convert(tags: Sequence[str], source: str, target: str, strict: bool = True) 
 
 
 def _letters(length: int, scheme: str, touches: bool) -> str:
-    """The letters of a span that does or does not touch another of its label."""
+    """Return the letters of a span; `touches`: it follows another span of its label directly."""
     if scheme in ("BIO", "IOB1"):
         return ("B" if scheme == "BIO" or touches else "I") + "I" * (length - 1)
     begin, inside, end, single = tuple(SCHEMES[scheme])
@@ -182,7 +182,7 @@ def _letters(length: int, scheme: str, touches: bool) -> str:
 
 
 def _follows(previous: _Tag | None, tag: _Tag | None, scheme: str) -> bool:
-    """Whether a scheme allows that order; None stands before the first and after the last tag of a row."""
+    """Return whether a scheme allows that order; None is before the first and after the last tag of a row."""
     same = previous is not None and tag is not None and previous.kind != OUTSIDE and previous.label == tag.label
     if scheme == "BIO":
         return tag is None or tag.kind != "I" or same
@@ -194,7 +194,7 @@ def _follows(previous: _Tag | None, tag: _Tag | None, scheme: str) -> bool:
 
 
 def _expected(previous: _Tag | None, scheme: str) -> str:
-    """What may follow, in words."""
+    """Describe the tags that may follow."""
     label = "" if previous is None else previous.label
     if scheme in ("BIO", "IOB1"):
         always, sometimes = "BI" if scheme == "BIO" else "IB"
@@ -206,7 +206,7 @@ def _expected(previous: _Tag | None, scheme: str) -> str:
 
 
 def _scheme(where: str, scheme: Any) -> str:
-    """The name of a scheme without its aliases."""
+    """Return the name of a scheme, with aliases resolved."""
     name = ALIASES.get(scheme, scheme) if isinstance(scheme, str) else scheme
     if name not in SCHEMES:
         known = [*SCHEMES, *ALIASES]
@@ -238,7 +238,7 @@ def _parse(tag: str, scheme: str) -> _Tag:
 
 
 def _check_tag(where: str, step: int, tag: Any, scheme: str) -> None:
-    """Raise if that is the tag that could not be read."""
+    """Raise an error if the tag is invalid."""
     if not isinstance(tag, str):
         raise TypeError(f"{where}: step {step}: expected a tag as a string, got {type(tag).__name__} {tag!r}.")
     try:

@@ -1,4 +1,4 @@
-"""semiring_scan as it is defined: sums, maxima and draws over paths, in logarithms, all rows of one time together."""
+"""Reference implementation of `semiring_scan` in logarithms, all rows of one time step together."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,28 +9,28 @@ from elman.sequences import Sequences
 
 
 class Chain(NamedTuple):
-    """Rows of steps that each choose one of K states: what `semiring_scan.check_chain` has checked."""
+    """Checked arguments: rows of steps, each in one of K states."""
 
     log_start: np.ndarray  # [B, K]
-    log_transition: np.ndarray  # [M, K, K], or [N, K, K] where each step has its own
-    sequences: Sequences  # of scores [N, K]
+    log_transition: np.ndarray  # [M, K, K], or [N, K, K] with `per_step`
+    sequences: Sequences  # scores [N, K]
     model: np.ndarray  # [B]
     per_step: bool
 
     @property
     def scores(self) -> np.ndarray:
-        """[N, K]"""
+        """Log-weights of the states at each step, [N, K]."""
         return self.sequences.values
 
     def leaving(self, steps: np.ndarray) -> np.ndarray:
-        """The log-transitions from those steps to the next ones: [len(steps), K, K], or [1, K, K] where all are one."""
+        """Return the log-transitions after `steps`, [len(steps), K, K], or [1, K, K] if all are equal."""
         if self.per_step:
             return self.log_transition[steps]
         rows = self.sequences.rows[steps]
         return self.log_transition if len(self.log_transition) == 1 else self.log_transition[self.model[rows]]
 
     def times(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """At each time the rows that have a step, and those steps. Rows of a time begin the rows of the one before."""
+        """Yield the rows that have a step at each time, and those steps; each set of rows is a prefix of the last."""
         plan, done = self.sequences.plan, 0
         for alive in plan.alive:
             yield plan.longest_first[:alive], plan.by_time[done : done + alive]
@@ -38,13 +38,13 @@ class Chain(NamedTuple):
 
     @property
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rows that are not empty, and their last steps."""
+        """Return the rows that are not empty, and their last steps."""
         rows = np.flatnonzero(self.sequences.lengths)
         return rows, self.sequences.offsets[1:][rows] - 1
 
 
 def log_sum(x: np.ndarray, axis: int) -> np.ndarray:
-    """log(sum(exp(x))) along an axis, -inf where all are."""
+    """Return log(sum(exp(x))) along an axis, -inf where all x are."""
     top = x.max(axis, keepdims=True)
     top = np.where(top == -np.inf, 0.0, top)
     with np.errstate(divide="ignore"):
@@ -52,7 +52,7 @@ def log_sum(x: np.ndarray, axis: int) -> np.ndarray:
 
 
 def forward(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The logs of the filtered probabilities [N, K], of each step's [N], and of what follows after the rows [B, K]."""
+    """Return log-probabilities of filtered states [N, K], of steps [N] and of the states after the rows [B, K]."""
     log_filtered, log_prob = np.empty_like(chain.scores), np.empty(len(chain.scores))
     before = np.empty(0, np.int64)
     for rows, steps in chain.times():
@@ -73,23 +73,23 @@ def forward(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def row_sums(chain: Chain, values: np.ndarray) -> np.ndarray:
-    """[B] the sums of values [N]."""
+    """Return the sum of values [N] over each row, [B]."""
     sums = np.zeros(len(chain.sequences))
     np.add.at(sums, chain.sequences.rows, values)
     return sums
 
 
 def row_log_prob(chain: Chain) -> np.ndarray:
-    """[B] the log-probability of each row."""
+    """Return the log-probability of each row, [B]."""
     return row_sums(chain, forward(chain)[1])
 
 
 def posterior(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """log_prob [B], the states' probabilities given the whole row [N, K], and expected transitions."""
+    """Return log_prob [B], state probabilities given the whole row [N, K], and expected transitions."""
     log_filtered, log_prob, _ = forward(chain)
     total = row_sums(chain, log_prob)
     probs, transitions = np.zeros_like(chain.scores), np.zeros_like(chain.log_transition)
-    log_after = np.zeros_like(chain.scores)  # of all inputs to come, less what the forward pass expected of them
+    log_after = np.zeros_like(chain.scores)  # of later inputs, minus their forward log-probability
     after = np.empty(0, np.int64)
     for rows, steps in reversed(list(chain.times())):
         possible = total[rows] > -np.inf
@@ -112,12 +112,12 @@ def posterior(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def best_path(chain: Chain, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best paths [k, N] and their log-probabilities [k, B]: -1 and -inf where there are fewer.
+    """Return the k best paths [k, N] and their log-probabilities [k, B]: -1 and -inf where there are fewer.
 
-    Of equally good ones, the one whose last states have the lower numbers comes first.
+    Among equal paths, the one with the lower last states comes first.
     """
     states = chain.scores.shape[1]
-    value = np.empty((0, states, k))  # of the best k paths to each state, less the best one's
+    value = np.empty((0, states, k))  # best k paths to each state, relative to the best one
     came_from = np.zeros((len(chain.scores), states, k), np.int64)  # state * k + rank
     paths = np.full((k, len(chain.scores)), -1, np.int64)
     final = np.full((len(chain.sequences), states, k), -np.inf)
@@ -157,14 +157,14 @@ def best_path(chain: Chain, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def first(values: np.ndarray, k: int) -> np.ndarray:
-    """Where the k largest values of the last axis are, in order, the first of equal ones first."""
+    """Return the indices of the k largest values of the last axis, in order; the first of equal ones first."""
     if k == 1:
         return values.argmax(-1)[..., None]
     return np.argsort(-values, axis=-1, kind="stable")[..., :k]
 
 
 def path_log_prob(chain: Chain, paths: np.ndarray) -> np.ndarray:
-    """The log-weights [k, B] of paths [k, N]; -inf where a path is -1. An empty row has one path, the empty one."""
+    """Return the log-weights [k, B] of paths [k, N]; -inf where a path is -1. An empty row has one, empty path."""
     sequences = chain.sequences
     total = np.full((len(paths), len(sequences)), -np.inf)
     total[:1, sequences.lengths == 0] = 0.0
@@ -184,7 +184,7 @@ def path_log_prob(chain: Chain, paths: np.ndarray) -> np.ndarray:
 
 
 def sample_paths(chain: Chain, uniforms: np.ndarray) -> np.ndarray:
-    """Paths [S, N] drawn from the posterior, from each row's end to its beginning; -1 in rows without a path."""
+    """Sample paths [S, N] from the posterior, from each row's end to its beginning; -1 in rows without a path."""
     log_filtered, _, _ = forward(chain)
     paths = np.full(uniforms.shape, -1, np.int64)
     after = np.empty(0, np.int64)

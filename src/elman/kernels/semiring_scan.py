@@ -1,7 +1,7 @@
-"""Sums, maxima and draws over all paths of states: what HMM filters, CRF losses and Viterbi decoders share.
+"""Sums, maxima and samples over all paths of states, for HMM filters, CRF losses and Viterbi decoders.
 
-A row of T steps has K^T paths; the weight of one is the product of its start, its transitions and its states' scores.
-Logarithms come in, so that -inf forbids.
+A row of T steps has K^T paths; the weight of a path is the product of its start, transition and state weights. All
+arguments are logarithms, so -inf forbids.
 """
 
 from typing import Any, NamedTuple
@@ -16,35 +16,35 @@ from elman.shapes import check
 
 
 class Forward(NamedTuple):
-    """What is known of each state after each step."""
+    """Filtered state probabilities."""
 
-    probs: np.ndarray  # [N, K] of the states given the inputs up to here; zeros from where a row is impossible
-    log_prob: np.ndarray  # [N] of each step given those before; -inf from where a row is impossible
-    last: np.ndarray  # [B, K] predicted for the step after the row: it adds up to 1 if the transitions do
+    probs: np.ndarray  # [N, K] given the inputs up to each step; zeros from where a row is impossible
+    log_prob: np.ndarray  # [N] of each step given the earlier ones; -inf from where a row is impossible
+    last: np.ndarray  # [B, K] predicted for the step after the row; sums to 1 if the transitions do
 
 
 class Posterior(NamedTuple):
-    """What is known of each state from the whole row."""
+    """State probabilities given the whole row."""
 
-    log_prob: np.ndarray  # [B] of each row: 0 of an empty one, -inf of an impossible one
+    log_prob: np.ndarray  # [B] of each row: 0 for an empty one, -inf for an impossible one
     probs: np.ndarray  # [N, K]; zeros in an impossible row
-    transitions: np.ndarray  # [M, K, K] expected within rows, or [N, K, K], zeros at the last step of a row
+    transitions: np.ndarray  # expected counts within rows [M, K, K]; per step [N, K, K], zeros at last steps
 
 
 class Paths(NamedTuple):
-    """The best paths, best first."""
+    """Best paths, best first."""
 
-    states: np.ndarray  # [k, N] int64; -1 in rows that have fewer paths
+    states: np.ndarray  # [k, N] int64; -1 in rows with fewer paths
     log_prob: np.ndarray  # [k, B]; -inf there
 
 
 def check_chain(where: str, log_start: Any, log_transition: Any, scores: Any, lengths: Any, model: Any,
                 per_step: bool) -> Chain:  # fmt: skip
-    """The arguments that all functions here share, if they agree.
+    """Return the arguments that all functions here share, checked.
 
     Raises:
-        TypeError: an array is not of float64.
-        ValueError: the shapes do not agree, or a row names a model that is not there.
+        TypeError: an array is not float64.
+        ValueError: the shapes do not agree, or a row names a model that does not exist.
     """
     arrays = {"log_start": log_start, "log_transition": log_transition, "scores": scores}
     for name, array in arrays.items():
@@ -79,17 +79,17 @@ def forward(
     model: Any = None,
     per_step: bool = False,
 ) -> Forward:
-    """Filter every row of a ragged batch (Rabiner 1989, with a scale a step).
+    """Filter every row of a ragged batch (Rabiner 1989, with one scale per step).
 
     Args:
-        log_start: [B, K] log-weights of the state before each row's first input; they need not add up to one.
-        log_transition: [M, K, K] from, to: of each model. `per_step`: [N, K, K], entry n leads from step n to the next
-            one, the last of a row to the step after it.
-        scores: [N, K] log-weights of each state at each step; zeros where an input is missing.
+        log_start: [B, K], log-weights of the first state of each row; they need not sum to one.
+        log_transition: [M, K, K] from, to, one per model. With `per_step` [N, K, K]: entry n leads from step n to the
+            next one, the last of a row to the step after it.
+        scores: [N, K], log-weights of each state at each step; zeros where an input is missing.
         lengths: steps of each row, B integers that add up to N.
-        model: [B] whose transitions each row has; None: all rows have model 0.
+        model: [B], the model of each row; None: all rows have model 0.
     Raises:
-        TypeError: an array is not of float64.
+        TypeError: an array is not float64.
         ValueError: the shapes do not agree.
     Example:
         >>> start, transition = np.log([[0.5, 0.5]]), np.log([[[0.9, 0.1], [0.1, 0.9]]])
@@ -98,7 +98,7 @@ def forward(
         ([[0.8, 0.2], [0.919, 0.081]], [[0.835, 0.165]])
     """
     chain = check_chain("semiring_scan.forward", log_start, log_transition, scores, lengths, model, per_step)
-    if not _fast():
+    if not _native():
         log_filtered, log_prob, log_last = reference.forward(chain)
         with np.errstate(over="ignore"):
             return Forward(np.exp(log_filtered), log_prob, np.exp(log_last))
@@ -119,7 +119,7 @@ def total(
     model: Any = None,
     per_step: bool = False,
 ) -> np.ndarray:
-    """The log-probability of each row, [B]: what `forward` says of its steps, added up, and nothing kept of them.
+    """Return the log-probability of each row, [B]: the sum of `forward`'s `log_prob`, without storing the steps.
 
     Example:
         >>> start, transition = np.log([[0.5, 0.5]]), np.log([[[0.9, 0.1], [0.1, 0.9]]])
@@ -127,7 +127,7 @@ def total(
         array([-1.1332])
     """
     chain = check_chain("semiring_scan.total", log_start, log_transition, scores, lengths, model, per_step)
-    if not _fast():
+    if not _native():
         return reference.row_log_prob(chain)
     sums = np.zeros(len(chain.sequences))
     _sums(chain, None, None, None, sums, None)
@@ -142,9 +142,9 @@ def forward_backward(
     model: Any = None,
     per_step: bool = False,
 ) -> Posterior:
-    """The states given whole rows, and the transitions to expect: the arguments are those of `forward`.
+    """Return state probabilities given whole rows, and expected transitions; the arguments are those of `forward`.
 
-    Transitions within rows count, the one after the last step does not.
+    Only transitions within rows count, not the one after the last step.
 
     Example:
         >>> start, transition = np.log([[0.5, 0.5]]), np.log([[[0.9, 0.1], [0.1, 0.9]]])
@@ -153,7 +153,7 @@ def forward_backward(
         ([[0.919, 0.081], [0.919, 0.081]], [[[0.894, 0.025], [0.025, 0.056]]])
     """
     chain = check_chain("semiring_scan.forward_backward", log_start, log_transition, scores, lengths, model, per_step)
-    if not _fast():
+    if not _native():
         return Posterior(*reference.posterior(chain))
     transitions = native.doubles(*chain.log_transition.shape)
     out = Posterior(np.zeros(len(chain.sequences)), native.doubles(*scores.shape), transitions)
@@ -170,10 +170,10 @@ def best_path(
     per_step: bool = False,
     k: int = 1,
 ) -> Paths:
-    """The k paths of the largest weight (Viterbi 1967), best first: the other arguments are those of `forward`.
+    """Return the k paths of largest weight (Viterbi 1967), best first; the other arguments are those of `forward`.
 
     Raises:
-        ValueError: k is no number of paths.
+        ValueError: k is below 1.
     Example:
         >>> start, transition = np.log([[0.5, 0.5]]), np.log([[[0.9, 0.1], [0.1, 0.9]]])
         >>> states, log_prob = best_path(start, transition, np.log([[0.8, 0.2], [0.3, 0.7]]), [2], k=2)
@@ -183,7 +183,7 @@ def best_path(
     chain = check_chain("semiring_scan.best_path", log_start, log_transition, scores, lengths, model, per_step)
     if k < 1:
         raise ValueError(f"semiring_scan.best_path: expected k of at least 1, got {k}.")
-    if not _fast():
+    if not _native():
         return Paths(*reference.best_path(chain, k))
     out = Paths(np.empty((k, len(scores)), np.int64), np.full((k, len(chain.sequences)), -np.inf))
     out.log_prob[0, chain.sequences.lengths == 0] = 0.0
@@ -200,10 +200,10 @@ def sample_paths(
     model: Any = None,
     per_step: bool = False,
 ) -> np.ndarray:
-    """Paths drawn from the posterior, by filtering forward and drawing backward: the arguments are those of `forward`.
+    """Sample paths from the posterior by forward filtering, backward sampling; the arguments are those of `forward`.
 
     Args:
-        uniforms: [S, N] numbers in [0, 1), one for each step of each path.
+        uniforms: [S, N], numbers in [0, 1), one for each step of each path.
     Returns:
         [S, N] int64; -1 in impossible rows.
     Example:
@@ -216,13 +216,13 @@ def sample_paths(
     chain = check_chain(where, log_start, log_transition, scores, lengths, model, per_step)
     uniforms = np.asarray(uniforms)
     check(where, "uniforms", uniforms, f"S N={chain.sequences.num_steps}")
-    if not _fast():
+    if not _native():
         return reference.sample_paths(chain, uniforms)
     uniforms = np.ascontiguousarray(uniforms, np.float64)
     probs, paths = native.doubles(*scores.shape), np.empty(uniforms.shape, np.int64)
     lost = _sums(chain, probs, None, None, None, None)
     native.module.semiring_draw(*_arguments(chain), probs, uniforms, paths, lost)
-    if lost.any():  # once more, in logarithms
+    if lost.any():  # repeat in logarithms
         rows, steps = np.flatnonzero(lost), np.flatnonzero(lost[chain.sequences.rows])
         transition = chain.log_transition[steps] if per_step else chain.log_transition
         again = chain.sequences.select(rows)
@@ -231,19 +231,19 @@ def sample_paths(
     return paths
 
 
-def _fast() -> bool:
-    """Whether the extension is here, and no older than this file."""
+def _native() -> bool:
+    """Return whether the native kernel is available."""
     return hasattr(native.module, "semiring_sums")
 
 
 def _arguments(chain: Chain) -> tuple[Any, ...]:
-    """A chain as C++ takes it."""
+    """Return a chain as arguments of the native kernel."""
     offsets = chain.sequences.offsets
     return chain.log_start, chain.log_transition, chain.scores, offsets, chain.model, chain.per_step
 
 
 def _sums(chain: Chain, probs: Any, log_prob: Any, last: Any, row_log_prob: Any, transitions: Any) -> np.ndarray:
-    """Fill what is given; which rows were done in logarithms, since floats could not hold them: [B]."""
+    """Fill the given outputs; return which rows underflowed and were computed in logarithms, [B]."""
     lost = np.zeros(len(chain.sequences), np.uint8)
     native.module.semiring_sums(*_arguments(chain), probs, log_prob, last, row_log_prob, transitions, lost)
     return lost

@@ -87,7 +87,7 @@ def test_covariances_that_are_not_positive_definite():
 
 def test_more_states_than_distinct_observations(caplog):
     x = [np.array([[1.0], [2.0], [1.0], [2.0], [1.0], [2.0]])]
-    told = "HMM.fit: expected at least as many distinct observations as states .*, got 2 for 3; ask for fewer"
+    told = "HMM.fit: expected at least as many distinct observations as states .*, got 2 for 3; use fewer states"
     fails(told, HMM(3, Gaussian()).fit, x)
     fails(told.replace("3", "4"), HMM(2, GaussianMixture(2)).fit, x)
     fails(
@@ -171,7 +171,7 @@ def test_driving_inputs():
           Sequences(Driven(x.x, np.zeros((6, 3))), [6]))  # fmt: skip
     u = x.u.copy()
     u[4, 0] = NAN
-    fails("expected a driving input of finite numbers, got nan in row 1, step 1; it is never missing", model.log_prob,
+    fails("expected a driving input of finite numbers, got nan in row 1, step 1; it must not be missing", model.log_prob,
           Sequences(Driven(x.x, u), [3, 3]))  # fmt: skip
     fails(
         "expected a driving input of float64",
@@ -180,7 +180,7 @@ def test_driving_inputs():
         error=TypeError,
     )
     fails("got a tuple", example("diag").log_prob, Sequences(x, [6]), error=TypeError)
-    fails("they keep no one distribution", model.stationary)
+    fails("which have no stationary distribution", model.stationary)
     fails("HMM.sample: expected the driving input", model.sample, [4])
     fails("expected no driving input, got one", example("diag").sample, [4], u=np.zeros((4, 2)))
     fails(

@@ -92,7 +92,7 @@ def test_bad_input_is_one_clear_line():
         HMM(2, Categorical()).fit_labelled(X, STATES[:-1])
     with pytest.raises(ValueError, match=r"HMM.fit_labelled: expected states from 0 to 1, got 2 at \[2\]"):
         HMM(2, Categorical()).fit_labelled(X, 2 * STATES)
-    with pytest.raises(ValueError, match=r"HMM.fit_labelled: expected every state from 0 to 2 on some step, got none "
+    with pytest.raises(ValueError, match=r"HMM.fit_labelled: expected every state from 0 to 2 to occur, got no step "
                                          "in state 2; lower num_states"):  # fmt: skip
         HMM(3, Categorical()).fit_labelled(X, STATES)
     with pytest.raises(TypeError, match=r"HMM.fit_labelled: expected states of integers, got float64"):

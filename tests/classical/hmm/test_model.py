@@ -124,7 +124,7 @@ def test_stationary():
     np.testing.assert_allclose(model.stationary(), [0.75, 0.25], atol=1e-14)
     np.testing.assert_array_equal(model.initial_state(2), np.tile(model.stationary(), (2, 1)))
     apart = HMM.from_parameters([0.5, 0.5], np.eye(2), emission)
-    with pytest.raises(ValueError, match="keep one distribution, got several"):
+    with pytest.raises(ValueError, match="expected one stationary distribution, got several"):
         apart.stationary()
 
 
@@ -164,13 +164,13 @@ def test_refining_goes_on_and_forbids_what_was_forbidden():
     assert (model.start_ == [1, 0, 0]).all()
 
 
-def test_a_state_that_has_died_keeps_its_parameters(caplog):
+def test_an_empty_state_keeps_its_parameters(caplog):
     emission = Gaussian.from_parameters(np.array([[0.0], [1000.0]]), np.array([[1.0], [2.0]]))
     x = [np.random.default_rng(0).standard_normal((30, 1))]
     model = HMM.from_parameters([0.5, 0.5], [[0.9, 0.1], [0.4, 0.6]], emission)
     with caplog.at_level("INFO", logger="elman"):
         model.fit(x, refine=True)
-    assert "state 1 has died" in caplog.text
+    assert "state 1 is empty" in caplog.text
     assert model.counts_[1] < 1e-6
     assert model.emission_.means_[1] == 1000
     assert model.emission_.covs_[1] == 2

@@ -7,7 +7,7 @@ import pytest
 
 from elman.classical import HMM
 from elman.classical.hmm import Words
-from elman.classical.hmm.emissions.word_shapes import forms, shape
+from elman.classical.hmm.emissions.words import forms, shape
 from elman.sequences import Sequences
 
 WORDS = ["The", "the", "the", "walks", "walk", "talks", "talk", "NATO", "1990s", "well-known", "walks", ".", "walks"]

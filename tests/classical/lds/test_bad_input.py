@@ -48,7 +48,7 @@ WRONG = {
     ),
     "infinities": (
         lambda: LEVEL.fit([X, np.array([[0.0], [np.inf]])], ["level"]),
-        "LDS.fit: expected observations of finite numbers, or NaN where one is missing, got inf in row 1, step 1; correct",
+        "LDS.fit: expected observations of finite numbers, or NaN where one is missing, got inf in row 1, step 1;",
     ),
     "integers": (
         lambda: LEVEL.filter([np.arange(5)[:, None]]),
@@ -140,7 +140,7 @@ WRONG = {
     ),
     "a period": (lambda: seasonal(1), "seasonal: expected a period of at least 2 steps, got 1"),
     "no time": (lambda: constant_velocity(1, dt=0.0), "constant_velocity: expected a dt above 0"),
-    "a sum of different outputs": (lambda: LEVEL + PLANE, "expected models with the same number of outputs, got 1 and 2; use stack"),
+    "a sum of different outputs": (lambda: LEVEL + PLANE, "the same number of outputs, got 1 and 2; use stack"),
     "a stack of nothing": (lambda: stack(), "expected at least one model"),
     "impossible rows": (
         lambda: LDS(ONE, ONE, start=(np.zeros(1), 0 * ONE), variances=[Variance("noise", "R", ONE, 0.0)]).filter([X]),

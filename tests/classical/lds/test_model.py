@@ -247,7 +247,7 @@ def test_save_and_load(tmp_path):
     given = random_model(random, 2, 1, inputs=2, start="partly", square_root=True)
     given.save(tmp_path / "model.safetensors")
     assert LDS.load(tmp_path / "model.safetensors").settings == given.settings
-    with pytest.raises(ValueError, match="of another model"):
+    with pytest.raises(ValueError, match="belongs to another model"):
         LDS.from_arrays({"F": np.eye(1)}, **given.settings)
 
 

@@ -1,4 +1,4 @@
-"""What an autoregression can be fitted with, and to."""
+"""Checks of the settings and rows that an autoregression is fitted with."""
 
 import math
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ WHERE = "DelayTaps.fit"
 
 
 def settings(order: Any, method: str, penalty: float | None, intercept: bool, max_order: int | None) -> None:
-    """Raise unless every setting is in range and can act."""
+    """Raise a ValueError unless every setting is in range and has an effect."""
     chosen = isinstance(order, str)
     if chosen and order not in CRITERIA:
         raise ValueError(
@@ -30,13 +30,13 @@ def settings(order: Any, method: str, penalty: float | None, intercept: bool, ma
             raise ValueError(f"{WHERE}: expected {name} to be an int of at least 0, got {value!r}.")
     if max_order is not None and not chosen:
         raise ValueError(
-            f"{WHERE}: max_order={max_order} cannot act with order={order}; leave it out, or choose order='aic'."
+            f"{WHERE}: max_order={max_order} has no effect with order={order}; omit it, or choose order='aic'."
         )
     if method not in METHODS:
         raise ValueError(f"{WHERE}: expected method to be one of {', '.join(METHODS)}, got {method!r}.")
     if penalty is not None and method != "ridge":
         raise ValueError(
-            f"{WHERE}: penalty={penalty} cannot act with method={method!r}; leave it out, or choose 'ridge'."
+            f"{WHERE}: penalty={penalty} has no effect with method={method!r}; omit it, or choose 'ridge'."
         )
     if penalty is not None and not 0 <= penalty < math.inf:
         raise ValueError(f"{WHERE}: expected penalty of at least 0, got {penalty}.")
@@ -45,7 +45,7 @@ def settings(order: Any, method: str, penalty: float | None, intercept: bool, ma
 
 
 def rows(sequences: Sequences | Iterable[np.ndarray]) -> Sequences:
-    """The rows, each [T, D], in one batch, if they hold something to fit to."""
+    """Return the rows, each [T, D], as one batch, checked for fitting."""
     if not isinstance(sequences, Sequences | np.ndarray):
         sequences = [reals(WHERE, f"row {number}", row, "T D", missing=True) for number, row in enumerate(sequences)]
     sequences = as_sequences(WHERE, sequences)
@@ -56,31 +56,30 @@ def rows(sequences: Sequences | Iterable[np.ndarray]) -> Sequences:
     if not present.any():
         raise ValueError(f"{WHERE}: expected values, got {len(values)} steps, all of them missing.")
     if not present.any(0).all():
-        raise ValueError(f"{WHERE}: coordinate {int(present.any(0).argmin())} is missing at every step; leave it out.")
+        raise ValueError(f"{WHERE}: coordinate {int(present.any(0).argmin())} is missing at every step; remove it.")
     largest = np.abs(values).max(where=present, initial=0.0)
     if largest > LARGEST:
         raise ValueError(
-            f"{WHERE}: expected values up to {LARGEST:g}, whose squares are floats, got {largest:g}; give the "
-            "series in larger units."
+            f"{WHERE}: expected values up to {LARGEST:g}, whose squares are finite, got {largest:g}; use larger units."
         )
     return sequences.with_values(values)
 
 
 def windows(rows: Sequences, order: int) -> int:
-    """How many windows of `order` steps, with a step behind them, the rows hold."""
+    """Return the number of windows of `order` steps that are followed by a step."""
     return int(np.maximum(rows.lengths - order, 0).sum())
 
 
 def length(rows: Sequences, order: int, coefficients: int) -> None:
-    """Raise unless the rows hold as many windows as there are coefficients, and at least one."""
-    there = windows(rows, order)
-    if not there:
+    """Raise a ValueError unless there are as many windows as coefficients, and at least one."""
+    count = windows(rows, order)
+    if not count:
         raise ValueError(
-            f"{WHERE}: order {order} needs a row of at least {order + 1} steps with nothing missing, the longest has "
+            f"{WHERE}: order {order} needs a row of at least {order + 1} steps without missing values, the longest has "
             f"{rows.lengths.max(initial=0)}; give a longer series, or a lower order."
         )
-    if there < coefficients:
+    if count < coefficients:
         raise ValueError(
-            f"{WHERE}: order {order} has {coefficients} coefficients for each coordinate, and there are {there} "
+            f"{WHERE}: order {order} has {coefficients} coefficients for each coordinate, but there are {count} "
             "windows; give more data, a lower order, or method='ridge'."
         )

@@ -1,4 +1,4 @@
-"""An autoregression: the next input as a linear function of the last p (Yule 1927; several series: Lütkepohl 2005)."""
+"""Autoregressive model: the next input as a linear function of the last p (Yule 1927; Lütkepohl 2005)."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -9,9 +9,8 @@ import numpy as np
 from elman.classical.checks import reals
 from elman.classical.delay_taps import checks
 from elman.classical.delay_taps.checks import METHODS
-from elman.classical.delay_taps.gaussian import log_density
 from elman.classical.delay_taps.products import Design
-from elman.classical.delay_taps.windows import Layout, follow, predict, stretches, window_matrix
+from elman.classical.delay_taps.windows import Layout, complete_runs, forecast_next, predict, window_matrix
 from elman.classical.delay_taps.yule_walker import autocovariances, yule_walker
 from elman.classical.forecast import Forecast, error_covariances
 from elman.classical.model import ClassicalModel
@@ -19,38 +18,38 @@ from elman.classical.rows import as_sequences
 from elman.sequences import Sequences
 from elman.state import State
 
-PENALTY = 1.0  # of ridge, where nothing else is asked for
+PENALTY = 1.0  # default of ridge
 
 
 class DelayTaps(ClassicalModel):
-    """The next input from the last p inputs; its state is those inputs::
+    """Autoregressive model: predicts the next input from the last p inputs, which are its state::
 
         x[t+1] = c + A1 x[t] + A2 x[t-1] + ... + Ap x[t+1-p] + noise,    noise ~ N(0, S)
 
-    One coordinate makes it an AR(p), several a vector autoregression. A missing input (NaN, whole or one coordinate)
-    is replaced by its forecast, and the model goes on from that; forecasts are NaN until p inputs have been seen.
+    With one coordinate this is an AR(p), with several a vector autoregression. A missing input (NaN, entirely or in one
+    coordinate) is replaced by its forecast. Forecasts are NaN until p inputs have been seen.
 
     Args:
-        order: p, inputs that are looked back at, at least 0; or `aic` or `bic`, to choose it by that criterion.
+        order: p, number of past inputs, at least 0; or `aic` or `bic`, to choose it by that criterion.
         method: `least_squares`; `ridge`, which adds `penalty` times the squared coefficients to the squared errors;
-            `yule_walker`, which is stable whatever the series, if nothing is missing, and shrinks towards zero.
+            `yule_walker`, which gives a stable model if no values are missing, and shrinks towards zero.
         penalty: of `ridge`, at least 0, in squared units of the series; None for 1. The intercept is not penalised.
-        intercept: whether there is a c.
-        max_order: the highest order that is tried, where the order is chosen; None for 10 log10(N / D) of N windows.
+        intercept: whether to fit c.
+        max_order: highest order to try if `order` is a criterion; None for 10 log10(N / D) with N windows.
     Shapes:
-        x: [B, D]   state: [B, p, D], the latest input last, NaN where there was none yet
+        x: [B, D]   state: [B, p, D], the latest input last, NaN before the first
         ->   y: [B, D] the forecast of the next input
     Attributes:
-        taps_: [p, D, D] A1, ..., Ap.
-        intercept_: [D] c.
-        noise_cov_: [D, D] S, the mean of the squared residuals (for `yule_walker`, what its equations give).
-        order_: p, as it was given or chosen.
-        num_windows_: windows that it was fitted to; with `yule_walker`, steps.
-        criteria_: [max_order + 1] of each order, where it was chosen, on the windows of the highest one.
+        taps_: [p, D, D], A1, ..., Ap.
+        intercept_: [D], c.
+        noise_cov_: [D, D], S, the mean of the squared residuals (`yule_walker`: the solution of its equations).
+        order_: p, given or chosen.
+        num_windows_: number of windows in the fit; with `yule_walker`, of steps.
+        criteria_: [max_order + 1], the criterion of each order, on the windows of the highest order; else None.
     Raises:
-        TypeError: values that are not float64.
-        ValueError: infinite values, rows of another width, too few steps for the order, all missing; a setting that
-            cannot act; used before `fit`.
+        TypeError: the values are not float64.
+        ValueError: values are infinite or all missing, rows differ in width, or there are too few steps for the order;
+            a setting is out of range or has no effect; the model is not fitted.
     Example:
         >>> series = np.cumsum(np.ones((20, 1)), 0) % 5
         >>> model = DelayTaps(order=5).fit([series])
@@ -70,13 +69,13 @@ class DelayTaps(ClassicalModel):
         self.intercept, self.max_order = intercept, max_order
 
     def fit(self, sequences: Sequences | Iterable[np.ndarray]) -> "DelayTaps":
-        """Estimate from rows [T, D]: every window of p inputs and the one behind it, where none is missing.
+        """Fit rows [T, D]: every window of p inputs and its target, if none of them is missing.
 
-        Rows without such a window add nothing (to `yule_walker` they do: it uses every product that is there).
+        Rows without such a window are ignored, except by `yule_walker`, which uses every observed product.
         """
         checks.settings(**self.settings)
         rows = checks.rows(sequences)
-        whole = rows if self.method == "yule_walker" else stretches(rows)
+        whole = rows if self.method == "yule_walker" else complete_runs(rows)
         order = self.order
         self.criteria_: np.ndarray | None = None
         if isinstance(order, str):
@@ -87,52 +86,52 @@ class DelayTaps(ClassicalModel):
         return self._take(taps, intercept, noise_cov, windows)
 
     def initial_state(self, batch_size: int) -> np.ndarray:
-        """No inputs yet: [B, p, D] of NaN."""
+        """Return the state before the first input: NaN, [B, p, D]."""
         self._check_fitted("DelayTaps.initial_state")
         return np.full((batch_size, self.order_, self.output_size), np.nan)
 
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
-        """One input of each row, x [B, D] -> (the forecast of the next one [B, D], the last p inputs [B, p, D])."""
+        """Read one input of each row, x [B, D]; return the forecast of the next one [B, D], and the state."""
         self._check_fitted("DelayTaps.step")
         x = reals("DelayTaps.step", "x", x, f"B D={self.output_size}", missing=True)
         state = self._state("DelayTaps.step", state, len(x))
         missing = np.isnan(x)
         if missing.any():
-            x = np.where(missing, follow(state, self._matrix, self.intercept_), x)
+            x = np.where(missing, forecast_next(state, self._matrix, self.intercept_), x)
         state = np.concatenate([state, x[:, None]], axis=1)[:, 1:]
-        return follow(state, self._matrix, self.intercept_), state
+        return forecast_next(state, self._matrix, self.intercept_), state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        """All steps at once: a state is inputs that were read, so only those that are missing wait for others."""
+        """Process all steps at once: a state consists of inputs, so only missing ones depend on earlier steps."""
         layout = self._read("DelayTaps.scan", sequences, state)
         after = predict(layout.steps, self.taps_, self.intercept_)
         return sequences.with_values(after[layout.places + 1]), layout.last()
 
     def after(self, sequences: Sequences, state: State | None = None) -> np.ndarray:
-        """The state after each row, [B, p, D], without the forecasts of a scan."""
+        """Return the state after each row, [B, p, D], without computing forecasts."""
         return self._read("DelayTaps.after", sequences, state).last()
 
     def log_prob(self, sequences: Sequences, state: State | None = None) -> np.ndarray:
-        """The log-density of each input given those before it, in nats [N]; a row's is their sum.
+        """Return the log-density of each input given the earlier ones, in nats [N].
 
-        It is 0 where there is no forecast yet (so the first p inputs of a row are taken as they are), and where all is
-        missing. Of an input that is missing in part, it is that of the rest.
+        It is 0 where there is no forecast yet (for the first p inputs of a row), and for missing inputs. For a partly
+        missing input it is the log-density of the observed coordinates.
         """
         layout = self._read("DelayTaps.log_prob", sequences, state)
         before = predict(layout.steps, self.taps_, self.intercept_)[layout.places]
         return log_density("DelayTaps.log_prob", sequences.values - before, self.noise_cov_)
 
     def forecast(self, given: Sequences | Iterable[Any] | State, steps: int) -> Forecast:
-        """The next inputs of each row, with the covariance of the error.
+        """Return the forecast of the next inputs of each row, with the covariance of the error.
 
-        The covariance is that of the noise alone, accumulated over the steps: taps are taken as if they were known,
-        and missing inputs as if they had been what stands for them.
+        The covariance accumulates the noise over the steps. It ignores the uncertainty of the taps and of imputed
+        inputs.
 
         Args:
-            given: what was read, Sequences or a list of arrays [T, D]; or the state after it, [B, p, D].
-            steps: S, how far to look ahead, at least 1.
+            given: the rows so far, Sequences or a list of arrays [T, D]; or the state after them, [B, p, D].
+            steps: S, the number of steps to forecast, at least 1.
         Raises:
-            ValueError: a row that has not seen p inputs; numbers beyond the range of floats, of an unstable model.
+            ValueError: a row has fewer than p inputs; the forecasts of an unstable model overflow.
         """
         where = "DelayTaps.forecast"
         self._check_fitted(where)
@@ -150,20 +149,19 @@ class DelayTaps(ClassicalModel):
         mean = np.empty((len(state), steps, self.output_size))
         with np.errstate(over="ignore", invalid="ignore"):
             for step in range(steps):
-                mean[:, step] = follow(state, self._matrix, self.intercept_)
+                mean[:, step] = forecast_next(state, self._matrix, self.intercept_)
                 state = np.concatenate([state, mean[:, step, None]], axis=1)[:, 1:]
             cov = error_covariances(self.taps_, self.noise_cov_, steps)
         if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
             raise ValueError(
-                f"{where}: numbers grow beyond the range of floats within {steps} steps; the model is not stable (see "
-                "stable_): look less far ahead, or fit with method='yule_walker'."
+                f"{where}: the forecasts overflow within {steps} steps, because the model is not stable (see "
+                "stable_); forecast fewer steps, or fit with method='yule_walker'."
             )
         return Forecast(mean, np.broadcast_to(cov, (len(mean), *cov.shape)))
 
     @property
     def roots_(self) -> np.ndarray:
-        """The eigenvalues [p * D] of the step from state to state, largest first: what is left of a disturbance one
-        step later."""
+        """Eigenvalues [p * D] of the transition from state to state, largest first: decay factors per step."""
         self._check_fitted("DelayTaps.roots_")
         size, order = self.output_size, self.order_
         companion = np.eye(order * size, k=-size)
@@ -173,29 +171,29 @@ class DelayTaps(ClassicalModel):
 
     @property
     def stable_(self) -> bool:
-        """Whether every disturbance dies out: all roots within the unit circle."""
+        """Whether every disturbance decays: all roots lie within the unit circle."""
         return bool((np.abs(self.roots_) < 1).all())
 
     @property
     def aic_(self) -> float:
-        """Akaike's criterion: -2 log-likelihood + 2 k of the k numbers that were fitted; lower is better."""
+        """Akaike's criterion: -2 log-likelihood + 2 k for k fitted numbers; lower is better."""
         return self._criterion("aic", self.noise_cov_, self.num_windows_, self.order_)
 
     @property
     def bic_(self) -> float:
-        """Schwarz's criterion: -2 log-likelihood + k log N of the N windows; lower is better."""
+        """Schwarz's criterion: -2 log-likelihood + k log N for N windows; lower is better."""
         return self._criterion("bic", self.noise_cov_, self.num_windows_, self.order_)
 
-    # The files.
+    # Files.
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given."""
+        """The constructor's arguments."""
         names = ("order", "method", "penalty", "intercept", "max_order")
         return {name: getattr(self, name) for name in names}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """What was fitted."""
+        """Return the fitted parameters as arrays; `settings` holds the rest of the model."""
         self._check_fitted("DelayTaps.to_arrays")
         criteria = {} if self.criteria_ is None else {"criteria": self.criteria_}
         fitted = {"taps": self.taps_, "intercept": self.intercept_, "noise_cov": self.noise_cov_}
@@ -203,13 +201,13 @@ class DelayTaps(ClassicalModel):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> "DelayTaps":
-        """The fitted model whose `to_arrays` and `settings` these are."""
+        """Return the model from its `to_arrays` and `settings`."""
         model = cls(**settings)
         needed = {"taps", "intercept", "noise_cov", "num_windows"}
         if not needed <= set(arrays):
             raise ValueError(
-                f"DelayTaps.from_arrays: expected arrays {sorted(needed)}, got {sorted(arrays)}; these are those of "
-                "another model."
+                f"DelayTaps.from_arrays: expected arrays {sorted(needed)}, got {sorted(arrays)}; the file belongs "
+                "to another model."
             )
         model.criteria_ = arrays.get("criteria")
         return model._take(
@@ -222,15 +220,15 @@ class DelayTaps(ClassicalModel):
     # Estimation.
 
     def _estimate(self, rows: Sequences, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-        """taps, intercept, covariance of the noise, windows."""
+        """Return taps, intercept, covariance of the noise, and number of windows."""
         if self.method == "yule_walker":
             covariances, mean = autocovariances(rows, order, self.intercept)
             taps, noise_cov = yule_walker(covariances, order)
             lowest = np.linalg.eigvalsh(noise_cov).min(initial=0.0)
             if lowest < -1e-8 * np.abs(covariances[0]).max():
                 raise ValueError(
-                    "DelayTaps.fit: so much is missing that the autocovariances are those of no process (noise of "
-                    "negative variance); lower the order, or use method='least_squares'."
+                    "DelayTaps.fit: too many values are missing: the autocovariances belong to no process (the noise "
+                    "has a negative variance); lower the order, or use method='least_squares'."
                 )
             return taps, mean - taps.sum(0) @ mean, noise_cov, rows.num_steps
         design, penalty = Design(rows, order, self.intercept), self._penalty()
@@ -244,7 +242,7 @@ class DelayTaps(ClassicalModel):
         return taps, intercept, (squares + squares.T) / (2 * design.count), design.count
 
     def _judge(self, rows: Sequences, criterion: str) -> np.ndarray:
-        """The criterion of the orders 0 to max_order, all on the same windows."""
+        """Return the criterion of orders 0 to max_order, all on the same windows."""
         highest = self._highest(rows)
         self._check_length(rows, highest)
         if self.method == "yule_walker":
@@ -270,7 +268,7 @@ class DelayTaps(ClassicalModel):
     def _criterion(self, name: str, noise_cov: np.ndarray, count: int, order: int) -> float:
         size = len(noise_cov)
         variances = np.linalg.eigvalsh(noise_cov)
-        if variances[0] <= 0:  # nothing is left to predict; or no process has these autocovariances
+        if variances[0] <= 0:  # perfect prediction, or no process has these autocovariances
             return -math.inf if variances[0] > -1e-8 * variances[-1] else math.inf
         log_det = np.log(variances).sum()
         numbers = size * (order * size + self.intercept) + size * (size + 1) // 2
@@ -292,10 +290,10 @@ class DelayTaps(ClassicalModel):
     def _check_length(self, rows: Sequences, order: int) -> None:
         checks.length(rows, order, order * rows.values.shape[1] + self.intercept if self.method == METHODS[0] else 1)
 
-    # What comes in.
+    # Inputs.
 
     def _read(self, where: str, sequences: Sequences, state: State | None) -> Layout:
-        """The steps of a batch behind those of its state, what is missing filled in."""
+        """Return the steps of a batch after those of its state, with missing inputs imputed."""
         self._check_fitted(where)
         sequences = as_sequences(where, sequences)
         values = reals(where, "values", sequences.values, f"N D={self.output_size}", missing=True)
@@ -310,3 +308,29 @@ class DelayTaps(ClassicalModel):
     def _check_fitted(self, where: str) -> None:
         if not hasattr(self, "taps_"):
             raise ValueError(f"{where}: expected a fitted model, got one without taps; call fit or from_arrays first.")
+
+
+def log_density(where: str, residuals: np.ndarray, cov: np.ndarray) -> np.ndarray:
+    """Return the log-density [N] of the observed coordinates of residuals [N, D] under N(0, cov), 0 without any.
+
+    Raises:
+        ValueError: the covariance is not positive definite.
+    """
+    densities = np.zeros(len(residuals))
+    present = ~np.isnan(residuals)
+    whole = present.all(1)
+    for observed in np.ones((1, residuals.shape[1]), bool) if whole.all() else np.unique(present, axis=0):
+        if not observed.any():
+            continue
+        try:
+            root = np.linalg.cholesky(cov[np.ix_(observed, observed)])
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"{where}: the covariance of the noise is not positive definite: the model predicts without error, or "
+                "was fitted to too few windows; use more data or a lower order."
+            ) from None
+        rows = whole if observed.all() else (present == observed).all(1)
+        white = np.linalg.solve(root, residuals[rows][:, observed].T)
+        log_det = 2 * np.log(np.diagonal(root)).sum()
+        densities[rows] = -(len(root) * math.log(2 * math.pi) + log_det + (white**2).sum(0)) / 2
+    return densities

@@ -1,10 +1,10 @@
-"""Least squares over all windows of a batch, from the products of the series with itself some steps later.
+"""Least squares over all windows of a batch, from products of the series with itself at each lag.
 
-The normal equations of an autoregression hold sums over windows of x[t - i] x[t - j]', and those of one difference
-i - j are almost the same sum: from one product a lag, all others follow by what enters and leaves at the two ends of a
-row. Their condition is that of the windows squared. So they are solved where the windows are well-conditioned, and the
-residuals of that solution, from the windows themselves, correct it to the accuracy of QR (Björck 1987, "Stability
-analysis of the method of seminormal equations"). Otherwise the windows are factored by QR, a chunk at a time.
+The normal equations of an autoregression contain sums over windows of x[t - i] x[t - j]'. Sums with equal i - j differ
+only at the two ends of a row, so one product per lag is enough. The condition number of these equations is the square
+of that of the windows. They are solved if the windows are well-conditioned, and the residuals computed from the windows
+correct the solution to the accuracy of QR (Björck 1987, "Stability analysis of the method of seminormal equations").
+Otherwise the windows are factored by QR, a chunk at a time.
 """
 
 from typing import NamedTuple
@@ -14,26 +14,26 @@ import numpy as np
 from elman.classical.delay_taps.windows import chunks
 from elman.sequences import Sequences
 
-WELL_CONDITIONED = 1e4  # condition of the windows up to which a corrected solution has nothing to lose
-QR_CHUNK = 1 << 12  # windows that are factored at once
+WELL_CONDITIONED = 1e4  # largest condition number of the windows for which the corrected solution is accurate
+QR_CHUNK = 1 << 12  # windows factored at once
 
 
 class Triangle(NamedTuple):
-    """R of the windows [lag 1, ..., lag p, what follows], less their means where there is an intercept."""
+    """R of the windows [lag 1, ..., lag p, target], minus their means if there is an intercept."""
 
     r: np.ndarray  # [at most (p + 1) D, (p + 1) D], upper triangular
-    mean: np.ndarray  # [(p + 1) D] what was taken away
-    windows: int  # how many
+    mean: np.ndarray  # [(p + 1) D] mean of the windows
+    windows: int  # number of windows
     well_conditioned: bool
 
 
 class Design:
-    """The windows of `order` steps, and what follows each of them; scaled, and centred where there is an intercept.
+    """Windows of `order` steps and their targets; scaled, and centred if there is an intercept.
 
     Args:
-        rows: values [N, D] without NaN; those without a whole window and a step behind it are left out.
+        rows: values [N, D] without NaN; rows shorter than a window and a target are ignored.
         order: p.
-        intercept: whether there is one.
+        intercept: whether there is an intercept.
     """
 
     def __init__(self, rows: Sequences, order: int, intercept: bool):
@@ -47,12 +47,12 @@ class Design:
         self.center = rows.values.mean(0) if intercept and self.count else np.zeros(self.size)
         self.series = np.subtract(rows.values.T, self.center[:, None], order="C")  # [D, N]
         largest = np.maximum(self.series.max(1, initial=0.0), -self.series.min(1, initial=0.0))
-        # Powers of two: nothing is rounded, and no square leaves the range of floats.
+        # Powers of two: scaling does not round, and squares stay finite.
         self.scale = np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))
         self.series /= self.scale[:, None]
 
     def triangle(self) -> Triangle:
-        """From the normal equations where that is safe, else by QR."""
+        """Return the triangle, from the normal equations if that is accurate, else by QR."""
         triangle = self._from_products()
         return self._by_qr() if triangle is None else triangle
 
@@ -61,7 +61,7 @@ class Design:
         gram = np.empty((order + 1, order + 1, size, size))  # sums of x[t - i] x[t - j]'
         total = np.empty((order + 1, size))
         targets = series.copy()
-        targets[:, (self.starts[:, None] + np.arange(order)).ravel()] = 0  # they have no whole window before them
+        targets[:, (self.starts[:, None] + np.arange(order)).ravel()] = 0  # steps without a whole window before them
         total[0] = targets.sum(1)
         gram[0] = lagged(targets, series, self.starts, self.lengths, order)
         gram[:, 0] = gram[0].transpose(0, 2, 1)
@@ -74,7 +74,7 @@ class Design:
             total[1:] = total[0] + np.cumsum(head.sum(0) - tail.sum(0), axis=0)
             for i in range(order):
                 gram[i + 1, 1:] = gram[i, :-1] + step[i]
-        lag_first = np.r_[size : (order + 1) * size, :size]  # the lags, then what follows
+        lag_first = np.r_[size : (order + 1) * size, :size]  # the lags, then the target
         flat = gram.transpose(0, 2, 1, 3).reshape((order + 1) * size, -1)[np.ix_(lag_first, lag_first)]
         mean = total.reshape(-1)[lag_first] / self.count if self.intercept else np.zeros((order + 1) * size)
         flat -= self.count * np.outer(mean, mean)
@@ -98,13 +98,13 @@ class Design:
             block[: len(r)] = r
             block[len(r) :, :one] = 1
             block[len(r) :, one : one + window - self.size] = inside[self.size :].T  # the lags
-            block[len(r) :, columns - self.size :] = inside[: self.size].T  # what follows
+            block[len(r) :, columns - self.size :] = inside[: self.size].T  # the target
             r = np.asarray(np.linalg.qr(block, mode="r"))
         mean = r[0, one:] / r[0, 0] if one else np.zeros(columns)
         return Triangle(r[one:, one:], mean, self.count, False)
 
     def _valid(self) -> np.ndarray | None:
-        """Whether each step has a whole window before it, [N]; None where all but the first p have."""
+        """Return whether each step has a whole window before it, [N]; None if only the first p have none."""
         if len(self.lengths) <= 1:
             return None
         valid = np.ones(self.series.shape[1], bool)
@@ -112,39 +112,39 @@ class Design:
         return valid
 
     def penalties(self, penalty: float) -> np.ndarray:
-        """What is added to the squares for each squared coefficient, in the units of this design: [p * D]."""
+        """Return the penalty of each squared coefficient in the units of this design, [p * D]."""
         return np.tile(penalty / self.scale / self.scale, self.order)
 
     def solve(self, triangle: Triangle, order: int, penalty: float = 0.0) -> np.ndarray:
-        """The coefficients [order * D, D] of the first `order` lags that minimise the (penalised) squares."""
+        """Return the coefficients [order * D, D] of the first `order` lags that minimise the (penalised) squares."""
         lags = order * self.size
-        windows, follows = triangle.r[:, :lags], triangle.r[:, -self.size :]
+        windows, targets = triangle.r[:, :lags], triangle.r[:, -self.size :]
         if not lags:
             return np.zeros((0, self.size))
         if penalty:
             windows = np.concatenate([windows, np.diag(np.sqrt(self.penalties(penalty)[:lags]))])
-            follows = np.concatenate([follows, np.zeros((lags, self.size))])
+            targets = np.concatenate([targets, np.zeros((lags, self.size))])
         elif triangle.well_conditioned:
             from scipy.linalg import solve_triangular
 
-            return solve_triangular(windows[:lags], follows[:lags])
-        cutoff = np.finfo(float).eps * max(triangle.windows, lags)  # as of a least squares on the windows themselves
-        return np.linalg.lstsq(windows, follows, rcond=cutoff)[0]
+            return solve_triangular(windows[:lags], targets[:lags])
+        cutoff = np.finfo(float).eps * max(triangle.windows, lags)  # as for least squares on the windows
+        return np.linalg.lstsq(windows, targets, rcond=cutoff)[0]
 
     def residuals(self, triangle: Triangle, coefficients: np.ndarray) -> np.ndarray:
-        """The sums of squares [D, D] that coefficients of the first lags leave."""
+        """Return the residual sums of squares [D, D] for coefficients of the first lags."""
         left = triangle.r[:, -self.size :] - triangle.r[:, : len(coefficients)] @ coefficients
         return left.T @ left
 
     def corrected(self, triangle: Triangle, coefficients: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-        """The coefficients and their sums of squares, corrected by the residuals that the windows give.
+        """Return the coefficients and their sums of squares, corrected by the residuals of the windows.
 
         Args:
-            triangle: well-conditioned, of this order.
+            triangle: well-conditioned, for this order.
         """
         size, lags = self.size, self.order * self.size
-        mean_lags, mean_follows = triangle.mean[:lags], triangle.mean[lags:]
-        constant = mean_follows - mean_lags @ coefficients
+        mean_lags, mean_targets = triangle.mean[:lags], triangle.mean[lags:]
+        constant = mean_targets - mean_lags @ coefficients
         valid = self._valid()
         moments, squares = np.zeros((lags, size)), np.zeros((size, size))
         for start, stop, windows in chunks(self.series, self.order + 1):
@@ -163,7 +163,7 @@ class Design:
     def unscaled(
         self, mean: np.ndarray, coefficients: np.ndarray, squares: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """taps [p, D, D], intercept [D] and the squares [D, D] in the units of the series."""
+        """Return taps [p, D, D], intercept [D] and squares [D, D] in the units of the series."""
         size, scale = self.size, self.scale
         order = len(coefficients) // size
         constant = mean[-size:] - mean[: order * size] @ coefficients
@@ -175,23 +175,23 @@ class Design:
 
 
 def lagged(targets: np.ndarray, series: np.ndarray, starts: np.ndarray, lengths: np.ndarray, order: int) -> np.ndarray:
-    """The sums over t, within rows, of targets[t] series[t - k]' for k = 0 ... order: [order + 1, D, D].
+    """Return the sums over t, within rows, of targets[t] series[t - k]' for k = 0 ... order: [order + 1, D, D].
 
     Args:
-        targets, series: [D, N] row after row; the targets are written over.
-        starts, lengths: [B] of the rows.
+        targets, series: [D, N], one row after another; targets are overwritten.
+        starts, lengths: [B], first step and length of each row.
     """
     size, steps = series.shape
     products = np.zeros((order + 1, size, size))
     for lag in range(min(order, steps - 1) + 1):
         if lag:
-            targets[:, starts[lengths >= lag] + lag - 1] = 0  # its partner is in the row before
+            targets[:, starts[lengths >= lag] + lag - 1] = 0  # step t - lag belongs to the previous row
         products[lag] = targets[:, lag:] @ series[:, : steps - lag].T
     return products
 
 
 def _blocks(windows: np.ndarray, size: int) -> np.ndarray:
-    """The sums over rows of the outer products of the steps of [rows, p, D] windows: [p, p, D, D]."""
+    """Return the sums over rows of outer products of the steps of windows [rows, p, D]: [p, p, D, D]."""
     order = windows.shape[1]
     flat = windows.reshape(len(windows), order * size)
     return (flat.T @ flat).reshape(order, size, order, size).transpose(0, 2, 1, 3)

@@ -1,4 +1,4 @@
-"""Windows over the steps of a ragged batch: laid out, filled where inputs are missing, and multiplied."""
+"""Windows over the steps of a ragged batch: layout, imputation of missing inputs, and products."""
 
 from collections.abc import Iterator
 
@@ -6,19 +6,19 @@ import numpy as np
 
 from elman.sequences import Sequences
 
-CHUNK = 1 << 15  # numbers of a chunk of windows: they stay in the cache between being copied and being multiplied
+CHUNK = 1 << 15  # numbers in a chunk of windows, which stay in the cache between copy and product
 
 
 def chunks(series: np.ndarray, taps: int, least: int = 1) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The windows of a series, a chunk at a time, so that all of them are never there at once.
+    """Yield the windows of a series a chunk at a time, to bound memory.
 
     Args:
         series: [D, N].
         taps: steps in a window, at least 1.
-        least: windows in a chunk, where there are as many.
+        least: minimum number of windows in a chunk, if there are as many.
     Yields:
-        start, stop, and the windows [taps * D, stop - start] that end at the steps start to stop - 1, the latest step
-        of each first. The first start is taps - 1. The array is written over by the next chunk.
+        start, stop, and the windows [taps * D, stop - start] that end at steps start to stop - 1, the latest step of
+        each first. The first start is taps - 1. The next chunk overwrites the array.
     """
     size, steps = series.shape
     width = max(least, CHUNK // (taps * size))
@@ -32,22 +32,22 @@ def chunks(series: np.ndarray, taps: int, least: int = 1) -> Iterator[tuple[int,
 
 
 def predict(steps: np.ndarray, taps: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    """What follows each window of consecutive steps: intercept + the sum over i of taps[i] @ x[-1 - i].
+    """Return the forecast after each window of consecutive steps: intercept + sum over i of taps[i] @ x[-1 - i].
 
     Args:
         steps: [M, D], at least as many as there are taps.
         taps: [p, D, D].
         intercept: [D].
     Returns:
-        [M - p + 1, D], the first of them after the first p steps.
+        [M - p + 1, D], the first entry after the first p steps.
     """
     order, size, _ = taps.shape
-    after = np.empty((max(len(steps) - order + 1, 0), size))  # none in a batch without rows
+    after = np.empty((max(len(steps) - order + 1, 0), size))  # empty for a batch without rows
     if not order:
         after[:] = intercept
         return after
     matrix = taps.transpose(1, 0, 2).reshape(size, order * size)
-    with np.errstate(invalid="ignore"):  # NaN, where a step is missing
+    with np.errstate(invalid="ignore"):  # NaN where a step is missing
         for start, stop, windows in chunks(steps.T, order):
             after[start - order + 1 : stop - order + 1] = (matrix @ windows).T
     after += intercept
@@ -55,7 +55,7 @@ def predict(steps: np.ndarray, taps: np.ndarray, intercept: np.ndarray) -> np.nd
 
 
 class Layout:
-    """The states and the steps of a batch in one array: each row's last p steps, then its own.
+    """States and steps of a batch in one array: for each row the p steps of its state, then its own steps.
 
     Args:
         sequences: values [N, D].
@@ -66,7 +66,7 @@ class Layout:
         rows, self.order, size = state.shape
         starts = sequences.offsets[:-1] + self.order * np.arange(rows)
         self._starts, self._lengths = starts, sequences.lengths
-        self.places = sequences.times + np.repeat(starts, sequences.lengths)  # [N] of the window before each step
+        self.places = sequences.times + np.repeat(starts, sequences.lengths)  # [N] start of the window before each step
         if rows == 1:
             self.steps = np.concatenate([state[0], sequences.values])
         else:
@@ -75,14 +75,14 @@ class Layout:
             self.steps[self.places + self.order] = sequences.values
 
     def fill(self, taps: np.ndarray, intercept: np.ndarray) -> None:
-        """Put the forecast in place of every input that is missing; NaN stays where there is no forecast yet.
+        """Replace missing inputs by their forecasts; NaN stays where there is no forecast yet.
 
-        A missing input is needed by the next p steps alone. So the missing ones of a row fall into runs that do not
-        need each other, and the first ones of all runs are filled together, then the second ones, ...
+        Only the next p steps depend on a missing input. So the missing inputs of a row form independent runs; the
+        first ones of all runs are filled together, then the second ones, and so on.
         """
         missing = np.flatnonzero(np.isnan(self.steps).any(1))
         before = self._starts[np.searchsorted(self._starts, missing, side="right") - 1]
-        missing = missing[missing >= before + self.order]  # a state has been filled, as far as it can be
+        missing = missing[missing >= before + self.order]  # states are filled already, as far as possible
         if not len(missing):
             return
         first = np.flatnonzero(np.diff(missing, prepend=-self.order - 2) > self.order)
@@ -91,30 +91,30 @@ class Layout:
         matrix = window_matrix(taps)
         window = np.arange(-self.order, 0)
         for places in np.split(by_rank, np.cumsum(np.bincount(rank))[:-1]):
-            forecast = follow(self.steps[places[:, None] + window], matrix, intercept)
+            forecast = forecast_next(self.steps[places[:, None] + window], matrix, intercept)
             steps = self.steps[places]
             self.steps[places] = np.where(np.isnan(steps), forecast, steps)
 
     def last(self) -> np.ndarray:
-        """The last p steps of each row, [B, p, D]."""
+        """Return the last p steps of each row, [B, p, D]."""
         ends = self._starts + self._lengths
         return self.steps[ends[:, None] + np.arange(self.order)]
 
 
 def window_matrix(taps: np.ndarray) -> np.ndarray:
-    """[p, D, D] -> [p * D, D], for windows whose latest step is the last."""
+    """Return taps [p, D, D] as a matrix [p * D, D] for windows whose latest step is the last."""
     order, size, _ = taps.shape
     return np.ascontiguousarray(taps[::-1].transpose(0, 2, 1)).reshape(order * size, size)
 
 
-def follow(windows: np.ndarray, matrix: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    """What follows each of some windows: [B, p, D] -> [B, D]."""
-    with np.errstate(invalid="ignore"):  # NaN, where a step is missing
+def forecast_next(windows: np.ndarray, matrix: np.ndarray, intercept: np.ndarray) -> np.ndarray:
+    """Return the forecast after each window: [B, p, D] -> [B, D]."""
+    with np.errstate(invalid="ignore"):  # NaN where a step is missing
         return windows.reshape(len(windows), len(matrix)) @ matrix + intercept
 
 
-def stretches(sequences: Sequences) -> Sequences:
-    """The stretches of steps in which nothing is missing, each as a row of its own."""
+def complete_runs(sequences: Sequences) -> Sequences:
+    """Return each run of steps without missing values as a row."""
     present = ~np.isnan(sequences.values).any(1)
     if present.all():
         return sequences

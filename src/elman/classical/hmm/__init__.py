@@ -1,4 +1,4 @@
-"""Hidden Markov models, and what their states say."""
+"""Hidden Markov models and their emission distributions."""
 
 from elman.classical.hmm.emissions import Categorical, Emission, Gaussian, GaussianMixture, Poisson, Words
 from elman.classical.hmm.inputs import Driven

@@ -1,4 +1,4 @@
-"""The M step of a chain: counted, or climbed where the start is stationary or the transitions are driven."""
+"""M steps of a chain: by counting, or by L-BFGS for a stationary start or driven transitions."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from scipy.special import log_softmax, softmax, xlogy
 from elman.classical.hmm.chain import Chain, stationary
 from elman.classical.hmm.emissions.emission import DEAD
 
-CLIMB = {"maxiter": 20, "ftol": 1e-15, "gtol": 1e-9}  # of L-BFGS in one M step
+LBFGS = {"maxiter": 20, "ftol": 1e-15, "gtol": 1e-9}  # options for one M step
 
 
 class ChainPrior(NamedTuple):
-    """Dirichlet distributions on the start and on each row of the transition, as counts added; zero for none."""
+    """Dirichlet priors on the start and on each row of the transition, as added counts; zero for none."""
 
     start: np.ndarray  # [K]
     transition: np.ndarray  # [K, K]
 
 
 def log_prior(chain: Chain, prior: ChainPrior, stationary_start: bool) -> float:
-    """Up to a constant. With driven transitions, it is about those of an input of zero."""
+    """Return the log-prior up to a constant; for driven transitions, that of an input of zero."""
     total = 0.0 if stationary_start else float(xlogy(prior.start, chain.start).sum())
     if prior.transition.any():
         logs = xlogy(prior.transition, chain.transition)
@@ -31,18 +31,18 @@ def log_prior(chain: Chain, prior: ChainPrior, stationary_start: bool) -> float:
 
 
 def free(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: ChainPrior) -> Chain:
-    """Expected counts of first states [K] and of moves [K, K], and those of the prior, divided by their sums."""
+    """Return the chain from expected counts of first states [K] and transitions [K, K], plus those of the prior."""
     return chain._replace(start=_divided(first + prior.start, chain.start),
                           transition=_divided(moves + prior.transition, chain.transition))  # fmt: skip
 
 
 def start_only(chain: Chain, first: np.ndarray, prior: ChainPrior) -> Chain:
-    """The M step of the start alone."""
+    """Return the chain with a new start only."""
     return chain._replace(start=_divided(first + prior.start, chain.start))
 
 
 def from_stationary(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: ChainPrior) -> Chain:
-    """Climbs  sum first log pi(A) + sum moves log A, where pi(A) A = pi(A).
+    """Maximise  sum first log pi(A) + sum moves log A, where pi(A) A = pi(A).
 
     With Z = (I - A + 1 pi')^-1, the derivative of sum first log pi in A[i, j] is pi[i] (Z (first / pi))[j].
     """
@@ -63,7 +63,7 @@ def from_stationary(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: C
         logits[allowed] = theta
         return softmax(logits, axis=1)
 
-    def downhill(theta: np.ndarray) -> tuple[float, np.ndarray]:
+    def negative(theta: np.ndarray) -> tuple[float, np.ndarray]:
         transition = matrix(theta)
         value, gradient = objective(transition)
         if value == -np.inf:
@@ -75,7 +75,7 @@ def from_stationary(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: C
     theta = np.log(chain.transition[allowed])
     from scipy.optimize import minimize
 
-    found = minimize(downhill, theta, jac=True, method="L-BFGS-B", options=CLIMB)
+    found = minimize(negative, theta, jac=True, method="L-BFGS-B", options=LBFGS)
     after = matrix(found.x)
     if not objective(after)[0] > before:
         return chain
@@ -85,9 +85,9 @@ def from_stationary(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: C
 
 
 def driven(chain: Chain, u: np.ndarray, moves: np.ndarray, prior: ChainPrior) -> Chain:
-    """Climbs  sum over n of moves[n] log softmax(weights (1, u[n])): moves [N, K, K], u [N, U].
+    """Maximise  sum over n of moves[n] log softmax(weights (1, u[n])): moves [N, K, K], u [N, U].
 
-    In units in which the input has mean 0 and variance 1, so that the climb is short.
+    The input is standardised to mean 0 and variance 1, which takes fewer iterations.
     """
     weights = chain.weights
     assert weights is not None
@@ -97,7 +97,7 @@ def driven(chain: Chain, u: np.ndarray, moves: np.ndarray, prior: ChainPrior) ->
     at_zero = np.append(1.0, -mean / scale)
     allowed = np.isfinite(weights[:, :, 0])
     totals = moves.sum(2)  # [N, K]
-    # The prior is one more step, without input: its counts and its place.
+    # The prior acts as one more step with an input of zero.
     moves, totals = np.concatenate([moves, prior.transition[None]]), np.vstack([totals, prior.transition.sum(1)])
     inputs = np.vstack([inputs, at_zero])
 
@@ -106,10 +106,10 @@ def driven(chain: Chain, u: np.ndarray, moves: np.ndarray, prior: ChainPrior) ->
         logits[:, ~allowed] = -np.inf
         logs = log_softmax(logits, axis=2)
         total = float((moves * np.where(allowed, logs, 0.0)).sum())
-        pull = moves - totals[:, :, None] * np.exp(logs)
-        return total, np.tensordot(pull, inputs, axes=(0, 0))
+        error = moves - totals[:, :, None] * np.exp(logs)
+        return total, np.tensordot(error, inputs, axes=(0, 0))
 
-    def downhill(theta: np.ndarray) -> tuple[float, np.ndarray]:
+    def negative(theta: np.ndarray) -> tuple[float, np.ndarray]:
         total, gradient = value(theta.reshape(shape))
         return -total, -np.where(allowed[:, :, None], gradient, 0.0).ravel()
 
@@ -118,7 +118,7 @@ def driven(chain: Chain, u: np.ndarray, moves: np.ndarray, prior: ChainPrior) ->
     before = value(now)[0]
     from scipy.optimize import minimize
 
-    found = minimize(downhill, now.ravel(), jac=True, method="L-BFGS-B", options=CLIMB)
+    found = minimize(negative, now.ravel(), jac=True, method="L-BFGS-B", options=LBFGS)
     new = found.x.reshape(shape)
     if not value(new)[0] > before:
         return chain
@@ -130,6 +130,6 @@ def driven(chain: Chain, u: np.ndarray, moves: np.ndarray, prior: ChainPrior) ->
 
 
 def _divided(counts: np.ndarray, old: np.ndarray) -> np.ndarray:
-    """Rows that add up to one; a row of nothing is kept."""
+    """Return rows that sum to one; rows without counts keep their old values."""
     sums = counts.sum(-1, keepdims=True)
     return np.where(sums >= DEAD, counts / np.where(sums > 0, sums, 1.0), old)

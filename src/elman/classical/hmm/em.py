@@ -1,4 +1,4 @@
-"""Expectation-maximisation of several models at once: one call of the kernel an iteration (Baum et al. 1970)."""
+"""Expectation-maximisation of several models together, with one kernel call per iteration (Baum et al. 1970)."""
 
 import logging
 from collections.abc import Sequence
@@ -25,34 +25,34 @@ class Model(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What is fitted to, and how."""
+    """The rows to fit, and the priors."""
 
-    rows: Sequences  # of the observations, for their lengths
-    data: Any  # what the emission read of them
-    u: np.ndarray | None  # [N, U] where transitions are driven
+    rows: Sequences  # observations, for their lengths
+    data: Any  # result of the emission's `read`
+    u: np.ndarray | None  # [N, U] if transitions are driven
     prior: ChainPrior
     stationary: bool  # whether rows start in the stationary distribution
 
 
 class Expected(NamedTuple):
-    """What one E step gives, for one model."""
+    """Result of one E step for one model."""
 
-    objective: float  # log-probability of all rows and log-prior of the parameters
+    objective: float  # log-probability of all rows plus log-prior of the parameters
     probs: np.ndarray  # [N, K]
-    moves: np.ndarray  # [K, K], or [N, K, K] where transitions are driven
+    moves: np.ndarray  # [K, K], or [N, K, K] if transitions are driven
 
 
 class Fit(NamedTuple):
-    """Where EM ended, for one model."""
+    """Result of EM for one model."""
 
     model: Model
-    history: np.ndarray  # [iterations + 1] the objective of the first parameters and after each iteration
+    history: np.ndarray  # [iterations + 1] objective of the first parameters and after each iteration
     converged: bool
     counts: np.ndarray  # [K] expected number of steps in each state
 
 
 def e_step(where: str, problem: Problem, models: Sequence[Model], scores: np.ndarray | None = None) -> list[Expected]:
-    """Posteriors of all models in one call; `scores` [M N, K] is room for what the emissions say.
+    """Return the posteriors of all models from one kernel call; `scores` [M N, K] is a buffer for log-likelihoods.
 
     Raises:
         ValueError: a row is impossible for one of the models.
@@ -76,7 +76,7 @@ def e_step(where: str, problem: Problem, models: Sequence[Model], scores: np.nda
     if not np.isfinite(log_probs).all():
         _, row = np.argwhere(~np.isfinite(log_probs))[0]
         raise ValueError(f"{where}: row {row} is impossible: every path has an observation or a transition of "
-                         "probability zero; allow more, or fit with priors above 1.")  # fmt: skip
+                         "probability zero; allow more transitions, or fit with priors above 1.")  # fmt: skip
     moves = posterior.transitions
     return [
         Expected(
@@ -89,18 +89,18 @@ def e_step(where: str, problem: Problem, models: Sequence[Model], scores: np.nda
 
 
 def log_prior(model: Model, problem: Problem) -> float:
-    """Of all parameters, up to a constant."""
+    """Return the log-prior of all parameters, up to a constant."""
     return chain_steps.log_prior(model.chain, problem.prior, problem.stationary) + model.emission.log_prior()
 
 
 def m_step(problem: Problem, model: Model, expected: Expected) -> Model:
-    """Parameters for which the expected log-probability of states and observations, and log-prior, is no lower."""
+    """Return parameters with an expected log-probability plus log-prior that is not lower."""
     chain = chain_step(problem, model.chain, expected)
     return Model(chain, model.emission.m_step(problem.data, expected.probs))
 
 
 def chain_step(problem: Problem, chain: Chain, expected: Expected) -> Chain:
-    """The M step of start and transitions."""
+    """Return the chain after the M step of start and transitions."""
     rows = problem.rows
     first = expected.probs[rows.offsets[:-1][rows.lengths > 0]].sum(0)
     if problem.stationary:
@@ -112,13 +112,13 @@ def chain_step(problem: Problem, chain: Chain, expected: Expected) -> Chain:
 
 
 def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: int, tolerance: float) -> list[Fit]:
-    """EM of each model until an iteration gains less than `tolerance` nats a step, or `max_iterations` are over.
+    """Run EM on each model until an iteration gains less than `tolerance` nats per step, or for `max_iterations`.
 
-    A model that has converged leaves the others to go on.
+    A model that has converged leaves the batch.
     """
     models = list(models)
     histories: list[list[float]] = [[] for _ in models]
-    last: list[Expected] = []  # of each model
+    last: list[Expected] = []  # for each model
     scores = np.empty((len(models) * problem.rows.num_steps, models[0].emission.num_states))
     active = list(range(len(models)))
     enough = tolerance * max(problem.rows.num_steps, 1)
@@ -136,7 +136,7 @@ def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: i
             if iteration < max_iterations:
                 models[m] = m_step(problem, models[m], expected)
         best = max(history[-1] for history in histories)
-        logger.info("%s: iteration %d of %d, log-probability %.6f, %d of %d restarts go on", where, iteration,
+        logger.info("%s: iteration %d of %d, log-probability %.6f, %d of %d restarts continue", where, iteration,
                     max_iterations, best, len(ongoing), len(models))  # fmt: skip
         active = ongoing
         if not active:
@@ -147,13 +147,13 @@ def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: i
     ]
     for one in fits:
         for state in np.flatnonzero(one.counts < DEAD):
-            logger.info("%s: state %d has died: no step is expected in it; it keeps its parameters", where, state)
+            logger.info("%s: state %d is empty: no step is expected in it; it keeps its parameters", where, state)
     return fits
 
 
 def impossible(where: str, rows: Sequences, log_prob: np.ndarray) -> None:
-    """Raise where the log-probability of a step [N] is -inf, with its row and step."""
+    """Raise a ValueError that names row and step if the log-probability of a step [N] is -inf."""
     wrong = ~np.isfinite(log_prob)
     if wrong.any():
         raise ValueError(f"{where}: the observation in {place(rows, int(np.argmax(wrong)))} is impossible: it has "
-                         "probability zero in every state that can be reached; fit with priors above 1.")  # fmt: skip
+                         "probability zero in every reachable state; fit with priors above 1.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What an HMM reads: rows of observations, with a driving input beside them where the model has one."""
+"""Inputs of an HMM: observations, and a driving input for models that have one."""
 
 from typing import Any, NamedTuple
 
@@ -10,14 +10,14 @@ from elman.shapes import check
 
 
 class Driven(NamedTuple):
-    """The values of a batch whose model has a driving input: `Sequences(Driven(x, u), lengths)`."""
+    """Values of a batch with a driving input: `Sequences(Driven(x, u), lengths)`."""
 
-    x: Any  # [N, ...] observations, NaN where one is missing
-    u: np.ndarray  # [N, U] the input at each step, which is never missing
+    x: Any  # [N, ...] observations, NaN where missing
+    u: np.ndarray  # [N, U] input at each step, never missing
 
 
 def finite_or_missing(where: str, name: str, sequences: Sequences, values: np.ndarray) -> None:
-    """Raise where a number is infinite, with its row and step."""
+    """Raise a ValueError that names row and step if a number is infinite."""
     wrong = np.isinf(values)
     if wrong.any():
         step = int(np.argwhere(wrong)[0][0])
@@ -26,11 +26,11 @@ def finite_or_missing(where: str, name: str, sequences: Sequences, values: np.nd
 
 
 def reals(where: str, sequences: Sequences, spec: str) -> np.ndarray:
-    """Observations that are float64, of shape `spec`, NaN where one is missing.
+    """Return observations, checked: float64 of shape `spec`, NaN where missing.
 
     Raises:
-        TypeError: they hold another type.
-        ValueError: their shape is another, or one is infinite.
+        TypeError: they are not float64.
+        ValueError: the shape is wrong, or a number is infinite.
     """
     values = np.asarray(sequences.values)
     _one_feature(where, values, spec)
@@ -43,11 +43,11 @@ def reals(where: str, sequences: Sequences, spec: str) -> np.ndarray:
 
 
 def counts(where: str, sequences: Sequences, spec: str, below: int | None = None) -> np.ndarray:
-    """Observations that are whole numbers from 0 (to `below`, left out), as float64; NaN where one is missing.
+    """Return observations as float64, checked: whole numbers from 0 to `below` - 1, NaN where missing.
 
     Raises:
-        TypeError: they hold another type than integers and float64.
-        ValueError: their shape is another, or one is no such number.
+        TypeError: they are neither integers nor float64.
+        ValueError: the shape is wrong, or a number is not whole or out of range.
     """
     values = np.asarray(sequences.values)
     _one_feature(where, values, spec)
@@ -71,12 +71,12 @@ def counts(where: str, sequences: Sequences, spec: str, below: int | None = None
 
 
 def drive(where: str, sequences: Sequences, size: int) -> tuple[Sequences, np.ndarray | None]:
-    """The observations of a batch and its driving input [N, U], which is None for a model that has none (size 0)."""
+    """Return the observations of a batch and its driving input [N, U]; None for a model without one (size 0)."""
     values = sequences.values
     if size == 0:
         if isinstance(values, tuple):
-            raise TypeError(f"{where}: expected one array of observations, got a tuple; a model with a driving input "
-                            "has drive_size above 0.")  # fmt: skip
+            raise TypeError(f"{where}: expected one array of observations, got a tuple; drive_size above 0 makes a "
+                            "model with a driving input.")  # fmt: skip
         return sequences, None
     if not isinstance(values, tuple) or len(values) != 2:
         raise TypeError(f"{where}: expected values Driven(x, u) with u [N, U={size}], got {type(values).__name__}.")
@@ -91,12 +91,12 @@ def drive(where: str, sequences: Sequences, size: int) -> tuple[Sequences, np.nd
     if wrong.any():
         step = int(np.argwhere(wrong)[0][0])
         raise ValueError(f"{where}: expected a driving input of finite numbers, got {u[wrong][0]} in "
-                         f"{place(sequences, step)}; it is never missing.")  # fmt: skip
+                         f"{place(sequences, step)}; it must not be missing.")  # fmt: skip
     return sequences.with_values(x), np.ascontiguousarray(u)
 
 
 def _one_feature(where: str, values: np.ndarray, spec: str) -> None:
-    """The shape, with the way out for a plain series."""
+    """Raise a ValueError if the shape is wrong, with advice for a plain series."""
     if len(spec.split()) == 2 and values.ndim == 1:
         raise ValueError(f"{where}: expected observations of shape [{', '.join(spec.split())}], got "
                          f"{list(values.shape)}; a single series is x[:, None].")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Fitting an HMM to rows whose states are known: what EM expects is then counted."""
+"""Fitting an HMM to rows with known states: by counting instead of expecting."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,10 +14,10 @@ from elman.shapes import check
 
 
 def labels_of(where: str, rows: Sequences, labels: Sequences | Iterable[Any]) -> np.ndarray:
-    """One label a step [N]: of Sequences, of a list with a row of labels for each row, or as they are.
+    """Return one label per step [N], from Sequences, a list of rows of labels, or an array [N].
 
     Raises:
-        ValueError: there are not as many labels as steps.
+        ValueError: the number of labels differs from that of steps.
     """
     if not isinstance(labels, Sequences | np.ndarray):
         labels = list(labels)
@@ -44,17 +44,17 @@ def fit(
     where: str, problem: Problem, emission: Emission, states: np.ndarray, num_states: int, rng: np.random.Generator,
     max_iterations: int, tolerance: float,
 ) -> Model:  # fmt: skip
-    """The parameters of the largest probability of observations, states [N] and priors.
+    """Return the most probable parameters given observations, states [N] and priors.
 
-    Counts give most of them at once. A stationary start, driven transitions and mixtures are climbed, as in EM, until
-    a step gains less than `tolerance` nats a step of the rows.
+    Counts determine most of them. A stationary start, driven transitions and mixtures need iterations, as in EM, until
+    one gains less than `tolerance` nats per step.
 
     Raises:
-        ValueError: a state is on no step.
+        ValueError: a state never occurs.
     """
     seen = np.bincount(states, minlength=num_states)
     if not seen.all():
-        raise ValueError(f"{where}: expected every state from 0 to {num_states - 1} on some step, got none in state "
+        raise ValueError(f"{where}: expected every state from 0 to {num_states - 1} to occur, got no step in state "
                          f"{int(np.argmin(seen))}; lower num_states, or give more rows.")  # fmt: skip
     posterior = np.eye(num_states)[states]
     chain = Chain(np.full(num_states, 1 / num_states), np.full((num_states, num_states), 1 / num_states))
@@ -62,7 +62,7 @@ def fit(
         chain = chain._replace(weights=np.zeros((num_states, num_states, 1 + problem.u.shape[1])))
     fitted = emission.from_states(where, problem.data, posterior, rng)
     expected = Expected(0.0, posterior, moves(problem, states, num_states))
-    scores, before = np.zeros_like(posterior), -np.inf  # of the chain alone
+    scores, before = np.zeros_like(posterior), -np.inf  # the chain's probability alone
     for _ in range(max(max_iterations, 1)):
         chain = em.chain_step(problem, chain, expected)
         paths = path_log_prob(chain, scores, problem.u, problem.rows, states)
@@ -74,7 +74,7 @@ def fit(
 
 
 def moves(problem: Problem, states: np.ndarray, num_states: int) -> np.ndarray:
-    """[K, K] counts of transitions within rows; [N, K, K] where they are driven."""
+    """Return counts of transitions within rows, [K, K]; [N, K, K] if they are driven."""
     after = np.flatnonzero(problem.rows.times > 0)
     pairs = (states[after - 1], states[after])
     if problem.u is not None:

@@ -1,4 +1,4 @@
-"""A hidden Markov model (Baum and Petrie 1966; Rabiner 1989): a state that cannot be seen, and what it says."""
+"""Hidden Markov model (Baum and Petrie 1966; Rabiner 1989)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
@@ -22,46 +22,45 @@ from elman.rows import Rows, one_step_each
 from elman.sequences import Sequences
 from elman.shapes import check
 
-Weighed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, None, bool]
+KernelArguments = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, None, bool]
 STARTS = ("free", "stationary")
 
 
 class HMM(ClassicalModel):
-    """A chain of hidden states, each of which has a distribution of observations::
+    """Hidden Markov model: a chain of hidden states, each with a distribution of observations::
 
         p(s_1) = start[s_1]    p(s_n+1 | s_n) = transition[s_n, s_n+1]    p(x_n | s_n): the emission
 
-    Its state as a cell is what it predicts for the next step, so that `step` filters: it takes in an observation, and
-    then the chain moves. Where an observation is missing (NaN), it only moves.
+    The cell state is the prediction for the next step, so `step` filters: it updates with an observation, then applies
+    the transitions. A missing observation (NaN) skips the update.
 
-    With a driving input u [N, U], the transition that follows step n is softmax(b + W u_n) over the states after it,
-    and the means of a `Gaussian(drive_size=U)` are m + B u_n (Bengio and Frasconi 1995).
+    With a driving input u [N, U], the transition after step n is softmax(b + W u_n) over the next state, and the means
+    of a `Gaussian(drive_size=U)` are m + B u_n (Bengio and Frasconi 1995).
 
     Args:
         num_states: K.
         emission: `Gaussian() Categorical() Poisson() GaussianMixture(C)`, with their settings.
-        start: `free`, or `stationary`: rows start in the distribution that the transitions keep, also while fitting.
-        drive_size: U, the features of the input that drives the transitions; 0 for none.
-        start_prior: of a Dirichlet distribution on the start: 1 is none, 1 + c counts as c more rows for each state.
+        start: `free`, or `stationary`: rows start in the stationary distribution of the transitions, in `fit` too.
+        drive_size: U, the number of features of the input that drives the transitions; 0 for none.
+        start_prior: Dirichlet parameter of the start: 1 is no prior, 1 + c counts as c more rows for each state.
         transition_prior: the same for each row of the transitions: a number, or an array [K, K].
-        restarts: how many random starts EM has, together in one call of the kernel; the best is kept.
-        max_iterations: of EM.
-        tolerance: EM ends when an iteration gains less than this, in nats a step.
-        seed: of the random starts: restart r is what a single run with `seed + r` is.
+        restarts: number of random starts of EM, which run in one call of the kernel; the best result is kept.
+        max_iterations: maximum number of iterations of EM.
+        tolerance: EM stops when an iteration gains less than this, in nats per step.
+        seed: seed of the random starts: restart r equals a single run with `seed + r`.
     Shapes:
         x: [B] or [B, D], as the emission reads it; or `Driven(x, u)` with u [B, U]
         state: [B, K] probabilities of the state at the next step   ->   y: Filtered(probs [B, K], log_prob [B])
     Attributes:
-        start_: [K]. transition_: [K, K] from, to (with a driving input, that of an input of zero).
-        transition_weights_: [K, K, 1 + U], of b and W; with a driving input only.
+        start_: [K]. transition_: [K, K] from, to (with a driving input, for an input of zero).
+        transition_weights_: [K, K, 1 + U], b and W; with a driving input only.
         emission_: the emission with its parameters.
-        history_: [iterations + 1] the log-probability of all rows, and of the parameters under their priors, of the
-            first parameters and after each iteration. converged_: whether it had stopped growing.
-        counts_: [K] expected number of steps in each state. One whose number falls below 1e-6 has died: it keeps its
-            emission and its transitions as they were, since nothing else is sure to lower nothing, and a line of the
-            log says so. More restarts or a prior help.
+        history_: [iterations + 1], log-probability of all rows plus log-prior, for the first parameters and after each
+            iteration. converged_: whether EM stopped before `max_iterations`.
+        counts_: [K], expected number of steps in each state. A state with a count below 1e-6 is empty: it keeps its
+            emission and transitions, and the log reports it. More restarts or a prior help.
     Raises:
-        TypeError, ValueError: observations, probabilities or settings that are none, in one line that says which.
+        TypeError, ValueError: observations, probabilities or settings are invalid; the message names them.
     Example:
         >>> from elman.classical.hmm import Categorical
         >>> x = Sequences.from_list([np.array([0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1])])
@@ -92,10 +91,10 @@ class HMM(ClassicalModel):
     @classmethod
     def from_parameters(cls, start: Any, transition: Any, emission: Emission, transition_weights: Any = None,
                         **settings: Any) -> Self:  # fmt: skip
-        """A model with known parameters: start [K] (or "stationary"), transition [K, K], an emission that has its own.
+        """Return a model with known parameters: start [K] (or "stationary"), transition [K, K], a known emission.
 
         Args:
-            transition_weights: [K, K, 1 + U] of a driving input; `transition` is then None.
+            transition_weights: [K, K, 1 + U] for a driving input; `transition` is then None.
         Example:
             >>> from elman.classical.hmm import Categorical
             >>> dice = Categorical.from_parameters(np.array([[0.5, 0.5], [0.1, 0.9]]))
@@ -123,14 +122,14 @@ class HMM(ClassicalModel):
         start = checks.distribution("HMM", "start", start, f"K={states}")
         return self._with(Model(Chain(start, transition, weights), emission))
 
-    # A cell.
+    # The cell.
 
     def initial_state(self, batch_size: int) -> np.ndarray:
-        """What is known of the first state before anything is seen: `start_`, in every row."""
+        """Return the distribution of the first state, `start_`, in every row."""
         return np.tile(self._model("HMM.initial_state").chain.start, (batch_size, 1))
 
     def step(self, x: Any, state: np.ndarray) -> tuple[Filtered, np.ndarray]:
-        """One observation of each row: -> what it tells, and the prediction for the next."""
+        """Filter one observation of each row; return its state probabilities, and the prediction for the next step."""
         where = "HMM.step"
         first = x[0] if isinstance(x, tuple) else x
         rows = Sequences(x, one_step_each(len(first)))
@@ -148,35 +147,35 @@ class HMM(ClassicalModel):
         return Filtered(probs, (np.log(total) + top)[:, 0]), predicted
 
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
-        """All rows in one call of the kernel."""
+        """Filter all rows in one call of the kernel."""
         where = "HMM.scan"
         chain, scores, u = self._scored(where, sequences)
         state = self.initial_state(len(sequences)) if state is None else self._state(where, state, len(sequences))
-        found = semiring_scan.forward(*self._weighed(chain, scores, u, sequences, state))
+        found = semiring_scan.forward(*self._kernel_arguments(chain, scores, u, sequences, state))
         em.impossible(where, sequences, found.log_prob)
         last = np.where(sequences.lengths[:, None] > 0, found.last, state)
         return sequences.with_values(Filtered(found.probs, found.log_prob)), last
 
-    # What is asked of it.
+    # Inference.
 
     def log_prob(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
-        """The log-probability of each row, [B]; -inf of one that is impossible."""
+        """Return the log-probability of each row, [B]; -inf for an impossible one."""
         sequences = as_sequences("HMM.log_prob", sequences)
         chain, scores, u = self._scored("HMM.log_prob", sequences)
-        return semiring_scan.total(*self._weighed(chain, scores, u, sequences))
+        return semiring_scan.total(*self._kernel_arguments(chain, scores, u, sequences))
 
     def filter(self, sequences: Sequences | Iterable[Any]) -> Sequences:
-        """What is known of the states at each step from the observations up to it: Filtered(probs [N, K], ...)."""
+        """Return the state probabilities given the observations up to each step: Filtered(probs [N, K], ...)."""
         return self.scan(as_sequences("HMM.filter", sequences))[0]
 
     def smooth(self, sequences: Sequences | Iterable[Any]) -> Sequences:
-        """The probabilities of the states at each step given whole rows, [N, K]."""
+        """Return the state probabilities given whole rows, [N, K]."""
         sequences = as_sequences("HMM.smooth", sequences)
         chain, scores, u = self._scored("HMM.smooth", sequences)
         return sequences.with_values(self._smoothed("HMM.smooth", sequences, chain, scores, u))
 
     def decode(self, sequences: Sequences | Iterable[Any], method: str = "viterbi", k: int = 1) -> Decoded:
-        """The best path of each row (`viterbi`), the k best, or the likeliest state of each step (`posterior`)."""
+        """Return the best path of each row (`viterbi`), the k best, or the best state of each step (`posterior`)."""
         where = "HMM.decode"
         sequences = as_sequences(where, sequences)
         chain, scores, u = self._scored(where, sequences)
@@ -188,14 +187,14 @@ class HMM(ClassicalModel):
             raise ValueError(f"{where}: expected method viterbi, or posterior with k=1, got {method!r} with k={k}.")
         if k < 1:
             raise ValueError(f"{where}: expected k of at least 1, got {k}.")
-        found = semiring_scan.best_path(*self._weighed(chain, scores, u, sequences), k=k)
+        found = semiring_scan.best_path(*self._kernel_arguments(chain, scores, u, sequences), k=k)
         _possible(where, found.log_prob[0])
         if k == 1:
             return Decoded(sequences.with_values(found.states[0]), found.log_prob[0])
         return Decoded(sequences.with_values(found.states.T.copy()), found.log_prob.T.copy())
 
     def sample(self, lengths: Any, seed: int = 0, u: np.ndarray | None = None) -> Sample:
-        """Rows of so many steps, drawn from the model; with a driving input, for `u` [N, U] of all rows."""
+        """Draw rows of these lengths from the model; a driven model needs `u` [N, U]."""
         where = "HMM.sample"
         model = self._model(where)
         size = self._drive_size(where)
@@ -211,18 +210,18 @@ class HMM(ClassicalModel):
         return Sample(Sequences(x if u is None else Driven(x, u), rows), states)
 
     def stationary(self) -> np.ndarray:
-        """[K] the distribution of states that the transitions keep, which long rows approach."""
+        """Return the stationary distribution [K], which long rows approach."""
         return _stationary("HMM.stationary", self._undriven("HMM.stationary").transition)
 
     # Fitting.
 
     def fit(self, sequences: Sequences | Iterable[Any], refine: bool = False) -> Self:
-        """EM over all rows, from `restarts` random starts at once.
+        """Fit by EM over all rows, from `restarts` random starts together.
 
         Args:
             sequences: rows of observations: Sequences, or a list of arrays.
-            refine: go on from the parameters that the model has, in place of random ones. Probabilities of zero stay
-                zero (without a prior), so that this is also the way to forbid transitions.
+            refine: start from the present parameters instead of random ones. Probabilities of zero stay zero (without
+                a prior), so this can be used to forbid transitions.
         """
         where = "HMM.fit"
         emission = self._model(where).emission if refine else self.emission
@@ -238,7 +237,7 @@ class HMM(ClassicalModel):
         return self._with(best.model)
 
     def fit_labelled(self, sequences: Sequences | Iterable[Any], states: Sequences | Iterable[Any]) -> Self:
-        """Count, where the states are known: the most probable parameters under the priors, without EM.
+        """Fit to known states, by counting: the most probable parameters under the priors, without EM.
 
         Args:
             states: the state of each step, from 0 to K - 1: Sequences, a list of rows, or an array [N].
@@ -256,14 +255,14 @@ class HMM(ClassicalModel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given."""
+        """The constructor's arguments."""
         names = ("num_states", "start", "drive_size", "start_prior", "transition_prior", "restarts", "max_iterations",
                  "tolerance", "seed")  # fmt: skip
         emission = {"kind": type(self.emission).__name__, **self.emission.settings}
         return {name: getattr(self, name) for name in names} | {"emission": emission}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """What was fitted, to be kept beside `settings`."""
+        """Return the fitted parameters as arrays; `settings` holds the rest of the model."""
         model = self._model("HMM.to_arrays")
         arrays = {"start": model.chain.start, "transition": model.chain.transition}
         if model.chain.weights is not None:
@@ -273,14 +272,14 @@ class HMM(ClassicalModel):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
-        """The fitted model whose `to_arrays` and `settings` these are."""
+        """Return the model from its `to_arrays` and `settings`."""
         emission = make_emission(**settings.pop("emission"))
         self = cls(emission=emission, **settings)
         own = {name.removeprefix("emission."): array for name, array in arrays.items() if name.startswith("emission.")}
         chain = Chain(arrays["start"], arrays["transition"], arrays.get("transition_weights"))
         return self._with(Model(chain, emission.with_arrays(own)))
 
-    # Below: what these are made of.
+    # Internals.
 
     def _check_settings(self) -> None:
         for name, lowest in (("num_states", 1), ("restarts", 1), ("max_iterations", 0), ("drive_size", 0), ("seed", 0)):
@@ -292,10 +291,10 @@ class HMM(ClassicalModel):
         if self.start not in STARTS:
             raise ValueError(f"HMM: expected start to be one of {', '.join(STARTS)}, got {self.start!r}.")
         if self.start == "stationary" and self.drive_size:
-            raise ValueError("HMM: expected start to be free where transitions are driven, got stationary: they keep "
-                             "no one distribution.")  # fmt: skip
+            raise ValueError("HMM: expected start to be free if transitions are driven, got stationary; they have no "
+                             "stationary distribution.")  # fmt: skip
         if not self.start_prior >= 1 or not (np.asarray(self.transition_prior) >= 1).all():
-            raise ValueError("HMM: expected priors of at least 1, which is none, got "
+            raise ValueError("HMM: expected priors of at least 1 (1 is no prior), got "
                              f"{self.start_prior} and {self.transition_prior}.")  # fmt: skip
         if np.ndim(self.transition_prior):
             check(
@@ -306,7 +305,7 @@ class HMM(ClassicalModel):
         self._drive_size("HMM")
 
     def _drive_size(self, where: str) -> int:
-        """U, of transitions or means or both; 0 for none."""
+        """Return U, the size of the driving input of transitions, means or both; 0 for none."""
         own, of_means = self.drive_size, self.emission.drive_size
         if own and of_means and own != of_means:
             raise ValueError(f"{where}: expected one driving input, got drive_size={own} for the transitions and "
@@ -326,8 +325,8 @@ class HMM(ClassicalModel):
 
     def _undriven(self, where: str) -> Chain:
         if self.drive_size:
-            raise ValueError(f"{where}: expected transitions that do not change, got driven ones (drive_size="
-                             f"{self.drive_size}): they keep no one distribution.")  # fmt: skip
+            raise ValueError(f"{where}: expected constant transitions, got driven ones (drive_size="
+                             f"{self.drive_size}), which have no stationary distribution.")  # fmt: skip
         return self._model(where).chain
 
     def _problem(self, where: str, sequences: Sequences | Iterable[Any], emission: Emission) -> Problem:
@@ -352,14 +351,14 @@ class HMM(ClassicalModel):
         return state
 
     def _scored(self, where: str, sequences: Sequences) -> tuple[Chain, np.ndarray, np.ndarray | None]:
-        """The chain, the log-density of each observation in each state [N, K], and what drives the transitions."""
+        """Return the chain, log-likelihoods [N, K], and the driving input of the transitions or None."""
         model = self._model(where)
         rows, u = inputs.drive(where, sequences, self._drive_size(where))
         return model.chain, model.emission.log_prob(model.emission.read(where, rows, u)), u if self.drive_size else None
 
-    def _weighed(self, chain: Chain, scores: np.ndarray, u: np.ndarray | None, sequences: Sequences,
-                 state: np.ndarray | None = None) -> Weighed:  # fmt: skip
-        """The arguments of the kernel."""
+    def _kernel_arguments(self, chain: Chain, scores: np.ndarray, u: np.ndarray | None, sequences: Sequences,
+                          state: np.ndarray | None = None) -> KernelArguments:  # fmt: skip
+        """Return the arguments of the kernel."""
         state = np.tile(chain.start, (len(sequences), 1)) if state is None else state
         transition = log_transition(chain, u)
         return (
@@ -373,7 +372,7 @@ class HMM(ClassicalModel):
 
     def _smoothed(self, where: str, sequences: Sequences, chain: Chain, scores: np.ndarray,
                   u: np.ndarray | None) -> np.ndarray:  # fmt: skip
-        posterior = semiring_scan.forward_backward(*self._weighed(chain, scores, u, sequences))
+        posterior = semiring_scan.forward_backward(*self._kernel_arguments(chain, scores, u, sequences))
         _possible(where, posterior.log_prob)
         return posterior.probs
 
@@ -381,14 +380,14 @@ class HMM(ClassicalModel):
 def _stationary(where: str, transition: np.ndarray) -> np.ndarray:
     kept = stationary(transition)
     if kept is None:
-        raise ValueError(f"{where}: expected transitions that keep one distribution, got several: the states fall into "
-                         "groups that never meet; use start='free'.")  # fmt: skip
+        raise ValueError(f"{where}: expected one stationary distribution, got several: the states form groups without "
+                         "transitions between them; use start='free'.")  # fmt: skip
     return kept
 
 
 def _possible(where: str, log_prob: np.ndarray) -> None:
-    """Raise unless all rows [B] have paths."""
+    """Raise a ValueError unless every row [B] has a possible path."""
     wrong = ~np.isfinite(log_prob)
     if wrong.any():
         raise ValueError(f"{where}: row {int(np.argmax(wrong))} is impossible: every path has an observation or a "
-                         "transition of probability zero; filter tells the step.")  # fmt: skip
+                         "transition of probability zero; `filter` names the step.")  # fmt: skip

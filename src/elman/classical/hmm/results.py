@@ -1,4 +1,4 @@
-"""What an HMM answers."""
+"""Results of an HMM."""
 
 from typing import NamedTuple
 
@@ -8,21 +8,21 @@ from elman.sequences import Sequences
 
 
 class Filtered(NamedTuple):
-    """What a step tells."""
+    """State probabilities at each step given the observations up to it."""
 
-    probs: np.ndarray  # [B, K] of the states, given the observations up to here
-    log_prob: np.ndarray  # [B] of this observation, given those before
+    probs: np.ndarray  # [B, K]
+    log_prob: np.ndarray  # [B] of this observation given the earlier ones
 
 
 class Decoded(NamedTuple):
-    """The states that explain rows."""
+    """Decoded states."""
 
-    states: Sequences  # [N] int64; [N, k] of the k best paths, best first, -1 where a row has fewer
-    log_prob: np.ndarray  # [B] of a row's observations and its path together; [B, k]
+    states: Sequences  # [N] int64; [N, k] for the k best paths, best first, -1 where a row has fewer
+    log_prob: np.ndarray  # [B] of a row's observations and path jointly; [B, k]
 
 
 class Sample(NamedTuple):
-    """Rows that a model made."""
+    """Rows drawn from a model."""
 
     observations: Sequences  # as `fit` takes them
     states: np.ndarray  # [N] int64

@@ -1,4 +1,4 @@
-"""Rows that a hidden Markov model makes."""
+"""Sampling rows from a hidden Markov model."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ from elman.rows import Rows
 def draw(
     model: Model, rows: Rows, rng: np.random.Generator, driving: np.ndarray | None, u: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Observations [N, ...] and states [N]: the states of all rows in time, then what they say.
+    """Draw observations [N, ...] and states [N]: first the states of all rows, then the observations.
 
     Args:
-        driving: [N, U] where transitions are driven. u: [N, U] where anything is.
+        driving: [N, U] if transitions are driven, else None. u: [N, U] if transitions or emissions are driven.
     """
     states = np.zeros(rows.num_steps, np.int64)
     uniforms = rng.random(rows.num_steps)
@@ -31,6 +31,6 @@ def draw(
 
 
 def choose(probs: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """[N] places in distributions [N, K], one for each number in [0, 1); never one of probability zero."""
-    edges = probs.cumsum(1)
-    return (uniforms[:, None] * edges[:, -1:] >= edges).sum(1)
+    """Return one index per distribution [N, K] from uniform numbers in [0, 1); never one of probability zero."""
+    cumulative = probs.cumsum(1)
+    return (uniforms[:, None] * cumulative[:, -1:] >= cumulative).sum(1)

@@ -1,4 +1,4 @@
-"""A tagger that is an HMM of second order whose states are the tags (Brants 2000: TnT)."""
+"""Tagger: a second-order HMM whose states are the tags (Brants 2000: TnT)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -18,33 +18,33 @@ from elman.rows import one_step_each
 from elman.sequences import Sequences
 
 ORDERS = (1, 2)
-PIECE = 20_000  # steps whose pairs are kept at a time
+PIECE = 20_000  # steps processed at a time, to bound memory
 
 
 class HMMTagger(ClassicalModel):
-    """Words (or whatever an emission reads) to tags, by counting in rows whose tags are known::
+    """Tagger of words (or other observations), fitted by counting in rows with known tags::
 
-        p(tag | two tags before) = l_1 p(tag) + l_2 p(tag | tag before) + l_3 p(tag | two tags before)
+        p(tag | two previous tags) = l_1 p(tag) + l_2 p(tag | previous tag) + l_3 p(tag | two previous tags)
 
-    The three are relative frequencies; deleted interpolation chooses the weights. With `order=1`, the first two.
+    All three are relative frequencies; deleted interpolation chooses the weights. `order=1` uses the first two.
 
-    Its state as a cell is what it predicts of the next tag and the one before it, so that `step` filters: it tags a
-    text while it is being read. `decode` waits for the whole row, and finds the best path exactly.
+    The cell state is the prediction for the next tag and the one before it, so `step` tags a text while it streams in.
+    `decode` needs the whole row, and finds the most probable path exactly.
 
     Args:
-        emission: what the tags say: `Words()`, which guesses unknown words by shape and ending, is the default; or
-            `Categorical() Gaussian() ...` for other observations.
-        order: 1 or 2, how many tags before a tag tell which it is.
+        emission: distribution of the observations: `Words()`, the default, which predicts unknown words by shape and
+            ending; or `Categorical() Gaussian() ...` for other observations.
+        order: 1 or 2, number of previous tags that a tag depends on.
     Shapes:
-        x: [B] strings, or what the emission reads
-        state: [B, T + 1, T] probabilities of the tag before the next step (T: none) and of that at the next step
+        x: [B] strings, or other observations of the emission
+        state: [B, T + 1, T] probabilities of the last tag (T: none) and the next one
         ->   y: Filtered(probs [B, T], log_prob [B])
     Attributes:
-        tags_: [T] sorted. emission_: with its parameters.
-        trigrams_: [T + 1, T + 1, T] the chain, T before a row; the same whatever is two before, where `order` is 1.
-        weights_: [order + 1] of the interpolation.
+        tags_: [T], sorted. emission_: with its parameters.
+        trigrams_: [T + 1, T + 1, T], transition probabilities, T before a row; with `order=1` independent of axis 0.
+        weights_: [order + 1], weights of the interpolation.
     Raises:
-        TypeError, ValueError: observations or tags that are none, in one line that says which.
+        TypeError, ValueError: observations or tags are invalid; the message names them.
     Example:
         >>> text = [["the", "dog", "barks"], ["a", "cat", "sleeps"], ["the", "cats", "purr"]]
         >>> tagger = HMMTagger().fit(text, 3 * [["DET", "NOUN", "VERB"]])
@@ -68,11 +68,11 @@ class HMMTagger(ClassicalModel):
             raise ValueError(f"HMMTagger: expected order to be 1 or 2, got {order!r}.")
 
     def fit(self, sequences: Sequences | Iterable[Any], tags: Sequences | Iterable[Any]) -> Self:
-        """Count.
+        """Fit by counting.
 
         Args:
             sequences: rows of observations: Sequences, or a list of rows.
-            tags: strings or integers, one a step: Sequences, a list of rows, or an array [N].
+            tags: strings or integers, one per step: Sequences, a list of rows, or an array [N].
         """
         where = "HMMTagger.fit"
         rows = as_sequences(where, sequences)
@@ -85,44 +85,44 @@ class HMMTagger(ClassicalModel):
         self.tags_, self.emission_, self.trigrams_, self.weights_ = names, emission, found.probs, found.weights
         return self
 
-    # A cell.
+    # The cell.
 
     def initial_state(self, batch_size: int) -> np.ndarray:
-        """The first tag, and nothing before it."""
+        """Return the distribution of the first tag."""
         chain, size = self._chain("HMMTagger.initial_state"), len(self.tags_)
         state = np.zeros((batch_size, size + 1, size))
         state[:, size] = chain.probs[size, size]
         return state
 
     def step(self, x: np.ndarray, state: np.ndarray) -> tuple[Filtered, np.ndarray]:
-        """One observation of each row: -> what it tells of its tag, and the prediction for the next."""
+        """Filter one observation of each row; return its tag probabilities, and the prediction for the next step."""
         where = "HMMTagger.step"
         chain = self._chain(where)
         rows = Sequences(np.asarray(x), one_step_each(len(x)))
         state = self._state(where, state, len(rows))
-        told, state = filtered(chain, self._scores(where, rows), state)
-        em.impossible(where, rows, told.log_prob)
-        return told, state
+        y, state = filtered(chain, self._scores(where, rows), state)
+        em.impossible(where, rows, y.log_prob)
+        return y, state
 
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
-        """All rows, those of one time together."""
+        """Filter all rows together, one time step after another."""
         return self._scan("HMMTagger.scan", sequences, state)
 
-    # What is asked of it.
+    # Inference.
 
     def log_prob(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
-        """The log-probability of each row, whatever its tags, [B]."""
+        """Return the log-probability of each row, summed over all tags, [B]."""
         where = "HMMTagger.log_prob"
         rows = as_sequences(where, sequences)
-        told = self._scan(where, rows)[0].values
-        return np.bincount(rows.rows, told.log_prob, minlength=len(rows))
+        filtered = self._scan(where, rows)[0].values
+        return np.bincount(rows.rows, filtered.log_prob, minlength=len(rows))
 
     def filter(self, sequences: Sequences | Iterable[Any]) -> Sequences:
-        """What is known of each tag from the observations up to it: Filtered(probs [N, T], log_prob [N])."""
+        """Return the tag probabilities given the observations up to each step: Filtered(probs [N, T], log_prob [N])."""
         return self._scan("HMMTagger.filter", as_sequences("HMMTagger.filter", sequences))[0]
 
     def smooth(self, sequences: Sequences | Iterable[Any]) -> Sequences:
-        """The probabilities of each tag given whole rows, [N, T]."""
+        """Return the tag probabilities given whole rows, [N, T]."""
         where = "HMMTagger.smooth"
         rows = as_sequences(where, sequences)
         chain, probs = self._chain(where), [np.zeros((0, len(self.tags_)))]
@@ -133,10 +133,10 @@ class HMMTagger(ClassicalModel):
         return rows.with_values(np.concatenate(probs))
 
     def decode(self, sequences: Sequences | Iterable[Any], method: str = "viterbi") -> Decoded:
-        """The tags of the best path of each row (`viterbi`), or the likeliest tag of each step (`posterior`).
+        """Return the tags of the best path of each row (`viterbi`), or the best tag of each step (`posterior`).
 
         Returns:
-            Decoded: states, the tags [N] as they were given to `fit`; log_prob [B] of a row and its tags together.
+            Decoded: states, the tags [N] in the form given to `fit`; log_prob [B] of a row and its tags jointly.
         """
         where = "HMMTagger.decode"
         rows = as_sequences(where, sequences)
@@ -156,7 +156,7 @@ class HMMTagger(ClassicalModel):
         return Decoded(rows.with_values(self.tags_[np.concatenate(ids)]), np.concatenate(log_probs))
 
     def score(self, sequences: Sequences | Iterable[Any], tags: Sequences | Iterable[Any]) -> float:
-        """The part of the steps whose tag `decode` finds."""
+        """Return the accuracy of `decode` per step."""
         where = "HMMTagger.score"
         rows = as_sequences(where, sequences)
         labels = self._labels(where, rows, tags)
@@ -168,18 +168,18 @@ class HMMTagger(ClassicalModel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given."""
+        """The constructor's arguments."""
         return {"order": self.order, "emission": {"kind": type(self.emission).__name__, **self.emission.settings}}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The tags, the chain, and what the emission has."""
+        """Return tags, chain and emission as arrays; `settings` holds the rest of the model."""
         chain = self._chain("HMMTagger.to_arrays")
         own = {"tags": pack(self.tags_), "trigrams": chain.probs, "weights": chain.weights}
         return own | {f"emission.{name}": array for name, array in self.emission_.to_arrays().items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
-        """The fitted model whose `to_arrays` and `settings` these are."""
+        """Return the model from its `to_arrays` and `settings`."""
         emission = make_emission(**settings.pop("emission"))
         self = cls(emission, **settings)
         own = {name.removeprefix("emission."): array for name, array in arrays.items() if name.startswith("emission.")}
@@ -187,7 +187,7 @@ class HMMTagger(ClassicalModel):
         self.emission_ = emission.with_arrays(own)
         return self
 
-    # Below: what these are made of.
+    # Internals.
 
     def _scan(self, where: str, rows: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
         chain = self._chain(where)
@@ -217,19 +217,19 @@ class HMMTagger(ClassicalModel):
 
 
 def filtered(chain: Trigrams, scores: np.ndarray, state: np.ndarray) -> tuple[Filtered, np.ndarray]:
-    """A step, the observations of which have been scored [B, T]."""
+    """Filter one step with log-likelihoods [B, T]."""
     joint, log_prob = trigrams.observe(state, scores)
     return Filtered(joint.sum(1), log_prob), trigrams.advance(chain, joint)
 
 
 def possible(where: str, log_prob: np.ndarray) -> None:
-    """Raise unless all rows [B] have paths."""
+    """Raise a ValueError unless every row [B] has a possible path."""
     if not np.isfinite(log_prob).all():
-        raise ValueError(f"{where}: an observation has probability zero in every tag; filter tells which.")
+        raise ValueError(f"{where}: an observation has probability zero for every tag; `filter` names it.")
 
 
 def pieces(rows: Sequences) -> Iterator[Sequences]:
-    """The rows in parts of about `PIECE` steps."""
+    """Yield the rows in parts of about `PIECE` steps."""
     part = rows.offsets[:-1] // PIECE
     sizes = np.diff(np.flatnonzero(np.append(np.diff(part, prepend=-1), 1) != 0))
     yield from rows.split(sizes.tolist())

@@ -1,7 +1,7 @@
-"""A chain of second order: which tag follows two others, and sums and maxima over all paths of tags.
+"""Second-order chain of tags: estimation, filtering, smoothing and the best path.
 
-A path of tags is a path of pairs, the tag before and the tag. From a pair only T others can follow, so that a step
-costs T^3 where a transition matrix of pairs would cost T^4. `T` in the place of a tag stands for what is before a row.
+A path of tags is a path of pairs (previous tag, tag). Only T pairs can follow a pair, so a step costs T^3, where a
+transition matrix of pairs would cost T^4. The tag number `T` stands for the position before a row.
 """
 
 from typing import NamedTuple
@@ -12,24 +12,24 @@ from elman.sequences import Sequences
 
 
 class Trigrams(NamedTuple):
-    """Probabilities of what comes next."""
+    """Probabilities of the next tag given the last two."""
 
-    probs: np.ndarray  # [T + 1, T + 1, T]: two tags before, one before, the tag
-    weights: np.ndarray  # [order + 1] of the tag alone, after one tag, after two
+    probs: np.ndarray  # [T + 1, T + 1, T]: tag before last, last tag, tag
+    weights: np.ndarray  # [order + 1] of unigrams, bigrams, trigrams
 
 
 class Smoothed(NamedTuple):
-    """What is known from whole rows."""
+    """Tag probabilities given whole rows."""
 
     log_prob: np.ndarray  # [B]
     probs: np.ndarray  # [N, T]
 
 
 def estimate(rows: Sequences, tags: np.ndarray, num_tags: int, order: int) -> Trigrams:
-    """Relative frequencies of tags after none, one and two tags, interpolated (Brants 2000).
+    """Return interpolated relative frequencies of unigrams, bigrams and trigrams of tags (Brants 2000).
 
-    The weights are those of deleted interpolation: every gram votes, as often as it occurs, for the length that would
-    predict it best if it were taken out once. Each length has one vote to begin with, so that nothing is impossible.
+    Deleted interpolation chooses the weights: each occurrence of a gram votes for the length that predicts it best
+    when it is left out. Each length starts with one vote, so that no tag is impossible.
     """
     before = previous(rows, tags, 1, num_tags)
     before_that = previous(rows, tags, 2, num_tags)
@@ -53,13 +53,13 @@ def estimate(rows: Sequences, tags: np.ndarray, num_tags: int, order: int) -> Tr
 
 
 def previous(rows: Sequences, tags: np.ndarray, back: int, start: int) -> np.ndarray:
-    """[N] the tag so many steps before each; `start` where there is none."""
+    """Return the tag `back` steps before each step, [N]; `start` where there is none."""
     steps = np.arange(len(tags)) - back
     return np.where(rows.times >= back, tags[np.maximum(steps, 0)], start) if len(tags) else tags
 
 
 def path_log_prob(trigrams: Trigrams, scores: np.ndarray, rows: Sequences, tags: np.ndarray) -> np.ndarray:
-    """[B] of the scores [N, T] and the tags [N] of each row together."""
+    """Return the joint log-probability of scores [N, T] and tags [N] of each row, [B]."""
     start = scores.shape[1]
     before, before_that = previous(rows, tags, 1, start), previous(rows, tags, 2, start)
     terms = np.log(trigrams.probs[before_that, before, tags]) + scores[np.arange(len(tags)), tags]
@@ -67,7 +67,7 @@ def path_log_prob(trigrams: Trigrams, scores: np.ndarray, rows: Sequences, tags:
 
 
 def advance(trigrams: Trigrams, joint: np.ndarray) -> np.ndarray:
-    """Probabilities of the last two tags [B, T + 1, T] to those one step later."""
+    """Return the probabilities of pairs [B, T + 1, T] one step later."""
     size = joint.shape[2]
     later = np.zeros_like(joint)
     moved = np.matmul(joint.transpose(2, 0, 1), trigrams.probs[:, :size].transpose(1, 0, 2))  # [T, B, T]
@@ -76,9 +76,9 @@ def advance(trigrams: Trigrams, joint: np.ndarray) -> np.ndarray:
 
 
 def observe(predicted: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted pairs [B, T + 1, T] with scores [B, T]: -> the pairs given them, and the log-probability [B]."""
-    said, top = scaled(scores)
-    joint = predicted * said[:, None]
+    """Update predicted pairs [B, T + 1, T] with scores [B, T]; return them and the log-probability [B]."""
+    likelihood, top = scaled(scores)
+    joint = predicted * likelihood[:, None]
     total = joint.sum((1, 2))
     with np.errstate(divide="ignore"):
         log_prob = np.log(total) + top
@@ -86,14 +86,14 @@ def observe(predicted: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def scaled(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The exponentials of scores [B, T], the largest of a row 1, and the logarithms [B] that were taken away."""
+    """Return exp(scores - top) [B, T] and top, the maximum of each row [B]."""
     top = scores.max(1)
     top = np.where(np.isfinite(top), top, 0.0)
     return np.exp(scores - top[:, None]), top
 
 
 def smooth(trigrams: Trigrams, start: np.ndarray, scores: np.ndarray, rows: Sequences) -> Smoothed:
-    """Forward, then backward, all rows of one time together: start [B, T + 1, T], scores [N, T]."""
+    """Run forward-backward on all rows together: start [B, T + 1, T], scores [N, T]."""
     plan, steps, size = rows.plan, by_time(rows), scores.shape[1]
     predicted = start[plan.longest_first]
     filtered, log_probs = [], np.zeros(rows.num_steps)
@@ -108,9 +108,9 @@ def smooth(trigrams: Trigrams, start: np.ndarray, scores: np.ndarray, rows: Sequ
         both = (joint * ahead).sum(1)
         total = both.sum(1, keepdims=True)
         probs[now] = both / np.where(total > 0, total, 1.0)
-        said = scaled(scores[now])[0][:, None] * ahead  # [B, T + 1, T]
+        weighted = scaled(scores[now])[0][:, None] * ahead  # [B, T + 1, T]
         back = np.matmul(
-            said[:, :size].transpose(1, 0, 2), trigrams.probs[:, :size].transpose(1, 2, 0)
+            weighted[:, :size].transpose(1, 0, 2), trigrams.probs[:, :size].transpose(1, 2, 0)
         )  # [T, B, T + 1]
         ahead = back.transpose(1, 2, 0)
         top = ahead.max((1, 2), keepdims=True)
@@ -121,7 +121,7 @@ def smooth(trigrams: Trigrams, start: np.ndarray, scores: np.ndarray, rows: Sequ
 def best_path(
     trigrams: Trigrams, start: np.ndarray, scores: np.ndarray, rows: Sequences
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The tags [N] of the path of the largest probability, exactly (Viterbi 1967), and its log-probability [B]."""
+    """Return the tags [N] of the most probable path (Viterbi 1967), and its log-probability [B]."""
     plan, steps, size = rows.plan, by_time(rows), scores.shape[1]
     with np.errstate(divide="ignore"):
         logs, value = np.log(trigrams.probs), np.log(start[plan.longest_first])
@@ -132,7 +132,7 @@ def best_path(
         finals = np.concatenate([value, finals[len(now) :]])
         origin = np.zeros((len(now), size, size), np.int16)
         later = np.full_like(value, -np.inf)
-        for tag in range(size):  # the tag between
+        for tag in range(size):  # the middle tag
             ways = value[:, :, tag, None] + logs[:, tag]  # [B, T + 1, T]
             origin[:, tag] = ways.argmax(1)
             later[:, tag] = np.take_along_axis(ways, origin[:, tag, None].astype(np.int64), axis=1)[:, 0]
@@ -146,7 +146,7 @@ def best_path(
         now = steps[time]
         alive = np.arange(len(now))
         tags[now] = tag[alive]
-        if time:  # what is before the tag before was noted when the step before led here
+        if time:  # the tag before the previous one is stored at the previous step
             older = origins[time - 1][alive, before[alive], tag[alive]]
             tag[alive], before[alive] = before[alive], older
     ordered = np.zeros(len(rows))
@@ -155,6 +155,6 @@ def best_path(
 
 
 def by_time(rows: Sequences) -> list[np.ndarray]:
-    """The steps of each time, those of the longest rows first."""
+    """Return the steps of each time, those of the longest rows first."""
     plan = rows.plan
     return np.split(plan.by_time, np.cumsum(plan.alive)[:-1]) if plan.alive else []

@@ -300,7 +300,7 @@ class LDS(ClassicalModel):
         names += [f"start.{name}" for name in Prediction._fields if start == "given"]
         if set(arrays) != set(names):
             raise ValueError(f"LDS.from_arrays: expected arrays {', '.join(names)}, got {', '.join(sorted(arrays))}; "
-                             "these are of another model.")  # fmt: skip
+                             "the file belongs to another model.")  # fmt: skip
         if start == "given":
             start = tuple(arrays[f"start.{name}"] for name in Prediction._fields)
         self = cls(

@@ -1,4 +1,4 @@
-"""What a state of an HMM says: one distribution a file."""
+"""Emission distributions of HMMs, one per file."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ EMISSIONS: dict[str, type[Emission]] = {
 
 
 def make_emission(kind: str, **settings: Any) -> Emission:
-    """The emission of a name, as a file has it."""
+    """Return the emission with this name, as stored in a model file."""
     if kind not in EMISSIONS:
         raise ValueError(f"HMM: expected an emission that is one of {', '.join(EMISSIONS)}, got {kind!r}"
                          f"{did_you_mean(kind, EMISSIONS)}")  # fmt: skip

@@ -1,17 +1,17 @@
-"""Where EM starts: k-means of the observations, from points far apart (Arthur and Vassilvitskii 2007)."""
+"""K-means for the first parameters of EM, with k-means++ (Arthur and Vassilvitskii 2007) and missing values."""
 
 import numpy as np
 
 from elman.classical.hmm.emissions import tall
 
-SAMPLE, ROUNDS = 5_000, 10  # observations that are looked at, at most; rounds of k-means
+SAMPLE, ROUNDS = 5_000, 10  # maximum number of observations; rounds of k-means
 
 
 def cluster_means(where: str, values: np.ndarray, num_clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """[N, D] with NaN where a coordinate is missing -> [num_clusters, D].
+    """Return the cluster means [num_clusters, D] of values [N, D], NaN where missing.
 
     Raises:
-        ValueError: nothing is observed, or nothing of one coordinate; fewer observed steps than clusters.
+        ValueError: a coordinate is never observed, or there are fewer observed steps than clusters.
     """
     return clusters(where, values, num_clusters, rng)[0]
 
@@ -19,7 +19,7 @@ def cluster_means(where: str, values: np.ndarray, num_clusters: int, rng: np.ran
 def clusters(
     where: str, values: np.ndarray, num_clusters: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The means [num_clusters, D], and the variance of a coordinate about the mean of its cluster [D]."""
+    """Return the means [num_clusters, D], and the variance of each coordinate within clusters [D]."""
     seen = ~np.isnan(values)
     empty = ~seen.any(0)
     if empty.all():
@@ -38,7 +38,7 @@ def clusters(
     spread = np.where(spread > 0, spread, 1.0)
     x = np.where(seen, (x - mean) / spread, 0.0)  # [S, D]
     weight = seen.astype(np.float64)
-    centres = _far_apart(x, weight, num_clusters, rng)
+    centres = _plus_plus(x, weight, num_clusters, rng)
     for _ in range(ROUNDS):
         member = _distances(x, weight, centres).argmin(1)
         one = np.zeros((len(x), num_clusters))
@@ -49,8 +49,8 @@ def clusters(
     return centres * spread + mean, within * spread**2
 
 
-def _far_apart(x: np.ndarray, weight: np.ndarray, num_clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """Each next one drawn with a probability that grows with the square of its distance from those there are."""
+def _plus_plus(x: np.ndarray, weight: np.ndarray, num_clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw centres one by one, with probabilities proportional to the squared distance from the nearest centre."""
     chosen = [int(rng.integers(len(x)))]
     nearest = _distances(x, weight, x[chosen])[:, 0]
     while len(chosen) < num_clusters:
@@ -62,7 +62,7 @@ def _far_apart(x: np.ndarray, weight: np.ndarray, num_clusters: int, rng: np.ran
 
 
 def _distances(x: np.ndarray, weight: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """[S, C] squares of distances over the coordinates that are observed."""
+    """Return squared distances [S, C] over the observed coordinates."""
     distances = np.empty((len(x), len(centres)))
     tall.product(
         np.hstack([x, weight, x**2]), np.hstack([-2 * centres, centres**2, np.ones_like(centres)]).T, distances

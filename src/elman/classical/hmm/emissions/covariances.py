@@ -1,6 +1,6 @@
-"""The four shapes of a covariance: estimated from scatter, held above a floor, with a prior.
+"""Covariances of four kinds: estimated from scatter, bounded below by a floor, with a prior.
 
-Stored as `diag` [C, D], `spherical` [C], `full` [C, D, D], `tied` [G, D, D], one for each of G groups of Gaussians.
+Stored as `diag` [C, D], `spherical` [C], `full` [C, D, D], or `tied` [G, D, D], one for each of G groups of Gaussians.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ KINDS = ("diag", "full", "tied", "spherical")
 
 
 class Limits(NamedTuple):
-    """What holds covariances up: variances below `floor` are not allowed, and `cov` counts as `weight` observations."""
+    """Lower bound `floor` of the variances, and a prior: `cov` counts as `weight` observations."""
 
     floor: np.ndarray  # [D]
     cov: np.ndarray  # [D, D]
@@ -22,24 +22,24 @@ class Limits(NamedTuple):
 
 
 def is_diagonal(kind: str) -> bool:
-    """Whether coordinates are independent given the state."""
+    """Return whether coordinates are independent given the state."""
     return kind in ("diag", "spherical")
 
 
 def variances(kind: str, covs: np.ndarray, size: int) -> np.ndarray:
-    """[C, D] of `diag` or `spherical`."""
+    """Return the variances [C, D] for `diag` or `spherical`."""
     return covs if kind == "diag" else np.repeat(covs[:, None], size, axis=1)
 
 
 def matrices(kind: str, covs: np.ndarray, states: int, size: int) -> np.ndarray:
-    """[C, D, D] of any kind."""
+    """Return the matrices [C, D, D] for any kind."""
     if is_diagonal(kind):
         return variances(kind, covs, size)[:, :, None] * np.eye(size)
     return np.repeat(covs, states // len(covs), axis=0)
 
 
 def constant(kind: str, variance: np.ndarray, states: int, groups: int) -> np.ndarray:
-    """The same variances [D] in every state."""
+    """Return covariances with the same variances [D] in every state."""
     if kind == "diag":
         return np.tile(variance, (states, 1))
     if kind == "spherical":
@@ -48,32 +48,32 @@ def constant(kind: str, variance: np.ndarray, states: int, groups: int) -> np.nd
 
 
 def estimate(kind: str, moments: Moments, prior: MeanPrior, limits: Limits, old: np.ndarray) -> np.ndarray:
-    """The covariances of highest expected log-density and log-prior, among those that are not below the floor."""
-    own = 1.0 if prior.weight > 0 else 0.0  # the density of a mean about its prior has one covariance in it
+    """Return the covariances above the floor that maximise the expected log-density plus log-prior."""
+    extra = 1.0 if prior.weight > 0 else 0.0  # the prior of the mean contains the covariance once
     counts, scatter, size = moments.counts, moments.scatter, moments.means.shape[1]
     known = np.diag(limits.cov)
     if kind == "diag":
-        divisor = np.where(counts >= DEAD, counts, 1.0) + own + limits.weight
+        divisor = np.where(counts >= DEAD, counts, 1.0) + extra + limits.weight
         fitted = np.maximum((scatter + limits.weight * known) / divisor, limits.floor)
         return np.where(counts >= DEAD, fitted, old)
     if kind == "spherical":
         alive = counts.sum(1) >= DEAD
-        divisor = np.where(alive, counts.sum(1), 1.0) + size * (own + limits.weight)
+        divisor = np.where(alive, counts.sum(1), 1.0) + size * (extra + limits.weight)
         fitted = np.maximum((scatter.sum(1) + limits.weight * known.sum()) / divisor, limits.floor.mean())
         return np.where(alive, fitted, old)
     groups = len(old)
-    counts = (counts + own).reshape(groups, -1).sum(1) if kind == "tied" else counts + own
+    counts = (counts + extra).reshape(groups, -1).sum(1) if kind == "tied" else counts + extra
     scatter = scatter.reshape(groups, -1, size, size).sum(1)
     new = old.copy()
-    for g in np.flatnonzero(counts >= own + DEAD):
+    for g in np.flatnonzero(counts >= extra + DEAD):
         new[g] = raised((scatter[g] + limits.weight * limits.cov) / (counts[g] + limits.weight), limits.floor)
     return new
 
 
 def raised(cov: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """The matrix of highest likelihood with no variance below the floor in any direction.
+    """Return the matrix of highest likelihood without variances below the floor in any direction.
 
-    In units in which the floor is the unit matrix it has the same eigenvectors, and eigenvalues of at least one.
+    In units where the floor is the identity, its eigenvectors stay, and its eigenvalues are raised to at least one.
     """
     unit = np.sqrt(floor)
     values, vectors = np.linalg.eigh((cov + cov.T) / 2 / (unit[:, None] * unit))
@@ -83,7 +83,7 @@ def raised(cov: np.ndarray, floor: np.ndarray) -> np.ndarray:
 
 
 def lowest(kind: str, covs: np.ndarray, floor: np.ndarray) -> float:
-    """The lowest variance in any direction, in units of the floor."""
+    """Return the lowest variance in any direction, in units of the floor."""
     if kind == "diag":
         return float((covs / floor).min())
     if kind == "spherical":
@@ -93,7 +93,7 @@ def lowest(kind: str, covs: np.ndarray, floor: np.ndarray) -> float:
 
 
 def log_prior(kind: str, means: np.ndarray, covs: np.ndarray, prior: MeanPrior, limits: Limits) -> float:
-    """Of means and covariances, up to a constant."""
+    """Return the log-prior of means and covariances, up to a constant."""
     total, size = 0.0, means.shape[1]
     if prior.weight == 0 and limits.weight == 0:
         return total

@@ -1,4 +1,4 @@
-"""Log-densities of Gaussians, several at once, of whatever coordinates are observed."""
+"""Log-densities of several Gaussians together, for the observed coordinates."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from elman.classical.hmm.emissions.emission import buffer
 from elman.classical.hmm.emissions.real_data import RealData
 
 LOG_2_PI = float(np.log(2 * np.pi))
-TRUSTED = 1e5  # squares of distances, in variances, up to which x^2 - 2 x m + m^2 is as good as (x - m)^2: 1e-11
+TRUSTED = 1e5  # largest squared distance, in variances, for which x^2 - 2 x m + m^2 is accurate: 1e-11
 
 
 def diagonal(data: RealData, means: np.ndarray, slopes: np.ndarray | None, variances: np.ndarray,
              out: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
-    """[N, C] of C Gaussians: means and variances [C, D], slopes [C, D, U] of the means in the driving input."""
+    """Return log-densities [N, C] for C Gaussians: means and variances [C, D], slopes [C, D, U] in the input."""
     out = buffer(out, len(data.x), len(means))
     constants = -0.5 * (LOG_2_PI + np.log(variances))  # [C, D]
     if slopes is None:
@@ -35,7 +35,7 @@ def diagonal(data: RealData, means: np.ndarray, slopes: np.ndarray | None, varia
 
 def full(data: RealData, means: np.ndarray, slopes: np.ndarray | None, covs: np.ndarray,
          out: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
-    """[N, C] of C Gaussians: means [C, D], covariances [C, D, D] (or [1, D, D] for all), slopes [C, D, U]."""
+    """Return log-densities [N, C]: means [C, D], covariances [C, D, D] (or [1, D, D] for all), slopes [C, D, U]."""
     out = buffer(out, len(data.x), len(means))
     untrusted = np.arange(len(means))
     if slopes is None and data.products is not None:
@@ -43,7 +43,7 @@ def full(data: RealData, means: np.ndarray, slopes: np.ndarray | None, covs: np.
         if not len(untrusted):
             return out
     if data.seen is not None:
-        out[...] = 0  # where nothing is observed
+        out[...] = 0  # for steps without observations
     for steps, seen, missing in data.patterns:
         lower = np.linalg.cholesky(covs[:, seen[:, None], seen])
         whiten = np.linalg.inv(lower)
@@ -65,7 +65,7 @@ def full(data: RealData, means: np.ndarray, slopes: np.ndarray | None, covs: np.
 
 def _by_products(data: RealData, products: np.ndarray, means: np.ndarray, covs: np.ndarray,
                  out: np.ndarray) -> np.ndarray:  # fmt: skip
-    """Fills `out` by one product; those [c] for which too many digits are lost."""
+    """Fill `out` by one matrix product; return the Gaussians for which this loses too many digits."""
     size = means.shape[1]
     lower = np.linalg.cholesky(covs)
     whiten = np.linalg.inv(lower)
@@ -81,7 +81,7 @@ def _by_products(data: RealData, products: np.ndarray, means: np.ndarray, covs: 
 
 
 def _residual(data: RealData, mean: np.ndarray, slope: np.ndarray | None) -> np.ndarray:
-    residual = data.values - mean  # not of the centred ones, which may have lost digits
+    residual = data.values - mean  # not the centred values, which may have lost digits
     if slope is not None:
         residual -= data.u @ slope.T
     return residual if data.seen is None else np.where(data.seen > 0, residual, 0.0)

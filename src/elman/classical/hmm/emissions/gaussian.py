@@ -1,4 +1,4 @@
-"""Real observations, with a mean and a covariance of their own in each state."""
+"""Gaussian emission: real observations with a mean and a covariance per state."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -16,33 +16,33 @@ from elman.classical.hmm.inputs import reals
 from elman.sequences import Sequences
 
 LARGEST = 1e100
-MANY = 1_000  # observations that are looked at first for distinct ones
+MANY = 1_000  # observations in the first search for distinct ones
 
 
 class Gaussian(Emission):
-    """p(x | k) is normal with mean m_k, or m_k + B_k u where an input u drives it, and covariance S_k::
+    """Gaussian p(x | k) with mean m_k, or m_k + B_k u for a driving input u, and covariance S_k::
 
         log prior = sum over k of  log N(m_k; mean_prior, S_k / mean_weight)
                                    - cov_weight / 2 (log |S_k| + trace(S_k^-1 cov_prior))
 
     Args:
-        covariance: `diag`, `full`, `tied` (one full matrix for all states), or `spherical` (one variance a state).
-        drive_size: U, the features of the driving input; 0 for none.
-        floor: the lowest variance allowed, in any direction, as a part of each coordinate's variance in the data (of 1
-            where it does not vary); above 0.
-        mean_prior: [D], without the mean of the data; it counts as `mean_weight` observations.
-        cov_prior: [D] variances or a matrix [D, D], without the variances of the data; it counts as `cov_weight`
+        covariance: `diag`, `full`, `tied` (one full matrix for all states), or `spherical` (one variance per state).
+        drive_size: U, the number of features of the driving input; 0 for none.
+        floor: lower bound of the variance in any direction, as a share of each coordinate's variance in the data (of 1
+            for a constant coordinate); above 0.
+        mean_prior: [D], None for the mean of the data; it counts as `mean_weight` observations.
+        cov_prior: [D] variances or a matrix [D, D], None for the variances of the data; it counts as `cov_weight`
             observations.
     Shapes:
         x: [N, D] float64, NaN where a coordinate is missing
     Attributes:
         means_: [K, D].
-        covs_: [K, D] of `diag`, [K] of `spherical`, [K, D, D] of `full`, [1, D, D] of `tied`.
-        slopes_: [K, D, U], of B_k; with a driving input only.
+        covs_: `diag` [K, D], `spherical` [K], `full` [K, D, D], `tied` [1, D, D].
+        slopes_: [K, D, U], B_k; with a driving input only.
     Raises:
-        TypeError: x are no float64.
-        ValueError: x are of another width or infinite; there are fewer distinct ones than states; a covariance is not
-            positive definite; a setting is out of range.
+        TypeError: x is not float64.
+        ValueError: x has another width or infinite values; there are fewer distinct observations than states; a
+            covariance is not positive definite; a setting is out of range.
     Example:
         >>> emission = Gaussian.from_parameters(np.array([[0.0], [3.0]]), np.array([[1.0], [1.0]]))
         >>> emission.log_prob(emission.read("here", Sequences(np.array([[0.0], [np.nan]]), [2]))).round(3)
@@ -56,7 +56,7 @@ class Gaussian(Emission):
     floor_: np.ndarray  # [D]
     mean_prior_: np.ndarray  # [D]
     cov_prior_: np.ndarray  # [D, D]
-    _groups = 1  # of Gaussians with one covariance, where it is tied
+    _groups = 1  # groups of Gaussians that share a tied covariance
 
     def __init__(self, covariance: str = "diag", *, drive_size: int = 0, floor: float = 1e-6, mean_prior: Any = None,
                  mean_weight: float = 0.0, cov_prior: Any = None, cov_weight: float = 0.0):  # fmt: skip
@@ -74,7 +74,7 @@ class Gaussian(Emission):
     @classmethod
     def from_parameters(cls, means: Any, covs: Any, covariance: str = "diag", slopes: Any = None,
                         **settings: Any) -> Self:  # fmt: skip
-        """With known means [K, D], covariances (a tied one is [D, D] or [1, D, D]) and slopes [K, D, U] or None."""
+        """Return an emission with known means [K, D], covariances (tied: [D, D] or [1, D, D]) and slopes [K, D, U]."""
         means = checks.reals("Gaussian", "means", means, "K D")
         states, size = means.shape
         if covariance == "tied" and np.ndim(covs) == 2:
@@ -98,7 +98,7 @@ class Gaussian(Emission):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given."""
+        """The constructor's arguments."""
         names = ("covariance", "drive_size", "floor", "mean_prior", "mean_weight", "cov_prior", "cov_weight")
         return {name: getattr(self, name) for name in names}
 
@@ -109,11 +109,11 @@ class Gaussian(Emission):
 
     @property
     def covariances(self) -> np.ndarray:
-        """[K, D, D], whatever their kind."""
+        """Covariance matrices [K, D, D] for any kind."""
         return covariances.matrices(self.covariance, self.covs_, *self.means_.shape)
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> RealData:
-        """Observations, centred at the middle of the means, or of the data where there are no means yet."""
+        """Return the observations, centred at the middle of the means, or of the data without means."""
         known = hasattr(self, "means_")
         values = reals(where, x, f"N D={self.means_.shape[1]}" if known else "N D")
         if max(np.fmax.reduce(values, None, initial=0.0), -np.fmin.reduce(values, None, initial=0.0)) > LARGEST:
@@ -121,7 +121,7 @@ class Gaussian(Emission):
         return RealData(values, u if self.drive_size else None, self.means_.mean(0) if known else None)
 
     def log_prob(self, data: RealData, out: np.ndarray | None = None) -> np.ndarray:
-        """[N, K]."""
+        """Return log p(x | state) [N, K]."""
         if covariances.is_diagonal(self.covariance):
             variances = covariances.variances(self.covariance, self.covs_, self.means_.shape[1])
             return densities.diagonal(data, self.means_, self.slopes_, variances, out)
@@ -129,7 +129,7 @@ class Gaussian(Emission):
         return densities.full(data, self.means_, self.slopes_, every, out)
 
     def initialise(self, where: str, data: RealData, num_states: int, rng: np.random.Generator) -> Self:
-        """The means of clusters, and in all states the variances within them."""
+        """Return cluster means, with the variances within clusters in all states."""
         _distinct(where, data.values, num_states)
         values, slopes = data.values, None
         if data.u is not None:
@@ -141,7 +141,7 @@ class Gaussian(Emission):
         return limited.with_parameters(means_=means, covs_=covs, slopes_=slopes)
 
     def resume(self, where: str, data: RealData) -> Self:
-        """The parameters it has, which may lie below the floor of these data: then the floor is lowered to them."""
+        """Return a copy whose floor is lowered to its parameters if they lie below the floor of these data."""
         if hasattr(self, "floor_"):
             return self
         other = self._limited(where, data)
@@ -149,7 +149,7 @@ class Gaussian(Emission):
         return other.with_parameters(floor_=other.floor_ * min(1.0, below))
 
     def m_step(self, data: RealData, posterior: np.ndarray) -> Self:
-        """Weighted means or regressions, and covariances."""
+        """Return weighted means or regressions, and covariances."""
         prior = MeanPrior(self.mean_prior_, self.mean_weight)
         found = self.expected_moments(data, posterior, prior)
         covs = covariances.estimate(self.covariance, found, prior, self._limits, self.covs_)
@@ -163,14 +163,14 @@ class Gaussian(Emission):
         return moments.full(data, posterior, self.means_, self.slopes_, every, prior)
 
     def log_prior(self) -> float:
-        """Of means and covariances, up to a constant."""
+        """Return the log-prior of means and covariances, up to a constant."""
         if self.mean_weight == 0 and self.cov_weight == 0:
             return 0.0
         prior = MeanPrior(self.mean_prior_, self.mean_weight)
         return covariances.log_prior(self.covariance, self.means_, self.covs_, prior, self._limits)
 
     def sample(self, states: np.ndarray, rng: np.random.Generator, u: np.ndarray | None = None) -> np.ndarray:
-        """[N, D]."""
+        """Draw observations [N, D]."""
         lower = np.linalg.cholesky(self.covariances)
         noise = rng.standard_normal((len(states), self.means_.shape[1]))
         means = self.means_[states]
@@ -179,13 +179,13 @@ class Gaussian(Emission):
         return means + np.einsum("nde,ne->nd", lower[states], noise)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Parameters, floor and priors."""
+        """Return parameters, floor and priors."""
         names = ("means", "covs", "slopes", "floor", "mean_prior", "cov_prior")
         arrays = {name: getattr(self, name + "_", None) for name in names}
         return {name: array for name, array in arrays.items() if array is not None}
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
-        """A copy with these parameters."""
+        """Return a copy with these parameters."""
         return self.with_parameters(**{name + "_": array for name, array in arrays.items()})
 
     @property
@@ -193,7 +193,7 @@ class Gaussian(Emission):
         return Limits(self.floor_, self.cov_prior_, self.cov_weight)
 
     def _limited(self, where: str, data: RealData) -> Self:
-        """With the floor and the priors that come of these data."""
+        """Return a copy with the floor and the priors for these data."""
         size = data.x.shape[1]
         seen = ~np.isnan(data.values)
         count = np.maximum(seen.sum(0), 1)
@@ -211,7 +211,7 @@ class Gaussian(Emission):
         return self.with_parameters(floor_=self.floor * variance, mean_prior_=mean, cov_prior_=cov)
 
     def _first_slopes(self, data: RealData, u: np.ndarray, num_states: int, rng: np.random.Generator) -> np.ndarray:
-        """The regression on the drive of all observed steps, disturbed by its own size, in each state [K, D, U]."""
+        """Return the overall regression on the input, randomly perturbed in each state, [K, D, U]."""
         size = data.x.shape[1]
         slopes = np.zeros((size, self.drive_size))
         for d in range(size):
@@ -223,12 +223,12 @@ class Gaussian(Emission):
 
 
 def _listed(given: Any) -> Any:
-    """An array as JSON can hold it."""
+    """Return an array as a list for JSON."""
     return None if given is None else np.asarray(given, np.float64).tolist()
 
 
 def _distinct(where: str, values: np.ndarray, num_states: int) -> None:
-    """Raise where there are fewer distinct observations than states: one of them would have no variance."""
+    """Raise a ValueError if there are fewer distinct observations than states: one would have no variance."""
     steps = values[~np.isnan(values).any(1)]
     for part in (steps[:MANY], steps):
         found = len(np.unique(part, axis=0))
@@ -236,4 +236,4 @@ def _distinct(where: str, values: np.ndarray, num_states: int) -> None:
             return
     if len(steps) == len(values) > 0:
         raise ValueError(f"{where}: expected at least as many distinct observations as states (of mixtures: components "
-                         f"of all states), got {found} for {num_states}; ask for fewer.")  # fmt: skip
+                         f"of all states), got {found} for {num_states}; use fewer states.")  # fmt: skip

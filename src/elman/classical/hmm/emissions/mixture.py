@@ -1,4 +1,4 @@
-"""Real observations, with a mixture of Gaussians of its own in each state."""
+"""Gaussian mixture emission: real observations with a mixture of Gaussians per state."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -15,25 +15,25 @@ from elman.sequences import Sequences
 
 
 class GaussianMixture(Emission):
-    """p(x | k) = sum over c of weights[k, c] p(x | k, c), and p(x | k, c) is normal.
+    """Mixture p(x | k) = sum over c of weights[k, c] p(x | k, c) of Gaussians p(x | k, c).
 
-    Its K C Gaussians are those of one `Gaussian` emission, state 0's first: floors, priors, driving input and missing
-    coordinates are as they are there.
+    The K C Gaussians form one `Gaussian` emission, state 0 first, which handles floors, priors, driving input and
+    missing coordinates.
 
     Args:
-        num_components: C, of each state.
+        num_components: C, components per state.
         covariance: `diag`, `full`, `spherical`, or `tied` (one full matrix for the components of a state).
-        weight_prior: of a Dirichlet distribution on the weights of each state, at least 1, which is none.
+        weight_prior: Dirichlet parameter of the weights of each state, at least 1; 1 is no prior.
         settings: those of `Gaussian`.
     Shapes:
         x: [N, D] float64, NaN where a coordinate is missing
     Attributes:
-        weights_: [K, C], every row adds up to one.
+        weights_: [K, C]; rows sum to one.
         gaussian_: the Gaussian emission of K C components.
         means_: [K, C, D].
-        covs_: [K, C, D] of `diag`, [K, C] of `spherical`, [K, C, D, D] of `full`, [K, D, D] of `tied`.
+        covs_: `diag` [K, C, D], `spherical` [K, C], `full` [K, C, D, D], `tied` [K, D, D].
     Raises:
-        TypeError, ValueError: as for `Gaussian`; weights that do not add up to one.
+        TypeError, ValueError: as in `Gaussian`; the weights do not sum to one.
     Example:
         >>> emission = GaussianMixture.from_parameters([[0.5, 0.5]], np.array([[[-2.0], [2.0]]]), np.ones((1, 2, 1)))
         >>> emission.log_prob(emission.read("here", Sequences(np.array([[0.0]]), [1]))).round(3)
@@ -48,7 +48,7 @@ class GaussianMixture(Emission):
             raise ValueError(f"GaussianMixture: expected num_components of at least 1, got {num_components!r}.")
         if not weight_prior >= 1:
             raise ValueError(
-                f"GaussianMixture: expected a weight_prior of at least 1, which is none, got {weight_prior}."
+                f"GaussianMixture: expected a weight_prior of at least 1 (1 is no prior), got {weight_prior}."
             )
         self.num_components, self.weight_prior = int(num_components), weight_prior
         self.gaussian = Gaussian(covariance, **settings)
@@ -57,7 +57,7 @@ class GaussianMixture(Emission):
     @classmethod
     def from_parameters(cls, weights: Any, means: Any, covs: Any, covariance: str = "diag", slopes: Any = None,
                         **settings: Any) -> Self:  # fmt: skip
-        """With known weights [K, C], means [K, C, D], covariances and slopes [K, C, D, U] or None."""
+        """Return an emission with known weights [K, C], means [K, C, D], covariances and slopes [K, C, D, U]."""
         weights = checks.distribution("GaussianMixture", "weights", weights, "K C")
         states, components = weights.shape
         means = checks.reals("GaussianMixture", "means", means, f"K={states} C={components} D")
@@ -82,7 +82,7 @@ class GaussianMixture(Emission):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given."""
+        """The constructor's arguments."""
         own = {"num_components": self.num_components, "weight_prior": self.weight_prior}
         return own | self.gaussian.settings
 
@@ -93,35 +93,35 @@ class GaussianMixture(Emission):
 
     @property
     def means_(self) -> np.ndarray:
-        """[K, C, D]."""
+        """Means [K, C, D]."""
         return self.gaussian_.means_.reshape(*self.weights_.shape, -1)
 
     @property
     def covs_(self) -> np.ndarray:
-        """By state, and by component where they are not tied."""
+        """Covariances by state, and by component unless they are tied."""
         covs = self.gaussian_.covs_
         return covs if self.gaussian.covariance == "tied" else covs.reshape(*self.weights_.shape, *covs.shape[1:])
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> RealData:
-        """As `Gaussian` reads them."""
+        """Return the observations as `Gaussian` reads them."""
         return (self.gaussian_ if hasattr(self, "gaussian_") else self.gaussian).read(where, x, u)
 
     def log_prob(self, data: RealData, out: np.ndarray | None = None) -> np.ndarray:
-        """[N, K]."""
+        """Return log p(x | state) [N, K]."""
         total, _ = self.log_parts(data)
         out = buffer(out, len(data.x), self.num_states)
         out[...] = total
         return out
 
     def initialise(self, where: str, data: RealData, num_states: int, rng: np.random.Generator) -> Self:
-        """K C clusters, those that lie together in one state; components are equally likely."""
+        """Return K C clusters, grouped into states by distance; components are equally likely."""
         components = self.num_components
         template = self.gaussian.with_parameters(_groups=num_states)
         inner = template.initialise(where, data, num_states * components, rng)
         centres = cluster_means(where, inner.means_, num_states, rng)
         spread = inner.means_.std(0)
         away = (inner.means_[:, None] - centres) / np.where(spread > 0, spread, 1.0)
-        seats = np.repeat((away**2).sum(2), components, axis=1)  # [K C, K C] a state has a seat for each component
+        seats = np.repeat((away**2).sum(2), components, axis=1)  # [K C, K C]: a state has one seat per component
         from scipy.optimize import linear_sum_assignment
 
         order = linear_sum_assignment(seats)[1].argsort()
@@ -131,11 +131,11 @@ class GaussianMixture(Emission):
         return self.with_parameters(gaussian_=inner, weights_=weights)
 
     def resume(self, where: str, data: RealData) -> Self:
-        """As a `Gaussian` goes on."""
+        """Return a copy prepared as in `Gaussian`."""
         return self.with_parameters(gaussian_=self.gaussian_.resume(where, data))
 
     def m_step(self, data: RealData, posterior: np.ndarray) -> Self:
-        """One EM step of mixtures: each observation is shared out among the components of a state."""
+        """Return a copy after one EM step of the mixtures."""
         weights = self.responsibilities(*self.log_parts(data), posterior)
         counts = weights.sum(0)  # [K, C]
         inner = self.gaussian_.m_step(data, weights.reshape(len(weights), -1))
@@ -144,21 +144,21 @@ class GaussianMixture(Emission):
         return self.with_parameters(gaussian_=inner, weights_=weights / weights.sum(1, keepdims=True))
 
     def log_prior(self) -> float:
-        """Of weights, means and covariances, up to a constant."""
+        """Return the log-prior of weights, means and covariances, up to a constant."""
         return float(xlogy(self.weight_prior - 1, self.weights_).sum()) + self.gaussian_.log_prior()
 
     def sample(self, states: np.ndarray, rng: np.random.Generator, u: np.ndarray | None = None) -> np.ndarray:
-        """[N, D]."""
-        edges = self.weights_.cumsum(1)[states]
-        component = (rng.random(len(states))[:, None] * edges[:, -1:] >= edges).sum(1)
+        """Draw observations [N, D]."""
+        cumulative = self.weights_.cumsum(1)[states]
+        component = (rng.random(len(states))[:, None] * cumulative[:, -1:] >= cumulative).sum(1)
         return self.gaussian_.sample(states * self.num_components + component, rng, u)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Weights, and those of the Gaussians."""
+        """Return the weights and the parameters of the Gaussians."""
         return {"weights": self.weights_} | self.gaussian_.to_arrays()
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
-        """A copy with these parameters."""
+        """Return a copy with these parameters."""
         own = {name: array for name, array in arrays.items() if name != "weights"}
         return self.with_parameters(weights_=arrays["weights"], gaussian_=self.gaussian.with_arrays(own))
 

@@ -1,8 +1,8 @@
-"""What an M step needs of real observations: weighted means (or regressions), and scatter about them.
+"""Moments of real observations for the M step: weighted means (or regressions), and scatter about them.
 
-Exact where coordinates are missing. With a diagonal covariance they are left out; with a full one they are replaced by
-their conditional means given what was observed, and their conditional covariances are added to the scatter (Ghahramani
-and Jordan 1994), so that no step lowers the likelihood.
+Missing coordinates are treated exactly. With a diagonal covariance they are ignored; with a full one they are replaced
+by their conditional means given the observed ones, and their conditional covariances are added to the scatter
+(Ghahramani and Jordan 1994), so that no step lowers the likelihood.
 """
 
 from typing import NamedTuple
@@ -13,29 +13,29 @@ from elman.classical.hmm.emissions import tall
 from elman.classical.hmm.emissions.emission import DEAD
 from elman.classical.hmm.emissions.real_data import RealData
 
-REGULAR = 1e-8  # lowest eigenvalue, of 1 on average, with which the equations of a regression are solved as they are
-CANCELLED = 1e-6  # a variance below this part of a mean square is computed again, from the residuals
+REGULAR = 1e-8  # smallest eigenvalue (1 on average) for which the normal equations are solved directly
+CANCELLED = 1e-6  # a variance below this share of a mean square is recomputed from the residuals
 
 
 class MeanPrior(NamedTuple):
-    """A normal distribution about `mean`, as if it had been observed `weight` times."""
+    """Normal prior about `mean`, which counts as `weight` observations."""
 
     mean: np.ndarray  # [D]
     weight: float
 
 
 class Moments(NamedTuple):
-    """Of C Gaussians."""
+    """Moments of C Gaussians."""
 
     means: np.ndarray  # [C, D]
     slopes: np.ndarray | None  # [C, D, U]
-    counts: np.ndarray  # [C, D] of a diagonal covariance, [C] of a full one: expected numbers of observations
-    scatter: np.ndarray  # [C, D] or [C, D, D]: expected squares about the means, and what the prior of the mean adds
+    counts: np.ndarray  # expected numbers of observations: [C, D] for a diagonal covariance, [C] for a full one
+    scatter: np.ndarray  # [C, D] or [C, D, D]: expected squares about the means, with those of the prior
 
 
 def diagonal(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.ndarray | None,
              prior: MeanPrior) -> Moments:  # fmt: skip
-    """For diagonal covariances: weights [N, C]; where nothing is counted, `means` and `slopes` are kept."""
+    """Return the moments for diagonal covariances; weights [N, C]. Empty Gaussians keep `means` and `slopes`."""
     if slopes is not None:
         return _diagonal_driven(data, weights, means, slopes, prior)
     size = means.shape[1]
@@ -58,7 +58,7 @@ def diagonal(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.
 
 def full(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.ndarray | None, covs: np.ndarray,
          prior: MeanPrior) -> Moments:  # fmt: skip
-    """For full covariances: `covs` [C, D, D] (or [1, D, D] for all) are those of the E step."""
+    """Return the moments for full covariances; `covs` [C, D, D] (or [1, D, D] for all) are those of the E step."""
     if slopes is None and data.products is not None:
         return _by_products(data, data.products, weights, means, prior)
     centred, centred_prior = means - data.centre, prior.mean - data.centre
@@ -80,7 +80,7 @@ def full(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.ndar
 
 def _by_products(data: RealData, products: np.ndarray, weights: np.ndarray, means: np.ndarray,
                  prior: MeanPrior) -> Moments:  # fmt: skip
-    """For full covariances where nothing is missing and nothing drives: all sums in one product."""
+    """Return the moments for full covariances from one product, without missing values or driving input."""
     size = means.shape[1]
     sums = tall.inner(weights, products)
     counts, first = sums[:, 0], sums[:, 1 : 1 + size]
@@ -105,13 +105,13 @@ def _by_products(data: RealData, products: np.ndarray, weights: np.ndarray, mean
 
 
 def _squared(x: np.ndarray) -> np.ndarray:
-    """[C, D, D] of [C, D]."""
+    """Return x x', [C, D] -> [C, D, D]."""
     return x[:, :, None] * x[:, None]
 
 
 def _completed(data: RealData, weight: np.ndarray, coefficients: np.ndarray,
                cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """The expected observations [N, D] given what was observed, and the sum of their weighted covariances [D, D]."""
+    """Return the conditional means [N, D] of the observations, and the sum of their weighted covariances [D, D]."""
     spread = np.zeros_like(cov)
     if data.seen is None:
         return data.x, spread
@@ -129,7 +129,7 @@ def _completed(data: RealData, weight: np.ndarray, coefficients: np.ndarray,
 
 def _diagonal_driven(data: RealData, weights: np.ndarray, means: np.ndarray, slopes: np.ndarray,
                      prior: MeanPrior) -> Moments:  # fmt: skip
-    """A weighted least squares for each Gaussian, and for each of its coordinates where some are missing."""
+    """Return the moments by weighted least squares for each Gaussian, or each coordinate if values are missing."""
     centred_prior = prior.mean - data.centre
     coefficients = np.concatenate([(means - data.centre)[:, :, None], slopes], axis=2)  # [C, D, 1 + U]
     seen = data.seen
@@ -153,7 +153,7 @@ def _diagonal_driven(data: RealData, weights: np.ndarray, means: np.ndarray, slo
 
 def _regression(design: np.ndarray, x: np.ndarray, weight: np.ndarray, prior_weight: float,
                 prior_mean: np.ndarray) -> np.ndarray:  # fmt: skip
-    """[D, 1 + U] of weighted least squares, with the prior's mean as observations without drive."""
+    """Return the coefficients [D, 1 + U] of weighted least squares; the prior acts as observations without input."""
     if design.shape[1] == 1:
         return ((weight @ x + prior_weight * prior_mean) / (weight.sum() + prior_weight))[:, None]
     weighted = weight[:, None] * design

@@ -1,4 +1,4 @@
-"""Counts, with a rate of their own in each state."""
+"""Poisson emission: counts with a rate per state."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
@@ -15,10 +15,10 @@ from elman.sequences import Sequences
 
 
 class Counts(NamedTuple):
-    """What `Poisson.read` gives."""
+    """Result of `Poisson.read`."""
 
-    features: np.ndarray  # [N, 2 D]: the counts, 0 where one is missing; 1 where it is not
-    log_factorials: np.ndarray  # [N] of all counts of a step together
+    features: np.ndarray  # [N, 2 D]: the counts, 0 where missing; then 1, or 0 where missing
+    log_factorials: np.ndarray  # [N] sum over the counts of a step
     values: np.ndarray  # [N, D] NaN where one is missing
 
     @staticmethod
@@ -30,18 +30,18 @@ class Counts(NamedTuple):
 
 
 class Poisson(Emission):
-    """p(x | k) = product over d of rate[k, d]^x_d exp(-rate[k, d]) / x_d!
+    """Poisson distribution p(x | k) = product over d of rate[k, d]^x_d exp(-rate[k, d]) / x_d!
 
     Args:
-        shape, rate: of a gamma distribution on the rates, density ~ r^(shape - 1) exp(-rate r): as if shape - 1
-            events more had been counted in `rate` steps more. shape at least 1, rate at least 0; 1 and 0 are none.
-        floor: the lowest rate allowed, as a part of the mean count of each feature, above 0.
+        shape, rate: gamma prior of the rates, density ~ r^(shape - 1) exp(-rate r), which adds shape - 1 events in
+            `rate` steps. shape at least 1, rate at least 0; 1 and 0 are no prior.
+        floor: lower bound of the rates, as a share of the mean count of each feature, above 0.
     Shapes:
-        x: [N, D] integers of at least 0, or float64 with NaN where one is missing
+        x: [N, D] integers of at least 0, or float64 with NaN where missing
     Attributes:
         rates_: [K, D].
     Raises:
-        TypeError, ValueError: x are no counts; a setting is out of range.
+        TypeError, ValueError: x are not counts; a setting is out of range.
     Example:
         >>> quakes = Poisson.from_parameters(np.array([[15.0], [26.0]]))
         >>> quakes.log_prob(quakes.read("here", Sequences(np.array([[20]]), [1]))).round(3)
@@ -59,7 +59,7 @@ class Poisson(Emission):
 
     @classmethod
     def from_parameters(cls, rates: Any, **settings: float) -> Self:
-        """With known rates [K, D]."""
+        """Return an emission with known rates [K, D]."""
         rates = reals("Poisson", "rates", rates, "K D")
         if not (rates > 0).all():
             raise ValueError(f"Poisson: expected rates above 0, got {rates.min():.6g}.")
@@ -67,7 +67,7 @@ class Poisson(Emission):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given."""
+        """The constructor's arguments."""
         return {"shape": self.shape, "rate": self.rate, "floor": self.floor}
 
     @property
@@ -76,18 +76,18 @@ class Poisson(Emission):
         return len(self.rates_)
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> Counts:
-        """Counts, and the factorials of each step."""
+        """Return the counts with their log-factorials."""
         return Counts.of(counts(where, x, f"N D={self.rates_.shape[1]}" if hasattr(self, "rates_") else "N D"))
 
     def log_prob(self, data: Counts, out: np.ndarray | None = None) -> np.ndarray:
-        """[N, K]."""
+        """Return log p(x | state) [N, K]."""
         out = buffer(out, len(data.values), self.num_states)
         tall.product(data.features, np.vstack([np.log(self.rates_).T, -self.rates_.T]), out)
         out -= data.log_factorials[:, None]
         return out
 
     def initialise(self, where: str, data: Counts, num_states: int, rng: np.random.Generator) -> Self:
-        """The means of clusters of the counts, in the scale of their square roots."""
+        """Return cluster means of the counts, on the scale of their square roots."""
         centres = cluster_means(where, np.sqrt(data.values), num_states, rng) ** 2
         warn_of_few(where, len(np.unique(data.values[~np.isnan(data.values).any(1)], axis=0)), num_states)
         mean = np.nanmean(data.values, 0)
@@ -96,7 +96,7 @@ class Poisson(Emission):
         return self.with_parameters(rates_=rates, floor_=floor)
 
     def m_step(self, data: Counts, posterior: np.ndarray) -> Self:
-        """Expected counts divided by the time in which they were counted."""
+        """Return expected events divided by expected steps."""
         events, steps = self.expected_counts(data, posterior)
         rates = np.maximum((events + self.shape - 1) / np.maximum(steps + self.rate, DEAD), self.floor_)
         return self.with_parameters(rates_=np.where(steps >= DEAD, rates, self.rates_))
@@ -106,17 +106,17 @@ class Poisson(Emission):
         return np.hsplit(tall.inner(posterior, data.features), 2)
 
     def log_prior(self) -> float:
-        """Of the gamma distributions, up to a constant."""
+        """Return the log-density of the gamma priors, up to a constant."""
         return float(((self.shape - 1) * np.log(self.rates_) - self.rate * self.rates_).sum())
 
     def sample(self, states: np.ndarray, rng: np.random.Generator, u: np.ndarray | None = None) -> np.ndarray:
-        """[N, D] int64."""
+        """Draw counts [N, D] int64."""
         return rng.poisson(self.rates_[states])
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The rates, and the lowest allowed."""
+        """Return the rates and their lower bounds."""
         return {"rates": self.rates_, "floor": self.floor_}
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
-        """A copy with these rates."""
+        """Return a copy with these rates."""
         return self.with_parameters(rates_=arrays["rates"], floor_=arrays["floor"])

@@ -1,15 +1,15 @@
-"""Real observations as the Gaussian emissions read them: centred, and with what is computed of them once."""
+"""Real observations for the Gaussian emissions: centred, with features that are computed once."""
 
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-FEW = 8  # coordinates, up to which all their products are kept
+FEW = 8  # largest number of coordinates for which all products are stored
 
 
 class Pattern(NamedTuple):
-    """The steps at which the same coordinates are observed."""
+    """Steps with the same observed coordinates."""
 
     steps: np.ndarray  # [n]
     seen: np.ndarray  # [d] coordinates
@@ -17,20 +17,20 @@ class Pattern(NamedTuple):
 
 
 class RealData:
-    """Observations [N, D], NaN where one is missing, and the input [N, U] that drives them, or None.
+    """Observations [N, D], NaN where missing, and a driving input [N, U] or None.
 
     Attributes:
-        x: [N, D] observations less `centre`, 0 where one is missing.
-        seen: [N, D] 1.0 where one is observed, else 0.0; None where nothing is missing.
+        x: [N, D] observations minus `centre`, 0 where missing.
+        seen: [N, D] 1.0 where observed, else 0.0; None if nothing is missing.
     """
 
     def __init__(self, values: np.ndarray, u: np.ndarray | None, centre: np.ndarray | None = None):
-        values = np.asfortranarray(values)  # a coordinate after another: NumPy is slow along short rows
+        values = np.asfortranarray(values)  # column-major: NumPy is slow along short rows
         self.values, self.u = values, u
         self.seen = None
-        if np.isnan(values.sum()):  # a sum makes no array of N
+        if np.isnan(values.sum()):  # a sum needs no temporary array
             self.seen = (~np.isnan(values)).astype(np.float64, order="F")
-        if centre is None:  # a coordinate that is never observed is at 0
+        if centre is None:  # 0 for a coordinate that is never observed
             count = len(values) if self.seen is None else self.seen.sum(0)
             centre = np.nansum(values, 0) / np.maximum(count, 1)
         self.centre = centre
@@ -40,12 +40,12 @@ class RealData:
 
     @cached_property
     def reach(self) -> np.ndarray:
-        """[D] the farthest observation from the centre."""
+        """Largest distance from the centre, [D]."""
         return np.abs(self.x).max(0, initial=0.0)
 
     @cached_property
     def squares(self) -> np.ndarray:
-        """[N, F] what the log-density of a diagonal Gaussian is linear in: (1, x, x^2), or each where it is seen."""
+        """Features [N, F] in which the log-density of a diagonal Gaussian is linear: (1, x, x^2), 0 where missing."""
         steps, size = self.x.shape
         ones = 1 if self.seen is None else size
         features = np.empty((steps, ones + 2 * size), order="F")
@@ -56,7 +56,7 @@ class RealData:
 
     @cached_property
     def products(self) -> np.ndarray | None:
-        """[N, F] the same for a full covariance: (1, x, x_d x_e), d <= e; None where one is missing, or D > `FEW`."""
+        """Features [N, F] for full covariances: (1, x, x_d x_e), d <= e; None with missing values or D > `FEW`."""
         steps, size = self.x.shape
         if self.seen is not None or size > FEW:
             return None
@@ -70,17 +70,17 @@ class RealData:
 
     @cached_property
     def design(self) -> np.ndarray:
-        """[N, 1 + U] what a mean is linear in."""
+        """Design matrix of the means, [N, 1 + U]."""
         ones = np.ones((len(self.x), 1))
         return ones if self.u is None else np.hstack([ones, self.u])
 
     @cached_property
     def patterns(self) -> list[Pattern]:
-        """The steps by what is observed at them; steps at which nothing is are left out."""
+        """Steps by their observed coordinates; steps without observations are left out."""
         size = self.x.shape[1]
         if self.seen is None:
             return [Pattern(np.arange(len(self.x)), np.arange(size), np.arange(0))]
-        if size < 60:  # a pattern is a number: sorting those is faster than sorting rows
+        if size < 60:  # a pattern as a number: sorting numbers is faster than sorting rows
             _, first, kind = np.unique(self.seen @ 2.0 ** np.arange(size), return_index=True, return_inverse=True)
             kinds = self.seen[first] > 0
         else:

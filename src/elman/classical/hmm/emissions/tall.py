@@ -1,21 +1,21 @@
-"""Products of tall matrices, in pieces that BLAS does in one thread.
+"""Products of tall matrices, in pieces that BLAS computes in one thread.
 
-Waking threads costs more than these products do, and another number of threads would give other last bits.
+Starting threads costs more than these products, and the last bits would depend on the number of threads.
 """
 
 import numpy as np
 
-PIECE = 2**18  # multiplications: OpenBLAS and MKL take one thread for so few
+PIECE = 2**18  # multiplications: OpenBLAS and MKL use one thread for so few
 
 
 def product(tall: np.ndarray, small: np.ndarray, out: np.ndarray) -> None:
-    """out [N, K] = tall [N, F] small [F, K]."""
+    """Compute out [N, K] = tall [N, F] @ small [F, K]."""
     for rows in _pieces(len(tall), small.size):
         np.matmul(tall[rows], small, out=out[rows])
 
 
 def inner(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """[K, F] of left [N, K] and right [N, F]: their products added up over n."""
+    """Return left' @ right, [K, F], for left [N, K] and right [N, F]."""
     total = np.zeros((left.shape[1], right.shape[1]))
     for rows in _pieces(len(left), total.size):
         total += left[rows].T @ right[rows]

@@ -1,4 +1,4 @@
-"""Words as strings: counted where they were seen, guessed from shape and ending where they were not."""
+"""Word emission: counts for known words, shapes and endings for unknown ones (Brants 2000)."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
@@ -7,43 +7,42 @@ import numpy as np
 
 from elman.classical.context_counts import find
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
-from elman.classical.hmm.emissions.word_shapes import forms
 from elman.classical.packed_strings import pack, unpack
 from elman.sequences import Sequences
 from elman.shapes import check
 
 
 class Text(NamedTuple):
-    """What `Words.read` gives."""
+    """Result of `Words.read`."""
 
-    words: np.ndarray  # [U] the different ones, sorted
-    places: np.ndarray  # [N] of each step among them
+    words: np.ndarray  # [U] distinct words, sorted
+    places: np.ndarray  # [N] index of each step's word
 
 
 class Words(Emission):
-    """p(word | k) = P(k | word) p(word) / P(k), where P(k | word) is counted as far as the word has been seen::
+    """Distribution p(word | k) = P(k | word) p(word) / P(k), where P(k | word) backs off to the word's form::
 
         P(k | form) = (c(k, form) + d P(k | shorter form)) / (c(form) + d)
 
-    The forms of a word, from short to long: nothing at all, its shape (capitals, digits, hyphen), its shape and its
-    last letter, its last two, ... up to `max_suffix`; then its lower case as a whole; then itself. Shapes and endings
-    are counted over rare words only, for those are what unknown words are like (Brants 2000, TnT). Where he has one
-    number for all forms, d is how many states were seen with the form (Witten and Bell 1991): a form that goes with
-    many states says less. p(word) is c / (N + W) of a word seen c times among N, W of them different. The words never
-    seen share W / (N + W), as if all of them were one.
+    The forms of a word, from short to long: the empty form, its shape (capitals, digits, hyphen), its shape with its
+    last letter, its last two, ... up to `max_suffix`; then the word in lower case; then the word. Shapes and endings
+    are counted over rare words only, because unknown words resemble those (Brants 2000, TnT). Brants uses one d for all
+    forms; here d is the number of states seen with the form (Witten and Bell 1991), so that a form with many states has
+    less weight. p(word) is c / (N + W) for a word seen c times among N words, W of them distinct. All unknown words
+    together have the probability W / (N + W).
 
-    It is fitted to known states, by `HMM.fit_labelled` or `HMMTagger.fit`; EM from nothing would find no tags.
+    It is fitted to known states, by `HMM.fit_labelled` or `HMMTagger.fit`, not by EM.
 
     Args:
         max_suffix: letters in the longest endings.
-        rare_count: words seen up to so many times teach shapes and endings.
+        rare_count: maximum count of the words that shapes and endings are counted over.
     Shapes:
-        x: [N] an array of strings; the empty string is a word that is missing
+        x: [N] array of strings; the empty string is a missing word
     Attributes:
-        words_: [W] the words seen, sorted. counts_: [W, K] how often each was in each state.
+        words_: [W], known words, sorted. counts_: [W, K], count of each word in each state.
     Raises:
-        TypeError: x holds no strings.
-        ValueError: fitted by EM; a setting is out of range.
+        TypeError: x does not hold strings.
+        ValueError: EM is used, or a setting is out of range.
     Example:
         >>> from elman.classical import HMM
         >>> x = Sequences(np.array(["the", "dog", "barks", "the", "cats", "purr"]), [3, 3])
@@ -63,7 +62,7 @@ class Words(Emission):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given."""
+        """The constructor's arguments."""
         return {"max_suffix": self.max_suffix, "rare_count": self.rare_count}
 
     @property
@@ -72,7 +71,7 @@ class Words(Emission):
         return self.counts_.shape[1]
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> Text:
-        """The different words, and where they are."""
+        """Return the distinct words, and the index of each step's word."""
         values = np.asarray(x.values)
         check(where, "observations", values, "N")
         if values.size and values.dtype.kind != "U":
@@ -80,7 +79,7 @@ class Words(Emission):
         return Text(*np.unique(values.astype(str, copy=False), return_inverse=True))
 
     def log_prob(self, data: Text, out: np.ndarray | None = None) -> np.ndarray:
-        """[N, K]."""
+        """Return log p(word | state) [N, K]."""
         given_word = self.state_probs(data.words)
         known = self._known(data.words)
         words, total = len(self.words_), self.counts_.sum()
@@ -93,7 +92,7 @@ class Words(Emission):
         return np.take(logs, data.places, axis=0, out=buffer(out, len(data.places), self.num_states), mode="clip")
 
     def state_probs(self, words: np.ndarray) -> np.ndarray:
-        """P(k | word) of words [U], whatever stands around them, [U, K]."""
+        """Return P(k | word) for words [U] without context, [U, K]."""
         probs = self._form_probs[np.array([self._longest(word) for word in words.tolist()], np.int64)]
         lowered, exact = len(self._lowered), len(self.words_)
         rows = np.array([self._lowered.get(word.lower(), lowered) for word in words.tolist()], np.int64)
@@ -103,15 +102,15 @@ class Words(Emission):
         return mixed(np.concatenate([self.counts_, nothing])[np.minimum(known, exact)], probs)
 
     def initialise(self, where: str, data: Text, num_states: int, rng: np.random.Generator) -> Self:
-        """Words are not fitted by EM."""
+        """Raise a ValueError: words are not fitted by EM."""
         raise ValueError(f"{where}: expected known states for words, got none; use fit_labelled, or HMMTagger.")
 
     def from_states(self, where: str, data: Text, posterior: np.ndarray, rng: np.random.Generator) -> Self:
-        """Counted where the states [N, K] are known."""
+        """Return a copy with the counts of known states [N, K]."""
         return self._counted(where, data, posterior)
 
     def m_step(self, data: Text, posterior: np.ndarray) -> Self:
-        """Counted anew."""
+        """Return a copy with new counts."""
         return self._counted("Words.m_step", data, posterior)
 
     def _counted(self, where: str, data: Text, posterior: np.ndarray) -> Self:
@@ -123,7 +122,7 @@ class Words(Emission):
         return self._with(data.words[present], counts[present])
 
     def sample(self, states: np.ndarray, rng: np.random.Generator, u: np.ndarray | None = None) -> np.ndarray:
-        """[N] words that were seen in these states."""
+        """Draw known words [N] of these states."""
         drawn = np.zeros(len(states), np.int64)
         for state in np.unique(states):
             chances = self.counts_[:, state] / self.counts_[:, state].sum()
@@ -132,17 +131,17 @@ class Words(Emission):
         return self.words_[drawn]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The words and their counts."""
+        """Return the words and their counts."""
         return {"words": pack(self.words_), "counts": self.counts_}
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
-        """A copy with these words and counts."""
+        """Return a copy with these words and counts."""
         return self._with(unpack(arrays["words"]), arrays["counts"])
 
-    # What follows from the counts.
+    # Quantities that follow from the counts.
 
     def _with(self, words: np.ndarray, counts: np.ndarray) -> Self:
-        """A copy with these words, sorted, and what their forms say."""
+        """Return a copy with these sorted words and counts, and the probabilities of their forms."""
         states = counts.shape[1]
         lowered: dict[str, int] = {}
         rows = np.array([lowered.setdefault(word.lower(), len(lowered)) for word in words.tolist()], np.int64)
@@ -153,7 +152,7 @@ class Words(Emission):
         known_forms: dict[str, int] = {"": 0}
         probs = [mixed(counts[rare].sum(0)[None], (counts.sum(0) / counts.sum())[None])]
         spelled = [forms(word, self.max_suffix) for word in words[rare].tolist()]
-        for size in range(self.max_suffix + 1):  # a form stands on the next shorter one of the same word
+        for size in range(self.max_suffix + 1):  # a form backs off to the next shorter one
             holders = [row for row, own in enumerate(spelled) if len(own) > size]
             first = len(known_forms)
             places = [known_forms.setdefault(spelled[row][size], len(known_forms)) for row in holders]
@@ -169,7 +168,7 @@ class Words(Emission):
                                     _forms=known_forms, _form_probs=np.concatenate(probs))  # fmt: skip
 
     def _longest(self, word: str) -> int:
-        """The number of the longest form of a word that was seen."""
+        """Return the index of the longest known form of a word."""
         known = 0
         for form in forms(word, self.max_suffix):
             place = self._forms.get(form)
@@ -179,7 +178,7 @@ class Words(Emission):
         return known
 
     def _known(self, words: np.ndarray) -> np.ndarray:
-        """[U] places among the words seen; their number where a word was not."""
+        """Return the index of each word among the known ones, [U]; W for an unknown word."""
         places, known = find(self.words_, words)
         return np.where(known, places, len(self.words_))
 
@@ -190,7 +189,36 @@ class Words(Emission):
 
 
 def mixed(counts: np.ndarray, probs: np.ndarray) -> np.ndarray:
-    """Counts [M, K] with probabilities [M, K] beneath them, as much of these as there are states with counts."""
+    """Return counts [M, K] interpolated with probabilities [M, K], weighted by the number of states with counts."""
     kinds = (counts >= DEAD).sum(1, keepdims=True)
     total = counts.sum(1, keepdims=True)
     return np.where(kinds > 0, (counts + kinds * probs) / np.where(kinds > 0, total + kinds, 1.0), probs)
+
+
+def shape(word: str) -> str:
+    """Return the shape of a word: digits, no letters, all capitals, a capital first, or none; and a hyphen inside.
+
+    Example:
+        >>> [shape(word) for word in ("1990s", "...", "NATO", "Paris", "well-known")]
+        ['0', '.', 'A', 'C', 'a-']
+    """
+    if any(letter.isdigit() for letter in word):
+        kind = "0"
+    elif not any(letter.isalpha() for letter in word):
+        kind = "."
+    elif word.isupper() and len(word) > 1:
+        kind = "A"
+    else:
+        kind = "C" if word[0].isupper() else "a"
+    return kind + ("-" if "-" in word and len(word) > 1 else "")
+
+
+def forms(word: str, max_suffix: int) -> list[str]:
+    """Return the shape of a word, alone and with each of its endings, the longest last.
+
+    Example:
+        >>> forms("Going", 3)
+        ['C ', 'C g', 'C ng', 'C ing']
+    """
+    kind, lowered = shape(word), word.lower()
+    return [f"{kind} {lowered[len(lowered) - size :]}" for size in range(min(max_suffix, len(lowered)) + 1)]
