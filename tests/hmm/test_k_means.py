@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.cluster import KMeans
 
-from elman.hmm.k_means import Nearest, averages, k_means, lloyd, initial_means
+from elman.hmm.k_means import Nearest, averages, initial_means, k_means, lloyd
 
 from .problems import clouds
 

@@ -202,6 +202,7 @@ def test_a_covariance_says_that_it_lost_its_digits():
 @given(case=systems, diffuse=st.booleans())
 def test_a_scan_is_step_after_step(how, square_root, case, diffuse):
     arguments = draw(**case, diffuse=diffuse)
+    share = 1e-7 if diffuse else 1e-9  # a step factors the covariance that a scan keeps as a root
     with how():
         whole = kalman.filter(**arguments, square_root=square_root)
         for row, length in enumerate(arguments["lengths"]):
@@ -211,9 +212,9 @@ def test_a_scan_is_step_after_step(how, square_root, case, diffuse):
                 one = part(arguments, row, slice(t, t + 1)) | state._asdict()
                 filtered, state = kalman.filter(**one, square_root=square_root)
                 for got, wanted in zip(filtered, whole[0], strict=True):
-                    near(got[0], wanted[begin + t], 1e-10)
+                    near(got[0], wanted[begin + t], share)
             for got, wanted in zip(state, whole[1], strict=True):
-                near(got[0], wanted[row], 1e-10)
+                near(got[0], wanted[row], share)
 
 
 @both

@@ -171,7 +171,7 @@ def test_driving_inputs():
           Sequences(Driven(x.x, np.zeros((6, 3))), [6]))  # fmt: skip
     u = x.u.copy()
     u[4, 0] = NAN
-    fails("expected a driving input of finite numbers, got nan in row 1, step 1; it must not be missing", model.log_prob,
+    fails("expected a driving input of finite numbers, got nan in row 1, step 1; it must not be", model.log_prob,
           Sequences(Driven(x.x, u), [3, 3]))  # fmt: skip
     fails(
         "expected a driving input of float64",
@@ -191,7 +191,7 @@ def test_driving_inputs():
         drive_size=1,
     )
     fails(
-        "expected start to be free where transitions are driven", HMM, 2, Gaussian(), start="stationary", drive_size=1
+        "expected start to be free if transitions are driven", HMM, 2, Gaussian(), start="stationary", drive_size=1
     )
 
 
