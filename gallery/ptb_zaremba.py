@@ -18,8 +18,8 @@ from pathlib import Path
 
 import receipt
 
-from elman.cli.console import messages, training_progress
-from elman.cli.report import measure, show
+from elman.cli.comparison import compare
+from elman.cli.console import log_messages, training_progress
 from elman.tasks import LanguageModel
 
 NAME = "ptb_zaremba"
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = receipt.run_folder(NAME, given.run)
     began = time.perf_counter()
     model = LanguageModel(**SETTINGS)
-    with messages(), training_progress() as progress:
+    with log_messages(), training_progress() as progress:
         model.fit(train, valid, run=run, observers=[progress])
     minutes = (time.perf_counter() - began) / 60
     paces = receipt.paces(model, run)
@@ -68,8 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = {}
     for name, part in (("validation", valid), ("test", test)):
         print(f"\nThe {name} part:")
-        figures[name] = measure(model, part)
-        show(figures[name])
+        report = compare(model, part)
+        figures[name] = report.figures
+        print(report.table())
     receipt.write(
         NAME,
         {

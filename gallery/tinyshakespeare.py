@@ -17,8 +17,8 @@ from pathlib import Path
 
 import receipt
 
-from elman.cli.console import messages, training_progress
-from elman.cli.report import measure, show
+from elman.cli.comparison import compare
+from elman.cli.console import log_messages, training_progress
 from elman.data import read_documents
 from elman.tasks import LanguageModel
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = receipt.run_folder(NAME, given.run)
     began = time.perf_counter()
     model = LanguageModel(**SETTINGS, validation=given.validation)
-    with messages(), training_progress() as progress:
+    with log_messages(), training_progress() as progress:
         model.fit(text[:cut], run=run, observers=[progress])
     minutes = (time.perf_counter() - began) / 60
     paces = receipt.paces(model, run)
@@ -56,11 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     if model.held_out_:
         print("\nThe part that was held out of the training text:")
-        show(measure(model, model.held_out_))
+        print(compare(model, model.held_out_).table())
         return
     print("\nThe test part:")
-    figures = measure(model, text[cut:])
-    show(figures)
+    report = compare(model, text[cut:])
+    figures = report.figures
+    print(report.table())
     receipt.write(
         NAME,
         {

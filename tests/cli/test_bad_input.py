@@ -14,7 +14,7 @@ from elman.files import read_tensors, write_tensors
 
 
 def error_line(result) -> str:
-    """The one line of an error."""
+    """Return the line of an error, and check that it is the only one."""
     *before, last = result.stderr.rstrip("\n").split("\n")
     assert result.exit_code == 1, result.stderr
     assert last.startswith("Error: ")
@@ -24,7 +24,7 @@ def error_line(result) -> str:
 
 @pytest.fixture
 def run(tmp_path):
-    """A run folder that must not be there when training failed."""
+    """A run folder that must not exist after training failed."""
     yield tmp_path / "run"
     assert not (tmp_path / "run").exists()
 
@@ -39,14 +39,14 @@ def run(tmp_path):
         (b"a" * 10_000, "all of them 'a': there is nothing to learn; give a text that holds at least two"),
     ],
 )
-def test_a_text_from_which_nothing_can_be_learnt(elman, small, tmp_path, run, content, message):
+def test_a_text_that_cannot_be_trained_on(elman, small, tmp_path, run, content, message):
     text = tmp_path / "text.txt"
     text.write_bytes(content)
     assert message in error_line(elman("train", "language-model", text, "--out", run, *small, "--set", "validation=0"))
 
 
 @pytest.mark.parametrize("content", [b"", b"caf\xe9"])
-def test_a_text_that_cannot_be_measured(elman, run_folder, tmp_path, content):
+def test_a_text_that_cannot_be_evaluated(elman, run_folder, tmp_path, content):
     text = tmp_path / "text.txt"
     text.write_bytes(content)
     assert f"{text}: " in error_line(elman("evaluate", run_folder, text))
@@ -145,8 +145,8 @@ def test_a_model_file_of_another_version(elman, run_folder, text_file, tmp_path)
     tensors, metadata = read_tensors(run_folder / "model.safetensors")
     for lost in ("settings", "units"):
         write_tensors(tmp_path / "m.safetensors", tensors, {name: metadata[name] for name in metadata if name != lost})
-        told = f"m.safetensors: expected '{lost}' in its metadata, which is missing; version "
-        assert told in error_line(elman("evaluate", tmp_path / "m.safetensors", text_file))
+        message = f"m.safetensors: expected '{lost}' in its metadata, which is missing; version "
+        assert message in error_line(elman("evaluate", tmp_path / "m.safetensors", text_file))
 
 
 def test_a_damaged_ngram(elman, run_folder, text_file, tmp_path):
@@ -203,7 +203,7 @@ def test_steps_too_large_for_numbers(elman, small, text_file, run):
 
 
 def with_files_up_to(size: int, *words: object):
-    """The command line where a file cannot grow beyond `size` bytes, as on a full disk."""
+    """Run the command line with files limited to `size` bytes, as on a full disk."""
     process = subprocess.run(
         [sys.executable, "-m", "elman.cli", *map(str, words)], capture_output=True, text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
@@ -212,12 +212,20 @@ def with_files_up_to(size: int, *words: object):
     return process
 
 
-@pytest.mark.parametrize(("size", "file"), [(100, "config.toml"), (2000, "ngram.safetensors"), (6000, "log.jsonl")])
+@pytest.mark.parametrize(
+    ("size", "file"),
+    [
+        pytest.param(100, "config.toml", marks=pytest.mark.slow),
+        pytest.param(2000, "ngram.safetensors", marks=pytest.mark.slow),
+        (6000, "log.jsonl"),
+    ],
+)
 def test_a_full_disk_before_anything_is_trained(small, text_file, run, size, file):
     result = with_files_up_to(size, "train", "language-model", text_file, "--out", run, *small, "--set", "epochs=20")
     assert f"{run / file}: not " in error_line(result)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_files_as_they_were(run_folder, tmp_path):
     copy = shutil.copytree(run_folder, tmp_path / "copy")
     result = with_files_up_to(100, "train", "language-model", "--resume", "--out", copy)

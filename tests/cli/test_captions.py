@@ -1,4 +1,4 @@
-"""The commands for pictures and their captions, from a folder or an archive to what is said of a picture."""
+"""`elman` with a captioner: pictures in folders and archives, and their captions."""
 
 import json
 import random
@@ -14,12 +14,12 @@ TINY = [f"--set={setting}" for setting in (
     "encoder_dropout=0.1", "dropout=0.1", "output_dropout=0.1", "embedding_dropout=0.1", "epochs=12", "min_count=1",
     "learning_rate=0.02", "label_smoothing=0",
 )]  # fmt: skip
-SAID = {"left": "the light is on the left .", "right": "the right is bright ."}
+CAPTIONS = {"left": "the light is on the left .", "right": "the right is bright ."}
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory) -> Path:
-    """40 pictures, bright on one side, and `captions.tsv` beside their folder."""
+    """A folder of 40 pictures, bright on one side, next to `captions.tsv`."""
     draw, folder = random.Random(0), tmp_path_factory.mktemp("photos") / "photos"
     folder.mkdir()
     lines = []
@@ -29,7 +29,7 @@ def photos(tmp_path_factory) -> Path:
         half = slice(0, 15) if side == "left" else slice(15, None)
         pixels[:, half] = draw.randrange(180, 256)
         Image.fromarray(pixels).save(folder / f"{number:02}.png")
-        lines += [f"{number:02}.png\t{copy}\t{SAID[side].capitalize()}" for copy in range(2)]
+        lines += [f"{number:02}.png\t{copy}\t{CAPTIONS[side].capitalize()}" for copy in range(2)]
     folder.with_name("captions.tsv").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -50,11 +50,11 @@ def run_folder(trained) -> Path:
     return trained[0]
 
 
-def test_training_says_what_it_reached(trained, photos):
-    run, said = trained
-    assert said.exit_code == 0, said.output
-    assert "BLEU" in said.output
-    assert f"elman predict {run} PICTURE" in said.output
+def test_training_prints_its_figures_and_the_next_commands(trained, photos):
+    run, result = trained
+    assert result.exit_code == 0, result.output
+    assert "BLEU" in result.output
+    assert f"elman predict {run} PICTURE" in result.output
     config = (run / "config.toml").read_text()
     assert str(photos) in config
     assert 'task = "captioner"' in config
@@ -62,29 +62,29 @@ def test_training_says_what_it_reached(trained, photos):
 
 def test_predict(elman, run_folder, photos, tmp_path, monkeypatch):
     left, right = photos / "01.png", photos / "02.png"
-    said = elman("predict", run_folder, left, right)
-    assert said.stdout.splitlines() == [f"{SAID['left']}\t{left}", f"{SAID['right']}\t{right}"]
-    assert elman("predict", run_folder, stdin=f"{left}\n").stdout == f"{SAID['left']}\t{left}\n"
+    result = elman("predict", run_folder, left, right)
+    assert result.stdout.splitlines() == [f"{CAPTIONS['left']}\t{left}", f"{CAPTIONS['right']}\t{right}"]
+    assert elman("predict", run_folder, stdin=f"{left}\n").stdout == f"{CAPTIONS['left']}\t{left}\n"
     whole = elman("predict", run_folder, photos).stdout.splitlines()
     assert [line.split("\t")[1] for line in whole] == [str(photos / f"{number:02}.png") for number in range(40)]
     found = json.loads(elman("predict", run_folder, right, "--jsonl").stdout)
-    assert (found["place"], found["caption"]) == (str(right), SAID["right"])
+    assert (found["place"], found["caption"]) == (str(right), CAPTIONS["right"])
     several = elman("predict", run_folder, right, "--n-best", 2, "--beam", 4).stdout.splitlines()
     assert len(several) == 3
-    assert several[0].split("\t")[1:] == [SAID["right"], str(right)]
+    assert several[0].split("\t")[1:] == [CAPTIONS["right"], str(right)]
     assert float(several[0].split("\t")[0]) >= float(several[1].split("\t")[0])
 
 
 def test_predict_from_an_archive(elman, run_folder, photos, tmp_path):
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         archive.write(photos / "03.png", "dataset/03.png")
-    said = elman("predict", run_folder, tmp_path / "photos.zip").stdout
-    assert said == f"{SAID['left']}\t{tmp_path}/photos.zip/dataset/03.png\n"
+    result = elman("predict", run_folder, tmp_path / "photos.zip")
+    assert result.stdout == f"{CAPTIONS['left']}\t{tmp_path}/photos.zip/dataset/03.png\n"
 
 
 def test_show_attention(elman, run_folder, photos, tmp_path):
-    said = elman("predict", run_folder, photos / "01.png", photos / "02.png", "--show-attention", tmp_path / "a.png")
-    assert said.exit_code == 0, said.output
+    result = elman("predict", run_folder, photos / "01.png", photos / "02.png", "--show-attention", tmp_path / "a.png")
+    assert result.exit_code == 0, result.output
     for name in ("a.png", "a-2.png"):
         with Image.open(tmp_path / name) as picture:
             assert min(picture.size) > 100
@@ -96,35 +96,35 @@ def test_evaluate(elman, run_folder, photos, captions, tmp_path):
     assert figures["sentences"] == 40
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.write(photos / "00.png", "00.png")
-    (tmp_path / "other.csv").write_text(f"file,said\n00.png,{SAID['right']}\n")
-    said = elman("evaluate", run_folder, tmp_path / "other.csv", "--images", tmp_path / "other.zip", "--image", "file",
-                 "--caption", "said", "--beam", 1)  # fmt: skip
-    assert said.exit_code == 0, said.output
-    assert "BLEU" in said.stdout
+    (tmp_path / "other.csv").write_text(f"file,said\n00.png,{CAPTIONS['right']}\n")
+    result = elman("evaluate", run_folder, tmp_path / "other.csv", "--images", tmp_path / "other.zip", "--image",
+                    "file", "--caption", "said", "--beam", 1)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "BLEU" in result.stdout
 
 
-def test_a_run_goes_on(elman, photos, captions, tmp_path):
+def test_a_run_is_resumed(elman, photos, captions, tmp_path):
     run = tmp_path / "run"
     assert (
         elman("train", "captioner", captions, "--images", photos, "--out", run, *TINY, "--set=epochs=1").exit_code == 0
     )
-    said = elman("train", "captioner", "--resume", "--out", run)
-    assert said.exit_code == 0, said.output
+    result = elman("train", "captioner", "--resume", "--out", run)
+    assert result.exit_code == 0, result.output
 
 
-def failing(said, told):
-    assert said.exit_code != 0
-    line = said.stderr.strip().splitlines()[-1]
-    assert told in line, said.output
+def check_error(result, message):
+    assert result.exit_code != 0
+    line = result.stderr.strip().splitlines()[-1]
+    assert message in line, result.output
     return line
 
 
-def test_what_cannot_be_read_is_told_with_its_line(elman, photos, captions, tmp_path):
+def test_errors_name_the_line_of_a_bad_picture(elman, photos, captions, tmp_path):
     def train(table, *more):
         run = tmp_path / "run"
-        said = elman("train", "captioner", table, "--images", photos, *more, "--out", run, *TINY)
+        result = elman("train", "captioner", table, "--images", photos, *more, "--out", run, *TINY)
         assert not run.exists()
-        return said
+        return result
 
     other = tmp_path / "more"
     other.mkdir()
@@ -133,20 +133,24 @@ def test_what_cannot_be_read_is_told_with_its_line(elman, photos, captions, tmp_
     (other / "text.jpg").write_text("no picture")
     for name in ("cut.png", "text.jpg"):
         (tmp_path / "bad.tsv").write_text(f"00.png\tA light .\n{name}\tA dog .\n")
-        failing(train(tmp_path / "bad.tsv", "--images", other), f"bad.tsv:2: {other}/{name}: expected a picture")
-        failing(
+        check_error(train(tmp_path / "bad.tsv", "--images", other), f"bad.tsv:2: {other}/{name}: expected a picture")
+        check_error(
             train(captions, "--validation", tmp_path / "bad.tsv", "--images", other), f"bad.tsv:2: {other}/{name}: ex"
         )
     (tmp_path / "bad.tsv").write_text("00.png\tA light .\nnone.png\tA dog .\n")
-    failing(train(tmp_path / "bad.tsv"), "bad.tsv:2: the picture 'none.png' is not in")
-    failing(elman("train", "captioner", captions, "--out", tmp_path / "run"), "--images DIR")
+    check_error(train(tmp_path / "bad.tsv"), "bad.tsv:2: the picture 'none.png' is not in")
+    check_error(elman("train", "captioner", captions, "--out", tmp_path / "run"), "--images DIR")
 
 
-def test_pictures_that_cannot_be_told(elman, run_folder, tmp_path):
+def test_bad_pictures_and_options(elman, run_folder, tmp_path):
     (tmp_path / "a.jpg").write_text("no picture")
-    told = failing(elman("predict", run_folder, tmp_path / "a.jpg"), "a.jpg: expected a picture, but it cannot be read")
-    assert told.count("a.jpg") == 1
+    line = check_error(
+        elman("predict", run_folder, tmp_path / "a.jpg"), "a.jpg: expected a picture, but it cannot be read"
+    )
+    assert line.count("a.jpg") == 1
     (tmp_path / "a.gif").touch()
-    failing(elman("predict", run_folder, tmp_path / "a.gif"), "a.gif: expected a picture (.png .jpg")
-    failing(elman("predict", run_folder, tmp_path / "b.jpg"), "b.jpg: cannot be read")
-    failing(elman("predict", run_folder, tmp_path / "a.jpg", "--label", "x"), "--label: cannot act on a captioner")
+    check_error(elman("predict", run_folder, tmp_path / "a.gif"), "a.gif: expected a picture (.png .jpg")
+    check_error(elman("predict", run_folder, tmp_path / "b.jpg"), "b.jpg: cannot be read")
+    check_error(
+        elman("predict", run_folder, tmp_path / "a.jpg", "--label", "x"), "--label: not supported for a captioner"
+    )

@@ -9,7 +9,7 @@ def test_a_picture_of_a_log(tmp_path):
     events += [{"update": number, "evaluation": 4.0 / number, "best": 0.0} for number in range(100, 1000, 100)]
     log, picture = tmp_path / "log.jsonl", tmp_path / "curves.png"
     log.write_text("".join(json.dumps(event) + "\n" for event in events))
-    draw(log, picture, bar=0.5, bar_name="7-gram")
+    draw(log, picture, baseline=0.5, name="7-gram")
     header = picture.read_bytes()[:24]
     assert header[:8] == b"\x89PNG\r\n\x1a\n"
     assert struct.unpack(">II", header[16:]) == (960, 600)

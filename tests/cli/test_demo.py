@@ -14,15 +14,19 @@ def small_demo(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def test_it_measures_writes_and_draws_and_can_be_run_again(elman, small_demo, tmp_path):
+def test_it_evaluates_generates_and_draws_and_can_be_run_again(elman, small_demo, tmp_path):
     for run in "runs/demo-1", "runs/demo-2":
         result = elman("demo")
         assert result.exit_code == 0, result.output
         assert re.search(
             r"The help topics of Python 3\.\d+\.\d+: \d+ to train and validate on, \d+ for the final", result.stdout
         )
-        assert re.search(r"7-gram on the held-out part.*net: .*LSTM .*7-gram .* is better: ", result.stdout, re.DOTALL)
-        _, paragraph, streamed = re.split(r"A paragraph that it writes:\n|Another, unit by unit:\n", result.stdout)
+        assert re.search(
+            r"7-gram on the held-out part.*net.*: .*LSTM .*7-gram .* is better: ", result.stdout, re.DOTALL
+        )
+        _, paragraph, streamed = re.split(
+            r"A generated paragraph:\n|Another one, streamed unit by unit:\n", result.stdout
+        )
         assert len(paragraph) > 20
         assert streamed.startswith("\nAn object ")
         assert f"The loss curves: {run}/curves.png" in streamed

@@ -6,11 +6,11 @@ import shutil
 import pytest
 
 
-def test_the_files_of_the_run_are_its_data(elman, run_folder, tmp_path):
+def test_the_default_data_are_the_files_of_the_run(elman, run_folder, tmp_path):
     result = elman("doctor", run_folder, "--out", tmp_path / "seen")
     assert result.exit_code == 0, result.output
-    assert f"The picture: {tmp_path}/seen/doctor.png" in result.stdout
-    assert f"The report: {tmp_path}/seen/doctor.html" in result.stdout
+    assert f"Picture: {tmp_path}/seen/doctor.png" in result.stdout
+    assert f"Report: {tmp_path}/seen/doctor.html" in result.stdout
     assert "cells.1" in result.stdout
     assert "training: " in result.stdout
     assert (tmp_path / "seen" / "doctor.png").read_bytes()[:4] == b"\x89PNG"
@@ -25,7 +25,7 @@ def test_json_is_one_object_and_writes_no_file(elman, run_folder, tmp_path):
     assert not (run_folder / "doctor.html").exists()
 
 
-def test_a_classifier_and_a_tagger_into_their_runs(elman, classifier_run, tagger_run, reviews, tmp_path):
+def test_a_classifier_and_a_tagger_are_examined_into_their_runs(elman, classifier_run, tagger_run, reviews, tmp_path):
     for run, files in ((classifier_run, [reviews]), (tagger_run, [])):
         copy = tmp_path / run.name
         shutil.copytree(run, copy)
@@ -42,32 +42,32 @@ def test_the_model_file_alone_needs_data(elman, run_folder, text_file, tmp_path)
     result = elman("doctor", model)
     assert result.exit_code == 1
     assert result.stderr.endswith(
-        f"{model}: nothing says what data it was trained on; name some: elman doctor {model} FILE\n"
+        f"{model}: the files it was trained on are unknown; name some: elman doctor {model} FILE\n"
     )
     assert elman("doctor", model, text_file).exit_code == 0
     assert (tmp_path / "doctor.html").exists()
 
 
-def test_data_that_are_gone(elman, small, tmp_path):
+def test_missing_data(elman, small, tmp_path):
     text, run = tmp_path / "text.txt", tmp_path / "run"
     text.write_text("the cat sat on the mat; " * 30)
     assert elman("train", "language-model", text, "--out", run, *small).exit_code == 0
     text.unlink()
     result = elman("doctor", run)
     assert result.exit_code == 1
-    assert f"{text}: is gone, and {run} was trained on it; name other data: elman doctor {run} FILE" in result.stderr
+    assert f"{text}: is missing, and {run} was trained on it; name other data: elman doctor {run} FILE" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
         (["nowhere"], 1, "nowhere"),
-        (["LANGUAGE", "FILE", "--text", "x"], 2, "--text: cannot act on a language-model; leave it out."),
-        (["CLASSIFIER", "FILE", "--word", "1"], 2, "--word: cannot act on a classifier; leave it out."),
+        (["LANGUAGE", "FILE", "--text", "x"], 2, "--text: not supported for a language-model; leave it out."),
+        (["CLASSIFIER", "FILE", "--word", "1"], 2, "--word: not supported for a classifier; leave it out."),
         (["CLASSIFIER", "FILE", "--needs", "0"], 2, "--needs"),
     ],
 )
-def test_what_cannot_be(elman, classifier_run, run_folder, reviews, words, code, message):
+def test_wrong_usage(elman, classifier_run, run_folder, reviews, words, code, message):
     names = {"CLASSIFIER": classifier_run, "LANGUAGE": run_folder, "FILE": reviews}
     result = elman("doctor", *(names.get(word, word) for word in words))
     assert result.exit_code == code
@@ -75,7 +75,7 @@ def test_what_cannot_be(elman, classifier_run, run_folder, reviews, words, code,
     assert "Traceback" not in result.output
 
 
-def test_a_model_without_memory_says_so(elman, text_file, small, tmp_path):
+def test_a_model_without_memory(elman, text_file, small, tmp_path):
     run = tmp_path / "run"
     result = elman("train", "language-model", text_file, "--out", run, *small, "--set", "cell=window_net")
     assert result.exit_code == 0, result.output

@@ -31,10 +31,10 @@ def fail(error: BaseException):
         (FloatingPointError("update 3: the loss is nan;\nlower learning_rate"), "update 3: the loss is nan; lower "
                                                                                 "learning_rate"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"),
-         "No module named 'torch'; install what it is in: pip install 'elman[all]'"),
+         "No module named 'torch'; install it with: pip install 'elman[all]'"),
     ],
 )  # fmt: skip
-def test_what_a_user_can_mend_is_one_line_and_exit_code_1(error, line):
+def test_an_error_that_a_user_can_fix_is_one_line_and_exit_code_1(error, line):
     result = fail(error)
     assert result.stderr == f"Error: {line}\n"
     assert result.stdout == ""
@@ -43,7 +43,7 @@ def test_what_a_user_can_mend_is_one_line_and_exit_code_1(error, line):
 
 @pytest.mark.parametrize("bug", [TypeError("a bug"), KeyError("a bug"), AssertionError(), RuntimeError("a bug"),
                                  ModuleNotFoundError("No module named 'elman.lost'", name="elman.lost")])  # fmt: skip
-def test_a_bug_comes_through_with_its_traceback(bug):
+def test_a_bug_keeps_its_traceback(bug):
     assert fail(bug).exception is bug
 
 
@@ -55,12 +55,22 @@ def test_ctrl_c_is_exit_code_130():
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["train"], *(["train", task] for task in TASKS), ["evaluate"], ["predict"], ["generate"], ["demo"], ["list"]],
+    [
+        [],
+        ["train"],
+        *(["train", task] for task in TASKS),
+        ["evaluate"],
+        ["predict"],
+        ["generate"],
+        ["demo"],
+        ["list"],
+        ["completion"],
+    ],
 )
 def test_help_everywhere_with_an_example(elman, words):
     result = elman(*words, "--help")
     assert result.exit_code == 0
-    assert words in (["demo"], ["list"]) or "elman train" in result.stdout or f"elman {words[0]}" in result.stdout
+    assert words == ["demo"] or "elman train" in result.stdout or f"elman {words[0]}" in result.stdout
     assert result.stdout == elman(*words, "-h").stdout
 
 

@@ -32,14 +32,14 @@ def test_a_table_for_people_and_the_same_figures_as_json(elman, classifier_run, 
     assert figures["accuracy"] == SKLEARN.accuracy_score(truth, predicted) == 0.9
     assert figures["macro_f1"] == pytest.approx(SKLEARN.f1_score(truth, predicted, average="macro"))
     assert figures["confusion"] == SKLEARN.confusion_matrix(truth, predicted).tolist()
-    told = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line}
+    printed = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line}
     expected = SKLEARN.classification_report(truth, predicted, output_dict=True)["neg"]
-    assert told["neg"] == [*(f"{expected[name]:.4f}" for name in ("precision", "recall", "f1-score")), "32"]
-    assert told["accuracy"] == ["0.9000"]
+    assert printed["neg"] == [*(f"{expected[name]:.4f}" for name in ("precision", "recall", "f1-score")), "32"]
+    assert printed["accuracy"] == ["0.9000"]
     assert "probabilities: calibrated by temperature on held-out rows" in result.stdout
 
 
-def test_a_label_that_training_lacks_is_a_note(elman, classifier_run, tmp_path):
+def test_an_unknown_label_is_a_note(elman, classifier_run, tmp_path):
     file = tmp_path / "neutral.tsv"
     file.write_text("sentence\tlabel\nthe good film\tpos\nthe film\tneutral\n")
     result = elman("evaluate", classifier_run, file)
@@ -102,17 +102,18 @@ def test_another_column_of_tags_has_no_entities_and_a_picture(elman, names, tiny
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["CLASSIFIER", "FILE", "--streams", "2"], "--streams: cannot act on a classifier; leave it out."),
-        (["CLASSIFIER", "FILE", "--word", "1"], "--word: cannot act on a classifier; leave it out."),
-        (["TAGGER", "FILE", "--text", "x"], "--text: cannot act on a tagger; leave it out."),
-        (["TAGGER", "FILE", "--picture", "x.png"], "--picture: draws which classes are taken for which"),
-        (["LANGUAGE", "FILE", "--picture", "x.png"], "--picture: cannot act on a language-model; leave it out."),
+        (["CLASSIFIER", "FILE", "--streams", "2"], "--streams: not supported for a classifier; leave it out."),
+        (["CLASSIFIER", "FILE", "--word", "1"], "--word: not supported for a classifier; leave it out."),
+        (["TAGGER", "FILE", "--text", "x"], "--text: not supported for a tagger; leave it out."),
+        (
+            ["TAGGER", "FILE", "--picture", "x.png"],
+            "--picture: draws a confusion matrix, and this model finds entities",
+        ),
+        (["LANGUAGE", "FILE", "--picture", "x.png"], "--picture: not supported for a language-model; leave it out."),
         (["CLASSIFIER"], "Missing argument 'FILE...'"),
     ],
 )
-def test_options_that_cannot_act_are_wrong_usage(
-    elman, classifier_run, tagger_run, run_folder, reviews, words, message
-):
+def test_unsupported_options_are_wrong_usage(elman, classifier_run, tagger_run, run_folder, reviews, words, message):
     names = {"CLASSIFIER": classifier_run, "TAGGER": tagger_run, "LANGUAGE": run_folder, "FILE": reviews}
     result = elman("evaluate", *(names.get(word, word) for word in words))
     assert result.exit_code == 2

@@ -22,7 +22,7 @@ main(sys.argv[1:], prog_name="elman")
 
 
 def run(*arguments, **environment):
-    """Python in a process of its own."""
+    """Run Python in another process."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
 
@@ -46,9 +46,10 @@ def test_it_needs_no_pytorch_and_writes_the_same(run_folder):
 def test_without_pytorch_and_kernels_it_names_the_way_out(run_folder):
     done = run("-c", WITHOUT_TORCH, "generate", run_folder, ELMAN_NATIVE="0")
     assert done.stdout == ""
-    assert done.stderr == "Error: No module named 'torch'; install what it is in: pip install 'elman[all]'\n"
+    assert done.stderr == "Error: No module named 'torch'; install it with: pip install 'elman[all]'\n"
 
 
+@pytest.mark.slow
 def test_pytorch_writes_the_same_where_there_are_no_kernels(elman, run_folder):
     words = ["generate", run_folder, "--length", 200, "--seed", 4]
     assert run("-m", "elman.cli", *words, ELMAN_NATIVE="0").stdout == elman(*words).stdout

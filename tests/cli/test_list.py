@@ -6,16 +6,37 @@ from elman.tasks import TASKS
 from elman.tasks.settings import settings_of
 
 
-def test_every_task_setting_cell_and_layer_with_what_it_is(elman):
+def test_the_list_names_every_task_cell_and_layer_on_one_screen(elman):
     result = elman("list")
     assert result.exit_code == 0, result.output
-    told, models = result.stdout.split("\ncells\n")
-    for task, settings in zip(TASKS.values(), told.split("\ntask "), strict=True):
-        for name, default in settings_of(task()).items():
-            said = str(default).lower() if default is None or isinstance(default, bool) else default
-            assert re.search(rf"^  {re.escape(f'{name}={said}')}  +\S", settings, re.MULTILINE), name
-    rows = dict(line.strip().split("  ", 1) for line in models.splitlines() if "  " in line.strip())
-    assert set(CELLS) | (set(layers.__all__) - {"set_key"}) | {"NGram"} <= set(rows)
-    assert "set_key" not in rows
-    assert "Hochreiter and Schmidhuber 1997" in rows["lstm"]
-    assert [name for name in rows if "Does not stream." in rows[name]] == ["Bidirectional", "Reversed"]
+    lines = result.stdout.splitlines()
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    words = set(re.findall(r"[\w-]+", result.stdout))
+    assert {*TASKS, *CELLS, *(name for name in layers.__all__ if name[0].isupper()), "NGram"} <= words
+    assert "set_key" not in words
+
+
+def test_the_settings_of_a_task_by_group_with_default_and_meaning(elman):
+    for name, task in TASKS.items():
+        result = elman("list", name)
+        assert result.exit_code == 0, result.output
+        for setting, default in settings_of(task()).items():
+            value = str(default).lower() if default is None or isinstance(default, bool) else default
+            assert re.search(rf"^  {re.escape(f'{setting}={value}')}\s+\S", result.stdout, re.MULTILINE), setting
+        groups = re.findall(r"^(\w[\w ]*)$", result.stdout, re.MULTILINE)
+        assert {"Recurrent", "Training"} < set(groups)
+
+
+def test_the_options_of_a_cell(elman):
+    result = elman("list", "lstm")
+    assert result.exit_code == 0, result.output
+    assert "Hochreiter and Schmidhuber 1997" in result.stdout
+    assert re.search(r"^  zoneout_c=0\.0 +probability", result.stdout, re.MULTILINE)
+    assert re.search(r"^  input_size +features", result.stdout, re.MULTILINE)
+
+
+def test_an_unknown_name(elman):
+    result = elman("list", "lstn")
+    assert result.exit_code == 2
+    assert "lstn: expected the name of a task, a cell or a layer; did you mean lstm?" in result.stderr

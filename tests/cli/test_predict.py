@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from elman import load
-from elman.cli.console import rows_done
-from elman.cli.models import VERBS
+from elman.cli.console import row_counter
+from elman.cli.task_commands import task_commands
 
 LINES = ["the good film", "", "a\tdull  plot \x1b[2J", "good " * 30]
 
 
 @pytest.fixture
 def start():
-    """The command in a process of its own, with pipes."""
+    """Start the command in another process, with pipes."""
     processes = []
 
     def start(*words, **streams):
@@ -41,10 +41,10 @@ def test_a_line_of_the_table_for_each_text(elman, classifier_run, tmp_path):
     result = elman("predict", classifier_run, file)
     assert (result.exit_code, result.stderr) == (0, "")
     probabilities = load(classifier_run).predict_proba(LINES)
-    told = [line.split("\t") for line in result.stdout.splitlines()]
-    assert [label for label, _, _ in told] == [("neg", "pos")[best] for best in probabilities.argmax(1)]
-    assert [float(part) for _, part, _ in told] == pytest.approx(probabilities.max(1), abs=1e-4)
-    assert [text for _, _, text in told] == ["the good film", "", "a dull  plot  [2J", "good " * 12 + "..."]
+    printed = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [label for label, _, _ in printed] == [("neg", "pos")[best] for best in probabilities.argmax(1)]
+    assert [float(part) for _, part, _ in printed] == pytest.approx(probabilities.max(1), abs=1e-4)
+    assert [text for _, _, text in printed] == ["the good film", "", "a dull  plot  [2J", "good " * 12 + "..."]
 
 
 def test_json_has_all_probabilities_and_the_whole_text(elman, classifier_run):
@@ -58,7 +58,7 @@ def test_json_has_all_probabilities_and_the_whole_text(elman, classifier_run):
         assert row["probability"] == row["probabilities"][row["label"]] == max(row["probabilities"].values())
 
 
-def test_standard_input_files_and_tables_say_the_same(elman, classifier_run, reviews, tmp_path):
+def test_standard_input_files_and_tables_give_the_same_predictions(elman, classifier_run, reviews, tmp_path):
     texts = [line.split("\t")[0] for line in reviews.read_text().splitlines()[1:]]
     plain, unlabelled = tmp_path / "plain.txt", tmp_path / "unlabelled.csv"
     plain.write_bytes("\ufeff".encode() + "\r\n".join(texts).encode())
@@ -83,12 +83,12 @@ def test_no_lines_no_predictions(elman, classifier_run, tagger_run):
 
 def test_more_rows_than_a_batch_holds(elman, classifier_run):
     texts = [f"film {number}" for number in range(1500)]
-    told = elman("predict", classifier_run, stdin="\n".join(texts)).stdout.splitlines()
-    assert [line.split("\t")[2] for line in told] == texts
+    printed = elman("predict", classifier_run, stdin="\n".join(texts)).stdout.splitlines()
+    assert [line.split("\t")[2] for line in printed] == texts
 
 
 def test_each_line_is_answered_as_it_comes(start, classifier_run, tagger_run):
-    """As under `tail -f`: the next line is written when the answer to the one before has been read."""
+    """As with `tail -f`: the next line is written after the answer to the previous one has been read."""
     process = start(classifier_run)
     for text in "the good film", "", "a dull plot":
         process.stdin.write(text + "\n")
@@ -106,6 +106,7 @@ def test_each_line_is_answered_as_it_comes(start, classifier_run, tagger_run):
         assert process.stdout.readline() == "\n"
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error(start, classifier_run, tmp_path):
     file = tmp_path / "many.txt"
     file.write_text("the good film\n" * 20_000)
@@ -116,8 +117,8 @@ def test_a_closed_pipe_is_no_error(start, classifier_run, tmp_path):
     assert process.wait(60) in (0, 1)
 
 
-@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals to be had here")
-def test_a_terminal_is_told_that_it_is_read(start, classifier_run):
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="the system has no pseudo-terminals")
+def test_a_terminal_gets_a_hint_that_its_lines_are_read(start, classifier_run):
     ours, theirs = os.openpty()
     process = start(classifier_run, stdin=theirs)
     os.write(ours, b"the good film\n\x04")
@@ -128,7 +129,7 @@ def test_a_terminal_is_told_that_it_is_read(start, classifier_run):
     os.close(theirs)
 
 
-def test_lines_that_are_no_text_are_named(elman, classifier_run):
+def test_a_line_that_is_not_utf8(elman, classifier_run):
     result = elman("predict", classifier_run, stdin=b"the film\ncaf\xe9\n")
     assert result.exit_code == 1
     assert "Error: standard input:2: byte 4 of the line is not UTF-8 (0xe9)" in result.stderr
@@ -149,8 +150,8 @@ def test_sentences_are_lines_or_columns(elman, tagger_run, names, tmp_path):
 
 
 def test_sentences_as_json_with_their_spans(elman, tagger_run):
-    told = elman("predict", tagger_run, "--jsonl", stdin="Ann Lee went to Oslo\n\n").stdout
-    first, empty = map(json.loads, told.splitlines())
+    printed = elman("predict", tagger_run, "--jsonl", stdin="Ann Lee went to Oslo\n\n").stdout
+    first, empty = map(json.loads, printed.splitlines())
     assert first == {
         "place": "standard input:1",
         "words": ["Ann", "Lee", "went", "to", "Oslo"],
@@ -163,34 +164,39 @@ def test_sentences_as_json_with_their_spans(elman, tagger_run):
     assert (empty["words"], empty["tags"], empty["spans"]) == ([], [], [])
 
 
-def test_what_a_tagger_reads_beside_the_words(elman, names, tiny, tmp_path):
+def test_a_tagger_that_reads_another_column(elman, names, tiny, tmp_path):
     run = tmp_path / "run"
     assert elman("train", "tagger", names, "--given", 2, "--out", run, *tiny).exit_code == 0
-    told = elman("predict", run, "--columns", stdin="Ann NNP\nwent VB\n").stdout
-    assert re.fullmatch(r"Ann\tNNP\t[\w-]+\nwent\tVB\t[\w-]+\n\n", told)
+    printed = elman("predict", run, "--columns", stdin="Ann NNP\nwent VB\n").stdout
+    assert re.fullmatch(r"Ann\tNNP\t[\w-]+\nwent\tVB\t[\w-]+\n\n", printed)
     result = elman("predict", run, stdin="Ann went")
     assert result.exit_code == 1
-    assert "the model reads a column beside each word; give words in columns, with --columns." in result.stderr
+    assert "expected words in columns, with 1 more for each word, got lines of words; use --columns." in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("verb", "run", "able", "way"),
+    ("verb", "run", "supported", "way"),
     [
         (
             "predict",
             "language-model",
-            " or a ".join(word for word, verbs in VERBS.items() if "predict" in verbs),
+            " or ".join(word for word, entry in task_commands().items() if "predict" in entry.verbs),
             "generate",
         ),
         ("generate", "classifier", "language-model", "predict"),
         ("generate", "tagger", "language-model", "predict"),
     ],
 )
-def test_a_verb_that_is_for_other_models(elman, classifier_run, tagger_run, run_folder, verb, run, able, way):
+def test_a_verb_for_other_models_names_the_right_verb(
+    elman, classifier_run, tagger_run, run_folder, verb, run, supported, way
+):
     folder = {"language-model": run_folder, "classifier": classifier_run, "tagger": tagger_run}[run]
     result = elman(verb, folder)
     assert result.exit_code == 1
-    assert result.stderr == f"Error: {folder}: elman {verb} is for a {able}, this is a {run}; use elman {way}.\n"
+    assert (
+        result.stderr
+        == f"Error: {folder}: elman {verb}: expected a model of {supported}, got one of {run}; use elman {way}.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,7 +210,7 @@ def test_a_verb_that_is_for_other_models(elman, classifier_run, tagger_run, run_
         (["no-run", "REVIEWS"], "no-run"),
     ],
 )
-def test_what_cannot_be_read(elman, classifier_run, tagger_run, reviews, names, words, message):
+def test_missing_files_and_columns(elman, classifier_run, tagger_run, reviews, names, words, message):
     known = {"CLASSIFIER": classifier_run, "TAGGER": tagger_run, "REVIEWS": reviews, "NAMES": names}
     result = elman("predict", *(known.get(word, word) for word in words), stdin="")
     assert result.exit_code == 1
@@ -218,41 +224,44 @@ def test_lines_for_a_model_of_series(elman, tiny, tmp_path):
     assert elman("train", "classifier", file, "--out", run, *tiny, "--set", "epochs=1").exit_code == 0
     result = elman("predict", run, stdin="1 2 3\n")
     assert result.exit_code == 1
-    assert "standard input: lines of text, and the model reads series; name a FILE of such." in result.stderr
+    assert (
+        "standard input: expected series, which this model reads, got lines of text; name another FILE."
+        in result.stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["CLASSIFIER", "--lines"], "--lines: cannot act on a classifier"),
-        (["CLASSIFIER", "--tag", "2"], "--tag: cannot act on a classifier"),
-        (["TAGGER", "--size", "2x2"], "--size: cannot act on a tagger"),
-        (["TAGGER", "--n-best", "2"], "--n-best: cannot act on a tagger"),
-        (["CLASSIFIER", "--show-attention", "a.png"], "--show-attention: cannot act on a classifier"),
+        (["CLASSIFIER", "--lines"], "--lines: not supported for a classifier"),
+        (["CLASSIFIER", "--tag", "2"], "--tag: not supported for a classifier"),
+        (["TAGGER", "--size", "2x2"], "--size: not supported for a tagger"),
+        (["TAGGER", "--n-best", "2"], "--n-best: not supported for a tagger"),
+        (["CLASSIFIER", "--show-attention", "a.png"], "--show-attention: not supported for a classifier"),
     ],
 )
-def test_options_that_cannot_act_are_wrong_usage(elman, classifier_run, tagger_run, words, message):
+def test_unsupported_options_are_wrong_usage(elman, classifier_run, tagger_run, words, message):
     known = {"CLASSIFIER": classifier_run, "TAGGER": tagger_run}
     result = elman("predict", *(known.get(word, word) for word in words), stdin="")
     assert result.exit_code == 2
     assert message in result.stderr
 
 
-def test_progress_says_how_many_rows_are_done(capsys):
-    with rows_done(every=0) as done:
+def test_the_row_counter_prints_the_number_of_rows(capsys):
+    with row_counter(every=0) as done:
         done(400)
         done(800)
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert re.fullmatch(r"400 rows, [\d,]+ a second\n1,200 rows, [\d,]+ a second\n", told.err)
-    with rows_done() as done:
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(r"400 rows, [\d,]+ a second\n1,200 rows, [\d,]+ a second\n", printed.err)
+    with row_counter() as done:
         done(400)
     assert capsys.readouterr().err == ""
 
 
-def test_progress_stays_away_from_rows_on_a_terminal(capsys, monkeypatch):
+def test_the_row_counter_is_quiet_if_rows_appear_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    with rows_done(every=0) as done:
+    with row_counter(every=0) as done:
         done(400)
     assert capsys.readouterr().err == ""
 

@@ -1,4 +1,4 @@
-"""`elman` on models that write: translators and summarizers."""
+"""`elman` with translators and summarizers."""
 
 import json
 import random
@@ -10,7 +10,8 @@ import tomllib
 import pytest
 import sacrebleu
 
-from elman import load, pictures
+from elman import load
+from elman.cli.tasks import translator
 from elman.metrics import summary_report
 from elman.pictures import alignment
 
@@ -41,7 +42,7 @@ def files(pairs, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def translated(elman, files, tmp_path_factory):
-    """The run folder of a translator, and what the command that made it said."""
+    """The run folder of a translator, and the result of the command that trained it."""
     run = tmp_path_factory.mktemp("runs") / "en-de"
     return run, elman("train", "translator", *files, "--out", run, *SIZES, "--set", "epochs=16")
 
@@ -71,13 +72,13 @@ def config(run):
     return tomllib.loads((run / "config.toml").read_text())
 
 
-def test_training_says_what_it_read_the_held_out_figures_and_what_next(translated, files):
+def test_training_prints_the_data_the_held_out_figures_and_the_next_commands(translated, files):
     run, result = translated
     assert result.exit_code == 0, result.output
     parts = [
         r"116 pairs",
         r"\d+ updates in \d+\.\d minutes",
-        r"the best on the held-out part, measured there:",
+        r"has the best weights on the held-out part. Their figures there:",
         r"sentences +4\nBLEU +[\d.]+  nrefs:1\|case:mixed\|eff:no\|tok:13a\|smooth:exp\|version:",
         r"chrF +[\d.]+  nrefs:1",
         re.escape(f"elman evaluate {run} FILE FILE"),
@@ -90,15 +91,15 @@ def test_training_says_what_it_read_the_held_out_figures_and_what_next(translate
     assert "reading" not in config(run)
 
 
-def test_a_finished_run_resumed_says_the_same_again(elman, translated):
-    run, told = translated
+def test_a_finished_run_resumed_prints_the_same_again(elman, translated):
+    run, printed = translated
     model = (run / "model.safetensors").read_bytes()
     result = elman("train", "translator", "--resume", "--out", run)
     assert result.exit_code == 0, result.output
     assert (run / "model.safetensors").read_bytes() == model
-    assert result.stdout.partition("measured there:")[2] == told.stdout.partition("measured there:")[2]
+    assert result.stdout.partition("Their figures there:")[2] == printed.stdout.partition("Their figures there:")[2]
     result = elman("train", "summarizer", "--resume", "--out", run)
-    assert "expected a run of summarizer, got one of translator; train translator." in result.stderr
+    assert "expected a run of summarizer, got one of translator; use elman train translator." in result.stderr
 
 
 def test_files_to_validate_on(elman, files, tmp_path):
@@ -115,19 +116,20 @@ def test_a_line_for_each_line(elman, run, pairs, tmp_path):
     texts = ["a big dog", "", "  ", "the cat sleeps"]
     result = elman("predict", run, stdin=file.read_bytes())
     assert (result.exit_code, result.stderr) == (0, "")
-    told = result.stdout.split("\n")
-    assert told[1:3] == ["", ""]
-    assert [told[0], told[3]] == load(run).predict([texts[0], texts[3]])
-    assert told[4:] == [""]
+    printed = result.stdout.split("\n")
+    assert printed[1:3] == ["", ""]
+    assert [printed[0], printed[3]] == load(run).predict([texts[0], texts[3]])
+    assert printed[4:] == [""]
     assert elman("predict", run, file).stdout == result.stdout
     assert elman("predict", run, stdin="").output == ""
 
 
-def test_most_of_what_was_learnt_comes_out(elman, run, pairs):
-    told = elman("predict", run, stdin="\n".join(said for said, _ in pairs)).stdout.splitlines()
-    assert sum(text == meant for text, (_, meant) in zip(told, pairs, strict=True)) > 80
+def test_most_training_texts_are_translated_correctly(elman, run, pairs):
+    printed = elman("predict", run, stdin="\n".join(said for said, _ in pairs)).stdout.splitlines()
+    assert sum(text == meant for text, (_, meant) in zip(printed, pairs, strict=True)) > 80
 
 
+@pytest.mark.slow
 def test_each_line_is_answered_as_it_comes(run):
     command = [sys.executable, "-m", "elman.cli", "predict", str(run), "--beam", "1"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -141,10 +143,10 @@ def test_each_line_is_answered_as_it_comes(run):
         assert process.wait(60) == 0
 
 
-def test_several_of_a_line_with_their_scores(elman, run):
-    told = elman("predict", run, "--n-best", 3, "--beam", 4, stdin="a dog\n\ncat").stdout
+def test_the_n_best_texts_with_their_scores(elman, run):
+    printed = elman("predict", run, "--n-best", 3, "--beam", 4, stdin="a dog\n\ncat").stdout
     first, none, second = (
-        part.splitlines() for part in re.fullmatch(r"(.*?\n)\n(\n)(.*\n)\n", told, re.DOTALL).groups()
+        part.splitlines() for part in re.fullmatch(r"(.*?\n)\n(\n)(.*\n)\n", printed, re.DOTALL).groups()
     )
     assert none == [""]
     expected = load(run).n_best(["a dog", "cat"], 3, beam=4)
@@ -154,8 +156,8 @@ def test_several_of_a_line_with_their_scores(elman, run):
 
 
 def test_json(elman, run):
-    told = elman("predict", run, "--jsonl", stdin="a dog\n\n").stdout
-    first, empty = map(json.loads, told.splitlines())
+    printed = elman("predict", run, "--jsonl", stdin="a dog\n\n").stdout
+    first, empty = map(json.loads, printed.splitlines())
     ((text, score),) = load(run).n_best(["a dog"], 1)[0]
     assert first == {
         "place": "standard input:1",
@@ -164,23 +166,23 @@ def test_json(elman, run):
         "score": pytest.approx(score, 1e-5),
     }
     assert empty == {"place": "standard input:2", "source": "", "target": "", "score": None}
-    told = elman("predict", run, "--jsonl", "--n-best", 2, stdin="a dog\n\n").stdout
-    first, empty = map(json.loads, told.splitlines())
+    printed = elman("predict", run, "--jsonl", "--n-best", 2, stdin="a dog\n\n").stdout
+    first, empty = map(json.loads, printed.splitlines())
     assert (first["best"][0]["target"], len(first["best"]), empty["best"]) == (text, 2, [])
 
 
-def test_what_is_written_can_be_ruled(elman, run):
-    def told(*words):
+def test_options_of_the_search(elman, run):
+    def printed(*words):
         return elman("predict", run, *words, stdin="a a big dog").stdout.split()
 
-    first, *_, last = told()
-    assert not {first, last} & set(told("--forbid", first, "--forbid", last))
-    assert len(told("--max-length", 2)) <= 2
-    assert len(told("--min-length", 7)) >= 7
-    repeated = told("--min-length", 5, "--no-repeat-ngram", 1)
+    first, *_, last = printed()
+    assert not {first, last} & set(printed("--forbid", first, "--forbid", last))
+    assert len(printed("--max-length", 2)) <= 2
+    assert len(printed("--min-length", 7)) >= 7
+    repeated = printed("--min-length", 5, "--no-repeat-ngram", 1)
     assert len(repeated) == len(set(repeated))
-    assert len(told("--length-penalty", 0)) <= len(told("--length-penalty", 3))
-    assert told("--beam", 500)
+    assert len(printed("--length-penalty", 0)) <= len(printed("--length-penalty", 3))
+    assert printed("--beam", 500)
 
 
 def test_pictures_of_attention(elman, run, tmp_path, monkeypatch):
@@ -190,18 +192,18 @@ def test_pictures_of_attention(elman, run, tmp_path, monkeypatch):
         drawn.append((source, target))
         return alignment(source, target, weights)
 
-    monkeypatch.setattr(pictures, "alignment", draw)
+    monkeypatch.setattr(translator, "alignment", draw)
     picture = tmp_path / "look.png"
     result = elman("predict", run, "--show-attention", picture, stdin="a big dog sleeps\n\na cat\n")
     assert result.exit_code == 0, result.output
     assert [" ".join(source).strip() for source, _ in drawn] == ["a big dog sleeps", "a cat"]
-    told = [line for line in result.stdout.splitlines() if line]
-    assert [" ".join(target).strip() for _, target in drawn] == told
+    printed = [line for line in result.stdout.splitlines() if line]
+    assert [" ".join(target).strip() for _, target in drawn] == printed
     assert sorted(file.name for file in tmp_path.iterdir()) == ["look-2.png", "look.png"]
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
-def test_letters_that_no_font_has_are_drawn_without_a_word(elman, run, tmp_path, recwarn):
+def test_letters_that_no_font_has_raise_no_warning(elman, run, tmp_path, recwarn):
     assert elman("predict", run, "--show-attention", tmp_path / "a.png", stdin="a \x01\U000e0001 dog\n").exit_code == 0
     assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
 
@@ -212,18 +214,18 @@ def test_no_pictures_without_attention(elman, files, tmp_path):
                  "attention=none").exit_code == 0  # fmt: skip
     result = elman("predict", run, "--show-attention", tmp_path / "a.png", stdin="a dog\n")
     assert result.exit_code == 1
-    assert "--show-attention: this model does not look at its source again (attention=none); leave it" in result.stderr
+    assert "--show-attention: expected a model with attention, got attention=none; leave it" in result.stderr
 
 
-def test_figures_are_those_of_sacrebleu_on_what_predict_writes(elman, run, files, pairs):
-    told = elman("predict", run, files[0], "--beam", 2).stdout.splitlines()
+def test_figures_equal_those_of_sacrebleu_on_the_predictions(elman, run, files, pairs):
+    printed = elman("predict", run, files[0], "--beam", 2).stdout.splitlines()
     references = [[meant for _, meant in pairs]]
     result = elman("evaluate", run, *files, "--beam", 2, "--json")
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
-    assert figures["bleu"] == pytest.approx(sacrebleu.corpus_bleu(told, references).score)
-    assert figures["chrf"] == pytest.approx(sacrebleu.corpus_chrf(told, references).score)
-    assert figures["exact"] == sum(text == meant for text, meant in zip(told, references[0], strict=True)) / 120
+    assert figures["bleu"] == pytest.approx(sacrebleu.corpus_bleu(printed, references).score)
+    assert figures["chrf"] == pytest.approx(sacrebleu.corpus_chrf(printed, references).score)
+    assert figures["exact"] == sum(text == meant for text, meant in zip(printed, references[0], strict=True)) / 120
     table = elman("evaluate", run, *files, "--beam", 2, "--lowercase").stdout
     assert re.search(r"BLEU +[\d.]+  nrefs:1\|case:lc", table)
 
@@ -235,10 +237,10 @@ def test_summaries_of_a_table_whose_columns_are_kept(elman, summarized, table, p
     assert re.search(r"ROUGE-1 +\d", result.stdout)
     assert config(run)["task"] == "summarizer"
     assert config(run)["reading"] == {"source": "body", "target": "subject"}
-    told = elman("predict", run, table).stdout.splitlines()
-    assert told == elman("predict", run, stdin="\n".join(said for said, _ in pairs[:40])).stdout.splitlines()
+    printed = elman("predict", run, table).stdout.splitlines()
+    assert printed == elman("predict", run, stdin="\n".join(said for said, _ in pairs[:40])).stdout.splitlines()
     figures = json.loads(elman("evaluate", run, table, "--json").stdout)
-    assert figures == summary_report(told, [meant for _, meant in pairs[:40]]).to_json()
+    assert figures == summary_report(printed, [meant for _, meant in pairs[:40]]).to_json()
     assert json.loads(elman("evaluate", run, *files, "--json").stdout)["summaries"] == 120
 
 
@@ -258,16 +260,16 @@ def test_a_table_of_other_columns(elman, run, table, tmp_path):
     [
         (["A", "SHORT"], "/a:3: has no line in the other file: "),
         (["A", "HOLE"], "/a:2: the target is empty, the first of 2 such pairs of 3; "),
-        (["A"], "/a: holds one side only; name the file with the other side after it."),
+        (["A"], "/a: expected two files, one of sources and one of targets, got one; name the other one"),
         (["A", "A", "A"], "expected pairs of files (sources, then targets)"),
         (["A", "nowhere"], "nowhere: cannot be read: No such file or directory."),
         (["A", "A", "--source", "1", "--target", "2"], "/a: a text file has no columns; name a table"),
         (["TABLE"], "/a.tsv: a table; name its columns: --source COLUMN and --target COLUMN."),
         (["A", "A", "--set", "attention=aditive"], "did you mean additive?"),
-        (["A", "A", "--validation", "A"], "/a: holds one side only"),
+        (["A", "A", "--validation", "A"], "/a: expected two files, one of sources and one of targets, got one"),
     ],
 )
-def test_what_cannot_be_trained_on(elman, tmp_path, names, message):
+def test_bad_training_files(elman, tmp_path, names, message):
     for name, text in {"a": "x\ny\nz\n", "short": "x\ny\n", "hole": "x\n\n \n", "a.tsv": "x\ty\n"}.items():
         (tmp_path / name).write_text(text)
     known = {"A": "a", "SHORT": "short", "HOLE": "hole", "TABLE": "a.tsv"}
@@ -281,31 +283,33 @@ def test_what_cannot_be_trained_on(elman, tmp_path, names, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["evaluate", "RUN", "FILE", "--picture", "a.png"], "--picture: cannot act on a translator; leave it out."),
+        (["evaluate", "RUN", "FILE", "--picture", "a.png"], "--picture: not supported for a translator; leave it out."),
         (["evaluate", "RUN", "FILE", "--n-best", "2"], "No such option '--n-best'"),
-        (["predict", "RUN", "--text", "x"], "--text: cannot act on a translator; leave it out."),
+        (["predict", "RUN", "--text", "x"], "--text: not supported for a translator; leave it out."),
         (["predict", "RUN", "--beam", "0"], "0 is not in the range x>=1"),
         (["predict", "RUN", "--n-best", "0"], "0 is not in the range x>=1"),
         (["predict", "RUN", "--show-attention", "a.xyz"], "a.xyz: expected a name that ends in .png"),
-        (["predict", "RUN", "--show-attention", "nowhere/a.png"], "nowhere/a.png: the folder nowhere is not there"),
+        (["predict", "RUN", "--show-attention", "nowhere/a.png"], "nowhere/a.png: the folder nowhere is missing"),
     ],
 )
-def test_options_that_cannot_act_are_wrong_usage(elman, run, files, words, message):
+def test_unsupported_options_are_wrong_usage(elman, run, files, words, message):
     known = {"RUN": run, "FILE": files[0]}
     result = elman(*(known.get(word, word) for word in words), stdin="")
     assert result.exit_code == 2
     assert message in result.stderr
 
 
-def test_other_models_write_nothing(elman, classifier_run, summarized, table):
+def test_options_and_verbs_of_other_models(elman, classifier_run, summarized, table):
     result = elman("predict", classifier_run, "--beam", 2, stdin="")
     assert result.exit_code == 2
-    assert "--beam: cannot act on a classifier; leave it out." in result.stderr
+    assert "--beam: not supported for a classifier; leave it out." in result.stderr
     result = elman("evaluate", summarized[0], table, "--lowercase")
     assert result.exit_code == 2
-    assert "--lowercase: cannot act on a summarizer; leave it out." in result.stderr
+    assert "--lowercase: not supported for a summarizer; leave it out." in result.stderr
     result = elman("generate", summarized[0])
-    assert "elman generate is for a language-model, this is a summarizer; use elman predict." in result.stderr
+    assert (
+        "elman generate: expected a model of language-model, got one of summarizer; use elman predict." in result.stderr
+    )
 
 
 def test_a_word_to_forbid_that_is_several_units(elman, run):

@@ -19,21 +19,21 @@ RUN_FOLDER = {
 }
 
 
-def test_it_says_in_order_what_it_read_the_bar_the_net_and_which_is_better(trained, run_folder):
+def test_it_prints_the_data_the_baseline_the_network_and_which_model_is_better(trained, run_folder):
     result = trained[1]
     assert result.exit_code == 0, result.output
-    told = [
+    printed = [
         r"training text: 1 document of 969 characters; held out: 1 document of 51 characters; a vocabulary of 16 units",
         r"3-gram on the held-out part: \d\.\d{4} nats, \d\.\d{4} bits a character",
         r"net: 1 x lstm of 8 units, 624 weights",
         r"\d+ updates in \d+\.\d minutes",
         r"LSTM +[\d.,]+ +\d\.\d{4} +\d\.\d{4} +[\d.,]+\n3-gram +[\d.,]+ +\d\.\d{4} +\d\.\d{4} +[\d.,]+\n",
-        r"The (3-gram|LSTM) is better: \d\.\d{4} bits a character, [\d.]+% fewer than the (LSTM|3-gram)'s \d\.\d{4}\.",
+        r"The (3-gram|LSTM) is better: \d\.\d{4} bits per character, [\d.]+% fewer than the (LSTM|3-gram)'s \d\.\d{4}",
         re.escape(f"The run is in {run_folder}."),
         re.escape(f"elman evaluate {run_folder} FILE"),
         re.escape(f"elman generate {run_folder} --prompt TEXT"),
     ]
-    places = [match.start() if (match := re.search(line, result.stdout)) else -1 for line in told]
+    places = [match.start() if (match := re.search(line, result.stdout)) else -1 for line in printed]
     assert places == sorted(places), result.output
     assert places[0] >= 0, result.output
     assert re.search(r"update 50 +epoch 2 .* loss \d\.\d+ +evaluation", result.stderr)
@@ -94,9 +94,9 @@ def test_a_run_that_is_watched_learns_the_same(elman, text_file, trained, run_fo
     assert {name for layers in examined for found in layers.values() for name in found} >= {"horizon", "forget_mean"}
     assert [event for event in events if "layers" not in event][-1]["update"] == 50
     (board,) = (run / "tensorboard").iterdir()
-    told = board.read_bytes()
+    printed = board.read_bytes()
     assert all(
-        word in told for word in (b"update/gradient_norm", b"evaluation/best", b"/horizon", b"/forget_histogram")
+        word in printed for word in (b"update/gradient_norm", b"evaluation/best", b"/horizon", b"/forget_histogram")
     )
     again = elman("train", "language-model", "--resume", "--out", run, "--during", "--tensorboard")
     assert again.exit_code == 0, again.output
@@ -107,7 +107,7 @@ def test_tensorboard_is_missed_before_anything_is_written(elman, text_file, smal
     result = elman("train", "language-model", text_file, "--out", tmp_path / "run", *small, "--tensorboard")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == (
-        "Error: TensorBoard needs the package tensorboard; install what it is in: pip install 'elman[all]'"
+        "Error: TensorBoard needs the package tensorboard; install it with: pip install 'elman[all]'"
     )
     assert not (tmp_path / "run").exists()
 
@@ -122,7 +122,7 @@ def test_a_run_that_fails_early_leaves_nothing_of_its_board(elman, text_file, sm
     assert not (tmp_path / "run").exists()
 
 
-def test_ctrl_c_stops_cleanly_and_the_command_it_names_goes_on(elman, text_file, small, tmp_path):
+def test_ctrl_c_stops_cleanly_and_prints_the_command_that_continues(elman, text_file, small, tmp_path):
     run, whole = tmp_path / "a run", tmp_path / "whole"
     settings = [*small, "--set", "epochs=12"]
     words = ["train", "language-model", str(text_file), "--out", str(run), *settings]
@@ -135,7 +135,7 @@ def test_ctrl_c_stops_cleanly_and_the_command_it_names_goes_on(elman, text_file,
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     line = errors.rstrip().split("\n")[-1]
-    match = re.fullmatch(r"stopped at update (\d+); go on with: elman (.*)", line)
+    match = re.fullmatch(r"stopped at update (\d+); continue with: elman (.*)", line)
     assert match, errors
     assert int(match[1]) >= 1
     assert elman(*shlex.split(match[2])).exit_code == 0

@@ -24,13 +24,13 @@ def config():
     return lambda run: tomllib.loads((run / "config.toml").read_text())
 
 
-def in_order(told, *patterns):
-    places = [match.start() if (match := re.search(pattern, told)) else -1 for pattern in patterns]
-    assert places == sorted(places), told
-    assert places[0] >= 0, told
+def in_order(printed, *patterns):
+    places = [match.start() if (match := re.search(pattern, printed)) else -1 for pattern in patterns]
+    assert places == sorted(places), printed
+    assert places[0] >= 0, printed
 
 
-def test_a_classifier_says_what_it_read_the_net_the_held_out_part_and_what_next(classified):
+def test_a_classifier_prints_the_data_the_network_its_figures_and_the_next_commands(classified):
     run, result = classified
     assert result.exit_code == 0, result.output
     in_order(
@@ -38,7 +38,7 @@ def test_a_classifier_says_what_it_read_the_net_the_held_out_part_and_what_next(
         r"72 rows of words, \d+ different, 288 steps; 8 rows held out; 2 classes",
         r"net: 1 x lstm of 8 units, both ways, max pooling, [\d,]+ weights",
         r"\d+ updates in \d+\.\d minutes",
-        r"The weights of update \d+, the best on the held-out part, measured there:",
+        r"Update \d+ has the best weights on the held-out part\. Their figures there:",
         r"class +precision +recall +F1 +support\nneg .* 4\npos .* 4\n",
         r"accuracy +1\.0000",
         r"probabilities: calibrated by temperature on held-out rows",
@@ -50,7 +50,7 @@ def test_a_classifier_says_what_it_read_the_net_the_held_out_part_and_what_next(
     assert {file.name for file in run.iterdir()} == RUN_FOLDER
 
 
-def test_a_tagger_says_the_same_of_its_entities(tagged):
+def test_a_tagger_prints_the_figures_of_entities(tagged):
     run, result = tagged
     assert result.exit_code == 0, result.output
     in_order(
@@ -75,16 +75,17 @@ def test_the_run_keeps_the_files_and_how_they_are_read(config, classifier_run, r
     assert load(run).words_.given == [["NNP", "TO", "VB"]]
 
 
-def test_a_finished_run_resumed_reads_the_same_files_and_says_the_same_again(elman, classified, tagged):
-    for task, (run, told) in {"classifier": classified, "tagger": tagged}.items():
+def test_a_finished_run_resumed_reads_the_same_files_and_prints_the_same_again(elman, classified, tagged):
+    for task, (run, printed) in {"classifier": classified, "tagger": tagged}.items():
         model = (run / "model.safetensors").read_bytes()
         result = elman("train", task, "--resume", "--out", run)
         assert result.exit_code == 0, result.output
         assert (run / "model.safetensors").read_bytes() == model
-        assert result.stdout.partition("measured there:")[2] == told.stdout.partition("measured there:")[2]
+        assert result.stdout.partition("Their figures there:")[2] == printed.stdout.partition("Their figures there:")[2]
 
 
-def test_ctrl_c_stops_cleanly_and_the_command_it_names_goes_on(elman, reviews, tiny, tmp_path):
+@pytest.mark.slow
+def test_ctrl_c_stops_cleanly_and_prints_the_command_that_continues(elman, reviews, tiny, tmp_path):
     run, whole = tmp_path / "a run", tmp_path / "whole"
     words = ["train", "classifier", str(reviews), *COLUMNS, *tiny, "--set", "epochs=30"]
     process = subprocess.Popen([sys.executable, "-m", "elman.cli", *words, "--out", str(run)],
@@ -95,7 +96,7 @@ def test_ctrl_c_stops_cleanly_and_the_command_it_names_goes_on(elman, reviews, t
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    match = re.fullmatch(r"stopped at update (\d+); go on with: elman (.*)", errors.rstrip().split("\n")[-1])
+    match = re.fullmatch(r"stopped at update (\d+); continue with: elman (.*)", errors.rstrip().split("\n")[-1])
     assert match, errors
     assert elman(*shlex.split(match[2])).exit_code == 0
     assert elman(*words, "--out", whole).exit_code == 0
@@ -105,7 +106,7 @@ def test_ctrl_c_stops_cleanly_and_the_command_it_names_goes_on(elman, reviews, t
 
 
 def test_series_in_tables_arrays_and_images(elman, config, tiny, tmp_path):
-    """Rising is told from falling, whatever kind of file they come in."""
+    """Rising and falling series are classified, from every kind of file."""
     series = [[step * (1 if row % 2 else -1) for step in range(4)] for row in range(24)]
     labels = ["up" if row % 2 else "down" for row in range(24)]
     table, arrays, images = tmp_path / "s.csv", tmp_path / "s.npz", tmp_path / "images"
@@ -127,12 +128,12 @@ def test_series_in_tables_arrays_and_images(elman, config, tiny, tmp_path):
         figures = json.loads(elman("evaluate", run, file, "--json").stdout)
         assert figures["rows"] == 24
         assert [part["class"] for part in figures["classes"]] == ["down", "up"]
-        told = [line.split("\t") for line in elman("predict", run, file).stdout.splitlines()]
-        assert len(told) == 24
-        assert str(file) in told[0][2]
+        printed = [line.split("\t") for line in elman("predict", run, file).stdout.splitlines()]
+        assert len(printed) == 24
+        assert str(file) in printed[0][2]
 
 
-def test_without_a_held_out_part_nothing_is_measured(elman, reviews, tiny, tmp_path):
+def test_without_a_held_out_part_nothing_is_evaluated(elman, reviews, tiny, tmp_path):
     result = elman("train", "classifier", reviews, *COLUMNS, "--out", tmp_path / "run", *tiny, "--set", "validation=0",
                    "--set", "epochs=1")  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -181,14 +182,14 @@ def test_a_classifier_that_cannot_be_trained(elman, reviews, tiny, tmp_path, mon
     assert not (tmp_path / "run").exists()
 
 
-def test_one_class_is_nothing_to_learn(elman, tiny, tmp_path):
+def test_one_class_is_an_error(elman, tiny, tmp_path):
     (tmp_path / "one.tsv").write_text("sentence\tlabel\nthe film\tpos\na plot\tpos\n")
     result = elman("train", "classifier", tmp_path / "one.tsv", *COLUMNS, "--out", tmp_path / "run", *tiny)
     assert result.exit_code == 1
     assert "at least two classes" in result.stderr
 
 
-def test_tags_that_break_their_scheme_are_told_with_file_and_line_and_repaired_on_request(elman, names, tiny, tmp_path):
+def test_tags_that_break_their_scheme_are_an_error_with_file_and_line_or_repaired(elman, names, tiny, tmp_path):
     broken = tmp_path / "broken.txt"
     broken.write_text("Ann NNP B-PER\n\nLee NNP B-PER\nto TO I-LOC\n\n" + names.read_text())
     words = ["train", "tagger", broken, "--out", tmp_path / "run", *tiny, "--set", "epochs=1"]
@@ -213,7 +214,7 @@ def test_a_run_of_another_task(elman, classifier_run, run_folder):
     for task, run, got in ("tagger", classifier_run, "classifier"), ("classifier", run_folder, "language-model"):
         result = elman("train", task, "--resume", "--out", run)
         assert result.exit_code == 1
-        assert f"{run}: expected a run of {task}, got one of {got}; train {got}." in result.stderr
+        assert f"{run}: expected a run of {task}, got one of {got}; use elman train {got}." in result.stderr
 
 
 def test_data_that_changed_since(elman, reviews, tiny, tmp_path):

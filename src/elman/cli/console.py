@@ -1,4 +1,4 @@
-"""What is shown while a command works: the library's messages, and progress."""
+"""Log messages and progress on the console."""
 
 import logging
 import sys
@@ -19,8 +19,8 @@ class _Echo(logging.Handler):
 
 
 @contextmanager
-def messages() -> Iterator[None]:
-    """Print what the library logs: information to standard output, warnings to standard error."""
+def log_messages() -> Iterator[None]:
+    """Print the log of the library: information to standard output, warnings to standard error."""
     logger, handler = logging.getLogger("elman"), _Echo()
     level = logger.level
     logger.addHandler(handler)
@@ -34,7 +34,7 @@ def messages() -> Iterator[None]:
 
 @contextmanager
 def training_progress() -> Iterator[Callable[["Event"], None]]:
-    """An observer that shows where a training run is, from its first event on: what was said before stays above."""
+    """Yield an observer that shows the progress of training, below earlier lines, from its first event on."""
     from elman.training import Progress
 
     with ExitStack() as stack:
@@ -49,17 +49,18 @@ def training_progress() -> Iterator[Callable[["Event"], None]]:
 
 
 @contextmanager
-def part_done(label: str) -> Iterator[Callable[[float], None]]:
-    """A bar on standard error; call it with the part that is done, 0 to 1."""
+def progress_bar(label: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar on standard error. Yields a function to call with the fraction that is done, 0 to 1."""
     with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
         yield lambda part: bar.update(round(1000 * part) - bar.pos)
 
 
 @contextmanager
-def rows_done(every: float | None = None) -> Iterator[Callable[[int], None]]:
-    """Say on standard error how many rows are done and how fast, where that takes long; call it with rows that are.
+def row_counter(every: float | None = None) -> Iterator[Callable[[int], None]]:
+    """Print the number of finished rows and their rate to standard error, if that takes more than 2 seconds.
 
-    It is quiet where the rows themselves appear on a terminal.
+    Yields a function to call with the number of rows that were finished. Nothing is printed if standard output is a
+    terminal, which shows the rows themselves.
 
     Args:
         every: seconds between messages; None for 0.2 on a terminal, where they replace each other, and 30 elsewhere.
@@ -68,16 +69,16 @@ def rows_done(every: float | None = None) -> Iterator[Callable[[int], None]]:
     pause = (0.2 if terminal else 30.0) if every is None else every
     began = time.monotonic()
     due = began + (2.0 if every is None else every)
-    count, said = 0, False
+    count, shown = 0, False
 
     def add(rows: int) -> None:
-        nonlocal count, due, said
+        nonlocal count, due, shown
         count += rows
         if not quiet and (now := time.monotonic()) >= due:
-            due, said = now + pause, True
+            due, shown = now + pause, True
             text = f"{count:,} rows, {count / max(now - began, 1e-9):,.0f} a second"
             click.echo(f"\r{text}\x1b[K" if terminal else text, nl=not terminal, err=True)
 
     yield add
-    if said and terminal:
+    if shown and terminal:
         click.echo(err=True)

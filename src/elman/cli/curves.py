@@ -1,4 +1,4 @@
-"""The loss curves of a run as a picture."""
+"""Picture of the loss curves of a run."""
 
 import json
 from pathlib import Path
@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 
-POINTS = 300  # of the training loss, each a mean of neighbours
+POINTS = 300  # of the training loss; each is a mean over neighbours
 
 
-def draw(log: Path, picture: Path, bar: float | None = None, bar_name: str = "") -> None:
-    """Draw `log.jsonl` into a PNG file: training and validation loss in nats a unit, and a bar to beat.
+def draw(log: Path, picture: Path, baseline: float | None = None, name: str = "") -> None:
+    """Draw `log.jsonl` into a PNG file: training and validation loss in nats per unit, and a baseline.
 
+    Args:
+        baseline: validation loss of another model, in nats per unit.
+        name: name of that model.
     Raises:
-        ModuleNotFoundError: matplotlib is not installed.
+        ModuleNotFoundError: if matplotlib is not installed.
     """
     from matplotlib.figure import Figure
 
@@ -25,11 +28,11 @@ def draw(log: Path, picture: Path, bar: float | None = None, bar_name: str = "")
     axes.plot(*_means(updates), label="training", color="tab:blue", linewidth=1)
     if evaluations:
         axes.plot(*zip(*evaluations, strict=True), label="validation", color="tab:orange", marker="o", markersize=4)
-        lowest = min([value for _, value in evaluations] + ([] if bar is None else [bar]))
+        lowest = min([value for _, value in evaluations] + ([] if baseline is None else [baseline]))
         axes.set_ylim(0.8 * lowest, 2.2 * lowest)
-    if bar is not None:
-        axes.axhline(bar, label=f"{bar_name}, validation", color="tab:gray", linestyle="--")
-    axes.set(xlabel="updates", ylabel="nats a unit", title=f"{log.parent.name}: {updates[-1][0]:,} updates")
+    if baseline is not None:
+        axes.axhline(baseline, label=f"{name}, validation", color="tab:gray", linestyle="--")
+    axes.set(xlabel="updates", ylabel="nats per unit", title=f"{log.parent.name}: {updates[-1][0]:,} updates")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(picture, dpi=120)

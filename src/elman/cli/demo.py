@@ -1,4 +1,4 @@
-"""`elman demo`: everything, on text that ships inside Python."""
+"""`elman demo`: training, evaluation and generation on text that comes with Python."""
 
 import platform
 from itertools import count
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from elman.cli.console import messages, training_progress
+from elman.cli.comparison import compare
+from elman.cli.console import log_messages, progress_bar, training_progress
 from elman.cli.curves import draw
-from elman.cli.report import measure, show
 
 if TYPE_CHECKING:
     from elman.tasks import LanguageModel
 
-SETTINGS: dict[str, Any] = {  # three minutes, chosen on the validation topics
+SETTINGS: dict[str, Any] = {  # for three minutes; chosen on the validation topics
     "hidden_size": 256,
     "epochs": 13,
     "learning_rate": 5e-3,
@@ -24,18 +24,22 @@ SETTINGS: dict[str, Any] = {  # three minutes, chosen on the validation topics
     "validation": 0.05,
 }
 TEST = 0.1  # of the topics
-TEMPERATURE = 0.7  # a little below 1: fewer slips of spelling
+TEMPERATURE = 0.7  # below 1: fewer spelling mistakes
 
 
 @click.command()
 @click.option(
-    "--out", "run", metavar="RUN", type=click.Path(path_type=Path), help="The run folder; runs/demo-1 or later."
+    "--out",
+    "run",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="The run folder to write. Default: runs/demo-1, or the next free number.",
 )
 def demo(run: Path | None) -> None:
-    """Train a character LSTM in three minutes, and let it write.
+    """Train a character LSTM in three minutes.
 
-    It learns the English help text inside Python, so there is nothing to download. Whole topics are held out: some to
-    choose the best weights by, others for the final figures.
+    Generates text after training. The data is the English help inside Python, so nothing is
+    downloaded. Whole topics are held out: some to choose the best weights, others for the final figures.
 
     \b
     Example:
@@ -55,16 +59,18 @@ def demo(run: Path | None) -> None:
                f"{len(test)} for the final figures.\n")  # fmt: skip
     model = LanguageModel(**SETTINGS)
     try:
-        with messages(), training_progress() as progress:
+        with log_messages(), training_progress() as progress:
             model.fit(rest, run=run, observers=[progress, Watch()])
     except Interrupted as error:
-        raise KeyboardInterrupt(f"stopped at update {error.update}; `elman demo` begins anew.") from error
+        raise KeyboardInterrupt(f"stopped at update {error.update}; `elman demo` starts again.") from error
 
-    click.echo("\nThe topics that nothing was chosen by:")
-    show(measure(model, test))
-    click.echo("\nA paragraph that it writes:\n")
+    click.echo("\nThe test topics:")
+    with progress_bar("evaluating") as progress:
+        report = compare(model, test, progress=progress)
+    click.echo(report.table())
+    click.echo("\nA generated paragraph:\n")
     click.echo("The " + "".join(model.generate("The ", length=500, temperature=TEMPERATURE, seed=1)))
-    click.echo("\nAnother, unit by unit:\n")
+    click.echo("\nAnother one, streamed unit by unit:\n")
     _stream(model)
     picture = run / "curves.png"
     assert model.ngram_ is not None
@@ -75,7 +81,7 @@ def demo(run: Path | None) -> None:
 
 
 def _keep_held_out(model: "LanguageModel", run: Path) -> None:
-    """The topics that chose the best weights as a file, which `elman doctor` finds."""
+    """Write the validation topics to a file, which `elman doctor` reads."""
     from elman.files import replacing
     from elman.tasks.settings import write_config
 
@@ -86,7 +92,7 @@ def _keep_held_out(model: "LanguageModel", run: Path) -> None:
 
 
 def _stream(model: "LanguageModel") -> None:
-    """One unit at a time: what the model read is a value, and so is what it expects next."""
+    """Print text one unit at a time. The state and the distribution over the next unit are values."""
     import numpy as np
 
     from elman.decoding import Sampling

@@ -1,6 +1,9 @@
-"""What a user can mend comes out as one line on standard error; a bug shows its traceback."""
+"""Errors that a user can fix are printed as one line on standard error; a bug shows its traceback."""
 
 import errno
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -9,7 +12,7 @@ INTERRUPTED = 130  # the exit code of Ctrl-C: 128 + SIGINT
 
 
 class Commands(click.Group):
-    """A group whose commands end with exit code 1 after an error, 2 after wrong usage, 130 after Ctrl-C."""
+    """Group of commands with exit code 1 for an error, 2 for wrong usage, and 130 for Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -21,15 +24,28 @@ class Commands(click.Group):
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("elman"):
                 raise
-            raise click.ClickException(f"{error}; install what it is in: pip install 'elman[all]'") from error
+            raise click.ClickException(f"{error}; install it with: pip install 'elman[all]'") from error
         except KeyboardInterrupt as error:
             click.echo(f"\n{one_line(error) or 'stopped.'}", err=True)
             ctx.exit(INTERRUPTED)
 
 
 def one_line(error: BaseException) -> str:
-    """The text of an error, without its number and without line breaks."""
+    """Return the text of an error without line breaks, that of an `OSError` without its number."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return " ".join(text.split("\n"))
+
+
+@contextmanager
+def located(places: Sequence[str], kind: str = "row") -> Iterator[None]:
+    """Replace by `elman.errors.located` once all errors about rows are `RowError`."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        told = re.fullmatch(rf"{kind} (\d+): (.*)", str(error), re.DOTALL)
+        if told is None:
+            raise
+        place = f"{places[int(told[1])]}: "
+        raise ValueError(place + told[2].removeprefix(place)) from error

@@ -1,38 +1,78 @@
-"""Trained models, and the commands that they are for."""
+"""Trained models for the commands that use them."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-VERBS = {
-    "language-model": ("evaluate", "doctor", "generate"),
-    "classifier": ("evaluate", "doctor", "predict"),
-    "tagger": ("evaluate", "doctor", "predict"),
-    "translator": ("evaluate", "doctor", "predict"),
-    "summarizer": ("evaluate", "doctor", "predict"),
-    "captioner": ("evaluate", "doctor", "predict"),
-}
+import click
+
+from elman.cli.readers import ColumnOption, is_table
+from elman.cli.run_source import Source
+from elman.cli.task_commands import TaskCommands, TaskVerb, task_commands
+from elman.data.readers.labelled import Labelled
 
 
-def check_verb(run: Path, task: object, verb: str) -> None:
-    """Raise unless the command is for models of this task.
+class TrainedModel(NamedTuple):
+    """Trained model with the commands of its task."""
 
+    model: Any
+    commands: TaskCommands
+    options: Mapping[str, Any]  # those that training kept, and those of this command
+
+    def read(self, files: Sequence[Path]) -> Labelled:
+        """Read labelled rows.
+
+        Raises:
+            OSError, ValueError: as the reader of the task.
+        """
+        if hasattr(self.model, "classes_"):
+            self.model.classes_ = self.model.classes_.astype(
+                str
+            )  # labels in files are text, even where fit had numbers
+        return self.commands.read(files, self.options)
+
+
+def load_model(run: Path, files: Sequence[Path], options: Mapping[str, Any]) -> TrainedModel:
+    """Load the trained model in a run folder or a model file, for the current command.
+
+    Args:
+        files: data files; kept columns are ignored if none of them is a table.
+        options: options of the command by name; None if not given.
     Raises:
-        ValueError: it is not; which command is.
-    """
-    own = VERBS.get(str(task), (verb,))
-    if verb not in own:
-        able = [word for word, verbs in VERBS.items() if verb in verbs]
-        raise ValueError(f"{run}: elman {verb} is for a {' or a '.join(able)}, this is a {task}; use elman {own[-1]}.")
-
-
-def load_for(verb: str, run: Path) -> Any:
-    """The trained model in a run folder or a model file.
-
-    Raises:
-        FileNotFoundError, ValueError: as `elman.load`; or the command is not for such models.
+        FileNotFoundError, ValueError: as `elman.load`.
+        ValueError: if the command does not support the model's task.
+        click.UsageError: if the task does not support an option.
     """
     from elman.tasks import load
 
+    verb = click.get_current_context().command
+    assert isinstance(verb, TaskVerb)
     model = load(run)
-    check_verb(run, model.task, verb)
-    return model
+    commands = check_verb(run, model.task, verb.name)
+    options = given(options)
+    verb.check(model.task, options)
+    columns = {option.name for option in verb.tasks if isinstance(option, ColumnOption)}
+    kept = Source.of_run(run).reading
+    if not any(map(is_table, files)):
+        kept = {name: value for name, value in kept.items() if name not in columns}
+    return TrainedModel(model, commands, {**kept, **options})
+
+
+def check_verb(run: Path, task: Any, verb: str) -> TaskCommands:
+    """Return the commands of the task of a model, which must support a verb.
+
+    Raises:
+        ValueError: if it does not; the message names the verb that does.
+    """
+    commands = task_commands()
+    entry = commands.get(task)
+    if entry is None or verb not in entry.verbs:
+        supported = " or ".join(word for word, other in commands.items() if verb in other.verbs)
+        way_out = f"; use elman {entry.verbs[-1]}." if entry else "."
+        raise ValueError(f"{run}: elman {verb}: expected a model of {supported}, got one of {task}{way_out}")
+    return entry
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value not in (None, [], ())}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from elman.cells import CellModule
 
 LENGTHS = [40, 0, 7, 1, 23, 64, 5, 40, 2, 31]
-INPUTS, UNITS = 20, 37  # no multiple of any vector
+INPUTS, UNITS = 20, 37  # not multiples of a vector width
 LINE = "{:26}  {:8}  {:>7}  {:>13}  {:>17}  {}"
 
 
@@ -20,15 +20,15 @@ LINE = "{:26}  {:8}  {:>7}  {:>13}  {:>17}  {}"
 def selftest() -> None:
     """Compare every native kernel with float64 on this machine.
 
-    What is compared are the values, final states and all gradients of a ragged batch. An error is the largest
-    difference from float64, as a part of the largest number; that of PyTorch's own float32 stands beside it.
+    Compares the outputs, final states and all gradients of a ragged batch. An error is the largest difference from
+    float64, divided by the largest number. PyTorch's own float32 has its error in the next column.
     """
     from elman.kernels import native
     from elman.threads import get_num_threads
 
     if not native.available():
-        click.echo("There are no native kernels here (installed without a compiler, or ELMAN_NATIVE=0): "
-                   "the references in Python answer in their place.")  # fmt: skip
+        click.echo("No native kernels (installed without a compiler, or ELMAN_NATIVE=0): elman uses its "
+                   "PyTorch reference.")  # fmt: skip
         return
     click.echo(LINE.format("kernel", "ISA", "threads", "largest error", "PyTorch's float32", "").rstrip())
     compared = wrong = 0
@@ -39,13 +39,13 @@ def selftest() -> None:
         for threads in sorted({1, get_num_threads()} if case.threaded else {1}):
             with _threads(threads):
                 error = _error(case.by_kernel(case.net), exact)
-            right = error <= allowed  # NaN is not
+            right = error <= allowed  # False for NaN
             compared, wrong = compared + 1, wrong + (not right)
             figures = f"{error:.1e}", f"{_error(plain, exact):.1e}", "ok" if right else "FAILED"
             click.echo(LINE.format(case.kernel, native.module.isa, threads, *figures))
     if wrong:
-        raise click.ClickException(f"{wrong} of {compared} comparisons failed; ELMAN_NATIVE=0 leaves the kernels "
-                                   "aside, ELMAN_ISA=baseline takes the plainest ones.")  # fmt: skip
+        raise click.ClickException(f"{wrong} of {compared} comparisons failed; ELMAN_NATIVE=0 disables the "
+                                   "kernels, ELMAN_ISA=baseline selects the simplest ones.")  # fmt: skip
     click.echo(f"All {compared} comparisons agree.")
 
 
@@ -63,7 +63,7 @@ class _Case(NamedTuple):
 
 
 def _cases() -> Iterator[_Case]:
-    """Every kernel, in a net that uses it."""
+    """Yield every kernel with a net that uses it."""
     import torch
 
     from elman.cells import GRU, LSTM, RNN, MinGRU
@@ -82,7 +82,7 @@ def _cases() -> Iterator[_Case]:
             "linear": Linear(INPUTS, 71),
             "linear, linear_scan": MinGRU(INPUTS, UNITS),
             "three layers as a wave": Stack(LSTM(INPUTS, UNITS), GRU(*deep), RNN(*deep)),
-            "both ways": Bidirectional(GRU(INPUTS, UNITS), LSTM(INPUTS, UNITS)),
+            "bidirectional": Bidirectional(GRU(INPUTS, UNITS), LSTM(INPUTS, UNITS)),
         }
         words = (RNN(INPUTS, UNITS), LSTM(*deep), GRU(*deep), MinGRU(*deep), LayerNorm(UNITS), Linear(UNITS, 71))
         streamed = Stack(*words)
@@ -97,7 +97,7 @@ def _cases() -> Iterator[_Case]:
 
 
 def _trained(net: "CellModule") -> "list[Tensor]":
-    """Values, final states and gradients; the same numbers go in at every call."""
+    """Return outputs, final states and gradients, for the same inputs in every call."""
     import torch
 
     from elman import state as states
@@ -113,7 +113,7 @@ def _trained(net: "CellModule") -> "list[Tensor]":
 
 
 def _scanned(net: "CellModule") -> "list[Tensor]":
-    """The values of rows that begin anew, [B, T, O]."""
+    """Return the outputs of a scan, [B, T, O]."""
     import torch
 
     from elman.sequences import Sequences
@@ -125,7 +125,7 @@ def _scanned(net: "CellModule") -> "list[Tensor]":
 
 
 def _stepped(net: "CellModule") -> "list[Tensor]":
-    """The same from a stepper."""
+    """Return the outputs of a stepper, [B, T, O]."""
     import torch
 
     x, stepper, outputs = _drawer(net)(5, 30, net.input_size), net.stepper(batch_size=5), []
@@ -137,7 +137,7 @@ def _stepped(net: "CellModule") -> "list[Tensor]":
 
 
 def _drawer(net: "CellModule") -> "Callable[..., Tensor]":
-    """Random numbers of the type of a net's weights."""
+    """Return a function that draws random numbers of the dtype of a net's weights."""
     import torch
 
     generator, dtype = torch.Generator().manual_seed(0), next(net.parameters()).dtype
@@ -145,7 +145,7 @@ def _drawer(net: "CellModule") -> "Callable[..., Tensor]":
 
 
 def _error(got: "list[Tensor]", exact: "list[Tensor]") -> float:
-    """The largest difference, as a part of the largest number; NaN if there is one."""
+    """Return the largest difference, divided by the largest number; NaN if there is one."""
     import torch
 
     parts = [(a.detach() - b.detach()).abs().max() / b.detach().abs().max() for a, b in zip(got, exact, strict=True)]

@@ -1,0 +1,60 @@
+"""Comparison of a language model with the n-gram that was fitted to the same text."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from elman.metrics import Likelihood
+
+FIGURES = "nats", "nats_per_character", "bits_per_character", "perplexity", "characters", "units", "unknown"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Evaluation report of one or two models on the same text.
+
+    Args:
+        figures: likelihood of the text, by the name of the model.
+    """
+
+    figures: dict[str, Likelihood]
+
+    def table(self) -> str:
+        """Return a line per model, and which one is better if there are two."""
+        first = next(iter(self.figures.values()))
+        lines = [
+            f"{first.characters:,} characters, {first.units:,} units to predict, {first.unknown:,} of them unknown",
+            f"{'':8}{'nats':>14}{'nats/character':>16}{'bits/character':>16}{'perplexity/unit':>17}",
+        ]
+        lines += [f"{name:8}{figure.nats:14,.1f}{figure.nats_per_character:16.4f}{figure.bits_per_character:16.4f}"
+                  f"{figure.perplexity:17,.3f}" for name, figure in self.figures.items()]  # fmt: skip
+        return "\n".join([*lines, *([self.verdict()] if len(self.figures) == 2 else [])])
+
+    def verdict(self) -> str:
+        """Return a sentence that names the better of two models."""
+        better, worse = sorted(self.figures, key=lambda name: self.figures[name].nats)
+        few, many = self.figures[better].bits_per_character, self.figures[worse].bits_per_character
+        if few == many:
+            return f"The {better} and the {worse} are equally good: {few:.4f} bits per character."
+        return (f"The {better} is better: {few:.4f} bits per character, {1 - few / many:.1%} fewer than the {worse}'s "
+                f"{many:.4f}.")  # fmt: skip
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """Return the figures by the name of the model."""
+        return {model: {name: getattr(figure, name) for name in FIGURES} for model, figure in self.figures.items()}
+
+
+def compare(
+    model: Any,
+    documents: Any,
+    streams: int = 1,
+    progress: Callable[[float], object] = lambda part: None,
+) -> Comparison:
+    """Evaluate a language model on texts, and its n-gram if it has one."""
+    from elman.cells import CELLS
+
+    texts = model.read(documents)
+    figures = {CELLS[model.cell].__name__: model.evaluate(texts, streams, progress)}
+    if model.ngram_ is not None:
+        figures[f"{model.ngram_.order}-gram"] = model.evaluate_ngram(texts)
+    return Comparison(figures)

@@ -1,0 +1,113 @@
+"""Beam search for models that write text: its options, and how its hypotheses are printed and drawn."""
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import click
+
+from elman.cli.readers import chosen
+from elman.data.readers.labelled import Row
+
+PICTURES = ".png", ".jpg", ".pdf", ".svg"  # formats of --show-attention
+Hypotheses = Sequence[tuple[str, float]]  # texts of a row with their scores, the best first
+
+
+def numbered_files(_context: click.Context, _option: click.Parameter, value: Path | None) -> Iterator[Path] | None:
+    """Return the names a.png, a-2.png, a-3.png, ... for `a.png`."""
+    if value is None:
+        return None
+    if value.suffix.lower() not in PICTURES:
+        raise click.BadParameter(f"{value}: expected a name that ends in {' '.join(PICTURES)}.")
+    if not value.parent.is_dir():
+        raise click.BadParameter(f"{value}: the folder {value.parent} is missing; make it, or name another.")
+    return (value if number == 1 else value.with_stem(f"{value.stem}-{number}") for number in count(1))
+
+
+SEARCH = (
+    click.Option(["--beam"], metavar="N", type=click.IntRange(1), help="Width of the beam search. Default: 5."),
+    click.Option(["--length-penalty"], metavar="P", type=click.FloatRange(0),
+                 help="Rank by log-probability / length^P: 0 prefers short texts, a larger P longer ones. Default: 1."),
+    click.Option(["--max-length"], metavar="N", type=click.IntRange(1), help="Write at most N units."),
+    click.Option(["--min-length"], metavar="N", type=click.IntRange(0), help="Write at least N units."),
+    click.Option(["--no-repeat-ngram"], metavar="N", type=click.IntRange(0), help="Never repeat N units in a row."),
+    click.Option(["--forbid", "forbidden"], metavar="WORD", multiple=True, help="Never write WORD. Can be repeated."),
+)  # fmt: skip
+LOWERCASE = click.Option(["--lowercase"], is_flag=True, default=None, help="Ignore capitals in BLEU and chrF.")
+N_BEST = click.Option(["--n-best"], metavar="N", type=click.IntRange(1),
+                      help="Print the N best texts of each row with their scores.")  # fmt: skip
+SHOW_ATTENTION = click.Option(
+    ["--show-attention"], metavar="PNG", type=click.Path(path_type=Path), callback=numbered_files,
+    help="Draw the attention weights of each row, of the second and later rows into a-2.png, a-3.png, ...",
+)  # fmt: skip
+PREDICT = (*SEARCH, N_BEST, SHOW_ATTENTION)
+
+
+def evaluate_texts(model: Any, data: Any, options: Mapping[str, Any], progress: Callable[[float], object]) -> Any:
+    """Return the model's report on texts that it writes with the options of the beam search."""
+    return model.evaluate(data.inputs, data.labels, progress, **chosen(options, (*SEARCH, LOWERCASE)))
+
+
+def check_attention(model: Any, options: Mapping[str, Any]) -> None:
+    """Check that the model has the attention weights to draw.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    if "show_attention" in options and model.attention == "none":
+        raise ValueError("--show-attention: expected a model with attention, got attention=none; leave it out.")
+
+
+def search(
+    model: Any, rows: Sequence[Row], options: Mapping[str, Any], draw: Callable[[Any, str], Any]
+) -> list[Hypotheses]:
+    """Return the hypotheses of each row: none for an empty text. Draw attention weights with `--show-attention`.
+
+    Args:
+        draw: draw(input, text) returns a figure of the attention weights.
+    """
+    inputs = [row.input for row in rows]
+    found = model.n_best(inputs, options.get("n_best", 1), **chosen(options, SEARCH))
+    found = [
+        [] if isinstance(text, str) and not text.strip() else best for text, best in zip(inputs, found, strict=True)
+    ]
+    if files := options.get("show_attention"):
+        for value, best in zip(inputs, found, strict=True):
+            if best and best[0][0].strip():
+                with warnings.catch_warnings():  # letters that the fonts lack are drawn as boxes
+                    warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+                    draw(value, best[0][0]).savefig(next(files), dpi=120)
+    return found
+
+
+def format_hypotheses(
+    rows: Sequence[Row],
+    found: Sequence[Hypotheses],
+    options: Mapping[str, Any],
+    *,
+    name: str,
+    line: Callable[[Row, str], str],
+    facts: Callable[[Row], Mapping[str, Any]],
+) -> list[str]:
+    """Return a line per row; with `--n-best` a line per hypothesis and an empty one; with `--jsonl` a row as JSON.
+
+    Args:
+        name: key of a text in JSON.
+        line: line(row, text) returns the printed line of a text.
+        facts: facts(row) returns the other keys of a row in JSON.
+    """
+    several = "n_best" in options
+    lines: list[str] = []
+    for row, best in zip(rows, found, strict=True):
+        if options["jsonl"]:
+            texts = [{name: text, "score": float(f"{score:.6g}")} for text, score in best]
+            result = {"best": texts} if several else texts[0] if texts else {name: "", "score": None}
+            lines.append(json.dumps({**facts(row), **result}))
+        elif several:
+            lines += [*(f"{score:.4f}\t{line(row, text)}" for text, score in best), ""]
+        else:
+            lines.append(line(row, best[0][0]) if best else "")
+    return lines

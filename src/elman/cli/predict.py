@@ -1,0 +1,35 @@
+"""`elman predict`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from elman.cli.console import row_counter
+from elman.cli.errors import located
+from elman.cli.models import load_model
+from elman.cli.row_stream import STDIN
+from elman.cli.task_commands import TaskVerb
+
+HELP = """Predict labels, tags or text with the model in RUN.
+
+Without FILE, or for -, rows are read from standard input, and each is answered as soon as it has arrived. Labels are
+not needed, and are ignored."""
+
+
+def _predict(run: Path, files: tuple[Path, ...], **options: Any) -> None:
+    model, commands, given = load_model(run, files, options)
+    with row_counter() as count:
+        for file in files or (STDIN,):
+            for batch in commands.read_rows(model, file, given).batches():
+                with located([row.place for row in batch]):
+                    lines = commands.format_rows(model, batch, given)
+                click.echo("\n".join(lines))
+                count(len(batch))
+
+
+predict = TaskVerb("predict", help=HELP, callback=_predict, params=[
+    click.Argument(["run"], type=click.Path(path_type=Path)),
+    click.Argument(["files"], nargs=-1, metavar="[FILE|-]...", type=click.Path(path_type=Path)),
+    click.Option(["--jsonl"], is_flag=True, help="Print a JSON object per row, with all that the model predicts."),
+])  # fmt: skip

@@ -1,0 +1,116 @@
+"""Readers of data files that several tasks share, and their options."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from elman.data import readers
+from elman.data.raw_files import lines
+from elman.data.readers.files import TABLES
+from elman.data.readers.labelled import Labelled, Row, gather, some
+
+Options = Mapping[str, Any]
+
+
+class ColumnOption(click.Option):
+    """Column of a table. One that a run keeps is ignored for files that are not tables."""
+
+
+def comma_separated(_context: click.Context, _option: click.Parameter, value: str | None) -> list[str]:
+    """Return the parts of `x,y,z`."""
+    return [part.strip() for part in value.split(",")] if value else []
+
+
+def height_and_width(_context: click.Context, _option: click.Parameter, value: str | None) -> list[int] | None:
+    """Return the two numbers of `24x36`."""
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdecimal() for part in parts):
+        raise click.BadParameter(f"expected HEIGHTxWIDTH, e.g. 24x36, got {value!r}.")
+    return [int(part) for part in parts]
+
+
+LABELLED = (
+    ColumnOption(["--text"], metavar="COLUMN", help="Tables: the column of texts."),
+    ColumnOption(["--label"], metavar="COLUMN", help="Tables: the column of labels."),
+    ColumnOption(["--values"], metavar="COLUMN[,COLUMN]...", callback=comma_separated,
+                 help="Tables: columns of numbers. A line is a time step of a series."),
+    ColumnOption(["--group"], metavar="COLUMN",
+                 help="Tables with --values: the column that names the series a line belongs to."),
+    click.Option(["--size"], metavar="HxW", callback=height_and_width,
+                 help="Pictures and videos: resize them to this height and width."),
+    click.Option(["--color"], is_flag=True, default=None, help="Pictures and videos: read colours, not greys."),
+)  # fmt: skip
+PARALLEL = (
+    ColumnOption(["--source"], metavar="COLUMN", help="Tables: the column of source texts."),
+    ColumnOption(["--target"], metavar="COLUMN", help="Tables: the column of target texts."),
+)
+
+
+def chosen(options: Options, known: Sequence[click.Option]) -> dict[str, Any]:
+    """Return the values of the options of one reader."""
+    names = {option.name for option in known}
+    return {name: value for name, value in options.items() if name in names}
+
+
+def is_table(file: Path) -> bool:
+    """Return whether a file has columns, by its name."""
+    return file.name.lower().endswith(tuple(TABLES))
+
+
+def read_lines(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
+    """Read text files with a row per line: a text, a tab, and a label. Empty lines are skipped.
+
+    Raises:
+        OSError: if a file cannot be read.
+        ValueError: if a line has no label, or there are no lines.
+    """
+
+    def rows(file: Path) -> Iterator[Row]:
+        for number, line in enumerate(lines(file), 1):
+            text, tab, label = line.rstrip("\r\n").partition("\t")
+            if labelled and text and not tab:
+                raise ValueError(f"{file}:{number}: expected a text, a tab and a label, got {text!r}.")
+            if text:
+                yield Row(text, label if labelled else None, f"{file}:{number}")
+
+    return gather(row for file in files for row in some(file, rows(file)))
+
+
+def read_labelled(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
+    """Read rows and their labels from tables, files of series, or folders of pictures and videos.
+
+    Raises:
+        OSError, ValueError: as `elman.data.readers.read_labelled`.
+        ValueError: if the columns of a table are not named, or labels are missing.
+    """
+    reading = {name: value for name, value in chosen(options, LABELLED).items() if labelled or name != "label"}
+    for file in files:
+        if is_table(file) and not reading.keys() & {"text", "values"}:
+            raise ValueError(f"{file}: a table; name its columns: --text COLUMN, or --values COLUMN,COLUMN,..., and "
+                             "--label COLUMN.")  # fmt: skip
+    data = readers.read_labelled(files, **reading)
+    if labelled and data.labels is None:
+        raise ValueError(f"{data.places[0]}: has no label; name the column of labels (--label COLUMN), or put the "
+                         "files of each class into a folder of its own.")  # fmt: skip
+    return data
+
+
+def read_parallel(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
+    """Read pairs of a source and a target text; the targets are the labels.
+
+    Raises:
+        OSError, ValueError: as `elman.data.readers.read_parallel`.
+        ValueError: if the columns of a table are not named, or there is no file of targets.
+    """
+    columns = chosen(options, PARALLEL)
+    for file in files:
+        if is_table(file) and len(columns) < len(PARALLEL):
+            raise ValueError(f"{file}: a table; name its columns: --source COLUMN and --target COLUMN.")
+    if len(files) == 1 and not is_table(files[0]):
+        raise ValueError(f"{files[0]}: expected two files, one of sources and one of targets, got one; name the other "
+                         "one after it.")  # fmt: skip
+    return readers.Labelled(*readers.read_parallel(files, **columns))

@@ -1,0 +1,136 @@
+"""Commands of a task: its options, its help, how its files are read, and how its results are printed."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+import click
+
+from elman.cli.readers import read_lines
+from elman.cli.row_stream import RowStream, first_field, text_lines
+from elman.data.readers.labelled import Labelled, Row
+
+Options = Mapping[str, Any]  # values of options, by name
+Progress = Callable[[float], object]  # called with the fraction that is done
+
+PICTURE = click.Option(["--picture"], metavar="PNG", type=click.Path(path_type=Path), help="Draw the confusion matrix.")
+
+
+class SettingOption(click.Option):
+    """Option of `elman train` that is short for `--set NAME=VALUE`, with the name of the option."""
+
+
+def format_labels(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
+    """Return a line per row: its label and its text, or both as JSON with `--jsonl`."""
+    labels = model.predict([row.input for row in rows])
+    if options["jsonl"]:
+        return [json.dumps({"place": row.place, "text": row.input, "label": label})
+                for row, label in zip(rows, labels, strict=True)]  # fmt: skip
+    return [f"{label}\t{row.input}" for row, label in zip(rows, labels, strict=True)]
+
+
+def evaluate_rows(model: Any, data: Labelled, options: Options, progress: Progress) -> Any:
+    """Return the model's report on labelled rows."""
+    return model.evaluate(data.inputs, data.labels, progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskCommands:
+    """Commands of a task. The verbs (`train`, `evaluate`, ...) are written once and call these functions.
+
+    A module in `elman.cli.tasks` defines one as `COMMANDS`; it imports PyTorch in its functions only. The defaults suit
+    a task whose files hold a text per line, a tab and a label.
+
+    Args:
+        task: word of the task, as in `elman.tasks.TASKS`.
+        summary: what a trained model does, in an imperative sentence of at most 60 characters.
+        help: paragraphs of `--help`, by verb.
+        examples: command lines of `--help`, by verb.
+        options: options by verb, for `train`, `evaluate`, `predict` and `doctor`. Those of `train` say how files are
+            read, and are kept in the run folder for the other verbs.
+        read: read(files, options, labelled) returns the rows of files; `labelled` is whether they must have labels.
+        read_rows: read_rows(model, file, options) returns the rows to predict, from a file or from standard input.
+        format_rows: format_rows(model, rows, options) predicts rows and returns the lines to print.
+        evaluate: evaluate(model, data, options, progress) returns a report, which has `table()` and `to_json()`.
+        open_stream: open_stream(run) returns the model at the beginning of a text, for a task that generates instead of
+            predicting.
+        next_commands: next_commands(options) returns the commands to print after training, with RUN for the run folder.
+    """
+
+    task: str
+    summary: str
+    help: Mapping[str, str]
+    examples: Mapping[str, Sequence[str]]
+    options: Mapping[str, Sequence[click.Option]] = field(default_factory=dict)
+    read: Callable[..., Labelled] = read_lines
+    read_rows: Callable[[Any, Path, Options], RowStream] = lambda model, file, options: text_lines(file, first_field)
+    format_rows: Callable[[Any, Sequence[Row], Options], list[str]] = format_labels
+    evaluate: Callable[[Any, Labelled, Options, Progress], Any] = evaluate_rows
+    open_stream: Callable[[Path], Any] | None = None
+    next_commands: Callable[[Options], Sequence[str]] = lambda options: ("evaluate RUN FILE", "predict RUN FILE")
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """Verbs that support a trained model of the task."""
+        return "evaluate", "doctor", "generate" if self.open_stream else "predict"
+
+
+@cache
+def task_commands() -> Mapping[str, TaskCommands]:
+    """Return the entries of all tasks, by word: one per module of `elman.cli.tasks`."""
+    from elman.cli import tasks
+
+    entries = [import_module(f"{tasks.__name__}.{module.name}").COMMANDS for module in iter_modules(tasks.__path__)]
+    return {entry.task: entry for entry in entries}
+
+
+class TaskVerb(click.Command):
+    """Command for a trained model of any task, with the options, help and examples of all tasks."""
+
+    def __init__(self, name: str, *, help: str, params: Sequence[click.Parameter], examples: Sequence[str] = (),
+                 callback: Callable[..., None]):  # fmt: skip
+        entries = [entry for entry in task_commands().values() if name in entry.verbs]
+        self.tasks: dict[click.Parameter, list[str]] = {}  # by option: words of the tasks that support it
+        for entry in entries:
+            for option in entry.options.get(name, ()):
+                self.tasks.setdefault(option, []).append(entry.task)
+        paragraphs = [*help.split("\n\n"), *(entry.help[name] for entry in entries if name in entry.help)]
+        examples = [*examples, *(line for entry in entries for line in entry.examples.get(name, ()))]
+        super().__init__(name, callback=callback, params=[*params, *self.tasks], help=help_text(paragraphs, examples))
+        self.name: str = name
+
+    def check(self, task: str, given: Iterable[str]) -> None:
+        """Raise an error if an option was given that a task does not support.
+
+        Raises:
+            click.UsageError: if there is one.
+        """
+        for option, tasks in self.tasks.items():
+            if option.name in given and task not in tasks:
+                raise click.UsageError(f"{option.opts[0]}: not supported for a {task}; leave it out.")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for option in self.get_params(ctx):
+            tasks = self.tasks.get(option)
+            title = f"Options for {_listed([f'{task}s' for task in tasks])}" if tasks else "Options"
+            if isinstance(option, click.Option) and (record := option.get_help_record(ctx)):
+                groups.setdefault(title, []).append(record)
+        for title, records in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def help_text(paragraphs: Sequence[str], examples: Iterable[str]) -> str:
+    """Return a help text for click: the first paragraph, the examples, and the other paragraphs."""
+    first, *others = paragraphs
+    return "\n\n".join([first, "\n  ".join(["\b\nExamples:", *examples]), *others])
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

@@ -1,0 +1,90 @@
+"""Commands of the classifier."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from elman.cli.readers import LABELLED, read_labelled
+from elman.cli.row_stream import STDIN, RowStream, rows_of, text_lines
+from elman.cli.task_commands import PICTURE, Options, TaskCommands
+from elman.data.readers.labelled import Row
+from elman.metrics.tables import printable
+
+SHOWN = 60  # characters of a text
+
+
+def read_rows(model: Any, file: Path, options: Options) -> RowStream:
+    """Return the rows of a file, or the lines of a text file or of standard input.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it holds text, and the model reads other data.
+    """
+    if file != STDIN and not file.name.lower().endswith((".txt", ".txt.gz")):
+        return rows_of(read_labelled([file], options, labelled=False))
+    if model.inputs_.name != "text":
+        where = "standard input" if file == STDIN else file
+        raise ValueError(f"{where}: expected {model.inputs_.name}, which this model reads, got lines of text; name "
+                         "another FILE.")  # fmt: skip
+    return text_lines(file)
+
+
+def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
+    """Return a line per row: label, probability, and the start of the text or the place; or the row as JSON."""
+    classes = model.classes_.tolist()
+    lines = []
+    for row, probabilities in zip(rows, model.predict_proba([row.input for row in rows]).tolist(), strict=True):
+        best = max(range(len(classes)), key=probabilities.__getitem__)
+        if options["jsonl"]:
+            rounded = [float(f"{probability:.6g}") for probability in probabilities]
+            text = {"text": row.input} if isinstance(row.input, str) else {}
+            lines.append(json.dumps({"place": row.place, **text, "label": classes[best], "probability": rounded[best],
+                                     "probabilities": dict(zip(map(str, classes), rounded, strict=True))}))  # fmt: skip
+        else:
+            lines.append(f"{printable(classes[best])}\t{probabilities[best]:.4f}\t{_start(row)}")
+    return lines
+
+
+def _start(row: Row) -> str:
+    """Return the start of a text on one line, without control characters; or the place of another row."""
+    if not isinstance(row.input, str):
+        return row.place
+    start = "".join(letter if letter.isprintable() else " " for letter in row.input[:SHOWN])
+    return start if len(row.input) <= SHOWN else start + "..."
+
+
+COMMANDS = TaskCommands(
+    task="classifier",
+    summary="Label a text, a series of numbers, a picture or a video.",
+    help={
+        "train": """Train a model that assigns a class to a sequence: a text, a series of numbers, a video.
+
+FILE is one of: a table of texts, or of numbers with a time step per line (.csv .tsv .jsonl .parquet; in a .csv or .tsv
+without a header, columns are numbers from 1); series in .npz or .ts; a folder of pictures or videos, with a subfolder
+per class.""",
+        "evaluate": "Classifiers: accuracy; precision, recall and F1 of each class; calibration of the probabilities.",
+        "predict": """Classifiers read a text per line, from standard input or a FILE in .txt, or any other FILE as for
+`elman train classifier`. They print a line per row: label, probability, and the start of the text
+or the place of the row.""",
+    },
+    examples={
+        "train": (
+            "elman train classifier reviews.tsv --text sentence --label stars --out runs/reviews",
+            "elman train classifier walks.csv --values x,y,z --group walk --label person --out runs/walks",
+            "elman train classifier vowels.ts --validation more.ts --out runs/vowels --set hidden_size=64",
+            "elman train classifier signs/ --size 24x36 --out runs/signs",
+            "elman train classifier --resume --out runs/reviews",
+        ),
+        "evaluate": ("elman evaluate runs/reviews test.tsv --picture confusion.png",),
+        "predict": (
+            'echo "a film to remember" | elman predict runs/reviews',
+            "elman predict runs/reviews test.tsv > predicted.tsv",
+            "tail -f reviews.log | elman predict runs/reviews --jsonl",
+        ),
+    },
+    options={"train": LABELLED, "evaluate": (*LABELLED, PICTURE), "predict": LABELLED, "doctor": LABELLED},
+    read=read_labelled,
+    read_rows=read_rows,
+    format_rows=format_rows,
+)

@@ -1,0 +1,64 @@
+"""Commands of the language model."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from elman.cli.comparison import Comparison, compare
+from elman.cli.task_commands import Options, TaskCommands
+from elman.data.readers.labelled import Labelled
+from elman.decoding import TextStream
+from elman.runtime import load
+
+STREAMS = click.Option(["--streams"], type=click.IntRange(1),
+                       help="Split the text into this many parts that are read side by side: faster, but each part "
+                       "starts without context.")  # fmt: skip
+
+
+def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
+    """Return the files as documents, which the model reads."""
+    return Labelled(list(files), None, [str(file) for file in files])
+
+
+def evaluate(model: Any, data: Labelled, options: Options, progress: Callable[[float], object]) -> Comparison:
+    """Return the report on texts, the n-gram's figures included."""
+    return compare(model, data.inputs, options.get("streams", 1), progress)
+
+
+def open_stream(run: Path) -> TextStream:
+    """Return the model at the start of a text, without PyTorch where possible: that loads in a tenth of the time."""
+    file = load(run)
+    if file.steps:
+        return TextStream.from_file(file)
+    from elman.tasks import load as load_task
+
+    stream: TextStream = load_task(run).stream()
+    return stream
+
+
+COMMANDS = TaskCommands(
+    task="language-model",
+    summary="Predict and generate text.",
+    help={
+        "train": """Train a model that predicts and generates text, and an n-gram on the same text as a baseline.
+
+FILE is a text file in UTF-8 (.gz is unpacked), or a folder of *.txt files. Each file is a document.""",
+        "evaluate": "Language models: likelihood of the texts, compared with that of the n-gram.",
+    },
+    examples={
+        "train": (
+            "elman train language-model book.txt --out runs/book",
+            "elman train language-model letters/ --out runs/letters --set hidden_size=256 --set epochs=20",
+            "elman train language-model a.txt b.txt --validation c.txt --out runs/words --set units=words",
+            "elman train language-model --resume --out runs/book",
+        ),
+        "evaluate": ("elman evaluate runs/book another.txt",),
+    },
+    options={"evaluate": (STREAMS,)},
+    read=read,
+    evaluate=evaluate,
+    open_stream=open_stream,
+    next_commands=lambda options: ("evaluate RUN FILE", "generate RUN --prompt TEXT"),
+)

@@ -1,0 +1,128 @@
+"""Commands of the tagger."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from elman.classical.tag_schemes import spans
+from elman.cli.readers import comma_separated
+from elman.cli.row_stream import STDIN, RowStream, open_text, text_lines
+from elman.cli.task_commands import PICTURE, Options, SettingOption, TaskCommands, evaluate_rows
+from elman.data import readers
+from elman.data.readers.labelled import Labelled, Row
+from elman.data.readers.tagged import sentences
+
+COLUMNS = (
+    click.Option(["--word"], metavar="COLUMN", help="The column of words, a number from 1. Default: 1."),
+    click.Option(["--tag"], metavar="COLUMN",
+                 help="The column of tags, a number from 1, or from the end with -1. Default: -1."),
+    click.Option(["--given"], metavar="COLUMN[,COLUMN]...", callback=comma_separated,
+                 help="Columns that the model reads in addition to each word."),
+)  # fmt: skip
+REPAIR = SettingOption(["--repair"], is_flag=True, default=None,
+                       help="Read tags that break their scheme as the CoNLL evaluation reads them.")  # fmt: skip
+LINES = click.Option(["--lines/--columns"], default=None,
+                     help="A line is a sentence, or a word in columns. Default: lines from standard input, columns "
+                     "from a FILE.")  # fmt: skip
+
+
+def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
+    """Read sentences and the tags of their words.
+
+    Raises:
+        OSError, ValueError: as `elman.data.readers.read_tagged`.
+    """
+    return readers.read_tagged(files, **_columns(files[0], options), tags=labelled)
+
+
+def _columns(file: Path, options: Options) -> dict[str, Any]:
+    """Return the columns as arguments of `elman.data.readers.read_tagged`."""
+    word, tag = ("FORM", "UPOS") if ".conllu" in file.suffixes else ("1", "-1")
+    columns = (options.get("word", word), options.get("tag", tag)) if options.keys() & {"word", "tag"} else None
+    return {"columns": columns, "extra": options.get("given", ())}
+
+
+def read_rows(model: Any, file: Path, options: Options) -> RowStream:
+    """Return the sentences of a file or of standard input: one per line, or a word per line in columns.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if sentences are lines and the model reads more than words.
+    """
+    if not options.get("lines", file == STDIN):
+        text = open_text(file)
+        return RowStream(sentences(text.name, text.lines, **_columns(file, options), tags=False), text.ready)
+    if count := len(model.words_.given):
+        raise ValueError(f"{'standard input' if file == STDIN else file}: expected words in columns, with {count} more "
+                         "for each word, got lines of words; use --columns.")  # fmt: skip
+    return text_lines(file, str.split)
+
+
+def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
+    """Return a line per word, its columns and its tag, and an empty line per sentence; or a sentence as JSON."""
+    lines: list[str] = []
+    for row, tags in zip(rows, model.predict([row.input for row in rows]), strict=True):
+        words = [word if isinstance(word, tuple) else (word,) for word in row.input]
+        if options["jsonl"]:
+            lines.append(_json(model, row.place, [columns[0] for columns in words], tags))
+        else:
+            lines += [*("\t".join([*columns, tag]) for columns, tag in zip(words, tags, strict=True)), ""]
+    return lines
+
+
+def _json(model: Any, place: str, words: list[str], tags: list[str]) -> str:
+    """Return words, tags, and the spans that the tags write. A span is words `start` to `stop`, the last excluded."""
+    sentence: dict[str, Any] = {"place": place, "words": words, "tags": tags}
+    if model.scheme_ is not None:
+        sentence["spans"] = [{**span._asdict(), "text": " ".join(words[span.start : span.stop])}
+                             for span in spans(tags, model.scheme_)]  # fmt: skip
+    return json.dumps(sentence)
+
+
+def evaluate(model: Any, data: Labelled, options: Options, progress: Callable[[float], object]) -> Any:
+    """Return the report on entities, or on tags.
+
+    Raises:
+        click.UsageError: if a confusion matrix is requested for a model that finds entities.
+    """
+    if "picture" in options and model.scheme_ is not None:
+        raise click.UsageError("--picture: draws a confusion matrix, and this model finds entities; leave it out.")
+    return evaluate_rows(model, data, options, progress)
+
+
+COMMANDS = TaskCommands(
+    task="tagger",
+    summary="Tag every word of a sentence: names, phrases, word classes.",
+    help={
+        "train": """Train a model that assigns a tag to every word of a sentence: names, phrases, parts of speech.
+
+FILE holds a word per line, in columns between blanks or tabs, and an empty line after each sentence (.gz is unpacked;
+the columns of .conllu have names). By default the first column is the word and the last one its tag.""",
+        "evaluate": "Taggers: precision, recall and F1 of entities, or of each tag if the tags write no entities.",
+        "predict": """Taggers read a sentence per line, words between blanks, or a FILE as for `elman train tagger`,
+with or without tags. They print a line per word, its columns and its tag, and an empty line after each sentence.""",
+    },
+    examples={
+        "train": (
+            "elman train tagger train.txt --validation dev.txt --out runs/names",
+            "elman train tagger chunks.txt.gz --given 2 --out runs/chunks --set epochs=10",
+            "elman train tagger en.conllu --word FORM --tag XPOS --out runs/pos",
+            "elman train tagger --resume --out runs/names",
+        ),
+        "evaluate": ("elman evaluate runs/names test.txt --json",),
+        "predict": ("elman predict runs/names letter.txt --lines",),
+    },
+    options={
+        "train": (*COLUMNS, REPAIR),
+        "evaluate": (*COLUMNS, PICTURE),
+        "predict": (*COLUMNS, LINES),
+        "doctor": COLUMNS,
+    },
+    read=read,
+    read_rows=read_rows,
+    format_rows=format_rows,
+    evaluate=evaluate,
+)
