@@ -27,7 +27,7 @@ ONE_WAY = ["--set", "bidirectional=false"]
 NETS = {
     "lstm": ["--set", "epochs=6"],
     "gru": ["--set", "cell=gru", "--set", "epochs=6"],
-    "identity relu": ["--set", "cell=rnn", "--set", "init=identity"],
+    "identity relu": ["--set", "cell=rnn", "--set", "cell.init=identity"],
     "tanh": ["--set", "cell=rnn", "--set", "epochs=3"],
 }
 HELD_OUT = 5000

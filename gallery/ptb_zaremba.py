@@ -21,6 +21,7 @@ import receipt
 from elman.cli.comparison import compare
 from elman.cli.console import log_messages, training_progress
 from elman.tasks import LanguageModel
+from elman.tasks.run import Run
 
 NAME = "ptb_zaremba"
 PUBLISHED, AT_MOST = 115, 117  # perplexity of the test part
@@ -36,7 +37,7 @@ SETTINGS = {
     "streams": 20,
     "steps": 20,
     "shuffle": False,
-    "loss": "sum",
+    "reduction": "sum",
     "optimizer": "sgd",
     "learning_rate": 1.0,
     "schedule": "step",
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     began = time.perf_counter()
     model = LanguageModel(**SETTINGS)
     with log_messages(), training_progress() as progress:
-        model.fit(train, valid, run=run, observers=[progress])
+        model.fit(train, validation_data=valid, run=Run(run, observers=[progress]))
     minutes = (time.perf_counter() - began) / 60
     paces = receipt.paces(model, run)
     print(f"\n{minutes:.1f} minutes; {paces['elman']:,} words a second, torch.nn {paces['torch.nn']:,}.")

@@ -21,6 +21,7 @@ from elman.cli.comparison import compare
 from elman.cli.console import log_messages, training_progress
 from elman.data import read_documents
 from elman.tasks import LanguageModel
+from elman.tasks.run import Run
 
 NAME = "tinyshakespeare"
 TEST = 0.1
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     began = time.perf_counter()
     model = LanguageModel(**SETTINGS, validation=given.validation)
     with log_messages(), training_progress() as progress:
-        model.fit(text[:cut], run=run, observers=[progress])
+        model.fit(text[:cut], run=Run(run, observers=[progress]))
     minutes = (time.perf_counter() - began) / 60
     paces = receipt.paces(model, run)
     print(f"\n{minutes:.1f} minutes; {paces['elman']:,} characters a second, torch.nn {paces['torch.nn']:,}.")

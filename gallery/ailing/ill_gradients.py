@@ -7,6 +7,7 @@ from torch import nn
 from ailing import data
 from ailing.nets import hold, positive, read_more, stretch
 from ailing.patients import Patient, classifier, language, plain, reader, tagger
+from elman import CellSettings
 from elman.cells import GRU, RNN, MinGRU
 
 # A net that has learnt nothing makes no use of its memory, or harms itself by it: who says so is right.
@@ -51,7 +52,7 @@ def vanishing():
         "sigmoid RNN, orthogonal, first of 24": lambda g, f: plain(
             reader(RNN(4, 10, "sigmoid"), each=False), *data.first(g, 8, 24)),
         "Classifier, sigmoid RNN, first of 40 letters": lambda g, f: classifier(
-            g, f, norm(1.0), steps=40, place=0, cell="rnn", activation="sigmoid"),
+            g, f, norm(1.0), steps=40, place=0, cell=CellSettings("rnn", activation="sigmoid")),
         "nn.GRU, keep bias -6, first of 30": lambda g, f: plain(
             reader(nn.GRU(4, 8, **TORCH), each=False), *data.first(g, 8, 30), norm(0.5), gate("keep", -6.0)),
         "nn.LSTM, keep bias -6, first of 28": lambda g, f: plain(
@@ -59,7 +60,7 @@ def vanishing():
         "MinGRU, keep bias -4, first of 32": lambda g, f: plain(
             reader(MinGRU(4, 8), each=False), *data.first(g, 8, 32), gate("keep", -4.0)),
         "LanguageModel, sigmoid RNN, letter comes again after 20": lambda g, f: language(
-            g, f, data.brackets(g, 40, 19), norm(1.0), cell="rnn", activation="sigmoid", steps=60, needs=20),
+            g, f, data.brackets(g, 40, 19), norm(1.0), cell=CellSettings("rnn", activation="sigmoid"), steps=60, needs=20),
         "Tagger, RNN of norm 0.5, word 15 before": lambda g, f: tagger(
             g, f, norm(0.5), steps=30, lag=15, cell="rnn", needs=15),
         "nn.RNN of norm 0.4 under a Linear, echo of 12, nobody says so": lambda g, f: plain(
@@ -84,11 +85,11 @@ def exploding():
         "nn.GRU, keep shut, 24 steps": lambda g, f: plain(
             reader(nn.GRU(4, 8), each=False), *data.first(g, 8, 24), *linear_gru(1.3)),
         "Classifier, relu RNN, 1.2 times the identity, 30 letters": lambda g, f: classifier(
-            g, f, norm(1.2, init="identity"), positive, steps=30, cell="rnn", init="identity"),
+            g, f, norm(1.2, init="identity"), positive, steps=30, cell=CellSettings("rnn", init="identity")),
         "LanguageModel, identity RNN of norm 1.1, windows of 50": lambda g, f: language(
-            g, f, data.noise(g, 800), norm(1.1), sample=400, cell="rnn", activation="identity", steps=50),
+            g, f, data.noise(g, 800), norm(1.1), sample=400, cell=CellSettings("rnn", activation="identity"), steps=50),
         "Tagger, relu RNN, 1.25 times the identity, 25 words": lambda g, f: tagger(
-            g, f, norm(1.25, init="identity"), positive, steps=25, cell="rnn", activation="relu"),
+            g, f, norm(1.25, init="identity"), positive, steps=25, cell=CellSettings("rnn", activation="relu")),
         "nn.RNN of 2 layers, the upper of norm 1.4, 16 steps": lambda g, f: plain(
             reader(nn.RNN(4, 8, 2, **TORCH), each=False), *data.first(g, 8, 16), norm(1.4, layer=1), small),
         "GRU of elman, keep shut, 1.35, echo of 3 in 20": lambda g, f: plain(

@@ -10,6 +10,7 @@ from ailing import data
 from ailing.ill_gradients import TORCH, UNTAUGHT, gate, norm
 from ailing.nets import mislead, positive, read_more
 from ailing.patients import Patient, classifier, language, plain, reader, tagger, taught
+from elman import CellSettings
 from elman.cells import GRU, LSTM, RNN, MinGRU
 
 
@@ -125,13 +126,13 @@ def drift():
         "relu RNN of elman, 1.12, answer at the end of 50": lambda g, f: plain(
             reader(RNN(4, 8, "relu"), each=False), *data.last(g, 8, 50), norm(1.12, init="identity"), positive),
         "Classifier, relu RNN, 1.15 times the identity, 40 letters": lambda g, f: classifier(
-            g, f, norm(1.15, init="identity"), positive, steps=40, cell="rnn", activation="relu"),
+            g, f, norm(1.15, init="identity"), positive, steps=40, cell=CellSettings("rnn", activation="relu")),
         "Classifier, max over relu RNN, 1.2 times the identity, 24 letters": lambda g, f: classifier(
-            g, f, norm(1.2, init="identity"), positive, steps=24, cell="rnn", init="identity", pooling="max"),
+            g, f, norm(1.2, init="identity"), positive, steps=24, cell=CellSettings("rnn", init="identity"), pooling="max"),
         "Tagger, relu RNN, 1.15 times the identity, 40 words": lambda g, f: tagger(
-            g, f, norm(1.15, init="identity"), positive, steps=40, cell="rnn", activation="relu"),
+            g, f, norm(1.15, init="identity"), positive, steps=40, cell=CellSettings("rnn", activation="relu")),
         "LanguageModel, identity RNN of norm 1.1, rows of 50": lambda g, f: language(
-            g, f, data.noise(g, 800), norm(1.1), sample=400, cell="rnn", activation="identity"),
+            g, f, data.noise(g, 800), norm(1.1), sample=400, cell=CellSettings("rnn", activation="identity")),
         "LSTM below relu nn.RNN of 1.3, 24 steps": lambda g, f: plain(
             reader(LSTM(4, 6), nn.RNN(6, 8, nonlinearity="relu", **TORCH)), *data.echo(g, 8, 24, 2),
             norm(1.3, layer=1, init="identity"), positive, partial(read_more, times=2.0)),

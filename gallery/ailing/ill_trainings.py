@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, mse_loss, nll_loss
 from ailing import data
 from ailing.ill_gradients import TORCH, UNTAUGHT
 from ailing.patients import SAME, Patient, classifier, language, of_task, reader, tagger, taught
-from elman import Classifier
+from elman import CellSettings, Classifier
 from elman.cells import GRU, LSTM, RNN, MinGRU
 
 WHEN = 60  # the update of 120 at which something happens
@@ -84,8 +84,8 @@ def non_finite():
         "identity RNN, targets of 1e30": lambda g, f: taught(
             reader(RNN(1, 8, "identity"), answers=1), _series(g), f, loss=_squared,
             spoil=_at(WHEN, lambda x, y: (x, y * 1e30))),
-        "Classifier, relu RNN, SGD with steps of 1e6": wild(cell="rnn", activation="relu"),
-        "Classifier, identity RNN, SGD with steps of 1e6": wild(cell="rnn", activation="identity"),
+        "Classifier, relu RNN, SGD with steps of 1e6": wild(cell=CellSettings("rnn", activation="relu")),
+        "Classifier, identity RNN, SGD with steps of 1e6": wild(cell=CellSettings("rnn", activation="identity")),
         "MinGRU, one batch divided by 0": lambda g, f: taught(
             reader(MinGRU(4, 8)), _echo(g), f, spoil=_at(WHEN, lambda x, y: (x / 0.0, y))),
         "LSTM of elman, square root of 0": lambda g, f: taught(

@@ -9,6 +9,7 @@ from ailing import data
 from ailing.ill_gradients import TORCH, UNTAUGHT, gate, norm
 from ailing.nets import read_more, recurrences
 from ailing.patients import Patient, classifier, language, plain, reader, tagger
+from elman import CellSettings
 from elman.cells import GRU, LSTM, RNN, MinGRU
 
 STEPS = 14
@@ -67,11 +68,11 @@ def dead():
         "relu RNN of elman, bias -20 in 60 %": lambda g, f: plain(
             reader(RNN(4, 10, "relu")), *_echo(g), gate("", -20.0, share=0.6)),
         "Classifier, identity-started relu RNN, bias -20": lambda g, f: classifier(
-            g, f, low, steps=STEPS, cell="rnn", init="identity"),
+            g, f, low, steps=STEPS, cell=CellSettings("rnn", init="identity")),
         "Tagger, relu RNN, bias -20 in 80 %": lambda g, f: tagger(
-            g, f, gate("", -20.0, share=0.8), cell="rnn", activation="relu"),
+            g, f, gate("", -20.0, share=0.8), cell=CellSettings("rnn", activation="relu")),
         "LanguageModel, relu RNN, bias -20 in 70 %": lambda g, f: language(
-            g, f, data.noise(g, 600), gate("", -20.0, share=0.7), cell="rnn", activation="relu"),
+            g, f, data.noise(g, 600), gate("", -20.0, share=0.7), cell=CellSettings("rnn", activation="relu")),
         "tanh nn.RNN, nothing comes into 75 %": lambda g, f: plain(
             reader(nn.RNN(4, 8)), *_echo(g), partial(silence, share=0.75)),
         "nn.LSTM, read bias -40": lambda g, f: plain(reader(nn.LSTM(4, 8)), *_echo(g), gate("read", -40.0)),

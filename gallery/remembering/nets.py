@@ -4,14 +4,16 @@
 gate starts half open. `lstm` starts orthogonal, with a bias of 1, so that it starts three quarters open.
 """
 
+from elman import CellSettings
+
 NETS = {
-    "tanh, pytorch": {"cell": "rnn", "init": "pytorch"},
+    "tanh, pytorch": {"cell": CellSettings("rnn", init="pytorch")},
     "tanh, orthogonal": {"cell": "rnn"},
-    "sigmoid, pytorch": {"cell": "rnn", "activation": "sigmoid", "init": "pytorch"},
-    "sigmoid, orthogonal": {"cell": "rnn", "activation": "sigmoid"},
-    "relu, identity": {"cell": "rnn", "init": "identity"},
+    "sigmoid, pytorch": {"cell": CellSettings("rnn", activation="sigmoid", init="pytorch")},
+    "sigmoid, orthogonal": {"cell": CellSettings("rnn", activation="sigmoid")},
+    "relu, identity": {"cell": CellSettings("rnn", init="identity")},
     "lstm": {"cell": "lstm"},
-    "lstm, no bias": {"cell": "lstm", "init": "pytorch"},
+    "lstm, no bias": {"cell": CellSettings("lstm", init="pytorch")},
     "gru": {"cell": "gru"},
 }
 COLORS = dict(zip(NETS, ("#9ecae1", "#3182bd", "#fdae6b", "#e6550d", "#756bb1", "#31a354", "#a1d99b", "#636363"),

@@ -10,7 +10,8 @@ from torch import Tensor
 from elman.doctor.capture import capture
 from elman.doctor.horizon import horizon
 from elman.doctor.lags import Lags, gradients_by_lag
-from elman.tasks.task import Task
+from elman.tasks import Task
+from elman.tasks.run import Run
 from elman.training import Evaluation, Event, NonFinite, Update
 
 EARLY = 200  # updates after which the horizon foretells what will be learnt
@@ -82,16 +83,17 @@ def together(lags: Lags) -> Lags:
     return Lags(lags.steps[:1], sums[None], sums[None])
 
 
-def teach(model: Task, training: Sequence[Any], validation: Sequence[Any], loss: Callable[[], Tensor]) -> Taught:
+def teach(model: Task, training: Sequence[Any], validation: Any, loss: Callable[[], Tensor]) -> Taught:
     """Fit a task, stopping when it is solved.
 
     Args:
-        training, validation: what `fit` takes.
+        training: the arguments of `fit`.
+        validation: its validation data.
         loss: what the doctor looks at: that of the answers in some rows of the longest lag.
     """
     doctor, failed = Doctor(model, loss), None
     try:
-        model.fit(*training, *validation, observers=[doctor])
+        model.fit(*training, validation_data=validation, run=Run(observers=[doctor]))
     except NonFinite as error:
         failed = str(error)
     doctor.look("end")

@@ -43,7 +43,7 @@ def agreement(
         verbs = [int(model.units_.encode(text)[place]) for text, place in zip(sample, places, strict=True)]
         return loss(model, sample, places, verbs)
 
-    taught = teach(model, [training], [validation], of_verbs)
+    taught = teach(model, [training], validation, of_verbs)
     forms = [int(model.units_.encode(form)[0]) for form in problems.NOUNS]
     accuracy = {}
     for gap in settings["tested"]:
@@ -64,7 +64,7 @@ def counting(
     training = problems.counting(generator, settings["rows"], lag // 2)
     model = _model(net, seed, settings, sum(len(text) + 1 for text in training))
     validation = ["a" * n + "b" * n for n in range(1, lag // 2 + 1)]
-    taught = teach(model, [training], [validation], lambda: loss(model, validation[-1:], [lag], [BOUNDARY]))
+    taught = teach(model, [training], validation, lambda: loss(model, validation[-1:], [lag], [BOUNDARY]))
     most = [far // 2 for far in settings["tested"]]
     right = [counted(model, n) for n in range(1, most[-1] + 1)]
     success = {2 * to: float(np.mean(right[since:to])) for since, to in zip([0, *most], most, strict=False)}

@@ -13,6 +13,7 @@ _HOMES = {
     "elman.memory": ["Memory"],
     "elman.cell": ["Cell"],
     "elman.cells": ["RNN", "LSTM", "GRU", "MinGRU", "WindowNet"],
+    "elman.cells.settings": ["CellSettings"],
     "elman.layers": ["Embedding", "Linear", "LayerNorm", "Dropout", "VariationalDropout", "WeightDrop", "Stack",
                      "Residual", "Bidirectional", "OutputFeedback", "Attention", "Decoder", "Deviations", "Differences",
                      "FrameEncoder", "LastPooling", "MeanPooling", "MaxPooling", "AttentionPooling"],

@@ -26,6 +26,18 @@ class RowTypeError(RowError, TypeError):
 
 
 @contextmanager
+def about_row(row: int) -> Iterator[None]:
+    """Raise errors as errors about this row, with the same message."""
+    try:
+        yield
+    except RowError:
+        raise
+    except (TypeError, ValueError) as error:
+        kind = RowTypeError if isinstance(error, TypeError) else RowError
+        raise kind(row, str(error)) from error
+
+
+@contextmanager
 def renumbered(rows: Sequence[int]) -> Iterator[None]:
     """Raise errors about row `i` of a batch as errors about row `rows[i]` of the caller's data."""
     try:

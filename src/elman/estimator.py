@@ -1,26 +1,44 @@
-"""What scikit-learn asks of an estimator, without scikit-learn: settings that can be read, set, printed and cloned."""
+"""Estimators in the sense of scikit-learn, without scikit-learn: settings can be read, set, printed and cloned."""
 
 import inspect
 import sys
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
 from elman.nearest import did_you_mean
 
 
-class Estimator:
-    """Its settings are the arguments of its constructor, each kept under its name; it may be a dataclass.
+class Nested(Protocol):
+    """Immutable value with options of its own, one setting of an estimator."""
 
-    `estimator_type` is what scikit-learn calls its kind: "classifier" has folds of equal shares of the classes, and
-    can be asked for class probabilities; None is no kind that it knows.
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Return the value that a shorthand stands for, or the value itself."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options by name."""
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with other options."""
+
+
+class Estimator:
+    """Base of classes whose settings are the arguments of the constructor, each stored under its name.
+
+    `estimator_type` is scikit-learn's type of the estimator: a "classifier" is cross-validated on stratified folds and
+    has class probabilities. None is no type that scikit-learn defines. `nested_settings` maps the settings that have
+    options of their own to their class: `set_params(cell__zoneout_c=0.1)` sets an option.
     """
 
     estimator_type: ClassVar[str | None] = None
+    nested_settings: ClassVar[Mapping[str, type[Nested]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # A dataclass leaves a __repr__ alone that its class has; an inherited one it would replace by its own.
+        # A dataclass replaces an inherited __repr__, but not one that is defined in the class itself.
         estimators = (base for base in cls.__mro__ if issubclass(base, Estimator) and "__repr__" in vars(base))
         cls.__repr__ = vars(next(estimators))["__repr__"]  # type: ignore[method-assign]
 
@@ -30,31 +48,48 @@ class Estimator:
         return {parameter.name: parameter.default for parameter in parameters}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The settings by name; `deep` changes nothing here, no setting is an estimator."""
-        return {name: getattr(self, name) for name in sorted(self._defaults())}
+        """Return the settings by name.
+
+        Args:
+            deep: include the options of nested settings, as `cell__zoneout_c`.
+        """
+        params = {name: getattr(self, name) for name in sorted(self._defaults())}
+        for name, kind in self.nested_settings.items() if deep else ():
+            if isinstance(params[name], kind):
+                params |= {f"{name}__{option}": value for option, value in params[name].options.items()}
+        return params
 
     def set_params(self, **params: Any) -> Self:
-        """Change settings by name; `fit` tells whether their values can act.
+        """Change settings by name; `name__option` changes an option of a nested setting. `fit` checks the values.
 
         Raises:
             ValueError: there is no such setting; none is changed then.
+            TypeError: a nested setting has a value without options; none is changed then.
         """
         known = self._defaults()
-        for name in params:
-            if name not in known:
+        values: dict[str, Any] = {}
+        for name in sorted(params, key=lambda name: "__" in name):  # settings before their options
+            setting, _, option = name.partition("__")
+            if setting not in known or (option and setting not in self.nested_settings):
                 raise ValueError(f"{type(self).__name__}.set_params: {name}: unknown{did_you_mean(name, known)}")
-        for name, value in params.items():
+            value = params[name]
+            if option:
+                nested = self.nested_settings[setting].of(values.get(setting, getattr(self, setting)))
+                value = nested.replace(**{option: value})
+            values[setting] = value
+        for name, value in values.items():
             setattr(self, name, value)
         return self
 
     def __repr__(self) -> str:
-        """The settings that are not as they would be anyway."""
+        """Return the constructor's call, with the settings that differ from their defaults."""
         defaults = self._defaults()
-        changed = [f"{name}={value!r}" for name, value in self.get_params().items() if not same(value, defaults[name])]
+        changed = [f"{name}={value!r}" for name, value in self.get_params(deep=False).items()
+                   if not same(value, defaults[name])]  # fmt: skip
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_tags__(self) -> Any:
-        """Asked by scikit-learn alone (a grid search, a pipeline), which is loaded then."""
+        """Return scikit-learn's description of the estimator. Only scikit-learn calls this, so it is loaded."""
         utils = sys.modules["sklearn.utils"]
         classifies = self.estimator_type == "classifier"
         return utils.Tags(
@@ -65,5 +100,5 @@ class Estimator:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two settings are the same; arrays are when all their numbers are."""
+    """Return whether two settings are equal; arrays are if all their numbers are."""
     return type(a) is type(b) and bool(np.array_equal(a, b))

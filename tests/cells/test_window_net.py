@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import elman
-from elman import LanguageModel, Linear, Stack, WindowNet
+from elman import CellSettings, LanguageModel, Linear, Stack, WindowNet
 from elman.kernels import native
 from elman.sequences import Sequences
 
@@ -90,13 +90,13 @@ def test_learns_what_stood_two_places_before():
 
 def test_a_language_model_of_windows(tmp_path):
     text = "the cat sat on the mat. " * 30
-    settings = {"cell": "window_net", "window": 4, "hidden_size": 24, "num_layers": 2, "dropout": 0.0}
+    settings = {"cell": CellSettings("window_net", window=4), "hidden_size": 24, "num_layers": 2, "dropout": 0.0}
     model = LanguageModel(**settings, epochs=8, steps=20, streams=4, validation=0, ngram_order=0, learning_rate=1e-2)
     model.fit(text, run=tmp_path / "run")
     assert model.evaluate(text).nats_per_character < 0.8
     loaded = elman.load(tmp_path / "run")
     assert "".join(loaded.generate("the c", length=20)) == "".join(model.generate("the c", length=20))
-    with pytest.raises(ValueError, match=r"^window: cell=lstm has no such setting; leave it out\.$"):
-        LanguageModel(window=4, ngram_order=0, validation=0).fit(text)
-    with pytest.raises(ValueError, match=r"^init: cell=window_net has no such setting; leave it out\.$"):
-        LanguageModel(cell="window_net", init="pytorch", ngram_order=0, validation=0).fit(text)
+    with pytest.raises(ValueError, match=r"^cell.window: cell=lstm has no such option \(available for window_net\); leave it out\.$"):
+        LanguageModel(cell=CellSettings("lstm", window=4), ngram_order=0, validation=0).fit(text)
+    with pytest.raises(ValueError, match=r"^cell.init: cell=window_net has no such option \(available for rnn, lstm, gru\); leave it out\.$"):
+        LanguageModel(cell=CellSettings("window_net", init="pytorch"), ngram_order=0, validation=0).fit(text)

@@ -23,7 +23,7 @@ def test_a_model_that_is_well(well):
 def test_a_remedy_stands_below_its_verdict(sick):
     lines = sick().summary().splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("ILL"))
-    assert any(line.strip() == "-> --set cell=lstm, or --set init=identity" for line in lines[at : at + 4])
+    assert any(line.strip() == "-> --set cell=lstm, or --set cell.init=identity" for line in lines[at : at + 4])
     assert max(map(len, lines)) <= 150
 
 

@@ -44,7 +44,7 @@ class TestVanishing:
         assert verdict.level == ILL
         assert verdict.says == ("cells.1: the gradient halves every 1.0 steps, and 1 % of it is left after 7.6; the "
                                 "loss comes at the end of rows of up to 100 steps.")  # fmt: skip
-        assert verdict.remedy == "--set cell=lstm, or --set init=identity"
+        assert verdict.remedy == "--set cell=lstm, or --set cell.init=identity"
         assert said(sick(rate=0.9), "vanishing") is None
 
     def test_what_is_known_of_the_data_decides(self, sick):
@@ -73,8 +73,8 @@ class TestVanishing:
 
     def test_remedies_for_the_lstm_of_a_task(self, sick):
         found = changed(sick(), kind="LSTM(4 -> 8)")
-        for given, way in ((None, "--set forget_bias=3"), (3.0, "--set forget_gate=false")):
-            settings = {"cell": "lstm", "forget_bias": given}
+        for given, way in ((None, "--set cell.forget_bias=3"), (3.0, "--set cell.forget_gate=false")):
+            settings = {"cell": "lstm", "cell.forget_bias": given}
             facts = found.facts._replace(task="classifier", settings=settings)
             assert way in said(found._replace(facts=facts), "vanishing").remedy
 

@@ -17,6 +17,7 @@ from elman.doctor.gates import gates
 from elman.doctor.horizon import growth, half_life, horizon
 from elman.doctor.lags import gradients_by_lag
 from elman.doctor.watch import Watch
+from elman.tasks.run import Run
 from elman.training import Event, Examined, NonFinite, TrainingSettings, Update, train
 
 BATCHES = 12
@@ -200,11 +201,11 @@ def test_an_event_before_any_model_is_known() -> None:
 def test_the_tasks_tell_theirs(tmp_path: Any) -> None:
     texts = ["a b c d", "b b a", "c c d a b", "d a"] * 8
     model = LanguageModel(units="words", hidden_size=6, embedding_size=4, epochs=1, steps=10, streams=2, ngram_order=0)
-    model.fit(texts, run=tmp_path / "text", observers=[Watch()])
+    model.fit(texts, run=Run(tmp_path / "text", observers=[Watch()]))
     events = [json.loads(line) for line in (tmp_path / "text" / "log.jsonl").read_text().splitlines()]
     (layer,) = next(event["layers"] for event in events if "layers" in event).values()
     assert set(layer) >= {"horizon", "half_life", "growth", "forget_mean", "forget_histogram"}
     told: list[Event] = []
     rows = Classifier(units="words", hidden_size=6, embedding_size=4, epochs=1)
-    rows.fit(texts, ["x", "y"] * 16, observers=[Watch(), told.append])
+    rows.fit(texts, ["x", "y"] * 16, run=Run(observers=[Watch(), told.append]))
     assert len(next(event for event in told if isinstance(event, Examined)).layers) == 2  # from both ends

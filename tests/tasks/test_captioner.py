@@ -14,6 +14,7 @@ from elman.data.readers import PictureFile
 from elman.tasks import Captioner
 from elman.tasks import photos as photos_module
 from elman.tasks.photos import Photos, read
+from elman.tasks.run import Run
 from elman.training import Interrupted
 
 TINY = {"encoder": "convolutional", "image_size": 32, "hidden_size": 16, "embedding_size": 16, "encoder_size": 16,
@@ -111,8 +112,7 @@ def test_where_it_looks(model):
 
 def test_captions_of_a_picture_share_its_memory(model):
     pictures, captions = bright(3)
-    data = model._encoded(model._photos().encode(pictures), captions)
-    state = model._begin(data)
+    state = model.begin(model.encode(model.read(pictures, captions)))
     memory = state.body[-2] if len(state.body) > 2 else state.body[1]
     assert len(memory.sequences) == 3
     assert memory.rows.tolist() == [0, 0, 1, 1, 2, 2]
@@ -138,8 +138,8 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(tmp_path):
 
     whole = Captioner(**settings).fit(pictures, captions)
     with pytest.raises(Interrupted):
-        Captioner(**settings).fit(pictures, captions, run=tmp_path / "run", observers=[stop])
-    resumed = Captioner(**settings).fit(pictures, captions, run=tmp_path / "run", resume=True)
+        Captioner(**settings).fit(pictures, captions, run=Run(tmp_path / "run", observers=[stop]))
+    resumed = Captioner(**settings).fit(pictures, captions, run=Run(tmp_path / "run", resume=True))
     for ours, theirs in zip(whole.net_.parameters(), resumed.net_.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -188,7 +188,7 @@ def test_fine_tuning(tmp_path, monkeypatch):
     model.save(tmp_path / "model.safetensors")
     monkeypatch.setattr("elman.layers.efficientnet_lite.efficientnet_weights", None)  # its weights are its own
     assert elman.load(tmp_path / "model.safetensors").predict(pictures) == model.predict(pictures)
-    with pytest.raises(ValueError, match="fine_tune: cannot act with encoder=convolutional"):
+    with pytest.raises(ValueError, match="fine_tune: has no effect with encoder=convolutional"):
         Captioner(**TINY | {"fine_tune": True}).fit(pictures, captions)
 
 
@@ -230,7 +230,7 @@ def test_pictures_from_files_arrays_and_archives_are_one(model, tmp_path):
 
 
 @pytest.mark.parametrize(("picture", "told"), [
-    (np.zeros((3, 3), float), r"row 65: expected the name of a picture, or its pixels, uint8 \[H, W\] or \[H, W, 3\], "
+    (np.zeros((3, 3), float), r"row 65: expected the name of a picture file, or pixels, uint8 \[H, W\] or \[H, W, 3\], "
                               r"got float64 \[3, 3\]"),
     (np.zeros((0, 3), np.uint8), r"row 65: .* got uint8 \[0, 3\]"),
     (7, "row 65: expected the name of a picture"),
@@ -264,18 +264,18 @@ def test_other_bad_input(model, tmp_path):
     pictures, captions = bright(2)
     with pytest.raises(TypeError, match="expected captions that are text, got int"):
         Captioner(**TINY).fit(pictures, [["a"], [7]])
-    with pytest.raises(TypeError, match="expected a list of pictures, got one str"):
+    with pytest.raises(TypeError, match="expected a list of rows, got one str"):
         model.predict("a.jpg")
-    with pytest.raises(ValueError, match="expected pictures, got none"):
+    with pytest.raises(ValueError, match="expected rows, got none"):
         Captioner(**TINY).fit([], [])
     with pytest.raises(
         ValueError, match="encoder: expected one of efficientnet, convolutional, got 'eficientnet'; did"
     ):
         Captioner(encoder="eficientnet").fit(pictures, captions)
     with pytest.raises(ValueError, match="validation row 1: a caption is empty"):
-        Captioner(**TINY).fit(pictures, captions, pictures, [["a"], [""]])
+        Captioner(**TINY).fit(pictures, captions, validation_data=(pictures, [["a"], [""]]))
     with pytest.raises(TypeError, match="validation row 0: expected the name of a picture"):
-        Captioner(**TINY).fit(pictures, captions, [7], ["a"])
+        Captioner(**TINY).fit(pictures, captions, validation_data=([7], ["a"]))
     with pytest.raises(ValueError, match="not fitted yet"):
         Captioner().predict(pictures)
     with pytest.raises(ValueError, match="reads no memory"):

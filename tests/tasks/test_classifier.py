@@ -6,6 +6,7 @@ import torch
 
 import elman
 from elman import Classifier, Sequences
+from elman.tasks.run import Run
 from elman.training import Evaluation, Interrupted
 
 SMALL = {"hidden_size": 12, "epochs": 8, "learning_rate": 2e-2, "dropout": 0.1, "input_dropout": 0.0}
@@ -96,7 +97,7 @@ def test_it_learns(problem):
     events = []
     rows, labels = make()
     third = len(rows) // 3
-    model = Classifier(**settings).fit(rows[third:], labels[third:], observers=[events.append])
+    model = Classifier(**settings).fit(rows[third:], labels[third:], run=Run(observers=[events.append]))
     errors = [event.evaluation for event in events if isinstance(event, Evaluation)]
     assert len(errors) == settings["epochs"]
     assert min(errors) == model.result_.best < errors[0]
@@ -143,7 +144,8 @@ def test_probabilities_are_those_of_the_classes(model):
 
 def test_what_is_done_is_told(model):
     parts = []
-    model.evaluate(*texts(), progress=parts.append)
+    with model.reporting(parts.append):
+        model.evaluate(*texts())
     assert parts == sorted(parts)
     assert parts[-1] == 1
 
@@ -181,7 +183,7 @@ def test_probabilities_are_calibrated_on_rows_held_out():
             before[event.update] = model.evaluate(*model.held_out_)
 
     model = Classifier(**SMALL | {"epochs": 20, "batch_steps": 100, "evaluate_every": 100}, validation=0.3)
-    model.fit(rows, labels, observers=[measure])
+    model.fit(rows, labels, run=Run(observers=[measure]))
     after, uncalibrated = model.evaluate(*model.held_out_), before[model.result_.best_update]
     assert (uncalibrated.calibrated, after.calibrated, model.calibrated_) == (False, True, True)
     assert after.nats < uncalibrated.nats
@@ -197,7 +199,7 @@ def test_rows_held_out_are_kept_and_not_trained_on():
     assert held_labels.tolist().count("yes") == len(held) / 2 == 4
     rest = [number for number, row in enumerate(rows) if row not in held]
     assert len(rest) == 32  # no text is there twice
-    by_hand = Classifier(**settings).fit([rows[i] for i in rest], [labels[i] for i in rest], held, held_labels)
+    by_hand = Classifier(**settings).fit([rows[i] for i in rest], [labels[i] for i in rest], validation_data=(held, held_labels))
     assert np.array_equal(by_hand.predict_proba(rows), model.predict_proba(rows))
 
 
@@ -259,7 +261,7 @@ def test_a_class_that_training_has_not():
     report = model.evaluate(rows[:3], [0, 1, 7])
     assert (report.classes, report.unseen) == ((0, 1, 7), (7,))
     with pytest.raises(ValueError, match="validation row 2: a class that training lacks, 7"):
-        Classifier(**QUICK).fit(rows, labels, rows[:3], [0, 1, 7])
+        Classifier(**QUICK).fit(rows, labels, validation_data=(rows[:3], [0, 1, 7]))
 
 
 def test_a_class_of_one_row_is_trained_on():
@@ -461,13 +463,13 @@ def test_resumed_after_an_interrupt_it_ends_with_the_same_bits(tmp_path):
 
     whole = Classifier(**settings).fit(rows, labels, run=tmp_path / "whole")
     with pytest.raises(Interrupted):
-        Classifier(**settings).fit(rows, labels, run=tmp_path / "cut", observers=[stop])
+        Classifier(**settings).fit(rows, labels, run=Run(tmp_path / "cut", observers=[stop]))
     assert not elman.load(tmp_path / "cut").calibrated_
-    cut = Classifier(**settings).fit(rows, labels, run=tmp_path / "cut", resume=True)
+    cut = Classifier(**settings).fit(rows, labels, run=Run(tmp_path / "cut", resume=True))
     assert np.array_equal(cut.predict_proba(rows), whole.predict_proba(rows))
     for one, other in zip(whole.net_.parameters(), cut.net_.parameters(), strict=True):
         assert torch.equal(one, other)
-    once_more = Classifier(**settings).fit(rows, labels, run=tmp_path / "cut", resume=True)
+    once_more = Classifier(**settings).fit(rows, labels, run=Run(tmp_path / "cut", resume=True))
     for again in (elman.load(tmp_path / "cut"), once_more):
         assert np.array_equal(again.predict_proba(rows), whole.predict_proba(rows))
 
@@ -476,7 +478,7 @@ def test_a_run_does_not_go_on_with_other_labels(tmp_path):
     rows, labels = waves(10)
     Classifier(**QUICK).fit(rows, labels, run=tmp_path / "run")
     with pytest.raises(ValueError, match="data"):
-        Classifier(**QUICK).fit(rows, labels[::-1], run=tmp_path / "run", resume=True)
+        Classifier(**QUICK).fit(rows, labels[::-1], run=Run(tmp_path / "run", resume=True))
 
 
 def test_fitted_twice_it_is_the_same():

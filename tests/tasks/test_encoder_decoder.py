@@ -6,7 +6,7 @@ from elman import LSTM
 from elman import state as states
 from elman.layers import Bidirectional, Embedding, Stack
 from elman.sequences import Sequences
-from elman.tasks.decoder_settings import DecoderSettings
+from elman.tasks.writer import DecoderSettings
 from elman.tasks.encoder_decoder import EncoderDecoder, TeacherForcing, shifted
 
 SOURCES = Sequences(torch.tensor([3, 1, 4, 1, 5, 9, 2]), [3, 4])

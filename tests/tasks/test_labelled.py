@@ -6,7 +6,7 @@ import torch
 from sklearn.exceptions import DataConversionWarning
 
 from elman import Sequences
-from elman.tasks.labelled import as_labels, as_rows, digest, labelled
+from elman.tasks.labelled import as_labels, as_rows
 
 
 @pytest.mark.parametrize(
@@ -136,21 +136,3 @@ def test_a_column_of_labels_is_read_with_a_warning():
     for y in ([["a"], ["b"]], np.array([["a"], ["b"]]), pd.DataFrame({"label": ["a", "b"]})):
         with pytest.warns(DataConversionWarning, match="A column-vector y was passed when a 1d array was expected"):
             assert as_labels("fit", y, 2).tolist() == ["a", "b"]
-
-
-def test_rows_keep_their_names():
-    some = labelled("fit", ["a", "b", "c"], [1, 2, 3]).select(np.array([2, 0]))
-    assert (some.rows, some.labels.tolist(), some.names) == (["c", "a"], [3, 1], ["row 2", "row 0"])
-
-
-def test_a_digest_tells_rows_apart():
-    data = Sequences(np.arange(4.0), [1, 3])
-    first = digest(data, [0, 1])
-    assert first == digest(Sequences(np.arange(4.0), [1, 3]), np.array([0, 1]))
-    others = [
-        digest(data, [1, 0]),
-        digest(Sequences(np.arange(4.0), [3, 1]), [0, 1]),
-        digest(Sequences(np.arange(4.0)[::-1], [1, 3]), [0, 1]),
-        digest(Sequences(np.arange(4.0, dtype=np.float32), [1, 3]), [0, 1]),
-    ]
-    assert len({first, *others}) == 5

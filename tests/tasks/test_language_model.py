@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import elman
-from elman import LanguageModel
+from elman import CellSettings, LanguageModel
 from elman.tasks.language_model import NGRAM
+from elman.tasks.run import Run
 from elman.training import Evaluation, NonFinite, Update
 
 TEXT = "the cat sat on the mat and the dog sat on the log; " * 40
@@ -27,9 +28,15 @@ def model() -> LanguageModel:
     return LanguageModel(**SMALL, dropout=0.1).fit(TEXT)
 
 
+def new_net(model):
+    """Return an untrained network with the same settings."""
+    with model.seeded():
+        return model.build()
+
+
 def test_it_learns():
     events = []
-    model = LanguageModel(**{**SMALL, "epochs": 10}).fit(TEXT, observers=[events.append])
+    model = LanguageModel(**{**SMALL, "epochs": 10}).fit(TEXT, run=Run(observers=[events.append]))
     evaluations = [event.evaluation for event in events if isinstance(event, Evaluation)]
     assert len(evaluations) == 10
     assert evaluations[-1] < 1.0 < evaluations[0]
@@ -93,7 +100,7 @@ def test_measuring_while_training_drops_nothing():
             figures.append((model.evaluate("the dog"), model.evaluate("the dog"), model.net_.training))
 
     model = LanguageModel(**SMALL, dropout=0.5)
-    model.fit(TEXT, observers=[measure])
+    model.fit(TEXT, run=Run(observers=[measure]))
     assert all(first == second and training for first, second, training in figures)
 
 
@@ -147,12 +154,12 @@ def test_all_units(units):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"cell": "gru", "reset": "before"},
-        {"cell": "rnn", "activation": "relu", "init": "identity"},
+        {"cell": CellSettings("gru", reset="before")},
+        {"cell": CellSettings("rnn", activation="relu", init="identity")},
         {"cell": "rnn", "num_layers": 2, "layer_norm": True, "residual": True},
         {"cell": "min_gru", "variational": True, "dropout": 0.2},
         {"tie_weights": True, "embedding_size": None},
-        {"loss": "sum", "optimizer": "sgd", "learning_rate": 0.5, "clip_norm": 0.25},
+        {"reduction": "sum", "optimizer": "sgd", "learning_rate": 0.5, "clip_norm": 0.25},
         {"steps": None, "streams": 1},
         {"steps": None, "shuffle": False, "init_range": 0.1, "schedule": "step"},
         {"embedding_dropout": 0.2, "dropout": 0.0},
@@ -168,14 +175,14 @@ def test_settings_train_and_come_back_from_the_file(settings, tmp_path):
 
 
 def test_the_recipe_of_zaremba_et_al_is_a_plain_pytorch_loop():
-    shape = {"num_layers": 2, "dropout": 0.0, "init_range": 0.5, "loss": "sum", "shuffle": False, "validation": 0}
+    shape = {"num_layers": 2, "dropout": 0.0, "init_range": 0.5, "reduction": "sum", "shuffle": False, "validation": 0}
     training = {"optimizer": "sgd", "learning_rate": 1.0, "schedule": "step", "epochs": 3, "clip_norm": 5.0}
     text, events = TEXT[:847], []
-    recipe = LanguageModel(**{**SMALL, **shape, **training, "hidden_size": 8}).fit(text, observers=[events.append])
+    recipe = LanguageModel(**{**SMALL, **shape, **training, "hidden_size": 8}).fit(text, run=Run(observers=[events.append]))
     ids = torch.tensor([0, *recipe.units_.encode(text), 0])  # 847 targets and the end: 4 streams of 212
     inputs, targets = ids[:-1].view(4, 212), ids[1:].view(4, 212)
 
-    embedding, first, second, readout = recipe._make_net()
+    embedding, first, second, readout = new_net(recipe)
     net = torch.nn.LSTM(8, 8, 2, batch_first=True)
     with torch.no_grad():
         for number, cell in enumerate((first, second)):
@@ -207,7 +214,7 @@ def test_the_recipe_of_zaremba_et_al_is_a_plain_pytorch_loop():
         "cells.3.weight": readout.weight,
         "cells.3.bias": readout.bias,
     }
-    for name, before in recipe._make_net().named_parameters():
+    for name, before in new_net(recipe).named_parameters():
         assert (ours[name] - before).abs().max() > 0.1, name
         if name in theirs:
             torch.testing.assert_close(ours[name], theirs[name], rtol=1e-3, atol=1e-4)
@@ -218,7 +225,7 @@ def test_without_shuffling_all_epochs_cut_the_text_alike():
     def sizes(shuffle):  # of the windows of each epoch
         events = []
         settings = {**SMALL, "epochs": 3, "shuffle": shuffle}
-        LanguageModel(**settings).fit([TEXT[:900], TEXT[900:]], observers=[events.append])
+        LanguageModel(**settings).fit([TEXT[:900], TEXT[900:]], run=Run(observers=[events.append]))
         updates = [event for event in events if isinstance(event, Update)]
         return [[event.steps for event in updates if event.epoch == epoch] for epoch in (1, 2, 3)]
 
@@ -231,7 +238,7 @@ def test_without_shuffling_all_epochs_cut_the_text_alike():
 
 def test_a_start_range_starts_every_weight_but_those_of_norms():
     model = LanguageModel(**SMALL, num_layers=2, dropout=0.0, layer_norm=True, init_range=0.3).fit(TEXT)
-    for name, weight in model._make_net().named_parameters():
+    for name, weight in new_net(model).named_parameters():
         if name == "cells.2.weight":  # the layer norm
             assert (weight == 1).all()
         elif name == "cells.2.bias":
@@ -243,7 +250,7 @@ def test_a_start_range_starts_every_weight_but_those_of_norms():
 
 def test_what_failed_before_it_was_evaluated_is_kept_as_it_was_before(tmp_path, monkeypatch):
     often = functools.partial(elman.training.train, save_every=0.0)
-    monkeypatch.setattr("elman.tasks.task.train", often)
+    monkeypatch.setattr("elman.tasks.base.train", often)
     model, weights = LanguageModel(**SMALL, validation=0), {}
 
     def spoil(event):
@@ -252,7 +259,7 @@ def test_what_failed_before_it_was_evaluated_is_kept_as_it_was_before(tmp_path, 
             next(model.net_.parameters()).register_hook(lambda gradient: gradient * torch.nan)
 
     with pytest.raises(NonFinite, match="update 4"):
-        model.fit(TEXT, run=tmp_path / "run", observers=[spoil])
+        model.fit(TEXT, run=Run(tmp_path / "run", observers=[spoil]))
     kept = elman.load(tmp_path / "run").net_.state_dict()
     assert weights
     assert all(torch.equal(weight, kept[name]) for name, weight in weights.items())
@@ -276,7 +283,7 @@ def test_a_run_folder_is_enough(tmp_path):
     "more",
     [
         {"dropout": 0.3, "embedding_dropout": 0.2, "variational": True},
-        {"optimizer": "sgd", "learning_rate": 1.0, "schedule": "step", "loss": "sum", "shuffle": False, "epochs": 3},
+        {"optimizer": "sgd", "learning_rate": 1.0, "schedule": "step", "reduction": "sum", "shuffle": False, "epochs": 3},
     ],
 )
 @pytest.mark.parametrize("update", [5, 31])  # in the first epoch, of 26 or 27, and in the second
@@ -288,9 +295,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(more, update, tmp_path)
     settings = {**SMALL, **more}
     whole = LanguageModel(**settings).fit(TEXT)
     with pytest.raises(KeyboardInterrupt):
-        LanguageModel(**settings).fit(TEXT, run=tmp_path / "run", observers=[stop])
+        LanguageModel(**settings).fit(TEXT, run=Run(tmp_path / "run", observers=[stop]))
     assert "".join(elman.load(tmp_path / "run").generate(length=3))
-    resumed = LanguageModel(**settings).fit(TEXT, run=tmp_path / "run", resume=True)
+    resumed = LanguageModel(**settings).fit(TEXT, run=Run(tmp_path / "run", resume=True))
     for name, tensor in whole.net_.state_dict().items():
         assert torch.equal(tensor, resumed.net_.state_dict()[name]), name
 
@@ -298,7 +305,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(more, update, tmp_path)
 def test_a_run_does_not_go_on_with_another_text(tmp_path):
     LanguageModel(**SMALL).fit(TEXT, run=tmp_path / "run")
     with pytest.raises(ValueError, match="data"):
-        LanguageModel(**SMALL).fit(TEXT + "!", run=tmp_path / "run", resume=True)
+        LanguageModel(**SMALL).fit(TEXT + "!", run=Run(tmp_path / "run", resume=True))
 
 
 def test_the_global_generators_are_not_touched():
@@ -320,17 +327,17 @@ def test_the_global_generators_are_not_touched():
         ({"cell": "lstn"}, TEXT, "expected one of rnn, lstm"),
         ({"tie_weights": True}, TEXT, "leave it out"),
         ({"dropout": 0.0, "variational": True}, TEXT, "cannot act without dropout"),
-        ({"activation": "relu"}, TEXT, "activation: cell=lstm has no such setting"),
+        ({"cell": CellSettings("lstm", activation="relu")}, TEXT, "cell.activation: cell=lstm has no such option"),
         ({"residual": True}, TEXT, "cannot act with one layer"),
         ({"validation": 1.5}, TEXT, "at least 0 and less than 1"),
         ({"validation": 0.0, "patience": 2}, TEXT, "cannot act without a validation part"),
         ({"units": "bytes", "min_count": 2}, TEXT, "no setting min_count"),
-        ({"loss": "total"}, TEXT, "mean, sum"),
+        ({"reduction": "total"}, TEXT, "mean, sum"),
         ({"init_range": 0.0}, TEXT, "init_range: expected a number above 0, got 0.0"),
         ({"init_range": float("nan")}, TEXT, "init_range: expected a number above 0, got nan"),
-        ({"init_range": 0.1, "init": "pytorch"}, TEXT, "init: cannot act with init_range=0.1"),
-        ({"init_range": 0.1, "forget_bias": 3.0}, TEXT, "forget_bias: cannot act with init_range=0.1"),
-        ({"cell": "gru", "forget_bias": 3.0}, TEXT, "forget_bias: cell=gru has no such setting"),
+        ({"init_range": 0.1, "cell": CellSettings("lstm", init="pytorch")}, TEXT, "cell.init: has no effect with init_range=0.1"),
+        ({"init_range": 0.1, "cell": CellSettings("lstm", forget_bias=3.0)}, TEXT, "cell.forget_bias: has no effect"),
+        ({"cell": CellSettings("gru", forget_bias=3.0)}, TEXT, "cell.forget_bias: cell=gru has no such option"),
     ],
 )
 def test_bad_settings_and_texts_leave_no_run_behind(settings, text, message, tmp_path):

@@ -7,6 +7,8 @@ import torch
 import elman
 from elman import Tagger
 from elman.classical.tag_schemes import check_tags, convert
+from elman.tasks.run import Run
+from elman.tasks.tagger import _tensors
 from elman.training import Evaluation, Interrupted
 
 PEOPLE, PLACES, VERBS = ["Ann", "Bob", "Lee", "Kim"], ["Rome", "Oslo", "Lima"], ["saw", "left", "met"]
@@ -41,7 +43,7 @@ def model():
 def test_it_learns():
     events = []
     rows, tags = sentences(300)
-    model = Tagger(**SMALL | {"epochs": 12}).fit(rows[:200], tags[:200], observers=[events.append])
+    model = Tagger(**SMALL | {"epochs": 12}).fit(rows[:200], tags[:200], run=Run(observers=[events.append]))
     errors = [event.evaluation for event in events if isinstance(event, Evaluation)]
     assert len(errors) == 12
     assert errors[-1] < errors[0]
@@ -84,8 +86,8 @@ def test_marginals_are_those_of_all_rows_of_tags(model):
     row = ["Ann", "met", "Zoe"]
     [marginals] = model.predict_proba([row])
     chain = model.net_.chain.crf()
-    [scores] = model._scores(model.words_.encode([row]))
-    x = scores.values.double().numpy()
+    with model.evaluating():
+        x = model.net_(_tensors(model.words_.encode([row]))).values.double().numpy()
     total = np.zeros_like(x)
     for path in itertools.product(range(len(model.tags_)), repeat=3):
         weight = chain.start_[path[0]] + chain.end_[path[2]] + sum(x[t, k] for t, k in enumerate(path))
@@ -125,8 +127,8 @@ def test_resumed_after_an_interrupt_it_ends_with_the_same_bits(tmp_path):
 
     whole = Tagger(**SMALL | {"epochs": 3}).fit(rows, tags, run=tmp_path / "whole")
     with pytest.raises(Interrupted):
-        Tagger(**SMALL | {"epochs": 3}).fit(rows, tags, run=tmp_path / "cut", observers=[stop])
-    cut = Tagger(**SMALL | {"epochs": 3}).fit(rows, tags, run=tmp_path / "cut", resume=True)
+        Tagger(**SMALL | {"epochs": 3}).fit(rows, tags, run=Run(tmp_path / "cut", observers=[stop]))
+    cut = Tagger(**SMALL | {"epochs": 3}).fit(rows, tags, run=Run(tmp_path / "cut", resume=True))
     for one, other in zip(whole.net_.parameters(), cut.net_.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -143,7 +145,7 @@ def test_given_tags_are_read():
 def test_broken_tags_are_an_error_or_repaired():
     rows, tags = sentences(40)
     tags[7] = ["O"] * (len(tags[7]) - 1) + ["I-LOC"]
-    broken = r"row 7: step \d: expected O or B-... after O in BIO, got I-LOC; mend .* --repair"
+    broken = r"row 7: tags: step \d: expected O or B-... after O in BIO, got I-LOC; correct .* --repair"
     with pytest.raises(ValueError, match=broken):
         Tagger(**SMALL).fit(rows, tags)
     model = Tagger(**SMALL | {"epochs": 1}, repair=True).fit(rows, tags)

@@ -7,6 +7,7 @@ import sacrebleu
 import elman
 from elman.cells import CELLS
 from elman.tasks import Summarizer, Translator
+from elman.tasks.run import Run
 from elman.training import Evaluation
 
 SMALL = {"units": "words", "hidden_size": 24, "encoder_size": 16, "embedding_size": 16, "epochs": 25, "dropout": 0,
@@ -89,7 +90,7 @@ def test_a_search_is_told_what_to_write(model):
     assert len(model.predict(source, max_length=1)[0].split()) <= 1
     scores = [model.n_best(source, 1, max_length=1, coverage=coverage)[0][0][1] for coverage in (0.5, 0)]
     assert scores[0] < scores[1] - 0.1  # most of the source is left unread
-    with pytest.raises(ValueError, match=r"prefixes: 'Xaver' holds what the model has no unit for"):
+    with pytest.raises(ValueError, match=r"prefixes: 'Xaver' has a unit that the model does not know"):
         model.predict(source, prefixes="Xaver")
     with pytest.raises(TypeError, match=r"^beem: unknown; did you mean beam\?$"):
         model.predict(source, beem=3)
@@ -144,7 +145,7 @@ def test_units_and_shapes_of_nets(tmp_path, units, shared, attention):
     size = {"vocabulary_size": 300} if units == "bpe" else {}
     settings = SMALL | {"units": units, "shared_vocabulary": shared, "attention": attention, "epochs": 1} | size
     events = []
-    model = Translator(**settings).fit(*pairs(80), run=tmp_path / "run", observers=[events.append])
+    model = Translator(**settings).fit(*pairs(80), run=Run(tmp_path / "run", observers=[events.append]))
     assert model.units_.shared == shared
     assert [event.epoch for event in events if isinstance(event, Evaluation)] == [1]
     assert len({*model.held_out_[0]}) == 3  # a twentieth of the sources
@@ -152,7 +153,7 @@ def test_units_and_shapes_of_nets(tmp_path, units, shared, attention):
     if attention == "none":
         with pytest.raises(ValueError, match="it reads no memory"):
             model.align(["the"], ["der"])
-        with pytest.raises(ValueError, match="coverage: cannot act without attention"):
+        with pytest.raises(ValueError, match="coverage: has no effect without attention"):
             model.predict(["the"], coverage=0.1)
 
 
@@ -172,8 +173,7 @@ def test_every_cell_can_read_and_write(cell):
                         "residual": True, "dropout": 0.1}  # fmt: skip
     model = Translator(**settings, average=0.9, clip_norm=0.5).fit(*pairs(40))
     assert len(model.predict(["the dog"], beam=2)) == 1
-    loss, _ = model.net_.loss(model._begin(model._sources(["the dog"])), model._pairs([("the", "der")]).targets)
-    loss.backward()
+    model.probe_loss(["the dog"], ["der"]).loss().backward()
     assert model.net_.decoder.bridge.weight.grad.abs().sum() > 0
 
 
@@ -189,9 +189,9 @@ def test_other_targets_are_other_data(tmp_path):
     sources, targets = ["the dog", "the cat"] * 4, ["der Hund", "der"] * 4
     settings = SMALL | {"epochs": 2, "validation": 0}
     with pytest.raises(KeyboardInterrupt):
-        Translator(**settings).fit(sources, targets, run=tmp_path / "run", observers=[interrupt])
+        Translator(**settings).fit(sources, targets, run=Run(tmp_path / "run", observers=[interrupt]))
     with pytest.raises(ValueError, match=r"the checkpoint of another run: data\.training is"):
-        Translator(**settings).fit(sources, ["der", "Hund der"] * 4, run=tmp_path / "run", resume=True)
+        Translator(**settings).fit(sources, ["der", "Hund der"] * 4, run=Run(tmp_path / "run", resume=True))
 
 
 def test_an_interrupted_run_ends_with_the_same_bits(tmp_path):
@@ -199,8 +199,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path):
     whole = Translator(**settings).fit(*pairs(200), run=tmp_path / "whole")
 
     with pytest.raises(KeyboardInterrupt):
-        Translator(**settings).fit(*pairs(200), run=tmp_path / "cut", observers=[interrupt])
-    again = Translator(**settings).fit(*pairs(200), run=tmp_path / "cut", resume=True)
+        Translator(**settings).fit(*pairs(200), run=Run(tmp_path / "cut", observers=[interrupt]))
+    again = Translator(**settings).fit(*pairs(200), run=Run(tmp_path / "cut", resume=True))
     for one, other in zip(whole.net_.parameters(), again.net_.parameters(), strict=True):
         assert one.tolist() == other.tolist()
 
@@ -234,15 +234,15 @@ def test_long_targets_are_left_out_of_training(caplog):
 @pytest.mark.parametrize(
     ("change", "data", "told"),
     [
-        ({}, (["a"], ["b", "c"]), r"Translator\.fit: expected a target for each of 1 sources, got 2\."),
+        ({}, (["a"], ["b", "c"]), r"Translator: expected a target for each of 1 sources, got 2\."),
         ({}, (["a", " "], ["b", "c"]), r"row 1: the source is empty; leave the pair out\."),
         ({}, (["a", "b"], ["b", ""]), r"row 1: the target is empty; leave the pair out\."),
-        ({}, ([], []), r"expected two different sources, one of them to hold out, got 0"),
+        ({}, ([], []), r"expected rows, got none"),
         ({"attention": "soft"}, (["a"], ["b"]), r"attention: expected one of additive, dot, general, none, got 'soft'"),
         (
             {"shared_vocabulary": True, "target_units": "bpe"},
             (["a"], ["b"]),
-            r"shared_vocabulary: cannot act with units",
+            r"shared_vocabulary: has no effect with units",
         ),
         ({"scheduled_sampling": 1.0}, (["a"], ["b"]), r"scheduled_sampling: expected at least 0 and less than 1, got"),
         ({"encoder_size": 0}, (["a"], ["b"]), r"encoder_size: expected at least 1, got 0\."),
@@ -255,12 +255,12 @@ def test_bad_input(change, data, told):
 
 def test_a_bad_row_of_the_validation_is_called_so():
     with pytest.raises(ValueError, match=r"^validation row 1: the target is empty"):
-        Translator(**SMALL).fit(["a"], ["b"], ["a", "b"], ["b", " "])
+        Translator(**SMALL).fit(["a"], ["b"], validation_data=(["a", "b"], ["b", " "]))
 
 
 def test_one_text_is_no_list(model):
     with pytest.raises(
-        TypeError, match=r"Translator\.predict: expected a list of texts, got one text; put it in a list"
+        TypeError, match=r"Translator\.predict: expected a list of rows, got one str; put it in a list"
     ):
         model.predict("the dog")
     with pytest.raises(TypeError, match=r"row 0: expected a source that is text, got int\."):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from elman.doctor.history import History, history
 from elman.tasks import Task
-from elman.tasks.settings import settings_of
+from elman.tasks.settings import flat, settings_of
 
 LOG = "log.jsonl"  # in a run folder
 
@@ -16,7 +16,7 @@ class Facts(NamedTuple):
 
     Attributes:
         task: the word of the task that trains the model, `classifier` say; None for a model of one's own.
-        settings: of that task.
+        settings: of that task; options of the cell as `cell.init`.
         unrolled: steps of truncated BPTT; None where the gradient goes back to the start of every row.
         clip_norm: the longest gradient; None where none is clipped.
         needs: how many steps before an answer what decides it may stand, where that is known.
@@ -41,7 +41,7 @@ class Facts(NamedTuple):
         Raises:
             ValueError: the log in the folder cannot be read.
         """
-        settings = settings_of(model)
+        settings = flat(settings_of(model))
         log = run / LOG if run else None
         seen = history(log, model.clip_norm) if log and log.exists() else None
         return cls(model.task, settings, settings.get("steps"), model.clip_norm, needs, seen, texts)

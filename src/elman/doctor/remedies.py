@@ -30,8 +30,8 @@ def shorter_gradient(layer: Layer, facts: Facts) -> str:
     if facts.task is not None:
         ways += [] if facts.clip_norm is not None else ["--set clip_norm=1.0"]
         ways += [] if kind == "LSTM" else ["--set cell=lstm"]
-        if kind == "RNN" and facts.settings.get("init") not in (None, "orthogonal"):
-            ways.append("--set init=orthogonal")
+        if kind == "RNN" and facts.settings.get("cell.init") not in (None, "orthogonal"):
+            ways.append("--set cell.init=orthogonal")
         return ", or ".join([*ways, halved("learning_rate", facts)])
     clipped = "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0) before each step of the optimiser"
     ways += [] if facts.clip_norm is not None else [clipped]
@@ -89,14 +89,14 @@ def _setting(kind: str, facts: Facts) -> str:
     if facts.settings.get("pooling") == "last":
         ways.append("--set pooling=max, which is near every step")
     if kind == "RNN":
-        relu = "" if facts.settings.get("activation") in (None, "relu") else " --set activation=relu"
-        ways += ["--set cell=lstm", f"--set init=identity{relu}"]
-    elif kind == "LSTM" and facts.settings.get("init") == "pytorch":
-        ways.append("--set init=orthogonal, whose forget gates start open")
-    elif kind == "LSTM" and facts.settings.get("forget_bias") is None:
-        ways.append("--set forget_bias=3, which keeps 95 % at each step")
+        relu = "" if facts.settings.get("cell.activation") in (None, "relu") else " --set cell.activation=relu"
+        ways += ["--set cell=lstm", f"--set cell.init=identity{relu}"]
+    elif kind == "LSTM" and facts.settings.get("cell.init") == "pytorch":
+        ways.append("--set cell.init=orthogonal, whose forget gates start open")
+    elif kind == "LSTM" and facts.settings.get("cell.forget_bias") is None:
+        ways.append("--set cell.forget_bias=3, which keeps 95 % at each step")
     elif kind == "LSTM":
-        ways.append("--set forget_gate=false, which keeps everything, as in 1997")
+        ways.append("--set cell.forget_gate=false, which keeps everything, as in 1997")
     elif kind == "WindowNet":
         ways.append("--set cell=lstm, or a longer window")
     else:

@@ -1,35 +1,54 @@
-"""Applications, one a file: a task takes data, trains, is measured, and is saved as one file."""
+"""Applications, one per file: a task reads data, trains a model, evaluates it, and saves it as one file."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from elman.runtime import load as load_file
-from elman.tasks.captioner import Captioner
-from elman.tasks.classifier import Classifier
-from elman.tasks.language_model import LanguageModel
-from elman.tasks.summarizer import Summarizer
-from elman.tasks.tagger import Tagger
-from elman.tasks.task import Task
-from elman.tasks.translator import Translator
 
-TASKS: dict[str, type[Task]] = {
-    kind.task: kind for kind in (LanguageModel, Classifier, Tagger, Translator, Summarizer, Captioner)
+TASKS = {  # name on the command line and in files -> module:class
+    "language-model": "elman.tasks.language_model:LanguageModel",
+    "classifier": "elman.tasks.classifier:Classifier",
+    "tagger": "elman.tasks.tagger:Tagger",
+    "translator": "elman.tasks.translator:Translator",
+    "summarizer": "elman.tasks.summarizer:Summarizer",
+    "captioner": "elman.tasks.captioner:Captioner",
 }
+_HOMES = {"Task": "elman.tasks.base"} | {home.partition(":")[2]: home.partition(":")[0] for home in TASKS.values()}
 
-__all__ = ["TASKS", "Captioner", "Classifier", "LanguageModel", "Summarizer", "Tagger", "Task", "Translator", "load"]
+__all__ = ["TASKS", "load", "task_class", *sorted(_HOMES)]  # noqa: PLE0604
+
+
+def task_class(word: str) -> Any:
+    """Return the class of a task, which is imported first if need be.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    if word not in TASKS:
+        raise ValueError(f"expected one of {', '.join(TASKS)}, got {word!r}.")
+    module, _, name = TASKS[word].partition(":")
+    return getattr(import_module(module), name)
 
 
 def load(path: str | Path) -> Any:
-    """The trained model in a model file or a run folder.
+    """Return the trained model in a model file or a run folder.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: the file is truncated or altered, or of a task that this version does not know.
+        FileNotFoundError: there is no such file or folder.
+        ValueError: the file is damaged, a checkpoint, or of a task that this version does not have.
     """
     file = load_file(path)
-    word = file.metadata.get("task")
-    if word not in TASKS:
-        raise ValueError(f"{path}: expected the model of one of {', '.join(TASKS)}, got {word!r}.")
     if "place" in file.metadata:
-        raise ValueError(f"{path}: expected a trained model, got a checkpoint; name the run folder, or train on.")
-    return TASKS[word].from_file(file)
+        raise ValueError(f"{path}: expected a trained model, got a checkpoint; name the run folder, or resume the run.")
+    try:
+        kind = task_class(file.metadata.get("task", ""))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return kind.from_file(file)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'elman.tasks' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,79 +1,76 @@
-"""A sentence for a picture (Vinyals et al. 2015, arXiv:1411.4555; Xu et al. 2015, arXiv:1502.03044)."""
+"""Captioner: a sentence for a picture (Vinyals et al. 2015, arXiv:1411.4555; Xu et al. 2015, arXiv:1502.03044)."""
 
-import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from elman.data.hold_out import hold_out
-from elman.data.row_batches import usual_steps
-from elman.data.units import UNKNOWN, Units, make_units, units_from_json
-from elman.decoding import Hypothesis
+from elman.data.units import Units, make_units, units_from_json
+from elman.errors import RowError, RowTypeError
+from elman.layers.decoder import DecoderState
+from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
+from elman.layers.picture_encoder import PictureEncoder
+from elman.layers.picture_net import PictureNet
 from elman.metrics.translation import TranslationReport, translation_report
-from elman.nearest import did_you_mean
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.captioned import AT_ONCE, Captioned, checked_captions
-from elman.tasks.captioner_net import captioner_net
 from elman.tasks.encoder_decoder import EncoderDecoder
+from elman.tasks.examples import Batch, Batches, Encoded, Examples, pick
 from elman.tasks.inputs.text import TOKEN
-from elman.tasks.pairs import PairBatch, PairBatches
 from elman.tasks.photos import Photos
 from elman.tasks.probe_loss import AT_MOST, ProbeLoss, few
-from elman.tasks.search import Asked, Search
-from elman.tasks.settings import check_range
-from elman.tasks.task import Observers
-from elman.tasks.writer import Writer
+from elman.tasks.settings import check_range, check_word
+from elman.tasks.writer import Targets, Writer
 
-ENCODERS = {"efficientnet": 160, "convolutional": 96}  # and the size of the pictures that each reads
-HELD = "validation row"
-
-logger = logging.getLogger("elman")
+ENCODERS = {"efficientnet": 160, "convolutional": 96}  # and the default size of their pictures
+CHANNELS = 32, 64, 128, 256  # of the convolutional encoder
+AT_ONCE = 64  # pictures of a batch in a search
 
 
 class AttentionMap(NamedTuple):
-    """Where the decoder looked when it wrote."""
+    """Attention weights of a caption."""
 
-    words: list[str]  # T units, the end among them as ''
-    weights: np.ndarray  # [T, h, w]: of each of them a map that sums to 1
+    words: list[str]  # T units, the end included as ''
+    weights: np.ndarray  # [T, h, w]; every map sums to 1
 
 
 @dataclass(kw_only=True)
 class Captioner(Writer):
-    """Reads a picture and says in a sentence what is on it: a convolutional encoder, a decoder that attends to its map.
+    """Model that describes a picture in a sentence: a convolutional encoder, and a decoder that attends to its map.
+
+    `fit` takes pictures (names of files, `PictureFile`, or uint8 arrays [H, W, 3] or [H, W]), and one caption or a list
+    of captions per picture.
 
     Args:
-        encoder: `efficientnet`, which knows the classes of ImageNet (its weights come in a package of the extra
-            `elman[vision]`), or `convolutional`, a small net that is trained from pixels.
-        fine_tune: `efficientnet` learns as well, at the same rate as everything: set `learning_rate` low. Without, its
-            features are computed once a picture and kept in the user's cache folder.
-        image_size: height and width that pictures are brought to; None for 160 of `efficientnet` and 96 of
+        encoder: `efficientnet`, trained on ImageNet (its weights are in a package of the extra `elman[vision]`), or
+            `convolutional`, a small network that is trained from pixels.
+        fine_tune: train the weights of `efficientnet` too; set a low `learning_rate`. By default they are fixed, and
+            the features of each picture are computed once and cached.
+        image_size: height and width of the pictures after resizing; None for 160 with `efficientnet` and 96 with
             `convolutional`.
-        mirror: pictures are turned left for right half of the time while training.
+        mirror: flip pictures horizontally in training, half of the time.
         encoder_size: features of each place of the map that the decoder reads.
-        encoder_dropout: of the features that are made into them while training.
-        attention: as in `DecoderSettings`; with `none` the mean of the map is all that is read.
-        units: what captions are made of: `words`, `bpe`, `characters`.
-        vocabulary_size: at most so many units; None for the default of the units.
-        min_count: rarer words become `<unk>`, which is never written.
+        encoder_dropout: dropout rate of the input of these features in training.
+        attention: as in `DecoderSettings`; with `none`, the decoder reads only the mean of the map.
+        units: units of the captions: `words`, `bpe` or `characters`.
+        vocabulary_size: largest number of units; None for the default of the units.
+        min_count: rarer words are `<unk>`, which is never written.
         lowercase: write lower case.
-        validation: the part of the pictures that is held out to choose the best weights by, 0 for none.
-        batch_steps: units of a batch, all captions of all its pictures together; None for some 32 pictures.
+        validation: share of the pictures that is held out to choose the best weights, 0 for none.
+        batch_steps: units of a batch, all captions of all its pictures together; None for about 32 pictures.
         cell, hidden_size, label_smoothing, ...: see `DecoderSettings` and `RecurrentSettings`.
         epochs, learning_rate, optimizer, ...: see `TrainingSettings`.
     Attributes:
         units_: the fitted units.
-        longest_: units of the longest caption that was trained on.
-        net_: the `EncoderDecoder` that was trained.
-        held_out_: the pictures that the best weights were chosen by, and their captions.
+        longest_: units of the longest training caption.
+        net_: the trained `EncoderDecoder`.
+        held_out_: the held-out pictures and their captions.
         result_: how the training ended.
     Example:
         >>> photos = [np.full((32, 32, 3), shade, np.uint8) for shade in (0, 255)]
@@ -96,254 +93,191 @@ class Captioner(Writer):
     vocabulary_size: int | None = None
     min_count: int | None = 3
     lowercase: bool = True
-    validation: float = 0.1
-    batch_steps: int | None = None
     hidden_size: int = 256
     dropout: float = 0.5
-    embedding_size: int = 256
     output_dropout: float = 0.5
     epochs: int = 15
     learning_rate: float = 4e-3
 
-    def fit(
-        self,
-        X: Sequence[Any],
-        y: Sequence[Any],
-        X_validation: Sequence[Any] | None = None,
-        y_validation: Sequence[Any] | None = None,
-        *,
-        run: str | Path | None = None,
-        resume: bool = False,
-        observers: Observers = (),
-        source: Mapping[str, Any] | None = None,
-    ) -> "Captioner":
-        """Train on pictures and what people say of them.
-
-        Args:
-            X: pictures: names of files, `PictureFile`, or uint8 arrays [H, W, 3] or [H, W].
-            y: of each picture its captions, a list of texts, or one text.
-            X_validation, y_validation: pictures to choose the best weights by, in place of the part `validation`.
-            run: a folder that keeps everything; it must not exist yet, unless to `resume` what was begun there.
-            resume: go on where the run in `run` stopped.
-            observers: called with every event of the training.
-            source: where the pictures came from, for `config.toml` in the run folder.
-        Raises:
-            ValueError: a setting that cannot act, a picture that cannot be read, or one without captions.
-            FileExistsError: `run` is there already.
-            ModuleNotFoundError: Pillow is not installed, or the package with the weights of the encoder.
-            OSError, NonFinite, Interrupted: as `elman.training.train`.
-        """
-        self.check_run(run, resume)
-        self._check_settings()
-        pictures, captions = list(X), checked_captions("Captioner.fit", X, y)
-        if not pictures:
-            raise ValueError("Captioner.fit: expected pictures, got none.")
-        held = [] if X_validation is None else list(X_validation)
-        held_captions = checked_captions("Captioner.fit: validation", held, y_validation or [], HELD)
-        photos = self._photos()
-        numbers, held_numbers = photos.encode(pictures), photos.encode(held, name=HELD)
-        train, out = np.arange(len(pictures)), np.arange(0)
-        if self.validation and not held:
-            train, out = hold_out([0] * len(pictures), self.validation, self.seed)
-            held, held_captions = [pictures[i] for i in out], [captions[i] for i in out]
-            held_numbers = numbers[out]
-        self.held_out_ = held, held_captions
-        self.units_ = self._make_units().fit(self._written(text) for i in train for text in captions[i])
-        data = self._encoded(numbers[train], [captions[i] for i in train])
-        held_out = self._encoded(held_numbers, held_captions)
-        del numbers, held_numbers  # what is trained on is a copy
-        mirrored = photos.encode([pictures[i] for i in train], mirrored=True) if self.mirror else data.pictures
-        self.longest_ = int(data.units.lengths.max())
-        self.net_ = self._make_net(pretrained=True)
-        self._tell(data, held_out)
-        steps = self.batch_steps or usual_steps(data.steps)
-        self.train_in(
-            run,
-            resume,
-            source,
-            lambda batch, _: self._loss(data, mirrored, batch),
-            PairBatches(np.zeros_like(data.steps), data.steps - 1, steps, self.epochs, self.seed),
-            (lambda: self._nats_per_unit(held_out)) if held else None,
-            observers=observers,
-            facts={"training": data.digest(), "held_out": held_out.digest()},
-        )
-        return self
-
-    def n_best(
-        self, X: Sequence[Any], n: int, progress: Callable[[float], object] = lambda part: None, **search: Any
-    ) -> list[list[tuple[str, float]]]:
-        """The `n` best captions of each picture with the score of each, best first; fewer where fewer were found.
-
-        Args:
-            progress: called with the part that is done, 0 to 1.
-            search: how to search: see `elman.tasks.search.Search`, `beam=5` unless said otherwise.
-        """
-        return [
-            [(self.units_.decode(found.units).strip(), found.score) for found in row]
-            for row in self._found(X, Search.of(search), n, progress)
-        ]
-
-    def evaluate(
-        self,
-        X: Sequence[Any],
-        y: Sequence[Any],
-        progress: Callable[[float], object] = lambda part: None,
-        *,
-        lowercase: bool = False,
-        **search: Any,
-    ) -> TranslationReport:
-        """BLEU, chrF and more of what is predicted.
-
-        Args:
-            X: the pictures.
-            y: of each the captions that people wrote.
-            lowercase: compare in lower case, as is done anyway where the model writes it.
-            search: as for `predict`.
-        """
-        references = [
-            [self._written(text) for text in of_one] for of_one in checked_captions("Captioner.evaluate", X, y)
-        ]
-        return translation_report(self.predict(X, progress, **search), references, lowercase or self.lowercase)
-
-    def log_probs(self, X: Sequence[Any], y: Sequence[Any]) -> list[np.ndarray]:
-        """The log-probability of each caption given its picture, in nats: of each picture float64 [captions]."""
-        self.check_fitted()
-        captions = checked_captions("Captioner.log_probs", X, y)
-        found = self._log_probs(self._encoded(self._photos().encode(list(X)), captions))
-        return np.split(found, np.cumsum([*map(len, captions)])[:-1])
-
-    def align(self, X: Sequence[Any], y: Sequence[str]) -> list[AttentionMap]:
-        """Where the decoder looks at each picture when it writes a caption.
-
-        Raises:
-            ValueError: it has no attention.
-        """
-        self.check_fitted()
-        captions = checked_captions("Captioner.align", X, [[text] for text in y])
-        data = self._encoded(self._photos().encode(list(X)), captions)
-        found = []
-        for _, batch in data.batches():
-            with self.evaluating():
-                weights = self.net_.attention_weights(
-                    self._begin(batch), np.arange(len(batch.units)), batch.units.to_list()
-                )
-            for ids, attention in zip(batch.units.to_list(), weights, strict=True):
-                side = math.isqrt(attention.shape[1])
-                words = [*(self.units_.decode([unit]).strip() for unit in ids.tolist()), ""]
-                found.append(AttentionMap(words, attention.reshape(len(attention), side, side)))
-        return found
-
-    def probe_loss(self, X: Sequence[Any], y: Sequence[Any]) -> ProbeLoss:
-        self.check_fitted()
-        captions = checked_captions("Captioner.probe_loss", X, y)[:AT_MOST]
-        data = self._encoded(self._photos().encode(list(X)[:AT_MOST]), captions)
-        data = data.select(few(data.steps))
-        return ProbeLoss(lambda: self.net_.loss(self._begin(data), data.units)[0])
-
     # The data.
 
-    def _check_settings(self) -> None:
-        self.check_decoder()
+    def check_settings(self) -> None:
+        super().check_settings()
         check_range(self, 1, math.inf, "encoder_size", "batch_steps", "min_count", "image_size")
-        check_range(self, 0, 1, "validation", "encoder_dropout")
-        if self.encoder not in ENCODERS:
-            hint = did_you_mean(self.encoder, ENCODERS)
-            raise ValueError(f"encoder: expected one of {', '.join(ENCODERS)}, got {self.encoder!r}{hint}")
+        check_range(self, 0, 1, "encoder_dropout")
+        check_word("encoder", self.encoder, ENCODERS)
         if self.fine_tune and self.encoder != "efficientnet":
-            raise ValueError(f"fine_tune: cannot act with encoder={self.encoder}, which learns anyway; leave it out.")
+            raise ValueError(f"fine_tune: has no effect with encoder={self.encoder}, which is always trained; leave it "
+                             "out.")  # fmt: skip
+
+    def read(self, X: Any, y: Any) -> Examples:
+        for name, given in (("X", X), ("y", y)):
+            if isinstance(given, str | bytes | Path):
+                got = type(given).__name__
+                raise TypeError(f"Captioner: expected {name} to be a list, got one {got}; put it in a list.")
+        pictures = list(X)
+        captions = [[given] if isinstance(given, str) else list(given) for given in ([] if y is None else y)]
+        if len(pictures) != len(captions):
+            raise ValueError(f"Captioner: expected captions of each of {len(pictures)} pictures, got {len(captions)}.")
+        for number, texts in enumerate(captions):
+            if not texts:
+                raise RowError(number, "a picture without captions; write one, or leave the picture out.")
+            for text in texts:
+                if not isinstance(text, str):
+                    raise RowTypeError(number, f"expected captions that are text, got {type(text).__name__}.")
+                if not text.strip():
+                    raise RowError(number, "a caption is empty; write one, or leave it out.")
+        return Examples(pictures, captions)
+
+    def prepare(self, examples: Examples) -> None:
+        units = make_units(self.units, vocabulary_size=self.vocabulary_size, min_count=self.min_count)
+        captions = cast(list[list[str]], examples.targets)
+        self.units_ = units.fit(self._spaced(text) for texts in captions for text in texts)
+
+    def encode(self, examples: Examples) -> Encoded:
+        captions = cast(list[list[str]], examples.targets)
+        units = self.encode_texts([text for texts in captions for text in texts])
+        targets = Targets(units, np.array([len(texts) for texts in captions], np.int64))
+        return Encoded(_Pictures(examples.inputs, self._photos().encode(examples.inputs)), targets, targets.steps)
+
+    def encode_inputs(self, X: Sequence[Any]) -> Encoded:
+        return Encoded(_Pictures(X), None, np.ones(len(X), np.int64))  # read when a batch is searched
+
+    def encode_texts(self, texts: Sequence[str]) -> Sequences:
+        ids = [self.units_.encode(self._spaced(text)) for text in texts]
+        return Sequences(np.concatenate([np.empty(0, np.int64), *ids]), [*map(len, ids)])
+
+    def describe(self, data: Encoded, held_out: Encoded) -> str:
+        size, units = self._photos().size, data.targets.units
+        return (f"{len(data):,} pictures of {size} x {size} with {len(units):,} captions of {units.num_steps:,} "
+                f"{self.units} ({self.units_.size:,} different); {len(held_out):,} pictures held out")  # fmt: skip
 
     def _photos(self) -> Photos:
         features = self.encoder == "efficientnet" and not self.fine_tune
         return Photos(self.image_size or ENCODERS[self.encoder], features)
 
-    def _make_units(self) -> Units:
-        return make_units(self.units, vocabulary_size=self.vocabulary_size, min_count=self.min_count)
-
-    def _written(self, text: str) -> str:
-        """A text as its units are cut from it: of words, marks stand alone."""
+    def _spaced(self, text: str) -> str:
+        """Return a text as its units are cut from it: words are split from punctuation."""
         text = text.lower() if self.lowercase else text
         return " ".join(TOKEN.findall(text) if self.units == "words" else text.split())
 
-    def _encoded(self, pictures: np.ndarray, captions: Sequence[Sequence[str]]) -> Captioned:
-        units = self._ids([text for of_one in captions for text in of_one])
-        return Captioned(pictures, units, np.array([len(of_one) for of_one in captions], np.int64))
+    # The network.
 
-    def _ids(self, texts: Sequence[str]) -> Sequences:
-        ids = [self.units_.encode(self._written(text)) for text in texts]
-        return Sequences(np.concatenate([np.empty(0, np.int64), *ids]), [*map(len, ids)])
+    def build(self) -> EncoderDecoder:
+        trunk: nn.Module | None = None
+        if self.encoder == "convolutional":
+            trunk = PictureNet(CHANNELS)
+        elif self.fine_tune:
+            trunk = EfficientNetLite0()
+            trunk.classes = nn.Identity()  # captions do not use the classes of ImageNet
+        channels = CHANNELS[-1] if self.encoder == "convolutional" else FEATURES
+        reader = PictureEncoder(channels, self.encoder_size, self.encoder_dropout, trunk)
+        net = EncoderDecoder(reader, self.decoder(self.units_.size, self.encoder_size, self.encoder_size))
+        self.initialize(net.decoder if self.fine_tune else net)
+        return net
 
-    def _tell(self, data: Captioned, held_out: Captioned) -> None:
-        logger.info("%s pictures of %d x %d with %s captions of %s %s (%s different); %s pictures held out",
-                    f"{len(data.pictures):,}", *2 * [self._photos().size], f"{len(data.units):,}",
-                    f"{data.units.num_steps:,}", self.units, f"{self.units_.size:,}",
-                    f"{len(held_out.pictures):,}")  # fmt: skip
-        weights = sum(weight.numel() for weight in self.net_.parameters())
-        logger.info("net: %s, %d x %s of %d units, attention: %s, %s weights", self.encoder, self.num_layers, self.cell,
-                    self.hidden_size, self.attention, f"{weights:,}")  # fmt: skip
+    def load_pretrained(self) -> None:
+        if self.fine_tune:
+            pretrained = EfficientNetLite0.pretrained()
+            pretrained.classes = nn.Identity()
+            self.net_.encoder.trunk.load_state_dict(pretrained.state_dict())
 
-    # The net.
+    def network(self) -> str:
+        return f"{self.encoder} encoder, {super().network()}"
 
-    def _make_net(self, pretrained: bool) -> EncoderDecoder:
-        with self.seeded():
-            return captioner_net(
-                self.units_.size,
-                self,
-                encoder=self.encoder,
-                fine_tune=self.fine_tune,
-                encoder_size=self.encoder_size,
-                encoder_dropout=self.encoder_dropout,
-                pretrained=pretrained,
-            )
+    @property
+    def written_units(self) -> Units:
+        return self.units_
 
-    def _begin(self, data: Captioned) -> State:
-        """One row a caption; all of a picture read the same memory."""
-        return self.net_.begin(torch.from_numpy(data.pictures), data.owners)
+    def begin(self, data: Encoded) -> DecoderState:
+        pictures, owners = data.inputs, None if data.targets is None else data.targets.owners
+        numbers = self._photos().encode(pictures.files) if pictures.numbers is None else pictures.numbers
+        return self.net_.begin(torch.from_numpy(numbers), owners)  # all captions of a picture share its memory
 
-    def _loss(self, data: Captioned, mirrored: np.ndarray, batch: PairBatch) -> tuple[Tensor, State | None]:
-        some = data.select(batch.rows)
+    def batches(self, data: Encoded) -> Batches:
         if self.mirror:
-            turned = np.flatnonzero(torch.rand(len(batch.rows)).numpy() < 0.5)
-            some.pictures[turned] = mirrored[batch.rows[turned]]
-        loss, _ = self.net_.loss(self._begin(some), some.units, self.teacher_forcing(batch.part))
-        return loss, None
+            mirrored = self._photos().encode(data.inputs.files, mirrored=True)
+            data = replace(data, inputs=replace(data.inputs, mirrored=mirrored))
+        return super().batches(data)
 
-    def _log_probs(self, data: Captioned) -> np.ndarray:
-        """[R] of all captions, in order."""
-        with self.evaluating():
-            parts = [self.net_.log_probs(self._begin(batch), batch.units) for _, batch in data.batches()]
-        return np.concatenate([np.empty(0), *parts])
+    def loss(self, batch: Batch, state: State | None) -> Tensor:
+        if self.mirror:
+            data, pictures = batch.examples, batch.examples.inputs
+            turned = np.flatnonzero(torch.rand(len(data)).numpy() < 0.5)
+            numbers = pictures.numbers.copy()
+            numbers[turned] = pictures.mirrored[turned]
+            batch = batch._replace(examples=replace(data, inputs=replace(pictures, numbers=numbers)))
+        return super().loss(batch, state)
 
-    def _nats_per_unit(self, data: Captioned) -> float:
-        return -self._log_probs(data).sum() / (data.units.num_steps + len(data.units))
+    def usual_lengths(self, data: Encoded) -> list[int]:
+        return [self.longest_] * len(data)
 
-    def _found(
-        self, X: Sequence[Any], how: Search, n: int, progress: Callable[[float], object]
-    ) -> list[list[Hypothesis]]:
+    def search_steps(self, beam: int) -> int:
+        return AT_ONCE
+
+    # The trained model.
+
+    def evaluate(
+        self, X: Sequence[Any], y: Sequence[Any], *, lowercase: bool = False, **search: Any
+    ) -> TranslationReport:
+        """Return BLEU, chrF and more of the predictions.
+
+        Args:
+            X: pictures.
+            y: the captions of each.
+            lowercase: compare in lower case, which is the default if the model writes lower case.
+            search: options of the search, as for `predict`.
+        """
+        examples = self.read(X, y)
+        references = [[self._spaced(text) for text in texts] for texts in cast(list[list[str]], examples.targets)]
+        return translation_report(self.predict(examples.inputs, **search), references, lowercase or self.lowercase)
+
+    def log_probs(self, X: Sequence[Any], y: Sequence[Any]) -> list[np.ndarray]:
+        """Return the log-probabilities of the captions of each picture in nats, float64 [captions] per picture."""
         self.check_fitted()
-        if isinstance(X, str | bytes | Path):
-            raise TypeError(f"Captioner.predict: expected a list of pictures, got one {type(X).__name__}; put it in a "
-                            "list.")  # fmt: skip
-        pictures = list(X)
-        how.check_rows(len(pictures))
-        found: list[list[Hypothesis]] = []
-        photos, never = self._photos(), [UNKNOWN] if self.units_.has_unknown else []
-        for start in range(0, len(pictures), AT_ONCE):
-            numbers = photos.encode(pictures[start : start + AT_ONCE], first=start)
-            rows = np.arange(start, start + len(numbers))
-            constraints = how.constraints(self.units_, rows, never, self._ids)
-            with self.evaluating():
-                begun = self.net_.begin(torch.from_numpy(numbers))
-                attention = None if self.attention == "none" else partial(self.net_.attention_weights, begun)
-                usual = [self.longest_] * len(rows)
-                found += how.best(Asked(self.net_.step, begun, rows.tolist(), usual, constraints, attention), n)
-            progress(len(found) / len(pictures))
+        return self._log_probs(self.encode(self.read(X, y)))
+
+    def align(self, X: Sequence[Any], y: Sequence[str]) -> list[AttentionMap]:
+        """Return the attention weights of one caption per picture.
+
+        Raises:
+            ValueError: the model has no attention.
+        """
+        self.check_fitted()
+        data = self.encode(self.read(X, y))
+        found = []
+        for ids, weights in zip(data.targets.units.to_list(), self._attention(data), strict=True):
+            side = math.isqrt(weights.shape[1])
+            words = [*(self.decode(np.array([unit])) for unit in ids.tolist()), ""]
+            found.append(AttentionMap(words, weights.reshape(len(weights), side, side)))
         return found
 
-    # The files.
+    def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
+        self.check_fitted()
+        data = self.encode(self.read(X[:AT_MOST], y[:AT_MOST]))
+        data = data.select(few(data.steps))
+        return ProbeLoss(lambda: self.net_.loss(self.begin(data), data.targets.units)[0])
 
-    def preprocessing(self) -> dict[str, Any]:
+    # Files.
+
+    def metadata(self) -> dict[str, Any]:
         return {"units": self.units_.to_json(), "longest_target": self.longest_}
 
     def restore(self, file: ModelFile) -> None:
         self.units_, self.longest_ = units_from_json(file.metadata["units"]), file.metadata["longest_target"]
-        self.net_ = self._make_net(pretrained=False)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Pictures, and what the network reads of them."""
+
+    files: Sequence[Any]  # as they were given
+    numbers: np.ndarray | None = None  # [B, ...] pixels or features; None if they are not read yet
+    mirrored: np.ndarray | None = None  # the same, flipped horizontally
+
+    def select(self, rows: np.ndarray) -> "_Pictures":
+        return _Pictures(*(pick(part, rows) for part in (self.files, self.numbers, self.mirrored)))
+
+    @property
+    def arrays(self) -> np.ndarray | None:
+        return self.numbers

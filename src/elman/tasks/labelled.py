@@ -1,48 +1,26 @@
-"""Rows and labels as people hand them over."""
+"""Rows and labels in the forms that scikit-learn accepts: lists, arrays, data frames, tensors."""
 
-import hashlib
 import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from numbers import Integral, Number
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from elman import state as states
 from elman.sequences import Sequences
 
 KINDS = {"strings": str, "booleans": bool | np.bool_, "integers": Integral, "numbers": Number}
 
 
-class Labelled(NamedTuple):
-    """Rows, their labels, and what errors call them."""
-
-    rows: list[Any]
-    labels: np.ndarray  # [B]
-    names: list[str]
-
-    def select(self, numbers: np.ndarray) -> "Labelled":
-        """Some of the rows, which keep their names."""
-        return Labelled([self.rows[i] for i in numbers], self.labels[numbers], [self.names[i] for i in numbers])
-
-
-def labelled(where: str, X: Any, y: Any, name: str = "row") -> Labelled:
-    """Rows and labels as `fit` is given them; rows are named `row 0`, `row 1`, ...
-
-    Raises:
-        TypeError, ValueError: as `as_rows` and `as_labels`.
-    """
-    rows = as_rows(where, X)
-    return Labelled(rows, as_labels(where, y, len(rows)), [f"{name} {number}" for number in range(len(rows))])
-
-
 def as_rows(where: str, X: Any) -> list[Any]:
-    """Rows as a list; a table of one column of texts is a row of text each.
+    """Return rows as a list. A table with one column of texts is one text per row.
 
+    Args:
+        where: begins the errors.
     Raises:
-        TypeError, ValueError: one row in place of several, or what no rows can be made of.
+        TypeError, ValueError: one row is given instead of several, or the rows have no usable type.
     """
     if isinstance(X, str | bytes):
         raise TypeError(f"{where}: expected a list of rows, got one text; put it in a list: [text].")
@@ -64,7 +42,7 @@ def as_rows(where: str, X: Any) -> list[Any]:
 
 
 def _table(X: Any) -> np.ndarray:
-    """Something like an array or a data frame, as an array; what pandas writes as NA is missing."""
+    """Return an array or a data frame as an array; NA of pandas is missing (NaN)."""
     table = np.atleast_1d(np.asarray(X))
     if table.ndim == 2 and table.dtype == object and hasattr(X, "to_numpy"):
         with suppress(TypeError, ValueError):  # it holds text
@@ -73,14 +51,17 @@ def _table(X: Any) -> np.ndarray:
 
 
 def as_labels(where: str, y: Any, rows: int) -> np.ndarray:
-    """[B] labels: strings, integers or booleans; whole numbers are integers, whatever their type.
+    """Return labels as an array [B] of strings, integers or booleans. Whole numbers of any type become integers.
 
+    Args:
+        where: begins the errors.
+        rows: how many labels are expected.
     Raises:
-        ValueError: another number than rows; labels that are missing, of several kinds, or no classes.
+        ValueError: there are more or fewer labels; they are missing, of several kinds, or continuous.
     """
     if y is None:
         raise ValueError(f"{where}: requires y to be passed, but the target y is None; give a label for each row.")
-    # NumPy would make strings of a list of strings and numbers, and say nothing.
+    # NumPy silently converts a list of strings and numbers to strings.
     labels = np.array(y, dtype=object) if isinstance(y, list | tuple) else np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         kind = getattr(sys.modules.get("sklearn.exceptions"), "DataConversionWarning", UserWarning)
@@ -103,17 +84,9 @@ def as_labels(where: str, y: Any, rows: int) -> np.ndarray:
 
 
 def _of_one_kind(where: str, labels: Sequence[Any]) -> np.ndarray:
-    """An array of Python's own values, which are all strings, all booleans or all numbers."""
+    """Return an array of Python values that are all strings, all booleans or all numbers."""
     kinds = {next((kind for kind, types in KINDS.items() if isinstance(label, types)), "") for label in labels}
     if "" in kinds or (len(kinds) > 1 and kinds != {"integers", "numbers"}):
         types = ", ".join(sorted({type(label).__name__ for label in labels}))
         raise ValueError(f"{where}: expected labels of one kind, got {types}; give strings or integers.")
     return np.array(labels) if labels else np.zeros(0, np.int64)
-
-
-def digest(data: Sequences, *others: Any) -> str:
-    """A digest of numbers and what belongs to them: the same for the same rows in the same order."""
-    total = hashlib.sha256()
-    for leaf in (*states.leaves(data.values), data.lengths, *map(np.asarray, others)):
-        total.update(str((leaf.dtype, leaf.shape)).encode() + np.ascontiguousarray(leaf).tobytes())
-    return total.hexdigest()

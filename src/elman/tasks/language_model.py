@@ -1,10 +1,10 @@
-"""A language model: the probability of the next unit of a text, given all units before it (Mikolov et al. 2010)."""
+"""Language model: the probability of the next unit of a text, given all units before it (Mikolov et al. 2010)."""
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,64 +13,67 @@ import torch
 from torch import Tensor
 
 import elman
+from elman.cells import CellModule
 from elman.classical import NGram
 from elman.data.batches import Batches
-from elman.data.documents import split
-from elman.data.units import UNKNOWN, Units, make_units, units_from_json
+from elman.data.documents import read_documents, split
+from elman.data.units import UNKNOWN, Text, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
 from elman.decoding import TextStream
 from elman.files import SCHEMA, read_tensors, write_tensors
-from elman.layers import Stack
+from elman.layers import Dropout, Embedding, Linear, Stack, VariationalDropout
 from elman.losses import REDUCTIONS, cross_entropy
 from elman.metrics import Likelihood
-from elman.runtime import MODEL, ModelFile
+from elman.runtime import ModelFile
 from elman.state import State
-from elman.tasks import texts as given
-from elman.tasks.language_net import language_net
-from elman.tasks.probe_loss import STEPS as LESSON_STEPS
+from elman.tasks.base import Score, Task
+from elman.tasks.examples import Examples
+from elman.tasks.probe_loss import STEPS as PROBE_STEPS
 from elman.tasks.probe_loss import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
-from elman.tasks.settings import check_range
-from elman.tasks.task import Task
-from elman.tasks.texts import Texts
-from elman.training import Event
-from elman.training.settings import check
+from elman.tasks.settings import check_range, check_word
 
-NGRAM = "ngram.safetensors"  # beside the model in a run folder: the bar to beat
+NGRAM = "ngram.safetensors"  # the baseline, in the run folder
 NGRAM_ORDER = {"bytes": 7, "characters": 7, "words": 4, "bpe": 4}
-LOGITS = 1 << 22  # that an evaluation of the net holds at once
-STEPS = 1 << 20  # that one of the n-gram does
+EMBEDDING = 128  # features of a unit by default
+LOGITS = 1 << 22  # of a window in an evaluation of the network
+NGRAM_STEPS = 1 << 20  # of a window in an evaluation of the n-gram
+
+Texts = Text | Path | Sequence[Text | Path]
 
 logger = logging.getLogger("elman")
 
 
 @dataclass(kw_only=True)
 class LanguageModel(RecurrentSettings, Task):
-    """Reads a text unit by unit and gives the distribution over the next one; generates text; measures its surprise.
+    """Model that reads a text unit by unit and gives the distribution of the next unit. It can generate text.
+
+    `fit` takes documents: a text, the `Path` of a file, or a list of either. Each is read from its beginning to its
+    end. Validation data are documents too.
 
     Args:
-        units: what the text is made of: `bytes`, `characters`, `words` or `bpe`.
-        vocabulary_size: at most this many units (not for bytes); None for the default of the units.
-        min_count: rarer units become `<unk>` (characters, words); None for the default of the units.
-        embedding_size: features of a unit; None for 128, or for hidden_size when tied.
-        tie_weights: the read-out uses the embedding's weights (Press and Wolf 2017, arXiv:1608.05859).
-        embedding_dropout: of the embedded units while training, 0 for none.
-        streams: rows that are read side by side, B; fewer where the text has less than `steps` units for each.
-        steps: unrolled steps of truncated BPTT, U; None unrolls whole documents (full BPTT), as many in a batch as hold
-            `streams` times 100 steps.
-        shuffle: every epoch reads the documents in another order, and cuts the windows at other places; without it
-            all epochs are the same.
-        loss: `mean` over the steps of a window, or their `sum` divided by the streams (for full BPTT, by the
+        units: units of the text: `bytes`, `characters`, `words` or `bpe`.
+        vocabulary_size: largest number of units (not for bytes); None for the default of the units.
+        min_count: units seen fewer times are `<unk>` (characters, words); None for the default of the units.
+        embedding_size: features of a unit; None for 128, or for hidden_size if tied.
+        tie_weights: share the weights of embedding and read-out (Press and Wolf 2017, arXiv:1608.05859).
+        embedding_dropout: dropout rate of the embedded units in training, 0 for none.
+        streams: rows that are read in parallel, B; fewer if the text has less than `steps` units for each.
+        steps: steps of truncated BPTT, U; None for whole documents (full BPTT), with `streams` times 100 steps in a
+            batch.
+        shuffle: read the documents in another order in every epoch, and cut the windows at other places.
+        reduction: `mean` over the steps of a window, or their `sum` divided by the streams (full BPTT: by the
             documents).
-        validation: the part of the text that is held out to choose the best weights, 0 for none.
-        ngram_order: of the n-gram that is fitted beside the net; None for the default of the units, 0 for no n-gram.
+        validation: share of the text that is held out to choose the best weights, 0 for none.
+        ngram_order: order of the n-gram that is fitted as a baseline; None for the default of the units, 0 for none.
         cell, hidden_size, num_layers, dropout, ...: see `RecurrentSettings`.
         epochs, learning_rate, optimizer, ...: see `TrainingSettings`.
     Attributes:
         units_: the fitted units.
-        net_: the `Stack` that was trained.
+        net_: the trained `Stack`.
         ngram_: the n-gram, or None.
-        held_out_: the texts that were held out of the training.
+        streams_: rows that were read in parallel; None for full BPTT.
+        held_out_: the held-out texts.
         result_: how the training ended.
     Example:
         >>> model = LanguageModel(hidden_size=16, epochs=1, steps=10, streams=4, ngram_order=2, validation=0)
@@ -89,114 +92,154 @@ class LanguageModel(RecurrentSettings, Task):
     streams: int = 32
     steps: int | None = 100
     shuffle: bool = True
-    loss: str = "mean"
+    reduction: str = "mean"
     validation: float = 0.05
     ngram_order: int | None = None
 
-    def fit(
-        self,
-        documents: Texts,
-        validation_documents: Texts | None = None,
-        *,
-        run: str | Path | None = None,
-        resume: bool = False,
-        observers: Sequence[Callable[[Event], object]] = (),
-    ) -> "LanguageModel":
-        """Train on texts.
+    # The data.
 
-        Args:
-            documents: a text, the `Path` of a file, or a list of either; each is read from its beginning to its end.
-            validation_documents: texts to choose the best weights by, in place of the part `validation`.
-            run: a folder that keeps everything; it must not exist yet, unless to `resume` what was begun there.
-            resume: go on where the run in `run` stopped.
-            observers: called with every event of the training.
-        Raises:
-            ValueError: a setting that cannot act, or a text from which nothing can be learnt.
-            FileExistsError: `run` is there already.
-            OSError, NonFinite, Interrupted: as `elman.training.train`.
-        """
-        self.check_run(run, resume)
-        if self.loss not in REDUCTIONS:
-            raise ValueError(f"loss: expected one of {', '.join(REDUCTIONS)}, got {self.loss!r}.")
+    def check_settings(self) -> None:
+        check_word("reduction", self.reduction, REDUCTIONS)
         check_range(self, 1, math.inf, "hidden_size", "num_layers", "embedding_size", "streams", "steps")
         check_range(self, 0, math.inf, "ngram_order")
-        check_range(self, 0, 1, "dropout", "embedding_dropout", "validation")
-        texts, self.held_out_ = self.read(documents), self.read(validation_documents or [])
-        if self.validation and not self.held_out_:
-            texts, self.held_out_ = split(texts, self.validation, self.seed)
-        self.units_ = self._make_units().fit(texts)
-        encoded = [self.units_.encode(text) for text in texts]
-        self._check_text(encoded)
-        held_out = [self.units_.encode(text) for text in self.held_out_]
-        self.net_ = self._make_net()
-        check(self, has_validation=bool(held_out))
-        sizes = given.describe(texts), given.describe(self.held_out_), self.units_.size
-        logger.info("training text: %s; held out: %s; a vocabulary of %d units", *sizes)
-        data = self._windows(encoded)
-        names = [given.file_names(documents), given.file_names(validation_documents or [])]
-        with self.open_run(run, resume, dict(zip(("data", "validation_data"), names, strict=True))) as folder:
-            self._fit_ngram(encoded, folder)
-            weights = sum(weight.numel() for weight in self.net_.parameters())
-            logger.info(
-                "net: %d x %s of %d units, %s weights", self.num_layers, self.cell, self.hidden_size, f"{weights:,}"
-            )
-            self.result_ = self.train(
-                partial(self._loss, data.streams if isinstance(data, Windows) else None),
-                _Epochs(data, self.seed if self.shuffle else None),
-                (lambda: self._nats_per_unit(held_out)) if held_out else None,
-                run=folder,
-                resume=resume,
-                observers=observers,
-                facts={"training": given.digest(encoded), "held_out": given.digest(held_out)},
-            )
-            if folder:
-                self.save(folder / MODEL)
-        return self
+        check_range(self, 0, 1, "dropout", "embedding_dropout")
+        if self.tie_weights and self.embedding_size not in (None, self.hidden_size):
+            raise ValueError(f"tie_weights: needs embedding_size={self.hidden_size} (the hidden_size), got "
+                             f"{self.embedding_size}; leave it out.")  # fmt: skip
+        if self.variational and not self.dropout and not self.embedding_dropout:
+            raise ValueError("variational: has no effect without dropout; set dropout, for instance to 0.3.")
 
-    def evaluate(
-        self, documents: Texts, streams: int = 1, progress: Callable[[float], object] = lambda part: None
-    ) -> Likelihood:
-        """How well the net predicts texts.
+    def read(self, X: Texts, y: Any = None) -> Examples:
+        if y is not None:
+            raise TypeError("LanguageModel: expected documents without targets, got y; give other documents to "
+                            "validate on as validation_data.")  # fmt: skip
+        documents = [X] if isinstance(X, str | bytes | Path) else list(X)
+        files = [str(item.resolve()) for item in documents if isinstance(item, Path)]
+        return Examples(self.texts(X), files=files)
+
+    def texts(self, documents: Texts) -> list[Any]:
+        """Return the texts of documents, with files read: bytes for the units `bytes`, else strings.
+
+        Raises:
+            OSError: a file cannot be read.
+            ValueError: a string is the name of a file, or a file is empty or not UTF-8.
+        """
+        if isinstance(documents, str) and os.path.isfile(documents):
+            raise ValueError(f"text: {documents!r} is the name of a file; to read the file, give Path({documents!r}).")
+        encoding: Any = "bytes" if self.units == "bytes" else "utf-8"
+        texts: list[Any] = []
+        for item in [documents] if isinstance(documents, str | bytes | Path) else documents:
+            texts += read_documents(item, encoding) if isinstance(item, Path) else [item]
+        return texts
+
+    def split(self, examples: Examples) -> tuple[Examples, Examples]:
+        training, held_out = split(list(examples.inputs), self.validation, self.seed)
+        return Examples(training, files=examples.files), Examples(held_out)
+
+    def prepare(self, examples: Examples) -> None:
+        units = make_units(self.units, vocabulary_size=self.vocabulary_size, min_count=self.min_count)
+        self.units_ = units.fit(list(examples.inputs))
+
+    def encode(self, examples: Examples) -> list[np.ndarray]:
+        return [self.units_.encode(text) for text in examples.inputs]
+
+    def describe(self, data: list[np.ndarray], held_out: list[np.ndarray]) -> str:
+        sizes = [f"{sum(map(len, part)):,} units in {len(part):,} document{'s' * (len(part) != 1)}"
+                 for part in (data, held_out)]  # fmt: skip
+        return f"training text: {sizes[0]}; held out: {sizes[1]}; a vocabulary of {self.units_.size:,} units"
+
+    # The network.
+
+    def build(self) -> Stack:
+        size = self.embedding_size or (self.hidden_size if self.tie_weights else EMBEDDING)
+        embedding, readout = Embedding(self.units_.size, size), Linear(self.hidden_size, self.units_.size)
+        if self.tie_weights:
+            torch.nn.init.normal_(embedding.weight, std=size**-0.5)
+            readout.weight = embedding.weight
+        drop = VariationalDropout if self.variational else Dropout
+        drops: list[CellModule] = [drop(size, self.embedding_dropout)] if self.embedding_dropout else []
+        net = Stack(embedding, *drops, *self.recurrent_layers(size), readout)
+        self.initialize(net)
+        return net
+
+    def batches(self, data: list[np.ndarray]) -> "_Epochs":
+        ids = np.concatenate(data)
+        if len(ids) < (self.steps or 1):
+            raise ValueError(f"text: {len(ids)} {self.units} to train on, less than one window of {self.steps}; give "
+                             "more text, or a lower setting of steps.")  # fmt: skip
+        if (ids == ids[0]).all():
+            raise ValueError(f"text: {len(ids)} {self.units}, all of them {self.units_.decode(ids[:1])!r}; expected at "
+                             "least two different ones.")  # fmt: skip
+        windows = self._windows(data)
+        self.streams_ = windows.streams if isinstance(windows, Windows) else None
+        return _Epochs(windows, self.seed if self.shuffle else None)
+
+    def loss(self, batch: Window, state: State | None) -> tuple[Tensor, State | None]:
+        logits, targets, state = self._logits(batch, state)
+        return cross_entropy(logits, targets, self.reduction, self.streams_ or len(batch.source)), state
+
+    def validate(self, data: list[np.ndarray]) -> Score:
+        """Return the nats per unit, with streams of at least one window, or whole documents, as in training."""
+        windows = self._windows(data)
+        streams = windows.streams if isinstance(windows, Windows) else 1
+        return Score("nats per unit", self._nats(data, streams) / windows.num_steps)
+
+    def _windows(self, data: list[np.ndarray]) -> Windows | Batches:
+        if self.steps is None:
+            return Batches(data, self.streams * 100)
+        total = sum(map(len, data))
+        return Windows(data, min(self.streams, max(1, total // self.steps)), self.steps)
+
+    def _logits(self, window: Window, state: State | None) -> tuple[Tensor, Tensor, State]:
+        """Return the logits and the targets of a window, and the state after it."""
+        inputs = window.inputs.map(torch.from_numpy)
+        logits, state = self.net_(inputs, resume(window.source, state, self.net_))
+        return logits.values, torch.from_numpy(window.targets), state
+
+    # The trained model.
+
+    def evaluate(self, X: Texts, y: Any = None, *, streams: int = 1) -> Likelihood:
+        """Return the likelihood of texts.
 
         Args:
-            documents: as for `fit`.
-            streams: cut the text into so many streams that are read side by side: faster, but each of them starts
-                without context. With 1, every document is read from its beginning to its end.
-            progress: called with the part that is done, 0 to 1.
+            X: documents, as for `fit`.
+            streams: cut the text into this many streams that are read in parallel. That is faster, but each stream
+                begins without context. With 1, every document is read from its beginning to its end.
         """
-        return self._measure(documents, lambda encoded: self._nats(encoded, streams, progress))
+        self.check_fitted()
+        return self._likelihood(self.read(X, y), lambda data: self._nats(data, streams))
 
-    def evaluate_ngram(self, documents: Texts) -> Likelihood:
-        """The same measures of the n-gram: the bar to beat."""
+    def evaluate_ngram(self, X: Texts) -> Likelihood:
+        """Return the likelihood of texts according to the n-gram, the baseline.
+
+        Raises:
+            ValueError: there is no n-gram.
+        """
         if self.ngram_ is None:
             raise ValueError("LanguageModel.evaluate_ngram: there is no n-gram; fit with another ngram_order than 0.")
-        return self._measure(documents, self._ngram_nats)
+        return self._likelihood(self.read(X), self._ngram_nats)
 
-    def score(self, documents: Texts) -> float:
-        """Minus the nats a character: higher is better."""
-        return -self.evaluate(documents).nats_per_character
+    def score(self, X: Texts, y: Any = None) -> float:
+        """Return minus the nats per character."""
+        return -self.evaluate(X, y).nats_per_character
 
-    def probe_loss(self, documents: Texts) -> ProbeLoss:
+    def probe_loss(self, X: Texts, y: Any = None) -> ProbeLoss:
         self.check_fitted()
-        encoded = [self.units_.encode(text) for text in self.read(documents)]
-        total = sum(map(len, encoded))
+        data = self.encode(self.read(X, y))
+        total = sum(map(len, data))
         if not total:
             raise ValueError("LanguageModel.probe_loss: expected a text, got an empty one.")
         streams = min(8, max(1, total // 50))
-        window = Windows(encoded, streams, max(1, min(LESSON_STEPS, total) // streams))[0]
-        first = window.inputs.to_list()[0].tolist()
-
-        def loss() -> Tensor:
-            logits, targets, _ = self._logits(window, None)
-            return cross_entropy(logits, targets)
-
-        return ProbeLoss(loss, [self.units_.decode([unit]) for unit in first])
+        window = Windows(data, streams, max(1, min(PROBE_STEPS, total) // streams))[0]
+        steps = [self.units_.decode([unit]) for unit in window.inputs.to_list()[0].tolist()]
+        return ProbeLoss(lambda: cross_entropy(*self._logits(window, None)[:2]), steps)
 
     def stream(self) -> TextStream:
-        """A reader at the beginning of a text: it takes one unit at a time and gives the distribution over the next.
+        """Return a reader at the beginning of a text, which gives the distribution of the next unit after each unit.
 
         It keeps the weights as they are now.
         """
+        self.check_fitted()
         if self.net_.streams_natively():
             return TextStream.of(self.net_.stepper(output="log_probs"), self.units_)
         return TextStream(self._read_unit, self.net_.initial_state(1), self.units_)
@@ -211,148 +254,99 @@ class LanguageModel(RecurrentSettings, Task):
         top_p: float | None = None,
         seed: int = 0,
     ) -> Iterator[str]:
-        """Go on from a prompt: yields pieces of text while it runs, up to `length` units or the end of the text.
+        """Continue a prompt: yield pieces of text, up to `length` units or the end of the text.
 
+        Args:
+            length: units at most.
+            temperature: below 1 prefers probable units, above 1 improbable ones.
+            top_k: sample from the `top_k` most probable units; None for all.
+            top_p: sample from the most probable units that have this probability together; None for all.
+            seed: of the random choice.
         Raises:
-            ValueError: the prompt holds what the model has no unit for; a setting is out of range.
+            ValueError: the prompt has a unit that the model does not know, or a setting is out of range.
         """
         return self.stream().generate(
             prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
         )
 
-    # The data.
-
-    def read(self, documents: Texts) -> list[Any]:
-        """The texts of `documents`, files read: bytes for the units `bytes`, else str."""
-        return given.read(documents, "bytes" if self.units == "bytes" else "utf-8")
-
-    def _make_units(self) -> Units:
-        return make_units(self.units, vocabulary_size=self.vocabulary_size, min_count=self.min_count)
-
-    def _check_text(self, encoded: list[np.ndarray]) -> None:
-        ids = np.concatenate(encoded)
-        if len(ids) < (self.steps or 1):
-            raise ValueError(
-                f"text: {len(ids)} {self.units} to train on, less than one window of {self.steps}; give more text, "
-                "or set steps lower."
-            )
-        if (ids == ids[0]).all():
-            raise ValueError(
-                f"text: {len(ids)} {self.units}, all of them {self.units_.decode(ids[:1])!r}: there is nothing to "
-                "learn; give a text that holds at least two different ones."
-            )
-
-    def _windows(self, encoded: list[np.ndarray]) -> Windows | Batches:
-        if self.steps is None:
-            return Batches(encoded, self.streams * 100)
-        total = sum(map(len, encoded))
-        return Windows(encoded, min(self.streams, max(1, total // self.steps)), self.steps)
-
-    # The net.
-
-    def _make_net(self) -> Stack:
-        with self.seeded():
-            return language_net(
-                self.units_.size,
-                self,
-                embedding_size=self.embedding_size,
-                tie_weights=self.tie_weights,
-                embedding_dropout=self.embedding_dropout,
-            )
-
-    def _logits(self, window: Window, state: State | None) -> tuple[Tensor, Tensor, State]:
-        """The logits and the targets of a window, and the state after it."""
-        inputs = window.inputs.map(torch.from_numpy)
-        logits, state = self.net_(inputs, resume(window.source, state, self.net_))
-        return logits.values, torch.from_numpy(window.targets), state
-
-    def _loss(self, streams: int | None, window: Window, state: State | None) -> tuple[Tensor, State]:
-        logits, targets, state = self._logits(window, state)
-        return cross_entropy(logits, targets, self.loss, streams or len(window.source)), state
-
-    def _nats(
-        self, encoded: list[np.ndarray], streams: int, progress: Callable[[float], object] = lambda part: None
-    ) -> float:
-        """The negative log-probability of texts, their ends included."""
+    def _nats(self, data: list[np.ndarray], streams: int) -> float:
+        """Return the negative log-probability of texts, their ends included."""
         nats, state = 0.0, None
-        windows = Windows(encoded, streams, max(1, LOGITS // self.units_.size // streams))
+        windows = Windows(data, streams, max(1, LOGITS // self.units_.size // streams))
         with self.evaluating():
             for number, window in enumerate(windows, start=1):
                 logits, targets, state = self._logits(window, state)
                 nats += cross_entropy(logits, targets, "sum").item()
-                progress(number / len(windows))
+                self.report_progress(number / len(windows))
         return nats
-
-    def _nats_per_unit(self, encoded: list[np.ndarray]) -> float:
-        """The evaluation while training: streams of at least one window, or whole documents, as in training."""
-        windows = self._windows(encoded)
-        streams = windows.streams if isinstance(windows, Windows) else 1
-        return self._nats(encoded, streams) / windows.num_steps
 
     def _read_unit(self, unit: int, state: State) -> tuple[np.ndarray, State]:
         with self.evaluating():
             logits, state = self.net_.step(torch.tensor([unit]), state)
         return logits[0].double().log_softmax(-1).numpy(), state
 
-    def _measure(self, documents: Texts, nats: Callable[[list[np.ndarray]], float]) -> Likelihood:
-        texts = self.read(documents)
-        encoded = [self.units_.encode(text) for text in texts]
+    def _likelihood(self, examples: Examples, nats: Callable[[list[np.ndarray]], float]) -> Likelihood:
+        data = self.encode(examples)
         return Likelihood(
-            nats=nats(encoded),
-            units=sum(map(len, encoded)) + len(encoded),
-            characters=given.num_characters(texts),
-            unknown=sum(int((ids == UNKNOWN).sum()) for ids in encoded) if self.units_.has_unknown else 0,
+            nats=nats(data),
+            units=sum(map(len, data)) + len(data),
+            characters=_num_characters(examples.inputs),
+            unknown=sum(int((ids == UNKNOWN).sum()) for ids in data) if self.units_.has_unknown else 0,
         )
 
     # The n-gram.
 
-    def _fit_ngram(self, encoded: list[np.ndarray], folder: Path | None) -> None:
+    def beside(self, data: list[np.ndarray], folder: Path | None) -> None:
         order = NGRAM_ORDER[self.units] if self.ngram_order is None else self.ngram_order
         self.ngram_ = None
         if order == 0:
             return
-        logger.info("fitting the bar to beat, a %d-gram", order)
-        self.ngram_ = NGram(self.units_.size, order).fit(encoded)
+        logger.info("fitting the baseline, a %d-gram", order)
+        self.ngram_ = NGram(self.units_.size, order).fit(data)
         if folder:
             facts = {"schema": SCHEMA, "version": elman.__version__, "task": "n-gram", "settings": self.ngram_.settings}
-            write_tensors(folder / NGRAM, self.ngram_.to_arrays(), facts | self.preprocessing())
+            write_tensors(folder / NGRAM, self.ngram_.to_arrays(), facts | self.metadata())
         if self.held_out_:
-            bar = self.evaluate_ngram(self.held_out_)
+            baseline = self.evaluate_ngram(self.held_out_)
             logger.info("%d-gram on the held-out part: %.4f nats, %.4f bits a character", order,
-                        bar.nats_per_character, bar.bits_per_character)  # fmt: skip
+                        baseline.nats_per_character, baseline.bits_per_character)  # fmt: skip
 
-    def _ngram_nats(self, encoded: list[np.ndarray]) -> float:
+    def _ngram_nats(self, data: list[np.ndarray]) -> float:
         assert self.ngram_ is not None
         nats, state = 0.0, None
-        for window in Windows(encoded, 1, STEPS):
+        for window in Windows(data, 1, NGRAM_STEPS):
             state = resume(window.source, state, self.ngram_)
             nats -= float(self.ngram_.log_prob(window.inputs, window.targets, state).sum())
             state = self.ngram_.after(window.inputs, state)
         return nats
 
-    # The files.
+    # Files.
 
-    def preprocessing(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         return {"units": self.units_.to_json()}
 
     def restore(self, file: ModelFile) -> None:
         self.units_ = units_from_json(file.metadata["units"])
-        self.net_ = self._make_net()
         self.ngram_ = None
         if (ngram := file.path.with_name(NGRAM)).exists():
             arrays, metadata = read_tensors(ngram)
             if (metadata.get("task"), metadata.get("units")) != ("n-gram", file.metadata["units"]):
-                raise ValueError(
-                    f"{ngram}: not the n-gram of this model; copy its run folder whole, or leave the file out."
-                )
+                raise ValueError(f"{ngram}: not the n-gram of this model; copy its run folder whole, or leave the file "
+                                 "out.")  # fmt: skip
             self.ngram_ = NGram.from_arrays(arrays, **metadata["settings"])
 
 
 class _Epochs:
-    """Windows or batches as the training loop asks for them: shuffled where there is a seed."""
+    """Windows or batches of each epoch, shuffled if there is a seed."""
 
     def __init__(self, data: Windows | Batches, seed: int | None):
         self.data, self.seed = data, seed
 
     def epoch(self, number: int) -> Sequence[Window]:
+        """Return the windows of an epoch, counted from 1."""
         return self.data if self.seed is None else self.data.epoch(number, self.seed)
+
+
+def _num_characters(texts: Iterable[Any]) -> int:
+    """Return the number of characters of all texts together; bytes are decoded as UTF-8."""
+    return sum(len(text if isinstance(text, str) else text.decode(errors="replace")) for text in texts)

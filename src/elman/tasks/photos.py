@@ -1,4 +1,4 @@
-"""Pictures as a net reads them: all of one size; or the features of a net whose weights are fixed, which are cached."""
+"""Pictures as a network reads them: pixels of one size, or cached features of a network with fixed weights."""
 
 import hashlib
 import logging
@@ -15,19 +15,20 @@ import torch
 from elman import cache
 from elman.data.readers.captions import PictureFile
 from elman.data.readers.images import decode_image
+from elman.errors import about_row
 from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
 
-TELL_EVERY = 10.0  # seconds
+LOG_EVERY = 10.0  # seconds
 
 logger = logging.getLogger("elman")
 
 
 class Photos:
-    """Turns pictures into numbers: files (`Path`, name, `PictureFile`) or uint8 arrays [H, W] and [H, W, 3].
+    """Preprocessor of pictures: files (`Path`, name, `PictureFile`) or uint8 arrays [H, W] and [H, W, 3].
 
     Args:
-        size: height and width that every picture is brought to, whatever its shape.
-        features: of EfficientNet-lite0; without, pixels.
+        size: height and width that every picture is resized to.
+        features: compute features of EfficientNet-lite0 instead of pixels.
     """
 
     def __init__(self, size: int, features: bool):
@@ -35,40 +36,36 @@ class Photos:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of a picture in numbers: [h w, C] of features, [3, size, size] of pixels."""
+        """Shape of an encoded picture: [h w, C] for features, [3, size, size] for pixels."""
         return ((-(-self.size // 32)) ** 2, FEATURES) if self.features else (3, self.size, self.size)
 
-    def encode(self, pictures: Sequence[Any], mirrored: bool = False, first: int = 0, name: str = "row") -> np.ndarray:
-        """[B, *shape]: float16 features, or uint8 pixels.
+    def encode(self, pictures: Sequence[Any], mirrored: bool = False) -> np.ndarray:
+        """Return pictures as float16 features or uint8 pixels, [B, *shape].
 
         Args:
-            mirrored: left for right.
-            first: the number of the first one, for errors.
-            name: what errors call them.
+            mirrored: flip the pictures horizontally.
         Raises:
-            TypeError, ValueError: `row 3: ...`, what is no picture.
-            OSError: a file that cannot be read; it is named.
-            ModuleNotFoundError: Pillow is not installed, or the package with the weights.
+            RowError: a row is not a picture.
+            OSError: a file cannot be read.
+            ModuleNotFoundError: Pillow or the package with the weights is not installed.
         """
         found = np.empty((len(pictures), *self.shape), np.float16 if self.features else np.uint8)
-        told = time.monotonic()
+        logged = time.monotonic()
         for number, picture in enumerate(pictures):
-            try:
+            with about_row(number):
                 found[number] = self._features(picture, mirrored) if self.features else self._pixels(picture, mirrored)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"{name} {first + number}: {error}") from error
-            if time.monotonic() - told > TELL_EVERY:
-                told = time.monotonic()
+            if time.monotonic() - logged > LOG_EVERY:
+                logged = time.monotonic()
                 logger.info("%s of %s pictures read", f"{number + 1:,}", f"{len(pictures):,}")
         return found
 
     def _pixels(self, picture: Any, mirrored: bool = False) -> np.ndarray:
-        """uint8 [3, size, size]."""
+        """Return a picture as uint8 [3, size, size]."""
         pixels = read(picture, (self.size, self.size)).transpose(2, 0, 1)
         return pixels[:, :, ::-1] if mirrored else pixels
 
     def _features(self, picture: Any, mirrored: bool) -> np.ndarray:
-        """float16 [h w, C], alone: they do not depend on the pictures beside it."""
+        """Return the features of a picture, float16 [h w, C], from the cache if they are there."""
         name = f"efficientnet-lite0-{self.size}/{_digest(picture)}{'-mirrored' * mirrored}.safetensors"
         return cache.once(name, lambda: {"features": self._computed(picture, mirrored)})["features"]
 
@@ -79,8 +76,10 @@ class Photos:
 
 
 def read(picture: Any, size: tuple[int, int] | None = None) -> np.ndarray:
-    """uint8 [H, W, 3], brought to a height and width if they are given.
+    """Return a picture as uint8 [H, W, 3].
 
+    Args:
+        size: height and width to resize to; None keeps the size.
     Raises:
         OSError, TypeError, ValueError: it cannot be read.
     """
@@ -99,13 +98,13 @@ def _array(picture: Any) -> np.ndarray:
     pixels = np.asarray(picture)
     grey = pixels.ndim == 2
     if pixels.dtype != np.uint8 or not (grey or (pixels.ndim == 3 and pixels.shape[2] == 3)) or not pixels.size:
-        raise TypeError("expected the name of a picture, or its pixels, uint8 [H, W] or [H, W, 3], got "
+        raise TypeError("expected the name of a picture file, or pixels, uint8 [H, W] or [H, W, 3], got "
                         f"{pixels.dtype} {list(pixels.shape)}.")  # fmt: skip
     return pixels
 
 
 def _digest(picture: Any) -> str:
-    """Of the content of a file, or of pixels."""
+    """Return a digest of the content of a file, or of pixels."""
     if isinstance(picture, str | os.PathLike):
         picture = PictureFile(Path(picture))
     if isinstance(picture, PictureFile):

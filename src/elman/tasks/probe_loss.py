@@ -1,4 +1,4 @@
-"""Some data as a net learns from them: what the doctor watches it with."""
+"""Training loss of a few rows, which the doctor differentiates."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,10 +11,11 @@ STEPS = 2000  # of all rows together
 
 
 class ProbeLoss(NamedTuple):
-    """
+    """Loss of a few rows.
+
     Attributes:
-        loss: finds the loss of the net that the task has, as training does, without what training spoils at random.
-        steps: the text of each step of the first row; None where steps are no text.
+        loss: computes the loss of the task's network as training does, without random augmentation.
+        steps: the text of each step of the first row; None if steps are not text.
     """
 
     loss: Callable[[], Tensor]
@@ -22,5 +23,5 @@ class ProbeLoss(NamedTuple):
 
 
 def few(lengths: np.ndarray, steps: int = STEPS) -> np.ndarray:
-    """The first rows that hold no more than so many steps, one at least."""
+    """Return the first rows that have at most `steps` steps together; at least one row."""
     return np.arange(min(len(lengths), max(1, int((np.cumsum(lengths) <= steps).sum()))))

@@ -1,65 +1,40 @@
-"""The recurrent layers of a net, as settings that every task with such a net shares."""
+"""Settings of recurrent layers, shared by all tasks that have such layers."""
 
-import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
-from elman.cells import CELLS, CellModule
+from elman.cells import CellModule
+from elman.cells.settings import CellSettings
 from elman.layers import LayerNorm, Stack, WeightDrop
 from elman.layers.recurrent_stack import recurrent_stack
-from elman.nearest import did_you_mean
-
-# Settings that are the cell's own, where it has them, and their names there.
-CELL_SETTINGS = {
-    name: name
-    for name in ("activation", "forget_gate", "forget_bias", "chrono", "peephole", "coupled", "cell_clip",
-                 "recurrent_dropout", "hidden_dropout", "zoneout_h", "zoneout_c", "reset", "init", "window")
-} | {"gate_norm": "layer_norm"}  # fmt: skip
 
 
 @dataclass(kw_only=True)
 class RecurrentSettings:
-    """How the recurrent layers are built; the defaults give a good model.
+    """Settings of the recurrent layers; the defaults give a good model.
 
     Args:
-        cell: `lstm`, `gru`, `rnn`, `min_gru` or `window_net`.
-        activation, forget_gate, forget_bias, reset, init, window: of the cell, where it has that setting; None for
-            the cell's default.
-        chrono, peephole, coupled, cell_clip: the same, of an LSTM.
-        recurrent_dropout, hidden_dropout, zoneout_h, zoneout_c: the same, of an LSTM.
-        gate_norm: the cell's own layer_norm, inside the recurrence.
-        weight_dropout: of the weights from the state, while training; 0 for none (Merity et al. 2018).
-        init_range: every weight and bias of the net, those of layer norms aside, starts uniform within plus and minus
-            this; None for the start of each layer.
-        hidden_size: features of the state of each layer.
+        cell: `lstm`, `gru`, `rnn`, `min_gru` or `window_net`, or `CellSettings` with options of the cell:
+            `CellSettings("lstm", zoneout_c=0.1)`.
+        weight_dropout: dropout rate of the recurrent weights in training, 0 for none (Merity et al. 2018).
+        init_range: all weights and biases except those of layer norms are initialised uniformly within plus and minus
+            this; None for each layer's own initialisation.
+        hidden_size: units of each layer.
         num_layers: cells on top of one another.
-        dropout: of each cell's output while training, 0 for none.
-        variational: one dropout mask a row instead of one a step.
-        layer_norm, residual: around every layer but the first.
+        dropout: dropout rate of each cell's output in training, 0 for none.
+        variational: draw one dropout mask per row instead of one per step.
+        layer_norm: normalise the input of every cell but the first.
+        residual: add the input of every cell but the first to its output.
     """
 
-    cell: str = "lstm"
-    activation: str | None = None
-    forget_gate: bool | None = None
-    forget_bias: float | None = None
-    chrono: int | None = None
-    peephole: bool | None = None
-    coupled: bool | None = None
-    cell_clip: float | None = None
-    recurrent_dropout: float | None = None
-    hidden_dropout: float | None = None
-    zoneout_h: float | None = None
-    zoneout_c: float | None = None
-    gate_norm: bool | None = None
+    nested_settings: ClassVar[Mapping[str, Any]] = {"cell": CellSettings}
+
+    cell: str | CellSettings = "lstm"
     weight_dropout: float = 0.0
-    reset: str | None = None
-    init: str | None = None
-    window: int | None = None
     init_range: float | None = None
     hidden_size: int = 512
     num_layers: int = 1
@@ -69,20 +44,17 @@ class RecurrentSettings:
     residual: bool = False
 
     def recurrent_layers(self, input_size: int, bidirectional: bool = False, hidden_size: int | None = None) -> Stack:
-        """[N, input_size] -> [N, hidden_size], or [N, 2 hidden_size] from both ends.
+        """Return new layers, [N, input_size] -> [N, hidden_size], or [N, 2 hidden_size] if bidirectional.
 
         Args:
             hidden_size: in place of the setting.
         Raises:
-            ValueError: a setting that is unknown or cannot act.
+            ValueError: a setting is unknown or has no effect.
         """
-        if self.cell not in CELLS:
-            raise ValueError(
-                f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}{did_you_mean(self.cell, CELLS)}"
-            )
         for name in ("init", "forget_bias", "chrono"):
-            if getattr(self, name) is not None and self.init_range is not None:
-                raise ValueError(f"{name}: cannot act with init_range={self.init_range}; leave one of them out.")
+            if name in CellSettings.of(self.cell).options and self.init_range is not None:
+                raise ValueError(f"cell.{name}: has no effect with init_range={self.init_range}; leave one of them "
+                                 "out.")  # fmt: skip
         return recurrent_stack(
             self._cell(),
             input_size,
@@ -96,25 +68,21 @@ class RecurrentSettings:
         )
 
     def _cell(self) -> Callable[[int, int], CellModule]:
-        """What makes a cell of (input size, hidden size)."""
-        kind = CELLS[self.cell]
-        own: dict[str, Any] = {}
-        for setting, name in CELL_SETTINGS.items():
-            value = getattr(self, setting)
-            if value is not None and name not in inspect.signature(kind).parameters:
-                raise ValueError(f"{setting}: cell={self.cell} has no such setting; leave it out.")
-            if value is not None:
-                own[name] = value
-        make = partial(kind, **own)
+        """Return a function that makes a cell of (input size, hidden size)."""
+        make = CellSettings.of(self.cell).make()
         if not self.weight_dropout:
             return make
         return lambda input_size, hidden_size: WeightDrop(make(input_size, hidden_size), self.weight_dropout)
 
+    def network(self) -> str:
+        """Return a few words about the recurrent layers."""
+        return f"{self.num_layers} x {CellSettings.of(self.cell).kind} of {self.hidden_size} units"
+
     def initialize(self, net: nn.Module) -> None:
-        """Draw the weights of a new net as `init_range` says; without it they stay as they are.
+        """Draw the weights of a new network as `init_range` says; without it they stay as they are.
 
         Raises:
-            ValueError: a range from which nothing can be drawn.
+            ValueError: the range is not above 0.
         """
         if self.init_range is None:
             return

@@ -1,9 +1,7 @@
-"""How a task that writes looks for what to write."""
+"""Search: how a task with a decoder finds the text to write."""
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -17,39 +15,36 @@ from elman.sequences import Sequences
 from elman.state import State
 
 Encode = Callable[[Sequence[str]], Sequences]
-AttentionWeights = Callable[
-    [np.ndarray, list[np.ndarray]], list[np.ndarray]
-]  # rows and units of hypotheses -> of each [T, S]
+AttentionWeights = Callable[[np.ndarray, list[np.ndarray]], list[np.ndarray]]  # rows, units -> [T, S] of each
 
 
-class Asked(NamedTuple):
-    """What a batch of sources asks of a search."""
+class Request(NamedTuple):
+    """Batch of rows to find texts for."""
 
     step: Step
     state: State
-    numbers: Sequence[int]  # [B] those of the rows, as they were given
-    usual_length: Sequence[int]  # [B] units at most, unless said otherwise
+    usual_lengths: Sequence[int]  # [B] units at most, unless the search has another limit
     constraints: Constraints
-    attention: AttentionWeights | None  # attention weights of hypotheses; None where it has no attention
+    attention: AttentionWeights | None  # of hypotheses; None without attention
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A beam search, and what its hypotheses may hold.
+    """Beam search with constraints on its hypotheses.
 
     Args:
-        beam: hypotheses that are followed side by side; 1 takes the likeliest unit at every step.
-        length_penalty: a hypothesis of n units, the end included, is ranked by log-probability / n ** length_penalty;
-            0 prefers short ones.
-        coverage: what it costs to leave parts of the source unread: beta of Wu et al. (2016, arXiv:1609.08144).
-        max_length: units at most; None for what is usual of sources of that length.
+        beam: hypotheses that are kept at each step; 1 takes the most probable unit (greedy search).
+        length_penalty: the score of a hypothesis of n units, the end included, is log-probability / n **
+            length_penalty; 0 prefers short ones.
+        coverage: penalty for source positions without attention: beta of Wu et al. (2016, arXiv:1609.08144).
+        max_length: units at most; None for a limit that depends on the source.
         min_length: units at least.
-        no_repeat_ngram: no run of so many units stands twice; 0 allows all.
+        no_repeat_ngram: no run of this many units occurs twice; 0 for no limit.
         forbidden: texts of one unit each that are never written.
-        prefixes: what each target begins with: a text for each source, or one for all.
+        prefixes: beginning of each target: one text per source, or one for all.
     Raises:
         ValueError: a setting is out of range.
-        TypeError: one is of another kind.
+        TypeError: a setting has the wrong type.
     """
 
     beam: int = 5
@@ -77,10 +72,10 @@ class Search:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Search":
-        """That of options by name.
+        """Return a search from options by name.
 
         Raises:
-            TypeError: one is unknown.
+            TypeError: an option is unknown.
         """
         known = [field.name for field in fields(cls)]
         for name in options:
@@ -88,69 +83,69 @@ class Search:
                 raise TypeError(f"{name}: unknown{did_you_mean(name, known)}")
         return cls(**options)
 
-    def best(self, asked: Asked, n: int) -> list[list[Hypothesis]]:
-        """The `n` best of each row."""
-        begin, lengths = (asked.step, asked.state, len(asked.numbers)), self._longest(asked)
-        coverage = self._coverage(asked) if self.coverage else None
-        with _numbered(asked.numbers):
-            if self.beam == n == 1 and coverage is None:
-                found = greedy(*begin, max_length=lengths, constraints=asked.constraints)
-                return [[self._ranked(one)] for one in found]
-            return beam_search(
-                *begin,
-                beam=max(self.beam, n),
-                n_best=n,
-                max_length=lengths,
-                length_penalty=self.length_penalty,
-                coverage=coverage,
-                constraints=asked.constraints,
-            )
+    def best(self, request: Request, n: int) -> list[list[Hypothesis]]:
+        """Return the `n` best hypotheses of each row."""
+        begin, lengths = (request.step, request.state, len(request.usual_lengths)), self._longest(request)
+        coverage = self._coverage(request) if self.coverage else None
+        if self.beam == n == 1 and coverage is None:
+            found = greedy(*begin, max_length=lengths, constraints=request.constraints)
+            return [[self._ranked(one)] for one in found]
+        return beam_search(
+            *begin,
+            beam=max(self.beam, n),
+            n_best=n,
+            max_length=lengths,
+            length_penalty=self.length_penalty,
+            coverage=coverage,
+            constraints=request.constraints,
+        )
 
-    def drawn(self, asked: Asked, sampling: Sampling, generator: np.random.Generator) -> list[list[Hypothesis]]:
-        """One of each row, drawn."""
-        begin = asked.step, asked.state, len(asked.numbers)
-        with _numbered(asked.numbers):
-            found = sample(*begin, sampling, generator, max_length=self._longest(asked), constraints=asked.constraints)
+    def drawn(self, request: Request, sampling: Sampling, generator: np.random.Generator) -> list[list[Hypothesis]]:
+        """Return one random hypothesis of each row."""
+        begin = request.step, request.state, len(request.usual_lengths)
+        lengths = self._longest(request)
+        found = sample(*begin, sampling, generator, max_length=lengths, constraints=request.constraints)
         return [[self._ranked(one)] for one in found]
 
     def _ranked(self, one: Hypothesis) -> Hypothesis:
-        """With the score that a beam search gives it."""
+        """Return a hypothesis with the score that a beam search gives it."""
         length = max(1, len(one.units) + one.finished)
         return one._replace(score=one.log_prob / length**self.length_penalty)
 
-    def _longest(self, asked: Asked) -> int | Sequence[int]:
-        """Units at most: where nothing is said, what is usual, with room for what must be written."""
+    def _longest(self, request: Request) -> int | Sequence[int]:
+        """Return the number of units at most: the setting, or the usual length with room for prefix and `min_length`."""
         if self.max_length is not None:
             return self.max_length
-        prefixes = asked.constraints.prefixes or [()] * len(asked.numbers)
-        parts = zip(asked.usual_length, prefixes, strict=True)
+        prefixes = request.constraints.prefixes or [()] * len(request.usual_lengths)
+        parts = zip(request.usual_lengths, prefixes, strict=True)
         return [max(usual, self.min_length, len(prefix)) for usual, prefix in parts]
 
-    def _coverage(self, asked: Asked) -> Coverage:
-        if asked.attention is None:
-            raise ValueError("coverage: cannot act without attention; leave it out.")
-        attention = asked.attention
+    def _coverage(self, request: Request) -> Coverage:
+        if request.attention is None:
+            raise ValueError("coverage: has no effect without attention; leave it out.")
+        attention = request.attention
         return lambda rows, units: coverage_penalty(attention(rows, units), self.coverage)
 
     def check_rows(self, rows: int) -> None:
-        """Raise unless what is said of each row is said of as many.
+        """Raise unless there is one prefix for each row, or one for all.
 
         Raises:
-            ValueError: it is not.
+            ValueError: there are more or fewer.
         """
         if not isinstance(self.prefixes, str | None) and len(self.prefixes) != rows:
             raise ValueError(f"prefixes: expected one for each of {rows} rows, or one text for all, got "
                              f"{len(self.prefixes)}.")  # fmt: skip
 
     def constraints(self, units: Units, rows: np.ndarray, never: Sequence[int], encode: Encode) -> Constraints:
-        """In units.
+        """Return the constraints in units.
 
         Args:
-            rows: the numbers of the rows that are searched.
-            never: units that are never written anyway.
-            encode: texts to ids.
+            units: of the texts that are written.
+            rows: numbers of the rows of this batch.
+            never: units that are never written in any case.
+            encode: texts to numbers of units.
         Raises:
-            ValueError: a text to forbid is not one unit, or the model has no unit for what is asked.
+            ValueError: a forbidden text is not one unit, or the model does not have a unit.
         """
         forbidden = list(never)
         for text in self.forbidden:
@@ -169,17 +164,5 @@ class Search:
 
 def _known(where: str, units: Units, ids: np.ndarray, text: str) -> np.ndarray:
     if units.has_unknown and (ids == UNKNOWN).any():
-        raise ValueError(f"{where}: {text!r} holds what the model has no unit for; take another word.")
+        raise ValueError(f"{where}: {text!r} has a unit that the model does not know; use another word.")
     return ids
-
-
-@contextmanager
-def _numbered(numbers: Sequence[int]) -> Iterator[None]:
-    """What an error inside says of row 3 of a batch, it says of the row that was given."""
-    try:
-        yield
-    except ValueError as error:
-        told = re.fullmatch(r"row (\d+): (.*)", str(error), re.DOTALL)
-        if told is None:
-            raise
-        raise ValueError(f"row {numbers[int(told[1])]}: {told[2]}") from error

@@ -1,7 +1,9 @@
-"""The settings of a task are its constructor's arguments: read from text or from `config.toml`, and written there."""
+"""Settings of a task: its constructor's arguments, parsed from text, read from `config.toml` and written to it."""
 
 import dataclasses
+import inspect
 import math
+import re
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -19,32 +21,72 @@ CONFIG = "config.toml"
 
 
 def settings_of(task: Any) -> dict[str, Any]:
-    """The settings of a task, by name; numbers of NumPy as those of Python, which files can hold."""
+    """Return the settings of a task by name, as values that JSON and TOML can hold, apart from None.
+
+    A setting with options is a dictionary: `{"kind": "lstm", "zoneout_c": 0.1}`.
+    """
     settings = {field.name: getattr(task, field.name) for field in dataclasses.fields(task) if field.init}
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
+    return {name: _plain(value) for name, value in settings.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python, and a value with options as a dictionary."""
+    if hasattr(value, "options"):
+        options = {name: _plain(option) for name, option in value.options.items()}
+        return {"kind": value.kind, **options}
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def parse(kind: type, given: Mapping[str, Any], where: str = "--set") -> dict[str, Any]:
-    """Settings by name, as text or as values, in the types that the task declares; `none` stands for None.
+    """Return settings, given as text or as values, in the types that the task declares.
 
+    Args:
+        kind: the class of the task.
+        given: settings by name; `cell.zoneout_c` is an option of a setting. The text `none` is None.
+        where: begins the errors.
     Raises:
         ValueError: `--set hiden_size: unknown; did you mean hidden_size?`, or a value of another type.
     """
-    types = typing.get_type_hints(kind)
+    types, nested = typing.get_type_hints(kind), getattr(kind, "nested_settings", {})
     known = [field.name for field in dataclasses.fields(kind) if field.init]
-    values = {}
-    for name, value in given.items():
-        if name not in known:
-            hint = did_you_mean(name, known)
+    values: dict[str, Any] = {}
+    options: dict[str, dict[str, Any]] = {}
+    for name, value in flat(given).items():
+        setting, _, option = name.partition(".")
+        if setting not in known or (option and setting not in nested):
+            hint = did_you_mean(setting, known)
             raise ValueError(f"{where} {name}: unknown{hint if hint != '.' else '; known are ' + ', '.join(known)}")
-        values[name] = _convert(f"{where} {name}", types[name], value)
+        if option:
+            options.setdefault(setting, {})[option] = value
+        else:
+            values[setting] = _convert(f"{where} {name}", types[name], value)
+    for setting, changes in options.items():
+        value = nested[setting].of(values.get(setting, getattr(kind, setting))).replace(**changes)
+        try:
+            declared = value.option_types()
+        except ValueError as error:
+            raise ValueError(f"{where} {error}") from None
+        converted = {name: _convert(f"{where} {setting}.{name}", hint, value.options[name])
+                     for name, hint in declared.items()}  # fmt: skip
+        values[setting] = value.replace(**converted)
     return values
+
+
+def flat(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the options in dictionaries under names of their own, `cell.zoneout_c`."""
+    flat: dict[str, Any] = {}
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{option}": part for option, part in value.items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def _convert(where: str, hint: Any, value: Any) -> Any:
     kinds = typing.get_args(hint) or (hint,)
-    if NoneType in kinds and (value is None or (isinstance(value, str) and value.lower() == "none")):
-        return None
+    if hint is Any or (NoneType in kinds and (value is None or (isinstance(value, str) and value.lower() == "none"))):
+        return value if hint is Any else None
     for kind in (kind for kind in (bool, int, float, str) if kind in kinds):
         if isinstance(value, kind) and not (kind in (int, float) and isinstance(value, bool)):
             return value
@@ -62,8 +104,37 @@ def _convert(where: str, hint: Any, value: Any) -> Any:
     raise ValueError(f"{where}: expected {wanted}, got {value!r}.")
 
 
+def groups(kind: type) -> dict[str, dict[str, tuple[Any, str]]]:
+    """Return the settings of a task by group: the default and the description of each.
+
+    A group is a dataclass among the bases of the task, `Training` of `TrainingSettings`; the task's own come first.
+    Descriptions are from the `Args:` of the docstrings.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    found: dict[str, dict[str, tuple[Any, str]]] = {}
+    seen: set[str] = set()
+    for base in filter(dataclasses.is_dataclass, kind.__mro__):
+        own = {name: text for name, text in _descriptions(base).items() if name in defaults and name not in seen}
+        seen |= own.keys()
+        if own:
+            title = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", base.__name__.removesuffix("Settings"))
+            found[title] = {name: (defaults[name], text) for name, text in own.items()}
+    return found
+
+
+def _descriptions(kind: type) -> dict[str, str]:
+    """Return the description of each argument in a docstring."""
+    section = inspect.cleandoc(kind.__doc__ or "").partition("Args:\n")[2]
+    entries = re.findall(r"^    (\w+(?:, \w+)*): (.+(?:\n {8}.+)*)", section, re.MULTILINE)
+    return {name: re.sub(r"\s+", " ", text) for names, text in entries for name in names.split(", ")}
+
+
 def check_range(task: Any, low: float, high: float, *names: str) -> None:
-    """Raise unless each of these settings is None, or at least `low` and less than `high`."""
+    """Raise unless each of these settings is None, or at least `low` and less than `high`.
+
+    Raises:
+        ValueError: one is out of range.
+    """
     for name in names:
         value = getattr(task, name)
         if value is not None and not low <= value < high:
@@ -71,18 +142,33 @@ def check_range(task: Any, low: float, high: float, *names: str) -> None:
             raise ValueError(f"{name}: expected at least {low}{limit}, got {value}.")
 
 
+def check_word(name: str, value: object, known: typing.Collection[str]) -> None:
+    """Raise unless the value of a setting is one of the known words.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}{did_you_mean(value, known)}")
+
+
 def write_config(run: Path, task: Any, source: Mapping[str, Any]) -> None:
-    """Write `config.toml`: the task, where its data came from (files, and how they are read), and every setting."""
+    """Write `config.toml`: the task, the source of its data (files, and how they are read), and every setting."""
     import tomli_w
 
-    settings = {name: "none" if value is None else value for name, value in settings_of(task).items()}
-    config = {"task": task.task, "version": elman.__version__, **source, "settings": settings}
+    config = {"task": task.task, "version": elman.__version__, **source, "settings": _without_none(settings_of(task))}
     with replacing(run / CONFIG) as file:
         tomli_w.dump(config, file)
 
 
+def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the text `none` for None, which TOML lacks."""
+    return {name: "none" if value is None else _without_none(value) if isinstance(value, Mapping) else value
+            for name, value in settings.items()}  # fmt: skip
+
+
 def read_config(run: Path) -> dict[str, Any]:
-    """What `write_config` wrote: task, version, data, settings (unchecked: `parse` does that).
+    """Return the content of `config.toml`: task, version, data, and settings, which `parse` checks.
 
     Raises:
         FileNotFoundError: the folder holds no run.

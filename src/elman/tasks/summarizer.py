@@ -1,6 +1,6 @@
-"""The gist of a text: a translator from long texts to short ones (Nallapati et al. 2016, arXiv:1602.06023)."""
+"""Summarizer: a translator from long texts to short ones (Nallapati et al. 2016, arXiv:1602.06023)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,10 +11,10 @@ from elman.tasks.translator import Translator
 
 @dataclass(kw_only=True)
 class Summarizer(Translator):
-    """A `Translator` with other defaults: long sources of which the beginning is read, one vocabulary, short targets.
+    """`Translator` with other defaults: only the beginning of long sources is read, and both sides share a vocabulary.
 
-    The length of a summary is asked for when it is written: `min_length`, `max_length` and `length_penalty` of
-    `Search`. Arguments, attributes and errors as `Translator`.
+    The length of a summary is an option of `predict`: `min_length`, `max_length` and `length_penalty`, see
+    `elman.tasks.search.Search`. Settings, attributes and errors as in `Translator`.
     """
 
     task: ClassVar[str] = "summarizer"
@@ -24,22 +24,16 @@ class Summarizer(Translator):
     target_limit: int = 100
 
     def score(self, X: Sequence[str], y: Sequence[Any]) -> float:
-        """ROUGE-L, from 0 to 1."""
+        """Return the ROUGE-L, from 0 to 1."""
         return self.evaluate(X, y).rougeL / 100
 
-    def evaluate(  # type: ignore[override]  # another report; ROUGE knows no capitals
-        self,
-        X: Sequence[str],
-        y: Sequence[Any],
-        progress: Callable[[float], object] = lambda part: None,
-        **search: Any,
-    ) -> SummaryReport:
-        """ROUGE of what is predicted.
+    def evaluate(self, X: Sequence[str], y: Sequence[Any], **search: Any) -> SummaryReport:  # type: ignore[override]
+        """Return ROUGE of the predictions. ROUGE ignores case.
 
         Args:
-            X: the texts.
+            X: texts.
             y: the summary of each, or a list of several.
-            search: as for `predict`.
+            search: options of the search, as for `predict`.
         """
         references = as_references(f"{type(self).__name__}.evaluate", X, y)
-        return summary_report(self.predict(X, progress, **search), references)
+        return summary_report(self.predict(X, **search), references)

@@ -1,4 +1,4 @@
-"""The words of sentences as a tagger reads them: a number, a spelling, and what else is given of each."""
+"""Words of sentences as a tagger reads them: a number, a spelling, and given tags."""
 
 import re
 from collections import Counter
@@ -7,28 +7,29 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from elman.errors import RowError, RowTypeError
 from elman.sequences import Sequences
 
 DIGIT = re.compile(r"\d")
-UNKNOWN = 0  # word, character or given tag that training has not seen
+UNKNOWN = 0  # word, character or given tag that does not occur in the training part
 
 
 class Tokens(NamedTuple):
-    """The words of a batch."""
+    """Words of a batch."""
 
     word: Any  # [N] int64
-    spelling: Any  # [N] int64, row of the word in the `Spelled.characters` that belong to the batch
+    spelling: Any  # [N] int64, row of `Spelled.characters`
     given: Any  # [N, E] int64
 
 
 class Spelled(NamedTuple):
-    """Sentences and how their different words are spelled: each once, however often it occurs."""
+    """Sentences and the spellings of their different words, each once."""
 
     tokens: Sequences  # of Tokens
-    characters: Sequences  # a row a different word, ids [M]
+    characters: Sequences  # one row per different word, ids [M]
 
     def select(self, rows: np.ndarray) -> "Spelled":
-        """Some of the sentences, with the spellings that they need."""
+        """Return some of the sentences, with the spellings that they need."""
         tokens = self.tokens.select(rows)
         word, spelling, given = tokens.values
         different, places = np.unique(spelling, return_inverse=True)
@@ -36,28 +37,28 @@ class Spelled(NamedTuple):
 
 
 class Words:
-    """The vocabularies of words, characters and given tags. Id 0 is what training has not seen, or seldom.
+    """Vocabularies of words, characters and given tags. Id 0 is unknown.
 
     Words are looked up in lower case and with every digit as 0; the characters keep case and digits.
 
     Args:
-        min_count: a word that training has fewer times has no number of its own, only its spelling.
+        min_count: a word that occurs fewer times in the training part is unknown, and has only its spelling.
     """
 
     def __init__(self, min_count: int = 1):
         self.min_count = min_count
 
     def fit(self, rows: Sequence[Sequence[Any]]) -> Self:
-        """Learn from sentences, each a list of words, or of tuples of a word and what is given of it.
+        """Collect the vocabularies from sentences, each a list of words, or of tuples of a word and given tags.
 
         Raises:
-            TypeError, ValueError: a sentence that is a text, a word that is none, words with different columns beside
-                them, or no words at all.
+            TypeError, ValueError: a sentence is a string, a word is not, the words have different numbers of given
+                tags, or there are no words.
         """
         tokens = _tokens(rows)
         widths = sorted({len(token) - 1 for token in tokens})
         if len(widths) > 1:
-            raise ValueError(f"words: expected the same columns beside every word, got {widths} of them.")
+            raise ValueError(f"words: expected the same number of given tags with every word, got {widths}.")
         if not widths:
             raise ValueError("words: expected rows with words, got rows that are all empty.")
         forms, *given = ([token[column] for token in tokens] for column in range(1 + widths[0]))
@@ -77,21 +78,21 @@ class Words:
 
     @property
     def sizes(self) -> tuple[int, int, list[int]]:
-        """Ids of words, of characters, and of each kind of given tags."""
+        """Number of words, of characters, and of each kind of given tags, the unknown one included."""
         return len(self.words) + 1, len(self.characters) + 1, [len(tags) + 1 for tags in self.given]
 
     def encode(self, rows: Sequence[Sequence[Any]]) -> Spelled:
-        """Sentences, each a list of words, or of tuples of a word and what is given of it.
+        """Return sentences as numbers.
 
         Raises:
-            TypeError, ValueError: a sentence that is a text, a word that is none, another number of columns.
+            TypeError, ValueError: a sentence is a string, a word is not, or a word has another number of given tags.
         """
         tokens, others = _tokens(rows), len(self.given)
         wrong = next((step for step, token in enumerate(tokens) if len(token) - 1 != others), None)
         if wrong is not None:
             form, *got = tokens[wrong]
-            raise ValueError(f"row {_row_of(wrong, rows)}: expected {others} columns beside a word, as in training, "
-                             f"got {len(got)} at {form!r}.")  # fmt: skip
+            raise RowError(_row_of(wrong, rows), f"expected {others} given tags with every word, as in training, got "
+                                                 f"{len(got)} with {form!r}.")  # fmt: skip
         forms, *given = ([token[column] for token in tokens] for column in range(1 + others))
         spellings = {form: number for number, form in enumerate(dict.fromkeys(forms))}
         word = np.array([self._word_ids.get(_folded(form), UNKNOWN) for form in spellings], np.int64)
@@ -103,32 +104,34 @@ class Words:
         return Spelled(Sequences(Tokens(word[spelling], spelling, columns), [*map(len, rows)]), characters)
 
     def to_json(self) -> dict[str, Any]:
+        """Return all that `from_json` needs, as JSON."""
         return {"words": self.words, "counts": self.counts, "characters": self.characters, "given": self.given}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return the vocabularies that `to_json` wrote."""
         return cls()._set(data["words"], data["counts"], data["characters"], data["given"])
 
 
 def _tokens(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """The words of all sentences, each with what is given of it.
+    """Return the words of all sentences, each with its given tags.
 
     Raises:
-        TypeError: a sentence that is a text, a word that is none.
+        TypeError: a sentence is a string, or a word is not.
     """
     text = next((number for number, row in enumerate(rows) if isinstance(row, str | bytes)), None)
     if text is not None:
-        raise TypeError(f"row {text}: expected a list of words, got a text; split it into words first.")
+        raise RowTypeError(text, "expected a list of words, got a string; split it into words first.")
     tokens = [token if isinstance(token, tuple) else (token,) for row in rows for token in row]
     for step, token in enumerate(tokens):
         if not token or not isinstance(token[0], str):
             form = token[0] if token else token
-            raise TypeError(f"row {_row_of(step, rows)}: expected words, got {type(form).__name__} {form!r}.")
+            raise RowTypeError(_row_of(step, rows), f"expected words, got {type(form).__name__} {form!r}.")
     return tokens
 
 
 def _row_of(step: int, rows: Sequence[Sequence[Any]]) -> int:
-    """The row that a step of all of them is in."""
+    """Return the row of a step, counted over all rows."""
     return int(np.searchsorted(np.cumsum([*map(len, rows)]), step, side="right"))
 
 

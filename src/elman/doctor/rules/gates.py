@@ -53,7 +53,7 @@ def dead_units(found: Examination, facts: Facts) -> Verdict | None:
     says = f"{layer.name}: {int(layer.units.dead.sum())} of {len(layer.units.dead)} units are dead"
     ways = [halved("learning_rate", facts)]
     if kind_of(layer) == "RNN":
-        ways.append("--set activation=tanh" if facts.task else 'nonlinearity="tanh" in place of relu')
+        ways.append("--set cell.activation=tanh" if facts.task else 'nonlinearity="tanh" in place of relu')
     level = ILL if share >= ALL_DEAD else WARNING
     return Verdict("dead units", level, f"{says}: they write the same number at every step.", ", or ".join(ways))
 

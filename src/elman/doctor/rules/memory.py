@@ -23,7 +23,7 @@ def memory_unused(found: Examination, facts: Facts) -> Verdict | None:
     if seen is None or len(seen.losses) < 2 or worth(found) is not None or misled(found, facts) is not None:
         return None
     says = f"The loss is as low with a context of 1 step ({seen.losses[0]:.4g}) as with all there is ({seen.whole:.4g})"
-    way = "--set cell=window_net --set window=1" if facts.task else "a net without a recurrence"
+    way = "--set cell=window_net --set cell.window=1" if facts.task else "a net without a recurrence"
     return Verdict("memory unused", WARNING, f"{says}: the model makes no use of its memory.",
                    f"if the loss is good, {way} would do; if not, it has not learnt to remember: see the other lines "
                    "and train longer")  # fmt: skip
@@ -80,9 +80,9 @@ def drift(found: Examination, facts: Facts) -> Verdict | None:
     says = f"{layer.name}: the state grows {times:,.3g} times along the second half of the rows, and goes on"
     if kind_of(layer) in ("LSTM", "GRU", "MinGRU"):
         way = "train on rows as long as those that it will read"
-        way += "; --set forget_gate=true" if facts.settings.get("forget_gate") is False else ""
+        way += "; --set cell.forget_gate=true" if facts.settings.get("cell.forget_gate") is False else ""
     else:
-        way = "--set activation=tanh" if facts.task else "take tanh in place of relu, or shrink the recurrent matrix"
+        way = "--set cell.activation=tanh" if facts.task else "take tanh in place of relu, or shrink the recurrent matrix"
     return Verdict("drift", ILL if times > RUNS_AWAY else WARNING, f"{says}.", way)
 
 

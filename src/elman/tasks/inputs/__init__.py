@@ -1,4 +1,4 @@
-"""What the rows of a task are made of: text, series, skeletons, frames, pixels. Each kind turns rows into numbers."""
+"""Kinds of rows: text, series, skeletons, frames, pixels. Each kind turns rows into numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,17 +15,17 @@ from elman.tasks.inputs.text import TextInputs
 
 INPUTS: dict[str, type[Inputs]] = {kind.name: kind for kind in (TextInputs, Series, Skeletons, Frames, Pixels)}
 
-COLORS = 3, 4  # channels of a coloured image, which tell it from grey frames
+COLORS = 3, 4  # channels of a coloured image; other sizes of the last axis are grey frames
 
 __all__ = ["INPUTS", "InputSettings", "Inputs", "make_inputs", "restore_inputs"]
 
 
 def make_inputs(settings: InputSettings, rows: Sequence[Any] = ()) -> Inputs:
-    """The kind that `settings.inputs` names; with `auto`, the kind that the rows are of.
+    """Return the inputs that `settings.inputs` names; with `auto`, the kind of the first row.
 
     Raises:
-        ValueError: there is no such kind, or a setting that cannot act on it.
-        TypeError: rows of no kind that is known.
+        ValueError: there is no such kind, or a setting has no effect on it.
+        TypeError: the rows are of no known kind.
     """
     name = settings.inputs
     if name == "auto":
@@ -33,15 +33,15 @@ def make_inputs(settings: InputSettings, rows: Sequence[Any] = ()) -> Inputs:
     if name not in INPUTS:
         known = ["auto", *INPUTS]
         raise ValueError(f"inputs: expected one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
-    for setting in INPUTS[name].idle:
+    for setting in INPUTS[name].without_effect:
         value = getattr(settings, setting)
         if value and value != getattr(InputSettings, setting):
-            raise ValueError(f"{setting}: cannot act on inputs={name}; leave it out.")
+            raise ValueError(f"{setting}: has no effect on inputs={name}; leave it out.")
     return INPUTS[name](settings)
 
 
 def restore_inputs(settings: InputSettings, data: dict[str, Any]) -> Inputs:
-    """The fitted inputs whose `to_json` wrote `data`."""
+    """Return the fitted inputs whose `to_json` wrote `data`."""
     return INPUTS[data["name"]](settings).restore(data)
 
 
@@ -50,7 +50,7 @@ def _kind_of(row: Any) -> str:
         return TextInputs.name
     try:
         row = np.asarray(row)
-    except ValueError:  # it is no array, and Series knows which row it is
+    except ValueError:  # not an array: Series reports which row it is
         return Series.name
     image = row.ndim == 2 or (row.ndim == 3 and row.shape[-1] in COLORS)
     if image and row.dtype == np.uint8:

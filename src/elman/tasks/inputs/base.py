@@ -1,4 +1,4 @@
-"""What all kinds of inputs do: fit, encode, spoil what training sees, give the layers that read them."""
+"""Base of all kinds of inputs: fit, encode, augment, and make the layers that read them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,25 +19,25 @@ OF_FRAMES = ("shift",)
 
 @dataclass(kw_only=True)
 class InputSettings:
-    """What a row is made of, and how the net reads it; the defaults give a good model.
+    """Settings of the inputs; the defaults give a good model.
 
     Args:
-        inputs: `text`, `series`, `skeletons`, `frames` or `pixels`; `auto` looks at the first row.
-        units: of text: `words`, `characters`, `bytes` or `bpe`.
-        lowercase: of text: whether upper case is read as lower case; None: of words only.
-        vocabulary_size: of text: at most so many units; None for the default of the units.
-        min_count: of text: units seen fewer times are `<unk>`; None for 2 of words, and for the default of other units.
-        embedding_size: of text: features of a unit, None for 256; of frames: features of a frame, None for 128.
-        input_dropout: of the features of each step that the recurrent layers read, while training; None for 0.7 of
-            words, which a net soon knows by heart, and 0.3 of everything else.
-        word_dropout: of text: units that are read as `<unk>` while training, as a part of all.
-        noise: of numbers: standard deviation of what is added to them while training, where theirs is 1.
-        step_dropout: of numbers: steps that are left out while training, as a part of all.
-        differences: of numbers: also read the difference to the step before; None: of skeletons and frames.
-        deviations: of numbers: read how each step differs from the mean of its row so far, in its place: of frames it
-            takes away the face and the light, and all else that stays the same.
-        turn: of skeletons: degrees by which a row is turned about each axis while training, their standard deviation.
-        shift: of frames: pixels by which a row is moved while training, up or down and left or right, at most.
+        inputs: kind of the rows: `text`, `series`, `skeletons`, `frames` or `pixels`; `auto` detects it.
+        units: text is split into `words`, `characters`, `bytes` or `bpe` units.
+        lowercase: convert text to lower case; None for words only.
+        vocabulary_size: largest number of units of text; None for the default of the units.
+        min_count: units of text seen fewer times are `<unk>`; None for 2 for words, and for the units' default.
+        embedding_size: features of a unit of text (None for 256) or of a frame (None for 128).
+        input_dropout: dropout rate of the features that the recurrent layers read, in training; None for 0.7 for words,
+            to which networks overfit easily, and 0.3 for everything else.
+        word_dropout: share of the units of text that are replaced by `<unk>` in training.
+        noise: standard deviation of Gaussian noise added to numbers in training, in units of their own deviation.
+        step_dropout: share of the steps of series, skeletons, frames and pixels that are left out in training.
+        differences: append the difference from the previous step; None for skeletons and frames only.
+        deviations: replace each step by its difference from the mean of its row so far. In videos this removes what
+            does not move, such as the background, the person and the light.
+        turn: standard deviation, in degrees, of random rotations of skeletons about each axis in training.
+        shift: largest random translation of frames in training, in pixels.
     """
 
     inputs: str = "auto"
@@ -57,78 +57,72 @@ class InputSettings:
 
 
 class Inputs(ABC):
-    """The preprocessor of a task: rows in, what the layers that it gives can read out."""
+    """Preprocessor of a task: turns rows into numbers, and makes the layers that read them."""
 
     name: ClassVar[str]
-    idle: ClassVar[tuple[str, ...]]  # settings that cannot act on it
+    without_effect: ClassVar[tuple[str, ...]]  # settings that do not concern it
 
     def __init__(self, settings: InputSettings):
         self.settings = settings
 
     def steps(self, row: np.ndarray) -> list[str] | None:
-        """The text of each step of a row as it is encoded; None where steps are no text."""
+        """Return the text of each step of an encoded row; None if steps are not text."""
         return None
 
     @property
     def input_dropout(self) -> float:
-        """Of the features that the recurrent layers read."""
+        """Dropout rate of the features that the recurrent layers read."""
         return 0.3 if self.settings.input_dropout is None else self.settings.input_dropout
 
     @abstractmethod
-    def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
-        """Learn from the rows of the training part what `encode` needs.
+    def fit(self, rows: Sequence[Any]) -> Self:
+        """Compute from the training rows all that `encode` needs.
 
-        Args:
-            names: what errors call the rows; without, `row 0`, `row 1`, ...
         Raises:
-            TypeError, ValueError: a row that cannot be read, or rows from which nothing can be learnt.
+            RowError: a row cannot be read.
+            ValueError: all rows are empty.
         """
 
-    def note_missing(self, rows: Sequence[Any], names: Sequence[str] = ()) -> None:  # noqa: B027  most note nothing
-        """After `fit`: note which values can be missing, in rows from which nothing else is learnt."""
+    def note_missing(self, rows: Sequence[Any]) -> None:  # noqa: B027  most kinds do nothing
+        """Note, after `fit`, which values are missing in the held-out rows."""
 
     @abstractmethod
-    def encode(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Sequences:
-        """Rows as people have them, as NumPy numbers.
+    def encode(self, rows: Sequence[Any]) -> Sequences:
+        """Return rows as numbers (NumPy).
 
         Raises:
-            TypeError, ValueError: a row that cannot be read; the message says which.
+            RowError: a row cannot be read.
         """
 
-    def spoil(self, sequences: Sequences) -> Sequences:
-        """What training reads in their place, in PyTorch: drawn from its generator."""
+    def augment(self, sequences: Sequences) -> Sequences:
+        """Return randomly changed rows for training, drawn from PyTorch's generator."""
         return sequences
 
     @property
     @abstractmethod
     def width(self) -> int:
-        """Numbers a step of what `encode` gives."""
+        """Numbers per step of an encoded row."""
 
     @abstractmethod
     def layers(self) -> list[CellModule]:
-        """New layers that read them; none where the recurrent layers can."""
+        """Return new layers that read encoded rows; an empty list if the recurrent layers can."""
 
     @property
     @abstractmethod
-    def says(self) -> str:
-        """What it makes of a row, for people: `words, 14,820 different`."""
+    def description(self) -> str:
+        """Kind and size of the rows: `words, 14,820 different`."""
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """All that `restore` needs, in plain JSON, its name among it."""
+        """Return all that `restore` needs, as JSON, the name included."""
 
     @abstractmethod
     def restore(self, data: dict[str, Any]) -> Self:
-        """Be what `to_json` wrote."""
-
-
-def row_name(names: Sequence[str], number: int) -> str:
-    """What errors call a row."""
-    return names[number] if names else f"row {number}"
+        """Set what `to_json` wrote."""
 
 
 def without_steps(sequences: Sequences, part: float) -> Sequences:
-    """The rows without that part of their steps, at random; no row is left without any."""
+    """Return the rows without a random share of their steps; at least one step of each row stays."""
     keep = torch.rand(sequences.num_steps).numpy() >= part
     lengths = sequences.lengths
     starts = sequences.offsets[:-1][lengths > 0]

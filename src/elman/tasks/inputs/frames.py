@@ -1,4 +1,4 @@
-"""Frames of video: each goes through a small convolutional net that is trained with the rest."""
+"""Frames of video: each goes through a small convolutional network that is trained with the rest."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -8,30 +8,31 @@ import torch
 
 from elman.arrays import tensor
 from elman.cells import CellModule
+from elman.errors import RowError
 from elman.layers import Deviations, Differences, Dropout
 from elman.layers.frame_encoder import FrameEncoder
 from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_SKELETONS, OF_TEXT, Inputs, row_name, without_steps
+from elman.tasks.inputs.base import OF_SKELETONS, OF_TEXT, Inputs, without_steps
 
 
 class Frames(Inputs):
-    """A row is an array [T, H, W] or [T, H, W, C] of grey or coloured frames, all of one size."""
+    """Rows that are arrays [T, H, W] or [T, H, W, C] of grey or coloured frames, all of one size."""
 
     name: ClassVar[str] = "frames"
-    idle: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS)
+    without_effect: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS)
 
-    def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
-        raw = self._raw(rows, names)
+    def fit(self, rows: Sequence[Any]) -> Self:
+        raw = self._raw(rows)
         if not raw.num_steps:
             raise ValueError(f"frames: expected rows with frames, got {len(rows)} that are all empty.")
         self.shape = raw.values.shape[1:]
         self.mean, self.scale = float(raw.values.mean()), float(raw.values.std()) or 1.0
         return self
 
-    def encode(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Sequences:
-        return self._raw(rows, names).map(lambda x: (x - np.float32(self.mean)) / np.float32(self.scale))
+    def encode(self, rows: Sequence[Any]) -> Sequences:
+        return self._raw(rows).map(lambda x: (x - np.float32(self.mean)) / np.float32(self.scale))
 
-    def spoil(self, sequences: Sequences) -> Sequences:
+    def augment(self, sequences: Sequences) -> Sequences:
         if self.settings.shift:
             sequences = _shifted(sequences, self.settings.shift)
         if self.settings.step_dropout:
@@ -59,7 +60,7 @@ class Frames(Inputs):
         return layers
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         channels, height, width = self.shape
         return f"frames of {height} x {width} x {channels}"
 
@@ -70,32 +71,32 @@ class Frames(Inputs):
         self.shape, self.mean, self.scale = tuple(data["shape"]), data["mean"], data["scale"]
         return self
 
-    def _raw(self, rows: Sequence[Any], names: Sequence[str]) -> Sequences:
-        """All frames, [N, C, H, W] float32, checked."""
+    def _raw(self, rows: Sequence[Any]) -> Sequences:
+        """Return all frames as float32 [N, C, H, W], checked."""
         given = []
         for number, row in enumerate(rows):
-            frames, name = np.asarray(row), row_name(names, number)
+            frames = np.asarray(row)
             if frames.dtype.kind not in "fiu" or frames.ndim not in (3, 4):
-                raise ValueError(f"{name}: expected frames of shape [T, H, W] or [T, H, W, C], got {frames.dtype} "
-                                 f"{list(frames.shape)}.")  # fmt: skip
+                raise RowError(number, "expected frames of shape [T, H, W] or [T, H, W, C], got "
+                                       f"{frames.dtype} {list(frames.shape)}.")  # fmt: skip
             frames = frames[:, None] if frames.ndim == 3 else np.moveaxis(frames, 3, 1)
             with np.errstate(over="ignore"):
                 frames = frames.astype(np.float32)
             if not np.isfinite(frames).all():
-                raise ValueError(f"{name}: a frame holds NaN or infinity; fill it in, or leave the frame out.")
+                raise RowError(number, "a frame holds NaN or infinity; fill it in, or leave the frame out.")
             given.append(frames)
         full = [frames.shape[1:] for frames in given if len(frames)]
         shape = getattr(self, "shape", full[0] if full else (1, 1, 1))
         for number, frames in enumerate(given):
             if len(frames) and frames.shape[1:] != shape:
-                raise ValueError(f"{row_name(names, number)}: expected frames of C, H, W = {list(shape)}, got "
-                                 f"{list(frames.shape[1:])}; resize them to one size.")  # fmt: skip
+                raise RowError(number, f"expected frames of C, H, W = {list(shape)}, got {list(frames.shape[1:])}; "
+                                       "resize them to one size.")  # fmt: skip
         values = [frames for frames in given if len(frames)]
         return Sequences(np.concatenate(values) if values else np.zeros((0, *shape), np.float32), [*map(len, given)])
 
 
 def _shifted(sequences: Sequences, most: int) -> Sequences:
-    """The frames of each row moved by up to so many pixels, the same for all; what comes in is the edge again."""
+    """Return the frames of each row translated by up to `most` pixels, all alike; the edge is repeated."""
     x = sequences.values
     moves = torch.randint(-most, most + 1, (2, len(sequences)))[:, tensor(sequences.rows), None]
     y, x_ = ((torch.arange(size) + move).clamp(0, size - 1) for size, move in zip(x.shape[2:], moves, strict=True))

@@ -8,13 +8,13 @@ from elman.tasks.inputs.series import Series
 
 
 class Pixels(Series):
-    """A row is an image [H, W] or [H, W, C]: a sequence of H W steps of C features."""
+    """Rows that are images [H, W] or [H, W, C]: sequences of H W steps of C features."""
 
     name: ClassVar[str] = "pixels"
 
     def row(self, row: Any) -> np.ndarray:
         image = np.asarray(row)
         if image.dtype.kind not in "fiub" or image.ndim not in (2, 3):
-            raise ValueError(f"expected an image of shape [H, W] or [H, W, C], got {image.dtype} {list(image.shape)}")
+            raise ValueError(f"expected an image of shape [H, W] or [H, W, C], got {image.dtype} {list(image.shape)}.")
         channels = image.shape[2] if image.ndim == 3 else 1
         return super().row(image.reshape(image.shape[0] * image.shape[1], channels))

@@ -1,4 +1,4 @@
-"""Series of numbers: brought to mean 0 and deviation 1; what is missing is said to be."""
+"""Series of numbers, standardised; missing values are flagged."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -7,24 +7,25 @@ import numpy as np
 import torch
 
 from elman.cells import CellModule
+from elman.errors import RowError, about_row
 from elman.layers import Deviations, Differences, Dropout
 from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, Inputs, row_name, without_steps
+from elman.tasks.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, Inputs, without_steps
 
 
 class Series(Inputs):
-    """A row is an array [T, D], or [T] of one variable; NaN is a missing value.
+    """Rows that are arrays [T, D], or [T] for one variable. NaN is a missing value.
 
-    Each variable is brought to the mean 0 and the deviation 1 that it has in training. Where training has missing
-    values, they become 0, and a feature more for each variable that misses some says so with 1.
+    Each variable is scaled to mean 0 and standard deviation 1 in the training part. Missing values become 0, and each
+    variable with missing values gets an additional feature that is 1 where it is missing.
     """
 
     name: ClassVar[str] = "series"
-    idle: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS, *OF_FRAMES, "embedding_size")
+    without_effect: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS, *OF_FRAMES, "embedding_size")
     default_differences: ClassVar[bool] = False
 
-    def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
-        raw = self._raw(rows, names)
+    def fit(self, rows: Sequence[Any]) -> Self:
+        raw = self._raw(rows)
         values = raw.values
         if not len(values):
             raise ValueError(f"{self.name}: expected rows with steps, got {len(rows)} that are all empty: 0 feature(s) "
@@ -36,25 +37,25 @@ class Series(Inputs):
             self.mean = np.where(gone, 0, values).sum(0) / there
             scale = np.sqrt((np.where(gone, 0, values - self.mean) ** 2).sum(0) / there)
         if not np.isfinite(scale).all():
-            raise ValueError(f"{self.name}: variable {np.argmin(np.isfinite(scale))} has numbers of which no deviation "
-                             "can be computed; make them smaller.")  # fmt: skip
+            raise ValueError(f"{self.name}: the standard deviation of variable {np.argmin(np.isfinite(scale))} "
+                             "is not finite; use smaller numbers.")  # fmt: skip
         scale = self.unit(scale)
         self.scale = np.where(scale > 1e-12 * np.abs(self.mean), scale, 1.0)
         self.missing = np.flatnonzero(gone.any(0))
-        encoded = self._scaled(raw, names)
+        encoded = self._scaled(raw)
         after = encoded.times > 0
         change = encoded.values[after][:, : self.size] - encoded.values[np.flatnonzero(after) - 1][:, : self.size]
         self.change = np.maximum(self.unit(change.std(0)), 1e-3) if len(change) else np.ones(self.size)
         return self
 
-    def note_missing(self, rows: Sequence[Any], names: Sequence[str] = ()) -> None:
-        gone = np.isnan(self._raw(rows, names).values).any(0)
+    def note_missing(self, rows: Sequence[Any]) -> None:
+        gone = np.isnan(self._raw(rows).values).any(0)
         self.missing = np.union1d(self.missing, np.flatnonzero(gone))
 
-    def encode(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Sequences:
-        return self._scaled(self._raw(rows, names), names)
+    def encode(self, rows: Sequence[Any]) -> Sequences:
+        return self._scaled(self._raw(rows))
 
-    def spoil(self, sequences: Sequences) -> Sequences:
+    def augment(self, sequences: Sequences) -> Sequences:
         if self.settings.step_dropout:
             sequences = without_steps(sequences, self.settings.step_dropout)
         if self.settings.noise:
@@ -78,7 +79,7 @@ class Series(Inputs):
         return self.size + len(self.missing)
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         missing = f", {len(self.missing)} of them with missing values" if len(self.missing) else ""
         return f"{self.name} of {self.size:,} variable{'' if self.size == 1 else 's'}{missing}"
 
@@ -92,50 +93,44 @@ class Series(Inputs):
         return self
 
     def unit(self, deviations: np.ndarray) -> np.ndarray:
-        """[D] what each variable is divided by, or its differences, that have these deviations."""
+        """Return the divisor of each variable, or of its differences, from their standard deviations [D]."""
         return deviations
 
-    # Rows as they are given.
-
     def row(self, row: Any) -> np.ndarray:
-        """One row as [T, D] of float64."""
+        """Return one row as float64 [T, D]."""
         array = np.asarray(row)
         if array.dtype == object:  # None is missing
             array = array.astype(np.float64)
         if array.dtype.kind not in "fiub" or array.ndim not in (1, 2):
-            raise ValueError(f"expected numbers of shape [T, D] or [T], got {array.dtype} {list(array.shape)}")
+            raise ValueError(f"expected numbers of shape [T, D] or [T], got {array.dtype} {list(array.shape)}.")
         return array.reshape(len(array), -1 if array.size else 1).astype(np.float64)
 
-    def _raw(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Sequences:
-        """All rows, [N, D] float64, checked."""
+    def _raw(self, rows: Sequence[Any]) -> Sequences:
+        """Return all rows as float64 [N, D], checked."""
         given = []
         for number, row in enumerate(rows):
-            try:
+            with about_row(number):
                 given.append(self.row(row))
-            except (ValueError, TypeError) as error:
-                raise type(error)(f"{row_name(names, number)}: {str(error).rstrip('.')}.") from None
         widths = [row.shape[1] for row in given if len(row)]
         size = getattr(self, "size", widths[0] if widths else 1)
         for number, row in enumerate(given):
             if len(row) and row.shape[1] != size:
-                raise ValueError(f"{row_name(names, number)}: expected steps of D={size} numbers, as in training, got "
-                                 f"D={row.shape[1]}.")  # fmt: skip
+                raise RowError(number, f"expected steps of D={size} numbers, as in training, got D={row.shape[1]}.")
             if np.isinf(row).any():
                 step, variable = np.argwhere(np.isinf(row))[0]
-                raise ValueError(f"{row_name(names, number)}: step {step}, variable {variable} is infinite; give a "
-                                 "number, or NaN where it is missing.")  # fmt: skip
+                raise RowError(number, f"step {step}, variable {variable} is infinite; give a finite number, or NaN "
+                                       "if it is missing.")  # fmt: skip
         values = [row for row in given if len(row)]
         return Sequences(np.concatenate(values) if values else np.zeros((0, size)), [len(row) for row in given])
 
-    def _scaled(self, raw: Sequences, names: Sequence[str]) -> Sequences:
-        """[N, D + missing] float32."""
+    def _scaled(self, raw: Sequences) -> Sequences:
+        """Return standardised rows with their flags of missing values, float32 [N, D + missing]."""
         gone = np.isnan(raw.values)
         new = np.setdiff1d(np.flatnonzero(gone.any(0)), self.missing)
         if len(new):
             step = np.flatnonzero(gone[:, new[0]])[0]
-            place = f"{row_name(names, raw.rows[step])}: step {raw.times[step]}, variable {new[0]}"
-            raise ValueError(f"{place} is NaN, and training had no missing value of it; fill it in, or train with some "
-                             "that are missing.")  # fmt: skip
-        with np.errstate(over="ignore"):  # the net says of which row it can make nothing
+            raise RowError(raw.rows[step], f"step {raw.times[step]}, variable {new[0]} is NaN, and no value of it was "
+                                           "missing in training; fill it in, or train on rows with missing values.")  # fmt: skip
+        with np.errstate(over="ignore"):  # a row whose logits are not finite is reported in prediction
             values = np.where(gone, 0, (raw.values - self.mean) / self.scale)
             return raw.with_values(np.concatenate([values, gone[:, self.missing]], 1).astype(np.float32))

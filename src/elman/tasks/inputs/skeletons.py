@@ -1,4 +1,4 @@
-"""Skeletons: joints in space, seen from the middle of the body and in its size."""
+"""Skeletons: joints in space, relative to the middle and the size of the body."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -13,29 +13,30 @@ from elman.tasks.inputs.series import Series
 
 
 class Skeletons(Series):
-    """A row is an array [T, J, 2] or [T, J, 3] of joints; a frame of zeros, or with NaN, is a skeleton that was lost.
+    """Rows that are arrays [T, J, 2] or [T, J, 3] of joints. A frame of zeros, or with NaN, has lost its skeleton.
 
-    Every frame is moved so that the middle of its joints is the origin, and a row is divided by the size of its body
-    (the median over its frames of the root mean square distance from the middle): who moves where, how far from the
-    camera and how tall no longer matters. A lost skeleton is the one before it, or the next at the start.
+    Every frame is translated so that the middle of its joints is the origin, and a row is divided by the size of its
+    body (the median over its frames of the root mean square distance from the middle). This removes the place of the
+    person, the distance to the camera and the body height. A lost skeleton is replaced by the previous one, or by the
+    next one at the start.
 
-    All coordinates are then divided by one number, and their differences by another: a hand that swings stays large
-    beside a hip that trembles, which a deviation of 1 for every joint would hide.
+    All coordinates are then divided by one number, and their differences by another. A swinging hand stays larger than
+    a trembling hip, which a deviation of 1 for every joint would hide.
     """
 
     name: ClassVar[str] = "skeletons"
-    idle: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_FRAMES, "embedding_size")
+    without_effect: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_FRAMES, "embedding_size")
     default_differences: ClassVar[bool] = True
 
-    def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
-        super().fit(rows, names)
+    def fit(self, rows: Sequence[Any]) -> Self:
+        super().fit(rows)
         self.dimensions = next(np.shape(row)[2] for row in rows if len(row))
         return self
 
-    def spoil(self, sequences: Sequences) -> Sequences:
+    def augment(self, sequences: Sequences) -> Sequences:
         if self.settings.turn:
             sequences = self._turned(sequences)
-        return super().spoil(sequences)
+        return super().augment(sequences)
 
     def unit(self, deviations: np.ndarray) -> np.ndarray:
         return np.full_like(deviations, np.sqrt(np.mean(deviations**2)))
@@ -44,7 +45,7 @@ class Skeletons(Series):
         joints = np.asarray(row)
         if joints.dtype.kind not in "fiu" or joints.ndim != 3 or joints.shape[2] not in (2, 3):
             got = f"{joints.dtype} {list(joints.shape)}"
-            raise ValueError(f"expected joints of shape [T, J, 2] or [T, J, 3], got {got}")
+            raise ValueError(f"expected joints of shape [T, J, 2] or [T, J, 3], got {got}.")
         joints = joints.astype(np.float64)
         lost = ~np.isfinite(joints).all((1, 2)) | (joints == 0).all((1, 2))
         seen = np.flatnonzero(~lost)
@@ -57,7 +58,7 @@ class Skeletons(Series):
         return (joints / (size or 1.0)).reshape(len(joints), -1)
 
     def _turned(self, sequences: Sequences) -> Sequences:
-        """Each row as it is seen from another side."""
+        """Return each row rotated at random."""
         mean, scale = (torch.from_numpy(array).float() for array in (self.mean, self.scale))
         angles = np.radians(self.settings.turn) / 2**0.5 * torch.randn(len(sequences), *2 * [self.dimensions])
         turns = torch.linalg.matrix_exp(angles - angles.mT)[tensor(sequences.rows)]  # [N, 2, 2] or [N, 3, 3]

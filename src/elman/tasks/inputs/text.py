@@ -1,4 +1,4 @@
-"""Text as ids of its words, characters, bytes or BPE units."""
+"""Text as numbers of its words, characters, bytes or BPE units."""
 
 import re
 from collections.abc import Sequence
@@ -10,36 +10,37 @@ import torch
 from elman.cells import CellModule
 from elman.data.units import UNKNOWN, Units, make_units, units_from_json
 from elman.data.units.base import check_text
+from elman.errors import about_row
 from elman.layers import Dropout, Embedding
 from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_FRAMES, OF_NUMBERS, OF_SKELETONS, Inputs, row_name
+from elman.tasks.inputs.base import OF_FRAMES, OF_NUMBERS, OF_SKELETONS, Inputs
 
 TOKEN = re.compile(r"['\u2019]?\w+(?:['\u2019-]\w+)*|[^\w\s]")  # it's | 's | well-known | , | ...
 
 
 class TextInputs(Inputs):
-    """A row is a text; words are split from the marks beside them: `Great!` is `great !`. A text may be empty."""
+    """Rows that are texts, possibly empty. Words are split from punctuation: `Great!` is `great !`."""
 
     name: ClassVar[str] = "text"
-    idle: ClassVar[tuple[str, ...]] = (*OF_NUMBERS, *OF_SKELETONS, *OF_FRAMES)
+    without_effect: ClassVar[tuple[str, ...]] = (*OF_NUMBERS, *OF_SKELETONS, *OF_FRAMES)
 
-    def fit(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Self:
+    def fit(self, rows: Sequence[Any]) -> Self:
         settings = self.settings
         self.kind = settings.units
         words = self.kind == "words"
         self.lowercase = words if settings.lowercase is None else settings.lowercase
         units = make_units(self.kind, vocabulary_size=settings.vocabulary_size, min_count=settings.min_count)
-        self.units: Units = units.fit([self._prepared(row, number, names) for number, row in enumerate(rows)])
+        self.units: Units = units.fit([self._prepared(row, number) for number, row in enumerate(rows)])
         return self
 
-    def encode(self, rows: Sequence[Any], names: Sequence[str] = ()) -> Sequences:
-        ids = [self.units.encode(self._prepared(row, number, names)) for number, row in enumerate(rows)]
+    def encode(self, rows: Sequence[Any]) -> Sequences:
+        ids = [self.units.encode(self._prepared(row, number)) for number, row in enumerate(rows)]
         return Sequences(np.concatenate(ids) if ids else np.zeros(0, np.int64), [len(row) for row in ids])
 
     def steps(self, row: np.ndarray) -> list[str]:
         return [self.units.decode([unit]) for unit in row.tolist()]
 
-    def spoil(self, sequences: Sequences) -> Sequences:
+    def augment(self, sequences: Sequences) -> Sequences:
         part = self.settings.word_dropout
         if not part or not self.units.has_unknown:
             return sequences
@@ -61,7 +62,7 @@ class TextInputs(Inputs):
         return [embedding, *([Dropout(size, drop)] if drop else [])]
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         return f"{self.kind}, {self.units.size:,} different"
 
     def to_json(self) -> dict[str, Any]:
@@ -72,8 +73,10 @@ class TextInputs(Inputs):
         self.kind = self.units.name
         return self
 
-    def _prepared(self, text: Any, number: int, names: Sequence[str]) -> Any:
-        check_text(row_name(names, number), text, (str, bytes) if self.kind == "bytes" else (str,))
+    def _prepared(self, text: Any, number: int) -> Any:
+        """Return a text as its units are cut from it."""
+        with about_row(number):
+            check_text(self.name, text, (str, bytes) if self.kind == "bytes" else (str,))
         if isinstance(text, bytes):
             return text
         text = text.lower() if self.lowercase else text

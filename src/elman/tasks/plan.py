@@ -1,0 +1,71 @@
+"""Plan of a training: its data, its network, and how long it will take."""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from elman.training import Event, TrainingSettings, Update, train
+from elman.training.loop import Data, Loss
+
+UPDATES = 8  # that are timed
+SECONDS = 10.0  # after which no more are
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Summary of a training that has not happened.
+
+    Attributes:
+        data: one line about the data.
+        network: one line about the network.
+        parameters: number of weights.
+        updates: of the whole training.
+        seconds: that it is expected to take on this machine, evaluations included.
+    """
+
+    data: str
+    network: str
+    parameters: int
+    updates: int
+    seconds: float
+
+    def __str__(self) -> str:
+        minutes = self.seconds / 60
+        expected = f"{minutes:.1f} minutes" if minutes >= 1 else f"{self.seconds:.0f} seconds"
+        return f"{self.data}\n{self.network}\n{self.updates:,} updates, expected to take {expected}"
+
+
+class _Enough(Exception):
+    """Enough updates have been timed."""
+
+
+class _Stopwatch:
+    """Observer that ends a training after a few updates."""
+
+    def __init__(self) -> None:
+        self.began, self.seconds = time.perf_counter(), list[float]()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Update):
+            self.seconds.append(event.seconds)
+            if len(self.seconds) >= UPDATES or time.perf_counter() - self.began > SECONDS:
+                raise _Enough
+
+
+def seconds_per_update(net: Any, loss: Loss, data: Data, settings: TrainingSettings) -> float:
+    """Return the time of one update of `net`, from a few updates that change it; the first ones are not counted."""
+    watch = _Stopwatch()
+    try:
+        train(net, loss, data, settings, evaluate=lambda: 0.0, observers=[watch])
+    except _Enough:
+        pass
+    slow = min(2, len(watch.seconds) - 1)
+    begun = watch.seconds[slow - 1] if slow else 0.0
+    return (watch.seconds[-1] - begun) / (len(watch.seconds) - slow)
+
+
+def number_of_evaluations(settings: TrainingSettings, updates: int) -> int:
+    """Return how often the held-out part is evaluated."""
+    every = settings.evaluate_every
+    return settings.epochs if every is None else math.ceil(updates / every)
