@@ -1,9 +1,7 @@
 """Settings of a task: its constructor's arguments, parsed from text, read from `config.toml` and written to it."""
 
 import dataclasses
-import inspect
 import math
-import re
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -102,31 +100,6 @@ def _convert(where: str, hint: Any, value: Any) -> Any:
     names = {NoneType: "none", bool: "true or false"}
     wanted = " or ".join(names.get(kind, kind.__name__) for kind in kinds)
     raise ValueError(f"{where}: expected {wanted}, got {value!r}.")
-
-
-def groups(kind: type) -> dict[str, dict[str, tuple[Any, str]]]:
-    """Return the settings of a task by group: the default and the description of each.
-
-    A group is a dataclass among the bases of the task, `Training` of `TrainingSettings`; the task's own come first.
-    Descriptions are from the `Args:` of the docstrings.
-    """
-    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
-    found: dict[str, dict[str, tuple[Any, str]]] = {}
-    seen: set[str] = set()
-    for base in filter(dataclasses.is_dataclass, kind.__mro__):
-        own = {name: text for name, text in _descriptions(base).items() if name in defaults and name not in seen}
-        seen |= own.keys()
-        if own:
-            title = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", base.__name__.removesuffix("Settings"))
-            found[title] = {name: (defaults[name], text) for name, text in own.items()}
-    return found
-
-
-def _descriptions(kind: type) -> dict[str, str]:
-    """Return the description of each argument in a docstring."""
-    section = inspect.cleandoc(kind.__doc__ or "").partition("Args:\n")[2]
-    entries = re.findall(r"^    (\w+(?:, \w+)*): (.+(?:\n {8}.+)*)", section, re.MULTILINE)
-    return {name: re.sub(r"\s+", " ", text) for names, text in entries for name in names.split(", ")}
 
 
 def check_range(task: Any, low: float, high: float, *names: str) -> None:
