@@ -1,4 +1,4 @@
-"""Faults planted on purpose: `check_cell` must catch each, and name the law that it breaks."""
+"""Cells with deliberate faults: `check_cell` must catch each, and name the broken law."""
 
 import copy
 import re
@@ -20,7 +20,7 @@ from elman.testing import check_cell
 
 
 class Leaky(CellModule):
-    """A right cell: h = tanh(W [x, h])."""
+    """Correct cell: h = tanh(W [x, h])."""
 
     def __init__(self):
         super().__init__()
@@ -34,7 +34,7 @@ class Leaky(CellModule):
         h = self.mix(torch.cat([x, state], -1)).tanh()
         return h, h
 
-    def right_scan(self, sequences, state):
+    def correct_scan(self, sequences, state):
         state = self.initial_state(len(sequences)) if state is None else state
         return unroll(lambda x, h: Leaky.step(self, x, h), sequences, state)
 
@@ -44,13 +44,13 @@ class NotCarried(Leaky):
         return super().step(x, state)[0], state
 
     def scan(self, sequences, state=None):
-        return self.right_scan(sequences, state)
+        return self.correct_scan(sequences, state)
 
 
-class StateLeftAside(Leaky):
+class StateIgnored(Leaky):
     def scan(self, sequences, state=None):
         fresh = self.initial_state(len(sequences))
-        y, final = self.right_scan(sequences, fresh)
+        y, final = self.correct_scan(sequences, fresh)
         return y, states.where(sequences.lengths > 0, final, fresh if state is None else state)
 
 
@@ -111,34 +111,34 @@ class BatchNorm(Leaky):
 
 
 class Padded(Leaky):
-    """Reads on through the padding, so that the state of a short row is not that after its last step."""
+    """Reads the padding, so that the state of a short row is not that after its last step."""
 
     def scan(self, sequences, state=None):
         state = self.initial_state(len(sequences)) if state is None else state
         if not sequences.lengths.all():
-            return self.right_scan(sequences, state)
+            return self.correct_scan(sequences, state)
         padded = sequences.to_padded()
         full = Sequences.from_padded(padded, [padded.shape[1]] * len(sequences))
-        return self.right_scan(sequences, state)[0], self.right_scan(full, state)[1]
+        return self.correct_scan(sequences, state)[0], self.correct_scan(full, state)[1]
 
 
 class LongestFirst(Leaky):
     def scan(self, sequences, state=None):
         state = self.initial_state(len(sequences)) if state is None else state
         order = sequences.plan.longest_first
-        y, final = self.right_scan(sequences.select(order), states.select(state, order))
+        y, final = self.correct_scan(sequences.select(order), states.select(state, order))
         return Sequences(y.values, sequences.lengths), final
 
 
 class StatesLongestFirst(Leaky):
     def scan(self, sequences, state=None):
-        y, final = self.right_scan(sequences, state)
+        y, final = self.correct_scan(sequences, state)
         return y, states.select(final, sequences.plan.longest_first)
 
 
 class EmptyRowForgets(Leaky):
     def scan(self, sequences, state=None):
-        y, final = self.right_scan(sequences, state)
+        y, final = self.correct_scan(sequences, state)
         return y, states.where(sequences.lengths > 0, final, torch.zeros_like(final))
 
 
@@ -146,12 +146,12 @@ class NoRows(Leaky):
     def scan(self, sequences, state=None):
         if not len(sequences):
             raise RuntimeError("max(): expected at least one row")
-        return self.right_scan(sequences, state)
+        return self.correct_scan(sequences, state)
 
 
 class FinalOfTheStepBefore(Leaky):
     def scan(self, sequences, state=None):
-        y, final = self.right_scan(sequences, state)
+        y, final = self.correct_scan(sequences, state)
         last = sequences.offsets[1:] - 1
         before = states.select(y.values, np.maximum(last - 1, 0)) if len(y.values) else final
         return y, states.where(sequences.lengths > 2, before, final)
@@ -159,15 +159,15 @@ class FinalOfTheStepBefore(Leaky):
 
 class SlightlyOther(Leaky):
     def scan(self, sequences, state=None):
-        y, final = self.right_scan(sequences, state)
+        y, final = self.correct_scan(sequences, state)
         return y.map(lambda values: values * 1.0001), final
 
 
 class OtherAtFive(Leaky):
-    """A fast path for some lengths that forgets the state it is given."""
+    """Fast path for some lengths that ignores the given state."""
 
     def scan(self, sequences, state=None):
-        return self.right_scan(sequences, None if sequences.lengths.max(initial=0) == 5 else state)
+        return self.correct_scan(sequences, None if sequences.lengths.max(initial=0) == 5 else state)
 
 
 class DetachInStep(Leaky):
@@ -177,7 +177,7 @@ class DetachInStep(Leaky):
 
 class DetachInStepOnly(DetachInStep):
     def scan(self, sequences, state=None):
-        return self.right_scan(sequences, state)
+        return self.correct_scan(sequences, state)
 
 
 class DetachInScan(Leaky):
@@ -188,18 +188,18 @@ class DetachInScan(Leaky):
 
 class DetachedFinal(Leaky):
     def scan(self, sequences, state=None):
-        y, final = self.right_scan(sequences, state)
+        y, final = self.correct_scan(sequences, state)
         return y, final.detach()
 
 
 class DetachedStart(Leaky):
     def scan(self, sequences, state=None):
-        return self.right_scan(sequences, None if state is None else state.detach())
+        return self.correct_scan(sequences, None if state is None else state.detach())
 
 
 class WrongBackward(Leaky):
     def scan(self, sequences, state=None):
-        y, final = self.right_scan(sequences, state)
+        y, final = self.correct_scan(sequences, state)
         return y.map(lambda values: values + 0.01 * (values - values.detach())), final
 
 
@@ -258,11 +258,11 @@ class MuteStep(Leaky):
         raise ValueError("no.")
 
     def scan(self, sequences, state=None):
-        return self.right_scan(sequences, state)
+        return self.correct_scan(sequences, state)
 
 
 class RunningMean(Cell):
-    """A right cell of NumPy, with a state of two leaves and named outputs."""
+    """Correct cell in NumPy, with a state of two leaves and named outputs."""
 
     input_size = 2
 
@@ -303,19 +303,19 @@ class ExtendedPrecision(RunningMean):
 CUT = "the gradient of {} in {} is .* where finite differences give .*; likely cause: detach"
 FAULTS = {
     NotCarried: "scan equals stepping: scanning instead of stepping changes the values by .* at row .*not carried",
-    StateLeftAside: "scan equals stepping: scanning instead of stepping changes the values by .* at row [0-5], step 0;",
+    StateIgnored: "scan equals stepping: scanning instead of stepping changes the values by .* at row [0-5], step 0;",
     Counter: "purity: a call changes calls in the cell;",
     CounterInUse: "purity: scanning the same rows again changes the values by .*a counter in the module",
     CounterInAnObject: r"purity: a call changes memo\['seen'\]\[0\] in the cell;",
-    HiddenState: "purity: a call changes hidden in the cell; what a row remembers belongs into its state",
+    HiddenState: "purity: a call changes hidden in the cell; keep it in the state",
     InPlace: "purity: a call changes its input or its state in place",
     GlobalNoise: "purity: scanning the same rows again changes .*random numbers from a global generator",
     UnusedNoise: "purity: a call draws from a global random generator",
-    BatchNorm: "company of rows: scanning a row among others changes the values by .* rows that see each other",
-    Padded: "company of rows: scanning a row among others changes the final state by .* padding behind a short row",
+    BatchNorm: "independent rows: scanning a row in a batch changes the values by .* rows that depend on each other",
+    Padded: "independent rows: scanning a row in a batch changes the final state by .* padding of a short row",
     LongestFirst: "order of rows: giving the rows in another order changes the values by .* the caller's order",
     StatesLongestFirst: "order of rows: giving the rows in another order changes the final state by",
-    EmptyRowForgets: r"empty rows: scanning a row without steps, among rows of \[3, 0, 1, 0\], changes the final state",
+    EmptyRowForgets: r"empty rows: scanning a row without steps, in a batch of rows of \[3, 0, 1, 0\], changes",
     NoRows: r"empty rows: RuntimeError: max\(\): expected at least one row\.",
     FinalOfTheStepBefore: "scan equals stepping: scanning instead of stepping changes the final state by .* at row",
     SlightlyOther: "scan equals stepping: scanning instead of stepping changes the values by .*e-05 at row",
@@ -329,13 +329,13 @@ FAULTS = {
     ListState: r"shapes: initial_state\(3\) is a list, expected an array or a tuple of them",
     LayersFirst: r"shapes: initial_state\(3\) is of shape \[1, 3, 4\], expected \[3, ...\]",
     OtherType: "shapes: the state after scan is torch.float64 .*, the initial state torch.float32",
-    OtherSize: r"shapes: scan puts out torch.float32 \[7, 4\], its output_size is 5",
-    UnlistedWeight: r"saving: gains\[0\] is not among parameters\(\)",
-    Unsaved: "saving: saving and loading changes the values by .* load_state_dict leaves out",
-    Pretender: "no step: streams is False, and a call of step says nothing;",
-    MuteStep: r"no step: streams is False, and a call of step says no\.;",
+    OtherSize: r"shapes: scan returns torch.float32 \[7, 4\], but output_size is 5",
+    UnlistedWeight: r"saving: gains\[0\] is not in parameters\(\)",
+    Unsaved: "saving: saving and loading changes the values by .* load_state_dict omits",
+    Pretender: "no step: streams is False, but step does not raise an error about that, got none",
+    MuteStep: r"no step: streams is False, but step does not raise an error about that, got no\.",
     NumpyCounter: "purity: a call changes calls in the cell;",
-    ExtendedPrecision: "state verbs: SafetensorError: Unknown dtype",
+    ExtendedPrecision: "state operations: SafetensorError: Unknown dtype",
 }  # fmt: skip
 
 
@@ -356,16 +356,16 @@ def test_fault_is_caught_by_its_law(fault):
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_fault_is_caught_whatever_the_draw(fault, seed):
+def test_fault_is_caught_for_any_seed(fault, seed):
     torch.manual_seed(seed)
     with pytest.raises(AssertionError, match=f"check_cell: {fault.__name__}: "):
         check_cell(fault(), seed=seed)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_right_cells_pass(seed):
+def test_correct_cells_pass(seed):
     assert "gradients of stepping" in check_cell(Leaky(), seed=seed)
-    assert check_cell(RunningMean(), seed=seed)[-1] == "state verbs"
+    assert check_cell(RunningMean(), seed=seed)[-1] == "state operations"
 
 
 @pytest.mark.parametrize("order", [1, 2, 4])
@@ -375,7 +375,7 @@ def test_the_n_gram_passes(order):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_types_have_their_own_tolerance(dtype):
+def test_each_dtype_has_its_tolerance(dtype):
     check_cell(Leaky().to(dtype))
 
 
@@ -386,7 +386,7 @@ def test_the_tolerance_may_be_given():
 
 
 class Caching(Leaky):
-    """What a call makes once and keeps is no state."""
+    """A cache that a call fills once is no state."""
 
     table = None
 
@@ -405,13 +405,13 @@ class Impossible(Leaky):
         return torch.where(y > 0, y, -torch.inf), h
 
 
-class Misspelt(GRU):
+class WrongSpec(GRU):
     def spec(self, names=None):
         return self.spec_of(names, reset="before")
 
 
-class Outgrown(LSTM):
-    """What it inherits, its spec among it, is not what it does."""
+class InheritedSpec(LSTM):
+    """Overrides the step, but inherits the spec."""
 
     def recurrence(self):
         return None
@@ -422,13 +422,13 @@ class Outgrown(LSTM):
 
 
 @pytest.mark.skipif(not native.available(), reason="there are no native kernels")
-@pytest.mark.parametrize("fault", [Misspelt, Outgrown])
-def test_a_spec_that_says_something_else_is_told(fault):
+@pytest.mark.parametrize("fault", [WrongSpec, InheritedSpec])
+def test_a_spec_that_differs_from_the_step_is_caught(fault):
     torch.manual_seed(0)
-    told = (
+    message = (
         rf"check_cell: {fault.__name__}: stepper equals scan: stepping without PyTorch changes the values by .* a spec"
     )
-    with pytest.raises(AssertionError, match=told):
+    with pytest.raises(AssertionError, match=message):
         check_cell(fault(3, 4))
 
 
@@ -439,7 +439,7 @@ class Frozen(Leaky):
 
 
 class Ids(Leaky):
-    """Reads numbers of units, and a state of integers counts its steps."""
+    """Reads ids; an integer in its state counts steps."""
 
     def initial_state(self, batch_size):
         return super().initial_state(batch_size), torch.zeros(batch_size, dtype=torch.int64)
@@ -459,45 +459,45 @@ class WholeSequences(Leaky):
         raise NotImplementedError("WholeSequences.step: it reads whole sequences.")
 
     def scan(self, sequences, state=None):
-        return self.right_scan(sequences, state)
+        return self.correct_scan(sequences, state)
 
 
 @pytest.mark.parametrize("cell", [Caching, Impossible, Frozen])
-def test_legal_habits_pass(cell):
+def test_legal_unusual_cells_pass(cell):
     check_cell(cell())
 
 
-def test_inputs_serve_cells_that_read_other_things():
+def test_inputs_of_other_kinds():
     check_cell(Ids(), torch.arange(3))
     check_cell(RunningMean(), np.arange(12.0).reshape(6, 2))
 
 
-def test_without_steps_the_laws_of_steps_are_left_out():
+def test_a_cell_without_a_step_skips_the_laws_of_steps():
     laws = check_cell(WholeSequences())
     assert "no step" in laws
     assert not {"scan equals stepping", "cutting rows", "gradients of stepping"} & set(laws)
 
 
-def test_the_cell_itself_is_not_touched():
+def test_the_cell_itself_is_unchanged():
     cell = Leaky().train()
     before = copy.deepcopy(cell.state_dict())
-    stood = torch.get_rng_state()
+    generator = torch.get_rng_state()
     check_cell(cell)
     assert cell.training
     assert all(torch.equal(before[name], tensor) for name, tensor in cell.state_dict().items())
     assert all(weight.grad is None and weight.dtype == torch.float32 for weight in cell.parameters())
-    assert torch.equal(stood, torch.get_rng_state())
+    assert torch.equal(generator, torch.get_rng_state())
 
 
-def test_a_state_left_in_the_module_is_told():
+def test_a_state_in_the_module_is_caught():
     cell = HiddenState()
     cell.scan(Sequences(torch.randn(3, 3), [3]))
-    with pytest.raises(AssertionError, match=r"no copy: RuntimeError: .*likely cause: a state in the module"):
+    with pytest.raises(AssertionError, match=r"cannot be copied: RuntimeError: .*likely cause: a state in the module"):
         check_cell(cell)
 
 
 @pytest.mark.parametrize("wrong", [Leaky, nn.Linear(2, 3), None], ids=["class", "module", "none"])
-def test_what_is_no_cell_is_refused(wrong):
+def test_an_argument_that_is_not_a_cell_raises(wrong):
     with pytest.raises(TypeError, match=r"check_cell: expected an elman\.Cell, got "):
         check_cell(wrong)
 

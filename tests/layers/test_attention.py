@@ -23,7 +23,7 @@ def start(cell, rows):
 @pytest.mark.parametrize("score", SCORES)
 def test_laws_hold(score):
     torch.manual_seed(1)
-    assert "numeric gradients" in check_cell(Attention(6, 6, 4, score), start=start)
+    assert "numeric gradients" in check_cell(Attention(6, 6, 4, score), initial_state=start)
 
 
 @pytest.mark.parametrize("score", SCORES)

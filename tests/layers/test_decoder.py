@@ -39,8 +39,8 @@ def decoders():
 @pytest.mark.parametrize(("attends", "feeds", "cell"), [*decoders()])
 def test_laws_hold(attends, feeds, cell):
     torch.manual_seed(0)
-    laws = check_cell(make(attends, feeds, cell), torch.arange(9), start=start)
-    assert {"scan equals stepping", "state verbs", "numeric gradients"} <= {*laws}
+    laws = check_cell(make(attends, feeds, cell), torch.arange(9), initial_state=start)
+    assert {"scan equals stepping", "state operations", "numeric gradients"} <= {*laws}
 
 
 def test_the_summary_determines_the_initial_state_of_every_recurrent_layer():
@@ -84,7 +84,5 @@ def test_alignment_equals_the_attention_weights_of_stepping(feeds):
 
 def test_alignment_without_attention():
     decoder = make(attends=False)
-    with pytest.raises(
-        ValueError, match=r"Decoder\.alignment: expected a decoder with an Attention layer"
-    ):
+    with pytest.raises(ValueError, match=r"Decoder\.alignment: expected a decoder with an Attention layer"):
         decoder.alignment(Sequences(torch.tensor([0]), [1]), decoder.initial_state(1))

@@ -6,13 +6,13 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
+from elman.testing.harness import Harness
 
 from elman.cells import LSTM
 from elman.kernels import native
 from elman.layers import Dropout, Linear, Stack, VariationalDropout, set_key
 from elman.sequences import Sequences
 from elman.testing import laws
-from elman.testing.trial import Trial
 
 both = pytest.mark.parametrize("kind", [Dropout, VariationalDropout])
 
@@ -25,13 +25,13 @@ def masks(layer, lengths=(6, 3, 9)):
 
 
 @both
-@pytest.mark.parametrize("law", [laws.purity, laws.order_of_rows, laws.company_of_rows, laws.empty_rows,
-                                 laws.scan_equals_stepping, laws.cutting_rows, laws.state_verbs])  # fmt: skip
+@pytest.mark.parametrize("law", [laws.purity, laws.order_of_rows, laws.independent_rows, laws.empty_rows,
+                                 laws.scan_equals_stepping, laws.cutting_rows, laws.state_operations])  # fmt: skip
 def test_laws_hold_while_training(kind, law, monkeypatch):
     monkeypatch.setattr(torch, "randint", lambda high, shape: torch.arange(*shape))  # the same row numbers each time
     stack = Stack(kind(3, 0.4), LSTM(3, 4), kind(4, 0.6))
     set_key(stack, 5, 17)
-    law(Trial(stack.train(), torch.randn(40, 3), np.random.default_rng(0)))
+    law(Harness(stack.train(), torch.randn(40, 3), np.random.default_rng(0)))
 
 
 @both

@@ -38,9 +38,7 @@ def test_equals_its_cells_in_order():
 
 
 def test_sizes_that_do_not_match_raise():
-    with pytest.raises(
-        ValueError, match=r"^Stack: cell 1 \(RNN\) has output size 5, but cell 2 \(Linear\) has input"
-    ):
+    with pytest.raises(ValueError, match=r"^Stack: cell 1 \(RNN\) has output size 5, but cell 2 \(Linear\) has input"):
         Stack(Embedding(9, 3), RNN(3, 5), Linear(4, 2))
 
 

@@ -1,4 +1,4 @@
-"""What an object holds, as something that can be kept and compared."""
+"""Snapshots of objects, to compare them before and after a call."""
 
 import sys
 from collections import deque
@@ -9,29 +9,29 @@ import numpy as np
 
 from elman.arrays import is_tensor
 from elman.state import Shared
-from elman.testing.trial import numbers
+from elman.testing.harness import numbers
 
 _INSIDE_A_MODULE = ("_parameters", "_buffers", "_modules")
 
 
 def snapshot(value: Any) -> dict[str, Any]:
-    """Every number, word and array that can be reached from `value`, by the path to it."""
+    """Return every number, string and array that is reachable from `value`, by its path."""
     return {path: _comparable(part) for path, part in reachable(value)}
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """The paths that differ between two snapshots."""
+    """Return the paths that differ between two snapshots."""
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
 def generators() -> tuple[str, bytes]:
-    """Where the global random generators stand."""
+    """Return the states of the global random generators."""
     torch = sys.modules.get("torch")
     return str(np.random.get_state(legacy=False)), torch.get_rng_state().numpy().tobytes() if torch else b""  # noqa: NPY002
 
 
 def reachable(value: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
-    """What has no parts, among the attributes and items of `value` and of what they hold, with the path to each."""
+    """Yield the path and value of every part without parts, among the attributes and items of `value`, recursively."""
     seen = set() if seen is None else seen
     parts = _parts(value)
     if parts is None:
@@ -43,10 +43,10 @@ def reachable(value: Any, path: str = "", seen: set[int] | None = None) -> Itera
 
 
 def _parts(value: Any) -> dict[str, Any] | None:
-    """Attributes or items by name; None for what has none, or is a value as a whole."""
+    """Return attributes or items by name; None for a value without parts."""
     if isinstance(value, dict):
         return {f"[{key!r}]": part for key, part in value.items()}
-    if isinstance(value, Shared):  # what it has found out about its arrays is no part of it
+    if isinstance(value, Shared):  # its caches do not count
         value = value.arrays()
     if isinstance(value, list | tuple | deque):
         return {f"[{number}]": part for number, part in enumerate(value)}
@@ -64,6 +64,6 @@ def _comparable(value: Any) -> Any:
         return str(value.dtype), tuple(value.shape), (value if strings else numbers(value)).tobytes()
     if isinstance(value, np.random.Generator):
         return str(value.bit_generator.state)
-    if type(value).__name__ == "Generator" and hasattr(value, "get_state"):  # PyTorch's
+    if type(value).__name__ == "Generator" and hasattr(value, "get_state"):  # of PyTorch
         return value.get_state().numpy().tobytes()
     return repr(value)

@@ -1,4 +1,4 @@
-"""The laws of gradients, of files and of the runtime, for cells that are modules of PyTorch."""
+"""The laws of gradients, saving and the runtime, for cells that are modules of PyTorch."""
 
 import copy
 import json
@@ -13,39 +13,39 @@ from elman.arrays import is_tensor
 from elman.runtime import Stepper
 from elman.sequences import Sequences
 from elman.state import State
+from elman.testing.harness import Harness, Result, difference, named_leaves, require
 from elman.testing.snapshot import reachable
-from elman.testing.trial import Run, Trial, difference, named_leaves, require
 
 STEP = 1e-6  # of a finite difference in float64: its error is about 1e-10
 TOLERANCE = 1e-6  # between a derivative and a finite difference
-MISSAID = "likely cause: a spec that does not say what the step does"
-CUT = "likely cause: detach, item, numpy or no_grad cuts the graph, or a backward of your own is wrong"
+WRONG_SPEC = "likely cause: a spec that does not describe the step"
+CUT = "likely cause: detach, item, numpy or no_grad cuts the graph, or a custom backward is wrong"
 
-Runs = Callable[[Sequences, State], Run]
+Runs = Callable[[Sequences, State], Result]
 
 
 class Problem:
-    """A batch whose values and final state, each projected on a random direction, are functions of many inputs.
+    """Batch whose values and final state, each projected on a random direction, are functions of all inputs.
 
     The inputs are the steps, the initial state and every weight.
     """
 
-    def __init__(self, trial: Trial):
-        self.trial = trial
-        x, state = trial.draw([3, 0, 5, 1])
+    def __init__(self, harness: Harness):
+        self.harness = harness
+        x, state = harness.draw([3, 0, 5, 1])
         self.x, self.state = x.with_values(free(x.values)), free(state)
         arguments = [*named_leaves(self.x.values, "the input"), *named_leaves(self.state, "the initial state")]
         self.inputs = {name: leaf for name, leaf in arguments if is_tensor(leaf) and leaf.requires_grad}
-        self.inputs |= {name: weight for name, weight in trial.cell.named_parameters() if weight.requires_grad}
-        run = trial.scan(x, state)
+        self.inputs |= {name: weight for name, weight in harness.cell.named_parameters() if weight.requires_grad}
+        run = harness.scan(x, state)
         self.directions = states.map(lambda leaf: self.normal(leaf) if _is_number(leaf) else leaf, run)
 
     def normal(self, like: Tensor) -> Tensor:
-        """A random direction."""
-        return torch.from_numpy(self.trial.rng.standard_normal(tuple(like.shape))).to(like)
+        """Return a random direction."""
+        return torch.from_numpy(self.harness.rng.standard_normal(tuple(like.shape))).to(like)
 
     def losses(self, run: Runs) -> dict[str, Tensor]:
-        """One number for the values, and one for the final state."""
+        """Return one number for the values, and one for the final state."""
         result = run(self.x, self.state)
         sums = {}
         for name, part, direction in zip(("the values", "the final state"), result, self.directions, strict=True):
@@ -55,7 +55,7 @@ class Problem:
         return sums
 
     def gradients(self, run: Runs) -> dict[str, list[Tensor]]:
-        """Of each loss in all inputs; zero where the graph does not reach one."""
+        """Return the gradients of each loss in all inputs; zero for an input that the graph does not reach."""
         found = {}
         inputs = list(self.inputs.values())
         for name, loss in self.losses(run).items():
@@ -73,7 +73,7 @@ def _is_number(leaf: Any) -> bool:
 
 
 def free(state: State) -> State:
-    """The same numbers as leaves of a graph of their own."""
+    """Return the same numbers as leaves of a new graph."""
 
     def free_leaf(leaf: Any) -> Any:
         return leaf.detach().clone().requires_grad_(leaf.is_floating_point()) if is_tensor(leaf) else leaf
@@ -81,73 +81,73 @@ def free(state: State) -> State:
     return states.map(free_leaf, state)
 
 
-def numeric_gradients(trial: Trial) -> None:
-    """The gradient of a scan in inputs, initial state and every weight is what finite differences say, in float64."""
-    trial.cell.double()
-    trial.steps = states.map(lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, trial.steps)
-    problem = Problem(trial)
-    gradients = problem.gradients(trial.scan)
+def numeric_gradients(harness: Harness) -> None:
+    """Check the gradient of a scan in inputs, initial state and every weight against finite differences, in float64."""
+    harness.cell.double()
+    harness.steps = states.map(lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, harness.steps)
+    problem = Problem(harness)
+    gradients = problem.gradients(harness.scan)
     for number, (name, x) in enumerate(problem.inputs.items()):
         direction = problem.normal(x)
         ahead, behind = moved(problem, x, STEP * direction), moved(problem, x, -STEP * direction)
         for what, gradient in gradients.items():
             slope = float(ahead[what] - behind[what]) / (2 * STEP)
-            told = float((gradient[number] * direction).sum())
+            derivative = float((gradient[number] * direction).sum())
             require(
-                abs(told - slope) <= TOLERANCE * (1 + abs(slope)),
-                f"the gradient of {what} in {name} is {told:.6g} along a direction where finite differences give "
+                abs(derivative - slope) <= TOLERANCE * (1 + abs(slope)),
+                f"the gradient of {what} in {name} is {derivative:.6g} along a direction where finite differences give "
                 f"{slope:.6g}; {CUT}",
             )
 
 
 def moved(problem: Problem, x: Tensor, by: Tensor) -> dict[str, Any]:
-    """The losses with one input moved."""
+    """Return the losses with one input moved."""
     kept = x.detach().clone()
     with torch.no_grad():
         x += by
-        losses = problem.losses(problem.trial.scan)
+        losses = problem.losses(problem.harness.scan)
         x.copy_(kept)
     return losses
 
 
-def gradients_of_stepping(trial: Trial) -> None:
-    """The gradients of a scan are those of its steps, in the type that the cell computes in."""
-    problem = Problem(trial)
-    by_step = problem.gradients(trial.stepping)
-    for what, gradients in problem.gradients(trial.scan).items():
+def gradients_of_stepping(harness: Harness) -> None:
+    """Check that the gradients of a scan equal those of its steps, in the cell's dtype."""
+    problem = Problem(harness)
+    by_step = problem.gradients(harness.stepping)
+    for what, gradients in problem.gradients(harness.scan).items():
         for name, a, b in zip(problem.inputs, gradients, by_step[what], strict=True):
             scale = (
                 b.abs().max().clamp(min=1) if b.numel() else 1
-            )  # sums of many steps: their size, not their elements'
-            gap, _ = difference((a / scale)[None], (b / scale)[None], trial.tolerance) or (0.0, 0)
+            )  # a sum over many steps: relative to its size, not to each element
+            gap, _ = difference((a / scale)[None], (b / scale)[None], harness.tolerance) or (0.0, 0)
             require(not gap, f"the gradient of {what} in {name} differs by {gap:.2g} from that of stepping; {CUT}")
 
 
-def saving(trial: Trial) -> None:
-    """`state_dict` is all that a trained cell is."""
-    known = {id(weight) for weight in trial.cell.parameters()}
-    lost = [name for name, part in reachable(trial.cell) if isinstance(part, nn.Parameter) and id(part) not in known]
+def saving(harness: Harness) -> None:
+    """Check that `state_dict` is the whole of a trained cell."""
+    known = {id(weight) for weight in harness.cell.parameters()}
+    lost = [name for name, part in reachable(harness.cell) if isinstance(part, nn.Parameter) and id(part) not in known]
     names = ", ".join(lost)
-    require(not lost, f"{names} is not among parameters(); keep weights as attributes or in an nn.ParameterList")
-    x, state = trial.draw()
-    expected = trial.scan(x, state)
-    other = copy.deepcopy(trial.cell)
+    require(not lost, f"{names} is not in parameters(); keep weights as attributes or in an nn.ParameterList")
+    x, state = harness.draw()
+    expected = harness.scan(x, state)
+    other = copy.deepcopy(harness.cell)
     stored = other.state_dict()
     with torch.no_grad():
         for name, tensor in [*other.named_parameters(), *other.named_buffers()]:
             if name in stored:
                 tensor.copy_(torch.logical_not(tensor) if tensor.dtype == torch.bool else tensor + 1)
-    other.load_state_dict(trial.cell.state_dict())
-    loaded = Trial(other, trial.steps, trial.rng, start=trial.start)
-    cause = "likely cause: weights that state_dict or load_state_dict leaves out"
-    trial.same(loaded.scan(x, state), expected, x, "saving and loading", cause, to_the_bit=True)
+    other.load_state_dict(harness.cell.state_dict())
+    loaded = Harness(other, harness.steps, harness.rng, initial_state=harness.given_state)
+    cause = "likely cause: weights that state_dict or load_state_dict omits"
+    harness.compare(loaded.scan(x, state), expected, x, "saving and loading", cause, bitwise=True)
 
 
-class Bound:
-    """The steppers of a cell in the place of its step."""
+class SteppedByRuntime:
+    """Cell whose step is that of a `Stepper`."""
 
     def __init__(self, cell: Any):
-        self.spec = json.loads(json.dumps(cell.spec()))  # as it comes back from a file
+        self.spec = json.loads(json.dumps(cell.spec()))  # as from a file
         self.weights = {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -162,17 +162,17 @@ class Bound:
 
 
 def tensors(state: State) -> State:
-    """Copies of NumPy arrays."""
+    """Return copies of NumPy arrays as tensors."""
     return states.map(lambda leaf: torch.from_numpy(leaf.copy()), state)
 
 
-def stepper_equals_scan(trial: Trial) -> None:
-    """A stepper of `elman.runtime`, made of the spec and the weights alone, does what a scan does."""
-    x, state = trial.draw()
-    bound = Bound(trial.cell)
-    fresh = trial.cell.initial_state(len(x))
-    own = Run((), bound.initial_state(len(x)))
-    trial.same(own, Run((), fresh), x, "the initial state of a stepper", MISSAID, to_the_bit=True)
-    without = Trial(bound, trial.steps, trial.rng, trial.tolerance)
+def stepper_equals_scan(harness: Harness) -> None:
+    """Check that a `Stepper`, built from spec and weights only, equals a scan."""
+    x, state = harness.draw()
+    runtime = SteppedByRuntime(harness.cell)
+    fresh = harness.cell.initial_state(len(x))
+    own = Result((), runtime.initial_state(len(x)))
+    harness.compare(own, Result((), fresh), x, "the initial state of a stepper", WRONG_SPEC, bitwise=True)
+    without = Harness(runtime, harness.steps, harness.rng, harness.tolerance)
     for start in (fresh, state):
-        trial.same(without.stepping(x, start), trial.scan(x, start), x, "stepping without PyTorch", MISSAID)
+        harness.compare(without.stepping(x, start), harness.scan(x, start), x, "stepping without PyTorch", WRONG_SPEC)

@@ -1,4 +1,4 @@
-"""One try of one law: a copy of the cell, rows and states for it, and the comparison that tells a fault."""
+"""Test harness of one law: a copy of the cell, random rows and states, and the comparison of results."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,26 +11,28 @@ from elman.arrays import Array, is_tensor
 from elman.sequences import Sequences
 from elman.state import Shared, State
 
-TOLERANCES = {"float64": 1e-10, "float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}  # others are compared to the bit
+TOLERANCES = {"float64": 1e-10, "float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}  # other dtypes are compared bitwise
 LENGTHS = (4, 0, 1, 7, 4, 2)
 
-Start = Callable[[Any, int], State]  # a cell and a number of rows -> the initial state
+InitialState = Callable[[Any, int], State]  # a cell and a number of rows -> the initial state
 
 
-class Run(NamedTuple):
-    """What came out of a batch."""
+class Result(NamedTuple):
+    """Result of a scan."""
 
     values: Any  # leaves [N, ...]
     final: State  # leaves [B, ...]
 
 
-class Trial:
-    """A cell under test.
+class Harness:
+    """Cell under test.
 
     Args:
-        cell: a copy that the law may do anything to.
-        steps: what inputs are drawn from: leaves [M, ...].
-        start: in place of the cell's own `initial_state`.
+        cell: a copy, which the law may change.
+        steps: examples from which inputs are drawn: leaves [M, ...].
+        rng: generator of rows and directions.
+        tolerance: of `|a - b| / (1 + |b|)`; None for that of the dtype.
+        initial_state: replacement for `cell.initial_state`, called with the cell and the number of rows.
     """
 
     def __init__(
@@ -39,31 +41,30 @@ class Trial:
         steps: Any,
         rng: np.random.Generator,
         tolerance: float | None = None,
-        start: Start | None = None,
+        initial_state: InitialState | None = None,
     ):
-        self.cell, self.steps, self.rng, self.tolerance, self.start = cell, steps, rng, tolerance, start
+        self.cell, self.steps, self.rng, self.tolerance, self.given_state = cell, steps, rng, tolerance, initial_state
 
-    def fresh(self, rows: int) -> State:
-        """The state of so many rows before their first step."""
-        return self.cell.initial_state(rows) if self.start is None else self.start(self.cell, rows)
+    def initial_state(self, rows: int) -> State:
+        """Return the state of `rows` rows before their first step."""
+        return self.cell.initial_state(rows) if self.given_state is None else self.given_state(self.cell, rows)
 
     def draw(self, lengths: Any = LENGTHS) -> tuple[Sequences, State]:
-        """A batch of rows, and a state for each that has seen something."""
-        fresh = self.fresh(len(lengths))
-        _, warm = self.cell.scan(self.rows([3] * len(lengths)), fresh)
-        return self.rows(lengths), states.detach(warm)
+        """Return a batch of random rows, and for each a state after some steps."""
+        _, state = self.cell.scan(self.rows([3] * len(lengths)), self.initial_state(len(lengths)))
+        return self.rows(lengths), states.detach(state)
 
     def rows(self, lengths: Any) -> Sequences:
-        """Rows of steps drawn from the examples."""
+        """Return rows of steps drawn from the examples."""
         count = len(next(states.leaves(self.steps)))
         return Sequences(states.select(self.steps, self.rng.integers(count, size=sum(lengths))), lengths)
 
-    def scan(self, x: Sequences, state: State | None) -> Run:
+    def scan(self, x: Sequences, state: State | None) -> Result:
         y, final = self.cell.scan(x, state)
-        return Run(y.values, final)
+        return Result(y.values, final)
 
-    def stepping(self, x: Sequences, state: State) -> Run:
-        """What a scan stands for, in plain words: at each time, one step of the rows that are not over."""
+    def stepping(self, x: Sequences, state: State) -> Result:
+        """Compute a scan by its definition: at each time, one step of the rows that have not ended."""
         outputs, order = [], []
         for time in range(int(x.lengths.max(initial=0))):
             alive = np.flatnonzero(x.lengths > time)
@@ -75,11 +76,11 @@ class Trial:
             order.append(x.offsets[alive] + time)
         if not outputs:
             return self.scan(x, state)
-        return Run(states.select(states.cat(outputs), np.argsort(np.concatenate(order))), state)
+        return Result(states.select(states.cat(outputs), np.argsort(np.concatenate(order))), state)
 
-    def same(self, got: Run, expected: Run, x: Sequences, act: str, cause: str, to_the_bit: bool = False) -> None:
-        """Raise unless two runs of `x` agree: `act` changes the values by 0.3 at row 2, step 5; `cause`."""
-        tolerance = 0.0 if to_the_bit else self.tolerance
+    def compare(self, got: Result, expected: Result, x: Sequences, act: str, cause: str, bitwise: bool = False) -> None:
+        """Raise unless two results for `x` agree: "`act` changes the values by 0.3 at row 2, step 5; `cause`."."""
+        tolerance = 0.0 if bitwise else self.tolerance
         for a, b, what in zip(got, expected, ("values", "final state"), strict=True):
             require(layout(a) == layout(b), f"{act} makes the {what} {shown(a)}, expected {shown(b)}; {cause}")
             for (name, a_leaf), (_, b_leaf) in zip(named_leaves(a, f"the {what}"), named_leaves(b), strict=True):
@@ -91,25 +92,25 @@ class Trial:
 
 
 def require(holds: bool, otherwise: str) -> None:
-    """Raise, also where Python runs without assertions, unless what must hold does."""
+    """Raise unless `holds`, even if Python runs without assertions."""
     if not holds:
         raise AssertionError(f"{otherwise}.")
 
 
-def between(x: Sequences, start: int, stop: int) -> Sequences:
-    """Steps `start` to `stop - 1` of every row; empty where the row is over."""
+def time_slice(x: Sequences, start: int, stop: int) -> Sequences:
+    """Return steps `start` to `stop - 1` of every row; none of a row that has ended."""
     steps = np.flatnonzero((x.times >= start) & (x.times < stop))
     return Sequences(states.select(x.values, steps), np.bincount(x.rows[steps], minlength=len(x)))
 
 
 def is_module(cell: Any) -> bool:
-    """Whether PyTorch is the one that computes. Never imports it."""
+    """Return whether the cell is a module of PyTorch, without importing it."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(cell, torch.nn.Module)
 
 
 def example_steps(cell: Any, rng: np.random.Generator) -> Array:
-    """Gaussian numbers [64, input_size], of the kind and type that the cell computes in."""
+    """Return Gaussian numbers [64, input_size] as an array or tensor of the cell's dtype."""
     if not hasattr(cell, "input_size"):
         raise TypeError(
             f"check_cell: {type(cell).__name__} has no input_size; give inputs, an array [M, ...] of steps."
@@ -123,7 +124,7 @@ def example_steps(cell: Any, rng: np.random.Generator) -> Array:
 
 
 def named_leaves(state: State, name: str = "") -> Iterator[tuple[str, Array]]:
-    """The arrays of a state with the words for them: `the final state.c`, `the final state[0].h`."""
+    """Yield the arrays of a state with their names: `the final state.c`, `the final state[0].h`."""
     if isinstance(state, Shared):
         state = state.arrays()
     if not isinstance(state, tuple):
@@ -134,20 +135,20 @@ def named_leaves(state: State, name: str = "") -> Iterator[tuple[str, Array]]:
 
 
 def layout(state: State) -> list[tuple[str, Any, tuple[int, ...]]]:
-    """What a state is made of, whatever its number of rows."""
+    """Return name, dtype and shape of each array of a state, without the number of rows."""
     return [(name, leaf.dtype, tuple(leaf.shape[1:])) for name, leaf in named_leaves(state)]
 
 
 def shown(state: State) -> str:
-    """A state in an error message: `.h float32 [5, 4], .c float32 [5, 4]`."""
+    """Format a state for an error message: `.h float32 [5, 4], .c float32 [5, 4]`."""
     return ", ".join(f"{name} {leaf.dtype} {list(leaf.shape)}".strip() for name, leaf in named_leaves(state)) or "()"
 
 
 def difference(got: Array, expected: Array, tolerance: float | None = None) -> tuple[float, int] | None:
-    """The largest difference that is too large, and its place on the first axis; None where there is none.
+    """Return the largest difference above the tolerance and its index on the first axis, or None.
 
     Args:
-        tolerance: of |a - b| / (1 + |b|); None for that of the type.
+        tolerance: of |a - b| / (1 + |b|); None for that of the dtype.
     """
     if tolerance is None:
         tolerance = TOLERANCES.get(str(expected.dtype).removeprefix("torch."), 0.0)
@@ -164,7 +165,7 @@ def difference(got: Array, expected: Array, tolerance: float | None = None) -> t
 
 
 def numbers(array: Array) -> np.ndarray:
-    """An array as NumPy float64 (or complex128)."""
+    """Return an array as NumPy float64 (or complex128)."""
     if is_tensor(array):
         array = array.detach().cpu()
         array = (array if array.is_complex() else array.double()).numpy()
