@@ -13,9 +13,10 @@ from elman.cells.initialization import initialize
 from elman.cells.module import CellModule
 from elman.cells.random_masks import Counters, RandomMasks
 from elman.kernels import recurrence
+from elman.kernels.dropout import random_mask
 from elman.kernels.linear import linear
 from elman.kernels.marshal import Options, Recurrence, UnitMask
-from elman.kernels.masks import Steps, keep_mask
+from elman.kernels.masks import Steps
 from elman.runtime.layer_types import NORM_EPSILON, CountedLSTMState, LSTMState, Spec
 from elman.sequences import Sequences
 
@@ -213,7 +214,8 @@ class LSTM(CellModule, RandomMasks):
             return super().scan(sequences, state)
         sequences = self.checked("scan", sequences)
         state = self.initial_state(len(sequences)) if state is None else state
-        masks, rest = NO_MASKS, tuple[Tensor, ...]()
+        masks = NO_MASKS
+        rest: tuple[Tensor, ...] = ()  # the counters
         if isinstance(state, CountedLSTMState):
             counters = Counters(state.row, state.step)
             masks = self._unit_masks(counters.per_step(sequences), state.row)
@@ -244,8 +246,8 @@ class LSTM(CellModule, RandomMasks):
     def _unit_mask(self, place: int, probability: float, rate: float, steps: Steps, units: int) -> UnitMask:
         if not 0 < probability < 1:
             return UnitMask()
-        mask = keep_mask(probability, (*self.key, place), steps, units)
-        return UnitMask(torch.from_numpy(mask).to(self.weight_hh.device), rate)
+        mask = random_mask(probability, (*self.key, place), steps, units)
+        return UnitMask(mask.to(self.weight_hh.device), rate)
 
     def project(self, x: Tensor) -> Tensor:
         if not self.layer_norm:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from elman.cell import Cell, unroll
 from elman.kernels import autocast, cudnn, native, recurrence
-from elman.kernels import registered_scan as registered_scan  # so that a loaded exported program finds its operators
 from elman.kernels.marshal import Recurrence
 from elman.rows import one_step_each
 from elman.runtime import Stepper

@@ -1,4 +1,4 @@
-"""The affine map y = x W' + b of every step, each row as if it were alone: the read-out of a recurrent net, mostly."""
+"""Affine map y = x W' + b of every step, each row computed as if it were alone: mostly the output layer of a net."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,23 +9,47 @@ from torch import Tensor
 
 from elman.kernels import autocast, native, transforms
 from elman.kernels.memory import new
+from elman.kernels.operators import at_wanted, empty_gradients
 
 
 def reference(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The definition, in plain PyTorch: any dtype and device, differentiable as often as you like."""
+    """Compute y by its definition in PyTorch: any dtype and device, differentiable any number of times."""
     return F.linear(x, weight, bias)
 
 
 def reference_backward(
     dy: Tensor, x: Tensor, weight: Tensor, wanted: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients of x, the weight and the bias, those that are wanted."""
+    """Compute the gradients of x, the weight and the bias, where they are wanted."""
     dx_wanted, dweight_wanted, dbias_wanted = wanted
     return (
         dy @ weight if dx_wanted else None,
         dy.T @ x if dweight_wanted else None,
         dy.sum(0) if dbias_wanted else None,
     )
+
+
+def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Compute y with the native kernel."""
+    (rows, inputs), outputs = x.shape, len(weight)
+    y = new(rows, outputs)
+    address = 0 if bias is None else bias.data_ptr()
+    native.module.linear(rows, inputs, outputs, x.data_ptr(), weight.data_ptr(), address, y.data_ptr())
+    return y
+
+
+def backward(
+    dy: Tensor, x: Tensor, weight: Tensor, wanted: Sequence[bool]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Compute the gradients of x, the weight and the bias with the native kernel, where they are wanted."""
+    dx_wanted, dweight_wanted, dbias_wanted = wanted
+    (rows, inputs), outputs = x.shape, len(weight)
+    dx = new(rows, inputs) if dx_wanted else None
+    dweight = new(outputs, inputs) if dweight_wanted or dbias_wanted else None
+    dbias = dy.new_empty(outputs) if dbias_wanted else None
+    addresses = [0 if d is None else d.data_ptr() for d in (dx, dweight, dbias)]
+    native.module.linear_backward(rows, inputs, outputs, x.data_ptr(), weight.data_ptr(), dy.data_ptr(), *addresses)
+    return dx, dweight if dweight_wanted else None, dbias
 
 
 class _Native(torch.autograd.Function):
@@ -37,45 +61,22 @@ class _Native(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        if torch.is_grad_enabled() or transforms.batched(dy):  # C++ leaves no graph, and sees one gradient
+        if torch.is_grad_enabled() or transforms.batched(dy):  # native kernels build no graph and take one gradient
             return reference_backward(dy, x, weight, ctx.needs_input_grad)
         return backward(dy.contiguous(), x, weight, ctx.needs_input_grad)
 
 
-def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """y in C++."""
-    (rows, inputs), outputs = x.shape, len(weight)
-    y = new(rows, outputs)
-    address = 0 if bias is None else bias.data_ptr()
-    native.module.linear(rows, inputs, outputs, x.data_ptr(), weight.data_ptr(), address, y.data_ptr())
-    return y
-
-
-def backward(
-    dy: Tensor, x: Tensor, weight: Tensor, wanted: Sequence[bool]
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients of x, the weight and the bias in C++, those that are wanted."""
-    dx_wanted, dweight_wanted, dbias_wanted = wanted
-    (rows, inputs), outputs = x.shape, len(weight)
-    dx = new(rows, inputs) if dx_wanted else None
-    dweight = new(outputs, inputs) if dweight_wanted or dbias_wanted else None
-    dbias = dy.new_empty(outputs) if dbias_wanted else None
-    places = [0 if d is None else d.data_ptr() for d in (dx, dweight, dbias)]
-    native.module.linear_backward(rows, inputs, outputs, x.data_ptr(), weight.data_ptr(), dy.data_ptr(), *places)
-    return dx, dweight if dweight_wanted else None, dbias
-
-
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """y = x W' + b: native where it applies, else the reference.
+    """Compute y = x W' + b: native where it applies, else the reference.
 
     Args:
         x: [N, D].
         weight: [O, D].
         bias: [O], or None.
     Returns:
-        y [N, O]; in C++ (float32, CPU) a row of it is the same to the bit, whatever rows stand beside it.
+        y [N, O]. The native kernel (float32, CPU) computes each row bitwise the same, whatever the other rows are.
     Raises:
-        RuntimeError: the shapes or types do not agree, as PyTorch says it.
+        RuntimeError: the shapes or types do not agree (PyTorch's message).
     """
     x = autocast.taken(x, weight.dtype)
     arrays = [x, weight] if bias is None else [x, weight, bias]
@@ -86,12 +87,52 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         and (bias is None or bias.shape == weight.shape[:1])
     )
     if torch.compiler.is_compiling():
-        from elman.kernels import registered
-
         fits = fits and native.available() and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays)
-        return registered.linear(x, weight, bias) if fits else reference(x, weight, bias)
+        return _operator(x, weight, bias) if fits else reference(x, weight, bias)
     fits = fits and native.available() and not transforms.active()
     if fits and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays):
         return _Native.apply(x.contiguous(), weight.contiguous(), None if bias is None else bias.contiguous())
     with autocast.off():
         return reference(x, weight, bias)
+
+
+# The operator for compilers.
+
+
+@torch.library.custom_op("elman::linear", mutates_args=())
+def _operator(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if not native.available():
+        return reference(x, weight, bias)
+    return forward(x.contiguous(), weight.contiguous(), None if bias is None else bias.contiguous())
+
+
+@_operator.register_fake
+def _(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return x.new_empty(x.shape[0], weight.shape[0])
+
+
+@torch.library.custom_op("elman::linear_backward", mutates_args=())
+def _backward_operator(dy: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]) -> list[Tensor]:
+    compute = backward if native.available() else reference_backward
+    found = compute(dy.contiguous(), x.contiguous(), weight.contiguous(), wanted)
+    return [gradient for gradient in found if gradient is not None]
+
+
+@_backward_operator.register_fake
+def _(dy: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]) -> list[Tensor]:
+    return empty_gradients((x, weight, weight[:, 0]), wanted)
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:2])
+
+
+def _differentiate(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+    x, weight = ctx.saved_tensors
+    if torch.is_grad_enabled():  # a graph of the gradient is wanted
+        return reference_backward(dy, x, weight, ctx.needs_input_grad)
+    wanted = list(ctx.needs_input_grad)
+    return tuple(at_wanted(_backward_operator(dy, x, weight, wanted), wanted))
+
+
+_operator.register_autograd(_differentiate, setup_context=_setup_context)

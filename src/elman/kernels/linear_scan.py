@@ -1,4 +1,4 @@
-"""The linear recurrence h[t] = a[t] * h[t-1] + x[t]: the scan that all cells linear in their state share."""
+"""Linear recurrence h[t] = a[t] * h[t-1] + x[t]: the scan of every cell that is linear in its state."""
 
 from typing import Any
 
@@ -8,13 +8,14 @@ from torch import Tensor
 
 from elman.cell import unroll
 from elman.kernels import native, transforms
+from elman.kernels.operators import lengths_of
 from elman.rows import Rows
 from elman.sequences import Sequences
 from elman.shapes import check
 
 
 def reference(a: Tensor, x: Tensor, rows: Any, h0: Tensor) -> tuple[Tensor, Tensor]:
-    """The definition, in plain PyTorch: any dtype and device, differentiable as often as you like."""
+    """Compute `linear_scan` by its definition in PyTorch: any dtype and device, differentiable any number of times."""
 
     def step(inputs: tuple[Tensor, Tensor], h: Tensor) -> tuple[Tensor, Tensor]:
         a, x = inputs
@@ -28,30 +29,43 @@ def reference(a: Tensor, x: Tensor, rows: Any, h0: Tensor) -> tuple[Tensor, Tens
 def reference_backward(
     a: Tensor, h: Tensor, rows: Rows, h0: Tensor, dh: Tensor, dlast: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of a, x and h0: the same scan reversed, e[t] = dh[t] + a[t+1] * e[t+1]."""
-    sequences = Sequences((a, dh, before(h, rows, h0)), rows)
+    """Compute the gradients of a, x and h0: the same scan in reverse, e[t] = dh[t] + a[t+1] * e[t+1]."""
+    sequences = Sequences((a, dh, previous(h, rows, h0)), rows)
 
     def step(inputs: tuple[Tensor, Tensor, Tensor], carry: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        a, dh, before = inputs
+        a, dh, h_before = inputs
         e = dh + carry
-        return (e * before, e), a * e
+        return (e * h_before, e), a * e
 
     gradients, dh0 = unroll(step, sequences.reverse(), dlast)
     da, dx = gradients.reverse().values
     return da, dx, dh0
 
 
-def before(h: Tensor, rows: Rows, h0: Tensor) -> Tensor:
-    """h[t-1] for every step: [N, H]."""
+def previous(h: Tensor, rows: Rows, h0: Tensor) -> Tensor:
+    """Return h[t-1] for every step, [N, H]."""
     index = np.where(rows.times == 0, rows.rows, len(rows) - 1 + np.arange(rows.num_steps))
     return torch.cat([h0, h]).index_select(0, torch.from_numpy(index).to(h.device))
+
+
+def forward(a: Tensor, x: Tensor, rows: Rows, h0: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute `linear_scan` with the native kernel."""
+    h, last = torch.empty_like(x), torch.empty_like(h0)
+    native.module.linear_scan(a.detach(), x.detach(), rows.offsets, h0.detach(), h, last)
+    return h, last
+
+
+def backward(a: Tensor, h: Tensor, rows: Rows, h0: Tensor, dh: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute `reference_backward` with the native kernel."""
+    da, dx, dh0 = torch.empty_like(a), torch.empty_like(a), torch.empty_like(h0)
+    native.module.linear_scan_backward(a, h, rows.offsets, h0, dh.contiguous(), dlast.contiguous(), da, dx, dh0)
+    return da, dx, dh0
 
 
 class _Native(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, x: Tensor, h0: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
-        h, last = torch.empty_like(x), torch.empty_like(h0)
-        native.module.linear_scan(a.detach(), x.detach(), rows.offsets, h0.detach(), h, last)
+        h, last = forward(a, x, rows, h0)
         ctx.save_for_backward(a, h, h0)
         ctx.rows = rows
         return h, last
@@ -59,34 +73,27 @@ class _Native(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dh: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         a, h, h0 = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a graph of the gradient is wanted too, and C++ leaves none
-            return *reference_backward(a, h, ctx.rows, h0, dh, dlast), None
-        return *backward(dh, dlast, a, h, h0, ctx.rows), None
-
-
-def backward(dh: Tensor, dlast: Tensor, a: Tensor, h: Tensor, h0: Tensor, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
-    """`reference_backward` in C++."""
-    da, dx, dh0 = torch.empty_like(a), torch.empty_like(a), torch.empty_like(h0)
-    native.module.linear_scan_backward(a, h, rows.offsets, h0, dh.contiguous(), dlast.contiguous(), da, dx, dh0)
-    return da, dx, dh0
+        # A graph of the gradient may be wanted too, which native kernels do not build.
+        compute = reference_backward if torch.is_grad_enabled() else backward
+        return *compute(a, h, ctx.rows, h0, dh, dlast), None
 
 
 def applies(*arrays: Tensor) -> bool:
-    """Whether C++ answers: float32 on the CPU."""
+    """Return whether the native kernel computes these: float32 on the CPU."""
     plain = all(array.device.type == "cpu" and array.dtype == torch.float32 for array in arrays)
     return native.available() and not transforms.active() and plain
 
 
 def linear_scan(a: Tensor, x: Tensor, rows: Any, h0: Tensor) -> tuple[Tensor, Tensor]:
-    """h[t] = a[t] * h[t-1] + x[t] along every row of a ragged batch: native where it applies, else the reference.
+    """Compute h[t] = a[t] * h[t-1] + x[t] along every row: native where it applies, else the reference.
 
     Args:
-        a: what is kept of the state, [N, H].
-        x: what is written to it, [N, H].
+        a: the share of the state that is kept, [N, H].
+        x: the input that is added to it, [N, H].
         rows: the layout, or the lengths of the rows, B integers that sum to N.
         h0: the state before the first step, [B, H].
     Returns:
-        h [N, H], and the last h of each row [B, H]: h0 where a row is empty.
+        h [N, H], and the last h of each row [B, H]: h0 if a row is empty.
     Raises:
         ValueError: the shapes do not agree.
         TypeError: the types do not agree.
@@ -96,9 +103,7 @@ def linear_scan(a: Tensor, x: Tensor, rows: Any, h0: Tensor) -> tuple[Tensor, Te
         ([1.0, 1.5, 1.0], [1.5, 1.0])
     """
     if torch.compiler.is_compiling():
-        from elman.kernels import registered
-
-        return registered.linear_scan(a, x, h0, registered.lengths_of(rows))
+        return _operator(a, x, h0, lengths_of(rows))
     check("linear_scan", "a", a, "N H")
     check("linear_scan", "x", x, f"N={a.shape[0]} H={a.shape[1]}")
     rows = Rows.of(rows, len(a), "linear_scan")
@@ -108,3 +113,50 @@ def linear_scan(a: Tensor, x: Tensor, rows: Any, h0: Tensor) -> tuple[Tensor, Te
     if applies(a, x, h0):
         return _Native.apply(a.contiguous(), x.contiguous(), h0.contiguous(), rows)
     return reference(a, x, rows, h0)
+
+
+# The operator for compilers.
+
+
+@torch.library.custom_op("elman::linear_scan", mutates_args=())
+def _operator(a: Tensor, x: Tensor, h0: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    with torch.no_grad():
+        h, last = linear_scan(a, x, lengths, h0)
+    return h.clone() if h is x else h, last.clone() if last is h0 else last
+
+
+@_operator.register_fake
+def _(a: Tensor, x: Tensor, h0: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape), h0.new_empty(h0.shape)
+
+
+@torch.library.custom_op("elman::linear_scan_backward", mutates_args=())
+def _backward_operator(
+    a: Tensor, h: Tensor, lengths: Tensor, h0: Tensor, dh: Tensor, dlast: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    rows = Rows(lengths, len(a), "linear_scan")
+    with torch.no_grad():
+        if applies(a, h, h0):
+            return backward(a.contiguous(), h.contiguous(), rows, h0.contiguous(), dh, dlast)
+        da, dx, dh0 = reference_backward(a, h, rows, h0, dh, dlast)
+        return da.clone(), dx.clone(), dh0.clone()
+
+
+@_backward_operator.register_fake
+def _(a: Tensor, h: Tensor, lengths: Tensor, h0: Tensor, dh: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return a.new_empty(a.shape), a.new_empty(a.shape), h0.new_empty(h0.shape)
+
+
+def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+    a, _, h0, lengths = inputs
+    ctx.save_for_backward(a, output[0], lengths, h0)
+
+
+def _differentiate(ctx: Any, dh: Tensor, dlast: Tensor) -> tuple[Tensor | None, ...]:
+    a, h, lengths, h0 = ctx.saved_tensors
+    if torch.is_grad_enabled():  # a graph of the gradient is wanted
+        return *reference_backward(a, h, Rows(lengths), h0, dh, dlast), None
+    return *_backward_operator(a, h, lengths, h0, dh, dlast), None
+
+
+_operator.register_autograd(_differentiate, setup_context=_setup_context)

@@ -1,24 +1,23 @@
-"""Random masks from a counter: a bit depends on what it is for, not on when or where it is drawn.
+"""Random masks from a counter: each bit is a function of seed, place in the model, row, step and unit.
 
-Keyed by seed, place in the model, row, step and unit, a mask is the same for any number of threads, any order of rows,
-stepping or scanning, and a run that was resumed: there is no generator whose state could get lost.
+A mask is the same for any number of threads and any order of rows, for stepping and scanning, and in a resumed run:
+there is no generator whose state could get lost. `kernels/dropout.py` has the masks as tensors.
 """
 
 from typing import Any
 
 import numpy as np
 
-from elman.arrays import compiling
 from elman.kernels import native
 
-Key = tuple[Any, ...]  # integers, or what a compiler follows in their place
+Key = tuple[Any, ...]  # integers; traced ones while PyTorch compiles
 Steps = tuple[np.ndarray, ...]
 
 _BLOCK = 1 << 15  # numbers drawn at once: small enough to stay in the cache
 
 
 def reference(probability: float, key: Key, steps: Steps, units: int) -> np.ndarray:
-    """The definition of `keep_mask`, in NumPy."""
+    """Compute `keep_mask` by its definition, in NumPy."""
     words, which = np.unique(_word(*key, *steps), return_inverse=True)  # steps of a row may share their mask
     columns = _word(np.arange(units))
     kept = np.empty((len(words), units), bool)
@@ -30,16 +29,12 @@ def reference(probability: float, key: Key, steps: Steps, units: int) -> np.ndar
 
 
 def keep_mask(probability: float, key: Key, steps: Steps, units: int) -> np.ndarray:
-    """[N, units] booleans, each true with `probability`.
+    """Return [N, units] booleans, each true with `probability`.
 
     Args:
         key: integers that the whole mask shares: seed, update, place.
-        steps: integer arrays [N] that tell one step from another: its row, and its time unless one mask serves a row.
+        steps: integer arrays [N] that identify a step: its row, and its time unless one mask serves the whole row.
     """
-    if compiling():
-        from elman.kernels import registered
-
-        return registered.keep_mask(probability, *registered.numbers(key, steps), units).numpy()
     if not native.available():
         return reference(probability, key, steps, units)
     kept = np.empty((len(steps[0]), units), bool)
@@ -48,11 +43,12 @@ def keep_mask(probability: float, key: Key, steps: Steps, units: int) -> np.ndar
 
 
 def draw(probability: float, key: Key, steps: Steps, units: int, kept: int, x: int = 0, y: int = 0) -> None:
-    """The mask in C++, at the address `kept`, and where there is an x, at y: x / probability where it is true, else 0.
+    """Draw a mask with the native kernel; with an x, also write x / probability where the mask is true, else 0, to y.
 
     Args:
-        kept: address of bytes [N, units].
-        x: address of float32 [N, units], as y; 0 for none.
+        kept: address of the mask, bytes [N, units].
+        x: address of float32 [N, units]; 0: no product.
+        y: address of the product, as x.
     """
     columns = [np.ascontiguousarray(part, np.int64) for part in steps]
     assert all(part.shape == columns[0].shape for part in columns)
@@ -60,12 +56,12 @@ def draw(probability: float, key: Key, steps: Steps, units: int, kept: int, x: i
 
 
 def _threshold(probability: float) -> int:
-    """Bits below it are kept."""
+    """Return the bound below which a random word keeps its unit."""
     return min(int(probability * 2**32), 2**32 - 1)
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """A bijection of uint32 in place in which every input bit moves every output bit: "lowbias32" (Wellons 2018)."""
+    """Apply "lowbias32" (Wellons 2018) in place: a bijection of uint32; each input bit affects every output bit."""
     x ^= x >> np.uint32(16)
     x *= np.uint32(0x21F0AAAD)
     x ^= x >> np.uint32(15)

@@ -1,4 +1,4 @@
-"""The loss of a softmax and its gradient in one pass: over thousands of units it is a good part of an update."""
+"""Softmax cross-entropy and its gradient in one pass: with thousands of classes it is a large part of an update."""
 
 import torch
 from torch import Tensor
@@ -6,43 +6,56 @@ from torch import Tensor
 from elman.kernels import native
 
 
-def reference(scores: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """The definition of `softmax_gradient`."""
-    log_softmax, wanted = scores.log_softmax(-1), targets[:, None]
+def reference(logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    """Compute `softmax_gradient` by its definition."""
+    log_softmax, wanted = logits.log_softmax(-1), targets[:, None]
     log_probs = log_softmax.gather(1, wanted)[:, 0]
     losses = -(1 - smoothing) * log_probs
     if smoothing:
         losses -= smoothing * log_softmax.mean(-1)
-    torch.exp(log_softmax, out=scores)
-    scores -= smoothing / scores.shape[1]
-    scores.scatter_add_(1, wanted, scores.new_full(wanted.shape, smoothing - 1))
+    torch.exp(log_softmax, out=logits)
+    logits -= smoothing / logits.shape[1]
+    logits.scatter_add_(1, wanted, logits.new_full(wanted.shape, smoothing - 1))
     return losses, log_probs
 
 
-def softmax_gradient(scores: Tensor, targets: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
-    """The cross-entropy of each row; in place of the scores, its gradient with respect to them.
+def softmax_gradient(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Compute the cross-entropy of each row, and overwrite the logits with its gradient with respect to them.
 
-    Native where it applies, else the reference.
+    The native kernel runs where it applies, else the reference.
 
     Args:
-        scores: [R, V] logits, without gaps; overwritten.
+        logits: [R, V], contiguous; overwritten.
         targets: [R] integers in [0, V).
-        smoothing: the part of the target's probability that is spread over all units.
+        smoothing: the share of the target's probability that is spread over all classes.
     Returns:
         the losses and the log-probabilities of the targets, [R] each.
+    Raises:
+        IndexError: a target is outside [0, V).
     """
     if torch.compiler.is_compiling():
-        from elman.kernels import registered
-
-        return registered.softmax_gradient(scores, targets, smoothing)
-    rows, units = scores.shape
-    plain = scores.dtype is torch.float32 and scores.is_cpu and scores.is_contiguous()
-    if not (native.available() and plain and rows and units):
-        return reference(scores, targets, smoothing)
-    if not 0 <= int(targets.min()) <= int(targets.max()) < units:
-        raise IndexError(f"softmax_gradient: expected targets from 0 to {units - 1}, got {int(targets.min())} to "
+        return _operator(logits, targets, smoothing)
+    rows, classes = logits.shape
+    plain = logits.dtype is torch.float32 and logits.is_cpu and logits.is_contiguous()
+    if not (native.available() and plain and rows and classes):
+        return reference(logits, targets, smoothing)
+    if not 0 <= int(targets.min()) <= int(targets.max()) < classes:
+        raise IndexError(f"softmax_gradient: expected targets from 0 to {classes - 1}, got {int(targets.min())} to "
                          f"{int(targets.max())}.")  # fmt: skip
-    losses, log_probs = scores.new_empty(rows), scores.new_empty(rows)
+    losses, log_probs = logits.new_empty(rows), logits.new_empty(rows)
     arrays = targets.contiguous().numpy(), losses.numpy(), log_probs.numpy()
-    native.module.softmax_gradient(scores.numpy(), arrays[0], smoothing, *arrays[1:])
+    native.module.softmax_gradient(logits.numpy(), arrays[0], smoothing, *arrays[1:])
     return losses, log_probs
+
+
+# The operator for compilers.
+
+
+@torch.library.custom_op("elman::softmax_gradient", mutates_args=("logits",))
+def _operator(logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    return softmax_gradient(logits, targets, smoothing)
+
+
+@_operator.register_fake
+def _(logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    return logits.new_empty(logits.shape[:1]), logits.new_empty(logits.shape[:1])

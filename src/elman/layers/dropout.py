@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from elman.arrays import like
 from elman.cells.module import CellModule
 from elman.cells.random_masks import RandomMasks
-from elman.kernels import registered
 from elman.kernels.dropout import dropout
 from elman.runtime.layer_types import DropoutState, Spec
 from elman.sequences import Sequences
@@ -74,9 +73,7 @@ class Dropout(CellModule, RandomMasks):
         if not self.training:
             return x
         which = (rows,) if self.one_mask_per_row else (rows, steps)
-        if torch.compiler.is_compiling():
-            return registered.dropout(x, self._p, *registered.numbers(self.key, which))[0]
-        return dropout(x, 1 - self.p, self.key, which)
+        return dropout(x, self._p, self.key, which)
 
 
 class VariationalDropout(Dropout):

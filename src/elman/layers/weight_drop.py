@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from elman.cells.module import CellModule
 from elman.cells.random_masks import RandomMasks
-from elman.kernels.masks import keep_mask
+from elman.kernels.dropout import random_mask
 from elman.rows import one_step_each
 from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
@@ -61,5 +61,5 @@ class WeightDrop(CellModule, RandomMasks):
         weight = self.cell.weight_hh
         assert isinstance(weight, Tensor)
         key = self.key or (int(torch.randint(2**32, ())),)
-        kept = torch.from_numpy(keep_mask(1 - self.p, key, (np.arange(len(weight)),), weight.shape[1]))
+        kept = random_mask(1 - self.p, key, (np.arange(len(weight)),), weight.shape[1])
         return weight * (kept.to(weight.device, weight.dtype) / (1 - self.p))

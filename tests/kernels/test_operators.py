@@ -11,7 +11,9 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from elman import state as states
 from elman.cells import GRU, LSTM, RNN, MinGRU
-from elman.kernels import masks, native, registered, registered_scan
+from elman.kernels import native, recurrence_operator
+from elman.kernels.dropout import random_mask
+from elman.kernels.masks import keep_mask
 from elman.kernels.softmax import softmax_gradient
 from elman.layers import (
     Bidirectional,
@@ -128,7 +130,7 @@ def test_float32_without_kernels():
 def test_what_is_drawn_inside_needs_the_kernel():
     net = LSTM(4, 5, recurrent_dropout=0.5).double()
     run, _ = compiled(net)
-    with pytest.raises(NotImplementedError, match="needs C\\+\\+ here: float32"):
+    with pytest.raises(NotImplementedError, match="need the native kernels; use float32"):
         run(Sequences(torch.randn(7, 4).double(), [3, 4]))
 
 
@@ -153,10 +155,10 @@ def test_backward_twice():
 
 @needs_native
 def test_weights_are_packed_once(monkeypatch):
-    from elman.kernels import recurrence
+    from elman.kernels import recurrence_native
 
-    packs, found = [], recurrence.packed
-    monkeypatch.setattr(recurrence, "packed", lambda *args: packs.append(found(*args)) or packs[-1])
+    packs, found = [], recurrence_native.packed
+    monkeypatch.setattr(recurrence_native, "packed", lambda *args: packs.append(found(*args)) or packs[-1])
     net = LSTM(4, 5)
     run, _ = compiled(net)
     for _ in range(3):
@@ -250,7 +252,7 @@ def called(cells, both_ways=False, dtype=torch.float32):
     leaves = [torch.randn(leaf.shape, generator=draw, dtype=dtype).requires_grad_() for leaf in state]
     x = torch.randn(5, cells[0].input_size, generator=draw, dtype=dtype, requires_grad=True)
     weights = [weight for layer in layers for weight in layer.weights]
-    text = "[" + ", ".join(registered_scan._text(layer) for layer in layers) + "]"
+    text = "[" + ", ".join(recurrence_operator._text(layer) for layer in layers) + "]"
     return x, torch.tensor([3, 0, 2]), weights, leaves, [], torch.empty(0), text, both_ways, native.available()
 
 
@@ -319,8 +321,8 @@ def _trained(a):
 
 def test_masks_are_those_of_eager_calls():
     key, steps = (1, 2), (np.arange(5), np.arange(5) % 3)
-    got = registered.keep_mask(0.6, *registered.numbers(key, steps), 4)
-    assert got.tolist() == masks.keep_mask(0.6, key, steps, 4).tolist()
+    run, _ = compiled(lambda rows, times: random_mask(0.6, key, (rows, times), 4))
+    assert run(*steps).tolist() == keep_mask(0.6, key, steps, 4).tolist()
 
 
 def test_the_softmax_while_compiling():
