@@ -14,8 +14,8 @@ import pytest
 
 HERE = Path(__file__).parent
 SUITE = Path(hmmlearn.__file__).parent / "tests"
-# The two tables stand in docs/coming-from-hmmlearn.md too.
-NOT_OF_THE_FACE = {  # files, and tests of a file, that do not ask hmmlearn.hmm or hmmlearn.base anything
+# docs/coming-from-hmmlearn.md has the same two tables.
+LEFT_OUT = {  # files, and tests in a file, of modules other than hmmlearn.hmm and hmmlearn.base
     "test_variational_categorical.py": "hmmlearn.vhmm",
     "test_variational_gaussian.py": "hmmlearn.vhmm",
     "test_kl_divergence.py": "hmmlearn._kl_divergence",
@@ -24,7 +24,7 @@ NOT_OF_THE_FACE = {  # files, and tests of a file, that do not ask hmmlearn.hmm 
 }
 EXCEPTIONS = {  # tests that fail here, and why
     "test_gaussian_hmm.py::TestGaussianHMMWithSphericalCovars::test_underflow_from_scaling[scaling]":
-        "asks for the error that scaled arithmetic makes of an outlier; ours falls back on logarithms and fits it",
+        "expects scaled arithmetic to fail on an outlier; elman falls back to logarithms and fits it",
 }  # fmt: skip
 QUICK = [
     "test_base.py", "test_categorical_hmm.py", "test_gaussian_hmm.py", "test_multinomial_hmm.py", "test_poisson_hmm.py",
@@ -32,8 +32,8 @@ QUICK = [
 
 
 def run(files: list[str], *options: str) -> dict[str, set[str]]:
-    """Outcome -> the tests that ended so: passed, failed, xfailed, xpassed, error."""
-    left_out = [f"tests/{name}" for name in NOT_OF_THE_FACE if "::" in name]
+    """Return the names of the tests by outcome: passed, failed, xfailed, xpassed, error."""
+    left_out = [f"tests/{name}" for name in LEFT_OUT if "::" in name]
     command = [sys.executable, "-m", "pytest", "-p", "as_elman", "-p", "no:cacheprovider", "-p", "no:xdist", "-rA",
                "--tb=short", "-W", "ignore::RuntimeWarning", "--rootdir", SUITE.parent, "-c", os.devnull, *options,
                *(SUITE / name for name in files), *(f"--deselect={name}" for name in left_out)]  # fmt: skip
@@ -48,19 +48,19 @@ def run(files: list[str], *options: str) -> dict[str, set[str]]:
     return outcomes
 
 
-def test_a_quick_part_of_it():
+def test_a_quick_part_of_the_suite_passes():
     long = "criterion or n_features or (test_gaussian_hmm and test_fit)"
     assert len(run(QUICK, "-k", f"not ({long})")["PASSED"]) > 80
 
 
 @pytest.mark.slow
-def test_all_of_it():
-    files = sorted(path.name for path in SUITE.glob("test_*.py") if path.name not in NOT_OF_THE_FACE)
+def test_the_whole_suite_passes():
+    files = sorted(path.name for path in SUITE.glob("test_*.py") if path.name not in LEFT_OUT)
     outcomes = run(files)
-    assert outcomes["FAILED"] == set(EXCEPTIONS)  # an exception that passes is none
+    assert outcomes["FAILED"] == set(EXCEPTIONS)  # every exception still fails
     assert len(outcomes["PASSED"]) > 200
-    # hmmlearn marks the whole of this file as failing: it sets gmms_, an attribute of long ago. Here as there, what
-    # uses it fails, and the one test that does not passes; so do all others that are marked.
+    # hmmlearn marks this whole file as failing, because it sets gmms_, an obsolete attribute. Here too, the tests that
+    # use it fail; the one test that does not, and all other marked tests, pass.
     assert outcomes["XFAIL"] == {
         f"test_gmm_hmm.py::TestGMMHMMWith{kind}Covars::test_{test}"
         for kind in ("Diag", "Full", "Tied")
@@ -71,4 +71,4 @@ def test_all_of_it():
 def test_every_exception_is_on_the_page():
     page = (HERE.parent.parent / "docs" / "coming-from-hmmlearn.md").read_text(encoding="utf-8")
     assert [name for name in EXCEPTIONS if name.split("::")[-1] not in page] == []
-    assert [module for module in NOT_OF_THE_FACE.values() if module not in page] == []
+    assert [module for module in LEFT_OUT.values() if module not in page] == []

@@ -190,9 +190,7 @@ def test_driving_inputs():
         Gaussian(drive_size=2),
         drive_size=1,
     )
-    fails(
-        "expected start to be free if transitions are driven", HMM, 2, Gaussian(), start="stationary", drive_size=1
-    )
+    fails("expected start to be free if transitions are driven", HMM, 2, Gaussian(), start="stationary", drive_size=1)
 
 
 def test_settings():
