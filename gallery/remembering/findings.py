@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
-from elman.doctor.horizon import horizon
-from elman.doctor.lags import Lags
+from elman.doctor.gradient_by_lag import Lags, horizon
 from remembering.nets import NETS
 from remembering.teaching import EARLY
 

@@ -8,8 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from elman.doctor.capture import capture
-from elman.doctor.horizon import horizon
-from elman.doctor.lags import Lags, gradients_by_lag
+from elman.doctor.gradient_by_lag import Lags, gradients_by_lag, horizon
 from elman.tasks import Task
 from elman.tasks.run import Run
 from elman.training import Evaluation, Event, NonFinite, Update

@@ -7,7 +7,7 @@ from torch import nn
 from elman import GRU, LSTM, RNN, Bidirectional, Embedding, Linear, OutputFeedback, Sequences, Stack, WindowNet
 from elman.cells.module import CellModule
 from elman.doctor.capture import capture
-from elman.doctor.lags import gradients_by_lag
+from elman.doctor.gradient_by_lag import gradients_by_lag
 
 
 @pytest.fixture(autouse=True)
@@ -134,11 +134,11 @@ class Stateless(CellModule):
 
 
 @pytest.mark.parametrize("cell", [Stateless(), WindowNet(3, 3, window=1)], ids=lambda cell: type(cell).__name__)
-def test_what_carries_nothing_is_told(cell):
+def test_a_cell_without_state_is_skipped(cell):
     net, x = Stack(cell, RNN(3, 5)), rows(4, 2)
     seen = capture(net, lambda: net(x)[0].values.sum())
     assert [trace.name for trace in seen.traces] == ["cells.1"]
-    assert seen.unseen == {"cells.0": "it carries nothing from step to step"}
+    assert seen.skipped == {"cells.0": "it carries no state from step to step"}
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -171,12 +171,12 @@ def test_an_error_in_the_loss_leaves_the_model_as_it_was():
     assert net.training
 
 
-def test_what_steps_is_told():
+def test_a_cell_that_is_stepped_is_skipped():
     net = Stack(Embedding(5, 3), OutputFeedback(Stack(LSTM(3 + 2, 4), Linear(4, 2))), GRU(2, 3))
     ids = Sequences(torch.tensor([1, 2, 3]), [3])
     seen = capture(net, lambda: net(ids)[0].values.sum())
     assert [trace.name for trace in seen.traces] == ["cells.2"]
-    assert list(seen.unseen) == ["cells.1.cell.cells.0"]
+    assert list(seen.skipped) == ["cells.1.cell.cells.0"]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_loss_of_no_use_is_an_error(loss, message):
 
 
 def test_a_model_without_a_recurrence_is_an_error():
-    with pytest.raises(ValueError, match="Linear, which holds no cell of elman"):
+    with pytest.raises(ValueError, match="Linear, which has no cell of elman"):
         capture(nn.Linear(3, 2), lambda: torch.zeros((), requires_grad=True))
 
 

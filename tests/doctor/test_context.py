@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from elman.cells import GRU, LSTM, RNN, MinGRU, WindowNet
-from elman.doctor import limited_context
+from elman.doctor import context as module
 from elman.doctor.context import Context, loss_by_context
 from elman.layers import Bidirectional, Linear, Stack
 from elman.sequences import Sequences
@@ -38,7 +38,7 @@ def test_what_stands_k_steps_back_takes_a_context_of_k_and_one(back):
     found = loss_by_context(cell, lambda: (cell(x)[0].values[:, back] - before(x, back)).square().mean())
     assert found.needed == back + 1
     assert found.too_short == back
-    assert found.whole < 1e-12
+    assert found.full < 1e-12
     assert found.lengths[-1] == 40
     assert list(found.lengths) == sorted({*found.lengths, 1, 2, 4, 8, 16, 32})
     missed = before(x, back).square().mean().item()
@@ -115,7 +115,7 @@ def test_in_parts_it_is_the_same(monkeypatch):
     x = Sequences(torch.randn(120, 2), [50, 30, 40])
     reader = Reader(Stack(LSTM(2, 4), GRU(4, 3)), x)
     found = loss_by_context(reader, reader.loss)
-    monkeypatch.setattr(limited_context, "CHUNK", 500)
+    monkeypatch.setattr(module, "CHUNK", 500)
     np.testing.assert_allclose(loss_by_context(reader, reader.loss).losses, found.losses, rtol=1e-5)
 
 
@@ -125,12 +125,12 @@ def test_kernels_over_several_cells_forget_as_each_cell_does():
     whole = Reader(Stack(Bidirectional(first, second), third, RNN(3, 3)), x)
     found = loss_by_context(whole, whole.loss)
     for context, loss in zip(found.lengths, found.losses, strict=True):
-        forward, left = limited_context.scan_afresh(first, x, None, context)
-        backward, right = limited_context.scan_afresh(second, x.reverse(), None, context)
+        forward, left = module.limited_scan(first, x, None, context)
+        backward, right = module.limited_scan(second, x.reverse(), None, context)
         below = Sequences(torch.cat([forward.values, backward.reverse().values], 1), x.lengths)
         states = [(left, right)]
         for cell in (third, whole.body.cells[2]):
-            below, after = limited_context.scan_afresh(cell, below, None, context)
+            below, after = module.limited_scan(cell, below, None, context)
             states.append(after)
         truth = sum((leaf * weight).sum() for leaf, weight in
                     zip(tensors(below, tuple(states)), whole.weights, strict=True)).item()  # fmt: skip
@@ -186,17 +186,17 @@ def test_layers_of_torch_above_one_another_forget_as_ours_do(packed):
     found = loss_by_context(theirs, lambda: (back(theirs(given, (h, c))[0]).values * weight).sum())
     np.testing.assert_array_equal(found.lengths, mine.lengths)
     np.testing.assert_allclose(found.losses, mine.losses, atol=1e-5)
-    assert found.whole == pytest.approx((back(theirs(given, (h, c))[0]).values * weight).sum().item(), abs=1e-5)
+    assert found.full == pytest.approx((back(theirs(given, (h, c))[0]).values * weight).sum().item(), abs=1e-5)
 
 
 @pytest.mark.parametrize("body", [Stack(LSTM(2, 4), LSTM(4, 4)), nn.LSTM(2, 4, num_layers=2, dropout=0.5)])
-def test_with_the_longest_row_as_context_it_is_the_loss(body):
+def test_the_loss_with_the_longest_row_as_context_is_the_full_loss(body):
     x = Sequences(torch.randn(40, 2), [17, 13, 10])
     reader = Reader(body.eval(), x if isinstance(body, Stack) else x.to_packed())
     found = loss_by_context(reader, reader.loss)
     assert found.lengths[-1] == 17
-    assert found.losses[-1] == pytest.approx(found.whole, abs=1e-6)
-    assert found.whole == pytest.approx(reader.loss().item(), abs=1e-6)
+    assert found.losses[-1] == pytest.approx(found.full, rel=1e-5)
+    assert found.full == pytest.approx(reader.loss().item(), rel=1e-5)
 
 
 def test_nothing_of_the_model_changes():
@@ -236,7 +236,7 @@ def test_every_step_reads_the_context_or_a_sixteenth_more(context):
         cell.bias.zero_()  # it counts its inputs
     x = Sequences(torch.ones(1050, 1), [400, 0, 90, 60, 1, 99, 400])
     with torch.no_grad():
-        y, final = limited_context.scan_afresh(cell, x, None, context)
+        y, final = module.limited_scan(cell, x, None, context)
     counts, ends = y.values[:, 0].numpy(), x.offsets[1:][x.lengths > 0] - 1
     least = np.minimum(x.times + 1, context)
     assert (counts >= least).all()
@@ -251,8 +251,8 @@ def test_its_cost_in_steps(context, monkeypatch):
     x = Sequences(torch.ones(1051, 1), [400, 0, 90, 60, 1, 100, 400])
     scan = cell.scan
     monkeypatch.setattr(cell, "scan", lambda x, state: (taken.append(x.num_steps), scan(x, state))[1])
-    limited_context.scan_afresh(cell, x, None, context)
-    assert limited_context.steps_afresh(x.lengths, context) == sum(taken) <= 17 * 1051
+    module.limited_scan(cell, x, None, context)
+    assert module.limited_steps(x.lengths, context) == sum(taken) <= 17 * 1051
 
 
 def test_a_long_context_is_found_to_a_sixteenth():
@@ -266,11 +266,11 @@ def test_long_contexts_are_left_out_where_they_cost_too_much():
     cell, x = line(33), Sequences(torch.randn(400, 1), [200, 200])
     loss = lambda: (cell(x)[0].values[:, 32] - before(x, 32)).square().mean()  # noqa: E731
     cost = [2 * (context + (200 - context) * context) for context in (1, 2, 4, 8)]
-    found = loss_by_context(cell, loss, most_steps=sum(cost))
+    found = loss_by_context(cell, loss, max_steps=sum(cost))
     assert found.lengths.tolist() == [1, 2, 4, 8, 200]
     assert (found.too_short, found.needed) == (8, 200)
-    assert loss_by_context(cell, loss, most_steps=sum(cost) - 1).lengths.tolist() == [1, 2, 4, 200]
-    assert loss_by_context(cell, loss, most_steps=sum(cost[:3]) - 1) is None
+    assert loss_by_context(cell, loss, max_steps=sum(cost) - 1).lengths.tolist() == [1, 2, 4, 200]
+    assert loss_by_context(cell, loss, max_steps=sum(cost[:3]) - 1) is None
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")

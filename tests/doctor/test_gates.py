@@ -42,8 +42,8 @@ def test_openings_are_those_of_torch(kind):
         assert gate.histogram.sum() == pytest.approx(1)
         assert gate.mean == pytest.approx(opening.mean(), abs=1e-5)
         assert gate.open == pytest.approx((opening > 0.95).mean(), abs=2 / opening.size)
-        assert gate.shut == pytest.approx((opening < 0.05).mean(), abs=2 / opening.size)
-        assert min(gate.open, gate.shut) > 0.02
+        assert gate.closed == pytest.approx((opening < 0.05).mean(), abs=2 / opening.size)
+        assert min(gate.open, gate.closed) > 0.02
         assert gate.first_row.dtype == np.float32
         np.testing.assert_allclose(gate.first_row, opening[:200], atol=1e-5)
         if name in ("forget", "update"):
@@ -74,7 +74,7 @@ def test_a_gate_that_is_wide_open_keeps_for_ever():
     assert np.isinf(found["forget"].half_life).all()
     assert found["forget"].open == 1
     assert found["forget"].histogram[-1] == 1
-    assert found["input"].shut == 1
+    assert found["input"].closed == 1
     assert found["input"].histogram[0] == 1
 
 

@@ -1,4 +1,4 @@
-"""Products of Jacobians beside closed forms, and beside autograd through steps that are written out."""
+"""Products of Jacobians against closed forms, and against autograd through steps that are written out."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from torch import nn
 
 from elman import GRU, LSTM, RNN, MinGRU, Sequences, WindowNet
 from elman.cells.module import CellModule
-from elman.doctor import directions as carried
-from elman.doctor import jacobians as measured
+from elman.doctor import directions
+from elman.doctor import jacobians as module
 from elman.doctor.capture import capture
 from elman.doctor.jacobians import jacobians
 
@@ -66,11 +66,13 @@ def test_a_linear_net_has_the_powers_of_its_matrix():
     assert found.lags.tolist() == [1, 2, 4, 8, 16, 20]
     expected = powers_of(weight, found.lags)
     np.testing.assert_allclose(found.largest, [values[0] for values in expected], rtol=1e-10)
-    told = np.array([values[-1] > 1e-11 * values[0] for values in expected])
-    np.testing.assert_allclose(found.smallest[told], np.array([values[-1] for values in expected])[told], rtol=1e-4)
-    assert told[:3].all()
+    resolved = np.array([values[-1] > 1e-11 * values[0] for values in expected])
+    np.testing.assert_allclose(
+        found.smallest[resolved], np.array([values[-1] for values in expected])[resolved], rtol=1e-4
+    )
+    assert resolved[:3].all()
     assert found.exact
-    assert found.memory_largest is found.memory_smallest is found.direct is None
+    assert found.cell_largest is found.cell_smallest is found.forget_product is None
 
 
 def test_what_float64_cannot_tell_is_not_a_number():
@@ -115,7 +117,7 @@ def test_blocks_are_those_of_steps_written_out(cell):
     trace = trace_of(cell(D, H), (17,))
     found = jacobians(trace)
     assert found.lags.tolist() == [1, 2, 4, 8, 16, 17]
-    kinds = [(found.largest, found.smallest), (found.memory_largest, found.memory_smallest)]
+    kinds = [(found.largest, found.smallest), (found.cell_largest, found.cell_smallest)]
     for place, lag in enumerate(found.lags):
         parts = blocks(trace, 16, lag)
         for part, (largest, smallest) in zip(parts, kinds, strict=False):
@@ -123,7 +125,7 @@ def test_blocks_are_those_of_steps_written_out(cell):
             assert largest[place] == pytest.approx(values[0], rel=1e-9)
             if values[-1] > 1e-11 * values[0]:
                 assert smallest[place] == pytest.approx(values[-1], rel=1e-2)
-    assert (found.memory_largest is None) == (cell is not LSTM)
+    assert (found.cell_largest is None) == (cell is not LSTM)
 
 
 def test_the_direct_path_is_the_product_of_the_forget_gates():
@@ -134,20 +136,20 @@ def test_the_direct_path_is_the_product_of_the_forget_gates():
     weights = [weight.detach()[H : 2 * H] for weight in (cell.weight_ih, cell.weight_hh, cell.bias)]
     gates = torch.sigmoid(trace.x.values @ weights[0].T + h @ weights[1].T + weights[2]).numpy()
     products = np.cumprod(gates[::-1], 0)
-    np.testing.assert_allclose(found.direct, [1, *np.exp(np.log(products).mean(1))], rtol=1e-10)
+    np.testing.assert_allclose(found.forget_product, [1, *np.exp(np.log(products).mean(1))], rtol=1e-10)
 
 
 def test_the_direct_path_of_a_min_gru_is_all_there_is():
     trace = trace_of(MinGRU(D, H), (12,))
     found = jacobians(trace)
     diagonal = np.abs(np.diagonal(blocks(trace, 11, 12)[0]))
-    assert found.direct[12] == pytest.approx(np.exp(np.log(diagonal).mean()), rel=1e-9)
-    assert found.smallest[-1] < found.direct[12] < found.largest[-1]
+    assert found.forget_product[12] == pytest.approx(np.exp(np.log(diagonal).mean()), rel=1e-9)
+    assert found.smallest[-1] < found.forget_product[12] < found.largest[-1]
 
 
 def test_without_a_forget_gate_the_direct_path_stays_open():
     found = jacobians(trace_of(LSTM(D, H, forget_gate=False), (12,)))
-    assert found.direct.tolist() == [1] * 13
+    assert found.forget_product.tolist() == [1] * 13
 
 
 def test_geometric_means_over_rows_that_reach_so_far():
@@ -159,7 +161,7 @@ def test_geometric_means_over_rows_that_reach_so_far():
         there = [np.linalg.norm(blocks(trace, end, lag)[0], 2) for length, end in ends.items() if length >= lag]
         assert found.largest[place] == pytest.approx(np.exp(np.mean(np.log(there))), rel=1e-9)
         kept = np.exp(np.mean([np.log(_kept(trace, end, lag)) for length, end in ends.items() if length >= lag]))
-        assert found.direct[lag] == pytest.approx(kept, rel=1e-9)
+        assert found.forget_product[lag] == pytest.approx(kept, rel=1e-9)
 
 
 def _kept(trace, end, lag):
@@ -222,17 +224,17 @@ def test_logarithms_outlast_the_numbers():
 def test_estimates_beside_whole_products(cell, monkeypatch):
     trace = trace_of(cell(D, 24, init="pytorch"), (17, 9))
     whole = jacobians(trace)
-    monkeypatch.setattr(measured, "DENSE", 1)
+    monkeypatch.setattr(module, "DENSE", 1)
     found = jacobians(trace)
     assert whole.exact
     assert not found.exact
     assert np.isnan(found.smallest).all()
-    kinds = ["largest", "memory_largest"] if cell is LSTM else ["largest"]
+    kinds = ["largest", "cell_largest"] if cell is LSTM else ["largest"]
     for ours, theirs in ((getattr(found, kind), getattr(whole, kind)) for kind in kinds):
         assert (ours <= theirs * (1 + 1e-9)).all()
         np.testing.assert_allclose(ours, theirs, rtol=0.05)
     np.testing.assert_array_equal(found.lyapunov, whole.lyapunov)
-    np.testing.assert_array_equal(found.direct, whole.direct)
+    np.testing.assert_array_equal(found.forget_product, whole.forget_product)
 
 
 def test_a_large_net_is_estimated():
@@ -248,8 +250,8 @@ def test_forward_and_back_are_one_product():
     trace = trace_of(LSTM(D, H), (4, 6))
     steps = np.array([2, 4, 9])  # the second starts a row
     rows, columns = torch.randn(2, 3, 2 * H).double(), torch.randn(2, 3, 2 * H).double()
-    ours = (carried.back(trace, steps, rows) * columns).sum(2)
-    torch.testing.assert_close(ours, (carried.forward(trace, steps, columns) * rows).sum(2))
+    ours = (directions.backward(trace, steps, rows) * columns).sum(2)
+    torch.testing.assert_close(ours, (directions.forward(trace, steps, columns) * rows).sum(2))
 
 
 class Counting(CellModule):
@@ -273,7 +275,7 @@ class Counting(CellModule):
 def test_a_cell_of_ones_own_with_an_integer_in_its_state():
     found = jacobians(trace_of(Counting(), (4,)))
     np.testing.assert_allclose(found.largest, [0.5 / 4, 0.25 / 12, 0.0625 / 24], rtol=1e-12)
-    np.testing.assert_allclose(found.memory_largest, 1)
+    np.testing.assert_allclose(found.cell_largest, 1)
     np.testing.assert_allclose(found.lyapunov[:2], 0, atol=0.01)
 
 

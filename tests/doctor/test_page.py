@@ -1,20 +1,30 @@
-"""The page for a browser."""
+"""The HTML page."""
 
 import base64
 import re
 from html.parser import HTMLParser
+from io import BytesIO
 
+import numpy as np
 import pytest
+from matplotlib import colormaps
+from PIL import Image
+
+from elman.doctor import Facts
+from elman.doctor.heatmaps import heatmaps
+from elman.doctor.page import image
+from elman.pictures.doctor import panel_figure
+from elman.pictures.doctor_panels import panels_of_model
 
 VOID = {"meta", "img", "br"}
 
 
 class Checked(HTMLParser):
-    """Every tag is closed where it should be; what it refers to is inside."""
+    """Parser that checks that tags are closed, and collects sources and text."""
 
     def __init__(self):
         super().__init__()
-        self.open, self.sources, self.told = [], [], []
+        self.open, self.sources, self.text = [], [], []
 
     def handle_starttag(self, tag, attrs):
         if tag not in VOID:
@@ -26,7 +36,7 @@ class Checked(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.told.append(data)
+        self.text.append(data)
 
 
 def read(path):
@@ -36,65 +46,63 @@ def read(path):
     return checked
 
 
-def test_it_holds_everything_and_needs_nothing(well, tmp_path):
+def test_the_page_is_complete_and_self_contained(healthy, tmp_path):
     texts = ["<", "&", " ", *"abcdefgh" * 12, "z"][:100]
-    found = well._replace(facts=well.facts._replace(texts=texts))
+    found = healthy._replace(facts=healthy.facts._replace(texts=texts))
     path = tmp_path / "doctor.html"
     found.save(path, "runs/<b>")
     page = read(path)
     assert all(source.startswith("data:image/") for source in page.sources)
-    told = "".join(page.told)
-    assert "runs/<b>" in told
-    assert found.verdicts()[0].says in told
-    assert told.index("WELL" if "WELL" in told else "well") < told.index("Pictures") < told.index("What was measured")
-    assert "Bengio et al. 1994" in told
-    assert "".join(texts[:69]).replace(" ", "␣") in told.replace("\n", "")  # a line of letters
+    text = "".join(page.text)
+    assert "runs/<b>" in text
+    assert found.verdicts()[0].message in text
+    assert text.index("healthy") < text.index("Pictures") < text.index("Measurements and their cost")
+    assert "Bengio et al. 1994" in text
+    assert "".join(texts[:69]).replace(" ", "␣") in text.replace("\n", "")  # a line of letters
     pictures = re.findall(r'alt="([^"]*)"', path.read_text(encoding="utf-8"))
-    assert {"gradient by lag", "loss by context", "gradients of the training", "gates", "memory of the units"} <= set(
+    assert {"gradient by lag", "loss by context", "gradient norm in training", "gates", "memory of the units"} <= set(
         pictures
     )
 
 
-def test_the_shades_are_the_gate_activations(well, tmp_path):
-    from io import BytesIO
-
-    import numpy as np
-    from matplotlib import colormaps
-    from PIL import Image
-
-    well.save(tmp_path / "doctor.html")
-    sources = [source for source in read(tmp_path / "doctor.html").sources if source.startswith("data:image/png")]
-    shown = [
-        np.asarray(Image.open(BytesIO(base64.b64decode(source.partition(",")[2]))).convert("RGB")) for source in sources
-    ]
-    row = well.layers[0].gates["forget"].first_row  # half-lives are equal: units stand as they are
+def test_heatmaps_show_the_gate_activations(healthy):
+    pages = re.findall('src="data:image/png;base64,([^"]*)"', "".join(heatmaps(healthy)))
+    shown = [np.asarray(Image.open(BytesIO(base64.b64decode(source))).convert("RGB")) for source in pages]
+    row = healthy.layers[0].gates["forget"].first_row  # half-lives are equal: units keep their order
     wanted = colormaps["magma"](np.round(255 * row.T).astype(int))[..., :3] * 255
     np.testing.assert_allclose(np.concatenate(shown[:2], axis=1), wanted, atol=1)
 
 
-def test_a_model_without_gates_has_no_sentence(sick, tmp_path):
-    sick().save(tmp_path / "doctor.html")
-    assert "what the gates do" not in (tmp_path / "doctor.html").read_text()
+def test_a_model_without_gates_has_no_heatmaps(failing):
+    assert list(heatmaps(failing())) == []
 
 
 @pytest.mark.parametrize(
     ("name", "start"),
     [("a.png", b"\x89PNG"), pytest.param("a.svg", b"<?xml", marks=pytest.mark.slow), ("a.PDF", b"%PDF")],
 )
-def test_the_picture_alone(well, tmp_path, name, start):
-    well.save(tmp_path / name)
+def test_a_picture_instead_of_a_page(healthy, tmp_path, name, start):
+    healthy._replace(layers=[]).save(tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
 
 
-def test_the_same_page_for_the_same_model(well, tmp_path):
+@pytest.mark.parametrize("kind", ["svg", "png", "pdf"])
+def test_the_same_picture_has_the_same_bytes(healthy, kind):
+    [panel, *_] = panels_of_model(healthy)
+    first, second = (image(panel_figure(panel), kind) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.slow
+def test_the_same_page_for_the_same_model(healthy, tmp_path):
     for name in ("a.html", "b.html"):
-        well.save(tmp_path / name)
+        healthy.save(tmp_path / name)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_names_that_end_otherwise(well, tmp_path):
+def test_other_endings_are_rejected(healthy, tmp_path):
     with pytest.raises(ValueError, match=r"report.txt: expected a name that ends in .html, .png, .svg, .pdf"):
-        well.save(tmp_path / "report.txt")
+        healthy.save(tmp_path / "report.txt")
     with pytest.raises(OSError, match="not saved"):
-        well.save(tmp_path / "none" / "doctor.html")
+        healthy._replace(layers=[], context=None, facts=Facts()).save(tmp_path / "none" / "doctor.html")
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequenc
 
 from elman import state as states
 from elman.doctor.capture import capture
-from elman.doctor.lags import gradients_by_lag
+from elman.doctor.gradient_by_lag import gradients_by_lag
 
 KINDS = {"rnn": (nn.RNN, nn.RNNCell), "lstm": (nn.LSTM, nn.LSTMCell), "gru": (nn.GRU, nn.GRUCell)}
 H = 4
@@ -97,7 +97,7 @@ def test_states_and_gradients_are_those_of_float64_autograd(kind, layers, both_w
               for leaf in range(len(start))]  # fmt: skip
     loss = loss_of([y for y, _ in reference], finals)
     assert seen.loss == pytest.approx(loss.item(), rel=1e-12)
-    assert not seen.unseen
+    assert not seen.skipped
     assert [trace.name for trace in seen.traces] == [
         f"l{number}{way}" for number in range(layers) for way in (("", "_reverse") if both_ways else ("",))
     ]
@@ -142,7 +142,7 @@ def test_layers_inside_of_somebodys_module():
     seen = capture(net, lambda: net(ids).square().sum())
     assert [trace.name for trace in seen.traces] == ["parts.encoder.l0", "parts.encoder.l1", "reader.l0"]
     assert [trace.x.lengths.tolist() for trace in seen.traces] == [[6] * 3, [6] * 3, [6] * 6]
-    assert not seen.unseen
+    assert not seen.skipped
     assert all(trace.gradient.abs().sum() > 0 for trace in seen.traces)
     reader = seen.traces[2]
     # The second call of the reader is read at its last step alone; all of the first, by the second.
@@ -178,13 +178,13 @@ def test_it_is_watched_in_evaluation_mode():
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
-def test_a_projection_is_told_and_the_rest_is_seen():
+def test_a_projection_is_skipped_and_the_rest_is_examined():
     net = nn.ModuleDict({"small": nn.LSTM(3, H, proj_size=2), "plain": nn.GRU(2, H)})
     x = torch.randn(5, 2, 3)
     seen = capture(net, lambda: net["plain"](net["small"](x)[0])[0].sum())
     assert [trace.name for trace in seen.traces] == ["plain.l0"]
-    assert list(seen.unseen) == ["small"]
-    assert "proj_size" in seen.unseen["small"]
+    assert list(seen.skipped) == ["small"]
+    assert "proj_size" in seen.skipped["small"]
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
@@ -192,15 +192,15 @@ def test_a_module_that_is_the_layer_itself_has_a_name():
     layer = nn.LSTM(3, H, proj_size=2)
     seen = capture(layer, lambda: layer(torch.randn(5, 2, 3))[0].sum())
     assert seen.traces == []
-    assert list(seen.unseen) == ["LSTM"]
+    assert list(seen.skipped) == ["LSTM"]
 
 
-def test_a_layer_that_the_loss_does_not_use_is_told():
+def test_an_unused_layer_is_skipped():
     net = nn.ModuleDict({"used": nn.RNN(3, H), "idle": nn.RNN(3, H)})
     x = torch.randn(5, 2, 3)
     seen = capture(net, lambda: net["used"](x)[0].sum())
     assert [trace.name for trace in seen.traces] == ["used.l0"]
-    assert list(seen.unseen) == ["idle"]
+    assert list(seen.skipped) == ["idle"]
 
 
 def test_a_frozen_layer_is_seen_and_no_gradient_reaches_it():
@@ -232,12 +232,12 @@ class Outputs(nn.LSTM):
         return super().forward(x)[0]
 
 
-def test_a_layer_of_another_manner_is_told():
+def test_a_subclass_with_its_own_forward_is_skipped():
     net = nn.ModuleDict({"odd": Outputs(3, H), "plain": nn.GRU(H, H)})
     x = torch.randn(5, 2, 3)
     seen = capture(net, lambda: net["plain"](net["odd"](x))[0].sum())
     assert [trace.name for trace in seen.traces] == ["plain.l0"]
-    assert list(seen.unseen) == ["odd"]
+    assert list(seen.skipped) == ["odd"]
 
 
 def test_relu():

@@ -97,7 +97,7 @@ def test_what_has_no_bounds_is_not_saturated():
 def test_drift_is_the_norm_of_the_whole_state_by_place(make):
     cell = make(2, 3)
     x = batch(cell)
-    found = units(trace(cell, x)).drift
+    found = units(trace(cell, x)).state_norm
     assert found.shape == (14,)
     for place in range(14):
         rows = np.flatnonzero(x.lengths > place)
@@ -117,7 +117,7 @@ def test_growth_is_that_of_the_state(factor):
         cell.bias.zero_()
     x = Sequences(torch.zeros(60, 1), [40, 12, 0, 1, 7])
     x.values[x.offsets[:-1][[0, 1, 3, 4]], 0] = torch.tensor([0.01, 100.0, 5.0, 1.0])
-    assert units(trace(cell, x)).growth == pytest.approx(math.log(factor), abs=1e-6)
+    assert units(trace(cell, x)).norm_growth == pytest.approx(math.log(factor), abs=1e-6)
 
 
 def test_a_state_that_settles_in_the_first_half_of_its_rows_does_not_grow():
@@ -126,16 +126,16 @@ def test_a_state_that_settles_in_the_first_half_of_its_rows_does_not_grow():
         for weight, value in zip(cell.parameters(), (1.0, 0.5, 0.0), strict=True):
             weight.fill_(value)
     found = units(trace(cell, Sequences(torch.ones(100, 1), [60, 40])))
-    assert found.drift[0] < 0.6 * found.drift[-1]
-    assert abs(found.growth) < 1e-6
+    assert found.state_norm[0] < 0.6 * found.state_norm[-1]
+    assert abs(found.norm_growth) < 1e-6
 
 
 def test_growth_of_a_state_that_stays_zero_and_of_too_short_rows_is_unknown():
     cell = plain("relu")
     with torch.no_grad():
         cell.bias[:] = -100
-    assert math.isnan(units(trace(cell)).growth)
-    assert math.isnan(units(trace(plain("tanh"), Sequences(torch.randn(3, 2), [1, 1, 1]))).growth)
+    assert math.isnan(units(trace(cell)).norm_growth)
+    assert math.isnan(units(trace(plain("tanh"), Sequences(torch.randn(3, 2), [1, 1, 1]))).norm_growth)
 
 
 def test_in_parts_it_is_the_same(monkeypatch):
@@ -148,4 +148,4 @@ def test_in_parts_it_is_the_same(monkeypatch):
 
 def test_of_long_rows_the_first_thousand_places():
     cell = RNN(1, 2)
-    assert units(trace(cell, Sequences(torch.randn(1100, 1), [1100]))).drift.shape == (1000,)
+    assert units(trace(cell, Sequences(torch.randn(1100, 1), [1100]))).state_norm.shape == (1000,)

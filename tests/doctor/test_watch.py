@@ -14,8 +14,7 @@ from elman import GRU, LSTM, RNN, Classifier, Dropout, LanguageModel, Linear, Se
 from elman.doctor import watch
 from elman.doctor.capture import capture
 from elman.doctor.gates import gates
-from elman.doctor.horizon import growth, half_life, horizon
-from elman.doctor.lags import gradients_by_lag
+from elman.doctor.gradient_by_lag import gradients_by_lag, growth, half_life, horizon
 from elman.doctor.watch import Watch
 from elman.tasks.run import Run
 from elman.training import Event, Examined, NonFinite, TrainingSettings, Update, train
@@ -63,12 +62,12 @@ def update(number: int, seconds: float) -> Update:
 def test_the_weights_are_the_same_bits(average: float | None) -> None:
     kept: list[dict[str, Tensor]] = []
     for observers in ([], [Watch(cost=1.0)]):
-        told: list[Event] = []
+        events: list[Event] = []
         torch.manual_seed(5)
-        net = run([*observers, told.append], average=average)
-        kept.append({**net.state_dict(), "losses": torch.tensor([e.loss for e in told if isinstance(e, Update)])})
+        net = run([*observers, events.append], average=average)
+        kept.append({**net.state_dict(), "losses": torch.tensor([e.loss for e in events if isinstance(e, Update)])})
         kept[-1]["drawn"] = torch.rand(2)
-        assert any(isinstance(event, Examined) for event in told) == bool(observers)
+        assert any(isinstance(event, Examined) for event in events) == bool(observers)
     for name, tensor in kept[0].items():
         assert torch.equal(tensor, kept[1][name]), name
 
@@ -89,7 +88,7 @@ def test_nothing_of_the_model_changes() -> None:
         ))  # fmt: skip
 
     run([freeze, compare, Watch(), lambda event: compare(event) if event.update == 1 else None], net)
-    before, after = seen[0], seen[2]  # the first event is told to three: an `Examined` comes in between
+    before, after = seen[0], seen[2]  # the first event is events to three: an `Examined` comes in between
     assert before[1:3] == after[1:3]
     for ours, theirs in zip([before[0], *before[3], *before[4]], [after[0], *after[3], *after[4]], strict=True):
         assert torch.equal(ours, theirs)
@@ -123,9 +122,9 @@ def test_it_finds_what_the_measures_find() -> None:
 def test_a_model_and_a_loss_of_ones_own() -> None:
     other = Stack(RNN(2, 3), Linear(3, 1))
     x = Sequences(torch.randn(30, 2), [30])
-    told: list[Event] = []
-    run([Watch(other, lambda: other(x)[0].values.mean()), told.append])
-    assert list(next(event for event in told if isinstance(event, Examined)).layers) == ["cells.0"]
+    events: list[Event] = []
+    run([Watch(other, lambda: other(x)[0].values.mean()), events.append])
+    assert list(next(event for event in events if isinstance(event, Examined)).layers) == ["cells.0"]
 
 
 def test_it_stays_within_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,8 +181,8 @@ def test_a_model_without_a_recurrence() -> None:
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
-        ({"model": nn.Linear(1, 1)}, "expected a model and its loss, or neither of them"),
-        ({"loss": lambda: None}, "expected a model and its loss, or neither of them"),
+        ({"model": nn.Linear(1, 1)}, "expected both model and loss, or neither"),
+        ({"loss": lambda: None}, "expected both model and loss, or neither"),
         ({"cost": 0.0}, "expected cost above 0 and at most 1, got 0.0"),
         ({"cost": 5}, "expected cost above 0 and at most 1, got 5"),
     ],
@@ -194,7 +193,7 @@ def test_wrong_arguments(wrong: dict[str, Any], line: str) -> None:
 
 
 def test_an_event_before_any_model_is_known() -> None:
-    with pytest.raises(ValueError, match="expected a training that tells its model"):
+    with pytest.raises(ValueError, match="expected a model, got none"):
         Watch()(update(1, 0.1))
 
 
@@ -205,7 +204,7 @@ def test_the_tasks_tell_theirs(tmp_path: Any) -> None:
     events = [json.loads(line) for line in (tmp_path / "text" / "log.jsonl").read_text().splitlines()]
     (layer,) = next(event["layers"] for event in events if "layers" in event).values()
     assert set(layer) >= {"horizon", "half_life", "growth", "forget_mean", "forget_histogram"}
-    told: list[Event] = []
+    events: list[Event] = []
     rows = Classifier(units="words", hidden_size=6, embedding_size=4, epochs=1)
-    rows.fit(texts, ["x", "y"] * 16, run=Run(observers=[Watch(), told.append]))
-    assert len(next(event for event in told if isinstance(event, Examined)).layers) == 2  # from both ends
+    rows.fit(texts, ["x", "y"] * 16, run=Run(observers=[Watch(), events.append]))
+    assert len(next(event for event in events if isinstance(event, Examined)).layers) == 2  # from both ends

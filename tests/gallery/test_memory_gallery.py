@@ -174,8 +174,7 @@ def test_who_counts_is_right_and_who_does_not_is_wrong(part):
 
 
 def test_a_row_whose_relu_is_shut_does_not_hide_the_others(part):
-    from elman.doctor.horizon import horizon
-    from elman.doctor.lags import Lags
+    from elman.doctor.gradient_by_lag import Lags, horizon
 
     steps, whole = np.arange(3), np.array([[2.0, 1, 0.5, 0.25], [2, 0, 0, 0], [4, 2, np.nan, np.nan]])
     found = part("remembering.teaching").together(Lags(steps, whole, whole))

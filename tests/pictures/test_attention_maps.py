@@ -45,5 +45,5 @@ def test_what_does_not_fit():
     for odd in (-1, np.nan):
         with pytest.raises(ValueError, match="expected weights of at least 0"):
             attention_maps(PHOTO, ["a"], np.full((1, 2, 2), odd))
-    with pytest.raises(ValueError, match=r"expected a picture \[H, W, 3\] or \[H, W\], got \[3\]"):
+    with pytest.raises(ValueError, match=r"expected an image \[H, W, 3\] or \[H, W\], got \[3\]"):
         attention_maps(np.zeros(3), ["a"], np.ones((1, 2, 2)))

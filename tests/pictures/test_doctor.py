@@ -6,7 +6,7 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from elman.doctor import Facts, examine
-from elman.doctor.history import History
+from elman.doctor.facts import History
 from elman.pictures import doctor
 
 
@@ -33,10 +33,10 @@ def event(update, name, mean):
     return {"update": update, "layers": {name: {"horizon": 10.0 * update, "forget_histogram": shares.tolist()}}}
 
 
-def test_the_curves_are_what_was_measured(found):
+def test_the_curves_show_the_measurements(found):
     shown = axes(doctor(found, "a title with $"))
     first, second = ["gradient by lag", "loss by context"], ["singular values by lag", "gates", "memory of the units"]
-    assert list(shown) == [*first, *second, "size of the state"]
+    assert list(shown) == [*first, *second, "norm of the state"]
     curve = found.layers[0].lags.curve
     line = shown["gradient by lag"].lines[0]
     np.testing.assert_allclose(line.get_ydata(), curve[: len(line.get_ydata())])
@@ -44,26 +44,24 @@ def test_the_curves_are_what_was_measured(found):
     np.testing.assert_allclose(shown["loss by context"].lines[0].get_ydata(), found.context.losses)
     labels = [text.get_text() for text in shown["singular values by lag"].get_legend().get_texts()]
     assert labels == ["h: largest", "h: smallest", "c: largest", "c: smallest", "product of forget gates"]
-    np.testing.assert_allclose(shown["size of the state"].lines[0].get_ydata(), found.layers[0].units.drift)
+    np.testing.assert_allclose(shown["norm of the state"].lines[0].get_ydata(), found.layers[0].units.state_norm)
 
 
 def test_the_training_and_its_gates(found):
     name = found.layers[0].name
     examined = [event(update, name, mean) for update, mean in ((1, 0.2), (100, 0.5), (500, 0.9))]
     shown = axes(doctor(found._replace(facts=Facts(clip_norm=0.7, history=history(examined)))))
-    assert {"gradients of the training", "horizon while training", "gates while training"} <= shown.keys()
-    assert [line.get_ydata()[0] for line in shown["gradients of the training"].lines[1:]] == [0.7]
-    np.testing.assert_allclose(
-        shown["horizon while training"].lines[0].get_xydata(), [[1, 10], [100, 1000], [500, 5000]]
-    )
-    mesh = shown["gates while training"].collections[0].get_array()
+    assert {"gradient norm in training", "horizon in training", "gates in training"} <= shown.keys()
+    assert [line.get_ydata()[0] for line in shown["gradient norm in training"].lines[1:]] == [0.7]
+    np.testing.assert_allclose(shown["horizon in training"].lines[0].get_xydata(), [[1, 10], [100, 1000], [500, 5000]])
+    mesh = shown["gates in training"].collections[0].get_array()
     np.testing.assert_array_equal(np.asarray(mesh).reshape(20, 3).argmax(0), [4, 10, 18])
 
 
-def test_what_was_not_measured_is_left_out(found):
+def test_missing_measurements_are_left_out(found):
     layer = found.layers[0]
     bare = found._replace(context=None, layers=[layer._replace(gates={})])
-    assert list(axes(doctor(bare))) == ["gradient by lag", "singular values by lag", "size of the state"]
+    assert list(axes(doctor(bare))) == ["gradient by lag", "singular values by lag", "norm of the state"]
     assert list(axes(doctor(bare._replace(layers=[])))) == []
 
 
@@ -81,4 +79,4 @@ def test_many_layers(found):
     six = found._replace(layers=[found.layers[0]._replace(name=f"l{number}") for number in range(6)])
     figure = doctor(six)
     assert max(figure.get_size_inches()) < 30
-    assert len(axes(figure)["gradient by lag"].get_legend().get_texts()) >= 6
+    assert len(figure.axes[0].get_legend().get_texts()) >= 6

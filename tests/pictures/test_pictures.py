@@ -19,12 +19,12 @@ def test_states_over_a_series():
     path = np.repeat([0, 1, 0], 10)
     probs = np.eye(2)[path]
     figure = pictures.states(SERIES, path, probs, means=[[0.0, 0.0], [1.0, 2.0]], names=["calm", "storm"])
-    assert len(figure.axes) == 3  # two coordinates, and the belief below them
+    assert len(figure.axes) == 3  # two coordinates, and the probabilities below them
     assert {text.get_text() for text in figure.axes[0].get_legend().get_texts()} == {"calm", "storm"}
     assert drawn(figure).startswith(b"\x89PNG")
 
 
-def test_the_path_is_the_most_probable_one_where_none_is_given():
+def test_the_default_path_is_the_most_probable_one():
     probs = np.eye(3)[np.repeat([2, 0, 1], 10)]
     patches = [pictures.states(SERIES[:, 0], path, probs).axes[0].patches for path in (None, probs.argmax(1))]
     colors = [[patch.get_facecolor() for patch in each] for each in patches]
@@ -32,7 +32,7 @@ def test_the_path_is_the_most_probable_one_where_none_is_given():
     assert len(set(colors[0])) == 3
 
 
-def test_bands_cover_as_much_as_they_say():
+def test_bands_cover_their_level():
     deviation = np.full_like(SERIES, 2.0)
     figure = pictures.bands(SERIES, filtered=(SERIES, deviation), smoothed=(SERIES, deviation / 2), level=0.95)
     assert len(figure.axes) == 2
@@ -41,7 +41,7 @@ def test_bands_cover_as_much_as_they_say():
     assert drawn(figure).startswith(b"\x89PNG")
 
 
-def test_a_level_that_is_still_open_has_no_band():
+def test_an_infinite_deviation_has_no_band():
     deviation = np.where(np.arange(30) < 1, np.inf, 1.0)
     assert drawn(pictures.bands(SERIES[:, 0], smoothed=(SERIES[:, 0], deviation))).startswith(b"\x89PNG")
 
@@ -54,13 +54,13 @@ def test_a_forecast_begins_where_the_series_ends():
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda: pictures.states(SERIES), "pictures.states: expected path or probs, got neither"),
         (lambda: pictures.states(SERIES, path=[0, 1]), r"expected path of T=30 steps, got 2"),
         (lambda: pictures.states(SERIES, path=[0] * 30, names=[]), "expected 1 names, got 0"),
         (lambda: pictures.states(np.zeros((2, 3, 4)), path=[0]), r"expected series of shape \[T\] or \[T, D\]"),
-        (lambda: pictures.states(SERIES, path=[0.5] * 30), "expected path of states from 0 on"),
+        (lambda: pictures.states(SERIES, path=[0.5] * 30), "expected path of states from 0, as decode"),
         (lambda: pictures.bands(SERIES, smoothed=SERIES), r"expected smoothed=\(mean, deviation\), got ndarray"),
         (lambda: pictures.forecast(SERIES, SERIES, SERIES, level=90), "expected a level between 0 and 1, got 90"),
         (lambda: pictures.bands(SERIES), "expected filtered or smoothed, got neither"),
@@ -74,6 +74,6 @@ def test_a_forecast_begins_where_the_series_ends():
         ),
     ],
 )
-def test_what_cannot_be_drawn_is_told(call, told):
-    with pytest.raises(ValueError, match=told):
+def test_wrong_arguments(call, message):
+    with pytest.raises(ValueError, match=message):
         call()

@@ -87,7 +87,7 @@ class LSTM(CellModule, RandomMasks):
 
     kind = "lstm"
     gate_names: tuple[str, ...] = ("input", "forget", "candidate", "output")
-    new_gate = "forget"
+    memory_gate = "forget"
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ class CellModule(Cell, nn.Module):
     def recurrent_matrices(self) -> dict[str, Tensor]:
         """Return the recurrent matrix of each gate, [H, H], as views of `weight_hh`; empty for a cell without one."""
         weight = getattr(self, "weight_hh", None)
-        if weight is None:
+        if weight is None or not self.gate_names:
             return {}
         return dict(zip(self.gate_names, weight.detach().chunk(len(self.gate_names)), strict=True))
 

@@ -1,11 +1,23 @@
-"""Why does it not learn? What the gradient, the gates and the state of a model do on real data, in numbers and words.
+"""Diagnosis of models that do not learn: gradients, gates and states on real data, in numbers and words.
 
-`examine` takes any PyTorch module that holds cells of elman, or an `RNN`, `LSTM` or `GRU` of `torch.nn`.
+`examine` accepts any PyTorch module with cells of elman, or with an `RNN`, `LSTM` or `GRU` of `torch.nn`.
 """
 
 from elman.doctor.capture import Captured, capture
-from elman.doctor.examination import Examination, Layer, examine
+from elman.doctor.examination import Examination, examine
 from elman.doctor.facts import Facts
-from elman.doctor.verdicts import Verdict, verdicts
+from elman.doctor.findings import CellInfo, Findings, Layer, Verdict
+from elman.doctor.rules import verdicts
 
-__all__ = ["Captured", "Examination", "Facts", "Layer", "Verdict", "capture", "examine", "verdicts"]
+__all__ = [
+    "Captured",
+    "CellInfo",
+    "Examination",
+    "Facts",
+    "Findings",
+    "Layer",
+    "Verdict",
+    "capture",
+    "examine",
+    "verdicts",
+]

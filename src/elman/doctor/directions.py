@@ -1,4 +1,4 @@
-"""Small changes of a state, carried through steps of a cell: to the states after them, and back to those before."""
+"""Propagation of small changes of a state through steps of a cell, forward and backward in time."""
 
 from collections.abc import Sequence
 from math import prod
@@ -8,21 +8,22 @@ import torch
 from torch import Tensor
 
 from elman import state as states
-from elman.doctor.trace import Trace, numbers
+from elman.doctor.trace import Trace, float_leaves
 from elman.state import State
 
-RESOLVED = 1e-13  # of the largest number: what lies below it is lost in the rounding of float64
+RESOLVED = 1e-13  # relative to the largest number: anything below is lost in the rounding of float64
 
 
 def sizes(state: State) -> list[int]:
-    """The numbers of each leaf in a row: [n_1, n_2, ...], n together; leaves of integers are not among them."""
-    return [prod(leaf.shape[1:]) for leaf in numbers(state)]
+    """Return the number of values per row in each leaf, [n_1, n_2, ...], n together; leaves of integers are left
+    out."""
+    return [prod(leaf.shape[1:]) for leaf in float_leaves(state)]
 
 
-def back(trace: Trace, steps: np.ndarray, rows: Tensor) -> Tensor:
-    """rows J, J [n, n] being the derivative of the state after a step by the state before it.
+def backward(trace: Trace, steps: np.ndarray, rows: Tensor) -> Tensor:
+    """Compute rows J, where J [n, n] is the derivative of the state after a step by the state before it.
 
-    One step, and one backward pass of it for all directions.
+    It takes one step, and one backward pass for all directions.
 
     Shapes:
         steps: [P], numbers in [0, N)   rows: [k, P, n]   ->   [k, P, n]
@@ -32,34 +33,34 @@ def back(trace: Trace, steps: np.ndarray, rows: Tensor) -> Tensor:
 
 
 def forward(trace: Trace, steps: np.ndarray, columns: Tensor) -> Tensor:
-    """J columns: as `back`, the other way.
+    """Compute J columns, with J as in `backward`.
 
-    The gradient is linear in what is sent back, and its own gradient with respect to that is what is asked for.
+    The gradient is linear in the vector that is sent back, so its own gradient with respect to that vector is J.
 
     Shapes:
         steps: [P]   columns: [k, P, n]   ->   [k, P, n]
     """
     before, after = _step(trace, steps)
     sent = [torch.zeros_like(leaf).requires_grad_() for leaf in after]
-    pairs = [(leaf, given) for leaf, given in zip(after, sent, strict=True) if leaf.requires_grad]
+    pairs = [(leaf, vector) for leaf, vector in zip(after, sent, strict=True) if leaf.requires_grad]
     if not pairs:
         return torch.zeros_like(columns)
-    outputs, given = zip(*pairs, strict=True)
-    found = torch.autograd.grad(outputs, before, given, create_graph=True, materialize_grads=True)
-    return _gradients(found, sent, columns)
+    outputs, vectors = zip(*pairs, strict=True)
+    gradients = torch.autograd.grad(outputs, before, vectors, create_graph=True, materialize_grads=True)
+    return _gradients(gradients, sent, columns)
 
 
 def orthonormal(count: int, trajectories: int, n: int) -> Tensor:
-    """Random directions [k, P, n], for every trajectory the same, and the same in every call."""
+    """Return random orthonormal directions [k, P, n], the same for every trajectory and in every call."""
     drawn = np.random.default_rng(0).standard_normal((n, count))
     return torch.from_numpy(np.linalg.qr(drawn)[0].T.copy())[:, None].repeat(1, trajectories, 1)
 
 
-def turned(directions: Tensor) -> tuple[Tensor, np.ndarray]:
-    """Orthonormal ones of the same span, [k, P, n], and how far each had reached out of the span of those before it,
-    [P, k]: zero where float64 cannot tell that it had."""
+def orthonormalised(directions: Tensor) -> tuple[Tensor, np.ndarray]:
+    """Return an orthonormal basis [k, P, n] of the same span, and how far each direction reached out of the span of
+    those before it [P, k]: zero if float64 cannot resolve it."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so small, a second thread does not help, and is long waited for on a busy machine
+    torch.set_num_threads(1)  # matrices this small gain nothing from a second thread, and wait for it on a busy machine
     try:
         basis, upper = torch.linalg.qr(directions.permute(1, 2, 0))
     finally:
@@ -70,30 +71,30 @@ def turned(directions: Tensor) -> tuple[Tensor, np.ndarray]:
 
 
 def scaled(directions: Tensor, logs: Tensor) -> tuple[Tensor, Tensor]:
-    """[k, P, n] with a largest number of one, and the logarithms [P] of what they are to be multiplied with."""
+    """Return [k, P, n] with a largest number of one, and `logs` [P] plus the logarithm of the factor divided out."""
     size = directions.abs().amax((0, 2))
     size = torch.where(size > 0, size, 1)
     return directions / size[:, None], logs + size.log()
 
 
 def _step(trace: Trace, steps: np.ndarray) -> tuple[list[Tensor], list[Tensor]]:
-    """The numbers of the states before these steps, and those after them, found from them."""
+    """Return the float leaves of the states before these steps, and those of the states computed from them."""
     before = states.detach(trace.before(steps))
-    inputs = [leaf.requires_grad_() for leaf in numbers(before)]
+    inputs = [leaf.requires_grad_() for leaf in float_leaves(before)]
     with torch.enable_grad():
         _, after = trace.cell.step(states.select(trace.x.values, steps), before)
-    return inputs, numbers(after)
+    return inputs, float_leaves(after)
 
 
-def _gradients(outputs: Sequence[Tensor], inputs: Sequence[Tensor], given: Tensor) -> Tensor:
-    """Of the outputs with respect to the inputs, for all directions [k, P, n] given to the outputs: [k, P, n]."""
-    parts = given.split([prod(leaf.shape[1:]) for leaf in outputs], 2)
+def _gradients(outputs: Sequence[Tensor], inputs: Sequence[Tensor], vectors: Tensor) -> Tensor:
+    """Return the vector-Jacobian products [k, P, n] of the outputs by the inputs, for all vectors [k, P, n]."""
+    parts = vectors.split([prod(leaf.shape[1:]) for leaf in outputs], 2)
     pairs = [(leaf, part.reshape(len(part), *leaf.shape)) for leaf, part in zip(outputs, parts, strict=True)
              if leaf.requires_grad]  # fmt: skip
-    found: Sequence[Tensor | None] = [None] * len(inputs)
+    gradients: Sequence[Tensor | None] = [None] * len(inputs)
     if pairs:
-        leaves, gradients = zip(*pairs, strict=True)
-        found = torch.autograd.grad(leaves, inputs, gradients, allow_unused=True, is_grads_batched=True)
-    shapes = [(*given.shape[:2], prod(leaf.shape[1:])) for leaf in inputs]
-    return torch.cat([given.new_zeros(shape) if leaf is None else leaf.reshape(shape)
-                      for leaf, shape in zip(found, shapes, strict=True)], 2)  # fmt: skip
+        leaves, sent = zip(*pairs, strict=True)
+        gradients = torch.autograd.grad(leaves, inputs, sent, allow_unused=True, is_grads_batched=True)
+    shapes = [(*vectors.shape[:2], prod(leaf.shape[1:])) for leaf in inputs]
+    return torch.cat([vectors.new_zeros(shape) if leaf is None else leaf.reshape(shape)
+                      for leaf, shape in zip(gradients, shapes, strict=True)], 2)  # fmt: skip

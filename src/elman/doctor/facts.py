@@ -1,47 +1,114 @@
-"""What is known of a model beside itself: how it is trained, and on what."""
+"""Facts about a model that an examination cannot measure: how it was trained, and what its data require."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from elman.doctor.history import History, history
+import numpy as np
+
 from elman.tasks import Task
 from elman.tasks.settings import flat, settings_of
 
 LOG = "log.jsonl"  # in a run folder
 
 
-class Facts(NamedTuple):
-    """What an examination cannot see; each fact that is known makes its verdicts better.
+class History(NamedTuple):
+    """Course of a training, with one entry per update.
 
     Attributes:
-        task: the word of the task that trains the model, `classifier` say; None for a model of one's own.
-        settings: of that task; options of the cell as `cell.init`.
-        unrolled: steps of truncated BPTT; None where the gradient goes back to the start of every row.
-        clip_norm: the longest gradient; None where none is clipped.
-        needs: how many steps before an answer what decides it may stand, where that is known.
-        history: what the log of its training tells.
-        texts: of each step of the first row.
+        updates: [U] numbers of the updates.
+        losses: [U] in nats, or the unit of the loss.
+        norms: [U] gradient norms before clipping.
+        clipped: fraction of the updates whose gradient norm was above `clip_norm`; 0 without clipping.
+        clip_ratio: median of gradient norm / `clip_norm` over the clipped updates; 1 if none was clipped.
+        non_finite: number of updates whose loss or gradient norm is not finite.
+        examined: the events `Examined` that the doctor logged during training, in order.
+    """
+
+    updates: np.ndarray
+    losses: np.ndarray
+    norms: np.ndarray
+    clipped: float
+    clip_ratio: float
+    non_finite: int
+    examined: list[dict[str, Any]]
+
+
+class Facts(NamedTuple):
+    """Facts about a model; each known fact makes the verdicts more precise.
+
+    Attributes:
+        task: word of the task that trains the model, such as `classifier`; None for your own model.
+        settings: settings of that task; those of the cell as `cell.init`.
+        unrolled: length of the windows of truncated BPTT, in steps; None if gradients go back to the start of every
+            row.
+        clip_norm: largest gradient norm; None without clipping.
+        dependency: longest distance, in steps, from an output back to the input that determines it; None if unknown.
+        history: course of the training, from its log.
+        texts: text of each step of the first row, to label pictures.
     """
 
     task: str | None = None
     settings: Mapping[str, Any] = {}
     unrolled: int | None = None
     clip_norm: float | None = None
-    needs: int | None = None
+    dependency: int | None = None
     history: History | None = None
     texts: Sequence[str] | None = None
 
     @classmethod
     def of_task(
-        cls, model: Task, run: Path | None = None, texts: Sequence[str] | None = None, needs: int | None = None
+        cls, model: Task, run: Path | None = None, texts: Sequence[str] | None = None, dependency: int | None = None
     ) -> "Facts":
-        """Those of a task, and of its run folder where there is one.
+        """Return the facts about a task's model, with the history of its run folder if it has one.
 
         Raises:
             ValueError: the log in the folder cannot be read.
         """
         settings = flat(settings_of(model))
         log = run / LOG if run else None
-        seen = history(log, model.clip_norm) if log and log.exists() else None
-        return cls(model.task, settings, settings.get("steps"), model.clip_norm, needs, seen, texts)
+        history = read_history(log, model.clip_norm) if log and log.exists() else None
+        return cls(model.task, settings, settings.get("steps"), model.clip_norm, dependency, history, texts)
+
+
+def read_history(log: Path, clip_norm: float | None) -> History:
+    """Read a `log.jsonl`; an incomplete last line, as a killed run leaves it, is ignored.
+
+    Args:
+        clip_norm: setting of the run. `clip_value` acts before it, so with both, `clipped` and `clip_ratio` are upper
+            limits.
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: a line is not a JSON object.
+    """
+    events = list(_events(log))
+    learnt = [event for event in events if "gradient_norm" in event]
+    updates = np.array([event["update"] for event in learnt], np.int64)
+    losses, norms = (np.array([event[name] for event in learnt], np.float64) for name in ("loss", "gradient_norm"))
+    longest = np.inf if clip_norm is None else clip_norm
+    ratios = norms[norms > longest] / longest
+    return History(
+        updates,
+        losses,
+        norms,
+        clipped=len(ratios) / max(len(norms), 1),
+        clip_ratio=float(np.median(ratios)) if len(ratios) else 1.0,
+        non_finite=int((~np.isfinite(losses) | ~np.isfinite(norms)).sum()),
+        examined=[event for event in events if "layers" in event],
+    )
+
+
+def _events(log: Path) -> list[dict[str, Any]]:
+    lines = log.read_text().split("\n")
+    events = []
+    for number, line in enumerate(lines, 1):
+        try:
+            event = json.loads(line) if line else {}
+        except json.JSONDecodeError:
+            event = None
+        if isinstance(event, dict):
+            events.append(event)
+        elif number < len(lines):
+            raise ValueError(f"{log}, line {number}: expected a JSON object, got {line[:40]!r}; repair or delete it.")
+    return events

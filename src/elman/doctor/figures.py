@@ -1,23 +1,26 @@
-"""The figures of an examination, plain enough for JSON and for a table."""
+"""Figures of an examination as plain data for JSON."""
 
 import math
 from typing import Any
 
 import numpy as np
 
-from elman.doctor.examination import Examination, Layer
+from elman.doctor.findings import Findings, Layer
+from elman.doctor.rules import verdicts
 
 
-def to_json(found: Examination) -> dict[str, Any]:
-    """Everything but what single units did at single steps. What is infinite, as the horizon of a gradient that does
-    not fade, is the text `inf`; what is not known is None."""
-    seen = found.context
+def to_json(found: Findings) -> dict[str, Any]:
+    """Return all figures except those of single units at single steps.
+
+    Infinity, such as the horizon of a gradient that does not decay, is the text `inf`; unknown values are None.
+    """
+    context = found.context
     return _plain({
-        "verdicts": [verdict._asdict() for verdict in found.verdicts()],
+        "verdicts": [verdict._asdict() for verdict in verdicts(found)],
         "loss": found.loss,
         "layers": [_layer(layer) for layer in found.layers],
-        "unseen": found.unseen,
-        "context": None if seen is None else {**seen._asdict(), "needed": seen.needed if len(seen.lengths) else None},
+        "skipped": found.skipped,
+        "context": context and {**context._asdict(), "needed": context.needed if len(context.lengths) else None},
         "training": _training(found),
         "seconds": found.seconds,
     })  # fmt: skip
@@ -25,15 +28,17 @@ def to_json(found: Examination) -> dict[str, Any]:
 
 def _layer(layer: Layer) -> dict[str, Any]:
     gates = {
-        name: {"mean": gate.mean, "open": gate.open, "shut": gate.shut, "histogram": gate.histogram,
+        name: {"mean": gate.mean, "open": gate.open, "closed": gate.closed, "histogram": gate.histogram,
                "half_life": gate.half_life}
         for name, gate in layer.gates.items()
     }  # fmt: skip
     return {
         "name": layer.name,
-        "kind": layer.kind,
+        "cell": layer.cell.class_name,
+        "input_size": layer.cell.input_size,
+        "output_size": layer.cell.output_size,
         "longest": layer.longest,
-        "judged": layer.judged,
+        "supervised": layer.supervised,
         "reach": layer.reach,
         "horizon": layer.horizon,
         "half_life": layer.half_life,
@@ -45,22 +50,28 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "units": {
             "dead": int(layer.units.dead.sum()),
             "saturated": float(layer.units.saturated.mean()) if len(layer.units.saturated) else 0.0,
-            "drift": layer.units.drift,
-            "growth": layer.units.growth,
+            "state_norm": layer.units.state_norm,
+            "norm_growth": layer.units.norm_growth,
         },
     }
 
 
-def _training(found: Examination) -> dict[str, Any] | None:
-    past = found.facts.history
-    if past is None:
+def _training(found: Findings) -> dict[str, Any] | None:
+    facts, history = found.facts, found.facts.history
+    if history is None:
         return None
-    known = {"unrolled": found.facts.unrolled, "clip_norm": found.facts.clip_norm, "updates": len(past.updates)}
-    return known | {"clipped": past.clipped, "cut": past.cut, "non_finite": past.non_finite}
+    return {
+        "unrolled": facts.unrolled,
+        "clip_norm": facts.clip_norm,
+        "updates": len(history.updates),
+        "clipped": history.clipped,
+        "clip_ratio": history.clip_ratio,
+        "non_finite": history.non_finite,
+    }
 
 
 def _plain(value: Any) -> Any:
-    """The same in dictionaries, lists, numbers and texts."""
+    """Return the same as dictionaries, lists, numbers and text."""
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

@@ -1,15 +1,15 @@
-"""The report as one page for a browser: no other file, no script."""
+"""Report of an examination as one HTML page, without scripts or other files, and as a picture."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import elman
-from elman.doctor.examination import Examination
-from elman.doctor.measures import MEASURES
-from elman.doctor.sentence import data_uri, sentence
+from elman.doctor.findings import CONTEXT, GATES, JACOBIANS, LAGS, PASS, Findings
+from elman.doctor.heatmaps import data_uri, heatmaps
+from elman.doctor.rules import verdicts
 from elman.doctor.summary import table
 from elman.files import replacing
 from elman.pictures.doctor import doctor, panel_figure
@@ -17,26 +17,57 @@ from elman.pictures.doctor_panels import Panel, panels_of_layer, panels_of_model
 
 ENDINGS = (".html", ".png", ".svg", ".pdf")
 DPI = 110
+
+
+class Measure(NamedTuple):
+    """A measurement, for the table of the page; `timed` is its key in `Findings.seconds`, empty if it takes no time."""
+
+    name: str
+    meaning: str
+    paper: str
+    timed: str
+
+
+MEASURES = (
+    Measure("gradient by lag", "gradient of the loss at late steps with respect to earlier states, exact, by one "
+            "backward step of the cell per lag; at the horizon 1 % of it is left",
+            "Bengio et al. 1994; Hochreiter and Schmidhuber 1997", LAGS),
+    Measure("singular values", "largest and smallest factor by which several steps grow or shrink a small change of "
+            "the state, from the products of Jacobians; for an LSTM, of the cell state too",
+            "Pascanu et al. 2013, arXiv:1211.5063; Halko et al. 2011, arXiv:0909.4061", JACOBIANS),
+    Measure("Lyapunov exponents", "mean rates of that growth, in nats per step; above zero the model is chaotic",
+            "Benettin et al. 1980; Engelken et al. 2020, arXiv:2006.02427", JACOBIANS),
+    Measure("bound", "spectral norm of the recurrent matrix times the largest slope of the activation: below one, the "
+            "gradient vanishes whatever the input", "Pascanu et al. 2013, arXiv:1211.5063", ""),
+    Measure("gates", "activation of every gate at every step; for the gate that multiplies the previous state, the "
+            "steps in which the memory of a unit halves", "Gers et al. 2000; Karpathy et al. 2015, arXiv:1506.02078; "
+            "Tallec and Ollivier 2018, arXiv:1804.11188", GATES),
+    Measure("units", "units with a constant or saturated output; norm of the state along the rows",
+            "Le et al. 2015, arXiv:1504.00941", GATES),
+    Measure("loss by context", "loss if every recurrence is restarted a few steps before each of its outputs",
+            "Khandelwal et al. 2018, arXiv:1805.04623", CONTEXT),
+    Measure("forward and backward pass", "one run of the model on real data, in evaluation mode", "", PASS),
+)  # fmt: skip
 CAPTIONS = {
-    "gradient": "How much of the gradient of a late loss is left so many steps before it; a straight line halves in "
-                "equal steps. A dot marks where 1 % is left of what there is at the first step back: what lies "
-                "further back is hardly learnt from here. Dashed, the most that the weights allow.",
-    "context": "The loss where each recurrence starts afresh so many steps before each step: where it stops falling, "
-               "the model makes no use of what lies further back.",
-    "training": "The norm of the gradient before clipping, with its range; what lies above the dashed line was cut.",
-    "reach": "The horizon of each layer, from the first updates to the last.",
-    "jacobians": "What becomes of a small change of the state after so many steps, in the direction that keeps it best "
-                 "and in the one that keeps it worst. All far below 1: the gradient vanishes. Above 1: it grows.",
-    "gates": "How far the gates are open: at 0 nothing comes through, at 1 everything.",
-    "memory": "In how many steps the memory of each unit halves, where nothing is written to it.",
-    "drift": "The mean norm of the state along the rows. A state that goes on growing leaves the numbers that it was "
-             "trained with.",
+    "gradient": "Fraction of the gradient of a late loss that is left at earlier steps. A straight line halves in "
+                "equal steps. The dot marks the reach, where 1 % is left of the gradient at the first step back: the "
+                "layer hardly learns from inputs further back. Dashed: the bound from the weights.",
+    "context": "Loss if each recurrence is restarted a few steps before each output. Where the curve is flat, the "
+               "model does not use inputs further back.",
+    "training": "Gradient norm before clipping: median and range. Updates above the dashed line were clipped.",
+    "reach": "Horizon of each layer over the training.",
+    "jacobians": "Largest and smallest factor by which a small change of the state grows over the steps. All far below "
+                 "1: the gradient vanishes. Above 1: it grows.",
+    "gates": "Distribution of the gate activations: 0 is closed, 1 is open.",
+    "memory": "Half-life of each unit's memory if nothing is written to it.",
+    "state": "Mean norm of the state along the rows. A state that keeps growing leaves the range of values seen in "
+             "training.",
 }  # fmt: skip
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; } h3 { font-size: 1rem; margin-bottom: .3rem; }
 .verdict { border-left: .4rem solid; padding: .4rem .9rem; margin: .7rem 0; background: #f7f7f7; }
-.ill { border-color: #c0392b; } .warning { border-color: #e08e0b; } .well { border-color: #2e8b57; }
+.failing { border-color: #c0392b; } .warning { border-color: #e08e0b; } .healthy { border-color: #2e8b57; }
 .verdict b { text-transform: uppercase; font-size: .8rem; } .verdict code { display: block; margin-top: .3rem; }
 code { background: #eee; padding: .1rem .3rem; overflow-wrap: anywhere; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }
@@ -50,8 +81,8 @@ th { border-bottom: 1px solid #999; } td { border-bottom: 1px solid #ddd; vertic
 """
 
 
-def save(found: Examination, path: Path, title: str = "") -> None:
-    """See `Examination.save`."""
+def save(found: Findings, path: Path, title: str = "") -> None:
+    """Write the page or the picture: see `Examination.save`."""
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise ValueError(f"{path}: expected a name that ends in {', '.join(ENDINGS)}.")
@@ -60,20 +91,23 @@ def save(found: Examination, path: Path, title: str = "") -> None:
         file.write(blob)
 
 
-def page(found: Examination, title: str = "") -> str:
-    """The text of the page."""
-    kinds = ", ".join(dict.fromkeys(layer.kind for layer in found.layers))
+def page(found: Findings, title: str = "") -> str:
+    """Return the HTML of the page."""
+    kinds = ", ".join(dict.fromkeys(str(layer.cell) for layer in found.layers))
     parts = [
         f"<h1>{escape(title or 'Examination')}</h1>",
-        f"<p>{escape(kinds)}; loss {found.loss:.4g}. By elman {elman.__version__}.</p>",
+        f"<p>{escape(kinds)}; loss {found.loss:.4g}. Created by elman {elman.__version__}.</p>",
         *_verdicts(found),
         "<h2>Pictures</h2>",
         *_pictures(found),
-        *sentence(found),
+        *heatmaps(found),
         "<h2>Figures</h2>",
         *_table(table(found)),
-        *(f"<p><code>{escape(path)}</code> was not examined: {escape(why)}.</p>" for path, why in found.unseen.items()),
-        "<h2>What was measured, and what it cost</h2>",
+        *(
+            f"<p><code>{escape(path)}</code> was not examined: {escape(why)}.</p>"
+            for path, why in found.skipped.items()
+        ),
+        "<h2>Measurements and their cost</h2>",
         *_measures(found),
     ]
     head = f'<meta charset="utf-8"><title>{escape(title or "elman doctor")}</title><style>{STYLE}</style>'
@@ -81,7 +115,7 @@ def page(found: Examination, title: str = "") -> str:
 
 
 def image(figure: Any, kind: str) -> bytes:
-    """A matplotlib Figure as a file of that kind, the same bytes for the same picture."""
+    """Return a matplotlib Figure as a file of that kind, with the same bytes for the same picture."""
     from matplotlib import rc_context
 
     file = BytesIO()
@@ -91,17 +125,17 @@ def image(figure: Any, kind: str) -> bytes:
     return file.getvalue()
 
 
-def _verdicts(found: Examination) -> Iterator[str]:
-    for verdict in found.verdicts():
+def _verdicts(found: Findings) -> Iterator[str]:
+    for verdict in verdicts(found):
         remedy = f"<code>{escape(verdict.remedy)}</code>" if verdict.remedy else ""
         name = f"<b>{escape(verdict.level)}</b> {escape(verdict.rule)}: " if verdict.rule != verdict.level else ""
         name = name or f"<b>{escape(verdict.level)}</b> "
-        yield f'<div class="verdict {verdict.level}">{name}{escape(verdict.says)}{remedy}</div>'
+        yield f'<div class="verdict {verdict.level}">{name}{escape(verdict.message)}{remedy}</div>'
 
 
-def _pictures(found: Examination) -> Iterator[str]:
+def _pictures(found: Findings) -> Iterator[str]:
     rows = [("", panels_of_model(found))]
-    rows += [(f"{layer.name}: {layer.kind}", panels_of_layer(found, layer)) for layer in found.layers]
+    rows += [(f"{layer.name}: {layer.cell}", panels_of_layer(found, layer)) for layer in found.layers]
     for name, panels in rows:
         if panels:
             yield f"<h3>{escape(name)}</h3>" if name else ""
@@ -114,11 +148,11 @@ def _picture(panel: Panel) -> str:
     return f'<figure><img alt="{escape(panel.title)}" src="{source}">{about}</figure>'
 
 
-def _measures(found: Examination) -> Iterator[str]:
-    rows = [("measure", "what it is", "paper", "seconds")]
+def _measures(found: Findings) -> Iterator[str]:
+    rows = [("measurement", "meaning", "paper", "seconds")]
     for measure in MEASURES:
         seconds = found.seconds.get(measure.timed)
-        rows.append((measure.name, measure.what, measure.paper, "-" if seconds is None else f"{seconds:.2f}"))
+        rows.append((measure.name, measure.meaning, measure.paper, "-" if seconds is None else f"{seconds:.2f}"))
     yield from _table(rows)
 
 

@@ -1,4 +1,5 @@
-"""The recurrences of a model, which for a time scan in another way or are looked at; nothing of the model changes."""
+"""Recurrences of a model: finding them, and temporarily replacing or observing their scans without changing the
+model."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,23 +21,23 @@ Call = Callable[[str, nn.Module, Any, dict[str, Any], Any], Any]
 
 
 def recurrences(model: nn.Module) -> tuple[dict[str, CellModule], dict[str, nn.Module]]:
-    """By their paths: cells, as `LSTM` or somebody's own, without the layers around them; recurrent layers of torch."""
+    """Return the cells and the recurrent layers of `torch.nn` in a model, each by path.
+
+    Cells are those of elman, such as `LSTM`, or the user's own, without the layers around them.
+    """
     cells = {path: module for path, module in model.named_modules() if _is_recurrence(module)}
     layers = {path: module for path, module in model.named_modules() if is_torch_recurrence(module)}
     return cells, layers
 
 
-def _is_recurrence(module: nn.Module) -> bool:
-    holds = any(isinstance(part, CellModule) for part in module.modules() if part is not module)
-    return isinstance(module, CellModule) and not isinstance(module, LAYERS) and not holds and bool(module.streams)
-
-
 @contextmanager
-def watched(cells: Mapping[str, CellModule], scan: Scan, layers: Mapping[str, nn.Module], call: Call) -> Iterator[None]:
-    """Meanwhile another function answers for every cell and every recurrent layer of torch.
+def intercepted(
+    cells: Mapping[str, CellModule], scan: Scan, layers: Mapping[str, nn.Module], call: Call
+) -> Iterator[None]:
+    """Replace the scans of the cells and the outputs of the layers of torch inside a `with` block.
 
     Args:
-        scan: (path, the cell as it is, sequences, state) -> (sequences, state), in place of the cell's `scan`. Each
+        scan: (path, the unchanged cell, sequences, state) -> (sequences, state), in place of the cell's `scan`. Each
             cell scans by itself: layers around it run no kernel over several of them.
         call: (path, layer, args, kwargs, output) -> output, after a layer of torch has been called.
     """
@@ -58,7 +59,8 @@ def watched(cells: Mapping[str, CellModule], scan: Scan, layers: Mapping[str, nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Meanwhile it is in evaluation mode; afterwards its modes and the generators are as before."""
+    """Put the model into evaluation mode inside a `with` block; restore its modes and the random generators
+    afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -67,6 +69,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+def _is_recurrence(module: nn.Module) -> bool:
+    holds = any(isinstance(part, CellModule) for part in module.modules() if part is not module)
+    return isinstance(module, CellModule) and not isinstance(module, LAYERS) and not holds and bool(module.streams)
 
 
 def _scan(path: str, cell: CellModule, scan: Scan) -> Callable[..., Any]:
@@ -81,7 +88,7 @@ def _hook(path: str, call: Call) -> Callable[..., Any]:
 
 
 def _twin(cell: CellModule) -> CellModule:
-    """The same cell, with the same weights, that stays as it is."""
+    """Return a shallow copy of the cell, with the same weights, whose `scan` is not replaced."""
     twin: CellModule = object.__new__(type(cell))
     twin.__dict__.update(cell.__dict__)
     return twin

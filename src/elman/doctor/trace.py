@@ -1,6 +1,6 @@
-"""What a recurrence read and did on real data, and the gradient that the loss sent back into it.
+"""Inputs and states of one recurrence on real data, and the gradient that the loss sends into it.
 
-Everything that the doctor measures is computed from traces, in float64: a gradient that has shrunk 10^60 times is still
+Everything the doctor measures is computed from traces, in float64: a gradient that has shrunk 10^60 times is still
 a number there.
 """
 
@@ -19,17 +19,19 @@ from elman.state import State
 
 
 class Trace(NamedTuple):
-    """One recurrence over one batch.
+    """Run of one recurrence over one batch.
 
     Attributes:
-        name: its path in the model.
-        cell: a copy of it in float64, in evaluation mode.
-        x: [N, D] what it read; a layer that reads from the last step to the first has read the rows reversed.
-        initial: the state before the first step of each row, leaves [B, ...].
-        after: the state after each step, leaves [N, ...].
-        gradient: [N, H] the gradient of the loss with respect to what the cell wrote at each step, through all that
-            reads it, other than the cell itself.
-        final_gradient: the same with respect to the final state of each row, leaves [B, ...].
+        name: path in the model.
+        cell: copy in float64, in evaluation mode.
+        x: [N, D] inputs; the rows of a backward direction are reversed.
+        initial: state before the first step of each row, leaves [B, ...].
+        after: state after each step, leaves [N, ...].
+        gradient: [N, H] gradient of the loss with respect to the cell's output at each step, through everything that
+            reads it except the cell itself.
+        final_gradient: gradient of the loss with respect to the final state of each row, leaves [B, ...].
+        reversed: whether the recurrence reads rows from the last step to the first.
+        suffix: ending of its weights' names in a `torch.nn` layer, such as `l0_reverse`; None for a cell.
     """
 
     name: str
@@ -39,16 +41,24 @@ class Trace(NamedTuple):
     after: State
     gradient: Tensor
     final_gradient: State
+    reversed: bool = False
+    suffix: str | None = None
 
     def before(self, steps: np.ndarray) -> State:
-        """The states that these steps [P], numbers in [0, N), started from: leaves [P, ...]."""
+        """Return the states before these steps [P], numbers in [0, N): leaves [P, ...]."""
         first = torch.from_numpy(self.x.times[steps] == 0)
         inside = states.select(self.after, np.maximum(steps - 1, 0))
         return states.where(first, states.select(self.initial, self.x.rows[steps]), inside)
 
+    def gate_activations(self, steps: np.ndarray) -> dict[str, Tensor]:
+        """Return the activations [P, H] of each gate at these steps [P]; {} for a cell without gates."""
+        with torch.no_grad():
+            x = self.cell.project(states.select(self.x.values, steps))
+            return self.cell.gate_activations(x, self.before(steps))
 
-def numbers(state: State) -> list[Tensor]:
-    """The leaves that a gradient can reach: integers are not among them."""
+
+def float_leaves(state: State) -> list[Tensor]:
+    """Return the leaves that a gradient can reach: those of integers are left out."""
     return [leaf for leaf in states.leaves(state) if leaf.is_floating_point()]
 
 
@@ -57,8 +67,8 @@ def flat(leaf: Tensor) -> Tensor:
     return leaf.reshape(len(leaf), prod(leaf.shape[1:]))
 
 
-def follow(cell: CellModule, x: Sequences, initial: State) -> State:
-    """The state after each step, leaves [N, ...]."""
+def states_after(cell: CellModule, x: Sequences, initial: State) -> State:
+    """Return the state after each step, leaves [N, ...]."""
 
     def step(x: Tensor, state: State) -> tuple[State, State]:
         _, state = cell.step(x, state)
@@ -69,11 +79,11 @@ def follow(cell: CellModule, x: Sequences, initial: State) -> State:
 
 
 def probe_steps(trace: Trace, count: int) -> np.ndarray:
-    """So many steps [P] at which the loss reaches the cell, or all there are: of those in the later half of their row,
-    the ones with most steps before them."""
+    """Return up to `count` steps [P] that the loss reaches directly, in the later half of their rows, preferring those
+    with most steps before them."""
     x, reached = trace.x, trace.gradient.abs().sum(1) > 0
     ends = torch.from_numpy(x.offsets[1:][x.lengths > 0] - 1)
-    for leaf in numbers(trace.final_gradient):
+    for leaf in float_leaves(trace.final_gradient):
         reached[ends] |= flat(leaf[torch.from_numpy(x.lengths > 0)]).abs().sum(1) > 0
     steps = np.flatnonzero(reached.numpy())
     late = steps[2 * (x.times[steps] + 1) >= x.lengths[x.rows[steps]]]

@@ -1,4 +1,4 @@
-"""The doctor at the bedside: how far the gradient reaches and how open the gates are, while a net learns."""
+"""Examination during training: how far the gradient reaches and how open the gates are, update by update."""
 
 import math
 from collections.abc import Callable
@@ -9,33 +9,33 @@ from torch import Tensor, nn
 
 from elman.doctor.capture import capture
 from elman.doctor.gates import gates
-from elman.doctor.horizon import growth, half_life, horizon
-from elman.doctor.lags import gradients_by_lag
+from elman.doctor.gradient_by_lag import gradients_by_lag, growth, half_life, horizon
 from elman.doctor.trace import Trace
 from elman.training.events import Event, Examined, Update
 
-APART = 1.05  # an examination has at least so many times the updates of the one before it
+APART = 1.05  # ratio of the updates of two consecutive examinations, at least
 
 
 class Watch:
-    """An observer of a training that examines the net, and changes nothing: the weights are the same bits without it.
+    """Observer that examines the model during training; the trained weights are the same bits without it.
 
-    It does so after the first update, and again where all that it has taken, and is going to take, is a small part of
-    the training's time. The sample is the same each time, in evaluation mode. What it finds is an `Examined`: of each
-    layer `horizon`, `half_life` and `growth` (see `elman.doctor.horizon`), and of each of its gates the mean opening as
-    `forget_mean`, and the shares of gate_activations in 20 bins from shut to open as `forget_histogram`.
+    It examines the model after the first update, and again whenever the total time of its examinations stays a small
+    fraction of the training time. The sample is the same each time, in evaluation mode. It returns an `Examined` event
+    with, for each layer, `horizon`, `half_life` and `growth` (see `elman.doctor.gradient_by_lag`), and for each gate
+    its mean activation (`forget_mean`) and the fractions of its activations in 20 bins from closed to open
+    (`forget_histogram`).
 
-    An examination costs what some 15 updates cost: 0.3 seconds for 1000 steps of an LSTM of 128 units.
+    An examination takes as long as some 15 updates: 0.3 seconds for 1000 steps of an LSTM of 128 units.
 
     Args:
-        model: what to examine; None for the net that is trained.
-        loss: finds the loss of `model` on a sample, as for `elman.doctor.examination.examine`; None for the training's
-            loss of its first batch.
-        cost: the part of the training's time that it may take; its first examination is done in any case.
-        probes: steps that the gradient is followed back from.
-        max_lag: steps that it is followed back; None goes to the start of every row.
+        model: model to examine; None for the one that is trained.
+        loss: computes the loss of `model` on a sample, as for `elman.doctor.examine`; None for the training loss of the
+            first batch.
+        cost: largest fraction of the training time, above 0 and at most 1; the first examination always takes place.
+        probes: number of steps that the gradient is followed back from.
+        max_lag: largest lag, in steps; None goes back to the start of every row.
     Raises:
-        ValueError: at the first update: there is no recurrence, or no loss that comes from one.
+        ValueError: at the first update, the model has no recurrence, or the loss does not depend on one.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Watch:
         max_lag: int | None = 200,
     ):
         if (model is None) != (loss is None):
-            raise ValueError("Watch: expected a model and its loss, or neither of them, got one alone.")
+            raise ValueError("Watch: expected both model and loss, or neither, got only one.")
         if not 0 < cost <= 1:
             raise ValueError(f"Watch: expected cost above 0 and at most 1, got {cost}.")
         self.model, self.loss, self.cost, self.probes, self.max_lag = model, loss, cost, probes, max_lag
@@ -55,7 +55,7 @@ class Watch:
         self._last, self._due, self._began = 0.0, 0, math.nan
 
     def begin(self, model: nn.Module, loss: Callable[[], Tensor]) -> None:
-        """What is trained, and its loss on the first batch: told by the training."""
+        """Receive the model that is trained, and its loss on the first batch."""
         if self.model is None:
             self.model, self.loss = model, loss
 
@@ -70,34 +70,36 @@ class Watch:
         return None if layers is None else Examined(event.update, event.epoch, event.seconds, layers)
 
     def _is_due(self, event: Update) -> bool:
-        if math.isnan(self._began):  # the first that it sees: also where a run goes on
+        if math.isnan(self._began):  # the first event, of a resumed run too
             self._began = event.seconds
             return True
         return event.update >= self._due and self.spent + self._last <= self.cost * (event.seconds - self._began)
 
     def _examine(self) -> dict[str, dict[str, float | list[float]]] | None:
-        """By layer; None where the loss is no longer finite, which the next update says better."""
+        """Return the statistics of each layer; None if the loss is not finite, which the next update reports better."""
         if self.model is None or self.loss is None:
-            raise ValueError("Watch: expected a training that tells its model, or one of its own: Watch(model, loss).")
-        given = self.loss
+            raise ValueError(
+                "Watch: expected a model, got none; call begin(model, loss) first, or use Watch(model, loss)."
+            )
+        unseeded = self.loss
 
         def loss() -> Tensor:
-            torch.default_generator.manual_seed(0)  # what is drawn is the same each time; `capture` puts it back
-            return given()
+            torch.default_generator.manual_seed(0)  # the same random numbers each time; `capture` restores the state
+            return unseeded()
 
-        seen = capture(self.model, loss)
-        if not math.isfinite(seen.loss):
+        captured = capture(self.model, loss)
+        if not math.isfinite(captured.loss):
             return None
-        return {trace.name: self._found(trace) for trace in seen.traces}
+        return {trace.name: self._statistics(trace) for trace in captured.traces}
 
-    def _found(self, trace: Trace) -> dict[str, float | list[float]]:
+    def _statistics(self, trace: Trace) -> dict[str, float | list[float]]:
         lags = gradients_by_lag(trace, self.probes, self.max_lag)
-        found: dict[str, float | list[float]] = {
+        statistics: dict[str, float | list[float]] = {
             "horizon": float(horizon(lags)),
             "half_life": half_life(lags),
             "growth": growth(lags),
         }
         for name, gate in gates(trace).items():
-            found[f"{name}_mean"] = gate.mean
-            found[f"{name}_histogram"] = [round(float(share), 4) for share in gate.histogram]
-        return found
+            statistics[f"{name}_mean"] = gate.mean
+            statistics[f"{name}_histogram"] = [round(float(share), 4) for share in gate.histogram]
+        return statistics

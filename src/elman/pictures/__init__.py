@@ -1,4 +1,4 @@
-"""Pictures of what a model believes and of what came of it. Each function returns a matplotlib `Figure`."""
+"""Pictures of predictions, states and evaluations. Each function returns a matplotlib `Figure`."""
 
 from elman.pictures.alignment import alignment
 from elman.pictures.attention_maps import attention_maps

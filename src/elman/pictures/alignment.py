@@ -1,4 +1,4 @@
-"""Where a decoder looked in the source while it wrote each word."""
+"""Attention of a decoder over the source, for each target word."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,18 +12,18 @@ LARGEST = 24  # inches of a side of the picture
 
 
 def alignment(source: Sequence[str], target: Sequence[str], weights: Any, title: str = "") -> Any:
-    """Draw a row for each word that was written, shaded by how much of the attention each word of the source had.
+    """Draw the attention weights as a heatmap, with a row per target word and a column per source word.
 
-    With more than 120 words on a side, they have their numbers for a name, from 0 on.
+    A side with more than 120 words is labelled with numbers, from 0.
 
     Args:
-        source: S words, or other units, that were read.
-        target: T words that were written.
-        weights: [T, S] from 0 to 1.
+        source: S words, or other units, of the source.
+        target: T words of the target.
+        weights: [T, S] attention weights, from 0 to 1.
     Returns:
         a matplotlib Figure; `figure.savefig("alignment.png")` writes it.
     Raises:
-        ValueError: no word, weights of another shape, or one that is not between 0 and 1.
+        ValueError: there is no word, the weights have another shape, or a weight is not between 0 and 1.
         ModuleNotFoundError: matplotlib is not installed.
     Example:
         >>> figure = alignment(["a", "dog"], ["ein", "Hund"], [[0.9, 0.1], [0.2, 0.8]])
@@ -33,7 +33,7 @@ def alignment(source: Sequence[str], target: Sequence[str], weights: Any, title:
     parts = np.asarray(weights)
     shape = len(target), len(source)
     if parts.shape != shape or not parts.size:
-        wanted = f"weights of shape [T={shape[0]}, S={shape[1]}] for as many words, one at least"
+        wanted = f"weights of shape [T={shape[0]}, S={shape[1]}] for at least one target and one source word"
         raise ValueError(f"pictures.alignment: expected {wanted}, got {list(parts.shape)}.")
     if not (parts.min() >= 0 and parts.max() <= 1.001):
         got = f"{parts.min():.4g} to {parts.max():.4g}"
@@ -43,12 +43,12 @@ def alignment(source: Sequence[str], target: Sequence[str], weights: Any, title:
     axis.tick_params(which="both", length=0)
     axis.xaxis.tick_top()
     axis.set(title=title)
-    figure.colorbar(picture, ax=axis, label="attention", shrink=min(1, 2 / figure.get_figheight()))
+    figure.colorbar(picture, ax=axis, label="attention weight", shrink=min(1, 2 / figure.get_figheight()))
     return figure
 
 
 def _canvas(source: Sequence[str], target: Sequence[str]) -> tuple[Any, Any]:
-    """A figure with room for every word of the source above it and of the target beside it, and its axis."""
+    """Return a figure with room for the source words above and the target words on the left, and its axis."""
     from matplotlib.figure import Figure
 
     above, beside = (LETTER_WIDTH * max(map(len, words)) for words in (source, target))

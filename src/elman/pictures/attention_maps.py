@@ -1,4 +1,4 @@
-"""Where a decoder looked on a picture while it wrote each word (Xu et al. 2015, arXiv:1502.03044)."""
+"""Attention of a decoder over an image, for each word (Xu et al. 2015, arXiv:1502.03044)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,24 +7,24 @@ import numpy as np
 
 from elman.pictures.confusion import LETTER, short_name
 
-SIDE = 1.8  # inches of a copy of the picture
+SIDE = 1.8  # inches of a copy of the image
 COLUMNS = 5
 END = "(end)"
 
 
 def attention_maps(photo: Any, words: Sequence[str], weights: Any, title: str = "") -> Any:
-    """Draw the picture once as it is, and once for each word: the hotter, the more of the attention a place had.
+    """Draw the image, and a copy of it for each word with the attention weights as an overlay.
 
-    Each word has shades of its own, up to the most that a place had.
+    The colours of each word are scaled to its largest weight.
 
     Args:
-        photo: uint8 [H, W, 3] or [H, W].
-        words: T words that were written; an empty one is the end.
-        weights: [T, h, w] of at least 0, a map of the whole picture for each.
+        photo: the image, uint8 [H, W, 3] or [H, W].
+        words: T words of the caption; an empty one is the end.
+        weights: [T, h, w] attention weights, at least 0; each map covers the whole image.
     Returns:
         a matplotlib Figure; `figure.savefig("attention.png")` writes it.
     Raises:
-        ValueError: no word, shapes that do not fit, or a weight that is negative or not finite.
+        ValueError: there is no word, the shapes do not fit, or a weight is negative or not finite.
         ModuleNotFoundError: matplotlib is not installed.
     Example:
         >>> figure = attention_maps(np.zeros((40, 60, 3), np.uint8), ["a", "dog", ""], np.ones((3, 5, 5)) / 25)
@@ -33,9 +33,9 @@ def attention_maps(photo: Any, words: Sequence[str], weights: Any, title: str = 
     """
     pixels, maps = np.asarray(photo), np.asarray(weights, float)
     if pixels.ndim not in (2, 3) or not pixels.size:
-        raise ValueError(f"pictures.attention_maps: expected a picture [H, W, 3] or [H, W], got {list(pixels.shape)}.")
+        raise ValueError(f"pictures.attention_maps: expected an image [H, W, 3] or [H, W], got {list(pixels.shape)}.")
     if maps.ndim != 3 or len(maps) != len(words) or not maps.size:
-        wanted = f"weights of shape [T={len(words)}, h, w] for as many words, one at least"
+        wanted = f"weights of shape [T={len(words)}, h, w] for at least one word"
         raise ValueError(f"pictures.attention_maps: expected {wanted}, got {list(maps.shape)}.")
     if not (np.isfinite(maps).all() and maps.min() >= 0):
         raise ValueError(
@@ -53,7 +53,7 @@ def attention_maps(photo: Any, words: Sequence[str], weights: Any, title: str = 
 
 
 def _opaque(heat: np.ndarray) -> np.ndarray:
-    """A map as colours [h, w, 4], clear where it is coldest."""
+    """Return a map as colours [h, w, 4], transparent where the weight is zero."""
     from matplotlib import colormaps
 
     parts = heat / (heat.max() or 1.0)
@@ -63,7 +63,7 @@ def _opaque(heat: np.ndarray) -> np.ndarray:
 
 
 def _canvas(count: int, shape: float) -> tuple[list[Any], Any]:
-    """As many axes without a frame, of pictures `shape` times as high as wide, and the figure they are in."""
+    """Return `count` axes without frames, for images `shape` times as high as wide, and their figure."""
     from matplotlib.figure import Figure
 
     columns = min(COLUMNS, count)

@@ -1,4 +1,4 @@
-"""A hidden level with its uncertainty, filtered and smoothed, over the series that was seen."""
+"""Filtered and smoothed level of a series, with uncertainty."""
 
 from typing import Any
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from elman.pictures.series import LEVEL, SEEN, as_series, canvas, shade
 
-LOOKS = {"filtered": "tab:orange", "smoothed": "tab:blue"}
+COLORS = {"filtered": "tab:orange", "smoothed": "tab:blue"}
 
 
 def bands(series: Any, filtered: Any = None, smoothed: Any = None, level: float = LEVEL, title: str = "") -> Any:
-    """Draw a series, and what is believed of the level behind it at each step: given the past, and given everything.
+    """Draw a series with the filtered level (given the past) and the smoothed level (given all steps), as bands.
 
     Args:
         series: one row, [T] or [T, D]; NaN leaves a gap.
-        filtered, smoothed: pairs of a mean and a standard deviation, each of the shape of the series.
+        filtered, smoothed: (mean, standard deviation), each of the shape of the series.
         level: probability that a band covers, between 0 and 1.
     Returns:
         a matplotlib Figure; `figure.savefig("bands.png")` writes it.
     Raises:
-        ValueError: neither is given, or shapes that do not agree.
+        ValueError: neither filtered nor smoothed is given, or the shapes differ.
         ModuleNotFoundError: matplotlib is not installed.
     Example:
         >>> figure = bands(np.array([1.0, 2.0]), smoothed=(np.array([1.2, 1.8]), np.array([0.3, 0.3])))
@@ -29,7 +29,7 @@ def bands(series: Any, filtered: Any = None, smoothed: Any = None, level: float 
     seen = as_series("pictures.bands", "series", series)
     given = {name: pair for name, pair in (("filtered", filtered), ("smoothed", smoothed)) if pair is not None}
     if not given:
-        raise ValueError("pictures.bands: expected filtered or smoothed, got neither; give a mean and a deviation.")
+        raise ValueError("pictures.bands: expected filtered or smoothed, got neither; pass a pair (mean, deviation).")
     figure, axes = canvas(seen.shape[1], title)
     times = np.arange(len(seen))
     for name, pair in given.items():
@@ -41,11 +41,11 @@ def bands(series: Any, filtered: Any = None, smoothed: Any = None, level: float 
                 expected, got = list(seen.shape), list(part.shape)
                 raise ValueError(f"pictures.bands: expected {name} of the shape of the series {expected}, got {got}.")
         for number, axis in enumerate(axes):
-            # What a diffuse start leaves open has no band: a line that covers everything tells nothing.
+            # An infinite deviation, of a diffuse initial state, has no band.
             known = np.where(np.isfinite(deviation[:, number]), deviation[:, number], np.nan)
-            shade(axis, times, mean[:, number], known, level, color=LOOKS[name], label=f"{name}, {level:.0%}")
+            shade(axis, times, mean[:, number], known, level, color=COLORS[name], label=f"{name}, {level:.0%}")
     for number, axis in enumerate(axes):
-        axis.plot(times, seen[:, number], color=SEEN, marker=".", linewidth=0, label="seen")
+        axis.plot(times, seen[:, number], color=SEEN, marker=".", linewidth=0, label="observed")
         low, high = np.nanmin(seen[:, number]), np.nanmax(seen[:, number])
         axis.set_ylim(low - 0.5 * (high - low) - 1e-12, high + 0.5 * (high - low) + 1e-12)
     axes[0].legend(loc="upper right")

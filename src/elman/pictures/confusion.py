@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Confusion matrix."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,25 +6,25 @@ from typing import Any
 import numpy as np
 
 COUNTED = 25  # classes; with more, a cell has no room for its count
-NAMED = 120  # classes; with more, they have numbers, from 0 on
-LONGEST = 24  # letters of a name that are shown
+NAMED = 120  # classes; with more, they are labelled with numbers, from 0
+LONGEST = 24  # characters of a name that are shown
 LETTER = 8  # points
-LETTER_WIDTH = 0.075  # inches, as most letters of that size have it
+LETTER_WIDTH = 0.075  # inches, of most letters of that size
 
 
 def confusion(report: Any, title: str = "") -> Any:
-    """Draw a row for each true class, shaded by the part of it that was taken for each class.
+    """Draw a confusion matrix, with a row per true class, shaded by the fraction predicted as each class.
 
-    The shades are those of the square root, so that rare mistakes are seen. With 25 classes or fewer, the counts are
-    written into it; with more than 120, classes have their numbers for a name. A class that is never true is grey.
+    The shades follow the square root, so that rare mistakes are visible. With up to 25 classes the cells show counts;
+    with more than 120, classes are labelled with numbers. A class without rows is grey.
 
     Args:
-        report: a `ClassReport`, or whatever has `classes`, C names, and `confusion`, counts [C, C] by true and by
+        report: a `ClassReport`, or any object with `classes`, C names, and `confusion`, counts [C, C] by true and
             predicted class.
     Returns:
         a matplotlib Figure; `figure.savefig("confusion.png")` writes it.
     Raises:
-        ValueError: no class, shapes that do not agree, or a negative count.
+        ValueError: there is no class, the shapes differ, or a count is negative.
         ModuleNotFoundError: matplotlib is not installed.
     Example:
         >>> from elman.metrics import class_report
@@ -34,7 +34,7 @@ def confusion(report: Any, title: str = "") -> Any:
     """
     counts, names = np.asarray(report.confusion), _names(report)
     if not names or counts.shape != (len(names), len(names)) or counts.min() < 0:
-        wanted = f"counts of shape [C={len(names)}, C={len(names)}] for as many classes, none negative"
+        wanted = f"counts of shape [C={len(names)}, C={len(names)}] for at least one class, none negative"
         raise ValueError(f"pictures.confusion: expected {wanted}, got {list(counts.shape)}.")
     figure, axis, upright = _canvas(names, counts.max())
     support = counts.sum(1, keepdims=True)
@@ -43,8 +43,8 @@ def confusion(report: Any, title: str = "") -> Any:
     if len(names) <= COUNTED:
         for true, predicted in np.argwhere(counts):
             color = "white" if parts[true, predicted] > 0.3 else "black"
-            told = str(counts[true, predicted])
-            axis.text(predicted, true, told, ha="center", va="center", color=color, fontsize=LETTER)
+            count = str(counts[true, predicted])
+            axis.text(predicted, true, count, ha="center", va="center", color=color, fontsize=LETTER)
     if len(names) <= NAMED:
         places = range(len(names))
         axis.set_xticks(places, names, rotation=90 if upright else 0, fontsize=LETTER, parse_math=False)
@@ -54,13 +54,13 @@ def confusion(report: Any, title: str = "") -> Any:
 
 
 def short_name(text: Any) -> str:
-    """A text as a short line; of a long one, both ends."""
+    """Return text as one short line; the middle of a long one is left out."""
     name = " ".join(str(text).split())
     return f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}" if len(name) > LONGEST else name
 
 
 def _names(report: Any) -> list[str]:
-    """The classes as short lines."""
+    """Return the names of the classes as short lines."""
     unseen = set(getattr(report, "unseen", ()))
     names = []
     for label in report.classes:
@@ -70,7 +70,7 @@ def _names(report: Any) -> list[str]:
 
 
 def _canvas(names: Sequence[str], most: int) -> tuple[Any, Any, bool]:
-    """A figure with room for every name and count, its axis, and whether the names below it stand upright."""
+    """Return a figure with room for every name and count, its axis, and whether the names below are vertical."""
     from matplotlib.figure import Figure
 
     if len(names) > NAMED:
@@ -86,7 +86,7 @@ def _canvas(names: Sequence[str], most: int) -> tuple[Any, Any, bool]:
 
 
 def _draw(figure: Any, axis: Any, parts: np.ndarray) -> None:
-    """The parts [C, C] as shades, lines between them, and what a shade means."""
+    """Draw the fractions [C, C] as shades, with grid lines and a colour bar."""
     from matplotlib import colormaps
     from matplotlib.colors import PowerNorm
 
@@ -98,4 +98,4 @@ def _draw(figure: Any, axis: Any, parts: np.ndarray) -> None:
         axis.set_xticks(between, minor=True)
         axis.set_yticks(between, minor=True)
         axis.grid(which="minor", color="0.85", linewidth=0.5)
-    figure.colorbar(picture, ax=axis, label="part of the true class", shrink=min(1, 3 / figure.get_figheight()))
+    figure.colorbar(picture, ax=axis, label="fraction of the true class", shrink=min(1, 3 / figure.get_figheight()))

@@ -1,4 +1,4 @@
-"""What `elman.doctor` found, in one picture."""
+"""Picture of an examination by `elman.doctor`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ WIDTH, HEIGHT = 13.0, 3.3  # inches of the picture, and of a row of it
 
 def doctor(examination: Any, title: str = "") -> Any:
     """Draw the gradient by lag, the loss by context and the training above; for each layer, singular values of its
-    products of Jacobians, its gates, how long its units remember, and the size of its state. What was not measured is
+    products of Jacobians, its gates, how long its units remember, and the norm of its state. Missing measurements are
     left out.
 
     Args:
@@ -29,7 +29,7 @@ def doctor(examination: Any, title: str = "") -> Any:
     from matplotlib.figure import Figure
 
     rows = [(title, panels_of_model(examination))]
-    rows += [(f"{layer.name}: {layer.kind}", panels_of_layer(examination, layer)) for layer in examination.layers]
+    rows += [(f"{layer.name}: {layer.cell}", panels_of_layer(examination, layer)) for layer in examination.layers]
     rows = [(name, panels) for name, panels in rows if panels]
     figure = Figure(figsize=(WIDTH, HEIGHT * max(len(rows), 1)), layout="constrained")
     parts: Any = figure.subfigures(len(rows), squeeze=False)[:, 0] if rows else []

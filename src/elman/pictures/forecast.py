@@ -1,4 +1,4 @@
-"""What is expected next, with its uncertainty, behind the series that was seen."""
+"""Forecast of a series with prediction intervals."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from elman.pictures.series import LEVEL, SEEN, as_series, canvas, shade
 
 
 def forecast(series: Any, mean: Any, deviation: Any, truth: Any = None, level: float = LEVEL, title: str = "") -> Any:
-    """Draw a series and its forecast with intervals; and what came in the end, where that is known.
+    """Draw a series and its forecast with prediction intervals, and the true values if they are known.
 
     Args:
-        series: what was seen, [T] or [T, D].
-        mean, deviation: of the forecast at each of the next steps, [S] or [S, D].
-        truth: what came, [S] or [S, D].
+        series: observed values, [T] or [T, D].
+        mean, deviation: mean and standard deviation of the forecast at each of the next S steps, [S] or [S, D].
+        truth: true values, [S] or [S, D].
         level: probability that the intervals cover, between 0 and 1.
     Returns:
         a matplotlib Figure; `figure.savefig("forecast.png")` writes it.
     Raises:
-        ValueError: shapes that do not agree.
+        ValueError: the shapes differ.
         ModuleNotFoundError: matplotlib is not installed.
     Example:
         >>> figure = forecast(np.array([1.0, 2.0]), mean=[2.5, 2.8], deviation=[0.1, 0.2], truth=[2.4, 3.0])
@@ -36,10 +36,10 @@ def forecast(series: Any, mean: Any, deviation: Any, truth: Any = None, level: f
     figure, axes = canvas(seen.shape[1], title)
     before, after = np.arange(len(seen)), len(seen) + np.arange(len(expected))
     for number, axis in enumerate(axes):
-        axis.plot(before, seen[:, number], color=SEEN, label="seen")
+        axis.plot(before, seen[:, number], color=SEEN, label="observed")
         label = f"forecast, {level:.0%}"
         shade(axis, after, expected[:, number], spread[:, number], level, color="tab:blue", label=label)
         if came is not None:
-            axis.plot(after, came[:, number], color=SEEN, linestyle=":", label="what came")
+            axis.plot(after, came[:, number], color=SEEN, linestyle=":", label="true")
     axes[0].legend(loc="upper left")
     return figure

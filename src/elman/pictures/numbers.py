@@ -1,10 +1,10 @@
-"""Numbers as pictures and reports say them."""
+"""Numbers as text, for pictures and reports."""
 
 import math
 
 
 def steps_text(steps: float) -> str:
-    """So many steps in few letters: `2.1`, `133`, `no end` of what does not fade, `-` of what is not known."""
+    """Return a number of steps as short text: `2.1`, `133`, `no end` for infinity, `-` for NaN."""
     if math.isnan(steps):
         return "-"
     if math.isinf(steps):

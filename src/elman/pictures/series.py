@@ -1,4 +1,4 @@
-"""What every picture shares: a figure with one axis a coordinate, the series drawn on it, and a band around a mean."""
+"""Shared parts of pictures of a series: a figure with one axis per coordinate, and a band around a mean."""
 
 from typing import Any
 
@@ -8,19 +8,21 @@ SEEN, LEVEL = "tab:gray", 0.9
 
 
 def as_series(where: str, name: str, array: Any) -> np.ndarray:
-    """[T] or [T, D] -> [T, D], as floats.
+    """Return an array [T] or [T, D] as floats [T, D].
 
     Raises:
-        ValueError: it has another shape.
+        ValueError: the array has another shape.
     """
     array = np.asarray(array, dtype=np.float64)
     if array.ndim not in (1, 2) or not len(array):
-        raise ValueError(f"{where}: expected {name} of shape [T] or [T, D], got {list(array.shape)}; draw one row.")
+        raise ValueError(
+            f"{where}: expected {name} of shape [T] or [T, D], got {list(array.shape)}; pass a single row."
+        )
     return array.reshape(len(array), -1)
 
 
 def canvas(coordinates: int, title: str) -> tuple[Any, list[Any]]:
-    """A figure and its axes, one below the other, with a common time."""
+    """Return a figure and its axes, one below the other, with a common time axis."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 1.5 + 2.5 * coordinates), layout="constrained")
@@ -33,7 +35,7 @@ def canvas(coordinates: int, title: str) -> tuple[Any, list[Any]]:
 
 
 def shade(axis: Any, times: np.ndarray, mean: np.ndarray, deviation: np.ndarray, level: float, **look: Any) -> None:
-    """A line and, around it, where a Gaussian of that standard deviation lies with probability `level`."""
+    """Draw a mean, and the interval that a Gaussian of that standard deviation covers with probability `level`."""
     from statistics import NormalDist
 
     if not 0 < level < 1:

@@ -1,4 +1,4 @@
-"""Hidden states over the series that they explain."""
+"""Hidden states of a series, and their probabilities."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,18 +16,18 @@ def states(
     names: Sequence[str] | None = None,
     title: str = "",
 ) -> Any:
-    """Draw a series with its background coloured by the most probable state, and below it what the model believes.
+    """Draw a series with its background coloured by state, and below it the state probabilities.
 
     Args:
         series: one row, [T] or [T, D]; NaN leaves a gap.
-        path: states [T], as `decode` gives them; without, the most probable ones of `probs`.
-        probs: [T, K] as `filter` or `smooth` give them; drawn below the series.
-        means: [K] or [K, D], the level that each state stands for; drawn as a line through its steps.
-        names: of the states.
+        path: states [T], as `decode` returns them; None for the most probable ones of `probs`.
+        probs: state probabilities [T, K], as `filter` or `smooth` return them; drawn below the series.
+        means: [K] or [K, D], mean of each state; drawn as a line through its steps.
+        names: K names of the states.
     Returns:
         a matplotlib Figure; `figure.savefig("states.png")` writes it.
     Raises:
-        ValueError: neither path nor probs, or shapes that do not agree.
+        ValueError: neither path nor probs is given, or the shapes differ.
         ModuleNotFoundError: matplotlib is not installed.
     Example:
         >>> figure = states(np.array([1.0, 1.2, 5.1]), path=[0, 0, 1], means=[1.1, 5.1])
@@ -40,7 +40,7 @@ def states(
     probabilities = None if probs is None else as_series("pictures.states", "probs", probs)
     of_step = np.asarray(probabilities.argmax(1) if path is None and probabilities is not None else path)
     if of_step.dtype.kind not in "iu" or (of_step < 0).any():
-        raise ValueError("pictures.states: expected path of states from 0 on, as decode gives them.")
+        raise ValueError("pictures.states: expected path of states from 0, as decode returns them.")
     for name, array in (("path", of_step), ("probs", probabilities)):
         if array is not None and len(array) != len(seen):
             raise ValueError(f"pictures.states: expected {name} of T={len(seen)} steps, got {len(array)}.")
@@ -54,11 +54,11 @@ def states(
     spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), of_step[edges[:-1]].tolist(), strict=True))
     levels = None if means is None else np.asarray(means, dtype=np.float64).reshape(len(np.asarray(means)), -1)
     for number in range(seen.shape[1]):
-        axis, told = axes[number], set()
+        axis, labelled = axes[number], set()
         axis.plot(times, seen[:, number], color=SEEN, marker=".", linewidth=1)
         for begin, end, state in spans:
-            label = None if state in told else labels[state]
-            told.add(state)
+            label = None if state in labelled else labels[state]
+            labelled.add(state)
             axis.axvspan(begin - 0.5, end - 0.5, color=_color(state), alpha=0.2, linewidth=0, label=label)
             if levels is not None:
                 axis.hlines(levels[state, number], begin - 0.5, end - 0.5, color=_color(state))

@@ -30,7 +30,7 @@ from elman.tasks.settings import check_range, parse, settings_of
 from elman.training import Evaluation, Event, Interrupted, NonFinite, Result, TrainingSettings, model_tensors, train
 from elman.training.checkpoint import LAST
 from elman.training.loop import Data
-from elman.training.non_finite import bad_weight
+from elman.training.non_finite import non_finite_weight
 from elman.training.settings import check
 
 T = TypeVar("T")
@@ -307,7 +307,7 @@ class Task(Estimator, TrainingSettings, ABC):
                 self.save(stopped.run / MODEL)
             raise
         except NonFinite:
-            if folder and (folder / LAST).exists() and not (folder / MODEL).exists() and bad_weight(self.net_) is None:
+            if folder and (folder / LAST).exists() and not (folder / MODEL).exists() and non_finite_weight(self.net_) is None:
                 self.save(folder / MODEL)  # the weights before the update that failed, for the doctor
             raise
 

@@ -23,10 +23,10 @@ from elman.state import State
 from elman.training.average import Average
 from elman.training.checkpoint import LAST, Checkpoints, Place
 from elman.training.events import Evaluation, Event, Examined, ModelObserver, Update
-from elman.training.first_bad import FirstBad
+from elman.training.first_non_finite import FirstNonFinite
 from elman.training.interrupts import Interrupts
 from elman.training.log_file import LogFile
-from elman.training.non_finite import NonFinite, bad_weight, explain_gradient, explain_loss, large_steps
+from elman.training.non_finite import NonFinite, explain_gradient, explain_loss, large_steps, non_finite_weight
 from elman.training.optimizer import clip, gradient_norm, gradients_of, learning_rate, make_optimizers
 from elman.training.settings import TrainingSettings
 from elman.training.tensors import copied_tensors, load_model
@@ -319,12 +319,12 @@ class Loop:
                     other(examined)
 
     def _check_weights(self) -> None:
-        layer = bad_weight(self.model)
+        layer = non_finite_weight(self.model)
         if layer is not None:
             rate = self.optimizers[0].param_groups[0]["lr"]
             self._fail(self.place.update, "a weight is not finite", layer, large_steps(self.model, rate, self.settings))
 
-    def _fail(self, update: int, what: str, layer: str, cause: str, first: FirstBad | None = None) -> NoReturn:
+    def _fail(self, update: int, what: str, layer: str, cause: str, first: FirstNonFinite | None = None) -> NoReturn:
         if self.checkpoints is not None and self.saved is not None:
             cause += f"; {self.checkpoints.run / LAST} holds update {self.saved.update}"
         raise NonFinite(update, self.place.epoch, what, layer, cause, first)

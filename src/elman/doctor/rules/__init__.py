@@ -1,8 +1,32 @@
-"""Rules over what was measured, one function each: a verdict, or None where there is nothing to say."""
+"""Rules over the measurements, one function each: a verdict, or None."""
 
+from elman.doctor.findings import HEALTHY, LEVELS, Findings, Verdict
 from elman.doctor.rules import gates, gradient, memory, training
-from elman.doctor.rules.common import Rule
+from elman.doctor.rules.common import Rule, count_of, farthest, used_context
+from elman.pictures.numbers import steps_text
 
 RULES: tuple[Rule, ...] = (*training.RULES, *gradient.RULES, *memory.RULES, *gates.RULES)
 
-__all__ = ["RULES", "Rule"]
+__all__ = ["RULES", "Rule", "verdicts"]
+
+
+def verdicts(found: Findings) -> list[Verdict]:
+    """Apply all rules: `failing` first, then `warning`; one `healthy` verdict if no rule applies."""
+    problems = [verdict for rule in RULES if (verdict := rule(found)) is not None]
+    return sorted(problems, key=lambda verdict: LEVELS.index(verdict.level)) or [_healthy(found)]
+
+
+def _healthy(found: Findings) -> Verdict:
+    layers = farthest(found)
+    if not layers:
+        message = "No problem found, but the loss reaches no step that has a predecessor: use longer rows."
+        return Verdict("healthy", HEALTHY, message)
+    reach = max(layer.reach for layer in layers)
+    parts = [
+        "the gradient does not decay" if reach == float("inf") else f"the gradient reaches {steps_text(reach)} steps"
+    ]
+    if steps := used_context(found):
+        parts.append(f"90 % of the memory's gain comes from the last {count_of(steps, 'step')}")
+    if (history := found.facts.history) is not None and found.facts.clip_norm is not None:
+        parts.append(f"clipping affected {history.clipped:.0%} of the updates")
+    return Verdict("healthy", HEALTHY, f"No problem found: {'; '.join(parts)}.")

@@ -1,4 +1,4 @@
-"""What several rules ask."""
+"""Quantities that several rules use."""
 
 import math
 import re
@@ -6,38 +6,40 @@ from collections.abc import Callable
 
 import numpy as np
 
-from elman.doctor.examination import Examination, Layer
-from elman.doctor.facts import Facts
-from elman.doctor.verdict import Verdict
+from elman.doctor.findings import Findings, Layer, Verdict
 
-Rule = Callable[[Examination, Facts], Verdict | None]
+Rule = Callable[[Findings], Verdict | None]
 
-MATTERS = 0.01  # of the loss: what memory must be worth to be worth a word
-MOST = 0.9  # of what memory is worth
+MATTERS = 0.01  # of the loss: a smaller gain of the memory is ignored
+MOST = 0.9  # of the memory's gain
 
 
-def used(found: Examination) -> int | None:
-    """The shortest context with nine tenths of what the model's memory is worth; None where it is worth nothing, or
-    was not measured. The last tenth is often a long tail that no verdict should hang on."""
-    if (seen := found.context) is None or worth(found) is None:
+def used_context(found: Findings) -> int | None:
+    """Return the shortest context with nine tenths of the memory's gain; None if there is no gain, or no measurement.
+
+    The last tenth often has a long tail, and no verdict should depend on it.
+    """
+    if (context := found.context) is None or memory_gain(found) is None:
         return None
-    worst = float(np.nanmax(seen.losses))
-    enough = seen.losses <= worst - MOST * (worst - seen.whole)
+    worst = float(np.nanmax(context.losses))
+    enough = context.losses <= worst - MOST * (worst - context.full)
     short = np.flatnonzero(~enough)
-    return int(seen.lengths[min(int(short.max(initial=-1)) + 1, len(enough) - 1)])
+    return int(context.lengths[min(int(short.max(initial=-1)) + 1, len(enough) - 1)])
 
 
-def worth(found: Examination) -> float | None:
-    """How much higher the loss is with a context of one step, where that matters."""
-    if (seen := found.context) is None or not len(seen.losses):
+def memory_gain(found: Findings) -> float | None:
+    """Return how much higher the loss is with the worst context than with the full one; None if by less than 1 %."""
+    if (context := found.context) is None or not len(context.losses):
         return None
-    gap = float(np.nanmax(seen.losses)) - seen.whole
-    return gap if gap > MATTERS * max(abs(seen.whole), abs(float(seen.losses[0]))) else None
+    gap = float(np.nanmax(context.losses)) - context.full
+    return gap if gap > MATTERS * max(abs(context.full), abs(float(context.losses[0]))) else None
 
 
-def farthest(found: Examination) -> list[Layer]:
-    """Of layers on top of one another, and of those that read from both ends, the one whose gradient reaches furthest:
-    what one of them carries the others need not."""
+def farthest(found: Findings) -> list[Layer]:
+    """Return, per group of stacked layers or directions, the layer whose gradient reaches furthest.
+
+    One layer that carries information over a distance is enough: the others need not.
+    """
     layers: dict[str, Layer] = {}
     for layer in found.layers:
         if math.isnan(layer.reach):
@@ -48,18 +50,18 @@ def farthest(found: Examination) -> list[Layer]:
     return list(layers.values())
 
 
-def late(found: Examination, layer: Layer) -> bool:
-    """Whether the loss comes at the end of the rows alone: this layer, or one above it, sees it at one step of each, or
-    two."""
+def loss_at_end(found: Findings, layer: Layer) -> bool:
+    """Return whether the loss reaches only one or two steps of each row, in this layer or in one of its group."""
     together = [other for other in found.layers if _group(other) == _group(layer)]
-    return any(other.longest > 4 and other.judged * other.longest <= 2 for other in together)
+    return any(other.longest > 4 and other.supervised * other.longest <= 2 for other in together)
 
 
 def _group(layer: Layer) -> str:
-    """Layers are together whose paths begin alike, as `cells.0` and `cells.2`, or `rnn1` and `rnn2`, and apart as
-    `encoder.l0` and `decoder.l0`."""
+    """Return the first part of a layer's path without digits: `cells.0` and `cells.2`, or `rnn1` and `rnn2`, form a
+    group; `encoder.l0` and `decoder.l0` do not."""
     return re.sub(r"\d+$", "", layer.name.partition(".")[0])
 
 
-def many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def count_of(number: int, noun: str) -> str:
+    """Return a count with its noun: `1 step`, `1,000 steps`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

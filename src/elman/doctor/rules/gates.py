@@ -1,85 +1,91 @@
-"""Rules about gates and units that do not move."""
+"""Rules about gates and units that never change."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from elman.doctor.examination import Examination, Layer
-from elman.doctor.facts import Facts
-from elman.doctor.gates import OPEN, SHUT
-from elman.doctor.remedies import halved, kind_of, raise_bias
-from elman.doctor.verdict import ILL, WARNING, Verdict
+from elman.doctor.findings import FAILING, WARNING, Findings, Layer, Verdict
+from elman.doctor.gates import CLOSED, OPEN
+from elman.doctor.remedies import halved, set_bias
 
-MANY, ALL = 0.5, 0.9  # of the units
-DEAD, ALL_DEAD = 0.75, 0.95  # of a relu that starts from the identity, and is well, half of the units die
-SHORT = 8  # steps of the first row, below which nothing can be said of gates that do not move
+MANY, ALL = 0.5, 0.9  # fractions of the units
+DEAD, ALL_DEAD = 0.75, 0.95  # in a healthy ReLU net with identity initialisation, half of the units die
+SHORT = 8  # steps of the first row, below which a constant gate means nothing
+EFFECTS = {
+    ("input", "closed"): "no new input enters the cell state",
+    ("output", "closed"): "the cell state never reaches the output",
+}
 
 
 class _Stuck(NamedTuple):
     share: float
-    way: str  # open or shut
+    side: str  # open or closed
     gate: str
     layer: Layer
 
 
-def stuck_gates(found: Examination, facts: Facts) -> Verdict | None:
-    """Gates that are shut, or open, at every step of a row: nothing moves them, and nothing can teach them to.
+def stuck_gates(found: Findings) -> Verdict | None:
+    """Report gates that are closed, or open, at every step of a row: their gradient is almost zero, so they cannot
+    learn.
 
-    An input gate that opens at one step of a hundred is well: it is not counted. Nor are forget gates that are always
-    open beside an input gate of their own, which is how an LSTM counts.
+    An input gate that opens at one step of a hundred is healthy. So are forget gates that are always open in a cell
+    with a
+    separate input gate: that is how an LSTM counts.
     """
     stuck = [one for layer in found.layers for one in _stuck(layer)]
     if not stuck or (worst := max(stuck, key=lambda one: one.share)).share < MANY:
         return None
-    share, way, gate, layer = worst
-    effect = {
-        "input": "nothing new comes in",
-        "output": "nothing of it is shown",
-        "reset": "nothing of the state is read",
-    }
-    comes = effect.get(gate, "nothing new comes in" if way == "open" else "nothing is kept")
-    says = f"{layer.name}: the {gate} gates of {share:.0%} of the units are {way} at every step: {comes}."
-    back = raise_bias(layer, gate, 0.0 if way == "open" else 1.0)
-    remedy = f"{halved('learning_rate', facts)} and train anew, or {back}; look at the scale of what the layer reads"
-    return Verdict("stuck gates", ILL if share >= ALL else WARNING, says, remedy)
+    share, side, gate, layer = worst
+    keeps = "the state never changes" if side == "open" else "the state is overwritten at every step"
+    effect = EFFECTS.get((gate, side), keeps)
+    message = f"{layer.name}: the {gate} gate is {side} at every step in {share:.0%} of the units; {effect}."
+    bias = set_bias(layer, gate, 0.0 if side == "open" else 1.0)
+    remedy = f"{halved('learning_rate', found.facts)} and train again, or {bias}; check the scale of the layer's inputs"
+    return Verdict("stuck gates", FAILING if share >= ALL else WARNING, message, remedy)
 
 
-def dead_units(found: Examination, facts: Facts) -> Verdict | None:
-    """Units that write the same number at every step, as a relu does whose input is always below zero."""
+def dead_units(found: Findings) -> Verdict | None:
+    """Report units whose output is the same at every step, as of a ReLU whose input is always negative."""
     shares = [(float(np.mean(layer.units.dead)), layer) for layer in found.layers if len(layer.units.dead)]
     if not shares or (worst := max(shares, key=lambda pair: pair[0]))[0] < DEAD:
         return None
     share, layer = worst
-    says = f"{layer.name}: {int(layer.units.dead.sum())} of {len(layer.units.dead)} units are dead"
-    ways = [halved("learning_rate", facts)]
-    if kind_of(layer) == "RNN":
-        ways.append("--set cell.activation=tanh" if facts.task else 'nonlinearity="tanh" in place of relu')
-    level = ILL if share >= ALL_DEAD else WARNING
-    return Verdict("dead units", level, f"{says}: they write the same number at every step.", ", or ".join(ways))
+    dead = f"{int(layer.units.dead.sum())} of {len(layer.units.dead)} units are dead"
+    ways = [halved("learning_rate", found.facts)]
+    if layer.cell.kind == "rnn":
+        ways.append("--set cell.activation=tanh" if found.facts.task else "use tanh instead of ReLU")
+    level = FAILING if share >= ALL_DEAD else WARNING
+    message = f"{layer.name}: {dead}; their output is the same at every step and carries no information."
+    return Verdict("dead units", level, message, ", or ".join(ways))
 
 
-def saturated_units(found: Examination, facts: Facts) -> Verdict | None:
-    """Units that are at the end of their range most of the time, where the slope is a tenth of the largest or less."""
+def saturated_units(found: Findings) -> Verdict | None:
+    """Report units that are at an end of their range most of the time, where the slope is at most a tenth of the
+    largest."""
     shares = [(float(np.mean(layer.units.saturated)), layer) for layer in found.layers if len(layer.units.saturated)]
     if not shares or (worst := max(shares, key=lambda pair: pair[0]))[0] < MANY:
         return None
     share, layer = worst
-    says = f"{layer.name}: {share:.0%} of what it writes is at the end of its range: no gradient comes through there"
-    way = f"bring what it reads to a mean of 0 and a deviation of 1, {halved('learning_rate', facts)}"
-    return Verdict("saturated units", ILL if share >= ALL else WARNING, f"{says}.", way)
+    message = (f"{layer.name}: {share:.0%} of the outputs are saturated (at an end of the activation's range), where "
+               "almost no gradient passes.")  # fmt: skip
+    remedy = (
+        f"standardise the layer's inputs to mean 0 and standard deviation 1, or {halved('learning_rate', found.facts)}"
+    )
+    return Verdict("saturated units", FAILING if share >= ALL else WARNING, message, remedy)
 
 
 def _stuck(layer: Layer) -> list[_Stuck]:
-    """The share of the units whose gate never moves, for each way in which that does harm."""
-    harmful = {("input", "shut"), ("output", "shut"), (layer.memory_gate, "shut")}
-    if "input" not in layer.gates:  # what is kept leaves no room for what is new
-        harmful.add((layer.memory_gate, "open"))
-    found = []
-    for gate, seen in layer.gates.items():
-        if len(seen.first_row) >= SHORT:
-            found.append(_Stuck(float((seen.first_row < SHUT).all(0).mean()), "shut", gate, layer))
-            found.append(_Stuck(float((seen.first_row > OPEN).all(0).mean()), "open", gate, layer))
-    return [one for one in found if (one.gate, one.way) in harmful]
+    """Return the fraction of the units whose gate never moves, for each gate and side on which that does harm."""
+    memory_gate = layer.cell.memory_gate
+    harmful = {("input", "closed"), ("output", "closed"), (memory_gate, "closed")}
+    if "input" not in layer.gates:  # the memory gate also decides how much new input enters
+        harmful.add((memory_gate, "open"))
+    stuck = []
+    for gate, measured in layer.gates.items():
+        if len(measured.first_row) >= SHORT:
+            stuck.append(_Stuck(float((measured.first_row < CLOSED).all(0).mean()), "closed", gate, layer))
+            stuck.append(_Stuck(float((measured.first_row > OPEN).all(0).mean()), "open", gate, layer))
+    return [one for one in stuck if (one.gate, one.side) in harmful]
 
 
 RULES = (stuck_gates, dead_units, saturated_units)

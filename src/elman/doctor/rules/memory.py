@@ -1,99 +1,107 @@
-"""Rules about what the model remembers, and what that is worth."""
+"""Rules about what the model remembers, and whether that lowers the loss."""
 
 import math
 
 import numpy as np
 
-from elman.doctor.examination import Examination, Layer
-from elman.doctor.facts import Facts
-from elman.doctor.remedies import kind_of, longer_memory
-from elman.doctor.rules.common import MATTERS, late, many, used, worth
-from elman.doctor.verdict import ILL, WARNING, Verdict
+from elman.doctor.findings import FAILING, WARNING, Findings, Layer, Verdict
+from elman.doctor.remedies import longer_memory
+from elman.doctor.rules.common import MATTERS, count_of, loss_at_end, memory_gain, used_context
 
-LONG = 16  # steps of a row, from which on a drift can be told
-DRIFTS, RUNS_AWAY = 4.0, 30.0  # times that the state grows along the second half of the rows: a counter makes 2 or 3
-SHORT = 0.5  # of the steps that matter: half of the memory is gone by then where units keep it for less
-FIRST = 0.5  # of the memory: what is left of it after one step, at most
-LASTING = 0.9  # the part of the units that forget faster than the longest-lived ones
+LONG = 16  # steps of a row, from which on growth of the state can be measured
+GROWS, RUNS_AWAY = 4.0, 30.0  # growth of the state along the second half of the rows: a counter grows 2 or 3 times
+SHORT = 0.5  # of the steps that matter: with a shorter half-life, memory decays to 1 % too early
+FIRST = 0.5  # of the memory: at most this much is left after one step
+LASTING = 0.9  # quantile of the units: nine tenths forget faster
 
 
-def memory_unused(found: Examination, facts: Facts) -> Verdict | None:
-    """A context of one step is as good as the whole row: nothing is remembered that lowers the loss by 1 %."""
-    seen = found.context
-    if seen is None or len(seen.losses) < 2 or worth(found) is not None or misled(found, facts) is not None:
+def memory_unused(found: Findings) -> Verdict | None:
+    """Report a model whose loss is as low with a context of one step, to 1 %."""
+    context = found.context
+    if context is None or len(context.losses) < 2 or memory_gain(found) is not None or misled(found) is not None:
         return None
-    says = f"The loss is as low with a context of 1 step ({seen.losses[0]:.4g}) as with all there is ({seen.whole:.4g})"
-    way = "--set cell=window_net --set cell.window=1" if facts.task else "a net without a recurrence"
-    return Verdict("memory unused", WARNING, f"{says}: the model makes no use of its memory.",
-                   f"if the loss is good, {way} would do; if not, it has not learnt to remember: see the other lines "
-                   "and train longer")  # fmt: skip
+    message = (f"The model does not use its memory: the loss is {context.losses[0]:.4g} with a context of 1 step and "
+               f"{context.full:.4g} with the full context.")  # fmt: skip
+    window = "--set cell=window_net --set cell.window=1" if found.facts.task else "a net without recurrence"
+    remedy = f"if the loss is good, {window} is enough; if not, train longer and see the other verdicts"
+    return Verdict("memory unused", WARNING, message, remedy)
 
 
-def misled(found: Examination, facts: Facts) -> Verdict | None:
-    """A shorter context is better than all there is: what is carried along does harm."""
-    seen = found.context
-    if seen is None or not len(seen.losses) or not np.isfinite(seen.losses).any():
+def misled(found: Findings) -> Verdict | None:
+    """Report a model whose loss is lower with a shorter context: its state does harm."""
+    context = found.context
+    if context is None or not len(context.losses) or not np.isfinite(context.losses).any():
         return None
-    best = int(np.nanargmin(seen.losses))
-    scale = max(abs(seen.whole), float(np.nanmax(np.abs(seen.losses))))  # 5 % of next to nothing is no harm
-    if seen.whole - seen.losses[best] <= 5 * MATTERS * scale:
+    best = int(np.nanargmin(context.losses))
+    scale = max(abs(context.full), float(np.nanmax(np.abs(context.losses))))  # 5 % of a tiny loss does not matter
+    if context.full - context.losses[best] <= 5 * MATTERS * scale:
         return None
-    steps = many(int(seen.lengths[best]), "step")
-    says = f"The loss is {seen.losses[best]:.4g} with a context of {steps} and {seen.whole:.4g} with all there is"
-    way = f"train longer, or on rows as long as these, or start afresh every {steps}"
-    return Verdict("misled", WARNING, f"{says}: what it carries along misleads it.", way)
+    steps = count_of(int(context.lengths[best]), "step")
+    message = (f"The model's memory misleads it: the loss is {context.losses[best]:.4g} with a context of {steps} and "
+               f"{context.full:.4g} with the full context.")  # fmt: skip
+    remedy = f"train longer, or on rows as long as these, or reset the state every {steps}"
+    return Verdict("misled", WARNING, message, remedy)
 
 
-def forgetting(found: Examination, facts: Facts) -> Verdict | None:
-    """The memory gates are so far shut that even the units that remember longest forget what matters.
+def forgetting(found: Findings) -> Verdict | None:
+    """Report forget gates that are so far closed that even the units with the longest memory forget what matters.
 
-    The mean opening is asked, not the half-life: in good models many units wipe out their memory now and then, which
-    makes the half-life short and is how they tell one thing from the next.
+    The rule uses the mean activation, not the half-life: in good models many units erase their memory now and then to
+    separate one thing from the next, which makes the half-life short.
     """
-    keeping = [(layer, layer.gates[gate].first_row.mean(0)) for layer in found.layers if (gate := layer.memory_gate)]
-    if not keeping or len(keeping) < len(found.layers):
+    gates = [(layer, layer.memory_gate.first_row.mean(0)) for layer in found.layers if layer.memory_gate]
+    if not gates or len(gates) < len(found.layers):
         return None
-    layer, kept = max(keeping, key=lambda pair: float(np.quantile(pair[1], LASTING)))
-    if facts.needs is not None:
-        wanted, why = float(facts.needs), f"the answer lies up to {facts.needs} steps back"
-    elif late(found, layer):
-        wanted, why = layer.longest / 4, f"the loss comes at the end of rows of up to {layer.longest} steps"
+    layer, kept = max(gates, key=lambda pair: float(np.quantile(pair[1], LASTING)))
+    dependency = found.facts.dependency
+    if dependency is not None:
+        needed, why = float(dependency), f"the output depends on inputs up to {dependency} steps back"
+    elif loss_at_end(found, layer):
+        needed, why = layer.longest / 4, f"the loss is at the end of rows of up to {layer.longest} steps"
     else:
         return None
-    if max(wanted, 8) <= (used(found) or 8):
+    if max(needed, 8) <= (used_context(found) or 8):
         return None
     share = min(max(float(np.quantile(kept, LASTING)), 1e-6), 1 - 1e-6)
-    life = math.log(0.5) / math.log(share)
-    if life >= SHORT * wanted / math.log2(100):  # to 1 % of it, as the gradient's horizon
+    half_life = math.log(0.5) / math.log(share)
+    if half_life >= SHORT * needed / math.log2(100):  # to 1 % of it, as for the gradient's horizon
         return None
-    says = f"{layer.name}: nine tenths of the units keep {share:.0%} of their memory at a step, or less"
-    level = ILL if share < FIRST else WARNING
-    return Verdict("forgetting", level, f"{says}; {why}.", longer_memory(layer, facts))
+    message = (f"{layer.name}: the {layer.cell.memory_gate} gate erases memory too fast: in nine tenths of the units "
+               f"it keeps {share:.0%} of the state per step, or less; {why}.")  # fmt: skip
+    level = FAILING if share < FIRST else WARNING
+    return Verdict("forgetting", level, message, longer_memory(layer, found.facts))
 
 
-def drift(found: Examination, facts: Facts) -> Verdict | None:
-    """The state goes on growing along the rows, to numbers that no unit was trained with."""
-    grown = [(_grown(layer), layer) for layer in found.layers]
-    if not grown or (most := max(grown, key=lambda pair: pair[0]))[0] < DRIFTS:
+def drift(found: Findings) -> Verdict | None:
+    """Report a state that keeps growing along the rows, beyond the range of values seen in training."""
+    grown = [(_growth(layer), layer) for layer in found.layers]
+    if not grown or (most := max(grown, key=lambda pair: pair[0]))[0] < GROWS:
         return None
     times, layer = most
-    says = f"{layer.name}: the state grows {times:,.3g} times along the second half of the rows, and goes on"
-    if kind_of(layer) in ("LSTM", "GRU", "MinGRU"):
-        way = "train on rows as long as those that it will read"
-        way += "; --set cell.forget_gate=true" if facts.settings.get("cell.forget_gate") is False else ""
+    facts = found.facts
+    message = (f"{layer.name}: the state drifts: its norm grows {times:,.3g} times along the second half of the rows "
+               "and does not settle.")  # fmt: skip
+    if layer.cell.memory_gate is not None:
+        remedy = "train on rows as long as those at inference"
+        remedy += "; --set cell.forget_gate=true" if facts.settings.get("cell.forget_gate") is False else ""
+    elif facts.task:
+        remedy = "--set cell.activation=tanh"
     else:
-        way = "--set cell.activation=tanh" if facts.task else "take tanh in place of relu, or shrink the recurrent matrix"
-    return Verdict("drift", ILL if times > RUNS_AWAY else WARNING, f"{says}.", way)
+        remedy = "use tanh instead of ReLU, or scale the recurrent matrix down"
+    return Verdict("drift", FAILING if times > RUNS_AWAY else WARNING, message, remedy)
 
 
-def _grown(layer: Layer) -> float:
-    """How many times the state grows along the second half of the rows, as its mean norm says, or as the slope along
-    each row does: the smaller of the two, since the longest rows are few, and short ones have not come to rest."""
-    sizes, part = layer.units.drift, max(len(layer.units.drift) // 8, 1)
-    if len(sizes) < LONG or math.isnan(layer.units.growth):
+def _growth(layer: Layer) -> float:
+    """Return how many times the state grows along the second half of the rows: the smaller of two estimates.
+
+    One is the ratio of mean norms, the other the slope along each row. The longest rows are few, and the state has not
+    settled in short ones.
+    """
+    sizes, part = layer.units.state_norm, max(len(layer.units.state_norm) // 8, 1)
+    if len(sizes) < LONG or math.isnan(layer.units.norm_growth):
         return 1.0
     middle, end = float(np.mean(sizes[len(sizes) // 2 - part :][:part])), float(np.mean(sizes[-part:]))
-    slope = math.exp(min(layer.units.growth * len(sizes) / 2, 300.0))
+    slope = math.exp(min(layer.units.norm_growth * len(sizes) / 2, 300.0))
     return min(slope, end / middle) if middle > 0 else slope
 
 

@@ -1,79 +1,80 @@
-"""Rules about the training that the log tells of."""
+"""Rules about the course of the training, from its log."""
 
 import math
 
 import numpy as np
 
-from elman.doctor.examination import Examination
-from elman.doctor.facts import Facts
-from elman.doctor.history import History
-from elman.doctor.remedies import halved
-from elman.doctor.verdict import ILL, WARNING, Verdict
+from elman.doctor.facts import Facts, History
+from elman.doctor.findings import FAILING, WARNING, Findings, Verdict
+from elman.doctor.remedies import CLIP, halved
 
 MOST = 0.5  # of the updates
-FAR = {"adamw": 100.0, "rmsprop": 100.0}  # how many times too long: those bring gradients of any length to one size
-FAR_ELSE = 10.0
+LARGE = {"adamw": 100.0, "rmsprop": 100.0}  # norm / clip_norm: these optimisers rescale gradients of any length
+LARGE_ELSE = 10.0
 SPIKE = 100.0  # times the median
-ENOUGH = 100  # updates, from which on it is asked whether anything is learnt
+ENOUGH = 100  # updates, from which on the loss must have fallen
 FALLEN = 0.02  # of the loss
 
 
-def non_finite(found: Examination, facts: Facts) -> Verdict | None:
-    """The loss, or a loss or a gradient of the log, is no number."""
+def non_finite(found: Findings) -> Verdict | None:
+    """Report a loss that is not finite, now or in the log, or such a gradient."""
     if not math.isfinite(found.loss):
-        says = (
-            f"The loss is {found.loss} on these data: weights have grown too far, or the data hold what is no number."
-        )
-        return Verdict("non-finite", ILL, says, _clip(facts))
-    if not (past := facts.history) or not past.non_finite:
+        message = (f"The loss is {found.loss} on this data: the weights have become too large, or the data contain "
+                   "values that are not finite.")  # fmt: skip
+        return Verdict("non-finite", FAILING, message, _clip(found.facts))
+    history = found.facts.history
+    if not history or not history.non_finite:
         return None
-    says = f"{past.non_finite} of {len(past.updates)} updates had a loss or a gradient that is no finite number."
-    return Verdict("non-finite", ILL, says, _clip(facts))
+    message = f"In {history.non_finite} of {len(history.updates)} updates the loss or the gradient was not finite."
+    return Verdict("non-finite", FAILING, message, _clip(found.facts))
 
 
-def clipping(found: Examination, facts: Facts) -> Verdict | None:
-    """Most updates are clipped, and by ten times: only the direction of the gradient is left, not its size."""
-    past = facts.history
-    if past is None or past.clipped < MOST or past.cut < FAR.get(facts.settings.get("optimizer", ""), FAR_ELSE):
+def clipping(found: Findings) -> Verdict | None:
+    """Report clipping of most updates by a large factor: only the direction of the gradient is left, not its size."""
+    facts, history = found.facts, found.facts.history
+    large = LARGE.get(facts.settings.get("optimizer", ""), LARGE_ELSE)
+    if history is None or history.clipped < MOST or history.clip_ratio < large:
         return None
-    says = f"Clipping acts on {past.clipped:.0%} of the updates, whose gradients are {past.cut:.3g} times too long"
-    if facts.task is None or facts.clip_norm is None:
-        way = f"clip at {float(np.median(past.norms)):.2g}, or {halved('learning_rate', facts)}"
-    else:
-        way = f"--set clip_norm={float(np.median(past.norms)):.2g}, or {halved('learning_rate', facts)}"
-    return Verdict("clipping", WARNING, f"{says}.", way)
+    message = (f"{history.clipped:.0%} of the updates are clipped, and their gradients are {history.clip_ratio:.3g} "
+               "times longer than the limit; every update has the same size.")  # fmt: skip
+    usual = f"{float(np.median(history.norms)):.2g}"
+    clip = f"clip at {usual}" if facts.task is None or facts.clip_norm is None else f"--set clip_norm={usual}"
+    return Verdict("clipping", WARNING, message, f"{clip}, or {halved('learning_rate', facts)}")
 
 
-def spikes(found: Examination, facts: Facts) -> Verdict | None:
-    """Without clipping, gradients a hundred times as long as usual throw away what was learnt."""
-    if facts.clip_norm is not None or not (past := facts.history) or len(past.norms) < ENOUGH:
+def spikes(found: Findings) -> Verdict | None:
+    """Report gradients a hundred times longer than usual that nothing clips: one such update can undo the training."""
+    facts, history = found.facts, found.facts.history
+    if facts.clip_norm is not None or not history or len(history.norms) < ENOUGH:
         return None
-    usual = float(np.median(past.norms))
-    largest = float(np.max(past.norms[np.isfinite(past.norms)], initial=0.0))
+    usual = float(np.median(history.norms))
+    largest = float(np.max(history.norms[np.isfinite(history.norms)], initial=0.0))
     if largest <= SPIKE * usual:
         return None
-    says = f"The longest gradient was {largest / usual:,.3g} times as long as usual, and nothing clips it."
-    return Verdict("spikes", WARNING, says, _clip(facts))
+    message = f"The largest gradient norm was {largest / usual:,.3g} times the median, without clipping."
+    return Verdict("spikes", WARNING, message, _clip(facts))
 
 
-def not_falling(found: Examination, facts: Facts) -> Verdict | None:
-    """After a hundred updates the loss is not lower by 2 % than it was in the first ones."""
-    if not (past := facts.history) or len(past.losses) < ENOUGH:
+def not_falling(found: Findings) -> Verdict | None:
+    """Report a training loss that has not fallen by 2 % after a hundred updates."""
+    facts, history = found.facts, found.facts.history
+    if not history or len(history.losses) < ENOUGH:
         return None
-    first, last = _ends(past)
+    first, last = _ends(history)
     if first - last > FALLEN * abs(first):
         return None
-    says = f"The loss was {first:.4g} in the first updates and {last:.4g} in the last ones of {len(past.losses):,}"
+    message = (f"The training loss does not fall: {first:.4g} in the first and {last:.4g} in the last of "
+               f"{len(history.losses):,} updates.")  # fmt: skip
     rate = facts.settings.get("learning_rate")
-    way = f"--set learning_rate={3 * rate:g}, or {rate / 3:g}" if facts.task and rate else (
-        "three times the learning rate, or a third of it")  # fmt: skip
-    return Verdict("not falling", WARNING, f"{says}: nothing was learnt.", way)
+    remedy = f"--set learning_rate={3 * rate:g}, or {rate / 3:g}" if facts.task and rate else (
+        "multiply the learning rate by 3, or divide it by 3")  # fmt: skip
+    return Verdict("not falling", WARNING, message, remedy)
 
 
-def _ends(past: History) -> tuple[float, float]:
-    """The median loss of the first updates, a tenth of them but 20 at most, and of the last tenth."""
-    tenth = len(past.losses) // 10
-    return float(np.median(past.losses[: min(tenth, 20)])), float(np.median(past.losses[-tenth:]))
+def _ends(history: History) -> tuple[float, float]:
+    """Return the median loss of the first tenth of the updates (at most 20) and of the last tenth."""
+    tenth = len(history.losses) // 10
+    return float(np.median(history.losses[: min(tenth, 20)])), float(np.median(history.losses[-tenth:]))
 
 
 def _clip(facts: Facts) -> str:
@@ -81,8 +82,7 @@ def _clip(facts: Facts) -> str:
         return halved("learning_rate", facts)
     usual = float(np.median(facts.history.norms)) if facts.history and len(facts.history.norms) else 1.0
     limit = f"{2 * usual:.2g}" if np.isfinite(usual) else "1.0"
-    return f"--set clip_norm={limit}" if facts.task else (
-        f"torch.nn.utils.clip_grad_norm_(model.parameters(), {limit}) before each step of the optimiser")  # fmt: skip
+    return f"--set clip_norm={limit}" if facts.task else CLIP.format(limit)
 
 
 RULES = (non_finite, clipping, spikes, not_falling)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from elman.doctor.history import history
+from elman.doctor.facts import read_history
 from elman.training.events import Evaluation, Update
 from elman.training.log_file import LogFile
 
@@ -14,7 +14,7 @@ def update(number, loss, norm):
 
 @pytest.fixture
 def log(tmp_path):
-    """A file with some updates, an evaluation, and what the doctor said in between."""
+    """A file with some updates, an evaluation, and examinations in between."""
     path = tmp_path / "log.jsonl"
     write = LogFile(path)
     for number, (loss, norm) in enumerate([(2.0, 0.5), (1.5, 3.0), (1.0, 1.0), (0.75, 5.0), (0.5, 1.5)], 1):
@@ -29,8 +29,8 @@ def log(tmp_path):
     return path
 
 
-def test_updates_and_what_was_found_between_them(log):
-    found = history(log, 1.0)
+def test_updates_and_examinations(log):
+    found = read_history(log, 1.0)
     assert found.updates.tolist() == [1, 2, 3, 4, 5]
     assert found.losses.tolist() == [2.0, 1.5, 1.0, 0.75, 0.5]
     assert found.norms.tolist() == [0.5, 3.0, 1.0, 5.0, 1.5]
@@ -39,39 +39,39 @@ def test_updates_and_what_was_found_between_them(log):
 
 
 def test_clipping(log):
-    found = history(log, 1.0)
-    assert found.clipped == 3 / 5  # a gradient just as long as it may be is left alone
-    assert found.cut == 3.0
-    assert history(log, 0.1)[3:5] == (1.0, 15.0)
-    assert history(log, 10.0)[3:5] == history(log, None)[3:5] == (0.0, 1.0)
+    found = read_history(log, 1.0)
+    assert found.clipped == 3 / 5  # a gradient exactly at the limit is not clipped
+    assert found.clip_ratio == 3.0
+    assert read_history(log, 0.1)[3:5] == (1.0, 15.0)
+    assert read_history(log, 10.0)[3:5] == read_history(log, None)[3:5] == (0.0, 1.0)
 
 
-def test_what_is_no_number_is_counted(log):
+def test_non_finite_updates_are_counted(log):
     write = LogFile(log, keep=log.stat().st_size)
     write(update(6, float("nan"), 1.0))
     write(update(7, 1.0, float("inf")))
     write.close()
-    found = history(log, 1.0)
+    found = read_history(log, 1.0)
     assert found.non_finite == 2
     assert np.isnan(found.losses[5])
 
 
-def test_half_a_line_at_the_end_is_left_out(log):
-    whole = history(log, 1.0)
+def test_an_incomplete_last_line_is_ignored(log):
+    whole = read_history(log, 1.0)
     with log.open("a") as file:
         file.write('{"update": 6, "gradient_norm": 1')
-    assert history(log, 1.0).updates.tolist() == whole.updates.tolist()
+    assert read_history(log, 1.0).updates.tolist() == whole.updates.tolist()
 
 
 @pytest.mark.parametrize("wrong", ["{half", "[1, 2]", "7"])
-def test_any_other_line_that_is_no_object_is_told(log, wrong):
+def test_any_other_line_that_is_no_object_is_an_error(log, wrong):
     log.write_text(f"{wrong}\n{log.read_text()}")
-    with pytest.raises(ValueError, match=r"log\.jsonl, line 1: expected a JSON object, got '.*'; mend it or cut it"):
-        history(log, 1.0)
+    with pytest.raises(ValueError, match=r"log\.jsonl, line 1: expected a JSON object, got '.*'; repair or delete it"):
+        read_history(log, 1.0)
 
 
-def test_an_empty_log_has_no_history(tmp_path):
+def test_an_empty_log_has_no_read_history(tmp_path):
     (tmp_path / "log.jsonl").touch()
-    found = history(tmp_path / "log.jsonl", 1.0)
+    found = read_history(tmp_path / "log.jsonl", 1.0)
     assert len(found.updates) == len(found.losses) == len(found.norms) == len(found.examined) == 0
-    assert (found.clipped, found.cut, found.non_finite) == (0.0, 1.0, 0)
+    assert (found.clipped, found.clip_ratio, found.non_finite) == (0.0, 1.0, 0)

@@ -1,11 +1,11 @@
-"""Models that are well: taught what they can learn, until at least nine tenths of their answers were right."""
+"""Healthy models: trained on tasks they can learn, until at least 90 % of their outputs were right."""
 
 import torch
 from torch import nn
 
-from ailing import data
-from ailing.ill_gradients import TORCH
-from ailing.patients import SAME, Patient, classifier, language, of_task, reader, tagger, taught
+from cases import data
+from cases.case import SAME, Case, classifier, language, of_task, reader, tagger, trained
+from cases.failing_gradients import TORCH
 from elman import Classifier
 from elman.cells import GRU, LSTM, RNN, MinGRU
 
@@ -23,8 +23,8 @@ def _tags(**settings):
     return lambda g, f: tagger(g, f, **own)
 
 
-def _text(draw, bits, **settings):
-    own = {"epochs": 15, "bits": bits, "steps": 30, "sample": 360, **FAST, **settings}
+def _text(draw, nats, **settings):
+    own = {"epochs": 15, "nats": nats, "steps": 30, "sample": 360, **FAST, **settings}
     return lambda g, f: language(g, f, draw(g), **own)
 
 
@@ -40,7 +40,7 @@ def _waves(**settings):
 
 def _echo(layer, lag=2, steps=14, **settings):
     own = {"updates": 400, "rate": 0.02, "clip_norm": 1.0, **settings}
-    return lambda g, f: taught(reader(*layer()), lambda: data.echo(g, 12, steps, lag), f, **own)
+    return lambda g, f: trained(reader(*layer()), lambda: data.echo(g, 12, steps, lag), f, **own)
 
 
 def _speed(layer, **settings):
@@ -49,7 +49,7 @@ def _speed(layer, **settings):
         return torch.from_numpy(x).float(), torch.from_numpy(y)
 
     own = {"updates": 250, "rate": 0.01, "clip_norm": 1.0, **settings}
-    return lambda g, f: taught(reader(*layer(), answers=3, each=False), lambda: draw(g), f, **own)
+    return lambda g, f: trained(reader(*layer(), answers=3, each=False), lambda: draw(g), f, **own)
 
 
 def _names(g):
@@ -57,8 +57,8 @@ def _names(g):
     return [starts[n] + ends[n] for n in g.integers(0, 6, 120)]
 
 
-PATIENTS = [
-    Patient(None, name, make)
+CASES = [
+    Case(None, name, make)
     for name, make in {
         "Classifier, LSTM, third letter from the end": _words(steps=10),
         "Classifier, GRU, second letter from the end": _words(steps=12, place=-2, cell="gru"),
@@ -68,15 +68,15 @@ PATIENTS = [
         "Classifier, bidirectional LSTM, first letter of 14": _words(steps=14, place=0, bidirectional=True),
         "Classifier, LSTM, waves": _waves(),
         "Classifier, GRU, waves": _waves(cell="gru"),
-        "Classifier, RNN read from one end, waves": _waves(cell="rnn", bidirectional=False),
+        "Classifier, unidirectional RNN, waves": _waves(cell="rnn", bidirectional=False),
         "Tagger, LSTM, word 2 before": _tags(),
         "Tagger, GRU, word 3 before": _tags(lag=3, cell="gru"),
         "Tagger, RNN, word before": _tags(lag=1, cell="rnn"),
         "Tagger, MinGRU of 2 layers, word before": _tags(lag=1, cell="min_gru", num_layers=2),
         "Tagger, bidirectional GRU, word 2 before": _tags(cell="gru", bidirectional=True),
         "LanguageModel, LSTM, a^n b^n": _text(lambda g: data.counts(g, 200, 8), 0.30, steps=None),
-        "LanguageModel, GRU, letters come again after 2": _text(lambda g: data.brackets(g, 300, 2), 0.45, cell="gru"),
-        "LanguageModel, LSTM, letters come again after 3": _text(lambda g: data.brackets(g, 300, 3), 0.38, epochs=40),
+        "LanguageModel, GRU, letters repeat after 2": _text(lambda g: data.brackets(g, 300, 2), 0.45, cell="gru"),
+        "LanguageModel, LSTM, letters repeat after 3": _text(lambda g: data.brackets(g, 300, 3), 0.38, epochs=40),
         "LanguageModel, LSTM, six names": _text(_names, 0.36, steps=None, epochs=60),
         "nn.LSTM, echo of 2": _echo(lambda: [nn.LSTM(4, 16, **TORCH)]),
         "nn.GRU, echo of 3": _echo(lambda: [nn.GRU(4, 16)], lag=3),
@@ -87,6 +87,8 @@ PATIENTS = [
         "nn.LSTM, waves": _speed(lambda: [nn.LSTM(1, 12)]),
         "GRU of elman, waves": _speed(lambda: [GRU(1, 12)]),
         "MinGRU of 2 layers, waves": _speed(lambda: [MinGRU(1, 12), MinGRU(12, 12)], updates=400),
-        "relu RNN, identity start, waves": _speed(lambda: [RNN(1, 12, init="identity")], rate=0.005, updates=400),
+        "relu RNN, identity initialisation, waves": _speed(
+            lambda: [RNN(1, 12, init="identity")], rate=0.005, updates=400
+        ),
     }.items()
 ]

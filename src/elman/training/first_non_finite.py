@@ -1,4 +1,4 @@
-"""The first number that is not finite: at which step of which row, in which gate, and what led to it."""
+"""The first number that is not finite: its step, row and gate, and the magnitudes before it."""
 
 from collections import deque
 from typing import Any, NamedTuple
@@ -18,16 +18,16 @@ from elman.state import State
 KEPT = 4  # magnitudes
 
 
-class FirstBad(NamedTuple):
-    """Where it is.
+class FirstNonFinite(NamedTuple):
+    """Place of the first number that is not finite.
 
     Attributes:
         row: of the batch that the layer read, from 0.
-        step: of that row, from 0, in the order in which it is read.
+        step: of that row, from 0, in reading order.
         what: `input`, `gate`, `state`, `output` or `gradient`.
-        gate: its name, as `gate_activations` has it; None where it is in none.
-        magnitudes: the largest number in the row's state before this step and the ones before it, at most 4, the latest
-            last; of a gradient, which comes from the other end, that with respect to the state after it.
+        gate: name of the gate, as in `gate_activations`; None if it is in no gate.
+        magnitudes: largest absolute value in the row's state before this step and up to 3 steps earlier, the latest
+            last. For a gradient, which comes from the end of the row: that of the gradients at the steps after it.
     """
 
     row: int
@@ -44,11 +44,10 @@ class FirstBad(NamedTuple):
         return f"{words}; " + (f"|gradient| {sizes} after it" if self.what == "gradient" else f"|state| {sizes} before")
 
 
-def first_bad(cell: CellModule, x: Sequences, state: State | None) -> FirstBad | None:
-    """The earliest step at which a cell reads, opens, carries or writes a number that is not finite: of the first row
-    where there are several.
+def first_non_finite(cell: CellModule, x: Sequences, state: State | None) -> FirstNonFinite | None:
+    """Return the earliest step with an input, gate, state or output that is not finite; None if all are finite.
 
-    The cell is stepped by its definition; None where that is finite throughout.
+    The cell is stepped by its definition. If several rows fail at that step, the first of them is returned.
     """
     plan = x.plan
     if not plan.alive:
@@ -60,33 +59,31 @@ def first_bad(cell: CellModule, x: Sequences, state: State | None) -> FirstBad |
         for time, (now, alive) in enumerate(zip(inputs, plan.alive, strict=True)):
             state = states.select(state, np.arange(alive))
             magnitudes.append(_largest(state, alive))
-            opened = (
-                {}
-                if type(cell).gate_activations is CellModule.gate_activations
-                else cell.gate_activations(cell.project(now), state)
-            )
+            has_gates = type(cell).gate_activations is not CellModule.gate_activations
+            gates = cell.gate_activations(cell.project(now), state) if has_gates else {}
             y, after = cell.step(now, state)
-            seen: list[tuple[str, str | None, State]] = [("input", None, now), ("state", None, state)]
-            seen += [("gate", name, gate) for name, gate in opened.items()]
-            seen += [("state", None, after), ("output", None, y)]
-            bad = [_bad_rows(part, alive) for *_, part in seen]
+            parts: list[tuple[str, str | None, State]] = [("input", None, now), ("state", None, state)]
+            parts += [("gate", name, gate) for name, gate in gates.items()]
+            parts += [("state", None, after), ("output", None, y)]
+            bad = [_bad_rows(part, alive) for *_, part in parts]
             if (rows := np.any(bad, axis=0)).any():
                 place = np.flatnonzero(rows)[plan.longest_first[:alive][rows].argmin()]
-                what, gate, _ = seen[[part[place] for part in bad].index(True)]
+                what, gate, _ = parts[[part[place] for part in bad].index(True)]
                 sizes = tuple(size for step in magnitudes if np.isfinite(size := float(step[place])))
-                return FirstBad(int(plan.longest_first[place]), time, what, gate, sizes)
+                return FirstNonFinite(int(plan.longest_first[place]), time, what, gate, sizes)
             state = after
     return None
 
 
-def first_bad_gradient(
+def first_non_finite_gradient(
     cell: CellModule, x: Sequences, state: State | None, dy: Tensor, dfinal: State
-) -> FirstBad | None:
-    """The latest step before which the gradient with respect to the state is not finite: of the first row where there
-    are several; None where all of it is finite.
+) -> FirstNonFinite | None:
+    """Return the latest step whose gradient with respect to the state before it is not finite; None if all are finite.
+
+    If several rows fail at that step, the first of them is returned.
 
     Args:
-        dy, dfinal: finite gradients with respect to what the cell writes, [N, H], and to the final state of each row.
+        dy, dfinal: finite gradients with respect to the cell's output [N, H] and the final state of each row.
     """
     before: list[list[Tensor]] = []  # by time, each [rows alive, ...]
 
@@ -99,9 +96,9 @@ def first_bad_gradient(
     with native.disabled(), torch.enable_grad():
         y, final = unroll(step, x.map(states.detach), state)
     ends = zip((y.values, *states.leaves(final)), (dy, *states.leaves(dfinal)), strict=True)
-    written, gradients = zip(*((end, gradient) for end, gradient in ends if end.requires_grad), strict=True)
-    asked = [leaf for leaves in before for leaf in leaves]
-    found = iter(torch.autograd.grad(written, asked, gradients, materialize_grads=True))
+    outputs, gradients = zip(*((end, gradient) for end, gradient in ends if end.requires_grad), strict=True)
+    inputs = [leaf for leaves in before for leaf in leaves]
+    found = iter(torch.autograd.grad(outputs, inputs, gradients, materialize_grads=True))
     at = [[next(found) for _ in leaves] for leaves in before]
     for time in range(len(at) - 1, -1, -1):
         bad = _bad_rows(tuple(at[time]), x.plan.alive[time])
@@ -109,15 +106,15 @@ def first_bad_gradient(
             place = np.flatnonzero(bad)[x.plan.longest_first[: len(bad)][bad].argmin()]
             later = [part for part in at[time + 1 : time + 1 + KEPT] if place < len(part[0])]
             sizes = tuple(float(_largest(tuple(part), len(part[0]))[place]) for part in reversed(later))
-            return FirstBad(int(x.plan.longest_first[place]), time, "gradient", None, sizes)
+            return FirstNonFinite(int(x.plan.longest_first[place]), time, "gradient", None, sizes)
     return None
 
 
-def first_bad_output(output: Any, batch_first: bool = False, carried: bool = False) -> FirstBad | None:
-    """The earliest step at which an output is not finite: ragged, packed, padded, or one row.
+def first_non_finite_output(output: Any, batch_first: bool = False, carried: bool = False) -> FirstNonFinite | None:
+    """Return the earliest step of an output (ragged, packed, padded, or one row) that is not finite.
 
     Args:
-        carried: whether the output is the state as well, so that its numbers before are worth telling.
+        carried: whether the output is the state too, so that its magnitudes at the steps before are reported.
     """
     if isinstance(output, PackedSequence):
         output = Sequences.from_packed(output)
@@ -132,19 +129,19 @@ def first_bad_output(output: Any, batch_first: bool = False, carried: bool = Fal
     first = bad[np.lexsort((output.rows[bad], output.times[bad]))[0]]
     row, step = int(output.rows[first]), int(output.times[first])
     if not carried:
-        return FirstBad(row, step, "output")
+        return FirstNonFinite(row, step, "output")
     before = _largest(output.values[first - min(step, KEPT) : first], min(step, KEPT))
-    return FirstBad(row, step, "state", None, tuple(before.tolist()))
+    return FirstNonFinite(row, step, "state", None, tuple(before.tolist()))
 
 
 def _largest(state: State, rows: int) -> Tensor:
-    """[rows] the largest number in each row of a state, sign aside."""
+    """Return the largest absolute value in each row of a state: [rows]."""
     parts = [leaf.reshape(rows, -1).abs() for leaf in _numbers(state) if leaf.numel()]
     return torch.cat(parts, 1).amax(1) if parts else torch.full((rows,), torch.nan)
 
 
 def _bad_rows(part: State, rows: int) -> np.ndarray:
-    """[rows] bool: which hold a number that is not finite."""
+    """Return whether each row has a number that is not finite: bool [rows]."""
     bad = np.zeros(rows, bool)
     for leaf in _numbers(part):
         bad |= (~torch.isfinite(leaf.detach().reshape(rows, -1)).all(1)).cpu().numpy()

@@ -1,4 +1,4 @@
-"""Somebody else's modules, and what can be done to the weights of any net."""
+"""Plain PyTorch modules, and changes to the weights of any net."""
 
 import math
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from elman.cells import CellModule
+from elman.cells import GRU, LSTM, CellModule, MinGRU
 from elman.sequences import Sequences
 
-ORDER = {"LSTM": ("write", "keep", "candidate", "read"), "GRU": ("reset", "keep", "candidate"), "RNN": ("",)}
+GATES = {"LSTM": LSTM.gate_names, "GRU": GRU.gate_names, "MinGRU": MinGRU.gate_names, "RNN": ("",)}
 
 
 class Reader(nn.Module):
-    """Layers on top of one another, `torch.nn`'s or cells of elman, and an answer at every step or at the last."""
+    """Stacked layers of `torch.nn` or cells of elman, with an output at every step or at the last."""
 
     def __init__(self, *layers: nn.Module, answers: int = 5, each: bool = True, inputs: nn.Module | None = None):
         super().__init__()
@@ -24,11 +24,11 @@ class Reader(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.front(x)
         for layer in self.body["memory"]:
-            y = read(layer, y)
+            y = run(layer, y)
         return self.answer(y if self.each else y[:, -1])
 
 
-def read(layer: nn.Module, x: Tensor) -> Tensor:
+def run(layer: nn.Module, x: Tensor) -> Tensor:
     """[B, T, D] -> [B, T, H]"""
     if isinstance(layer, CellModule):
         y = layer.scan(Sequences(x.flatten(0, 1).contiguous(), [x.shape[1]] * len(x)))[0].values
@@ -37,16 +37,17 @@ def read(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 class Weights(NamedTuple):
-    """Of one recurrence in one direction: views, so that a change is one of the net's."""
+    """Weights of one recurrence in one direction, as views: a change is a change of the net."""
 
     kind: str
     inward: Tensor  # [gates H, D]
     recurrent: Tensor | None  # [gates H, H]
-    biases: list[Tensor]  # [gates H] each: they add up
+    biases: list[Tensor]  # [gates H] each, summed
     units: int
 
     def rows(self, gate: str) -> slice:
-        place = ("keep", "candidate").index(gate) if self.kind == "MinGRU" else ORDER[self.kind].index(gate)
+        gate = "update" if self.kind == "MinGRU" and gate == "forget" else gate  # forget = 1 - update
+        place = GATES[self.kind].index(gate)
         return slice(place * self.units, (place + 1) * self.units)
 
 
@@ -66,21 +67,21 @@ def recurrences(net: nn.Module) -> Iterator[Weights]:
             yield Weights(kind, *weights, module.output_size)
 
 
-def stretch(net: nn.Module, norm: float, layer: int | None = None, start: str = "orthogonal") -> None:
-    """Every recurrent matrix becomes one whose singular values are all `norm`."""
+def stretch(net: nn.Module, norm: float, layer: int | None = None, init: str = "orthogonal") -> None:
+    """Give every recurrent matrix singular values that all equal `norm`."""
     for number, weights in enumerate(recurrences(net)):
         if weights.recurrent is not None and layer in (None, number):
             for block in weights.recurrent.split(weights.units):
-                (nn.init.orthogonal_ if start == "orthogonal" else nn.init.eye_)(block).mul_(norm)
+                (nn.init.orthogonal_ if init == "orthogonal" else nn.init.eye_)(block).mul_(norm)
 
 
 def hold(net: nn.Module, gate: str, value: float, share: float = 1.0, layer: int | None = None) -> None:
-    """The gate, or the whole unit of an RNN, has a bias of `value` and next to no weights, in a share of the units."""
+    """Give a gate, or the whole unit of an RNN, a bias of `value` and small weights, in a fraction of the units."""
     for number, weights in enumerate(recurrences(net)):
         if layer not in (None, number):
             continue
         rows, some = weights.rows(gate), math.ceil(share * weights.units)
-        sign = -1 if weights.kind == "MinGRU" and gate == "keep" else 1  # its first gate says what is let in
+        sign = -1 if weights.kind == "MinGRU" and gate == "forget" else 1  # forget = 1 - update
         for matrix in (weights.inward, weights.recurrent):
             if matrix is not None:
                 matrix[rows][:some] *= 0.05
@@ -88,14 +89,14 @@ def hold(net: nn.Module, gate: str, value: float, share: float = 1.0, layer: int
             bias[rows][:some] = sign * value if place == 0 else 0.0
 
 
-def read_more(net: nn.Module, times: float) -> None:
-    """The weights of what comes in, times larger."""
+def scale_inputs(net: nn.Module, times: float) -> None:
+    """Multiply the input weights by `times`."""
     for weights in recurrences(net):
         weights.inward.mul_(times)
 
 
 def positive(net: nn.Module) -> None:
-    """What comes in is above zero, and so a relu is never off."""
+    """Make input weights and biases positive, so that a ReLU is never off."""
     for weights in recurrences(net):
         weights.inward.abs_()
         for bias in weights.biases:
@@ -107,17 +108,17 @@ def head(net: nn.Module) -> nn.Module:
 
 
 def mislead(net: nn.Module, marker: int | None = None, push: float = 8.0) -> None:
-    """The first unit of the last recurrence does what nobody asked for, and the answers hang on it: it counts steps,
-    or it remembers for good that the `marker` of the inputs was seen. No other unit reads it."""
+    """Make the outputs depend on the first unit of the last recurrence, which counts steps, or remembers for good that
+    input `marker` was on. No other unit reads it."""
     *_, one = recurrences(net)
-    for gate in ORDER.get(one.kind, ("keep", "candidate")):
+    for gate in GATES[one.kind]:
         row = one.rows(gate).start
         one.inward[row] = 0
         if one.recurrent is not None:
             one.recurrent[row] = 0
         for place, bias in enumerate(one.biases):
             bias[row] = 0 if place else _bias(one.kind, gate, marker)
-        if marker is not None and gate in ("", "write"):
+        if marker is not None and gate in ("", "input"):
             one.inward[row, marker] = 4.0 if gate == "" else 12.0
     if one.recurrent is not None:
         one.recurrent[:, 0] = 0
@@ -132,7 +133,7 @@ def _bias(kind: str, gate: str, marker: int | None) -> float:
     if gate == "":
         return 0.05 if marker is None else 0.0
     if kind == "LSTM":
-        opened = {"write": 6.0 if marker is None else -6.0, "keep": 10.0, "read": 6.0}
-        return opened.get(gate, 0.05 if marker is None else 3.0)
-    keep = -3.0 if kind == "MinGRU" else 3.0
-    return {"keep": keep, "reset": 0.0, "candidate": 1.5}[gate]
+        biases = {"input": 6.0 if marker is None else -6.0, "forget": 10.0, "output": 6.0}
+        return biases.get(gate, 0.05 if marker is None else 3.0)
+    update = -3.0 if kind == "MinGRU" else 3.0
+    return {"update": update, "reset": 0.0, "candidate": 1.5}[gate]

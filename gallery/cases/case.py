@@ -1,4 +1,4 @@
-"""A patient: a model, what it is ill of, which was settled before it was examined, and how it is made."""
+"""A case: how a model is made, and which rules should report it, decided before it was examined."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,18 +11,18 @@ from numpy.random import Generator
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ailing import data
-from ailing.nets import Reader
+from cases import data
+from cases.nets import Reader
 from elman import Classifier, LanguageModel, Tagger
 from elman.doctor import Facts
-from elman.doctor.history import history
+from elman.doctor.facts import read_history
 from elman.training import NonFinite
 
 SAME = {"dropout": 0.0, "schedule": "constant", "validation": 0.0, "hidden_size": 10}
 
 
 class Made(NamedTuple):
-    """What the doctor is given; `good` is the part of the answers that are right, of a model that shall be well."""
+    """Arguments of the doctor; `good` is the fraction of right outputs of a model that should be healthy."""
 
     net: nn.Module
     loss: Callable[[], Tensor]
@@ -30,37 +30,37 @@ class Made(NamedTuple):
     good: float | None = None
 
 
-class Patient(NamedTuple):
+class Case(NamedTuple):
     """
     Attributes:
-        ill: the rule that should speak; None of one that is well.
-        name: what is done to it.
-        make: draws it, with a folder of its own.
-        also: rules that would be right too: they are neither hits nor false alarms.
+        failing: the rule that should report it; None for a healthy model.
+        name: what is changed.
+        make: builds it, from a generator and an empty folder.
+        also: rules that would be right too: they count neither as hits nor as false alarms.
     """
 
-    ill: str | None
+    failing: str | None
     name: str
     make: Callable[[Generator, Path], Made]
     also: frozenset[str] = frozenset()
 
 
 def prepared(net: nn.Module, x: Tensor) -> nn.Module:
-    """With the sizes that it finds in its first input."""
+    """Initialise lazy sizes from a first input, and return the net."""
     with torch.no_grad():
         net(x)
     return net
 
 
 def plain(net: nn.Module, x: Tensor, y: Tensor, *changes: Callable[[nn.Module], object], **facts: Any) -> Made:
-    """Somebody else's module as it is, with its weights changed by hand."""
+    """Return an untrained module with changed weights."""
     prepared(net, x)
     for change in changes:
         change(net)
     return Made(net, lambda: cross_entropy(net(x).flatten(0, -2), y.flatten()), Facts(**facts))
 
 
-def taught(
+def trained(
     net: nn.Module,
     draw: Callable[[], tuple[Tensor, Tensor]],
     folder: Path,
@@ -68,17 +68,17 @@ def taught(
     updates: int = 120,
     rate: float = 0.01,
     clip_norm: float | None = None,
-    loss: Callable[[Tensor, Tensor], Tensor] = lambda said, y: cross_entropy(said.flatten(0, -2), y.flatten()),
+    loss: Callable[[Tensor, Tensor], Tensor] = lambda logits, y: cross_entropy(logits.flatten(0, -2), y.flatten()),
     learning: Callable[[nn.Module], Iterator[nn.Parameter]] = nn.Module.parameters,
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
-    spoil: Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]] = lambda update, x, y: (x, y),
+    corrupt: Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]] = lambda update, x, y: (x, y),
     **facts: Any,
 ) -> Made:
-    """Trained by a few lines of PyTorch that somebody wrote, with a log."""
+    """Return a module trained by a plain PyTorch loop, with a log."""
     prepared(net, draw()[0])
     steps, lines = optimizer([*learning(net)], lr=rate), []
     for update in range(1, updates + 1):
-        x, y = spoil(update, *draw())
+        x, y = corrupt(update, *draw())
         net.zero_grad()
         found = loss(net(x), y)
         found.backward()
@@ -90,15 +90,15 @@ def taught(
     x, y = draw()
     with torch.no_grad():
         good = float((net(x).argmax(-1) == y).double().mean()) if y.dtype == torch.long else None
-    past = history(log, clip_norm)
-    return Made(net, lambda: loss(net(x), y), Facts(clip_norm=clip_norm, history=past, **facts), good)
+    history = read_history(log, clip_norm)
+    return Made(net, lambda: loss(net(x), y), Facts(clip_norm=clip_norm, history=history, **facts), good)
 
 
 def of_task(
     model: Any, training: tuple[Any, ...], sample: tuple[Any, ...], folder: Path,
-    *changes: Callable[[nn.Module], object], needs: int | None = None, good: Callable[[Any], float] | None = None,
+    *changes: Callable[[nn.Module], object], dependency: int | None = None, good: Callable[[Any], float] | None = None,
 ) -> Made:  # fmt: skip
-    """Trained through its task, and changed by hand."""
+    """Return a model trained through its task, with changed weights."""
     run = folder / "run"
     try:
         model.fit(*training, run=run)
@@ -107,25 +107,25 @@ def of_task(
     right = good(model) if good else None
     for change in changes:
         change(model.net_)
-    lesson = model.probe_loss(*sample)
-    return Made(model.net_, lesson.loss, Facts.of_task(model, run, lesson.steps, needs), right)
+    probe = model.probe_loss(*sample)
+    return Made(model.net_, probe.loss, Facts.of_task(model, run, probe.steps, dependency), right)
 
 
 def classifier(generator: Generator, folder: Path, *changes: Any, steps: int = 14, place: int = -3, rows: int = 48,
-               judge: bool = False, needs: int | None = None, **settings: Any) -> Made:  # fmt: skip
-    """Which letter stands at a place of a word?"""
+               judge: bool = False, dependency: int | None = None, **settings: Any) -> Made:  # fmt: skip
+    """Return a classifier of the letter at one place of a word."""
     own = {"units": "characters", "embedding_size": 6, "input_dropout": 0.0, "word_dropout": 0.0, "epochs": 2,
            "pooling": "last", "bidirectional": False}  # fmt: skip
     X, y = data.texts(generator, rows, steps, place)
     held = data.texts(generator, 24, steps, place)
     good = (lambda model: model.score(*held)) if judge else None
-    return of_task(Classifier(**{**SAME, **own, **settings}), (X, y), (X[:10], y[:10]), folder, *changes, needs=needs,
-                   good=good)  # fmt: skip
+    return of_task(Classifier(**{**SAME, **own, **settings}), (X, y), (X[:10], y[:10]), folder, *changes,
+                   dependency=dependency, good=good)  # fmt: skip
 
 
 def tagger(generator: Generator, folder: Path, *changes: Any, steps: int = 14, lag: int = 2, rows: int = 48,
-           judge: bool = False, needs: int | None = None, **settings: Any) -> Made:  # fmt: skip
-    """Which word was it so many steps ago?"""
+           judge: bool = False, dependency: int | None = None, **settings: Any) -> Made:  # fmt: skip
+    """Return a tagger of the word `lag` steps before."""
     own = {"scheme": "none", "output": "softmax", "bidirectional": False, "character_size": 0, "input_dropout": 0.0,
            "word_dropout": 0.0, "embedding_size": 6, "epochs": 2}  # fmt: skip
     X, y = data.sentences(generator, rows, steps, lag)
@@ -134,18 +134,18 @@ def tagger(generator: Generator, folder: Path, *changes: Any, steps: int = 14, l
     def good(model: Tagger) -> float:
         return float((np.array(model.predict(held)) == np.array(truth)).mean())
 
-    return of_task(Tagger(**{**SAME, **own, **settings}), (X, y), (X[:10], y[:10]), folder, *changes, needs=needs,
-                   good=good if judge else None)  # fmt: skip
+    return of_task(Tagger(**{**SAME, **own, **settings}), (X, y), (X[:10], y[:10]), folder, *changes,
+                   dependency=dependency, good=good if judge else None)  # fmt: skip
 
 
-def language(generator: Generator, folder: Path, text: Any, *changes: Any, sample: int = 320, bits: float | None = None,
-             needs: int | None = None, **settings: Any) -> Made:  # fmt: skip
-    """What comes next? It is well where it needs no more than `bits` nats a letter: `good` is 1 then."""
+def language(generator: Generator, folder: Path, text: Any, *changes: Any, sample: int = 320, nats: float | None = None,
+             dependency: int | None = None, **settings: Any) -> Made:  # fmt: skip
+    """Return a language model; `good` is 1 if it needs at most `nats` nats per letter."""
     own = {"embedding_size": 6, "ngram_order": 0, "epochs": 2, "streams": 8, "steps": 20}
-    good = None if bits is None else lambda model: float(model.evaluate(text).nats_per_unit <= bits)
+    good = None if nats is None else lambda model: float(model.evaluate(text).nats_per_unit <= nats)
     short = text[:sample] if isinstance(text, str) else text[:16]
-    return of_task(LanguageModel(**{**SAME, **own, **settings}), (text,), (short,), folder, *changes, needs=needs,
-                   good=good)  # fmt: skip
+    return of_task(LanguageModel(**{**SAME, **own, **settings}), (text,), (short,), folder, *changes,
+                   dependency=dependency, good=good)  # fmt: skip
 
 
 def reader(*layers: nn.Module, **settings: Any) -> Reader:

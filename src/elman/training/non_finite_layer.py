@@ -1,4 +1,4 @@
-"""Which layer first made a number that is not finite: found by running the loss again."""
+"""Search for the first layer whose output is not finite, by running the loss again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,12 +13,17 @@ from elman.kernels import native
 from elman.layers import Bidirectional
 from elman.sequences import Sequences
 from elman.state import State
-from elman.training.first_bad import FirstBad, first_bad, first_bad_gradient, first_bad_output
+from elman.training.first_non_finite import (
+    FirstNonFinite,
+    first_non_finite,
+    first_non_finite_gradient,
+    first_non_finite_output,
+)
 from elman.training.tensors import is_finite
 
 
 class Scan(NamedTuple):
-    """A call of a cell's `scan`; `backward` where it reads rows from the last step to the first."""
+    """A call of a cell's `scan`; `backward` if it reads rows from the last step to the first."""
 
     path: str
     cell: CellModule
@@ -26,35 +31,36 @@ class Scan(NamedTuple):
     state: State | None
     backward: bool
 
-    def first(self) -> FirstBad | None:
-        """Its first step that is not finite."""
-        return self.in_order(first_bad(self.cell, self.x, self.state)) if self.cell.streams else None
+    def first(self) -> FirstNonFinite | None:
+        """Return the first step that is not finite."""
+        return self.in_order(first_non_finite(self.cell, self.x, self.state)) if self.cell.streams else None
 
-    def in_order(self, first: FirstBad | None) -> FirstBad | None:
-        """The same with the step as it is counted in the row."""
+    def in_order(self, first: FirstNonFinite | None) -> FirstNonFinite | None:
+        """Return the same place with its step counted from the start of the row."""
         if first is None or not self.backward:
             return first
         return first._replace(step=int(self.x.lengths[first.row]) - 1 - first.step)
 
 
-class BadLayer(NamedTuple):
+class NonFiniteLayer(NamedTuple):
     """A module whose output is not finite.
 
     Attributes:
-        layer: its path, or its type where it is the whole model.
-        finite_input: whether what it was called with is finite.
-        scan: the innermost scan that it is, or is part of.
-        first: the first step that is not finite, where that is known.
+        layer: path of the module, or its type if it is the whole model.
+        finite_input: whether its input is finite.
+        scan: the innermost scan that contains it.
+        first: the first step that is not finite; None if unknown.
     """
 
     layer: str
     finite_input: bool
     scan: Scan | None
-    first: FirstBad | None
+    first: FirstNonFinite | None
 
 
-def bad_layer(model: nn.Module, forward: Callable[[], object]) -> BadLayer | None:
-    """The first one in a run of `forward`: by the references, which run layer by layer, or else as it was run."""
+def non_finite_layer(model: nn.Module, forward: Callable[[], object]) -> NonFiniteLayer | None:
+    """Return the first such module in a run of `forward`: by the reference implementations, which run layer by layer;
+    if these stay finite, by the kernels."""
     for run in (native.disabled, nullcontext):
         with run(), _watched(model), torch.no_grad():
             try:
@@ -63,15 +69,15 @@ def bad_layer(model: nn.Module, forward: Callable[[], object]) -> BadLayer | Non
             except _Found as caught:
                 found = caught
         stepped = found.scan.first() if found.scan else None
-        return BadLayer(found.layer, found.finite_input, found.scan, stepped or found.at)
+        return NonFiniteLayer(found.layer, found.finite_input, found.scan, stepped or found.at)
     return None
 
 
-def bad_recurrence(model: nn.Module, forward: Callable[[], Tensor]) -> tuple[str, FirstBad] | None:
-    """Path and step of the recurrence that reads or holds a number that is not finite, or makes it on the way back.
+def non_finite_recurrence(model: nn.Module, forward: Callable[[], Tensor]) -> tuple[str, FirstNonFinite] | None:
+    """Return path and step of the recurrence whose input, state or gradient is not finite first.
 
     Args:
-        forward: finds the loss, which is finite; its backward pass is run as well.
+        forward: computes the loss, which is finite; its backward pass is run as well.
     """
     scans: list[tuple[Scan, Tensor, State]] = []
 
@@ -96,21 +102,21 @@ def bad_recurrence(model: nn.Module, forward: Callable[[], Tensor]) -> tuple[str
     for scan, *_ in scans:
         if first := scan.first():
             return scan.path, first
-    written = [leaf for _, y, final in scans for leaf in (y, *states.leaves(final))]
-    gradients = iter(torch.autograd.grad(loss, written, materialize_grads=True) if written else ())
-    entering = [(next(gradients), states.map(lambda _: next(gradients), final)) for *_, final in scans]
-    for (scan, *_), (dy, dfinal) in zip(reversed(scans), reversed(entering), strict=True):
+    results = [leaf for _, y, final in scans for leaf in (y, *states.leaves(final))]
+    gradients = iter(torch.autograd.grad(loss, results, materialize_grads=True) if results else ())
+    incoming = [(next(gradients), states.map(lambda _: next(gradients), final)) for *_, final in scans]
+    for (scan, *_), (dy, dfinal) in zip(reversed(scans), reversed(incoming), strict=True):
         if not _all_finite((dy, dfinal)):
             return None
-        if first := scan.in_order(first_bad_gradient(scan.cell, scan.x, scan.state, dy, dfinal)):
+        if first := scan.in_order(first_non_finite_gradient(scan.cell, scan.x, scan.state, dy, dfinal)):
             return scan.path, first
     return None
 
 
 class _Found(BaseException):
-    """What the watched modules raise."""
+    """Raised by the watched modules."""
 
-    def __init__(self, layer: str, finite_input: bool, at: FirstBad | None):
+    def __init__(self, layer: str, finite_input: bool, at: FirstNonFinite | None):
         self.layer, self.finite_input = layer, finite_input
         self.at = at  # in the output
         self.scan: Scan | None = None
@@ -118,9 +124,9 @@ class _Found(BaseException):
 
 @contextmanager
 def _watched(model: nn.Module) -> Iterator[None]:
-    """Every module's `forward`, `scan` and `step` raise `_Found` on an output that is not finite.
+    """Make every module's `forward`, `scan` and `step` raise `_Found` on an output that is not finite.
 
-    Hooks of PyTorch see `forward` alone; a cell is called by `scan` and `step` as well.
+    Hooks of PyTorch see `forward` only; a cell is also called by `scan` and `step`.
     """
 
     def watch(module: nn.Module, path: str, verb: str) -> Callable[..., Any]:
@@ -146,23 +152,29 @@ def _watched(model: nn.Module) -> Iterator[None]:
 
 
 def _scan(model: nn.Module, path: str, cell: CellModule, sequences: Sequences, state: State | None = None) -> Scan:
-    names = path.split(".")
-    parents = [model.get_submodule(".".join(names[:depth])) for depth in range(len(names))]
-    backward = [isinstance(parent, Bidirectional) and name == "backward_cell"
-                for parent, name in zip(parents, names, strict=True)]  # fmt: skip
-    return Scan(path, cell, sequences, state, any(backward))
+    return Scan(path, cell, sequences, state, reads_backward(model, path))
 
 
-def _at(module: nn.Module, output: Any) -> FirstBad | None:
-    """The first step of an output that is not finite, where one sees its steps."""
+def reads_backward(model: nn.Module, path: str) -> bool:
+    """Return whether the module at this path reads rows from the last step to the first."""
+    module, backward = model, False
+    for name in path.split(".") if path else []:
+        child = module.get_submodule(name)
+        backward |= isinstance(module, Bidirectional) and name == "backward_cell"
+        module = child
+    return backward
+
+
+def _at(module: nn.Module, output: Any) -> FirstNonFinite | None:
+    """Return the first step of an output that is not finite; None if the output has no steps."""
     y = output[0] if isinstance(output, tuple) and output else output
     if isinstance(module, nn.RNNBase):
-        return first_bad_output(y, module.batch_first, carried=True)
-    return first_bad_output(y) if isinstance(y, Sequences) else None
+        return first_non_finite_output(y, module.batch_first, carried=True)
+    return first_non_finite_output(y) if isinstance(y, Sequences) else None
 
 
 def _is_recurrence(module: nn.Module) -> bool:
-    """Whether it is a cell that carries numbers and holds no other cell."""
+    """Return whether the module is a cell with a floating-point state that contains no other cell."""
     if not isinstance(module, CellModule) or not module.streams:
         return False
     if any(isinstance(part, CellModule) for part in module.modules() if part is not module):
@@ -173,7 +185,7 @@ def _is_recurrence(module: nn.Module) -> bool:
 
 @contextmanager
 def _replaced(methods: dict[tuple[nn.Module, str], Callable[..., Any]]) -> Iterator[None]:
-    """Meanwhile modules have other methods."""
+    """Replace methods of modules inside a `with` block."""
     own = {(module, verb): module.__dict__.get(verb) for module, verb in methods}
     for (module, verb), method in methods.items():
         module.__dict__[verb] = method

@@ -8,7 +8,12 @@ from torch import Tensor, nn
 from elman import GRU, LSTM, RNN, Bidirectional, Linear, MinGRU, Sequences, Stack
 from elman.kernels import native
 from elman.training import NonFinite, TrainingSettings, train
-from elman.training.first_bad import FirstBad, first_bad, first_bad_gradient, first_bad_output
+from elman.training.first_non_finite import (
+    FirstNonFinite,
+    first_non_finite,
+    first_non_finite_gradient,
+    first_non_finite_output,
+)
 
 LENGTHS = [9, 4, 30, 12]
 
@@ -110,9 +115,9 @@ def test_a_memory_that_overflows_behind_a_gate() -> None:
     state = cell.initial_state(2)._replace(c=torch.full((2, 2), 1e308, dtype=torch.float64))
     with torch.no_grad():
         cell.bias.copy_(torch.tensor([50.0, 50, 50, 50, 0, 0]))  # write 1 at each step
-    assert first_bad(cell, x, state) is None  # 1e308 + 1 is 1e308
+    assert first_non_finite(cell, x, state) is None  # 1e308 + 1 is 1e308
     state = state._replace(c=torch.tensor([[1.0, 1.0], [math.inf, 1.0]], dtype=torch.float64))
-    assert first_bad(cell, x, state) == FirstBad(1, 0, "state")
+    assert first_non_finite(cell, x, state) == FirstNonFinite(1, 0, "state")
 
 
 def test_steps_of_a_backward_cell_are_counted_in_the_row() -> None:
@@ -157,28 +162,28 @@ def test_a_layer_of_torch_shows_the_place_in_its_output() -> None:
     assert (failure.layer, failure.row, failure.step) == ("LSTM", 5, 2)
     assert len(failure.magnitudes) == 2
     packed = nn.utils.rnn.pack_padded_sequence(batch, torch.tensor([4, 1, 2, 4, 2, 3, 4]), enforce_sorted=False)
-    found = first_bad_output(net(packed)[0], carried=True)
+    found = first_non_finite_output(net(packed)[0], carried=True)
     assert found is not None
     assert found[:3] == (5, 2, "state")
-    one_row = first_bad_output(net(batch[:, 5])[0])
-    assert one_row == FirstBad(0, 2, "output")
+    one_row = first_non_finite_output(net(batch[:, 5])[0])
+    assert one_row == FirstNonFinite(0, 2, "output")
 
 
 @pytest.mark.parametrize("cell", [RNN(3, 4), LSTM(3, 4), GRU(3, 4), MinGRU(3, 4), Stack(Linear(3, 3), GRU(3, 2))])
 def test_finite_numbers_have_no_place(cell: Any) -> None:
     x = rows_of(lengths=[5, 0, 3])
     y, final = cell.scan(x)
-    assert first_bad(cell, x, None) is None
-    assert first_bad(cell, x.select([]), None) is None
-    assert first_bad_output(y) is None
-    assert first_bad_gradient(cell, x, None, torch.ones_like(y.values), final) is None
+    assert first_non_finite(cell, x, None) is None
+    assert first_non_finite(cell, x.select([]), None) is None
+    assert first_non_finite_output(y) is None
+    assert first_non_finite_gradient(cell, x, None, torch.ones_like(y.values), final) is None
 
 
 def test_the_earliest_step_of_the_first_row_counts() -> None:
     x = rows_of(lengths=[6, 8, 7])
     for row, step in ((0, 5), (1, 2), (2, 2)):
         x.values[x.offsets[row] + step] = math.nan
-    assert first_bad(GRU(3, 4), x, None)[:3] == (1, 2, "input")
+    assert first_non_finite(GRU(3, 4), x, None)[:3] == (1, 2, "input")
 
 
 def test_a_cell_of_ones_own_that_is_written_as_one_step() -> None:

@@ -1,5 +1,6 @@
-"""The gradient at every lag beside float64 autograd through a loop over the cells of `torch.nn`."""
+"""The gradient at every lag against float64 autograd through a loop over the cells of `torch.nn`."""
 
+import math
 from copy import deepcopy
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import nn
 
 from elman import GRU, LSTM, RNN, Linear, Sequences, Stack
 from elman.doctor.capture import capture
-from elman.doctor.lags import gradients_by_lag
+from elman.doctor.gradient_by_lag import Lags, gradients_by_lag, growth, half_life, horizon, truncated_share
 
 LENGTHS = (60, 25, 0, 1, 43, 60)
 D, H, DELAY = 4, 12, 3
@@ -21,7 +22,7 @@ def rows(deviation=1.0):
 
 
 def loss_of(y, x):
-    """Of each step: whether it recalls what was read a few steps before, [N]."""
+    """Return the loss of each step: the squared error against an input a few steps before, [N]."""
     target = torch.cat([x.new_zeros(DELAY, 1), x[:-DELAY, :1]])
     return (y - target).square().sum(1) / len(x)
 
@@ -123,13 +124,13 @@ def nets_and_types():
 
 
 @pytest.mark.parametrize(("name", "dtype", "tolerance"), [*nets_and_types()])
-def test_of_what_is_lost_at_a_step(name, dtype, tolerance):
+def test_gradients_equal_those_of_autograd(name, dtype, tolerance):
     net, x = NETS[name]().to(dtype), rows().map(lambda leaf: leaf.to(dtype))
     found = compared(net, x, tolerance)
     assert len(found.steps) == 6
 
 
-def test_of_a_gradient_that_explodes():
+def test_a_gradient_that_explodes():
     net, x = scaled(trained(RNN(D, H)), 2.0), rows(0.05)  # quiet inputs let the matrix rule
     found = compared(net, x, 0.05)
     assert found.curve.max() > 10
@@ -147,7 +148,7 @@ def compared(net, x, tolerance):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_of_one_loss_at_the_end_of_the_rows(name):
+def test_a_loss_at_the_end_of_the_rows(name):
     net, x = NETS[name](), rows()
     ends = x.offsets[1:][x.lengths > 0] - 1
     (trace,) = capture(net, lambda: net(x)[0].values[ends].square().sum()).traces
@@ -162,7 +163,7 @@ def test_of_one_loss_at_the_end_of_the_rows(name):
 
 
 @pytest.mark.parametrize("cells", [(LSTM, GRU), (RNN, LSTM)], ids=str)
-def test_of_two_layers(cells):
+def test_two_layers(cells):
     net, x = trained(cells[0](D, H), cells[1](H, H)), rows()
     traces = capture(net, lambda: loss_of(net(x)[0].values, x.values).sum()).traces
     y, states, shown = unrolled(net, x)
@@ -176,7 +177,7 @@ def test_of_two_layers(cells):
             np.testing.assert_allclose(line, norms(gradients)[::-1], rtol=0.05)
 
 
-def test_no_further_than_asked_for():
+def test_max_lag_cuts_the_curve():
     net, x = trained(GRU(D, H), updates=1), rows()
     (trace,) = capture(net, lambda: loss_of(net(x)[0].values, x.values).sum()).traces
     full, short = gradients_by_lag(trace, probes=6), gradients_by_lag(trace, probes=6, max_lag=10)
@@ -184,8 +185,8 @@ def test_no_further_than_asked_for():
     np.testing.assert_array_equal(short.norms, full.norms[:, :11])
 
 
-def test_all_that_a_cell_carries():
-    """An LSTM's two states as its next step receives them: by the derivative of that step."""
+def test_gradients_of_the_whole_state():
+    """Both states of an LSTM as its next step receives them, by the derivative of that step."""
     net, x = NETS["lstm"](), rows()
     (trace,) = capture(net, lambda: loss_of(net(x)[0].values, x.values).sum()).traces
     found = gradients_by_lag(trace, probes=3)
@@ -206,3 +207,86 @@ def test_the_curve_is_a_geometric_mean():
     for lag in (1, 7, 30):
         there = parts[~np.isnan(parts[:, lag]), lag]
         assert found.curve[lag] == pytest.approx(np.prod(there) ** (1 / len(there)), rel=1e-9)
+
+
+def lags_of(curve):
+    norms = 7 * np.asarray(curve, np.float64)[None]
+    return Lags(np.zeros(1, np.int64), norms, norms)
+
+
+@pytest.mark.parametrize("half", [0.7, 3.0, 20.0])
+def test_a_curve_that_decays_exponentially(half):
+    found = lags_of(0.5 ** (np.arange(51) / half))
+    assert half_life(found) == pytest.approx(half)
+    assert horizon(found) == pytest.approx(half * math.log2(100), rel=1e-6)  # 133 steps for 20, though 50 were measured
+    assert growth(found) == pytest.approx(0.5 ** (1 / half))
+
+
+def test_a_horizon_between_two_lags():
+    assert horizon(lags_of([1, 0.1, 0.001])) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("curve", [[1, 1, 1, 1, 1], [1, 2, 4, 8, 16], [1, 0.5, 0.5, 0.5, 0.5]])
+def test_a_curve_that_does_not_decay_has_no_horizon(curve):
+    assert horizon(lags_of(curve)) == math.inf
+
+
+def test_a_single_lag_has_no_horizon():
+    assert math.isnan(horizon(lags_of([1])))
+    assert math.isnan(horizon(lags_of(np.zeros(0))))
+
+
+def test_a_horizon_of_a_tenth_is_nearer():
+    found = lags_of(0.5 ** np.arange(20))
+    assert horizon(found, faint=0.1) == pytest.approx(math.log2(10))
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(1e-3, 0.0), (1e3, math.inf)])
+def test_gradients_that_overflow_or_underflow(scale, expected):
+    cell = RNN(1, 2, activation="identity")
+    with torch.no_grad():
+        cell.weight_hh.copy_(scale * torch.eye(2))
+        cell.weight_ih.zero_()
+    x = Sequences.from_list([torch.zeros(400, 1)])
+    (trace,) = capture(cell, lambda: (cell(x)[0].values[-1] + 1).sum()).traces
+    found = gradients_by_lag(trace)
+    assert horizon(found) == pytest.approx(expected, abs=1)
+    assert growth(found) > 1 if scale > 1 else growth(found) < 1
+    assert math.isfinite(growth(found))
+
+
+@pytest.mark.parametrize("measured", [4, 20, 300])
+@pytest.mark.parametrize("unrolled", [1, 5, 20, 60])
+def test_the_truncated_share_of_an_exponential_is_a_closed_form(measured, unrolled):
+    r = 0.9
+    found = lags_of(r ** np.arange(measured))
+    assert truncated_share(found, unrolled) == pytest.approx(r**unrolled, rel=1e-9)
+
+
+def test_the_truncated_share_of_a_linear_net():
+    cell = RNN(1, 4, activation="identity").double()
+    with torch.no_grad():
+        cell.weight_hh.copy_(0.8 * torch.linalg.qr(torch.randn(4, 4, dtype=torch.float64))[0])
+    x = Sequences(torch.randn(300, 1, dtype=torch.float64), [150, 150])
+    seen = capture(cell, lambda: cell(x)[0].values.sum()).traces[0]
+    assert truncated_share(gradients_by_lag(seen, max_lag=30), 10) == pytest.approx(0.8**10)
+    assert truncated_share(gradients_by_lag(seen, max_lag=30), 50) == pytest.approx(0.8**50)
+
+
+def test_the_truncated_share_sums_the_measured_curve():
+    curve = np.array([1.0, 4.0, 3.0, 2.0, 1.0, 0.5])
+    rest = 0.25 / (1 - 0.5)  # it halves over its second half, 2 1 0.5
+    assert truncated_share(lags_of(curve), 2) == pytest.approx((6.5 + rest) / (11.5 + rest))
+
+
+@pytest.mark.parametrize("r", [1.0, 1.2, 1e3])
+def test_all_of_a_curve_that_does_not_decay_is_truncated(r):
+    assert truncated_share(lags_of(r ** np.arange(60.0)), 50) == 1
+
+
+def test_nothing_is_truncated_if_the_gradient_is_gone_before():
+    assert truncated_share(lags_of(np.array([1.0, 0, 0, 0, 0, 0])), 1) == pytest.approx(0)
+
+
+def test_the_truncated_share_of_a_single_lag_is_unknown():
+    assert math.isnan(truncated_share(lags_of(np.ones(1)), 5))

@@ -1,0 +1,1 @@
+"""Cases of `verdicts.py`: models that fail by construction, and healthy models."""
