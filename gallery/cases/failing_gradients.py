@@ -60,7 +60,8 @@ def vanishing():
         "MinGRU, forget bias -4, first of 32": lambda g, f: plain(
             reader(MinGRU(4, 8), each=False), *data.first(g, 8, 32), gate("forget", -4.0)),
         "LanguageModel, sigmoid RNN, letter comes again after 20": lambda g, f: language(
-            g, f, data.brackets(g, 40, 19), norm(1.0), cell=CellSettings("rnn", activation="sigmoid"), steps=60, dependency=20),
+            g, f, data.brackets(g, 40, 19), norm(1.0), steps=60,
+            cell=CellSettings("rnn", activation="sigmoid"), dependency=20),
         "Tagger, RNN of norm 0.5, word 15 before": lambda g, f: tagger(
             g, f, norm(0.5), steps=30, lag=15, cell="rnn", dependency=15),
         "nn.RNN of norm 0.4 under a Linear, echo of 12, distance unstated": lambda g, f: plain(

@@ -128,7 +128,8 @@ def drift():
         "Classifier, relu RNN, 1.15 times the identity, 40 letters": lambda g, f: classifier(
             g, f, norm(1.15, init="identity"), positive, steps=40, cell=CellSettings("rnn", activation="relu")),
         "Classifier, max over relu RNN, 1.2 times the identity, 24 letters": lambda g, f: classifier(
-            g, f, norm(1.2, init="identity"), positive, steps=24, cell=CellSettings("rnn", init="identity"), pooling="max"),
+            g, f, norm(1.2, init="identity"), positive, steps=24, pooling="max",
+            cell=CellSettings("rnn", init="identity")),
         "Tagger, relu RNN, 1.15 times the identity, 40 words": lambda g, f: tagger(
             g, f, norm(1.15, init="identity"), positive, steps=40, cell=CellSettings("rnn", activation="relu")),
         "LanguageModel, identity RNN of norm 1.1, rows of 50": lambda g, f: language(

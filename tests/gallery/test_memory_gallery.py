@@ -193,7 +193,7 @@ def test_the_doctor_leaves_no_trace_in_the_training(part, problems):
 
     watched, alone = model(), model().fit(rows, answers)
     taught = teaching.teach(watched, (rows, answers), (rows, answers), lambda: watched.probe_loss(rows, answers).loss())
-    also = model().fit(rows, answers, rows, answers)
+    also = model().fit(rows, answers, validation_data=(rows, answers))
     assert set(taught.horizons) == {"update 1", "end"}
     assert taught.updates == also.result_.updates == alone.result_.updates
     assert all(

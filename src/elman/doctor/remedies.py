@@ -72,11 +72,8 @@ def _longer_memory_setting(cell: CellInfo, facts: Facts) -> str:
     if facts.settings.get("pooling") == "last":
         ways.append("--set pooling=max, which connects every step to the loss directly")
     if cell.kind == "rnn":
-        tanh = cell_setting("activation", facts) not in (None, "relu")
-        ways += [
-            "--set cell=lstm",
-            set_cell("init", "identity") + (f" {set_cell('activation', 'relu')}" if tanh else ""),
-        ]
+        relu = "" if facts.settings.get("cell.activation") in (None, "relu") else " --set cell.activation=relu"
+        ways += ["--set cell=lstm", f"--set cell.init=identity{relu}"]
     elif cell.kind == "lstm" and facts.settings.get("cell.init") == "pytorch":
         ways.append("--set cell.init=orthogonal, which opens the forget gate at initialisation")
     elif cell.kind == "lstm" and facts.settings.get("cell.forget_bias") is None:

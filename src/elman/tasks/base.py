@@ -174,9 +174,7 @@ class Task(Estimator, TrainingSettings, ABC):
     # Training.
 
     @final
-    def fit(
-        self, X: Any, y: Any = None, *, validation_data: Any = None, run: Run | str | Path | None = None
-    ) -> Self:
+    def fit(self, X: Any, y: Any = None, *, validation_data: Any = None, run: Run | str | Path | None = None) -> Self:
         """Train on rows and their targets.
 
         Args:
@@ -307,7 +305,8 @@ class Task(Estimator, TrainingSettings, ABC):
                 self.save(stopped.run / MODEL)
             raise
         except NonFinite:
-            if folder and (folder / LAST).exists() and not (folder / MODEL).exists() and non_finite_weight(self.net_) is None:
+            unsaved = folder and (folder / LAST).exists() and not (folder / MODEL).exists()
+            if folder and unsaved and non_finite_weight(self.net_) is None:
                 self.save(folder / MODEL)  # the weights before the update that failed, for the doctor
             raise
 
