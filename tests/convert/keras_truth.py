@@ -1,4 +1,4 @@
-"""Run by a test in a process of its own: Keras writes its models into a folder, and says what all there compute.
+"""Script run by a test: Keras writes models into a folder, and the outputs of all models there.
 
     python keras_truth.py FOLDER
 
@@ -22,7 +22,7 @@ def sequential(*inner, features=3):
 
 
 def everything():
-    """One of each, in the order that would tell a wrong one: its file is in tests/golden."""
+    """Return a model with one layer of each kind; its file is in tests/golden."""
     return keras.Sequential(
         [
             keras.Input((None,), dtype="int32"),

@@ -1,4 +1,4 @@
-"""What a net of elman computes, for padded arrays."""
+"""Outputs of a model of elman for padded arrays."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from elman.sequences import Sequences
 
 
 def scanned(net, x, lengths=None, batch_first=True):
-    """x [B, T, ...] -> y [B, T, O], zeros behind the last step of each row; with batch_first=False [T, B, ...]."""
+    """Scan x [B, T, ...] to y [B, T, O], zero after the last step of each row; with batch_first=False [T, B, ...]."""
     x, weight = torch.as_tensor(x), next(net.parameters())
     x = x.to(weight.dtype) if x.is_floating_point() else x
     if lengths is None:
@@ -18,12 +18,12 @@ def scanned(net, x, lengths=None, batch_first=True):
 
 
 def last(y, lengths):
-    """Of y [B, T, O], each row's last step [B, O]."""
+    """Return the last step of each row of y [B, T, O], [B, O]."""
     return y[np.arange(len(lengths)), np.asarray(lengths) - 1]
 
 
 def random_weights(net):
-    """Large enough that a wrong gate shows, biases as well."""
+    """Draw all weights and biases large enough that a wrong gate shows."""
     with torch.no_grad():
         for weight in net.parameters():
             weight.copy_(0.6 * torch.randn_like(weight))
@@ -31,7 +31,7 @@ def random_weights(net):
 
 
 def same_nets(one, other):
-    """The same layers, settings and weights."""
+    """Assert equal layers, settings and weights."""
     one, other = ([module for module in net.modules() if not list(module.children())] for net in (one, other))
     assert [type(module) for module in one] == [type(module) for module in other]
     for a, b in zip(one, other, strict=True):

@@ -1,4 +1,4 @@
-"""Beside Keras itself, in a process of its own: it takes seconds to import, and chooses its backend when it does."""
+"""Comparison with Keras in a separate process: importing it takes seconds and fixes its backend."""
 
 import json
 import os
@@ -46,7 +46,7 @@ OURS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What Keras wrote, and what it computed for what we wrote."""
+    """Folder with files of Keras, and its outputs for our files."""
     folder = tmp_path_factory.mktemp("keras")
     torch.manual_seed(0)
     for name, make in OURS.items():
@@ -63,7 +63,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_keras_computes_what_we_do_from_our_file(folder, name):
+def test_keras_computes_the_same_from_our_file(folder, name):
     found = np.load(folder / f"{name}.y.npy")
     with np.load(folder / f"{name}.npz") as truth:
         y = truth["y"] if found.ndim == 3 else last(truth["y"], [5] * 3)
@@ -72,7 +72,7 @@ def test_keras_computes_what_we_do_from_our_file(folder, name):
 
 
 @pytest.mark.parametrize("name", THEIRS)
-def test_we_compute_what_keras_does_from_its_file(folder, name):
+def test_we_compute_the_same_from_a_file_of_keras(folder, name):
     net = from_keras(folder / f"{name}.keras", logits=True)
     with np.load(folder / f"{name}.npz") as given:
         y = scanned(net, given["x"])
@@ -86,5 +86,5 @@ def test_we_compute_what_keras_does_from_its_file(folder, name):
     same_nets(from_keras(arrays, json.loads(config), logits=True), net)
 
 
-def test_all_that_it_wrote_is_read(folder):
+def test_every_file_of_keras_is_read(folder):
     assert {path.stem for path in folder.glob("*.json")} == {*THEIRS}

@@ -76,7 +76,7 @@ POOLED = {
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["padded", "ragged"])
 @pytest.mark.parametrize("name", [*MODELS, *POOLED])
-def test_onnxruntime_computes_the_same_and_the_file_reads_as_it_was(name, lengths, tmp_path):
+def test_onnxruntime_computes_the_same_and_the_file_converts_back(name, lengths, tmp_path):
     net, path = random_weights((MODELS | POOLED)[name]()), tmp_path / "model.onnx"
     to_onnx(net, path, lengths=lengths is not None)
     x = torch.randint(0, 7, (5, 3)) if name == "layers" else torch.randn(5, 3, 3)
@@ -92,7 +92,7 @@ def test_onnxruntime_computes_the_same_and_the_file_reads_as_it_was(name, length
 
 
 @pytest.mark.parametrize("odd", [False, True])
-def test_a_state_goes_in_and_comes_out(odd, tmp_path):
+def test_states_as_inputs_and_outputs(odd, tmp_path):
     options = {"forget_gate": False, "coupled": True, "peephole": True} if odd else {}
     lower = Bidirectional(LSTM(3, 4, **options), LSTM(3, 4, **options))
     net = random_weights(Stack(lower, MinGRU(8, 2) if odd else GRU(8, 2)))
@@ -110,7 +110,7 @@ def test_a_state_goes_in_and_comes_out(odd, tmp_path):
     same_nets(from_onnx(tmp_path / "model.onnx"), net)
 
 
-def test_a_stream_goes_on_where_it_was(tmp_path):
+def test_a_stream_continues_from_its_state(tmp_path):
     net = random_weights(LSTM(3, 4))
     to_onnx(net, tmp_path / "model.onnx", state=True)
     x, state = torch.randn(5, 1, 3), {"h0": np.zeros((1, 1, 4), np.float32), "c0": np.zeros((1, 1, 4), np.float32)}
@@ -138,7 +138,7 @@ def spec(x, w, r, b, p, h, c, coupled):
 
 @pytest.mark.parametrize("peepholes", [False, True])
 @pytest.mark.parametrize("coupled", [0, 1])
-def test_peepholes_and_coupled_gates_are_those_of_onnx(coupled, peepholes):
+def test_peepholes_and_coupled_gates_equal_onnx(coupled, peepholes):
     """A node that others wrote, with weights of its forget gate wherever there is place for them."""
     given = [tensor("W", 2, 16, 3), tensor("R", 2, 16, 4), tensor("B", 2, 32), tensor("P", 2, 12)]
     inputs = ["x", "W", "R", "B", "lengths", "h", "c", *(["P"] if peepholes else [])]
@@ -166,7 +166,7 @@ def test_peepholes_and_coupled_gates_are_those_of_onnx(coupled, peepholes):
             np.testing.assert_allclose((end.h[row], end.c[row]), truth, rtol=1e-4, atol=1e-5)
 
 
-def test_a_reader_that_passes_over_input_forget_computes_the_same(tmp_path):
+def test_a_reader_without_input_forget_computes_the_same(tmp_path):
     reference = pytest.importorskip("onnx.reference")
     net = random_weights(LSTM(3, 4, forget_gate=False, coupled=True, peephole=True))
     to_onnx(net, tmp_path / "model.onnx")
@@ -199,7 +199,7 @@ def test_two_directions_share_a_node(tmp_path):
         (0, 0, {"activation_alpha": [2.0]}, False),
     ],
 )
-def test_a_gru_that_does_not_look_back_is_a_min_gru(r, rows, settings, is_one):
+def test_a_gru_without_recurrent_weights_is_a_min_gru(r, rows, settings, is_one):
     b = numpy_helper.to_array(tensor("B", 1, 24)) * np.repeat([1, rows], 12).astype(np.float32)
     given = [tensor("W", 1, 12, 3), numpy_helper.from_array(r * numpy_helper.to_array(tensor("R", 1, 12, 4)), "R"),
              numpy_helper.from_array(b, "B")]  # fmt: skip
@@ -247,7 +247,7 @@ class Exported(nn.Module):
         (nn.LSTM, {"pooled": True, "batch_first": True}),
     ],
 )
-def test_what_pytorch_exports_computes_what_pytorch_does(kind, settings, tmp_path):
+def test_an_export_of_pytorch_computes_the_same(kind, settings, tmp_path):
     theirs, ids = random_weights(Exported(kind, **settings)), torch.randint(0, 7, (5, 3))
     axes = {"ids": {0: "one", 1: "other"}}
     with warnings.catch_warnings():
@@ -290,24 +290,24 @@ def graph(*nodes, weights=(), shape=("T", "B", 3), outputs=("y",), constants=(*W
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"more": ("", "", "", "short")}, r"expected P of shape \[ways=1, 3H=12\], got \[1, 16\]"),
-        ({"kind": "GRU", "more": ("", "", "", "P")}, r"expected no peepholes \(P\), got some, which only an LSTM has"),
+        ({"more": ("", "", "", "short")}, r"expected P of shape \[directions=1, 3H=12\], got \[1, 16\]"),
+        ({"kind": "GRU", "more": ("", "", "", "P")}, r"expected no peepholes \(P\), which only an LSTM has, got some"),
         ({"clip": 3.0}, "expected no clip, got 3"),
         ({"kind": "GRU", "input_forget": 1}, "expected no input_forget, got 1"),
         ({"layout": 1}, "expected no layout, got 1"),
         ({"direction": "sideways"}, "expected direction to be one of forward, reverse, bidirectional, got 'sideways'"),
-        ({"direction": "bidirectional"}, r"expected R of shape \[ways=2, GH=16, H=4\], got \[1, 16, 4\]"),
+        ({"direction": "bidirectional"}, r"expected R of shape \[directions=2, GH=16, H=4\], got \[1, 16, 4\]"),
         (
             {"activations": ["Sigmoid", "Tanh", "Relu"]},
             "activations Sigmoid, Tanh, Tanh, got Sigmoid, Tanh, Relu",
         ),
-        ({"kind": "GRU"}, r"expected R of shape \[ways=1, GH=12, H=4\], got \[1, 16, 4\]"),
-        ({"more": ("", "start")}, "expected an initial state of zeros, or read by the graph, got 'start'"),
-        ({"inputs": ("x", "none", "R")}, "weights that are constants, but 'none' is computed or read"),
-        ({"inputs": ("x", "W", "R", "short")}, r"expected B of shape \[ways=1, 2GH=32\], got \[1, 16\]"),
+        ({"kind": "GRU"}, r"expected R of shape \[directions=1, GH=12, H=4\], got \[1, 16, 4\]"),
+        ({"more": ("", "start")}, "expected an initial state of zeros, or an input of the graph, got 'start'"),
+        ({"inputs": ("x", "none", "R")}, "constant weights, but 'none' is computed or an input"),
+        ({"inputs": ("x", "W", "R", "short")}, r"expected B of shape \[directions=1, 2GH=32\], got \[1, 16\]"),
     ],
 )
-def test_a_setting_that_cannot_be_said_here_is_refused(settings, message):
+def test_an_unsupported_setting_raises(settings, message):
     model = graph(
         node(**settings), SQUEEZE, weights=[tensor("start", 1, 1, 4), tensor("P", 1, 12), tensor("short", 1, 16)]
     )
@@ -316,7 +316,7 @@ def test_a_setting_that_cannot_be_said_here_is_refused(settings, message):
             from_onnx(model, name)
 
 
-def test_initial_states_of_zeros_and_weights_behind_nodes_are_taken():
+def test_zero_initial_states_and_weights_after_identity_nodes():
     shape = numpy_helper.from_array(np.array([1, 2, 4]), "shape")
     model = graph(
         make("ConstantOfShape", ["shape"], ["nothing"]),
@@ -342,35 +342,38 @@ AXES = numpy_helper.from_array(np.array([0, 0, -1]), "axes")
 
 
 TURNED = [make("Transpose", ["y"], ["t"], perm=[1, 0, 2]), make("LSTM", ["t", "W3", "R"], ["z"], "end", hidden_size=4)]
-MEMORY = [make("Squeeze", ["c", "zero"], ["s"]), make("MatMul", ["s", "M"], ["z"], "end")]
-OFF_THE_WAY = {
-    "Tanh 'end' is no layer that elman has": [SQUEEZE, make("Tanh", ["y"], ["z"], "end")],
-    "Softmax 'end' is no .*, but for the end with logits=True": [SQUEEZE, make("Softmax", ["y"], ["z"], "end")],
-    "Scale 'end' is no layer": [SQUEEZE, make("Scale", ["y"], ["z"], "end", domain="mine")],
-    "Squeeze 'z' is no layer": [make("Squeeze", ["rows", "one"], ["z"], domain="mine")],
+CELL_STATE = [make("Squeeze", ["c", "zero"], ["s"]), make("MatMul", ["s", "M"], ["z"], "end")]
+UNSUPPORTED = {
+    "Tanh 'end' is not supported": [SQUEEZE, make("Tanh", ["y"], ["z"], "end")],
+    "Softmax 'end' is not supported, except at the end": [
+        SQUEEZE,
+        make("Softmax", ["y"], ["z"], "end"),
+    ],
+    "Scale 'end' is not supported": [SQUEEZE, make("Scale", ["y"], ["z"], "end", domain="mine")],
+    "Squeeze 'z' is not supported": [make("Squeeze", ["rows", "one"], ["z"], domain="mine")],
     "Add 'end' reads several tensors": [SQUEEZE, make("Add", ["y", "y"], ["z"], "end")],
     "Add 'end' is not the bias of a MatMul": [SQUEEZE, make("Add", ["y", "R"], ["z"], "end")],
     "MatMul 'end' reads its data where its weights": [SQUEEZE, make("MatMul", ["R", "y"], ["z"], "end")],
-    r"MatMul 'end' reads \[.*ways.*\], whose last axis": [make("MatMul", ["rows", "M"], ["z"], "end")],
-    "MatMul 'end' reads the memory of an LSTM": MEMORY,
-    "Squeeze 'end' takes another axis away": [make("Squeeze", ["rows"], ["z"], "end")],
-    "Reshape 'z' does more than join": [make("Reshape", ["rows", "axes"], ["z"])],
-    r"LSTM 'end' reads \[axis 1 of x, axis 0 of x, features\], which are not": [SQUEEZE, *TURNED],
+    r"MatMul 'end' reads \[.*directions.*\], whose last axis": [make("MatMul", ["rows", "M"], ["z"], "end")],
+    "MatMul 'end' reads the cell state of an LSTM": CELL_STATE,
+    "Squeeze 'end' removes another axis": [make("Squeeze", ["rows"], ["z"], "end")],
+    "Reshape 'z' does more than merge": [make("Reshape", ["rows", "axes"], ["z"])],
+    r"LSTM 'end' reads \[axis 1 of x, axis 0 of x, features\], expected time": [SQUEEZE, *TURNED],
 }
 
 
-@pytest.mark.parametrize("message", OFF_THE_WAY)
-def test_what_lies_off_the_way_is_named_and_a_recurrence_can_be_had_alone(message):
+@pytest.mark.parametrize("message", UNSUPPORTED)
+def test_an_unsupported_node_is_named_and_a_recurrent_node_converts_alone(message):
     constants = [AXES, tensor("W3", 1, 16, 4), tensor("M", 4, 2), numpy_helper.from_array(np.array([0]), "zero")]
-    model = graph(node(), *OFF_THE_WAY[message], weights=constants, outputs=("z",))
-    with pytest.raises(ValueError, match=rf"^from_onnx: {message}.*; node= takes one recurrence alone: 'cell'"):
+    model = graph(node(), *UNSUPPORTED[message], weights=constants, outputs=("z",))
+    with pytest.raises(ValueError, match=rf"^from_onnx: {message}.*; node= converts a single recurrent node: 'cell'"):
         from_onnx(model)
     same_nets(from_onnx(model, "cell"), from_onnx(model, node="rows"))
-    with pytest.raises(ValueError, match="node='other': expected a recurrence, one of 'cell'"):
+    with pytest.raises(ValueError, match="node='other': expected a recurrent node, one of 'cell'"):
         from_onnx(model, node="other")
 
 
-def test_outputs_besides_the_final_states_must_be_one():
+def test_a_graph_must_have_one_output_besides_final_states():
     twice = make("Identity", ["y"], ["again"])
     with pytest.raises(ValueError, match="expected a graph with one output besides final states, got 2"):
         from_onnx(graph(node(), SQUEEZE, twice, outputs=("y", "again")))
@@ -379,7 +382,7 @@ def test_outputs_besides_the_final_states_must_be_one():
     assert isinstance(from_onnx(graph(node(), SQUEEZE, outputs=("h", "y", "c"))), LSTM)
 
 
-def test_a_readout_is_left_off_when_asked():
+def test_logits_removes_the_readout():
     model = graph(node(), SQUEEZE, make("Softmax", ["y"], ["z"]), outputs=("z",))
     assert isinstance(from_onnx(model, logits=True), LSTM)
 
@@ -396,7 +399,7 @@ def test_gemm_is_a_linear_layer():
         from_onnx(graph(gemm, weights=[tensor("M", 2, 3), tensor("C", 2)], shape=("B", 3)))
 
 
-def test_files_that_are_no_such_files(tmp_path):
+def test_files_of_another_format_and_truncated_files_raise(tmp_path):
     path = tmp_path / "model.onnx"
     with pytest.raises(FileNotFoundError, match=r"model\.onnx: no such file; name an ONNX file"):
         from_onnx(path)
@@ -413,7 +416,7 @@ def test_files_that_are_no_such_files(tmp_path):
             from_onnx(path)
     damaged = numpy_helper.from_array(np.zeros((1, 16, 3), np.float32), "short")
     damaged.raw_data = damaged.raw_data[:8]
-    with pytest.raises(ValueError, match="from_onnx: tensor 'short' is cut short or damaged"):
+    with pytest.raises(ValueError, match="from_onnx: tensor 'short' is truncated or damaged"):
         from_onnx(graph(node(inputs=("x", "short", "R")), SQUEEZE, weights=[damaged]))
     with pytest.raises(TypeError, match=r"from_onnx: expected a path or an onnx\.ModelProto, got bytes"):
         from_onnx(whole)
@@ -422,31 +425,34 @@ def test_files_that_are_no_such_files(tmp_path):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Residual(MinGRU(4, 4)), "to_onnx: Residual is no layer that ONNX has"),
-        (Bidirectional(MinGRU(3, 4), MinGRU(3, 2)), "to_onnx: Bidirectional is no layer that ONNX has"),
-        (WindowNet(3, 4), "to_onnx: WindowNet is no layer that ONNX has"),
-        (LSTM(3, 4, peephole=True, cell_clip=1.0), "expected a plain LSTM, got one with an option of its own"),
-        (LSTM(3, 4, forget_gate=False, peephole=True), "expected a plain LSTM, got one with an option of its own"),
+        (Residual(MinGRU(4, 4)), "to_onnx: Residual is not supported by ONNX"),
+        (Bidirectional(MinGRU(3, 4), MinGRU(3, 2)), "to_onnx: Bidirectional is not supported by ONNX"),
+        (WindowNet(3, 4), "to_onnx: WindowNet is not supported by ONNX"),
+        (LSTM(3, 4, peephole=True, cell_clip=1.0), "expected a plain LSTM, got one with further options"),
+        (LSTM(3, 4, forget_gate=False, peephole=True), "expected a plain LSTM, got one with further options"),
         (LSTM(3, 4, projection_size=2), "expected a plain LSTM, got one with weights weight_hr"),
         (LSTM(3, 4, forget_gate=False), "to_onnx: LSTM: expected a plain LSTM"),
-        (Stack(GRU(3, 4), LastPooling(4), GRU(4, 4)), "to_onnx: GRU: expected rows, but a LastPooling before it"),
-        (Stack(Linear(3, 4), LastPooling(4)), "to_onnx: LastPooling is no layer"),
+        (
+            Stack(GRU(3, 4), LastPooling(4), GRU(4, 4)),
+            "to_onnx: GRU: expected sequences, got single steps",
+        ),
+        (Stack(Linear(3, 4), LastPooling(4)), "to_onnx: LastPooling is not supported"),
         (Bidirectional(GRU(3, 4), GRU(3, 4, reset="before")), "expected one reset in both directions"),
         (LSTM(3, 4).bfloat16(), "expected weights of torch.float32 or torch.float64, got torch.bfloat16"),
     ],
 )
-def test_what_onnx_has_no_word_for_is_refused(model, message, tmp_path):
+def test_a_model_that_onnx_does_not_support_raises(model, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         to_onnx(model, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 
-def test_other_things_are_no_models(tmp_path):
+def test_arguments_of_another_type_raise(tmp_path):
     with pytest.raises(TypeError, match="to_onnx: expected a cell, a layer or a Stack of elman, got LSTM"):
         to_onnx(nn.LSTM(3, 4), tmp_path / "model.onnx")
 
 
-def test_without_onnx_it_says_what_to_install(monkeypatch, tmp_path):
+def test_without_onnx_the_error_names_the_package(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx", None)
     for call in (lambda: from_onnx(tmp_path), lambda: to_onnx(GRU(3, 4), tmp_path / "model.onnx")):
         with pytest.raises(ModuleNotFoundError, match=r"needs the package onnx: pip install 'elman\[onnx\]'") as error:

@@ -44,7 +44,7 @@ def made(name, *sizes, **settings):
 @pytest.mark.parametrize("both_ways", [True, False])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("name", KINDS)
-def test_a_recurrence_computes_the_same_there_and_back(name, layers, both_ways, bias):
+def test_a_recurrence_round_trip(name, layers, both_ways, bias):
     theirs = made(name, 3, 4, layers, bias=bias, bidirectional=both_ways, batch_first=True)
     x = torch.randn(3, 6, 3)
     packed = pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
@@ -63,7 +63,7 @@ def test_a_recurrence_computes_the_same_there_and_back(name, layers, both_ways, 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # PyTorch of itself
 @pytest.mark.parametrize("both_ways", [True, False])
-def test_a_projection_is_one_there_and_here(both_ways):
+def test_a_projection_round_trip(both_ways):
     theirs = made("LSTM", 3, 5, 2, proj_size=2, bidirectional=both_ways, batch_first=True)
     x, ours = torch.randn(3, 6, 3), from_torch(theirs)
     torch.testing.assert_close(scanned(ours, x), theirs(x)[0].detach())
@@ -73,7 +73,7 @@ def test_a_projection_is_one_there_and_here(both_ways):
     assert len(to_torch(Stack(LSTM(3, 4, projection_size=2), LSTM(2, 3, projection_size=2)))) == 2
 
 
-def test_two_biases_are_one_but_in_the_candidate_of_a_gru():
+def test_two_biases_become_one_except_in_the_candidate_of_a_gru():
     theirs = made("GRU", 3, 4)
     ours, back = from_torch(theirs), to_torch(from_torch(theirs))
     torch.testing.assert_close(ours.bias[:8], (theirs.bias_ih_l0 + theirs.bias_hh_l0)[:8], rtol=0, atol=0)
@@ -85,7 +85,7 @@ def test_two_biases_are_one_but_in_the_candidate_of_a_gru():
 @pytest.mark.parametrize(
     "cell", [nn.RNNCell(3, 4, nonlinearity="relu"), nn.LSTMCell(3, 4), nn.GRUCell(3, 4, bias=False)]
 )
-def test_a_cell_steps_to_the_same(cell):
+def test_a_cell_steps_equally(cell):
     random_weights(cell)
     x, ours, state = torch.randn(2, 5, 3), from_torch(cell), None
     for step in range(5):
@@ -94,7 +94,7 @@ def test_a_cell_steps_to_the_same(cell):
     torch.testing.assert_close(y, state[0].detach() if isinstance(state, tuple) else state.detach())
 
 
-def test_a_chain_of_layers_computes_the_same_there_and_back():
+def test_a_chain_of_layers_round_trip():
     parts = [nn.Embedding(7, 3, sparse=True), nn.LSTM(3, 4, 2, dropout=0.3, bidirectional=True), nn.Dropout(0.2),
              nn.GRU(8, 5), nn.LayerNorm(5, eps=0.1), nn.Identity(), nn.Linear(5, 2, bias=False)]  # fmt: skip
     theirs = random_weights(nn.Sequential(*parts))
@@ -118,7 +118,7 @@ def test_a_chain_of_layers_computes_the_same_there_and_back():
     same_nets(from_torch(back), ours)
 
 
-def test_a_stack_without_a_recurrence_before_its_end_runs_as_a_sequential():
+def test_a_stack_with_at_most_a_final_recurrence_is_a_sequential():
     ours = random_weights(Stack(Embedding(7, 3), Linear(3, 4), LSTM(4, 4), LSTM(4, 4)))
     ids = torch.randint(0, 7, (3, 5))
     back = to_torch(ours, batch_first=True)
@@ -126,7 +126,7 @@ def test_a_stack_without_a_recurrence_before_its_end_runs_as_a_sequential():
     torch.testing.assert_close(back(ids)[0].detach(), scanned(ours, ids))
 
 
-def test_recurrences_of_other_sizes_or_dropout_are_modules_of_their_own():
+def test_recurrences_of_different_sizes_or_dropout_are_separate_modules():
     ours = Stack(LSTM(3, 4), LSTM(4, 4), Dropout(4, 0.1), LSTM(4, 4), LSTM(4, 5), RNN(5, 5), RNN(5, 5, "relu"))
     back = to_torch(ours)
     assert [(type(part).__name__, getattr(part, "num_layers", 0)) for part in back] == [
@@ -149,7 +149,7 @@ def test_modes_types_and_copies():
     assert back.weight_hh_l0.any()
 
 
-def test_those_of_elman_nn_and_those_with_changed_weights():
+def test_modules_of_elman_nn_and_modules_with_changed_weights():
     theirs = random_weights(elman.nn.GRU(3, 4, bidirectional=True))
     x = torch.randn(2, 5, 3).transpose(0, 1)
     torch.testing.assert_close(scanned(from_torch(theirs), x, batch_first=False), theirs(x)[0].detach())
@@ -167,20 +167,20 @@ class Peephole(nn.LSTM):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nn.Conv1d(3, 4, 2), "from_torch: Conv1d is no layer that elman has"),
-        (nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Tanh())), "from_torch: 1: 0: Tanh is no layer that elman has"),
-        (Peephole(3, 4), "from_torch: Peephole has a forward of its own"),
+        (nn.Conv1d(3, 4, 2), "from_torch: Conv1d is not supported"),
+        (nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Tanh())), "from_torch: 1: 0: Tanh is not supported"),
+        (Peephole(3, 4), "from_torch: Peephole overrides forward"),
         (nn.Embedding(7, 3, max_norm=1.0), "from_torch: Embedding: expected max_norm=None, got max_norm=1.0"),
         (nn.LayerNorm((2, 3)), r"from_torch: LayerNorm: expected normalized_shape of one axis, got \[2, 3\]"),
         (nn.Sequential(nn.Identity()), "from_torch: expected a layer with weights, got none"),
-        (nn.Sequential(nn.Linear(3, 4), nn.Linear(3, 4)), r"from_torch: Stack: cell 0 \(Linear\) writes 4 features"),
+        (nn.Sequential(nn.Linear(3, 4), nn.Linear(3, 4)), r"from_torch: Stack: cell 0 \(Linear\) has output size 4"),
         (
             nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4).double()),
-            "expected weights of one type, got torch.float32 and",
+            "expected weights of one dtype, got torch.float32 and",
         ),
     ],
 )
-def test_what_cannot_be_said_here_is_refused(module, message):
+def test_an_unsupported_module_raises(module, message):
     with pytest.raises(ValueError, match=message):
         from_torch(module)
 
@@ -188,29 +188,29 @@ def test_what_cannot_be_said_here_is_refused(module, message):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (MinGRU(3, 4), "to_torch: MinGRU is no layer that torch.nn has"),
-        (Stack(Linear(3, 3), Residual(GRU(3, 3))), "to_torch: Residual is no layer"),
+        (MinGRU(3, 4), "to_torch: MinGRU is not supported by torch.nn"),
+        (Stack(Linear(3, 3), Residual(GRU(3, 3))), "to_torch: Residual is not supported"),
         (RNN(3, 4, "sigmoid"), "to_torch: RNN: expected activation='tanh' or 'relu', got 'sigmoid'"),
         (GRU(3, 4, reset="before"), "to_torch: GRU: expected reset='after', got 'before'"),
         (LSTM(3, 4, peephole=True), "to_torch: LSTM: expected a plain LSTM, got one with weights peephole"),
-        (LSTM(3, 4, projection_size=2, cell_clip=1.0), "expected a plain LSTM, got one with an option of its own"),
-        (LSTM(3, 4, zoneout_h=0.1), "expected a plain LSTM, got one with an option of its own"),
-        (LSTM(3, 4, forget_gate=False), "to_torch: LSTM: expected a plain LSTM, got one with an option of its own"),
+        (LSTM(3, 4, projection_size=2, cell_clip=1.0), "expected a plain LSTM, got one with further options"),
+        (LSTM(3, 4, zoneout_h=0.1), "expected a plain LSTM, got one with further options"),
+        (LSTM(3, 4, forget_gate=False), "to_torch: LSTM: expected a plain LSTM, got one with further options"),
         (
             Bidirectional(GRU(3, 4), GRU(3, 5)),
             "expected two cells of one kind and size in a Bidirectional, got GRU of 4",
         ),
-        (Reversed(GRU(3, 4)), "to_torch: Reversed is no layer"),
-        (VariationalDropout(3, 0.5), "to_torch: VariationalDropout is no layer"),
-        (Stack(GRU(3, 4), LastPooling(4)), "to_torch: LastPooling is no layer"),
+        (Reversed(GRU(3, 4)), "to_torch: Reversed is not supported"),
+        (VariationalDropout(3, 0.5), "to_torch: VariationalDropout is not supported"),
+        (Stack(GRU(3, 4), LastPooling(4)), "to_torch: LastPooling is not supported"),
     ],
 )
-def test_what_torch_has_no_word_for_is_refused(model, message):
+def test_a_model_that_torch_does_not_support_raises(model, message):
     with pytest.raises(ValueError, match=message):
         to_torch(model)
 
 
-def test_other_things_are_no_modules():
+def test_arguments_of_another_type_raise():
     with pytest.raises(TypeError, match=r"from_torch: expected a module of torch\.nn, got dict"):
         from_torch({})
     with pytest.raises(TypeError, match="to_torch: expected a cell, a layer or a Stack of elman, got LSTM"):

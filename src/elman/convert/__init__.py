@@ -1,6 +1,6 @@
-"""Moving house: recurrent layers of PyTorch, Keras and ONNX files with their weights, as layers of elman, and back.
+"""Conversion of recurrent layers and their weights from PyTorch, Keras and ONNX to elman, and back.
 
-What is converted computes the same numbers. What cannot be said in the words of the other house is refused, by name.
+A converted model computes the same numbers. A layer or setting that the target does not support raises an error.
 """
 
 from elman.convert.keras_reading import from_keras

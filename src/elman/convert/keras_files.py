@@ -1,7 +1,7 @@
-"""The files of Keras 3: a `.keras` archive of a config and weights, and a `.weights.h5` file of weights alone.
+"""Files of Keras 3: a `.keras` archive of config and weights, and a `.weights.h5` file of weights only.
 
-They are read without Keras, and nothing in them is run: what would be code is refused. An HDF5 file can name other
-files to read, and sizes far beyond its own; both are refused as well.
+They are read without Keras, and no code in them is run. HDF5 features that read other files, or expand to sizes far
+above that of the file, raise an error.
 """
 
 import io
@@ -15,22 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from elman.convert.parts import needed
+from elman.convert.layers import optional_package
 from elman.files import replacing
 
 WEIGHTS = "model.weights.h5"  # in an archive
-HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
-DATE = (1980, 1, 1, 0, 0, 0)  # of all members, so that a model has one archive
-LARGEST_EXPANSION = 1000  # numbers in the memory for those in the file
+HDF5 = b"\x89HDF\r\n\x1a\n"  # first bytes of the format
+DATE = (1980, 1, 1, 0, 0, 0)  # of all members, so that archives of equal models are equal
+LARGEST_EXPANSION = 1000  # bytes in memory per byte in the file
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[dict[str, Any] | None, "WeightsFile"]]:
-    """The config, None in a file of weights alone, and the weights.
+def open_file(path: Path) -> Iterator[tuple[dict[str, Any] | None, "WeightsFile"]]:
+    """Yield the config (None for a file of weights only) and the weights.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no such file, or is cut short or damaged.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file has another format, or is truncated or damaged.
         ModuleNotFoundError: h5py is not installed.
     """
     try:
@@ -44,43 +44,43 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any] | None, "WeightsFile"]]:
                 config = json.loads(archive.read("config.json"))
                 weights = archive.read(WEIGHTS)
         except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, NotImplementedError) as error:
-            raise ValueError(f"from_keras: {path}: not a .keras archive, or cut short: {error}.") from None
+            raise ValueError(f"from_keras: {path}: not a .keras archive, or truncated: {error}.") from None
         if not isinstance(config, dict):
             raise ValueError(
                 f"from_keras: {path}: expected the config of a model in config.json, got a {type(config).__name__}."
             )
     if weights[:8] != HDF5:
         raise ValueError(f"from_keras: {path}: neither a .keras archive nor a .weights.h5 file.")
-    h5py = needed("h5py", "keras", "reading weights of Keras")
+    h5py = optional_package("h5py", "keras", "reading weights of Keras")
     try:
         file = h5py.File(io.BytesIO(weights), "r")
     except OSError as error:
-        raise ValueError(f"from_keras: {path}: its weights are cut short or damaged: {error}.") from None
+        raise ValueError(f"from_keras: {path}: its weights are truncated or damaged: {error}.") from None
     with file:
         if "model_weights" in file:
-            raise ValueError(f"from_keras: {path}: a whole model in HDF5, as Keras 2 writes it; save it as .keras.")
+            raise ValueError(f"from_keras: {path}: expected a file of Keras 3, got one of Keras 2; save it as .keras.")
         yield config, WeightsFile(str(path), file)
 
 
 class WeightsFile:
-    """The arrays in an HDF5 file, under the paths of the layers that hold them."""
+    """Arrays in an HDF5 file, by the paths of their layers."""
 
     def __init__(self, path: str, file: Any):
         self._where, self._file = f"from_keras: {path}", file
-        self._h5py = needed("h5py", "keras", "reading weights of Keras")
+        self._h5py = optional_package("h5py", "keras", "reading weights of Keras")
 
     def take(self, path: str, count: int) -> list[np.ndarray]:
-        """The `count` arrays of the layer at a path.
+        """Return the `count` arrays of the layer at a path.
 
         Raises:
-            ValueError: it has not so many, or one that is no array of numbers in this file.
+            ValueError: the number of arrays differs, or one is not an array of numbers in this file.
         """
         group = self._file
         for name in f"{path}/vars".split("/"):
             group = self._inside(group, name, path)
         if len(group) != count:
             raise ValueError(
-                f"{self._where}: expected {count} weights in {path}, as the config says, got {len(group)}."
+                f"{self._where}: expected {count} weights in {path} according to the config, got {len(group)}."
             )
         arrays = [self._inside(group, str(number), path) for number in range(count)]
         return [self._read(array, path) for array in arrays]
@@ -88,10 +88,10 @@ class WeightsFile:
     def _inside(self, group: Any, name: str, path: str) -> Any:
         if not isinstance(group, self._h5py.Group) or name not in group:
             raise ValueError(
-                f"{self._where}: expected weights in {path}, got none; it is of another model, or of none."
+                f"{self._where}: expected weights in {path}, got none; the file has the weights of another model."
             )
         if not isinstance(group.get(name, getlink=True), self._h5py.HardLink):
-            raise ValueError(f"{self._where}: {path} is a link; take a file that Keras wrote.")
+            raise ValueError(f"{self._where}: {path} is a link, which is not read; use a file that Keras wrote.")
         return group[name]
 
     def _read(self, array: Any, path: str) -> np.ndarray:
@@ -101,20 +101,20 @@ class WeightsFile:
         try:
             return np.asarray(array[()])
         except OSError as error:
-            raise ValueError(f"{self._where}: {path} is cut short or damaged: {error}.") from None
+            raise ValueError(f"{self._where}: {path} is truncated or damaged: {error}.") from None
 
 
 def write_archive(path: Path, config: Mapping[str, Any], weights: Mapping[str, Sequence[np.ndarray]]) -> None:
-    """Write a `.keras` archive, whole or not at all.
+    """Write a `.keras` archive atomically.
 
     Args:
-        config: of the model, as `model.to_json()` gives it.
-        weights: those of each layer under its path.
+        config: that of the model, as in `model.to_json()`.
+        weights: arrays of each layer, by its path.
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
         ModuleNotFoundError: h5py is not installed.
     """
-    h5py = needed("h5py", "keras", "writing weights of Keras")
+    h5py = optional_package("h5py", "keras", "writing weights of Keras")
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         for name, arrays in weights.items():

@@ -1,7 +1,6 @@
-"""One layer of Keras, as its config and its arrays, and the layers of elman that do the same.
+"""Single layers of Keras, given as config and arrays, as layers of elman.
 
-Kernels are transposed, [D, G H]; gates are in the order i, f, c, o of an LSTM and z, r, h of a GRU, whose bias with
-`reset_after` is two, [2, 3 H].
+Kernels are transposed, [D, G H], with the gates in the order `GATES`. A GRU with `reset_after` has two biases [2, 3 H].
 """
 
 import re
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.cells.torch_weights import TorchWeights, with_weights
-from elman.convert.parts import Part
+from elman.convert.layers import LayerLike
 from elman.layers import (
     Bidirectional,
     Dropout,
@@ -31,25 +30,27 @@ from elman.layers import (
 from elman.shapes import check
 
 RECURRENT: dict[str, type[CellModule]] = {"SimpleRNN": RNN, "LSTM": LSTM, "GRU": GRU}
-ORDER = {"SimpleRNN": [0], "LSTM": [0, 1, 2, 3], "GRU": [1, 0, 2]}  # gates of PyTorch in the order of Keras, and back
+GATES = {"SimpleRNN": ["candidate"], "LSTM": ["input", "forget", "candidate", "output"],
+         "GRU": ["update", "reset", "candidate"]}  # fmt: skip
+ORDER = {kind: [cell.gate_names.index(gate) for gate in GATES[kind]] for kind, cell in RECURRENT.items()}
 ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "linear": "identity"}
 POOLINGS = {"GlobalAveragePooling1D": MeanPooling, "GlobalMaxPooling1D": MaxPooling}
-READOUTS = ("softmax", "sigmoid")  # that can be left off at the end
+READOUTS = ("softmax", "sigmoid")  # that `logits` removes at the end
 
 Config = Mapping[str, Any]
-Take = Callable[[str, int], Sequence[np.ndarray]]  # the next arrays: of this part of the layer, so many
+Take = Callable[[str, int], Sequence[np.ndarray]]  # part of the layer, count -> its next arrays
 
 
-def read_layer(where: str, kind: str, config: Config, take: Take) -> Iterator[Part]:
-    """The layers that one layer of Keras is.
+def read_layer(where: str, kind: str, config: Config, take: Take) -> Iterator[LayerLike]:
+    """Yield the layers of elman for one layer of Keras.
 
     Args:
-        where: to say in an error.
-        kind: the name of its class.
-        config: what its `get_config()` gives; what is not in it has Keras's default.
-        take: hands out its weights.
+        where: prefix of error messages.
+        kind: name of its class.
+        config: result of its `get_config()`; missing settings have Keras's defaults.
+        take: function that returns its next weights.
     Raises:
-        ValueError: a kind or a setting that there is none of here, or arrays of other shapes than they should have.
+        ValueError: the kind or a setting is not supported, or arrays have wrong shapes.
     """
     if kind != "InputLayer":
         check_type(where, config)
@@ -80,43 +81,45 @@ def read_layer(where: str, kind: str, config: Config, take: Take) -> Iterator[Pa
     elif kind == "Activation":
         _expect_no_activation(where, config)
     elif kind == "Lambda":
-        raise ValueError(f"{where} is code, which is not run; save the model without it.")
-    elif kind not in ("InputLayer", "Masking"):  # a row here has its real steps alone: nothing is to be masked
-        raise ValueError(f"{where} is no layer that elman has; save the model without it.")
+        raise ValueError(f"{where} contains code, which elman does not run; save the model without it.")
+    elif kind not in ("InputLayer", "Masking"):  # ragged rows need no mask
+        raise ValueError(f"{where} is not supported; save the model without it.")
 
 
 def snake(kind: str) -> str:
-    """The name of a class as Keras writes it in the names of layers and files."""
+    """Convert the name of a class to snake case, as in Keras's names of layers and files."""
     return re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)).lower()
 
 
 def check_type(where: str, config: Config) -> None:
-    """Raise where a layer computes in another type than its weights have."""
+    """Raise if a layer computes in another dtype than that of its weights."""
     policy = config.get("dtype") or "float32"
     if isinstance(policy, Mapping):
         policy = policy.get("config", {}).get("name", policy.get("class_name"))
     if policy not in ("float32", "float64", "int32", "int64"):
-        raise ValueError(f"{where}: expected dtype='float32' or 'float64', got {policy!r}, which is not known here.")
+        raise ValueError(
+            f"{where}: expected dtype='float32' or 'float64', got {policy!r}, which elman does not support."
+        )
 
 
 def expect(where: str, config: Config, name: str, *values: Any) -> Any:
-    """A setting, the first of the values if it is not there.
+    """Return a setting; if it is missing, the first of `values`.
 
     Raises:
-        ValueError: it has another value.
+        ValueError: the setting has another value.
     """
     value = config.get(name, values[0])
     if value not in values:
         wanted = " or ".join(f"{name}={value!r}" for value in values if value is not None)
         got = value.get("class_name", "something else") if isinstance(value, Mapping) else repr(value)
-        raise ValueError(f"{where}: expected {wanted or f'no {name}'}, got {got}, which there is none of here.")
+        raise ValueError(f"{where}: expected {wanted or f'no {name}'}, got {got}, which elman does not support.")
     return value
 
 
 def _expect_no_activation(where: str, config: Config) -> None:
     if config.get("activation") in READOUTS:
-        raise ValueError(f"{where}: expected no activation, got {config['activation']!r}; leave it off at the end by "
-                         "logits=True, and take it of what the net writes.")  # fmt: skip
+        raise ValueError(f"{where}: expected no activation, got {config['activation']!r}; remove it at the end by "
+                         "logits=True, and apply it to the output of the model.")  # fmt: skip
     expect(where, config, "activation", "linear", None)
 
 
@@ -127,11 +130,11 @@ def _expect_layer(where: str, config: Config, name: str, kinds: Sequence[str]) -
     return inner["config"]
 
 
-def _read_recurrence(where: str, kind: str, config: Config, take: Take) -> Iterator[Part]:
+def _read_recurrence(where: str, kind: str, config: Config, take: Take) -> Iterator[LayerLike]:
     expect(where, config, "return_state", False)
     if expect(where, config, "return_sequences", False, True) and config.get("go_backwards", False):
-        raise ValueError(f"{where}: expected return_sequences=False with go_backwards=True, got True, which writes "
-                         "rows back to front; there is none of it here, but in a Bidirectional.")  # fmt: skip
+        raise ValueError(f"{where}: expected return_sequences=False with go_backwards=True, got True: rows in "
+                         "reversed order are supported in a Bidirectional only.")  # fmt: skip
     if rate := config.get("dropout", 0):
         yield partial(VariationalDropout, p=rate)
     cell = _read_cell(where, kind, config, partial(_of, take, "/cell"))
@@ -140,7 +143,7 @@ def _read_recurrence(where: str, kind: str, config: Config, take: Take) -> Itera
         yield partial(LastPooling, backward_size=cell.output_size if config.get("go_backwards", False) else 0)
 
 
-def _read_bidirectional(where: str, config: Config, take: Take) -> Iterator[Part]:
+def _read_bidirectional(where: str, config: Config, take: Take) -> Iterator[LayerLike]:
     expect(where, config, "merge_mode", "concat")
     kind = config.get("layer", {}).get("class_name")
     forward = _expect_layer(where, config, "layer", tuple(RECURRENT))
@@ -192,7 +195,7 @@ def _read_cell(where: str, kind: str, config: Config, take: Take) -> CellModule:
 
 
 def swapped(kind: str, array: np.ndarray) -> Tensor:
-    """[G H, ...] in the other order: that of Keras in that of PyTorch, or back."""
+    """Reorder the gates of [G H, ...] from Keras to PyTorch or back; the permutation is its own inverse."""
     gates = array.reshape(len(ORDER[kind]), -1, *array.shape[1:])[ORDER[kind]]
     return torch.from_numpy(np.ascontiguousarray(gates.reshape(array.shape)))
 
@@ -211,9 +214,7 @@ def _read_layer_norm(where: str, config: Config, take: Take) -> CellModule:
     expect(where, config, "axis", -1, [-1])
     scale, center = config.get("scale", True), config.get("center", True)
     if not scale and not center:
-        raise ValueError(
-            f"{where}: expected scale=True or center=True, got neither; without them its size is not known."
-        )
+        raise ValueError(f"{where}: expected scale=True or center=True, got neither; the size is unknown without them.")
     arrays = list(take("", scale + center))
     weight = arrays.pop(0) if scale else np.ones_like(arrays[0])
     bias = arrays.pop(0) if center else np.zeros_like(weight)

@@ -1,4 +1,4 @@
-"""Models and layers of Keras as layers of elman."""
+"""Conversion of models and layers of Keras to elman."""
 
 import json
 import os
@@ -11,32 +11,31 @@ from typing import Any
 import numpy as np
 
 from elman.cells import CellModule
-from elman.convert.keras_files import opened
+from elman.convert.keras_files import open_file
 from elman.convert.keras_layers import READOUTS, Config, Take, read_layer, snake
-from elman.convert.parts import Part, joined
+from elman.convert.layers import LayerLike, stacked
 
 
 def from_keras(source: Any, config: Any = None, *, logits: bool = False) -> CellModule:
-    """A layer or a model of Keras 3 with its weights, as a cell or a `Stack`, in evaluation mode.
+    """Return a layer or a model of Keras 3 with its weights, as a cell or a `Stack`, in evaluation mode.
 
-    `SimpleRNN`, `LSTM`, `GRU`, `Bidirectional`, `Dense`, `Embedding`, `LayerNormalization`, `Dropout`,
+    Supported are `SimpleRNN`, `LSTM`, `GRU`, `Bidirectional`, `Dense`, `Embedding`, `LayerNormalization`, `Dropout`,
     `SpatialDropout1D`, `TimeDistributed`, `GlobalAveragePooling1D` and `GlobalMaxPooling1D`, in a `Sequential` or a
-    functional model where each layer reads the one before. With `return_sequences=False` a `LastPooling` follows: what
-    Keras writes of a row is what the net writes at its last step. Masks are not needed, since a row here has its real
-    steps alone.
+    functional model that is a chain of layers. `return_sequences=False` becomes a `LastPooling`: the output of a row in
+    Keras is the output at its last step. `Masking` is dropped, because ragged rows have no padding.
 
     Args:
-        source: the path of a `.keras` file, or of a `.weights.h5` file, or the list of arrays that `get_weights()`
-            gives, or the layer or model itself.
-        config: for a `.weights.h5` file or arrays: what `model.to_json()` gives, or `keras.layers.serialize(layer)`, or
-            for a layer with the settings that Keras gives it the name of its class: "LSTM".
-        logits: leave off the softmax or the sigmoid at the end, of which there is none here.
+        source: path of a `.keras` or `.weights.h5` file, list of arrays from `get_weights()`, or the layer or model
+            itself.
+        config: for a `.weights.h5` file or arrays: the result of `model.to_json()` or of
+            `keras.layers.serialize(layer)`, or the class name, such as "LSTM", of a layer with default settings.
+        logits: whether to remove the softmax or sigmoid at the end, which elman applies in the loss instead.
     Raises:
-        TypeError: a source that is none of these.
-        ValueError: a layer or a setting that there is none of here; a file that is no such file, or cut short; arrays
-            that are not those of the config.
-        FileNotFoundError: there is no such file.
-        ModuleNotFoundError: h5py is not installed, which reads such files (the extra `elman[keras]`).
+        TypeError: the source is none of these.
+        ValueError: a layer or a setting is not supported; the file has another format or is truncated; the arrays do
+            not match the config.
+        FileNotFoundError: the file does not exist.
+        ModuleNotFoundError: h5py, which reads the files, is not installed (the extra `elman[keras]`).
     Example:
         >>> kernel, recurrent, bias = np.zeros((3, 16)), np.zeros((4, 16)), np.zeros(16)
         >>> cell = from_keras([kernel, recurrent, bias], {"class_name": "LSTM", "config": {"return_sequences": True}})
@@ -44,9 +43,11 @@ def from_keras(source: Any, config: Any = None, *, logits: bool = False) -> Cell
         (3, 4)
     """
     if isinstance(source, str | os.PathLike):
-        with opened(Path(source)) as (own, weights):
+        with open_file(Path(source)) as (own, weights):
             if own is None and config is None:
-                raise ValueError(f"from_keras: {source}: weights alone; give config=model.to_json() as well.")
+                raise ValueError(
+                    f"from_keras: {source}: the file has weights only; pass config=model.to_json() as well."
+                )
             return _built(own or _config(config), "", weights.take, logits)
     if isinstance(source, list | tuple):
         if config is None:
@@ -58,7 +59,7 @@ def from_keras(source: Any, config: Any = None, *, logits: bool = False) -> Cell
             raise ValueError(f"from_keras: expected arrays of one type, got {' and '.join(kinds)}.")
         model = _built(_config(config), "", partial(_next, waiting), logits)
         if waiting:
-            raise ValueError(f"from_keras: expected {len(source) - len(waiting)} arrays, as the config says, got "
+            raise ValueError(f"from_keras: expected {len(source) - len(waiting)} arrays according to the config, got "
                              f"{len(source)}.")  # fmt: skip
         return model
     if hasattr(source, "get_config") and hasattr(source, "get_weights"):
@@ -68,13 +69,13 @@ def from_keras(source: Any, config: Any = None, *, logits: bool = False) -> Cell
 
 
 def _config(given: Any) -> dict[str, Any]:
-    """A config as Keras serializes it, from what the caller has."""
+    """Return the config in Keras's serialised form, from a class name, JSON or a dict."""
     if isinstance(given, str) and not given.lstrip().startswith("{"):
         return {"class_name": given, "config": {}}
     try:
         config = json.loads(given) if isinstance(given, str | bytes) else given
     except ValueError as error:
-        raise ValueError(f"from_keras: config is no JSON: {error}.") from None
+        raise ValueError(f"from_keras: config is not valid JSON: {error}.") from None
     if not isinstance(config, Mapping):
         raise TypeError(f"from_keras: expected config as text or a dict, got {type(config).__name__}.")
     return dict(config)
@@ -100,13 +101,13 @@ def _next(waiting: list[np.ndarray], path: str, count: int) -> list[np.ndarray]:
 
 def _built(config: Config, path: str, take: Take, logits: bool) -> CellModule:
     try:
-        return joined("from_keras", list(_parts(config, path, take, logits))).eval()
+        return stacked("from_keras", list(_parts(config, path, take, logits))).eval()
     except (KeyError, IndexError, AttributeError, TypeError) as error:
         raise ValueError(f"from_keras: the config is not one that Keras 3 writes: {error!r}.") from error
 
 
-def _parts(config: Config, path: str, take: Take, logits: bool) -> Iterator[Part]:
-    """The layers that a layer or a model is; `path` is where a file has its weights."""
+def _parts(config: Config, path: str, take: Take, logits: bool) -> Iterator[LayerLike]:
+    """Yield the layers of a layer or model; `path` is the location of its weights in a file."""
     kind, settings = config["class_name"], config.get("config", {})
     if kind not in ("Sequential", "Functional", "Model"):
         where = f"from_keras: {kind}" + (f" {settings['name']!r}" if "name" in settings else "")
@@ -125,7 +126,7 @@ def _parts(config: Config, path: str, take: Take, logits: bool) -> Iterator[Part
 
 
 def _without_readout(kind: str, settings: Config) -> Config:
-    """The settings of a layer that writes logits."""
+    """Return the settings of a layer without its softmax or sigmoid."""
     if kind in ("Dense", "Activation") and settings.get("activation") in READOUTS:
         return {**settings, "activation": "linear"}
     if kind == "TimeDistributed":
@@ -135,7 +136,7 @@ def _without_readout(kind: str, settings: Config) -> Config:
 
 
 def _places(layers: Sequence[Config]) -> Iterator[str]:
-    """What the weights of each layer lie under in a file: its class in small letters, numbered from the second on."""
+    """Yield the group of each layer's weights in a file: its class in snake case, numbered from the second on."""
     seen: Counter[str] = Counter()
     for layer in layers:
         name = snake(layer["class_name"])
@@ -144,10 +145,10 @@ def _places(layers: Sequence[Config]) -> Iterator[str]:
 
 
 def _chain(settings: Config) -> list[Config]:
-    """The layers of a functional model from its input to its output.
+    """Return the layers of a functional model from its input to its output.
 
     Raises:
-        ValueError: they are no chain.
+        ValueError: the layers are not a chain.
     """
     layers = {layer["config"]["name"]: layer for layer in settings["layers"]}
     first, last = _one("inputs", settings["input_layers"]), _one("outputs", settings["output_layers"])
@@ -157,19 +158,19 @@ def _chain(settings: Config) -> list[Config]:
         read = [arg["config"]["keras_history"][0] for node in nodes for arg in node["args"]
                 if isinstance(arg, Mapping) and arg.get("class_name") == "__keras_tensor__"]  # fmt: skip
         if len(nodes) != 1 or len(read) != 1 or len(nodes[0]["args"]) != 1 or len(chain) == len(layers):
-            raise ValueError(f"from_keras: expected layers that each read the one before, but {name!r} is used more "
-                             "than once, or reads several; convert the layers one by one.")  # fmt: skip
+            raise ValueError(f"from_keras: expected a chain of layers, but {name!r} is used more than once or "
+                             "reads several layers; convert the layers one by one.")  # fmt: skip
         chain.insert(0, layers[read[0]])
     for name, layer in layers.items():
-        if layer not in chain and layer["class_name"] != "NotEqual":  # which makes a mask
-            raise ValueError(f"from_keras: {layer['class_name']} {name!r} stands beside the way from the input to the "
-                             "output; convert the layers one by one.")  # fmt: skip
+        if layer not in chain and layer["class_name"] != "NotEqual":  # which computes a mask
+            raise ValueError(f"from_keras: {layer['class_name']} {name!r} is not between the input and the output; "
+                             "convert the layers one by one.")  # fmt: skip
     return chain
 
 
 def _one(what: str, given: Any) -> str:
-    """The name of the one layer that is the input or the output."""
+    """Return the name of the single input or output layer."""
     tensors = [given] if isinstance(given[0], str) else given
     if len(tensors) != 1:
-        raise ValueError(f"from_keras: expected a model with one of each, got {len(tensors)} {what}.")
+        raise ValueError(f"from_keras: expected a model with one input and one output, got {len(tensors)} {what}.")
     return tensors[0][0]

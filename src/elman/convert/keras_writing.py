@@ -1,4 +1,4 @@
-"""Layers of elman as a model of Keras."""
+"""Conversion of layers of elman to Keras."""
 
 import os
 from collections import Counter
@@ -14,7 +14,7 @@ from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.cells.torch_weights import TorchWeights
 from elman.convert.keras_files import write_archive
 from elman.convert.keras_layers import ACTIVATIONS, POOLINGS, RECURRENT, snake, swapped
-from elman.convert.parts import cells_of, is_last_of, layers_of
+from elman.convert.layers import layers_of, plain_cells, pools_final_state
 from elman.layers import (
     Bidirectional,
     Dropout,
@@ -26,25 +26,25 @@ from elman.layers import (
 )
 
 
-class Written(NamedTuple):
-    """A layer of Keras."""
+class KerasLayer(NamedTuple):
+    """Layer of Keras."""
 
-    kind: str  # its class
+    kind: str  # name of its class
     settings: dict[str, Any]
-    weights: dict[str, list[np.ndarray]]  # under the path of the part of it that has them
+    weights: dict[str, list[np.ndarray]]  # by the path of the part of the layer
 
 
 def to_keras(model: CellModule, path: str | os.PathLike[str] | None = None) -> list[np.ndarray]:
-    """The weights as Keras 3 holds them, in the order that `set_weights` of a layer or of a model takes.
+    """Return the weights in the layout and order of Keras 3, for `set_weights` of a layer or model.
 
     Args:
         model: a cell, a layer or a `Stack`.
-        path: where to write a `.keras` file of a `Sequential` as well, which `keras.saving.load_model` opens.
+        path: `.keras` file to write, a `Sequential` for `keras.saving.load_model`; None for none.
     Raises:
-        TypeError: it is none.
-        ValueError: a layer or an option that Keras has not; a path with another ending.
+        TypeError: the model is not a cell, layer or stack of elman.
+        ValueError: Keras does not support a layer or an option; the path does not end in .keras.
         OSError: the file cannot be written.
-        ModuleNotFoundError: a path, and h5py is not installed, which writes it (the extra `elman[keras]`).
+        ModuleNotFoundError: h5py, which writes the file, is not installed (the extra `elman[keras]`).
     Example:
         >>> [weight.shape for weight in to_keras(LSTM(3, 4))]
         [(3, 16), (4, 16), (16,)]
@@ -61,26 +61,33 @@ def to_keras(model: CellModule, path: str | os.PathLike[str] | None = None) -> l
     return [array for layer in written for arrays in layer.weights.values() for array in arrays]
 
 
-def _written(layers: Sequence[CellModule]) -> list[Written]:
-    written: list[Written] = []
+def _written(layers: Sequence[CellModule]) -> list[KerasLayer]:
+    written: list[KerasLayer] = []
     pooled = False
     for number, layer in enumerate(layers):
         where = f"to_keras: {type(layer).__name__}"
-        cells = cells_of(where, layer)
+        cells = plain_cells(where, layer)
         if cells is not None:
             if pooled:
-                raise ValueError(f"{where}: expected rows, but a pooling before it leaves one step of each.")
-            pooled = number + 1 < len(layers) and is_last_of(layers[number + 1], layer)
+                raise ValueError(f"{where}: expected sequences, got single steps from a pooling before it.")
+            pooled = number + 1 < len(layers) and pools_final_state(layers[number + 1], layer)
             written.append(_recurrence(where, layer, cells, not pooled))
-        elif not (number and pooled and cells_of(where, layers[number - 1]) and is_last_of(layer, layers[number - 1])):
+        elif not (
+            number
+            and pooled
+            and plain_cells(where, layers[number - 1])
+            and pools_final_state(layer, layers[number - 1])
+        ):
             written.append(_plain(where, layer))
             pooled = pooled or written[-1].kind in POOLINGS
     return written
 
 
-def _recurrence(where: str, layer: CellModule, cells: Sequence[RNN | LSTM | GRU], whole: bool) -> Written:
+def _recurrence(where: str, layer: CellModule, cells: Sequence[RNN | LSTM | GRU], whole: bool) -> KerasLayer:
     if isinstance(layer, Reversed) and whole:
-        raise ValueError(f"{where}: expected a LastPooling behind it, got none; Keras writes such rows back to front.")
+        raise ValueError(
+            f"{where}: expected a LastPooling after it, got none; Keras returns such rows in reversed order."
+        )
     kind = next(name for name, ours in RECURRENT.items() if isinstance(cells[0], ours))
     settings, arrays = [], []
     for number, cell in enumerate(cells):
@@ -91,11 +98,11 @@ def _recurrence(where: str, layer: CellModule, cells: Sequence[RNN | LSTM | GRU]
         bias = np.stack(weights[2:]) if after else weights[2]
         arrays.append([np.ascontiguousarray(weights[0].T), np.ascontiguousarray(weights[1].T), bias])
     if not isinstance(layer, Bidirectional):
-        return Written(kind, settings[0], {"/cell": arrays[0]})
-    parts = [_serialized(kind, f"{way}_{snake(kind)}", part)
-             for way, part in zip(("forward", "backward"), settings, strict=True)]  # fmt: skip
+        return KerasLayer(kind, settings[0], {"/cell": arrays[0]})
+    parts = [_serialized(kind, f"{direction}_{snake(kind)}", part)
+             for direction, part in zip(("forward", "backward"), settings, strict=True)]  # fmt: skip
     together = {"merge_mode": "concat", "layer": parts[0], "backward_layer": parts[1]}
-    return Written("Bidirectional", together, {"/forward_layer/cell": arrays[0], "/backward_layer/cell": arrays[1]})
+    return KerasLayer("Bidirectional", together, {"/forward_layer/cell": arrays[0], "/backward_layer/cell": arrays[1]})
 
 
 def _options(cell: RNN | LSTM | GRU) -> dict[str, Any]:
@@ -105,30 +112,30 @@ def _options(cell: RNN | LSTM | GRU) -> dict[str, Any]:
     return {**gated, "reset_after": cell.reset == "after"} if isinstance(cell, GRU) else gated
 
 
-def _plain(where: str, layer: CellModule) -> Written:
+def _plain(where: str, layer: CellModule) -> KerasLayer:
     if isinstance(layer, Dropout):
-        return Written(
+        return KerasLayer(
             "SpatialDropout1D" if isinstance(layer, VariationalDropout) else "Dropout", {"rate": layer.p}, {}
         )
     if kind := next((theirs for theirs, ours in POOLINGS.items() if isinstance(layer, ours)), ""):
-        return Written(kind, {}, {})
+        return KerasLayer(kind, {}, {})
     if isinstance(layer, Linear):
         arrays = [np.ascontiguousarray(_array(layer.weight).T), _array(layer.bias)]
-        return Written("Dense", {"units": layer.output_size, "activation": "linear"}, {"": arrays})
+        return KerasLayer("Dense", {"units": layer.output_size, "activation": "linear"}, {"": arrays})
     if isinstance(layer, Embedding):
         sizes = {"input_dim": layer.input_size, "output_dim": layer.output_size}
-        return Written("Embedding", sizes, {"": [_array(layer.weight)]})
+        return KerasLayer("Embedding", sizes, {"": [_array(layer.weight)]})
     if isinstance(layer, LayerNorm):
         arrays = [_array(layer.weight), _array(layer.bias)]
-        return Written("LayerNormalization", {"axis": -1, "epsilon": layer.epsilon}, {"": arrays})
-    raise ValueError(f"{where} is no layer that Keras has; convert what is before and behind it by itself.")
+        return KerasLayer("LayerNormalization", {"axis": -1, "epsilon": layer.epsilon}, {"": arrays})
+    raise ValueError(f"{where} is not supported by Keras; convert the layers before and after it separately.")
 
 
 def _array(weight: Tensor) -> np.ndarray:
     return weight.detach().cpu().numpy().copy()
 
 
-def _write(path: Path, first: CellModule, written: Sequence[Written], dtype: str) -> None:
+def _write(path: Path, first: CellModule, written: Sequence[KerasLayer], dtype: str) -> None:
     ids = isinstance(first, Embedding)
     shape = [None, None] if ids else [None, None, first.input_size]
     layers = [_serialized("InputLayer", "input", {"batch_shape": shape, "dtype": "int32" if ids else dtype})]

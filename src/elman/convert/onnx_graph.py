@@ -1,47 +1,58 @@
-"""What an ONNX graph holds: its constants, the settings of its nodes, and each recurrence as a layer."""
+"""Access to an ONNX graph: its constants, the attributes of its nodes, and its recurrent nodes as layers."""
 
 from typing import Any
 
 import numpy as np
 
 from elman.cells import CellModule
+from elman.convert.layers import optional_package
 from elman.convert.onnx_nodes import RECURRENT, layer_of
-from elman.convert.parts import needed
 
-MOVES = ("Expand", "Reshape", "Unsqueeze", "Squeeze", "Slice", "Transpose", "Cast", "Tile")  # zeros stay zeros
+MOVES = (
+    "Expand",
+    "Reshape",
+    "Unsqueeze",
+    "Squeeze",
+    "Slice",
+    "Transpose",
+    "Cast",
+    "Tile",
+)  # operators that keep zeros zero
 
 
 class Graph:
-    """A graph, with its tensors and nodes under their names."""
+    """ONNX graph with its tensors and nodes by name."""
 
     def __init__(self, graph: Any):
         self.helper, self.numpy_helper = (
-            needed(f"onnx.{part}", "onnx", "reading ONNX files") for part in ("helper", "numpy_helper")
+            optional_package(f"onnx.{part}", "onnx", "reading ONNX files") for part in ("helper", "numpy_helper")
         )
         self.given = {tensor.name: tensor for tensor in graph.initializer}
         self.nodes = list(graph.node)
         self.makers = {name: node for node in self.nodes for name in node.output}
         self.inputs = {value.name: value for value in graph.input if value.name not in self.given}
         self.outputs = [value.name for value in graph.output]
-        self.recurrences = [node for node in self.nodes if node.op_type in RECURRENT and own(node)]
+        self.recurrences = [node for node in self.nodes if node.op_type in RECURRENT and is_standard(node)]
 
     def recurrence(self, node: Any) -> CellModule:
-        """The layer of a node.
+        """Return the layer of a recurrent node.
 
         Raises:
-            ValueError: its initial state is neither zero nor read by the graph; what `layer_of` refuses.
+            ValueError: the initial state is neither zero nor an input of the graph, or as in `layer_of`.
         """
         where = f"from_onnx: {title(node)}"
         names = [*node.input, *[""] * (8 - len(node.input))]
         for name in names[5:7]:
             if name and name not in self.inputs and not self._is_zero(name):
-                raise ValueError(f"{where}: expected an initial state of zeros, or read by the graph, got {name!r}.")
+                raise ValueError(
+                    f"{where}: expected an initial state of zeros, or an input of the graph, got {name!r}."
+                )
         w, r = (self.weight(where, name) for name in names[1:3])
         b, p = (self.weight(where, name) if name else None for name in (names[3], names[7]))
         return layer_of(where, node.op_type, self.settings(node), w, r, b, p)
 
     def settings(self, node: Any) -> dict[str, Any]:
-        """The attributes of a node."""
+        """Return the attributes of a node."""
 
         def value(attribute: Any) -> Any:
             got = self.helper.get_attribute_value(attribute)
@@ -52,7 +63,7 @@ class Graph:
         return {attribute.name: value(attribute) for attribute in node.attribute}
 
     def constant(self, name: str) -> np.ndarray | None:
-        """A tensor that does not change, None if it is none."""
+        """Return the value of a constant tensor, or None."""
         if name in self.given:
             return self._array(name, self.given[name])
         node = self.makers.get(name)
@@ -64,15 +75,15 @@ class Graph:
         return None
 
     def weight(self, where: str, name: str) -> np.ndarray:
-        """A constant of floating-point numbers.
+        """Return a constant of floating-point numbers.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the tensor is not a constant, or has another dtype.
         """
         array = self.constant(name)
         if array is None:
-            raise ValueError(f"{where}: expected weights that are constants, but {name!r} is computed or read; export "
-                             "the graph with its constants folded.")  # fmt: skip
+            raise ValueError(f"{where}: expected constant weights, but {name!r} is computed or an input; export "
+                             "the graph with constant folding.")  # fmt: skip
         if array.dtype not in (np.float32, np.float64):
             raise ValueError(f"{where}: expected weights of float32 or float64, got {name!r} of {array.dtype}.")
         return array
@@ -81,10 +92,10 @@ class Graph:
         try:
             return np.array(self.numpy_helper.to_array(tensor))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"from_onnx: tensor {name!r} is cut short or damaged: {error}.") from None
+            raise ValueError(f"from_onnx: tensor {name!r} is truncated or damaged: {error}.") from None
 
     def _is_zero(self, name: str) -> bool:
-        """Whether a tensor is zeros, of whatever shape."""
+        """Return whether a tensor consists of zeros."""
         array, node = self.constant(name), self.makers.get(name)
         if array is not None:
             return not array.any()
@@ -98,10 +109,11 @@ class Graph:
         return node.op_type == "Concat" and all(map(self._is_zero, node.input))
 
 
-def own(node: Any) -> bool:
-    """Whether a node is one of ONNX itself."""
+def is_standard(node: Any) -> bool:
+    """Return whether a node is a standard operator of ONNX."""
     return node.domain in ("", "ai.onnx")
 
 
 def title(node: Any) -> str:
+    """Return operator and name of a node, for error messages."""
     return f"{node.op_type} {node.name or node.output[0]!r}"

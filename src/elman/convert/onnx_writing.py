@@ -1,4 +1,4 @@
-"""Layers of elman as an ONNX file."""
+"""Conversion of layers of elman to ONNX files."""
 
 import os
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from elman.cells import LSTM, CellModule
+from elman.convert.layers import layers_of, optional_package, pools_final_state
 from elman.convert.onnx_nodes import Cell, node_of, written_cells
-from elman.convert.parts import is_last_of, layers_of, needed
 from elman.files import replacing
 from elman.layers import Dropout, Embedding, LayerNorm, Linear
 
@@ -21,26 +21,26 @@ IDS, LENGTHS = 7, 6  # INT64 and INT32
 
 
 def to_onnx(model: CellModule, path: str | os.PathLike[str], *, lengths: bool = False, state: bool = False) -> None:
-    """Write an ONNX file that computes the same, in evaluation mode, for any number of rows and steps.
+    """Write a model in evaluation mode as an ONNX file, for any number of rows and steps.
 
-    The graph reads `x` [T, B, D], or ids [T, B] where the model begins with an `Embedding`, and writes `y` [T, B, O];
-    after a `LastPooling`, [B, O].
+    The input is `x` [T, B, D], or ids [T, B] if the model begins with an `Embedding`. The output is `y` [T, B, O], or
+    [B, O] after a `LastPooling`.
 
     Args:
         model: a cell, a layer or a `Stack`.
-        path: of the file, whose name ends as you like, for instance in `.onnx`.
-        lengths: the graph reads `lengths` [B] int32 as well: what is behind the last step of a row does not matter.
-        state: the graph reads the state before the first step, and writes the one after the last: of the recurrences,
-            in order, `h0`, `h1`, ... (and `c0`, ... of an `LSTM`) and `h0_last`, ..., each [ways, B, H].
+        path: path of the file.
+        lengths: whether the graph has an input `lengths` [B] int32; steps after the end of a row are ignored then.
+        state: whether the graph has the initial states as inputs and the final states as outputs: for the recurrent
+            layers in order `h0`, `h1`, ... (and `c0`, ... of an `LSTM`) and `h0_last`, ..., each [directions, B, H].
     Raises:
-        TypeError: it is no model.
-        ValueError: a layer or an option that ONNX has not, or weights that are neither float32 nor float64.
+        TypeError: the model is not a cell, layer or stack of elman.
+        ValueError: ONNX does not support a layer or an option, or weights are neither float32 nor float64.
         OSError: the file cannot be written.
         ModuleNotFoundError: onnx is not installed (the extra `elman[onnx]`).
     """
     if not isinstance(model, CellModule):
         raise TypeError(f"to_onnx: expected a cell, a layer or a Stack of elman, got {type(model).__name__}.")
-    onnx = needed("onnx", "onnx", "writing ONNX files")
+    onnx = optional_package("onnx", "onnx", "writing ONNX files")
     weight = next(model.parameters(), torch.zeros(0))
     if weight.dtype not in KINDS:
         raise ValueError(f"to_onnx: expected weights of torch.float32 or torch.float64, got {weight.dtype}.")
@@ -50,9 +50,9 @@ def to_onnx(model: CellModule, path: str | os.PathLike[str], *, lengths: bool = 
         where = f"to_onnx: {type(layer).__name__}"
         cells = written_cells(where, layer)
         if cells is not None:
-            pooled = number + 1 < len(layers) and is_last_of(layers[number + 1], layer)
+            pooled = number + 1 < len(layers) and pools_final_state(layers[number + 1], layer)
             graph.recurrence(where, layer, cells, pooled)
-        elif not graph.pooled or not is_last_of(layer, layers[number - 1]):
+        elif not graph.pooled or not pools_final_state(layer, layers[number - 1]):
             graph.plain(where, layer)
     proto = graph.finish(layers[0], layers[-1])
     onnx.checker.check_model(proto)
@@ -61,47 +61,47 @@ def to_onnx(model: CellModule, path: str | os.PathLike[str], *, lengths: bool = 
 
 
 class _Graph:
-    """Nodes one behind the other; `self.flow` is what the last one wrote."""
+    """Chain of nodes; `self.last` is the name of the last output."""
 
     def __init__(self, kind: int, lengths: bool, state: bool):
         self.helper, self.numpy_helper = (
-            needed(f"onnx.{part}", "onnx", "writing ONNX files") for part in ("helper", "numpy_helper")
+            optional_package(f"onnx.{part}", "onnx", "writing ONNX files") for part in ("helper", "numpy_helper")
         )
         self.kind, self.lengths, self.state = kind, "lengths" if lengths else "", state
         self.nodes: list[Any] = []
         self.tensors: list[Any] = []
         self.states: list[tuple[str, list[int | str]]] = []
-        self.flow, self.pooled, self.recurrences = "x", False, 0
+        self.last, self.pooled, self.recurrences = "x", False, 0
 
     def add(self, kind: str, *more: str, first: Sequence[str] = (), **settings: Any) -> None:
-        """A node that reads the flow, between names of other tensors, and writes it."""
+        """Append a node that reads the last output, between other tensors, and makes its own output the last one."""
         name = f"{kind}_{len(self.nodes)}"
-        self.nodes.append(self.helper.make_node(kind, [*first, self.flow, *more], [name], name=name, **settings))
-        self.flow = name
+        self.nodes.append(self.helper.make_node(kind, [*first, self.last, *more], [name], name=name, **settings))
+        self.last = name
 
     def constant(self, array: Any) -> str:
-        """The name of a tensor that does not change."""
+        """Add a constant tensor and return its name."""
         array = array.detach().cpu().numpy() if isinstance(array, Tensor) else np.array(array, np.int64)
         self.tensors.append(self.numpy_helper.from_array(np.ascontiguousarray(array), f"tensor_{len(self.tensors)}"))
         return self.tensors[-1].name
 
     def recurrence(self, where: str, layer: CellModule, cells: Sequence[Cell], pooled: bool) -> None:
         if self.pooled:
-            raise ValueError(f"{where}: expected rows, but a LastPooling before it leaves one step of each.")
-        number, ways, hidden = self.recurrences, len(cells), cells[0].output_size
+            raise ValueError(f"{where}: expected sequences, got single steps from a LastPooling before it.")
+        number, directions, hidden = self.recurrences, len(cells), cells[0].output_size
         letters = "hc" if isinstance(cells[0], LSTM) else "h"
         state = [f"{letter}{number}" for letter in letters]
         outputs = [f"y{number}", *(f"{leaf}_last" for leaf in state)]
         node, tensors = node_of(
-            layer, cells, f"recurrence{number}", [self.flow, self.lengths, *(state if self.state else [])], outputs
+            layer, cells, f"recurrence{number}", [self.last, self.lengths, *(state if self.state else [])], outputs
         )
         self.nodes.append(node)
         self.tensors += tensors
-        self.states += [(leaf, [ways, "batch", hidden]) for leaf in state]
-        self.recurrences, self.pooled, self.flow = number + 1, pooled, outputs[1] if pooled else outputs[0]
-        if ways == 1:
+        self.states += [(leaf, [directions, "batch", hidden]) for leaf in state]
+        self.recurrences, self.pooled, self.last = number + 1, pooled, outputs[1] if pooled else outputs[0]
+        if directions == 1:
             self.add("Squeeze", self.constant([0 if pooled else 1]))
-        else:  # [T, ways, B, H], or [ways, B, H]
+        else:  # [T, directions, B, H], or [directions, B, H]
             self.add("Transpose", perm=[1, 0, 2] if pooled else [0, 2, 1, 3])
             self.add("Reshape", self.constant([0, -1] if pooled else [0, 0, -1]))
 
@@ -115,11 +115,11 @@ class _Graph:
             self.add(
                 "LayerNormalization", self.constant(layer.weight), self.constant(layer.bias), epsilon=layer.epsilon
             )
-        elif not isinstance(layer, Dropout):  # which drops nothing in evaluation
-            raise ValueError(f"{where} is no layer that ONNX has; convert what is before and behind it by itself.")
+        elif not isinstance(layer, Dropout):  # evaluation mode drops nothing
+            raise ValueError(f"{where} is not supported by ONNX; convert the layers before and after it separately.")
 
     def finish(self, first: CellModule, last: CellModule) -> Any:
-        """The model: all nodes, and what goes in and out."""
+        """Return the model: all nodes, inputs and outputs."""
         value = self.helper.make_tensor_value_info
         self.add("Identity")
         self.nodes[-1].output[0] = "y"

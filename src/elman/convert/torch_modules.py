@@ -1,4 +1,4 @@
-"""Layers of `torch.nn` as layers of elman, and back."""
+"""Conversion between layers of `torch.nn` and layers of elman."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -9,47 +9,49 @@ from torch import Tensor, nn
 
 from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.cells.torch_weights import TorchWeights, cell_from_layer, layer_suffixes, with_weights
-from elman.convert.parts import Part, cells_of, joined, layers_of
+from elman.convert.layers import LayerLike, layers_of, plain_cells, stacked
 from elman.layers import Bidirectional, Dropout, Embedding, LayerNorm, Linear, Reversed
 
 RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
 STEPS = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
 KNOWN = (*RECURRENT, *STEPS, nn.Linear, nn.Embedding, nn.LayerNorm, nn.Dropout, nn.Identity)
-WRITTEN_BY = ("torch.nn.modules.", "elman.nn.")  # whose `forward` is known
+SOURCES = ("torch.nn.modules.", "elman.nn.")  # modules whose `forward` is known
 
 
 def from_torch(module: nn.Module) -> CellModule:
-    """The same layers with copies of the weights, as a cell or a `Stack`.
+    """Return the same layers with copies of the weights, as a cell or a `Stack`.
 
-    `nn.RNN`, `LSTM` and `GRU` (each layer a cell, both directions a `Bidirectional`, their dropout a `Dropout`), their
-    cells (`nn.LSTMCell`, ...), `nn.Linear`, `Embedding`, `LayerNorm`, `Dropout`, and an `nn.Sequential` or `ModuleList`
-    of such, where a recurrence hands on what it writes. Those of `elman.nn` as well. `batch_first` says how a batch is
-    padded, and here it is not.
+    Supported are `nn.RNN`, `LSTM` and `GRU` (each layer becomes a cell, two directions a `Bidirectional`, their dropout
+    a `Dropout`), their cells (`nn.LSTMCell`, ...), `nn.Linear`, `Embedding`, `LayerNorm`, `Dropout`, and an
+    `nn.Sequential` or `ModuleList` of these, in which the next layer reads the outputs of a recurrent layer. The same
+    holds for `elman.nn`. `batch_first` has no effect, because a ragged batch has no padding.
 
     Args:
-        module: of `torch.nn`; in training or evaluation mode, and so is what comes out.
+        module: module of `torch.nn`; the result is in the same mode, training or evaluation.
     Raises:
-        TypeError: it is no module.
-        ValueError: a layer or a setting that there is none of here.
+        TypeError: the argument is not a module.
+        ValueError: a layer or a setting is not supported.
     Example:
         >>> from_torch(nn.LSTM(3, 4, num_layers=2, batch_first=True)).output_size
         4
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"from_torch: expected a module of torch.nn, got {type(module).__name__}.")
-    return joined("from_torch", list(_read(module, "from_torch"))).train(module.training)
+    return stacked("from_torch", list(_read(module, "from_torch"))).train(module.training)
 
 
-def _read(module: Any, where: str) -> Iterator[Part]:
+def _read(module: Any, where: str) -> Iterator[LayerLike]:
     if type(module) in (nn.Sequential, nn.ModuleList):
         for number, child in enumerate(module):
             yield from _read(child, f"{where}: {number}")
         return
     where = f"{where}: {type(module).__name__}"
     if not isinstance(module, KNOWN):
-        raise ValueError(f"{where} is no layer that elman has; convert what is before and behind it by itself.")
-    if not type(module).forward.__module__.startswith(WRITTEN_BY):
-        raise ValueError(f"{where} has a forward of its own; copy its weights to a layer of torch.nn, if it is one.")
+        raise ValueError(f"{where} is not supported; convert the layers before and after it separately.")
+    if not type(module).forward.__module__.startswith(SOURCES):
+        raise ValueError(
+            f"{where} overrides forward; if it computes the same as its base class, copy its weights to that class."
+        )
     if isinstance(module, RECURRENT):
         yield from _recurrence(module)
     elif isinstance(module, STEPS):
@@ -76,36 +78,35 @@ def _weight_and_bias(module: Any) -> dict[str, Tensor]:
 
 
 def _expect(where: str, module: Any, **settings: Any) -> None:
-    """Raise unless the settings of a module are these."""
+    """Raise unless the settings of a module have these values."""
     for name, value in settings.items():
         if getattr(module, name, value) != value:
             got = f"{name}={getattr(module, name)}"
-            raise ValueError(f"{where}: expected {name}={value}, got {got}, which is not known here.")
+            raise ValueError(f"{where}: expected {name}={value}, got {got}, which elman does not support.")
 
 
-def _recurrence(module: Any) -> Iterator[Part]:
+def _recurrence(module: Any) -> Iterator[LayerLike]:
     cells = [cell_from_layer(module, suffix) for suffix in layer_suffixes(module)]
-    ways = 2 if module.bidirectional else 1
-    for number in range(0, len(cells), ways):
+    directions = 2 if module.bidirectional else 1
+    for number in range(0, len(cells), directions):
         if number and module.dropout:
             yield partial(Dropout, p=module.dropout)
         yield Bidirectional(*cells[number : number + 2]) if module.bidirectional else cells[number]
 
 
 def to_torch(model: CellModule, batch_first: bool = False) -> nn.Module:
-    """The same layers with copies of the weights, as modules of `torch.nn`.
+    """Return the same layers with copies of the weights, as modules of `torch.nn`.
 
-    Recurrences of one kind and size on top of one another are one `nn.RNN`, `LSTM` or `GRU` of several layers, their
-    second bias is zero, but for what a GRU adds inside its reset gate. A stack of more than that is an `nn.Sequential`;
-    where a recurrence is not its last layer, an `nn.ModuleList`, to be called one by one: a recurrence of PyTorch
-    returns a pair, which `nn.Sequential` would hand on.
+    Consecutive cells of one kind and size become one `nn.RNN`, `LSTM` or `GRU` of several layers. Its second bias is
+    zero, except for a GRU's bias inside the reset gate. Several modules become an `nn.Sequential`; if a recurrent
+    module, which returns a pair, is not the last one, an `nn.ModuleList`, to be called one by one.
 
     Args:
         model: a cell, a layer or a `Stack`.
-        batch_first: of the recurrences.
+        batch_first: setting of the recurrent modules.
     Raises:
-        TypeError: it is none.
-        ValueError: a layer or an option that torch.nn has not.
+        TypeError: the model is not a cell, layer or stack of elman.
+        ValueError: torch.nn does not support a layer or an option.
     Example:
         >>> from elman import GRU, Linear, Stack
         >>> gru, linear = to_torch(Stack(GRU(3, 4), GRU(4, 4), Linear(4, 2)))
@@ -134,13 +135,13 @@ def to_torch(model: CellModule, batch_first: bool = False) -> nn.Module:
 
 
 def _together(where: str, layers: list[CellModule]) -> tuple[list[list[RNN | LSTM | GRU]], float]:
-    """Takes off the first layers, as many as one module is made of: the cells of each, and the dropout between."""
+    """Remove the first layers that one module can hold; return the cells of each, and the dropout between them."""
     group: list[list[RNN | LSTM | GRU]] = []
     dropout = 0.0
     while layers:
         between = layers[0].p if group and type(layers[0]) is Dropout and len(layers) > 1 else 0.0
         above = layers[1 if between else 0]
-        cells = None if isinstance(above, Reversed) else cells_of(where, above, "weight_hr")
+        cells = None if isinstance(above, Reversed) else plain_cells(where, above, "weight_hr")
         if cells is None or (group and (_kind(cells) != _kind(group[0]) or (len(group) > 1 and between != dropout))):
             break
         del layers[: 2 if between else 1]
@@ -149,7 +150,7 @@ def _together(where: str, layers: list[CellModule]) -> tuple[list[list[RNN | LST
 
 
 def _kind(cells: Sequence[Any]) -> list[Any]:
-    """What must be the same in all layers of one module."""
+    """Return the properties that all layers of one module share."""
     return [(type(cell), cell.output_size, len(cell.weight_hh), getattr(cell, "activation", "")) for cell in cells]
 
 
@@ -160,10 +161,10 @@ def _torch_recurrence(
     first = cells[0]
     if isinstance(first, RNN) and first.activation not in ("tanh", "relu"):
         raise ValueError(
-            f"{where}: expected activation='tanh' or 'relu', got {first.activation!r}, which nn.RNN has not."
+            f"{where}: expected activation='tanh' or 'relu', got {first.activation!r}, which nn.RNN does not support."
         )
     if any(isinstance(cell, GRU) and cell.reset == "before" for cell in cells):
-        raise ValueError(f"{where}: expected reset='after', got 'before', which nn.GRU has not.")
+        raise ValueError(f"{where}: expected reset='after', got 'before', which nn.GRU does not support.")
     kind: Any = next(
         theirs for ours, theirs in zip((RNN, LSTM, GRU), RECURRENT, strict=True) if isinstance(first, ours)
     )
@@ -171,7 +172,7 @@ def _torch_recurrence(
     hidden = first.output_size
     if isinstance(first, LSTM) and first.projection_size:
         settings["proj_size"], hidden = first.projection_size, first.hidden_size
-    with torch.random.fork_rng(devices=[]):  # it starts at random
+    with torch.random.fork_rng(devices=[]):  # the random initialisation must not advance the caller's generator
         module = kind(first.input_size, hidden, len(group), batch_first=batch_first, dropout=dropout,
                       bidirectional=len(group[0]) == 2, **settings)  # fmt: skip
     module.to(first.bias.dtype).load_state_dict(
@@ -192,6 +193,8 @@ def _written(where: str, layer: CellModule) -> nn.Module:
         elif isinstance(layer, LayerNorm):
             module = nn.LayerNorm(layer.input_size, layer.epsilon)
         else:
-            raise ValueError(f"{where} is no layer that torch.nn has; convert what is before and behind it by itself.")
+            raise ValueError(
+                f"{where} is not supported by torch.nn; convert the layers before and after it separately."
+            )
     module.to(layer.weight.dtype).load_state_dict(layer.state_dict())
     return module

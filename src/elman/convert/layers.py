@@ -1,4 +1,4 @@
-"""A model as a row of layers: what the conversions read it from and make it of."""
+"""Models as a sequence of layers, which all conversions share."""
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -10,13 +10,13 @@ from elman.layers import Bidirectional, LastPooling, Reversed, Stack
 
 PLAIN = {RNN: {"weight_ih", "weight_hh", "bias"}, LSTM: {"weight_ih", "weight_hh", "bias"},
          GRU: {"weight_ih", "weight_hh", "bias", "bias_hn"}}  # fmt: skip
-OPTIONS = {"weight_hr": "projection", "peephole": "peephole", "coupled": "coupled"}  # that some other houses know
+OPTIONS = {"weight_hr": "projection", "peephole": "peephole", "coupled": "coupled"}  # that some other libraries support
 
-Part = CellModule | Callable[[int], CellModule]  # a layer, or what makes one for so many features
+LayerLike = CellModule | Callable[[int], CellModule]  # a layer, or a function that makes one from its input size
 
 
 def layers_of(model: CellModule) -> Iterator[CellModule]:
-    """The layers of a stack, and of the stacks in it; a layer alone is one."""
+    """Yield the layers of a stack and of the stacks in it, or the single layer."""
     if isinstance(model, Stack):
         for cell in model:
             yield from layers_of(cell)
@@ -24,14 +24,14 @@ def layers_of(model: CellModule) -> Iterator[CellModule]:
         yield model
 
 
-def joined(where: str, parts: Sequence[Part]) -> CellModule:
-    """The layers on top of one another, in one type; one alone as it is.
+def stacked(where: str, parts: Sequence[LayerLike]) -> CellModule:
+    """Return the layers as a stack, or the single layer.
 
     Raises:
-        ValueError: no layer; sizes that do not meet; weights of several types.
+        ValueError: there is no layer with weights, sizes do not match, or weights have several dtypes.
     """
     sizes = [part.output_size if isinstance(part, CellModule) else 0 for part in parts]
-    for number, part in enumerate(parts):  # what does not say its size has that of what is below it, or above
+    for number, part in enumerate(parts):  # a layer of unknown size has that of its neighbour
         below, above = (sizes[number - 1] if number else 0), (part for part in parts if isinstance(part, CellModule))
         sizes[number] = sizes[number] or below or next((layer.input_size for layer in above), 0)
     if not any(sizes):
@@ -39,29 +39,29 @@ def joined(where: str, parts: Sequence[Part]) -> CellModule:
     layers = [part if isinstance(part, CellModule) else part(size) for part, size in zip(parts, sizes, strict=True)]
     kinds = {weight.dtype for layer in layers for weight in layer.parameters()}
     if len(kinds) > 1:
-        raise ValueError(f"{where}: expected weights of one type, got {' and '.join(sorted(map(str, kinds)))}.")
+        raise ValueError(f"{where}: expected weights of one dtype, got {' and '.join(sorted(map(str, kinds)))}.")
     try:
         model = layers[0] if len(layers) == 1 else Stack(*layers)
-    except ValueError as error:  # sizes that do not meet
+    except ValueError as error:  # sizes do not match
         raise ValueError(f"{where}: {error}") from None
     weight = next(model.parameters())
     return model.to(weight.device, weight.dtype)
 
 
 def directions_of(layer: CellModule) -> list[CellModule]:
-    """The cells that read forward and backward, or the one that does either."""
+    """Return the forward and backward cell of a layer, or its single cell."""
     if isinstance(layer, Bidirectional):
         return [layer.forward_cell, layer.backward_cell]
     return [layer.cell if isinstance(layer, Reversed) else layer]
 
 
-def cells_of(where: str, layer: CellModule, *known: str) -> list[RNN | LSTM | GRU] | None:
-    """The one or two plain recurrences that a layer is made of, forward first; None where it is something else.
+def plain_cells(where: str, layer: CellModule, *known: str) -> list[RNN | LSTM | GRU] | None:
+    """Return the one or two plain RNNs, LSTMs or GRUs of a layer, forward first; None for any other layer.
 
     Args:
-        known: what the other house has as well, of `OPTIONS`.
+        known: the `OPTIONS` that the target supports.
     Raises:
-        ValueError: one with an option that other houses do not know.
+        ValueError: a cell has an option that the target does not support.
     """
     cells = directions_of(layer)
     if not all(isinstance(cell, RNN | LSTM | GRU) for cell in cells):
@@ -82,22 +82,22 @@ def _check_plain(where: str, cell: CellModule, known: Sequence[str]) -> None:
     without_forget = kernel is not None and kernel.kind == "lstm_without_forget" and not options.coupled
     known_options: dict[str, Any] = {OPTIONS[name]: False for name in known}
     if odd or kernel is None or without_forget or options._replace(**known_options) != Options():
-        what = f"weights {', '.join(odd)}" if odd else "an option of its own"
-        raise ValueError(f"{where}: expected a plain {kind.__name__}, got one with {what}, which is not known there.")
+        what = f"weights {', '.join(odd)}" if odd else "further options"
+        raise ValueError(f"{where}: expected a plain {kind.__name__}, got one with {what}; they are not supported.")
 
 
-def is_last_of(pooling: CellModule, below: CellModule) -> bool:
-    """Whether a pooling hands on what the recurrences of the layer below it have when they have read the whole row."""
+def pools_final_state(pooling: CellModule, below: CellModule) -> bool:
+    """Return whether a pooling returns the final states of the layer below it, in both directions."""
     backward = below.backward_cell.output_size if isinstance(below, Bidirectional) else 0
     whole = below.output_size if isinstance(below, Reversed) else backward
     return isinstance(pooling, LastPooling) and pooling.backward_size == whole
 
 
-def needed(package: str, extra: str, what: str) -> Any:
-    """An optional package, imported late.
+def optional_package(package: str, extra: str, what: str) -> Any:
+    """Import and return an optional package.
 
     Raises:
-        ModuleNotFoundError: it is not installed.
+        ModuleNotFoundError: the package is not installed.
     """
     try:
         return import_module(package)
