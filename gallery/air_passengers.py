@@ -1,10 +1,10 @@
-"""Passengers of airlines, 1949 to 1960: the last two years, forecast from the ten before by two models.
+"""Airline passengers, 1949 to 1960: forecasts of the last two years from the first ten, by two models.
 
     python gallery/air_passengers.py --data DIR
 
-In logarithms: a trend and a season whose variances maximum likelihood finds (Harvey 1989), and an autoregression over
-the last 13 months. What both have to beat is the same month of the last year that was seen. The picture shows the
-forecast of the first model, with its intervals.
+Both models use logarithms: a trend and a season with variances fitted by maximum likelihood (Harvey 1989), and an
+autoregression over the last 13 months. The baseline repeats the last observed year. The picture shows the forecast of
+the first model, with its intervals.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from elman import DelayTaps, pictures
 from elman.classical.lds import local_trend, seasonal
 
 NAME = "air_passengers"
-MONTHS = 24  # that are forecast
+MONTHS = 24  # months to forecast
 SETTINGS = {"period": 12, "order": 13}
 
 
 def error(forecast: np.ndarray, truth: np.ndarray) -> float:
-    """The mean absolute error, as a part of the truth; both are logarithms."""
+    """Return the mean absolute error as a share of the truth; both arguments are logarithms."""
     return round(float(np.mean(np.abs(np.exp(forecast - truth) - 1))), 4)
 
 

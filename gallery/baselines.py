@@ -1,4 +1,4 @@
-"""What the programs for series and video compare with: a hidden Markov model a class, and a bag of their steps."""
+"""Baselines of the programs for series and video: one hidden Markov model per class, and a bag of steps."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from elman.classical.hmm import Gaussian
 from elman.sequences import Sequences
 
 Rows = Sequence[np.ndarray]  # [T, D] each
-FLOOR = 1e-2  # lowest variance of a state, as a part of that of its class
+FLOOR = 1e-2  # lowest variance of a state, as a share of that of its class
 
 
 def likeliest(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray, states: int) -> float:
-    """The part of the test rows that the model of their own class finds likeliest (Rabiner 1989)."""
+    """Return the accuracy of choosing the class whose HMM gives the highest likelihood (Rabiner 1989)."""
     classes, given = np.unique(labels), _sequences(test)
     found = []
     for label in classes:
@@ -25,7 +25,7 @@ def likeliest(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray, s
 
 
 def bag_of_steps(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray, words: int = 200) -> float:
-    """The part of the test rows that a bag gets right: each step is the nearest of so many, alone and with the next."""
+    """Return the accuracy of a bag of steps and pairs of steps, each quantised to the nearest of `words` centres."""
     steps = np.concatenate(rows)
     words = min(words, len(steps))
     centres, _ = kmeans2(steps, words, minit="++", rng=0)

@@ -2,9 +2,9 @@
 
     python gallery/earthquakes.py --data DIR
 
-The example of Zucchini, MacDonald and Langrock's "Hidden Markov Models for Time Series": the rate of earthquakes of
-magnitude 7 or more changes between a few levels. Rows start in the stationary distribution. The picture shows the most
-probable state of each year, with its rate, and what the model believes.
+This is an example of "Hidden Markov Models for Time Series" by Zucchini, MacDonald and Langrock: the rate of
+earthquakes of magnitude 7 or more changes between a few levels. Rows start in the stationary distribution. The picture
+shows the most probable state of each year with its rate, and the state probabilities.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python gallery/nile.py --data DIR
 
-The example that Durbin and Koopman's "Time Series Analysis by State Space Methods" begins with. The picture shows the
-level as it was known each year from the years before, and as all years together tell it: it fell when the dam at Aswan
-was built.
+This is the first example of "Time Series Analysis by State Space Methods" by Durbin and Koopman. The picture shows the
+filtered level of each year, given the years so far, and the smoothed level, given all years: it fell when the dam at
+Aswan was built.
 """
 
 import argparse

@@ -2,14 +2,14 @@
 
     python gallery/sst2_bag.py --data DIR
 
-Counts of words and of pairs of words, weighted as naive Bayes would (Wang and Manning 2012), under a logistic head: the
-defaults of `BagOfWords` and of the units `words`. They were chosen on the training and dev parts together, by
+Counts of words and of pairs of words with naive-Bayes weights (Wang and Manning 2012), and a softmax: the defaults of
+`BagOfWords` and of the units `words`. They were chosen on the training and dev parts together, by
 
     python gallery/sst2_bag.py --data DIR --choose
 
-which prints the accuracy in a cross-validation of five folds when one setting at a time is another, and never looks at
-the test part. The model is then fitted to the training part alone. The picture shows the running belief: how often the
-class is right when only the first part of a sentence has been read.
+which prints the accuracy in a five-fold cross-validation with one setting changed at a time, without the test part. The
+model is then fitted to the training part alone. The picture shows the accuracy when only the first part of a sentence
+has been read.
 """
 
 import argparse
@@ -38,7 +38,7 @@ Texts = tuple[list[str], np.ndarray]
 
 
 def read(path: Path) -> Texts:
-    """Sentences and labels of a part."""
+    """Return the sentences and labels of a part."""
     lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     texts, labels = zip(*(line.split("\t") for line in lines), strict=True)
     return list(texts), np.array(labels, dtype=int)
@@ -55,7 +55,7 @@ def rows(units: Units, texts: list[str]) -> Sequences:
 
 
 def folds(texts: list[str], labels: np.ndarray) -> Iterator[tuple[Texts, Texts]]:
-    """Drawn at random, the same for all settings."""
+    """Yield random folds, the same for all settings."""
     fold = np.random.default_rng(0).integers(FOLDS, size=len(labels))
     for held_out in range(FOLDS):
         yield tuple(([text for text, chosen in zip(texts, mask, strict=True) if chosen], labels[mask])
@@ -73,15 +73,15 @@ def choose(texts: list[str], labels: np.ndarray) -> None:
 
 
 def while_reading(model: BagOfWords, sentences: Sequences, labels: np.ndarray) -> np.ndarray:
-    """How many classes are right after 0, 1/PARTS, ... 1 of each sentence, as a part of all."""
+    """Return the accuracy after 0, 1/PARTS, ... 1 of each sentence."""
     right = np.zeros(PARTS + 1)
-    for start in range(0, len(sentences), 64):  # a state is as wide as the features
+    for start in range(0, len(sentences), 64):  # a state has all features
         some = sentences.select(np.arange(start, min(start + 64, len(sentences))))
-        beliefs, _ = model.scan(some)
+        probs, _ = model.scan(some)
         prior = model.predict_proba([[]])
-        for row, label in zip(beliefs.to_list(), labels[start:], strict=False):
-            believed = model.classes_[np.concatenate([prior, row]).argmax(1)]
-            right += believed[np.arange(PARTS + 1) * len(row) // PARTS] == label
+        for row, label in zip(probs.to_list(), labels[start:], strict=False):
+            predicted = model.classes_[np.concatenate([prior, row]).argmax(1)]
+            right += predicted[np.arange(PARTS + 1) * len(row) // PARTS] == label
     return right / len(sentences)
 
 
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(np.linspace(0, 100, PARTS + 1), 100 * while_reading(model, sentences, test[1]), marker="o", markersize=4)
-    axes.set(xlabel="% of the words read", ylabel="% right", title="SST-2, test: the belief while reading")
+    axes.set(xlabel="% of the words read", ylabel="accuracy, %", title="SST-2, test: accuracy while reading")
     axes.grid(alpha=0.3)
     receipt.write_with_figure(
         NAME,

@@ -2,15 +2,14 @@
 
     python gallery/ud_ewt_hmm.py --data DIR
 
-The defaults of `HMMTagger`, after TnT (Brants 2000): tags after two tags by deleted interpolation, words counted,
-unknown words guessed by shape and ending. The dev part is measured, and nothing was chosen on it; settings are compared
-by
+This uses the defaults of `HMMTagger`, after TnT (Brants 2000): trigrams of tags with deleted interpolation, word counts,
+and shapes and endings for unknown words. The dev part is used for evaluation only. Settings were compared by
 
     python gallery/ud_ewt_hmm.py --data DIR --choose
 
-which counts in nine tenths of the training sentences and measures the others. The picture shows how often a tag is
-right for words that the training part has seen never, once, twice or three times, ... ; *without context* is the
-likeliest tag of each word by itself.
+which fits nine tenths of the training sentences and evaluates on the rest. The picture shows the accuracy for words
+that occur never, once, two or three times, ... in the training part; *without context* is the most probable tag of each
+word by itself.
 """
 
 import argparse
@@ -32,7 +31,7 @@ AT_LEAST = 0.925  # accuracy on the dev part
 SETTINGS = {"order": 2, "max_suffix": 10, "rare_count": 10}
 OTHERS = ({}, {"order": 1}, {"max_suffix": 0}, {"max_suffix": 3}, {"max_suffix": 5}, {"rare_count": 1},
           {"rare_count": 3}, {"rare_count": 100})  # fmt: skip
-SEEN = {"never": 0, "once": 1, "2 to 3": 3, "4 to 9": 9, "10 to 99": 99, "more": np.inf}  # at most so often
+SEEN = {"never": 0, "once": 1, "2 to 3": 3, "4 to 9": 9, "10 to 99": 99, "more": np.inf}  # largest count of each group
 
 
 class Tagged(NamedTuple):
@@ -99,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         heights = [100 * (part or 0.0) for part in by_seen[name]]
         axes.bar(np.arange(len(SEEN)) + 0.27 * (place - 1), heights, 0.25, label=name)
     axes.set_xticks(np.arange(len(SEEN)), SEEN)
-    axes.set(xlabel="how often training has seen the word", ylabel="% of tags right", ylim=(40, 100),
+    axes.set(xlabel="occurrences of the word in training", ylabel="accuracy, %", ylim=(40, 100),
              title="UD English EWT, dev: tags by an HMM")  # fmt: skip
     axes.grid(alpha=0.3, axis="y")
     axes.legend(loc="upper left")
