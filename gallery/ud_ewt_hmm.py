@@ -2,8 +2,8 @@
 
     python gallery/ud_ewt_hmm.py --data DIR
 
-This uses the defaults of `HMMTagger`, after TnT (Brants 2000): trigrams of tags with deleted interpolation, word counts,
-and shapes and endings for unknown words. The dev part is used for evaluation only. Settings were compared by
+This uses the defaults of `HMMTagger`, after TnT (Brants 2000): trigrams of tags with deleted interpolation, word
+counts, and shapes and endings for unknown words. The dev part is used for evaluation only. Settings were compared by
 
     python gallery/ud_ewt_hmm.py --data DIR --choose
 

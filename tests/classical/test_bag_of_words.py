@@ -1,4 +1,4 @@
-"""BagOfWords against scikit-learn's counts and regressions, and ratios counted by hand."""
+"""BagOfWords against scikit-learn's counts and regressions, and ratios computed by hand."""
 
 import gzip
 
@@ -20,7 +20,7 @@ V = 7
 
 
 def random_rows(seed=0, rows=60):
-    """Rows of ids, the first one empty, and labels from 0 to 2 that depend on them."""
+    """Return rows of ids, the first one empty, and labels from 0 to 2 that depend on them."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, rows)
     lengths = rng.integers(0, 9, rows)
@@ -33,7 +33,7 @@ def random_rows(seed=0, rows=60):
 
 
 def counted(sequences, ngrams, binary):
-    """The features of scikit-learn, [B, F], and their names."""
+    """Return the features of scikit-learn, [B, F], and their names."""
     texts = [" ".join(map(str, row)) for row in sequences.to_list()]
     counter = CountVectorizer(token_pattern=r"\S+", ngram_range=(1, ngrams), binary=binary)
     return counter.fit_transform(texts).astype(float), counter.get_feature_names_out()
@@ -55,7 +55,7 @@ def test_features_are_the_grams_of_count_vectorizer(ngrams):
 
 
 @pytest.mark.parametrize("min_count", [2, 4])
-def test_rare_grams_are_no_features(min_count):
+def test_rare_grams_are_not_features(min_count):
     sequences, _ = random_rows()
     totals = np.asarray(counted(sequences, 3, binary=False)[0].sum(0)).ravel()
     _, state = fitted(ngrams=3, min_count=min_count).scan(sequences)
@@ -79,14 +79,14 @@ def test_two_classes_are_logistic_regression_on_weighted_features():
     within, elsewhere = (features.toarray()[labels == label].sum(0) + 0.7 for label in (1, 0))
     ratios = np.log(within / within.sum() / (elsewhere / elsewhere.sum()))
     weighted = features.toarray() * ratios
-    # The two weights of a feature are opposite, so that together they cost half of what one cost.
+    # The two weights of a feature are opposite, so their penalty is half of that of one weight.
     expected = LogisticRegression(C=2 / 1.5, tol=1e-10, max_iter=10_000).fit(weighted, labels).predict_proba(weighted)
     model = BagOfWords(V, ngrams=2, smoothing=0.7, l2=1.5).fit(sequences, labels)
     np.testing.assert_allclose(model.predict_proba(sequences), expected, atol=1e-5)
     assert model.score(sequences, labels) == (expected.argmax(1) == labels).mean()
 
 
-def test_ratios_by_hand():
+def test_ratios_equal_hand_computed_ones():
     features = csr_matrix([[1.0, 1, 0], [1, 0, 0], [0, 2, 1]])
     ratios = log_count_ratios(features, np.array([0, 0, 1]), 2, smoothing=1.0)
     of_first = np.array([3, 2, 1]) / 6 / (np.array([1, 3, 2]) / 6)
@@ -100,7 +100,7 @@ def test_contract(settings):
     assert "saving" in check_cell(fitted(**settings), np.arange(V))
 
 
-def test_what_is_believed_after_the_last_step_is_what_is_predicted():
+def test_the_last_step_of_a_scan_equals_predict_proba():
     model, (sequences, _) = fitted(ngrams=3), random_rows(seed=1)
     probs, _ = model.scan(sequences)
     full = np.flatnonzero(sequences.lengths)
@@ -111,8 +111,8 @@ def test_what_is_believed_after_the_last_step_is_what_is_predicted():
     np.testing.assert_allclose(model.predict_proba(sequences)[sequences.lengths == 0][0], empty, atol=1e-14)
 
 
-def test_an_id_that_was_never_seen_says_nothing():
-    model = fitted(ngrams=2)  # id 6 is in the vocabulary, and nowhere in training
+def test_an_unseen_id_has_no_effect():
+    model = fitted(ngrams=2)  # id 6 is in the vocabulary, but not in training
     probs, state = model.scan(Sequences.from_list([np.array([1, 6, 2]), np.array([1])]))
     np.testing.assert_array_equal(probs.values[1], probs.values[0])
     assert state.counts.sum(1).tolist() == [2, 1]
@@ -120,7 +120,7 @@ def test_an_id_that_was_never_seen_says_nothing():
 
 
 @pytest.mark.parametrize("lengths", [[5, 0, 2], [0, 3, 1, 0, 4, 4, 1, 2], [0, 0], []])
-def test_running_sums_row_by_row_or_by_time(lengths):
+def test_running_sums_by_row_equal_those_by_time(lengths):
     rng = np.random.default_rng(0)
     gains = Sequences(rng.standard_normal((sum(lengths), 2)), lengths)
     start = rng.standard_normal((len(lengths), 2))
@@ -131,7 +131,7 @@ def test_running_sums_row_by_row_or_by_time(lengths):
         np.testing.assert_allclose(row, wanted, atol=1e-15)
 
 
-def test_scan_makes_nothing_of_steps_by_features():
+def test_scan_needs_no_array_of_steps_by_features():
     sequences, labels = random_rows(rows=300)
     model = BagOfWords(V, ngrams=4).fit(sequences, labels)
     tall = Sequences(np.resize(sequences.values, 200_000), [150_000, 50_000])
@@ -143,7 +143,7 @@ def test_scan_makes_nothing_of_steps_by_features():
 
 
 @pytest.mark.parametrize("labels", [["no", "yes", "é"], [3, -1, 7], [False, True, True]])
-def test_labels_and_files(labels, tmp_path):
+def test_labels_may_be_strings_and_files_keep_them(labels, tmp_path):
     sequences, classes = random_rows()
     labels = np.array(labels)[classes]
     model = BagOfWords(V, ngrams=2, l2=0.3).fit(sequences, labels)
@@ -160,7 +160,7 @@ def test_labels_and_files(labels, tmp_path):
         BagOfWords.from_arrays(model.to_arrays(), **{**model.settings, "ngrams": 3})
 
 
-def test_a_state_goes_on_from_other_counts():
+def test_a_state_may_start_from_other_counts():
     model = fitted(ngrams=2, binary=False)
     x = np.array([1, 2])
     _, state = model.step(x, model.initial_state(2))
@@ -207,8 +207,9 @@ def test_bad_input_is_one_clear_line():
             BagOfWords(V, **settings).fit(sequences, labels)
 
 
-def test_sst2(data_path):
-    """The defaults, chosen on train and dev by cross-validation; the test part is measured here."""
+@pytest.mark.slow
+def test_sst2_has_the_documented_accuracy(data_path):
+    """Evaluate the defaults, chosen by cross-validation on train and dev, on the test part."""
     texts, labels = {}, {}
     for part in ("train", "test"):
         lines = gzip.decompress((data_path / "sst2" / f"{part}.tsv.gz").read_bytes()).decode().splitlines()
@@ -219,7 +220,7 @@ def test_sst2(data_path):
     assert model.score(rows["test"], labels["test"]) >= 0.818
 
 
-def test_scan_is_the_unrolled_step():
+def test_scan_equals_unrolled_steps():
     model, (sequences, _) = fitted(ngrams=3), random_rows(seed=2)
     fast, slow = model.scan(sequences), Cell.scan(model, sequences)
     np.testing.assert_allclose(fast[0].values, slow[0].values, atol=1e-14)

@@ -1,4 +1,4 @@
-"""CRF against all paths written out, one by one."""
+"""CRF against enumeration of all paths."""
 
 from itertools import pairwise, product
 
@@ -19,7 +19,7 @@ def log_sum(values):
 
 
 def all_paths(crf, scores):
-    """Every row of tags of one row of scores, and its log-weight."""
+    """Return every path of tags of one row of scores, and its log-weight."""
     found = {}
     for path in product(range(crf.num_tags), repeat=len(scores)):
         weight = sum(x[tag] for x, tag in zip(scores, path, strict=True))
@@ -30,7 +30,7 @@ def all_paths(crf, scores):
 
 @st.composite
 def problems(draw, forbidding=True):
-    """A CRF and a batch for which every row has a path, some weights and scores -inf."""
+    """Return a CRF and a batch in which every row has a path; some weights and scores are -inf."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     num_tags = draw(st.integers(1, 3))
     lengths = draw(st.lists(st.integers(0, 4), min_size=1, max_size=4))
@@ -55,7 +55,7 @@ def same(got, expected):
 
 @settings(max_examples=50)
 @given(problems())
-def test_partitions_and_log_probs_are_those_of_all_paths(problem):
+def test_partitions_and_log_probs_equal_enumeration(problem):
     crf, x = problem
     rows = [all_paths(crf, row) for row in x.to_list()]
     partitions = [log_sum(paths.values()) for paths in rows]
@@ -126,7 +126,7 @@ def test_samples_are_paths_that_are_not_forbidden(problem):
         assert (crf.log_prob(x, path) > -np.inf).all()
 
 
-def test_samples_are_as_frequent_as_probable():
+def test_sample_frequencies_equal_probabilities():
     rng = np.random.default_rng(0)
     crf = CRF.from_parameters(rng.standard_normal((2, 2)), rng.standard_normal(2), rng.standard_normal(2))
     x = Sequences.from_list([rng.standard_normal((3, 2))])
@@ -167,8 +167,8 @@ def test_the_contract(spread):
     assert "saving" in check_cell(crf, spread * rng.standard_normal((64, 9)), tolerance=1e-10)
 
 
-def test_a_belief_that_vanished_may_come_back():
-    """Tag 1 is a thousand nats behind, too small for a probability, and then the only one that is not forbidden."""
+def test_a_tag_whose_probability_underflows_may_come_back():
+    """Let tag 1 be a thousand nats behind, which underflows, and then be the only allowed tag."""
     crf = CRF.from_parameters(np.array([[0.0, -np.inf], [0.0, 0.0]]))
     scores = np.array([[0.0, -1000.0], [-np.inf, 0.0]])
     whole, _ = crf.scan(Sequences.from_list([scores]))
@@ -180,7 +180,7 @@ def test_a_belief_that_vanished_may_come_back():
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "IOB1", "IOBES", "BILOU"])
-def test_constrained_rows_are_legal(scheme):
+def test_constrained_rows_are_valid(scheme):
     rng = np.random.default_rng(0)
     tags = all_tags(["X", "Y"], scheme)
     crf = CRF(len(tags), allowed(tags, scheme))
@@ -202,8 +202,8 @@ def test_a_crf_without_constraints_is_a_classifier_of_every_step():
 
 @settings(max_examples=10)
 @given(problems(), st.sampled_from([0.1, 1.0]))
-def test_fit_finds_where_the_gradient_vanishes(problem, l2):
-    """The slope of the penalised likelihood, by finite differences of what is summed over all paths."""
+def test_the_gradient_vanishes_at_the_result_of_fit(problem, l2):
+    """Check the gradient of the penalised likelihood by finite differences of sums over all paths."""
     crf, x = problem
     tags = crf.decode(x).tags.values
     crf.l2 = l2
@@ -236,13 +236,13 @@ def test_fit_learns_the_transitions_of_a_chain():
     assert abs(contrasts[0] - contrasts[1]) < 0.15
 
 
-def test_fit_that_does_not_converge():
+def test_a_fit_that_does_not_converge_raises_an_error():
     x = Sequences(np.random.default_rng(0).standard_normal((50, 3)), [50])
     with pytest.raises(RuntimeError, match=r"CRF.fit: no convergence in 1 iterations .*; give larger max_iterations"):
         CRF(3, l2=1e-3, max_iterations=1).fit(x, np.arange(50) % 3)
 
 
-def test_saving(tmp_path):
+def test_a_saved_model_is_the_same(tmp_path):
     crf = CRF(3, allowed(["O", "B-X", "I-X"], "BIO"), l2=0.5)
     crf.fit(Sequences(np.zeros((4, 3)), [4]), [0, 1, 2, 2])
     crf.save(tmp_path / "crf.safetensors")
@@ -303,7 +303,7 @@ def test_a_stream_whose_tags_are_all_forbidden():
 
 @pytest.mark.parametrize("name", calls(CRF(2)))
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_scores_that_are_no_numbers(name, wrong):
+def test_scores_that_are_not_numbers(name, wrong):
     x = Sequences.from_list(ROWS)
     x.values[3, 1] = wrong
     with pytest.raises(
@@ -320,7 +320,7 @@ def test_scores_of_another_kind(name):
         calls(CRF(2))[name](Sequences(np.zeros((3, 4)), [3]))
 
 
-def test_tags_that_are_none():
+def test_invalid_tags():
     crf, x = CRF(2), Sequences(np.zeros((3, 2)), [3])
     for call in (crf.log_prob, crf.fit):
         with pytest.raises(ValueError, match=r"expected tags from 0 to 1, got 2 at \[1\]"):
@@ -331,7 +331,7 @@ def test_tags_that_are_none():
             call(x, np.array([0, 1]))
 
 
-def test_forbidden_tags_have_no_probability_and_are_no_examples():
+def test_forbidden_tags_have_probability_zero_and_cannot_be_trained_on():
     crf = CRF(3, allowed(["O", "B-X", "I-X"], "BIO"))
     x = Sequences(np.zeros((4, 3)), [1, 3])
     np.testing.assert_array_equal(np.isfinite(crf.log_prob(x, [1, 0, 2, 2])), [True, False])
@@ -363,7 +363,7 @@ def test_forbidden_tags_have_no_probability_and_are_no_examples():
         (lambda: CRF(2).decode(Sequences(np.zeros((3, 2)), [3]), "best"), "expected method viterbi, or .* got 'best'"),
     ],
 )
-def test_what_cannot_be(make, message):
+def test_invalid_settings(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 

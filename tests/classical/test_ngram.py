@@ -1,4 +1,4 @@
-"""NGram against the formulas of the papers, written down a second time over dictionaries of tuples."""
+"""NGram against a second implementation of the papers' formulas over dictionaries of tuples."""
 
 import gzip
 from collections import Counter
@@ -58,7 +58,7 @@ class Textbook:
 
 @st.composite
 def corpora(draw):
-    """A vocabulary size, an order, and documents, empty ones among them."""
+    """Draw a vocabulary size, an order, and documents, some of them empty."""
     vocabulary_size, order = draw(st.integers(1, 5)), draw(st.integers(1, 5))
     units = st.lists(st.integers(1, vocabulary_size - 1), max_size=12) if vocabulary_size > 1 else st.just([])
     return vocabulary_size, order, draw(st.lists(units, min_size=1, max_size=4))
@@ -74,7 +74,7 @@ def inputs(*rows):
 
 @cache
 def example():
-    """A model of 4,000 units over an alphabet of 20 that follow each other unevenly."""
+    """Return a model of 4,000 units over an alphabet of 20 with uneven transitions."""
     random = np.random.default_rng(0)
     follows = random.permuted(np.tile(0.5 ** np.arange(1, 20), (20, 1)), axis=1)
     units = [1]
@@ -105,7 +105,7 @@ def test_equals_the_textbook_where_discounts_are_estimated():
     np.testing.assert_allclose(np.exp(y.values), expected, atol=1e-12)
 
 
-def test_by_hand():
+def test_equals_probabilities_computed_by_hand():
     # <doc> a b a b <doc>: grams <doc>a, ab twice, ba, b<doc>; two units come before a, one before b and before <doc>.
     model = fit(3, 2, [[1, 2, 1, 2]])
     end, a, b = ((1 - 0.5) / 4 + 0.5 / 3, (2 - 1) / 4 + 0.5 / 3, (1 - 0.5) / 4 + 0.5 / 3)
@@ -122,7 +122,7 @@ def test_by_hand():
     np.testing.assert_array_equal(state, [[2]])
 
 
-def test_discounts_by_hand():
+def test_discounts_equal_hand_computed_ones():
     counts = np.repeat([1, 2, 3, 4, 9], [6, 3, 2, 1, 5])
     np.testing.assert_allclose(discounts(counts), [0.5, 1.0, 2.0])
     np.testing.assert_array_equal(discounts(np.array([1, 1, 2, 3])), FALLBACK)  # no count of 4
@@ -131,7 +131,7 @@ def test_discounts_by_hand():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 19), max_size=9), min_size=1, max_size=4), st.integers(0, 9))
-def test_scan_is_step_repeated_whatever_the_cut_and_the_company(rows, cut):
+def test_scan_equals_repeated_steps_for_any_cut_and_batch(rows, cut):
     model, _, _ = example()
     sequences = inputs(*rows)
     y, final = model.scan(sequences)
@@ -150,7 +150,7 @@ def test_scan_is_step_repeated_whatever_the_cut_and_the_company(rows, cut):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 19), max_size=9), min_size=1, max_size=4), st.randoms())
-def test_log_prob_reads_the_scan(rows, random):
+def test_log_prob_equals_the_scan(rows, random):
     model, _, _ = example()
     sequences = inputs(*rows)
     targets = np.array([random.randrange(20) for _ in range(sequences.num_steps)], np.int64)
@@ -161,7 +161,7 @@ def test_log_prob_reads_the_scan(rows, random):
         np.testing.assert_allclose(model.log_prob(sequences, targets, start), expected, atol=1e-12)
 
 
-def test_a_boundary_forgets_what_was_before_it():
+def test_a_boundary_resets_the_context():
     model, _, _ = example()
     y, _ = model.scan(inputs([3, 7, 0, 5, 6], [0, 5, 6]))
     np.testing.assert_array_equal(y.values[2:5], y.values[5:])
@@ -185,7 +185,7 @@ def test_empty_rows_empty_batches_and_states():
 
 @pytest.mark.parametrize("order", [1, 2, 6])
 @pytest.mark.parametrize(("vocabulary_size", "document"), [(1, []), (2, []), (2, [1]), (2, [1] * 500), (9, [8] * 5)])
-def test_almost_nothing_to_learn_from(vocabulary_size, document, order):
+def test_tiny_training_texts(vocabulary_size, document, order):
     y, _ = fit(vocabulary_size, order, [document]).scan(inputs([0, *document]))
     assert np.isfinite(y.values).all()
     np.testing.assert_allclose(np.exp(y.values).sum(1), 1, atol=1e-12)
@@ -240,8 +240,9 @@ def test_bad_input_is_one_clear_line():
         NGram(4, 3).step(np.array([0]), fresh)
 
 
-def test_tinyshakespeare(data_path):
-    """Last tenth held out; order 7 was chosen on the last tenth of the rest."""
+@pytest.mark.slow
+def test_tinyshakespeare_has_the_documented_loss(data_path):
+    """Evaluate on the last tenth; order 7 was chosen on the last tenth of the rest."""
     text = gzip.decompress((data_path / "tinyshakespeare" / "input.txt.gz").read_bytes()).decode()
     train, held_out = text[: len(text) * 9 // 10], text[len(text) * 9 // 10 :]
     ids = {character: number for number, character in enumerate(sorted(set(train)), start=2)}  # 1: unknown

@@ -1,4 +1,4 @@
-"""Tag schemes against their definitions: a legal row is one that spans write, and each set of spans is written once."""
+"""Tag schemes against their definitions: a row is valid if it encodes spans, and each set of spans has one encoding."""
 
 from itertools import pairwise, product
 
@@ -21,7 +21,7 @@ LENGTHS = {"BIO": 4, "IOB1": 4, "IOBES": 4, "BILOU": 3}
 
 
 def sets_of_spans(length, start=0):
-    """Every set of spans of two labels in a row."""
+    """Yield every set of spans of two labels in a row."""
     if start >= length:
         return [[]]
     found = sets_of_spans(length, start + 1)
@@ -45,7 +45,7 @@ def is_legal(row, scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_legal_rows_are_those_that_spans_write(scheme):
+def test_the_valid_rows_are_the_encodings_of_spans(scheme):
     written = {}
     for length in range(LENGTHS[scheme] + 1):
         for found in sets_of_spans(length):
@@ -57,7 +57,7 @@ def test_the_legal_rows_are_those_that_spans_write(scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_allowed_says_the_same_of_every_row(scheme):
+def test_allowed_agrees_for_every_row(scheme):
     tags = all_tags(["LOC", "PER"], scheme)
     number = {tag: place for place, tag in enumerate(tags)}
     may = allowed(tags, scheme)
@@ -85,7 +85,7 @@ def test_converting_an_example(source, target):
 
 
 def conll_spans(tags):
-    """The start and the end of a chunk as conlleval.pl of the shared task of 2000 decides them, line by line."""
+    """Return the chunks as conlleval.pl of the shared task of 2000 finds them, line by line."""
     found, begin, before, label_before = [], None, "O", ""
     for step, tag in enumerate([*tags, "O"]):
         letter, _, label = tag.partition("-")
@@ -109,12 +109,12 @@ def test_any_row_is_read_as_the_conll_evaluation_reads_it(scheme):
         assert spans(row, scheme, strict=False) == conll_spans(row)
 
 
-def test_converting_mends_what_is_not_strict():
+def test_converting_repairs_invalid_rows():
     assert convert(["O", "I-PER", "B-PER"], "BIO", "BIO", strict=False) == ["O", "B-PER", "B-PER"]
     assert convert(["O", "B-PER", "I-LOC"], "IOB1", "IOBES", strict=False) == ["O", "S-PER", "S-LOC"]
 
 
-def test_allowed_of_the_schemes():
+def test_allowed_transitions_of_each_scheme():
     tags = ["O", "B-X", "I-X", "B-Y", "I-Y"]
     np.testing.assert_array_equal(
         allowed(tags, "IOB1").transitions,
@@ -155,7 +155,7 @@ def test_a_label_may_hold_hyphens():
         (["O"], None, "expected a scheme of BIO, IOB1, IOBES, BILOU, IOB2, BIOES, got None"),
     ],
 )
-def test_a_tag_that_cannot_stand_there(tags, scheme, message):
+def test_a_tag_in_an_invalid_position(tags, scheme, message):
     for call in (check_tags, spans, lambda tags, scheme: convert(tags, scheme, "BIO")):
         with pytest.raises(ValueError) as error:  # noqa: PT011
             call(tags, scheme)
@@ -171,13 +171,13 @@ def test_a_tag_that_cannot_stand_there(tags, scheme, message):
         ([["O"]], "step 0: expected a tag as a string, got list"),
     ],
 )
-def test_what_is_no_tag(tags, message):
+def test_invalid_tags(tags, message):
     for call in (check_tags, spans, allowed):
         with pytest.raises(TypeError, match=message):
             call(tags, "BIO")
 
 
-def test_errors_begin_with_what_the_caller_says():
+def test_errors_begin_with_the_name_of_the_caller():
     with pytest.raises(ValueError, match=r"^train.txt line 12: step 0"):
         check_tags(["I-PER"], "BIO", where="train.txt line 12")
 
@@ -196,7 +196,7 @@ def test_a_vocabulary_with_a_tag_twice():
         ([("X", 1, 3), ("Y", 0, 2)], r"do not overlap, got \('Y', 0, 2\) and \('X', 1, 3\)"),
     ],
 )
-def test_spans_that_cannot_be_written(found, message):
+def test_invalid_spans(found, message):
     with pytest.raises(ValueError, match=message):
         write_tags(found, 3, "BIO")
 

@@ -1,4 +1,4 @@
-"""A pytest plugin: `hmmlearn.hmm` and `hmmlearn.base` are `elman.hmm`, for whatever is imported later."""
+"""Pytest plugin that replaces `hmmlearn.hmm` and `hmmlearn.base` by `elman.hmm` before the tests are imported."""
 
 import sys
 
@@ -15,7 +15,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Nothing is measured unless it is elman's: every test module that names a model has ours."""
+    """Check that every test module that names a model uses elman's."""
     for module in {item.module for item in items}:
         assert getattr(module, "hmm", hmm) is hmm, module
         for name in NAMES:

@@ -1,4 +1,4 @@
-"""Models and data on which hmmlearn and `elman.hmm` are compared."""
+"""Models and data for comparisons of hmmlearn and `elman.hmm`."""
 
 import logging
 import warnings
@@ -10,7 +10,7 @@ KINDS = ("spherical", "diag", "full", "tied")
 
 
 def clouds(seed, steps=120, features=2, states=3):
-    """[steps, features] about the centres of states that last ten steps."""
+    """Return observations [steps, features] about the centres of states that last ten steps."""
     rng = np.random.default_rng(seed)
     path = np.repeat(rng.integers(states, size=steps // 10), 10)
     return 4 * rng.normal(size=(states, features))[path] + rng.normal(size=(steps, features))
@@ -56,7 +56,7 @@ CASES = {  # name -> class, settings, data, the attributes that are fitted
 
 
 def quietly(call, *args, **options):
-    """What hmmlearn answers; its warnings are its own."""
+    """Return the result of a call, with warnings silenced."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():

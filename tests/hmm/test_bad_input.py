@@ -1,4 +1,4 @@
-"""Bad input is one clear line, and leaves no model of NaN."""
+"""Bad input gives one clear line, and never a model of NaN."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ X = np.array([[0.0, 1.0], [1.0, 0.0], [9.0, 8.0], [8.0, 9.0], [9.0, 9.0]])
 
 
 def gaussian(**attributes):
-    """A model of two states with good parameters, but for these."""
+    """Return a model of two states with good parameters, except the given ones."""
     model = hmm.GaussianHMM(2)
     good = {"startprob_": [0.5, 0.5], "transmat_": [[0.9, 0.1], [0.1, 0.9]], "means_": [[0.0, 0.0], [9.0, 9.0]],
             "covars_": [[1.0, 1.0], [1.0, 1.0]]}  # fmt: skip
@@ -21,7 +21,7 @@ def gaussian(**attributes):
 
 
 def says(line, kind=ValueError):
-    """The whole message, and nothing but one line."""
+    """Expect an error whose whole message is this line."""
     return pytest.raises(kind, match=rf"^{line}$")
 
 
@@ -36,7 +36,7 @@ def says(line, kind=ValueError):
     ([[1.0, 2.0], [3.0, -np.inf]], r"expected X of finite numbers, got -inf at \[1, 1\]; correct the data."),
 ])  # fmt: skip
 @pytest.mark.parametrize("verb", ["fit", "score", "score_samples", "decode", "predict", "predict_proba", "bic"])
-def test_observations(verb, given, line):
+def test_invalid_observations(verb, given, line):
     where = {"predict": "decode", "predict_proba": "score_samples", "bic": "score"}.get(verb, verb)
     with says(f"GaussianHMM.{where}: {line}"):
         getattr(gaussian(), verb)(given)
@@ -64,7 +64,7 @@ def test_observations_of_another_width():
     ([2**63 - 1, 2**63 - 1, 7], r"expected lengths that sum to less than 2\*\*62 steps, got 1.84e\+19."),
 ])  # fmt: skip
 @pytest.mark.parametrize("verb", ["fit", "score", "decode"])
-def test_lengths(verb, lengths, line):
+def test_invalid_lengths(verb, lengths, line):
     with says(f"GaussianHMM.{verb}: {line}"):
         getattr(gaussian(), verb)(X, lengths)
 
@@ -81,7 +81,7 @@ def test_lengths(verb, lengths, line):
     ("means_", [[0.0, np.inf], [1.0, 1.0]], "expected means_ of finite numbers, got inf."),
     ("_covars_", np.ones((3, 2)), r"expected covars_ of shape \[2, 2\], got \[3, 2\]."),
 ])  # fmt: skip
-def test_parameters(name, value, line):
+def test_invalid_parameters(name, value, line):
     with says(f"GaussianHMM: {line}"):
         gaussian(**{name: value}).score(X)
 
@@ -98,13 +98,13 @@ def test_parameters(name, value, line):
     ("full", [np.eye(2), [[1.0, 0.5], [0.0, 1.0]]],
      "expected symmetric matrices of finite numbers; matrix 1 is not one."),
 ])  # fmt: skip
-def test_covariances(kind, value, line):
+def test_invalid_covariances(kind, value, line):
     model = hmm.GaussianHMM(2, kind)
     with says(f"covars_: {line}"):
         model.covars_ = value
 
 
-def test_covariances_of_mixtures():
+def test_invalid_covariances_of_mixtures():
     model = hmm.GMMHMM(1, 1, covariance_type="full").fit(clouds(0))
     model.covars_ = np.array([[[[1.0, 2.0], [2.0, 1.0]]]])
     with says("covars_: expected symmetric, positive definite matrices, got eigenvalue -1 in matrix 0."):
@@ -130,7 +130,7 @@ def test_covariances_of_mixtures():
     (hmm.GMMHMM(6), "GMMHMM.fit: expected at least as many observations as states, got 5 for 6."),
     (hmm.GMMHMM(2, 2, means_prior=np.zeros(5)), "GMMHMM: expected priors that fit the parameters: .*"),
 ])  # fmt: skip
-def test_settings(model, line):
+def test_invalid_settings(model, line):
     with says(line):
         model.fit(X)
 
@@ -154,7 +154,7 @@ def test_a_model_that_was_not_fitted(name, verb):
         getattr(hmm, name)().get_stationary_distribution()
 
 
-def test_parameters_that_were_forgotten():
+def test_a_parameter_that_was_not_set():
     model = hmm.GaussianHMM(2)
     model.startprob_, model.transmat_, model.means_ = np.ones(2) / 2, np.ones((2, 2)) / 2, np.zeros((2, 2))
     with says("GaussianHMM: expected covars_, got none; call fit, or set it."):
@@ -165,7 +165,7 @@ def test_parameters_that_were_forgotten():
     ([[0.5], [1.0]], r"expected X of integers, got float64; convert whole numbers with .astype\(int\)."),
     ([[0], [-1]], "expected X of integers of at least 0, got -1."),
 ])  # fmt: skip
-def test_symbols(given, line):
+def test_invalid_symbols(given, line):
     with says(f"CategoricalHMM.fit: {line}"):
         hmm.CategoricalHMM(2).fit(given)
 
@@ -198,12 +198,12 @@ def test_a_row_that_is_impossible_is_not_fitted():
     ([[0.5], [1.0]], r"expected X of counts, whole numbers of at least 0, got 0.5 at \[0, 0\]."),
     ([[0], [-1]], r"expected X of counts, whole numbers of at least 0, got -1 at \[1, 0\]."),
 ])  # fmt: skip
-def test_counts(given, line):
+def test_invalid_counts(given, line):
     with says(f"PoissonHMM.fit: {line}"):
         hmm.PoissonHMM(2).fit(given)
 
 
-def test_trials():
+def test_invalid_trials():
     with says("MultinomialHMM.fit: expected counts that add up to n_trials=3 in every step, got sums from 3 to 4."):
         hmm.MultinomialHMM(2, 3).fit([[1, 2], [2, 2]])
     model = hmm.MultinomialHMM(2, random_state=0).fit([[1, 2], [2, 2]])

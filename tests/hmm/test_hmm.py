@@ -1,4 +1,4 @@
-"""Against hmmlearn: the same settings, data and seed give the same model, and the same model the same answers."""
+"""elman.hmm against hmmlearn: equal settings, data and seed give equal models and results."""
 
 import inspect
 
@@ -16,7 +16,7 @@ MODELS = ["GaussianHMM", "CategoricalHMM", "GMMHMM", "PoissonHMM", "MultinomialH
 
 
 def pair(case, seed=0, **settings):
-    """hmmlearn's model, ours, and the data."""
+    """Return hmmlearn's model, elman's model, and the data."""
     name, own, data, _ = CASES[case]
     settings = {"n_components": 3, "random_state": seed} | own | settings
     return quietly(getattr(peer, name), **settings), getattr(hmm, name)(**settings), data(seed)
@@ -32,7 +32,7 @@ def check_same_parameters(theirs, ours, case):
     for name in ["startprob_", "transmat_", *CASES[case][3]]:
         expected, got = getattr(theirs, name), getattr(ours, name)
         if name == "_covars_" and ours.covariance_type == "spherical":
-            expected = expected[:, 0]  # hmmlearn keeps one column a feature
+            expected = expected[:, 0]  # hmmlearn stores one column per feature
         assert_allclose(got, expected, **CLOSE, err_msg=name)
 
 
@@ -46,7 +46,7 @@ def test_constructors_take_the_same_arguments_in_the_same_order(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_public_name_is_there(name):
     model = quietly(getattr(peer, name))
-    known = {n for n in dir(model) if not n.startswith("_")} - {"get_metadata_routing"}  # scikit-learn's own
+    known = {n for n in dir(model) if not n.startswith("_")} - {"get_metadata_routing"}  # added by scikit-learn
     known -= {n for n in known if n.startswith("set_") and n.endswith("_request")}
     assert known <= set(dir(getattr(hmm, name)()))
 
@@ -62,7 +62,7 @@ def test_fits_from_the_same_seed_are_the_same(case, seed):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "priors" not in case])
-def test_answers_are_the_same(case):
+def test_results_are_the_same(case):
     theirs, ours, X = both_fitted(case, n_iter=2)
     for lengths in (None, LENGTHS):
         assert ours.score(X, lengths) == pytest.approx(theirs.score(X, lengths), rel=1e-10)
@@ -75,7 +75,7 @@ def test_answers_are_the_same(case):
         assert ours.aic(X, lengths) == pytest.approx(theirs.aic(X, lengths), rel=1e-10)
         assert ours.bic(X, lengths) == pytest.approx(theirs.bic(X, lengths), rel=1e-10)
     assert_allclose(ours.get_stationary_distribution(), theirs.get_stationary_distribution(), **CLOSE)
-    if "gaussian" in case or "mixture" in case:  # of symbols and counts, different paths may have one probability
+    if "gaussian" in case or "mixture" in case:  # with symbols and counts, different paths may have equal probability
         assert np.array_equal(ours.predict(X), theirs.predict(X))
 
 
@@ -83,8 +83,8 @@ def test_answers_are_the_same(case):
 def test_samples_from_the_same_seed_are_the_same(case):
     theirs, ours, _ = both_fitted(case, n_iter=2)
     if case == "gaussian spherical":
-        theirs._covars_ = theirs._covars_[:, 0]  # else hmmlearn takes another state's covariance
-    theirs.random_state = 0  # which some of hmmlearn's models replace
+        theirs._covars_ = theirs._covars_[:, 0]  # else hmmlearn uses another state's covariance
+    theirs.random_state = 0  # some of hmmlearn's models replace it
     for options in ({}, {"random_state": 5}, {"currstate": 2}):
         X, states = ours.sample(30, **options)
         expected, expected_states = theirs.sample(30, **options)
@@ -124,7 +124,7 @@ def test_a_one_state_gaussian_is_the_mean_and_the_variance():
     assert_allclose(model.covars_[0], np.cov(X.T, bias=True))
 
 
-def test_far_from_zero_nothing_is_cancelled():
+def test_data_far_from_zero_keep_their_digits():
     X = clouds(0)
     near, far = (hmm.GaussianHMM(3, "full", n_iter=3, random_state=0).fit(X + shift) for shift in (0.0, 1e6))
     assert_allclose(far.covars_, near.covars_, rtol=1e-6)
@@ -152,7 +152,7 @@ def test_covars_are_set_as_they_are_stored_and_read_as_matrices(kind):
 
 @pytest.mark.parametrize("case", ["gaussian diag", "gaussian full", "gaussian tied", "gaussian spherical",
                                   "mixture diag", "mixture full", "mixture tied", "mixture spherical"])  # fmt: skip
-def test_a_state_that_dies_keeps_its_parameters(case, caplog):
+def test_an_empty_state_keeps_its_parameters(case, caplog):
     _, ours, X = pair(case, n_iter=3)
     ours.n_iter = 0
     ours.fit(X)
@@ -169,7 +169,7 @@ def test_a_state_that_dies_keeps_its_parameters(case, caplog):
 
 @pytest.mark.parametrize(("case", "name"), [("poisson", "lambdas_"), ("categorical", "emissionprob_"),
                                             ("multinomial", "emissionprob_")])  # fmt: skip
-def test_a_state_of_counts_that_dies_keeps_its_parameters(case, name):
+def test_an_empty_state_of_counts_keeps_its_parameters(case, name):
     _, ours, X = pair(case, n_iter=0)
     ours.fit(X)
     ours.set_params(n_iter=3, init_params="")
@@ -181,7 +181,7 @@ def test_a_state_of_counts_that_dies_keeps_its_parameters(case, name):
     assert np.isfinite(ours.score(X))
 
 
-def test_rows_of_no_steps_change_nothing():
+def test_empty_rows_change_nothing():
     X = clouds(0)
     with_empty, without = (hmm.GaussianHMM(3, n_iter=2, random_state=0).fit(X, lengths)
                            for lengths in ([0, 50, 0, 70, 0], [50, 70]))  # fmt: skip
@@ -189,13 +189,13 @@ def test_rows_of_no_steps_change_nothing():
     assert with_empty.score(X, [120, 0]) == without.score(X)
 
 
-def test_both_implementations_are_one():
+def test_both_implementations_give_the_same_result():
     X = clouds(0)
     a, b = (hmm.GaussianHMM(3, n_iter=2, random_state=0, implementation=name).fit(X) for name in ("log", "scaling"))
     assert np.array_equal(a.transmat_, b.transmat_)
 
 
-def test_an_outlier_that_scaled_arithmetic_cannot_hold():
+def test_an_outlier_that_underflows_scaled_arithmetic():
     X = np.concatenate([np.random.default_rng(0).normal(size=(100, 1)), [[1e5]]])
     theirs, ours = (module.GaussianHMM(2, init_params="", params="", n_iter=1) for module in (peer, hmm))
     for model in (theirs, ours):
@@ -205,7 +205,7 @@ def test_an_outlier_that_scaled_arithmetic_cannot_hold():
     assert ours.score(X) == pytest.approx(theirs.score(X), rel=1e-12)
 
 
-def test_a_monitor_of_ones_own_is_asked():
+def test_a_custom_monitor_decides_when_to_stop():
     class Once(hmm.ConvergenceMonitor):
         @property
         def converged(self):
@@ -227,7 +227,7 @@ def test_verbose_reports_as_hmmlearn_does(capsys):
     assert_allclose([float(line.split()[1]) for line in reported], [float(line.split()[1]) for line in expected])
 
 
-def test_one_generator_goes_on_and_none_is_the_global_one():
+def test_a_generator_continues_and_none_is_the_global_one():
     X = clouds(0)
     first, second = np.random.RandomState(3), np.random.RandomState(3)
     theirs, ours = (
@@ -244,7 +244,7 @@ def test_one_generator_goes_on_and_none_is_the_global_one():
     assert np.array_equal(*drawn)
 
 
-def test_a_model_with_emissions_of_its_own():
+def test_a_subclass_with_custom_emissions():
     class ExponentialHMM(hmm.BaseHMM):
         def _init(self, X, lengths=None):
             super()._init(X, lengths)

@@ -1,4 +1,4 @@
-"""Clusters: scikit-learn's, from the same draws."""
+"""K-means against scikit-learn's, with the same random numbers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What scikit-learn's tools, pickle and copy ask of a model."""
+"""Models work with scikit-learn's tools, pickle and copy."""
 
 import copy
 import pickle
@@ -20,14 +20,14 @@ MODELS = ["GaussianHMM", "CategoricalHMM", "GMMHMM", "PoissonHMM", "MultinomialH
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_settings_and_repr_are_hmmlearns(name):
+def test_settings_and_repr_equal_hmmlearns(name):
     for settings in ({}, {"n_components": 3, "n_iter": 7}, {"transmat_prior": 2.0, "random_state": 4}):
         theirs, ours = quietly(getattr(peer, name), **settings), getattr(hmm, name)(**settings)
         assert ours.get_params() == theirs.get_params() == ours.get_params(deep=False)
         assert repr(ours) == repr(theirs)
 
 
-def test_settings_are_stored_as_they_came():
+def test_settings_are_stored_unchanged():
     prior = np.ones((2, 2))
     model = hmm.GaussianHMM(2, transmat_prior=prior, random_state=np.random.RandomState(0))
     assert model.transmat_prior is prior
@@ -37,7 +37,7 @@ def test_settings_are_stored_as_they_came():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_clone_takes_the_settings_and_leaves_what_was_fitted(name):
+def test_clone_copies_settings_but_not_fitted_attributes(name):
     model = getattr(hmm, name)(2, n_iter=3, random_state=1)
     X = np.array([[0, 3], [1, 2], [3, 0], [2, 1]] * 5)
     model.fit(X[:, :1] if name == "CategoricalHMM" else X)
@@ -49,7 +49,7 @@ def test_clone_takes_the_settings_and_leaves_what_was_fitted(name):
 
 @pytest.mark.parametrize("kind", ["diag", "full"])
 @pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_copies_answer_the_same(copied, kind):
+def test_copies_give_the_same_results(copied, kind):
     X = clouds(0)
     model = hmm.GaussianHMM(3, kind, n_iter=2, random_state=0).fit(X)
     other = copied(model)
@@ -59,7 +59,7 @@ def test_copies_answer_the_same(copied, kind):
     assert len(pickle.dumps(model)) < 10_000  # the observations are not kept
 
 
-def test_a_grid_search():
+def test_a_grid_search_equals_hmmlearns():
     scores = []
     for module in (peer, hmm):
         search = GridSearchCV(module.GaussianHMM(n_iter=2, random_state=0), {"n_components": [1, 2]}, cv=KFold(2))

@@ -1,4 +1,4 @@
-"""Random linear Gaussian systems, and what is true of them: the joint Gaussian of all states and inputs, in NumPy."""
+"""Random linear Gaussian systems, and the joint Gaussian of their states and inputs in NumPy."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -20,14 +20,14 @@ def assert_same(got, wanted):
 
 
 def positive(random, *shape, rank=None):
-    """Covariances [..., n, n], singular if the rank is below n."""
+    """Return covariances [..., n, n], singular if the rank is below n."""
     *leading, n = shape
     root = random.normal(size=(*leading, n, n if rank is None else rank))
     return root @ root.swapaxes(-1, -2)
 
 
 def draw(seed, lengths, n=3, m=2, models=1, per_step=False, missing=0.2, offsets=True, diffuse=False):
-    """Arguments of the kernel: Q or R may be singular, or R zero, but never the variance of inputs that differ."""
+    """Return arguments of the kernel: Q or R may be singular, or R zero, but the variance of the inputs is positive."""
     random = np.random.default_rng(seed)
     steps, rows = sum(lengths), len(lengths)
     entries = steps if per_step else models
@@ -54,7 +54,7 @@ def draw(seed, lengths, n=3, m=2, models=1, per_step=False, missing=0.2, offsets
 
 
 def part(arguments, row, steps=slice(None)):
-    """The arguments of some steps of one row."""
+    """Return the arguments for some steps of one row."""
     lengths = arguments["lengths"]
     begin = sum(lengths[:row])
     places = np.arange(begin, begin + lengths[row])[steps]
@@ -71,9 +71,9 @@ def part(arguments, row, steps=slice(None)):
 
 
 class Joint:
-    """All states of a row (one after the last step too) and its inputs, given the first `known` of these.
+    """Distribution of all states of a row (and the next one) and its inputs, given the first `known` inputs.
 
-    A diffuse start is a flat prior of numbers that the start depends on: they are found by generalised least squares.
+    A diffuse start is a flat prior on coefficients of the start, which are found by generalised least squares.
     """
 
     def __init__(self, one, known):
@@ -83,7 +83,7 @@ class Joint:
         b, d = one.get("state_offset", np.zeros((length, n))), one.get("output_offset", np.zeros((length, m)))
         values, vectors = np.linalg.eigh(one["diffuse"][0])
         kept = values > 1e-9 * max(values.max(initial=0), 1e-300)
-        ways = [vectors[:, kept] * np.sqrt(values[kept])]  # of each state, as far as it depends on flat numbers
+        ways = [vectors[:, kept] * np.sqrt(values[kept])]  # dependence of each state on the flat coefficients
         mean, cov = [one["mean"][0]], np.zeros(((length + 1) * n,) * 2)
         cov[:n, :n] = one["cov"][0]
         for t in range(length):
@@ -104,7 +104,7 @@ class Joint:
         inner = seen @ cov @ seen.T + noise[np.ix_(there, there)]
         gain = np.linalg.solve(inner, seen @ cov).T if len(there) else np.zeros((len(cov), 0))
         self.mean, self.cov = mean + gain @ errors, cov - gain @ seen @ cov
-        by = seen @ ways  # errors = by @ flat numbers + noise(inner)
+        by = seen @ ways  # errors = by @ flat coefficients + noise(inner)
         precision = by.T @ np.linalg.solve(inner, by) if len(there) else np.zeros((ways.shape[1],) * 2)
         self.determined = not ways.shape[1] or (len(there) and np.linalg.cond(precision) < 1e8)
         terms = len(there) * np.log(2 * np.pi) + np.linalg.slogdet(inner)[1]

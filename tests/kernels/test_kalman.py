@@ -21,7 +21,7 @@ diffuse_systems = st.fixed_dictionaries({**cases, "lengths": st.just([7]), "diff
 
 
 def named(F, H, Q, R, rows=1):
-    """A system of one model, and the diffuse start of so many rows."""
+    """Return a system of one model, and a diffuse start for `rows` rows."""
     system = System(*(np.array(leaf, float)[None] for leaf in (F, H, Q, R)))
     n = system.F.shape[1]
     start = {"mean": np.zeros((rows, n)), "cov": np.zeros((rows, n, n)), "diffuse": np.tile(np.eye(n), (rows, 1, 1))}
@@ -83,7 +83,7 @@ def test_smoother_equals_the_joint_gaussian(how, square_root, case):
 
 @both
 @either_form
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(case=diffuse_systems)
 def test_a_diffuse_start_equals_generalised_least_squares(how, square_root, case):
     arguments = draw(**case)
@@ -92,7 +92,7 @@ def test_a_diffuse_start_equals_generalised_least_squares(how, square_root, case
         if not Joint(one, known).determined:
             continue
         truth, some = Joint(one, known), part(arguments, 0, slice(known))
-        size = np.abs(truth.cov).max()  # what is hardly determined is known to fewer digits
+        size = np.abs(truth.cov).max()  # poorly determined numbers have fewer digits
         with how():
             filtered, _ = kalman.filter(**some, square_root=square_root)
             smoothed = kalman.smooth(**some, square_root=square_root)
@@ -110,7 +110,7 @@ def test_a_diffuse_start_equals_generalised_least_squares(how, square_root, case
 @both
 @either_form
 @pytest.mark.parametrize("matrices", [LEVEL, TREND, SEASONAL, TWO], ids=["level", "trend", "seasonal", "two outputs"])
-@pytest.mark.filterwarnings("ignore::UserWarning")  # about disturbances, which nobody asks for
+@pytest.mark.filterwarnings("ignore::UserWarning")  # about disturbances, which are not used
 def test_diffuse_starts_equal_statsmodels(how, square_root, matrices):
     from statsmodels.tsa.statespace.initialization import Initialization
     from statsmodels.tsa.statespace.kalman_smoother import KalmanSmoother
@@ -138,12 +138,12 @@ def test_diffuse_starts_equal_statsmodels(how, square_root, matrices):
     near(smoothed.cov, wanted.smoothed_state_cov.transpose(2, 0, 1), 1e-11)
     start = wanted.nobs_diffuse
     near(filtered.log_prob[start:], wanted.llf_obs[start:], 1e-11)
-    # statsmodels counts log(2 pi) for what the diffuse part takes up; Durbin and Koopman (2012, 7.2.2) do not.
+    # statsmodels adds log(2 pi) for coordinates absorbed by the diffuse part; Durbin and Koopman (2012, 7.2.2) do not.
     near(filtered.log_prob.sum(), wanted.llf_obs.sum() + 0.5 * np.log(2 * np.pi) * n, 1e-11)
 
 
 def exact(system, x, mean, cov):
-    """Filtered means and covariances, and log-densities, in rational numbers."""
+    """Return filtered means and covariances, and log-densities, in rational arithmetic."""
     rational = np.vectorize(Fraction, otypes=[object])
     F, H, Q, R = (rational(leaf[0]) for leaf in system)
     mean, cov, found = rational(mean[0]), rational(cov[0]), []
@@ -159,7 +159,7 @@ def exact(system, x, mean, cov):
 
 
 def close_outputs(apart, noise):
-    """Two outputs that hardly differ, and a precise sensor (Grewal and Andrews 2015, example 7.2)."""
+    """Return two almost equal outputs with a precise sensor (Grewal and Andrews 2015, example 7.2)."""
     system = System(np.eye(3)[None], np.array([[[1, 1, 1], [1, 1, 1 + apart]]]), np.zeros((1, 3, 3)),
                     noise * np.eye(2)[None])  # fmt: skip
     x = np.array([0.5, -1, 2]) @ system.H[0].T + np.sqrt(noise) * np.random.default_rng(0).normal(size=(3, 2))
@@ -183,7 +183,7 @@ def test_square_roots_keep_digits_that_a_covariance_loses(how, square_root, apar
         assert np.linalg.eigvalsh(filtered.cov[t])[0] > -1e-15
 
 
-def test_a_covariance_says_that_it_lost_its_digits():
+def test_a_covariance_that_lost_its_digits_raises_an_error():
     arguments = close_outputs(2.0**-27, 2.0**-54)
     cov, (first, second) = Plain(arguments["cov"][0]), arguments["system"].H[0]
     cov.update(first, 2.0**-54, None)
@@ -220,7 +220,7 @@ def test_a_scan_is_step_after_step(how, square_root, case, diffuse):
 @both
 @settings(max_examples=20)
 @given(case=systems, diffuse=st.booleans())
-def test_company_changes_no_bit(how, case, diffuse):
+def test_other_rows_of_the_batch_change_no_bit(how, case, diffuse):
     arguments = draw(**case, diffuse=diffuse)
     with how():
         filtered, after = kalman.filter(**arguments)
@@ -234,7 +234,7 @@ def test_company_changes_no_bit(how, case, diffuse):
 @both
 def test_a_row_without_steps_returns_its_state_to_the_bit(how):
     arguments = draw(0, [0, 2, 0], diffuse=True)
-    arguments["cov"][0, 0, 1] += 0.1  # whatever it is
+    arguments["cov"][0, 0, 1] += 0.1  # any state
     with how():
         _, after = kalman.filter(**arguments)
         assert kalman.log_likelihood(**arguments)[0] == 0
@@ -242,12 +242,12 @@ def test_a_row_without_steps_returns_its_state_to_the_bit(how):
         np.testing.assert_array_equal(leaf[[0, 2]], arguments[name][[0, 2]])
 
 
-# Noise of zero, and what cannot be.
+# Zero noise, and impossible inputs.
 
 
 @both
 @either_form
-def test_without_noise_the_state_is_what_was_seen(how, square_root):
+def test_without_noise_the_state_equals_the_observation(how, square_root):
     arguments = named([[1]], [[1]], [[2.0]], [[0.0]])
     x = np.array([[3.0], [5.0], [np.nan], [4.0]])
     with how():
@@ -263,7 +263,7 @@ def test_without_noise_the_state_is_what_was_seen(how, square_root):
 
 @both
 @either_form
-def test_what_is_known_already_adds_nothing_and_what_cannot_be_has_no_probability(how, square_root):
+def test_a_known_value_has_log_prob_zero_and_an_impossible_one_minus_infinity(how, square_root):
     arguments = named(np.eye(2), [[1, 1], [1, 1]], np.zeros((2, 2)), np.zeros((2, 2)))
     arguments |= {"cov": np.array([[[0.7, 0.2], [0.2, 1.9]]]), "diffuse": np.zeros((1, 2, 2))}
     with how():
@@ -301,7 +301,7 @@ def test_a_singular_covariance_whose_first_coordinates_hardly_differ(how):
         ({"mean": np.nan}, "numbers overflow, in row 1 at step 0."),
     ],
 )  # fmt: skip
-def test_what_square_roots_cannot_help_is_one_clear_line(how, change, message):
+def test_a_failure_with_square_roots_is_one_clear_line(how, change, message):
     arguments = draw(1, [2, 4], n=2, m=2, per_step=True, missing=0)
     for name, value in change.items():
         if name in System._fields:

@@ -1,4 +1,4 @@
-"""The kernel in C++: the reference is test_kalman.py's matter."""
+"""The native kernel against the reference, which test_kalman.py tests."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -15,7 +15,7 @@ either_form = pytest.mark.parametrize("square_root", [False, True], ids=["plain"
 
 
 @needs_native
-def test_a_row_whose_gain_is_steady_cut_anywhere():
+def test_a_row_with_a_steady_gain_may_be_cut_anywhere():
     arguments = draw(5, [400], n=4, m=2, missing=0, offsets=False)
     arguments["x"][200] = np.nan
     whole, after = kalman.filter(**arguments)
@@ -33,7 +33,7 @@ def test_a_row_whose_gain_is_steady_cut_anywhere():
 
 @needs_native
 @either_form
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(case=st.fixed_dictionaries({**cases, "lengths": st.lists(st.integers(0, 40), max_size=3),
                                    "n": st.sampled_from([1, 2, 3, 4, 5, 8, 9, 17])}),
        diffuse=st.booleans())  # fmt: skip
@@ -90,7 +90,7 @@ def test_native_writes_all_of_its_outputs_in_float64(square_root, monkeypatch):
 @needs_native
 @pytest.mark.parametrize("n", [1, 2, 4, 7, 16])
 @either_form
-def test_a_gain_that_repeats_is_the_gain_in_float64(n, square_root):
+def test_a_reused_gain_equals_the_computed_one_in_float64(n, square_root):
     arguments = draw(3, [600], n=n, m=2, missing=0)
     arguments["x"][300, 0] = np.nan
     arguments["x"][450] = np.nan
@@ -104,6 +104,6 @@ def test_a_gain_that_repeats_is_the_gain_in_float64(n, square_root):
 
 
 @needs_native
-def test_native_converts_nothing_on_the_way():
+def test_native_code_converts_no_argument():
     with pytest.raises(TypeError, match="incompatible function arguments"):
         native.module.kalman(*[np.zeros((1, 1, 1), np.float32)] * 4)

@@ -1,4 +1,4 @@
-"""semiring_scan against all paths enumerated, and in C++ against its reference."""
+"""semiring_scan against enumeration of all paths, and the native kernel against the reference."""
 
 from contextlib import contextmanager
 from itertools import product
@@ -27,7 +27,7 @@ def answers(native_answers):
 
 
 def draw(lengths, states, seed=0, models=1, per_step=False, spread=1.0, forbid=0.0):
-    """log_start, log_transition, scores, lengths, model, per_step: nothing is normalised."""
+    """Return log_start, log_transition, scores, lengths, model, per_step, which are not normalised."""
     generator = np.random.default_rng(seed)
     steps, rows = sum(lengths), len(lengths)
 
@@ -41,7 +41,7 @@ def draw(lengths, states, seed=0, models=1, per_step=False, spread=1.0, forbid=0
 
 
 def rows_of(case):
-    """Each row alone: its steps, log_start [K], its transitions [T, K, K] and scores [T, K]."""
+    """Yield each row: its steps, log_start [K], transitions [T, K, K] and scores [T, K]."""
     log_start, log_transition, scores, lengths, model, per_step = case
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(int)
     for row, length in enumerate(lengths):
@@ -51,7 +51,7 @@ def rows_of(case):
 
 
 def weights(start, matrices, scores):
-    """All paths [K^T, T] of a row, and their log-weights."""
+    """Return all paths [K^T, T] of a row, and their log-weights."""
     length, states = scores.shape
     paths = np.array(list(product(range(states), repeat=length)), int).reshape(states**length, length)
     weight = np.zeros(len(paths))
@@ -67,7 +67,7 @@ def log_sum(values):
 
 
 def enumerated(case):
-    """Filtered probabilities, log_prob of steps and rows, smoothed probabilities, transitions: by all paths."""
+    """Return filtered and smoothed probabilities, log_prob of steps and rows, and transitions, by enumeration."""
     scores, transition = case[2], case[1]
     filtered, smoothed = np.zeros_like(scores), np.zeros_like(scores)
     log_prob, row_log_prob, transitions = np.zeros(len(scores)), [], np.zeros_like(transition)
@@ -135,7 +135,7 @@ def test_equals_the_sum_over_all_paths(native_answers, case):
 
 @both
 @given(case=cases, k=st.integers(1, 5))
-def test_the_best_paths_are_the_best_of_all(native_answers, case, k):
+def test_the_best_paths_equal_enumeration(native_answers, case, k):
     with answers(native_answers):
         states, log_prob = best_path(*case, k=k)
     assert states.shape == (k, sum(case[3]))
@@ -155,7 +155,7 @@ def test_the_best_paths_are_the_best_of_all(native_answers, case, k):
 
 @both
 @pytest.mark.parametrize("per_step", [False, True])
-def test_paths_are_drawn_as_often_as_they_are_probable(native_answers, per_step):
+def test_frequencies_of_sampled_paths_equal_their_probabilities(native_answers, per_step):
     case, draws = draw([3, 0, 2], 3, seed=5, per_step=per_step, forbid=0.1), 20_000
     with answers(native_answers):
         states = sample_paths(*case[:4], np.random.default_rng(1).random((draws, 5)), *case[4:])
@@ -208,8 +208,8 @@ def test_rows_without_steps(native_answers, lengths):
     assert drawn.shape == (2, 0)
 
 
-def test_a_model_of_weights_that_underflow_one_by_one():
-    """State 0 is better by e^-1 at each of 2000 steps, but enters with e^-1000: too small for a float, yet it wins."""
+def test_weights_that_underflow_step_by_step():
+    """Let state 0 gain a factor e per step for 2000 steps after a start of e^-1000, which underflows: it still wins."""
     steps = 2000
     transition = np.array([[[0.0, -np.inf], [-np.inf, 0.0]]])
     start, scores = np.array([[-1000.0, 0.0]]), np.tile([[0.0, -1.0]], (steps, 1))
@@ -225,7 +225,7 @@ LENGTHS = {"one step": [1], "ragged": [33, 0, 1, 64, 7, 31, 32, 40], "many rows"
 
 
 def everything(case, k=1):
-    """All that the kernels say of rows, by name; the sums over rows last."""
+    """Return all results of the kernels by name, sums over rows last."""
     probs, log_prob, last = forward(*case)
     smoothed = forward_backward(*case)
     paths = best_path(*case, k=k)
@@ -237,7 +237,7 @@ def everything(case, k=1):
 
 
 def cases_of_kernels():
-    """Every size with all lengths, with and without forbidden transitions; fast with the one or the other."""
+    """Return every size with all lengths, with and without forbidden transitions; the fast suite has one of each."""
     sizes = enumerate([1, 3, 4, 5, 8, 16, 17, 33])
     for (row, lengths), (column, states), forbid in product(enumerate(LENGTHS), sizes, [0.0, 0.3]):
         fast = (row + column) % 2 == (forbid > 0)
@@ -265,7 +265,7 @@ def test_native_equals_the_reference(lengths, states, forbid):
 
 
 def part(case, rows):
-    """Some rows of a case, and their steps."""
+    """Return some rows of a case, and their steps."""
     log_start, log_transition, scores, lengths, model, per_step = case
     starts = np.cumsum([0, *lengths])
     steps = np.array([n for row in rows for n in range(starts[row], starts[row + 1])], np.int64)
@@ -281,10 +281,10 @@ def part(case, rows):
 
 
 @needs_native
-@pytest.mark.parametrize(("forbid", "spread"), [(0.0, 2.0), (0.2, 2.0), (0.2, 400.0)])  # the last one in logarithms
+@pytest.mark.parametrize(("forbid", "spread"), [(0.0, 2.0), (0.2, 2.0), (0.2, 400.0)])  # the last one uses logarithms
 @pytest.mark.parametrize("states", [4, 7, 20])
 @pytest.mark.parametrize("per_step", [False, True])
-def test_order_and_company_of_rows_change_no_bit(per_step, states, forbid, spread):
+def test_order_and_number_of_rows_change_no_bit(per_step, states, forbid, spread):
     lengths = [33, 0, 1, 64, 7, 31, 32, 40, 40, 2, 2]
     case = draw(lengths, states, models=2, per_step=per_step, forbid=forbid, spread=spread)
     together = everything(case)
@@ -364,8 +364,8 @@ def test_native_writes_all_of_its_outputs(per_step):
 
 
 @both
-def test_rows_that_floats_cannot_hold_stand_beside_others(native_answers):
-    """Of three rows the second changes its mind too late for floats: the others keep their bits, and all count."""
+def test_rows_that_underflow_do_not_affect_others(native_answers):
+    """Let the second of three rows underflow: the others keep their bits, and all rows are counted."""
     steps, generator = 40, np.random.default_rng(0)
     start, transition = np.zeros((3, 2)), np.array([[[0.0, -np.inf], [-np.inf, 0.0]]])
     scores = generator.normal(size=(3 * steps, 2))

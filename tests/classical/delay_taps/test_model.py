@@ -1,4 +1,4 @@
-"""DelayTaps beside least squares, statsmodels and its own equations written out."""
+"""DelayTaps against least squares, statsmodels and its own equations."""
 
 from contextlib import suppress
 
@@ -18,7 +18,7 @@ METHODS = ["least_squares", "ridge", "yule_walker"]
 
 
 def simulate(taps, steps, seed=0, intercept=0.0, noise=1.0, start=100):
-    """A series [steps, D] of an autoregression, after it has run for a while."""
+    """Return a series [steps, D] of an autoregression, after a burn-in."""
     taps = np.asarray(taps)
     order, size, _ = taps.shape
     rng = np.random.default_rng(seed)
@@ -36,7 +36,7 @@ VECTOR = np.array([[[0.5, 0.1], [-0.3, 0.4]], [[-0.2, 0.0], [0.1, 0.2]], [[0.1, 
 
 
 def windows(rows, order, intercept=True):
-    """The design of a least squares, and what follows: every window without NaN, written out."""
+    """Return design matrix and targets of a least squares: every window without NaN."""
     lags, follows = [], []
     for row in rows:
         for t in range(order, len(row)):
@@ -49,7 +49,7 @@ def windows(rows, order, intercept=True):
 
 
 def least_squares(rows, order, intercept=True):
-    """taps, intercept, covariance of the residuals by `np.linalg.lstsq`."""
+    """Return taps, intercept and covariance of the residuals by `np.linalg.lstsq`."""
     design, follows = windows(rows, order, intercept)
     found = np.linalg.lstsq(design, follows, rcond=None)[0]
     left = follows - design @ found
@@ -67,7 +67,7 @@ def with_holes(series, part, seed=3):
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("order", [0, 1, 4])
 @pytest.mark.parametrize("holes", [0.0, 0.1])
-def test_least_squares_is_that_of_numpy(intercept, order, holes):
+def test_least_squares_equals_numpy(intercept, order, holes):
     rows = [with_holes(simulate(VECTOR, steps, seed, intercept=[3.0, -1.0]), holes, seed)
             for seed, steps in enumerate([50, 3, 200, 5, 31])]  # fmt: skip
     model = DelayTaps(order, intercept=intercept).fit(rows)
@@ -91,7 +91,7 @@ def test_least_squares_where_the_normal_equations_lose_digits(name, shift):
     if name == "units":
         series = np.concatenate([series, 1e9 * rng.standard_normal((600, 1)), 1e-9 * series**2], axis=1)
     model = DelayTaps(6).fit([series])
-    centred = series - series.mean(0)  # which is how numpy finds all digits
+    centred = series - series.mean(0)  # so that NumPy keeps all digits
     taps, _, cov = least_squares([centred / centred.std(0)], 6)
     scale = centred.std(0)
     np.testing.assert_allclose(model.taps_ * scale / scale[:, None], taps, atol=1e-7 * np.abs(taps).max())
@@ -108,7 +108,7 @@ def test_collinear_coordinates_give_the_forecasts_of_numpy():
 
 
 @pytest.mark.parametrize("value", [0.0, 7.5, -1e12])
-def test_a_constant_series_goes_on(value):
+def test_a_constant_series_stays_constant(value):
     model = DelayTaps(3).fit([np.full((20, 1), value)])
     assert np.isfinite(model.taps_).all()
     np.testing.assert_allclose(model.forecast(np.full((1, 3, 1), value), 5).mean, value, rtol=1e-12)
@@ -145,7 +145,7 @@ def test_ridge_solves_its_equations(penalty, series):
 
 
 @pytest.mark.parametrize("order", [1, 2, 5])
-def test_yule_walker_is_that_of_statsmodels(order):
+def test_yule_walker_equals_statsmodels(order):
     series = simulate(univariate(0.6, -0.3, 0.1), 200, intercept=2.0)
     taps, deviation = statsmodels_yule_walker(series[:, 0], order, method="mle")
     model = DelayTaps(order, method="yule_walker").fit([series])
@@ -174,7 +174,7 @@ def test_yule_walker_of_several_series_and_rows():
     assert model.stable_
 
 
-def test_yule_walker_with_holes_finds_what_it_finds_without():
+def test_yule_walker_with_missing_values_finds_the_same_taps():
     series = simulate(VECTOR, 20_000)
     whole = DelayTaps(3, method="yule_walker").fit([series])
     torn = DelayTaps(3, method="yule_walker").fit([with_holes(series, 0.2)])
@@ -191,7 +191,7 @@ def test_yule_walker_is_stable(seed):
     assert np.abs(model.roots_).max() < 1
 
 
-def test_autoreg_of_statsmodels():
+def test_equals_autoreg_of_statsmodels():
     series = simulate(univariate(0.6, -0.3, 0.1), 150, intercept=2.0)
     model, theirs = DelayTaps(3).fit([series]), AutoReg(series[:, 0], 3).fit()
     np.testing.assert_allclose([model.intercept_[0], *model.taps_[:, 0, 0]], theirs.params, atol=1e-10)
@@ -209,7 +209,7 @@ def test_autoreg_of_statsmodels():
     np.testing.assert_allclose(np.stack([low, high], -1)[0, :, 0], expected.conf_int(0.1), rtol=1e-9)
 
 
-def test_vector_autoregression_of_statsmodels():
+def test_equals_vector_autoregression_of_statsmodels():
     series = simulate(VECTOR, 300, intercept=[1.0, 2.0])
     model, theirs = DelayTaps(3).fit([series]), VAR(series).fit(3)
     np.testing.assert_allclose(model.taps_, theirs.coefs, atol=1e-10)
@@ -219,7 +219,7 @@ def test_vector_autoregression_of_statsmodels():
     assert model.stable_ == theirs.is_stable()
     forecast = model.forecast(Sequences.from_list([series]), 12)
     np.testing.assert_allclose(forecast.mean[0], theirs.forecast(series[-3:], 12), rtol=1e-9)
-    model.noise_cov_ = theirs.sigma_u  # theirs divides by the degrees of freedom
+    model.noise_cov_ = theirs.sigma_u  # statsmodels divides by the degrees of freedom
     forecast = model.forecast(Sequences.from_list([series]), 12)
     np.testing.assert_allclose(forecast.cov[0], theirs.mse(12), rtol=1e-9)
     _, low, high = theirs.forecast_interval(series[-3:], 12, alpha=0.05)
@@ -233,7 +233,9 @@ def test_the_order_is_chosen_as_statsmodels_does(criterion):
     theirs = ar_select_order(series[:, 0], 9, ic=criterion)
     assert model.order_ == len(theirs.ar_lags) == len(model.taps_)
     by_order = {len(lags) if lags else 0: value for lags, value in getattr(theirs, criterion).items()}
-    theirs = np.array([by_order[order] for order in range(10)])  # does not count the variance among the numbers
+    theirs = np.array(
+        [by_order[order] for order in range(10)]
+    )  # statsmodels does not count the variance as a parameter
     np.testing.assert_allclose(np.diff(model.criteria_), np.diff(theirs), rtol=1e-8)
     np.testing.assert_allclose(model.taps_, DelayTaps(model.order_).fit([series]).taps_, atol=1e-12)
 
@@ -243,7 +245,7 @@ def test_the_order_of_a_vector_autoregression():
     ours, theirs = DelayTaps("bic", max_order=6).fit([series]), VAR(series).select_order(6)
     assert ours.order_ == theirs.bic == 2
     aic = DelayTaps("aic", max_order=6).fit([series]).criteria_
-    constants = 2 * 3 + (300 - 6) * 2 * (np.log(2 * np.pi) + 1)  # of the covariance, and of the density
+    constants = 2 * 3 + (300 - 6) * 2 * (np.log(2 * np.pi) + 1)  # from the covariance, and from the density
     np.testing.assert_allclose((aic - constants) / (300 - 6), theirs.ics["aic"], rtol=1e-9)
 
 
@@ -255,9 +257,11 @@ def test_white_noise_needs_no_taps(method):
     assert model.forecast(model.initial_state(2), 3).mean.std() < 1e-15
 
 
-def test_the_highest_order_follows_the_length():
+def test_the_highest_order_depends_on_the_length():
     assert len(DelayTaps("aic").fit([simulate(VECTOR, 400)]).criteria_) == 24  # 10 log10(200)
-    assert len(DelayTaps("aic").fit([simulate(VECTOR, 14)]).criteria_) == 3  # at least twice as many windows as numbers
+    assert (
+        len(DelayTaps("aic").fit([simulate(VECTOR, 14)]).criteria_) == 3
+    )  # at least twice as many windows as coefficients
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -292,7 +296,7 @@ def test_missing_inputs_are_replaced_by_their_forecasts():
     np.testing.assert_allclose(state[0], filled[-3:], atol=1e-12)
 
 
-def test_nothing_is_forecast_before_p_inputs():
+def test_forecasts_are_nan_before_p_inputs():
     model = DelayTaps(3).fit([simulate(univariate(0.5, -0.4, 0.1), 100)])
     y, _ = model.scan(
         Sequences.from_list([np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([[1.0], [np.nan], [3.0], [4.0]])])
@@ -302,7 +306,7 @@ def test_nothing_is_forecast_before_p_inputs():
     assert (log_prob == 0).tolist() == [True, True, True, False, False]
 
 
-def test_log_prob_of_what_is_there():
+def test_log_prob_of_observed_coordinates():
     from scipy.stats import multivariate_normal
 
     series = simulate(VECTOR, 40)
@@ -317,7 +321,7 @@ def test_log_prob_of_what_is_there():
     assert log_prob[20] == 0
 
 
-def test_intervals_cover_as_often_as_they_say():
+def test_intervals_have_their_nominal_coverage():
     taps = univariate(0.7, -0.2)
     series = simulate(taps, 20_000)
     model = DelayTaps(2).fit([series])
@@ -339,7 +343,7 @@ def test_forecasts_of_rows_and_of_their_states_agree():
     np.testing.assert_allclose(a.mean[:, 0], model.scan(x)[0].values[x.offsets[1:] - 1], atol=1e-12)
 
 
-def test_saving(tmp_path):
+def test_a_saved_model_is_the_same(tmp_path):
     model = DelayTaps("aic", max_order=4).fit([simulate(VECTOR, 200)])
     model.save(tmp_path / "taps.safetensors")
     loaded = DelayTaps.load(tmp_path / "taps.safetensors")
@@ -350,7 +354,7 @@ def test_saving(tmp_path):
     np.testing.assert_array_equal(loaded.taps_, model.taps_)
 
 
-def test_unstable_models_say_so():
+def test_forecasts_of_an_unstable_model_raise_an_error():
     model = DelayTaps(1).fit([np.exp(np.arange(30.0))[:, None]])
     assert not model.stable_
     with pytest.raises(ValueError, match=r"^DelayTaps\.forecast: the forecasts overflow within 2000 steps"):
@@ -387,12 +391,12 @@ FIT_ERRORS = [
 
 
 @pytest.mark.parametrize(("settings", "rows", "kind", "message"), FIT_ERRORS)
-def test_what_cannot_be_fitted_is_told(settings, rows, kind, message):
+def test_bad_input_of_fit_is_one_clear_line(settings, rows, kind, message):
     with pytest.raises(kind, match=r"^DelayTaps\.fit: .*" + message):
         DelayTaps(**settings).fit(rows)
 
 
-def test_so_much_is_missing_that_there_is_no_process():
+def test_too_many_missing_values_for_yule_walker():
     series = with_holes(np.cumsum(np.random.default_rng(0).standard_normal((40, 1)), 0), 0.7, seed=1)
     with pytest.raises(ValueError, match=r"^DelayTaps\.fit: too many values are missing: .* belong to no process"):
         DelayTaps(8, method="yule_walker").fit([series])
@@ -401,7 +405,7 @@ def test_so_much_is_missing_that_there_is_no_process():
     assert chosen.noise_cov_ > 0
 
 
-def test_what_cannot_be_read_is_told():
+def test_bad_input_of_other_methods_is_one_clear_line():
     model = DelayTaps(2).fit([GOOD])
     state = model.initial_state(3)
     with pytest.raises(TypeError, match=r"^DelayTaps\.step: expected x of float64, got int64"):
@@ -425,8 +429,8 @@ def test_what_cannot_be_read_is_told():
         DelayTaps.from_arrays({"a": GOOD}, order=2)
 
 
-def test_the_series_of_the_textbooks(data_path):
-    """`ar(sunspot.year)` as R prints it; its variance counts degrees of freedom. The lynx of Tong (1977): 11 taps."""
+def test_textbook_series_have_their_published_orders(data_path):
+    """Check `ar(sunspot.year)` of R, whose variance uses degrees of freedom, and the 11 taps of Tong's lynx (1977)."""
     paths = (data_path / "timeseries" / f"{name}.csv" for name in ("sunspot.year", "lynx"))
     sunspots, lynx = (np.loadtxt(path, delimiter=",", skiprows=1, usecols=[2])[:, None] for path in paths)
     model = DelayTaps("aic", method="yule_walker").fit([sunspots])
@@ -436,7 +440,7 @@ def test_the_series_of_the_textbooks(data_path):
     assert DelayTaps("aic", method="yule_walker").fit([np.log10(lynx)]).order_ == 11
 
 
-def test_random_problems_end_in_finite_models():
+def test_random_problems_give_finite_models():
     for seed in range(200):
         rng = np.random.default_rng(seed)
         size, kind = rng.integers(1, 4), rng.integers(4)

@@ -1,4 +1,4 @@
-"""Lets the tests of this folder share random_problems.py."""
+"""Makes random_problems.py importable from the tests of this folder."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A model of each kind with random parameters, and rows for it; densities as SciPy has them."""
+"""Models of each kind with random parameters, rows for them, and densities by SciPy."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def example(kind: str, seed: int = 0) -> HMM:
 
 
 def values(kind: str, steps: int, seed: int = 0, missing: float = 0.0) -> Any:
-    """[N, ...] for a model of that kind; `Driven` where it is."""
+    """Return values [N, ...] for a model of that kind, `Driven` if it has an input."""
     rng = np.random.default_rng([seed, 1])
     if kind == "categorical":
         x = rng.integers(0, 4, steps).astype(np.float64)
@@ -70,7 +70,7 @@ def rows(kind: str, lengths: list[int], seed: int = 0, missing: float = 0.0) -> 
 
 
 def scores(model: HMM, x: Any) -> np.ndarray:
-    """[N, K] log-densities of what is observed, one step and state at a time."""
+    """Return log-densities [N, K] of the observed coordinates, one step and state at a time."""
     u = None
     if isinstance(x, tuple):
         x, u = x
@@ -96,7 +96,7 @@ def _score(emission: Any, k: int, x: Any, u: Any) -> float:
 
 
 def moves(model: HMM, x: Any) -> np.ndarray:
-    """[N, K, K] transitions that follow each step."""
+    """Return the transitions after each step, [N, K, K]."""
     if model.transition_weights_ is None:
         return np.repeat(model.transition_[None], len(x[0] if isinstance(x, tuple) else x), axis=0)
     logits = model.transition_weights_ @ np.vstack([np.ones(len(x.u)), x.u.T])  # [K, K, N]

@@ -1,4 +1,4 @@
-"""Small random problems of every kind, many of them hard: few steps, many states, much missing."""
+"""Small random problems of every kind, many of them hard: few steps, many states, many missing values."""
 
 from typing import Any, NamedTuple
 
@@ -13,11 +13,11 @@ KINDS = ["diag", "full", "tied", "spherical"]
 class RandomProblem(NamedTuple):
     model: HMM
     rows: Sequences
-    told: str  # what it is, for the message of a test that fails
+    told: str  # description for the message of a failing test
 
 
 def random_problem(seed: int, max_iterations: int = 12) -> RandomProblem:
-    """Rows with missing steps and coordinates, and an HMM to be fitted to them."""
+    """Return rows with missing steps and coordinates, and an HMM to fit."""
     rng = np.random.default_rng(seed)
     states, size, drive = int(rng.integers(1, 5)), int(rng.integers(1, 4)), int(rng.integers(1, 3))
     lengths = rng.integers(0, 15, size=rng.integers(1, 6)) + (rng.random() < 0.3) * 20
@@ -49,7 +49,9 @@ def random_problem(seed: int, max_iterations: int = 12) -> RandomProblem:
     of_means = of_means and name.startswith("Gaussian")
     x[rng.random(x.shape) < missing] = np.nan
     x[rng.random(steps) < missing / 2] = np.nan
-    x[:8] = np.where(np.isnan(x[:8]), np.arange(8.0).reshape(-1, *[1] * (x.ndim - 1)) % 2, x[:8])  # something is there
+    x[:8] = np.where(
+        np.isnan(x[:8]), np.arange(8.0).reshape(-1, *[1] * (x.ndim - 1)) % 2, x[:8]
+    )  # at least one observation
     start = "stationary" if rng.random() < 0.3 and not of_moves else "free"
     chain = {"start_prior": 1.5, "transition_prior": 1.2} if prior else {}
     model = HMM(states, emission, start=start, drive_size=drive if of_moves else 0, restarts=1, tolerance=0.0,

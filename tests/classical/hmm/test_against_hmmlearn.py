@@ -1,4 +1,4 @@
-"""hmmlearn as an oracle: likelihoods, paths and EM iterations, where both do the same."""
+"""hmmlearn as a reference for likelihoods, paths and EM iterations, where both use the same formulas."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ THEIRS = {"init_params": "", "n_iter": ROUNDS, "tol": -np.inf}
 
 
 @pytest.mark.parametrize("kind", ["diag", "full", "tied", "spherical"])
-def test_gaussian(rng, kind):
+def test_gaussian_equals_hmmlearn(rng, kind):
     start, transition = chain(rng)
     means = 2 * rng.standard_normal((STATES, SIZE))
     covs = {"diag": np.ones((STATES, SIZE)), "spherical": np.ones(STATES), "tied": np.eye(SIZE),
@@ -56,7 +56,7 @@ def test_gaussian(rng, kind):
     np.testing.assert_allclose(ours.emission_.covs_.reshape(covs.shape), covs, atol=1e-8)
 
 
-def test_poisson(rng):
+def test_poisson_equals_hmmlearn(rng):
     start, transition = chain(rng)
     rates = rng.uniform(1, 20, (STATES, SIZE))
     x = rng.poisson(rates[rng.integers(0, STATES, 100)])
@@ -67,7 +67,7 @@ def test_poisson(rng):
     np.testing.assert_allclose(ours.emission_.rates_, theirs.lambdas_, atol=1e-8)
 
 
-def test_categorical(rng):
+def test_categorical_equals_hmmlearn(rng):
     start, transition = chain(rng)
     probs = rng.dirichlet(np.ones(5), size=STATES)
     x = rng.integers(0, 5, (100, 1))
@@ -78,8 +78,8 @@ def test_categorical(rng):
     np.testing.assert_allclose(ours.emission_.probs_, theirs.emissionprob_, atol=1e-8)
 
 
-def test_mixture(rng):
-    """Likelihoods and paths: what hmmlearn calls EM of mixtures has priors of its own."""
+def test_mixture_equals_hmmlearn(rng):
+    """Check likelihoods and paths only: EM of mixtures has other priors in hmmlearn."""
     start, transition = chain(rng)
     weights, means = rng.dirichlet(np.ones(2), size=STATES), 2 * rng.standard_normal((STATES, 2, SIZE))
     covs = rng.uniform(0.5, 2, (STATES, 2, SIZE))

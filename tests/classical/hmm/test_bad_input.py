@@ -1,4 +1,4 @@
-"""What an HMM does not take: one line each, with where, what was expected, what came and the way out."""
+"""Bad input of an HMM gives one line: where, expected, got, way out."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_one_feature_all_missing():
         fails("expected observations of each feature, got none of feature 1", HMM(2, emission).fit, [x])
 
 
-def test_an_all_missing_row_is_legal_and_tells_nothing():
+def test_a_row_without_observations_is_legal_and_has_no_effect():
     model = example("diag")
     assert model.log_prob([np.full((4, 2), NAN)]) == pytest.approx(0, abs=1e-12)
     x = np.random.default_rng(0).standard_normal((20, 2))
@@ -97,7 +97,7 @@ def test_more_states_than_distinct_observations(caplog):
     )
     model = HMM(3, Categorical(), max_iterations=20).fit(
         [np.array([0, 1, 0, 1, 1, 1, 0])]
-    )  # legal: memory has states too
+    )  # legal: states can differ in their transitions
     assert "3 states for 2 distinct observations" in caplog.text
     assert np.isfinite(model.history_).all()
 
@@ -140,7 +140,7 @@ def test_infinities(value):
     fails("whose squares are finite", HMM(1, Gaussian()).fit, [np.array([[1e200], [0.0]])])
 
 
-def test_kinds_of_numbers():
+def test_other_dtypes():
     fails("expected observations of float64, got int64; convert them with .astype", HMM(2, Gaussian()).fit,
           [np.arange(6).reshape(3, 2)], error=TypeError)  # fmt: skip
     fails("expected observations of float64, got float32", example("diag").log_prob, [np.zeros((3, 2), np.float32)],
@@ -211,7 +211,7 @@ def test_settings():
     fails("GaussianMixture: expected a weight_prior", GaussianMixture, 2, weight_prior=0.1)
 
 
-def test_calls():
+def test_calls_with_wrong_arguments():
     fails("HMM.log_prob: expected a fitted model", HMM(2, Gaussian()).log_prob, [np.zeros((3, 1))])
     fails("HMM.initial_state: expected a fitted model", HMM(2, Gaussian()).initial_state, 1)
     fails("HMM: expected an emission with parameters", HMM.from_parameters, [1.0], [[1.0]], Gaussian())
@@ -234,9 +234,9 @@ def test_scales_from_tiny_to_huge(scale, kind):
 
 
 @pytest.mark.parametrize("kind", ["diag", "full", "tied", "spherical"])
-def test_data_that_do_not_vary(kind):
+def test_constant_data(kind):
     x = np.ones((20, 2))
-    x[::2, 0] = 2.0  # one coordinate does, the other does not
+    x[::2, 0] = 2.0  # one coordinate varies, the other does not
     model = HMM(2, Gaussian(kind), max_iterations=5).fit([x])
     assert np.isfinite(model.history_).all()
     assert (np.linalg.eigvalsh(model.emission_.covariances) > 0).all()

@@ -1,4 +1,4 @@
-"""The chain's M steps: climbs that end where nothing is higher, and inputs that drive."""
+"""The chain's M steps: they end at a maximum, also with driving inputs."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,9 @@ def test_stationary(rng):
         kept = stationary(transition)
         np.testing.assert_allclose(kept @ transition, kept, atol=1e-13)
     np.testing.assert_allclose(stationary(np.array([[0.0, 1.0], [1.0, 0.0]])), [0.5, 0.5])  # periodic
-    np.testing.assert_allclose(stationary(np.array([[0.5, 0.5], [0.0, 1.0]])), [0, 1], atol=1e-15)  # one absorbs
+    np.testing.assert_allclose(
+        stationary(np.array([[0.5, 0.5], [0.0, 1.0]])), [0, 1], atol=1e-15
+    )  # one absorbing state
     assert stationary(np.eye(3)) is None
 
 
@@ -36,7 +38,7 @@ def settle(step, chain, rounds=20):
 
 
 @pytest.mark.parametrize("prior", [0.0, 0.5])
-def test_a_stationary_start_is_as_high_as_it_gets(rng, prior):
+def test_the_m_step_of_a_stationary_start_is_a_maximum(rng, prior):
     first, moves = rng.uniform(0, 5, STATES), rng.uniform(0, 20, (STATES, STATES))
     moves[0, 1] = 0.0
     priors = NONE._replace(transition=np.full((STATES, STATES), prior))
@@ -57,7 +59,7 @@ def test_a_stationary_start_is_as_high_as_it_gets(rng, prior):
 
 
 @pytest.mark.parametrize("prior", [0.0, 0.5])
-def test_driven_transitions_are_as_high_as_it_gets(rng, prior):
+def test_the_m_step_of_driven_transitions_is_a_maximum(rng, prior):
     u = rng.standard_normal((60, 2)) * [1.0, 30.0] + [5.0, 0.0]
     moves = rng.dirichlet(np.ones(STATES * STATES), size=60).reshape(60, STATES, STATES)
     priors = NONE._replace(transition=np.full((STATES, STATES), prior))
@@ -77,7 +79,7 @@ def test_driven_transitions_are_as_high_as_it_gets(rng, prior):
         assert height(other) <= top + 1e-6
 
 
-def test_driven_transitions_keep_what_is_forbidden(rng):
+def test_driven_transitions_keep_zeros(rng):
     weights = rng.standard_normal((3, 3, 2))
     weights[np.tril_indices(3, -1)] = [-np.inf, 0.0]
     chain = Chain(np.ones(3) / 3, softmax(weights[:, :, 0], axis=1), weights)
@@ -89,8 +91,8 @@ def test_driven_transitions_keep_what_is_forbidden(rng):
     np.testing.assert_allclose(np.exp(log_transition(after, u)).sum(2), 1)
 
 
-def test_a_driven_model_is_found_again():
-    """What was drawn from a model is fitted by one that comes near it, from random starts."""
+def test_a_driven_model_is_recovered():
+    """Check that a fit from random starts recovers the model that generated the data."""
     rng = np.random.default_rng(1)
     truth = example("driven both", seed=3)
     truth.emission_ = Gaussian.from_parameters(
@@ -107,11 +109,11 @@ def test_a_driven_model_is_found_again():
     assert np.abs(found[:, order][:, :, order] - known).mean() < 0.05
 
 
-def test_without_moves_that_differ_a_driven_model_is_an_undriven_one():
+def test_a_constant_input_gives_the_model_without_input():
     x = example("diag").sample([60], seed=1).observations
     emission = example("diag").emission_
     weights = np.zeros((3, 3, 2))
-    u = np.zeros((60, 1))  # an input that never changes: only the biases can learn
+    u = np.zeros((60, 1))  # a constant input: only the biases can learn
     plain = HMM.from_parameters(np.ones(3) / 3, np.ones((3, 3)) / 3, emission, max_iterations=4, tolerance=0.0)
     driven = HMM.from_parameters(np.ones(3) / 3, None, emission, weights, max_iterations=4, tolerance=0.0)
     plain.fit(x, refine=True)

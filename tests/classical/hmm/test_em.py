@@ -1,4 +1,4 @@
-"""EM: it never lowers what it maximises, and never ends in a model that is none."""
+"""EM: it never lowers its objective, and always returns a valid model."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Emissions: densities as SciPy has them, M steps that nothing beats, and their priors."""
+"""Emissions: densities against SciPy, optimal M steps, and priors."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def read(emission, x, u=None):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("missing", [0.0, 0.5])
-def test_densities(kind, missing):
+def test_densities_equal_scipy(kind, missing):
     model, x = example(kind, seed=1), values(kind, 50, seed=1, missing=missing)
     emission = model.emission_
     own, u = x if isinstance(x, tuple) else (x, None)
@@ -31,7 +31,7 @@ def test_densities(kind, missing):
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 @pytest.mark.parametrize("far", [1.0, 1e4, 1e7])
 def test_densities_of_narrow_states_far_apart(kind, missing, far):
-    """Where x^2 - 2 x m + m^2 has lost all its digits."""
+    """Check cases where x^2 - 2 x m + m^2 loses all digits."""
     rng = np.random.default_rng(0)
     means = far * np.array([[0.0, 1.0], [3.0, -2.0], [5.0, 5.0]])
     covs = {"diag": np.ones((3, 2)), "spherical": np.ones(3), "tied": np.eye(2), "full": np.tile(np.eye(2), (3, 1, 1))}
@@ -79,7 +79,7 @@ PRIORS = {"mean_weight": 1.5, "cov_weight": 3.0}
 @pytest.mark.parametrize("drive", [0, DRIVE])
 @pytest.mark.parametrize("settings", [{}, PRIORS, {"floor": 0.5}])
 def test_no_other_parameters_beat_the_m_step(kind, drive, settings):
-    """Nothing is missing, so that it is the highest there is among those that the floor allows."""
+    """Check, without missing values, that the M step is optimal among the covariances above the floor."""
     rng = np.random.default_rng(4)
     x, u = rng.standard_normal((40, SIZE)) @ rng.standard_normal((SIZE, SIZE)), rng.standard_normal((40, drive))
     posterior = rng.dirichlet(np.ones(STATES), size=40)
@@ -108,7 +108,7 @@ def test_no_other_parameters_beat_the_m_step(kind, drive, settings):
 @pytest.mark.parametrize("kind", GAUSSIANS)
 @pytest.mark.parametrize("drive", [0, 1])
 def test_em_with_missing_coordinates_ends_where_the_likelihood_is_flat(kind, drive):
-    """One state, so that the likelihood is that of a Gaussian with missing coordinates: its gradient is zero there."""
+    """Check one state: the gradient of a Gaussian's likelihood with missing coordinates vanishes at the result."""
     rng = np.random.default_rng(5)
     x = rng.standard_normal((80, SIZE)) @ np.array([[1.0, 0.8], [0.0, 0.5]]) + 3
     x[rng.random(x.shape) < 0.4] = np.nan
@@ -155,8 +155,8 @@ def test_poisson_and_categorical_m_steps():
     np.testing.assert_allclose(probs, counts / counts.sum(1, keepdims=True), rtol=1e-12)
 
 
-def test_priors_are_the_densities_that_they_say():
-    """Differences of log-priors, up to the constants that they leave out."""
+def test_log_priors_equal_the_documented_densities():
+    """Compare differences of log-priors, in which constants cancel."""
     dice = [Categorical.from_parameters(np.array([p]), prior=1.7) for p in ([0.2, 0.8], [0.5, 0.5])]
     expected = [stats.dirichlet.logpdf(one.probs_[0], [1.7, 1.7]) for one in dice]
     assert dice[0].log_prior() - dice[1].log_prior() == pytest.approx(expected[0] - expected[1])

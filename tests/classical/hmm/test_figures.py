@@ -1,4 +1,4 @@
-"""The figures of the literature, on the data that gave them."""
+"""Published figures, on their data."""
 
 import csv
 
@@ -22,7 +22,7 @@ def column(data_path):
 
 @pytest.mark.parametrize(("states", "free", "stationary"), [
     (1, -391.9189, -391.9189), (2, -341.8787, -342.3183), (3, -328.5275, -329.4603)])  # fmt: skip
-def test_earthquakes(column, states, free, stationary):
+def test_earthquakes_have_the_published_likelihood(column, states, free, stationary):
     """Zucchini and MacDonald (2009), chapter 4."""
     x = [np.array(column("earthquakes", "count"), dtype=np.int64)[:, None]]
     for start, expected in (("free", free), ("stationary", stationary)):
@@ -35,8 +35,8 @@ def test_earthquakes(column, states, free, stationary):
 
 
 @pytest.mark.parametrize("covariance", ["diag", "full", "spherical"])
-def test_speed(column, covariance):
-    """Visser and Speekenbrink (2010): as one series, and as the three that it is."""
+def test_speed_has_the_published_likelihood(column, covariance):
+    """Visser and Speekenbrink (2010): as one series, and as three."""
     x = np.array(column("speed", "rt"), dtype=np.float64)[:, None]
     assert HMM(2, Gaussian(covariance)).fit([x]).history_[-1] == pytest.approx(-88.73, abs=5e-3)
     model = HMM(2, Gaussian(covariance)).fit(Sequences(x, [168, 134, 137]))
@@ -45,7 +45,7 @@ def test_speed(column, covariance):
     np.testing.assert_allclose(model.transition_[np.ix_(order, order)], [[0.895, 0.105], [0.084, 0.916]], atol=1e-3)
 
 
-def test_casino(column):
+def test_casino_has_the_published_likelihood(column):
     """Durbin et al. (1998), chapter 3.2, with their parameters."""
     x = [np.array(column("casino", "roll"), dtype=np.int64) - 1]
     loaded = np.array(column("casino", "state")) != "Fair"

@@ -1,4 +1,4 @@
-"""Fitting to known states, against counts by hand, scikit-learn and EM's own steps."""
+"""Fitting to known states, against counts, scikit-learn and EM's steps."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ X = Sequences(np.array([0, 1, 1, 0, 2, 2, 1]), [4, 0, 3])
 STATES = np.array([0, 0, 1, 1, 1, 0, 0])
 
 
-def test_counts_by_hand():
+def test_parameters_are_relative_frequencies():
     model = HMM(2, Categorical()).fit_labelled(X, STATES)
     np.testing.assert_allclose(model.start_, [1 / 2, 1 / 2])
     np.testing.assert_allclose(model.transition_, [[2 / 3, 1 / 3], [1 / 2, 1 / 2]])
@@ -21,7 +21,7 @@ def test_counts_by_hand():
     np.testing.assert_array_equal(model.counts_, [4, 3])
 
 
-def test_priors_are_counts_added():
+def test_priors_add_counts():
     model = HMM(2, Categorical(4, prior=1.5), start_prior=3.0, transition_prior=2.0).fit_labelled(X, STATES)
     np.testing.assert_allclose(model.start_, [3 / 6, 3 / 6])
     np.testing.assert_allclose(model.transition_, [[3 / 5, 2 / 5], [2 / 4, 2 / 4]])
@@ -30,13 +30,13 @@ def test_priors_are_counts_added():
 
 @pytest.mark.parametrize("give", [lambda s: s, lambda s: s.tolist(), lambda s: Sequences(s, [4, 0, 3]),
                                   lambda s: [s[:4], [], s[4:].tolist()]])  # fmt: skip
-def test_states_in_every_form(give):
+def test_states_may_be_sequences_lists_or_an_array(give):
     model = HMM(2, Categorical()).fit_labelled(X, give(STATES))
     np.testing.assert_allclose(model.transition_, [[2 / 3, 1 / 3], [1 / 2, 1 / 2]])
     np.testing.assert_array_equal(labels_of("here", X, give(STATES)), STATES)
 
 
-def test_gaussians_and_rates_are_those_of_their_steps():
+def test_gaussians_and_rates_are_fitted_to_the_steps_of_each_state():
     rng = np.random.default_rng(0)
     states = rng.integers(0, 3, 300)
     rows = Sequences(rng.standard_normal((300, 2)) + 3.0 * states[:, None], [100, 200])
@@ -49,7 +49,7 @@ def test_gaussians_and_rates_are_those_of_their_steps():
     np.testing.assert_allclose(np.ravel(model.emission_.rates_), [counts.values[states == k].mean() for k in range(3)])
 
 
-def test_a_mixture_is_climbed_inside_its_states():
+def test_a_mixture_is_fitted_by_em_within_states():
     rng = np.random.default_rng(1)
     states = np.repeat([0, 1], 200)
     x = np.where(rng.random(400) < 0.5, -4.0, 4.0) + 20.0 * states + rng.standard_normal(400)
@@ -72,14 +72,14 @@ def test_driven_transitions_are_softmax_regressions():
         np.testing.assert_allclose([bias, slope], [peer.intercept_[0], peer.coef_[0, 0]], atol=1e-4)
 
 
-def test_a_stationary_start_is_kept():
+def test_a_stationary_start_stays_stationary():
     model = HMM(2, Categorical(), start="stationary").fit_labelled(X, STATES)
     np.testing.assert_allclose(model.start_ @ model.transition_, model.start_, atol=1e-9)
     free = HMM(2, Categorical()).fit_labelled(X, STATES).transition_
-    assert np.abs(model.transition_ - free).max() > 1e-3  # where rows start has a part in it
+    assert np.abs(model.transition_ - free).max() > 1e-3  # the starts of rows contribute
 
 
-def test_em_goes_on_from_it():
+def test_em_continues_from_labelled_parameters():
     x = Sequences(np.random.default_rng(3).integers(0, 3, 80), [50, 30])
     states = np.random.default_rng(4).integers(0, 2, 80)
     model = HMM(2, Categorical(), max_iterations=5).fit_labelled(x, states)

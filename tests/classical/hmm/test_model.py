@@ -1,4 +1,4 @@
-"""HMM against all paths enumerated, and against the laws of a cell."""
+"""HMM against enumeration of all paths, and the laws of a cell."""
 
 from itertools import product
 
@@ -12,7 +12,7 @@ from elman.testing import check_cell
 
 
 def enumerated(model, x):
-    """[K^T] joint log-probabilities, and the paths [K^T, T]."""
+    """Return joint log-probabilities [K^T] and paths [K^T, T]."""
     said, moved = scores(model, x), np.log(moves(model, x))
     paths = np.array(list(product(range(model.num_states), repeat=len(said))))
     joint = np.log(model.start_)[paths[:, 0]] + sum(said[t, paths[:, t]] for t in range(len(said)))
@@ -22,7 +22,7 @@ def enumerated(model, x):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("missing", [0.0, 0.4])
-def test_all_paths_enumerated(kind, missing):
+def test_equals_enumeration_of_all_paths(kind, missing):
     model, x = example(kind), rows(kind, [5, 1, 0, 4], missing=missing)
     log_prob, smoothed = model.log_prob(x), model.smooth(x).to_list()
     filtered = model.filter(x)
@@ -56,11 +56,11 @@ def test_all_paths_enumerated(kind, missing):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("missing", [0.0, 0.4])
-def test_it_is_a_cell(kind, missing):
+def test_contract(kind, missing):
     assert "saving" in check_cell(example(kind), values(kind, 40, missing=missing))
 
 
-def test_the_state_of_a_driven_model_is_the_prediction_that_its_input_makes():
+def test_the_state_of_a_driven_model_depends_on_its_input():
     model = example("driven moves")
     x = values("driven moves", 1)
     told, state = model.step(x, model.initial_state(1))
@@ -68,7 +68,7 @@ def test_the_state_of_a_driven_model_is_the_prediction_that_its_input_makes():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_save_and_load(kind, tmp_path):
+def test_a_saved_model_is_the_same(kind, tmp_path):
     model, x = example(kind), rows(kind, [7, 4], missing=0.2)
     model.max_iterations = 3
     model.fit(x, refine=True)
@@ -81,8 +81,8 @@ def test_save_and_load(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_samples_are_what_the_model_says(kind):
-    """Frequencies of moves and means of observations, by state."""
+def test_samples_have_the_moments_of_the_model(kind):
+    """Check frequencies of transitions and means of observations, by state."""
     model = example(kind)
     steps = 4000
     u = np.tile(np.array([[0.5, -1.0]]), (steps, 1)) if kind in DRIVEN else None
@@ -128,7 +128,7 @@ def test_stationary():
         apart.stationary()
 
 
-def test_restarts_are_runs_of_their_own():
+def test_restarts_equal_single_runs():
     x = example("full").sample([60, 40, 0, 30], seed=1).observations
     settings = {"max_iterations": 15, "tolerance": 1e-5}
     together = HMM(3, Gaussian("full"), restarts=4, seed=5, **settings).fit(x)
@@ -140,7 +140,7 @@ def test_restarts_are_runs_of_their_own():
     np.testing.assert_allclose(together.counts_.sum(), 130)
 
 
-def test_what_fit_takes_and_tells():
+def test_fit_accepts_lists_and_logs_progress():
     x = [np.array([0, 1, 1, 0, 2]), np.array([2, 2, 1])]
     model = HMM(2, Categorical(), max_iterations=7, tolerance=0.0)
     assert model.fit(x) is model
@@ -151,7 +151,7 @@ def test_what_fit_takes_and_tells():
     np.testing.assert_array_equal(again.history_, model.history_)
 
 
-def test_refining_goes_on_and_forbids_what_was_forbidden():
+def test_refining_continues_and_keeps_zeros():
     x = example("diag").sample([80], seed=2).observations
     moved = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5]])
     model = HMM.from_parameters([1.0, 0.0, 0.0], moved, example("diag").emission_, tolerance=0.0, max_iterations=3)

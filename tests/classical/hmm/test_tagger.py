@@ -1,4 +1,4 @@
-"""HMMTagger against all paths of tags enumerated, and Brants' algorithm written down a second time."""
+"""HMMTagger against enumeration of all paths of tags, and a second implementation of Brants' algorithm."""
 
 import gzip
 import importlib
@@ -21,7 +21,7 @@ TAGS = [["DET", "NOUN", "VERB"]] * 3 + [[], ["NOUN", "VERB"]]
 
 
 def random_tags(num_tags=3, seed=0, lengths=LENGTHS):
-    """Rows of tags, all of which occur, and symbols that depend on them."""
+    """Return rows of tags, all of which occur, and symbols that depend on them."""
     rng = np.random.default_rng(seed)
     tags = np.append(rng.integers(0, num_tags, sum(lengths) - num_tags), np.arange(num_tags))
     return Sequences((tags + rng.integers(0, 2, len(tags))) % 4, lengths), tags
@@ -32,7 +32,7 @@ def fitted(order=2, **settings):
 
 
 def enumerated(tagger, row):
-    """Log-probability of a row with each path of tags, {path: log-probability}."""
+    """Return the joint log-probability of a row with each path of tags, {path: log-probability}."""
     size, found = len(tagger.tags_), {}
     for path in product(range(size), repeat=len(row)):
         tags = (size, size, *path)
@@ -43,7 +43,7 @@ def enumerated(tagger, row):
 
 
 def brants(rows, num_tags, order):
-    """Deleted interpolation over dictionaries, one vote for each length to begin with."""
+    """Return deleted interpolation over dictionaries; each length starts with one vote."""
     grams, histories = Counter(), Counter()
     for row in rows:
         tags = [num_tags, num_tags, *row]
@@ -72,7 +72,7 @@ def brants(rows, num_tags, order):
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("lengths", [[40, 1, 0, 25], [3] * 30, [1, 1, 1], [4]])
-def test_the_chain_is_brants(lengths, order):
+def test_the_chain_equals_brants_algorithm(lengths, order):
     x, tags = random_tags(lengths=lengths)
     found = estimate(x, tags, 3, order)
     probs, weights = brants(Sequences(tags, lengths).to_list(), 3, order)
@@ -82,7 +82,7 @@ def test_the_chain_is_brants(lengths, order):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_all_paths_enumerated(order):
+def test_equals_enumeration_of_all_paths(order):
     tagger = fitted(order)
     x, _ = random_tags(seed=1)
     log_probs, smoothed = tagger.log_prob(x), tagger.smooth(x).to_list()
@@ -102,7 +102,7 @@ def test_all_paths_enumerated(order):
         np.testing.assert_allclose(by_step.log_prob[b], paths[chosen], atol=1e-12)
 
 
-def test_filtering_is_smoothing_of_what_has_been_read():
+def test_filtering_equals_smoothing_of_each_prefix():
     tagger, (x, _) = fitted(), random_tags(seed=2)
     filtered = tagger.filter(x)
     for n in (1, 2, 4):
@@ -111,7 +111,7 @@ def test_filtering_is_smoothing_of_what_has_been_read():
         np.testing.assert_allclose(filtered.to_list()[4].probs[n - 1], last, atol=1e-12)
 
 
-def test_of_first_order_it_is_the_hmm_of_its_chain():
+def test_the_first_order_tagger_equals_an_hmm():
     tagger, (x, _) = fitted(order=1), random_tags(seed=3)
     model = HMM.from_parameters(tagger.trigrams_[3, 3], tagger.trigrams_[3, :3], tagger.emission_)
     np.testing.assert_allclose(tagger.log_prob(x), model.log_prob(x), atol=1e-12)
@@ -130,7 +130,7 @@ def test_contract(order):
     check_cell(HMMTagger(Gaussian(), order).fit([x[:25], x[25:]], tags), x)
 
 
-def test_long_text_in_pieces(monkeypatch):
+def test_pieces_of_a_long_text_equal_the_whole(monkeypatch):
     tagger, (x, _) = fitted(), random_tags(seed=4, lengths=[300, 1, 0, 40, 41, 0])
     whole, smoothed = tagger.decode(x), tagger.smooth(x)
     monkeypatch.setattr(importlib.import_module("elman.classical.hmm.tagger"), "PIECE", 40)
@@ -152,7 +152,7 @@ def test_empty_rows_and_batches():
 
 
 @pytest.mark.parametrize("names", [["x", "é", "zz"], [5, -2, 9]])
-def test_tags_and_files(names, tmp_path):
+def test_tags_may_be_integers_and_files_keep_them(names, tmp_path):
     x, tags = random_tags()
     names = np.array(names)
     tagger = HMMTagger(Categorical(prior=1.1), order=1).fit(x, names[tags])
@@ -165,9 +165,9 @@ def test_tags_and_files(names, tmp_path):
     assert again.score(x, names[tags]) == np.mean(tagger.decode(x).states.values == names[tags])
 
 
-def test_one_tag_and_a_last_one():
+def test_a_single_tag_and_a_tag_that_only_ends_rows():
     assert HMMTagger().fit([["a"]], [["X"]]).decode([["a", "b"]]).states.values.tolist() == ["X", "X"]
-    only_last = HMMTagger().fit([["a", "b"]], [["X", "Y"]])  # nothing was seen after Y
+    only_last = HMMTagger().fit([["a", "b"]], [["X", "Y"]])  # Y never has a successor
     assert np.isfinite(only_last.trigrams_).all()
     assert only_last.decode([["a", "b", "a", "c"]]).states.values.tolist()[:2] == ["X", "Y"]
 
@@ -206,8 +206,9 @@ def test_bad_input_is_one_clear_line():
         tagger.score([np.array([], "U1")], np.array([], "U1"))
 
 
-def test_ud_ewt(data_path):
-    """The dev part; no choice was made on it."""
+@pytest.mark.slow
+def test_ud_ewt_has_the_documented_accuracy(data_path):
+    """Evaluate on the dev part, which no setting was chosen on."""
     rows, tags = {}, {}
     for part in ("train", "dev"):
         text = gzip.decompress((data_path / "ud_ewt" / f"{part}.tsv.gz").read_bytes()).decode()

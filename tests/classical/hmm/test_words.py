@@ -1,4 +1,4 @@
-"""Words against the formula, written down a second time over dictionaries."""
+"""Words against a second implementation of the formula over dictionaries."""
 
 from collections import Counter, defaultdict
 
@@ -70,7 +70,7 @@ def test_random_words_equal_the_textbook():
     np.testing.assert_allclose(emission.state_probs(np.array(asked)), expected, atol=1e-14)
 
 
-def test_words_share_what_there_is():
+def test_word_probabilities_sum_to_one():
     emission = fitted()
     share = np.bincount(STATES) / len(STATES)
     known = np.exp(log_prob(emission, *emission.words_)) @ share  # p(word)
@@ -80,7 +80,7 @@ def test_words_share_what_there_is():
     np.testing.assert_allclose(known.sum() + unknown, 1)
 
 
-def test_a_missing_word_says_nothing():
+def test_a_missing_word_has_no_effect():
     emission = fitted()
     np.testing.assert_array_equal(log_prob(emission, "", "the")[0], np.zeros(K))
     gaps, all_of_them = [*WORDS, "", ""], [*STATES, 0, 1]
@@ -101,7 +101,7 @@ def test_samples_are_words_of_their_states():
     assert set(drawn[50:]) == {"talk", "NATO", "1990s", "well-known", "walks"}
 
 
-def test_files(tmp_path):
+def test_a_saved_model_is_the_same(tmp_path):
     x = Sequences(np.array(WORDS), [len(WORDS)])
     model = HMM(K, Words(max_suffix=4), transition_prior=1.1).fit_labelled(x, np.array(STATES))
     model.save(tmp_path / "model.safetensors")

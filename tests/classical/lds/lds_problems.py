@@ -1,4 +1,4 @@
-"""Random systems and rows for them, and the joint Gaussian of a row, written down in NumPy."""
+"""Random systems, rows for them, and the joint Gaussian of a row in NumPy."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from elman.sequences import Sequences
 
 
 def positive(random, n, rank=None):
-    """A covariance, singular if the rank is below n."""
+    """Return a covariance, singular if the rank is below n."""
     root = random.normal(size=(n, n if rank is None else rank))
     return root @ root.T
 
@@ -20,7 +20,7 @@ def transition(random, n, radius=0.9):
 
 
 def random_model(random, n, m, inputs=0, start="given", **settings):
-    """A model with such a start: given, diffuse, partly (diffuse) or stationary."""
+    """Return a model with this start: given, diffuse, partly (diffuse) or stationary."""
     starts = {
         "given": lambda: (random.normal(size=n), positive(random, n)),
         "partly": lambda: (random.normal(size=n), positive(random, n), positive(random, n, 1)),
@@ -38,7 +38,7 @@ def random_model(random, n, m, inputs=0, start="given", **settings):
 
 
 def random_rows(random, model, lengths, missing=0.2, own=""):
-    """Rows of observations, with an input where the model has one, and the matrices named in `own` for each step."""
+    """Return rows, with an input if the model has one, and the matrices named in `own` for each step."""
     (m, n), inputs, steps = model.H.shape, model.B.shape[1], sum(lengths)
     x = 2 * random.normal(size=(steps, m))
     x[random.uniform(size=x.shape) < missing] = np.nan
@@ -58,16 +58,16 @@ def random_rows(random, model, lengths, missing=0.2, own=""):
 
 
 class Joint(NamedTuple):
-    """Means and covariances of all states of a row, then all its observations."""
+    """Mean and covariance of all states of a row, followed by all its observations."""
 
     mean: np.ndarray  # [T n + T m]
     cov: np.ndarray
     n: int
     m: int
-    first: np.ndarray  # [T n + T m, n] how all of them follow the first state
+    first: np.ndarray  # [T n + T m, n] dependence on the first state
 
     def given(self, x):
-        """The states [T, n] and their covariance [T n, T n], given the observations [T, m] that are there; log p."""
+        """Return states [T, n], covariance [T n, T n] and log p given the observed part of [T, m]."""
         steps = len(x)
         states = np.arange(steps * self.n)
         there = steps * self.n + np.flatnonzero(~np.isnan(x.ravel()))
@@ -80,7 +80,7 @@ class Joint(NamedTuple):
         return mean.reshape(steps, self.n), cov, log_prob
 
     def given_diffuse(self, x, diffuse):
-        """The same where the first state has a part of no bound, by generalised least squares."""
+        """Return the same for a diffuse first state, by generalised least squares."""
         values, vectors = np.linalg.eigh(diffuse)
         used = values > 1e-12 * values.max()
         effect = self.first @ (vectors[:, used] * np.sqrt(values[used]))
@@ -98,7 +98,7 @@ class Joint(NamedTuple):
 
 
 def joint(model, row):
-    """The joint Gaussian of a row, but for the diffuse part of its start."""
+    """Return the joint Gaussian of a row, without the diffuse part of its start."""
     row = row if isinstance(row, Observed) else Observed(row)
     (m, n), steps = model.H_.shape, len(row.x)
 

@@ -1,4 +1,4 @@
-"""Bad input: one clear line each, which says where; never a model of NaN."""
+"""Bad input gives one clear line that names the place, and never a model of NaN."""
 
 import numpy as np
 import pytest
@@ -166,8 +166,8 @@ def test_a_failed_fit_leaves_the_model_as_it_was():
         np.testing.assert_array_equal(array, before[name])
 
 
-def test_a_series_that_never_moves():
-    """Likelihoods without bound: the fit ends with finite numbers."""
+def test_a_constant_series_gives_a_finite_fit():
+    """Check unbounded likelihoods: the fit ends with finite numbers."""
     for series in (np.full((20, 1), 3.0), np.zeros((20, 1)), np.array([[1.0], [np.nan], [2.0]])):
         model = local_level().fit([series], restarts=2)
         assert all(np.isfinite(value) and value >= 0 for value in model.variances_.values())
@@ -182,7 +182,7 @@ def test_empty_rows_and_batches():
     assert LEVEL.forecast(Sequences(np.zeros((0, 1)), []), 2).mean.shape == (0, 2, 1)
 
 
-def test_a_series_that_the_diffuse_start_takes_up():
+def test_a_series_too_short_for_the_diffuse_start():
     model = local_trend() + seasonal(4)
     with pytest.raises(ValueError, match=r"LDS.fit: expected a row with more than 5 observations, .* got 5; "):
         model.fit([np.arange(5.0)[:, None]])

@@ -1,4 +1,4 @@
-"""EM: never lowers the likelihood, keeps covariances positive definite, and finds what made the rows."""
+"""EM never lowers the likelihood, keeps covariances positive definite, and recovers the model."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from elman.classical.lds.matrices import Matrices
 
 
 def em_problem(seed):
-    """A model, rows that another one made with some missing, and what to learn."""
+    """Return a model, rows of another model with missing values, and what to learn."""
     random = np.random.default_rng(seed)
     n, m, inputs = random.integers(1, 4), random.integers(1, 4), random.integers(0, 2)
     start = ["given", "given", "diffuse", "partly"][random.integers(0, 4)]
@@ -35,11 +35,11 @@ def check_problem(seed, iterations=20):
     history = model.history_
     assert np.isfinite(history).all(), seed
     assert (np.diff(history) >= 0).all(), seed
-    if len(history) <= iterations:  # it ended early, because nothing was left to gain: not because a step went down
+    if len(history) <= iterations:  # it ended early by convergence, not because an iteration lowered the likelihood
         assert model.converged_, seed
         settled = len(history) == 1 or history[-1] - history[-2] < 1e-6 * (1 + abs(history[-1]))
         assert settled, (seed, np.diff(history), learn)
-    # What is said of the end is so: the likelihood of the matrices that are kept, and those not learned untouched.
+    # The reported likelihood is that of the result, and matrices that are not learned are unchanged.
     assert model.log_prob(rows).sum() == pytest.approx(history[-1], rel=1e-8, abs=1e-6), seed
     for name in Matrices._fields:
         assert np.isfinite(getattr(model, f"{name}_")).all(), seed
@@ -62,8 +62,8 @@ def test_em_never_lowers_the_likelihood_of_two_thousand_problems():
         check_problem(seed)
 
 
-def test_one_step_by_hand():
-    """Shumway and Stoffer (1982), equations 12 to 14, from moments of the smoother."""
+def test_one_iteration_equals_the_published_equations():
+    """Compare with Shumway and Stoffer (1982), equations 12 to 14, from moments of the smoother."""
     random = np.random.default_rng(0)
     model = random_model(random, 2, 2)
     x = model.sample([30], seed=1).observations
@@ -80,8 +80,8 @@ def test_one_step_by_hand():
     np.testing.assert_allclose(model.start_.mean, smoothed.mean[0], rtol=1e-9)
 
 
-def test_the_gradient_vanishes_where_em_ends():
-    """With two coordinates of noise that are correlated, one of them missing at times."""
+def test_the_gradient_vanishes_at_the_result_of_em():
+    """Check two correlated noise coordinates, one of them sometimes missing."""
     random = np.random.default_rng(3)
     one = np.eye(1)
     model = LDS(0.8 * one, np.ones((2, 1)), one, np.array([[1.0, 0.5], [0.5, 2.0]]), start=(np.zeros(1), one))
@@ -99,8 +99,8 @@ def test_the_gradient_vanishes_where_em_ends():
         assert abs(score(direction)) < 1e-2
 
 
-def test_what_cannot_be_seen_stays():
-    """A step that is missing whole says nothing of H and R; a row of one step nothing of F and Q."""
+def test_parameters_without_information_stay():
+    """Check that a missing step does not affect H and R, and a row of one step not F and Q."""
     random = np.random.default_rng(0)
     model = random_model(random, 2, 1)
     seen = random.normal(size=(1, 1))
@@ -113,8 +113,8 @@ def test_what_cannot_be_seen_stays():
     np.testing.assert_allclose(gaps.R_, alone.R_, rtol=1e-9)
 
 
-def test_a_likelihood_without_bound_ends_at_the_floor():
-    """As many states as outputs, one row: noise would shrink for ever."""
+def test_an_unbounded_likelihood_ends_at_the_floor():
+    """Check as many states as outputs and one row, where the noise would shrink to zero."""
     model = LDS(np.eye(2), np.eye(2), np.eye(2), np.eye(2), start=(np.zeros(2), np.eye(2)))
     x = np.random.default_rng(0).normal(size=(3, 2))
     model.fit([x], ["F", "H", "Q", "R", "mean", "cov"], method="em", max_iterations=100, tolerance=0, floor=1e-3)
@@ -123,7 +123,7 @@ def test_a_likelihood_without_bound_ends_at_the_floor():
         assert np.linalg.eigvalsh(cov)[0] >= 1e-3 * (1 - 1e-9)
 
 
-def test_variances_by_em():
+def test_em_recovers_named_variances():
     random = np.random.default_rng(0)
     model = constant_velocity(2, acceleration=1.0, noise=1.0)
     made = LDS(model.F, model.H, 0.3 * model.variances[0].pattern, 2.0 * np.eye(2), start=(np.zeros(4), np.eye(4)))
@@ -138,7 +138,7 @@ def test_variances_by_em():
         shared.fit([np.arange(3.0)[:, None]], method="em")
 
 
-def test_what_cannot_be_fitted_is_said():
+def test_em_reports_what_it_cannot_fit():
     x = [np.random.default_rng(0).normal(size=(6, 1))]
     one = np.eye(1)
     with pytest.raises(ValueError, match="no step for a stationary start"):

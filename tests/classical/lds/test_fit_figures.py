@@ -1,4 +1,4 @@
-"""Figures of the literature, and of statsmodels, for fitted models."""
+"""Published figures, and those of statsmodels, for fitted models."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from elman.classical.lds import local_level
 
 
-def test_nile_by_maximum_likelihood(nile):
+def test_nile_by_maximum_likelihood_equals_the_published_fit(nile):
     """Durbin and Koopman (2012), section 2.10: variances 15098.5 and 1469.2, -632.5456 over the 99 innovations."""
     model = local_level().fit([nile], restarts=1)
     assert model.variances_["noise"] == pytest.approx(15098.5, abs=0.1)
@@ -16,8 +16,8 @@ def test_nile_by_maximum_likelihood(nile):
     assert model.converged_
 
 
-def test_nile_by_em(nile):
-    """EM stays at the optimum, and climbs to it."""
+def test_nile_by_em_reaches_the_optimum(nile):
+    """Check that EM stays at the optimum, and converges to it."""
     best = local_level(level=1469.2, noise=15098.5).fit([nile], ["level", "noise"], method="em", max_iterations=2)
     assert best.history_ == pytest.approx(-632.5456, abs=5e-5)
     assert best.variances_["level"] == pytest.approx(1469.2, rel=1e-4)

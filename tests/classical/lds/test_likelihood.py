@@ -1,4 +1,4 @@
-"""Direct maximum likelihood: the optima of other programs, of EM, and of closed forms."""
+"""Direct maximum likelihood against other programs, EM and closed forms."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from elman.classical.lds import LDS, Observed, Variance, constant_velocity, loca
 ONE = np.eye(1)
 
 
-def test_an_autoregression_is_that_of_statsmodels():
-    """AR(1) without noise of observation, from its stationary distribution, with gaps."""
+def test_an_autoregression_equals_statsmodels():
+    """Compare AR(1) without observation noise, with a stationary start and gaps."""
     arima = pytest.importorskip("statsmodels.tsa.arima.model")
     truth = LDS(0.7 * ONE, ONE, 2.0 * ONE, start="stationary")
     x = truth.sample([80], seed=3).observations.values
@@ -62,12 +62,12 @@ def test_every_matrix_can_be_learned(own):
 
 
 def test_variances_that_share_coordinates():
-    """What EM cannot tell apart: two parts of one noise, by the correlation of two series."""
+    """Fit two parts of one noise that EM cannot separate, by the correlation of two series."""
     patterns = [Variance("own", "R", np.eye(2)), Variance("common", "R", np.ones((2, 2)))]
     model = LDS(ONE, np.zeros((2, 1)), start=(np.zeros(1), ONE), variances=patterns)
     x = np.random.default_rng(0).normal(size=(60, 2)) @ np.linalg.cholesky(np.eye(2) + 3 * np.ones((2, 2))).T
     model.fit([x], restarts=1)
-    second = x.T @ x / 60  # closed form: the averages on and off the diagonal
+    second = x.T @ x / 60  # closed form: averages on and off the diagonal
     assert model.variances_["common"] == pytest.approx(second[0, 1], rel=1e-5)
     assert model.variances_["own"] == pytest.approx(np.trace(second) / 2 - second[0, 1], rel=1e-5)
 
@@ -80,15 +80,15 @@ def test_known_variances_stay_and_starts_do_not_matter(nile):
     assert local_level(noise=15098.5).fit([nile], restarts=2, seed=5).variances_ == model.variances_
 
 
-def test_a_variance_that_nothing_asks_for_is_zero():
-    x = np.diff(np.random.default_rng(0).normal(size=(61, 1)), axis=0)  # steps back and forth
+def test_an_unneeded_variance_is_zero():
+    x = np.diff(np.random.default_rng(0).normal(size=(61, 1)), axis=0)  # an alternating series
     model = local_level().fit([x], restarts=1)
     assert model.variances_["level"] == 0.0
     assert model.variances_["noise"] == pytest.approx(x.var(ddof=1), rel=1e-5)
 
 
 def test_units_do_not_matter(nile):
-    """Nanometres or light years: the same model."""
+    """Check that nanometres and light years give the same model."""
     found = []
     for unit in (1e-9, 1e9):
         model = local_level().fit([nile[:40] * unit], restarts=1)
@@ -106,8 +106,8 @@ def test_gaps_and_many_series():
     assert model.variances_["acceleration"] == pytest.approx(0.5, rel=0.6)
 
 
-def test_a_regression_whose_coefficients_wander():
-    """H given for each step, a variance to be found: no worse than the one that made it."""
+def test_a_regression_with_random_walk_coefficients():
+    """Fit a variance with H given for each step: the likelihood is at least that of the true one."""
     random = np.random.default_rng(2)
     H = random.normal(size=(120, 1, 2))
     walk = Variance("walk", "Q", np.eye(2))

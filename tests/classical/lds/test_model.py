@@ -1,4 +1,4 @@
-"""Beliefs, forecasts and probabilities against the joint Gaussian; the contract; sums; files."""
+"""Filter, smoother, forecasts and likelihoods against the joint Gaussian; the contract; sums; files."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -89,7 +89,7 @@ def test_predictions_and_forecasts_equal_the_joint_gaussian(case):
 
 
 def outputs_given(whole, x):
-    """What is known of all observations [T, m], given those that are there."""
+    """Return the distribution of all observations [T, m] given the observed ones."""
     steps = len(x)
     outputs = steps * whole.n + np.arange(steps * whole.m)
     there = outputs[~np.isnan(x.ravel())]
@@ -100,7 +100,7 @@ def outputs_given(whole, x):
 
 @pytest.mark.parametrize("start", ["diffuse", "partly"])
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 1), (3, 2)])
-def test_a_diffuse_start_is_generalised_least_squares(n, m, start):
+def test_a_diffuse_start_equals_generalised_least_squares(n, m, start):
     random = np.random.default_rng(n + m)
     model = random_model(random, n, m, inputs=1, start=start)
     rows = random_rows(random, model, [7, 9], missing=0.1, own="H")
@@ -128,7 +128,7 @@ def test_contract_of_a_plain_series():
     check_cell(local_level(level=1.0, noise=2.0) + seasonal(3, 0.5), np.random.default_rng(0).normal(size=(30, 1)))
 
 
-def test_constant_state_with_a_diffuse_start_is_least_squares():
+def test_a_constant_state_with_a_diffuse_start_is_least_squares():
     random = np.random.default_rng(0)
     H, x = random.normal(size=(30, 1, 3)), random.normal(size=(30, 1))
     x[[4, 11]] = np.nan
@@ -143,7 +143,7 @@ def test_constant_state_with_a_diffuse_start_is_least_squares():
     near(smoothed.mean, np.tile(filtered.mean[-1], (30, 1)))
 
 
-def test_within_a_diffuse_start_open_states_have_infinite_variances():
+def test_undetermined_states_have_infinite_variances():
     velocity = constant_velocity(1, acceleration=1.0, noise=1.0)
     filtered = velocity.filter([np.array([[1.0], [2.0], [3.0]])]).values
     assert np.isinf(filtered.cov[0, 1, 1])
@@ -170,7 +170,7 @@ def test_forecasts_are_the_filter_run_on_missing_values():
     near(predicted[0].mean[-1], model.forecast([rows.to_list()[0][:-1]], 1).mean[0, 0])
 
 
-def test_zero_noise_of_observation():
+def test_observations_without_noise():
     random = np.random.default_rng(0)
     model = LDS(transition(random, 2), np.eye(2), positive(random, 2), start=(np.zeros(2), np.eye(2)))
     x = random.normal(size=(8, 2))
@@ -199,7 +199,7 @@ def test_samples_have_the_moments_of_the_model():
     assert model.sample([2, 0, 3], given=Observed((), np.zeros((5, 1)))).observations.lengths.tolist() == [2, 0, 3]
 
 
-def test_a_sample_goes_on_from_a_state():
+def test_a_sample_continues_from_a_state():
     level = local_level(level=1.0, noise=0.0)
     with pytest.raises(ValueError, match="not diffuse"):
         level.sample([5])
@@ -222,7 +222,7 @@ def test_a_sum_of_models_adds_their_outputs():
     near(side.log_prob([double]), one.log_prob([row]) + other.log_prob([row._replace(x=row.x + 1)]))
 
 
-def test_the_noise_of_a_sum_is_one():
+def test_a_sum_has_one_observation_noise():
     both = local_level(noise=1.0) + local_level(level=2.0, noise=3.0, name="slow")
     assert both.variances_ == {"level": None, "noise": 4.0, "slow.level": 2.0}
     with pytest.raises(ValueError, match="two of level"):
@@ -232,7 +232,7 @@ def test_the_noise_of_a_sum_is_one():
     near(mixed.start_.diffuse, np.diag([1.0, 0.0]))
 
 
-def test_save_and_load(tmp_path):
+def test_a_saved_model_is_the_same(tmp_path):
     random = np.random.default_rng(0)
     x = np.cumsum(random.normal(size=(12, 1)), 0)
     model = (local_level(noise=0.5) + seasonal(3, 0.25)).fit([x], restarts=1, max_iterations=3)
@@ -251,7 +251,7 @@ def test_save_and_load(tmp_path):
         LDS.from_arrays({"F": np.eye(1)}, **given.settings)
 
 
-def test_many_series_in_one_call():
+def test_many_series_in_one_call_equal_single_calls():
     random = np.random.default_rng(0)
     model = local_level(level=1.0, noise=2.0)
     rows = [random.normal(size=(length, 1)) for length in (5, 0, 9, 1)]

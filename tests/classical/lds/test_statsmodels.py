@@ -1,4 +1,4 @@
-"""Ready-made systems against statsmodels, which starts diffuse exactly too."""
+"""Common systems against statsmodels, which has an exact diffuse start too."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ NAMES = ["level", "smooth trend", "trend", "trend and season", "fixed season"]
 
 @pytest.fixture(params=NAMES)
 def both(request, passengers, nile):
-    """Our model with its series, and what statsmodels says of it."""
+    """Return our model, its series, and the results of statsmodels."""
     series, model, settings, parameters = structures(passengers, nile)[request.param]
     theirs = sm.tsa.UnobservedComponents(series[:, 0], use_exact_diffuse=True, **settings)
     return series, model, theirs.smooth(parameters)
@@ -46,14 +46,14 @@ def near(got, expected, rtol=1e-6):
     np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol * (np.abs(expected).max() + 1e-30))
 
 
-def test_likelihood(both):
-    """Theirs has log(2 pi) for the observations that the diffuse start takes up as well."""
+def test_likelihoods_equal_statsmodels(both):
+    """Allow for the log(2 pi) that statsmodels adds for observations absorbed by the diffuse start."""
     series, model, theirs = both
     taken = int(theirs.nobs_diffuse)
     assert model.log_prob([series])[0] == pytest.approx(theirs.llf + 0.5 * taken * np.log(2 * np.pi), rel=1e-8)
 
 
-def test_filtered_and_smoothed_states(both):
+def test_filtered_and_smoothed_states_equal_statsmodels(both):
     series, model, theirs = both
     taken = int(theirs.nobs_diffuse)
     filtered, smoothed = model.filter([series]).values, model.smooth([series]).values
@@ -67,7 +67,7 @@ def test_filtered_and_smoothed_states(both):
     assert np.isinf(predicted.cov[:taken]).all()
 
 
-def test_forecasts(both):
+def test_forecasts_equal_statsmodels(both):
     series, model, theirs = both
     forecast, expected = model.forecast([series], 15), theirs.get_forecast(15)
     assert isinstance(forecast, Forecast)
@@ -78,7 +78,7 @@ def test_forecasts(both):
 
 @pytest.mark.skipif(not hasattr(native.module, "kalman"), reason="minutes by the reference")
 def test_maximum_likelihood_of_trend_and_season(passengers):
-    """No worse than theirs; and a variance that nothing asks for is zero."""
+    """Check that the fit is no worse than statsmodels', and that an unneeded variance is zero."""
     model = (local_trend() + seasonal(12)).fit([passengers], restarts=2)
     theirs = sm.tsa.UnobservedComponents(passengers[:, 0], level="lltrend", seasonal=12, use_exact_diffuse=True)
     values = model.variances_
@@ -91,7 +91,7 @@ def test_maximum_likelihood_of_trend_and_season(passengers):
 
 
 def test_regression_with_a_random_walk():
-    """A driven output: x = level + 2 u, whose coefficient least squares finds too where the level does not move."""
+    """Check x = level + 2 u against least squares for a constant level."""
     random = np.random.default_rng(0)
     u = random.normal(size=(50, 1))
     x = 5 + 2 * u + 0.1 * random.normal(size=(50, 1))
@@ -102,7 +102,7 @@ def test_regression_with_a_random_walk():
 
 
 def test_constant_velocity_is_the_limit_of_small_steps():
-    """Two steps of dt / 2 are one of dt."""
+    """Check that two steps of dt / 2 equal one of dt."""
     half, whole = constant_velocity(2, 0.5, 1.3, 1.0), constant_velocity(2, 1.0, 1.3, 1.0)
     near(half.F @ half.F, whole.F)
     near(half.F @ half.Q_ @ half.F.T + half.Q_, whole.Q_)
