@@ -242,7 +242,11 @@ def test_what_is_no_picture(model, picture, told):
 
 def test_files_that_are_no_pictures(model, tmp_path):
     whole = saved(tmp_path / "a.jpg", Image.fromarray(bright(1, (90, 90))[0][0])).read_bytes()
-    for content, told in ((b"text", "Pillow does not support its format"), (whole[:-200], "truncated"), (b"", "Pillow")):
+    for content, told in (
+        (b"text", "Pillow does not support its format"),
+        (whole[:-200], "truncated"),
+        (b"", "Pillow"),
+    ):
         (tmp_path / "a.jpg").write_bytes(content)
         with pytest.raises(ValueError, match=rf"row 0: \S+a\.jpg: expected a picture, but it cannot be read: .*{told}"):
             model.predict([tmp_path / "a.jpg"])

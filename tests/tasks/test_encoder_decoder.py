@@ -6,8 +6,8 @@ from elman import LSTM
 from elman import state as states
 from elman.layers import Bidirectional, Embedding, Stack
 from elman.sequences import Sequences
-from elman.tasks.writer import DecoderSettings
 from elman.tasks.encoder_decoder import EncoderDecoder, TeacherForcing, shifted
+from elman.tasks.writer import DecoderSettings
 
 SOURCES = Sequences(torch.tensor([3, 1, 4, 1, 5, 9, 2]), [3, 4])
 UNITS = Sequences(np.array([2, 7, 1, 8]), [1, 3])

@@ -259,9 +259,7 @@ def test_a_bad_row_of_the_validation_is_called_so():
 
 
 def test_one_text_is_no_list(model):
-    with pytest.raises(
-        TypeError, match=r"Translator\.predict: expected a list of rows, got one str; put it in a list"
-    ):
+    with pytest.raises(TypeError, match=r"Translator\.predict: expected a list of rows, got one str; put it in a list"):
         model.predict("the dog")
     with pytest.raises(TypeError, match=r"row 0: expected a source that is text, got int\."):
         Translator(**SMALL).fit([1], ["a"])

@@ -76,7 +76,7 @@ def test_rows_that_cannot_be_read(rows, error):
 def test_fit_needs_words_with_the_same_columns():
     with pytest.raises(ValueError, match="rows that are all empty"):
         Words().fit([[], []])
-    with pytest.raises(ValueError, match=r"the same columns beside every word, got \[0, 1\] of them"):
+    with pytest.raises(ValueError, match=r"the same number of given tags with every word, got \[0, 1\]"):
         Words().fit([["a", ("b", "X")]])
     with pytest.raises(TypeError, match="row 0: expected words, got int 3"):
         Words().fit([[3]])

@@ -16,7 +16,7 @@ TASKS = {  # name on the command line and in files -> module:class
 }
 _HOMES = {"Task": "elman.tasks.base"} | {home.partition(":")[2]: home.partition(":")[0] for home in TASKS.values()}
 
-__all__ = ["TASKS", "load", "task_class", *sorted(_HOMES)]  # noqa: PLE0604
+__all__ = ["TASKS", "load", "task_class", *sorted(_HOMES)]
 
 
 def task_class(word: str) -> Any:

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 import elman
 from elman.data.hold_out import hold_out
-from elman.data.row_batches import RowBatches
+from elman.data.row_batches import RowBatches, usual_steps
 from elman.errors import counted_as, renumbered
 from elman.estimator import Estimator
 from elman.files import SCHEMA, write_tensors
 from elman.runtime import MODEL, ModelFile
 from elman.state import State
-from elman.tasks.examples import Encoded, Examples, digest
+from elman.tasks.examples import Batches, Encoded, Examples, digest
 from elman.tasks.plan import TrainingPlan, number_of_evaluations, seconds_per_update
 from elman.tasks.probe_loss import ProbeLoss
 from elman.tasks.run import Run
@@ -65,8 +65,8 @@ class _Parts(NamedTuple):
 class Task(Estimator, TrainingSettings, ABC):
     """Base of all applications: an estimator whose settings are its fields, those of its training included.
 
-    A subclass implements `read`, `prepare`, `encode`, `build`, `batches`, `loss`, `validate`, `describe`, `metadata`,
-    `restore`, `evaluate`, `predict` or its like, and `probe_loss`. Fitted attributes end in `_`.
+    A subclass implements at least `read`, `encode`, `build`, `loss`, `validate` and `probe_loss`, and `predict`,
+    `evaluate` and `score` or their like. Fitted attributes end in `_`.
 
     Args:
         validation: share of the examples that is held out to choose the best weights, 0 for none.
@@ -110,7 +110,6 @@ class Task(Estimator, TrainingSettings, ABC):
         training, held_out = hold_out(keys, self.validation, self.seed, groups=examples.groups)
         return examples.select(training), examples.select(held_out)
 
-    @abstractmethod
     def prepare(self, examples: Examples) -> None:
         """Fit vocabularies, scales and classes on the training part."""
 
@@ -121,9 +120,9 @@ class Task(Estimator, TrainingSettings, ABC):
     def encode(self, examples: Examples) -> Any:
         """Return examples as numbers, `Encoded` as a rule."""
 
-    @abstractmethod
     def describe(self, data: Any, held_out: Any) -> str:
         """Return one line about the encoded data."""
+        return f"{len(data):,} rows to train on, {len(held_out):,} held out"
 
     # Hooks: the network.
 
@@ -140,9 +139,9 @@ class Task(Estimator, TrainingSettings, ABC):
 
     # Hooks: the training.
 
-    @abstractmethod
     def batches(self, data: Any) -> Data:
         """Return the batches of the encoded training part."""
+        return Batches(data, usual_steps(data.steps), self.epochs, self.seed)
 
     @abstractmethod
     def loss(self, batch: Any, state: State | None) -> Tensor | tuple[Tensor, State | None]:
@@ -256,7 +255,7 @@ class Task(Estimator, TrainingSettings, ABC):
             held_out = replace(read, kind="validation row")
         if self.validation and not len(held_out):
             training, held_out = self.split(training)
-        self.held_out_ = held_out.inputs if held_out.targets is None else (held_out.inputs, held_out.targets)
+        self.held_out_: Any = held_out.inputs if held_out.targets is None else (held_out.inputs, held_out.targets)
         with training.numbered():
             self.prepare(training)
         with held_out.numbered():
@@ -377,7 +376,7 @@ class Task(Estimator, TrainingSettings, ABC):
         with self.evaluating():
             for part, _ in RowBatches(sizes[order], steps).epoch(1):
                 rows = order[part]
-                with renumbered(rows):
+                with renumbered(rows.tolist()):
                     results = function(data.select(rows), rows)
                 found.update(zip(rows.tolist(), results, strict=True))
                 self.report_progress(len(found) / len(data))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -131,11 +131,11 @@ class Captioner(Writer):
 
     def prepare(self, examples: Examples) -> None:
         units = make_units(self.units, vocabulary_size=self.vocabulary_size, min_count=self.min_count)
-        captions = cast(list[list[str]], examples.targets)
+        captions = examples.targets
         self.units_ = units.fit(self._spaced(text) for texts in captions for text in texts)
 
     def encode(self, examples: Examples) -> Encoded:
-        captions = cast(list[list[str]], examples.targets)
+        captions = examples.targets
         units = self.encode_texts([text for texts in captions for text in texts])
         targets = Targets(units, np.array([len(texts) for texts in captions], np.int64))
         return Encoded(_Pictures(examples.inputs, self._photos().encode(examples.inputs)), targets, targets.steps)
@@ -229,7 +229,7 @@ class Captioner(Writer):
             search: options of the search, as for `predict`.
         """
         examples = self.read(X, y)
-        references = [[self._spaced(text) for text in texts] for texts in cast(list[list[str]], examples.targets)]
+        references = [[self._spaced(text) for text in texts] for texts in examples.targets]
         return translation_report(self.predict(examples.inputs, **search), references, lowercase or self.lowercase)
 
     def log_probs(self, X: Sequence[Any], y: Sequence[Any]) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from elman.data.row_batches import usual_steps
-from elman.errors import RowError
+from elman.errors import RowError, located
 from elman.layers import Linear, Stack
 from elman.layers.pooling import POOLINGS, Pooling
 from elman.metrics.calibration import temperature
@@ -120,16 +120,16 @@ class Classifier(InputSettings, RecurrentSettings, Task):
 
     def _check_classes(self, examples: Examples) -> np.ndarray:
         """Return the classes; raise unless there are at least two."""
-        classes = np.unique(cast(np.ndarray, examples.targets))
+        classes = np.unique(examples.targets)
         if len(classes) < 2:
-            raise ValueError(f"Classifier.fit: expected rows of at least two classes, got one class, {classes[0]!r}, "
-                             f"in all {len(examples)}.")  # fmt: skip
+            raise ValueError(f"Classifier.fit: expected rows of at least two classes, got one class, "
+                             f"{classes.tolist()[0]!r}, in all {len(examples)}.")  # fmt: skip
         return classes
 
     def _numbers(self, examples: Examples) -> np.ndarray:
         """Return the number of each row's class, int64 [B]."""
         numbers = {label: number for number, label in enumerate(self.classes_.tolist())}
-        labels = cast(np.ndarray, examples.targets).tolist()
+        labels = examples.targets.tolist()
         for row, label in enumerate(labels):
             if label not in numbers:
                 raise RowError(row, f"the training rows do not have the class {label!r}; add one that has, or leave "
@@ -189,7 +189,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         data = self.inputs_.encode(as_rows("Classifier", X))
         logits = self._logits(Encoded(data, None, data.lengths))
         if not np.isfinite(logits).all():
-            row = np.argmin(np.isfinite(logits).all(1))
+            row = int(np.argmin(np.isfinite(logits).all(1)))
             raise RowError(row, "the logits are not finite. The inputs are far outside the range of the training rows; "
                                 "check their units.")  # fmt: skip
         weights = np.exp(logits - logits.max(1, keepdims=True)) if len(logits) else logits
@@ -203,7 +203,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         """Return accuracy, precision, recall and F1 of each class, confusion matrix, and calibration."""
         examples = self.read(X, y)
         probabilities = self.predict_proba(examples.inputs)
-        labels = cast(np.ndarray, examples.targets).tolist()
+        labels = examples.targets.tolist()
         predicted = self.classes_[probabilities.argmax(1)].tolist()
         return class_report(labels, predicted, self.classes_.tolist(), probabilities, self.calibrated_)
 
@@ -300,7 +300,8 @@ class StreamingClassifier:
         Raises:
             TypeError, ValueError: the piece cannot be read; the state is unchanged.
         """
-        steps = self.inputs.encode([piece]).map(torch.from_numpy)
+        with located(["StreamingClassifier.read"]):
+            steps = self.inputs.encode([piece]).map(torch.from_numpy)
         with torch.no_grad():
             logits, self.state = self.net(steps, self.state)
         after = _softmax(logits.values)

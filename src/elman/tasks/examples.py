@@ -12,8 +12,6 @@ from elman.data.row_batches import RowBatch, RowBatches
 from elman.errors import counted_as, renumbered
 from elman.sequences import Sequences
 
-Rows = Sequence[Any] | np.ndarray
-
 
 @dataclass(frozen=True)
 class Examples:
@@ -21,7 +19,7 @@ class Examples:
 
     Args:
         inputs: rows, or documents.
-        targets: one per row; None if the task learns from rows alone.
+        targets: one per row, in a list or an array; None if the task learns from rows alone.
         keys: one per row, or a collection per row: classes or tags that must stay in the training part.
         groups: one per row; rows of a group are held out together.
         files: names of the files that the rows were read from, if the task has read them itself.
@@ -29,8 +27,8 @@ class Examples:
         numbers: [B] number of each row in the data of the caller; None if they are numbered from 0.
     """
 
-    inputs: Rows
-    targets: Rows | None = None
+    inputs: Sequence[Any]
+    targets: Any = None
     keys: Sequence[Any] | None = None
     groups: Sequence[Any] | None = None
     files: Sequence[str] = ()
@@ -49,7 +47,7 @@ class Examples:
     @contextmanager
     def numbered(self) -> Iterator[None]:
         """Raise errors about row `i` of these examples as errors about the row of the caller's data."""
-        numbers = range(len(self)) if self.numbers is None else self.numbers
+        numbers = range(len(self)) if self.numbers is None else self.numbers.tolist()
         with counted_as(self.kind), renumbered(numbers):
             yield
 

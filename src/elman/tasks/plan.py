@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +57,8 @@ class _Stopwatch:
 def seconds_per_update(net: Any, loss: Loss, data: Data, settings: TrainingSettings) -> float:
     """Return the time of one update of `net`, from a few updates that change it; the first ones are not counted."""
     watch = _Stopwatch()
-    try:
+    with suppress(_Enough):
         train(net, loss, data, settings, evaluate=lambda: 0.0, observers=[watch])
-    except _Enough:
-        pass
     slow = min(2, len(watch.seconds) - 1)
     begun = watch.seconds[slow - 1] if slow else 0.0
     return (watch.seconds[-1] - begun) / (len(watch.seconds) - slow)

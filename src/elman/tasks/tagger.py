@@ -108,7 +108,7 @@ class Tagger(RecurrentSettings, Task):
         return Examples(rows, tags, keys=tags)
 
     def prepare(self, examples: Examples) -> None:
-        tags = cast(list[list[str]], examples.targets)
+        tags = examples.targets
         self.scheme_ = _scheme(self.scheme, tags)
         found = sorted({tag for number, row in enumerate(tags) for tag in self._inside(number, row)})
         if self.scheme_ is not None:
@@ -121,7 +121,7 @@ class Tagger(RecurrentSettings, Task):
     def encode(self, examples: Examples) -> Encoded:
         numbers = {tag: number for number, tag in enumerate(self.tags_)}
         found = []
-        for number, row in enumerate(cast(list[list[str]], examples.targets)):
+        for number, row in enumerate(examples.targets):
             for tag in self._inside(number, row):
                 if tag not in numbers:
                     raise RowError(number, f"the training rows do not have the tag {tag!r}; add one that has, or leave "
@@ -213,7 +213,7 @@ class Tagger(RecurrentSettings, Task):
     def evaluate(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> EntityReport | ClassReport:
         """Return precision, recall and F1 of each kind of span, or of each tag if tags write no spans."""
         examples = self.read(X, y)
-        return self._report(cast(list[list[str]], examples.targets), self.predict(examples.inputs))
+        return self._report(examples.targets, self.predict(examples.inputs))
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         self.check_fitted()

@@ -1,10 +1,10 @@
-"""Translator: one text in, another out: translation, spelling to sound (Sutskever et al. 2014; Bahdanau et al. 2015)."""
+"""Translator: one text in, another out, such as a translation (Sutskever et al. 2014; Bahdanau et al. 2015)."""
 
 import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -126,11 +126,11 @@ class Translator(Writer):
             size = self.target_vocabulary_size or self.vocabulary_size
             target = make_units(self.target_units or self.units, vocabulary_size=size, min_count=self.min_count)
         sides = PairUnits(source, target, self.lowercase)
-        self.units_ = sides.fit(examples.inputs, cast(list[str], examples.targets))
+        self.units_ = sides.fit(examples.inputs, examples.targets)
 
     def encode(self, examples: Examples) -> Encoded:
         sources = self.encode_inputs(examples.inputs)
-        units = self.encode_texts(cast(list[str], examples.targets))
+        units = self.encode_texts(examples.targets)
         targets = Targets(units, np.ones(len(examples), np.int64))
         return Encoded(sources.inputs, targets, sources.steps + targets.steps)
 

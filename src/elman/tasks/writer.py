@@ -279,7 +279,7 @@ class Writer(DecoderSettings, Task):
             return [[(text, one.score) for text, one in zip(*pair, strict=True)]
                     for pair in zip(written, best, strict=True)]  # fmt: skip
 
-        with renumbered(kept):
+        with renumbered(kept.tolist()):
             found = self.per_row(data.select(kept), self.search_steps(how.beam), texts)
         results: list[list[tuple[str, float]]] = [[("", 0.0)] for _ in rows]
         for row, best in zip(kept.tolist(), found, strict=True):

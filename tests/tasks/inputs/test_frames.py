@@ -27,7 +27,7 @@ def test_colours_are_channels():
     colour = GENERATOR.integers(0, 256, (4, 6, 7, 3)).astype(np.uint8)
     inputs = fitted([colour])
     values = inputs.encode([colour]).values
-    assert inputs.says == "frames of 6 x 7 x 3"
+    assert inputs.description == "frames of 6 x 7 x 3"
     back = np.moveaxis(values, 1, 3) * inputs.scale + inputs.mean
     np.testing.assert_allclose(back, colour, atol=1e-3)
 
@@ -89,13 +89,13 @@ def test_a_row_is_shifted_as_a_whole_and_its_edge_goes_on():
     seen = set()
     torch.manual_seed(0)
     for _ in range(40):
-        shifted = inputs.spoil(given).values.numpy()
+        shifted = inputs.augment(given).values.numpy()
         found = [[move for move in moves if (padded[row, :, move[0] :, move[1] :][..., :6, :7] == shifted[row]).all()]
                  for row in (slice(0, 3), slice(3, 5))]  # fmt: skip
         assert [len(own) for own in found] == [1, 1]
         seen.update(found[0] + found[1])
     assert len(seen) > 20
-    assert np.array_equal(fitted(GREY, shift=0).spoil(given).values, given.values)
+    assert np.array_equal(fitted(GREY, shift=0).augment(given).values, given.values)
 
 
 def test_what_stays_is_taken_away():

@@ -1,7 +1,5 @@
 """Which kind rows are of, and what all kinds promise."""
 
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -9,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman import Sequences
+from elman.errors import RowError
 from elman.layers import Stack
 from elman.tasks.inputs import INPUTS, InputSettings, make_inputs, restore_inputs
 from elman.tasks.inputs.base import without_steps
@@ -66,7 +65,7 @@ def test_settings_that_cannot_act(name):
     if name in ("series", "skeletons", "pixels"):
         wrong["embedding_size"] = 9
     for setting, value in wrong.items():
-        with pytest.raises(ValueError, match=f"{setting}: cannot act on inputs={name}; leave it out"):
+        with pytest.raises(ValueError, match=f"{setting}: has no effect on inputs={name}; leave it out"):
             make_inputs(InputSettings(inputs=name, **{setting: value}))
     off = {"noise": 0.0, "differences": False} if name == "text" else {"word_dropout": 0.0, "lowercase": False}
     make_inputs(InputSettings(inputs=name, **off))
@@ -78,7 +77,7 @@ def test_what_was_fitted_is_restored(name):
     inputs = make_inputs(settings).fit(ROWS[name])
     again = restore_inputs(settings, inputs.to_json())
     assert again.to_json() == inputs.to_json()
-    assert (again.width, again.says) == (inputs.width, inputs.says)
+    assert (again.width, again.description) == (inputs.width, inputs.description)
     one, other = inputs.encode(ROWS[name]), again.encode(ROWS[name])
     assert np.array_equal(one.values, other.values)
     assert np.array_equal(one.lengths, other.lengths)
@@ -105,12 +104,12 @@ def test_rows_do_not_see_each_other(name):
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_errors_call_rows_by_their_names(name):
+def test_errors_carry_the_number_of_the_row(name):
     inputs = make_inputs(InputSettings(inputs=name)).fit(ROWS[name])
     wrong = {"text": 3.0, "series": np.zeros((2, 9)), "pixels": np.zeros((2, 2, 9))}.get(name, np.zeros((2, 9, 3)))
-    for names, called in [((), "row 1"), (["a.csv:2", "a.csv:7"], "a.csv:7")]:
-        with pytest.raises((TypeError, ValueError), match=f"^{re.escape(called)}: .*expected"):
-            inputs.encode([ROWS[name][0], wrong], names)
+    with pytest.raises(RowError, match="expected") as caught:
+        inputs.encode([ROWS[name][0], wrong])
+    assert caught.value.row == 1
 
 
 @given(lengths=st.lists(st.integers(0, 5), max_size=8), part=st.floats(0, 0.99))
@@ -134,7 +133,7 @@ def test_noise_has_its_deviation(name):
     still = [np.ones_like(row) for row in ROWS[name]] * 100
     inputs = make_inputs(InputSettings(inputs=name, noise=0.5)).fit(still)
     rows = inputs.encode(still).map(torch.from_numpy)
-    added = inputs.spoil(rows).values - rows.values
+    added = inputs.augment(rows).values - rows.values
     assert added.std().item() == pytest.approx(0.5, rel=0.1)
     assert added.mean().item() == pytest.approx(0, abs=0.05)
 
@@ -142,6 +141,6 @@ def test_noise_has_its_deviation(name):
 def test_words_that_are_read_as_unknown():
     inputs = make_inputs(InputSettings(word_dropout=0.2), ["a"]).fit(["a b c"] * 2)
     rows = inputs.encode(["a b c"] * 2000).map(torch.from_numpy)
-    spoilt = inputs.spoil(rows).values
-    assert (spoilt == 1).float().mean().item() == pytest.approx(0.2, abs=0.03)
-    assert torch.equal(spoilt[spoilt != 1], rows.values[spoilt != 1])
+    augmented = inputs.augment(rows).values
+    assert (augmented == 1).float().mean().item() == pytest.approx(0.2, abs=0.03)
+    assert torch.equal(augmented[augmented != 1], rows.values[augmented != 1])

@@ -14,7 +14,7 @@ def test_rows_of_pixels_one_after_another():
 def test_a_step_is_a_colour():
     image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     assert KIND.row(image).tolist() == image.reshape(8, 3).tolist()
-    assert Pixels(InputSettings()).fit([image]).says == "pixels of 3 variables"
+    assert Pixels(InputSettings()).fit([image]).description == "pixels of 3 variables"
 
 
 def test_images_of_any_size():

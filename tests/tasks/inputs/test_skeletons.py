@@ -83,7 +83,7 @@ def test_a_body_that_is_turned_keeps_its_shape(dimensions):
     inputs = Skeletons(InputSettings(turn=30)).fit(rows)
     torch.manual_seed(0)
     given = inputs.encode(rows).map(torch.from_numpy)
-    turned = inputs.spoil(given)
+    turned = inputs.augment(given)
     before, after = (
         (some.values.numpy() * inputs.scale + inputs.mean).reshape(10, 5, dimensions) for some in (given, turned)
     )
@@ -101,7 +101,7 @@ def test_a_body_is_turned_by_the_angle_that_was_asked_for():
     rows = [WALK[:1]] * 4000
     inputs = Skeletons(InputSettings(turn=5)).fit([WALK, *rows])
     torch.manual_seed(0)
-    turned = inputs.spoil(inputs.encode(rows).map(torch.from_numpy)).values.numpy() * inputs.scale + inputs.mean
+    turned = inputs.augment(inputs.encode(rows).map(torch.from_numpy)).values.numpy() * inputs.scale + inputs.mean
     joints = inputs.row(WALK[:1]).reshape(5, 3)
     change = np.sqrt(((turned.reshape(-1, 5, 3) - joints) ** 2).mean())
     radians = np.radians(5)

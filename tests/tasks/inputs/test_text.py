@@ -71,4 +71,4 @@ def test_what_was_fitted_stays():
     before = encoded(inputs, "A b").tolist()
     settings.units, settings.lowercase = "bytes", False
     assert encoded(inputs, "A b").tolist() == before
-    assert inputs.says == "words, 4 different"
+    assert inputs.description == "words, 4 different"

@@ -80,16 +80,17 @@ def check_documents(where: str, documents: Iterable[Any], kinds: tuple[type, ...
 
 
 def check_text(where: str, text: Any, kinds: tuple[type, ...] = (str,)) -> None:
-    """Raise unless `text` is one of `kinds` and can be written as UTF-8."""
+    """Raise unless `text` is one of `kinds` and can be written as UTF-8. Errors begin with `where`, if there is any."""
+    prefix = f"{where}: " if where else ""
     if not isinstance(text, kinds):
         hint = "; read the file as text, or use units=bytes" if isinstance(text, bytes) else ""
         wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise TypeError(f"{where}: expected text ({wanted}), got {type(text).__name__}{hint}.")
+        raise TypeError(f"{prefix}expected text ({wanted}), got {type(text).__name__}{hint}.")
     if isinstance(text, str):
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"{where}: the text has half a surrogate pair (U+{ord(text[error.start]):04X}) at offset "
+            raise ValueError(f"{prefix}the text has half a surrogate pair (U+{ord(text[error.start]):04X}) at offset "
                              f"{error.start}, which is not a character; remove it.") from None  # fmt: skip
 
 

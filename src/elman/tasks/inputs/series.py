@@ -129,8 +129,9 @@ class Series(Inputs):
         new = np.setdiff1d(np.flatnonzero(gone.any(0)), self.missing)
         if len(new):
             step = np.flatnonzero(gone[:, new[0]])[0]
-            raise RowError(raw.rows[step], f"step {raw.times[step]}, variable {new[0]} is NaN, and no value of it was "
-                                           "missing in training; fill it in, or train on rows with missing values.")  # fmt: skip
+            place = f"step {raw.times[step]}, variable {new[0]}"
+            raise RowError(raw.rows[step], f"{place} is NaN, and no value of it was missing in training; fill it in, "
+                                           "or train on rows with missing values.")  # fmt: skip
         with np.errstate(over="ignore"):  # a row whose logits are not finite is reported in prediction
             values = np.where(gone, 0, (raw.values - self.mean) / self.scale)
             return raw.with_values(np.concatenate([values, gone[:, self.missing]], 1).astype(np.float32))

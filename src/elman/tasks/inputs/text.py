@@ -76,7 +76,7 @@ class TextInputs(Inputs):
     def _prepared(self, text: Any, number: int) -> Any:
         """Return a text as its units are cut from it."""
         with about_row(number):
-            check_text(self.name, text, (str, bytes) if self.kind == "bytes" else (str,))
+            check_text("", text, (str, bytes) if self.kind == "bytes" else (str,))
         if isinstance(text, bytes):
             return text
         text = text.lower() if self.lowercase else text
