@@ -1,56 +1,69 @@
 """The task of docs/adding-a-task.md works as the page says: its blocks are installed, its commands run."""
 
+import json
 import re
-import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-
-import elman.cli.tasks
-import elman.tasks
-from elman.cli import main
-from elman.cli.task_commands import task_commands
 
 PAGE = (Path(__file__).parent.parent / "docs" / "adding-a-task.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 TASK, COMMANDS, DATA = [code for language, code in BLOCKS if language == "python"][:3]
 CONSOLE = next(code for language, code in BLOCKS if language == "console")
+INSTALLED = """
+import json, shlex, sys
+import elman.cli.tasks, elman.tasks
+elman.tasks.__path__.append("tasks")
+elman.cli.tasks.__path__.append("commands")
+elman.tasks.TASKS |= {%s}
+from click.testing import CliRunner
+from elman.cli import main
+from elman.tasks.parity import *
+exec(open("data.py").read())
+for line in open("console").read().splitlines():
+    result = CliRunner().invoke(main, shlex.split(line)[1:], catch_exceptions=False)
+    print(json.dumps([line, result.exit_code, result.output]))
+model = elman.load("runs/parity")
+print(json.dumps([type(model).__name__, 0, model.predict(["1" * 51, "1" * 52])]))
+"""
 
 
-@pytest.fixture
-def parity(tmp_path, monkeypatch):
-    """Install the two files of the page, and the line of the registry, for one test."""
-    for package, code in ((elman.tasks, TASK), (elman.cli.tasks, COMMANDS)):
-        folder = tmp_path / package.__name__
-        folder.mkdir()
-        (folder / "parity.py").write_text(code)
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
-    word, home = re.search(r'^    "(\w+)": "([\w.:]+)",$', PAGE, re.MULTILINE).groups()
-    monkeypatch.setitem(elman.tasks.TASKS, word, home)
-    monkeypatch.chdir(tmp_path)
-    task_commands.cache_clear()
-    yield elman.tasks.task_class(word)
-    task_commands.cache_clear()
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """Install the blocks of the page and its line of the registry, run its commands, and return what they print."""
+    folder = tmp_path_factory.mktemp("parity")
+    for name, code in {"tasks": TASK, "commands": COMMANDS}.items():
+        (folder / name).mkdir()
+        (folder / name / "parity.py").write_text(code)
+    (folder / "data.py").write_text(DATA)
+    (folder / "console").write_text(CONSOLE)
+    registered = re.search(r'^    ("\w+": "[\w.:]+"),$', PAGE, re.MULTILINE)[1]
+    run = subprocess.run([sys.executable, "-c", INSTALLED % registered], cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert all(code == 0 for _, code, _ in lines), lines
+    labels = [line.split("\t")[1] for line in (folder / "long.tsv").read_text().splitlines()]
+    return {line: output for line, _, output in lines}, labels
 
 
 def test_the_two_files_are_short():
     assert len((TASK + COMMANDS).splitlines()) <= 120
 
 
-def test_the_commands_of_the_page_run(parity):
-    names = dict(vars(__import__(parity.__module__, fromlist=["LABELS"])))
-    exec(DATA, names)
-    printed = {}
-    for line in CONSOLE.splitlines():
-        result = CliRunner().invoke(main, shlex.split(line)[1:], catch_exceptions=False)
-        assert result.exit_code == 0, f"{line}: {result.output}"
-        printed.setdefault(line.split()[1], result.output)
-    assert re.search(r"accuracy\D+(\d\.\d+|\d+)", printed["evaluate"])
-    labels = [line.split("\t")[0] for line in printed["predict"].splitlines()]
-    right = [line.split("\t")[1] for line in Path("long.tsv").read_text().splitlines()]
-    assert sum(map(str.__eq__, labels, right)) > 190  # of 200
-    model = elman.load("runs/parity")
-    assert isinstance(model, parity)
-    assert model.predict(["1" * 51, "1" * 52]) == ["odd", "even"]
-    assert "cell=" in printed["list"]
+def test_it_generalises_from_short_strings_to_long_ones(printed):
+    outputs, labels = printed
+    predicted = outputs["elman predict runs/parity long.tsv"].splitlines()
+    assert sum(line.split("\t")[0] == label for line, label in zip(predicted, labels, strict=True)) > 190  # of 200
+    assert outputs["Parity"] == ["odd", "even"]
+
+
+def test_every_command_works(printed):
+    outputs, _ = printed
+    train, resume, evaluate, _, doctor, settings = map(outputs.get, CONSOLE.splitlines())
+    assert "rows to train on" in train
+    assert "The run is in runs/parity" in resume
+    assert "accuracy" in evaluate
+    assert "Parity" in doctor or "cells" in doctor
+    assert "learning_rate=0.01" in settings

@@ -6,13 +6,13 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from elman.testing.harness import Harness
 
 from elman.cells import LSTM
 from elman.kernels import native
 from elman.layers import Dropout, Linear, Stack, VariationalDropout, set_key
 from elman.sequences import Sequences
 from elman.testing import laws
+from elman.testing.harness import Harness
 
 both = pytest.mark.parametrize("kind", [Dropout, VariationalDropout])
 

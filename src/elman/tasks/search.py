@@ -113,7 +113,7 @@ class Search:
         return one._replace(score=one.log_prob / length**self.length_penalty)
 
     def _longest(self, request: Request) -> int | Sequence[int]:
-        """Return the largest number of units: the setting, or the usual length with room for prefix and `min_length`."""
+        """Return the largest number of units: the setting, or the usual length if prefix and `min_length` fit in it."""
         if self.max_length is not None:
             return self.max_length
         prefixes = request.constraints.prefixes or [()] * len(request.usual_lengths)
