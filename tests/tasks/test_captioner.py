@@ -282,7 +282,7 @@ def test_other_bad_input(model, tmp_path):
         Captioner(**TINY).fit(pictures, captions, validation_data=([7], ["a"]))
     with pytest.raises(ValueError, match="not fitted yet"):
         Captioner().predict(pictures)
-    with pytest.raises(ValueError, match="reads no memory"):
+    with pytest.raises(ValueError, match="expected a decoder with an Attention layer"):
         Captioner(**TINY | {"attention": "none", "epochs": 1}).fit(*bright(8)).align(pictures, ["a", "b"])
 
 

@@ -151,7 +151,7 @@ def test_units_and_shapes_of_nets(tmp_path, units, shared, attention):
     assert len({*model.held_out_[0]}) == 3  # a twentieth of the sources
     assert elman.load(tmp_path / "run").predict(["the dog"]) == model.predict(["the dog"])
     if attention == "none":
-        with pytest.raises(ValueError, match="it reads no memory"):
+        with pytest.raises(ValueError, match="expected a decoder with an Attention layer"):
             model.align(["the"], ["der"])
         with pytest.raises(ValueError, match="coverage: has no effect without attention"):
             model.predict(["the"], coverage=0.1)

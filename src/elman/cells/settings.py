@@ -120,7 +120,8 @@ def _unknown(kind: str, name: str, known: Mapping[str, Any]) -> str:
     if having:
         return f"cell={kind} has no such option (available for {', '.join(having)}); leave it out."
     hint = did_you_mean(name, known)
-    return f"unknown option of cell={kind}{hint if hint != '.' else '; known are ' + ', '.join(known) + '.'}"
+    others = f"; known are {', '.join(known)}." if known else "; it has no options."
+    return f"unknown option of cell={kind}{hint if hint != '.' else others}"
 
 
 def _restored(settings: type[CellSettings], kind: str, options: Mapping[str, Any]) -> CellSettings:

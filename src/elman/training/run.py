@@ -71,7 +71,7 @@ def train(
         loop = Loop(model, loss, data, settings, evaluate, list(observers), devices)
         if run is not None:
             run.mkdir(parents=True, exist_ok=True)
-            facts = {**(metadata or {}), "settings": asdict(settings)}
+            facts = {"settings": asdict(settings), **(metadata or {})}
             loop.checkpoints = Checkpoints(run, model, loop.optimizers, loop.average, facts)
             if resume:
                 loop.resume()
