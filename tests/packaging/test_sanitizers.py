@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def exercise(tmp_path_factory):
-    """Runs the exercise on an extension built with sanitizers."""
+    """Function that runs exercise_native.py on an extension built with sanitizers."""
     folder = tmp_path_factory.mktemp("sanitized")
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", folder, ROOT]
     here = ";".join(isa for isa in native.ISAS if isa != "baseline" and native.module.supported(isa))
@@ -35,11 +35,11 @@ def exercise(tmp_path_factory):
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(folder), sysconfig.get_path("purelib")]),
         "LD_PRELOAD": " ".join(runtimes),
-        "ASAN_OPTIONS": "detect_leaks=0",  # Python itself keeps some memory to its end
+        "ASAN_OPTIONS": "detect_leaks=0",  # Python does not free all memory at exit
     }
 
     def run(*arguments, **more):
-        # -S: without what the environment itself installs, the elman without sanitizers among it
+        # -S: without the packages of this environment, which include an elman without sanitizers
         command = [sys.executable, "-S", EXERCISE, *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment | more)
 
@@ -70,7 +70,7 @@ def test_the_kernels_stay_inside_their_arrays(exercise, isa):
         "gru_after",
     ],
 )
-def test_the_sanitizers_would_see_an_overrun(exercise, kernel):
+def test_the_sanitizers_detect_an_overrun(exercise, kernel):
     done = exercise("--overrun", kernel)
     assert done.returncode != 0
     assert "AddressSanitizer: heap-buffer-overflow" in done.stderr
