@@ -75,7 +75,7 @@ def test_tied_weights_and_arrays_beside_tensors(path):
 def test_numpy_lacks_bfloat16(path):
     write_tensors(path, {"a": torch.zeros(2, dtype=torch.bfloat16)}, {})
     with pytest.raises(
-        ValueError, match=r"model\.safetensors: holds tensors of 'BF16', which NumPy lacks; .*torch=True"
+        ValueError, match=r"model\.safetensors: contains tensors of 'BF16', which NumPy does not support; .*torch=True"
     ):
         read_tensors(path)
 
@@ -101,7 +101,7 @@ def test_cut_anywhere_it_is_refused(path, tensors):
     for end in range(len(whole)):
         path.write_bytes(whole[:end])
         with pytest.raises(
-            ValueError, match=r"model\.safetensors: (not a model file of elman, or cut short|truncated or alt)"
+            ValueError, match=r"model\.safetensors: (expected a model file of elman|truncated or alt)"
         ):
             read_tensors(path)
 
@@ -129,7 +129,7 @@ def test_an_altered_byte_is_found_or_changes_nothing(path):
 def test_bytes_too_many_are_found(path, place):
     write_tensors(path, TENSORS, METADATA)
     path.write_bytes(b"\0" + path.read_bytes() if place == "start" else path.read_bytes() + b"\0")
-    with pytest.raises(ValueError, match=r"model\.safetensors: (not a model file|truncated or altered)"):
+    with pytest.raises(ValueError, match=r"model\.safetensors: (expected a model file|truncated or altered)"):
         read_tensors(path)
 
 
@@ -141,7 +141,7 @@ def test_bytes_too_many_are_found(path, place):
 def test_other_files_are_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(
-        ValueError, match=rf"model\.safetensors: not a model file of elman, .* \({len(content)} bytes\)"
+        ValueError, match=rf"model\.safetensors: expected a model file of elman, got {len(content)} bytes"
     ):
         read_tensors(path)
 
@@ -150,20 +150,20 @@ def test_safetensors_of_others_are_refused(path):
     from safetensors.numpy import save_file
 
     save_file(TENSORS, path, metadata={"format": "pt"})
-    with pytest.raises(ValueError, match="not a model file of elman"):
+    with pytest.raises(ValueError, match="expected a model file of elman"):
         read_tensors(path)
 
 
 def test_a_later_schema_asks_for_an_update(path):
     write_tensors(path, TENSORS, {"schema": SCHEMA + 1})
     with pytest.raises(
-        ValueError, match=rf"schema {SCHEMA + 1}, this version of elman reads up to {SCHEMA}; update elman"
+        ValueError, match=rf"expected a schema up to {SCHEMA}, got {SCHEMA + 1}; update elman"
     ):
         read_tensors(path)
 
 
 def test_a_missing_file_is_told(path):
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file; name a run folder or a model file"):
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file; give a run folder or a model file"):
         read_tensors(path)
 
 
@@ -212,7 +212,7 @@ def test_no_space_left_when_it_is_made_to_last(path, monkeypatch, call):
 
 
 def test_no_first_file_is_left_behind(path, no_room):
-    with pytest.raises(OSError, match=r"not saved: File too large; free the disk or name another place"):
+    with pytest.raises(OSError, match=r"not saved: File too large; free disk space or choose another path"):
         write_tensors(path, {"a": np.zeros(10_000)}, {})
     assert list(path.parent.iterdir()) == []
 
@@ -225,7 +225,7 @@ def test_unwritable_places_are_told(tmp_path):
         "file/m": NotADirectoryError,
         "folder": IsADirectoryError,
     }.items():
-        with pytest.raises(error, match=f"{place}: not saved: .*name another place"):
+        with pytest.raises(error, match=f"{place}: not saved: .*choose another path"):
             write_tensors(tmp_path / place, TENSORS, METADATA)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]
 
@@ -235,7 +235,7 @@ def test_a_folder_without_permission_is_told(tmp_path):
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     with pytest.raises(
-        PermissionError, match=r"model: not saved: Permission denied; free the disk or name another place"
+        PermissionError, match=r"model: not saved: Permission denied; free disk space or choose another path"
     ):
         write_tensors(folder / "model", TENSORS, METADATA)
 

@@ -1,4 +1,4 @@
-"""NumPy and PyTorch arrays under one spelling, without importing PyTorch."""
+"""Functions for NumPy and PyTorch arrays alike, without importing PyTorch."""
 
 import sys
 from types import ModuleType
@@ -10,13 +10,13 @@ Array = Any  # numpy.ndarray or torch.Tensor
 
 
 def is_tensor(array: Array) -> bool:
-    """Whether `array` is a PyTorch tensor. Never imports PyTorch: where it is not loaded, nothing is a tensor."""
+    """Return whether `array` is a PyTorch tensor. PyTorch is not imported: before it is, nothing is a tensor."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(array, torch.Tensor)
 
 
 def namespace(array: Array) -> ModuleType:
-    """The module whose functions work on `array`: both have `concatenate`, `where`, `zeros_like`, `flip`."""
+    """Return the module whose functions accept `array`. Both have `concatenate`, `where`, `zeros_like`, `flip`."""
     if is_tensor(array):
         return sys.modules["torch"]
     if isinstance(array, np.ndarray):
@@ -31,7 +31,7 @@ def compiling() -> bool:
 
 
 def tensor(array: Array) -> Array:
-    """Return a NumPy array as a tensor: in the same memory, or a copy if the array is read-only. Keep tensors."""
+    """Return a NumPy array as a tensor in the same memory, or as a copy if it is read-only; return a tensor itself."""
     if is_tensor(array):
         return array
     return sys.modules["torch"].from_numpy(array if compiling() or array.flags.writeable else array.copy())
@@ -43,15 +43,15 @@ def like(index: Array, array: Array) -> Array:
 
 
 def row_numbers(rows: Any) -> np.ndarray:
-    """Rows as NumPy integers; a mask of booleans would pass for the rows 0 and 1, and is an error."""
+    """Return row numbers as NumPy integers. A boolean mask is an error, since it would pass for rows 0 and 1."""
     numbers = np.asarray(rows)
     if numbers.size and numbers.dtype.kind not in "iu":
-        raise TypeError(f"expected row numbers, got {numbers.dtype}; np.flatnonzero(mask) makes them of a mask.")
+        raise TypeError(f"expected row numbers, got {numbers.dtype}; convert a mask with np.flatnonzero(mask).")
     return numbers.astype(np.int64, copy=False)
 
 
 def take(array: Array, index: Any) -> Array:
-    """Rows `index` (a NumPy array, a tensor or a list of integers) of `array`; differentiable for tensors."""
+    """Return rows `index` (a NumPy array, a tensor or a list of integers) of `array`; differentiable for tensors."""
     if not is_tensor(index):
         index = like(row_numbers(index), array)
     return array.index_select(0, index) if is_tensor(array) else array[index]

@@ -1,4 +1,4 @@
-"""What can be made again is kept in the user's cache folder, so that it is made once."""
+"""Cache of arrays that can be computed again, in the user's cache folder."""
 
 import logging
 import os
@@ -14,13 +14,13 @@ logger = logging.getLogger("elman")
 
 
 def folder() -> Path:
-    """`$XDG_CACHE_HOME/elman`, or `~/.cache/elman`."""
+    """Return `$XDG_CACHE_HOME/elman`, or `~/.cache/elman`."""
     named = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (named if named.is_absolute() else Path.home() / ".cache") / "elman"
 
 
 def kept(name: str) -> dict[str, Any] | None:
-    """The NumPy arrays that are kept under a name; None where there are none, or the file is damaged."""
+    """Return the NumPy arrays stored under a name; None if there are none, or the file is damaged."""
     try:
         return read_tensors(folder() / name)[0]
     except (OSError, ValueError):
@@ -28,7 +28,7 @@ def kept(name: str) -> dict[str, Any] | None:
 
 
 def keep(name: str, arrays: Mapping[str, Array]) -> None:
-    """Keep arrays under a name, a path below the folder; several processes may. What cannot be written is told once."""
+    """Store arrays under a name, a path below the folder. Processes may do so at once. A failure is logged once."""
     path = folder() / name
     own = path.with_name(f"{path.name}.{os.getpid()}")
     try:
@@ -41,11 +41,11 @@ def keep(name: str, arrays: Mapping[str, Array]) -> None:
 
 @lru_cache(maxsize=8)
 def _warn(place: Path, why: str) -> None:
-    logger.warning("%s: nothing can be kept there (%s); it will be made again.", place, why)
+    logger.warning("%s: cannot write to the cache (%s); its contents will be computed again.", place, why)
 
 
 def once(name: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Any]:
-    """What is kept under a name; what `make` gives, and is kept from now on, where nothing is."""
+    """Return the arrays stored under a name; without any, call `make` and store its result."""
     found = kept(name)
     if found is None:
         found = dict(make())

@@ -1,4 +1,4 @@
-"""The contract: a cell is `initial_state` and `step`; a scan is the step repeated along every row of a ragged batch.
+"""Contract of cells: `initial_state` and `step`. A scan repeats the step along every row of a ragged batch.
 
 Start reading here. An LSTM, an n-gram, an HMM filter, a Kalman filter, a stack, a decoder: all are cells.
 """
@@ -14,7 +14,7 @@ from elman.state import State
 
 
 class Cell:
-    """A model that carries a state through a sequence.
+    """Model that carries a state through a sequence.
 
     Shapes:
         initial_state: -> state, leaves [B, ...]
@@ -22,34 +22,34 @@ class Cell:
         scan: Sequences of B rows, state -> Sequences of the same rows, final state of each row
     """
 
-    streams: bool = True  # whether it has a step: Bidirectional, and what holds it, reads whole sequences only
+    streams: bool = True  # whether it has a step; Bidirectional, and layers that contain it, read whole sequences only
 
     def initial_state(self, batch_size: int) -> State:
-        """The state before the first input, for `batch_size` rows."""
+        """Return the state before the first input, for `batch_size` rows."""
         raise NotImplementedError(f"{type(self).__name__} has no initial_state")
 
     def step(self, x: Array, state: State) -> tuple[Any, State]:
-        """One input of each row: x [B, ...] -> (y [B, ...], the state after it)."""
+        """Read one input per row, x [B, ...]; return the output y [B, ...] and the next state."""
         raise NotImplementedError(f"{type(self).__name__} has no step")
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        """Every row from its first step to its last; what faster code may replace, and may not change."""
+        """Step through every row from its first step to its last; a kernel may replace the loop, not the result."""
         return unroll(self.step, sequences, self.initial_state(len(sequences)) if state is None else state)
 
 
 def unroll(
     step: Callable[[Array, State], tuple[Any, State]], sequences: Sequences, state: State
 ) -> tuple[Sequences, State]:
-    """Repeat `step` along every row: at time t it sees the rows that are still alive, and no others.
+    """Repeat `step` along every row. At time t it reads the rows that have a step at t, and no others.
 
-    The longest rows come first, so the rows alive at t are the first `alive[t]` ones, and the steps of one time lie
-    together: one reordering of the values at the start and one at the end, time and memory as N, never as B x longest.
+    Rows are ordered longest first, so those with a step at t are the first `alive[t]`, and the steps of one time are
+    adjacent. This takes one reordering of the values before and one after; time and memory grow with N, not B x T.
     """
     for leaf in states.leaves(states.by_row(state)):
         check("scan", "state", leaf, f"B={len(sequences)} ...")
     plan = sequences.plan
     if not plan.alive:
-        # No step is taken, so an empty call of `step` tells what its outputs would look like.
+        # No step is taken: an empty call of `step` gives the shapes of its outputs.
         y, _ = step(sequences.select([]).values, states.select(state, []))
         return sequences.with_values(y), state
     inputs = states.split(states.select(sequences.values, plan.by_time), plan.alive)

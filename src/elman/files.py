@@ -1,4 +1,4 @@
-"""One model file: tensors under their module path and JSON metadata, in the safetensors format. Never a pickle."""
+"""Model files: tensors under their module path and JSON metadata, in the safetensors format. Never a pickle."""
 
 import hashlib
 import json
@@ -13,17 +13,18 @@ import numpy as np
 
 from elman.arrays import Array, is_tensor, like
 
-SCHEMA = 1  # of the files this version writes; golden files of every schema are kept in the tests
-TEMPORARY = ".partial"  # a file being written has this ending until it is whole
-_KEY = "elman"  # safetensors metadata maps strings to strings: ours is one JSON text under this key
+SCHEMA = 1  # of the files this version writes; the tests keep a golden file
+TEMPORARY = ".partial"  # suffix of a file until it is complete
+_KEY = "elman"  # safetensors metadata maps strings to strings: the metadata is one JSON text under this key
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the place of `path` when it is whole and on the disk, and leaves nothing when it fails.
+    """Open a binary file that replaces `path` once it is complete and on the disk; a failure leaves nothing behind.
 
     Raises:
-        OSError: `model.safetensors: not saved: No space left on device; ...`; what was at `path` is still there.
+        OSError: the file cannot be written: `model.safetensors: not saved: No space left on device; ...`. An earlier
+            file at `path` is unchanged.
     """
     path = Path(path)
     temporary = path.with_name(path.name + TEMPORARY)
@@ -38,25 +39,25 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink()
         if isinstance(error, OSError):
             kept = "; the file that was there is unchanged" if path.exists() else ""
-            told = f"{path}: not saved: {error.strerror}{kept}; free the disk or name another place"
-            raise type(error)(error.errno, told) from error
+            message = f"{path}: not saved: {error.strerror}{kept}; free disk space or choose another path"
+            raise type(error)(error.errno, message) from error
         raise
     _sync_folder(path.parent)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
-    """Write NumPy arrays or PyTorch tensors and JSON-able metadata, with a digest of both; whole or not at all."""
+    """Write NumPy arrays or PyTorch tensors and JSON metadata, with a digest of both; completely or not at all."""
     example = next((tensor for tensor in tensors.values() if is_tensor(tensor)), None)
     if example is not None:
         from safetensors.torch import save
 
-        # Tied weights are one tensor under two names, which safetensors refuses: each gets memory of its own.
+        # safetensors refuses tied weights, one tensor under two names: each gets its own memory.
         blob = save({name: tensor.detach().contiguous().clone() if is_tensor(tensor) else like(tensor.copy(), example)
                      for name, tensor in tensors.items()})  # fmt: skip
     else:
         from safetensors.numpy import save as save_numpy
 
-        # Of an array that is not contiguous safetensors writes other numbers than it holds.
+        # safetensors writes wrong numbers for an array that is not contiguous.
         blob = save_numpy({name: np.asarray(array, order="C") for name, array in tensors.items()})
     table, data = _table(blob), memoryview(blob)[8 + int.from_bytes(blob[:8], "little") :]
     text = json.dumps(dict(metadata), sort_keys=True)
@@ -69,42 +70,44 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[st
 
 
 def read_tensors(path: Path, torch: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The tensors (NumPy arrays, or PyTorch tensors on request) and the metadata of a file that `write_tensors` wrote.
+    """Read the tensors (NumPy arrays, or PyTorch tensors if `torch`) and the metadata that `write_tensors` wrote.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not such a file, or is truncated or altered, or a later version of elman wrote it.
+        FileNotFoundError: the file is missing.
+        ValueError: it is not a model file of elman, is truncated or altered, or a later version of elman wrote it.
     """
     path = Path(path)
     try:
         blob = path.read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file; name a run folder or a model file that elman wrote.") from None
+        raise FileNotFoundError(f"{path}: no such file; give a run folder or a model file that elman wrote.") from None
     try:
         table = _table(blob)
         own = table.pop("__metadata__")
         text, digest = own[_KEY], own["sha256"]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"{path}: not a model file of elman, or cut short at its start ({len(blob)} bytes).") from None
+        raise ValueError(f"{path}: expected a model file of elman, got {len(blob)} bytes of another format, or a "
+                         "truncated file.") from None  # fmt: skip
     data = memoryview(blob)[8 + int.from_bytes(blob[:8], "little") :]
     if _digest(table, text, data) != digest:
         raise ValueError(f"{path}: truncated or altered: its {len(data)} bytes of tensors do not match the digest in "
-                         "the file; take a copy that is whole, or train again.")  # fmt: skip
+                         "the file; use an intact copy, or train again.")  # fmt: skip
     metadata = json.loads(text)
     schema = metadata.get("schema", SCHEMA)
     if schema > SCHEMA:
-        raise ValueError(f"{path}: schema {schema}, this version of elman reads up to {SCHEMA}; update elman.")
+        raise ValueError(f"{path}: expected a schema up to {SCHEMA}, got {schema}; update elman.")
     try:
         return import_module("safetensors.torch" if torch else "safetensors.numpy").load(blob), metadata
-    except KeyError as error:  # safetensors' way to say that NumPy lacks the type
-        raise ValueError(f"{path}: holds tensors of {error}, which NumPy lacks; read them with torch=True.") from None
+    except KeyError as error:  # NumPy lacks the dtype
+        raise ValueError(f"{path}: contains tensors of {error}, which NumPy does not support; read them with "
+                         "torch=True.") from None  # fmt: skip
 
 
 def _table(blob: bytes) -> dict[str, Any]:
-    """The header of a safetensors file: where each tensor lies."""
+    """Return the header of a safetensors file: the place of each tensor."""
     size = int.from_bytes(blob[:8], "little")
     if len(blob) < 8 or len(blob) < 8 + size:
-        raise ValueError("header cut short")
+        raise ValueError("truncated header")
     return json.loads(blob[8 : 8 + size])
 
 
@@ -116,7 +119,7 @@ def _digest(table: Mapping[str, Any], metadata: str, data: memoryview) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut, where the file system can do that."""
+    """Make a rename survive a power failure, if the file system supports it."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

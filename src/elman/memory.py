@@ -1,4 +1,4 @@
-"""What a decoder reads: sequences that its rows share, and which of them each row reads."""
+"""Memory of a decoder: source sequences that its rows share, and the one that each row reads."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -11,13 +11,13 @@ from elman.state import Shared, State
 
 
 class Memory(Shared):
-    """A part of a state: a beam of five reads one sentence, five captions describe one picture, and nothing is copied.
+    """Part of a state: a beam of five reads one sentence, five captions describe one picture, and nothing is copied.
 
     Args:
-        sequences: what can be read, S rows.
-        rows: [B] which of them each row reads; without, each row its own.
+        sequences: the source sequences.
+        rows: [B] number of the sequence that each row reads; by default each row reads its own.
     Raises:
-        ValueError: there is no such row.
+        ValueError: a row number is out of range.
     Example:
         >>> from elman import state
         >>> memory = Memory(Sequences(np.zeros((5, 2)), [2, 3]))
@@ -37,12 +37,12 @@ class Memory(Shared):
 
     @property
     def starts(self) -> np.ndarray:
-        """[B] the step of `sequences.values` at which that of each row begins."""
+        """First step in `sequences.values` of each row's sequence, [B]."""
         return self.sequences.offsets[:-1][self.rows]
 
     @property
     def sizes(self) -> np.ndarray:
-        """[B] the steps that each row reads."""
+        """Length of each row's sequence, [B]."""
         return self.sequences.lengths[self.rows]
 
     def arrays(self) -> State:
@@ -65,7 +65,7 @@ class Memory(Shared):
             rows.append(memory.rows + sum(map(len, distinct[:place])))
         if len(distinct) == 1:
             return type(self)(distinct[0], np.concatenate(rows))
-        # Batches that sessions join and leave would else keep the memory of every session there ever was.
+        # Otherwise batches that sessions join and leave would keep the memory of every past session.
         return type(self)(Sequences.cat(distinct), np.concatenate(rows)).alone()
 
     def alone(self) -> Self:

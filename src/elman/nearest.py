@@ -1,11 +1,11 @@
-"""What a mistyped word was meant to be."""
+"""Suggestions for mistyped words."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """`; did you mean hidden_size?`, or nothing where no known word is near.
+    """Return the end of an error message: `; did you mean hidden_size?`, or `.` if no known word is near.
 
     Example:
         >>> did_you_mean("hiden_size", ["hidden_size", "epochs"])

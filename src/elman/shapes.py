@@ -1,4 +1,4 @@
-"""The axis letters, and the one way to say that a shape is wrong.
+"""Axis letters, and the check of shapes.
 
 `B` rows of a batch, `N` steps of all rows together, `T` steps of one row, `S` source steps, `D` input, `H` hidden,
 `O` output, `K` states or tags, `V` vocabulary, `L` layers; `F H Q R` in Kalman equations.
@@ -11,9 +11,9 @@ def check(where: str, name: str, array: Array, spec: str) -> None:
     """Raise unless `array` has the shape that `spec` gives.
 
     Args:
-        where: the call that complains, for instance `LSTM.scan`.
-        name: what the array is called there.
-        spec: axes separated by blanks: `N` any size, `D=16` that size, `...` any further axes at the end.
+        where: the call that the error names, for instance `LSTM.scan`.
+        name: the name of the array in that call.
+        spec: axes separated by blanks: `N` any size, `D=16` that size, `...` any number of further axes at the end.
     Raises:
         ValueError: `LSTM.scan: expected values of shape [N, D=16], got [160, 12].`
     Example:

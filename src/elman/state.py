@@ -1,7 +1,7 @@
-"""A state is a value: an array `[B, ...]` or a (named) tuple of states; `()` is the state of what carries none.
+"""Operations on states. A state is a value: an array `[B, ...]` or a (named) tuple of states; `()` is empty.
 
-What many rows read and none of them changes is `Shared`. Five verbs: `detach`, `select`, `where`, `cat`, `split`; plus
-bytes and back.
+Parts that many rows read and none changes are `Shared`. The operations are `detach`, `select`, `where`, `cat`,
+`split`, `to_bytes` and `from_bytes`.
 """
 
 from abc import ABC, abstractmethod
@@ -18,29 +18,29 @@ State = Any  # Array | Shared | tuple[State, ...]
 
 
 class Shared(ABC):
-    """A part of a state that its rows share: the verbs move `rows`, and copy nothing of what is shared."""
+    """Part of a state that its rows share: operations permute `rows` and do not copy the shared arrays."""
 
     rows: np.ndarray  # [B]
 
     @abstractmethod
     def arrays(self) -> State:
-        """All arrays that it is made of, `rows` among them, as a tuple: of any length, not of B rows."""
+        """Return all arrays, `rows` included, as a tuple; they need not have B rows."""
 
     @abstractmethod
     def with_arrays(self, arrays: State) -> Self:
-        """One made of other arrays, in the structure that `arrays` gives."""
+        """Return a copy with other arrays, in the structure that `arrays` returns."""
 
     @abstractmethod
     def select(self, rows: np.ndarray) -> Self:
-        """As `state.select`."""
+        """Return some rows, as `state.select`."""
 
     @abstractmethod
     def cat(self, others: Sequence[Self]) -> Self:
-        """Its rows and those of others."""
+        """Return these rows and those of others, one after another."""
 
     @abstractmethod
     def alone(self) -> Self:
-        """Without what no row of it reads."""
+        """Return a copy without the parts that no row reads."""
 
 
 def map(fn: Callable[..., Any], *states: State) -> State:
@@ -55,7 +55,7 @@ def map(fn: Callable[..., Any], *states: State) -> State:
 
 
 def leaves(state: State) -> Iterator[Array]:
-    """The arrays of a state, in order."""
+    """Yield the arrays of a state, in order."""
     if isinstance(state, tuple):
         for part in state:
             yield from leaves(part)
@@ -66,12 +66,12 @@ def leaves(state: State) -> Iterator[Array]:
 
 
 def by_row(state: State) -> State:
-    """The same with an entry for each row in every array, [B, ...]: of what is shared, its `rows`."""
+    """Return the state with shared parts replaced by their `rows`, so that every array is [B, ...]."""
     return _parts(lambda part: part.rows if isinstance(part, Shared) else part, state)
 
 
 def _parts(fn: Callable[..., Any], *states: State) -> State:
-    """As `map`, where what is shared is one part."""
+    """Apply `fn` as `map` does, but to a shared part as a whole."""
     first = states[0]
     if not isinstance(first, tuple):
         return fn(*states)
@@ -80,13 +80,12 @@ def _parts(fn: Callable[..., Any], *states: State) -> State:
 
 
 def detach(state: State) -> State:
-    """The same values, cut from the graph that made them: what truncated BPTT carries to the next window."""
+    """Return the same values without their graph: the state that truncated BPTT carries to the next window."""
     return map(lambda leaf: leaf.detach() if is_tensor(leaf) else leaf, state)
 
 
 def separate(state: State) -> State:
-    """The same values in tensors of their own, each with a gradient of its own whatever it is computed from; integers
-    have none."""
+    """Return the same values in separate tensors, each with a gradient of its own; integers have none."""
 
     def own(leaf: Any) -> Any:
         if not is_tensor(leaf) or not leaf.is_floating_point():
@@ -97,7 +96,7 @@ def separate(state: State) -> State:
 
 
 def select(state: State, rows: Any) -> State:
-    """Rows of a state, in the order asked for, repeats allowed: beams, finished rows, permutations."""
+    """Return some rows of a state, in the order given, repeats allowed: beams, finished rows, permutations."""
 
     def move(part: Any) -> Any:
         return part.select(row_numbers(rows)) if isinstance(part, Shared) else take(part, rows)
@@ -106,7 +105,7 @@ def select(state: State, rows: Any) -> State:
 
 
 def where(condition: Any, state: State, other: State) -> State:
-    """Row by row: `state` where `condition [B]` is true, else `other`."""
+    """Return the rows of `state` where `condition [B]` is true, and of `other` elsewhere."""
 
     def choose(a: Any, b: Any) -> Any:
         if isinstance(a, Shared):
@@ -119,7 +118,7 @@ def where(condition: Any, state: State, other: State) -> State:
 
 
 def cat(states: Sequence[State]) -> State:
-    """The rows of several states of one structure, one after another: sessions into a batch."""
+    """Return the rows of several states of one structure, one after another: sessions into a batch."""
 
     def join(first: Any, *others: Any) -> Any:
         return first.cat(others) if isinstance(first, Shared) else namespace(first).concatenate((first, *others))
@@ -128,7 +127,7 @@ def cat(states: Sequence[State]) -> State:
 
 
 def split(state: State, sizes: Sequence[int]) -> list[State]:
-    """The inverse of `cat`: states of `sizes` rows."""
+    """Return states of `sizes` rows: the inverse of `cat`."""
     if isinstance(state, tuple):
         parts = [split(part, sizes) for part in state]
         rows = zip(*parts, strict=True) if parts else (() for _ in sizes)
@@ -144,13 +143,13 @@ def split(state: State, sizes: Sequence[int]) -> list[State]:
 
 
 def to_bytes(state: State) -> bytes:
-    """The leaves of a state as the bytes of a safetensors file."""
+    """Return the leaves of a state as the bytes of a safetensors file."""
     state = _parts(lambda part: part.alone() if isinstance(part, Shared) else part, state)
     arrays = {str(i): leaf for i, leaf in enumerate(leaves(state))}
     if tensors := [leaf for leaf in arrays.values() if is_tensor(leaf)]:
         from safetensors.torch import save
 
-        # Two leaves may be one tensor, which safetensors refuses: each is written from memory of its own.
+        # safetensors refuses two leaves that are one tensor: each is written from its own memory.
         own = {name: leaf if is_tensor(leaf) else like(leaf, tensors[0]) for name, leaf in arrays.items()}
         return save({name: leaf.detach().contiguous().clone() for name, leaf in own.items()})
     from safetensors.numpy import save as save_numpy
@@ -159,10 +158,10 @@ def to_bytes(state: State) -> bytes:
 
 
 def from_bytes(data: bytes, example: State) -> State:
-    """The state that `to_bytes` wrote, in the structure, kind and device of `example` (any number of rows).
+    """Return the state that `to_bytes` wrote, in the structure, kind and device of `example` (any number of rows).
 
     Raises:
-        ValueError: the bytes hold other leaves than `example`, or are cut short.
+        ValueError: the leaves differ from those of `example`, or the bytes are truncated.
     """
     from safetensors import SafetensorError
 
@@ -170,7 +169,8 @@ def from_bytes(data: bytes, example: State) -> State:
     try:
         stored = import_module(f"safetensors.{kind}").load(data)
     except SafetensorError as error:
-        raise ValueError(f"state.from_bytes: {len(data)} bytes that are no state, or cut short: {error}.") from None
+        raise ValueError(f"state.from_bytes: expected the bytes of a state, got {len(data)} others or truncated bytes: "
+                         f"{error}.") from None  # fmt: skip
     numbers = count()
 
     def restore(leaf: Array) -> Array:

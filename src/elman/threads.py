@@ -1,7 +1,7 @@
-"""How many threads a call of a native kernel may use.
+"""Number of threads of the native kernels.
 
-The environment variable `ELMAN_NUM_THREADS` says it from outside, `set_num_threads` from inside; with neither it is the
-number of processors that the process may run on. Results do not depend on it.
+`set_num_threads` sets it, or the environment variable `ELMAN_NUM_THREADS`. The default is the number of processors
+that the process may run on. Results do not depend on it.
 """
 
 import operator
@@ -13,10 +13,10 @@ _MOST = 1024  # as in native/engine/threads.hpp
 
 
 def get_num_threads() -> int:
-    """How many threads a call of a native kernel may use, the caller's among them; 1 where there are no native kernels.
+    """Return how many threads a native kernel may use, the caller's included; 1 without native kernels.
 
     Raises:
-        ValueError: the environment variable ELMAN_NUM_THREADS is no number of threads.
+        ValueError: the environment variable ELMAN_NUM_THREADS is not a number of threads.
     Example:
         >>> get_num_threads() >= 1
         True
@@ -26,16 +26,16 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(threads: int) -> None:
-    """Let calls of native kernels use so many threads from the next one on, whatever ELMAN_NUM_THREADS says.
+    """Set how many threads a native kernel may use; takes precedence over ELMAN_NUM_THREADS.
 
-    It holds for the whole process and the children that it forks. References run in the threads of PyTorch or NumPy,
-    which have settings of their own; without native kernels there is nothing to set.
+    It applies to the whole process and its forked children. References use the threads of PyTorch or NumPy, which have
+    their own settings; without native kernels the call has no effect.
 
     Args:
-        threads: the caller's and its helpers, from 1 to 1024.
+        threads: from 1 to 1024, the caller's included.
     Raises:
-        TypeError: threads is no integer.
-        ValueError: threads is out of range, or ELMAN_NUM_THREADS is no number of threads.
+        TypeError: threads is not an integer.
+        ValueError: threads is out of range, or ELMAN_NUM_THREADS is not a number of threads.
     Example:
         >>> before = get_num_threads()
         >>> set_num_threads(1)
@@ -57,4 +57,4 @@ def _check_environment() -> None:
     text = os.environ.get("ELMAN_NUM_THREADS")
     if text is None or (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= _MOST):
         return
-    raise ValueError(f"ELMAN_NUM_THREADS: expected from 1 to {_MOST}, got {text!r}; mend it or leave it unset.")
+    raise ValueError(f"ELMAN_NUM_THREADS: expected from 1 to {_MOST}, got {text!r}; correct it or unset it.")

@@ -313,10 +313,10 @@ def test_the_reference_answers_without_the_extension(monkeypatch):
         ({"keys": torch.ones(4, 3)}, r"attend: expected keys of shape \[M, A=2\], got \[4, 3\]"),
         ({"values": torch.ones(3, 5)}, r"attend: expected values of shape \[M=4, D\], got \[3, 5\]"),
         ({"additive": torch.ones(3)}, r"attend: expected additive of shape \[A=2\], got \[3\]"),
-        ({"reads": ([1, 1], [0, 2], [2, 2])}, "attend: expected 3 steps, as there are queries, got 2"),
-        ({"reads": ([1, 2], [0, 2], [2, 3])}, "attend: expected rows that read from the 4 steps of the memory"),
-        ({"reads": ([1, 2], [-1, 2], [2, 1])}, "attend: expected rows that read from the 4 steps of the memory"),
-        ({"reads": ([4, -1], [0, 0], [0, 0])}, "attend: expected rows that read from the 4 steps of the memory"),
+        ({"reads": ([1, 1], [0, 2], [2, 2])}, "attend: expected lengths that sum to 3 steps, got 2"),
+        ({"reads": ([1, 2], [0, 2], [2, 3])}, "attend: expected ranges within the 4 steps of the memory"),
+        ({"reads": ([1, 2], [-1, 2], [2, 1])}, "attend: expected ranges within the 4 steps of the memory"),
+        ({"reads": ([4, -1], [0, 0], [0, 0])}, "attend: expected lengths of at least 0, got -1"),
         (
             {"reads": ([1, 2], [0], [2, 2])},
             r"attend: expected steps, starts and sizes of shape \[B\], got \[2\], \[1\]",
@@ -329,3 +329,26 @@ def test_a_wrong_argument_is_one_clear_line(change, message):
     arguments |= change
     with pytest.raises(ValueError, match=message):
         attend(**arguments | {"reads": Reads(*(np.array(part) for part in arguments["reads"]))})
+
+
+@pytest.mark.parametrize(
+    ("reads", "message"),
+    [
+        (([2**63 - 1, 2**63 - 1, 5], [0] * 3, [1] * 3), r"lengths that sum to less than 2\*\*62 steps"),
+        (([1, 2], [2**63 - 1, 0], [2, 1]), "ranges within the 4 steps"),
+        (([1, 2], [1, 0], [2**63 - 1, 1]), "ranges within the 4 steps"),
+        (([1, 2], [5, 0], [-1, 1]), "ranges within the 4 steps"),
+    ],
+)
+def test_ranges_whose_ends_wrap_are_refused(reads, message):
+    with pytest.raises(ValueError, match=f"attend: expected {message}"):
+        attend(torch.zeros(3, 2), torch.zeros(4, 2), torch.zeros(4, 2), Reads(*map(np.array, reads)))
+
+
+def test_ranges_are_copied():
+    sizes = np.array([2, 1])
+    queries = torch.zeros(3, 2, requires_grad=True)
+    context, _ = attend(queries, torch.zeros(4, 2), torch.zeros(4, 2), Reads(np.array([1, 2]), np.array([0, 2]), sizes))
+    sizes[0] = 4_000_000
+    context.sum().backward()
+    assert queries.grad.shape == (3, 2)

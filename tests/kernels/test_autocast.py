@@ -334,7 +334,7 @@ def test_other_types_are_refused_as_ever():
         pytest.raises(TypeError, match=r"expected values of torch.float32"),
     ):
         LSTM(3, 4).scan(x)
-    with pytest.raises(TypeError, match=r"expected values of torch.float32, as the weights are, got torch.bfloat16"):
+    with pytest.raises(TypeError, match=r"expected values of torch.float32, like the weights, got torch.bfloat16"):
         LSTM(3, 4).scan(x.map(torch.Tensor.bfloat16))
 
 

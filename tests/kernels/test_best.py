@@ -114,8 +114,8 @@ def test_any_number_of_rows_and_none_asked_for(shape):
     ("scores", "k", "message"),
     [
         (np.zeros(3), 1, r"best: expected scores of shape \[R, V\], got \[3\]"),
-        (np.zeros((2, 3)), 4, "best: expected k from 0 to 3, as there are scores, got 4"),
-        (np.zeros((2, 3)), -1, "best: expected k from 0 to 3"),
+        (np.zeros((2, 3)), 4, "best: expected k from 0 to V=3, got 4"),
+        (np.zeros((2, 3)), -1, "best: expected k from 0 to V=3"),
     ],
 )
 def test_a_wrong_argument_is_one_clear_line(scores, k, message):

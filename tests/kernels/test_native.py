@@ -40,7 +40,7 @@ def test_an_instruction_set_that_is_not_here_is_told(isa):
     here = ", ".join(isa for isa in native.ISAS if isa not in UNSUPPORTED)
     assert (
         line
-        == f"ValueError: ELMAN_ISA: expected one of {here} on this machine, got {isa!r}; mend it or leave it unset."
+        == f"ValueError: ELMAN_ISA: expected one of {here} on this machine, got {isa!r}; correct it or unset it."
     )
 
 

@@ -306,7 +306,7 @@ def test_the_environment_gives_no_number_of_threads(monkeypatch, text):
     monkeypatch.setenv("ELMAN_NUM_THREADS", text)
     for call in [elman.threads.get_num_threads, lambda: elman.threads.set_num_threads(1)]:
         with pytest.raises(
-            ValueError, match=r"^ELMAN_NUM_THREADS: expected from 1 to 1024, got '.*'; mend it or leave"
+            ValueError, match=r"^ELMAN_NUM_THREADS: expected from 1 to 1024, got '.*'; correct it or unset it"
         ):
             call()
 

@@ -263,7 +263,7 @@ def test_arguments_that_do_not_agree():
     assert "expected lengths that sum to 8 steps, got 7" in error_of(crf_loss, scores, tags, [7], *rest)
     assert "expected transitions of shape [K=3, K=3]" in error_of(crf_loss, scores, tags, lengths, start, start, end)
     assert "expected start of shape [K=3]" in error_of(crf_loss, scores, tags, lengths, transitions, end[1:], end)
-    assert "of one type of floats" in error_of(crf_loss, scores.float(), tags, lengths, *rest)
+    assert "of one floating-point dtype" in error_of(crf_loss, scores.float(), tags, lengths, *rest)
     assert "expected tags of integers, got torch.float64" in error_of(crf_loss, scores, tags.double(), lengths, *rest)
     wrong = Allowed(np.ones((2, 2), bool), np.ones(3, bool), np.ones(3, bool))
     assert "expected allowed.transitions of shape [K=3, K=3], got [2, 2]" in error_of(CRFLoss, 3, wrong)

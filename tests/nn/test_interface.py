@@ -34,5 +34,5 @@ def test_names_arrive_by_every_way_of_importing():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match=r"module 'elman\.nn' has no attribute 'LSMT', nor has torch\.nn"):
+    with pytest.raises(AttributeError, match=r"module 'elman\.nn' has no attribute 'LSMT'; neither has torch\.nn"):
         nn.LSMT  # noqa: B018

@@ -180,7 +180,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, name: str) -
         small_run(tmp_path, evaluate_every=7, observers=[stop_at(7)])
     before = contents(tmp_path)
     size = len(before[f"{name}.safetensors"]) * 9 // 10
-    with largest_file(size), pytest.raises(OSError, match=rf"{name}\.safetensors: not saved: .*; free the disk"):
+    with largest_file(size), pytest.raises(OSError, match=rf"{name}\.safetensors: not saved: .*; free disk space"):
         small_run(tmp_path, resume=True, evaluate_every=7)
     after = contents(tmp_path)
     assert after.keys() == before.keys()

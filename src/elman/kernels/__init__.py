@@ -1,1 +1,1 @@
-"""Functions over whole sequences: reference and native side by side, one recurrence a file."""
+"""Functions over whole sequences, each with a reference and a native implementation."""

@@ -1,4 +1,4 @@
-"""Attention of ragged queries over a ragged memory (Bahdanau et al. 2015, arXiv:1409.0473; Luong et al. 2015)."""
+"""Attention of ragged queries to a ragged memory (Bahdanau et al. 2015, arXiv:1409.0473; Luong et al. 2015)."""
 
 from typing import Any, NamedTuple
 
@@ -6,22 +6,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.arrays import like
+from elman.arrays import like, row_numbers
 from elman.kernels import native, transforms
 from elman.kernels.memory import new
+from elman.rows import Rows
 from elman.shapes import check
 
 
 class Reads(NamedTuple):
-    """Who reads what: the `steps[b]` queries of row b read `sizes[b]` steps of the memory from `starts[b]` on."""
+    """Ranges of memory: the `steps[b]` queries of row b read `sizes[b]` steps of the memory from `starts[b]` on."""
 
     steps: np.ndarray  # [B] int64
     starts: np.ndarray  # [B] int64
     sizes: np.ndarray  # [B] int64
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """The query and the memory step of every pair, [P] each: by row, then query, then memory step."""
-        sizes = np.repeat(self.sizes, self.steps)  # [N] of each query
+        """Return the query and the memory step of every pair, [P] each: by row, then query, then memory step."""
+        sizes = np.repeat(self.sizes, self.steps)  # [N] steps that each query reads
         query = np.repeat(np.arange(len(sizes)), sizes)
         place = np.arange(len(query)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         return query, np.repeat(np.repeat(self.starts, self.steps), sizes) + place
@@ -30,14 +31,14 @@ class Reads(NamedTuple):
 def reference(
     queries: Tensor, keys: Tensor, values: Tensor, reads: Reads, additive: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Every query: the mean of the values that its row reads, weighted by the softmax of their keys' scores.
+    """Compute, for every query, the mean of the values that its row reads, weighted by the softmax of the scores.
 
     Args:
         queries: [N, A].
         keys, values: [M, A] and [M, D].
         additive: [A]; a score is `additive . tanh(query + key)` with it, `query . key` without.
     Returns:
-        context [N, D], zeros where there is nothing to read, and the weight of every pair, [P].
+        context [N, D], zeros for an empty memory, and the attention weight of every pair, [P].
     """
     query, step = (like(part, queries) for part in reads.pairs())
     if additive is None:
@@ -71,9 +72,9 @@ class _Native(torch.autograd.Function):
         if dcontext is None:
             dcontext = values.new_zeros(len(queries), values.shape[1])
         given = [dcontext] if dweights is None else [dcontext, dweights]
-        if torch.is_grad_enabled() or transforms.batched(*given):  # C++ leaves no graph, and sees one gradient
+        if torch.is_grad_enabled() or transforms.batched(*given):  # native kernels build no graph and take one gradient
             return *_differentiable_backward(inputs, ctx.needs_input_grad, ctx.reads, given), None
-        given = [gradient.contiguous() for gradient in given]  # named, so that what is made here lives through the call
+        given = [gradient.contiguous() for gradient in given]  # a name keeps the copies alive during the call
         found = [
             None if not needed else torch.empty_like(x) if x.ndim == 1 else new(*x.shape)
             for x, needed in zip(inputs, ctx.needs_input_grad, strict=False)
@@ -94,9 +95,9 @@ def _addresses(
 def _differentiable_backward(
     inputs: list[Tensor | None], needed: tuple[bool, ...], reads: Reads, given: list[Tensor]
 ) -> list[Tensor | None]:
-    """The gradients by way of the reference."""
+    """Compute the gradients by autograd through the reference."""
     with torch.enable_grad():
-        # Views: keys and values may be one tensor, of which each has its own share.
+        # Views: keys and values may be one tensor, and each needs its own gradient.
         places: list[Any] = [None if x is None else x.view_as(x) for x in inputs]
         queries, keys, values, additive = places
         outputs = reference(queries, keys, values, reads, additive)
@@ -109,12 +110,12 @@ def _differentiable_backward(
 def attend(
     queries: Tensor, keys: Tensor, values: Tensor, reads: Reads, additive: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """As `reference` says: native where it applies, else the reference.
+    """Compute attention as `reference` defines it: native where it applies, else the reference.
 
-    In C++ (float32, CPU) what a query gets is the same to the bit, whatever other queries and rows stand beside it.
+    The native kernel (float32, CPU) computes each query bitwise the same, whatever the other queries and rows are.
 
     Raises:
-        ValueError: the shapes do not agree, or a row reads what is not there.
+        ValueError: the shapes do not agree, or a row reads outside the memory.
     Example:
         >>> memory = torch.tensor([[1.0], [3.0], [5.0]])
         >>> reads = Reads(steps=np.array([1, 1]), starts=np.array([0, 2]), sizes=np.array([2, 1]))
@@ -137,13 +138,13 @@ def attend(
 
 
 def _checked(reads: Reads, queries: int, memory: int) -> Reads:
-    """Integers that C++ can read, none of which leads outside."""
-    steps, starts, sizes = (np.ascontiguousarray(part, np.int64) for part in reads)
-    if not (steps.ndim == 1 and steps.shape == starts.shape == sizes.shape):
+    """Return the ranges as copies, checked: the native kernel relies on them in both passes."""
+    steps = Rows.of(reads.steps, queries, "attend").lengths
+    starts, sizes = (np.array(row_numbers(part)) for part in reads[1:])
+    if not steps.shape == starts.shape == sizes.shape:
         shapes = ", ".join(str(list(part.shape)) for part in (steps, starts, sizes))
         raise ValueError(f"attend: expected steps, starts and sizes of shape [B], got {shapes}.")
-    if steps.sum() != queries:
-        raise ValueError(f"attend: expected {queries} steps, as there are queries, got {steps.sum()}.")
-    if (steps | starts | sizes | (memory - starts - sizes)).min(initial=0) < 0:  # a negative one among them shows
-        raise ValueError(f"attend: expected rows that read from the {memory} steps of the memory, got others.")
+    inside = (starts >= 0) & (starts <= memory)  # checked first, so that the next difference cannot overflow
+    if not (inside & (sizes >= 0) & (sizes <= memory - np.where(inside, starts, 0))).all():
+        raise ValueError(f"attend: expected ranges within the {memory} steps of the memory, got others.")
     return Reads(steps, starts, sizes)

@@ -1,4 +1,4 @@
-"""The best few of many scores, with their log-probabilities: what every step of a search asks for."""
+"""Top k of many scores with their log-probabilities, for the steps of a search."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from elman.arrays import Array, is_tensor, namespace
 from elman.kernels import native
 from elman.shapes import check
 
-_FEW = 256  # for more, sorting is the shorter way
+_FEW = 256  # for more, sorting is faster
 
 
 def reference(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The definition of `best`, in float64."""
+    """Compute `best` by its definition, in float64."""
     scores = scores.astype(np.float64)
     ids = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     largest = scores.max(1, initial=-np.inf, keepdims=True)
@@ -22,14 +22,16 @@ def reference(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def best(scores: Array, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest scores of every row and their log-probabilities: native where it applies, else the reference.
+    """Return the k largest scores of every row and their log-probabilities.
+
+    The native kernel runs where it applies, else the reference.
 
     Args:
-        scores: [R, V], a NumPy array or a tensor: logits or log-probabilities; what is -inf cannot be.
-        k: how many, at most V.
+        scores: [R, V], a NumPy array or a tensor: logits or log-probabilities; -inf is impossible.
+        k: from 0 to V.
     Returns:
-        ids [R, k] int64, the best first, among equals the smaller id; and log_probs [R, k] float64: a score less the
-        logarithm of the sum of the exponentials of its row. NaN in a row makes its log-probabilities NaN.
+        ids [R, k] int64, best first, ties by id; and log_probs [R, k] float64: the score minus its row's logsumexp.
+        NaN in a row makes its log-probabilities NaN.
     Raises:
         ValueError: scores are not [R, V], or k is out of range.
     Example:
@@ -39,7 +41,7 @@ def best(scores: Array, k: int) -> tuple[np.ndarray, np.ndarray]:
     """
     check("best", "scores", scores, "R V")
     if not 0 <= k <= scores.shape[1]:
-        raise ValueError(f"best: expected k from 0 to {scores.shape[1]}, as there are scores, got {k}.")
+        raise ValueError(f"best: expected k from 0 to V={scores.shape[1]}, got {k}.")
     array = _array(scores)
     if not (hasattr(native.module, "best") and array.dtype == np.float32 and array.flags.c_contiguous and k <= _FEW):
         return reference(array, k)
@@ -49,7 +51,7 @@ def best(scores: Array, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _array(scores: Array) -> np.ndarray:
-    """The numbers of a tensor, in its memory where NumPy can read them."""
+    """Return a tensor as a NumPy array, without a copy where possible."""
     if not is_tensor(scores):
         return scores
     scores = scores.detach().cpu()

@@ -1,4 +1,4 @@
-"""Plain RNN, LSTM and GRU by PyTorch's own kernels on packed steps, which on CUDA are cuDNN's."""
+"""Plain RNN, LSTM and GRU by PyTorch's own kernels on packed steps: cuDNN on CUDA."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from elman.state import State
 
 
 def applies(layer: Recurrence, x: Tensor) -> bool:
-    """Whether they can answer, and are the fastest that there is: on CUDA, for the recurrences that PyTorch has."""
+    """Return whether these kernels apply and are fastest: on CUDA, for the recurrences that PyTorch has."""
     return x.is_cuda and function(layer) is not None
 
 
 def function(layer: Recurrence) -> Any:
-    """PyTorch's name for a recurrence, None where it has none."""
+    """Return PyTorch's function for a recurrence, or None if it has none."""
     if layer.options is not None:
         return None
     if layer.kind == "rnn":
@@ -27,12 +27,12 @@ def function(layer: Recurrence) -> Any:
 
 
 def scan(layer: Recurrence, sequences: Sequences, state: State) -> tuple[Sequences, State]:
-    """One layer over a ragged batch, from a state [B, H]; differentiable as PyTorch's own."""
+    """Scan a ragged batch with one layer from a state [B, H]; differentiable, as PyTorch's own."""
     plan, x = sequences.plan, sequences.values
     if not plan.alive:
         return sequences.with_values(x.new_empty(0, layer.units)), state
     weight_ih, weight_hh, bias, *bias_hn = layer.weights
-    inner = torch.zeros_like(bias)  # PyTorch's second bias; only a GRU's candidate needs one
+    inner = torch.zeros_like(bias)  # second bias of PyTorch; only the candidate of a GRU uses it
     if bias_hn:
         inner = torch.cat([inner[: 2 * layer.units], bias_hn[0]])
     rows = plan.longest_first[: plan.alive[0]]  # rows without steps are not packed
@@ -42,11 +42,11 @@ def scan(layer: Recurrence, sequences: Sequences, state: State) -> tuple[Sequenc
         torch.tensor(plan.alive),
         before if len(before) > 1 else before[0],
         (weight_ih, weight_hh, bias, inner),
-        True,  # it has biases
+        True,  # biases
         1,  # layer
         0.0,  # no dropout
-        True,  # training, which cuDNN's way back asks for; without dropout nothing else depends on it
-        False,  # one direction
+        True,  # training: cuDNN's backward pass requires it; without dropout it has no other effect
+        False,  # bidirectional
     )
     last = iter(final)
     stepped = states.map(lambda leaf: leaf.index_copy(0, like(rows, leaf), next(last)[0]), state)

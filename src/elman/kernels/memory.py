@@ -1,17 +1,17 @@
-"""Tensors that C++ fills."""
+"""Memory for tensors that native kernels fill."""
 
 import torch
 from torch import Tensor
 
 from elman.kernels import native
 
-LARGE = 1 << 16  # numbers of an array for which kept memory pays
+LARGE = 1 << 16  # numbers of an array from which pooled memory is faster
 
 
 def new(rows: int, columns: int) -> Tensor:
-    """A float32 tensor [rows, columns] on the CPU, whatever PyTorch's defaults are.
+    """Return an uninitialised float32 tensor [rows, columns] on the CPU, whatever PyTorch's defaults are.
 
-    A large one lies in memory kept between calls, since fresh pages are slow to touch.
+    A large tensor uses memory that is pooled between calls, since the first access to a new page is slow.
     """
     if rows * columns < LARGE:
         return torch.empty(rows, columns, dtype=torch.float32, device="cpu")

@@ -1,8 +1,8 @@
-"""The one place that looks for the C++ extension.
+"""The C++ extension, if it is installed.
 
-`module` is `elman._native`, or None where the package was installed without a compiler. The environment variable
-`ELMAN_NATIVE=0` leaves it aside, so that the references answer; `ELMAN_ISA` names the instruction set it is to use, and
-`ELMAN_BFLOAT16=1` has autocast multiply bfloat16 on processors without instructions for it, which takes longer.
+`module` is `elman._native`, or None if the package was installed without a compiler. Environment variables:
+`ELMAN_NATIVE=0` disables it, so that the references run; `ELMAN_ISA` selects its instruction set; `ELMAN_BFLOAT16=1`
+makes autocast multiply bfloat16 on processors without instructions for it, which is slower.
 """
 
 import os
@@ -16,9 +16,9 @@ import numpy as np
 from elman.rows import Rows
 
 KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")  # as in native/engine/layer.hpp
-GATES = (1, 4, 3, 3, 3)  # of each
+GATES = (1, 4, 3, 3, 3)  # number of gates of each kind
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
-LARGE = 1 << 15  # numbers of an array for which kept memory pays
+LARGE = 1 << 15  # numbers of an array from which pooled memory is faster
 ISAS = ("avx512bf16", "avx512", "avx2", "baseline")  # native/engine/dispatch.cpp takes the first that the processor has
 
 module: Any = None
@@ -30,12 +30,12 @@ if os.environ.get("ELMAN_NATIVE") != "0":
         if forced is not None and not (forced in ISAS and module.supported(forced)):
             here = ", ".join(isa for isa in ISAS if module.supported(isa))
             raise ValueError(
-                f"ELMAN_ISA: expected one of {here} on this machine, got {forced!r}; mend it or leave it unset."
+                f"ELMAN_ISA: expected one of {here} on this machine, got {forced!r}; correct it or unset it."
             )
 
 
 def available() -> bool:
-    """Whether native kernels can answer."""
+    """Return whether native kernels are available."""
     return module is not None
 
 
@@ -45,13 +45,13 @@ def plan(rows: Rows) -> Any:
 
 
 def bfloat16() -> bool:
-    """Whether autocast to bfloat16 has native kernels multiply in it: the processor does, or it is emulated."""
+    """Return whether native kernels multiply bfloat16 under autocast: the processor supports it, or it is emulated."""
     return module is not None and (_emulated or module.multiplies_bfloat16)
 
 
 @contextmanager
 def emulating() -> Iterator[None]:
-    """Meanwhile autocast to bfloat16 acts on any processor, in all threads; in float32 it takes less time."""
+    """Emulate bfloat16 under autocast on any processor, in all threads; slower than float32."""
     global _emulated
     kept, _emulated = _emulated, True
     try:
@@ -61,9 +61,9 @@ def emulating() -> Iterator[None]:
 
 
 def doubles(*shape: int) -> np.ndarray:
-    """A float64 array with anything in it.
+    """Return an uninitialised float64 array.
 
-    A large one lies in memory kept between calls, since fresh pages are slow to touch.
+    A large array uses memory that is pooled between calls, since the first access to a new page is slow.
     """
     kept = getattr(module, "doubles", None)
     return np.empty(shape) if kept is None or np.prod(shape) < LARGE else kept(shape)
@@ -71,7 +71,7 @@ def doubles(*shape: int) -> np.ndarray:
 
 @contextmanager
 def disabled() -> Iterator[None]:
-    """Meanwhile the references answer, in all threads."""
+    """Disable the native kernels, in all threads, so that the references run."""
     global module
     kept, module = module, None
     try:

@@ -148,8 +148,8 @@ class _Call(NamedTuple):
                 cell = layer.cell(rest)
                 if getattr(cell, "draws", False):
                     raise NotImplementedError(
-                        "elman::scan: random masks inside a compiled recurrence need the native kernels; use float32 on "
-                        "the CPU and no gradient of a gradient, or do not compile."
+                        "elman::scan: random masks inside a compiled recurrence need the native kernels; use float32 "
+                        "on the CPU and no gradient of a gradient, or do not compile."
                     )
                 read = below.reverse() if layer.reverse else below
                 before = states.map(lambda _: next(given), cell.initial_state(0)) if state else None

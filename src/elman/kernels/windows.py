@@ -1,4 +1,4 @@
-"""The affine map of windows, the last k steps of a row at every step: what nets with a delay line have for a memory."""
+"""Affine map of windows, the last k steps of a row at every step: the memory of nets with a delay line."""
 
 from typing import Any, NamedTuple
 
@@ -12,15 +12,15 @@ from elman.kernels.linear import linear
 from elman.rows import Rows
 from elman.shapes import check
 
-CHUNK = 1 << 19  # numbers of the windows that are there at once
+CHUNK = 1 << 19  # numbers of all windows in memory at once
 
 
 class Line(NamedTuple):
-    """The steps before a batch and those of the batch, row after row; a window is k of them on end."""
+    """Steps before a batch and of the batch, row after row; a window is k consecutive ones."""
 
-    steps: Tensor  # [M, D] each row's k - 1 steps before, then its own
-    starts: Tensor  # [N] where the window of each step of the batch begins
-    last: Tensor  # [B, k - 1, D] the steps before what comes next
+    steps: Tensor  # [M, D] per row k - 1 earlier steps, then its own
+    starts: Tensor  # [N] first step of the window of each step of the batch
+    last: Tensor  # [B, k - 1, D] steps that precede the next batch
 
 
 def line(x: Tensor, rows: Rows, past: Tensor) -> Line:
@@ -40,19 +40,19 @@ def line(x: Tensor, rows: Rows, past: Tensor) -> Line:
 
 
 def reference(steps: Tensor, starts: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The definition, in plain PyTorch: any dtype and device, differentiable as often as you like."""
+    """Compute y by its definition in PyTorch: any dtype and device, differentiable any number of times."""
     return F.linear(_windows(steps, starts, weight), weight, bias)
 
 
 def _windows(steps: Tensor, starts: Tensor, weight: Tensor) -> Tensor:
-    """[N, k * D], the oldest step first."""
+    """Return the windows, [N, k * D], oldest step first."""
     width = weight.shape[1]
     taps = torch.arange(width // max(steps.shape[1], 1), device=starts.device)
     return steps[starts[:, None] + taps].reshape(len(starts), width)
 
 
 class _InChunks(torch.autograd.Function):
-    """Windows are laid out a chunk at a time, forward and again backward: none are kept."""
+    """Product of all windows, which are laid out chunk by chunk in both passes and never stored."""
 
     @staticmethod
     def forward(ctx: Any, steps: Tensor, starts: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -65,7 +65,7 @@ class _InChunks(torch.autograd.Function):
         steps, starts, weight = ctx.saved_tensors
         dsteps_wanted, _, dweight_wanted, dbias_wanted = ctx.needs_input_grad
         dbias = dy.sum(0) if dbias_wanted else None
-        if torch.is_grad_enabled() or transforms.batched(dy):  # a graph of the gradient, or many of them, is wanted
+        if torch.is_grad_enabled() or transforms.batched(dy):  # a graph or a batch of gradients
             places = starts[:, None] + torch.arange(weight.shape[1] // steps.shape[1], device=starts.device)
             folded = (dy @ weight).reshape(places.numel(), steps.shape[1])
             dsteps = torch.zeros_like(steps).index_add(0, places.ravel(), folded) if dsteps_wanted else None
@@ -81,22 +81,22 @@ class _InChunks(torch.autograd.Function):
 
 
 def _rows(weight: Tensor) -> int:
-    """Windows of a chunk."""
+    """Return the number of windows in a chunk."""
     return max(1, CHUNK // weight.shape[1])
 
 
 def _unfolded(steps: Tensor, starts: Tensor, weight: Tensor) -> Tensor:
-    """`_windows` as copies of whole stretches of memory."""
+    """Return `_windows` by copying contiguous memory."""
     width, size = weight.shape[1], steps.shape[1]
     overlapping = steps.as_strided((len(steps) - width // size + 1, width), (size, 1), steps.storage_offset())
     return overlapping.index_select(0, starts)
 
 
 def _fold(dwindows: Tensor, starts: Tensor, dsteps: Tensor) -> None:
-    """Add the gradients of windows to those of the steps in them; windows begin at places that rise."""
+    """Add the gradients of windows to those of their steps; `starts` ascends."""
     first, last = int(starts[0]), int(starts[-1])
     reach = last - first + 1
-    if len(starts) < reach <= 2 * len(starts):  # a few gaps, between rows: whole slices are quicker all the same
+    if len(starts) < reach <= 2 * len(starts):  # a few gaps between rows: whole slices are still faster
         dwindows = dwindows.new_zeros(reach, dwindows.shape[1]).index_copy_(0, starts - first, dwindows)
     for tap, part in enumerate(dwindows.split(dsteps.shape[1], dim=1)):
         if len(part) == reach:
@@ -108,16 +108,16 @@ def _fold(dwindows: Tensor, starts: Tensor, dsteps: Tensor) -> None:
 def window_linear(
     x: Tensor, rows: Any, past: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """y[t] = W [x[t-k+1], ..., x[t]] + b along every row of a ragged batch, in memory as N, never as N times k.
+    """Compute y[t] = W [x[t-k+1], ..., x[t]] + b along every row; memory grows with N, not with N times k.
 
     Args:
         x: [N, D].
         rows: the layout, or the lengths of the rows, B integers that sum to N.
-        past: the k - 1 steps before each row, [B, k - 1, D], the latest last.
-        weight: [H, k * D], the oldest step first.
+        past: the k - 1 steps before each row, [B, k - 1, D], latest last.
+        weight: [H, k * D], oldest step first.
         bias: [H], or None.
     Returns:
-        y [N, H], and the k - 1 steps before what comes after each row, [B, k - 1, D].
+        y [N, H], and the last k - 1 steps of each row, [B, k - 1, D], to pass as `past` of the next batch.
     Raises:
         ValueError: the shapes do not agree.
     Example:

@@ -1,4 +1,4 @@
-"""What training lowers."""
+"""Loss functions."""
 
 from elman.losses.crf import CRFLoss, crf_loss
 from elman.losses.cross_entropy import REDUCTIONS, cross_entropy

@@ -1,4 +1,4 @@
-"""The loss of a linear-chain CRF (Lafferty, McCallum and Pereira 2001): its gradient comes from the kernel."""
+"""Loss of a linear-chain CRF (Lafferty, McCallum and Pereira 2001), with the gradient from the native kernel."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from elman.arrays import tensor
 from elman.cell import unroll
 from elman.classical.crf import CRF
 from elman.classical.crf_likelihood import Ends, Weights, negative_log_likelihood
@@ -17,9 +18,9 @@ from elman.shapes import check
 
 
 def reference(scores: Tensor, tags: Tensor, lengths: Any, transitions: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """The negative log-likelihood of all rows together, in plain PyTorch: differentiable as often as you like.
+    """Compute the negative log-likelihood of all rows by its definition in PyTorch: differentiable any number of times.
 
-    What -inf forbids is made very small instead, because the gradient of a sum over nothing is NaN.
+    A score of -inf is replaced by a very small one, because the gradient of logsumexp over -inf is NaN.
     """
     low = torch.finfo(scores.dtype).min / 16
     scores, transitions, start, end = (
@@ -31,7 +32,7 @@ def reference(scores: Tensor, tags: Tensor, lengths: Any, transitions: Tensor, s
         return joint, torch.logsumexp(joint[:, :, None] + transitions, 1)
 
     sequences = Sequences(scores, lengths)
-    _, first, last = (torch.from_numpy(x).to(scores.device) for x in Ends.of(sequences.lengths))
+    _, first, last = (tensor(x).to(scores.device) for x in Ends.of(sequences.lengths))
     joint, _ = unroll(step, sequences, start.expand(len(sequences), -1))
     log_partition = torch.logsumexp(joint.values[last] + end, 1)
     moves = torch.ones(len(scores), dtype=torch.bool, device=scores.device)
@@ -57,7 +58,7 @@ class _Native(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, tags, ds, dt, db, de = ctx.saved_tensors
         gradient = gradient / ctx.over
-        if torch.is_grad_enabled():  # a graph of the gradient is wanted too, and C++ leaves none
+        if torch.is_grad_enabled():  # a graph of the gradient is wanted, which the kernel does not build
             scores, *weights = inputs
             loss = reference(scores, tags, ctx.lengths, *weights)
             wanted = [x for x in inputs if x.requires_grad]
@@ -70,13 +71,13 @@ class _Native(torch.autograd.Function):
 def _numbers(
     scores: Tensor, tags: Tensor, lengths: np.ndarray, transitions: Tensor, start: Tensor, end: Tensor, gradients: bool
 ) -> tuple[float, Any]:
-    """The loss of all rows together and its gradients."""
+    """Return the loss of all rows together and its gradients."""
     weights = Weights(*(_array(x).astype(np.float64, copy=False) for x in (transitions, start, end)))
     return negative_log_likelihood("crf_loss", _array(scores), tags.cpu().numpy(), lengths, weights, gradients)
 
 
 def _array(x: Tensor) -> np.ndarray:
-    """The numbers of a tensor, in its memory where NumPy can read them."""
+    """Return a tensor as a NumPy array, without a copy where possible."""
     x = x.detach().cpu()
     return (x if x.dtype in (torch.float32, torch.float64) else x.double()).numpy()
 
@@ -91,26 +92,26 @@ def crf_loss(
     reduction: str = "mean",
     streams: int = 1,
 ) -> Tensor:
-    """The negative log-probability of the tags of a ragged batch given their scores, in nats.
+    """Compute the negative log-probability of the tags of a ragged batch given their scores, in nats.
 
-    One call of the kernel gives the loss and all gradients, on the CPU and in float64, whatever the tensors are. Only
-    in the transforms of `torch.func`, and for gradients of gradients, `reference` answers.
+    One call of the kernel computes the loss and all gradients, in float64 on the CPU, whatever the tensors are. The
+    transforms of `torch.func` and gradients of gradients use `reference`.
 
     Args:
-        scores: [N, K] of each tag at each step, not normalised; -inf forbids one.
+        scores: [N, K] logits of each tag at each step; -inf forbids a tag.
         tags: [N] integers from 0 to K - 1.
-        lengths: steps of each row, B integers that add up to N.
-        transitions: [K, K] from, to; -inf forbids one.
-        start: [K] of the first tag of a row.
-        end: [K] of the last tag of a row.
-        reduction: `mean` over the real steps, or `sum`.
-        streams: what a sum is divided by.
+        lengths: the lengths of the rows, B integers that sum to N, or their layout.
+        transitions: [K, K] scores from, to; -inf forbids a transition.
+        start: [K] scores of the first tag of a row.
+        end: [K] scores of the last tag of a row.
+        reduction: `mean` over the steps, or `sum`.
+        streams: divisor of a sum.
     Returns:
-        A scalar; an empty row adds nothing, and a batch without steps has a loss of zero.
+        A scalar. The loss of an empty row, and of an empty batch, is zero.
     Raises:
-        TypeError: scores and weights are not of one type of floats, tags are no integers.
-        ValueError: the shapes do not agree; a tag lies outside, or is forbidden where it stands; a row has no path that
-            is not forbidden; a score or a weight is NaN or infinite.
+        TypeError: scores and weights do not have one floating-point dtype, or tags are not integers.
+        ValueError: the shapes do not agree; a tag is out of range or forbidden; all paths of a row are forbidden; a
+            score or a weight is NaN or infinite.
     Example:
         >>> scores = torch.zeros(3, 2, requires_grad=True)
         >>> loss = crf_loss(scores, torch.tensor([0, 1, 0]), [2, 1], torch.zeros(2, 2), torch.zeros(2), torch.zeros(2))
@@ -140,7 +141,7 @@ def _loss(
 
 
 def _check(scores: Tensor, tags: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> None:
-    """Raise unless shapes and types are what they should be."""
+    """Check shapes and types."""
     steps, num_tags = scores.shape if scores.ndim == 2 else (0, 0)
     given = tags.shape, transitions.shape, start.shape, end.shape
     if scores.ndim != 2 or given != ((steps,), (num_tags, num_tags), (num_tags,), (num_tags,)):
@@ -150,26 +151,26 @@ def _check(scores: Tensor, tags: Tensor, transitions: Tensor, start: Tensor, end
         check("crf_loss", "start", start, f"K={num_tags}")
         check("crf_loss", "end", end, f"K={num_tags}")
     if not scores.dtype == transitions.dtype == start.dtype == end.dtype or not scores.is_floating_point():
-        raise TypeError(f"crf_loss: expected scores and weights of one type of floats, got {scores.dtype}, "
+        raise TypeError(f"crf_loss: expected scores and weights of one floating-point dtype, got {scores.dtype}, "
                         f"{transitions.dtype}, {start.dtype} and {end.dtype}.")  # fmt: skip
     if tags.is_floating_point() or tags.dtype == torch.bool:
         raise TypeError(f"crf_loss: expected tags of integers, got {tags.dtype}; convert them with .long().")
 
 
 class CRFLoss(nn.Module):
-    """`crf_loss` with weights that are trained, and the decoder that belongs to them.
+    """`crf_loss` as a module with trainable weights, and its decoder.
 
     Args:
         num_tags: K.
-        allowed: which tags may follow which, begin and end a row, as `tag_schemes.allowed` says it; None: any. What is
-            not allowed has a probability of zero, in training and in decoding.
-        reduction: `mean` over the real steps, or `sum`.
-        streams: what a sum is divided by.
+        allowed: tags that may follow each other, begin and end a row, as `tag_schemes.allowed` returns them; None: all.
+            Others have probability zero, in training and in decoding.
+        reduction: `mean` over the steps, or `sum`.
+        streams: divisor of a sum.
     Shapes:
         scores: Sequences of [N, K], tags: [N] integers   ->   a scalar, in nats
     Attributes:
-        transitions: [K, K] from, to; zeros at first, as are the others.
-        start, end: [K] of the first and of the last tag of a row.
+        transitions: [K, K] scores from, to; initialised with zeros, as are the others.
+        start, end: [K] scores of the first and of the last tag of a row.
     Example:
         >>> from elman.classical.tag_schemes import allowed
         >>> loss = CRFLoss(3, allowed(["O", "B-PER", "I-PER"], "BIO"))
@@ -199,17 +200,17 @@ class CRFLoss(nn.Module):
             self.register_buffer(f"allowed_{name}", mask)
 
     def forward(self, scores: Sequences, tags: Tensor) -> Tensor:
-        """The loss of a batch."""
+        """Return the loss of a batch."""
         transitions, start, end = self._weights()
         return _loss(scores, tags, transitions, start, end, self.reduction, self.streams)
 
     def decode(self, scores: Sequences) -> Sequences:
-        """The most probable tags of each row, [N]."""
+        """Return the most probable tags of each row, [N]."""
         found = self.crf().decode(scores.map(lambda x: _array(x).astype(np.float64, copy=False))).tags
         return found.map(lambda tags: torch.from_numpy(tags).to(scores.values.device))
 
     def crf(self) -> CRF:
-        """The model of NumPy with these weights: marginals, k best, samples, a stream, a file."""
+        """Return a `CRF` (NumPy) with these weights: marginals, k best paths, samples, streaming and files."""
         transitions, start, end = (_array(x).astype(np.float64) for x in self._weights())
         return CRF.from_parameters(transitions, start, end, self._allowed())
 

@@ -1,4 +1,4 @@
-"""The negative log-probability of the next unit."""
+"""Cross-entropy of the next unit."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,15 +7,17 @@ REDUCTIONS = ("mean", "sum")
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, reduction: str = "mean", streams: int = 1) -> Tensor:
-    """The mean over the real steps of a window, or their sum divided by the streams (so that it does not depend on B).
+    """Compute the cross-entropy of a window: the mean over its steps, or the sum divided by the number of streams.
 
     Args:
-        logits: [N, V], not normalised.
+        logits: [N, V].
         targets: [N] integers.
         reduction: `mean` or `sum`.
-        streams: what a sum is divided by.
+        streams: divisor of a sum, so that the loss does not depend on the batch size.
     Returns:
         A scalar, in nats.
+    Raises:
+        ValueError: the reduction is unknown.
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"cross_entropy: expected reduction to be one of {', '.join(REDUCTIONS)}, got {reduction!r}.")

@@ -1,6 +1,7 @@
-"""The negative log-probability of the next unit from the features before the read-out, a few steps at a time.
+"""Output layer and cross-entropy of the next unit in one function, a few steps at a time.
 
-Logits of all steps are never held at once: with a vocabulary of thousands they would be most of what an update needs.
+The logits of all steps are never in memory at once: with a vocabulary of thousands they would take most of the memory
+of an update.
 """
 
 from typing import Any
@@ -10,22 +11,22 @@ from torch import Tensor
 
 from elman.kernels.softmax import softmax_gradient
 
-LOGITS = 1 << 22  # that are held at once: products of fewer rows are slower
+LOGITS = 1 << 22  # logits in memory at once; smaller products are slower
 
 
 def readout_loss(
     features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """As `cross_entropy(features @ weight.T + bias, targets, label_smoothing=smoothing)`.
+    """Compute `cross_entropy(features @ weight.T + bias, targets, label_smoothing=smoothing)`.
 
     Args:
         features: [N, E].
-        weight, bias: of the read-out, [V, E] and [V].
+        weight, bias: of the output layer, [V, E] and [V].
         targets: [N] integers.
-        smoothing: the part of the target's probability that is spread over all units (Szegedy et al. 2016,
+        smoothing: the share of the target's probability that is spread over all classes (Szegedy et al. 2016,
             arXiv:1512.00567); 0 for none.
     Returns:
-        the mean loss, a scalar in nats that has a gradient, once; the log-probability of each target, [N], without one.
+        the mean loss, a scalar in nats, differentiable once; the log-probability of each target, [N], detached.
     """
     if torch.is_grad_enabled():
         return _Chunked.apply(features, weight, bias, targets, smoothing)
@@ -38,7 +39,7 @@ def readout_loss(
 
 
 class _Chunked(torch.autograd.Function):
-    """The gradient is found on the way forward, chunk by chunk: it is the same for every scale of the loss."""
+    """Loss whose forward pass computes the gradient chunk by chunk; the backward pass only scales it."""
 
     @staticmethod
     def forward(
@@ -69,6 +70,6 @@ class _Chunked(torch.autograd.Function):
 
 
 def chunks(count: int, units: int) -> list[slice]:
-    """`count` steps in parts whose logits of `units` can be held at once."""
+    """Return slices of `count` steps whose logits for `units` classes fit in memory."""
     size = max(1, LOGITS // units)
     return [slice(start, start + size) for start in range(0, count, size)]

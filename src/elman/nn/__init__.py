@@ -1,7 +1,7 @@
-"""The face for people who come from PyTorch: `import elman.nn as nn` in place of `import torch.nn as nn`.
+"""Drop-in replacement for `torch.nn`: `import elman.nn as nn` in place of `import torch.nn as nn`.
 
 `RNN`, `LSTM` and `GRU` are subclasses of PyTorch's that run on elman's kernels where these apply. Every other name is
-`torch.nn`'s own.
+the one of `torch.nn`.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(torch.nn, name)
     except AttributeError:
-        raise AttributeError(f"module 'elman.nn' has no attribute {name!r}, nor has torch.nn") from None
+        raise AttributeError(f"module 'elman.nn' has no attribute {name!r}; neither has torch.nn") from None
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""The batches that `torch.nn` takes, padded, of one row, or packed: their steps row after row, and back."""
+"""Conversion of the batches of `torch.nn` (padded, packed, or a single row) to ragged steps and back."""
 
 from functools import lru_cache
 from typing import Any, Protocol
@@ -14,30 +14,30 @@ from elman.sequences import Sequences
 
 
 class Batch(Protocol):
-    """The input of a call."""
+    """Input of a call."""
 
     rows: Rows  # in the caller's order
     longest: int  # steps of the longest row
-    lends: bool  # whether `give` hands out the memory of y itself
+    shares_memory: bool  # whether `output` returns the memory of y itself
 
     def steps(self) -> Tensor:
-        """[N, D], row after row."""
+        """Return the steps row after row, [N, D]."""
 
-    def give(self, y: Tensor) -> Any:
-        """What is [N, H], in the form of the input."""
+    def output(self, y: Tensor) -> Any:
+        """Return y [N, H] in the format of the input."""
 
     def drop(self, y: Tensor, p: float) -> Tensor:
-        """Dropout of y [N, H], with the mask that PyTorch would draw."""
+        """Apply dropout to y [N, H], with the mask that PyTorch would draw."""
 
     def state_shape(self, layers: int, units: int) -> tuple[int, ...]:
-        """Of the arrays of a state, as the caller has them."""
+        """Return the shape of the arrays of a state in the caller's format."""
 
-    def give_state(self, leaf: Tensor) -> Tensor:
-        """What is [layers, B, H], as the caller has it."""
+    def output_state(self, leaf: Tensor) -> Tensor:
+        """Return an array [layers, B, H] of a state in the caller's format."""
 
 
 class Padded:
-    """A tensor: [T, B, D], [B, T, D] where the batch comes first, or [T, D] of one row."""
+    """Tensor [T, B, D], [B, T, D] if batch_first, or [T, D] for a single row."""
 
     def __init__(self, x: Tensor, batch_first: bool):
         self.batched = x.dim() == 3
@@ -45,12 +45,12 @@ class Padded:
         self.x = x if self.batched else x[None]
         self.size = (*self.x.shape[:2],) if self.batch_first else (self.x.shape[1], self.x.shape[0])  # B, T
         self.rows, self.longest = _full(*self.size), self.size[1]
-        self.lends = self.batch_first or 1 in self.size
+        self.shares_memory = self.batch_first or 1 in self.size
 
     def steps(self) -> Tensor:
         return (self.x if self.batch_first else self.x.transpose(0, 1)).reshape(-1, self.x.shape[-1])
 
-    def give(self, y: Tensor) -> Tensor:
+    def output(self, y: Tensor) -> Tensor:
         if not self.batched:
             return y
         y = y.view(*self.size, -1)
@@ -63,14 +63,14 @@ class Padded:
     def state_shape(self, layers: int, units: int) -> tuple[int, ...]:
         return (layers, self.size[0], units) if self.batched else (layers, units)
 
-    def give_state(self, leaf: Tensor) -> Tensor:
+    def output_state(self, leaf: Tensor) -> Tensor:
         return leaf if self.batched else leaf.squeeze(1)
 
 
 class Packed:
-    """A PackedSequence."""
+    """PackedSequence."""
 
-    lends = False
+    shares_memory = False
 
     def __init__(self, packed: PackedSequence):
         self.packed, self.longest = packed, len(packed.batch_sizes)
@@ -84,7 +84,7 @@ class Packed:
     def steps(self) -> Tensor:
         return _Reordered.apply(self.packed.data, self._there, self._back)
 
-    def give(self, y: Tensor) -> PackedSequence:
+    def output(self, y: Tensor) -> PackedSequence:
         return PackedSequence(_Reordered.apply(y, self._back, self._there), *self.packed[1:])
 
     def drop(self, y: Tensor, p: float) -> Tensor:
@@ -93,12 +93,12 @@ class Packed:
     def state_shape(self, layers: int, units: int) -> tuple[int, ...]:
         return layers, len(self.rows), units
 
-    def give_state(self, leaf: Tensor) -> Tensor:
+    def output_state(self, leaf: Tensor) -> Tensor:
         return leaf
 
 
 class _Reordered(torch.autograd.Function):
-    """Steps in another order, `there`; `back` undoes it, so that the gradient is a look-up too, and not a sum."""
+    """Steps in the order `there`; `back` is the inverse, so that the gradient is a look-up too, and not a sum."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:

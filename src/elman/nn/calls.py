@@ -1,4 +1,4 @@
-"""Where elman's kernels answer for a module of `torch.nn`, and a layer of such a module as they take it."""
+"""Conversion of the layers of `torch.nn` modules for elman's kernels, and the checks for whether these apply."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,18 +16,18 @@ from elman.kernels.marshal import Options, Recurrence
 from elman.kernels.native import GATES, KINDS
 from elman.state import State
 
-MODES = {  # PyTorch's word for a recurrence: ours, and its activation
+MODES = {  # mode of a torch.nn module: kind and activation
     "RNN_TANH": ("rnn", "tanh"),
     "RNN_RELU": ("rnn", "relu"),
     "LSTM": ("lstm", "tanh"),
     "GRU": ("gru_after", "tanh"),
 }
-PLAIN = (Tensor, nn.Parameter)  # a subclass of them may mean more than its numbers
+PLAIN = (Tensor, nn.Parameter)  # a subclass may override operations
 
 
 def apply() -> bool:
-    """Whether kernels may answer here: they are there, and nobody follows PyTorch operation by operation, as compilers,
-    tracers, transforms of functions, autocast and dispatch modes do."""
+    """Return whether the kernels may run: they are available, and PyTorch's operations are not observed by a compiler,
+    tracer, function transform, autocast or dispatch mode."""
     return (
         not torch.compiler.is_compiling()
         and native.available()
@@ -39,7 +39,7 @@ def apply() -> bool:
 
 
 def plain(tensors: Iterable[Any]) -> bool:
-    """Whether all are float32 tensors in the memory of the processor."""
+    """Return whether all are dense float32 tensors on the CPU."""
     return all(
         type(tensor) in PLAIN and tensor.dtype is torch.float32 and tensor.is_cpu and tensor.layout is torch.strided
         for tensor in tensors
@@ -47,7 +47,7 @@ def plain(tensors: Iterable[Any]) -> bool:
 
 
 def fit(mode: str, weights: Sequence[Tensor], inputs: int, units: int, outputs: int) -> bool:
-    """Whether the weights of a layer, in PyTorch's order, lie without gaps and have the shapes that its sizes say."""
+    """Return whether the weights of a layer, in PyTorch's order, are contiguous and have the shapes of its sizes."""
     size = GATES[KINDS.index(MODES[mode][0])] * units
     shapes = [(size, inputs), (size, outputs), *[(size,)] * (len(weights) - (2 if outputs == units else 3))]
     shapes += [(outputs, units)] if outputs != units else []
@@ -55,11 +55,11 @@ def fit(mode: str, weights: Sequence[Tensor], inputs: int, units: int, outputs: 
 
 
 def recurrence_of(mode: str, cell: CellModule, weights: Sequence[Tensor]) -> Recurrence:
-    """One layer for the kernels.
+    """Return one layer for the kernels.
 
     Args:
-        cell: what defines it.
-        weights: weight_ih, weight_hh, where there are biases bias_ih and bias_hh, and weight_hr of a projection.
+        cell: its loop is the reference.
+        weights: weight_ih, weight_hh, bias_ih and bias_hh if there are biases, weight_hr if there is a projection.
     """
     kind, activation = MODES[mode]
     weight_ih, weight_hh, *two = weights
@@ -74,10 +74,10 @@ _cells: WeakKeyDictionary[nn.Module, list[CellModule]] = WeakKeyDictionary()
 
 
 def cells_of(module: nn.Module, mode: str, sizes: Sequence[tuple[int, int, int]]) -> list[CellModule]:
-    """The cells that define the layers of a module, of (inputs, units, outputs) each: loops that are lent their
-    weights, for gradients of gradients.
+    """Return cells for the layers of a module, of (inputs, units, outputs) each: the reference, for double backward.
 
-    They are kept beside the module, which stays as PyTorch made it in its `state_dict`, in copies and in pickles.
+    Calls lend them their weights. They are stored outside the module, so that its `state_dict`, copies and pickles are
+    the same as PyTorch's.
     """
     kept = _cells.get(module)
     if kept is None:
@@ -95,5 +95,5 @@ def _cell(mode: str, inputs: int, units: int, outputs: int) -> CellModule:
 
 
 def state_of(mode: str, leaves: Sequence[Any]) -> State:
-    """The state of one layer, from h and what else there is."""
+    """Return the state of one layer, given h, or h and c."""
     return LSTMState(*leaves) if mode == "LSTM" else leaves[0]

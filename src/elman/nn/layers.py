@@ -1,6 +1,7 @@
-"""`RNN`, `LSTM` and `GRU` of `torch.nn`: constructors, weights, checks and messages are PyTorch's, `forward` is ours.
+"""`RNN`, `LSTM` and `GRU` of `torch.nn` with a `forward` that runs on elman's kernels.
 
-Where elman's kernels do not apply, or what is given does not fit, PyTorch's own `forward` answers, or complains.
+Constructors, weights, checks and error messages are PyTorch's. Where elman's kernels do not apply, or an argument does
+not fit, PyTorch's own `forward` runs or raises.
 """
 
 from collections.abc import Sequence
@@ -22,11 +23,11 @@ from elman.nn.calls import apply, cells_of, fit, plain, recurrence_of, state_of
 from elman.sequences import Sequences
 from elman.state import State
 
-SHORT = 4  # steps of the longest row: with fewer, preparing a call of the kernels takes longer than PyTorch's steps
+SHORT = 4  # steps of the longest row: with fewer, a call of the kernels has more overhead than PyTorch's steps
 
 
 class RNN(nn.RNN):
-    """`torch.nn.RNN` with another `forward`
+    """`torch.nn.RNN` on elman's kernels.
 
     Arguments, shapes, weights and errors are those of `torch.nn.RNN`.
 
@@ -36,7 +37,7 @@ class RNN(nn.RNN):
         (torch.Size([3, 20, 32]), torch.Size([2, 3, 32]))
     """
 
-    computes_as_torch = True  # so that the doctor knows it
+    computes_as_torch = True  # read by elman.doctor
 
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
         result = _forward(self, input, None if hx is None else (hx,))
@@ -47,7 +48,7 @@ class RNN(nn.RNN):
 
 
 class LSTM(nn.LSTM):
-    """`torch.nn.LSTM` with another `forward`
+    """`torch.nn.LSTM` on elman's kernels.
 
     Arguments, shapes, weights and errors are those of `torch.nn.LSTM`.
 
@@ -57,7 +58,7 @@ class LSTM(nn.LSTM):
         (torch.Size([20, 3, 64]), torch.Size([2, 3, 32]))
     """
 
-    computes_as_torch = True  # so that the doctor knows it
+    computes_as_torch = True  # read by elman.doctor
 
     def forward(self, input: Any, hx: tuple[Tensor, Tensor] | None = None) -> Any:
         result = _forward(self, input, hx)
@@ -68,7 +69,7 @@ class LSTM(nn.LSTM):
 
 
 class GRU(nn.GRU):
-    """`torch.nn.GRU` with another `forward`
+    """`torch.nn.GRU` on elman's kernels.
 
     Arguments, shapes, weights and errors are those of `torch.nn.GRU`.
 
@@ -80,7 +81,7 @@ class GRU(nn.GRU):
         (torch.Size([27, 32]), torch.Size([1, 2, 32]))
     """
 
-    computes_as_torch = True  # so that the doctor knows it
+    computes_as_torch = True  # read by elman.doctor
 
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
         result = _forward(self, input, None if hx is None else (hx,))
@@ -91,7 +92,7 @@ class GRU(nn.GRU):
 
 
 def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]] | None:
-    """The output, and the arrays of the final state; None where PyTorch shall answer."""
+    """Return the output and the arrays of the final state, or None if PyTorch's forward must run."""
     if not apply() or not isinstance(hx, list | tuple | None):
         return None
     module._update_flat_weights()
@@ -102,7 +103,7 @@ def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]]
         (4 if module.bias else 2) + (module.proj_size > 0),
     )
     if packed:
-        module.check_input(x, input.batch_sizes)  # PyTorch's LSTM does not, and reads what lies behind its weights
+        module.check_input(x, input.batch_sizes)  # PyTorch's LSTM does not, and reads outside its weights
     if not plain((x, *flat, *(hx or ()))) or x.dim() not in ((2,) if packed else (2, 3)) or not x.numel():
         return None
     batch: Batch = Packed(input) if packed else Padded(input, module.batch_first)
@@ -118,14 +119,14 @@ def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]]
         by_layer = (leaf.reshape(len(sizes), -1, leaf.shape[-1]).unbind() for leaf in hx)
         before = [state_of(module.mode, leaves) for leaves in zip(*by_layer, strict=True)]
     y, after = _scan(module, batch, weights, cells_of(module, module.mode, sizes), before)
-    if module.mode != "LSTM" and y.requires_grad and batch.lends:
-        y = new(*y.shape).copy_(y)  # it is kept for the way back, while PyTorch lets what these two hand out be changed
+    if module.mode != "LSTM" and y.requires_grad and batch.shares_memory:
+        y = new(*y.shape).copy_(y)  # callers may change the output in place, while the backward pass needs it
     leaves = zip(*map(states.leaves, after), strict=True)
-    return batch.give(y), tuple(batch.give_state(_stack(leaf)) for leaf in leaves)
+    return batch.output(y), tuple(batch.output_state(_stack(leaf)) for leaf in leaves)
 
 
 def _state_fits(module: Any, batch: Batch, hx: Any) -> bool:
-    """Whether the arrays of an initial state are as many and as large as the module carries."""
+    """Return whether the arrays of an initial state have the number and shapes that the module expects."""
     if hx is None:
         return True
     lstm, count = module.mode == "LSTM", module.num_layers * (2 if module.bidirectional else 1)
@@ -139,7 +140,7 @@ def _state_fits(module: Any, batch: Batch, hx: Any) -> bool:
 
 
 def _sizes(module: Any) -> list[tuple[int, int, int]]:
-    """(inputs, units, outputs) of each layer and direction."""
+    """Return (inputs, units, outputs) of each layer and direction."""
     ways, units = 2 if module.bidirectional else 1, module.hidden_size
     outputs = module.proj_size or units
     return [(ways * outputs if layer else module.input_size, units, outputs)
@@ -149,7 +150,7 @@ def _sizes(module: Any) -> list[tuple[int, int, int]]:
 def _scan(
     module: Any, batch: Batch, weights: list[list[Tensor]], cells: list[CellModule], before: list[State] | None
 ) -> tuple[Tensor, list[State]]:
-    """What the last layer writes, and the final states: in one call, as a wave, where nothing is between the layers."""
+    """Return the last layer's output and the final states. Layers without dropout between them share one call."""
     both_ways, dropout = module.bidirectional, module.dropout if module.training else 0.0
     together = 2 if both_ways else 1 if dropout else len(cells)
     y, after = batch.steps(), []
@@ -161,7 +162,7 @@ def _scan(
         layers = [
             recurrence_of(module.mode, cell, given) for cell, given in zip(cells[part], weights[part], strict=True)
         ]
-        loop: Reference = partial(_upwards, cells[part])
+        loop: Reference = partial(_stacked, cells[part])
         if both_ways:
             layers[1], loop = layers[1]._replace(reverse=True), Bidirectional(*cells[part]).unrolled
         state = None if before is None else tuple(before[part])
@@ -170,8 +171,8 @@ def _scan(
     return y, after
 
 
-def _upwards(cells: Sequence[CellModule], x: Sequences, state: State | None) -> tuple[Sequences, State]:
-    """The definition: cells one above the other."""
+def _stacked(cells: Sequence[CellModule], x: Sequences, state: State | None) -> tuple[Sequences, State]:
+    """Scan cells one above the other: the reference."""
     after = []
     for cell, before in zip(cells, [None] * len(cells) if state is None else state, strict=True):
         x, new = cell.unrolled(x, before)
@@ -184,7 +185,7 @@ def _stack(leaves: Sequence[Tensor]) -> Tensor:
 
 
 def _as_torch(module: nn.Module) -> nn.Module:
-    """The same module of PyTorch's own kind, with the same weights: what TorchScript compiles."""
+    """Return the same module as PyTorch's own class with the same weights, for TorchScript."""
     kind: type[nn.Module] = next(kind for kind in type(module).__mro__ if kind.__module__ == nn.RNNBase.__module__)
     plain: nn.Module = kind.__new__(kind)
     plain.__dict__.update(module.__dict__)
