@@ -13,7 +13,7 @@ Rows = Sequence[np.ndarray]  # [T, D] each
 FLOOR = 1e-2  # lowest variance of a state, as a share of that of its class
 
 
-def likeliest(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray, states: int) -> float:
+def hmm_accuracy(rows: Rows, labels: np.ndarray, test: Rows, test_labels: np.ndarray, states: int) -> float:
     """Return the accuracy of choosing the class whose HMM gives the highest likelihood (Rabiner 1989)."""
     classes, given = np.unique(labels), _sequences(test)
     found = []
@@ -21,10 +21,10 @@ def likeliest(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray, s
         model = HMM(states, Gaussian(floor=FLOOR), max_iterations=50)
         own = [row for row, its in zip(rows, labels, strict=True) if its == label]
         found.append(model.fit(_sequences(own)).log_prob(given))
-    return float((classes[np.argmax(found, 0)] == answers).mean())
+    return float((classes[np.argmax(found, 0)] == test_labels).mean())
 
 
-def bag_of_steps(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray, words: int = 200) -> float:
+def bag_of_steps(rows: Rows, labels: np.ndarray, test: Rows, test_labels: np.ndarray, words: int = 200) -> float:
     """Return the accuracy of a bag of steps and pairs of steps, each quantised to the nearest of `words` centres."""
     steps = np.concatenate(rows)
     words = min(words, len(steps))
@@ -33,7 +33,7 @@ def bag_of_steps(rows: Rows, labels: np.ndarray, test: Rows, answers: np.ndarray
     def ids(some: Rows) -> Sequences:
         return Sequences.from_list([vq(row, centres)[0].astype(np.int64) for row in some])
 
-    return BagOfWords(vocabulary_size=words, ngrams=2, l2=2.0).fit(ids(rows), labels).score(ids(test), answers)
+    return BagOfWords(vocabulary_size=words, ngrams=2, l2=2.0).fit(ids(rows), labels).score(ids(test), test_labels)
 
 
 def _sequences(rows: Rows) -> Sequences:

@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         [report.accuracy for report in reports],
         middle="median",
 
-        classical={"HMM an action": baselines.likeliest(*classical, STATES),
+        classical={"HMM an action": baselines.hmm_accuracy(*classical, STATES),
                    "bag of poses": baselines.bag_of_steps(*classical)},
         more={"sequences": {"train": len(train), "test": len(test)}},
     )  # fmt: skip

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runs += own
         scores[name] = [report.accuracy for report in reports]
         answers = np.array(train.labels), test.inputs, np.array(test.labels)
-        classical[name] = baselines.likeliest(train.inputs, *answers, STATES)
+        classical[name] = baselines.hmm_accuracy(train.inputs, *answers, STATES)
     labelled.write(
         NAME,
         "test accuracy, the lower of two sets",

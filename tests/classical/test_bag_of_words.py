@@ -200,10 +200,10 @@ def test_bad_input_is_one_clear_line():
         BagOfWords(V).predict_proba(sequences)
     with pytest.raises(ValueError, match=r"BagOfWords.score: expected at least one row, got none"):
         model.score(Sequences(np.zeros(0, np.int64), []), [])
-    for settings, told in (({"ngrams": 0}, "ngrams to be an int of at least 1, got 0"),
+    for settings, message in (({"ngrams": 0}, "ngrams to be an int of at least 1, got 0"),
                            ({"smoothing": 0.0}, "smoothing above 0, got 0.0"),
                            ({"l2": float("nan")}, "l2 above 0, got nan")):  # fmt: skip
-        with pytest.raises(ValueError, match=f"BagOfWords.fit: expected {told}"):
+        with pytest.raises(ValueError, match=f"BagOfWords.fit: expected {message}"):
             BagOfWords(V, **settings).fit(sequences, labels)
 
 

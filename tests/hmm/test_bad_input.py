@@ -20,7 +20,7 @@ def gaussian(**attributes):
     return model
 
 
-def says(line, kind=ValueError):
+def raises_line(line, kind=ValueError):
     """Expect an error whose whole message is this line."""
     return pytest.raises(kind, match=rf"^{line}$")
 
@@ -38,7 +38,7 @@ def says(line, kind=ValueError):
 @pytest.mark.parametrize("verb", ["fit", "score", "score_samples", "decode", "predict", "predict_proba", "bic"])
 def test_invalid_observations(verb, given, line):
     where = {"predict": "decode", "predict_proba": "score_samples", "bic": "score"}.get(verb, verb)
-    with says(f"GaussianHMM.{where}: {line}"):
+    with raises_line(f"GaussianHMM.{where}: {line}"):
         getattr(gaussian(), verb)(given)
 
 
@@ -49,9 +49,9 @@ def test_observations_of_another_kind(given):
 
 
 def test_observations_of_another_width():
-    with says(r"GaussianHMM.fit: expected X of shape \[N, D=2\], got \[3, 1\]."):
+    with raises_line(r"GaussianHMM.fit: expected X of shape \[N, D=2\], got \[3, 1\]."):
         hmm.GaussianHMM(2).fit(X).fit(np.zeros((3, 1)))
-    with says(r"GaussianHMM: expected X of shape \[N, D=2\], got \[3, 1\]."):
+    with raises_line(r"GaussianHMM: expected X of shape \[N, D=2\], got \[3, 1\]."):
         gaussian().score(np.zeros((3, 1)))
 
 
@@ -65,7 +65,7 @@ def test_observations_of_another_width():
 ])  # fmt: skip
 @pytest.mark.parametrize("verb", ["fit", "score", "decode"])
 def test_invalid_lengths(verb, lengths, line):
-    with says(f"GaussianHMM.{verb}: {line}"):
+    with raises_line(f"GaussianHMM.{verb}: {line}"):
         getattr(gaussian(), verb)(X, lengths)
 
 
@@ -82,7 +82,7 @@ def test_invalid_lengths(verb, lengths, line):
     ("_covars_", np.ones((3, 2)), r"expected covars_ of shape \[2, 2\], got \[3, 2\]."),
 ])  # fmt: skip
 def test_invalid_parameters(name, value, line):
-    with says(f"GaussianHMM: {line}"):
+    with raises_line(f"GaussianHMM: {line}"):
         gaussian(**{name: value}).score(X)
 
 
@@ -100,14 +100,14 @@ def test_invalid_parameters(name, value, line):
 ])  # fmt: skip
 def test_invalid_covariances(kind, value, line):
     model = hmm.GaussianHMM(2, kind)
-    with says(f"covars_: {line}"):
+    with raises_line(f"covars_: {line}"):
         model.covars_ = value
 
 
 def test_invalid_covariances_of_mixtures():
     model = hmm.GMMHMM(1, 1, covariance_type="full").fit(clouds(0))
     model.covars_ = np.array([[[[1.0, 2.0], [2.0, 1.0]]]])
-    with says("covars_: expected symmetric, positive definite matrices, got eigenvalue -1 in matrix 0."):
+    with raises_line("covars_: expected symmetric, positive definite matrices, got eigenvalue -1 in matrix 0."):
         model.score(X)
     model = hmm.GMMHMM(1, 1).fit(clouds(0))
     model.covars_ = -model.covars_
@@ -131,12 +131,12 @@ def test_invalid_covariances_of_mixtures():
     (hmm.GMMHMM(2, 2, means_prior=np.zeros(5)), "GMMHMM: expected priors that fit the parameters: .*"),
 ])  # fmt: skip
 def test_invalid_settings(model, line):
-    with says(line):
+    with raises_line(line):
         model.fit(X)
 
 
 def test_an_unknown_decoder():
-    with says(r"GaussianHMM.decode: expected algorithm of map, viterbi, got 'viterbbi'; did you mean viterbi\?"):
+    with raises_line(r"GaussianHMM.decode: expected algorithm of map, viterbi, got 'viterbbi'; did you mean viterbi\?"):
         gaussian().decode(X, algorithm="viterbbi")
 
 
@@ -146,7 +146,7 @@ def test_a_model_that_was_not_fitted(name, verb):
     where = {"predict": "decode", "predict_proba": "score_samples"}.get(verb, verb)
     line = f"{name}.{where}: expected a fitted model, got one without parameters; call fit, or set them."
     for kind in (ValueError, AttributeError, hmm.NotFittedError):
-        with says(line, kind):
+        with raises_line(line, kind):
             getattr(getattr(hmm, name)(), verb)([[0]])
     with pytest.raises(hmm.NotFittedError):
         getattr(hmm, name)().sample()
@@ -157,7 +157,7 @@ def test_a_model_that_was_not_fitted(name, verb):
 def test_a_parameter_that_was_not_set():
     model = hmm.GaussianHMM(2)
     model.startprob_, model.transmat_, model.means_ = np.ones(2) / 2, np.ones((2, 2)) / 2, np.zeros((2, 2))
-    with says("GaussianHMM: expected covars_, got none; call fit, or set it."):
+    with raises_line("GaussianHMM: expected covars_, got none; call fit, or set it."):
         model.score(X)
 
 
@@ -166,19 +166,19 @@ def test_a_parameter_that_was_not_set():
     ([[0], [-1]], "expected X of integers of at least 0, got -1."),
 ])  # fmt: skip
 def test_invalid_symbols(given, line):
-    with says(f"CategoricalHMM.fit: {line}"):
+    with raises_line(f"CategoricalHMM.fit: {line}"):
         hmm.CategoricalHMM(2).fit(given)
 
 
 def test_a_symbol_never_seen_in_training():
     model = hmm.CategoricalHMM(2, random_state=0).fit([[0], [1], [0], [1], [1]])
-    with says("CategoricalHMM: expected symbols from 0 to 1, got 2; it was never seen in training, n_features makes "
+    with raises_line("CategoricalHMM: expected symbols from 0 to 1, got 2; it was never seen in training, n_features makes "
               "room for it."):  # fmt: skip
         model.score([[0], [2]])
     model = hmm.CategoricalHMM(2, n_features=3, random_state=0).fit([[0], [1], [0], [1], [1]])
     assert model.score([[0], [2]]) == -np.inf
     for verb in ("decode", "score_samples"):
-        with says(f"CategoricalHMM.{verb}: row 1 has probability zero under the model; a prior above 1 or other "
+        with raises_line(f"CategoricalHMM.{verb}: row 1 has probability zero under the model; a prior above 1 or other "
                   "parameters make it possible."):  # fmt: skip
             getattr(model, verb)([[0], [0], [2]], [1, 2])
     smoothed = hmm.CategoricalHMM(2, n_features=3, emissionprob_prior=1.1, random_state=0).fit([[0], [1], [0], [1]])
@@ -189,7 +189,7 @@ def test_a_row_that_is_impossible_is_not_fitted():
     model = hmm.CategoricalHMM(2, init_params="", n_features=2)
     model.startprob_, model.transmat_ = np.array([1.0, 0.0]), np.eye(2)
     model.emissionprob_ = np.eye(2)
-    with says("CategoricalHMM.fit: row 0 has probability zero under the model; .*"):
+    with raises_line("CategoricalHMM.fit: row 0 has probability zero under the model; .*"):
         model.fit([[0], [1]])
     assert np.array_equal(model.emissionprob_, np.eye(2))
 
@@ -199,15 +199,17 @@ def test_a_row_that_is_impossible_is_not_fitted():
     ([[0], [-1]], r"expected X of counts, whole numbers of at least 0, got -1 at \[1, 0\]."),
 ])  # fmt: skip
 def test_invalid_counts(given, line):
-    with says(f"PoissonHMM.fit: {line}"):
+    with raises_line(f"PoissonHMM.fit: {line}"):
         hmm.PoissonHMM(2).fit(given)
 
 
 def test_invalid_trials():
-    with says("MultinomialHMM.fit: expected counts that add up to n_trials=3 in every step, got sums from 3 to 4."):
+    with raises_line(
+        "MultinomialHMM.fit: expected counts that add up to n_trials=3 in every step, got sums from 3 to 4."
+    ):
         hmm.MultinomialHMM(2, 3).fit([[1, 2], [2, 2]])
     model = hmm.MultinomialHMM(2, random_state=0).fit([[1, 2], [2, 2]])
-    with says("MultinomialHMM.sample: expected one n_trials for all steps, got 2."):
+    with raises_line("MultinomialHMM.sample: expected one n_trials for all steps, got 2."):
         model.sample()
 
 

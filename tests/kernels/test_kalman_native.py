@@ -40,16 +40,16 @@ def test_a_row_with_a_steady_gain_may_be_cut_anywhere():
 def test_native_equals_the_reference_in_float64(square_root, case, diffuse):
     arguments = draw(**case, diffuse=diffuse)
 
-    def answer(function):
+    def result(function):
         try:
             return function(**arguments, square_root=square_root)
         except ValueError as error:
             return str(error)
 
     for function in (kalman.filter, kalman.smooth):
-        got = answer(function)
+        got = result(function)
         with native.disabled():
-            wanted = answer(function)
+            wanted = result(function)
         if isinstance(wanted, str) or isinstance(got, str):
             assert got == wanted
             continue

@@ -14,12 +14,12 @@ from elman.threads import get_num_threads, set_num_threads
 
 HERE = hasattr(native.module, "semiring_sums")
 needs_native = pytest.mark.skipif(not HERE, reason="the package was installed without a compiler")
-both = pytest.mark.parametrize("native_answers", [True, False] if HERE else [False])
+both = pytest.mark.parametrize("native_kernel", [True, False] if HERE else [False])
 
 
 @contextmanager
-def answers(native_answers):
-    if native_answers:
+def use_native(native_kernel):
+    if native_kernel:
         yield
     else:
         with native.disabled():
@@ -106,8 +106,8 @@ cases = st.builds(
 
 @both
 @given(case=cases)
-def test_equals_the_sum_over_all_paths(native_answers, case):
-    with answers(native_answers):
+def test_equals_the_sum_over_all_paths(native_kernel, case):
+    with use_native(native_kernel):
         probs, log_prob, last = forward(*case)
         posterior = forward_backward(*case)
         totals = total(*case)
@@ -135,8 +135,8 @@ def test_equals_the_sum_over_all_paths(native_answers, case):
 
 @both
 @given(case=cases, k=st.integers(1, 5))
-def test_the_best_paths_equal_enumeration(native_answers, case, k):
-    with answers(native_answers):
+def test_the_best_paths_equal_enumeration(native_kernel, case, k):
+    with use_native(native_kernel):
         states, log_prob = best_path(*case, k=k)
     assert states.shape == (k, sum(case[3]))
     for row, (steps, start, matrices, own) in enumerate(rows_of(case)):
@@ -155,9 +155,9 @@ def test_the_best_paths_equal_enumeration(native_answers, case, k):
 
 @both
 @pytest.mark.parametrize("per_step", [False, True])
-def test_frequencies_of_sampled_paths_equal_their_probabilities(native_answers, per_step):
+def test_frequencies_of_sampled_paths_equal_their_probabilities(native_kernel, per_step):
     case, draws = draw([3, 0, 2], 3, seed=5, per_step=per_step, forbid=0.1), 20_000
-    with answers(native_answers):
+    with use_native(native_kernel):
         states = sample_paths(*case[:4], np.random.default_rng(1).random((draws, 5)), *case[4:])
     for steps, start, matrices, own in rows_of(case):
         paths, weight = weights(start, matrices, own)
@@ -168,11 +168,11 @@ def test_frequencies_of_sampled_paths_equal_their_probabilities(native_answers, 
 
 
 @both
-def test_a_row_without_a_path(native_answers):
+def test_a_row_without_a_path(native_kernel):
     start, transition = np.zeros((3, 2)), np.log([[[0.5, 0.5], [0.5, 0.5]]])
     scores = np.zeros((6, 2))
     scores[2] = -np.inf  # in the second row, at its second step
-    with answers(native_answers):
+    with use_native(native_kernel):
         probs, log_prob, last = forward(start, transition, scores, [1, 3, 2])
         posterior = forward_backward(start, transition, scores, [1, 3, 2])
         states, best = best_path(start, transition, scores, [1, 3, 2], k=2)
@@ -191,9 +191,9 @@ def test_a_row_without_a_path(native_answers):
 
 @both
 @pytest.mark.parametrize("lengths", [[], [0], [0, 0]])
-def test_rows_without_steps(native_answers, lengths):
+def test_rows_without_steps(native_kernel, lengths):
     case = draw(lengths, 3)
-    with answers(native_answers):
+    with use_native(native_kernel):
         probs, log_prob, last = forward(*case)
         posterior = forward_backward(*case)
         states, best = best_path(*case, k=2)
@@ -318,9 +318,9 @@ def test_the_number_of_threads_changes_no_bit(states, spread):
 
 
 @both
-def test_a_cut_anywhere_changes_nothing(native_answers):
+def test_a_cut_anywhere_changes_nothing(native_kernel):
     start, transition, scores, *_ = draw([40], 5)
-    with answers(native_answers):
+    with use_native(native_kernel):
         probs, log_prob, last = forward(start, transition, scores, [40])
         for cut in (0, 1, 31, 32, 33, 40):
             first = forward(start, transition, scores[:cut], [cut])
@@ -331,10 +331,10 @@ def test_a_cut_anywhere_changes_nothing(native_answers):
 
 
 @both
-def test_arrays_that_are_not_contiguous(native_answers):
+def test_arrays_that_are_not_contiguous(native_kernel):
     case = draw([4, 0, 3], 3, models=2)
     strided = [np.asfortranarray(array) for array in case[:3]]
-    with answers(native_answers):
+    with use_native(native_kernel):
         got, wanted = everything((*strided, *case[3:])), everything(case)
     for name, array in got.items():
         np.testing.assert_array_equal(array, wanted[name], err_msg=name)
@@ -364,14 +364,14 @@ def test_native_writes_all_of_its_outputs(per_step):
 
 
 @both
-def test_rows_that_underflow_do_not_affect_others(native_answers):
+def test_rows_that_underflow_do_not_affect_others(native_kernel):
     """Let the second of three rows underflow: the others keep their bits, and all rows are counted."""
     steps, generator = 40, np.random.default_rng(0)
     start, transition = np.zeros((3, 2)), np.array([[[0.0, -np.inf], [-np.inf, 0.0]]])
     scores = generator.normal(size=(3 * steps, 2))
     scores[steps : 2 * steps] = [0.0, -100.0]
     scores[2 * steps - 1] = [-8000.0, 0.0]
-    with answers(native_answers):
+    with use_native(native_kernel):
         together = forward_backward(start, transition, scores, [steps] * 3)
         alone = [forward_backward(start[:1], transition, part, [steps]) for part in np.split(scores, 3)]
     np.testing.assert_array_equal(together.probs, np.concatenate([one.probs for one in alone]))

@@ -13,7 +13,7 @@ KINDS = ["diag", "full", "tied", "spherical"]
 class RandomProblem(NamedTuple):
     model: HMM
     rows: Sequences
-    told: str  # description for the message of a failing test
+    description: str  # description for the message of a failing test
 
 
 def random_problem(seed: int, max_iterations: int = 12) -> RandomProblem:
@@ -57,7 +57,7 @@ def random_problem(seed: int, max_iterations: int = 12) -> RandomProblem:
     model = HMM(states, emission, start=start, drive_size=drive if of_moves else 0, restarts=1, tolerance=0.0,
                 max_iterations=max_iterations, seed=seed, **chain)  # fmt: skip
     values = Driven(x, rng.standard_normal((steps, drive))) if of_means or of_moves else x
-    told = (
+    description = (
         f"seed {seed}: {states} states, {emission}, start {start}, drive {of_moves}, missing {missing}, prior {prior}"
     )
-    return RandomProblem(model, Sequences(values, lengths), told)
+    return RandomProblem(model, Sequences(values, lengths), description)

@@ -55,9 +55,9 @@ def test_a_row_without_observations_is_legal_and_has_no_effect():
     assert model.log_prob([np.full((4, 2), NAN)]) == pytest.approx(0, abs=1e-12)
     x = np.random.default_rng(0).standard_normal((20, 2))
     alone = HMM(2, Gaussian(), max_iterations=5).fit([x])
-    beside = HMM(2, Gaussian(), max_iterations=5).fit([x, np.full((7, 2), NAN)])
-    np.testing.assert_allclose(beside.log_prob([x]), alone.log_prob([x]), atol=2)
-    assert np.isfinite(beside.history_).all()
+    both = HMM(2, Gaussian(), max_iterations=5).fit([x, np.full((7, 2), NAN)])
+    np.testing.assert_allclose(both.log_prob([x]), alone.log_prob([x]), atol=2)
+    assert np.isfinite(both.history_).all()
 
 
 def test_probabilities_that_do_not_add_up():
@@ -87,9 +87,9 @@ def test_covariances_that_are_not_positive_definite():
 
 def test_more_states_than_distinct_observations(caplog):
     x = [np.array([[1.0], [2.0], [1.0], [2.0], [1.0], [2.0]])]
-    told = "HMM.fit: expected at least as many distinct observations as states .*, got 2 for 3; use fewer states"
-    fails(told, HMM(3, Gaussian()).fit, x)
-    fails(told.replace("3", "4"), HMM(2, GaussianMixture(2)).fit, x)
+    message = "HMM.fit: expected at least as many distinct observations as states .*, got 2 for 3; use fewer states"
+    fails(message, HMM(3, Gaussian()).fit, x)
+    fails(message.replace("3", "4"), HMM(2, GaussianMixture(2)).fit, x)
     fails(
         "expected at least as many observed steps as states .*, got 2 for 3",
         HMM(3, Poisson()).fit,
@@ -133,10 +133,10 @@ def test_infinities(value):
     x = np.zeros((5, 2))
     x[3, 1] = value
     rows = Sequences(x, [2, 3])
-    told = "expected observations of finite numbers, or NaN where one is missing, got -?inf in row 1, step 1"
-    fails(f"HMM.fit: {told}", HMM(1, Gaussian()).fit, rows)
-    fails(f"HMM.log_prob: {told}", example("full").log_prob, rows)
-    fails(f"HMM.log_prob: {told}", example("poisson").log_prob, rows)
+    message = "expected observations of finite numbers, or NaN where one is missing, got -?inf in row 1, step 1"
+    fails(f"HMM.fit: {message}", HMM(1, Gaussian()).fit, rows)
+    fails(f"HMM.log_prob: {message}", example("full").log_prob, rows)
+    fails(f"HMM.log_prob: {message}", example("poisson").log_prob, rows)
     fails("whose squares are finite", HMM(1, Gaussian()).fit, [np.array([[1e200], [0.0]])])
 
 

@@ -8,19 +8,19 @@ from elman.classical.hmm import Gaussian, GaussianMixture
 
 
 def check_never_lower(seed):
-    model, rows, told = random_problem(seed)
+    model, rows, description = random_problem(seed)
     model.fit(rows)
     history = model.history_
-    assert np.isfinite(history).all(), told
-    assert (np.diff(history) >= -1e-9 * (1 + np.abs(history[1:]))).all(), (told, np.diff(history).min())
+    assert np.isfinite(history).all(), description
+    assert (np.diff(history) >= -1e-9 * (1 + np.abs(history[1:]))).all(), (description, np.diff(history).min())
     for name, array in model.to_arrays().items():
-        assert np.isfinite(array).all(), (told, name)
-    np.testing.assert_allclose(model.transition_.sum(1), 1, atol=1e-12, err_msg=told)
+        assert np.isfinite(array).all(), (description, name)
+    np.testing.assert_allclose(model.transition_.sum(1), 1, atol=1e-12, err_msg=description)
     emission = model.emission_
     gaussian = emission.gaussian_ if isinstance(emission, GaussianMixture) else emission
     if isinstance(gaussian, Gaussian):
         np.linalg.cholesky(gaussian.covariances)
-        assert (np.linalg.eigvalsh(gaussian.covariances) > 0).all(), told
+        assert (np.linalg.eigvalsh(gaussian.covariances) > 0).all(), description
 
 
 @pytest.mark.parametrize("part", range(4))

@@ -13,10 +13,10 @@ from elman.testing import check_cell
 
 def enumerated(model, x):
     """Return joint log-probabilities [K^T] and paths [K^T, T]."""
-    said, moved = scores(model, x), np.log(moves(model, x))
-    paths = np.array(list(product(range(model.num_states), repeat=len(said))))
-    joint = np.log(model.start_)[paths[:, 0]] + sum(said[t, paths[:, t]] for t in range(len(said)))
-    joint += sum(moved[t, paths[:, t], paths[:, t + 1]] for t in range(len(said) - 1))
+    emitted, moved = scores(model, x), np.log(moves(model, x))
+    paths = np.array(list(product(range(model.num_states), repeat=len(emitted))))
+    joint = np.log(model.start_)[paths[:, 0]] + sum(emitted[t, paths[:, t]] for t in range(len(emitted)))
+    joint += sum(moved[t, paths[:, t], paths[:, t + 1]] for t in range(len(emitted) - 1))
     return joint, paths
 
 
@@ -26,7 +26,7 @@ def test_equals_enumeration_of_all_paths(kind, missing):
     model, x = example(kind), rows(kind, [5, 1, 0, 4], missing=missing)
     log_prob, smoothed = model.log_prob(x), model.smooth(x).to_list()
     filtered = model.filter(x)
-    best, likeliest = model.decode(x, k=4), model.decode(x, method="posterior")
+    best, marginal = model.decode(x, k=4), model.decode(x, method="posterior")
     assert log_prob[2] == 0
     for row, length in enumerate(x.lengths):
         if not length:
@@ -49,9 +49,9 @@ def test_equals_enumeration_of_all_paths(kind, missing):
         np.testing.assert_allclose(
             [lookup[tuple(path)] for path in found.tolist()], joint[order], rtol=1e-12, atol=1e-13
         )
-        path = likeliest.states.to_list()[row]
+        path = marginal.states.to_list()[row]
         np.testing.assert_array_equal(path, expected.argmax(1))
-        np.testing.assert_allclose(likeliest.log_prob[row], lookup[tuple(path.tolist())], rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(marginal.log_prob[row], lookup[tuple(path.tolist())], rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -63,8 +63,8 @@ def test_contract(kind, missing):
 def test_the_state_of_a_driven_model_depends_on_its_input():
     model = example("driven moves")
     x = values("driven moves", 1)
-    told, state = model.step(x, model.initial_state(1))
-    np.testing.assert_allclose(state, told.probs @ moves(model, x)[0], atol=1e-14)
+    filtered, state = model.step(x, model.initial_state(1))
+    np.testing.assert_allclose(state, filtered.probs @ moves(model, x)[0], atol=1e-14)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,16 +97,14 @@ def test_samples_have_the_moments_of_the_model(kind):
             continue
         after = np.bincount(drawn.states[now + 1], minlength=model.num_states) / len(now)
         np.testing.assert_allclose(after, moved[k], atol=4 / np.sqrt(len(now)))
-        said = x[drawn.states == k]
+        own = x[drawn.states == k]
         if kind == "categorical":
             expected = model.emission_.probs_[k]
-            np.testing.assert_allclose(
-                np.bincount(said, minlength=4) / len(said), expected, atol=4 / np.sqrt(len(said))
-            )
+            np.testing.assert_allclose(np.bincount(own, minlength=4) / len(own), expected, atol=4 / np.sqrt(len(own)))
         else:
             expected = expected_mean(model.emission_, k, None if u is None else u[0])
-            error = said.std(0) / np.sqrt(len(said))
-            assert (np.abs(said.mean(0) - expected) < 5 * error).all()
+            error = own.std(0) / np.sqrt(len(own))
+            assert (np.abs(own.mean(0) - expected) < 5 * error).all()
     assert np.isfinite(model.log_prob(drawn.observations)).all()
 
 

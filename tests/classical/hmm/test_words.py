@@ -54,9 +54,9 @@ def log_prob(emission, *words):
 def test_equals_the_textbook(settings):
     emission = fitted(**settings)
     textbook = Textbook(WORDS, STATES, **emission.settings)
-    asked = [*WORDS, "stalks", "THE", "Walks", "2000s", "xyz", "ill-known", "!", "É", "a"]
-    expected = np.array([textbook.probs(word) for word in asked])
-    np.testing.assert_allclose(emission.state_probs(np.array(asked)), expected, atol=1e-14)
+    queries = [*WORDS, "stalks", "THE", "Walks", "2000s", "xyz", "ill-known", "!", "É", "a"]
+    expected = np.array([textbook.probs(word) for word in queries])
+    np.testing.assert_allclose(emission.state_probs(np.array(queries)), expected, atol=1e-14)
     np.testing.assert_allclose(expected.sum(1), 1)
 
 
@@ -65,9 +65,9 @@ def test_random_words_equal_the_textbook():
     words = ["".join(rng.choice(list("abAB1-"), rng.integers(1, 5))) for _ in range(300)]
     states = rng.integers(0, K, 300)
     emission, textbook = fitted(words, states, rare_count=3), Textbook(words, states, 10, 3)
-    asked = [*words[:80], *("".join(rng.choice(list("abAB1-"), 6)) for _ in range(80))]
-    expected = [textbook.probs(word) for word in asked]
-    np.testing.assert_allclose(emission.state_probs(np.array(asked)), expected, atol=1e-14)
+    queries = [*words[:80], *("".join(rng.choice(list("abAB1-"), 6)) for _ in range(80))]
+    expected = [textbook.probs(word) for word in queries]
+    np.testing.assert_allclose(emission.state_probs(np.array(queries)), expected, atol=1e-14)
 
 
 def test_word_probabilities_sum_to_one():
@@ -106,9 +106,9 @@ def test_a_saved_model_is_the_same(tmp_path):
     model = HMM(K, Words(max_suffix=4), transition_prior=1.1).fit_labelled(x, np.array(STATES))
     model.save(tmp_path / "model.safetensors")
     again = HMM.load(tmp_path / "model.safetensors")
-    asked = [np.array(["The", "stalks", "NASA"])]
-    np.testing.assert_array_equal(again.decode(asked).states.values, model.decode(asked).states.values)
-    np.testing.assert_array_equal(again.log_prob(asked), model.log_prob(asked))
+    rows = [np.array(["The", "stalks", "NASA"])]
+    np.testing.assert_array_equal(again.decode(rows).states.values, model.decode(rows).states.values)
+    np.testing.assert_array_equal(again.log_prob(rows), model.log_prob(rows))
     assert again.emission.settings == {"max_suffix": 4, "rare_count": 10}
 
 

@@ -125,7 +125,7 @@ WRONG = {
         lambda: LEVEL.fit([X]),
         "got variances that are all known; name those to learn, as",
     ),
-    "what is not there to learn": (
+    "an unknown name to learn": (
         lambda: LEVEL.fit([X], ["slope"]),
         "expected learn among level, .*, got 'slope'",
     ),

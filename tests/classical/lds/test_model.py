@@ -161,9 +161,9 @@ def test_forecasts_are_the_filter_run_on_missing_values():
     forecast = model.forecast(rows, 4)
     for number, row in enumerate(rows.to_list()):
         longer = np.concatenate([row, np.full((4, 2), np.nan)])
-        beliefs = states.select(model.filter([longer]).values, np.arange(len(row), len(row) + 4))
-        near(forecast.mean[number], beliefs.mean @ model.H.T)
-        near(forecast.cov[number], model.H @ beliefs.cov @ model.H.T + model.R)
+        filtered = states.select(model.filter([longer]).values, np.arange(len(row), len(row) + 4))
+        near(forecast.mean[number], filtered.mean @ model.H.T)
+        near(forecast.cov[number], model.H @ filtered.cov @ model.H.T + model.R)
     _, state = model.scan(rows)
     np.testing.assert_array_equal(model.forecast(state, 4).mean, forecast.mean)
     predicted = model.predict(rows).to_list()
