@@ -1,11 +1,11 @@
-"""Start with an LSTM, change to a GRU when speed or overfitting asks for it: both with equal numbers of weights.
+"""LSTM or GRU? Training speed, accuracy and overfitting of both, with equal numbers of weights.
 
     python gallery/lstm_or_gru.py --data DIR
 
-A GRU has three gates to an LSTM's four, so at equal numbers of weights its state is wider. Two tasks: sentiment of
-sentences (SST-2) and languages of surnames. What is shown: the time of a step of training (the median update, its steps
-shared out), how many of the training rows and of the held-out rows are right, and the gap between them: what was learnt
-by heart. `--set cell=gru` is all that it takes.
+A GRU has three blocks of weights and an LSTM four, so with equal numbers of weights the GRU has more units. The tasks
+are sentiment of sentences (SST-2) and languages of surnames. The table shows the training time per step (median update,
+divided by its steps), accuracy on the training part and the held-out part, and the gap between them: overfitting. To
+change to a GRU, use `--set cell=gru`.
 """
 
 import argparse
@@ -22,8 +22,11 @@ import receipt
 from elman.data.readers import read_labelled
 
 NAME = "lstm_or_gru"
-UNITS = {"sst2": {"lstm": 128, "gru": 158}, "names": {"lstm": 128, "gru": 158}}  # units of equal numbers of weights
-AT_MOST = 1.02  # weights of the recurrent layers, GRU by LSTM
+UNITS = {
+    "sst2": {"lstm": 128, "gru": 158},
+    "names": {"lstm": 128, "gru": 158},
+}  # equally many weights
+AT_MOST = 1.02  # recurrent weights of the GRU / those of the LSTM
 
 
 def step_microseconds(folder: Path) -> float:
@@ -38,8 +41,8 @@ def recurrent_weights(model: Any) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="the folder that holds sst2/ and names/")
-    parser.add_argument("--run", type=Path, help="the folder of the runs")
+    parser.add_argument("--data", type=Path, help="folder with sst2/ and names/")
+    parser.add_argument("--run", type=Path, help="folder of the runs")
     given = parser.parse_args(arguments)
     data, folder = receipt.data_folder(given.data), receipt.run_folder(NAME, given.run)
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,12 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "names": (folder / "train.tsv", folder / "test.tsv", ["--set", "units=characters"]),
     }
     rows: dict[str, dict[str, Any]] = {}
-    for task, (learnt, held_out, settings) in parts.items():
+    for task, (training, held_out, settings) in parts.items():
         for cell, units in UNITS[task].items():
-            words = ["classifier", learnt, "--validation", held_out, "--text", "1", "--label", "2", *settings]
+            words = ["classifier", training, "--validation", held_out, "--text", "1", "--label", "2", *settings]
             own = ["--set", f"cell={cell}", "--set", f"hidden_size={units}"]
             run = labelled.train([*words, *own], folder / f"{task}-{cell}", data)
-            parts_read = [read_labelled(path, text="1", label="2") for path in (learnt, held_out)]
+            parts_read = [read_labelled(path, text="1", label="2") for path in (training, held_out)]
             scores = [run.model.score(part.inputs, part.labels) for part in parts_read]
             rows[f"{task}, {cell}"] = {
                 "weights": recurrent_weights(run.model),
@@ -72,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ratio = max(rows[f"{task}, gru"]["weights"] / rows[f"{task}, lstm"]["weights"] for task in UNITS)
     facts = {
         "command": f"python gallery/{NAME}.py --data DIR",
-        "result": {"measure": "weights of the GRUs by those of the LSTMs, at most", "published": None,
+        "result": {"measure": "weights of the GRUs / weights of the LSTMs, at most", "published": None,
                    "at_most": AT_MOST, "reached": round(ratio, 4)},
         "nets": rows,
         "training_minutes": round(sum(row["minutes"] for row in rows.values()), 2),
@@ -86,12 +89,12 @@ def _figure(rows: dict[str, dict[str, Any]]) -> Any:
     figure = Figure(figsize=(10, 4), layout="constrained")
     times, scores = figure.subplots(1, 2)
     times.barh(list(rows), [row["microseconds_a_step"] for row in rows.values()], color="tab:blue")
-    times.set(xlabel="microseconds a step of training")
+    times.set(xlabel="microseconds per training step")
     places = range(len(rows))
     scores.barh([place - 0.2 for place in places], [100 * row["train"] for row in rows.values()], 0.4, label="train")
     scores.barh([place + 0.2 for place in places], [100 * row["dev"] for row in rows.values()], 0.4, label="dev")
     scores.set_yticks(list(places), list(rows))
-    scores.set(xlabel="% right", xlim=(60, 100))
+    scores.set(xlabel="accuracy, %", xlim=(60, 100))
     scores.legend()
     return figure
 

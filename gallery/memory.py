@@ -1,22 +1,24 @@
-"""What can a net remember, and does the doctor know it early? Six problems with a lag, eight nets, one budget for each.
+"""Which nets can remember what, and does the doctor predict it early? Six problems with a lag, eight nets, equal
+budgets.
 
     python gallery/memory.py --run DIR --jobs 2
 
-*Adding*: two of many numbers are marked, what is their sum? *Temporal order*: which two letters came, in which order?
-*Copying*: a few letters, a wait, the letters again. *Agreement*: `the cats , which already chased the dog , were full`.
-*Addition* of binary numbers, in which carries go a long way, and *counting*, a^n b^n: both are trained on short rows
-and measured on rows ten times as long. Nets: tanh and sigmoid RNN from PyTorch's start and from the orthogonal one,
-relu RNN from the identity, LSTM with a keep bias of 1 and from PyTorch's start, which has none, and GRU. All have 64
-units, one layer, and in a problem the same rows, learning rate and number of updates, of 3,200 steps each (1,600 in the
-adding problem); they stop when the validation rows are solved. The gradient is clipped, but not in the adding problem.
+*Adding*: the sum of two marked numbers out of many. *Temporal order*: two letters, in order. *Copying*: some letters, a
+wait, the letters again. *Agreement*: `the cats , which already chased the dog , were full`. *Addition* of binary
+numbers, with long carries, and *counting*, a^n b^n: both are trained on short rows and tested on rows ten times as
+long. The nets are tanh and sigmoid RNNs with PyTorch's and with orthogonal initialisation, a ReLU RNN with identity
+initialisation, an LSTM with a forget bias of 1 and one with PyTorch's initialisation, which has none, and a GRU. All
+have 64 units, one layer, and within a problem the same rows, learning rate and number of updates, of 3,200 steps each
+(1,600 in the adding problem). They stop when the validation rows are solved. The gradient is clipped, except in the
+adding problem.
 
-After 200 updates the doctor looks at each net and says how far back the gradient of its answers reaches: its horizon.
-What is ranked is that horizon as a part of the lag, median of the seeds, against success in the end, mean of the seeds,
-over all nets and problems and all lags that training has. The gradient is that of all rows together, with respect to
-all that a cell carries. The measure was settled after trials with other settings, and before those of this receipt;
-the updates of adding, copying and agreement were raised once, for nets that were still learning.
+After 200 updates the doctor measures how far back the gradient of each net's targets reaches: its horizon. The receipt
+reports the rank correlation between horizon / lag, median over seeds, and success at the end, mean over seeds, over all
+nets and problems and all lags of training. The gradient is that of all rows together, with respect to the whole state.
+This measure was chosen after trials with other settings, and before those of this receipt; the updates of adding,
+copying and agreement were raised once, for nets that were still learning.
 
-Three seeds, and one of the adding problem at 200 and 400 steps. A run that is stopped goes on with the same folder.
+There are three seeds, and one for the adding problem at 200 and 400 steps. A stopped run continues in the same folder.
 """
 
 import argparse
@@ -25,18 +27,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import receipt  # before PyTorch: elman.cli says how its threads wait
+import receipt  # before PyTorch: elman.cli sets how its threads wait
 
 # isort: split
-from remembering import figures, findings
-from remembering.trials import PROBLEMS, outcome, run_all, trials
+from memory_trials import figures, results
+from memory_trials.trials import PROBLEMS, outcome, run_all, trials
 
 NAME = "memory"
 AT_LEAST = 0.8  # rank correlation
 STEPS = 3200  # of all rows of a batch together
 TASK = {"hidden_size": 64, "learning_rate": 3e-3, "evaluate_every": 200}
 ROWS = {"rows": 12800, "validation_rows": 200, "test_rows": 500, "batch_steps": STEPS}
-LONG = ["relu, identity", "lstm", "gru"]  # the nets that read the longest rows of all
+LONG = ["relu, identity", "lstm", "gru"]  # nets for the longest rows
 SETTINGS = {
     "adding": {
         **ROWS,
@@ -79,7 +81,7 @@ SETTINGS = {
         "batch_steps": STEPS,
         "updates": 800,
         "tested": [10, 20, 40, 100, 200, 400],
-        "task": {**TASK, "until": 0.139},  # who counts to 20 needs the logarithm of 20 for 22 steps: 0.1362
+        "task": {**TASK, "until": 0.139},  # perfect counting up to 20 costs ln(20) nats in 22 steps: 0.1362
         "seeds": {"40": 3},
     },
 }
@@ -87,33 +89,33 @@ SETTINGS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="the folder of the outcomes")
+    parser.add_argument("--run", type=Path, help="folder of the outcomes")
     parser.add_argument("--only", choices=[*PROBLEMS], help="run the trials of this problem, and write no receipt")
     parser.add_argument("--jobs", type=int, default=1, help="trials at a time, each in one thread")
     given = parser.parse_args(arguments)
     folder = receipt.run_folder(NAME, given.run)
     folder.mkdir(parents=True, exist_ok=True)
     some = trials(SETTINGS, given.only)
-    os.environ |= {"OMP_NUM_THREADS": "1", "ELMAN_NUM_THREADS": "1"}  # of the processes that are begun
+    os.environ |= {"OMP_NUM_THREADS": "1", "ELMAN_NUM_THREADS": "1"}  # of the worker processes
     for done, facts in enumerate(run_all(some, SETTINGS, folder, given.jobs), start=1):
-        print(f"{done} of {len(some)}: {told(facts)}", flush=True)
+        print(f"{done} of {len(some)}: {line_of(facts)}", flush=True)
     if given.only is None:
         write([found for trial in some if (found := outcome(trial, SETTINGS[trial.problem], folder))])
 
 
-def told(facts: dict[str, Any]) -> str:
-    """An outcome in a line."""
+def line_of(facts: dict[str, Any]) -> str:
+    """Return an outcome as one line."""
     success = ", ".join(f"{lag}: {part:.2f}" for lag, part in facts["success"].items())
-    horizon = f"horizon {findings.early(facts):.1f} at lag {facts['lag']}"
+    horizon = f"horizon {results.early(facts):.1f} at lag {facts['lag']}"
     ended = facts["failed"] or f"{facts['updates']} updates, {'solved' if facts['solved'] else 'not solved'}"
     name = f"{facts['problem']}, {facts['net']}, seed {facts['seed']}"
     return f"{name}: success at lag {success}; {horizon}; {ended}; {facts['minutes']:.1f} minutes"
 
 
 def write(outcomes: list[dict[str, Any]]) -> None:
-    """The receipt of all outcomes, and the pictures."""
-    points = findings.points(outcomes)
-    correlations = findings.correlations(points)
+    """Write the receipt of all outcomes, and the pictures."""
+    points = results.points(outcomes)
+    correlations = results.correlations(points)
     facts = {
         "command": f"python gallery/{NAME}.py",
         "settings": SETTINGS,
@@ -123,8 +125,8 @@ def write(outcomes: list[dict[str, Any]]) -> None:
             "at_least": AT_LEAST,
             "reached": round(correlations["all"], 4),
         },
-        "rank_correlations": findings.finite(correlations),
-        **findings.summary(outcomes),
+        "rank_correlations": results.finite(correlations),
+        **results.summary(outcomes),
         "training_minutes": round(sum(facts["minutes"] for facts in outcomes), 1),
         "processor_minutes": round(sum(facts["processor_minutes"] for facts in outcomes), 1),
     }

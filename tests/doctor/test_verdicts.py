@@ -5,6 +5,8 @@ import pytest
 import torch
 
 import elman
+from elman import Sequences
+from elman.cells import CellModule
 from elman.doctor import CellInfo, Facts, examine, verdicts
 from elman.doctor.context import Context
 from elman.doctor.findings import FAILING, HEALTHY, WARNING
@@ -86,17 +88,17 @@ class TestVanishing:
             assert way in verdict_of(found._replace(facts=facts), "vanishing").remedy
 
     @pytest.mark.parametrize(
-        ("cell", "name", "suffix", "remedy"),
+        ("cell", "path", "suffix", "remedy"),
         [
-            (RNN, "l0", "l0", 'RNN(4, 8, nonlinearity="relu") and torch.nn.init.eye_(model.weight_hh_l0)'),
-            (RNN, "inner.l1", "l1", "eye_(model.inner.weight_hh_l1)"),
+            (RNN, "", "l0", 'RNN(4, 8, nonlinearity="relu") and torch.nn.init.eye_(model.weight_hh_l0)'),
+            (RNN, "inner", "l1", "eye_(model.inner.weight_hh_l1)"),
             (RNN, "cell", None, 'RNN(4, 8, activation="relu") and torch.nn.init.eye_(model.cell.weight_hh)'),
-            (LSTM, "l0_reverse", "l0_reverse", "model.bias_ih_l0_reverse.data[8:16] = 3"),
+            (LSTM, "", "l0_reverse", "model.bias_ih_l0_reverse.data[8:16] = 3"),
             (GRU, "cell", None, "model.cell.bias.data[8:16] = 3; or replace GRU by LSTM(4, 8)"),
         ],
     )
-    def test_remedies_for_your_own_module(self, failing, cell, name, suffix, remedy):
-        found = changed(failing(facts=Facts()), cell=cell, name=name, suffix=suffix)
+    def test_remedies_for_your_own_module(self, failing, cell, path, suffix, remedy):
+        found = changed(failing(facts=Facts()), cell=cell, path=path, suffix=suffix)
         assert remedy in verdict_of(found, "vanishing").remedy
 
 
@@ -303,3 +305,46 @@ def test_every_setting_in_a_remedy_exists(healthy, failing):
     assert len(settings) > 3
     for name, value in settings:
         parse(LanguageModel if name == "steps" else Classifier, {name: value})
+
+
+class UpdateGateCell(CellModule):
+    """Cell of the user with an update gate: h = z h + (1 - z) tanh(c)."""
+
+    gate_names = ("update", "candidate")
+    memory_gate = "update"
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.weight_ih = torch.nn.Parameter(torch.randn(2 * hidden_size, input_size))
+        self.weight_hh = torch.nn.Parameter(torch.zeros(2 * hidden_size, hidden_size))
+        self.bias = torch.nn.Parameter(torch.zeros(2 * hidden_size))
+
+    def initial_state(self, batch_size):
+        return self.zeros(batch_size, self.hidden_size)
+
+    def project(self, x):
+        return x @ self.weight_ih.T + self.bias
+
+    def gate_activations(self, x, state):
+        return {"update": (x + state @ self.weight_hh.T)[:, : self.hidden_size].sigmoid()}
+
+    def advance(self, x, state):
+        z = self.gate_activations(x, state)["update"]
+        candidate = (x + state @ self.weight_hh.T)[:, self.hidden_size :].tanh()
+        h = z * state + (1 - z) * candidate
+        return h, h
+
+
+def test_a_cell_of_your_own_gets_verdicts_about_its_gates():
+    cell, x = UpdateGateCell(3, 8), Sequences(torch.randn(40, 3), [20, 20])
+    with torch.no_grad():
+        cell.weight_ih[:8] = 0
+        cell.bias[:8] = -8
+    found = examine(cell, lambda: cell.scan(x)[0].values[[19, 39]].square().mean(), facts=Facts(dependency=15))
+    (layer,) = found.layers
+    assert (layer.cell.class_name, layer.cell.kind, layer.memory_gate.closed) == ("UpdateGateCell", None, 1.0)
+    assert layer.jacobians.forget_product[1] == pytest.approx(torch.sigmoid(torch.tensor(-8.0)).item(), rel=1e-5)
+    assert list(layer.bound.per_gate) == ["update", "candidate"]
+    assert "model.bias.data[0:8] = 3" in verdict_of(found, "vanishing").remedy
+    assert "the update gate is closed at every step" in verdict_of(found, "stuck gates").message

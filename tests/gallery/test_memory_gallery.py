@@ -1,4 +1,4 @@
-"""The problems of `gallery/memory.py` are what they say, its trials run once, and their ranks are correlated."""
+"""The problems of `gallery/memory.py` are right, its trials run once, and ranks are correlated."""
 
 import importlib
 import json
@@ -21,7 +21,7 @@ def part(monkeypatch):
 
 @pytest.fixture
 def problems(part):
-    return part("remembering.problems")
+    return part("memory_trials.problems")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def generator():
 
 
 def number(digits):
-    """Of binary digits, the least first."""
+    """Return the value of binary digits, least significant first."""
     return sum(digit << place for place, digit in enumerate(digits))
 
 
@@ -53,7 +53,7 @@ def test_sums_are_of_the_marked_numbers_one_in_each_half(problems, generator, la
 
 
 def test_the_mean_of_the_bins_is_the_sum(part):
-    classified = part("remembering.classified")
+    classified = part("memory_trials.classifier")
     sums = np.linspace(0.1, 1.8999, 500)
     classes = np.unique(classified.bins(np.linspace(0, 2, 1000)))
     sure = (classified.bins(sums)[:, None] == classes).astype(float)
@@ -64,20 +64,20 @@ def test_the_mean_of_the_bins_is_the_sum(part):
 
 @pytest.mark.parametrize("lag", [30, 200])
 def test_two_letters_tell_the_class_of_a_text(problems, generator, lag):
-    texts, answers = problems.temporal_order(generator, 300, lag)
+    texts, targets = problems.temporal_order(generator, 300, lag)
     tenth = lag // 10
-    for text, answer in zip(texts, answers, strict=True):
+    for text, answer in zip(texts, targets, strict=True):
         assert len(text) == lag
         assert re.sub("[abcd]", "", text) == answer
         first, second = (place for place, letter in enumerate(text) if letter in "xy")
         assert tenth <= first < 2 * tenth
         assert lag // 2 <= second < lag // 2 + tenth
-    assert set(answers) == {"xx", "xy", "yx", "yy"}
+    assert set(targets) == {"xx", "xy", "yx", "yy"}
 
 
 def test_letters_come_again_after_the_lag(problems, generator):
-    sources, answers = problems.copying(generator, 50, lag=10, letters=3)
-    for source, answer in zip(sources, answers, strict=True):
+    sources, targets = problems.copying(generator, 50, lag=10, letters=3)
+    for source, answer in zip(sources, targets, strict=True):
         assert answer[10:] == source[:3]
         assert set(answer[:10]) == set(source[3:9]) == set(source[10:]) == {"-"}
         assert source[9] == "?"
@@ -98,8 +98,8 @@ def test_sums_of_binary_numbers(problems, generator):
 
 
 def test_a_carry_goes_all_the_way(problems, generator):
-    sources, answers = problems.carries(generator, 100, 30)
-    for source, answer in zip(sources, answers, strict=True):
+    sources, targets = problems.carries(generator, 100, 30)
+    for source, answer in zip(sources, targets, strict=True):
         assert set(source[1:-1]) <= {"oi", "io"}
         carry, last = source[0] == "ii", source[-1] in ("oi", "io")
         assert (answer[-1] == "i") == (carry != last)
@@ -113,7 +113,7 @@ def test_gaps_are_spread_over_their_magnitudes(problems, generator):
     assert near == pytest.approx(far, abs=0.03)
 
 
-def test_the_verb_agrees_with_a_subject_that_lies_so_far_back(problems, generator):
+def test_the_verb_agrees_with_a_subject_at_the_requested_distance(problems, generator):
     gaps = [4, 5, 10, 60] * 100
     sentences, verbs = problems.agreement(generator, gaps)
     others = 0
@@ -129,22 +129,22 @@ def test_the_verb_agrees_with_a_subject_that_lies_so_far_back(problems, generato
     assert others > 95  # of 100: nouns of the other number stand between, so that the last noun tells nothing
 
 
-def test_as_many_b_as_a(problems, generator):
+def test_rows_have_as_many_b_as_a(problems, generator):
     rows = problems.counting(generator, 300, 20)
     assert all(re.fullmatch("a+b+", row) and row.count("a") == row.count("b") for row in rows)
     assert {len(row) // 2 for row in rows} == set(range(1, 21))
 
 
-def test_who_counts_is_right_and_who_does_not_is_wrong(part):
+def test_a_net_that_counts_is_right_and_one_that_leaks_is_wrong(part):
     import torch
 
     from elman import LanguageModel
     from elman.cells import CellModule
 
-    written = part("remembering.written")
+    written = part("memory_trials.language_model")
 
     class Counter(CellModule):
-        """Expects b while it has seen more a than b, after the first of them, and then the end."""
+        """Predict b while there were more a than b, and then the end."""
 
         def __init__(self, a, b, leak):
             super().__init__()
@@ -173,62 +173,64 @@ def test_who_counts_is_right_and_who_does_not_is_wrong(part):
     assert not written.counted(model, 200)
 
 
-def test_a_row_whose_relu_is_shut_does_not_hide_the_others(part):
+def test_a_row_without_gradient_does_not_hide_the_others(part):
     from elman.doctor.gradient_by_lag import Lags, horizon
 
     steps, whole = np.arange(3), np.array([[2.0, 1, 0.5, 0.25], [2, 0, 0, 0], [4, 2, np.nan, np.nan]])
-    found = part("remembering.teaching").together(Lags(steps, whole, whole))
+    found = part("memory_trials.training").summed(Lags(steps, whole, whole))
     np.testing.assert_allclose(found.curve, [1, 3 / 8, 0.5 / 4, 0.25 / 4])
     assert horizon(Lags(steps, whole, whole)) < 1 < horizon(found)
 
 
-def test_the_doctor_leaves_no_trace_in_the_training(part, problems):
+def test_examinations_do_not_change_the_training(part, problems):
     from elman import Classifier
 
-    teaching = part("remembering.teaching")
-    rows, answers = problems.temporal_order(np.random.default_rng(0), 60, 20)
+    training = part("memory_trials.training")
+    rows, targets = problems.temporal_order(np.random.default_rng(0), 60, 20)
 
     def model():
         return Classifier(units="characters", hidden_size=6, epochs=2, validation=0, seed=3, bidirectional=False)
 
-    watched, alone = model(), model().fit(rows, answers)
-    taught = teaching.teach(watched, (rows, answers), (rows, answers), lambda: watched.probe_loss(rows, answers).loss())
-    also = model().fit(rows, answers, validation_data=(rows, answers))
-    assert set(taught.horizons) == {"update 1", "end"}
-    assert taught.updates == also.result_.updates == alone.result_.updates
+    watched, alone = model(), model().fit(rows, targets)
+    course = training.train_examined(
+        watched, (rows, targets), (rows, targets), lambda: watched.probe_loss(rows, targets).loss()
+    )
+    also = model().fit(rows, targets, validation_data=(rows, targets))
+    assert set(course.horizons) == {"update 1", "end"}
+    assert course.updates == also.result_.updates == alone.result_.updates
     assert all(
         (own == other).all() for own, other in zip(watched.net_.parameters(), also.net_.parameters(), strict=True)
     )
 
 
-def test_ranks_that_agree_and_ranks_that_do_not(part):
-    findings = part("remembering.findings")
+def test_rank_correlations(part):
+    results = part("memory_trials.results")
 
     def points(horizons, successes, lag=10):
-        return [findings.Point("adding", "lstm", lag, True, success, *4 * [horizon])
+        return [results.Point("adding", "lstm", lag, True, success, *4 * [horizon])
                 for horizon, success in zip(horizons, successes, strict=True)]  # fmt: skip
 
-    assert findings.rank_correlation(points([1, 5, 20, math.inf], [0, 0.2, 0.7, 1])) == pytest.approx(1)
-    assert findings.rank_correlation(points([math.inf, 5, 2, 1], [0, 0.2, 0.7, 1])) == pytest.approx(-1)
+    assert results.rank_correlation(points([1, 5, 20, math.inf], [0, 0.2, 0.7, 1])) == pytest.approx(1)
+    assert results.rank_correlation(points([math.inf, 5, 2, 1], [0, 0.2, 0.7, 1])) == pytest.approx(-1)
     near = points([20], [1], lag=10) + points([20], [0], lag=100) + points([30], [0.5], lag=50)
-    assert findings.rank_correlation(near) == pytest.approx(1)  # what counts is the horizon as a part of the lag
+    assert results.rank_correlation(near) == pytest.approx(1)  # horizons are compared relative to the lag
     same = points([1, 2, 3, 4], [0, 0.01, 0.02, 1])
-    assert findings.rank_correlation(same) == findings.rank_correlation(points([1, 2, 3, 4], [0.02, 0.01, 0, 1]))
-    assert math.isnan(findings.rank_correlation(points([1, 2], [1, 1])))
+    assert results.rank_correlation(same) == results.rank_correlation(points([1, 2, 3, 4], [0.02, 0.01, 0, 1]))
+    assert math.isnan(results.rank_correlation(points([1, 2], [1, 1])))
     broken = [*points([1, 5], [0, 1]), *points([math.nan], [0])]
-    assert findings.rank_correlation(broken) == pytest.approx(1)
+    assert results.rank_correlation(broken) == pytest.approx(1)
 
 
 def test_seeds_become_one_point(part):
-    findings = part("remembering.findings")
-    look = f"update {findings.EARLY}"
+    results = part("memory_trials.results")
+    name = f"update {results.EARLY}"
     falls = 0.5 * 0.8 ** np.arange(100)  # from the first step back
     outcomes = [
         {"problem": "agreement", "net": "lstm", "lag": 60, "seed": seed, "success": {"30": success, "90": 0.0},
-         "horizons": {look: horizon, "end": 2 * horizon}, "usual_horizons": {look: 1.0}, "curves": {look: [1, *falls]}}
+         "horizons": {name: horizon, "end": 2 * horizon}, "usual_horizons": {name: 1.0}, "curves": {name: [1, *falls]}}
         for seed, (success, horizon) in enumerate([(1.0, 7.0), (0.4, 9.0), (0.1, math.inf)])
     ]  # fmt: skip
-    near, far = findings.points(outcomes)
+    near, far = results.points(outcomes)
     assert (near.lag, near.trained, near.success, near.horizon) == (30, True, 0.5, 9.0)
     assert (far.lag, far.trained) == (90, False)
     assert near.end_horizon == 18
@@ -238,10 +240,10 @@ def test_seeds_become_one_point(part):
 def test_trials_run_once_and_leave_a_receipt(part, tmp_path, monkeypatch, capsys):
     memory, receipt = part("memory"), part("receipt")
     monkeypatch.setattr(receipt, "RECEIPTS", tmp_path / "receipts")
-    monkeypatch.setattr(part("remembering.findings"), "EARLY", 2)
-    monkeypatch.setattr(part("remembering.findings"), "FOLLOWED", ("temporal order", 20))
-    monkeypatch.setattr(part("remembering.teaching"), "EARLY", 2)
-    monkeypatch.setattr(part("remembering.teaching"), "LOOKS", (1, 2))
+    monkeypatch.setattr(part("memory_trials.results"), "EARLY", 2)
+    monkeypatch.setattr(part("memory_trials.results"), "FOLLOWED", ("temporal order", 20))
+    monkeypatch.setattr(part("memory_trials.training"), "EARLY", 2)
+    monkeypatch.setattr(part("memory_trials.training"), "EXAMINED", (1, 2))
     lags = {"adding": 10, "temporal order": 20, "copying": 6, "agreement": 12, "addition": 5, "counting": 8}
     small = {"hidden_size": 6, "evaluate_every": 2}
     few = {"rows": 96, "validation_rows": 12, "test_rows": 12, "batch_steps": 300, "updates": 4}
@@ -271,4 +273,4 @@ def test_trials_run_once_and_leave_a_receipt(part, tmp_path, monkeypatch, capsys
     assert "12 of 12" in capsys.readouterr().out
     settings["copying"]["updates"] = 8
     memory.main(["--run", str(tmp_path / "run"), "--only", "copying"])
-    assert all(path.stat().st_mtime_ns > written for path, written in outcomes.items())  # it is another training
+    assert all(path.stat().st_mtime_ns > written for path, written in outcomes.items())  # another training

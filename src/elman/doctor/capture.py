@@ -130,7 +130,7 @@ def _trace(path: str, cell: CellModule, scans: list[_Scan], gradients: Iterator[
         parts.append((gradient, states.map(lambda _: next(gradients), scan.final)))
     gradient, final = (states.map(_double, states.cat(list(part))) for part in zip(*parts, strict=True))
     after = states_after(double, x, initial)
-    return Trace(path or type(cell).__name__, double, x, initial, after, gradient, final, backward)
+    return Trace(path or type(cell).__name__, double, x, initial, after, gradient, final, backward, path)
 
 
 def _double(leaf: Tensor) -> Tensor:

@@ -120,6 +120,7 @@ def _layer(trace: Trace, probes: int, max_lag: int | None, trajectories: int, se
         gates=measured_gates,
         units=measured_units,
         reversed=trace.reversed,
+        path=trace.path,
         suffix=trace.suffix,
     )
 

@@ -79,6 +79,7 @@ class Layer(NamedTuple):
         gates: by name.
         units: dead and saturated units, and the norm of the state along the rows.
         reversed: whether it reads rows from the last step to the first.
+        path: path of the module that has its weights; empty if it is the whole model.
         suffix: ending of its weights' names in a `torch.nn` layer, such as `l0_reverse`; None for a cell.
     """
 
@@ -95,6 +96,7 @@ class Layer(NamedTuple):
     gates: dict[str, Gate]
     units: Units
     reversed: bool = False
+    path: str = ""
     suffix: str | None = None
 
     @property

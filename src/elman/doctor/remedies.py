@@ -62,9 +62,8 @@ def halved(name: str, facts: Facts) -> str:
 
 def parameter(layer: Layer, name: str) -> str:
     """Return the path of a parameter in the model."""
-    if layer.suffix is None:
-        return f"{layer.name}.{name}"
-    return f"{layer.name.removesuffix(layer.suffix)}{name}_{layer.suffix}"
+    name = name if layer.suffix is None else f"{name}_{layer.suffix}"
+    return f"{layer.path}.{name}" if layer.path else name
 
 
 def _longer_memory_setting(cell: CellInfo, facts: Facts) -> str:

@@ -169,7 +169,7 @@ def _traces(
         rows, cell = inputs[number].map(Tensor.detach), cells[number].requires_grad_(False)
         after, backward = states_after(cell, rows, initial[number]), directions == 2 and number % 2 == 1
         traces.append(Trace(f"{path}.{suffix}" if path else suffix, cell, rows, initial[number], after,
-                            reached[number].detach(), final_gradient[number], backward, suffix))  # fmt: skip
+                            reached[number].detach(), final_gradient[number], backward, path, suffix))  # fmt: skip
     return traces
 
 

@@ -22,7 +22,8 @@ class Trace(NamedTuple):
     """Run of one recurrence over one batch.
 
     Attributes:
-        name: path in the model.
+        name: path in the model; of the class if it is the whole model. A layer and direction of a `torch.nn` layer adds
+            its suffix, such as `rnn.l0`.
         cell: copy in float64, in evaluation mode.
         x: [N, D] inputs; the rows of a backward direction are reversed.
         initial: state before the first step of each row, leaves [B, ...].
@@ -31,6 +32,7 @@ class Trace(NamedTuple):
             reads it except the cell itself.
         final_gradient: gradient of the loss with respect to the final state of each row, leaves [B, ...].
         reversed: whether the recurrence reads rows from the last step to the first.
+        path: path of the module that has its weights.
         suffix: ending of its weights' names in a `torch.nn` layer, such as `l0_reverse`; None for a cell.
     """
 
@@ -42,6 +44,7 @@ class Trace(NamedTuple):
     gradient: Tensor
     final_gradient: State
     reversed: bool = False
+    path: str = ""
     suffix: str | None = None
 
     def before(self, steps: np.ndarray) -> State:

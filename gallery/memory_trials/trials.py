@@ -1,4 +1,4 @@
-"""All that is run: a trial is one net on one problem at one lag, from one seed. Each leaves a file, and is run once."""
+"""Trials: one net on one problem at one lag, with one seed. Each writes a file, and runs only once."""
 
 import json
 import time
@@ -12,22 +12,22 @@ import torch
 
 import elman
 from elman.files import replacing
-from remembering import classified, tagged, written
-from remembering.nets import NETS
+from memory_trials import classifier, language_model, tagger
+from memory_trials.nets import NETS
 
 PROBLEMS = {
-    "adding": classified.adding,
-    "temporal order": classified.temporal_order,
-    "copying": tagged.copying,
-    "agreement": written.agreement,
-    "addition": tagged.addition,
-    "counting": written.counting,
+    "adding": classifier.adding,
+    "temporal order": classifier.temporal_order,
+    "copying": tagger.copying,
+    "agreement": language_model.agreement,
+    "addition": tagger.addition,
+    "counting": language_model.counting,
 }
 
 
 class Trial(NamedTuple):
     problem: str
-    lag: int  # of the rows; of problems that have rows of many, the longest in training
+    lag: int  # of the rows; the longest in training if it varies
     net: str
     seed: int
 
@@ -37,7 +37,7 @@ class Trial(NamedTuple):
 
 
 def trials(settings: dict[str, dict[str, Any]], only: str | None = None) -> list[Trial]:
-    """All of them: those of the first seed first, and of these last what has no other seed."""
+    """Return all trials: those of the first seed first, and among them last the ones with a single seed."""
     every = [
         (seed, -seeds, Trial(problem, int(lag), net, seed))
         for problem, own in settings.items()
@@ -50,17 +50,17 @@ def trials(settings: dict[str, dict[str, Any]], only: str | None = None) -> list
 
 
 def run(trial: Trial, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Train and measure, unless the folder has the outcome already, of these settings."""
+    """Train and evaluate, unless the folder has the outcome of these settings already."""
     path = folder / trial.file
     if (found := outcome(trial, settings, folder)) is not None:
         return found
     began, worked = time.perf_counter(), time.process_time()
-    taught, success, more = PROBLEMS[trial.problem](trial.net, trial.lag, trial.seed, settings)
+    course, success, more = PROBLEMS[trial.problem](trial.net, trial.lag, trial.seed, settings)
     facts = {
         **trial._asdict(),
         "success": success,
         **more,
-        **taught._asdict(),
+        **course._asdict(),
         "minutes": (time.perf_counter() - began) / 60,
         "processor_minutes": (time.process_time() - worked) / 60,
         "settings": settings,
@@ -71,7 +71,7 @@ def run(trial: Trial, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def outcome(trial: Trial, settings: dict[str, Any], folder: Path) -> dict[str, Any] | None:
-    """What an earlier run left, if it was of the same training."""
+    """Return the outcome of an earlier run with the same training; None if there is none."""
     path = folder / trial.file
     facts = json.loads(path.read_text()) if path.exists() else None
     return facts if facts and _training(facts["settings"]) == _training(settings) else None
@@ -84,7 +84,7 @@ def _training(settings: dict[str, Any]) -> dict[str, Any]:
 def run_all(
     some: Iterable[Trial], settings: dict[str, dict[str, Any]], folder: Path, jobs: int
 ) -> Iterable[dict[str, Any]]:
-    """The outcomes as they come, of so many trials at a time, each in one thread."""
+    """Yield outcomes in order of completion, with `jobs` trials at a time, each in one thread."""
     waiting = [(trial, settings[trial.problem], folder) for trial in some]
     if jobs == 1:
         yield from (run(*words) for words in waiting)

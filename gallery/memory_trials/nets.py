@@ -1,7 +1,8 @@
-"""The nets, as settings of a task: they differ in their cell and in how it starts, and in nothing else.
+"""The nets, as settings of a task: they differ only in the cell and its initialisation.
 
-`lstm, no bias` is the LSTM from PyTorch's start: all weights and biases uniform within 1 / sqrt(H), so that the keep
-gate starts half open. `lstm` starts orthogonal, with a bias of 1, so that it starts three quarters open.
+`lstm, no bias` is the LSTM with PyTorch's initialisation: all weights and biases uniform within 1 / sqrt(H), so that
+the forget gate starts at one half. `lstm` is orthogonal, with a forget bias of 1: the forget gate starts at three
+quarters.
 """
 
 from elman import CellSettings

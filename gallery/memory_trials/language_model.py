@@ -1,4 +1,4 @@
-"""Through `LanguageModel`: agreement in sentences, and a^n b^n. Texts are read whole, and nothing is cut short."""
+"""Agreement in sentences, and a^n b^n, with `LanguageModel`: whole texts, without truncation."""
 
 from typing import Any
 
@@ -11,25 +11,25 @@ from elman import state as states
 from elman.data.units import BOUNDARY
 from elman.doctor.capture import capture
 from elman.sequences import Sequences
-from remembering import problems
-from remembering.nets import NETS
-from remembering.teaching import Taught, passes, teach
+from memory_trials import problems
+from memory_trials.nets import NETS
+from memory_trials.training import Course, epochs_for, train_examined
 
-WATCHED = 32  # sentences that the doctor looks at
-DRAWN = 20, 100  # the n whose counter is drawn: one of training, one beyond
+SAMPLE = 32  # sentences of an examination
+DRAWN = 20, 100  # n of the drawn counters: one within the training range, one beyond
 
 
 def _model(net: str, seed: int, settings: dict[str, Any], steps: int, **own: Any) -> LanguageModel:
     same = {"embedding_size": 32, "dropout": 0.0, "steps": None, "ngram_order": 0, "schedule": "constant"}
-    whole = settings["batch_steps"] // 100  # streams: a batch of whole texts holds 100 steps for each
-    return LanguageModel(**same, **NETS[net], **settings["task"], streams=whole, epochs=passes(settings, steps),
+    whole = settings["batch_steps"] // 100  # streams: a batch has 100 steps for each
+    return LanguageModel(**same, **NETS[net], **settings["task"], streams=whole, epochs=epochs_for(settings, steps),
                          seed=seed, **own)  # fmt: skip
 
 
 def agreement(
     net: str, lag: int, seed: int, settings: dict[str, Any]
-) -> tuple[Taught, dict[int, float], dict[str, Any]]:
-    """Trained on gaps up to `lag`. Right is who finds the right form of the verb likelier than the wrong one."""
+) -> tuple[Course, dict[int, float], dict[str, Any]]:
+    """Train on gaps up to `lag`; an output is right if the right form of the verb is the likelier one."""
     generator = np.random.default_rng([seed, lag])
     training, validation = (
         problems.agreement(generator, problems.gaps(generator, settings[part], settings["shortest"], lag))[0]
@@ -37,13 +37,13 @@ def agreement(
     )
     words = sum(len(text.split()) + 1 for text in training)
     model = _model(net, seed, settings, words, units="words", min_count=1)
-    sample, places = problems.agreement(generator, [lag] * WATCHED)
+    sample, places = problems.agreement(generator, [lag] * SAMPLE)
 
     def of_verbs() -> torch.Tensor:
         verbs = [int(model.units_.encode(text)[place]) for text, place in zip(sample, places, strict=True)]
         return loss(model, sample, places, verbs)
 
-    taught = teach(model, [training], validation, of_verbs)
+    course = train_examined(model, [training], validation, of_verbs)
     forms = [int(model.units_.encode(form)[0]) for form in problems.NOUNS]
     accuracy = {}
     for gap in settings["tested"]:
@@ -52,53 +52,54 @@ def agreement(
             either = after(model, texts, places)[:, forms]
         truth = [[*problems.NOUNS].index(text.split()[place]) for text, place in zip(texts, places, strict=True)]
         accuracy[gap] = float((either.argmax(1).numpy() == truth).mean())
-    return taught, {gap: max(0.0, 2 * right - 1) for gap, right in accuracy.items()}, {"accuracy": accuracy}
+    return course, {gap: max(0.0, 2 * right - 1) for gap, right in accuracy.items()}, {"accuracy": accuracy}
 
 
 def counting(
     net: str, lag: int, seed: int, settings: dict[str, Any]
-) -> tuple[Taught, dict[int, float], dict[str, Any]]:
-    """Trained up to n = `lag` / 2, as the first `a` lies 2n steps behind the end. Success is the part of the n, between
-    one lag that is tested and the next, at which each `b` after the first and the end are what the net expects most."""
+) -> tuple[Course, dict[int, float], dict[str, Any]]:
+    """Train up to n = `lag` / 2: the first `a` is 2n steps before the end. Success is the fraction of the n, between
+    one tested lag and the next, for which the net predicts each `b` after the first, and the end."""
     generator = np.random.default_rng([seed, lag])
     training = problems.counting(generator, settings["rows"], lag // 2)
     model = _model(net, seed, settings, sum(len(text) + 1 for text in training))
     validation = ["a" * n + "b" * n for n in range(1, lag // 2 + 1)]
-    taught = teach(model, [training], validation, lambda: loss(model, validation[-1:], [lag], [BOUNDARY]))
+    course = train_examined(model, [training], validation, lambda: loss(model, validation[-1:], [lag], [BOUNDARY]))
     most = [far // 2 for far in settings["tested"]]
     right = [counted(model, n) for n in range(1, most[-1] + 1)]
     success = {2 * to: float(np.mean(right[since:to])) for since, to in zip([0, *most], most, strict=False)}
     reached = next((n for n, good in enumerate(right) if not good), len(right))
-    return taught, success, {"counts_to": reached, "counter": counter(model)}
+    return course, success, {"counts_to": reached, "counter": counter(model)}
 
 
-def read(model: LanguageModel, texts: list[str]) -> Sequences:
-    """What the net says after the boundary and after each unit of each text, [N, V]."""
+def logits_of(model: LanguageModel, texts: list[str]) -> Sequences:
+    """Return the logits [N, V] after the boundary and after each unit of each text."""
     ids = [np.append(BOUNDARY, model.units_.encode(text)) for text in texts]
     return model.net_.scan(Sequences.from_list(ids).map(torch.from_numpy))[0]
 
 
 def after(model: LanguageModel, texts: list[str], places: list[int]) -> torch.Tensor:
-    """What it says after so many units of each text, [B, V]."""
-    found = read(model, texts)
+    """Return the logits [B, V] after `places` units of each text."""
+    found = logits_of(model, texts)
     return found.values[torch.from_numpy(found.offsets[:-1] + places)]
 
 
 def loss(model: LanguageModel, texts: list[str], places: list[int], ids: list[int]) -> torch.Tensor:
-    """That of these units alone, each after so many of its text."""
+    """Return the loss of these units, each after `places` units of its text."""
     return cross_entropy(after(model, texts, places), torch.tensor(ids))
 
 
 def counted(model: LanguageModel, n: int) -> bool:
-    """Whether it expects each `b` of a^n b^n after the first, and then the end."""
+    """Return whether the model predicts each `b` of a^n b^n after the first, and then the end."""
     (b,) = model.units_.encode("b").tolist()
     with model.evaluating():
-        (found,) = read(model, ["a" * n + "b" * n]).to_list()
+        (found,) = logits_of(model, ["a" * n + "b" * n]).to_list()
     return found[n + 1 :].argmax(1).tolist() == [b] * (n - 1) + [BOUNDARY]
 
 
 def counter(model: LanguageModel) -> dict[str, Any]:
-    """The unit of the memory that goes most with the count, a read less b read: its course through a^n b^n."""
+    """Return the unit whose state correlates most with the count (a read minus b read), and its course through a^n
+    b^n."""
     courses = {}
     for n in DRAWN:
         text = "a" * n + "b" * n
@@ -113,6 +114,6 @@ def counter(model: LanguageModel) -> dict[str, Any]:
 
 
 def _correlations(columns: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Pearson's, of each column with the values."""
-    apart, own = columns - columns.mean(0), values - values.mean()
-    return own @ apart / np.maximum(np.sqrt((apart**2).sum(0) * (own**2).sum()), 1e-12)
+    """Return Pearson's correlation of each column with the values."""
+    centred, own = columns - columns.mean(0), values - values.mean()
+    return own @ centred / np.maximum(np.sqrt((centred**2).sum(0) * (own**2).sum()), 1e-12)

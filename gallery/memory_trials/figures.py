@@ -1,26 +1,26 @@
-"""The pictures: success against lag with the horizon beside it, gradients by lag, and a counter at work."""
+"""Pictures of the trials: success and horizon against lag, gradients by lag, and a counter."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from remembering import findings
-from remembering.findings import Outcome, Point
-from remembering.nets import COLORS, NETS
-from remembering.teaching import EARLY
+from memory_trials import results
+from memory_trials.nets import COLORS, NETS
+from memory_trials.results import Outcome, Point
+from memory_trials.training import EARLY
 
 COLUMNS = 3
-NO_END = 10.0  # times the longest lag: where a horizon is drawn that has no end
+NO_END = 10.0  # times the longest lag: place of an infinite horizon
 COUNTERS = "lstm", "gru", "relu, identity"
 FAINTEST = 1e-12
 
 
 def success(points: Sequence[Point], correlation: float) -> Any:
-    """A panel for each problem, with the horizon below the success; and all of them together.
+    """Draw success and horizon of each problem, and a last panel with all problems.
 
     Args:
-        correlation: of the ranks, to be written above the last.
+        correlation: rank correlation, for the title of the last panel.
     """
     from matplotlib.figure import Figure
 
@@ -34,9 +34,9 @@ def success(points: Sequence[Point], correlation: float) -> Any:
         _panel(above, below, [point for point in points if point.problem == problem])
         above.set_title(problem)
         if column == 0:
-            above.set_ylabel("success: 0 is chance, 1 all right")
+            above.set_ylabel("success: 0 is chance, 1 perfect")
             below.set_ylabel(f"horizon after {EARLY} updates, steps")
-    _together(figure.add_subplot(grid[2 * rows, :2]), points, correlation)
+    _summed(figure.add_subplot(grid[2 * rows, :2]), points, correlation)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     handles += figure.axes[1].lines[-1:]
     figure.legend(handles, [*labels, "horizon equal to the lag"], loc="lower right", fontsize="large")
@@ -67,7 +67,7 @@ def _lines(axis: Any, points: Sequence[Point], value: Callable[[Point], float]) 
         axis.plot([point.lag for point in own], [value(point) for point in own], "o-", color=COLORS[net], label=net)
 
 
-def _together(axis: Any, points: Sequence[Point], correlation: float) -> None:
+def _summed(axis: Any, points: Sequence[Point], correlation: float) -> None:
     some = [point for point in points if point.trained]
     most = 100 * NO_END
     for problem, mark in zip(dict.fromkeys(point.problem for point in some), "osD^vP", strict=False):
@@ -76,41 +76,41 @@ def _together(axis: Any, points: Sequence[Point], correlation: float) -> None:
         axis.scatter(ratios, [point.success for point in own], c=[COLORS[point.net] for point in own], marker=mark,
                      edgecolors="black", linewidths=0.4)  # fmt: skip
         axis.scatter([], [], color="white", edgecolors="black", marker=mark, label=problem)
-    axis.set(xscale="log", xlabel=f"horizon after {EARLY} updates, by lag", ylabel="success in the end",
+    axis.set(xscale="log", xlabel=f"horizon after {EARLY} updates / lag", ylabel="success at the end",
              title=f"rank correlation {correlation:.2f}")  # fmt: skip
     axis.grid(alpha=0.3)
     axis.legend()
 
 
 def gradients(outcomes: Sequence[Outcome]) -> Any:
-    """How the gradient fades by lag, of each net, at each look of the doctor."""
+    """Draw the gradient by lag of each net at each examination."""
     from matplotlib.figure import Figure
 
     own = {outcome["net"]: outcome for outcome in outcomes
-           if (outcome["problem"], outcome["lag"], outcome["seed"]) == (*findings.FOLLOWED, 0)}  # fmt: skip
-    looks = list(dict.fromkeys(look for outcome in own.values() for look in outcome["curves"]))
-    looks = [look for look in looks if look != "end"] + ["end"]
-    figure = Figure(figsize=(5 * len(looks), 5), layout="constrained")
-    axes = figure.subplots(1, len(looks), sharey=True, squeeze=False)[0]
-    for axis, look in zip(axes, looks, strict=True):
+           if (outcome["problem"], outcome["lag"], outcome["seed"]) == (*results.FOLLOWED, 0)}  # fmt: skip
+    examinations = list(dict.fromkeys(examination for outcome in own.values() for examination in outcome["curves"]))
+    examinations = [examination for examination in examinations if examination != "end"] + ["end"]
+    figure = Figure(figsize=(5 * len(examinations), 5), layout="constrained")
+    axes = figure.subplots(1, len(examinations), sharey=True, squeeze=False)[0]
+    for axis, examination in zip(axes, examinations, strict=True):
         for net in (net for net in NETS if net in own):
-            curve = np.array(own[net]["curves"].get(look, []))
+            curve = np.array(own[net]["curves"].get(examination, []))
             axis.plot(np.maximum(curve, FAINTEST), color=COLORS[net], label=net)
         axis.axhline(0.01, color="black", linestyle=":", linewidth=1)
         axis.set(
             yscale="log",
             ylim=(FAINTEST, None),
             xlabel="lag, steps",
-            title="at the end" if look == "end" else f"after {look}",
+            title="at the end" if examination == "end" else f"after {examination}",
         )
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("gradient, as a part of that at lag 0")
+    axes[0].set_ylabel("fraction of the gradient at lag 0")
     axes[-1].legend()
     return figure
 
 
 def counter(outcomes: Sequence[Outcome]) -> Any:
-    """The unit that counts, in nets that read a^n b^n: of each, that of the seed which counts furthest."""
+    """Draw the unit that counts in nets that read a^n b^n, from the seed that counts furthest."""
     from matplotlib.figure import Figure
 
     every = [outcome for outcome in outcomes if outcome["problem"] == "counting"]
@@ -123,7 +123,7 @@ def counter(outcomes: Sequence[Outcome]) -> Any:
             axis.axvline(int(n), color="black", linestyle=":", linewidth=1)
             axis.set(title=f"{outcome['net']}: a^{n} b^{n}, counts to {outcome['counts_to']}")
             axis.grid(alpha=0.3)
-        row[0].set_ylabel(f"unit {outcome['counter']['unit']} of its memory")
+        row[0].set_ylabel(f"unit {outcome['counter']['unit']} of the state")
     for axis in row:
         axis.set_xlabel("steps")
     return figure

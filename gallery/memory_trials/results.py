@@ -1,4 +1,4 @@
-"""What all trials together say: success by net and lag, and whether the early horizon foretold it."""
+"""Results of all trials: success by net and lag, and whether the early horizon predicts it."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,12 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from elman.doctor.gradient_by_lag import Lags, horizon
-from remembering.nets import NETS
-from remembering.teaching import EARLY
+from memory_trials.nets import NETS
+from memory_trials.training import EARLY
 
 Outcome = dict[str, Any]
-FOLLOWED = "temporal order", 100  # the problem and the lag whose gradients are drawn
-STEP = 0.05  # of success: the deviation of guessing right or wrong, over 500 rows
+FOLLOWED = "temporal order", 100  # problem and lag of the drawn gradients
+STEP = 0.05  # of success: its standard deviation over 500 test rows
 
 
 class Point(NamedTuple):
@@ -26,13 +26,13 @@ class Point(NamedTuple):
     trained: bool  # whether training has rows of this lag
     success: float  # mean; 0 is chance, 1 all right
     horizon: float  # median; steps, after the first updates
-    usual_horizon: float  # as the doctor has it
-    reach: float  # seen from the first step back
-    end_horizon: float  # after all of them
+    usual_horizon: float  # as the doctor reports it
+    reach: float  # from the first step back
+    end_horizon: float  # at the end of training
 
 
 def points(outcomes: Iterable[Outcome]) -> list[Point]:
-    """Of every problem, net and lag."""
+    """Return a point for every problem, net and lag."""
     found = dict[tuple[str, str, int], list[Outcome]]()
     for outcome in outcomes:
         for lag in outcome["success"]:
@@ -55,21 +55,21 @@ def points(outcomes: Iterable[Outcome]) -> list[Point]:
 
 
 def early(outcome: Outcome, kind: str = "horizons") -> float:
-    """The horizon after the first updates; NaN where the training broke off before."""
+    """Return the horizon after the first updates; NaN if the training failed before."""
     return outcome[kind].get(f"update {EARLY}", math.nan)
 
 
 def reach(outcome: Outcome) -> float:
-    """The lag at which 1 % is left of what the gradient was at the first step back, after the first updates."""
+    """Return the lag at which 1 % is left of the gradient at the first step back, after the first updates."""
     curve = np.array(outcome["curves"].get(f"update {EARLY}", []))[None, 1:]
     return 1 + horizon(Lags(np.zeros(1, np.int64), curve, curve))
 
 
 def rank_correlation(some: Sequence[Point], kind: str = "horizon") -> float:
-    """Spearman's, between the horizon as a part of the lag and success; NaN where there is nothing to rank.
+    """Return Spearman's correlation of horizon / lag with success; NaN if all values of one are equal.
 
-    Success is rounded to `STEP`: what is finer, the rows of a test cannot tell. Points without a horizon are left out,
-    and those without an end to it are all alike: the longest.
+    Success is rounded to `STEP`, its sampling error. Points without a horizon are left out, and infinite horizons tie
+    as the longest.
     """
     pairs = [(getattr(point, kind) / point.lag, round(point.success / STEP)) for point in some]
     pairs = [pair for pair in pairs if not math.isnan(pair[0])]
@@ -79,18 +79,18 @@ def rank_correlation(some: Sequence[Point], kind: str = "horizon") -> float:
 
 
 def correlations(some: Sequence[Point]) -> dict[str, Any]:
-    """That over all problems, at the lags that training has; and the same of parts of it."""
+    """Return the rank correlation over all problems, at the lags of training, and over parts of them."""
     trained = [point for point in some if point.trained]
     alone = [point for point in trained if point.problem in ("temporal order", "copying")]
     problems = sorted({point.problem for point in trained})
     return {
         "all": rank_correlation(trained),
         "points": len(trained),
-        "of the horizon as the doctor has it": rank_correlation(trained, "usual_horizon"),
-        "of the reach": rank_correlation(trained, "reach"),
-        "of the horizon at the end": rank_correlation(trained, "end_horizon"),
-        "where nothing shorter helps": rank_correlation(alone),
-        "lags beyond training as well": rank_correlation(some),
+        "horizon as the doctor reports it": rank_correlation(trained, "usual_horizon"),
+        "reach": rank_correlation(trained, "reach"),
+        "horizon at the end": rank_correlation(trained, "end_horizon"),
+        "problems without shorter cues": rank_correlation(alone),
+        "lags beyond training included": rank_correlation(some),
         "by problem": {
             name: rank_correlation([point for point in trained if point.problem == name]) for name in problems
         },
@@ -98,10 +98,10 @@ def correlations(some: Sequence[Point]) -> dict[str, Any]:
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The outcomes as a receipt has them, by problem and net.
+    """Return the outcomes for the receipt, by problem and net.
 
-    They are the success by lag, mean of the seeds; and by training lag the horizon after the first updates, median of
-    the seeds, the updates of each seed, and how many of them solved it.
+    They are the success by lag, as the mean over seeds; and by training lag the horizon after the first updates, as the
+    median over seeds, the updates of each seed, and the number of seeds that solved it.
     """
     problems: dict[str, Any] = {}
     for point in points(outcomes):
@@ -124,14 +124,13 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def followed(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
-    """The horizon of each net at each look, in the trials of the first seed whose gradients are drawn."""
+    """Return the horizon of each net at each examination, in the drawn trials of the first seed."""
     return {outcome["net"]: outcome["horizons"] for outcome in outcomes
             if (outcome["problem"], outcome["lag"], outcome["seed"]) == (*FOLLOWED, 0)}  # fmt: skip
 
 
 def finite(value: Any) -> Any:
-    """Numbers that JSON can hold, in place of a number or of all in a dict or a list: four places; `no end` for
-    infinity, None for what is none."""
+    """Return numbers for JSON, with four decimals: `no end` for infinity, None for NaN; dicts and lists recursively."""
     if isinstance(value, dict):
         return {name: finite(one) for name, one in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Six problems whose answer lies far behind: rows drawn by a generator, and what is right.
+"""Six problems with long dependencies: random rows, and their targets.
 
-The *lag* of a row is the distance in steps from what the answer needs first to the answer; where the place of that is
-drawn, it is the length of the row.
+The *lag* of a row is the distance in steps from the first input that determines the target to the target; if its place
+is random, it is the length of the row.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ ENDS = "full", "happy", "tired"
 
 
 def adding(generator: Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers from 0 to 1 of which two are marked, one in each half; what is their sum?
+    """Return numbers from 0 to 1, two of them marked, one in each half, and the sums of the marked ones.
 
-    Hochreiter and Schmidhuber (1997), as Le, Jaitly and Hinton (2015, arXiv:1504.00941) have it.
+    Hochreiter and Schmidhuber (1997), in the version of Le, Jaitly and Hinton (2015, arXiv:1504.00941).
 
     Returns:
-        [rows, lag, 2] numbers and marks (0 or 1), and the sums [rows], from 0 to 2.
+        numbers and marks (0 or 1) [rows, lag, 2], and sums [rows], from 0 to 2.
     """
     numbers, marks, each = generator.random((rows, lag)), np.zeros((rows, lag)), np.arange(rows)
     places = [generator.integers(*half, rows) for half in ((0, lag // 2), (lag // 2, lag))]
@@ -37,9 +37,9 @@ def adding(generator: Generator, rows: int, lag: int) -> tuple[np.ndarray, np.nd
 
 
 def temporal_order(generator: Generator, rows: int, lag: int) -> tuple[list[str], list[str]]:
-    """A text of `a` to `d` with two letters among them, each `x` or `y`: which two, in which order?
+    """Return texts of `a` to `d` with two letters `x` or `y` among them, and those two in order.
 
-    The first stands between the first and the second tenth of the text, the other just after its middle: experiment 6a
+    The first is between the first and the second tenth of the text, the other just after its middle: experiment 6a
     of Hochreiter and Schmidhuber (1997).
     """
     letters = generator.choice([*"abcd"], (rows, lag))
@@ -51,9 +51,9 @@ def temporal_order(generator: Generator, rows: int, lag: int) -> tuple[list[str]
 
 
 def copying(generator: Generator, rows: int, lag: int, letters: int) -> tuple[list[list[str]], list[list[str]]]:
-    """Some letters, a wait, a sign: now write the letters, each `lag` steps after it was read.
+    """Return some letters, a wait and a sign, and as targets the letters, each `lag` steps after it was read.
 
-    Hochreiter and Schmidhuber (1997), as Arjovsky, Shah and Bengio (2016, arXiv:1511.06464) have it.
+    Hochreiter and Schmidhuber (1997), in the version of Arjovsky, Shah and Bengio (2016, arXiv:1511.06464).
     """
     drawn = generator.choice([*LETTERS], (rows, letters)).tolist()
     wait = lag - letters
@@ -62,22 +62,22 @@ def copying(generator: Generator, rows: int, lag: int, letters: int) -> tuple[li
 
 
 def addition(generator: Generator, rows: int, digits: int) -> tuple[list[list[str]], list[list[str]]]:
-    """Two binary numbers, the least digit of both first: which digit has the sum?
+    """Return pairs of digits of two binary numbers, least significant first, and the digits of their sum.
 
-    They have up to so many digits. In half of the rows nine pairs of ten pass a carry on, so that it goes a long way.
+    They have up to `digits` digits. In half of the rows nine pairs of ten propagate a carry, so that carries are long.
     """
-    sources, answers = [], []
+    sources, targets = [], []
     for length in generator.integers(1, digits + 1, rows).tolist():
         often = 0.5 if generator.random() < 0.5 else 0.9
         first = generator.integers(0, 2, length)
         second = np.where(generator.random(length) < often, 1 - first, first)
         sources.append(_pairs(first, second))
-        answers.append(_sum(first, second))
-    return sources, answers
+        targets.append(_sum(first, second))
+    return sources, targets
 
 
 def carries(generator: Generator, rows: int, lag: int) -> tuple[list[list[str]], list[list[str]]]:
-    """Rows of `addition` in which the first pair alone decides on the last digit, `lag` steps later."""
+    """Return rows of `addition` in which only the first pair decides the last digit, `lag` steps later."""
     first = generator.integers(0, 2, (rows, lag + 1))
     second = 1 - first
     second[:, 0], second[:, -1] = first[:, 0], generator.integers(0, 2, rows)
@@ -97,14 +97,14 @@ def _sum(first: np.ndarray, second: np.ndarray) -> list[str]:
 
 
 def gaps(generator: Generator, rows: int, shortest: int, longest: int) -> np.ndarray:
-    """Numbers of words [rows] between these two: as many from 5 to 10 as from 20 to 40."""
+    """Return numbers of words [rows], log-uniform: as many from 5 to 10 as from 20 to 40."""
     return np.exp(generator.uniform(np.log(shortest), np.log(longest + 1), rows)).astype(int)
 
 
 def agreement(generator: Generator, gaps: Sequence[int]) -> tuple[list[str], list[int]]:
-    """A sentence for each gap: so many words, 4 at least, stand between the subject and its verb.
+    """Return a sentence for each gap: the number of words, 4 at least, between the subject and its verb.
 
-    `the cats , which already chased the dog near the birds , were full`: what stands between tells nothing.
+    `the cats , which already chased the dog near the birds , were full`: the words between carry no information.
 
     Returns:
         the sentences, and the number of the verb's word in each.
@@ -120,7 +120,7 @@ def agreement(generator: Generator, gaps: Sequence[int]) -> tuple[list[str], lis
 
 
 def _clause(generator: Generator, length: int) -> list[str]:
-    """What somebody did, in so many words, one at least."""
+    """Return a clause of `length` words, at least one."""
     words = _deed(generator, length)
     while (room := length - len(words)) > 0:
         kinds = [lambda: [_one_of(generator, MANNERS)]]
@@ -147,5 +147,5 @@ def _one_of(generator: Generator, things: Sequence) -> object:
 
 
 def counting(generator: Generator, rows: int, most: int) -> list[str]:
-    """a^n b^n, n from 1 to `most`: after the first `b` nothing is left to chance, for who has counted."""
+    """Return rows a^n b^n, n from 1 to `most`: after the first `b`, the count determines every letter."""
     return ["a" * n + "b" * n for n in generator.integers(1, most + 1, rows).tolist()]

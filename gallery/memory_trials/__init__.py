@@ -1,0 +1,1 @@
+"""Trials of `memory.py`: problems that need memory, nets, and examinations during training."""
