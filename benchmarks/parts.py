@@ -1,4 +1,4 @@
-"""Where the time of an update goes: seconds by part, measured around the functions that do the work."""
+"""Time of an update by part, measured around the functions that do the work."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from elman.training import loop
 from elman.training.lazy_rows import LazyRows
 
 RECURRENT = "recurrence, kernels"
-WATCHED = [  # owner, function, part: what a function calls is told apart where it is here too
+TIMED = [  # owner, function, part; calls of other functions in this list are not counted
     (recurrence, "scan", "recurrence, around the kernels"),
     (Embedding, "apply_to", "embeddings"),
     (Dropout, "scan", "dropout"),
@@ -32,7 +32,7 @@ WATCHED = [  # owner, function, part: what a function calls is told apart where 
     (CRFLoss, "forward", "CRF"),
     (classifier, "cross_entropy", "softmax"),
     (encoder_decoder, "readout_loss", "read-out and softmax, with gradients"),
-    (Attention, "_keep", "attention"),
+    (Attention, "_keys_and_values", "attention"),
     (Attention, "_read", "attention"),
     (Pairs, "select", "batches"),
     (Spelled, "select", "batches"),
@@ -48,11 +48,11 @@ REST = "all else"
 
 
 class Parts:
-    """Seconds by part. What a part calls, and is a part too, does not count for the one that calls."""
+    """Seconds by part. A part does not include the other parts that it calls."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self._called = [0.0]  # seconds of what the parts under way have called
+        self._called = [0.0]  # seconds of parts called by the active parts
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -70,7 +70,7 @@ class Parts:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Meanwhile the functions of WATCHED, and the recurrent kernels, tell how long they take."""
+        """Time the functions of `TIMED`, and the recurrent kernels, inside the block."""
         kernels = {name: getattr(native.module, name) for name in dir(native.module)}
         for name in ("scan", "scan_backward"):
             kernels[name] = self.timed(RECURRENT, kernels[name])
@@ -78,13 +78,13 @@ class Parts:
         with ExitStack() as stack:
             stack.enter_context(patch.object(native, "module", SimpleNamespace(**kernels)))
             stack.enter_context(patch.object(recurrence._Native, "backward", back))
-            for owner, name, part in WATCHED:
+            for owner, name, part in TIMED:
                 stack.enter_context(patch.object(owner, name, self.timed(part, getattr(owner, name))))
             yield
 
 
 def shares(run: Callable[[], Any], times: int = 3) -> dict[str, float]:
-    """What part of a run each part takes, the largest first, and all else."""
+    """Return the share of each part in a run, the largest first, and all else at the end."""
     parts = Parts()
     with parts.watching():
         parts.timed(REST, lambda: [run() for _ in range(times)])()
@@ -94,6 +94,6 @@ def shares(run: Callable[[], Any], times: int = 3) -> dict[str, float]:
 
 
 def table(parts: dict[str, float], milliseconds: float) -> str:
-    """A line a part: its share of an update of so many milliseconds."""
+    """Format one line per part, with its share of an update and its milliseconds."""
     lines = [f"  {part:<36} {share:5.1%} {share * milliseconds:7.2f} ms" for part, share in parts.items()]
     return "\n".join(["", f"an update of elman, {milliseconds:.1f} ms", *lines])

@@ -1,10 +1,10 @@
-"""The subject of an e-mail from its text (AESLC, Zhang and Tetreault 2019): `elman train summarizer`.
+"""Subjects of e-mails from their text (AESLC, Zhang and Tetreault 2019): `elman train summarizer`.
 
     python gallery/aeslc.py --data DIR
 
-A twentieth of the training part chooses the epoch; dev is what is measured. Beside it stand the first five words of the
-text, and its sentence that is closest to the whole by TF-IDF, counted on the training part; the net is to have more of
-all three kinds of ROUGE than both.
+The best epoch is chosen on a twentieth of the training part; the figures are those of dev. The baselines are the first
+five words of the text, and its sentence that is closest to the whole text by TF-IDF, with frequencies of the training
+part. The target is to exceed both in all three kinds of ROUGE.
 """
 
 import argparse
@@ -65,21 +65,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def mails(file: Path) -> list[tuple[str, str]]:
-    """Text and subject of each."""
+    """Return the text and the subject of each e-mail."""
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         rows = map(json.loads, lines)
         return [(row["body"], row["subject"]) for row in rows]
 
 
 class Weights:
-    """How much a word says of a text: how often it is there, times the logarithm of how rare it is elsewhere."""
+    """TF-IDF weights: frequency of a word in a text, times the logarithm of its rarity in all texts."""
 
     def __init__(self, texts: Sequence[str]):
         self.texts = len(texts)
         self.in_texts = Counter(word for text in texts for word in {*WORD.findall(text.lower())})
 
     def best_sentence(self, text: str) -> str:
-        """The sentence closest to the whole text."""
+        """Return the sentence that is closest to the whole text."""
         whole = self._weigh(text)
         sentences = [sentence for sentence in END.split(text) if WORD.search(sentence.lower())]
 

@@ -1,10 +1,10 @@
-"""How English words sound (CMU Pronouncing Dictionary): letters in, phonemes out, an LSTM that attends to an LSTM.
+"""Pronunciation of English words (CMU Pronouncing Dictionary): letters to phonemes, LSTMs with attention.
 
     python gallery/cmudict.py --data DIR
 
-A word with several pronunciations is several pairs of the training part. A word of `valid`, which nothing was chosen
-by, is measured against the listed variant that is closest to what the model says; stress is removed from both, as in
-the published figures, and what is found with stress stands beside it.
+A word with several pronunciations gives several training pairs. A word of `valid`, which was not used to choose
+anything, is compared with the closest listed pronunciation. Stress is removed from both, as in the published figures;
+the figures with stress are in the receipt too.
 """
 
 import argparse
@@ -25,7 +25,7 @@ SETTINGS = [
     "target_units=words",
     "hidden_size=384",
     "embedding_size=128",
-    "embedding_dropout=0.1",  # a letter that is not seen is a letter less
+    "embedding_dropout=0.1",  # low, since every letter matters
     "dropout=0.2",
     "output_dropout=0.2",
     "average=0.999",
@@ -44,14 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train = data / NAME / "train.tsv.gz"
     run = labelled.train(["translator", train, "--source", "1", "--target", "2", *words], folder / "seed-0", data)
     known = variants(data / NAME / "valid.tsv.gz")
-    said = run.model.predict(list(known))
-    with_stress = translation_report(said, list(known.values()))
-    without = translation_report([*map(plain, said)], [[*map(plain, listed)] for listed in known.values()])
+    predicted = run.model.predict(list(known))
+    with_stress = translation_report(predicted, list(known.values()))
+    without = translation_report([*map(plain, predicted)], [[*map(plain, listed)] for listed in known.values()])
     for name, report in (("stress removed", without), ("with stress", with_stress)):
         print(f"{name}: phoneme errors {report.unit_error_rate:.4f}, word errors {1 - report.exact:.4f}")
     labelled.write(
         NAME,
-        "phonemes right, stress removed, closest variant",
+        "phoneme accuracy, stress removed, closest variant",
         AT_LEAST,
         [run],
         [1 - (without.unit_error_rate or 0.0)],
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def variants(file: Path) -> dict[str, list[str]]:
-    """The pronunciations of each word."""
+    """Return the pronunciations of each word."""
     found: dict[str, list[str]] = {}
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         for line in lines:
@@ -74,7 +74,7 @@ def variants(file: Path) -> dict[str, list[str]]:
 
 
 def plain(phonemes: str) -> str:
-    """Without the digits of stress."""
+    """Return phonemes without the digits that mark stress."""
     return re.sub(r"\d", "", phonemes)
 
 

@@ -1,10 +1,10 @@
-"""Phrases in news (CoNLL-2000 chunking): an LSTM both ways and a CRF, from words alone and with their parts of speech.
+"""Phrases in news (CoNLL-2000 chunking): a bidirectional LSTM and a CRF, with and without parts of speech.
 
     python gallery/conll2000.py --data DIR
 
-The parts of speech that the task gives are those of a tagger, not of people. The last 1,000 sentences of the training
-part choose the epoch; the test part is measured once for each of the two. The classical model, a hidden Markov model of
-second order, reads words alone.
+The parts of speech in the data are those of a tagger, not of annotators. The best epoch is chosen on the last 1,000
+sentences of the training part; each model is evaluated once on the test part. The classical model, a second-order
+hidden Markov model, reads words only.
 """
 
 import argparse

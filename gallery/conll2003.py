@@ -1,10 +1,10 @@
-"""Names of persons, places, organisations and others in news (CoNLL-2003, English): an LSTM both ways, and a CRF.
+"""Named entities in news (CoNLL-2003, English): a bidirectional LSTM and a CRF.
 
     python gallery/conll2003.py --data DIR
 
-Words, their spelling and nothing else: no word vectors, no lists of names. `testa`, the development part of the shared
-task, chooses the epoch and is what is measured, as in its tables. The classical model is a hidden Markov model of
-second order over the tags.
+The model reads words and their spelling, without pretrained word vectors and lists of names. `testa`, the development
+part of the shared task, is used to choose the epoch and for the figures, as in its tables. The classical model is a
+second-order hidden Markov model.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""A decoder is seen to read its source: it copies, it looks along the diagonal, and a shuffled source confuses it.
+"""Copying letters: the attention of the decoder follows the diagonal, and a shuffled source confuses it.
 
     python gallery/copying.py
 
-Rows of 4 to 12 letters are drawn anew; the task is to write each as it stands. A decoder that knew letters and their
-frequencies only would have a perplexity of about 20. Nothing here needs data.
+The task is to copy random rows of 4 to 12 letters. A decoder that used only the frequencies of letters would have a
+perplexity of about 20. The program needs no data.
 """
 
 import argparse
@@ -17,14 +17,14 @@ import receipt
 
 NAME = "copying"
 LETTERS = "abcdefghijklmnopqrst"
-AT_LEAST = 0.95  # of the looks are at the letter that is written
+AT_LEAST = 0.95  # part of the steps whose largest attention weight is on the letter that is written
 SETTINGS = ["units=characters", "hidden_size=64", "encoder_size=32", "embedding_size=32", "epochs=12"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="the folder of the runs")
-    parser.add_argument("--rows", type=int, default=6000, help="to train on")
+    parser.add_argument("--rows", type=int, default=6000, help="number of training rows")
     given = parser.parse_args(arguments)
     folder = receipt.run_folder(NAME, given.run)
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = labelled.train(["translator", file, file, *words], folder / "seed-0", folder)
     model = run.model
     alignments = model.align(test, test)
-    looks = [alignment.weights[:-1].argmax(1) == np.arange(len(alignment.source)) for alignment in alignments]
-    diagonal = float(np.concatenate(looks).mean())
+    correct = [alignment.weights[:-1].argmax(1) == np.arange(len(alignment.source)) for alignment in alignments]
+    diagonal = float(np.concatenate(correct).mean())
     units = sum(len(text) + 1 for text in test)
     own = math.exp(-model.log_probs(test, test).sum() / units)
     shuffled = math.exp(
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"perplexity: {own:.3f} with its own source, {shuffled:.1f} with its letters shuffled")
     labelled.write(
         NAME,
-        "looks at the letter that is written",
+        "attention on the letter that is written",
         AT_LEAST,
         [run],
         [diagonal],

@@ -1,14 +1,14 @@
-"""What is on a photograph, in a sentence: 800 small ones with five captions each, the first of Flickr8k.
+"""Captions of photographs: 800 small pictures with five captions each, the first of Flickr8k.
 
     python gallery/flickr8k.py [attention] [vector] [pixels] --data DIR
 
-An LSTM attends to the features that EfficientNet-lite0 has of the places of a photograph; `vector` reads their mean
-alone, and `pixels` has a small convolutional net that has never seen another picture. A tenth of the training part
-chooses the epoch; the 100 photographs of the validation part are measured once. Beside BLEU, which asks for the words
-of five people, stands the part of the pairs in which a caption is likelier under its own photograph than under another.
-The classical model says the same of every photograph: the caption of the training part that fits all of it best.
+An LSTM attends to the feature map of EfficientNet-lite0. `vector` reads only the mean of the map, and `pixels` uses a
+small convolutional network without pretraining. The best epoch is chosen on a tenth of the training part; the 100
+photographs of the validation part are evaluated once. In addition to BLEU, which depends on the words of five
+annotators, `pairs` is the part of the pairs in which a caption is more probable with its own photograph than with
+another one. The baseline is a constant caption: the one of the training part with the highest BLEU on all its pictures.
 
-Results with the photographs as they were, and 6,000 of them: BLEU-4 of 16 (Karpathy and Fei-Fei 2015, arXiv:1412.2306),
+Published results, with 6,000 photographs in full size: BLEU-4 of 16 (Karpathy and Fei-Fei 2015, arXiv:1412.2306), and
 21.3 with attention (Xu et al. 2015, arXiv:1502.03044).
 """
 
@@ -28,20 +28,20 @@ from elman.metrics.translation import translation_report
 
 NAME = "flickr8k"
 AT_LEAST = 0.10  # BLEU
-ABOVE, PAIRS = 3.5, 0.80  # above the constant caption; of pairs
+ABOVE, PAIRS = 3.5, 0.80  # targets: BLEU above the constant caption, and pairs
 SETTINGS: list[str] = []
 MODELS = {
     "attention": [],
     "vector": ["--set", "attention=none"],
     "pixels": ["--set", "encoder=convolutional"],
 }
-OTHERS = 20  # pictures that a caption is not of
-SHORTLIST = 20  # captions that are measured exactly
+OTHERS = 20  # other pictures that each caption is compared with
+SHORTLIST = 20  # constant captions whose BLEU is computed exactly
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"{', '.join(MODELS)}; without, all of them")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"{', '.join(MODELS)}; all by default")
     parser.add_argument("--data", type=Path, help="the folder that holds flickr8k_1000/*")
     parser.add_argument("--run", type=Path, help="the folder of the runs")
     given = parser.parse_args(arguments)
@@ -69,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(report.table())
     best = next(iter(nets))
     above = nets[best]["bleu"] - same.bleu
-    print(f"{above:.1f} above the constant caption ({ABOVE:g} aimed at), pairs {nets[best]['pairs']:.1%} "
-          f"({PAIRS:.0%} aimed at)")  # fmt: skip
+    print(f"{above:.1f} above the constant caption (target {ABOVE:g}), pairs {nets[best]['pairs']:.1%} "
+          f"(target {PAIRS:.0%})")  # fmt: skip
     labelled.write(
         NAME,
         "BLEU-4 of 100 photographs, five references, lower-cased, beam 5",
@@ -82,15 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         more={
             "constant": constant,
             "above_constant": {"reached": round(above, 2), "at_least": ABOVE},
-            "caption_likelier_under_its_photograph": {"reached": nets[best]["pairs"], "at_least": PAIRS},
+            "caption_more_probable_with_its_photograph": {"reached": nets[best]["pairs"], "at_least": PAIRS},
             "nets": nets,
         },
     )
 
 
 def own_picture(model: Any, pictures: Sequence[Any], captions: Sequence[Sequence[str]]) -> float:
-    """The part of the pairs of a caption and another picture in which the caption is likelier under its own; each
-    caption is tried with `OTHERS` other pictures."""
+    """Return how often a caption is more probable with its own picture than with each of `OTHERS` others."""
     shifts = np.unique(np.linspace(1, len(pictures) - 1, OTHERS).astype(int)).tolist()
     own = np.concatenate(model.log_probs(pictures, captions))
     wins = [
@@ -101,9 +100,9 @@ def own_picture(model: Any, pictures: Sequence[Any], captions: Sequence[Sequence
 
 
 def best_constant(captions: Sequence[Sequence[str]]) -> str:
-    """The caption with the highest BLEU where it is said of every picture."""
+    """Return the caption with the highest BLEU if it is used for every picture."""
     references = [[text.lower().split() for text in of_one] for of_one in captions]
-    found = Counter[tuple[str, ...]]()  # in the references of how many pictures each n-gram is
+    found = Counter[tuple[str, ...]]()  # number of pictures whose references contain each n-gram
     for of_one in references:
         found.update({ngram for words in of_one for ngram in ngrams(words)})
     candidates = {" ".join(words) for of_one in references for words in of_one}
@@ -113,7 +112,7 @@ def best_constant(captions: Sequence[Sequence[str]]) -> str:
 
 
 def about(words: list[str], found: Counter[tuple[str, ...]], lengths: list[list[int]]) -> float:
-    """Nearly the log of BLEU of a constant caption: an n-gram that it repeats counts once."""
+    """Return about the log BLEU of a constant caption: a repeated n-gram counts once."""
     if len(words) < 4:
         return -math.inf
     total = 0.0

@@ -1,4 +1,4 @@
-"""What the programs for labelled data share: training through the command line, and a receipt over several seeds."""
+"""Shared parts of the programs for labelled data: training by the command line, and receipts over several seeds."""
 
 import json
 import shlex
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import receipt  # before PyTorch: elman.cli says how its threads wait
+import receipt  # before PyTorch: elman.cli configures how its threads wait
 
 # isort: split
 from elman.cli import main
@@ -15,16 +15,16 @@ from elman.tasks import load
 
 
 class Run(NamedTuple):
-    """A model that `elman train` has made."""
+    """Model trained by `elman train`."""
 
     model: Any
     folder: Path
     minutes: float
-    command: str  # without the names of folders on this machine
+    command: str  # with DIR and runs for the folders
 
 
 def train(words: Sequence[str | Path], folder: Path, data: Path) -> Run:
-    """Run `elman train WORDS --out FOLDER`; a run that has come to its end there before is taken as it is."""
+    """Run `elman train WORDS --out FOLDER`, unless the folder has a finished run already."""
     command = ["elman", "train", *map(str, words), "--out", str(folder)]
     shown = shlex.join(command).replace(str(data), "DIR").replace(str(folder.parent), "runs")
     print(f"\n$ {shown}", flush=True)
@@ -37,37 +37,39 @@ def write(
     name: str, measure: str, at_least: float, runs: Sequence[Run], scores: Sequence[float], *, middle: str,
     classical: Mapping[str, float] | None = None, published: float | None = None, more: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """Write the receipt of runs that differ in their seed: the mean or the median of their scores, beside the classical
-    models, with the name of the loser; the picture shows both and how the error on the held-out part fell.
+    """Write the receipt of runs that differ in their seed.
+
+    It has the mean or the median of their scores, those of classical models, and the names of the best and the worst
+    model. The picture shows the scores and the error on the held-out part.
 
     Args:
         middle: `mean` or `median`.
-        scores: of each run, on the part that nothing was chosen by.
-        classical: their scores on the same part, by name, where there are such models.
+        scores: score of each run, on a part that was not used to choose anything.
+        classical: scores of classical models on the same part, by name.
     """
     reached = getattr(statistics, middle)(scores)
-    of_all = {**(classical or {}), "net": reached}
+    every = {**(classical or {}), "net": reached}
     words = f"{measure}, {middle} of {len(scores)} seeds" if len(scores) > 1 else measure
-    print(f"\n{words}: " + ", ".join(f"{model} {score:.4f}" for model, score in of_all.items()))
+    print(f"\n{words}: " + ", ".join(f"{model} {score:.4f}" for model, score in every.items()))
     facts = {
         "command": f"python gallery/{name}.py --data DIR",
         "trained_by": [run.command for run in runs],
         "result": {"measure": words, "published": published, "at_least": at_least, "reached": round(reached, 4)},
         "scores": [round(score, 4) for score in scores],
         "held_out_error": [None if run.model is None else _best(run.folder) for run in runs],
-        **(_beside(classical, of_all) if classical else {}),
+        **(_compared(classical, every) if classical else {}),
         **(more or {}),
         "training_minutes": round(sum(run.minutes for run in runs), 2),
     }
-    receipt.write_with_figure(name, facts, _figure(words, at_least, runs, of_all))
+    receipt.write_with_figure(name, facts, _figure(words, at_least, runs, every))
 
 
-def _beside(classical: Mapping[str, float], of_all: Mapping[str, float]) -> dict[str, Any]:
+def _compared(classical: Mapping[str, float], every: Mapping[str, float]) -> dict[str, Any]:
     best = max(classical, key=lambda model: classical[model])
     return {
         "classical": {model: round(score, 4) for model, score in classical.items()},
-        "better": "net" if of_all["net"] > classical[best] else best,
-        "loser": min(of_all, key=lambda model: of_all[model]),
+        "better": "net" if every["net"] > classical[best] else best,
+        "loser": min(every, key=lambda model: every[model]),
     }
 
 
@@ -79,7 +81,7 @@ def _figure(measure: str, at_least: float, runs: Sequence[Run], scores: Mapping[
     colors = ["tab:blue" if model == "net" else "tab:gray" for model in scores]
     places = bars.barh(list(scores), [100 * score for score in scores.values()], color=colors)
     bars.bar_label(places, fmt="%.1f", padding=3)
-    bars.axvline(100 * at_least, color="tab:red", linestyle="--", label="aimed at")
+    bars.axvline(100 * at_least, color="tab:red", linestyle="--", label="target")
     bars.margins(x=0.15)
     bars.set(xlabel="%", title=measure)
     bars.legend()
@@ -89,7 +91,7 @@ def _figure(measure: str, at_least: float, runs: Sequence[Run], scores: Mapping[
         points = {event["epoch"]: event[key] for event in _events(run.folder) if key in event}  # the last of an epoch
         if points:
             curves.plot(list(points), list(points.values()), label=run.folder.name)
-    curves.set(xlabel="epochs", title="on the part that chose the weights" if chosen else "training loss")
+    curves.set(xlabel="epochs", title="validation error" if chosen else "training loss")
     curves.grid(alpha=0.3)
     curves.legend()
     return figure

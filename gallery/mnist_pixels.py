@@ -1,12 +1,12 @@
-"""Handwritten digits read pixel by pixel, 196 steps: LSTM, GRU, an identity-started relu net, a tanh net.
+"""Handwritten digits read pixel by pixel, 196 steps: LSTM, GRU, ReLU with identity initialisation, tanh.
 
     python gallery/mnist_pixels.py --data DIR
 
-Every image of MNIST is shrunk to 14 x 14 (means of four pixels) and read as one long row, from one end: what a net
-knows of the first pixel when it has read the last is memory alone. The gated nets were given six epochs, the identity
-start ten, the tanh net three. The identity start is Le, Jaitly and Hinton's (2015,
-arXiv:1504.00941). The last 5,000 of the 60,000 training images are measured once; 5,000 others choose the epoch. The
-classical model is a softmax regression on the same pixels, each of which has weights of its own.
+Every image of MNIST is reduced to 14 x 14 (means of four pixels) and read as one long row in one direction, so the
+network must remember the first pixels until the last. The gated networks train for six epochs, the identity
+initialisation (Le, Jaitly and Hinton 2015, arXiv:1504.00941) for ten, the tanh network for three. The last 5,000 of the
+60,000 training images are evaluated once; the best epoch is chosen on 5,000 others. The classical model is a softmax
+regression on the same pixels.
 """
 
 import argparse
@@ -34,7 +34,7 @@ HELD_OUT = 5000
 
 
 def read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images [60000, 14, 14] and their digits."""
+    """Return images [60000, 14, 14] and their digits."""
     files = {"images-idx3": 16, "labels-idx1": 8}  # bytes before the numbers
     blobs = {name: gzip.decompress((folder / f"train-{name}-ubyte.gz").read_bytes()) for name in files}
     pixels, digits = (np.frombuffer(blob, np.uint8, offset=files[name]) for name, blob in blobs.items())
@@ -42,7 +42,7 @@ def read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def regression(images: np.ndarray, digits: np.ndarray, test: np.ndarray, answers: np.ndarray) -> float:
-    """A bag whose words are the bright pixels, by place."""
+    """Return the accuracy of a softmax regression: a bag of bright pixels, one word per place."""
 
     def rows(some: np.ndarray) -> Rows:
         bright = some.reshape(len(some), -1) > 64
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = {name: labelled.train([*words, *net], folder / name.replace(" ", "-"), data) for name, net in NETS.items()}
     test, answers = images[parts["test"]], digits[parts["test"]]
     scores = {name: run.model.score(test, answers) for name, run in runs.items()}
-    learnt = images[parts["train"]], digits[parts["train"]]
+    train = images[parts["train"]], digits[parts["train"]]
     labelled.write(
         NAME,
         "accuracy of the LSTM on 5,000 images",
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         list(runs.values()),
         [scores["lstm"]],
         middle="mean",
-        classical={"softmax regression": regression(*learnt, test, answers)},
+        classical={"softmax regression": regression(*train, test, answers)},
         more={"nets": {name: {"reached": round(score, 4), "at_least": AT_LEAST[name],
                               "training_minutes": round(runs[name].minutes, 2)} for name, score in scores.items()}},
     )  # fmt: skip

@@ -1,11 +1,11 @@
-"""Twenty actions from the joints of a body (MSR Action3D): an LSTM that reads both ways, tried on other people.
+"""Twenty actions from the joints of a body (MSR Action3D): a bidirectional LSTM, tested on other people.
 
     python gallery/msr_action3d.py --data DIR
 
-Subjects 1, 3, 5, 7 and 9 are learnt from, 2, 4, 6, 8 and 10 are measured, all twenty actions at once, of the 557
-sequences that papers use. The settings were chosen by leaving out one of the five subjects at a time. The classical
-models read what the net reads, and how it has changed in four frames: a hidden Markov model for each action, and a bag
-of poses.
+The data are the 557 sequences that papers use. Subjects 1, 3, 5, 7 and 9 are the training part, subjects 2, 4, 6, 8 and
+10 the test part, for all twenty actions together. The settings were chosen by leaving out one of the five training
+subjects at a time. The classical models read the same input, and its change over four frames: one hidden Markov model
+per action, and a bag of poses.
 """
 
 import argparse
@@ -26,7 +26,7 @@ BACK = 4  # frames
 
 
 def read(path: Path) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Sequences [T, 20, 3] in millimetres, the action of each, and its subject."""
+    """Return sequences [T, 20, 3] in millimetres, the action of each, and its subject."""
     with np.load(path) as file:
         action, subject, _, used = file["action_subject_instance_used"].T
         sequences = np.split(file["xyz_mm"], np.cumsum(file["length"], dtype=int)[:-1])
@@ -35,7 +35,7 @@ def read(path: Path) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
 
 
 def with_motion(poses: np.ndarray) -> np.ndarray:
-    """[T, 2 D] poses, and how they have changed."""
+    """Return poses and their changes, [T, 2 D]."""
     before = np.concatenate([np.repeat(poses[:1], BACK, 0), poses])[: len(poses)]
     return np.concatenate([poses, 2 * (poses - before)], 1)
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         [report.accuracy for report in reports],
         middle="median",
 
-        classical={"HMM an action": baselines.hmm_accuracy(*classical, STATES),
+        classical={"HMM per action": baselines.hmm_accuracy(*classical, STATES),
                    "bag of poses": baselines.bag_of_steps(*classical)},
         more={"sequences": {"train": len(train), "test": len(test)}},
     )  # fmt: skip

@@ -1,10 +1,10 @@
-"""Captions of pictures, from English into German (Multi30k): an LSTM both ways, an LSTM that attends to it.
+"""Captions of pictures, from English into German (Multi30k): LSTMs with attention.
 
     python gallery/multi30k_de.py --data DIR
 
-The validation part chooses the epoch; test_2016 is what is measured, in small letters, with a beam of five. Beside it
-stands the same net without attention: all that its decoder knows of a sentence is the final state of the encoder.
-`multi30k_lengths.png` shows BLEU against the length of the sentence for both, and so where one vector gives way.
+The best epoch is chosen on the validation part; the figures are those of test_2016, in lower case, with a beam of five.
+The baseline is the same network without attention, whose decoder reads only the final state of the encoder.
+`multi30k_lengths.png` shows BLEU by sentence length for both.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import translated
 
 NAME = "multi30k_de"
 AT_LEAST = 0.365  # BLEU
-LENGTHS = 0, 8, 10, 12, 14, 17, 1000  # words of a sentence, where classes end
+LENGTHS = 0, 8, 10, 12, 14, 17, 1000  # bounds of the length classes, in words
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def by_length(model: translated.Translated) -> dict[str, float]:
-    """BLEU of the sentences of each length."""
+    """Return the BLEU of the sentences of each length class."""
     found = {}
     for low, high in pairwise(LENGTHS):
         rows = [row for row, source in enumerate(model.sources) if low < len(source.split()) <= high]

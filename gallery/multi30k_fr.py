@@ -1,8 +1,8 @@
-"""Captions of pictures, from English into French (Multi30k): an LSTM both ways, an LSTM that attends to it.
+"""Captions of pictures, from English into French (Multi30k): LSTMs with attention.
 
     python gallery/multi30k_fr.py --data DIR
 
-As `multi30k_de`, settings and all.
+The settings are those of `multi30k_de`.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Surnames and their languages: an LSTM that reads letters both ways, three seeds.
+"""Languages of surnames: a bidirectional LSTM that reads letters, three seeds.
 
     python gallery/names.py --data DIR
 
-Each name is taken once a language. A tenth of the different names, drawn once, is measured and chooses nothing; a tenth
-of each language of the others, which the seed draws, chooses the epoch. The classical model counts the letters and the
-runs of up to four of them, as in `gallery/names_windows.py`.
+Each name is used once per language. A random tenth of the different names is the test part. The best epoch is chosen on
+a tenth of the others, drawn by the seed from each language. The classical model counts runs of up to four letters, as
+in `gallery/names_windows.py`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SEEDS = 0, 1, 2
 
 
 def split(path: Path) -> tuple[list[Line], list[Line]]:
-    """The names to learn from and those to measure with; a name of two languages is on one side."""
+    """Return the training names and the test names; a name of two languages is in one of them."""
     file = read_labelled(path, text="1", label="2")
     lines = sorted(set(zip(file.inputs, file.labels or [], strict=True)))
     different = sorted({name for name, _ in lines})
@@ -39,12 +39,12 @@ def split(path: Path) -> tuple[list[Line], list[Line]]:
 
 
 def write_lines(lines: list[Line], path: Path) -> None:
-    """A table that `elman train classifier` reads."""
+    """Write a table for `elman train classifier`."""
     path.write_text("".join(f"{name}\t{language}\n" for name, language in lines), encoding="utf-8")
 
 
 def count(train: list[Line], test: list[Line]) -> float:
-    """The part of the names that a bag of n-grams of letters, ends included, gets right."""
+    """Return the accuracy of a bag of letter n-grams, including the ends of names."""
     units = make_units("characters", min_count=1).fit([name for name, _ in train])
 
     def rows(lines: list[Line]) -> tuple[Sequences, list[str]]:

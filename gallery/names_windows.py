@@ -1,19 +1,19 @@
-"""Surnames and their languages: counts, a small window, a big window, and a big window three places further on.
+"""Languages of surnames: letter counts, a small window, a big window, and the big window on shifted names.
 
     python gallery/names_windows.py --data DIR
 
-*Counts* is a bag of the character n-grams of a name, its two ends included. A *window* is a feed-forward net over the
-last letters at the end of a name: the small one sees four, the big one as many as the longest name has. Letters are
-vectors with a single one, and a place without a letter is zero. *Shifted* is the same trained big window, each name
-written three places further to the left, three empty places behind it. To a reader nothing has changed. To the net, in
-which every place has weights of its own, all has; to the counts, nothing could.
+*Counts* is a bag of the character n-grams of a name, including its two ends. A *window* is a feed-forward network over
+the last letters of a name: four letters for the small one, as many as the longest name has for the big one. Letters are
+one-hot vectors, and a place without a letter is zero. *Shifted* is the same trained big window on names written three
+places further to the left, followed by three empty places. This changes nothing for a human reader and for the counts,
+but everything for the network, whose places have separate weights.
 
-Each name of the training file is taken once a language. A tenth of the names, drawn with the seed, is held out and
-measured once, at the end; another tenth chooses the epoch, and the length and the penalty of the n-grams were chosen on
-it. The curve is that of the big window, the bar the counts.
+Each name of the training file is used once per language. A random tenth of the names is the test part, evaluated once.
+Another tenth is used to choose the epoch, and the length and the penalty of the n-grams. The curve is that of the big
+window, the horizontal line that of the counts.
 
-More than half of all names are Russian, which is what a model that knows nothing says. So a collapse is measured by
-what is left of the gain over that.
+More than half of all names are Russian, so a constant prediction is right for them. The result is the part of the gain
+over this baseline that is left after the shift.
 """
 
 import argparse
@@ -41,9 +41,9 @@ from elman.state import State
 from elman.training import TrainingSettings, train
 
 NAME = "names_windows"
-AT_MOST = 0.5  # part of what the big window gains over the commonest language that the shift leaves
+AT_MOST = 0.5  # part of the big window's gain over the most common language that is left after the shift
 SHIFT = 3
-COMMONEST = "the commonest language"
+COMMONEST = "the most common language"
 SETTINGS = {
     "small_window": 4,
     "big_window": 20,
@@ -57,11 +57,11 @@ SETTINGS = {
     "penalty": 3.0,
     "seed": 0,
 }
-EMPTY = 0  # the id of a place without a letter; letters that training has not seen are taken for it
+EMPTY = 0  # id of a place without a letter, and of letters that do not occur in training
 
 
 class Names(NamedTuple):
-    """Rows of letters, and the language of each."""
+    """Rows of letters, and the language of each row."""
 
     letters: Sequences  # ids [N]
     languages: np.ndarray  # [B] int64
@@ -70,7 +70,7 @@ class Names(NamedTuple):
         return Names(self.letters.select(rows), self.languages[rows])
 
     def shifted(self, places: int) -> "Names":
-        """With empty places behind each name."""
+        """Return the names with empty places after each of them."""
         ends = np.repeat(self.letters.offsets[1:], places)
         return Names(
             Sequences(np.insert(self.letters.values, ends, EMPTY), self.letters.lengths + places), self.languages
@@ -83,12 +83,12 @@ class Batch(NamedTuple):
 
     @property
     def num_steps(self) -> int:
-        """What the pace counts: names."""
+        """Number of names, for the printed speed."""
         return len(self.targets)
 
 
 class Epochs:
-    """The names in another order each epoch, for the training loop."""
+    """Batches of names, shuffled in each epoch."""
 
     def __init__(self, names: Names, alphabet: int):
         self.names, self.alphabet = names, alphabet
@@ -106,7 +106,7 @@ def batch(names: Names, alphabet: int) -> Batch:
 
 
 def at_the_end(net: Stack, given: Batch) -> Tensor:
-    """The logits [B, 18] of each name: those after its last place."""
+    """Return the logits [B, 18] after the last place of each name."""
     y, _ = net(given.x)
     return y.values[torch.from_numpy(given.x.offsets[1:] - 1)]
 
@@ -122,36 +122,36 @@ def accuracy(net: Stack, names: Names, alphabet: int) -> float:
         return float((at_the_end(net, given).argmax(1) == given.targets).float().mean())
 
 
-def learn(window: int, learning: Names, choosing: Names, alphabet: int, run: Path | None) -> Stack:
-    """A window net with the weights of the epoch that is best on `choosing`."""
+def fit_window(window: int, training: Names, validation: Names, alphabet: int, run: Path | None) -> Stack:
+    """Train a window network, and return it with the weights of the best epoch on the validation part."""
     torch.manual_seed(SETTINGS["seed"])
-    hidden, languages = SETTINGS["hidden_size"], int(learning.languages.max()) + 1
+    hidden, languages = SETTINGS["hidden_size"], int(training.languages.max()) + 1
     net = Stack(
         WindowNet(alphabet - 1, hidden, window), Dropout(hidden, SETTINGS["dropout"]), Linear(hidden, languages)
     )
-    held_out = batch(choosing, alphabet)
+    held_out = batch(validation, alphabet)
 
     def step(given: Batch, _state: State | None) -> tuple[Tensor, None]:
         return loss(net, given), None
 
     settings = TrainingSettings(**{name: SETTINGS[name] for name in ("epochs", "learning_rate", "seed")})
     with training_progress() as progress:
-        train(net, step, Epochs(learning, alphabet), settings, evaluate=lambda: float(loss(net, held_out)), run=run,
+        train(net, step, Epochs(training, alphabet), settings, evaluate=lambda: float(loss(net, held_out)), run=run,
               observers=[progress])  # fmt: skip
     return net
 
 
-def count(learning: Names, choosing: Names, alphabet: int) -> tuple[BagOfWords, float]:
-    """A bag of n-grams, and its nats a name on `choosing`."""
+def fit_counts(training: Names, validation: Names, alphabet: int) -> tuple[BagOfWords, float]:
+    """Fit a bag of n-grams, and return it with its nats per name on the validation part."""
     model = BagOfWords(alphabet, SETTINGS["ngrams"], l2=SETTINGS["penalty"], min_count=SETTINGS["min_count"])
-    model.fit(bounded(learning), learning.languages)
-    places = np.searchsorted(model.classes_, choosing.languages)
-    chances = model.predict_proba(bounded(choosing))[np.arange(len(places)), places]
-    return model, float(-np.log(chances).mean())
+    model.fit(bounded(training), training.languages)
+    places = np.searchsorted(model.classes_, validation.languages)
+    probabilities = model.predict_proba(bounded(validation))[np.arange(len(places)), places]
+    return model, float(-np.log(probabilities).mean())
 
 
 def bounded(names: Names) -> Sequences:
-    """The names with an empty place at both ends, so that a beginning and an ending are grams of their own."""
+    """Return the names with an empty place at both ends, so that n-grams include beginnings and endings."""
     letters = names.letters
     return Sequences(
         np.insert(letters.values, np.concatenate([letters.offsets[:-1], letters.offsets[1:]]), EMPTY),
@@ -160,7 +160,7 @@ def bounded(names: Names) -> Sequences:
 
 
 def read(path: Path) -> tuple[Names, Names, Names, int]:
-    """The names to learn from, to choose by and to measure with; and the letters, the empty place among them."""
+    """Return the training, validation and test names, and the number of letters, including the empty place."""
     (text,) = read_documents(path)
     pairs = [(name, language) for name, language in (line.split("\t") for line in dict.fromkeys(text.splitlines()))]
     different = sorted({name for name, _ in pairs})
@@ -170,14 +170,14 @@ def read(path: Path) -> tuple[Names, Names, Names, int]:
              for low, high in ((0.2, 1.0), (0.1, 0.2), (0.0, 0.1))]  # fmt: skip
     alphabet = {letter: number for number, letter in enumerate(sorted(set("".join(n for n, _ in parts[0]))), start=1)}
     languages = sorted({language for _, language in pairs})
-    learning, choosing, measuring = (
+    training, validation, test = (
         Names(
             Sequences.from_list([np.array([alphabet.get(letter, EMPTY) for letter in name]) for name, _ in part]),
             np.array([languages.index(language) for _, language in part]),
         )
         for part in parts
     )
-    return learning, choosing, measuring, len(alphabet) + 1
+    return training, validation, test, len(alphabet) + 1
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -185,25 +185,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="the folder that holds names/train.tsv.gz")
     parser.add_argument("--run", type=Path, help="the run folder of the big window; runs/names_windows-1 or later")
     given = parser.parse_args(arguments)
-    learning, choosing, measuring, alphabet = read(receipt.data_folder(given.data) / "names" / "train.tsv.gz")
+    training, validation, test, alphabet = read(receipt.data_folder(given.data) / "names" / "train.tsv.gz")
     run = receipt.run_folder(NAME, given.run)
 
     began = time.perf_counter()
-    counts, bar = count(learning, choosing, alphabet)
-    small = learn(SETTINGS["small_window"], learning, choosing, alphabet, None)
-    big = learn(SETTINGS["big_window"], learning, choosing, alphabet, run)
+    counts, baseline = fit_counts(training, validation, alphabet)
+    small = fit_window(SETTINGS["small_window"], training, validation, alphabet, None)
+    big = fit_window(SETTINGS["big_window"], training, validation, alphabet, run)
     minutes = (time.perf_counter() - began) / 60
 
-    wide, commonest = f"window of {SETTINGS['big_window']}", np.bincount(learning.languages).argmax()
+    wide, commonest = f"window of {SETTINGS['big_window']}", np.bincount(training.languages).argmax()
     accuracies = {
-        COMMONEST: float((measuring.languages == commonest).mean()),
-        "counts": counts.score(bounded(measuring), measuring.languages),
-        f"window of {SETTINGS['small_window']}": accuracy(small, measuring, alphabet),
-        wide: accuracy(big, measuring, alphabet),
-        f"{wide}, shifted by {SHIFT}": accuracy(big, measuring.shifted(SHIFT), alphabet),
+        COMMONEST: float((test.languages == commonest).mean()),
+        "counts": counts.score(bounded(test), test.languages),
+        f"window of {SETTINGS['small_window']}": accuracy(small, test, alphabet),
+        wide: accuracy(big, test, alphabet),
+        f"{wide}, shifted by {SHIFT}": accuracy(big, test.shifted(SHIFT), alphabet),
     }
     gain, left = (accuracies[model] - accuracies[COMMONEST] for model in (wide, f"{wide}, shifted by {SHIFT}"))
-    print(f"\n{minutes:.1f} minutes; {len(measuring.languages):,} names held out, part of which is right:")
+    print(f"\n{minutes:.1f} minutes; accuracy on {len(test.languages):,} names:")
     for model, part in accuracies.items():
         print(f"  {model:30}{part:8.1%}")
     receipt.write(
@@ -212,18 +212,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "command": f"python gallery/{NAME}.py --data DIR",
             "settings": SETTINGS,
             "result": {
-                "measure": f"part of the big window's gain over the commonest language left after a shift by {SHIFT}",
+                "measure": f"part of the big window's gain over the most common language left after a shift by {SHIFT}",
                 "published": None,
                 "at_most": AT_MOST,
                 "reached": round(left / gain, 4) if gain > 0 else 1.0,
             },
             "accuracy": {model: round(part, 4) for model, part in accuracies.items()},
-            "names": {"learnt from": len(learning.languages), "chosen by": len(choosing.languages),
-                      "measured with": len(measuring.languages)},
+            "names": {"training": len(training.languages), "validation": len(validation.languages),
+                      "test": len(test.languages)},
             "training_minutes": round(minutes, 1),
         },
         run,
-        bar,
+        baseline,
         "counts",
     )  # fmt: skip
 

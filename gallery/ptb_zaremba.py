@@ -1,14 +1,13 @@
-"""A word language model of the Penn Treebank: the small LSTM of Zaremba, Sutskever and Vinyals 2014, arXiv:1409.2329.
+"""Word language model of the Penn Treebank: the small LSTM of Zaremba, Sutskever and Vinyals 2014, arXiv:1409.2329.
 
     python gallery/ptb_zaremba.py --data DIR
 
 Two layers of 200 units, without dropout, trained with the paper's settings. Each part of the treebank is one document:
-its lines end in a unit of their own, `<eos>`, and the state is carried across them, while training and in the test.
-The weights are those of the epoch that predicts the validation part best.
+each line ends with the unit `<eos>`, and the state is carried across lines, in training and in the test. The weights
+are those of the epoch with the lowest loss on the validation part.
 
-The units are the paper's 10,000 words and the boundary that a document begins and ends with, so that there is one more
-to predict than there are words. The 5-gram has modified Kneser-Ney smoothing. The published figure is the one in the
-README of the authors' code.
+The units are the paper's 10,000 words and the boundary of documents, so there is one unit more to predict. The 5-gram
+has modified Kneser-Ney smoothing. The published figure is the one in the README of the authors' code.
 """
 
 import argparse
@@ -63,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with log_messages(), training_progress() as progress:
         model.fit(train, validation_data=valid, run=Run(run, observers=[progress]))
     minutes = (time.perf_counter() - began) / 60
-    paces = receipt.paces(model, run)
-    print(f"\n{minutes:.1f} minutes; {paces['elman']:,} words a second, torch.nn {paces['torch.nn']:,}.")
+    speeds = receipt.speeds(model, run)
+    print(f"\n{minutes:.1f} minutes; {speeds['elman']:,} words per second, torch.nn {speeds['torch.nn']:,}.")
 
     figures = {}
     for name, part in (("validation", valid), ("test", test)):
@@ -89,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             },
             "test_units": figures["test"]["LSTM"].units,
             "training_minutes": round(minutes, 1),
-            "training_words_per_second": paces,
+            "training_words_per_second": speeds,
         },
         run,
         figures["validation"]["5-gram"].nats_per_unit,

@@ -1,4 +1,4 @@
-"""What a gallery run leaves behind: a JSON file with its figures and on what they were measured, and a picture."""
+"""Receipts of gallery programs: a JSON file with figures, data, settings and versions, and a picture."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from elman.cli.curves import draw  # before PyTorch: elman.cli says how its threads wait
+from elman.cli.curves import draw  # before PyTorch: elman.cli configures how its threads wait
 
 # isort: split
 import torch
@@ -21,36 +21,39 @@ from elman.tasks import LanguageModel
 from elman.training.optimizer import clip, gradient_norm, gradients_of, make_optimizers
 
 RECEIPTS = Path(__file__).parent / "receipts"
-UPDATES = 30  # that the pace of plain PyTorch is the median of
+UPDATES = 30  # updates over which the speed of plain PyTorch is the median
 
 
 def data_folder(given: Path | None) -> Path:
-    """The folder of real data sets, from `--data` or the environment variable ELMAN_DATA."""
+    """Return the folder of data sets, from `--data` or the environment variable ELMAN_DATA."""
     named = given or os.environ.get("ELMAN_DATA")
     if named is None:
-        raise SystemExit("no data: name the folder with --data DIR, or in the environment variable ELMAN_DATA.")
+        raise SystemExit("no data: name the folder with --data DIR or in the environment variable ELMAN_DATA.")
     return Path(named)
 
 
 def run_folder(name: str, given: Path | None) -> Path:
-    """The run folder from `--run`, or the first of `runs/<name>-1`, `-2`, ... that is not there yet."""
+    """Return the run folder from `--run`, or the first of `runs/<name>-1`, `-2`, ... that does not exist yet."""
     return given or next(folder for n in count(1) if not (folder := Path("runs") / f"{name}-{n}").exists())
 
 
-def write(name: str, facts: dict[str, Any], run: Path, bar: float | None = None, bar_name: str = "") -> None:
-    """Write `receipts/<name>.json`: the facts, the versions and the machine; beside it the loss curve of the run.
+def write(name: str, facts: dict[str, Any], run: Path, baseline: float | None = None, baseline_name: str = "") -> None:
+    """Write `receipts/<name>.json` with facts, versions and machine, and a picture of the loss curve of the run.
 
     Args:
-        facts: `result` among them: the `measure`, what was `reached`, what is aimed at, which is `at_most` as much or
-            `at_least`, and what is `published`, or None.
-        bar: to beat on the validation part, in nats a unit.
+        name: name of the program.
+        facts: JSON-able. `result` has the `measure`, the value `reached`, the target (`at_most` or `at_least`), and the
+            `published` value, or None.
+        run: run folder.
+        baseline: loss of a baseline on the validation part, in nats per unit.
+        baseline_name: its label in the picture.
     """
-    draw(run / "log.jsonl", _picture(name), bar, bar_name)
+    draw(run / "log.jsonl", _picture(name), baseline, baseline_name)
     _write(name, facts)
 
 
 def write_with_figure(name: str, facts: dict[str, Any], figure: Any) -> None:
-    """The same of a model without a loss curve: beside the facts a matplotlib Figure."""
+    """Write the receipt of a model without a loss curve, with a matplotlib Figure as its picture."""
     figure.savefig(_picture(name), dpi=120)
     _write(name, facts)
 
@@ -68,23 +71,23 @@ def _write(name: str, facts: dict[str, Any]) -> None:
     path.write_text(json.dumps({**facts, "machine": machine, "versions": versions}, indent=2) + "\n")
     result = facts["result"]
     if "at_least" in result:
-        missed, aim = result["reached"] < result["at_least"], f"{result['at_least']:g} at least"
+        missed, target = result["reached"] < result["at_least"], f"at least {result['at_least']:g}"
     else:
-        missed, aim = result["reached"] > result["at_most"], f"{result['at_most']:g} at most"
-    print(f"\n{'MISSED' if missed else 'reached'}: {result['measure']} {result['reached']:.4g}, aimed at {aim}.")
+        missed, target = result["reached"] > result["at_most"], f"at most {result['at_most']:g}"
+    print(f"\n{'MISSED' if missed else 'reached'}: {result['measure']} {result['reached']:.4g}, target {target}.")
     print(f"Receipt: {path} and {path.with_suffix('.png').name}")
 
 
-def paces(model: LanguageModel, run: Path) -> dict[str, int]:
-    """Units that a second of training took in: in the updates of the run, and in plain PyTorch."""
+def speeds(model: LanguageModel, run: Path) -> dict[str, int]:
+    """Return the units per second in training: in the updates of the run, and in plain PyTorch."""
     events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     updates = [event for event in events if "loss" in event]
     seconds = sum(event["steps"] / event["steps_per_second"] for event in updates)
-    return {"elman": round(sum(event["steps"] for event in updates) / seconds), "torch.nn": round(_plain_pace(model))}
+    return {"elman": round(sum(event["steps"] for event in updates) / seconds), "torch.nn": round(_torch_speed(model))}
 
 
-def _plain_pace(model: LanguageModel) -> float:
-    """Of `torch.nn` at the same task: the sizes, the rows and steps of a window, the optimiser and the threads."""
+def _torch_speed(model: LanguageModel) -> float:
+    """Return the speed of `torch.nn` with the same sizes, rows and steps of a window, optimiser and threads."""
     size, vocabulary = model.net_.cells[0].output_size, model.units_.size
     between = model.dropout if model.num_layers > 1 else 0.0
     embedding = nn.Embedding(vocabulary, size)

@@ -1,10 +1,10 @@
-"""Sentiment of film reviews (SST-2, whole sentences only): an LSTM that reads both ways, with maximum pooling.
+"""Sentiment of film reviews (SST-2, whole sentences only): a bidirectional LSTM with maximum pooling.
 
     python gallery/sst2.py --data DIR
 
-Nothing was learnt from other texts: no word vectors, no phrase labels. The classical model is the bag of words of
-`gallery/sst2_bag.py`. The settings were chosen on the dev part, which also chooses the epoch and calibrates the
-probabilities; the test part is measured once for each of three seeds.
+The model is trained without pretrained word vectors and phrase labels. The classical model is the bag of words of
+`gallery/sst2_bag.py`. The dev part is used to choose the settings and the epoch, and to calibrate the probabilities;
+each of three seeds is evaluated once on the test part.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What the programs for tagged sentences share: the sentences, and the hidden Markov model beside the net."""
+"""Shared parts of the programs for tagged sentences: reading and writing them, and a hidden Markov model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ Tags = Sequence[Sequence[str]]
 
 
 def hmm_score(train: Labelled, test: Labelled, scheme: str | None) -> float:
-    """Of a hidden Markov model of second order (Brants 2000): entity F1, or the part of the tags that are right."""
+    """Return entity F1, or the tag accuracy, of a second-order hidden Markov model (Brants 2000)."""
     assert train.labels is not None
     assert test.labels is not None
     tags = train.labels if scheme is None else [convert(row, scheme, "IOBES", strict=False) for row in train.labels]
@@ -28,12 +28,12 @@ def hmm_score(train: Labelled, test: Labelled, scheme: str | None) -> float:
 
 
 def part(train: Labelled, rows: slice) -> Labelled:
-    """Some of the sentences."""
+    """Return some of the sentences."""
     return Labelled(train.inputs[rows], train.labels[rows] if train.labels else None, train.places[rows])
 
 
 def write_columns(rows: Labelled, path: Path) -> None:
-    """A file of columns that `elman train tagger` reads."""
+    """Write a file of columns for `elman train tagger`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = []
     for words, tags in zip(rows.inputs, rows.labels or [], strict=True):

@@ -1,13 +1,13 @@
-"""A character language model of Tiny Shakespeare: the LSTM against the n-gram.
+"""Character language model of Tiny Shakespeare: an LSTM compared with an n-gram.
 
     python gallery/tinyshakespeare.py --data DIR
 
-Trains on the first 90 % of the characters and measures the last 10 % once, at the end. The settings were chosen with
+The training part is the first 90 % of the characters. The last 10 % are evaluated once. The settings were chosen with
 
     python gallery/tinyshakespeare.py --data DIR --validation 0.05
 
-which holds out the end of the training part and never looks at the test part. The final run trains on all of the
-training part: the test part goes on with the play that it ends with, and much of the difference lies in its names.
+which holds out the end of the training part and does not read the test part. The final run trains on the whole training
+part: the test part continues its last play, and much of the difference is due to the names in it.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from elman.tasks.run import Run
 
 NAME = "tinyshakespeare"
 TEST = 0.1
-AT_MOST = 1.5  # nats a character of the test part
+AT_MOST = 1.5  # nats per character of the test part
 SETTINGS = {
     "hidden_size": 512,
     "epochs": 12,
@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="the folder that holds tinyshakespeare/input.txt.gz")
     parser.add_argument("--run", type=Path, help="the run folder; runs/tinyshakespeare-1 or later")
-    parser.add_argument("--validation", type=float, default=0.0, help="measure this part of the training text instead")
+    parser.add_argument(
+        "--validation", type=float, default=0.0, help="hold out and evaluate this part of the training text instead"
+    )
     given = parser.parse_args(arguments)
     (text,) = read_documents(receipt.data_folder(given.data) / NAME / "input.txt.gz")
     cut = round(len(text) * (1 - TEST))
@@ -52,11 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with log_messages(), training_progress() as progress:
         model.fit(text[:cut], run=Run(run, observers=[progress]))
     minutes = (time.perf_counter() - began) / 60
-    paces = receipt.paces(model, run)
-    print(f"\n{minutes:.1f} minutes; {paces['elman']:,} characters a second, torch.nn {paces['torch.nn']:,}.")
+    speeds = receipt.speeds(model, run)
+    print(f"\n{minutes:.1f} minutes; {speeds['elman']:,} characters per second, torch.nn {speeds['torch.nn']:,}.")
 
     if model.held_out_:
-        print("\nThe part that was held out of the training text:")
+        print("\nThe held-out part of the training text:")
         print(compare(model, model.held_out_).table())
         return
     print("\nThe test part:")
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "command": f"python gallery/{NAME}.py --data DIR",
             "settings": SETTINGS,
             "result": {
-                "measure": "test nats a character",
+                "measure": "test nats per character",
                 "published": None,
                 "at_most": AT_MOST,
                 "reached": round(figures["LSTM"].nats_per_character, 4),
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "test_nats_per_character": {name: figure.nats_per_character for name, figure in figures.items()},
             "test_characters": len(text) - cut,
             "training_minutes": round(minutes, 1),
-            "training_characters_per_second": paces,
+            "training_characters_per_second": speeds,
         },
         run,
     )

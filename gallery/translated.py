@@ -1,4 +1,4 @@
-"""What the programs for translations of captions share: the files of Multi30k, training, and a report on test_2016."""
+"""Shared parts of the programs for Multi30k: its files, training, and a report on test_2016."""
 
 import gzip
 from collections.abc import Sequence
@@ -19,25 +19,25 @@ SETTINGS = [
 
 
 class Translated(NamedTuple):
-    """What a model has made of test_2016."""
+    """Translations of test_2016 by a model."""
 
     run: labelled.Run
     sources: list[str]
     targets: list[str]
-    found: list[str]  # with a beam of five
+    found: list[str]  # translations with a beam of five
 
     def report(self, rows: Sequence[int] | None = None) -> TranslationReport:
-        """In small letters, of all sentences or of some."""
+        """Return the report of all sentences or of some, ignoring case."""
         chosen = range(len(self.found)) if rows is None else rows
         return translation_report([self.found[row] for row in chosen], [self.targets[row] for row in chosen], True)
 
     def greedy_bleu(self) -> float:
-        """BLEU of what is found without a beam."""
+        """Return the BLEU of greedy search."""
         return round(translation_report(self.run.model.predict(self.sources, beam=1), self.targets, True).bleu, 2)
 
 
 def translate(language: str, settings: Sequence[str], folder: Path, data: Path) -> Translated:
-    """Train on the pairs of English and another language, the epoch chosen by the validation part, and translate."""
+    """Train on pairs of English and another language, with the best epoch on the validation part, and translate."""
     train, validation, test = ([data / "multi30k" / f"{part}.{side}.gz" for side in ("en", language)]
                                for part in ("train", "val", "test_2016_flickr"))  # fmt: skip
     words = [word for file in validation for word in ("--validation", file)]

@@ -1,9 +1,9 @@
-"""Parts of speech in web texts (Universal Dependencies, English Web Treebank, UPOS): an LSTM both ways, and a CRF.
+"""Parts of speech in web texts (Universal Dependencies, English Web Treebank, UPOS): a bidirectional LSTM and a CRF.
 
     python gallery/ud_ewt.py --data DIR
 
-A tenth of the training sentences, which the seed draws, chooses the epoch, so the dev part is measured once and chose
-nothing. The classical model is the hidden Markov model of `gallery/ud_ewt_hmm.py`.
+The best epoch is chosen on a tenth of the training sentences, drawn by the seed, so the dev part is evaluated once and
+not used to choose anything. The classical model is the hidden Markov model of `gallery/ud_ewt_hmm.py`.
 """
 
 import argparse

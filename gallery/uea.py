@@ -1,10 +1,10 @@
-"""Nine speakers by their vowels, four motions by a watch (UEA archive): an LSTM that reads both ways, three seeds.
+"""Nine speakers by their vowels, four motions by a watch (UEA archive): a bidirectional LSTM, three seeds.
 
     python gallery/uea.py --data DIR
 
-The figure is the lower of the two sets. The classical model has one hidden Markov model for each class, and says the
-one that makes a row likeliest (Rabiner 1989); with five states it is that of Kudo et al. (1999) for the vowels. The
-settings were chosen in a cross-validation of five folds of the training parts; the test parts are measured once.
+The figure is the lower accuracy of the two sets. The classical model has one hidden Markov model per class and predicts
+the most probable one (Rabiner 1989); with five states it is that of Kudo et al. (1999) for the vowels. The settings
+were chosen by five-fold cross-validation on the training parts; the test parts are evaluated once.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import receipt
 from elman.data.readers import read_labelled
 
 NAME = "uea"
-AT_LEAST = 0.97  # test accuracy, of either set
+AT_LEAST = 0.97  # test accuracy of each set
 SETS = "JapaneseVowels", "BasicMotions"
 SETTINGS = ["--set", "epochs=40", "--set", "noise=0.3", "--set", "validation=0"]
 SEEDS = 0, 1, 2
@@ -52,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runs,
         [min(both) for both in zip(*scores.values(), strict=True)],
         middle="median",
-        classical={"HMM a class": min(classical.values())},
+        classical={"HMM per class": min(classical.values())},
         more={"sets": {name: {"net": [round(score, 4) for score in scores[name]],
                               "median": round(statistics.median(scores[name]), 4),
-                              "HMM a class": round(classical[name], 4)} for name in scores}},
+                              "HMM per class": round(classical[name], 4)} for name in scores}},
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The program for photographs runs on a few pictures of two kinds, and leaves a receipt."""
+"""Gallery program for photographs: it runs on a few pictures of two kinds and writes a receipt."""
 
 import gzip
 import importlib
@@ -50,7 +50,7 @@ def test_the_program(program, tmp_path, monkeypatch, capsys):
     assert path.with_suffix(".png").exists()
     facts = json.loads(path.read_text())
     assert facts["result"]["reached"] > 0.9
-    assert facts["caption_likelier_under_its_photograph"]["reached"] >= 0.6  # of 5 others 3 are unlike it
+    assert facts["caption_more_probable_with_its_photograph"]["reached"] >= 0.6  # 3 of 5 others differ
     assert facts["constant"] in (said.lower() for said in SAID)
     assert facts["above_constant"]["reached"] > 10
     assert facts["nets"]["attention"]["different_captions"] == 2

@@ -39,7 +39,7 @@ def sst2(copies):
 def test_the_bag_of_words(run, capsys):
     facts = run("sst2_bag", "sst2", sst2(20))
     assert facts["accuracy"] == {"dev": 1.0, "test": 1.0}
-    assert "reached: test accuracy 1, aimed at 0.818 at least" in capsys.readouterr().out
+    assert "reached: test accuracy 1, target at least 0.818" in capsys.readouterr().out
     line = runpy.run_path(ROOT / "docs" / "conf.py")["summary"]({"sst2_bag": facts}).splitlines()[-1]
     assert "| none | at least 0.818 | 1.0 |" in line
 
@@ -60,7 +60,7 @@ def test_the_tagger(run, capsys):
     assert facts["seen"] == {"never": 2, "once": 0, "2 to 3": 0, "4 to 9": 0, "10 to 99": 4, "more": 0}
     assert facts["accuracy"]["second order"] == facts["result"]["reached"] == 1.0
     assert facts["accuracy_by_seen"]["first order"]["once"] is None
-    assert "reached: dev accuracy 1, aimed at 0.925 at least" in capsys.readouterr().out
+    assert "reached: dev accuracy 1, target at least 0.925" in capsys.readouterr().out
 
 
 def test_choosing_settings_of_the_tagger_leaves_no_receipt(run, capsys):

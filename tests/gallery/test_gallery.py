@@ -1,4 +1,4 @@
-"""The programs of the gallery run, on little data and with small nets, and leave receipts that the page can show."""
+"""Gallery programs for language models and names: they run on little data with small networks and write receipts."""
 
 import gzip
 import importlib
@@ -29,7 +29,7 @@ def program(monkeypatch):
 
 @pytest.fixture
 def run(program, tmp_path, monkeypatch):
-    """Run a program of the gallery on little data, and give its receipt."""
+    """Run a gallery program on little data, and return its receipt."""
     receipt = program("receipt")
     monkeypatch.setattr(receipt, "RECEIPTS", tmp_path / "receipts")
     monkeypatch.setattr(receipt, "UPDATES", 2)
@@ -48,7 +48,7 @@ def run(program, tmp_path, monkeypatch):
     return run
 
 
-def test_a_receipt_of_a_result_that_was_reached(run, tmp_path, capsys):
+def test_a_result_that_reaches_its_target_is_reported(run, tmp_path, capsys):
     facts = run("ptb_zaremba", decay_after=1)
     assert facts["result"]["reached"] == facts["perplexity"]["test"]["LSTM"] < 20  # the words of the small text
     assert facts["test_units"] == 7 * len([*WORDS.split(), *WORDS.splitlines()]) + 1  # words, ends of lines, the end
@@ -58,32 +58,32 @@ def test_a_receipt_of_a_result_that_was_reached(run, tmp_path, capsys):
     assert "reached: test perplexity" in capsys.readouterr().out
 
 
-def test_what_was_missed_is_reported_as_missed(run, tmp_path, capsys):
+def test_a_result_below_its_target_is_reported_as_missed(run, tmp_path, capsys):
     facts = run("tinyshakespeare", learning_rate=1e-6, warmup=0)
     assert facts["result"]["reached"] == round(facts["test_nats_per_character"]["LSTM"], 4) > 1.5
-    assert "MISSED: test nats a character" in capsys.readouterr().out
+    assert "MISSED: test nats per character" in capsys.readouterr().out
     line = runpy.run_path(ROOT / "docs" / "conf.py")["summary"]({"tinyshakespeare": facts}).splitlines()[-1]
-    assert f"| none | 1.5 | {facts['result']['reached']} (missed) |" in line
+    assert f"| none | at most 1.5 | {facts['result']['reached']} (missed) |" in line
 
 
 def test_names_are_classified_and_shifted(run, tmp_path, capsys):
     facts = run("names_windows", big_window=9, batch_size=16, learning_rate=0.02)
     assert sum(facts["names"].values()) == 150
     assert set(facts["accuracy"]) == {
-        "the commonest language", "counts", "window of 4", "window of 9", "window of 9, shifted by 3"
+        "the most common language", "counts", "window of 4", "window of 9", "window of 9, shifted by 3"
     }  # fmt: skip
     assert min(facts["accuracy"][model] for model in ("counts", "window of 4", "window of 9")) > 0.8
     assert facts["result"]["reached"] < 1
     assert (tmp_path / "receipts" / "names_windows.png").exists()
-    assert "names held out, part of which is right" in capsys.readouterr().out
+    assert "accuracy on 16 names:" in capsys.readouterr().out
 
 
-def test_choosing_settings_leaves_no_receipt(run, capsys):
+def test_choosing_settings_writes_no_receipt(run, capsys):
     assert run("tinyshakespeare", "--validation", "0.2", warmup=0) is None
-    assert "held out of the training text" in capsys.readouterr().out
+    assert "The held-out part of the training text" in capsys.readouterr().out
 
 
-def test_every_receipt_that_is_kept_is_on_the_page_and_of_the_settings_of_today(program):
+def test_every_receipt_is_on_the_page_and_has_the_settings_of_its_program(program):
     source = ["<!-- receipts -->"]
     runpy.run_path(ROOT / "docs" / "conf.py")["add_receipts"](None, "gallery", source)
     for path in (ROOT / "gallery" / "receipts").glob("*.json"):
@@ -92,7 +92,7 @@ def test_every_receipt_that_is_kept_is_on_the_page_and_of_the_settings_of_today(
         facts, module = json.loads(path.read_text()), program(path.stem)
         if "settings" in facts:
             assert facts["settings"] == module.SETTINGS
-        else:  # trained by commands, those of labelled data with three settings at most, a seed aside
+        else:  # trained by commands, with at most three settings and a seed for classifiers and taggers
             commands, settings = facts.get("trained_by", []), getattr(module, "SETTINGS", [])
             few = [command for command in commands if re.match("elman train (classifier|tagger)", command)]
             assert all(len(re.findall("--set (?!seed=)", command)) <= 3 for command in few)

@@ -1,4 +1,4 @@
-"""The programs of the gallery for series, skeletons and video run on little data, and leave receipts with pictures."""
+"""Gallery programs for series, skeletons and video: they run on little data and write receipts with pictures."""
 
 import gzip
 import importlib
@@ -15,7 +15,7 @@ SMALL = ["--set", "hidden_size=8", "--set", "epochs=20", "--set", "learning_rate
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Run a program of the gallery on the data that lie below `tmp_path`, and give its receipt."""
+    """Run a gallery program on the data below `tmp_path`, and return its receipt."""
     monkeypatch.syspath_prepend(ROOT / "gallery")
     monkeypatch.setattr(importlib.import_module("receipt"), "RECEIPTS", tmp_path / "receipts")
 
@@ -33,7 +33,7 @@ def run(tmp_path, monkeypatch):
 
 
 def waves(kind, count):
-    """Rows [T, 3] of a slow or a quick wave."""
+    """Return rows [T, 3] of a slow or a quick wave."""
     return [np.sin(np.arange(12 + n % 3)[:, None] * (0.3 + kind) + GENERATOR.random(3)) for n in range(count)]
 
 
@@ -51,7 +51,7 @@ def test_series(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(importlib.import_module("uea"), "SETS", ("Walks", "Runs"))
     facts = run("uea", [*SMALL, "--set", "validation=0"])
     assert facts["result"]["reached"] == min(sets["median"] for sets in facts["sets"].values()) > 0.8
-    assert facts["classical"]["HMM a class"] == min(sets["HMM a class"] for sets in facts["sets"].values()) > 0.8
+    assert facts["classical"]["HMM per class"] == min(sets["HMM per class"] for sets in facts["sets"].values()) > 0.8
     assert facts["held_out_error"] == [None, None]  # no part was held out
     assert "elman train classifier DIR/uea/Walks_TRAIN.ts.gz --set hidden_size=8" in capsys.readouterr().out
 
@@ -70,7 +70,7 @@ def test_skeletons(run, tmp_path):
     facts = run("msr_action3d", SMALL)
     assert facts["sequences"] == {"train": 16, "test": 16}
     assert facts["result"]["reached"] > 0.8
-    assert set(facts["classical"]) == {"HMM an action", "bag of poses"}
+    assert set(facts["classical"]) == {"HMM per action", "bag of poses"}
 
 
 def test_lips(run, tmp_path):

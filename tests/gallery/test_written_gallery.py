@@ -1,4 +1,4 @@
-"""The programs of the gallery for what is written run on little data, and leave receipts with pictures."""
+"""Gallery programs for translation, sounds and summaries: they run on little data and write receipts with pictures."""
 
 import gzip
 import importlib
@@ -16,7 +16,7 @@ WORDS = {"the": "der", "old": "alte", "dog": "hund", "cat": "kater", "sees": "si
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Run a program of the gallery on the data that lie below `tmp_path`, and give its receipt."""
+    """Run a gallery program on the data below `tmp_path`, and return its receipt."""
     monkeypatch.syspath_prepend(ROOT / "gallery")
     monkeypatch.setattr(importlib.import_module("receipt"), "RECEIPTS", tmp_path / "receipts")
 
@@ -56,7 +56,7 @@ def test_translations(run, tmp_path, language):
 
 
 def test_copying(run, tmp_path):
-    facts = run("copying", [*SMALL, "units=characters"], ["--rows", "300"])
+    facts = run("copying", [*SMALL, "units=characters", "epochs=4"], ["--rows", "200"])
     assert facts["perplexity"] < facts["perplexity_of_shuffled_sources"]
     assert 0 <= facts["result"]["reached"] <= 1
     assert (tmp_path / "receipts" / "copying_alignment.png").exists()
@@ -79,6 +79,6 @@ def test_subjects(run, tmp_path):
     mails = [{"body": f"{text}. here the cat. sees", "subject": " ".join(text.split()[-2:])} for text in sources]
     write(tmp_path / "aeslc" / "train.jsonl.gz", map(json.dumps, mails))
     write(tmp_path / "aeslc" / "dev.jsonl.gz", map(json.dumps, mails[:20]))
-    facts = run("aeslc", [*SMALL, "units=words"])
+    facts = run("aeslc", [*SMALL, "units=words", "epochs=2"])
     assert facts["classical"].keys() == {"first five words", "best sentence by TF-IDF"}
     assert facts["result"]["at_least"] == max(facts["reports"][name]["rougeL"] / 100 for name in facts["classical"])
