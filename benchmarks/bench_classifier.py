@@ -1,10 +1,9 @@
 """Training on SST-2: words, a bidirectional LSTM, maximum pooling; against torch.nn.
 
-The net and the updates are those of a Classifier by default: of the embedding, the rows that a batch has read are
-updated. torch.nn gets the same rows in buckets of like lengths, padded before the clock starts.
+The network and the updates are the defaults of Classifier: only the embeddings that a batch reads are updated. torch.nn
+receives the same rows in buckets of similar lengths, padded before the clock starts.
 """
 
-import numpy as np
 import torch
 from epochs import ELMAN, Sample, data_folder, losses, peer_losses, prepared, race_epoch
 from report import Claim, Report, claim
@@ -17,14 +16,14 @@ SHAPE = "SST-2"
 
 
 def measure(report: Report, sample: Sample, batches: list[Texts]) -> None:
-    task = sample.task
+    task = sample.ready.task
     weights = [task.net_.readout.weight, task.net_.cells[0].cells[0].weight]
     peers, results = {}, {ELMAN: losses(sample, weights)}
     for name in report.options.peers:
         net = TorchClassifier(task.net_, READERS[name], task)
         results[name] = peer_losses(net, batches[0], [net.readout.weight, net.word.weight])
         peers[name] = Trainer(net, batches).run
-    sizes = f"words {task.net_.cells[0].cells[0].output_size}, LSTM {task.hidden_size} a direction"
+    sizes = f"words {task.net_.cells[0].cells[0].output_size}, LSTM {task.hidden_size} per direction"
     race_epoch(report, SHAPE, sample, peers, results, sizes)
 
 
@@ -38,11 +37,10 @@ def main() -> None:
     if folder is None:
         return
     texts, labels, _ = read_labelled(folder / "sst2" / "train.tsv.gz", text=1, label=2)
-    task = prepared(Classifier, texts, labels)
-    sample, data = Sample.of(task), task.inputs_.encode(texts)
-    classes = torch.from_numpy(np.searchsorted(task.classes_, labels))
-    batches = [Texts.of(data.select(rows), classes[rows]) for rows in sample.buckets]
-    measure(report, sample, batches)
+    ready = prepared(Classifier, texts, labels)
+    sample = Sample.of(ready)
+    parts = map(ready.data.select, sample.buckets)
+    measure(report, sample, [Texts.of(part.inputs, torch.from_numpy(part.targets)) for part in parts])
     report.claims = claims(report)
     report.finish()
 

@@ -1,7 +1,7 @@
-"""torch.compile(fullgraph=True): a tagger's net with the compiler and without it, and how long compiling takes.
+"""torch.compile(fullgraph=True): a tagger's network with and without the compiler, and the time of compiling.
 
-The nets are trained steps on ragged batches of changing sizes. Compiling is timed in a process of its own, once, beside
-that of a linear layer, without what earlier processes have left in PyTorch's caches; most of it goes to a C++ compiler.
+The timed calls are training steps on ragged batches of changing sizes. Compiling is timed once, in a new process with
+empty caches of PyTorch, and compared with compiling a linear layer; most of its time is spent in a C++ compiler.
 """
 
 import multiprocessing
@@ -19,29 +19,25 @@ from torch import Tensor, nn
 from elman import LSTM, Linear, Sequences, Stack
 from elman.layers import set_key
 from elman.state import map as map_state
-from elman.tasks.recurrent import RecurrentSettings
-from elman.tasks.tagger_net import TaggerNet
+from elman.tasks.tagger import Tagger, TaggerNet
 from elman.tasks.words import Spelled, Tokens
 from elman.threads import set_num_threads
 
 EAGER, COMPILED = "eager", "compiled"
-WORDS, CHARACTERS, TAGS, DIFFERENT = 5000, 80, 17, 0.6  # different words among those of a batch
+WORDS, CHARACTERS, TAGS, DIFFERENT = 5000, 80, 17, 0.6  # DIFFERENT: different words / words of a batch
 SHAPES = {"R32H256": (32, 256), "R8H100": (8, 100)}  # sentences of a batch, units
 TOLERANCE = 1e-5
 
 
 def tagger_net(units: int) -> TaggerNet:
-    """As a Tagger makes it."""
+    """Return the network of a Tagger."""
     torch.manual_seed(0)
-    recurrent = RecurrentSettings(hidden_size=units)
-    return TaggerNet(
-        (WORDS, CHARACTERS, []), TAGS, None, recurrent, bidirectional=True, output="crf", embedding_size=100,
-        character_size=25, given_size=8, input_dropout=0.3,
-    )  # fmt: skip
+    settings = Tagger(hidden_size=units, embedding_size=100, character_size=25, given_size=8, input_dropout=0.3)
+    return TaggerNet(settings, (WORDS, CHARACTERS, []), TAGS, None)
 
 
 def sentences(rows: int, number: int) -> Spelled:
-    """A batch of sentences of 5 to 30 words."""
+    """Draw a batch of sentences of 5 to 30 words."""
     draw = np.random.default_rng(number)
     lengths = draw.integers(5, 31, rows)
     steps = int(lengths.sum())
@@ -55,7 +51,7 @@ def sentences(rows: int, number: int) -> Spelled:
 
 
 class Steps:
-    """Forward and back, with a batch of another size at each call."""
+    """Forward and backward pass, with a batch of another size at each call."""
 
     def __init__(self, net: nn.Module, run: Any, batches: list[Spelled]):
         self.net, self.run, self.batches, self.calls = net, run, batches, 0
@@ -78,19 +74,19 @@ def race(report: Report, shape: str) -> None:
     set_key(net, 0, 0)
     run = torch.compile(net, fullgraph=True)
     both = {EAGER: Steps(net, net, batches), COMPILED: Steps(net, run, batches)}
-    net.eval()  # without dropout, for which Inductor draws other numbers
+    net.eval()  # without dropout: Inductor draws other random numbers
     apart = {EAGER: 0.0, COMPILED: max(distance(both, batch) for batch in batches)}
     assert apart[COMPILED] < TOLERANCE, f"{shape}: {apart[COMPILED]:.1e} apart"
     net.train()
     for steps in both.values():
         for _ in batches:
-            steps()  # so that nothing is compiled while the clock runs
+            steps()  # compiles before the clock starts
     contestants = [Contestant(name, steps) for name, steps in both.items()]
     report.race(shape, "tagger, forward and back", contestants, apart=apart)
 
 
 def distance(both: dict[str, Steps], batch: Spelled) -> float:
-    """Between the gradients, as a share of the largest."""
+    """Return the largest difference of the gradients, relative to the largest gradient."""
     found = []
     for steps in both.values():
         steps.step(batch)
@@ -98,11 +94,11 @@ def distance(both: dict[str, Steps], batch: Spelled) -> float:
     return max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-30)) for a, b in zip(*found, strict=True))
 
 
-# How long compiling takes.
+# Time of compiling.
 
 
 def small(name: str) -> tuple[nn.Module, Any]:
-    """A net, and what it reads."""
+    """Return a network and its input."""
     values, lengths = torch.randn(40, 32), np.array([25, 0, 15])
     return {
         "torch.nn.Linear": lambda: (nn.Linear(32, 32), values),
@@ -116,7 +112,7 @@ NETS = ["torch.nn.Linear", "LSTM", "LSTM, LSTM, Linear", "tagger"]
 
 
 def compiling(name: str, threads: int, backend: str) -> float:
-    """Seconds until a net has been compiled, forward and back, once PyTorch has compiled something else."""
+    """Return the seconds to compile the forward and backward pass of a network, after a first compilation."""
     torch.set_num_threads(threads)
     set_num_threads(threads)
     torch.compile(torch.sin, backend=backend)(torch.ones(3, requires_grad=True)).sum().backward()
@@ -130,7 +126,7 @@ def compiling(name: str, threads: int, backend: str) -> float:
 
 
 def compile_times(report: Report) -> dict[str, dict[str, float]]:
-    """Seconds by backend and net: those of everything before code is written, and those with Inductor."""
+    """Return seconds by backend and network: tracing alone, and with Inductor."""
     found: dict[str, dict[str, float]] = {}
     context = multiprocessing.get_context("spawn")
     print(f"\n{'compiling once, seconds':<30}" + "".join(f"{name:>20}" for name in NETS))
@@ -146,7 +142,7 @@ def compile_times(report: Report) -> dict[str, dict[str, float]]:
 
 
 def claims(report: Report) -> list[Claim]:
-    ratio = report.ratio(COMPILED, shape="R32H256")  # small steps show what PyTorch itself needs for each call
+    ratio = report.ratio(COMPILED, shape="R32H256")  # small steps show the overhead of PyTorch per call
     return claim("torch.compile around a tagger's net, against eager", 1, [ratio and 1 / ratio])
 
 

@@ -1,8 +1,8 @@
 """Training on CoNLL-2003: words and their characters, a bidirectional LSTM, a CRF; against torch.nn and pytorch-crf.
 
-The net and the updates are those of a Tagger by default: of the embedding of words, the rows that a batch has read are
-updated; different words are spelled once a batch. torch.nn gets the same rows in buckets of like lengths, padded, with
-their different words, before the clock starts.
+The network and the updates are the defaults of Tagger: only the word embeddings that a batch reads are updated, and
+each different word is spelled once per batch. torch.nn receives the same rows in buckets of similar lengths, padded,
+with their different words, before the clock starts.
 """
 
 import warnings
@@ -11,69 +11,64 @@ from typing import Any
 
 import numpy as np
 import torch
-from epochs import ELMAN, Epoch, Sample, data_folder, losses, peer_losses, prepared, race_epoch
+from epochs import ELMAN, Sample, data_folder, losses, peer_losses, prepared, race_epoch
 from peak_memory import peak
 from report import Claim, Report, claim
 from torch_nets import READERS, Sentences, TorchTagger, Trainer
 
-from elman.classical.tag_schemes import convert
 from elman.data.readers import read_tagged
 from elman.data.row_batches import RowBatch
-from elman.sequences import Sequences
 from elman.tasks import Tagger
+from elman.tasks.examples import Encoded
 from elman.threads import set_num_threads
-from elman.training import train
 
 SHAPE = "CoNLL-2003"
 LAYOUTS = {"1000, 63x10": [1000] + [10] * 63, "64x25": [25] * 64, "64x100": [100] * 64}  # steps of 64 rows
 
 
-def assembled(task: Any, words: Sequence[Any], tags: Sequence[Any], batches: Sequence[np.ndarray]) -> list[Sentences]:
-    """Batches of these rows, as torch.nn reads them."""
-    data, numbers = task.words_.encode(words), {tag: number for number, tag in enumerate(task.tags_)}
-    inside = (convert(row, task.scheme_, "IOBES", strict=False) for row in tags)
-    truth = Sequences(np.array([numbers[tag] for row in inside for tag in row]), data.tokens.lengths)
-    return [Sentences.of(data.select(rows), truth.select(rows)) for rows in batches]
+def assembled(data: Encoded, batches: Sequence[np.ndarray]) -> list[Sentences]:
+    """Return batches of these rows for torch.nn."""
+    return [Sentences.of(part.inputs, part.targets) for part in map(data.select, batches)]
 
 
 def race_training(report: Report, words: Sequence[Any], tags: Sequence[Any]) -> None:
-    task = prepared(Tagger, words, tags)
-    sample, net = Sample.of(task), task.net_
-    batches = assembled(task, words, tags, sample.buckets)
+    ready = prepared(Tagger, words, tags)
+    task, net, sample = ready.task, ready.task.net_, Sample.of(ready)
+    batches = assembled(ready.data, sample.buckets)
     results = {ELMAN: losses(sample, [net.readout.weight, net.word.weight, net.spelling.cells[0].weight])}
     peers = {}
     for name in report.options.peers:
         peer = TorchTagger(net, READERS[name], task)
         results[name] = peer_losses(peer, batches[0], [peer.readout.weight, peer.word.weight, peer.character.weight])
         peers[name] = Trainer(peer, batches).run
-    sizes = f"words {task.embedding_size}, characters {task.character_size}, LSTM {task.hidden_size} a direction"
+    sizes = f"words {task.embedding_size}, characters {task.character_size}, LSTM {task.hidden_size} per direction"
     race_epoch(report, SHAPE, sample, peers, results, sizes)
 
 
 def train_one(name: str, lengths: list[int], threads: int, begin: Callable[[], None]) -> None:
-    """An update with a batch of `lengths`, begun after one of two words."""
+    """Make an update on a batch of `lengths`, after a first update on one sentence of two words."""
     quiet()
     torch.set_num_threads(threads)
     set_num_threads(threads)
     draw = np.random.default_rng(0)
     words = [["a", "word"], *([f"word{number}" for number in draw.integers(5000, size=length)] for length in lengths)]
     tags = [["B-X" if number % 3 else "B-Y" for number, _ in enumerate(row)] for row in words]
-    task = prepared(Tagger, words, tags)
+    ready = prepared(Tagger, words, tags)
     batches = [RowBatch(np.arange(1), 2), RowBatch(np.arange(1, len(words)), sum(lengths))]
     if name == ELMAN:
-        train(task.net_, task.loss, Epoch(batches), task, observers=[lambda event: event.update == 1 and begin()])
+        ready.train(batches, observers=[lambda event: event.update == 1 and begin()])
         return
-    warm_up, batch = assembled(task, words, tags, [batch.rows for batch in batches])
-    trainer = Trainer(TorchTagger(task.net_, READERS[name], task), [])
+    warm_up, batch = assembled(ready.data, [batch.rows for batch in batches])
+    trainer = Trainer(TorchTagger(ready.task.net_, READERS[name], ready.task), [])
     trainer.update(warm_up)
     begin()
     trainer.update(batch)
 
 
 def weigh(report: Report) -> dict[str, dict[str, float]]:
-    """Print the megabytes of a batch by its layout, and hand them out."""
+    """Print and return the peak memory of a batch in megabytes, by its layout."""
     found: dict[str, dict[str, float]] = {}
-    print(f"\n{'memory of an update at its peak, 64 rows, MB':<48}" + "".join(f"{name:>10}" for name in LAYOUTS))
+    print(f"\n{'peak memory of an update, 64 rows, MB':<48}" + "".join(f"{name:>10}" for name in LAYOUTS))
     for name in (ELMAN, *report.options.peers):
         bytes_ = [peak(train_one, name, lengths, report.options.threads) for lengths in LAYOUTS.values()]
         found[name] = {layout: size / 1e6 for layout, size in zip(LAYOUTS, bytes_, strict=True) if size is not None}

@@ -17,8 +17,7 @@ from elman.layers.pooling import MaxPooling
 from elman.losses import CRFLoss
 from elman.sequences import Sequences
 from elman.tasks import classifier, encoder_decoder
-from elman.tasks.pairs import Pairs
-from elman.tasks.words import Spelled
+from elman.tasks.examples import Encoded
 from elman.training import loop
 from elman.training.lazy_rows import LazyRows
 
@@ -34,8 +33,7 @@ TIMED = [  # owner, function, part; calls of other functions in this list are no
     (encoder_decoder, "readout_loss", "read-out and softmax, with gradients"),
     (Attention, "_keys_and_values", "attention"),
     (Attention, "_read", "attention"),
-    (Pairs, "select", "batches"),
-    (Spelled, "select", "batches"),
+    (Encoded, "select", "batches"),
     (Sequences, "select", "batches"),
     (loop, "gradients_of", "clipping"),
     (loop, "gradient_norm", "clipping"),

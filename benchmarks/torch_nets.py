@@ -1,7 +1,7 @@
-"""The nets of the tagger and of the classifier written with torch.nn and pytorch-crf, and the update that trains them.
+"""Networks of the tagger and of the classifier in torch.nn and pytorch-crf, and their training updates.
 
-A batch is padded, time first. Its rows are read from both ends, and no step sees what is behind a row: either the
-backward LSTM gets rows that were turned round within their lengths, or both get what pack_padded_sequence makes.
+A batch is padded, time first. Rows are read in both directions, and no step reads padding before its row: either the
+backward LSTM reads rows that are reversed within their lengths, or both directions read a packed sequence.
 """
 
 import math
@@ -18,20 +18,20 @@ from torchcrf import CRF
 from elman.data.units.base import UNKNOWN as UNKNOWN_UNIT
 from elman.layers import Bidirectional, Dropout
 from elman.sequences import Sequences
-from elman.tasks.classifier_net import ClassifierNet
-from elman.tasks.tagger_net import TaggerNet
+from elman.tasks.classifier import ClassifierNet
+from elman.tasks.tagger import TaggerNet
 from elman.tasks.words import UNKNOWN as UNKNOWN_WORD
 from elman.tasks.words import Spelled
 
-FORBIDDEN = -1e4  # pytorch-crf takes no -inf
+FORBIDDEN = -1e4  # pytorch-crf does not accept -inf
 
 
 class Layout(NamedTuple):
-    """How the rows of a padded batch lie: made once, off the clock."""
+    """Layout of a padded batch, made once, outside the clock."""
 
     lengths: Tensor  # [B]
-    mask: Tensor | None  # [T, B] of the steps; None where no row is padded
-    turned: Tensor | None  # [T, B] which step stands there when its row is turned round; None: a flip does it
+    mask: Tensor | None  # [T, B] True for real steps; None if no row is padded
+    turned: Tensor | None  # [T, B] step numbers of the reversed rows; None: a flip is enough
 
     @classmethod
     def of(cls, lengths: np.ndarray) -> "Layout":
@@ -43,8 +43,8 @@ class Layout(NamedTuple):
         return cls(torch.tensor(lengths), torch.from_numpy(mask), torch.from_numpy(turned))
 
 
-class BothEnds(nn.Module):
-    """A bidirectional LSTM: `steps` are its outputs [T, B, 2H], `ends` its final states [B, 2H]."""
+class BothDirections(nn.Module):
+    """Bidirectional LSTM: `steps` returns its outputs [T, B, 2H], `ends` its final states [B, 2H]."""
 
     def steps(self, x: Tensor, layout: Layout) -> Tensor:
         raise NotImplementedError
@@ -53,7 +53,7 @@ class BothEnds(nn.Module):
         raise NotImplementedError
 
     def take(self, cell: Bidirectional) -> None:
-        """The weights of elman's."""
+        """Copy the weights of elman's cell."""
         halves = zip(self.halves(), (cell.forward_cell, cell.backward_cell), strict=True)
         with torch.no_grad():
             for (weight_ih, weight_hh, bias_ih, bias_hh), own in halves:
@@ -63,13 +63,13 @@ class BothEnds(nn.Module):
                 bias_hh.zero_()
 
     def halves(self) -> list[list[Tensor]]:
-        """The weights of the forward and of the backward LSTM."""
+        """Return the weights of the forward and of the backward LSTM."""
         weights = list(self.parameters())
         return [weights[:4], weights[4:]]
 
 
-class Padded(BothEnds):
-    """Two LSTMs over all steps, those behind the rows among them: so PyTorch calls oneDNN."""
+class Padded(BothDirections):
+    """Two LSTMs over all steps, including padding, so that PyTorch calls oneDNN."""
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()
@@ -87,8 +87,8 @@ class Padded(BothEnds):
         return [self.forward_lstm(x)[0], self.backward_lstm(_turn(x, layout))[0]]
 
 
-class Packed(BothEnds):
-    """One LSTM over a PackedSequence."""
+class Packed(BothDirections):
+    """Bidirectional LSTM over a PackedSequence."""
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()
@@ -106,20 +106,20 @@ class Packed(BothEnds):
 
 
 def _turn(x: Tensor, layout: Layout) -> Tensor:
-    """Every row from its last step to its first."""
+    """Reverse every row within its length."""
     return x.flip(0) if layout.turned is None else x.gather(0, layout.turned[:, :, None].expand_as(x))
 
 
-READERS: dict[str, type[BothEnds]] = {"padded": Padded, "packed": Packed}
+READERS: dict[str, type[BothDirections]] = {"padded": Padded, "packed": Packed}
 
 
 class Sentences(NamedTuple):
-    """A batch of the tagger; different words are spelled once."""
+    """Batch of the tagger, with each different word spelled once."""
 
     words: Tensor  # [T, B]
     spellings: Tensor  # [T, B] rows of the characters
     characters: Tensor  # [letters, different words]
-    spelled: Layout  # of them
+    spelled: Layout  # layout of the characters
     layout: Layout
     tags: Tensor  # [T, B]
 
@@ -131,9 +131,9 @@ class Sentences(NamedTuple):
 
 
 class TorchTagger(nn.Module):
-    """`TaggerNet` with its CRF."""
+    """Network of `TaggerNet` with its CRF."""
 
-    def __init__(self, net: TaggerNet, reader: type[BothEnds], settings: Any):
+    def __init__(self, net: TaggerNet, reader: type[BothDirections], settings: Any):
         super().__init__()
         spelling, body, num_tags = net.spelling.cells, _recurrent(net.body), net.readout.output_size
         self.settings = settings
@@ -161,7 +161,7 @@ class TorchTagger(nn.Module):
 
 
 class Texts(NamedTuple):
-    """A batch of the classifier."""
+    """Batch of the classifier."""
 
     units: Tensor  # [T, B]
     layout: Layout
@@ -173,9 +173,9 @@ class Texts(NamedTuple):
 
 
 class TorchClassifier(nn.Module):
-    """`ClassifierNet` of text, with maximum pooling."""
+    """Network of `ClassifierNet` for text, with maximum pooling."""
 
-    def __init__(self, net: ClassifierNet, reader: type[BothEnds], settings: Any):
+    def __init__(self, net: ClassifierNet, reader: type[BothDirections], settings: Any):
         super().__init__()
         body = _recurrent(net.cells[0])
         self.settings = settings
@@ -195,7 +195,7 @@ class TorchClassifier(nn.Module):
 
 
 class Trainer:
-    """Updates as elman's loop makes them: AdamW, and Adam of the rows that a batch has read of sparse tables."""
+    """Updates as in elman's loop: AdamW, and SparseAdam for the rows of embeddings that a batch has read."""
 
     def __init__(self, net: nn.Module, batches: Sequence[Any]):
         self.net, self.batches = net, batches
@@ -229,7 +229,7 @@ class Trainer:
 
 
 def _forget(net: Any, ids: Tensor, unknown: int) -> Tensor:
-    """Some ids are read as unknown while training."""
+    """Replace some ids by the unknown id in training."""
     part = net.settings.word_dropout
     return torch.where(torch.rand(ids.shape) < part, unknown, ids) if net.training and part else ids
 

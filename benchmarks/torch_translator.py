@@ -1,8 +1,8 @@
-"""The net of the translator written with torch.nn, as it is trained and as it translates.
+"""Network of the translator in torch.nn, with training and translation.
 
-Batches are padded, time first. Sources that all have one length are read as they are, others packed. All steps of the
-decoder attend in one call, and only what is to be said reaches the read-out. Sentences that are translated are sorted
-by length; those that are done leave the batch, and the hypotheses of one share its memory.
+Batches are padded, time first. Sources of equal length are read unpacked, others packed. The attention of all decoder
+steps is one call, and only real steps reach the read-out. In translation, sentences are sorted by length; finished ones
+leave the batch, and the hypotheses of a sentence share its memory.
 """
 
 from collections.abc import Sequence
@@ -18,41 +18,41 @@ from torch_nets import Layout, embedding_of, linear_of, padded
 from elman.data.units import BOUNDARY
 from elman.sequences import Sequences
 from elman.tasks.encoder_decoder import EncoderDecoder, shifted
-from elman.tasks.pairs import Pairs
+from elman.tasks.examples import Encoded
 
-HELD = 128  # sentences that are translated at once: of 32 to 256 the fastest, or as fast
+HELD = 128  # sentences translated at once: the fastest of 32 to 256
 
 
 class Sentences(NamedTuple):
     """A batch of pairs."""
 
     sources: Tensor  # [S, B]
-    layout: Layout  # of the sources
+    layout: Layout  # layout of the sources
     inputs: Tensor  # [T, B]
-    said: Tensor  # [N] the places of the real steps among the T B
+    real: Tensor  # [N] places of the real steps among T x B
     targets: Tensor  # [N]
 
     @classmethod
-    def of(cls, pairs: Pairs) -> "Sentences":
-        inputs, targets = shifted(pairs.targets)
+    def of(cls, data: Encoded) -> "Sentences":
+        inputs, targets = shifted(data.targets.units)
         places = inputs.times * len(inputs) + inputs.rows
-        layout = Layout.of(pairs.sources.lengths)
-        return cls(padded(pairs.sources), layout, padded(inputs), torch.from_numpy(places), torch.from_numpy(targets))
+        layout = Layout.of(data.inputs.lengths)
+        return cls(padded(data.inputs), layout, padded(inputs), torch.from_numpy(places), torch.from_numpy(targets))
 
 
 class Source(NamedTuple):
-    """What a decoder reads."""
+    """Memory of a decoder."""
 
     keys: Tensor  # [B, S, A]
     values: Tensor  # [B, S, D]
-    behind: Tensor | None  # [B, S] whether the row ends before this step; None where no row is padded
+    padding: Tensor | None  # [B, S] True where the row has ended; None if no row is padded
 
     def select(self, rows: Tensor) -> "Source":
         return Source(*(None if part is None else part.index_select(0, rows) for part in self))
 
 
 class TorchTranslator(nn.Module):
-    """The net of a `Translator` by default: LSTMs and additive attention."""
+    """Default network of `Translator`: LSTMs with additive attention."""
 
     def __init__(self, net: EncoderDecoder, settings: Any):
         super().__init__()
@@ -81,13 +81,13 @@ class TorchTranslator(nn.Module):
         source, begun = self.begin(batch.sources, batch.layout)
         x = self._drop(self.target(batch.inputs), self.settings.embedding_dropout)
         h = self._drop(self.decoder(x, [part[None] for part in begun])[0], self.settings.dropout)
-        read = self.look(h.transpose(0, 1), source).transpose(0, 1)
-        said = torch.cat([h, read], -1).flatten(0, 1).index_select(0, batch.said)
-        features = self._drop(self.combine(said).tanh(), self.settings.output_dropout)
+        context = self.attend(h.transpose(0, 1), source).transpose(0, 1)
+        real = torch.cat([h, context], -1).flatten(0, 1).index_select(0, batch.real)
+        features = self._drop(self.combine(real).tanh(), self.settings.output_dropout)
         return cross_entropy(self.readout(features), batch.targets, label_smoothing=self.settings.label_smoothing)
 
     def begin(self, sources: Tensor, layout: Layout) -> tuple[Source, tuple[Tensor, Tensor]]:
-        """The memory, and the decoder's first state."""
+        """Return the memory and the decoder's initial state."""
         x = self._drop(self.source(sources), self.settings.embedding_dropout)
         if layout.mask is None:
             y, (h, c) = self.encoder(x)
@@ -98,11 +98,11 @@ class TorchTranslator(nn.Module):
         values = self._drop(y, self.settings.dropout).transpose(0, 1).contiguous()
         return Source(self.key(values), values, None if layout.mask is None else ~layout.mask.T), begun
 
-    def look(self, h: Tensor, source: Source) -> Tensor:
-        """What steps [B, T, H] read, [B, T, D]."""
+    def attend(self, h: Tensor, source: Source) -> Tensor:
+        """Return the contexts of steps h [B, T, H], [B, T, D]."""
         scores = self.score((self.query(h)[:, :, None] + source.keys[:, None]).tanh())[..., 0]  # [B, T, S]
-        if source.behind is not None:
-            scores = scores.masked_fill(source.behind[:, None], -torch.inf)
+        if source.padding is not None:
+            scores = scores.masked_fill(source.padding[:, None], -torch.inf)
         return scores.softmax(-1) @ source.values
 
     def _drop(self, x: Tensor, part: float) -> Tensor:
@@ -110,7 +110,7 @@ class TorchTranslator(nn.Module):
 
 
 class Writer:
-    """Translates: rows of a batch, as many hypotheses of each."""
+    """Greedy and beam search, with equally many hypotheses per row."""
 
     def __init__(self, net: TorchTranslator):
         self.net = net
@@ -119,7 +119,7 @@ class Writer:
             own.data = given.data
 
     def write(self, sources: Sequences, limits: np.ndarray, beam: int) -> list[list[int]]:
-        """What each source becomes; of units at most `limits`."""
+        """Return the translation of each source, of at most `limits` units."""
         found: list[list[int]] = [[] for _ in limits]
         order = np.argsort(sources.lengths, kind="stable")
         search = self.greedy if beam == 1 else self.beam
@@ -133,11 +133,11 @@ class Writer:
         return found
 
     def step(self, ids: Tensor, state: tuple[Tensor, Tensor], source: Source) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Units [R], those of a row of the source side by side -> logits [R, V]."""
+        """Return logits [R, V] and the new state, given units [R] sorted by source row."""
         net, rows = self.net, len(source.values)
         h, c = self.cell(net.target(ids), state)
-        read = net.look(h.view(rows, len(h) // rows, -1), source).flatten(0, 1)
-        return net.readout(net.combine(torch.cat([h, read], -1)).tanh()), (h, c)
+        context = net.attend(h.view(rows, len(h) // rows, -1), source).flatten(0, 1)
+        return net.readout(net.combine(torch.cat([h, context], -1)).tanh()), (h, c)
 
     def greedy(self, source: Source, state: tuple[Tensor, Tensor], limits: Tensor, _: int) -> list[list[int]]:
         found: list[list[int]] = [[] for _ in limits]
@@ -157,7 +157,7 @@ class Writer:
                 found[number].append(unit)
 
     def beam(self, source: Source, state: tuple[Tensor, Tensor], limits: Tensor, beam: int) -> list[list[int]]:
-        """The best by log-probability / units; a row is done once `beam` of its hypotheses are finished."""
+        """Return the best by log-probability / units; a row is done when `beam` of its hypotheses are finished."""
         best: list[tuple[float, list[int]]] = [(-np.inf, []) for _ in limits]
         row, counts = torch.arange(len(limits)), torch.zeros(len(limits), dtype=torch.int64)
         totals, lanes, length = torch.zeros(len(limits), 1), 1, 0
@@ -166,7 +166,7 @@ class Writer:
             logits, state = self.step(ids, state, source)
             units = logits.shape[1]
             scores = totals[:, :, None] + logits.log_softmax(-1).view(len(row), lanes, units)
-            values, chosen = scores.view(len(row), -1).topk(2 * beam)  # of which half may end
+            values, chosen = scores.view(len(row), -1).topk(2 * beam)  # at most half of them end
             parent, unit = chosen // units, chosen % units
             ends = unit == BOUNDARY
             done = ends[:, :beam].nonzero()
@@ -194,7 +194,7 @@ class Writer:
 
 
 def _take(weights: Sequence[Tensor], own: Any) -> None:
-    """The weights of an LSTM of elman's."""
+    """Copy the weights of an LSTM of elman."""
     for weight, given in zip(weights, (own.weight_ih, own.weight_hh, own.bias), strict=False):
         weight.copy_(given)
     weights[3].zero_()

@@ -7,7 +7,7 @@ from elman import LSTM, Sequences
 from elman.kernels import native, recurrence
 
 
-def test_what_a_part_calls_is_not_its_own(monkeypatch):
+def test_a_part_does_not_include_the_parts_that_it_calls(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(parts, "perf_counter", lambda: now[0])
 
@@ -24,7 +24,7 @@ def test_what_a_part_calls_is_not_its_own(monkeypatch):
     assert clock.seconds == {"inner": 8, "outer": 4}
 
 
-def test_the_time_of_errors_counts():
+def test_the_time_until_an_error_counts():
     def fail():
         raise KeyError
 
@@ -35,7 +35,7 @@ def test_the_time_of_errors_counts():
     assert clock._called[0] == clock.seconds["it"]
 
 
-@pytest.mark.skipif(not native.available(), reason="without native kernels there are none to watch")
+@pytest.mark.skipif(not native.available(), reason="without native kernels there is nothing to time")
 def test_shares_of_a_recurrence_add_up():
     cell, x = LSTM(16, 16), Sequences(torch.randn(2000, 16), [2000])
     before = native.module, recurrence.scan, torch.Tensor.backward

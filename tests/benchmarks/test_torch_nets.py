@@ -1,4 +1,4 @@
-"""The nets of torch.nn compute what those of elman do: the same loss and gradients, padded and packed."""
+"""Networks of torch.nn compute the same loss and gradients as those of elman, padded and packed."""
 
 import warnings
 from itertools import pairwise
@@ -29,10 +29,10 @@ def _without_the_warning_of_pytorch_crf():
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("rows", [[0, 1, 2], [1, 3]])  # of different lengths, of the same
 def test_the_tagger_agrees_and_can_be_trained(reader, rows):
-    task = prepared(Tagger, WORDS, TAGS, character_size=4, **SIZES)
-    sample, net = Sample.of(task)._replace(buckets=[np.array(rows)]), task.net_
-    batches = assembled(task, WORDS, TAGS, sample.buckets)
-    peer = TorchTagger(net, READERS[reader], task)
+    ready = prepared(Tagger, WORDS, TAGS, character_size=4, **SIZES)
+    sample, net = Sample.of(ready)._replace(buckets=[np.array(rows)]), ready.task.net_
+    batches = assembled(ready.data, sample.buckets)
+    peer = TorchTagger(net, READERS[reader], ready.task)
     mine = [net.word.weight, net.spelling.cells[0].weight, net.readout.weight, net.chain.start]
     others = [peer.word.weight, peer.character.weight, peer.readout.weight, peer.crf.start_transitions]
     results = {ELMAN: losses(sample, mine), reader: peer_losses(peer, batches[0], others)}
@@ -47,25 +47,25 @@ def test_the_tagger_agrees_and_can_be_trained(reader, rows):
 @pytest.mark.parametrize("rows", [[0, 1, 2], [0, 3]])
 def test_the_classifier_agrees(reader, rows):
     texts, labels = ["a good film", "bad", "what a very bad film", "a fine film"], ["+", "-", "-", "+"]
-    task = prepared(Classifier, texts, labels, min_count=1, **SIZES)
-    torch.nn.init.normal_(task.net_.readout.weight)  # zeros at first: nothing would reach what is below
-    sample = Sample.of(task)._replace(buckets=[np.array(rows)])
-    classes = torch.from_numpy(np.searchsorted(task.classes_, labels))[rows]
-    peer = TorchClassifier(task.net_, READERS[reader], task)
+    ready = prepared(Classifier, texts, labels, min_count=1, **SIZES)
+    net = ready.task.net_
+    torch.nn.init.normal_(net.readout.weight)  # initialised with zeros, which would block the gradients
+    sample, data = Sample.of(ready)._replace(buckets=[np.array(rows)]), ready.data.select(np.array(rows))
+    peer = TorchClassifier(net, READERS[reader], ready.task)
+    batch = Texts.of(data.inputs, torch.from_numpy(data.targets))
     results = {
-        ELMAN: losses(sample, [task.net_.readout.weight, task.net_.cells[0].cells[0].weight]),
-        reader: peer_losses(peer, Texts.of(task.inputs_.encode(texts).select(rows), classes),
-                            [peer.readout.weight, peer.word.weight]),
-    }  # fmt: skip
+        ELMAN: losses(sample, [net.readout.weight, net.cells[0].cells[0].weight]),
+        reader: peer_losses(peer, batch, [peer.readout.weight, peer.word.weight]),
+    }
     agree("classifier", results, truth=ELMAN, tolerance=1e-5)
 
 
 def test_the_buckets_of_a_sample_are_its_rows_by_length():
-    task = prepared(Tagger, WORDS, TAGS, character_size=0, batch_steps=16, **SIZES)
-    sample = Sample.of(task, updates=3)
+    ready = prepared(Tagger, WORDS, TAGS, character_size=0, batch_steps=16, **SIZES)
+    sample = Sample.of(ready, updates=3)
     assert sample.updates > len(sample.batches) == len(sample.buckets) == 3
     assert sorted(np.concatenate(sample.buckets)) == sorted(np.concatenate([batch.rows for batch in sample.batches]))
-    lengths = sorted((task.data.lengths[rows] for rows in sample.buckets), key=min)
+    lengths = sorted((ready.data.steps[rows] for rows in sample.buckets), key=min)
     assert all(short.max() <= long.min() for short, long in pairwise(lengths))
     steps = sum(batch.num_steps for batch in sample.batches)
     assert sample.passes == pytest.approx(sum(map(len, WORDS)) / steps)
