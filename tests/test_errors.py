@@ -40,7 +40,7 @@ def test_a_place_replaces_the_row():
 
 
 def test_a_place_is_not_named_twice():
-    with pytest.raises(TypeError, match=r"^a\.png: not a picture\.$"), located(["a.png"]):
+    with pytest.raises(ValueError, match=r"^a\.png: not a picture\.$"), located(["a.png"]):
         raise RowTypeError(0, "a.png: not a picture.")
 
 

@@ -62,13 +62,12 @@ def located(places: Sequence[str], kind: str = "row") -> Iterator[None]:
     Args:
         places: place of each row.
     Raises:
-        ValueError, TypeError: an error about a row, with its place.
+        ValueError: a row is wrong; so is a file that holds values of a wrong type.
     """
     try:
         yield
     except RowError as error:
         if error.kind != kind:
             raise
-        plain = TypeError if isinstance(error, TypeError) else ValueError
         place = f"{places[error.row]}: "
-        raise plain(place + error.message.removeprefix(place)) from error
+        raise ValueError(place + error.message.removeprefix(place)) from error

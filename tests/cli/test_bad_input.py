@@ -33,10 +33,13 @@ def run(tmp_path):
     ("content", "message"),
     [
         (b"", "text.txt: empty; expected a file with text."),
-        (b"to be", "text: 5 characters to train on, less than one window of 20; give more text, or set steps lower."),
+        (
+            b"to be",
+            "text: 5 characters to train on, less than one window of 20; give more text, or a lower setting",
+        ),
         (b"caf\xe9 au lait, " * 100, "text.txt: byte offset 3 is not UTF-8 (0xe9); convert the file"),
         (b"\xef\xbb\xbf", "text.txt: empty; expected a file with text."),
-        (b"a" * 10_000, "all of them 'a': there is nothing to learn; give a text that holds at least two"),
+        (b"a" * 10_000, "all of them 'a'; expected at least two different ones."),
     ],
 )
 def test_a_text_that_cannot_be_trained_on(elman, small, tmp_path, run, content, message):
@@ -76,7 +79,7 @@ def test_a_folder_that_may_not_be_written(elman, small, text_file, tmp_path):
 def test_a_run_that_is_there_already(elman, small, text_file, run_folder):
     before = {file.name: file.read_bytes() for file in run_folder.iterdir()}
     line = error_line(elman("train", "language-model", text_file, "--out", run_folder, *small))
-    assert line == f"{run_folder}: is there already; resume the run in it (--resume), or name another folder."
+    assert line == f"{run_folder}: exists already; resume the run in it (--resume), or name another folder."
     assert {file.name: file.read_bytes() for file in run_folder.iterdir()} == before
 
 
@@ -95,8 +98,10 @@ def test_a_run_that_is_there_already(elman, small, text_file, run_folder):
         ("epochs=0", "expected epochs of at least 1, got 0."),
         ("cell=lstn", "did you mean lstm?"),
         ("units=charcters", "did you mean characters?"),
-        ("loss=means", "loss: expected one of "),
-        ("residual=true", "cannot act"),
+        ("reduction=means", "reduction: expected one of "),
+        ("residual=true", "has no effect"),
+        ("cell.zoneut_c=0.1", "did you mean zoneout_c?"),
+        ("cell.zoneout_c=big", "--set cell.zoneout_c: expected float, got 'big'."),
     ],
 )
 def test_a_setting_that_is_unknown_or_out_of_range(elman, small, text_file, run, option, message):

@@ -34,7 +34,9 @@ def test_a_classifier_and_a_tagger_are_examined(elman, classifier_run, tagger_ru
 
 
 @pytest.mark.slow
-def test_the_report_and_the_picture_of_a_classifier_and_a_tagger_are_in_their_runs(elman, classifier_run, tagger_run, reviews, tmp_path):
+def test_the_report_and_the_picture_of_a_classifier_and_a_tagger_are_in_their_runs(
+    elman, classifier_run, tagger_run, reviews, tmp_path
+):
     for run, files in ((classifier_run, [reviews]), (tagger_run, [])):
         copy = tmp_path / run.name
         shutil.copytree(run, copy)

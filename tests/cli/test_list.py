@@ -1,9 +1,9 @@
 import re
+from dataclasses import fields
 
 from elman import layers
 from elman.cells import CELLS
-from elman.tasks import TASKS
-from elman.tasks.settings import settings_of
+from elman.tasks import TASKS, task_class
 
 
 def test_the_list_names_every_task_cell_and_layer_on_one_screen(elman):
@@ -18,12 +18,13 @@ def test_the_list_names_every_task_cell_and_layer_on_one_screen(elman):
 
 
 def test_the_settings_of_a_task_by_group_with_default_and_meaning(elman):
-    for name, task in TASKS.items():
+    for name in TASKS:
         result = elman("list", name)
         assert result.exit_code == 0, result.output
-        for setting, default in settings_of(task()).items():
-            value = str(default).lower() if default is None or isinstance(default, bool) else default
-            assert re.search(rf"^  {re.escape(f'{setting}={value}')}\s+\S", result.stdout, re.MULTILINE), setting
+        for field in fields(task_class(name)):
+            plain = field.default is None or isinstance(field.default, bool)
+            value = str(field.default).lower() if plain else field.default
+            assert re.search(rf"^  {re.escape(f'{field.name}={value}')}\s+\S", result.stdout, re.MULTILINE), field.name
         groups = re.findall(r"^(\w[\w ]*)$", result.stdout, re.MULTILINE)
         assert {"Recurrent", "Training"} < set(groups)
 

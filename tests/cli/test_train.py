@@ -23,9 +23,9 @@ def test_it_prints_the_data_the_baseline_the_network_and_which_model_is_better(t
     result = trained[1]
     assert result.exit_code == 0, result.output
     printed = [
-        r"training text: 1 document of 969 characters; held out: 1 document of 51 characters; a vocabulary of 16 units",
-        r"3-gram on the held-out part: \d\.\d{4} nats, \d\.\d{4} bits a character",
-        r"net: 1 x lstm of 8 units, 624 weights",
+        r"training text: 969 units in 1 document; held out: 51 units in 1 document; a vocabulary of 16 units",
+        r"network: 1 x lstm of 8 units, 624 parameters",
+        r"3-gram on the held-out part: \d\.\d{4} nats, \d\.\d{4} bits",
         r"\d+ updates in \d+\.\d minutes",
         r"LSTM +[\d.,]+ +\d\.\d{4} +\d\.\d{4} +[\d.,]+\n3-gram +[\d.,]+ +\d\.\d{4} +\d\.\d{4} +[\d.,]+\n",
         r"The (3-gram|LSTM) is better: \d\.\d{4} bits per character, [\d.]+% fewer than the (LSTM|3-gram)'s \d\.\d{4}",
@@ -59,10 +59,33 @@ def test_several_files_a_validation_file_and_a_folder(elman, text, text_file, sm
     run, valid = tmp_path / "run", tmp_path / "valid.txt"
     valid.write_text(text[:200])
     result = elman("train", "language-model", folder, text_file, "--validation", valid, "--out", run, *small)
-    assert "3 documents of 3,060 characters; held out: 1 document of 200 characters" in result.stdout, result.output
+    assert "3,060 units in 3 documents; held out: 200 units in 1 document" in result.stdout, result.output
     assert tomllib.loads((run / "config.toml").read_text())["validation_data"] == [str(valid)]
     resumed = elman("train", "language-model", "--resume", "--out", run)
-    assert "3 documents of 3,060 characters; held out: 1 document of 200 characters" in resumed.stdout, resumed.output
+    assert "3,060 units in 3 documents; held out: 200 units in 1 document" in resumed.stdout, resumed.output
+
+
+def test_a_dry_run_prints_a_plan_and_writes_nothing(elman, text_file, small, tmp_path):
+    for out in [], ["--out", tmp_path / "run"]:
+        result = elman("train", "language-model", text_file, *small, "--dry-run", *out)
+        assert result.exit_code == 0, result.output
+        assert re.search(r"969 units in 1 document", result.stdout)
+        assert re.search(r"1 x lstm of 8 units, 624 parameters", result.stdout)
+        assert re.search(r"50 updates, expected to take \d+ seconds", result.stdout)
+    assert not list(tmp_path.iterdir())
+    bad = elman("train", "language-model", text_file, *small, "--dry-run", "--set", "cell.zoneout_c=2")
+    assert bad.exit_code == 1
+    assert "zoneout_c" in bad.stderr
+
+
+def test_options_of_the_cell_are_kept_by_the_run(elman, text_file, small, tmp_path):
+    words = ["train", "language-model", "--out", tmp_path / "run"]
+    assert elman(*words, text_file, *small, "--set", "epochs=1", "--set", "cell.zoneout_c=0.1").exit_code == 0
+    assert tomllib.loads((tmp_path / "run" / "config.toml").read_text())["settings"]["cell"]["zoneout_c"] == 0.1
+    assert elman(*words, "--resume", "--set", "cell.zoneout_c=0.1").exit_code == 0
+    result = elman(*words, "--resume", "--set", "cell.zoneout_c=0.2")
+    assert result.exit_code == 1
+    assert "--set cell=CellSettings('lstm', zoneout_c=0.2): the run in" in result.stderr
 
 
 def test_without_a_held_out_part_and_an_ngram_nothing_is_compared(elman, text_file, small, tmp_path):

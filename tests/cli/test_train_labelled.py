@@ -36,7 +36,7 @@ def test_a_classifier_prints_the_data_the_network_its_figures_and_the_next_comma
     in_order(
         result.stdout,
         r"72 rows of words, \d+ different, 288 steps; 8 rows held out; 2 classes",
-        r"net: 1 x lstm of 8 units, both ways, max pooling, [\d,]+ weights",
+        r"network: 1 x lstm of 8 units, [\d,]+ parameters",
         r"\d+ updates in \d+\.\d minutes",
         r"Update \d+ has the best weights on the held-out part\. Their figures there:",
         r"class +precision +recall +F1 +support\nneg .* 4\npos .* 4\n",
@@ -195,11 +195,11 @@ def test_tags_that_break_their_scheme_are_an_error_with_file_and_line_or_repaire
     words = ["train", "tagger", broken, "--out", tmp_path / "run", *tiny, "--set", "epochs=1"]
     result = elman(*words)
     assert result.exit_code == 1, result.output
-    assert re.search(r"broken\.txt:3: step 1: expected .* got I-LOC.*--repair", result.stderr), result.stderr
+    assert re.search(r"broken\.txt:3: tags: step 1: expected .* got I-LOC.*--repair", result.stderr), result.stderr
     assert not (tmp_path / "run").exists()
     assert elman(*words, "--repair").exit_code == 0
     result = elman("train", "tagger", names, "--validation", broken, "--out", tmp_path / "other", *tiny)
-    assert "broken.txt:3: step 1: expected" in result.stderr
+    assert "broken.txt:3: tags: step 1: expected" in result.stderr
 
 
 def test_lines_of_another_number_of_columns(elman, names, tiny, tmp_path):

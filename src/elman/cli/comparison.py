@@ -1,6 +1,5 @@
 """Comparison of a language model with the n-gram that was fitted to the same text."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,17 +43,12 @@ class Comparison:
         return {model: {name: getattr(figure, name) for name in FIGURES} for model, figure in self.figures.items()}
 
 
-def compare(
-    model: Any,
-    documents: Any,
-    streams: int = 1,
-    progress: Callable[[float], object] = lambda part: None,
-) -> Comparison:
+def compare(model: Any, documents: Any, streams: int = 1) -> Comparison:
     """Evaluate a language model on texts, and its n-gram if it has one."""
     from elman.cells import CELLS
+    from elman.cells.settings import CellSettings
 
-    texts = model.read(documents)
-    figures = {CELLS[model.cell].__name__: model.evaluate(texts, streams, progress)}
+    figures = {CELLS[CellSettings.of(model.cell).kind].__name__: model.evaluate(documents, streams=streams)}
     if model.ngram_ is not None:
-        figures[f"{model.ngram_.order}-gram"] = model.evaluate_ngram(texts)
+        figures[f"{model.ngram_.order}-gram"] = model.evaluate_ngram(documents)
     return Comparison(figures)

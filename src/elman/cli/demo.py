@@ -50,6 +50,7 @@ def demo(run: Path | None) -> None:
     from elman.data.documents import split
     from elman.doctor.watch import Watch
     from elman.tasks import LanguageModel
+    from elman.tasks.run import Run
     from elman.training import Interrupted
 
     if run is None:
@@ -60,13 +61,13 @@ def demo(run: Path | None) -> None:
     model = LanguageModel(**SETTINGS)
     try:
         with log_messages(), training_progress() as progress:
-            model.fit(rest, run=run, observers=[progress, Watch()])
+            model.fit(rest, run=Run(run, observers=[progress, Watch()]))
     except Interrupted as error:
         raise KeyboardInterrupt(f"stopped at update {error.update}; `elman demo` starts again.") from error
 
     click.echo("\nThe test topics:")
-    with progress_bar("evaluating") as progress:
-        report = compare(model, test, progress=progress)
+    with progress_bar("evaluating") as bar, model.reporting(bar):
+        report = compare(model, test)
     click.echo(report.table())
     click.echo("\nA generated paragraph:\n")
     click.echo("The " + "".join(model.generate("The ", length=500, temperature=TEMPERATURE, seed=1)))

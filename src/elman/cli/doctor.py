@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from elman.cli.console import progress_bar
-from elman.cli.errors import located
 from elman.cli.models import load_model
 from elman.cli.run_source import Source
 from elman.cli.task_commands import TaskVerb
+from elman.errors import located
 
 HELP = """Report why the model in RUN learns, or does not.
 
@@ -30,7 +30,7 @@ def _doctor(
     trained = load_model(run, files or Source.of_run(run).data, options)
     data = trained.read(files or files_of(run))
     with located(data.places):
-        probe = trained.model.probe_loss(*(part for part in data[:2] if part is not None))
+        probe = trained.model.probe_loss(data.inputs, data.labels)
     home = run if run.is_dir() else run.parent
     facts = Facts.of_task(trained.model, home, probe.steps, needs)
     with progress_bar("examining") as progress:

@@ -1,9 +1,6 @@
 """Errors that a user can fix are printed as one line on standard error; a bug shows its traceback."""
 
 import errno
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -36,16 +33,3 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return " ".join(text.split("\n"))
-
-
-@contextmanager
-def located(places: Sequence[str], kind: str = "row") -> Iterator[None]:
-    """Replace by `elman.errors.located` once all errors about rows are `RowError`."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        told = re.fullmatch(rf"{kind} (\d+): (.*)", str(error), re.DOTALL)
-        if told is None:
-            raise
-        place = f"{places[int(told[1])]}: "
-        raise ValueError(place + told[2].removeprefix(place)) from error

@@ -6,9 +6,7 @@ from typing import Any
 
 import click
 
-from elman.cli.console import progress_bar
-from elman.cli.errors import located
-from elman.cli.models import load_model
+from elman.cli.models import evaluate_model, load_model
 from elman.cli.task_commands import TaskVerb
 from elman.pictures import confusion
 
@@ -20,9 +18,7 @@ other columns."""
 
 def _evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     trained = load_model(run, files, options)
-    data = trained.read(files)
-    with located(data.places), progress_bar("evaluating") as progress:
-        report = trained.commands.evaluate(trained.model, data, trained.options, progress)
+    report = evaluate_model(trained.model, trained.commands, trained.read(files), trained.options)
     if picture := trained.options.get("picture"):
         confusion(report).savefig(picture, dpi=120)
     click.echo(json.dumps(report.to_json()) if as_json else report.table())

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from elman.cli.readers import chosen
-from elman.data.readers.labelled import Row
+from elman.cli.readers import Options, chosen
+from elman.data.readers.labelled import Labelled, Row
 
 PICTURES = ".png", ".jpg", ".pdf", ".svg"  # formats of --show-attention
 Hypotheses = Sequence[tuple[str, float]]  # texts of a row with their scores, the best first
@@ -46,12 +46,12 @@ SHOW_ATTENTION = click.Option(
 PREDICT = (*SEARCH, N_BEST, SHOW_ATTENTION)
 
 
-def evaluate_texts(model: Any, data: Any, options: Mapping[str, Any], progress: Callable[[float], object]) -> Any:
+def evaluate_texts(model: Any, data: Labelled, options: Options) -> Any:
     """Return the model's report on texts that it writes with the options of the beam search."""
-    return model.evaluate(data.inputs, data.labels, progress, **chosen(options, (*SEARCH, LOWERCASE)))
+    return model.evaluate(data.inputs, data.labels, **chosen(options, (*SEARCH, LOWERCASE)))
 
 
-def check_attention(model: Any, options: Mapping[str, Any]) -> None:
+def check_attention(model: Any, options: Options) -> None:
     """Check that the model has the attention weights to draw.
 
     Raises:
@@ -61,9 +61,7 @@ def check_attention(model: Any, options: Mapping[str, Any]) -> None:
         raise ValueError("--show-attention: expected a model with attention, got attention=none; leave it out.")
 
 
-def search(
-    model: Any, rows: Sequence[Row], options: Mapping[str, Any], draw: Callable[[Any, str], Any]
-) -> list[Hypotheses]:
+def search(model: Any, rows: Sequence[Row], options: Options, draw: Callable[[Any, str], Any]) -> list[Hypotheses]:
     """Return the hypotheses of each row: none for an empty text. Draw attention weights with `--show-attention`.
 
     Args:
@@ -86,7 +84,7 @@ def search(
 def format_hypotheses(
     rows: Sequence[Row],
     found: Sequence[Hypotheses],
-    options: Mapping[str, Any],
+    options: Options,
     *,
     name: str,
     line: Callable[[Row, str], str],

@@ -5,15 +5,15 @@ import inspect
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import ModuleType
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from elman.cli.task_commands import task_commands
 from elman.nearest import did_you_mean
+from elman.tasks import TASKS, task_class
 
 
 def _task_words(_context: click.Context, _argument: click.Parameter, start: str) -> list[CompletionItem]:
@@ -33,50 +33,41 @@ def list_(name: str | None) -> None:
     """
     from elman import classical, layers
     from elman.cells import CELLS
-    from elman.tasks import TASKS
 
-    packages = {"layers": _classes(layers), "classical": _classes(classical)}
-    known = {**CELLS, **packages["layers"], **packages["classical"]}
+    packages = {"cells": CELLS, "layers": _classes(layers), "classical": _classes(classical)}
     if name is None:
         click.echo("Tasks, for elman train TASK:")
         _table((task, entry.summary) for task, entry in task_commands().items())
         click.echo("\nCells, for --set cell=NAME, and classes of elman.layers and elman.classical:")
-        _table((title, ", ".join(names)) for title, names in {"cells": CELLS, **packages}.items())
+        _table((title, ", ".join(names)) for title, names in packages.items())
         click.echo("\nelman list NAME shows the settings of any of them.")
-    elif name in TASKS:
-        click.echo(f"{name}: {_first_line(TASKS[name])}\n\nChange a setting with --set NAME=VALUE, or in Python.")
-        for title, settings in setting_groups(TASKS[name]).items():
-            click.echo(f"\n{title}")
-            _settings(settings)
-    elif kind := known.get(name):
-        click.echo(f"{name}: {_first_line(kind)}\n")
-        _settings(arguments(kind))
-    else:
-        hint = did_you_mean(name, [*TASKS, *known])
+        return
+    kinds = {known: kind for names in packages.values() for known, kind in names.items()}
+    if name not in {*TASKS, *kinds}:
+        hint = did_you_mean(name, [*TASKS, *kinds])
         raise click.UsageError(f"{name}: expected the name of a task, a cell or a layer{hint}")
+    kind = task_class(name) if name in TASKS else kinds[name]
+    summary = (sys.modules[kind.__module__].__doc__ or "").split("\n", 1)[0]
+    click.echo(f"{name}: {summary}")
+    for title, settings in settings_by_group(kind).items():
+        click.echo(f"\n{title}")
+        _table(settings.items())
 
 
-def setting_groups(task: type) -> dict[str, dict[str, tuple[Any, str]]]:
-    """Return the settings of a task by group: each with its default and its meaning.
-
-    A group has the settings that one class of the task introduces.
-    """
-    groups: dict[str, dict[str, tuple[Any, str]]] = {}
-    settings = {field.name: field.default for field in dataclasses.fields(task) if field.init}
-    meanings = _meanings(task)
-    for kind in reversed(task.__mro__):
-        title = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__.removesuffix("Settings"))
-        names = [name for name in inspect.get_annotations(kind) if name in settings]
-        if names:
-            groups[title] = {name: (settings.pop(name), meanings.get(name, "")) for name in names}
-    return dict(reversed(groups.items()))
-
-
-def arguments(kind: type) -> dict[str, tuple[Any, str]]:
-    """Return the arguments of a class: each with its default and its meaning."""
+def settings_by_group(kind: type) -> dict[str, dict[str, str]]:
+    """Return the meaning of each setting, by `name=default`; a group has those that one class of a task introduces."""
     meanings = _meanings(kind)
-    parameters = inspect.signature(kind).parameters
-    return {name: (parameter.default, meanings.get(name, "")) for name, parameter in parameters.items()}
+    settings = {}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        value = parameter.default
+        text = str(value).lower() if value is None or isinstance(value, bool) else value
+        settings[name] = name if value is parameter.empty else f"{name}={text}", meanings.get(name, "")
+    groups: dict[str, dict[str, str]] = {}
+    for base in reversed(kind.__mro__) if dataclasses.is_dataclass(kind) else ():
+        title = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", base.__name__.removesuffix("Settings"))
+        group = [settings.pop(name) for name in inspect.get_annotations(base) if name in settings]
+        groups |= {title: dict(group)} if group else {}
+    return dict(reversed(groups.items())) or {"Arguments": dict(settings.values())}
 
 
 def _meanings(kind: type) -> dict[str, str]:
@@ -85,7 +76,7 @@ def _meanings(kind: type) -> dict[str, str]:
     for base in reversed(kind.__mro__):
         doc = inspect.cleandoc(base.__doc__ or "")
         for names, text in re.findall(r"^    (\w+(?:, \w+)*): (.+(?:\n {8}.+)*)", doc, re.MULTILINE):
-            meanings |= dict.fromkeys(names.split(", "), re.sub(r"\s+", " ", text))
+            meanings |= dict.fromkeys(names.split(", "), " ".join(text.split()))
     return meanings
 
 
@@ -94,21 +85,8 @@ def _classes(package: ModuleType) -> dict[str, type]:
     return {name: kind for name, kind in named.items() if isinstance(kind, type)}
 
 
-def _settings(settings: Mapping[str, tuple[Any, str]]) -> None:
-    """Print a line per setting: its name, its default unless it is required, and its meaning."""
-    rows = []
-    for name, (default, meaning) in settings.items():
-        value = str(default).lower() if default is None or isinstance(default, bool) else default
-        rows.append((name if default is inspect.Parameter.empty else f"{name}={value}", meaning))
-    _table(rows)
-
-
 def _table(rows: Iterable[tuple[str, str]]) -> None:
     formatter = click.HelpFormatter(width=shutil.get_terminal_size().columns)
     formatter.indent()
     formatter.write_dl(list(rows))
     click.echo(formatter.getvalue(), nl=False)
-
-
-def _first_line(kind: type) -> str:
-    return (sys.modules[kind.__module__].__doc__ or "").split("\n", 1)[0]

@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 
 import click
 
-from elman.cli.readers import ColumnOption, is_table
+from elman.cli.console import progress_bar
+from elman.cli.readers import ColumnOption, Options, is_table
 from elman.cli.run_source import Source
 from elman.cli.task_commands import TaskCommands, TaskVerb, task_commands
 from elman.data.readers.labelled import Labelled
+from elman.errors import located
+from elman.tasks import load
 
 
 class TrainedModel(NamedTuple):
@@ -17,7 +20,7 @@ class TrainedModel(NamedTuple):
 
     model: Any
     commands: TaskCommands
-    options: Mapping[str, Any]  # those that training kept, and those of this command
+    options: Options  # those that training kept, and those of this command
 
     def read(self, files: Sequence[Path]) -> Labelled:
         """Read labelled rows.
@@ -25,10 +28,8 @@ class TrainedModel(NamedTuple):
         Raises:
             OSError, ValueError: as the reader of the task.
         """
-        if hasattr(self.model, "classes_"):
-            self.model.classes_ = self.model.classes_.astype(
-                str
-            )  # labels in files are text, even where fit had numbers
+        if hasattr(self.model, "classes_"):  # labels in files are text, even where `fit` was given numbers
+            self.model.classes_ = self.model.classes_.astype(str)
         return self.commands.read(files, self.options)
 
 
@@ -43,19 +44,26 @@ def load_model(run: Path, files: Sequence[Path], options: Mapping[str, Any]) -> 
         ValueError: if the command does not support the model's task.
         click.UsageError: if the task does not support an option.
     """
-    from elman.tasks import load
-
-    verb = click.get_current_context().command
+    verb, model = click.get_current_context().command, load(run)
     assert isinstance(verb, TaskVerb)
-    model = load(run)
     commands = check_verb(run, model.task, verb.name)
     options = given(options)
     verb.check(model.task, options)
-    columns = {option.name for option in verb.tasks if isinstance(option, ColumnOption)}
     kept = Source.of_run(run).reading
     if not any(map(is_table, files)):
+        columns = {option.name for option in verb.tasks if isinstance(option, ColumnOption)}
         kept = {name: value for name, value in kept.items() if name not in columns}
     return TrainedModel(model, commands, {**kept, **options})
+
+
+def evaluate_model(model: Any, commands: TaskCommands, data: Labelled, options: Options) -> Any:
+    """Return the report of a model on labelled rows, and show a progress bar meanwhile.
+
+    Raises:
+        ValueError: if the model cannot read a row; the message names its place.
+    """
+    with located(data.places), progress_bar("evaluating") as progress, model.reporting(progress):
+        return commands.evaluate(model, data, options)
 
 
 def check_verb(run: Path, task: Any, verb: str) -> TaskCommands:

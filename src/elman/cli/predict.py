@@ -6,10 +6,10 @@ from typing import Any
 import click
 
 from elman.cli.console import row_counter
-from elman.cli.errors import located
 from elman.cli.models import load_model
 from elman.cli.row_stream import STDIN
 from elman.cli.task_commands import TaskVerb
+from elman.errors import located
 
 HELP = """Predict labels, tags or text with the model in RUN.
 

@@ -11,7 +11,7 @@ from elman.data.raw_files import lines
 from elman.data.readers.files import TABLES
 from elman.data.readers.labelled import Labelled, Row, gather, some
 
-Options = Mapping[str, Any]
+Options = Mapping[str, Any]  # values of options, by name
 
 
 class ColumnOption(click.Option):

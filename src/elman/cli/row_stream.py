@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -17,47 +17,39 @@ BATCH_ROWS = 512
 BATCH_NUMBERS = 1 << 23  # of the arrays in a batch
 
 
-class ArrivingLines:
-    """Lines of a binary stream, with their ends, each as soon as it is complete.
+class TextLines:
+    """Lines of a text file or of standard input, with their ends, each as soon as it is complete.
 
+    Args:
+        file: `-` is standard input, `.gz` is unpacked.
     Attributes:
+        name: name of the file for errors and places.
         ready: whether the next line has arrived already.
     """
 
-    def __init__(self, stream: BinaryIO):
-        self._stream: Any = stream  # `read1` returns the bytes that have arrived, and waits only if there are none
-        self.ready = False
+    def __init__(self, file: Path):
+        self.name = Path("standard input") if file == STDIN else file
+        self.ready = file != STDIN
+        self._lines = decoded(self.name, self._arriving()) if file == STDIN else lines(file)
 
-    def __iter__(self) -> Iterator[bytes]:
-        partial: list[bytes] = []
-        while piece := self._stream.read1(PIPE_BYTES):
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def _arriving(self) -> Iterator[bytes]:
+        if sys.stdin.isatty():
+            click.echo("Reading what you type, line by line; Ctrl-D ends it.", err=True)
+        stream: Any = sys.stdin.buffer  # `read1` returns the bytes that have arrived, and waits only if there are none
+        pieces: list[bytes] = []  # of a line that is not complete
+        while piece := stream.read1(PIPE_BYTES):
             *complete, rest = piece.split(b"\n")
             for number, line in enumerate(complete, 1):
                 self.ready = number < len(complete)
-                yield b"".join([*partial, line, b"\n"])
-                partial = []
-            partial += [rest] if rest else []
-        if partial:
-            self.ready = False
-            yield b"".join(partial)
-
-
-class TextFile(NamedTuple):
-    """Lines of a file or of standard input, with their ends."""
-
-    name: Path
-    lines: Iterator[str]
-    ready: Callable[[], bool]  # whether the next line has arrived already
-
-
-def open_text(file: Path) -> TextFile:
-    """Open a text file for reading line by line: `-` is standard input, `.gz` is unpacked."""
-    if file != STDIN:
-        return TextFile(file, lines(file), lambda: True)
-    if sys.stdin.isatty():
-        click.echo("Reading what you type, line by line; Ctrl-D ends it.", err=True)
-    arriving, name = ArrivingLines(sys.stdin.buffer), Path("standard input")
-    return TextFile(name, decoded(name, arriving), lambda: arriving.ready)
+                yield b"".join([*pieces, line, b"\n"])
+                pieces.clear()
+            pieces.append(rest)
+        self.ready = False
+        if any(pieces):
+            yield b"".join(pieces)
 
 
 class RowStream(NamedTuple):
@@ -80,25 +72,15 @@ class RowStream(NamedTuple):
             yield batch
 
 
-def whole_line(line: str) -> str:
-    """Return a line without its end."""
-    return line.rstrip("\r\n")
-
-
-def first_field(line: str) -> str:
-    """Return a line up to its first tab."""
-    return whole_line(line).partition("\t")[0]
-
-
-def text_lines(file: Path, parse: Callable[[str], Any] = whole_line) -> RowStream:
+def row_per_line(file: Path, parse: Callable[[str], Any] = lambda line: line) -> RowStream:
     """Return a row per line of a file or of standard input.
 
     Args:
-        parse: makes the input of a line.
+        parse: makes the input of a line, which is given without its end.
     """
-    text = open_text(file)
-    rows = (Row(parse(line), None, f"{text.name}:{number}") for number, line in enumerate(text.lines, 1))
-    return RowStream(rows, text.ready)
+    text = TextLines(file)
+    rows = (Row(parse(line.rstrip("\r\n")), None, f"{text.name}:{number}") for number, line in enumerate(text, 1))
+    return RowStream(rows, lambda: text.ready)
 
 
 def rows_of(data: Labelled) -> RowStream:

@@ -11,18 +11,20 @@ from typing import Any
 
 import click
 
-from elman.cli.readers import read_lines
-from elman.cli.row_stream import RowStream, first_field, text_lines
+from elman.cli.readers import Options, read_lines
+from elman.cli.row_stream import RowStream, row_per_line
 from elman.data.readers.labelled import Labelled, Row
-
-Options = Mapping[str, Any]  # values of options, by name
-Progress = Callable[[float], object]  # called with the fraction that is done
 
 PICTURE = click.Option(["--picture"], metavar="PNG", type=click.Path(path_type=Path), help="Draw the confusion matrix.")
 
 
 class SettingOption(click.Option):
     """Option of `elman train` that is short for `--set NAME=VALUE`, with the name of the option."""
+
+
+def read_first_fields(model: Any, file: Path, options: Options) -> RowStream:
+    """Return the text before the first tab of each line."""
+    return row_per_line(file, lambda line: line.partition("\t")[0])
 
 
 def format_labels(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
@@ -34,9 +36,9 @@ def format_labels(model: Any, rows: Sequence[Row], options: Options) -> list[str
     return [f"{label}\t{row.input}" for row, label in zip(rows, labels, strict=True)]
 
 
-def evaluate_rows(model: Any, data: Labelled, options: Options, progress: Progress) -> Any:
+def evaluate_rows(model: Any, data: Labelled, options: Options) -> Any:
     """Return the model's report on labelled rows."""
-    return model.evaluate(data.inputs, data.labels, progress)
+    return model.evaluate(data.inputs, data.labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class TaskCommands:
         read: read(files, options, labelled) returns the rows of files; `labelled` is whether they must have labels.
         read_rows: read_rows(model, file, options) returns the rows to predict, from a file or from standard input.
         format_rows: format_rows(model, rows, options) predicts rows and returns the lines to print.
-        evaluate: evaluate(model, data, options, progress) returns a report, which has `table()` and `to_json()`.
+        evaluate: evaluate(model, data, options) returns a report, which has `table()` and `to_json()`.
         open_stream: open_stream(run) returns the model at the beginning of a text, for a task that generates instead of
             predicting.
         next_commands: next_commands(options) returns the commands to print after training, with RUN for the run folder.
@@ -68,11 +70,16 @@ class TaskCommands:
     examples: Mapping[str, Sequence[str]]
     options: Mapping[str, Sequence[click.Option]] = field(default_factory=dict)
     read: Callable[..., Labelled] = read_lines
-    read_rows: Callable[[Any, Path, Options], RowStream] = lambda model, file, options: text_lines(file, first_field)
+    read_rows: Callable[[Any, Path, Options], RowStream] = read_first_fields
     format_rows: Callable[[Any, Sequence[Row], Options], list[str]] = format_labels
-    evaluate: Callable[[Any, Labelled, Options, Progress], Any] = evaluate_rows
+    evaluate: Callable[[Any, Labelled, Options], Any] = evaluate_rows
     open_stream: Callable[[Path], Any] | None = None
     next_commands: Callable[[Options], Sequence[str]] = lambda options: ("evaluate RUN FILE", "predict RUN FILE")
+
+    @property
+    def setting_options(self) -> set[str]:
+        """Names of the options of `elman train` that are settings."""
+        return {str(option.name) for option in self.options.get("train", ()) if isinstance(option, SettingOption)}
 
     @property
     def verbs(self) -> tuple[str, ...]:

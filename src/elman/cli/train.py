@@ -3,27 +3,32 @@
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from elman.cli.console import log_messages, progress_bar, training_progress
-from elman.cli.errors import located
-from elman.cli.models import given
+from elman.cli.console import log_messages, training_progress
+from elman.cli.models import evaluate_model, given
 from elman.cli.run_source import Source
-from elman.cli.task_commands import SettingOption, TaskCommands, help_text, task_commands
+from elman.cli.task_commands import TaskCommands, help_text, task_commands
 from elman.data.readers.labelled import Labelled
+from elman.errors import located
+from elman.tasks import task_class
+from elman.tasks.settings import CONFIG, flat, parse, read_config
 
 FILE = click.Path(path_type=Path)
 PARAMS = (
     click.Argument(["files"], nargs=-1, metavar="[FILE]...", type=FILE),
-    click.Option(["--out", "run"], required=True, metavar="RUN", type=FILE, help="The run folder to write."),
+    click.Option(["--out", "run"], metavar="RUN", type=FILE, help="The run folder to write; optional for --dry-run."),
     click.Option(["--set", "settings"], multiple=True, metavar="NAME=VALUE", help="Change a setting. Can be repeated."),
     click.Option(["--validation"], multiple=True, metavar="FILE", type=FILE,
                  help="Choose the best weights on this file instead of a part of FILE. Can be repeated."),
     click.Option(["--resume"], is_flag=True, help="Continue the run in RUN, with its files and settings."),
+    click.Option(["--dry-run"], is_flag=True,
+                 help="Only print a summary of the data, the size of the network and the expected time."),
     click.Option(["--during"], is_flag=True,
                  help="Write gradients and gates to log.jsonl while training, in at most 5 % of its time."),
     click.Option(["--tensorboard"], is_flag=True, help="Write log.jsonl for TensorBoard as well: RUN/tensorboard."),
@@ -31,36 +36,43 @@ PARAMS = (
 
 
 class TrainArgs(NamedTuple):
-    """Arguments that `elman train` has for every task."""
+    """Arguments of `elman train` for every task."""
 
     files: tuple[Path, ...]
     run: Path
     settings: tuple[str, ...]
     validation: tuple[Path, ...]
     resume: bool
+    dry_run: bool
     during: bool
     tensorboard: bool
 
 
 def train_task(commands: TaskCommands, **options: Any) -> None:
-    """Train a model of a task, and print its figures on the held-out part."""
+    """Train a model of a task, and print its figures on the held-out part.
+
+    Raises:
+        click.UsageError: if no run folder is named.
+    """
+    from elman.tasks.run import Run
+
     args = TrainArgs(*(options.pop(name) for name in TrainArgs._fields))
+    if args.run is None and (args.resume or not args.dry_run):
+        raise click.UsageError("Missing option '--out'.")
     model, source = new_model(commands, args, given(options))
-    model.check_run(args.run, args.resume)
+    run = Run() if args.dry_run else Run(args.run, args.resume, source=source.to_config())
+    model.check_run(run)
     data = commands.read(source.data, source.reading)
     validation = commands.read(source.validation_data, source.reading) if source.validation_data else None
-    with (
-        observers(model, args) as watching,
-        located(data.places),
-        located(validation.places, "validation row") if validation else nullcontext(),
-    ):
-        how: dict[str, Any] = {"run": args.run, "resume": args.resume, "observers": watching}
-        if model.task == "language-model":
-            model.fit(data.inputs, validation.inputs if validation else None, **how)
-        else:
-            held = (validation.inputs, validation.labels) if validation else (None, None)
-            model.fit(data.inputs, data.labels, *held, **how, source=source.to_config())
-    print_result(model, commands, args.run, source.reading)
+    held_out = validation and (validation.inputs if data.labels is None else validation[:2])
+    with located(data.places), located(validation.places, "validation row") if validation else nullcontext():
+        if args.dry_run:
+            click.echo(model.plan(data.inputs, data.labels, validation_data=held_out))
+            return
+        with observers(model.task, args) as watching:
+            run = replace(run, observers=watching)
+            model.fit(data.inputs, data.labels, validation_data=held_out, run=run)
+    print_result(model, commands, args.run, source)
 
 
 def new_model(commands: TaskCommands, args: TrainArgs, options: Mapping[str, Any]) -> tuple[Any, Source]:
@@ -71,48 +83,44 @@ def new_model(commands: TaskCommands, args: TrainArgs, options: Mapping[str, Any
         ValueError: if a setting is unknown, or differs from that of the run to resume.
         FileNotFoundError: if there is no run to resume.
     """
-    from elman.tasks import TASKS
-    from elman.tasks.settings import CONFIG, parse, read_config
-
-    kind = TASKS[commands.task]
-    fixed = {option.name for option in commands.options.get("train", ()) if isinstance(option, SettingOption)}
-    settings = {**split_settings(args.settings), **{name: options[name] for name in fixed & options.keys()}}
+    kind, fixed = task_class(commands.task), commands.setting_options
+    changes = {**split_settings(args.settings), **{name: options[name] for name in fixed & options.keys()}}
     reading = {name: value for name, value in options.items() if name not in fixed}
     if not args.resume:
         if not args.files:
             raise click.UsageError("name at least one FILE to train on, or continue a run with --resume.")
-        return kind(**parse(kind, settings)), Source(args.files, args.validation, reading)
+        return kind(**parse(kind, changes)), Source(args.files, args.validation, reading)
     if args.files or args.validation or reading:
         raise click.UsageError(f"--resume reads the files that {args.run / CONFIG} names; leave FILE out.")
     config = read_config(args.run)
-    if config["task"] != kind.task:
-        raise ValueError(f"{args.run}: expected a run of {kind.task}, got one of {config['task']}; use elman train "
+    if config["task"] != commands.task:
+        raise ValueError(f"{args.run}: expected a run of {commands.task}, got one of {config['task']}; use elman train "
                          f"{config['task']}.")  # fmt: skip
-    model = kind(**parse(kind, config["settings"], str(args.run / CONFIG)))
-    for name, value in parse(kind, settings).items():
-        if value != (kept := getattr(model, name)):
-            raise ValueError(f"--set {name}={value}: the run in {args.run} has {kept}; leave it out to resume, or "
-                             "train in a new folder.")  # fmt: skip
+    settings = parse(kind, config["settings"], str(args.run / CONFIG))
+    for name, value in parse(kind, {**flat(config["settings"]), **changes}).items():
+        if value != settings[name]:
+            raise ValueError(f"--set {name}={value}: the run in {args.run} has {settings[name]}; leave it out to "
+                             "resume, or train in a new folder.")  # fmt: skip
     source = Source.from_config(config)
     if not source.data:
         raise ValueError(f"{args.run}: was not trained on files; resume it from Python, with the same data.")
-    return model, source
+    return kind(**settings), source
 
 
-def split_settings(given: tuple[str, ...]) -> dict[str, str]:
+def split_settings(texts: tuple[str, ...]) -> dict[str, str]:
     """Return the values of `NAME=VALUE` texts by name.
 
     Raises:
         ValueError: if a text has no `=`.
     """
-    for text in given:
+    for text in texts:
         if "=" not in text:
             raise ValueError(f"--set {text}: expected NAME=VALUE, e.g. --set hidden_size=256.")
-    return {name.strip(): value.strip() for name, value in (text.split("=", 1) for text in given)}
+    return {name.strip(): value.strip() for name, value in (text.split("=", 1) for text in texts)}
 
 
 @contextmanager
-def observers(task: Any, args: TrainArgs) -> "Iterator[list[Callable[[Any], object]]]":
+def observers(task: str, args: TrainArgs) -> Iterator[list[Callable[[Any], object]]]:
     """Yield the observers of a training run. Ctrl-C prints the command that resumes it."""
     from elman.training import Interrupted
 
@@ -129,41 +137,44 @@ def observers(task: Any, args: TrainArgs) -> "Iterator[list[Callable[[Any], obje
                 found.append(stack.enter_context(TensorBoard(args.run / "tensorboard")))
             yield found
     except Interrupted as error:
-        command = shlex.join(["elman", "train", task.task, "--resume", "--out", str(args.run)])
+        command = shlex.join(["elman", "train", task, "--resume", "--out", str(args.run)])
         way_out = f"continue with: {command}" if error.run else "nothing was kept; train again"
         raise KeyboardInterrupt(f"stopped at update {error.update}; {way_out}") from error
 
 
-def print_result(model: Any, commands: TaskCommands, run: Path, options: Mapping[str, Any]) -> None:
+def print_result(model: Any, commands: TaskCommands, run: Path, source: Source) -> None:
     """Print the length of the training, the figures on the held-out part, and the commands to use next."""
     result = model.result_
     click.echo(f"\n{result.updates:,} updates in {result.seconds / 60:.1f} minutes.")
-    inputs, labels = (model.held_out_, None) if model.task == "language-model" else model.held_out_
+    inputs, labels = model.held_out_ if isinstance(model.held_out_, tuple) else (model.held_out_, None)
     if len(inputs):
         click.echo(f"Update {result.best_update:,} has the best weights on the held-out part. Their figures there:\n")
-        with progress_bar("evaluating") as progress:
-            report = commands.evaluate(model, Labelled(inputs, labels, []), {}, progress)
-        click.echo(report.table())
-    lines = [f"  elman {line.replace('RUN', shlex.quote(str(run)), 1)}" for line in commands.next_commands(options)]
+        data = Labelled(inputs, labels, [f"held-out row {number}" for number in range(len(inputs))])
+        click.echo(evaluate_model(model, commands, data, {}).table())
+    lines = [
+        f"  elman {line.replace('RUN', shlex.quote(str(run)), 1)}" for line in commands.next_commands(source.reading)
+    ]
     click.echo("\n".join([f"\nThe run is in {run}. Next:", *lines]))
-
-
-def _train_command(commands: TaskCommands) -> click.Command:
-    settings = f"`elman list {commands.task}` shows its settings. RUN keeps how FILE is read."
-    return click.Command(
-        commands.task,
-        callback=partial(train_task, commands),
-        params=[*PARAMS, *commands.options.get("train", ())],
-        short_help=commands.summary,
-        help=help_text([*commands.help["train"].split("\n\n"), settings], commands.examples["train"]),
-    )
 
 
 train = click.Group(
     "train",
-    commands=[_train_command(commands) for commands in task_commands().values()],
     help=help_text(
         ["Train a model for a task, into a run folder.", "`elman list TASK` shows the settings of a task."],
         [commands.examples["train"][0] for commands in task_commands().values()],
     ),
-)
+    commands=[
+        click.Command(
+            word,
+            callback=partial(train_task, commands),
+            params=[*PARAMS, *commands.options.get("train", ())],
+            short_help=commands.summary,
+            help=help_text(
+                [*commands.help["train"].split("\n\n"),
+                 f"`elman list {word}` shows its settings. RUN keeps how FILE is read."],
+                commands.examples["train"],
+            ),
+        )
+        for word, commands in task_commands().items()
+    ],
+)  # fmt: skip

@@ -16,9 +16,9 @@ from elman.cli.hypotheses import (
     format_hypotheses,
     search,
 )
-from elman.cli.readers import chosen
-from elman.cli.row_stream import STDIN, RowStream, text_lines
-from elman.cli.task_commands import Options, TaskCommands
+from elman.cli.readers import Options, chosen
+from elman.cli.row_stream import STDIN, RowStream, row_per_line
+from elman.cli.task_commands import TaskCommands
 from elman.data import readers
 from elman.data.readers.captions import PictureFile, pictures_in
 from elman.data.readers.labelled import Labelled, Row
@@ -56,7 +56,7 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
     """
     check_attention(model, options)
     if file == STDIN:
-        lines = text_lines(file)
+        lines = row_per_line(file)
         return RowStream((Row(PictureFile(Path(row.input)), None, row.input) for row in lines.rows if row.input),
                          lines.ready)  # fmt: skip
     number = count(1)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from elman.cli.readers import LABELLED, read_labelled
-from elman.cli.row_stream import STDIN, RowStream, rows_of, text_lines
-from elman.cli.task_commands import PICTURE, Options, TaskCommands
+from elman.cli.readers import LABELLED, Options, read_labelled
+from elman.cli.row_stream import STDIN, RowStream, row_per_line, rows_of
+from elman.cli.task_commands import PICTURE, TaskCommands
 from elman.data.readers.labelled import Row
 from elman.metrics.tables import printable
 
@@ -27,7 +27,7 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
         where = "standard input" if file == STDIN else file
         raise ValueError(f"{where}: expected {model.inputs_.name}, which this model reads, got lines of text; name "
                          "another FILE.")  # fmt: skip
-    return text_lines(file)
+    return row_per_line(file)
 
 
 def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:

@@ -1,13 +1,14 @@
 """Commands of the language model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from elman.cli.comparison import Comparison, compare
-from elman.cli.task_commands import Options, TaskCommands
+from elman.cli.readers import Options
+from elman.cli.task_commands import TaskCommands
 from elman.data.readers.labelled import Labelled
 from elman.decoding import TextStream
 from elman.runtime import load
@@ -22,9 +23,9 @@ def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labe
     return Labelled(list(files), None, [str(file) for file in files])
 
 
-def evaluate(model: Any, data: Labelled, options: Options, progress: Callable[[float], object]) -> Comparison:
+def evaluate(model: Any, data: Labelled, options: Options) -> Comparison:
     """Return the report on texts, the n-gram's figures included."""
-    return compare(model, data.inputs, options.get("streams", 1), progress)
+    return compare(model, data.inputs, options.get("streams", 1))
 
 
 def open_stream(run: Path) -> TextStream:

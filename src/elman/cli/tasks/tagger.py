@@ -1,16 +1,16 @@
 """Commands of the tagger."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from elman.classical.tag_schemes import spans
-from elman.cli.readers import comma_separated
-from elman.cli.row_stream import STDIN, RowStream, open_text, text_lines
-from elman.cli.task_commands import PICTURE, Options, SettingOption, TaskCommands, evaluate_rows
+from elman.cli.readers import Options, comma_separated
+from elman.cli.row_stream import STDIN, RowStream, TextLines, row_per_line
+from elman.cli.task_commands import PICTURE, SettingOption, TaskCommands, evaluate_rows
 from elman.data import readers
 from elman.data.readers.labelled import Labelled, Row
 from elman.data.readers.tagged import sentences
@@ -53,12 +53,12 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
         ValueError: if sentences are lines and the model reads more than words.
     """
     if not options.get("lines", file == STDIN):
-        text = open_text(file)
-        return RowStream(sentences(text.name, text.lines, **_columns(file, options), tags=False), text.ready)
+        text = TextLines(file)
+        return RowStream(sentences(text.name, iter(text), **_columns(file, options), tags=False), lambda: text.ready)
     if count := len(model.words_.given):
         raise ValueError(f"{'standard input' if file == STDIN else file}: expected words in columns, with {count} more "
                          "for each word, got lines of words; use --columns.")  # fmt: skip
-    return text_lines(file, str.split)
+    return row_per_line(file, str.split)
 
 
 def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
@@ -82,7 +82,7 @@ def _json(model: Any, place: str, words: list[str], tags: list[str]) -> str:
     return json.dumps(sentence)
 
 
-def evaluate(model: Any, data: Labelled, options: Options, progress: Callable[[float], object]) -> Any:
+def evaluate(model: Any, data: Labelled, options: Options) -> Any:
     """Return the report on entities, or on tags.
 
     Raises:
@@ -90,7 +90,7 @@ def evaluate(model: Any, data: Labelled, options: Options, progress: Callable[[f
     """
     if "picture" in options and model.scheme_ is not None:
         raise click.UsageError("--picture: draws a confusion matrix, and this model finds entities; leave it out.")
-    return evaluate_rows(model, data, options, progress)
+    return evaluate_rows(model, data, options)
 
 
 COMMANDS = TaskCommands(

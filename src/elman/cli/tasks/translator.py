@@ -13,9 +13,9 @@ from elman.cli.hypotheses import (
     format_hypotheses,
     search,
 )
-from elman.cli.readers import PARALLEL, is_table, read_labelled, read_parallel
-from elman.cli.row_stream import RowStream, rows_of, text_lines
-from elman.cli.task_commands import Options, TaskCommands
+from elman.cli.readers import PARALLEL, Options, is_table, read_labelled, read_parallel
+from elman.cli.row_stream import RowStream, row_per_line, rows_of
+from elman.cli.task_commands import TaskCommands
 from elman.data.readers.labelled import Row
 from elman.pictures import alignment
 
@@ -29,7 +29,7 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
     """
     check_attention(model, options)
     if not is_table(file):
-        return text_lines(file)
+        return row_per_line(file)
     if "source" not in options:
         raise ValueError(f"{file}: a table; name the column to read: --source COLUMN.")
     return rows_of(read_labelled([file], {"text": options["source"]}, labelled=False))
