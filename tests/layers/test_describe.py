@@ -37,7 +37,8 @@ class Own(CellModule):
 
 def runners(model) -> dict[str, str]:
     """Return what runs each part, by its path."""
-    lines = [line.split(None, 5) for line in elman.describe(model).splitlines() if line.startswith("  ")]
+    head, *lines = [line.split(None, 5) for line in elman.describe(model).splitlines() if line.startswith("  ")]
+    assert head == ["part", "layer", "parameters", "runs", "in"]
     return {line[0]: line[5] if len(line) == 6 else "" for line in lines}
 
 

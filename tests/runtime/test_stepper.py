@@ -121,7 +121,14 @@ def test_steps_are_close_to_a_scan_in_pytorch(name, rows, hidden):
     )
 
 
-@pytest.mark.parametrize("isa", ["avx512bf16", "avx512", "avx2", "baseline"])
+INSTRUCTION_SETS = [
+    "avx2",
+    "baseline",
+    *(pytest.param(isa, marks=pytest.mark.slow) for isa in ("avx512bf16", "avx512")),
+]
+
+
+@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
 def test_every_instruction_set_gives_the_bits_of_its_own_scan(isa):
     if isa == native.module.isa or not native.module.supported(isa):
         pytest.skip("the tests above cover it" if isa == native.module.isa else f"this processor has no {isa}")

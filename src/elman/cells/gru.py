@@ -1,4 +1,4 @@
-"""The gated recurrent unit (Cho et al. 2014, arXiv:1406.1078)."""
+"""Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078)."""
 
 from collections.abc import Mapping
 

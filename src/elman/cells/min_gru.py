@@ -1,4 +1,4 @@
-"""minGRU: a GRU whose gates read only the input (Feng et al. 2024, arXiv:2410.01201)."""
+"""minGRU: a GRU whose gates depend on the input only (Feng et al. 2024, arXiv:2410.01201)."""
 
 from collections.abc import Mapping
 

@@ -18,7 +18,7 @@ from elman.state import State
 
 
 class CellModule(Cell, nn.Module):
-    """A `Cell` that is an `nn.Module`; calling it scans: `cell(sequences, state)`.
+    """`Cell` that is an `nn.Module`; calling it scans: `cell(sequences, state)`.
 
     A cell sets `input_size`, `hidden_size` and `output_size`. The part of its step that reads the input alone belongs
     in `project` and the rest in `advance`: a scan then projects all steps of all rows in one call. A cell that has a
@@ -89,7 +89,7 @@ class CellModule(Cell, nn.Module):
         return {"kind": self.kind, "settings": sizes | settings, "tensors": tensors, "cells": parts}
 
     def streams_natively(self) -> bool:
-        """Whether `stepper` works for this model, here."""
+        """Return whether `stepper` works for this model on this machine."""
         plain = all(weight.dtype == torch.float32 for weight in self.parameters())
         return native.available() and plain and self.spec() is not None
 

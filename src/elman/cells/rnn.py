@@ -1,4 +1,4 @@
-"""The simple recurrent net (Elman 1990, "Finding structure in time")."""
+"""Simple recurrent network (Elman 1990, "Finding structure in time")."""
 
 from collections.abc import Mapping
 

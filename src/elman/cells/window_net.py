@@ -1,4 +1,4 @@
-"""A feed-forward net over the last k inputs (NETtalk: Sejnowski and Rosenberg 1987; words: Bengio et al. 2003)."""
+"""Feed-forward network over the last k inputs (NETtalk: Sejnowski and Rosenberg 1987; words: Bengio et al. 2003)."""
 
 from collections.abc import Mapping
 

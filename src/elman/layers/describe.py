@@ -12,6 +12,7 @@ from elman.kernels import cudnn, native
 from elman.layers.linear import Linear
 from elman.threads import get_num_threads
 
+HEAD = ("  part", "layer", "parameters", "runs in")
 KERNELS = (
     LSTM,
     Linear,
@@ -21,7 +22,7 @@ KERNELS = (
 
 
 def describe(model: Any) -> str:
-    """Return a table with each part of a model, its number of parameters and what runs it, then the threads.
+    """Return a table of the parts of a model, their number of parameters and the code that runs them; then the threads.
 
     *native*: C++ kernels. *reference*: the same computation in PyTorch, with the reason why the kernels do not apply.
     *PyTorch*: a layer without kernels in elman. *PyTorch, step by step*: a Python loop over the steps, the slowest.
@@ -34,9 +35,10 @@ def describe(model: Any) -> str:
         >>> from elman import LSTM, LayerNorm, Linear, Stack
         >>> print(describe(Stack(LSTM(3, 4), LayerNorm(4), Linear(4, 7)).double()))  # doctest: +ELLIPSIS
         Stack(3 -> 7), 171 parameters, float64 on cpu
-          cells.0  LSTM(3 -> 4)       128  reference: ...
-          cells.1  LayerNorm(4 -> 4)    8  PyTorch
-          cells.2  Linear(4 -> 7)      35  reference: ...
+          part     layer              parameters  runs in
+          cells.0  LSTM(3 -> 4)              128  reference: ...
+          cells.1  LayerNorm(4 -> 4)           8  PyTorch
+          cells.2  Linear(4 -> 7)             35  reference: ...
         ...
     """
     net = getattr(model, "net_", model)
@@ -45,7 +47,10 @@ def describe(model: Any) -> str:
     parts = [(path, module) for path, module in net.named_modules() if isinstance(module, CellModule) and path]
     rows = [("  " + path, _title(part), f"{_parameters(part):,}", _runner(part)) for path, part in parts]
     alone = "" if parts else f": {_runner(net)}"
-    lines = [f"{_title(net)}, {_parameters(net):,} parameters, {_types(net)}{alone}", *_table(rows)]
+    lines = [
+        f"{_title(net)}, {_parameters(net):,} parameters, {_types(net)}{alone}",
+        *(_table([HEAD, *rows]) if rows else ()),
+    ]
     threads = f"{get_num_threads()} of the native kernels ({native.module.isa}), " if native.available() else ""
     lines.append(f"Threads: {threads}{torch.get_num_threads()} of PyTorch.")
     lines.append(f"One step at a time without PyTorch (elman.runtime): {_stepping(net)}.")

@@ -62,7 +62,7 @@ def check_cell(
 
 
 def applying(cell: Cell) -> list[Callable[[Harness], None]]:
-    """The laws of a cell in the order in which a fault is message best: what later laws rest on comes first."""
+    """Return the laws that apply to a cell, in an order in which later laws rely on earlier ones."""
     chosen: list[Callable[[Harness], None]] = [
         laws.shapes,
         laws.purity,
