@@ -26,7 +26,7 @@ class Plain(Estimator):
 
 @dataclass(kw_only=True)
 class Settings:
-    """Not an estimator: its __repr__ is the one that dataclass writes."""
+    """Not an estimator: dataclass generates its __repr__."""
 
     epochs: int = 3
 
@@ -40,7 +40,7 @@ class Base(Settings, Estimator, ABC):
 
 @dataclass(kw_only=True)
 class Nearest(Base):
-    """Knows a row again by its first value; with odd epochs also by its length, and then rarely."""
+    """Classifier that looks a row up by its first value; with odd epochs also by its length, which rarely matches."""
 
     estimator_type: ClassVar[str | None] = "classifier"
     weights: dict | None = None
@@ -65,7 +65,7 @@ class Nearest(Base):
 
 @dataclass(kw_only=True)
 class Tags(Base):
-    """Says a tag for each word."""
+    """Tagger with one tag per word."""
 
     def fit(self, X, y):
         self.tags_ = sorted({tag for row in y for tag in row})
@@ -86,14 +86,14 @@ def test_set_params(kind):
     assert getattr(model, other) == getattr(kind(), other)  # nothing is changed then
 
 
-def test_repr_tells_what_is_not_the_default():
+def test_repr_shows_settings_that_differ_from_the_default():
     assert repr(Plain()) == "Plain()"
     assert repr(Plain(prior=np.ones(2))) == "Plain(prior=array([1., 1.]))"
     assert repr(Nearest()) == "Nearest()"
     assert repr(Nearest(weights={"a": 2}, epochs=4)) == "Nearest(epochs=4, weights={'a': 2})"
 
 
-def test_a_repr_of_ones_own_is_inherited():
+def test_a_custom_repr_is_inherited():
     class Own(Plain):
         def __repr__(self):
             return "mine"
@@ -105,7 +105,7 @@ def test_a_repr_of_ones_own_is_inherited():
     assert repr(Below()) == "mine"
 
 
-def test_clone_takes_the_settings_and_leaves_what_was_fitted():
+def test_clone_copies_settings_but_no_fitted_attributes():
     model = Nearest(epochs=5, weights={"a": 1.0}).fit(ROWS, LABELS)
     other = clone(model)
     assert repr(other) == repr(model)
@@ -128,7 +128,7 @@ def test_cross_validation_of_ragged_rows(scoring):
     assert cross_val_score(Nearest(epochs=3), ROWS, LABELS, cv=3, scoring=scoring).max() < 1
 
 
-def test_a_classifier_has_folds_of_equal_shares():
+def test_a_classifier_has_stratified_folds():
     seen = []
 
     class Watching(Nearest):

@@ -1,4 +1,4 @@
-"""The public names, and what an import costs."""
+"""Public names, and the time of an import."""
 
 import subprocess
 import sys
@@ -9,13 +9,13 @@ import elman
 
 
 @pytest.mark.parametrize("name", elman.__all__)
-def test_public_names_resolve_and_tell_what_they_are(name):
+def test_public_names_resolve_and_have_docstrings(name):
     thing = getattr(elman, name)
     assert thing.__name__ == name
     assert thing.__doc__
 
 
-def test_dir_names_them_without_loading_anything():
+def test_dir_lists_them_without_importing_anything():
     code = "import sys, elman; dir(elman); print({'torch', 'numpy'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"

@@ -111,7 +111,7 @@ class BatchNorm(Leaky):
 
 
 class Padded(Leaky):
-    """Reads the padding, so that the state of a short row is not that after its last step."""
+    """Cell that reads the padding, so that the state of a short row is not that after its last step."""
 
     def scan(self, sequences, state=None):
         state = self.initial_state(len(sequences)) if state is None else state
@@ -294,7 +294,7 @@ class InPlace(RunningMean):
 
 
 class ExtendedPrecision(RunningMean):
-    """safetensors has no such numbers."""
+    """safetensors does not support this dtype."""
 
     def initial_state(self, batch_size):
         return np.zeros((batch_size, 2), np.longdouble), np.zeros(batch_size, np.int64)
@@ -439,7 +439,7 @@ class Frozen(Leaky):
 
 
 class Ids(Leaky):
-    """Reads ids; an integer in its state counts steps."""
+    """Cell that reads ids; an integer in its state counts steps."""
 
     def initial_state(self, batch_size):
         return super().initial_state(batch_size), torch.zeros(batch_size, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""Our cells beside those of `torch.nn`, on the same weights and the same ragged batch."""
+"""Comparison of cells with `torch.nn`, on the same weights and the same ragged batch."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def dtype_and_tolerance(request):
 
 @pytest.fixture
 def check_against_torch(dtype_and_tolerance):
-    """A function (ours, theirs, gradients) that compares values, final states and every gradient.
+    """Return a function (ours, theirs, gradients) that compares values, final states and every gradient.
 
     `gradients` gives the gradient of each weight of ours in terms of the gradients of theirs.
     """

@@ -1,4 +1,4 @@
-"""How recurrences start."""
+"""Initialisation of recurrent weights."""
 
 import pytest
 import torch

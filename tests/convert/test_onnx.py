@@ -1,4 +1,4 @@
-"""ONNX files as onnxruntime runs them, as PyTorch exports them, and as they are when something is wrong with them."""
+"""ONNX files in onnxruntime, exports of PyTorch, and wrong files."""
 
 import sys
 import warnings

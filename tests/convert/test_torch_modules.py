@@ -1,4 +1,4 @@
-"""Layers of torch.nn beside what they are converted to, and back."""
+"""Layers of torch.nn, converted to elman and back."""
 
 import pytest
 import torch

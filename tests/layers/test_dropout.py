@@ -81,7 +81,7 @@ def test_keys_positions_and_updates_have_different_masks(kind):
         for update in range(3):
             set_key(stack, seed, update)
             for layer in (stack.cells[0], stack.cells[2]):
-                torch.manual_seed(0)  # the same rows start: the key alone tells the masks apart
+                torch.manual_seed(0)  # the same row numbers, so that only the key differs
                 seen.add(tuple(torch.cat(masks(layer)).flatten().tolist()))
     assert len(seen) == 18
 

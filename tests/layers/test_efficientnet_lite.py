@@ -1,4 +1,4 @@
-"""EfficientNet-lite0 beside the same net of PyTorch's layers, under the names of the package, and on photographs."""
+"""EfficientNet-lite0 compared with the same network in PyTorch's layers, with the package's names, and on photographs."""
 
 import io
 import sys

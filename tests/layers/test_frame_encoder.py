@@ -72,7 +72,7 @@ def test_small_frames_have_fewer_blocks(shape, blocks):
 
 
 def test_learns_the_position_of_a_dot():
-    """Which quarter of a new frame holds the dot."""
+    """Train a layer to predict the quarter of a frame that contains the dot."""
     torch.manual_seed(0)
     row, column = torch.randint(8, (2, 200))
     x = torch.zeros(200, 1, 8, 8)

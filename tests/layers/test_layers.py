@@ -1,4 +1,4 @@
-"""What holds for every layer, alone and around and between cells."""
+"""The laws for every layer, alone and with cells."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Pictures as steps of a memory, and the small net that is trained from pixels."""
+"""The encoder of pictures, and the small network that is trained from pixels."""
 
 import numpy as np
 import pytest

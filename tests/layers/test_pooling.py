@@ -160,8 +160,8 @@ def test_a_stack_streams_its_class_probabilities(name):
     for row, steps in zip(x.to_list(), y.to_list(), strict=True):
         state = net.initial_state(1)
         for one, expected in zip(row, steps, strict=True):
-            belief, state = net.step(one[None], state)
-            torch.testing.assert_close(belief[0], expected)
+            logits, state = net.step(one[None], state)
+            torch.testing.assert_close(logits[0], expected)
 
 
 @pytest.mark.parametrize("name", POOLINGS)
