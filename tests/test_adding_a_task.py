@@ -13,11 +13,12 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 TASK, COMMANDS, DATA = [code for language, code in BLOCKS if language == "python"][:3]
 CONSOLE = next(code for language, code in BLOCKS if language == "console")
 INSTALLED = """
-import json, shlex, sys
-import elman.cli.tasks, elman.tasks
+import json, shlex, sys, types
+import elman.tasks
 elman.tasks.__path__.append("tasks")
-elman.cli.tasks.__path__.append("commands")
 elman.tasks.TASKS |= {%s}
+commands = sys.modules["elman.cli.tasks"] = types.ModuleType("elman.cli.tasks")  # before elman.cli lists its modules
+commands.__path__ = [elman.__path__[0] + "/cli/tasks", "commands"]
 from click.testing import CliRunner
 from elman.cli import main
 from elman.tasks.parity import *
