@@ -1,4 +1,4 @@
-"""EfficientNet-lite0 compared with the same network in PyTorch's layers, with the package's names, and on photographs."""
+"""EfficientNet-lite0 compared with the same network in PyTorch's layers, by the package's names, and on photographs."""
 
 import io
 import sys

@@ -8,16 +8,8 @@ from elman.cells import CellModule
 from elman.convert.layers import optional_package
 from elman.convert.onnx_nodes import RECURRENT, layer_of
 
-MOVES = (
-    "Expand",
-    "Reshape",
-    "Unsqueeze",
-    "Squeeze",
-    "Slice",
-    "Transpose",
-    "Cast",
-    "Tile",
-)  # operators that keep zeros zero
+# Operators that keep zeros zero
+MOVES = ("Expand", "Reshape", "Unsqueeze", "Squeeze", "Slice", "Transpose", "Cast", "Tile")
 
 
 class Graph:

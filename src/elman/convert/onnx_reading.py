@@ -77,9 +77,7 @@ class _Tensor(NamedTuple):
     """Tensor that is computed from the input."""
 
     parts: tuple[LayerLike, ...]  # the layers applied so far
-    axes: tuple[
-        str, ...
-    ]  # after a layer: two axes of the input, `directions` and `features`; before: those of the input
+    axes: tuple[str, ...]  # those of the input; after a layer two of them, `directions` and `features`
     rows: tuple[str, ...] = ()  # the axes that a recurrent node reads as time and batch
     kind: str = "y"  # output of a recurrent node, or a final state, h or c
     directions: int = 1

@@ -13,12 +13,7 @@ from elman.layers.linear import Linear
 from elman.threads import get_num_threads
 
 HEAD = ("  part", "layer", "parameters", "runs in")
-KERNELS = (
-    LSTM,
-    Linear,
-    MinGRU,
-    WindowNet,
-)  # they call a kernel; other cells name one in `recurrence`
+KERNELS = (LSTM, Linear, MinGRU, WindowNet)  # they call a kernel; other cells name one in `recurrence`
 
 
 def describe(model: Any) -> str:
@@ -47,10 +42,8 @@ def describe(model: Any) -> str:
     parts = [(path, module) for path, module in net.named_modules() if isinstance(module, CellModule) and path]
     rows = [("  " + path, _title(part), f"{_parameters(part):,}", _runner(part)) for path, part in parts]
     alone = "" if parts else f": {_runner(net)}"
-    lines = [
-        f"{_title(net)}, {_parameters(net):,} parameters, {_types(net)}{alone}",
-        *(_table([HEAD, *rows]) if rows else ()),
-    ]
+    lines = [f"{_title(net)}, {_parameters(net):,} parameters, {_types(net)}{alone}"]
+    lines += _table([HEAD, *rows]) if rows else []
     threads = f"{get_num_threads()} of the native kernels ({native.module.isa}), " if native.available() else ""
     lines.append(f"Threads: {threads}{torch.get_num_threads()} of PyTorch.")
     lines.append(f"One step at a time without PyTorch (elman.runtime): {_stepping(net)}.")
