@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.classical.checks import reals
-from elman.classical.rows import as_sequences
+from elman.classical.checks import as_sequences, reals
 from elman.sequences import Sequences
 
 METHODS = ("least_squares", "ridge", "yule_walker")

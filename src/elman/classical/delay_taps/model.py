@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.classical.checks import reals
+from elman.classical.checks import as_sequences, reals
 from elman.classical.delay_taps import checks
 from elman.classical.delay_taps.checks import METHODS
 from elman.classical.delay_taps.products import Design
@@ -14,7 +14,6 @@ from elman.classical.delay_taps.windows import Layout, complete_runs, forecast_n
 from elman.classical.delay_taps.yule_walker import autocovariances, yule_walker
 from elman.classical.forecast import Forecast, error_covariances
 from elman.classical.model import ClassicalModel
-from elman.classical.rows import as_sequences
 from elman.sequences import Sequences
 from elman.state import State
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax
 
+from elman.rows import Rows
 from elman.sequences import Sequences
 
 
@@ -72,3 +73,20 @@ def random_chain(num_states: int, rng: np.random.Generator, drive_size: int | No
         return Chain(start, transition)
     slopes = 0.1 * rng.standard_normal((num_states, num_states, drive_size))
     return Chain(start, transition, np.concatenate([np.log(transition)[:, :, None], slopes], axis=2))
+
+
+def sample_states(chain: Chain, rows: Rows, rng: np.random.Generator, u: np.ndarray | None) -> np.ndarray:
+    """Draw the states [N] of rows; `u` [N, U] if transitions are driven."""
+    states = np.zeros(rows.num_steps, np.int64)
+    uniforms = rng.random(rows.num_steps)
+    for time in range(int(rows.lengths.max(initial=0))):
+        now = rows.offsets[:-1][rows.lengths > time] + time
+        if time == 0:
+            probs = np.tile(chain.start, (len(now), 1))
+        elif u is None:
+            probs = chain.transition[states[now - 1]]
+        else:
+            probs = np.exp(log_transition(chain, u[now - 1]))[np.arange(len(now)), states[now - 1]]
+        cumulative = probs.cumsum(1)  # scaled by its last entry, so that no state of probability zero is drawn
+        states[now] = (uniforms[now][:, None] * cumulative[:, -1:] >= cumulative).sum(1)
+    return states

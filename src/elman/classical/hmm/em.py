@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.classical.checks import place
 from elman.classical.hmm import chain_steps
 from elman.classical.hmm.chain import Chain, log, log_transition
 from elman.classical.hmm.chain_steps import ChainPrior
 from elman.classical.hmm.emissions import DEAD, Emission
-from elman.classical.rows import place
 from elman.kernels import semiring_scan
 from elman.sequences import Sequences
 

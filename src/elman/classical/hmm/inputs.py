@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.classical.rows import place
+from elman.classical.checks import place
 from elman.sequences import Sequences
 from elman.shapes import check
 

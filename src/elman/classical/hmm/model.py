@@ -6,17 +6,15 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import softmax
 
-from elman.classical import checks
+from elman.classical.checks import as_sequences, distribution, integers, reals
 from elman.classical.hmm import em, inputs, labelled
-from elman.classical.hmm.chain import Chain, log, log_transition, path_log_prob, random_chain, stationary
+from elman.classical.hmm.chain import Chain, log, log_transition, path_log_prob, random_chain, sample_states, stationary
 from elman.classical.hmm.chain_steps import ChainPrior
 from elman.classical.hmm.em import Model, Problem
 from elman.classical.hmm.emissions import Emission, make_emission
 from elman.classical.hmm.inputs import Driven
 from elman.classical.hmm.results import Decoded, Filtered, Sample
-from elman.classical.hmm.sampling import draw
 from elman.classical.model import ClassicalModel
-from elman.classical.rows import as_sequences
 from elman.kernels import semiring_scan
 from elman.rows import Rows, one_step_each
 from elman.sequences import Sequences
@@ -112,14 +110,14 @@ class HMM(ClassicalModel):
             settings["start"] = start
         weights = None
         if transition_weights is not None:
-            weights = checks.reals("HMM", "transition_weights", transition_weights, f"K={states} K={states} 1+U")
+            weights = reals("HMM", "transition_weights", transition_weights, f"K={states} K={states} 1+U")
             settings["drive_size"] = weights.shape[2] - 1
             transition = softmax(weights[:, :, 0], axis=1)
         self = cls(states, emission, **settings)
-        transition = checks.distribution("HMM", "transition", transition, f"K={states} K={states}")
+        transition = distribution("HMM", "transition", transition, f"K={states} K={states}")
         if self.start == "stationary":
             start = _stationary("HMM", transition)
-        start = checks.distribution("HMM", "start", start, f"K={states}")
+        start = distribution("HMM", "start", start, f"K={states}")
         return self._with(Model(Chain(start, transition, weights), emission))
 
     # The cell.
@@ -206,7 +204,9 @@ class HMM(ClassicalModel):
             _, u = inputs.drive(where, given, size)
         elif u is not None:
             raise ValueError(f"{where}: expected no driving input, got one; this model has none (drive_size=0).")
-        x, states = draw(model, rows, np.random.default_rng(seed), u if self.drive_size else None, u)
+        rng = np.random.default_rng(seed)
+        states = sample_states(model.chain, rows, rng, u if self.drive_size else None)
+        x = model.emission.sample(states, rng, u)
         return Sample(Sequences(x if u is None else Driven(x, u), rows), states)
 
     def stationary(self) -> np.ndarray:
@@ -245,7 +245,7 @@ class HMM(ClassicalModel):
         where = "HMM.fit_labelled"
         problem = self._problem(where, sequences, self.emission)
         labels = labelled.labels_of(where, problem.rows, states)
-        labels = checks.integers(where, "states", labels, "N", below=self.num_states)
+        labels = integers(where, "states", labels, "N", below=self.num_states)
         model = labelled.fit(where, problem, self.emission, labels, self.num_states, np.random.default_rng(self.seed),
                              self.max_iterations, self.tolerance)  # fmt: skip
         self.counts_ = np.bincount(labels, minlength=self.num_states).astype(np.float64)
@@ -345,7 +345,7 @@ class HMM(ClassicalModel):
         return Model(chain, emission)
 
     def _state(self, where: str, state: Any, rows: int) -> np.ndarray:
-        state = checks.reals(where, "state", state, f"B={rows} K={self.num_states}")
+        state = reals(where, "state", state, f"B={rows} K={self.num_states}")
         if (state < 0).any():
             raise ValueError(f"{where}: expected a state of probabilities, got {state.min():.6g}.")
         return state

@@ -6,14 +6,13 @@ from typing import Any, Self
 import numpy as np
 
 from elman.cell import unroll
-from elman.classical import checks
+from elman.classical.checks import as_sequences, reals
 from elman.classical.hmm import em, labelled, trigrams
 from elman.classical.hmm.emissions import Emission, Words, make_emission
 from elman.classical.hmm.results import Decoded, Filtered
 from elman.classical.hmm.trigrams import Trigrams
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
-from elman.classical.rows import as_sequences
 from elman.rows import one_step_each
 from elman.sequences import Sequences
 
@@ -213,7 +212,7 @@ class HMMTagger(ClassicalModel):
 
     def _state(self, where: str, state: Any, rows: int) -> np.ndarray:
         size = len(self.tags_)
-        return checks.reals(where, "state", state, f"B={rows} T+1={size + 1} T={size}")
+        return reals(where, "state", state, f"B={rows} T+1={size + 1} T={size}")
 
 
 def filtered(chain: Trigrams, scores: np.ndarray, state: np.ndarray) -> tuple[Filtered, np.ndarray]:

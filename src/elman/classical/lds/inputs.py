@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.classical.checks import place
 from elman.classical.lds.matrices import Matrices
-from elman.classical.rows import place
 from elman.kernels.kalman import System
 from elman.rows import Rows
 from elman.sequences import Sequences

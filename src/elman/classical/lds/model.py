@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from elman import state as states
-from elman.classical.checks import reals
+from elman.classical.checks import as_sequences, place, reals
 from elman.classical.forecast import Forecast
 from elman.classical.lds import em, likelihood
 from elman.classical.lds.inputs import Inputs, Observed, read, read_future
@@ -17,7 +17,6 @@ from elman.classical.lds.results import Filtered, Sample, Smoothed, diffuse_limi
 from elman.classical.lds.sampling import draw
 from elman.classical.lds.variances import Variance, check_value, check_variances, complete
 from elman.classical.model import ClassicalModel
-from elman.classical.rows import as_sequences, place
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction
 from elman.rows import one_step_each

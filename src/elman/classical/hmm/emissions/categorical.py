@@ -5,10 +5,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from elman.classical.checks import distribution
+from elman.classical.checks import distribution, place
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer, warn_of_few
 from elman.classical.hmm.inputs import counts
-from elman.classical.rows import place
 from elman.sequences import Sequences
 
 
