@@ -16,6 +16,14 @@ hypothesis.settings.register_profile("elman", deadline=None, derandomize=IN_CI)
 hypothesis.settings.load_profile("elman")
 
 
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("needs_native"):
+        from elman.kernels import native
+
+        if not native.available():
+            pytest.skip("there are no native kernels: the package was installed without a compiler")
+
+
 @pytest.fixture(scope="session")
 def data_path() -> Path:
     """The folder of real data sets: the environment variable ELMAN_DATA names it."""

@@ -14,7 +14,6 @@ from elman import state as states
 from elman.cell import Cell, unroll
 from elman.cells.module import CellModule
 from elman.classical import NGram
-from elman.kernels import native
 from elman.sequences import Sequences
 from elman.testing import check_cell
 
@@ -421,7 +420,7 @@ class InheritedSpec(LSTM):
         return y + 1, state
 
 
-@pytest.mark.skipif(not native.available(), reason="there are no native kernels")
+@pytest.mark.needs_native
 @pytest.mark.parametrize("fault", [WrongSpec, InheritedSpec])
 def test_a_spec_that_differs_from_the_step_is_caught(fault):
     torch.manual_seed(0)

@@ -35,7 +35,7 @@ def test_the_time_until_an_error_counts():
     assert clock._called[0] == clock.seconds["it"]
 
 
-@pytest.mark.skipif(not native.available(), reason="without native kernels there is nothing to time")
+@pytest.mark.needs_native
 def test_shares_of_a_recurrence_add_up():
     cell, x = LSTM(16, 16), Sequences(torch.randn(2000, 16), [2000])
     before = native.module, recurrence.scan, torch.Tensor.backward

@@ -28,7 +28,7 @@ def test_equals_a_convolution():
     torch.testing.assert_close(cell.scan(Sequences(x, [50]))[0].values, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.skipif(not native.available(), reason="there are no native kernels")
+@pytest.mark.needs_native
 def test_a_scan_is_its_steps_to_the_bit():
     torch.manual_seed(0)
     cell = WindowNet(3, 5, window=4)

@@ -5,7 +5,6 @@ import sys
 import pytest
 
 from elman import load
-from elman.kernels import native
 
 WITHOUT_TORCH = """
 import sys
@@ -35,7 +34,7 @@ def test_it_writes_what_the_model_writes(elman, run_folder):
     assert result.stderr == ""
 
 
-@pytest.mark.skipif(not native.available(), reason="there are no native kernels")
+@pytest.mark.needs_native
 def test_it_needs_no_pytorch_and_writes_the_same(run_folder):
     expected = "".join(load(run_folder).generate("the ", length=200, top_p=0.9, seed=4))
     words = ["generate", run_folder, "--prompt", "the ", "--length", 200, "--top-p", 0.9, "--seed", 4]

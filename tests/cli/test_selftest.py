@@ -7,7 +7,6 @@ from elman.kernels import native
 from elman.threads import get_num_threads
 
 selftest = import_module("elman.cli.selftest")  # the name in `elman.cli` is the command's
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 
 
 def table(result):
@@ -17,7 +16,7 @@ def table(result):
     return [[word.strip() for word in row.split("  ") if word.strip()] for row in rows]
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_every_kernel_agrees_with_float64(elman):
     before = get_num_threads()
     result = elman("selftest")
@@ -36,7 +35,7 @@ def test_every_kernel_agrees_with_float64(elman):
     assert get_num_threads() == before
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_a_wrong_kernel_fails(elman, monkeypatch):
     linear = native.module.linear
     monkeypatch.setattr(native.module, "linear", lambda *a: linear(*a[:5], 0, a[6]))  # without the bias
@@ -48,7 +47,7 @@ def test_a_wrong_kernel_fails(elman, monkeypatch):
     assert "comparisons failed; ELMAN_NATIVE=0 disables the kernels" in result.stderr
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_nan_fails(elman, monkeypatch):
     monkeypatch.setattr(selftest, "_stepped", lambda net: [torch.full((5, 30, 71), torch.nan)])
     result = elman("selftest")

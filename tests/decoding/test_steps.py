@@ -11,7 +11,6 @@ from elman import LanguageModel
 from elman import state as states
 from elman.classical import NGram
 from elman.decoding import Constraints, Sampling, beam_search, by_stepper, greedy, sample
-from elman.kernels import native
 from elman.memory import Memory
 from elman.sequences import Sequences
 
@@ -94,7 +93,7 @@ def test_a_language_model(model):
             assert total == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.skipif(not native.available(), reason="there are no native kernels")
+@pytest.mark.needs_native
 @pytest.mark.parametrize("size", [1, 4, 64])
 @pytest.mark.parametrize("output", ["logits", "log_probs"])
 def test_a_stepper_of_any_size_finds_what_the_model_finds(model, size, output):

@@ -10,12 +10,11 @@ import torch
 from elman import LanguageModel, load, runtime
 from elman import state as states
 from elman.decoding import TextStream
-from elman.kernels import native
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "language-model-1.safetensors"
 TEXT = "the cat sat on the mat and the dog sat on the log; " * 20
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="there are no native kernels")
+pytestmark = pytest.mark.needs_native
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from elman.kernels import native
 from elman.kernels.attention import Reads, attend, reference
 from elman.threads import get_num_threads, set_num_threads
 
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 scores = pytest.mark.parametrize("additive", [False, True], ids=["dot", "additive"])
 both = pytest.mark.parametrize("function", [reference, attend])
 
@@ -88,7 +87,7 @@ def sizes_of(reads):
     return np.repeat(reads.sizes, reads.steps).tolist()
 
 
-@needs_native
+@pytest.mark.needs_native
 @scores
 @cases
 def test_as_close_to_float64_as_pytorch_is(case, additive):
@@ -103,7 +102,7 @@ def test_as_close_to_float64_as_pytorch_is(case, additive):
             assert error <= 8 * near_error + 2e-6 * value.abs().max()
 
 
-@needs_native
+@pytest.mark.needs_native
 @scores
 @cases
 def test_native_writes_all_of_its_outputs(case, additive):
@@ -129,7 +128,7 @@ def test_gradients_of_the_reference_equal_finite_differences(case, additive):
     assert gradgradcheck(lambda q, k, v, *d: reference(q, k, v, reads, *d), doubles)
 
 
-@needs_native
+@pytest.mark.needs_native
 @scores
 @cases
 def test_queries_at_once_and_one_at_a_time_are_the_same_to_the_bit(case, additive):
@@ -144,7 +143,7 @@ def test_queries_at_once_and_one_at_a_time_are_the_same_to_the_bit(case, additiv
                      (context[query : query + 1], next(found)))  # fmt: skip
 
 
-@needs_native
+@pytest.mark.needs_native
 @scores
 @cases
 def test_order_and_company_of_rows_change_nothing(case, additive):
@@ -162,7 +161,7 @@ def test_order_and_company_of_rows_change_nothing(case, additive):
         assert torch.equal(got, wanted)
 
 
-@needs_native
+@pytest.mark.needs_native
 @scores
 @cases
 def test_the_number_of_threads_changes_nothing(case, additive):
@@ -173,7 +172,7 @@ def test_the_number_of_threads_changes_nothing(case, additive):
     assert all(equal(other, runs[0]) for other in runs[1:])
 
 
-@needs_native
+@pytest.mark.needs_native
 @scores
 @cases
 def test_the_gradients_that_are_asked_for(case, additive):
@@ -257,7 +256,7 @@ def test_a_transform_finds_its_way(additive, transform):
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 
-@needs_native
+@pytest.mark.needs_native
 @scores
 def test_nan_in_a_row_stays_in_that_row(additive):
     reads, inputs, gradients = draw(([20, 3, 20], [0, 5, 9], [5, 4, 6], 20, 30), additive)

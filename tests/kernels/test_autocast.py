@@ -32,7 +32,6 @@ from elman.memory import Memory
 from elman.sequences import Sequences
 from elman.testing import check_cell
 
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 LENGTHS = [5, 0, 1, 63, 7]
 SMOOTH = sorted(
     set(CELLS) - {"rnn_relu", "rnn_identity", "lstm_without_forget", "lstm_peephole"}
@@ -62,7 +61,7 @@ def assert_near(got, wanted, tolerance):
 # --- Products
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("rows", [1, 2, 3, 7, 50, 301])
 @pytest.mark.parametrize(("inputs", "units"), [
     *itertools.product([1, 3, 8, 9, 17], [1, 5, 16, 33]), (300, 259), (0, 5), (513, 16), (4, 600)
@@ -88,7 +87,7 @@ def test_products_are_those_of_rounded_numbers(inputs, units, rows):
     assert_near(got, wanted, 1e-5)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("kind", ["lstm", "lstm_without_forget", "gru_after", "gru_before", "rnn_tanh", "rnn_relu"])
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (9, 33), (20, 40)])
 def test_a_step_is_that_of_rounded_numbers(kind, size):
@@ -115,7 +114,7 @@ def test_a_step_is_that_of_rounded_numbers(kind, size):
     assert_near({"y": y}, {"y": wanted}, 2e-6 if kind != "gru_before" else 4e-3)  # it rounds r h
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_roundings_of_numbers_at_the_edge():
     bits = [0x3F808000, 0x3F818000, 0x3F80FFFF, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x7F800001, 0xFFFFFFFF, 0x80000000]
     x = torch.tensor([b - (1 << 32) if b >> 31 else b for b in bits], dtype=torch.int32).view(torch.float32)
@@ -131,7 +130,7 @@ def test_roundings_of_numbers_at_the_edge():
 # --- Whole recurrences
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("both_ways", [False, True])
 @pytest.mark.parametrize("kind", ["rnn_tanh", "lstm", "gru_after"])
 def test_nearly_those_of_torch(kind, both_ways):
@@ -152,7 +151,7 @@ def test_nearly_those_of_torch(kind, both_ways):
     assert_near(dict(enumerate([y.values, *ours])), dict(enumerate([expected, *other])), 2e-2)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("arrangement", ["forwards", "reversed", "both ways", "wave"])
 @pytest.mark.parametrize("kind", SMOOTH)
 def test_nearly_as_in_float32(kind, arrangement):
@@ -165,7 +164,7 @@ def test_nearly_as_in_float32(kind, arrangement):
     assert not torch.equal(got["y"], exact["y"])
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("kind", CELLS)
 def test_the_same_bits_for_any_number_of_threads(kind):
     net = make("wave", kind, 9, 33)
@@ -177,14 +176,14 @@ def test_the_same_bits_for_any_number_of_threads(kind):
                 assert_same(run(net, LENGTHS, *case), alone)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("kind", ["lstm", "lstm_projected", "gru_after", "gru_before", "rnn_tanh"])
 def test_the_laws_hold(kind):
     with lowered(), patch.object(CellModule, "streams_natively", lambda _: False):  # a stepper has types of its own
         check_cell(make("forwards", kind, 3, 21))
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_a_norm_reads_products_that_are_rounded():
     net, lengths = LSTM(9, 20, layer_norm=True), [5, 3]
     x = Sequences(torch.randn(8, 9), lengths)
@@ -198,7 +197,7 @@ def test_a_norm_reads_products_that_are_rounded():
 # --- What is chosen
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_float32_and_bfloat16_keep_packs_of_their_own():
     net = make("wave", "lstm", 9, 33)
     case = draw(net, LENGTHS)
@@ -211,7 +210,7 @@ def test_float32_and_bfloat16_keep_packs_of_their_own():
     assert not torch.equal(lower["y"], first["y"])
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_the_way_back_goes_the_way_that_was_taken():
     net = make("forwards", "lstm", 9, 33)
     x = torch.randn(9, 9, requires_grad=True)
@@ -221,7 +220,7 @@ def test_the_way_back_goes_the_way_that_was_taken():
     assert torch.equal(torch.autograd.grad(y.values.sum(), x)[0], inside)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_autocast_alone_is_float32_where_the_processor_has_no_bfloat16(dtype):
     net = make("wave", "gru_after", 9, 33)
@@ -235,7 +234,7 @@ def test_autocast_alone_is_float32_where_the_processor_has_no_bfloat16(dtype):
         assert_same(got, exact)
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_nothing_is_lowered_without_autocast():
     net = make("wave", "gru_after", 9, 33)
     case = draw(net, LENGTHS)
@@ -315,7 +314,7 @@ def test_what_a_layer_before_wrote_is_taken_as_float32(name, fast):
     assert before.weight.grad.isfinite().all()
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_a_state_and_a_memory_are_taken_too():
     cell, attention = GRU(6, 7), Attention(6, 7, 3)
     x, h, kept = torch.randn(8, 6), torch.randn(2, 7).bfloat16(), torch.randn(5, 7).bfloat16()
@@ -338,7 +337,7 @@ def test_other_types_are_refused_as_ever():
         LSTM(3, 4).scan(x.map(torch.Tensor.bfloat16))
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("kind", ["lstm", "gru_before"])
 def test_compiled_it_is_the_same(kind):
     net = make("wave", kind, 5, 19)
@@ -357,7 +356,7 @@ def test_compiled_it_is_the_same(kind):
 # --- Training
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_a_language_model_learns_as_well():
     text = torch.tensor(list(("the cat sat on the mat and the dog sat on the log; " * 40).encode()))
     vocabulary, ids = text.unique(return_inverse=True)

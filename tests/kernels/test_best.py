@@ -9,11 +9,9 @@ import pytest
 import torch
 from hypothesis import given
 
-from elman.kernels import native
 from elman.kernels.best import best, reference
 from elman.threads import get_num_threads, set_num_threads
 
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 few = st.sampled_from([-np.inf, -100.0, -1.0, -0.0, 0.0, 0.5, 1.0, 90.0])  # many of them equal
 rows = st.lists(few, min_size=1, max_size=200)
 
@@ -36,7 +34,7 @@ def test_equals_sorting(dtype, row, data):
     np.testing.assert_allclose(log_probs[0], expected[1], rtol=1e-6, atol=2e-6)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("size", [1, 2, 15, 64, 127, 1000, 8000, 30_011])
 def test_native_equals_the_reference(size):
     generator = np.random.default_rng(size)
@@ -77,7 +75,7 @@ def test_log_probs_are_those_of_pytorch():
     np.testing.assert_allclose(found[1], values.numpy(), rtol=0, atol=2e-6)
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_company_and_threads_change_nothing():
     scores, before, runs = np.random.default_rng(0).normal(size=(70, 3001)).astype(np.float32), get_num_threads(), []
     try:

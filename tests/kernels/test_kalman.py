@@ -11,8 +11,7 @@ from elman.kernels import kalman, native
 from elman.kernels.kalman import Prediction, System
 from elman.kernels.kalman_covariance import Plain, PrecisionError
 
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
-both = pytest.mark.parametrize("how", [native.disabled, pytest.param(nullcontext, marks=needs_native)],
+both = pytest.mark.parametrize("how", [native.disabled, pytest.param(nullcontext, marks=pytest.mark.needs_native)],
                                ids=["reference", "native"])  # fmt: skip
 either_form = pytest.mark.parametrize("square_root", [False, True], ids=["plain", "square root"])
 lengths = st.lists(st.integers(0, 5), max_size=3)

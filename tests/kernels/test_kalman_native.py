@@ -10,11 +10,10 @@ from elman.kernels import kalman, native
 from elman.kernels.kalman import System
 from elman.threads import get_num_threads, set_num_threads
 
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 either_form = pytest.mark.parametrize("square_root", [False, True], ids=["plain", "square root"])
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_a_row_with_a_steady_gain_may_be_cut_anywhere():
     arguments = draw(5, [400], n=4, m=2, missing=0, offsets=False)
     arguments["x"][200] = np.nan
@@ -31,7 +30,7 @@ def test_a_row_with_a_steady_gain_may_be_cut_anywhere():
         near(got, wanted, 1e-10)
 
 
-@needs_native
+@pytest.mark.needs_native
 @either_form
 @settings(max_examples=20)
 @given(case=st.fixed_dictionaries({**cases, "lengths": st.lists(st.integers(0, 40), max_size=3),
@@ -59,7 +58,7 @@ def test_native_equals_the_reference_in_float64(square_root, case, diffuse):
             np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9 * max(1, np.abs(b).max(initial=0)))
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("n", [1, 3, 4, 6])
 def test_threads_change_no_bit(n):
     arguments = draw(1, [900, 0, 30, 2500, 1, *[100] * 40], n=n, models=2, diffuse=True)
@@ -74,7 +73,7 @@ def test_threads_change_no_bit(n):
     assert_same(*found)
 
 
-@needs_native
+@pytest.mark.needs_native
 @either_form
 def test_native_writes_all_of_its_outputs_in_float64(square_root, monkeypatch):
     def full_of_nan(shape, dtype=np.float64):
@@ -87,7 +86,7 @@ def test_native_writes_all_of_its_outputs_in_float64(square_root, monkeypatch):
     assert all(np.isfinite(leaf).all() for leaf in (*filtered, *after, *smoothed))
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("n", [1, 2, 4, 7, 16])
 @either_form
 def test_a_reused_gain_equals_the_computed_one_in_float64(n, square_root):
@@ -103,7 +102,7 @@ def test_a_reused_gain_equals_the_computed_one_in_float64(n, square_root):
         near(got, each, 1e-11)
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_native_code_converts_no_argument():
     with pytest.raises(TypeError, match="incompatible function arguments"):
         native.module.kalman(*[np.zeros((1, 1, 1), np.float32)] * 4)

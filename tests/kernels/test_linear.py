@@ -5,11 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from elman.kernels import native
 from elman.kernels.linear import linear, reference
 from elman.threads import get_num_threads, set_num_threads
-
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 
 SHAPES = [  # N, D, O
     (0, 3, 4), (1, 1, 1), (2, 9, 17), (3, 64, 33), (5, 7, 100), (63, 17, 8), (96, 5, 64), (97, 130, 2), (200, 8, 31),
@@ -32,7 +29,7 @@ def run(function, x, weight, bias, dy):
     return [y.detach(), *torch.autograd.grad(y, [leaf for leaf in leaves if leaf is not None], dy)]
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_as_close_to_float64_as_pytorch_is(shape):
     case = draw(*shape)
@@ -44,7 +41,7 @@ def test_as_close_to_float64_as_pytorch_is(shape):
             assert error <= 4 * plain_error + 2e-6 * value.abs().max()
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_without_a_bias(shape):
     x, weight, _, dy = draw(*shape)
@@ -53,7 +50,7 @@ def test_without_a_bias(shape):
         assert torch.equal(got, wanted)
 
 
-@needs_native
+@pytest.mark.needs_native
 @settings(max_examples=60)
 @given(rows=st.integers(0, 130), inputs=st.integers(1, 600), outputs=st.integers(1, 70),
        random=st.randoms(use_true_random=False))  # fmt: skip
@@ -66,7 +63,7 @@ def test_order_and_company_of_rows_change_nothing(rows, inputs, outputs, random)
     assert torch.equal(apart[1], dx[chosen])
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_number_of_threads_changes_nothing(shape):
     case, before, runs = draw(*shape), get_num_threads(), []
@@ -80,7 +77,7 @@ def test_the_number_of_threads_changes_nothing(shape):
         assert all(torch.equal(a, b) for a, b in zip(other, runs[0], strict=True))
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_nan_in_a_row_stays_in_that_row():
     x, weight, bias, dy = draw(50, 40, 37)
     healthy = run(linear, x, weight, bias, dy)
@@ -91,7 +88,7 @@ def test_nan_in_a_row_stays_in_that_row():
         assert torch.equal(sick[others], well[others])
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_gradients_that_are_asked_for(bias):
     x, weight, b, dy = draw(20, 19, 33)
@@ -138,7 +135,7 @@ def test_other_types_go_to_the_reference(dtype):
     assert torch.equal(linear(x, weight, bias), reference(x, weight, bias))
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_the_defaults_of_pytorch_change_nothing():
     case = draw(5, 19, 33)
     expected, before = run(linear, *case), torch.get_default_dtype()

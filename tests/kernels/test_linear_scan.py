@@ -12,7 +12,6 @@ from elman.rows import Rows
 RAGGED = [[1], [2], [63], [1000], [0], [], [0, 0], [3, 0, 5, 1], [0, 7, 7, 0, 2, 0]]
 row_lengths = st.lists(st.integers(0, 9), max_size=6)
 both = pytest.mark.parametrize("scan", [reference, linear_scan])
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
 
 
 def draw(lengths, features=5, dtype=torch.float32):
@@ -51,7 +50,7 @@ def test_equals_the_closed_form(scan, lengths):
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("features", [1, 16, 37])
 @pytest.mark.parametrize("lengths", RAGGED, ids=str)
 def test_native_equals_the_reference_to_the_bit(lengths, features):
@@ -60,7 +59,7 @@ def test_native_equals_the_reference_to_the_bit(lengths, features):
         assert torch.equal(fast, plain)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("lengths", RAGGED, ids=str)
 def test_native_writes_all_of_its_outputs(lengths):
     a, x, h0, dh, dlast = draw(lengths)
@@ -181,7 +180,7 @@ def test_a_wrong_argument_is_one_clear_line(change, error, message):
         linear_scan(**arguments | change)
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_native_converts_nothing_on_the_way():
     a, x, h0, *_ = draw([3])
     with pytest.raises(TypeError, match="incompatible function arguments"):

@@ -94,7 +94,7 @@ def test_the_bits_are_those_of_every_version():
 numbers = st.integers(-(2**63), 2**63 - 1)
 
 
-@pytest.mark.skipif(not native.available(), reason="no native kernels")
+@pytest.mark.needs_native
 @given(
     st.floats(0.001, 0.999),
     st.lists(numbers, max_size=3).map(tuple),
@@ -116,7 +116,7 @@ def test_native_draws_the_same_bits_and_multiplies_with_them(probability, key, s
         assert np.array_equal(product, x * (expected / np.float32(probability)))
 
 
-@pytest.mark.skipif(not native.available(), reason="no native kernels")
+@pytest.mark.needs_native
 def test_threads_change_nothing():
     steps = np.divmod(np.arange(5000), 40)
     threads, drawn = native.module.num_threads(), []

@@ -17,7 +17,7 @@ from elman.kernels.memory import LARGE, new
 from elman.layers import Bidirectional, Linear, Stack
 from elman.sequences import Sequences
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
+pytestmark = pytest.mark.needs_native
 
 MEGABYTE = 1 << 20
 
@@ -81,7 +81,7 @@ others = [threading.Thread(target=calls) for _ in range(3)]
 for other in others:
     other.start()
 ends = []
-for _ in range(150):
+for _ in range(COUNT):
     child = os.fork()
     if child == 0:
         signal.alarm(20)
@@ -96,6 +96,8 @@ print(set(ends))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_fork_while_another_thread_takes_memory():
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=200)
+@pytest.mark.parametrize("count", [20, pytest.param(150, marks=pytest.mark.slow)])
+def test_a_fork_while_another_thread_takes_memory(count):
+    script = FORKS.replace("COUNT", str(count))
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=200)
     assert done.stdout == "{0}\n", done.stderr

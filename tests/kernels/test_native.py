@@ -13,8 +13,6 @@ UNSUPPORTED = [isa for isa in native.ISAS if native.available() and not native.m
 # Words of the tests that run once more for each of them.
 KEPT = "float64 or company or cut or threads or bit or all_paths or rounded"
 
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
-
 
 def python(*arguments, **environment):
     """A process of its own, without what the environment says of the extension."""
@@ -31,7 +29,7 @@ def test_the_environment_can_leave_the_extension_aside():
     assert run.stdout == "False\n", run.stderr
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("isa", ["", "AVX2", "sse", *UNSUPPORTED])
 def test_an_instruction_set_that_is_not_here_is_told(isa):
     run = python("-c", "import elman.kernels.native", ELMAN_ISA=isa)
@@ -39,12 +37,11 @@ def test_an_instruction_set_that_is_not_here_is_told(isa):
     *_, line = run.stderr.splitlines()
     here = ", ".join(isa for isa in native.ISAS if isa not in UNSUPPORTED)
     assert (
-        line
-        == f"ValueError: ELMAN_ISA: expected one of {here} on this machine, got {isa!r}; correct it or unset it."
+        line == f"ValueError: ELMAN_ISA: expected one of {here} on this machine, got {isa!r}; correct it or unset it."
     )
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_bfloat16_is_there_where_the_processor_multiplies_it_or_it_is_asked_for():
     code = "from elman.kernels import native; print(native.bfloat16(), native.module.isa)"
     alone, asked, aside = (
@@ -60,7 +57,7 @@ def test_bfloat16_is_there_where_the_processor_multiplies_it_or_it_is_asked_for(
     assert native.bfloat16() == native.module.multiplies_bfloat16 or os.environ.get("ELMAN_BFLOAT16") == "1"
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.slow
 @pytest.mark.parametrize("isa", native.ISAS)
 def test_the_kernels_of_each_instruction_set(isa):

@@ -30,8 +30,6 @@ from elman.layers import (
 from elman.layers.pooling import POOLINGS
 from elman.sequences import Sequences
 
-needs_native = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
-
 BATCHES = [[3, 4], [5, 0, 7], [1, 2, 3, 4], [2, 6]]
 
 
@@ -153,7 +151,7 @@ def test_backward_twice():
     same(torch.autograd.grad(loss, x, retain_graph=True), torch.autograd.grad(loss, x))
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_weights_are_packed_once(monkeypatch):
     from elman.kernels import recurrence_native
 
@@ -273,7 +271,7 @@ CALLS = {
 }
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("name", CALLS)
 def test_what_pytorch_asks_of_an_operator(name):
     operator = getattr(torch.ops.elman, name.split()[0]).default

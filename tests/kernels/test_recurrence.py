@@ -21,7 +21,7 @@ from elman.layers import Bidirectional, Linear, Stack
 from elman.sequences import Sequences
 from elman.threads import get_num_threads, set_num_threads
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
+pytestmark = pytest.mark.needs_native
 
 
 def started(cell):

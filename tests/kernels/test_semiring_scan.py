@@ -13,7 +13,6 @@ from elman.kernels.semiring_scan import best_path, forward, forward_backward, sa
 from elman.threads import get_num_threads, set_num_threads
 
 HERE = hasattr(native.module, "semiring_sums")
-needs_native = pytest.mark.skipif(not HERE, reason="the package was installed without a compiler")
 both = pytest.mark.parametrize("native_kernel", [True, False] if HERE else [False])
 
 
@@ -244,7 +243,7 @@ def cases_of_kernels():
         yield pytest.param(lengths, states, forbid, marks=() if fast else pytest.mark.slow)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize(("lengths", "states", "forbid"), [*cases_of_kernels()])
 def test_native_equals_the_reference(lengths, states, forbid):
     lengths = LENGTHS[lengths]
@@ -280,7 +279,7 @@ def part(case, rows):
     ), steps
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize(("forbid", "spread"), [(0.0, 2.0), (0.2, 2.0), (0.2, 400.0)])  # the last one uses logarithms
 @pytest.mark.parametrize("states", [4, 7, 20])
 @pytest.mark.parametrize("per_step", [False, True])
@@ -300,7 +299,7 @@ def test_order_and_number_of_rows_change_no_bit(per_step, states, forbid, spread
             np.testing.assert_array_equal(got[name], wanted, err_msg=name)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("spread", [2.0, 400.0])
 @pytest.mark.parametrize("states", [4, 20])
 def test_the_number_of_threads_changes_no_bit(states, spread):
@@ -340,7 +339,7 @@ def test_arrays_that_are_not_contiguous(native_kernel):
         np.testing.assert_array_equal(array, wanted[name], err_msg=name)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize("per_step", [False, True])
 def test_native_writes_all_of_its_outputs(per_step):
     start, transition, scores, lengths, model, _ = draw([33, 1, 70], 5, models=2, per_step=per_step)

@@ -5,7 +5,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from elman.kernels import native
 from elman.kernels.softmax import softmax_gradient
 from elman.threads import get_num_threads, set_num_threads
 
@@ -56,7 +55,7 @@ def test_targets_are_units(target):
         softmax_gradient(torch.zeros(1, 4), torch.tensor([target]))
 
 
-@pytest.mark.skipif(not native.available(), reason="the package was installed without a compiler")
+@pytest.mark.needs_native
 def test_threads_change_nothing():
     scores, targets = torch.randn(100, 3000), torch.randint(3000, (100,))
     kept, found = get_num_threads(), []

@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import elman.threads
-from elman.kernels import native
 
 HERE = Path(__file__).parent
 NATIVE = HERE.parents[1] / "native"
@@ -26,7 +25,6 @@ COMPILER = os.environ.get("CXX", "c++")
 PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 needs_compiler = pytest.mark.skipif(shutil.which(COMPILER) is None or os.name != "posix", reason="no C++ compiler")
-needs_native = pytest.mark.skipif(not native.available(), reason="installed without a compiler")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -187,7 +185,7 @@ library.set_num_threads(3)
 assert call() == 0
 other = threading.Thread(target=lambda: [call() for _ in range(WAVES)])
 other.start()
-print([forks(1) for _ in range(20)] == [0] * 20)
+print({forks(1) for _ in range(FORKS)})
 other.join()
 print(call())
 """
@@ -195,8 +193,9 @@ print(call())
 
 @needs_compiler
 @pytest.mark.parametrize("waves", [0, 400], ids=["idle", "working"])
-def test_a_child_starts_anew(run, waves):
-    assert run(FORK.replace("WAVES", str(waves))) == "True\n0"
+@pytest.mark.parametrize("forks", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_child_has_a_pool_of_its_own(run, waves, forks):
+    assert run(FORK.replace("WAVES", str(waves)).replace("FORKS", str(forks))) == "{0}\n0"
 
 
 @needs_compiler
@@ -275,7 +274,7 @@ def threads_as_before():
     elman.threads.set_num_threads(before)
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.usefixtures("threads_as_before")
 @pytest.mark.parametrize("threads", [1, 3, np.int64(2)])
 def test_what_was_set_is_what_holds(threads):

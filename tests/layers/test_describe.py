@@ -23,8 +23,6 @@ from elman import (
 from elman.cells import CellModule
 from elman.kernels import native
 
-needs_native = pytest.mark.skipif(not native.available(), reason="there are no native kernels")
-
 
 class Own(CellModule):
     """A user's cell."""
@@ -42,7 +40,7 @@ def runners(model) -> dict[str, str]:
     return {line[0]: line[5] if len(line) == 6 else "" for line in lines}
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_every_part_has_a_line_with_what_runs_it():
     isa = f"native ({native.module.isa})"
     net = Stack(
@@ -61,7 +59,7 @@ def test_every_part_has_a_line_with_what_runs_it():
     }
 
 
-@needs_native
+@pytest.mark.needs_native
 def test_a_reference_has_a_reason():
     strided = RNN(3, 4)
     strided.weight_hh.data = strided.weight_hh.data.t()
@@ -73,7 +71,7 @@ def test_a_reference_has_a_reason():
     assert "reference: weights are on meta" in elman.describe(LSTM(3, 4).to("meta"))
 
 
-@needs_native
+@pytest.mark.needs_native
 @pytest.mark.parametrize(
     ("model", "answer"),
     [

@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
 ]  # PyTorch's own
-needs_kernels = pytest.mark.skipif(not native.available(), reason="there are no native kernels")
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +77,7 @@ def test_dropout_draws_what_pytorch_draws(kind, stack, form, kernels_alone):
         assert torch.equal(torch.rand(3), left)  # as many draws
 
 
-@needs_kernels
+@pytest.mark.needs_native
 @pytest.mark.parametrize("kind", KINDS)
 def test_output_lies_as_pytorchs_or_without_gaps(kind):
     for batch_first in (False, True):
@@ -250,7 +249,7 @@ def test_state_dicts_copies_and_pickles(kind):
     assert_same(call(theirs, one), expected)
 
 
-@needs_kernels
+@pytest.mark.needs_native
 def test_hooks_are_called_around_the_kernels():
     _, ours = modules("lstm", 3, 4)
     seen = []
@@ -358,7 +357,7 @@ def test_errors_are_pytorchs(what, kind):
     assert str(got.value) == str(expected.value)
 
 
-@needs_kernels
+@pytest.mark.needs_native
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_of_packed_input(kind):
     """PyTorch's LSTM does not look at a PackedSequence: it reads memory that is not its own."""

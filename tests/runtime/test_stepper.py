@@ -35,7 +35,7 @@ from elman.layers import Bidirectional, VariationalDropout
 from elman.runtime import Stepper
 from elman.sequences import Sequences
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="there are no native kernels")
+pytestmark = pytest.mark.needs_native
 
 IDS = 11
 NATIVE = {  # of H: models that equal their scan bitwise

@@ -203,7 +203,7 @@ def test_a_cell_of_ones_own_that_is_written_as_one_step() -> None:
     assert failure.magnitudes == pytest.approx(sizes[:-1][-4:])
 
 
-@pytest.mark.skipif(not native.available(), reason="there are no kernels here")
+@pytest.mark.needs_native
 def test_what_the_references_do_not_repeat_is_found_in_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels and references may differ by a rounding, and so by an overflow."""
     cell, scan = LSTM(3, 4), LSTM.scan
