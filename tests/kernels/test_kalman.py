@@ -9,7 +9,7 @@ from kalman_truth import Joint, assert_same, cases, draw, near, part
 
 from elman.kernels import kalman, native
 from elman.kernels.kalman import Prediction, System
-from elman.kernels.kalman_covariance import Plain, PrecisionError
+from elman.kernels.kalman_estimate import Plain, PrecisionError
 
 both = pytest.mark.parametrize("how", [native.disabled, pytest.param(nullcontext, marks=pytest.mark.needs_native)],
                                ids=["reference", "native"])  # fmt: skip

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.kernels import kalman_covariance as covariance
+from elman.kernels import kalman_estimate as estimate
 from elman.kernels import kalman_reference as reference
 from elman.kernels import native
-from elman.kernels.kalman_covariance import FilterError, PrecisionError
+from elman.kernels.kalman_estimate import FilterError, PrecisionError
 from elman.kernels.kalman_reference import Problem
 from elman.sequences import Sequences
 from elman.shapes import check
@@ -127,8 +127,8 @@ def check_batch(where: str, system: Any, x: Any, lengths: Any, mean: Any, cov: A
                  model.astype(np.int64), per_step)  # fmt: skip
 
 
-FAILURES = ("", "", covariance.NO_R, covariance.NO_Q, covariance.NO_START, covariance.NO_DIFFUSE,
-            covariance.OVERFLOW, covariance.UNDETERMINED)  # fmt: skip  # as in native/inference/state_space.hpp
+FAILURES = ("", "", estimate.NO_R, estimate.NO_Q, estimate.NO_START, estimate.NO_DIFFUSE,
+            estimate.OVERFLOW, estimate.UNDETERMINED)  # fmt: skip  # as in native/inference/state_space.hpp
 
 
 def run_native(where: str, batch: Batch, square_root: bool, **outputs: np.ndarray | None) -> bool:
@@ -205,10 +205,10 @@ def filter(system: System, x: np.ndarray, lengths: Any, mean: np.ndarray, cov: n
         results = run_reference(where, reference.filter_row, batch, row, square_root)
         for step, result in enumerate(results, begin):
             filtered.mean[step], filtered.log_prob[step] = result.mean, result.log_prob
-            filtered.cov[step], filtered.diffuse[step] = result.covariance.cov.matrix, result.covariance.diffuse.matrix
+            filtered.cov[step], filtered.diffuse[step] = result.estimate.cov.matrix, result.estimate.diffuse.matrix
         last = results[-1]
         after.mean[row] = last.next_mean
-        after.cov[row], after.diffuse[row] = last.next_covariance.cov.matrix, last.next_covariance.diffuse.matrix
+        after.cov[row], after.diffuse[row] = last.next_estimate.cov.matrix, last.next_estimate.diffuse.matrix
     return filtered, after
 
 

@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elman.kernels.kalman_covariance import (
+from elman.kernels.kalman_estimate import (
     NO_Q,
     NO_R,
     OVERFLOW,
     UNDETERMINED,
     Diffuse,
+    Estimate,
     FilterError,
     Plain,
     Root,
-    StateCovariance,
     factor,
 )
 
@@ -48,15 +48,15 @@ def decorrelate(h: np.ndarray, noise: np.ndarray, error: str) -> tuple[np.ndarra
     return inverse @ h, d, inverse
 
 
-def observe(covariance: StateCovariance, mean: np.ndarray, x: np.ndarray, h: np.ndarray, noise: np.ndarray
+def observe(estimate: Estimate, mean: np.ndarray, x: np.ndarray, h: np.ndarray, noise: np.ndarray
             ) -> tuple[np.ndarray, float]:  # fmt: skip
-    """Update the covariance; return the mean given the observed coordinates of x, and their log-probability."""
+    """Update the estimate; return the mean given the observed coordinates of x, and their log-probability."""
     seen = ~np.isnan(x)
     rows, variances, inverse = decorrelate(h[seen], noise[np.ix_(seen, seen)], NO_R)
     log_prob = 0.0
     for value, row, variance in zip(inverse @ x[seen], rows, variances, strict=True):
         error = value - row @ mean
-        gain, size, diffuse = covariance.update(row, variance)
+        gain, size, diffuse = estimate.update(row, variance)
         mean = mean + gain * error
         if diffuse:
             log_prob -= 0.5 * float(np.log(size))
@@ -64,7 +64,7 @@ def observe(covariance: StateCovariance, mean: np.ndarray, x: np.ndarray, h: np.
             log_prob -= 0.5 * float(LOG_2PI + np.log(size) + error**2 / size)
         elif abs(error) > IMPOSSIBLE * (abs(value) + np.abs(row) @ np.abs(mean)):
             log_prob = -np.inf
-    covariance.cov.check()
+    estimate.cov.check()
     return mean, log_prob
 
 
@@ -72,10 +72,10 @@ class Step(NamedTuple):
     """The filtered state of a step, and the prediction of the next state."""
 
     mean: np.ndarray
-    covariance: StateCovariance
+    estimate: Estimate
     log_prob: float
     next_mean: np.ndarray
-    next_covariance: StateCovariance
+    next_estimate: Estimate
 
 
 class Smooth(NamedTuple):
@@ -88,19 +88,19 @@ class Smooth(NamedTuple):
 
 def run(row: Problem, square_root: bool) -> Iterator[Step]:
     """Yield the filtered steps of a row."""
-    mean, covariance = row.mean, StateCovariance((Root if square_root else Plain)(row.cov), Diffuse(row.diffuse))
+    mean, estimate = row.mean, Estimate((Root if square_root else Plain)(row.cov), Diffuse(row.diffuse))
     for t, x in enumerate(row.x):
         f, h, q, r = row.at(t)
-        covariance = covariance.copy()
-        filtered, log_prob = observe(covariance, mean, x - row.output_offset[t], h, r)
-        after = covariance.copy()
+        estimate = estimate.copy()
+        filtered, log_prob = observe(estimate, mean, x - row.output_offset[t], h, r)
+        after = estimate.copy()
         after.diffuse.predict(f)
         after.cov.predict(f, q)
         mean = f @ filtered + row.state_offset[t]
         if not (np.isfinite(mean).all() and np.isfinite(after.cov.matrix).all()):
             raise FilterError(OVERFLOW)
-        yield Step(filtered, covariance, log_prob, mean, after)
-        covariance = after
+        yield Step(filtered, estimate, log_prob, mean, after)
+        estimate = after
 
 
 def filter_row(row: Problem, square_root: bool) -> list[Step]:
@@ -132,27 +132,27 @@ def smooth_row(row: Problem, square_root: bool) -> tuple[list[Smooth], float]:
 
 def backward(steps: list[Step], row: Problem) -> Iterator[Smooth]:
     """Yield the smoothed states, from the last to the first."""
-    covariance, mean = steps[-1].covariance, steps[-1].mean
-    determined(covariance, len(steps) - 1)
-    cov = covariance.cov.matrix
+    estimate, mean = steps[-1].estimate, steps[-1].mean
+    determined(estimate, len(steps) - 1)
+    cov = estimate.cov.matrix
     yield Smooth(mean, cov, np.zeros_like(cov))
     for t in range(len(steps) - 2, -1, -1):
         f, _, q, _ = row.at(t)
-        covariance, gains = steps[t].covariance.copy(), np.zeros_like(q)
+        estimate, gains = steps[t].estimate.copy(), np.zeros_like(q)
         rows, variances, inverse = decorrelate(f, q, NO_Q)
         for h, variance, whole in zip(rows, variances, inverse, strict=True):
-            gain, _, _ = covariance.update(h, variance)
+            gain, _, _ = estimate.update(h, variance)
             gains = gains + np.outer(gain, whole - h @ gains)
-        determined(covariance, t)
-        covariance.cov.check()
+        determined(estimate, t)
+        estimate.cov.check()
         mean = steps[t].mean + gains @ (mean - steps[t].next_mean)
         lag = cov @ gains.T
-        cov = gains @ lag + covariance.cov.matrix
+        cov = gains @ lag + estimate.cov.matrix
         cov = (cov + cov.T) / 2
         yield Smooth(mean, cov, lag)
 
 
-def determined(covariance: StateCovariance, step: int) -> None:
+def determined(estimate: Estimate, step: int) -> None:
     """Raise a FilterError if a diffuse part is left."""
-    if covariance.diffuse.a.any():
+    if estimate.diffuse.a.any():
         raise FilterError(UNDETERMINED, step)

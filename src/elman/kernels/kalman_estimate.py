@@ -1,4 +1,4 @@
-"""Covariance of a state for `kalman`: stored directly or as a square root, with a diffuse part.
+"""State estimates for `kalman`: a covariance, stored directly or as a square root, with a diffuse part.
 
 An observation is a row h of weights and the variance of its noise, which may be zero; no matrix is inverted. A diffuse
 part A A' has an infinite variance (Koopman 1997): each observation that sees it removes one column of A.
@@ -193,8 +193,8 @@ class Root:
         return Root(self.root, self.root)
 
 
-class StateCovariance:
-    """Covariance of a state: a proper part and a diffuse part."""
+class Estimate:
+    """Uncertainty of a state estimate: a covariance and a diffuse part; the mean is kept by the caller."""
 
     def __init__(self, cov: Plain | Root, diffuse: Diffuse):
         self.cov, self.diffuse = cov, diffuse
@@ -207,7 +207,7 @@ class StateCovariance:
         self.cov.update(h, noise, seen[0])
         return *seen, True
 
-    def copy(self) -> "StateCovariance":
+    def copy(self) -> "Estimate":
         diffuse = Diffuse.__new__(Diffuse)
         diffuse.a = self.diffuse.a
-        return StateCovariance(self.cov.copy(), diffuse)
+        return Estimate(self.cov.copy(), diffuse)
