@@ -355,3 +355,25 @@ def test_inductor(name):
         for lengths in BATCHES:
             for a, b in zip(outcome(run, net, lengths), outcome(net, net, lengths), strict=True):
                 torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layout_that_a_compiled_program_made_is_checked_at_its_first_use():
+    run, _ = compiled(lambda values, lengths: Sequences(values, lengths))
+    assert run(torch.zeros(3, 4), torch.tensor([1, 2])).offsets.tolist() == [0, 1, 3]
+    for lengths in ([2**63 - 1, 2**63 - 1, 5], [4, -1]):
+        batch = run(torch.zeros(3, 4), torch.tensor(lengths))
+        with pytest.raises(ValueError, match="expected lengths"):
+            LSTM(4, 5).scan(batch)
+    batch = run(torch.zeros(3, 4), torch.tensor([1, 1]))
+    with pytest.raises(ValueError, match="expected lengths that sum to 3 steps, got 2"):
+        LSTM(4, 5).scan(batch)
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_lengths_that_wrap_are_refused_by_operators(available):
+    lengths, layer = torch.tensor([2**63 - 1, 2**63 - 1, 5]), LSTM(4, 5).recurrence()
+    rest = list(layer.weights), [], [], torch.empty(0), f"[{recurrence_operator._text(layer)}]", False, available
+    with pytest.raises(ValueError, match="expected lengths that sum to less than"):
+        torch.ops.elman.scan(torch.zeros(3, 4), lengths, *rest)
+    with pytest.raises(ValueError, match="expected lengths that sum to less than"):
+        torch.ops.elman.linear_scan(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(3, 2), lengths)
