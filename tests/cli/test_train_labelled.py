@@ -166,7 +166,7 @@ def test_wrong_usage_exits_with_2(elman, reviews, tmp_path, words, message):
         (["--text", "sentence"], "reviews.tsv:2: has no label; name the column of labels (--label COLUMN)"),
         (["--text", "sentenc", "--label", "label"], "reviews.tsv: no column 'sentenc'; did you mean sentence?"),
         (["--values", "sentence", "--label", "label"], "reviews.tsv:2: expected a finite number in 'sentence'"),
-        ([*COLUMNS, "--size", "2x2"], "reviews.tsv: size: cannot act on this file"),
+        ([*COLUMNS, "--size", "2x2"], "reviews.tsv: size: has no effect on this file"),
         ([*COLUMNS, "--set", "inputs=series"], "reviews.tsv:2: expected numbers of shape [T, D]"),
         ([*COLUMNS, "--set", "pooling=maxi"], "did you mean max?"),
         ([*COLUMNS, "--set", "hiden_size=8"], "did you mean hidden_size?"),

@@ -326,7 +326,7 @@ def test_a_bad_row_is_named_by_its_place_among_all():
         ({"cell": "lstn"}, "cell: expected one of .*, got 'lstn'; did you mean lstm?"),
         ({"variational": True, "dropout": 0}, "variational: has no effect without dropout"),
         ({"epochs": 0}, "Classifier: expected epochs of at least 1, got 0"),
-        ({"patience": 2, "validation": 0}, "patience=2 cannot act without a validation part"),
+        ({"patience": 2, "validation": 0}, "patience=2 has no effect without a validation part"),
     ],
 )
 def test_settings_that_cannot_act(settings, error, tmp_path):

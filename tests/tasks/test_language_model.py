@@ -338,7 +338,7 @@ def test_the_global_generators_are_not_touched():
         ({"cell": CellSettings("lstm", activation="relu")}, TEXT, "cell.activation: cell=lstm has no such option"),
         ({"residual": True}, TEXT, "has no effect with one layer"),
         ({"validation": 1.5}, TEXT, "at least 0 and less than 1"),
-        ({"validation": 0.0, "patience": 2}, TEXT, "cannot act without a validation part"),
+        ({"validation": 0.0, "patience": 2}, TEXT, "has no effect without a validation part"),
         ({"units": "bytes", "min_count": 2}, TEXT, "no setting min_count"),
         ({"reduction": "total"}, TEXT, "mean, sum"),
         ({"init_range": 0.0}, TEXT, "init_range: expected a number above 0, got 0.0"),

@@ -34,22 +34,22 @@ from elman.training.settings import check
         ({"schedule": 3}, "expected schedule to be one of constant, cosine, plateau, step, got 3."),
         (
             {"momentum": 0.9},
-            "momentum=0.9 cannot act with optimizer='adamw'; leave it out, or choose 'sgd' or 'rmsprop'.",
+            "momentum=0.9 has no effect with optimizer='adamw'; leave it out, or choose 'sgd' or 'rmsprop'.",
         ),
         ({"schedule": "step", "decay": 1.0}, "expected decay between 0 and 1, got 1.0."),
         ({"schedule": "step", "decay_after": 0}, "expected decay_after of at least 1, got 0."),
-        ({"decay": 0.9}, "decay=0.9 cannot act with schedule='cosine'; leave it out, or choose 'plateau' or 'step'."),
+        ({"decay": 0.9}, "decay=0.9 has no effect with schedule='cosine'; leave it out, or choose 'plateau' or 'step'."),
         (
             {"schedule": "plateau", "decay_after": 2},
-            "decay_after=2 cannot act with schedule='plateau'; leave it out, or choose 'step'.",
+            "decay_after=2 has no effect with schedule='plateau'; leave it out, or choose 'step'.",
         ),
         (
             {"schedule": "step", "decay_after": 10},
-            "schedule='step' cannot act after 10 of 10 epochs; set epochs higher, or decay_after lower.",
+            "schedule='step' has no effect after 10 of 10 epochs; set epochs higher, or decay_after lower.",
         ),
         (
             {"schedule": "step", "epochs": 1},
-            "schedule='step' cannot act after 1 of 1 epochs; set epochs higher, or decay_after lower.",
+            "schedule='step' has no effect after 1 of 1 epochs; set epochs higher, or decay_after lower.",
         ),
     ],
 )
@@ -86,7 +86,7 @@ def test_settings_that_wait_for_an_evaluation_need_a_validation_part(waiting: di
     settings = TrainingSettings(**waiting)
     check(settings, has_validation=True)
     name, value = next(iter(waiting.items()))
-    with pytest.raises(ValueError, match=f"{name}={value!r} cannot act without a validation part"):
+    with pytest.raises(ValueError, match=f"{name}={value!r} has no effect without a validation part"):
         check(settings, has_validation=False)
 
 

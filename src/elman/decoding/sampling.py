@@ -34,7 +34,7 @@ class Sampling:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"Sampling: expected 0 < top_p <= 1, got {self.top_p}.")
         if self.temperature == 0 and (self.top_k is not None or self.top_p is not None):
-            raise ValueError("Sampling: with temperature=0 top_k and top_p cannot act; leave them out.")
+            raise ValueError("Sampling: with temperature=0 top_k and top_p have no effect; leave them out.")
 
     def probabilities(self, log_probs: np.ndarray) -> np.ndarray:
         """Return the distributions to draw from, [B, V], given log_probs [B, V]; each row sums to 1."""

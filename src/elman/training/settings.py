@@ -100,22 +100,22 @@ def check(settings: TrainingSettings, has_validation: bool = True) -> None:
             _check_number(where, field.name, value, kinds)
     if settings.momentum is not None and settings.optimizer == "adamw":
         raise ValueError(
-            f"{where}: momentum={settings.momentum} cannot act with optimizer='adamw'; "
+            f"{where}: momentum={settings.momentum} has no effect with optimizer='adamw'; "
             "leave it out, or choose 'sgd' or 'rmsprop'."
         )
     if settings.decay is not None and settings.schedule not in ("plateau", "step"):
         raise ValueError(
-            f"{where}: decay={settings.decay} cannot act with schedule={settings.schedule!r}; "
+            f"{where}: decay={settings.decay} has no effect with schedule={settings.schedule!r}; "
             "leave it out, or choose 'plateau' or 'step'."
         )
     if settings.decay_after is not None and settings.schedule != "step":
         raise ValueError(
-            f"{where}: decay_after={settings.decay_after} cannot act with schedule={settings.schedule!r}; "
+            f"{where}: decay_after={settings.decay_after} has no effect with schedule={settings.schedule!r}; "
             "leave it out, or choose 'step'."
         )
     if settings.schedule == "step" and (after := settings.decay_after or 1) >= settings.epochs:
         raise ValueError(
-            f"{where}: schedule='step' cannot act after {after} of {settings.epochs} epochs; "
+            f"{where}: schedule='step' has no effect after {after} of {settings.epochs} epochs; "
             "set epochs higher, or decay_after lower."
         )
     waits = {name: getattr(settings, name) for name in ("patience", "until", "evaluate_every")}
@@ -123,7 +123,7 @@ def check(settings: TrainingSettings, has_validation: bool = True) -> None:
     waiting += ["schedule='plateau'"] if settings.schedule == "plateau" else []
     if waiting and not has_validation:
         raise ValueError(
-            f"{where}: {waiting[0]} cannot act without a validation part;  hold some out, or leave it out."
+            f"{where}: {waiting[0]} has no effect without a validation part; hold some out, or leave it out."
         )
 
 

@@ -1,4 +1,4 @@
-"""Which reader reads a file, and arguments that cannot act on it."""
+"""Which reader reads a file, and arguments without effect on it."""
 
 import sys
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_a_table_without_columns(tmp_path: Path) -> None:
     ("columns", "told"),
     [
         ({"text": "t", "values": "v"}, r"expected text .* or values .*, got both\.$"),
-        ({"text": "t", "group": "g"}, r"group='g': cannot act on texts"),
+        ({"text": "t", "group": "g"}, r"group='g': has no effect on texts"),
         ({"text": "t", "label": "t"}, r"expected different columns, got 't' twice"),
         ({"values": ["a", "b", "a"]}, r"expected different columns, got 'a' twice"),
     ],
@@ -64,7 +64,7 @@ def test_columns_that_do_not_go_together(columns: dict[str, object], told: str) 
 def test_arguments_that_cannot_act(tmp_path: Path, name: str, given: dict[str, object], of: str) -> None:
     if name != ".":
         (tmp_path / name).touch()
-    told = rf": {list(given)[-1]}: cannot act on this file, only on {of}; leave it out\.$"
+    told = rf": {list(given)[-1]}: has no effect on this file, only on {of}; leave it out\.$"
     with pytest.raises(ValueError, match=told):
         read_labelled(tmp_path / name, **given)
 
@@ -72,7 +72,7 @@ def test_arguments_that_cannot_act(tmp_path: Path, name: str, given: dict[str, o
 def test_files_of_different_kinds_do_not_mix(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("t\nx\n")
     np.savez(tmp_path / "a.npz", values=np.zeros((1, 2, 3)))
-    with pytest.raises(ValueError, match="cannot act on this file"):
+    with pytest.raises(ValueError, match="has no effect on this file"):
         read_labelled([tmp_path / "a.csv", tmp_path / "a.npz"], text="t")
 
 

@@ -40,7 +40,7 @@ class Columns:
             got = "neither" if columns.text is None else "both"
             raise ValueError(f"expected text (a column) or values (columns of numbers), got {got}.")
         if columns.text is not None and columns.group is not None:
-            raise ValueError(f"group={columns.group!r}: cannot act on texts; it names the series of values.")
+            raise ValueError(f"group={columns.group!r}: has no effect on texts; it names the series of values.")
         if twice := [name for name in columns.names if columns.names.count(name) > 1]:
             raise ValueError(f"expected different columns, got {twice[0]!r} twice.")
         return columns

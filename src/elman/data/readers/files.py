@@ -97,4 +97,4 @@ def _check(path: Path, given: Iterable[str], used: set[str]) -> None:
     for name in given:
         if name not in used:
             of = "pictures and videos" if name in ("size", "color") else "tables"
-            raise ValueError(f"{path}: {name}: cannot act on this file, only on {of}; leave it out.")
+            raise ValueError(f"{path}: {name}: has no effect on this file, only on {of}; leave it out.")
