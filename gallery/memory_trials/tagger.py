@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from elman import Tagger
 from elman import state as states
-from elman.tasks.words import Spelled
+from elman.data.spelled_words import Spelled
 from memory_trials import problems
 from memory_trials.nets import NETS
 from memory_trials.training import Course, epochs_for, train_examined

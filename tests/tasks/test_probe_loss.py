@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from elman import Classifier, LanguageModel, Tagger, Translator
-from elman.tasks.probe_loss import few
+from elman.tasks.examples import Encoded
 
 SMALL = {"hidden_size": 8, "epochs": 1}
 
@@ -29,7 +29,7 @@ def translator():
 
 
 @pytest.mark.parametrize("made", [language_model, classifier, tagger, translator])
-def test_a_lesson_is_what_training_learns_from(made):
+def test_the_probe_loss_falls_along_its_gradient(made):
     task, data = made()
     probe = task.probe_loss(*data)
     loss = probe.loss()
@@ -44,13 +44,17 @@ def test_a_lesson_is_what_training_learns_from(made):
     assert probe.loss() < loss
 
 
-def test_the_steps_of_the_first_row_are_told():
+def test_the_steps_of_the_first_row_have_their_text():
     assert classifier()[0].probe_loss(["abab", "cd"], ["ab", "cd"]).steps == ["a", "b", "a", "b"]
     assert tagger()[0].probe_loss([["a", "c"]], [["X", "Z"]]).steps == ["a", "c"]
     assert language_model()[0].probe_loss("abc").steps == ["", "a", "b"]
 
 
 def test_few_rows_are_one_at_least():
-    assert few(np.array([5, 5, 5]), 10).tolist() == [0, 1]
-    assert few(np.array([50, 5]), 10).tolist() == [0]
-    assert few(np.array([], np.int64), 10).tolist() == []
+    def rows(lengths):
+        found = Encoded(np.arange(len(lengths)), None, np.array(lengths, np.int64))
+        return found.first(10).inputs.tolist()
+
+    assert rows([5, 5, 5]) == [0, 1]
+    assert rows([50, 5]) == [0]
+    assert rows([]) == []

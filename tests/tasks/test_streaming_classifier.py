@@ -173,7 +173,5 @@ def test_a_piece_that_cannot_be_read_leaves_the_stream_where_it_was():
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_what_reads_from_both_ends_does_not_stream(pooling):
     model = Classifier(**SETTINGS | {"bidirectional": True, "epochs": 1}, pooling=pooling).fit(*series())
-    with pytest.raises(
-        ValueError, match="expected bidirectional=False, got a model that reads a sequence"
-    ):
+    with pytest.raises(ValueError, match="expected bidirectional=False, got a model that reads a sequence"):
         model.stream()

@@ -22,9 +22,8 @@ from elman.estimator import Estimator
 from elman.files import SCHEMA, write_tensors
 from elman.runtime import MODEL, ModelFile
 from elman.state import State
-from elman.tasks.examples import Batches, Encoded, Examples, digest
-from elman.tasks.plan import TrainingPlan, number_of_evaluations, seconds_per_update
-from elman.tasks.probe_loss import ProbeLoss
+from elman.tasks.examples import PROBE_ROWS, Batches, Encoded, Examples, digest
+from elman.tasks.plan import TrainingPlan, seconds_per_update
 from elman.tasks.run import Run
 from elman.tasks.settings import check_range, parse, settings_of
 from elman.training import Evaluation, Event, Interrupted, NonFinite, Result, TrainingSettings, model_tensors, train
@@ -49,6 +48,18 @@ class Score(NamedTuple):
     def error(self) -> float:
         """Value to minimise: that of a loss, or 1 minus that of an accuracy."""
         return 1 - self.value if self.higher_is_better else self.value
+
+
+class ProbeLoss(NamedTuple):
+    """Training loss of a few rows without random augmentation, which the doctor differentiates.
+
+    Attributes:
+        loss: computes the loss of the task's network.
+        steps: the text of each step of the first row; None if steps are not text.
+    """
+
+    loss: Callable[[], Tensor]
+    steps: list[str] | None = None
 
 
 class _Parts(NamedTuple):
@@ -140,8 +151,12 @@ class Task(Estimator, TrainingSettings, ABC):
     # Hooks: the training.
 
     def batches(self, data: Any) -> Data:
-        """Return the batches of the encoded training part."""
-        return Batches(data, usual_steps(data.steps), self.epochs, self.seed)
+        """Return the batches of the encoded training part, of `batch_steps` steps if the task has that setting."""
+        return Batches(data, getattr(self, "batch_steps", None) or self.usual_batch(data), self.epochs, self.seed)
+
+    def usual_batch(self, data: Encoded) -> int:
+        """Return the number of steps of a batch by default."""
+        return usual_steps(data.steps)
 
     @abstractmethod
     def loss(self, batch: Any, state: State | None) -> Tensor | tuple[Tensor, State | None]:
@@ -169,6 +184,12 @@ class Task(Estimator, TrainingSettings, ABC):
     @abstractmethod
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         """Return the training loss of a few rows, for the doctor."""
+
+    def few_rows(self, X: Any, y: Any) -> Any:
+        """Return the first rows and targets, encoded, for `probe_loss`."""
+        self.check_fitted()
+        examples = self.read(X, y)
+        return self.encode(examples.select(np.arange(min(len(examples), PROBE_ROWS)))).first()
 
     # Training.
 
@@ -227,7 +248,8 @@ class Task(Estimator, TrainingSettings, ABC):
         if len(parts.held_out):
             began = time.perf_counter()
             task.validate(parts.held_out_data)
-            seconds += number_of_evaluations(task, updates) * (time.perf_counter() - began)
+            evaluations = updates // task.evaluate_every if task.evaluate_every else task.epochs
+            seconds += evaluations * (time.perf_counter() - began)
         line = task.describe(parts.data, parts.held_out_data)
         return TrainingPlan(line, task._network_line(), task._parameters(), updates, seconds)
 

@@ -21,12 +21,12 @@ from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.encoder_decoder import EncoderDecoder
-from elman.tasks.examples import Batch, Batches, Encoded, Examples, pick
+from elman.tasks.examples import Batch, Encoded, Examples, pick
 from elman.tasks.inputs.text import TOKEN
 from elman.tasks.photos import Photos
-from elman.tasks.probe_loss import AT_MOST, ProbeLoss, few
 from elman.tasks.settings import check_range, check_word
 from elman.tasks.writer import Targets, Writer
+from elman.training.loop import Data
 
 ENCODERS = {"efficientnet": 160, "convolutional": 96}  # and the default size of their pictures
 CHANNELS = 32, 64, 128, 256  # of the convolutional encoder
@@ -194,7 +194,7 @@ class Captioner(Writer):
         numbers = self._photos().encode(pictures.files) if pictures.numbers is None else pictures.numbers
         return self.net_.begin(torch.from_numpy(numbers), owners)  # all captions of a picture share its memory
 
-    def batches(self, data: Encoded) -> Batches:
+    def batches(self, data: Encoded) -> Data:
         if self.mirror:
             mirrored = self._photos().encode(data.inputs.files, mirrored=True)
             data = replace(data, inputs=replace(data.inputs, mirrored=mirrored))
@@ -251,12 +251,6 @@ class Captioner(Writer):
             words = [*(self.decode(np.array([unit])) for unit in ids.tolist()), ""]
             found.append(AttentionMap(words, weights.reshape(len(weights), side, side)))
         return found
-
-    def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
-        self.check_fitted()
-        data = self.encode(self.read(X[:AT_MOST], y[:AT_MOST]))
-        data = data.select(few(data.steps))
-        return ProbeLoss(lambda: self.net_.loss(self.begin(data), data.targets.units)[0])
 
     # Files.
 

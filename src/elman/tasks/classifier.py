@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from elman.data.row_batches import usual_steps
+from elman.data.rows_and_labels import as_labels, as_rows
 from elman.errors import RowError, located
 from elman.layers import Linear, Stack
 from elman.layers.pooling import POOLINGS, Pooling
@@ -19,12 +19,10 @@ from elman.metrics.classes import ClassReport, class_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import Score, Task
-from elman.tasks.examples import Batch, Batches, Encoded, Examples
+from elman.tasks.base import ProbeLoss, Score, Task
+from elman.tasks.examples import Batch, Encoded, Examples
 from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
 from elman.tasks.inputs.base import Inputs
-from elman.tasks.labelled import as_labels, as_rows
-from elman.tasks.probe_loss import AT_MOST, ProbeLoss, few
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
 
@@ -94,12 +92,11 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         labels = as_labels("Classifier", y, len(rows))
         return Examples(rows, labels, keys=labels.tolist())
 
-    def split(self, examples: Examples) -> tuple[Examples, Examples]:
-        self._check_classes(examples)
-        return super().split(examples)
-
     def prepare(self, examples: Examples) -> None:
-        self.classes_ = self._check_classes(examples)
+        self.classes_ = np.unique(examples.targets)
+        if len(self.classes_) < 2:
+            raise ValueError("Classifier.fit: expected rows of at least two classes, got one class, "
+                             f"{self.classes_.tolist()[0]!r}, in all {len(examples)}.")  # fmt: skip
         self.inputs_ = make_inputs(self, examples.inputs).fit(examples.inputs)
         self.class_weights_ = None
         if self.class_weight is not None:
@@ -117,14 +114,6 @@ class Classifier(InputSettings, RecurrentSettings, Task):
     def describe(self, data: Encoded, held_out: Encoded) -> str:
         return (f"{len(data):,} rows of {self.inputs_.description}, {data.steps.sum():,} steps; {len(held_out):,} rows "
                 f"held out; {len(self.classes_)} classes")  # fmt: skip
-
-    def _check_classes(self, examples: Examples) -> np.ndarray:
-        """Return the classes; raise unless there are at least two."""
-        classes = np.unique(examples.targets)
-        if len(classes) < 2:
-            raise ValueError(f"Classifier.fit: expected rows of at least two classes, got one class, "
-                             f"{classes.tolist()[0]!r}, in all {len(examples)}.")  # fmt: skip
-        return classes
 
     def _numbers(self, examples: Examples) -> np.ndarray:
         """Return the number of each row's class, int64 [B]."""
@@ -149,9 +138,6 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         net = ClassifierNet(Stack(*front, *layers), pooling, readout)
         self.initialize(net)
         return net
-
-    def batches(self, data: Encoded) -> Batches:
-        return Batches(data, self.batch_steps or usual_steps(data.steps), self.epochs, self.seed)
 
     def loss(self, batch: Batch, state: State | None) -> Tensor:
         rows = self.inputs_.augment(batch.examples.inputs.map(torch.from_numpy))
@@ -208,10 +194,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         return class_report(labels, predicted, self.classes_.tolist(), probabilities, self.calibrated_)
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
-        self.check_fitted()
-        examples = self.read(X, y)
-        data = self.encode(examples.select(np.arange(min(len(examples), AT_MOST))))
-        data = data.select(few(data.steps))
+        data = self.few_rows(X, y)
         rows, targets = data.inputs.map(torch.from_numpy), torch.from_numpy(data.targets)
         return ProbeLoss(lambda: cross_entropy(self.net_.classify(rows), targets),
                          self.inputs_.steps(data.inputs.to_list()[0]))  # fmt: skip

@@ -12,6 +12,8 @@ from elman.data.row_batches import RowBatch, RowBatches
 from elman.errors import counted_as, renumbered
 from elman.sequences import Sequences
 
+PROBE_ROWS, PROBE_STEPS = 64, 2000  # of a `ProbeLoss`
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -73,6 +75,10 @@ class Encoded:
     def select(self, rows: np.ndarray) -> "Encoded":
         """Return some of the rows."""
         return Encoded(pick(self.inputs, rows), pick(self.targets, rows), self.steps[rows])
+
+    def first(self, steps: int = PROBE_STEPS) -> "Encoded":
+        """Return the first rows that have at most `steps` steps together; at least one row."""
+        return self.select(np.arange(min(len(self), max(1, int((np.cumsum(self.steps) <= steps).sum())))))
 
 
 class Batch(NamedTuple):

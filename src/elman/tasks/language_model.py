@@ -26,10 +26,8 @@ from elman.losses import REDUCTIONS, cross_entropy
 from elman.metrics import Likelihood
 from elman.runtime import ModelFile
 from elman.state import State
-from elman.tasks.base import Score, Task
-from elman.tasks.examples import Examples
-from elman.tasks.probe_loss import STEPS as PROBE_STEPS
-from elman.tasks.probe_loss import ProbeLoss
+from elman.tasks.base import ProbeLoss, Score, Task
+from elman.tasks.examples import PROBE_STEPS, Examples
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
 
@@ -113,24 +111,13 @@ class LanguageModel(RecurrentSettings, Task):
         if y is not None:
             raise TypeError("LanguageModel: expected documents without targets, got y; give other documents to "
                             "validate on as validation_data.")  # fmt: skip
+        if isinstance(X, str) and os.path.isfile(X):
+            raise ValueError(f"text: {X!r} is the name of a file; to read the file, give Path({X!r}).")
         documents = [X] if isinstance(X, str | bytes | Path) else list(X)
-        files = [str(item.resolve()) for item in documents if isinstance(item, Path)]
-        return Examples(self.texts(X), files=files)
-
-    def texts(self, documents: Texts) -> list[Any]:
-        """Return the texts of documents, with files read: bytes for the units `bytes`, else strings.
-
-        Raises:
-            OSError: a file cannot be read.
-            ValueError: a string is the name of a file, or a file is empty or not UTF-8.
-        """
-        if isinstance(documents, str) and os.path.isfile(documents):
-            raise ValueError(f"text: {documents!r} is the name of a file; to read the file, give Path({documents!r}).")
         encoding: Any = "bytes" if self.units == "bytes" else "utf-8"
-        texts: list[Any] = []
-        for item in [documents] if isinstance(documents, str | bytes | Path) else documents:
-            texts += read_documents(item, encoding) if isinstance(item, Path) else [item]
-        return texts
+        texts = [text for item in documents
+                 for text in (read_documents(item, encoding) if isinstance(item, Path) else [item])]  # fmt: skip
+        return Examples(texts, files=[str(item.resolve()) for item in documents if isinstance(item, Path)])
 
     def split(self, examples: Examples) -> tuple[Examples, Examples]:
         training, held_out = split(list(examples.inputs), self.validation, self.seed)

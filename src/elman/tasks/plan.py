@@ -1,6 +1,5 @@
 """Plan of a training: its data, its network, and how long it will take."""
 
-import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,9 +61,3 @@ def seconds_per_update(net: Any, loss: Loss, data: Data, settings: TrainingSetti
     slow = min(2, len(watch.seconds) - 1)
     begun = watch.seconds[slow - 1] if slow else 0.0
     return (watch.seconds[-1] - begun) / (len(watch.seconds) - slow)
-
-
-def number_of_evaluations(settings: TrainingSettings, updates: int) -> int:
-    """Return how often the held-out part is evaluated."""
-    every = settings.evaluate_every
-    return settings.epochs if every is None else math.ceil(updates / every)

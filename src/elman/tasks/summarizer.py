@@ -14,7 +14,7 @@ class Summarizer(Translator):
     """`Translator` with other defaults: only the beginning of long sources is read, and both sides share a vocabulary.
 
     The length of a summary is an option of `predict`: `min_length`, `max_length` and `length_penalty`, see
-    `elman.tasks.search.Search`. Settings, attributes and errors as in `Translator`.
+    `elman.decoding.search.Search`. Settings, attributes and errors as in `Translator`.
     """
 
     task: ClassVar[str] = "summarizer"

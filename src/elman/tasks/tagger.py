@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from elman import state as states
 from elman.cells import LSTM, CellModule
 from elman.classical.tag_schemes import ALIASES, SCHEMES, Allowed, all_tags, allowed, check_tags, convert
-from elman.data.row_batches import usual_steps
+from elman.data.spelled_words import UNKNOWN, Spelled, Words
 from elman.errors import RowError, about_row
 from elman.layers import Bidirectional, Dropout, Embedding, Linear, Stack
 from elman.losses import CRFLoss
@@ -23,12 +23,10 @@ from elman.metrics.entities import EntityReport, entity_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import Score, Task
-from elman.tasks.examples import Batch, Batches, Encoded, Examples
-from elman.tasks.probe_loss import AT_MOST, ProbeLoss, few
+from elman.tasks.base import ProbeLoss, Score, Task
+from elman.tasks.examples import Batch, Encoded, Examples
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
-from elman.tasks.words import UNKNOWN, Spelled, Words
 
 STEPS = 1 << 13  # of a batch in an evaluation
 OUTPUTS = "crf", "softmax"
@@ -166,9 +164,6 @@ class Tagger(RecurrentSettings, Task):
         self.initialize(net)
         return net
 
-    def batches(self, data: Encoded) -> Batches:
-        return Batches(data, self.batch_steps or usual_steps(data.steps), self.epochs, self.seed)
-
     def loss(self, batch: Batch, state: State | None) -> Tensor:
         some = _tensors(batch.examples.inputs)
         if self.word_dropout:
@@ -216,13 +211,10 @@ class Tagger(RecurrentSettings, Task):
         return self._report(examples.targets, self.predict(examples.inputs))
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
-        self.check_fitted()
-        examples = self.read(X[:AT_MOST], y[:AT_MOST])
-        examples = examples.select(few(np.array([*map(len, examples.inputs)])))
-        encoded = self.encode(examples)
-        data, truth = _tensors(encoded.inputs), torch.from_numpy(encoded.targets.values)
-        words = [word if isinstance(word, str) else word[0] for word in examples.inputs[0]]
-        return ProbeLoss(partial(self._tag_loss, data, truth), words)
+        data = self.few_rows(X, y)
+        words = [word if isinstance(word, str) else word[0] for word in X[0]]
+        tags = torch.from_numpy(data.targets.values)
+        return ProbeLoss(partial(self._tag_loss, _tensors(data.inputs), tags), words)
 
     def _decoded(self, data: Encoded) -> list[list[str]]:
         """Return the most probable tags in the scheme that the network learns."""

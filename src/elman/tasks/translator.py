@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 
-from elman.data.row_batches import usual_steps
 from elman.data.units import UNKNOWN, Units, make_units
+from elman.data.units.pairs import PairUnits
 from elman.decoding import Hypothesis
 from elman.errors import RowError, RowTypeError
 from elman.layers import Embedding, Stack
@@ -19,12 +19,12 @@ from elman.metrics.references import as_references
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
+from elman.tasks.base import ProbeLoss
 from elman.tasks.encoder_decoder import EncoderDecoder
-from elman.tasks.examples import Batches, Encoded, Examples
-from elman.tasks.pair_units import PairUnits
-from elman.tasks.probe_loss import AT_MOST, ProbeLoss, few
+from elman.tasks.examples import Encoded, Examples
 from elman.tasks.settings import check_range
 from elman.tasks.writer import Targets, Writer
+from elman.training.loop import Data
 
 logger = logging.getLogger("elman")
 
@@ -172,7 +172,7 @@ class Translator(Writer):
     def begin(self, data: Encoded) -> DecoderState:
         return self.net_.begin(data.inputs.map(torch.from_numpy))
 
-    def batches(self, data: Encoded) -> Batches:
+    def batches(self, data: Encoded) -> Data:
         lengths = data.targets.units.lengths
         kept = np.flatnonzero(lengths <= self.target_limit)
         if len(kept) < len(data):
@@ -184,7 +184,7 @@ class Translator(Writer):
         return super().batches(data)
 
     def usual_batch(self, data: Encoded) -> int:
-        return 2 * usual_steps(data.steps)
+        return 2 * super().usual_batch(data)
 
     def usual_lengths(self, data: Encoded) -> list[int]:
         return np.minimum(2 * data.steps + 10, 2 * self.longest_).tolist()
@@ -223,11 +223,8 @@ class Translator(Writer):
                 for source, target, weights in parts]  # fmt: skip
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
-        self.check_fitted()
-        references = as_references(f"{type(self).__name__}.probe_loss", X, y)[:AT_MOST]
-        pairs = self.encode(self.read(X[:AT_MOST], [texts[0] for texts in references]))
-        pairs = pairs.select(few(pairs.steps))
-        return ProbeLoss(lambda: self.net_.loss(self.begin(pairs), pairs.targets.units)[0])
+        references = as_references(f"{type(self).__name__}.probe_loss", X, y)
+        return super().probe_loss(X, [texts[0] for texts in references])
 
     def never(self) -> list[int]:
         return [] if self._copies() else super().never()

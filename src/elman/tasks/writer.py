@@ -13,20 +13,20 @@ import torch
 from torch import Tensor
 
 from elman.cells import CellModule
-from elman.data.row_batches import usual_steps
 from elman.data.units import UNKNOWN, Units
 from elman.decoding import Hypothesis, Sampling
+from elman.decoding.search import Request, Search
 from elman.errors import renumbered
 from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputFeedback, Stack, VariationalDropout
 from elman.layers.decoder import DecoderState
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import Score, Task
+from elman.tasks.base import ProbeLoss, Score, Task
 from elman.tasks.encoder_decoder import TeacherForcing
-from elman.tasks.examples import Batch, Batches, Encoded
+from elman.tasks.examples import Batch, Encoded
 from elman.tasks.recurrent import RecurrentSettings
-from elman.tasks.search import Request, Search
 from elman.tasks.settings import check_range, check_word
+from elman.training.loop import Data
 
 ATTENTION = ("additive", "dot", "general", "none")
 STEPS = 1 << 13  # of a batch in an evaluation
@@ -161,10 +161,6 @@ class Writer(DecoderSettings, Task):
         """Return the number of steps of a batch in a search."""
         return max(1, SEARCH_STEPS // beam)
 
-    def usual_batch(self, data: Encoded) -> int:
-        """Return the number of steps of a batch in training."""
-        return usual_steps(data.steps)
-
     def texts(self, state: DecoderState, rows: Sequence[Any], found: list[list[Hypothesis]]) -> list[list[str]]:
         """Return the hypotheses of each row as texts."""
         return [[self.decode(one.units) for one in best] for best in found]
@@ -179,9 +175,9 @@ class Writer(DecoderSettings, Task):
 
     # Training.
 
-    def batches(self, data: Encoded) -> Batches:
+    def batches(self, data: Encoded) -> Data:
         self.longest_ = int(data.targets.units.lengths.max(initial=1))
-        return Batches(data, self.batch_steps or self.usual_batch(data), self.epochs, self.seed)
+        return super().batches(data)
 
     def loss(self, batch: Batch, state: State | None) -> Tensor:
         forcing = TeacherForcing(self.label_smoothing, self.scheduled_sampling * batch.progress)
@@ -190,6 +186,10 @@ class Writer(DecoderSettings, Task):
     def validate(self, data: Encoded) -> Score:
         units = data.targets.units
         return Score("nats per unit", -np.concatenate(self._log_probs(data)).sum() / (units.num_steps + len(units)))
+
+    def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
+        data = self.few_rows(X, y)
+        return ProbeLoss(lambda: self.net_.loss(self.begin(data), data.targets.units)[0])
 
     def _log_probs(self, data: Encoded) -> list[np.ndarray]:
         """Return the log-probabilities of the texts of each row."""
@@ -220,7 +220,7 @@ class Writer(DecoderSettings, Task):
 
         Args:
             X: rows.
-            search: options of the search, see `elman.tasks.search.Search`.
+            search: options of the search, see `elman.decoding.search.Search`.
         """
         return [best[0][0] for best in self.n_best(X, 1, **search)]
 
@@ -230,7 +230,7 @@ class Writer(DecoderSettings, Task):
         Args:
             X: rows.
             n: texts per row.
-            search: options of the search, see `elman.tasks.search.Search`.
+            search: options of the search, see `elman.decoding.search.Search`.
         """
         how = Search.of(search)
         return self._found(X, how, lambda request: how.best(request, n))
@@ -247,7 +247,7 @@ class Writer(DecoderSettings, Task):
             top_k: sample from the `top_k` most probable units; None for all.
             top_p: sample from the most probable units that have this probability together; None for all.
             seed: of the random choice.
-            search: options of the search, see `elman.tasks.search.Search`.
+            search: options of the search, see `elman.decoding.search.Search`.
         """
         how, sampling = Search.of(search), Sampling(temperature, top_k, top_p)
         generator = np.random.default_rng(seed)

@@ -96,6 +96,10 @@ class Inputs(ABC):
 
     def augment(self, sequences: Sequences) -> Sequences:
         """Return randomly changed rows for training, drawn from PyTorch's generator."""
+        if self.settings.step_dropout:
+            sequences = without_steps(sequences, self.settings.step_dropout)
+        if self.settings.noise:
+            sequences = sequences.map(lambda x: x + self.settings.noise * torch.randn_like(x))
         return sequences
 
     @property

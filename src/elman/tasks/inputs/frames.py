@@ -12,7 +12,7 @@ from elman.errors import RowError
 from elman.layers import Deviations, Differences, Dropout
 from elman.layers.frame_encoder import FrameEncoder
 from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_SKELETONS, OF_TEXT, Inputs, without_steps
+from elman.tasks.inputs.base import OF_SKELETONS, OF_TEXT, Inputs
 
 
 class Frames(Inputs):
@@ -35,11 +35,7 @@ class Frames(Inputs):
     def augment(self, sequences: Sequences) -> Sequences:
         if self.settings.shift:
             sequences = _shifted(sequences, self.settings.shift)
-        if self.settings.step_dropout:
-            sequences = without_steps(sequences, self.settings.step_dropout)
-        if self.settings.noise:
-            sequences = sequences.map(lambda x: x + self.settings.noise * torch.randn_like(x))
-        return sequences
+        return super().augment(sequences)
 
     @property
     def width(self) -> int:

@@ -10,7 +10,7 @@ from elman.cells import CellModule
 from elman.errors import RowError, about_row
 from elman.layers import Deviations, Differences, Dropout
 from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, Inputs, without_steps
+from elman.tasks.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, Inputs
 
 
 class Series(Inputs):
@@ -54,13 +54,6 @@ class Series(Inputs):
 
     def encode(self, rows: Sequence[Any]) -> Sequences:
         return self._scaled(self._raw(rows))
-
-    def augment(self, sequences: Sequences) -> Sequences:
-        if self.settings.step_dropout:
-            sequences = without_steps(sequences, self.settings.step_dropout)
-        if self.settings.noise:
-            sequences = sequences.map(lambda x: x + self.settings.noise * torch.randn_like(x))
-        return sequences
 
     def layers(self) -> list[CellModule]:
         wanted, drop = self.settings.differences, self.input_dropout

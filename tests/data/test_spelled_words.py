@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from elman.tasks.words import UNKNOWN, Words
+from elman.data.spelled_words import UNKNOWN, Words
 
 ROWS = [["Ann", "met", "ann", "in", "1999"], [], ["Bob", "met", "in", "2001"]]
 

@@ -6,7 +6,7 @@ import torch
 from sklearn.exceptions import DataConversionWarning
 
 from elman import Sequences
-from elman.tasks.labelled import as_labels, as_rows
+from elman.data.rows_and_labels import as_labels, as_rows
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from elman.data.units import UNITS, make_units
-from elman.tasks.pair_units import PairUnits
+from elman.data.units.pairs import PairUnits
 
 SOURCES, TARGETS = ["Two dogs  play.", "two cats play. Ünö"], ["Zwei Hunde spielen.", "zwei Katzen spielen. Ünö"]
 NAMES = list(UNITS)
