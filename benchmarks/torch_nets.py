@@ -15,13 +15,13 @@ from torch.nn.functional import cross_entropy, dropout
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torchcrf import CRF
 
+from elman.data.spelled_words import UNKNOWN as UNKNOWN_WORD
+from elman.data.spelled_words import Spelled
 from elman.data.units.base import UNKNOWN as UNKNOWN_UNIT
 from elman.layers import Bidirectional, Dropout
 from elman.sequences import Sequences
 from elman.tasks.classifier import ClassifierNet
 from elman.tasks.tagger import TaggerNet
-from elman.tasks.words import UNKNOWN as UNKNOWN_WORD
-from elman.tasks.words import Spelled
 
 FORBIDDEN = -1e4  # pytorch-crf does not accept -inf
 
