@@ -66,5 +66,5 @@ def test_every_command_works(printed):
     assert "rows to train on" in train
     assert "The run is in runs/parity" in resume
     assert "accuracy" in evaluate
-    assert "Parity" in doctor or "cells" in doctor
+    assert "LSTM(8 -> 16)" in doctor
     assert "learning_rate=0.01" in settings
