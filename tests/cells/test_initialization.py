@@ -20,7 +20,7 @@ def test_orthogonal_keeps_lengths_and_is_the_default(make):
     cell = make()
     for gate in cell.weight_hh.split(5):
         torch.testing.assert_close(gate @ gate.T, torch.eye(5))
-    assert set(cell.bias.tolist()) <= {0.0, 1.0}  # 1 for the keep gate of an LSTM
+    assert set(cell.bias.tolist()) <= {0.0, 1.0}  # 1 for the forget gate of an LSTM
     bound = (6 / (6 + 5)) ** 0.5  # Glorot's, for each gate
     assert bound / 2 < cell.weight_ih.abs().max() <= bound
     torch.manual_seed(0)

@@ -64,13 +64,13 @@ def test_settings_out_of_range_raise():
         WindowNet(3, 4, activation="tanhh")
 
 
-def test_describe_says_what_runs_it():
+def test_describe_reports_native_kernels():
     text = elman.describe(Stack(WindowNet(3, 4), Linear(4, 2)))
     runner = f"native ({native.module.isa})" if native.available() else "reference: "
-    assert runner in text.splitlines()[1]
+    assert runner in text.splitlines()[2]
 
 
-def test_learns_what_stood_two_places_before():
+def test_learns_the_input_of_two_steps_before():
     torch.manual_seed(0)
     net = Stack(WindowNet(4, 24, window=3), Linear(24, 4))
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2)
