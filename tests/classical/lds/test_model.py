@@ -225,7 +225,7 @@ def test_a_sum_of_models_adds_their_outputs():
 def test_a_sum_has_one_observation_noise():
     both = local_level(noise=1.0) + local_level(level=2.0, noise=3.0, name="slow")
     assert both.variances_ == {"level": None, "noise": 4.0, "slow.level": 2.0}
-    with pytest.raises(ValueError, match="two of level"):
+    with pytest.raises(ValueError, match="got level twice"):
         local_level() + local_level()
     mixed = local_level(1.0, 1.0) + LDS(0.5 * np.eye(1), np.eye(1), np.eye(1), start="stationary")
     near(mixed.start_.cov, np.diag([0.0, 4 / 3]))

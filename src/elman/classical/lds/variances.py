@@ -35,7 +35,7 @@ def check_variances(where: str, variances: Sequence[Variance], n: int, m: int) -
         if not isinstance(one, Variance) or one.of not in ("Q", "R"):
             raise TypeError(f"{where}: expected each of variances to be a Variance of Q or R, got {one!r:.80}.")
         if one.name in [other.name for other in checked]:
-            raise ValueError(f"{where}: expected variances of different names, got two of {one.name}; rename one of "
+            raise ValueError(f"{where}: expected variances with different names, got {one.name} twice; rename one of "
                              "them, as in local_level(name='drift').")  # fmt: skip
         size = n if one.of == "Q" else m
         pattern = positive_definite(where, f"the pattern of {one.name}", one.pattern, f"n={size} n={size}", semi=True)

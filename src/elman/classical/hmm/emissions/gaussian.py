@@ -116,8 +116,10 @@ class Gaussian(Emission):
         """Return the observations, centred at the middle of the means, or of the data without means."""
         known = hasattr(self, "means_")
         values = reals(where, x, f"N D={self.means_.shape[1]}" if known else "N D")
-        if max(np.fmax.reduce(values, None, initial=0.0), -np.fmin.reduce(values, None, initial=0.0)) > LARGEST:
-            raise ValueError(f"{where}: expected observations up to {LARGEST:g}, whose squares are finite; scale them.")
+        largest = max(np.fmax.reduce(values, None, initial=0.0), -np.fmin.reduce(values, None, initial=0.0))
+        if largest > LARGEST:
+            raise ValueError(f"{where}: expected observations up to {LARGEST:g}, whose squares are finite, got "
+                             f"{largest:g}; scale them.")  # fmt: skip
         return RealData(values, u if self.drive_size else None, self.means_.mean(0) if known else None)
 
     def log_prob(self, data: RealData, out: np.ndarray | None = None) -> np.ndarray:
