@@ -17,15 +17,15 @@ from elman.losses import CRFLoss
 from elman.losses.crf import reference
 from elman.sequences import Sequences
 
-ASKED = "T40B32K17"
-SHAPES = [ASKED, "T5-75B32K17", "T40B32K5", "T40B32K45", "T200B16K17"]  # 5-75: rows of all lengths between
+MAIN = "T40B32K17"
+SHAPES = [MAIN, "T5-75B32K17", "T40B32K5", "T40B32K45", "T200B16K17"]  # 5-75: rows with lengths from 5 to 75
 LAYOUTS = {"pytorch-crf": False, "pytorch-crf, batch first": True}
 PASSES = ["loss and gradients", "decode"]
 NAMES = ["loss", "dscores", "dtransitions", "dstart", "dend"]
 
 
 class Problem:
-    """Scores, tags and weights, as a ragged batch and padded."""
+    """Scores, tags and weights, ragged and padded."""
 
     def __init__(self, shape: str):
         found = re.fullmatch(r"T(\d+)(?:-(\d+))?B(\d+)K(\d+)", shape)
@@ -67,7 +67,7 @@ class Problem:
         return train
 
     def peer(self, batch_first: bool) -> tuple[Callable[[], list[Tensor]], Callable[[], list[list[int]]]]:
-        """pytorch-crf, everything padded and masked before; a mask only where rows differ."""
+        """Return the calls of pytorch-crf, with padding and mask made before; a mask only if lengths differ."""
         model, sizes = Peer(len(self.weights[1]), batch_first=batch_first), self.lengths.tolist()
         weights = model.transitions, model.start_transitions, model.end_transitions
         with torch.no_grad():
@@ -86,7 +86,7 @@ class Problem:
         return train, lambda: model.decode(scores, needed)
 
     def ragged(self, gradient: Tensor, batch_first: bool) -> Tensor:
-        """The gradient of padded scores without what is behind the rows."""
+        """Return the gradient of padded scores without the padding."""
         rows = gradient if batch_first else gradient.transpose(0, 1)
         return torch.cat([row[:length] for row, length in zip(rows, self.lengths.tolist(), strict=True)])
 
@@ -118,7 +118,7 @@ def race_decoding(report: Report, shape: str) -> None:
 
 
 def claims(report: Report) -> list[Claim]:
-    ratios = [report.ratio(name, shape=ASKED, what=PASSES[0]) for name in LAYOUTS]
+    ratios = [report.ratio(name, shape=MAIN, what=PASSES[0]) for name in LAYOUTS]
     return claim("CRF loss and gradients, B32 T40 K17, against pytorch-crf", 20, ratios)
 
 

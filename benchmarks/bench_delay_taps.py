@@ -1,4 +1,4 @@
-"""DelayTaps: an autoregression, against numpy's least squares on a design made before, and statsmodels."""
+"""DelayTaps: an autoregression, against numpy's least squares on a precomputed design matrix, and statsmodels."""
 
 import re
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from timing import Contestant
 from elman.classical import DelayTaps
 from elman.sequences import Sequences
 
-ASKED, TENFOLD = "N1000000P10", "N10000000P10"
-SHAPES = ["N10000P10", ASKED, TENFOLD, "N200000D4P5"]  # N steps of D series, order P
-DESIGN = 1 << 26  # numbers of the largest design that is laid out whole
+MAIN, TENFOLD = "N1000000P10", "N10000000P10"
+SHAPES = ["N10000P10", MAIN, TENFOLD, "N200000D4P5"]  # N steps of D series, order P
+DESIGN = 1 << 26  # numbers of the largest design matrix that is made as a whole
 FIT, SCAN = "fit", "scan"
 
 
 class Problem:
-    """A series that an autoregression made."""
+    """Series drawn from an autoregression."""
 
     def __init__(self, shape: str):
         found = re.fullmatch(r"N(\d+)(?:D(\d+))?P(\d+)", shape)
@@ -35,7 +35,7 @@ class Problem:
 
     @property
     def laid_out(self) -> bool:
-        """Whether the whole design is made: [N, 1 + P D]."""
+        """Return whether the whole design matrix [N, 1 + P D] is made."""
         return self.series.size * self.order <= DESIGN
 
     def design(self) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +62,7 @@ class Problem:
         return VAR(self.series).fit(self.order).params
 
     def result(self, fitted: Any) -> Result:
-        """The coefficients as a design has them: [1 + P D, D]."""
+        """Return the coefficients in the order of the design matrix, [1 + P D, D]."""
         if isinstance(fitted, DelayTaps):
             size = len(fitted.intercept_)
             fitted = np.concatenate([fitted.intercept_[None], fitted.taps_.transpose(0, 2, 1).reshape(-1, size)])
@@ -80,9 +80,9 @@ def race(report: Report, shape: str) -> None:
 
 def claims(report: Report) -> list[Claim]:
     found = claim("AR(10) on a million points, against one numpy least squares", 1,
-                  [report.ratio("numpy lstsq", shape=ASKED, what=FIT)])  # fmt: skip
+                  [report.ratio("numpy lstsq", shape=MAIN, what=FIT)])  # fmt: skip
     for what in (FIT, SCAN):
-        few, many = (report.find("elman", shape=shape, what=what) for shape in (ASKED, TENFOLD))
+        few, many = (report.find("elman", shape=shape, what=what) for shape in (MAIN, TENFOLD))
         if few and many:
             linear = 1000 * few["milliseconds"]["median"] / many["milliseconds"]["median"]
             found += claim(f"AR(10), {what}: the pace of a million points kept on ten million", 80, [linear], "%")

@@ -1,4 +1,4 @@
-"""HMM with Gaussian emissions against hmmlearn, by scaling and in logarithms; and what ten million steps cost."""
+"""HMM with Gaussian emissions against hmmlearn (scaling and logarithms), and the time of ten million steps."""
 
 import logging
 import re
@@ -14,18 +14,18 @@ from timing import Contestant
 from elman.classical.hmm import HMM, Gaussian, em
 from elman.kernels import native, semiring_scan
 
-SHAPES = ["K4B100T200", "K16B100T200", "K64B20T500"]  # states, rows, steps of each
+SHAPES = ["K4B100T200", "K16B100T200", "K64B20T500"]  # states, rows, steps per row
 LONG = ["N1e5", "N1e6", "N1e7"]
 EM, LIKELIHOOD, VITERBI = PASSES = ["EM iteration", "log-likelihood", "Viterbi"]
-IMPLEMENTATIONS = ["scaling", "log"]  # of hmmlearn; the second is its default
+IMPLEMENTATIONS = ["scaling", "log"]  # options of hmmlearn; the second is its default
 KERNELS = {"forward-backward": semiring_scan.forward_backward, "total": semiring_scan.total,
            "best_path": semiring_scan.best_path}  # fmt: skip
 FEATURES = 4
-TOLERANCE = 1e-8  # of the largest value
+TOLERANCE = 1e-8  # relative to the largest value
 
 
 class Problem:
-    """Rows drawn from a Gaussian HMM whose states overlap, and the parameters of another, to start from."""
+    """Rows drawn from a Gaussian HMM with overlapping states, and initial parameters of another."""
 
     def __init__(self, shape: str):
         found = re.fullmatch(r"K(\d+)B(\d+)T(\d+)", shape)
@@ -65,7 +65,7 @@ class Problem:
         x, lengths = np.ascontiguousarray(self.x.values), self.x.lengths
 
         def make() -> Any:
-            # No prior; and what fit has found is put back before the next call, off the clock.
+            # No prior. The initial parameters are restored before the next call, outside the clock.
             model = GaussianHMM(self.states, "diag", n_iter=1, tol=0, init_params="", covars_prior=0,
                                 implementation=implementation)  # fmt: skip
             model.startprob_, model.transmat_ = self.model.start_.copy(), self.model.transition_.copy()
@@ -79,7 +79,7 @@ class Problem:
 
 
 def result(what: str, outputs: Any) -> Result:
-    """What can be compared: of one iteration the parameters, of a row its likelihood or its path."""
+    """Return the results to compare: parameters after an iteration, likelihoods or paths of rows."""
     if what == LIKELIHOOD:
         return {"log_prob": np.array([np.sum(outputs)])}
     if what == VITERBI:
@@ -105,7 +105,7 @@ def race(report: Report, shape: str) -> None:
 
 
 def race_long(report: Report) -> None:
-    """The kernel along one row of four states, ten times as long each time."""
+    """Time the kernel on one row of four states, with lengths that grow tenfold."""
     random = np.random.default_rng(0)
     start = np.zeros((1, 4))
     transition = np.log(random.dirichlet(np.ones(4), 4))[None]
@@ -118,21 +118,21 @@ def race_long(report: Report) -> None:
 
 def claims(report: Report) -> list[Claim]:
     def faster(shape: str, what: str) -> list[float | None]:
-        """How many times as long the faster of hmmlearn's two took."""
+        """Return the relative time of the faster implementation of hmmlearn."""
         both = [report.ratio(f"hmmlearn {name}", shape=shape, what=what) for name in IMPLEMENTATIONS]
         return [None if None in both else min(filter(None, both))]
 
     small, middle, large = SHAPES
     found = []
-    for shape, states, asked in ((middle, 16, 30), (large, 64, 40)):
+    for shape, states, target in ((middle, 16, 30), (large, 64, 40)):
         found += claim(f"HMM EM iteration, {states} states, against hmmlearn's faster one", 12, faster(shape, EM))
         ratio = report.ratio("hmmlearn log", shape=shape, what=EM)
-        found += claim(f"HMM EM iteration, {states} states, against hmmlearn's default", asked, [ratio])
+        found += claim(f"HMM EM iteration, {states} states, against hmmlearn's default", target, [ratio])
     for shape, states in ((small, 4), (middle, 16), (large, 64)):
         found += claim(f"HMM log-likelihood, {states} states, against hmmlearn's faster one", 8,
                        faster(shape, LIKELIHOOD))  # fmt: skip
-    for shape, states, asked in ((small, 4, 2), (middle, 16, 8), (large, 64, 8)):
-        found += claim(f"HMM Viterbi, {states} states, against hmmlearn's faster one", asked, faster(shape, VITERBI))
+    for shape, states, target in ((small, 4, 2), (middle, 16, 8), (large, 64, 8)):
+        found += claim(f"HMM Viterbi, {states} states, against hmmlearn's faster one", target, faster(shape, VITERBI))
     for what in KERNELS:
         ratio = report.ratio(LONG[-1], shape="one row", what=what)
         found += claim(f"{what}: a step of {LONG[0]} in times of one of {LONG[-1]}", 0.7, [ratio and 100 / ratio])

@@ -1,4 +1,4 @@
-"""Kalman filter and smoother against statsmodels, pykalman and simdkalman; and what ten million steps cost."""
+"""Kalman filter and smoother against statsmodels, pykalman and simdkalman, and the time of ten million steps."""
 
 import re
 import warnings
@@ -19,11 +19,11 @@ MANY = "T100B200n4"
 LONG = ["N1e6", "N1e7"]
 FILTER, SMOOTHER, LIKELIHOOD = PASSES = ["filter", "smoother", "log-likelihood"]
 SETTINGS = {"statsmodels": {}, "statsmodels univariate": {"univariate": True}}
-TOLERANCE = 1e-8  # of the largest value; that of statsmodels once its covariance has converged
+TOLERANCE = 1e-8  # relative to the largest value; statsmodels stops updating a converged covariance
 
 
 class Problem:
-    """Series of B rows, and a system: local level, trend with quarters, or 16 states that all depend on one another."""
+    """Series of B rows, and a system: local level, trend with quarters, or 16 states that depend on each other."""
 
     def __init__(self, shape: str):
         found = re.fullmatch(r"T(\d+)(?:B(\d+))?n(\d+)( missing)?", shape)
@@ -53,7 +53,7 @@ class Problem:
         return {what: partial(function, **given) for what, function in zip(PASSES, functions, strict=True)}
 
     def statsmodels(self, univariate: bool = False) -> dict[str, Callable[[], Any]]:
-        """Its Cython filter, once with all results and once with none kept; and no smoother but that of states."""
+        """Return the calls of statsmodels: its Cython filter with and without stored results, and its smoother."""
         from statsmodels.tsa.statespace import kalman_smoother as peer
         from statsmodels.tsa.statespace.kalman_filter import MEMORY_CONSERVE
 
@@ -99,7 +99,7 @@ class Problem:
         }
 
     def result(self, name: str, what: str, outputs: Any) -> Result:
-        """What can be compared, as elman has it: means [N, n], covariances [N, n, n]."""
+        """Return the results to compare in the layout of elman: means [N, n], covariances [N, n, n]."""
         if what == LIKELIHOOD:
             total = outputs.log_likelihood if name == "simdkalman" else outputs
             return {"log_prob": np.ravel(total)}
@@ -128,7 +128,9 @@ def race(report: Report, shape: str) -> None:
         results = {name: problem.result("elman" if name == "reference" else name, what, of(name, run[what])())
                    for name, run in runs.items()}  # fmt: skip
         if what == LIKELIHOOD and "simdkalman" in results:
-            results["simdkalman"]["log_prob"] -= 0.5 * problem.steps * np.log(2 * np.pi)  # which it leaves out
+            results["simdkalman"]["log_prob"] -= (
+                0.5 * problem.steps * np.log(2 * np.pi)
+            )  # simdkalman leaves this constant out
         apart = agree(f"{shape} {what}", results, truth="elman", tolerance=TOLERANCE)
         contestants = [Contestant(name, of(name, run[what])) for name, run in runs.items()]
         report.race(shape, what, contestants, apart=apart, threads={name: 1 for name in runs if name != "elman"}
@@ -136,7 +138,7 @@ def race(report: Report, shape: str) -> None:
 
 
 def of(name: str, run: Callable[[], Any]) -> Callable[[], Any]:
-    """The run, without the extension where it is the reference's."""
+    """Return the call; for the reference, without the native extension."""
     if name != "reference":
         return run
 
@@ -148,7 +150,7 @@ def of(name: str, run: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def race_long(report: Report) -> None:
-    """The local level along one row, ten times as long each time."""
+    """Time the local level on one row, with lengths that grow tenfold."""
     runs = {shape: Problem(f"T{int(float(shape[1:]))}n1").elman() for shape in LONG}
     for what in report.options.passes:
         report.race("one row", what, [Contestant(shape, run[what]) for shape, run in runs.items()])
@@ -156,13 +158,13 @@ def race_long(report: Report) -> None:
 
 def claims(report: Report) -> list[Claim]:
     def ratios(names: Iterable[str], n: int, *passes: str) -> list[float | None]:
-        shapes = [shape for shape in SHAPES if shape.endswith(f"n{n}")]  # nothing missing, which pykalman skips
+        shapes = [shape for shape in SHAPES if shape.endswith(f"n{n}")]  # without missing values, which pykalman skips
         return [report.ratio(name, shape=shape, what=what) for shape in shapes for what in passes for name in names]
 
     found = []
-    for n, asked in ((1, 1.5), (4, 1.5), (16, 1.0)):
+    for n, target in ((1, 1.5), (4, 1.5), (16, 1.0)):
         states = f"one series, {n} states" if n > 1 else "one series, 1 state"
-        found += claim(f"Kalman filter, {states}, against statsmodels", asked, ratios(SETTINGS, n, FILTER, LIKELIHOOD))
+        found += claim(f"Kalman filter, {states}, against statsmodels", target, ratios(SETTINGS, n, FILTER, LIKELIHOOD))
         found += claim(f"Kalman smoother, {states}, against statsmodels", 2, ratios(SETTINGS, n, SMOOTHER))
         found += claim(f"both, {states}, against pykalman", 100, ratios(["pykalman"], n, FILTER, SMOOTHER))
     found += claim("Kalman filter, 200 series of 100, against simdkalman", 5,

@@ -1,4 +1,4 @@
-"""Linear: its forward pass and its gradients, elman against torch.nn; the weights are updated before each call."""
+"""Linear: forward pass and gradients, elman against torch.nn; the weights are updated before each call."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ PARTS = {"forward": 1, "both gradients": 2, "gradient of x": 1, "gradients of th
 
 
 class Affine:
-    """One layer, and the parts of a training step."""
+    """Linear layer, and the parts of a training step."""
 
     def __init__(self, name: str, layer: nn.Module, call: Callable[[Tensor], Tensor], x: Tensor, dy: Tensor):
         self.name, self.call, self.x, self.dy = name, call, x, dy

@@ -1,4 +1,4 @@
-"""linear_scan: the native kernel against its reference. PyTorch has no such recurrence of its own."""
+"""linear_scan: the native kernel against its reference. PyTorch has no such recurrence."""
 
 from functools import partial
 

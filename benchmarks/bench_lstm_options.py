@@ -1,4 +1,4 @@
-"""An LSTM with each of its options, trained: the kernels, the plain LSTM, and a loop over steps in PyTorch."""
+"""Training of an LSTM with each of its options: the kernels, the plain LSTM, and a loop over steps in PyTorch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,18 +19,18 @@ PLAIN = "plain"
 OPTIONS: dict[str, dict[str, Any]] = {
     "layer norm": {"layer_norm": True},
     "peephole": {"peephole": True},
-    "projection": {"projection_size": 2},  # a half
+    "projection": {"projection_size": 2},  # divisor of the hidden size
     "zoneout": {"zoneout_h": 0.05, "zoneout_c": 0.5},
     "recurrent dropout": {"recurrent_dropout": 0.25},
     "hidden dropout": {"hidden_dropout": 0.25},
     "weight drop": {"weight_drop": 0.5},
 }
-NORMED = 2e-3  # the norm of a first small h multiplies roundings
-SLOWER, LOOP = 1.4, 8  # times the plain one, at most; times as fast as the loop, at least
+NORMED = 2e-3  # tolerance with norms: a norm of a small h amplifies rounding errors
+SLOWER, LOOP = 1.4, 8  # targets: at most this relative time to the plain LSTM, at least this speed relative to the loop
 
 
 class Net:
-    """A cell on given rows: a training step by the kernels, and by a loop."""
+    """Cell on given rows, with a training step by the kernels and by a loop."""
 
     def __init__(self, problem: Problem, options: dict[str, Any]):
         torch.manual_seed(0)
@@ -59,7 +59,7 @@ class Net:
         return self._gradients(y.values.view(*self.shape, -1))
 
     def loop(self) -> tuple[Tensor, ...]:
-        """Step after step, with the product of the inputs before."""
+        """Train with a loop over steps, after one product of all inputs."""
         if isinstance(self.net, WeightDrop):
             return self._gradients(functional_call(Loop(self.cell), {"cell.weight_hh": self.net._dropped()}, (self,)))
         return self._gradients(Loop(self.cell)(self))

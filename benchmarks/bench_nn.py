@@ -1,4 +1,4 @@
-"""elman.nn in training: dense batches beside elman's cells and torch.nn; packed rows of up to 10 to 4,000 steps; the
+"""elman.nn in training: dense batches, against elman's cells and torch.nn; packed rows of up to 10 to 4,000 steps; the
 word language model of PyTorch's examples, with one import changed."""
 
 from typing import Any
@@ -17,13 +17,13 @@ CELLS = ["lstm", "gru", "rnn"]
 DENSE = ["T100B32H128", "T100B32H256", "T128B64H512"]
 LENGTHS = ["10", "20", "50", "100", "200", "500", "1000", "2000", "4000"]  # steps of the longest row
 ROWS, HIDDEN = 16, 64
-WITHIN, NEVER_SLOWER, PACKED, FROM = 1 / 1.05, 1, 5, 50  # what was asked for, and from which length on
+WITHIN, NEVER_SLOWER, PACKED, FROM = 1 / 1.05, 1, 5, 50  # targets, and the length from which PACKED applies
 WHAT = "training step"
-WORDS, UPDATES, SAME = "word language model", 200, 1e-4  # losses that are compared, and how far apart they may be
+WORDS, UPDATES, SAME = "word language model", 200, 1e-4  # number of losses compared, and their tolerance
 
 
 class Ours(TorchModel):
-    """A model of torch.nn with elman.nn's module in it."""
+    """Model of torch.nn with a module of elman.nn."""
 
     module: Any
 
@@ -56,11 +56,11 @@ class BatchFirst(Ours, Padded):
 
 
 class OursPacked(Ours, Prepacked):
-    """On batches that come packed and stay so, as torch.nn's least work is."""
+    """elman.nn on batches that are given packed and stay packed."""
 
 
 def mixed(longest: int, cell: str) -> Problem:
-    """Rows of a tenth of `longest` steps up to as many, one of them of all."""
+    """Return a problem with rows of `longest` / 10 to `longest` steps, one of them of `longest` steps."""
     lengths = np.random.default_rng(0).integers(max(longest // 10, 1), longest, ROWS - 1, endpoint=True)
     return Problem(f"up to {longest} B{ROWS}H{HIDDEN}", cell, (longest, *lengths.tolist()), HIDDEN, HIDDEN)
 

@@ -1,4 +1,4 @@
-"""Ragged batches: elman against torch.nn padded, in buckets of like lengths, and packed; forward, onnxruntime."""
+"""Ragged batches: elman against torch.nn padded, in buckets of similar lengths, and packed; forward, onnxruntime."""
 
 import numpy as np
 from models import Elman, Model, Packed, Padded, Prepacked, Reference, optional
@@ -8,12 +8,12 @@ from report import Claim, Report, claim
 CELLS = ["lstm", "gru", "rnn"]
 HIDDEN, ROWS, BATCHES = 128, 32, 4
 SHAPE, DENSE = "lognormal 3-200 B32H128", "T100B32H128"
-PASSES = {"training step": 3, "forward": 1}  # in forward passes
+PASSES = {"training step": 3, "forward": 1}  # flops relative to a forward pass
 PACKED = ["packed before", "packed, sorted", "packed, unsorted"]
 
 
 def ragged(cell: str) -> Problem:
-    """A few batches: of one alone, chance would decide how much padding there is."""
+    """Several batches, since the amount of padding of one batch is random."""
     lengths = np.random.default_rng(0).lognormal(3.5, 0.6, ROWS * BATCHES)
     return Problem(SHAPE, cell, tuple(np.clip(lengths, 3, 200).astype(int).tolist()), HIDDEN, HIDDEN)
 

@@ -7,8 +7,8 @@ from report import Claim, Report, claim
 CELLS = ["lstm", "gru", "rnn"]
 DENSE = ["T100B32H64", "T100B32H128", "T100B32H256", "T35B20H650", "T128B64H512"]
 PIXELS, LONG = "T784B100I1H100", "T1000B1H64"
-ASKED = {"lstm": (1.2, 3, 2), "gru": (3.5, 4, 30), "rnn": (3, 2.7, 30)}  # mean of the dense shapes, pixels, long
-PASSES = {"training step": 3, "forward": 1}  # in forward passes
+TARGETS = {"lstm": (1.2, 3, 2), "gru": (3.5, 4, 30), "rnn": (3, 2.7, 30)}  # mean of the dense shapes, pixels, long
+PASSES = {"training step": 3, "forward": 1}  # flops relative to a forward pass
 
 
 def models(problem: Problem, train: bool, threads: int) -> list[Model]:
@@ -29,7 +29,7 @@ def models(problem: Problem, train: bool, threads: int) -> list[Model]:
 
 def claims(report: Report) -> list[Claim]:
     found = []
-    for cell, (mean, pixels, long) in ASKED.items():
+    for cell, (mean, pixels, long) in TARGETS.items():
         shapes = [*DENSE, PIXELS, LONG]
         ratios = {s: report.ratio("torch", shape=s, cell=cell, what="training step") for s in shapes}
         dense = [ratios[shape] for shape in DENSE]

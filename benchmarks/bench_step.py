@@ -13,23 +13,23 @@ from torch import nn
 import elman
 from elman.kernels import native
 
-SIZES = {"64": 12, "128": 7, "256": 2.3, "512": 1.7}  # units, which are as many as inputs: times as fast as LSTMCell
-HALVES = {"256": 6, "512": 2.8}  # the same with bfloat16 weights
-HALF, ROUNDED = "Stepper, bfloat16 weights", 1e-2  # of the largest value: what 8 bits of weights make of a step
-COMPARED = 20  # steps before the outputs are compared
+SIZES = {"64": 12, "128": 7, "256": 2.3, "512": 1.7}  # units (and inputs): target speed relative to LSTMCell
+HALVES = {"256": 6, "512": 2.8}  # targets with bfloat16 weights
+HALF, ROUNDED = "Stepper, bfloat16 weights", 1e-2  # allowed difference, relative to the largest value
+COMPARED = 20  # steps before outputs are compared
 
 
 class Stream(NamedTuple):
-    """A model in the middle of a stream."""
+    """Model in the middle of a stream."""
 
     name: str
-    step: Callable[[], object]  # carries the state on
+    step: Callable[[], object]  # updates the state
     output: Callable[[], np.ndarray]
     threads: int = 1
 
 
 def stepper(cell: elman.LSTM, x: np.ndarray, name: str = "Stepper", weights: str = "float32") -> Stream:
-    """What is bound to arrays of its own, and knows nothing of PyTorch."""
+    """Stream with arrays of its own, without PyTorch."""
     step = cell.stepper(batch_size=1, weights=weights)
     step.input[...] = x
     return Stream(name, step, lambda: step.output)
@@ -69,7 +69,7 @@ def torch_layer(module: nn.LSTM, x: np.ndarray, threads: int) -> Stream:
 
 
 def onnx(problem: Problem, x: np.ndarray, name: str, threads: int) -> Stream:
-    """Two bindings: the state that one writes is the state that the other reads."""
+    """Stream with two bindings: each reads the state that the other writes."""
     import onnxruntime
     from onnx_graph import graph, session
 
@@ -115,16 +115,16 @@ def streams(hidden: int, threads: int) -> list[Stream]:
 
 def claims(report: Report) -> list[Claim]:
     found = []
-    for size, asked in SIZES.items():
+    for size, target in SIZES.items():
         if report.find("Stepper", shape=f"B1H{size}"):
-            for name, least in (("LSTMCell", asked), ("onnxruntime", 1)):
+            for name, least in (("LSTMCell", target), ("onnxruntime", 1)):
                 ratios = [report.ratio(which, shape=f"B1H{size}") for which in (name, f"{name}, one thread")]
                 if None not in ratios:
                     found += claim(f"one step, H{size}, Stepper against {name}, one thread or two", least, ratios)
-    for size, asked in HALVES.items():
+    for size, target in HALVES.items():
         cell, half = report.ratio("LSTMCell, one thread", shape=f"B1H{size}"), report.ratio(HALF, shape=f"B1H{size}")
         if cell and half:
-            found += claim(f"one step, H{size}, {HALF} against LSTMCell, one thread", asked, [cell / half])
+            found += claim(f"one step, H{size}, {HALF} against LSTMCell, one thread", target, [cell / half])
     return found
 
 

@@ -1,4 +1,4 @@
-"""Training steps of elman on one thread and on two: how much faster, and what share of the processor's peak."""
+"""Training steps of elman on one thread and on two: speed-up, and share of the processor's peak."""
 
 from models import Elman
 from problems import agree, dense
@@ -15,8 +15,8 @@ SPEEDUP = {"lstm": 1.75, "gru": 1.75, "rnn": 1.5}
 def claims(report: Report) -> list[Claim]:
     found = []
     for cell in CELLS:
-        for shape, asked in (RNN_SHARES if cell == "rnn" else SHARES).items():
-            for percent, name in zip(asked, NAMES.values(), strict=True):
+        for shape, target in (RNN_SHARES if cell == "rnn" else SHARES).items():
+            for percent, name in zip(target, NAMES.values(), strict=True):
                 share = report.share(name, shape=shape, cell=cell)
                 found += claim(f"{cell} training, {shape}, share of the peak, {name}", percent, [share], "%")
     for cell in CELLS:

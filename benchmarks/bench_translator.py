@@ -124,11 +124,11 @@ def weigh(report: Report) -> dict[str, dict[str, float]]:
 def claims(report: Report, rates: dict[int, float]) -> list[Claim]:
     ratios = [report.ratio(name, shape=f"{SHAPE}, {name}") for name in PEERS]
     found = claim("Multi30k translator, an epoch, against torch.nn in buckets", 1.5, ratios)
-    for beam, (name, asked) in BEAMS.items():
+    for beam, (name, target) in BEAMS.items():
         ratio = report.ratio("torch", shape=SHAPE, what=f"translation, {name}")
         found += claim(f"Multi30k test_2016, {name}, against torch.nn", 2, [ratio])
         if report.options.threads == 2:
-            found += claim(f"Multi30k test_2016, {name}, sentences per second", asked, [rates[beam]], "/s")
+            found += claim(f"Multi30k test_2016, {name}, sentences per second", target, [rates[beam]], "/s")
     return found
 
 

@@ -1,4 +1,4 @@
-"""One long row through two layers: the stack, whose layers run as a wave, against one layer after the other."""
+"""One long row through two layers: a stack, whose layers run as a wave, against one layer after the other."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SHAPE = "T1000B1H128"
 
 
 class Deep:
-    """Two layers of a problem's cell, trained in one scan or in one scan a layer."""
+    """Two layers of a problem's cell, trained in one scan, or in one scan per layer."""
 
     def __init__(self, problem: Problem, one_scan: bool):
         cell = getattr(elman, problem.cell.upper())

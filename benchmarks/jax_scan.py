@@ -1,4 +1,4 @@
-"""The recurrences as a scan of JAX, compiled by XLA: one batch of rows of one length, inputs in one product."""
+"""Recurrences as a scan of JAX, compiled by XLA: one batch of rows of equal length, inputs in one product."""
 
 import os
 from functools import partial
@@ -10,7 +10,7 @@ from problems import LEAVES, Batch, Problem
 
 
 def load(threads: int) -> Any:
-    """Import JAX with so many threads; what it took at its first import stays."""
+    """Import JAX with a number of threads, which is fixed at its first import."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("NPROC", str(threads))
     if threads == 1:
@@ -41,7 +41,7 @@ def gru(jax: Any, x: Any, state: Any, weight_hh: Any, bias_hn: Any) -> Any:
 
 
 class Jax(Model):
-    """A call waits for its result: nothing of it is left to run in another's turn."""
+    """Implementation with JAX. A call waits for its result, so that nothing runs in another turn."""
 
     name = "jax"
 

@@ -1,8 +1,8 @@
-"""The recurrences of elman and of torch.nn on given weights and batches. All hand out the same things.
+"""Recurrences of elman and of torch.nn on given weights and batches, with the same results.
 
-A training step reads x, the weights and the initial states, and hands out y, the final states, and the gradients of
-all that it read, for given gradients of y. Before each, off the clock, the weights are updated: nothing made of them
-earlier may be used again.
+A training step reads x, the weights, the initial states and the gradients of y, and returns y, the final states, and
+the gradients of all inputs. Before each step, outside the clock, the weights are updated, so that nothing derived from
+them can be reused.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ from elman.kernels import native
 
 
 class Model:
-    """One implementation: `forward` and `train` are what is timed; `results` makes them comparable."""
+    """Implementation of a problem: `forward` and `train` are timed, `results` are compared."""
 
     name: str
 
@@ -36,14 +36,14 @@ class Model:
         raise NotImplementedError
 
     def update(self) -> None:
-        """New weights, of the same values."""
+        """Write the same values to the weights."""
 
     def read(self, batch: Batch, name: str, array: Any) -> np.ndarray:
-        """y and dx as [N, ...], states as [B, H]."""
+        """Return y and dx as [N, ...], states as [B, H]."""
         return np.asarray(array)
 
     def results(self, train: bool) -> Result:
-        """What it computes, in the order of the problem."""
+        """Return the results in the order of the problem."""
 
         def read(batch: Batch, arrays: Any) -> Result:
             what = zip(names(self.problem.cell, train), arrays, strict=True)
@@ -57,7 +57,7 @@ class Model:
 
 
 class TorchModel(Model):
-    """What PyTorch's autograd trains: a subclass says how a module reads a batch."""
+    """Implementation with PyTorch's autograd. A subclass defines how a module reads a batch."""
 
     weights: list[Tensor]
 
@@ -67,15 +67,15 @@ class TorchModel(Model):
         self.given = [self.give(batch) for batch in batches]
 
     def load(self, weights: list[Tensor]) -> None:
-        """Make the module, and take the weights over."""
+        """Make the module, and copy the weights."""
         raise NotImplementedError
 
     def give(self, batch: Batch) -> tuple[Any, Tensor, list[Tensor], Tensor]:
-        """What `call` reads; x, the initial state, and the gradient of y."""
+        """Return the extra input of `call`, x, the initial state, and the gradient of y."""
         raise NotImplementedError
 
     def call(self, given: Any, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """y, and the final state."""
+        """Return y and the final state."""
         raise NotImplementedError
 
     def forward(self) -> list[Any]:
@@ -88,10 +88,10 @@ class TorchModel(Model):
         for given, x, state, dy in self.given:
             y, final = self.call(given, x, state)
             gradients = torch.autograd.grad(y, (x, *state, *self.weights), dy)
-            steps.append((y, *final, *self.hand_out(gradients)))
+            steps.append((y, *final, *self.combined(gradients)))
         return steps
 
-    def hand_out(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def combined(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return gradients
 
     def update(self) -> None:
@@ -104,7 +104,7 @@ class TorchModel(Model):
 
 
 class Elman(TorchModel):
-    """The cell over ragged batches: making the Sequences and planning the pass are inside the clock."""
+    """Cell of elman on ragged batches; making the Sequences and planning the pass are inside the clock."""
 
     name = "elman"
 
@@ -127,7 +127,7 @@ class Elman(TorchModel):
 
 @contextmanager
 def without_native() -> Iterator[None]:
-    """The references answer."""
+    """Use the reference kernels inside the block."""
     module, native.module = native.module, None
     try:
         yield
@@ -136,7 +136,7 @@ def without_native() -> Iterator[None]:
 
 
 class Reference(Elman):
-    """The same cell by its plain loop."""
+    """Cell of elman with its reference loop."""
 
     name = "reference"
 
@@ -146,7 +146,7 @@ class Reference(Elman):
 
 
 class Padded(TorchModel):
-    """torch.nn on padded batches, time first, which is its fastest; x comes padded and y stays so."""
+    """torch.nn on padded batches, time first, its fastest layout; x is given padded, and y stays padded."""
 
     name = "torch"
 
@@ -173,7 +173,7 @@ class Padded(TorchModel):
         y, final = self.module(x, tuple(state) if len(state) == 2 else state[0])
         return y, list(final) if len(state) == 2 else [final]
 
-    def hand_out(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def combined(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         *rest, bias, bias_hh = gradients
         return (*rest, bias, bias_hh[-self.problem.hidden :]) if self.problem.cell == "gru" else (*rest, bias)
 
@@ -184,14 +184,14 @@ class Padded(TorchModel):
         return array[0].numpy() if name in ("h", "c", "dh0", "dc0") else array.numpy()
 
     def results(self, train: bool) -> Result:
-        """Behind the end of a row its state goes on, over the padding."""
+        """Return the results without final states of ragged batches, which torch.nn computes over the padding."""
         ragged = any(np.ptp(batch.lengths) for batch in self.batches)
         drop = ("h", "c") if ragged and type(self) is Padded else ()
         return {name: array for name, array in super().results(train).items() if name not in drop}
 
 
 class Packed(Padded):
-    """torch.nn from padded to packed and back; `enforce_sorted` wants the longest rows first."""
+    """torch.nn from padded to packed and back; `enforce_sorted` needs the longest rows first."""
 
     def __init__(self, problem: Problem, batches: list[Batch], enforce_sorted: bool, name: str):
         self.enforce_sorted = enforce_sorted
@@ -206,7 +206,7 @@ class Packed(Padded):
 
 
 class Prepacked(Packed):
-    """torch.nn on batches that come packed, the longest rows first, and stay so: its least work on ragged rows."""
+    """torch.nn on batches that are given packed and stay packed, the least work on ragged rows."""
 
     def __init__(self, problem: Problem, batches: list[Batch], name: str):
         super().__init__(problem, batches, True, name)
@@ -239,7 +239,7 @@ def longest_first(batch: Batch) -> Batch:
 
 
 def optional(make: Callable[[], Model]) -> list[Model]:
-    """The model, or none where its library is not installed."""
+    """Return the model in a list; empty if its library is not installed."""
     try:
         return [make()]
     except ModuleNotFoundError as missing:

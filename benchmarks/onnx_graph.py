@@ -1,4 +1,4 @@
-"""The recurrences as onnxruntime runs them: graphs of one node, forward only, outputs in memory that is kept."""
+"""Recurrences in onnxruntime: graphs of one node, forward pass only, with preallocated outputs."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from elman.convert.onnx_nodes import node_of
 
 
 def graph(problem: Problem, steps: int, rows: int, ragged: bool = False) -> bytes:
-    """x [T, B, I] and the state [1, B, H] -> y [T, 1, B, H] and the state."""
+    """Return the graph from x [T, B, I] and the state [1, B, H] to y [T, 1, B, H] and the state."""
     weight_ih, weight_hh, bias, *bias_hn = map(torch.from_numpy, problem.weights())
     bias_hh = torch.zeros_like(bias)
     if bias_hn:
@@ -50,7 +50,7 @@ def session(model: bytes, threads: int) -> Any:
 
 
 class Onnx(Model):
-    """One session a batch; its weights are packed when it is made, and padding is skipped by the lengths."""
+    """Implementation with one session per batch: weights are packed once, and lengths skip the padding."""
 
     name = "onnxruntime"
 

@@ -1,4 +1,4 @@
-"""The memory that a batch takes at its peak: in a process of its own, above what the process holds before."""
+"""Peak memory of a batch, measured in a new process, above the memory held before."""
 
 import os
 from collections.abc import Callable
@@ -11,10 +11,11 @@ STATUS, PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def peak(work: Callable[..., Any], *arguments: Any) -> int | None:
-    """Bytes that `work` takes at its peak; None where the system does not tell.
+    """Return the peak memory of `work` in bytes; None if the system does not report it.
 
     Args:
-        work: a function of a module. Beside `arguments` it takes what it is to call before the part that counts.
+        work: function of a module. Its last argument is a function that it calls before the measured part.
+        arguments: its other arguments.
     """
     if not os.access(PEAK, os.W_OK):
         return None
@@ -27,7 +28,7 @@ def _peak(work: Callable[..., Any], *arguments: Any) -> int:
 
     def begin() -> None:
         nonlocal before
-        PEAK.write_text("5")  # the peak so far is forgotten
+        PEAK.write_text("5")  # resets the peak
         before = _held("VmRSS")
 
     work(*arguments, begin)

@@ -1,4 +1,4 @@
-"""What is computed: a recurrence, its weights, its batches, the useful flops of it; and whether two results agree."""
+"""Benchmark problems: a recurrence, its weights, batches and useful flops; comparison of results."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,22 +7,22 @@ from typing import NamedTuple
 import numpy as np
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
-LEAVES = {"rnn": 1, "lstm": 2, "gru": 1}  # arrays of the state
-TOLERANCE = 1e-4  # of the largest value, between two float32 results
+LEAVES = {"rnn": 1, "lstm": 2, "gru": 1}  # number of arrays of the state
+TOLERANCE = 1e-4  # allowed difference of two float32 results, relative to the largest value
 
 
 class Batch(NamedTuple):
-    """Rows of a problem: everything that is given."""
+    """Input of a batch of rows."""
 
-    rows: np.ndarray  # [B] their numbers in the problem
+    rows: np.ndarray  # [B] numbers of the rows in the problem
     lengths: np.ndarray  # [B]
-    x: list[np.ndarray]  # of each row [T, I]
-    dy: list[np.ndarray]  # of each row [T, H]
+    x: list[np.ndarray]  # [T, I] per row
+    dy: list[np.ndarray]  # [T, H] per row
     state: list[np.ndarray]  # h0, or h0 and c0: [B, H]
 
 
 class Problem(NamedTuple):
-    """A cell of `hidden` units over rows of `lengths` steps of `inputs` features."""
+    """Cell of `hidden` units on rows of `lengths` steps of `inputs` features."""
 
     name: str
     cell: str
@@ -32,17 +32,17 @@ class Problem(NamedTuple):
 
     @property
     def flops(self) -> float:
-        """Useful ones of a forward pass: a training step takes three times as many."""
+        """Useful flops of a forward pass; a training step has three times as many."""
         return 2.0 * sum(self.lengths) * GATES[self.cell] * self.hidden * (self.inputs + self.hidden)
 
     def weights(self, seed: int = 0) -> list[np.ndarray]:
-        """weight_ih [G H, I], weight_hh [G H, H], bias [G H], a GRU's bias_hn [H]; as large as PyTorch draws them."""
+        """Return weight_ih [G H, I], weight_hh [G H, H], bias [G H] and a GRU's bias_hn [H], in PyTorch's range."""
         size, draw = GATES[self.cell] * self.hidden, np.random.default_rng(seed).uniform
         shapes = [(size, self.inputs), (size, self.hidden), (size,), *([(self.hidden,)] if self.cell == "gru" else [])]
         return [(draw(-1, 1, shape) / self.hidden**0.5).astype(np.float32) for shape in shapes]
 
     def batches(self, rows: Sequence[np.ndarray] | None = None, seed: int = 1) -> list[Batch]:
-        """Its rows in batches: all in one, or those that `rows` puts together."""
+        """Return the rows in one batch, or in the given batches of row numbers."""
         generator = np.random.default_rng(seed)
 
         def draw(*shape: int) -> np.ndarray:
@@ -59,7 +59,7 @@ class Problem(NamedTuple):
 
 
 def dense(name: str, cell: str) -> Problem:
-    """From a name such as T100B32H128, or T784B100I1H100 where the inputs are not as many as the units."""
+    """Return the problem named, for example, T100B32H128, or T784B100I1H100 with another number of inputs."""
     found = re.fullmatch(r"T(\d+)B(\d+)(?:I(\d+))?H(\d+)", name)
     if found is None:
         raise SystemExit(f"shape {name}: expected one like T100B32H128 or T784B100I1H100.")
@@ -71,7 +71,7 @@ Result = dict[str, np.ndarray]  # y, dx: [N, ...] row after row; h, c, dh0, dc0:
 
 
 def names(cell: str, train: bool) -> list[str]:
-    """What there is to compare, in the order in which every implementation hands it out."""
+    """Return the names of the results, in the order in which every implementation returns them."""
     final = ["y", "h", "c"][: 1 + LEAVES[cell]]
     if not train:
         return final
@@ -80,7 +80,7 @@ def names(cell: str, train: bool) -> list[str]:
 
 
 def merge(batches: Sequence[Batch], results: Iterable[Result]) -> Result:
-    """One result of all batches: rows in the order of the problem, gradients of the weights added up."""
+    """Merge the results of all batches: rows in the order of the problem, weight gradients summed."""
     merged: dict[str, list[np.ndarray]] = {}
     for result in results:
         for name, array in result.items():
@@ -99,7 +99,7 @@ def merge(batches: Sequence[Batch], results: Iterable[Result]) -> Result:
 
 
 def difference(expected: Result, got: Result) -> tuple[float, str]:
-    """The largest, as a share of the largest value expected, and where it is; infinite for NaN and for other shapes."""
+    """Return the largest difference, relative to the largest expected value, and its name; infinite for NaN."""
     worst = (0.0, "")
     for name, array in got.items():
         want = expected[name]
@@ -111,7 +111,7 @@ def difference(expected: Result, got: Result) -> tuple[float, str]:
 
 
 def agree(where: str, results: dict[str, Result], truth: str, tolerance: float = TOLERANCE) -> dict[str, float]:
-    """How far each result is from `truth`'s; the bench ends here if one is too far, or if nothing can be compared."""
+    """Return the difference of each result from that of `truth`; exit if one is too large."""
     apart = {}
     for name, got in results.items():
         if name == truth:
@@ -120,6 +120,6 @@ def agree(where: str, results: dict[str, Result], truth: str, tolerance: float =
         if apart[name] > tolerance:
             raise SystemExit(
                 f"{where}: {name} and {truth} differ in {what} by {apart[name]:.2g} of the largest value, "
-                f"{tolerance:.2g} is allowed; nothing was timed."
+                f"allowed is {tolerance:.2g}; nothing was timed."
             )
     return apart

@@ -1,4 +1,4 @@
-"""What a bench prints and leaves behind: a block a shape, the figures that were asked for, and a JSON file."""
+"""Output of a benchmark: a printed block per case, comparisons with targets, and a JSON file."""
 
 import argparse
 import json
@@ -19,33 +19,33 @@ from elman.threads import set_num_threads
 
 RESULTS = Path(__file__).parent / "results"
 PEAK_SECONDS = 0.03
-LEAST_ROUNDS = 5  # for figures that are kept
-STEADY = 0.9  # of its best that the peak keeps while a machine has nothing else to do
+LEAST_ROUNDS = 5  # rounds needed to write a file
+STEADY = 0.9  # least ratio of the peak to its best value on an idle machine
 LIBRARIES = ("elman", "torch", "numpy", "onnxruntime", "jax")
 
 
 class Claim(NamedTuple):
-    """A figure that was asked for, and what was measured: `x` times as fast, or `%` of the peak."""
+    """Target and measured value: a ratio of speeds (`x`), or a percentage (`%`)."""
 
     what: str
-    asked: float
+    target: float
     measured: float
     unit: str = "x"
 
     @property
     def met(self) -> bool:
-        return self.measured >= self.asked
+        return self.measured >= self.target
 
     def __str__(self) -> str:
-        return f"{self.what:<66} {self.asked:6.2f} {self.measured:8.2f} {self.unit:<2} {'' if self.met else 'MISSED'}"
+        return f"{self.what:<66} {self.target:6.2f} {self.measured:8.2f} {self.unit:<2} {'' if self.met else 'MISSED'}"
 
 
-def claim(what: str, asked: float, values: Sequence[float | None], unit: str = "x", mean: bool = False) -> list[Claim]:
-    """The lowest of the values, or their geometric mean; no claim where one was not measured."""
+def claim(what: str, target: float, values: Sequence[float | None], unit: str = "x", mean: bool = False) -> list[Claim]:
+    """Return a claim about the lowest value, or the geometric mean; an empty list if a value is missing."""
     measured = [value for value in values if value is not None]
     if not measured or len(measured) < len(values):
         return []
-    return [Claim(what, asked, geometric_mean(measured) if mean else min(measured), unit)]
+    return [Claim(what, target, geometric_mean(measured) if mean else min(measured), unit)]
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -53,20 +53,20 @@ def geometric_mean(values: Sequence[float]) -> float:
 
 
 class Report:
-    """The rows of one bench.
+    """Results of one benchmark.
 
     Args:
-        name: of its JSON file.
-        about: what the bench says of itself.
-        choices: by the name of an option, what it selects from; a selection leaves no file behind.
+        name: name of its JSON file.
+        about: description of the benchmark.
+        choices: command-line options and their values. A run with a selection of values writes no file.
     """
 
     def __init__(self, name: str, about: str, **choices: Sequence[str]):
         parser = argparse.ArgumentParser(description=about)
-        parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"at least {LEAST_ROUNDS} for a file")
+        parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"at least {LEAST_ROUNDS} to write a file")
         parser.add_argument("--threads", type=int, default=2)
         for option, values in choices.items():
-            known = None if option == "shapes" else values  # a shape's name says what it is
+            known = None if option == "shapes" else values  # any shape can be named
             parser.add_argument(f"--{option}", nargs="+", choices=known, default=values, metavar=option[:-1].upper(),
                                 help=", ".join(values))  # fmt: skip
         self.options = parser.parse_args()
@@ -91,13 +91,15 @@ class Report:
         apart: dict[str, float] | None = None,
         **more: Any,
     ) -> Race:
-        """Time the contestants, print a block, keep a row. Ratios are against the first contestant.
+        """Time the contestants, print a block, and store a row. Ratios are relative to the first contestant.
 
         Args:
-            flops: useful ones of a call, of all or of each contestant; None: no share of the peak is told.
-            threads: that each uses, where they differ.
-            apart: how far the results are from one another.
-            more: what else the row shall say.
+            shape, what: the case.
+            contestants: implementations.
+            flops: useful flops of a call, for all or per contestant; None prints no share of the peak.
+            threads: threads of each contestant, if they differ.
+            apart: differences of the results.
+            more: other entries of the row.
         """
         names = [contestant.name for contestant in contestants]
         of = {name: flops[name] if isinstance(flops, dict) else flops for name in names}
@@ -121,29 +123,29 @@ class Report:
         return result
 
     def find(self, name: str, **wanted: Any) -> dict[str, Any] | None:
-        """What was measured of a contestant, in the row that says so."""
+        """Return the results of a contestant in the row with the given entries, or None."""
         for row in self.rows:
             if all(row.get(key) == value for key, value in wanted.items()):
                 return row["contestants"].get(name)
         return None
 
     def ratio(self, name: str, **wanted: Any) -> float | None:
-        """How many times as long as the first contestant it took."""
+        """Return the time of a contestant relative to the first one, or None."""
         found = self.find(name, **wanted)
         return found and found["times_as_long"]["median"]
 
     def share(self, name: str, **wanted: Any) -> float | None:
-        """Its share of the peak, in percent."""
+        """Return the share of the peak in percent, or None."""
         found = self.find(name, **wanted)
         return 100 * found["share_of_peak"]["median"] if found and found["share_of_peak"] else None
 
     def finish(self) -> None:
-        """Print the claims, and whether the machine was busy; write the file, if nothing was left out."""
+        """Print the claims and a note if the machine was busy; write the file if all cases have run."""
         if self.claims:
             print(claims_table(self.claims))
         swing = peak_swing(self.rows)
         if swing < STEADY:
-            print(f"The peak fell to {swing:.0%} of its best: the machine was busy, which slows some more than others.")
+            print(f"The peak fell to {swing:.0%} of its best: the machine was busy, which affects ratios as well.")
         if not self.all or self.options.rounds < LEAST_ROUNDS:
             return
         RESULTS.mkdir(exist_ok=True)
@@ -160,7 +162,7 @@ class Report:
 
 
 def peak_swing(rows: Sequence[dict[str, Any]]) -> float:
-    """The lowest p10 of the peak in any row, as a share of the best p90 of as many threads."""
+    """Return the lowest p10 of the peak relative to the best p90 with the same number of threads."""
     peaks: dict[str, list[dict[str, float]]] = {}
     for row in rows:
         for threads, rates in row["peak_gflops"].items():
@@ -169,25 +171,25 @@ def peak_swing(rows: Sequence[dict[str, Any]]) -> float:
 
 
 def block(row: dict[str, Any]) -> str:
-    peaks = "; ".join(f"peak of {n} threads {_told(s, 0)} GFLOP/s" for n, s in row["peak_gflops"].items())
+    peaks = "; ".join(f"peak of {n} threads {_formatted(s, 0)} GFLOP/s" for n, s in row["peak_gflops"].items())
     lines = ["", "  ".join(filter(None, [row["shape"], row.get("cell"), row["what"], peaks]))]
     for name, facts in row["contestants"].items():
         time = facts["milliseconds"]
         digits = 4 if time["median"] < 0.1 else 2
         rate = "" if facts["gflops"] is None else f"{facts['gflops']:7.1f} GFLOP/s"
         share = "" if facts["share_of_peak"] is None else f"{100 * facts['share_of_peak']['median']:4.0f} %"
-        ratio = "" if facts["times_as_long"] is None else f"x {_told(facts['times_as_long'], 2)}"
-        lines.append(f"  {name:<28} {_told(time, digits) + ' ms':<34} {rate:<16} {share:<7} {ratio}".rstrip())
+        ratio = "" if facts["times_as_long"] is None else f"x {_formatted(facts['times_as_long'], 2)}"
+        lines.append(f"  {name:<28} {_formatted(time, digits) + ' ms':<34} {rate:<16} {share:<7} {ratio}".rstrip())
     return "\n".join(lines)
 
 
 def claims_table(claims: Sequence[Claim]) -> str:
-    head = f"{'':<66} {'asked':>6} {'measured':>8}"
+    head = f"{'':<66} {'target':>6} {'measured':>8}"
     return "\n".join(["", head, *map(str, claims)])
 
 
 def fma_peaks(threads: set[int]) -> dict[int, Callable[[], float]]:
-    """What measures the flop/s of so many threads; nothing without native kernels."""
+    """Return functions that measure the flop/s by number of threads; none without native kernels."""
     measure = getattr(native.module, "fma_peak", None)
     return {number: partial(measure, number, PEAK_SECONDS) for number in sorted(threads)} if measure else {}
 
@@ -216,5 +218,5 @@ def _scaled(values: Spread, factor: float) -> dict[str, float]:
     return {name: value * factor for name, value in values._asdict().items()}
 
 
-def _told(values: dict[str, float], digits: int) -> str:
+def _formatted(values: dict[str, float], digits: int) -> str:
     return f"{values['median']:.{digits}f} ({values['p10']:.{digits}f} to {values['p90']:.{digits}f})"

@@ -1,4 +1,4 @@
-"""All benches together: what was asked for beside what was measured, in the terminal and, drawn too, for the docs."""
+"""Summary of all benchmarks, with targets and measured values: a table on the terminal, a page and a picture."""
 
 import json
 from typing import Any
@@ -14,18 +14,18 @@ RIVALS = {"torch": "tab:orange", "padded": "tab:orange", "padded, buckets": "tab
 
 
 def load() -> dict[str, Any]:
-    """The files that the benches left."""
+    """Read the files of all benchmarks."""
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")}
     return {name: found[name] for name in [*ORDER, *sorted(set(found) - set(ORDER))] if name in found}
 
 
 def claims(results: dict[str, Any]) -> list[Claim]:
-    return [Claim(one["what"], one["asked"], one["measured"], one["unit"])
+    return [Claim(one["what"], one["target"], one["measured"], one["unit"])
             for facts in results.values() for one in facts["claims"]]  # fmt: skip
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The page's figures: the machine, the picture, the claims, and every row."""
+    """Return the page: the machine, the picture, the claims, and every row."""
     facts = next(iter(results.values()))
     machine, versions = facts["machine"], facts["versions"]
     lines = [
@@ -33,9 +33,9 @@ def markdown(results: dict[str, Any]) -> str:
         + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".",
         "", *(f"The machine was busy during *{name}*: the peak fell to {facts['peak_swing']:.0%} of its best."
           for name, facts in results.items() if facts["peak_swing"] < STEADY),
-        "", "![how many times as fast](benchmarks.png)",
-        "", "| what | asked | measured | |", "| --- | ---: | ---: | --- |",
-        *(f"| {one.what} | {one.asked:g} {one.unit} | {one.measured:.2f} {one.unit} | {'' if one.met else 'missed'} |"
+        "", "![speed of training relative to other libraries](benchmarks.png)",
+        "", "| comparison | target | measured | |", "| --- | ---: | ---: | --- |",
+        *(f"| {one.what} | {one.target:g} {one.unit} | {one.measured:.2f} {one.unit} | {'' if one.met else 'missed'} |"
           for one in claims(results)),
     ]  # fmt: skip
     for name, facts in results.items():
@@ -62,7 +62,7 @@ def _lines(row: dict[str, Any]) -> list[str]:
 
 
 def draw(results: dict[str, Any]) -> Figure:
-    """How many times as fast as others elman trains: a panel a cell, a bar a shape and rival."""
+    """Draw the speed of training relative to other libraries: a panel per cell, a bar per shape and library."""
     rows = [row for name in ("recurrent", "ragged") for row in results.get(name, {"rows": []})["rows"]
             if row["what"] == "training step"]  # fmt: skip
     figure = Figure(figsize=(12, 6.5), layout="constrained")
@@ -71,7 +71,7 @@ def draw(results: dict[str, Any]) -> Figure:
         bars(panel, [row for row in rows if row["cell"] == cell])
         panel.set_title(cell.upper())
     panels[0].invert_yaxis()
-    figure.supxlabel("a training step of elman is so many times as fast; lines: p10 to p90 of the rounds")
+    figure.supxlabel("speed of a training step relative to other libraries; lines: p10 to p90 of the rounds")
     return figure
 
 
@@ -99,7 +99,7 @@ def bars(panel: Axes, rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     results = load()
     if not results:
-        raise SystemExit("benchmarks/results: nothing there yet; `make bench` runs all benches.")
+        raise SystemExit("benchmarks/results: no results yet; `make bench` runs all benchmarks.")
     print(claims_table(claims(results)))
     RESULTS.joinpath("benchmarks.md").write_text(markdown(results), encoding="utf-8")
     draw(results).savefig(RESULTS / "benchmarks.png", dpi=110)

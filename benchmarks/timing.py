@@ -1,7 +1,8 @@
-"""Contestants in turn, round after round: how long a call of each takes, and how many times as long as another's.
+"""Timing of several implementations in rounds, with ratios of their times.
 
-What disturbs the machine, disturbs a whole round: ratios and shares of the peak are taken within each round, and the
-median of the rounds is told. Nobody's threads are still spinning, and everybody's are awake, when the clock starts.
+A disturbance of the machine affects a whole round, so ratios and shares of the peak are computed within each round, and
+the median of the rounds is reported. When the clock starts, the threads of other implementations no longer spin, and
+those of the timed one are awake.
 """
 
 import gc
@@ -16,9 +17,9 @@ import numpy as np
 
 ROUNDS = 7
 SETTLE = 0.02  # seconds between turns: OpenMP's threads spin some milliseconds after their work
-WARM = 0.01  # seconds of calls before the first that counts, where calls are short
-TURN = 0.06  # seconds of calls that count, or one call
-SAMPLE = 0.0002  # seconds that a sample lasts at least: calls, if need be, many to a sample
+WARM = 0.01  # seconds of warm-up calls, if calls are short
+TURN = 0.06  # seconds of timed calls, or one call
+SAMPLE = 0.0002  # least seconds of a sample, which may consist of many calls
 
 
 def nothing() -> None:
@@ -28,8 +29,8 @@ def nothing() -> None:
 class Contestant(NamedTuple):
     name: str
     run: Callable[[], Any]
-    at_turn: Callable[[], Any] = nothing  # before its turn, off the clock
-    at_call: Callable[[], Any] | None = None  # before each call, off the clock
+    at_turn: Callable[[], Any] = nothing  # called before each turn, outside the clock
+    at_call: Callable[[], Any] | None = None  # called before each call, outside the clock
 
 
 class Spread(NamedTuple):
@@ -44,25 +45,25 @@ def spread(values: Any) -> Spread:
 
 @dataclass
 class Race:
-    """What a race measured: seconds a call by contestant and round, and the flop/s of the peak by threads and round."""
+    """Result of a race: seconds per call by contestant and round, and peak flop/s by threads and round."""
 
     seconds: dict[str, list[list[float]]]
     peaks: dict[int, list[float]] = field(default_factory=dict)
 
     def time(self, name: str) -> Spread:
-        """Of all calls, in seconds."""
+        """Return the spread of all calls, in seconds."""
         return spread([sample for samples in self.seconds[name] for sample in samples])
 
     def by_round(self, name: str) -> np.ndarray:
-        """The median of each round, in seconds."""
+        """Return the median of each round, in seconds."""
         return np.array([np.median(samples) for samples in self.seconds[name]])
 
     def ratio(self, name: str, base: str) -> Spread:
-        """How many times as long as a call of `base` one of `name` takes."""
+        """Return the time of a call of `name` relative to a call of `base`."""
         return spread(self.by_round(name) / self.by_round(base))
 
     def share(self, name: str, flops: float, threads: int) -> Spread | None:
-        """`flops` a call as a share of what the machine could have done in that time, in the same round."""
+        """Return `flops` per call as a share of the peak in the same round."""
         peaks = self.peaks.get(threads)
         return spread(flops / self.by_round(name) / np.array(peaks)) if peaks else None
 
@@ -70,11 +71,12 @@ class Race:
 def race(
     contestants: Sequence[Contestant], rounds: int = ROUNDS, peaks: dict[int, Callable[[], float]] | None = None
 ) -> Race:
-    """Every contestant has a turn in every round; who begins changes from round to round.
+    """Time every contestant in every round, in an order that changes from round to round.
 
     Args:
-        contestants: called once before, so that what happens once is over.
-        peaks: by number of threads, what measures the flop/s of the processor; each has a turn in every round too.
+        contestants: implementations; each is called before the first round, for everything that happens only once.
+        rounds: number of rounds.
+        peaks: by number of threads, a function that measures the flop/s of the processor, called in every round too.
     """
     estimates = {contestant.name: warm_up(contestant) for contestant in contestants}
     result = Race({contestant.name: [] for contestant in contestants}, {threads: [] for threads in peaks or {}})
@@ -94,7 +96,7 @@ def race(
 
 
 def turn(contestant: Contestant, estimate: float) -> list[float]:
-    """Seconds a call, of each sample."""
+    """Return the seconds per call of each sample."""
     contestant.at_turn()
     sleep(SETTLE)
     calls = 1 if contestant.at_call else max(1, math.ceil(SAMPLE / estimate))
@@ -104,7 +106,7 @@ def turn(contestant: Contestant, estimate: float) -> list[float]:
 
 
 def warm_up(contestant: Contestant) -> float:
-    """Seconds a call, roughly: as many calls as it takes to tell."""
+    """Return the approximate seconds per call."""
     contestant.at_turn()
     calls = 1
     while (seconds := timed(contestant, calls)) * calls < SAMPLE:
@@ -113,7 +115,7 @@ def warm_up(contestant: Contestant) -> float:
 
 
 def timed(contestant: Contestant, calls: int) -> float:
-    """Seconds a call: of `calls` calls on end, or, where each must be prepared, of the last of them."""
+    """Return the seconds per call over `calls` calls, or of the last one if each call has to be prepared."""
     run, prepare = contestant.run, contestant.at_call
     if prepare is None:
         start = perf_counter()

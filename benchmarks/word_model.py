@@ -1,4 +1,4 @@
-"""A word language model as people write it with torch.nn: PyTorch's own example, updates of 20 rows by 35 steps."""
+"""Word language model of PyTorch's examples: updates of 20 rows by 35 steps."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ RATE, CLIP_NORM = 1.0, 0.25
 
 
 class WordModel(nn.Module):
-    """Words [T, B] and a state to log probabilities [T B, words] and the state after.
+    """Module from words [T, B] and a state to log-probabilities [T B, words] and the new state.
 
     Args:
         lstm: the class of the recurrent layer, `torch.nn.LSTM` or what takes its place.
@@ -33,7 +33,7 @@ class WordModel(nn.Module):
 
 
 class Training:
-    """Updates one after another, on words that repeat, so that there is something to learn."""
+    """Training updates on words that repeat."""
 
     def __init__(self, lstm: Any):
         torch.manual_seed(0)
@@ -43,8 +43,8 @@ class Training:
         self.updates = 0
 
     def update(self) -> float:
-        """The loss before the update."""
-        torch.manual_seed(self.updates)  # the masks of dropout
+        """Make an update, and return the loss before it."""
+        torch.manual_seed(self.updates)  # for the masks of dropout
         at = self.updates % 50 * STEPS
         self.updates += 1
         self.model.zero_grad()

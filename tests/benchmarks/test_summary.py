@@ -3,7 +3,7 @@ from report import Claim, claim, claims_table, peak_swing
 from summary import draw, markdown
 
 
-def test_a_claim_is_about_the_lowest_or_the_mean_of_what_was_measured():
+def test_a_claim_is_about_the_lowest_value_or_the_mean():
     assert claim("it", 1.5, [4.0, 1.0]) == [Claim("it", 1.5, 1.0)]
     assert claim("it", 1.5, [4.0, 1.0], mean=True) == [Claim("it", 1.5, pytest.approx(2))]
     assert claim("it", 1.5, [4.0, None]) == []
@@ -18,12 +18,12 @@ def test_a_busy_machine_shows_in_the_peak():
     assert peak_swing([]) == 1
 
 
-def test_the_summary_tells_what_was_missed_and_draws():
+def test_the_summary_marks_missed_targets_and_draws():
     spread = {"median": 2.0, "p10": 1.5, "p90": 2.5}
     elman = {"milliseconds": spread, "gflops": 3.0, "share_of_peak": None, "times_as_long": None}
     row = {"shape": "T1B1H1", "what": "training step", "cell": "lstm",
            "contestants": {"elman": elman, "torch": {**elman, "times_as_long": spread}}}  # fmt: skip
-    claims = [{"what": "lstm", "asked": 3, "measured": 2.0, "unit": "x", "met": False}]
+    claims = [{"what": "lstm", "target": 3, "measured": 2.0, "unit": "x", "met": False}]
     machine = {"processor": "any", "cores": 2, "threads": 2, "kernels": "avx2"}
     results = {
         "recurrent": {
