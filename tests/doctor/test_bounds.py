@@ -57,13 +57,13 @@ def test_slopes(activation, slope):
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu", "identity"])
-def test_what_is_measured_lies_within(activation):
+def test_measured_gradients_stay_within_the_bound(activation):
     trace = trace_of(rnn(torch.randn(H, H) / 2, activation))
     found, products = bound(trace), jacobians(trace)
     assert (products.largest <= found.factor**products.lags * (1 + 1e-9)).all()
 
 
-def test_a_linear_net_with_an_orthogonal_matrix_reaches_it():
+def test_a_linear_net_with_an_orthogonal_matrix_reaches_the_bound():
     trace = trace_of(rnn(np.linalg.qr(np.random.default_rng(0).standard_normal((H, H)))[0], "identity"))
     np.testing.assert_allclose(jacobians(trace).largest, bound(trace).factor ** jacobians(trace).lags, rtol=1e-5)
 
@@ -137,5 +137,5 @@ def test_a_gru_stays_between_the_bounds_of_its_state():
     assert jacobians(trace).largest[0] <= bound(trace).factor
 
 
-def test_no_recurrent_matrix_no_bound():
+def test_a_cell_without_recurrent_matrix_has_no_bound():
     assert bound(trace_of(MinGRU(D, H))) is None

@@ -19,7 +19,7 @@ def rows(*lengths, size=3):
     return Sequences.from_list([torch.randn(length, size) for length in lengths])
 
 
-def test_traces_of_a_stack_hold_what_it_read_and_did():
+def test_traces_of_a_stack_have_its_inputs_and_states():
     net, x = Stack(LSTM(3, 5), GRU(5, 4), Linear(4, 2)), rows(7, 0, 3)
     seen = capture(net, lambda: net(x)[0].values.square().sum())
     first, second = seen.traces
@@ -31,14 +31,14 @@ def test_traces_of_a_stack_hold_what_it_read_and_did():
     assert seen.loss == pytest.approx(net(x)[0].values.square().sum().item(), rel=1e-5)
 
 
-def test_what_the_loss_sends_in_does_not_count_the_cell_itself():
+def test_the_direct_gradient_excludes_the_cell_itself():
     net, x = Stack(RNN(3, 5), Linear(5, 1)), rows(6)
     (trace,) = capture(net, lambda: net(x)[0].values[-1].sum()).traces
     torch.testing.assert_close(trace.gradient[-1].float(), net.cells[1].weight[0])
     assert not trace.gradient[:-1].any()
 
 
-def test_the_final_state_is_a_way_in_too():
+def test_a_gradient_enters_through_the_final_state_too():
     cell, x = LSTM(3, 5), rows(6, 2)
     (trace,) = capture(cell, lambda: cell(x)[1].c.sum()).traces
     assert not trace.gradient.any()
@@ -48,7 +48,7 @@ def test_the_final_state_is_a_way_in_too():
     assert lags.steps.tolist() == [5, 7]
 
 
-def test_a_state_that_is_carried_is_where_rows_begin():
+def test_rows_begin_at_the_given_state():
     cell, x = LSTM(3, 5), rows(4, 2)
     _, state = cell(x)
     (trace,) = capture(cell, lambda: cell(x, state)[0].values.sum()).traces
@@ -64,7 +64,7 @@ def test_calls_of_one_cell_are_rows_of_one_trace():
     assert trace.x.lengths.tolist() == [4, 2, 3]
 
 
-def test_both_directions_have_traces_and_the_second_reads_backwards():
+def test_both_directions_have_traces_and_the_second_is_reversed():
     net, x = Bidirectional(RNN(3, 4), RNN(3, 4)), rows(5, 2)
     forward, backward = capture(net, lambda: net(x)[0].values.sum()).traces
     assert [forward.name, backward.name] == ["forward_cell", "backward_cell"]
@@ -72,7 +72,7 @@ def test_both_directions_have_traces_and_the_second_reads_backwards():
 
 
 class Mine(CellModule):
-    """Somebody's own cell, written as one step."""
+    """Cell of the user, written as one step."""
 
     def __init__(self):
         super().__init__()
@@ -87,7 +87,7 @@ class Mine(CellModule):
         return h, h
 
 
-def test_a_cell_of_ones_own_is_seen():
+def test_a_cell_of_your_own_is_captured():
     cell, x = Mine(), rows(9)
     (trace,) = capture(cell, lambda: cell(x)[0].values[-1].sum()).traces
     curve = gradients_by_lag(trace).curve
@@ -95,7 +95,7 @@ def test_a_cell_of_ones_own_is_seen():
 
 
 class Counting(CellModule):
-    """One whose state holds an integer, and a number without axes."""
+    """Cell whose state has an integer leaf and a leaf [B]."""
 
     def __init__(self):
         super().__init__()
@@ -142,7 +142,7 @@ def test_a_cell_without_state_is_skipped(cell):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_nothing_of_the_model_changes(training):
+def test_the_model_does_not_change(training):
     net, x = Stack(LSTM(3, 5), GRU(5, 4)).train(training), rows(7)
     net.cells[1].eval()
     before = {name: weight.clone() for name, weight in net.named_parameters()}
@@ -188,7 +188,7 @@ def test_a_cell_that_is_stepped_is_skipped():
         (lambda y: torch.ones((), requires_grad=True), "without a gradient"),
     ],
 )
-def test_a_loss_of_no_use_is_an_error(loss, message):
+def test_an_invalid_loss_is_an_error(loss, message):
     cell, x = RNN(3, 4), rows(3)
     with pytest.raises(ValueError, match=message):
         capture(cell, lambda: loss(cell(x)[0]))
@@ -200,7 +200,7 @@ def test_a_model_without_a_recurrence_is_an_error():
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_of_a_loss_that_is_not_finite_there_is_no_trace(value):
+def test_a_loss_that_is_not_finite_has_no_trace(value):
     cell, x = RNN(3, 4), rows(3)
     seen = capture(cell, lambda: cell(x)[0].values.sum().abs() * value)
     assert not seen.traces

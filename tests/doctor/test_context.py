@@ -17,7 +17,7 @@ def seeded():
 
 
 def line(places):
-    """A net whose unit k is the input k steps back."""
+    """Return a net whose unit k is the input k steps back."""
     cell = RNN(1, places, activation="identity")
     with torch.no_grad():
         for weight in cell.parameters():
@@ -28,12 +28,12 @@ def line(places):
 
 
 def before(x, back):
-    """What stood so many steps back, and zero before the first step."""
+    """Return the input `k` steps back, zero before the first step."""
     return torch.cat([torch.cat([torch.zeros(back, 1), row])[: len(row)] for row in x.to_list()])[:, 0]
 
 
 @pytest.mark.parametrize("back", [0, 1, 3, 4, 7, 12, 22])
-def test_what_stands_k_steps_back_takes_a_context_of_k_and_one(back):
+def test_an_input_k_steps_back_needs_a_context_of_k_plus_one(back):
     cell, x = line(23), Sequences(torch.randn(90, 1), [40, 0, 27, 23])
     found = loss_by_context(cell, lambda: (cell(x)[0].values[:, back] - before(x, back)).square().mean())
     assert found.needed == back + 1
@@ -46,7 +46,7 @@ def test_what_stands_k_steps_back_takes_a_context_of_k_and_one(back):
     np.testing.assert_allclose(found.losses[found.lengths > back], 0, atol=1e-12)
 
 
-def test_a_window_needs_as_much_as_it_looks_at():
+def test_a_window_net_needs_its_window():
     cell, x = WindowNet(2, 3, window=6), Sequences(torch.randn(60, 2), [25, 35])
     target = cell(x)[0].values.detach()
     found = loss_by_context(cell, lambda: (cell(x)[0].values - target).square().mean())
@@ -54,7 +54,7 @@ def test_a_window_needs_as_much_as_it_looks_at():
 
 
 class Reader(nn.Module):
-    """Any cell or layer, with a loss that depends on all that it writes, the final state too."""
+    """Any cell or layer, with a loss that depends on all of its outputs and its final state."""
 
     def __init__(self, body, x, state=None):
         super().__init__()
@@ -68,7 +68,7 @@ class Reader(nn.Module):
 
 
 def tensors(*values):
-    """The leaves of what a cell or a layer of torch returns."""
+    """Return the leaves of the result of a cell or a layer of torch."""
     for value in values:
         if isinstance(value, Sequences):
             yield value.values
@@ -81,7 +81,7 @@ def tensors(*values):
 
 
 def stepped(cell, x, context, state):
-    """The same one step at a time: for each step of a row, from a state that is `context` steps old."""
+    """Scan with limited context, one step at a time: each output from the initial state `context` steps before."""
     y, final = torch.zeros(x.num_steps, cell.output_size), [None] * len(x)
     for row, (start, end) in enumerate(zip(x.offsets, x.offsets[1:], strict=False)):
         given = [leaf[row : row + 1] for leaf in tensors(state)]
@@ -97,7 +97,7 @@ def stepped(cell, x, context, state):
 
 
 @pytest.mark.parametrize("make", [LSTM, GRU, RNN, MinGRU])
-def test_every_step_has_read_the_context_alone(make):
+def test_every_step_depends_on_its_context_only(make):
     x, cell = Sequences(torch.randn(29, 2), [12, 0, 1, 9, 7]), make(2, 4)
     state = cell.initial_state(5)
     given = [torch.randn_like(leaf) for leaf in tensors(state)]
@@ -111,7 +111,7 @@ def test_every_step_has_read_the_context_alone(make):
         assert loss == pytest.approx(truth, abs=1e-4)
 
 
-def test_in_parts_it_is_the_same(monkeypatch):
+def test_chunks_do_not_change_the_result(monkeypatch):
     x = Sequences(torch.randn(120, 2), [50, 30, 40])
     reader = Reader(Stack(LSTM(2, 4), GRU(4, 3)), x)
     found = loss_by_context(reader, reader.loss)
@@ -119,7 +119,7 @@ def test_in_parts_it_is_the_same(monkeypatch):
     np.testing.assert_allclose(loss_by_context(reader, reader.loss).losses, found.losses, rtol=1e-5)
 
 
-def test_kernels_over_several_cells_forget_as_each_cell_does():
+def test_the_context_limits_each_cell_of_a_stack():
     x = Sequences(torch.randn(31, 2), [14, 6, 11])
     first, second, third = LSTM(2, 4), LSTM(2, 4), GRU(8, 3)
     whole = Reader(Stack(Bidirectional(first, second), third, RNN(3, 3)), x)
@@ -139,7 +139,7 @@ def test_kernels_over_several_cells_forget_as_each_cell_does():
 
 
 def given_to_torch(x, how):
-    """Rows of one length, as a layer of torch takes them."""
+    """Return rows of one length as input of a layer of torch."""
     if how == "packed":
         return nn.utils.rnn.pack_sequence(x.to_list(), enforce_sorted=False)
     if how == "one row":
@@ -149,7 +149,7 @@ def given_to_torch(x, how):
 
 @pytest.mark.parametrize("how", ["packed", "one row", "batch first", "time first"])
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
-def test_layers_of_torch_forget_as_windows_of_them(kind, how):
+def test_layers_of_torch_equal_their_windows(kind, how):
     x = Sequences(torch.randn(30, 2), [9, 13, 8] if how == "packed" else [10, 10, 10])
     layer = kind(2, 4, batch_first=how == "batch first")
     reader = Reader(layer, given_to_torch(x, how))
@@ -166,7 +166,7 @@ def test_layers_of_torch_forget_as_windows_of_them(kind, how):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_layers_of_torch_above_one_another_forget_as_ours_do(packed):
+def test_stacked_layers_of_torch_equal_a_stack_of_cells(packed):
     x = Sequences(torch.randn(30, 2), [9, 13, 8] if packed else [10, 10, 10])
     theirs = nn.LSTM(2, 3, num_layers=2, bidirectional=True)
     cells = [LSTM(size, 3) for size in (2, 2, 6, 6)]
@@ -199,7 +199,7 @@ def test_the_loss_with_the_longest_row_as_context_is_the_full_loss(body):
     assert found.full == pytest.approx(reader.loss().item(), rel=1e-5)
 
 
-def test_nothing_of_the_model_changes():
+def test_the_model_does_not_change():
     x = Sequences(torch.randn(40, 2), [17, 13, 10])
     net = nn.ModuleList([Stack(LSTM(2, 4), Linear(4, 4)), nn.GRU(4, 3, dropout=0.3, num_layers=2), nn.Dropout(0.5)])
     net[2].eval()
@@ -246,7 +246,7 @@ def test_every_step_reads_the_context_or_a_sixteenth_more(context):
 
 
 @pytest.mark.parametrize("context", [1, 16, 37, 64, 200, 399, 400])
-def test_its_cost_in_steps(context, monkeypatch):
+def test_the_cost_in_steps(context, monkeypatch):
     cell, taken = LSTM(1, 2), []
     x = Sequences(torch.ones(1051, 1), [400, 0, 90, 60, 1, 100, 400])
     scan = cell.scan
@@ -262,7 +262,7 @@ def test_a_long_context_is_found_to_a_sixteenth():
     assert len(found.lengths) <= 13
 
 
-def test_long_contexts_are_left_out_where_they_cost_too_much():
+def test_contexts_beyond_the_budget_are_skipped():
     cell, x = line(33), Sequences(torch.randn(400, 1), [200, 200])
     loss = lambda: (cell(x)[0].values[:, 32] - before(x, 32)).square().mean()  # noqa: E731
     cost = [2 * (context + (200 - context) * context) for context in (1, 2, 4, 8)]
@@ -274,7 +274,7 @@ def test_long_contexts_are_left_out_where_they_cost_too_much():
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
-def test_none_where_nothing_is_scanned():
+def test_a_loss_without_scans_has_no_context():
     cell, x = LSTM(2, 3), torch.randn(4, 2)
     assert loss_by_context(cell, lambda: cell.step(x, cell.initial_state(4))[0].sum()) is None
     assert loss_by_context(nn.Linear(2, 2), lambda: torch.zeros(())) is None
@@ -282,7 +282,7 @@ def test_none_where_nothing_is_scanned():
     assert loss_by_context(net, lambda: net(x)[0].sum()) is None
 
 
-def test_rows_of_one_step_need_one():
+def test_rows_of_one_step_need_a_context_of_one():
     cell, x = LSTM(2, 3), Sequences(torch.randn(3, 2), [1, 0, 1, 1])
     found = loss_by_context(cell, lambda: cell(x)[0].values.sum())
     assert (found.lengths.tolist(), found.needed, found.too_short) == ([1], 1, 0)
@@ -299,6 +299,6 @@ def test_rows_of_one_step_need_one():
         ([np.nan, 1.0, np.inf, 0.5], 8, 4),
     ],
 )
-def test_needed_is_long_enough_as_all_longer_ones_are(losses, needed, too_short):
+def test_all_contexts_from_needed_on_are_long_enough(losses, needed, too_short):
     found = Context(np.array([1, 2, 4, 8]), np.array(losses), losses[-1])
     assert (found.needed, found.too_short) == (needed, too_short)

@@ -14,7 +14,7 @@ def update(number, loss, norm):
 
 @pytest.fixture
 def log(tmp_path):
-    """A file with some updates, an evaluation, and examinations in between."""
+    """Write a file with some updates, an evaluation, and examinations in between."""
     path = tmp_path / "log.jsonl"
     write = LogFile(path)
     for number, (loss, norm) in enumerate([(2.0, 0.5), (1.5, 3.0), (1.0, 1.0), (0.75, 5.0), (0.5, 1.5)], 1):
@@ -70,7 +70,7 @@ def test_any_other_line_that_is_no_object_is_an_error(log, wrong):
         read_history(log, 1.0)
 
 
-def test_an_empty_log_has_no_read_history(tmp_path):
+def test_an_empty_log_has_an_empty_history(tmp_path):
     (tmp_path / "log.jsonl").touch()
     found = read_history(tmp_path / "log.jsonl", 1.0)
     assert len(found.updates) == len(found.losses) == len(found.norms) == len(found.examined) == 0

@@ -17,7 +17,7 @@ def trace(cell, lengths=(9, 0, 14, 2)):
 
 
 def by_torch(layer, x):
-    """The gates of a layer of torch at every step of a row, from its weights and what it writes: [T, H] each."""
+    """Return the gates of a layer of torch at every step of a row, from its weights and outputs: [T, H] each."""
     h = torch.cat([torch.zeros(1, layer.hidden_size), layer(x)[0][:-1]])
     z = x @ layer.weight_ih_l0.T + h @ layer.weight_hh_l0.T + layer.bias_ih_l0 + layer.bias_hh_l0
     names = ("input", "forget", "", "output") if isinstance(layer, nn.LSTM) else ("reset", "update", "")
@@ -26,7 +26,7 @@ def by_torch(layer, x):
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
-def test_openings_are_those_of_torch(kind):
+def test_gate_activations_equal_those_of_torch(kind):
     torch.manual_seed(0)
     layer, x = kind(3, 5), torch.randn(230, 3)
     with torch.no_grad():
@@ -53,7 +53,7 @@ def test_openings_are_those_of_torch(kind):
 
 
 @pytest.mark.parametrize("bias", [-3.0, 0.0, 2.0, 6.0])
-def test_half_life_is_what_the_memory_takes_to_halve(bias):
+def test_half_life_is_the_time_in_which_memory_halves(bias):
     cell = LSTM(2, 3).double()
     with torch.no_grad():
         for weight in cell.parameters():
@@ -65,7 +65,7 @@ def test_half_life_is_what_the_memory_takes_to_halve(bias):
     assert after.c[0, 0].item() ** half_life == pytest.approx(0.5)  # nothing is written: the candidate is zero
 
 
-def test_a_gate_that_is_wide_open_keeps_for_ever():
+def test_a_forget_gate_at_one_has_an_infinite_half_life():
     cell = LSTM(2, 3)
     with torch.no_grad():
         cell.bias[3:6] = 100
@@ -88,7 +88,7 @@ def test_names_by_cell():
     assert gates(trace(RNN(2, 3))) == gates(trace(WindowNet(2, 3))) == {}
 
 
-def test_in_parts_it_is_the_same(monkeypatch):
+def test_chunks_do_not_change_the_result(monkeypatch):
     seen = trace(LSTM(2, 3))
     whole = gates(seen)
     monkeypatch.setattr(module, "CHUNK", 7)
@@ -97,5 +97,5 @@ def test_in_parts_it_is_the_same(monkeypatch):
             assert (a is None and b is None) or np.allclose(a, b, rtol=1e-12)
 
 
-def test_a_first_row_without_steps_shows_none():
+def test_an_empty_first_row():
     assert gates(trace(GRU(2, 3), (0, 5)))["update"].first_row.shape == (0, 3)

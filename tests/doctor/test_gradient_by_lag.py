@@ -56,7 +56,7 @@ NETS = {
 
 
 class Before(nn.Module):
-    """A GRU whose reset gate acts before the product; `torch.nn` has none."""
+    """GRU with the reset gate before the product, which `torch.nn` does not have."""
 
     def __init__(self, cell):
         super().__init__()
@@ -70,7 +70,7 @@ class Before(nn.Module):
 
 
 def theirs(cell):
-    """The same in float64, by torch alone: (x, state) -> state."""
+    """Return the same step in float64, by torch alone: (x, state) -> state."""
     cell = deepcopy(cell).double().requires_grad_(False)
     if isinstance(cell, GRU) and cell.reset == "before":
         return Before(cell)
@@ -86,8 +86,8 @@ def theirs(cell):
 
 
 def unrolled(net, x):
-    """[N, 1], and for every recurrent layer each step's h, which has a gradient of its own, and what of it is read
-    above."""
+    """Return the outputs [N, 1], and for every recurrent layer the h of each step, with a gradient of its own, and the
+    tensor that the layer above reads."""
     cells, head = [theirs(cell) for cell in list(net)[:-1]], deepcopy(net.cells[-1]).double().requires_grad_(False)
     states, shown, outputs = [[] for _ in cells], [[] for _ in cells], []
     for row in x.to_list():
@@ -109,7 +109,7 @@ def norms(gradients):
 
 
 def lines(found, x):
-    """Of each probe: its step, its place in the row, and its norms up to there."""
+    """Yield the step, its time in the row, and the norms of each probe."""
     for step, line in zip(found.steps, found.norms, strict=True):
         time = int(x.times[step])
         assert np.isnan(line[time + 1 :]).all()
@@ -117,7 +117,7 @@ def lines(found, x):
 
 
 def nets_and_types():
-    """All nets, and fast in float32 one of them: the float64 ones are held more tightly."""
+    """Parametrize over all nets; one in float32 is fast, those in float64 have tighter tolerances."""
     for number, name in enumerate(NETS):
         yield pytest.param(name, torch.float32, 0.05, marks=pytest.mark.slow if number else ())
         yield name, torch.float64, 1e-8
@@ -236,7 +236,7 @@ def test_a_single_lag_has_no_horizon():
     assert math.isnan(horizon(lags_of(np.zeros(0))))
 
 
-def test_a_horizon_of_a_tenth_is_nearer():
+def test_the_fraction_at_the_horizon_can_be_chosen():
     found = lags_of(0.5 ** np.arange(20))
     assert horizon(found, faint=0.1) == pytest.approx(math.log2(10))
 

@@ -21,7 +21,7 @@ def seed():
 
 
 def trace_of(cell, lengths=(20,), state=None):
-    """What the cell does on rows whose loss enters at their last steps."""
+    """Return the trace of a cell with the loss at the last steps of its rows."""
     cell = cell.double()
     x = Sequences(torch.randn(sum(lengths), cell.input_size).double(), lengths)
     ends = x.offsets[1:][x.lengths > 0] - 1
@@ -30,7 +30,7 @@ def trace_of(cell, lengths=(20,), state=None):
 
 
 def linear(weight):
-    """h = x + W h: every Jacobian is W."""
+    """Return the net h = x + W h: every Jacobian is W."""
     cell = RNN(D, len(weight), activation="identity").double()
     with torch.no_grad():
         cell.weight_hh.copy_(torch.as_tensor(weight))
@@ -42,7 +42,7 @@ def powers_of(weight, lags):
 
 
 def blocks(trace, last, lag):
-    """d leaf_t / d leaf_{t-l} of each leaf of the state, by torch.autograd.functional: [n, n] each."""
+    """Return d leaf_t / d leaf_{t-l} of each leaf of the state, by torch.autograd.functional: [n, n] each."""
     before = trace.before(np.array([last - lag + 1]))
     leaves = before if isinstance(before, tuple) else (before,)
 
@@ -75,7 +75,7 @@ def test_a_linear_net_has_the_powers_of_its_matrix():
     assert found.cell_largest is found.cell_smallest is found.forget_product is None
 
 
-def test_what_float64_cannot_tell_is_not_a_number():
+def test_singular_values_below_the_resolution_are_nan():
     found = jacobians(trace_of(linear(np.array([[1.0, 0.3], [0.0, 1e-5]]))))
     assert found.smallest[:2] == pytest.approx([np.linalg.svd([[1.0, 0.3], [0.0, 1e-5]])[1][-1], 1e-10], rel=0.1)
     assert np.isnan(found.smallest[2:]).all()
@@ -103,7 +103,7 @@ def test_exponents_are_those_of_the_eigenvalues():
     np.testing.assert_allclose(found.lyapunov, np.log([1.1, 0.7, 0.4, 0.2]), atol=1e-2)
 
 
-def test_their_sum_is_the_mean_logarithm_of_the_determinants():
+def test_the_sum_of_exponents_is_the_mean_log_determinant():
     trace = trace_of(GRU(D, H), (40,))
     found = jacobians(trace)
     counted = range(39 - 10 + 1)  # the first quarter, from the end, is not counted
@@ -113,7 +113,7 @@ def test_their_sum_is_the_mean_logarithm_of_the_determinants():
 
 
 @pytest.mark.parametrize("cell", [RNN, GRU, LSTM, MinGRU])
-def test_blocks_are_those_of_steps_written_out(cell):
+def test_blocks_equal_those_of_autograd(cell):
     trace = trace_of(cell(D, H), (17,))
     found = jacobians(trace)
     assert found.lags.tolist() == [1, 2, 4, 8, 16, 17]
@@ -128,7 +128,7 @@ def test_blocks_are_those_of_steps_written_out(cell):
     assert (found.cell_largest is None) == (cell is not LSTM)
 
 
-def test_the_direct_path_is_the_product_of_the_forget_gates():
+def test_the_forget_product_of_an_lstm():
     cell = LSTM(D, H)
     trace = trace_of(cell, (30,))
     found = jacobians(trace)
@@ -139,7 +139,7 @@ def test_the_direct_path_is_the_product_of_the_forget_gates():
     np.testing.assert_allclose(found.forget_product, [1, *np.exp(np.log(products).mean(1))], rtol=1e-10)
 
 
-def test_the_direct_path_of_a_min_gru_is_all_there_is():
+def test_the_forget_product_of_a_min_gru_is_its_whole_jacobian():
     trace = trace_of(MinGRU(D, H), (12,))
     found = jacobians(trace)
     diagonal = np.abs(np.diagonal(blocks(trace, 11, 12)[0]))
@@ -147,12 +147,12 @@ def test_the_direct_path_of_a_min_gru_is_all_there_is():
     assert found.smallest[-1] < found.forget_product[12] < found.largest[-1]
 
 
-def test_without_a_forget_gate_the_direct_path_stays_open():
+def test_without_a_forget_gate_the_product_is_one():
     found = jacobians(trace_of(LSTM(D, H, forget_gate=False), (12,)))
     assert found.forget_product.tolist() == [1] * 13
 
 
-def test_geometric_means_over_rows_that_reach_so_far():
+def test_geometric_means_over_the_rows_that_reach_a_lag():
     trace = trace_of(GRU(D, H), (9, 0, 17, 1, 4))
     found = jacobians(trace)  # the oldest half of the four ends, and no fewer than four
     assert found.lags.tolist() == [1, 2, 4, 8, 16, 17]
@@ -170,28 +170,28 @@ def _kept(trace, end, lag):
     return gates[trace.cell.memory_gate].prod(0).log().mean().exp().item()
 
 
-def test_as_many_trajectories_and_steps_as_asked_for():
+def test_the_number_of_trajectories_and_steps():
     trace = trace_of(RNN(D, H), (30, 30, 30))
     found = jacobians(trace, trajectories=1, steps=7)
     assert found.lags.tolist() == [1, 2, 4, 7]
     assert found.largest[-1] == pytest.approx(np.linalg.norm(blocks(trace, 29, 7)[0], 2), rel=1e-9)
 
 
-def test_a_state_that_is_given_counts():
+def test_a_given_initial_state_is_used():
     trace = trace_of(RNN(D, H), (1,), torch.randn(1, H).double())
     found = jacobians(trace)
     assert found.lags.tolist() == [1]
     assert found.largest[0] == pytest.approx(np.linalg.norm(blocks(trace, 0, 1)[0], 2))
 
 
-def test_nothing_left_is_zero():
+def test_a_nilpotent_matrix_leaves_zero():
     found = jacobians(trace_of(linear(np.zeros((H, H)))))
     assert not found.largest.any()
     assert not found.smallest.any()
     assert (found.lyapunov == -np.inf).all()
 
 
-def test_what_is_lost_is_zero_and_not_noise():
+def test_lost_directions_are_zero_and_not_noise():
     cell = WindowNet(D, H, window=4)  # it forgets the oldest of three inputs at each step
     found = jacobians(trace_of(cell, (10,)))
     assert found.lags.tolist() == [1, 2, 4, 8, 10]
@@ -200,14 +200,14 @@ def test_what_is_lost_is_zero_and_not_noise():
     assert (found.lyapunov[-D:] == -np.inf).all()
 
 
-def test_dead_units_leave_nothing():
+def test_dead_units_pass_no_gradient():
     cell = RNN(D, H, activation="relu")
     with torch.no_grad():
         cell.bias[0] = -1000
     assert not jacobians(trace_of(cell)).smallest.any()
 
 
-def test_logarithms_outlast_the_numbers():
+def test_products_beyond_the_range_of_float64():
     rates = np.array([1e-5, 1e-7])
     found = jacobians(trace_of(linear(np.diag(rates)), (100,)))
     np.testing.assert_allclose(found.lyapunov, np.log(rates), rtol=1e-6)
@@ -221,7 +221,7 @@ def test_logarithms_outlast_the_numbers():
 
 
 @pytest.mark.parametrize("cell", [LSTM, GRU])
-def test_estimates_beside_whole_products(cell, monkeypatch):
+def test_estimates_are_close_to_exact_products(cell, monkeypatch):
     trace = trace_of(cell(D, 24, init="pytorch"), (17, 9))
     whole = jacobians(trace)
     monkeypatch.setattr(module, "DENSE", 1)
@@ -246,7 +246,7 @@ def test_a_large_net_is_estimated():
     assert len(found.lyapunov) == 64
 
 
-def test_forward_and_back_are_one_product():
+def test_forward_and_backward_products_agree():
     trace = trace_of(LSTM(D, H), (4, 6))
     steps = np.array([2, 4, 9])  # the second starts a row
     rows, columns = torch.randn(2, 3, 2 * H).double(), torch.randn(2, 3, 2 * H).double()
@@ -255,7 +255,7 @@ def test_forward_and_back_are_one_product():
 
 
 class Counting(CellModule):
-    """A cell whose state holds an integer, and one that nothing changes."""
+    """Cell whose state has an integer leaf, and a leaf that never changes."""
 
     def __init__(self):
         super().__init__()
@@ -272,14 +272,14 @@ class Counting(CellModule):
         return h, (count + 1, h, fixed)
 
 
-def test_a_cell_of_ones_own_with_an_integer_in_its_state():
+def test_a_cell_of_your_own_with_an_integer_in_its_state():
     found = jacobians(trace_of(Counting(), (4,)))
     np.testing.assert_allclose(found.largest, [0.5 / 4, 0.25 / 12, 0.0625 / 24], rtol=1e-12)
     np.testing.assert_allclose(found.cell_largest, 1)
     np.testing.assert_allclose(found.lyapunov[:2], 0, atol=0.01)
 
 
-def test_where_no_loss_comes_in_the_longest_rows_are_followed():
+def test_without_direct_loss_the_longest_rows_are_used():
     trace = trace_of(GRU(D, H), (9, 17))
     silent = trace._replace(gradient=torch.zeros_like(trace.gradient))
     np.testing.assert_allclose(jacobians(silent).largest, jacobians(trace).largest)
@@ -293,7 +293,7 @@ def test_no_steps_and_no_state():
         assert len(found.lags) == len(found.largest) == len(found.lyapunov) == 0
 
 
-def test_the_generator_stays():
+def test_the_random_generator_does_not_change():
     trace, generator = trace_of(RNN(D, H)), torch.get_rng_state()
     first, again = jacobians(trace), jacobians(trace)
     assert torch.equal(generator, torch.get_rng_state())

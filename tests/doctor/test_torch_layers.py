@@ -21,7 +21,7 @@ def seed():
 
 
 class Way(NamedTuple):
-    """One layer in one direction, of one row; what is read of a step is a tensor of its own."""
+    """One layer in one direction, on one row; the input of each step is a separate tensor."""
 
     reads: list[Tensor]
     states: list[list[Tensor]]
@@ -30,7 +30,7 @@ class Way(NamedTuple):
 
 
 def unrolled(layer, row, start):
-    """Of one row [T, D], from one state [directions and layers, H] each: its outputs [T, ...], and every `Way`."""
+    """Return the outputs [T, ...] of one row [T, D] from given states [layers and directions, H], and every `Way`."""
     cell = next(cell for kind, cell in KINDS.values() if isinstance(layer, kind))
     below, ways = list(row), []
     for number in range(layer.num_layers):
@@ -52,7 +52,7 @@ def unrolled(layer, row, start):
 
 
 def loss_of(outputs, finals):
-    """Something that every step of every output and every final state enters, each with a weight of its own."""
+    """Return a weighted sum of every output and every final state."""
     leaves = [*outputs, *finals]
     return sum(
         (leaf.tanh() * torch.linspace(-1, 1, leaf.numel()).double().reshape(leaf.shape)).sum() for leaf in leaves
@@ -121,7 +121,7 @@ def test_states_and_gradients_are_those_of_float64_autograd(kind, layers, both_w
 
 
 class Theirs(nn.Module):
-    """Somebody else's: recurrent layers somewhere inside, called twice."""
+    """Module with recurrent layers inside, called twice."""
 
     def __init__(self):
         super().__init__()
@@ -137,7 +137,7 @@ class Theirs(nn.Module):
         return self.out(y[-1])
 
 
-def test_layers_inside_of_somebodys_module():
+def test_layers_inside_a_module():
     net, ids = Theirs(), torch.randint(7, (3, 6))
     seen = capture(net, lambda: net(ids).square().sum())
     assert [trace.name for trace in seen.traces] == ["parts.encoder.l0", "parts.encoder.l1", "reader.l0"]
@@ -152,7 +152,7 @@ def test_layers_inside_of_somebodys_module():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_nothing_of_the_module_changes(training):
+def test_the_module_does_not_change(training):
     net, ids = Theirs().train(training), torch.randint(7, (3, 6))
     net.out.train(not training)
     net.words.weight.requires_grad_(False)
@@ -171,7 +171,7 @@ def test_nothing_of_the_module_changes(training):
     assert not any(getattr(module, kind) for module in net.modules() for kind in hooks)
 
 
-def test_it_is_watched_in_evaluation_mode():
+def test_the_module_is_in_evaluation_mode_meanwhile():
     net, ids = Theirs(), torch.randint(7, (3, 6))
     first, second = (capture(net, lambda: net(ids).square().sum()) for _ in range(2))
     assert first.loss == second.loss == pytest.approx(net.eval()(ids).square().sum().item(), rel=1e-6)
@@ -188,7 +188,7 @@ def test_a_projection_is_skipped_and_the_rest_is_examined():
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
-def test_a_module_that_is_the_layer_itself_has_a_name():
+def test_a_layer_that_is_the_whole_model_has_a_name():
     layer = nn.LSTM(3, H, proj_size=2)
     seen = capture(layer, lambda: layer(torch.randn(5, 2, 3))[0].sum())
     assert seen.traces == []
@@ -203,7 +203,7 @@ def test_an_unused_layer_is_skipped():
     assert list(seen.skipped) == ["idle"]
 
 
-def test_a_frozen_layer_is_seen_and_no_gradient_reaches_it():
+def test_a_frozen_layer_is_examined_and_has_no_gradient():
     net = nn.ModuleDict({"frozen": nn.GRU(3, H), "head": nn.GRU(H, H)})
     x = torch.randn(5, 2, 3)
 
@@ -218,7 +218,7 @@ def test_a_frozen_layer_is_seen_and_no_gradient_reaches_it():
     assert len(gradients_by_lag(frozen).steps) == 0
 
 
-def test_weights_that_do_not_train_are_no_obstacle():
+def test_frozen_weights_are_supported():
     layer, x = nn.LSTM(3, H).requires_grad_(False), torch.randn(5, 2, 3)
     (trace,) = capture(layer, lambda: layer(x)[0][-1].sum()).traces
     assert trace.gradient.reshape(2, 5, H)[:, -1].eq(1).all()
@@ -226,7 +226,7 @@ def test_weights_that_do_not_train_are_no_obstacle():
 
 
 class Outputs(nn.LSTM):
-    """A layer that gives something else than its parent."""
+    """Layer with a different output than its parent class."""
 
     def forward(self, x):
         return super().forward(x)[0]
@@ -247,7 +247,7 @@ def test_relu():
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_a_layer_of_elman_nn_is_seen_as_one_of_torch(kind):
+def test_a_layer_of_elman_nn_equals_one_of_torch(kind):
     import elman.nn
 
     theirs, x = getattr(nn, kind)(3, H, num_layers=2), torch.randn(7, 2, 3)

@@ -23,7 +23,7 @@ def trace(cell, x=None):
 
 
 def plain(activation, units=3):
-    """Units that read the first input and a bias, and not each other."""
+    """Return a net whose units read the first input and a bias, and not each other."""
     cell = RNN(2, units, activation=activation)
     with torch.no_grad():
         cell.weight_ih.zero_()
@@ -33,7 +33,7 @@ def plain(activation, units=3):
     return cell
 
 
-def test_a_relu_that_is_always_shut_is_dead():
+def test_a_relu_that_is_always_off_is_dead():
     cell = plain("relu")
     with torch.no_grad():
         cell.bias[1] = -100
@@ -41,7 +41,7 @@ def test_a_relu_that_is_always_shut_is_dead():
 
 
 @pytest.mark.parametrize(("scale", "dead"), [(0.0, True), (1e-7, True), (1e-5, False)])
-def test_a_unit_that_writes_the_same_number_is_dead(scale, dead):
+def test_a_unit_with_constant_output_is_dead(scale, dead):
     cell = plain("tanh")
     with torch.no_grad():
         cell.weight_ih[2] *= scale
@@ -49,7 +49,7 @@ def test_a_unit_that_writes_the_same_number_is_dead(scale, dead):
     assert units(trace(cell)).dead.tolist() == [False, False, dead]
 
 
-def test_of_one_step_nothing_is_dead():
+def test_a_single_step_has_no_dead_units():
     cell = plain("relu")
     assert not units(trace(cell, Sequences(torch.randn(1, 2), [0, 1]))).dead.any()
 
@@ -82,7 +82,7 @@ def test_gated_cells_saturate_near_one(make):
     assert saturated[1] == saturated[2] == 0
 
 
-def test_what_has_no_bounds_is_not_saturated():
+def test_an_unbounded_output_is_not_saturated():
     cell = MinGRU(2, 3)
     with torch.no_grad():
         cell.bias[3:] = 50
@@ -94,7 +94,7 @@ def test_what_has_no_bounds_is_not_saturated():
 
 
 @pytest.mark.parametrize("make", [LSTM, RNN, WindowNet])
-def test_drift_is_the_norm_of_the_whole_state_by_place(make):
+def test_state_norm_is_the_mean_norm_of_the_whole_state(make):
     cell = make(2, 3)
     x = batch(cell)
     found = units(trace(cell, x)).state_norm
@@ -108,8 +108,8 @@ def test_drift_is_the_norm_of_the_whole_state_by_place(make):
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.0, 1.05])
-def test_growth_is_that_of_the_state(factor):
-    """Rows of other lengths and other sizes, so that the mean over rows would tell another slope."""
+def test_norm_growth_is_that_of_the_state(factor):
+    """Rows differ in length and scale, so that the slope of the mean over rows is different."""
     cell = RNN(1, 2, activation="identity")
     with torch.no_grad():
         cell.weight_hh.copy_(factor * torch.eye(2))
@@ -130,7 +130,7 @@ def test_a_state_that_settles_in_the_first_half_of_its_rows_does_not_grow():
     assert abs(found.norm_growth) < 1e-6
 
 
-def test_growth_of_a_state_that_stays_zero_and_of_too_short_rows_is_unknown():
+def test_norm_growth_of_zero_states_and_short_rows_is_unknown():
     cell = plain("relu")
     with torch.no_grad():
         cell.bias[:] = -100
@@ -138,7 +138,7 @@ def test_growth_of_a_state_that_stays_zero_and_of_too_short_rows_is_unknown():
     assert math.isnan(units(trace(plain("tanh"), Sequences(torch.randn(3, 2), [1, 1, 1]))).norm_growth)
 
 
-def test_in_parts_it_is_the_same(monkeypatch):
+def test_chunks_do_not_change_the_result(monkeypatch):
     seen = trace(LSTM(2, 3))
     whole = units(seen)
     monkeypatch.setattr(module, "CHUNK", 7)
@@ -146,6 +146,6 @@ def test_in_parts_it_is_the_same(monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def test_of_long_rows_the_first_thousand_places():
+def test_state_norm_has_at_most_a_thousand_steps():
     cell = RNN(1, 2)
     assert units(trace(cell, Sequences(torch.randn(1100, 1), [1100]))).state_norm.shape == (1000,)

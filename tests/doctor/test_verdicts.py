@@ -142,7 +142,7 @@ class TestTruncation:
 
 
 class TestMemory:
-    def test_not_used(self, healthy):
+    def test_memory_unused(self, healthy):
         found = healthy._replace(context=context_of(1.002, 1.001, 1.0, 1.0))
         assert (
             "the loss is 1.002 with a context of 1 step and 1 with the full context"

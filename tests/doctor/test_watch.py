@@ -72,7 +72,7 @@ def test_the_weights_are_the_same_bits(average: float | None) -> None:
         assert torch.equal(tensor, kept[1][name]), name
 
 
-def test_nothing_of_the_model_changes() -> None:
+def test_the_model_does_not_change() -> None:
     net, seen = make_net(), []
 
     def freeze(event: Event) -> None:
@@ -94,7 +94,7 @@ def test_nothing_of_the_model_changes() -> None:
         assert torch.equal(ours, theirs)
 
 
-def test_it_finds_what_the_measures_find() -> None:
+def test_the_statistics_equal_the_measurements() -> None:
     watched, net = [], make_net()
 
     def measure(event: Event) -> None:
@@ -119,7 +119,7 @@ def test_it_finds_what_the_measures_find() -> None:
     assert (watched[0].epoch, type(watched[0].seconds)) == (1, float)
 
 
-def test_a_model_and_a_loss_of_ones_own() -> None:
+def test_a_model_and_a_loss_of_your_own() -> None:
     other = Stack(RNN(2, 3), Linear(3, 1))
     x = Sequences(torch.randn(30, 2), [30])
     events: list[Event] = []
@@ -128,7 +128,7 @@ def test_a_model_and_a_loss_of_ones_own() -> None:
 
 
 def test_it_stays_within_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An examination takes 1 second, and training 0.1 seconds an update."""
+    """An examination takes 1 second, an update 0.1 seconds."""
     clock = 0.0
     monkeypatch.setattr(watch, "perf_counter", lambda: clock)
 
@@ -151,7 +151,7 @@ def test_it_stays_within_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 + len(at) >= 0.05 * clock  # the budget is used
 
 
-def test_examinations_lie_apart_where_they_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_examinations_are_spaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Watch, "_examine", lambda self: {})
     observer = Watch(cost=1.0)
     at = [number for number in range(1, 5001) if observer(update(number, 1e3 * number)) is not None]
@@ -197,7 +197,7 @@ def test_an_event_before_any_model_is_known() -> None:
         Watch()(update(1, 0.1))
 
 
-def test_the_tasks_tell_theirs(tmp_path: Any) -> None:
+def test_tasks_pass_their_model_and_loss(tmp_path: Any) -> None:
     texts = ["a b c d", "b b a", "c c d a b", "d a"] * 8
     model = LanguageModel(units="words", hidden_size=6, embedding_size=4, epochs=1, steps=10, streams=2, ngram_order=0)
     model.fit(texts, run=Run(tmp_path / "text", observers=[Watch()]))

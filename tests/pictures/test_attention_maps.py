@@ -14,7 +14,7 @@ def drawn(figure):
     return np.asarray(figure.canvas.buffer_rgba())
 
 
-def test_each_word_has_its_heat():
+def test_each_word_has_its_map():
     weights = np.zeros((2, 4, 4))
     weights[0, 0, 0] = weights[1, 3, 3] = 1
     figure = attention_maps(PHOTO, ["dog", ""], weights, title="a $dog")
@@ -38,7 +38,7 @@ def test_pictures_of_any_shape(shape):
     drawn(figure)
 
 
-def test_what_does_not_fit():
+def test_wrong_arguments():
     for words, weights in ((["a"], np.ones((2, 2, 2))), ([], np.ones((0, 2, 2))), (["a"], np.ones((2, 2)))):
         with pytest.raises(ValueError, match=r"pictures.attention_maps: expected weights of shape \[T="):
             attention_maps(PHOTO, words, weights)

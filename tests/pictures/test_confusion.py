@@ -23,7 +23,7 @@ def names(axis):
     return [label.get_text() for label in axis.get_yticklabels()]
 
 
-def test_a_row_is_shaded_by_its_parts_and_tells_its_counts():
+def test_cells_show_fractions_and_counts():
     figure = drawn(confusion(report([[30, 10], [0, 5]], ["cat", "dog"]), title="pets"))
     axis = figure.axes[0]
     assert_allclose(axis.images[0].get_array(), [[0.75, 0.25], [0, 1]])
@@ -32,12 +32,12 @@ def test_a_row_is_shaded_by_its_parts_and_tells_its_counts():
     assert (axis.get_title(), axis.get_xlabel(), axis.get_ylabel()) == ("pets", "predicted", "true")
 
 
-def test_a_class_that_is_never_true_has_no_shade():
+def test_a_class_without_rows_has_no_shade():
     axis = drawn(confusion(report([[3, 1], [0, 0]]))).axes[0]
     assert axis.images[0].get_array().mask.tolist() == [[False, False], [True, True]]
 
 
-def test_a_class_that_the_model_does_not_know_says_so():
+def test_a_class_unknown_to_the_model_is_labelled():
     axis = drawn(confusion(class_report(["a", "x"], ["a", "b"], ["a", "b"]))).axes[0]
     assert names(axis) == ["a", "b", "x (unknown)"]
 
@@ -60,11 +60,11 @@ def test_a_long_name_keeps_both_ends():
     assert names(axis) == ["the beginnin…e end of it", "b"]
 
 
-def test_signs_of_mathematics_are_letters():
+def test_dollar_signs_are_not_mathematics():
     assert names(drawn(confusion(report(np.eye(2, dtype=int), ["$x^", "$y_1$"]))).axes[0]) == ["$x^", "$y_1$"]
 
 
-def test_very_many_classes_have_numbers():
+def test_very_many_classes_are_numbered():
     figure = drawn(confusion(report(np.eye(200, dtype=int))))
     assert max(figure.get_size_inches()) <= 12
     assert "class 0" not in names(figure.axes[0])
@@ -74,6 +74,6 @@ def test_very_many_classes_have_numbers():
     "bad",
     [report([], []), report([[1, 2]], ["a"]), report(np.eye(2), ["a"]), report([[1, -1], [0, 1]])],
 )
-def test_what_cannot_be_drawn_is_told(bad):
+def test_wrong_arguments(bad):
     with pytest.raises(ValueError, match=r"pictures.confusion: expected counts of shape \[C=\d, C=\d\]"):
         confusion(bad)

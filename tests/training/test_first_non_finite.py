@@ -24,7 +24,7 @@ def rows_of(size: int = 3, lengths: list[int] = LENGTHS) -> Sequences:
 
 
 def explode(cell: RNN, factor: float) -> None:
-    """Every unit becomes so many times what it was, at every step."""
+    """Multiply every unit by `factor` at every step."""
     with torch.no_grad():
         cell.weight_hh.copy_(factor * torch.eye(cell.output_size))
 
@@ -42,7 +42,7 @@ def fail(model: nn.Module, batch: Any, loss: Any = None) -> NonFinite:
 
 
 def unrolled_by_hand(cell: RNN, row: Tensor) -> list[float]:
-    """The largest unit before each step, up to the first step that is not finite."""
+    """Return the largest unit before each step, up to the first step that is not finite."""
     h, sizes = torch.zeros(cell.output_size), []
     while torch.isfinite(h).all():
         sizes.append(h.abs().max().item())
@@ -76,7 +76,7 @@ def test_data_that_are_not_finite_have_a_row_and_a_step() -> None:
     assert "nan in cells.0 (row 2, step 5); its input is not finite already: look for NaN" in str(failure)
 
 
-def test_an_input_that_is_seen_in_the_gradient_alone() -> None:
+def test_an_input_that_only_the_gradient_reveals() -> None:
     batch = rows_of()
     batch.values[9 + 4 + 5, 0] = math.inf  # shuts or opens gates: what is written is finite
     failure = fail(Stack(LSTM(3, 4), Linear(4, 2)), batch)
@@ -107,8 +107,8 @@ def test_a_weight_of_one_gate(cell: Any, gate: str | None, of_all: int) -> None:
     assert f"in cells.1.weight_hh (row 0, step 0{f', gate {gate}' if gate else ''}; |state| 0 before)" in str(failure)
 
 
-def test_a_memory_that_overflows_behind_a_gate() -> None:
-    """c doubles; what the cell writes stays below 1, so that the loss is finite, and the gradient is not."""
+def test_a_cell_state_that_overflows_behind_a_gate() -> None:
+    """c grows; the output stays below 1, so the loss is finite, and the gradient is not."""
     torch.manual_seed(0)
     cell = LSTM(3, 2, forget_gate=False).double()
     x = rows_of(lengths=[40, 50]).map(Tensor.double)
@@ -134,8 +134,8 @@ def test_steps_of_a_backward_cell_are_counted_in_the_row() -> None:
     assert (failure.layer, failure.row, failure.step) == ("backward_cell", 2, 5)
 
 
-def test_a_gradient_that_explodes_on_its_way_back() -> None:
-    """What a tanh net writes stays small while the inputs are 0, and the gradient grows a thousandfold at each step."""
+def test_a_gradient_that_explodes_in_the_backward_pass() -> None:
+    """With zero inputs the outputs of a tanh net stay small, and the gradient grows 1000 times per step."""
     torch.manual_seed(0)
     cell = RNN(3, 2, activation="tanh")
     explode(cell, 1e3)
@@ -154,7 +154,7 @@ def test_a_gradient_that_explodes_on_its_way_back() -> None:
     assert "in cells.0.bias (row 1, step 7; |gradient| 1e+27, 1e+30, 1e+33, 1e+36 after it); likely" in str(failure)
 
 
-def test_a_layer_of_torch_shows_the_place_in_its_output() -> None:
+def test_a_layer_of_torch_has_a_place_by_its_output() -> None:
     batch = torch.randn(4, 7, 3)  # [T, B, D]
     batch[2, 5, 1] = math.nan
     net = nn.LSTM(3, 4)
@@ -186,7 +186,7 @@ def test_the_earliest_step_of_the_first_row_counts() -> None:
     assert first_non_finite(GRU(3, 4), x, None)[:3] == (1, 2, "input")
 
 
-def test_a_cell_of_ones_own_that_is_written_as_one_step() -> None:
+def test_a_cell_of_your_own_written_as_one_step() -> None:
     class Power(GRU):
         def recurrence(self) -> None:
             return None
@@ -204,8 +204,8 @@ def test_a_cell_of_ones_own_that_is_written_as_one_step() -> None:
 
 
 @pytest.mark.needs_native
-def test_what_the_references_do_not_repeat_is_found_in_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels and references may differ by a rounding, and so by an overflow."""
+def test_a_failure_only_in_the_kernels_is_found_in_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels and references may differ by rounding, and so by an overflow."""
     cell, scan = LSTM(3, 4), LSTM.scan
 
     def rounded_up(self: LSTM, sequences: Sequences, state: Any = None) -> Any:
