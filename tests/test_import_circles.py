@@ -1,7 +1,10 @@
 """No module of elman imports itself through others, late imports and imports for type checking included."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import elman
 
@@ -9,54 +12,39 @@ ROOT = Path(elman.__file__).parent
 
 
 def modules():
-    """Yield every module of the package: its dotted name and its file."""
-    for path in sorted(ROOT.rglob("*.py")):
-        parts = ["elman", *path.relative_to(ROOT).with_suffix("").parts]
-        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+    """Return the path of every module of elman, by dotted name."""
+    return {
+        ".".join(("elman", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in ROOT.rglob("*.py")
+    }
 
 
-def imported(path, known):
-    """Yield the modules of elman that a file imports, anywhere in its text."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
+def imported(text, known):
+    """Return the modules, out of `known`, that a source text imports anywhere."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}:{node.lineno}: expected an absolute import"
-            # `from package import name` imports the module `name` if there is one, and else the package.
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            names = [name if name in known else node.module for name in names]
-        yield from (name for name in names if name in known)
+            found |= {name if name in known else node.module for name in names}
+    return found & set(known)
 
 
-def circles(graph):
-    """Return the strongly connected components with more than one module (Tarjan 1972)."""
-    index, low, stack, found = {}, {}, [], []
-
-    def visit(node):
-        index[node] = low[node] = len(index)
-        stack.append(node)
-        for other in graph[node]:
-            if other not in index:
-                visit(other)
-            if other in stack:
-                low[node] = min(low[node], low[other])
-        if low[node] == index[node]:
-            component = stack[stack.index(node) :]
-            del stack[stack.index(node) :]
-            found.extend([sorted(component)] if len(component) > 1 else [])
-
-    for node in graph:
-        if node not in index:
-            visit(node)
-    return found
+def check(graph):
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"import circle: {' -> '.join(error.args[1])}")
 
 
-def test_nothing_imports_itself():
-    paths = dict(modules())
-    graph = {module: set(imported(path, paths)) for module, path in paths.items()}
-    assert circles(graph) == []
+def test_there_is_no_import_circle():
+    paths = modules()
+    check({name: imported(path.read_text(encoding="utf-8"), paths) - {name} for name, path in paths.items()})
 
 
-def test_a_circle_is_found():
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+@pytest.mark.parametrize("late", ["def f():\n    import {}", "if TYPE_CHECKING:\n    from {} import g"])
+def test_a_late_import_closes_a_circle(late):
+    texts = {"a": "import b", "b": late.format("a")}
+    with pytest.raises(pytest.fail.Exception, match="import circle: "):
+        check({name: imported(text, texts) for name, text in texts.items()})
