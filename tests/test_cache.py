@@ -1,4 +1,4 @@
-"""The user's cache folder: made once, read afterwards, and no trouble where it cannot be written."""
+"""Cache folder of the user: computed once, read later, and harmless if it cannot be written."""
 
 import logging
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cache.folder() == tmp_path / ".cache" / "elman"
 
 
-def test_what_is_kept_is_made_once() -> None:
+def test_cached_arrays_are_computed_once() -> None:
     made = []
 
     def make() -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The loop that every reference scan uses: right, and never more work or memory than there are real steps."""
+"""Loop of the reference scans: its results, and its cost, which grows with the number of real steps."""
 
 import tracemalloc
 
@@ -14,7 +14,7 @@ from elman.sequences import Sequences
 
 
 class Decay(Cell):
-    """h = h / 2 + x; y = h. It counts the rows of its calls."""
+    """Cell h = h / 2 + x; y = h, which counts the rows of its calls."""
 
     def __init__(self):
         self.calls = []
@@ -106,12 +106,12 @@ def test_the_initial_state_is_the_default():
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-def test_a_state_of_another_batch_is_told(rows):
+def test_a_state_of_another_batch_is_an_error(rows):
     with pytest.raises(ValueError, match=rf"^scan: expected state of shape \[B=2, \.\.\.\], got \[{rows}, 1\]\.$"):
         Decay().scan(ragged([2, 1]), np.zeros((rows, 1)))
 
 
-def test_a_cell_without_its_methods_says_so():
+def test_a_cell_without_methods_raises_not_implemented():
     with pytest.raises(NotImplementedError, match="Cell has no initial_state"):
         Cell().initial_state(1)
     with pytest.raises(NotImplementedError, match="Cell has no step"):

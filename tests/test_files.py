@@ -1,4 +1,4 @@
-"""Model files: what is written comes back, what was harmed is told, what failed leaves nothing behind."""
+"""Model files: round trips, detection of damage, and failures that leave nothing behind."""
 
 import errno
 import json
@@ -40,7 +40,7 @@ def same(read, written):
     )
 
 
-def test_what_is_written_comes_back(path):
+def test_round_trip(path):
     write_tensors(path, TENSORS, METADATA)
     tensors, metadata = read_tensors(path)
     assert same(tensors, TENSORS)
@@ -106,7 +106,7 @@ def test_cut_anywhere_it_is_refused(path, tensors):
             read_tensors(path)
 
 
-def test_an_altered_byte_is_found_or_changes_nothing(path):
+def test_an_altered_byte_is_detected_or_harmless(path):
     write_tensors(path, TENSORS, METADATA)
     whole = path.read_bytes()
     random = np.random.default_rng(0)
@@ -154,7 +154,7 @@ def test_safetensors_of_others_are_refused(path):
         read_tensors(path)
 
 
-def test_a_later_schema_asks_for_an_update(path):
+def test_a_later_schema_is_an_error(path):
     write_tensors(path, TENSORS, {"schema": SCHEMA + 1})
     with pytest.raises(
         ValueError, match=rf"expected a schema up to {SCHEMA}, got {SCHEMA + 1}; update elman"
@@ -162,20 +162,20 @@ def test_a_later_schema_asks_for_an_update(path):
         read_tensors(path)
 
 
-def test_a_missing_file_is_told(path):
+def test_a_missing_file_is_one_clear_line(path):
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file; give a run folder or a model file"):
         read_tensors(path)
 
 
 def old_file(path):
-    """A good file at `path`, its bytes."""
+    """Write a valid file to `path`, and return its bytes."""
     write_tensors(path, {"a": np.zeros(2)}, {})
     return path.read_bytes()
 
 
 @pytest.fixture
 def no_room():
-    """Files of at most 4,096 bytes: what a full disk does to a write."""
+    """Limit files to 4,096 bytes, so that a write fails as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
@@ -217,7 +217,7 @@ def test_no_first_file_is_left_behind(path, no_room):
     assert list(path.parent.iterdir()) == []
 
 
-def test_unwritable_places_are_told(tmp_path):
+def test_an_unwritable_path_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder").mkdir()
     for place, error in {
@@ -231,7 +231,7 @@ def test_unwritable_places_are_told(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission_is_told(tmp_path):
+def test_a_folder_without_permission_is_one_clear_line(tmp_path):
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     with pytest.raises(
@@ -262,7 +262,7 @@ def test_metadata_must_be_json(path):
 
 
 def golden(schema):
-    """What the golden files hold. They are never written again: run this file to make one for a new schema."""
+    """Return the contents of the golden file. Run this file to write it for a new schema."""
     return TENSORS, {**METADATA, "schema": schema}
 
 

@@ -12,12 +12,12 @@ SOURCES = Sequences(np.arange(14.0).reshape(7, 2), [3, 0, 4])
 
 
 def read(memory):
-    """What each row reads."""
+    """Return the sequence that each row reads."""
     return [memory.sequences.to_list()[row].tolist() for row in memory.rows]
 
 
 @given(st.lists(st.integers(0, 2), max_size=6), st.data())
-def test_verbs_move_rows_and_copy_nothing(rows, data):
+def test_operations_permute_rows_and_copy_nothing(rows, data):
     memory = Memory(SOURCES, np.array(rows, np.int64))
     if rows:
         order = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=5))
@@ -33,14 +33,14 @@ def test_verbs_move_rows_and_copy_nothing(rows, data):
         assert numbers.tolist() == list(range(len(rows)))
 
 
-def test_cat_and_where_of_memories_that_share_nothing():
+def test_cat_and_where_of_separate_memories():
     other = Memory(Sequences(np.arange(4.0).reshape(2, 2) + 100, [2]), [0, 0])
     one = Memory(SOURCES, [2, 0])
     assert read(states.cat([one, other, one])) == read(one) + read(other) + read(one)
     assert read(states.where([True, False], one, other)) == [read(one)[0], read(other)[1]]
 
 
-def test_sessions_that_have_left_leave_nothing_behind():
+def test_memory_of_finished_sessions_is_freed():
     batch = Memory(Sequences(np.zeros((2, 2)), [2]))
     for number in range(5):
         came = Memory(Sequences(np.full((1, 2), float(number)), [1]))
@@ -56,7 +56,7 @@ def test_sizes_and_starts():
 
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
-def test_bytes_hold_what_is_read_and_no_more(kind):
+def test_bytes_contain_only_the_sequences_that_are_read(kind):
     memory = Memory(SOURCES.map(kind), [2, 2])
     data = states.to_bytes(memory)
     again = states.from_bytes(data, memory)

@@ -1,4 +1,4 @@
-"""Ragged batches against lists of rows: every verb is what it would be on the list."""
+"""Ragged batches against lists of rows."""
 
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ kinds = st.sampled_from(["numpy", "torch", "pair"])
 
 
 def build(lengths, kind):
-    """A batch whose steps hold different numbers."""
+    """Return a batch whose steps have different numbers."""
     steps = sum(lengths)
     values = np.arange(2.0 * steps).reshape(steps, 2)
     if kind == "torch":
@@ -37,13 +37,13 @@ def build(lengths, kind):
 
 
 def plain(batch):
-    """The rows of a batch as lists of numbers, one list a leaf."""
+    """Return the rows of a batch as lists of numbers, one list per leaf."""
     return [[leaf[a:b].tolist() for a, b in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)]
             for leaf in states.leaves(batch.values)]  # fmt: skip
 
 
 @given(lengths_of_rows, kinds)
-def test_index_arrays_tell_row_and_time_of_each_step(lengths, kind):
+def test_rows_and_times_of_each_step(lengths, kind):
     batch = build(lengths, kind)
     told = [(row, time) for row, length in enumerate(lengths) for time in range(length)]
     assert list(zip(batch.rows, batch.times, strict=True)) == told
@@ -98,7 +98,7 @@ def test_split_is_the_inverse_of_cat(lengths, kind, data):
     assert (Sequences.cat(parts).lengths == batch.lengths).all()
 
 
-def test_split_into_nothing():
+def test_split_into_no_parts():
     assert Sequences(np.zeros(0), []).split([]) == []
 
 
@@ -203,7 +203,7 @@ def test_lengths_are_a_copy_of_any_integers():
     assert Sequences(torch.zeros(3), torch.tensor([2, 1])).lengths.dtype == np.int64
 
 
-def test_repr_tells_rows_steps_and_leaves():
+def test_repr_has_rows_steps_and_leaves():
     assert repr(Sequences(np.zeros((3, 2)), [1, 2])) == "Sequences(2 rows, 3 steps, float64 [3, 2])"
 
 
@@ -219,7 +219,7 @@ def test_repr_tells_rows_steps_and_leaves():
         (np.zeros(1), [True], r"expected integer lengths of shape \[B\], got bool \[1\]\."),
     ],
 )
-def test_wrong_lengths_are_told(values, lengths, message):
+def test_wrong_lengths_are_errors(values, lengths, message):
     with pytest.raises(ValueError, match=f"^Sequences: {message}$"):
         Sequences(values, lengths)
 
@@ -250,7 +250,7 @@ def test_values_must_be_arrays(values):
         (lambda x: Sequences.from_padded(TABLE, [-1, 2]), ValueError, r"expected lengths of at least 0, got -1"),
     ],
 )  # fmt: skip
-def test_errors_tell_what_was_expected(call, error, message):
+def test_errors_name_the_expected_value(call, error, message):
     with pytest.raises(error, match=message):
         call(Sequences(torch.zeros(3), [2, 0, 1]))
 

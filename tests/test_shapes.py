@@ -27,6 +27,6 @@ def test_right_shapes_pass(shape, spec):
         ((5, 4), "B=2 ...", "LSTM.scan: expected values of shape [B=2, ...], got [5, 4]."),
     ],
 )
-def test_wrong_shapes_are_told_in_one_line(shape, spec, message):
+def test_a_wrong_shape_is_one_clear_line(shape, spec, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         check("LSTM.scan", "values", np.zeros(shape), spec)

@@ -1,4 +1,4 @@
-"""The verbs of a state, on arrays of NumPy and PyTorch, in tuples, named tuples and tuples of tuples."""
+"""Operations on states: NumPy and PyTorch arrays, tuples, named tuples and tuples of tuples."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class Memory(NamedTuple):
 
 
 def build(kind, array, rows):
-    """A state of `rows` rows whose leaves hold different numbers, in the structure `kind`."""
+    """Return a state of `rows` rows whose leaves have different numbers, in the structure `kind`."""
     counter = iter(range(1, 9))
 
     def leaf(*shape, dtype="float32"):
@@ -39,7 +39,7 @@ row_counts = st.integers(0, 6)
 
 
 def same(a, b):
-    """Whether two states are equal in structure, types and numbers."""
+    """Return whether two states are equal in structure, types and numbers."""
     assert type(a) is type(b)
     if isinstance(a, tuple):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))

@@ -1,4 +1,4 @@
-"""What is random in these tests is the same in every run, and what they share is importable."""
+"""Fixed random seeds, and an import path for shared modules."""
 
 import sys
 from pathlib import Path

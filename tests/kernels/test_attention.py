@@ -1,4 +1,4 @@
-"""Attention in C++ against the reference in float64, the reference against padded softmax, and laws to the bit."""
+"""Native attention against the reference in float64, the reference against padded softmax, and bitwise laws."""
 
 from contextlib import contextmanager
 
@@ -33,10 +33,10 @@ cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 def draw(case, additive, dtype=torch.float32):
-    """The reads, the queries, keys, values and direction, and the gradients of context and weights."""
+    """Return the ranges, queries, keys, values and direction, and the gradients of context and weights."""
     steps, starts, sizes, features, outputs = case
     reads = Reads(*(np.array(part, np.int64) for part in (steps, starts, sizes)))
-    memory = int(max(reads.starts + reads.sizes, default=0)) + 3  # the last ones are read by nobody
+    memory = int(max(reads.starts + reads.sizes, default=0)) + 3  # no row reads the last ones
     generator = torch.Generator().manual_seed(0)
     queries, pairs = int(reads.steps.sum()), int(reads.steps @ reads.sizes)
     shapes = [(queries, features), (memory, features), (memory, outputs), (features,), (queries, outputs), (pairs,)]
@@ -46,7 +46,7 @@ def draw(case, additive, dtype=torch.float32):
 
 
 def run(function, reads, inputs, gradients, outputs=slice(None)):
-    """Context, weights, and the gradients of all inputs."""
+    """Return context, weights, and the gradients of all inputs."""
     leaves = [None if x is None else x.clone().requires_grad_() for x in inputs]
     found = function(*leaves[:3], reads, leaves[3])
     leaves = [leaf for leaf in leaves if leaf is not None]
@@ -146,7 +146,7 @@ def test_queries_at_once_and_one_at_a_time_are_the_same_to_the_bit(case, additiv
 @pytest.mark.needs_native
 @scores
 @cases
-def test_order_and_company_of_rows_change_nothing(case, additive):
+def test_rows_do_not_affect_each_other(case, additive):
     reads, inputs, gradients = draw(case, additive)
     together = run(attend, reads, inputs, gradients)
     order = np.random.default_rng(0).permutation(len(reads.steps))[: len(reads.steps) // 2 + 1]
@@ -175,7 +175,7 @@ def test_the_number_of_threads_changes_nothing(case, additive):
 @pytest.mark.needs_native
 @scores
 @cases
-def test_the_gradients_that_are_asked_for(case, additive):
+def test_only_wanted_gradients_are_computed(case, additive):
     reads, inputs, gradients = draw(case, additive)
     everything = run(attend, reads, inputs, gradients)[2:]
     count = len(everything)
@@ -187,7 +187,7 @@ def test_the_gradients_that_are_asked_for(case, additive):
 
 @scores
 @pytest.mark.parametrize("output", [0, 1], ids=["context", "weights"])
-def test_an_output_that_nobody_uses_sends_no_gradient(additive, output):
+def test_an_unused_output_has_no_gradient(additive, output):
     reads, inputs, gradients = draw(CASES["63"], additive)
     found = run(attend, reads, inputs, gradients, slice(output, output + 1))
     wanted = run(reference, reads, inputs, gradients, slice(output, output + 1))
@@ -299,7 +299,7 @@ def test_other_types_go_to_the_reference(dtype):
     assert equal(attend(*inputs[:3], reads, inputs[3]), reference(*inputs[:3], reads, inputs[3]))
 
 
-def test_the_reference_answers_without_the_extension(monkeypatch):
+def test_the_reference_runs_without_the_extension(monkeypatch):
     reads, inputs, _ = draw(CASES["two"], True)
     monkeypatch.setattr(native, "module", None)
     assert equal(attend(*inputs[:3], reads, inputs[3]), reference(*inputs[:3], reads, inputs[3]))

@@ -1,4 +1,4 @@
-"""Products in bfloat16 against those of rounded numbers in float64, and what autocast asks for and leaves alone."""
+"""Products in bfloat16 against those of rounded numbers in float64, and the effects of autocast."""
 
 import copy
 import itertools
@@ -40,18 +40,18 @@ SMOOTH = sorted(
 
 @contextmanager
 def lowered(dtype=torch.bfloat16):
-    """Autocast with products in bfloat16, whatever the processor has."""
+    """Return a context of autocast that multiplies bfloat16 on every processor."""
     with torch.autocast("cpu", dtype=dtype), native.emulating():
         yield
 
 
 def rounded(x):
-    """As PyTorch rounds to bfloat16."""
+    """Round to bfloat16 with PyTorch."""
     return x.detach().bfloat16().double()
 
 
 def assert_near(got, wanted, tolerance):
-    """To so much of the largest number."""
+    """Compare with a tolerance relative to the largest number."""
     for name, value in wanted.items():
         if value.numel():
             error, largest = (float(a.detach().abs().max()) for a in (got[name].double() - value, value))
@@ -133,7 +133,7 @@ def test_roundings_of_numbers_at_the_edge():
 @pytest.mark.needs_native
 @pytest.mark.parametrize("both_ways", [False, True])
 @pytest.mark.parametrize("kind", ["rnn_tanh", "lstm", "gru_after"])
-def test_nearly_those_of_torch(kind, both_ways):
+def test_close_to_torch(kind, both_ways):
     cell = CELLS[kind]
     net = Bidirectional(cell(9, 40), cell(9, 40)) if both_ways else Stack(cell(9, 40), cell(40, 40))
     theirs = torch_net(net, kind, **({"bidirectional": True} if both_ways else {"num_layers": 2}))
@@ -211,7 +211,7 @@ def test_float32_and_bfloat16_keep_packs_of_their_own():
 
 
 @pytest.mark.needs_native
-def test_the_way_back_goes_the_way_that_was_taken():
+def test_the_backward_pass_uses_the_dtype_of_the_forward_pass():
     net = make("forwards", "lstm", 9, 33)
     x = torch.randn(9, 9, requires_grad=True)
     with lowered():
@@ -235,7 +235,7 @@ def test_autocast_alone_is_float32_where_the_processor_has_no_bfloat16(dtype):
 
 
 @pytest.mark.needs_native
-def test_nothing_is_lowered_without_autocast():
+def test_products_are_float32_without_autocast():
     net = make("wave", "gru_after", 9, 33)
     case = draw(net, LENGTHS)
     exact = run(net, LENGTHS, *case)
@@ -248,7 +248,7 @@ def test_nothing_is_lowered_without_autocast():
 
 
 @pytest.mark.parametrize("kind", CELLS)
-def test_the_reference_stays_as_it_is(kind):
+def test_the_reference_is_unchanged(kind):
     net = make("wave", kind, 9, 20)
     x, state, *_ = draw(net, LENGTHS)
     x = x.requires_grad_()
@@ -299,7 +299,7 @@ LAYERS = {
 
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("name", LAYERS)
-def test_what_a_layer_before_wrote_is_taken_as_float32(name, fast):
+def test_bfloat16_inputs_are_converted_to_float32(name, fast):
     net, before = LAYERS[name]().eval(), torch.nn.Linear(4, 6)
     x = torch.randn(8, 4)
     with nullcontext() if fast else native.disabled(), torch.autocast("cpu", dtype=torch.bfloat16):
@@ -326,7 +326,7 @@ def test_a_state_and_a_memory_are_taken_too():
     assert torch.equal(first, second)
 
 
-def test_other_types_are_refused_as_ever():
+def test_other_types_are_refused():
     x = Sequences(torch.zeros(2, 3, dtype=torch.float16), [2])
     with (
         torch.autocast("cpu", dtype=torch.bfloat16),

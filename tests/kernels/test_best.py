@@ -1,4 +1,4 @@
-"""The best of many scores against sorting in Python."""
+"""Top k of many scores against sorting in Python."""
 
 import subprocess
 import sys
@@ -76,7 +76,7 @@ def test_log_probs_are_those_of_pytorch():
 
 
 @pytest.mark.needs_native
-def test_company_and_threads_change_nothing():
+def test_other_rows_and_threads_change_nothing():
     scores, before, runs = np.random.default_rng(0).normal(size=(70, 3001)).astype(np.float32), get_num_threads(), []
     try:
         for count in (1, 2, 3, 5):
@@ -90,7 +90,7 @@ def test_company_and_threads_change_nothing():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_what_cannot_be_and_what_is_no_number(dtype):
+def test_impossible_scores_and_nan(dtype):
     scores = np.array([[-np.inf] * 200, [np.nan] * 200, [0.0, np.nan] * 100, [1.0] + [-np.inf] * 199], dtype)
     ids, log_probs = best(scores, 150)
     assert all(np.array_equal(row, np.unique(row)) for row in ids[[0, 1, 3]])
@@ -102,7 +102,7 @@ def test_what_cannot_be_and_what_is_no_number(dtype):
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (3, 4)])
-def test_any_number_of_rows_and_none_asked_for(shape):
+def test_any_number_of_rows_and_k_of_zero(shape):
     for k in (0, 2):
         ids, log_probs = best(np.zeros(shape, np.float32), k)
         assert ids.shape == log_probs.shape == (shape[0], k)

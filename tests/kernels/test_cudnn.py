@@ -1,4 +1,4 @@
-"""The packed kernels of PyTorch, which on CUDA are cuDNN's; here they run on the CPU, where nothing else calls them."""
+"""PyTorch's packed kernels, which are cuDNN on CUDA; the tests run them on the CPU."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def test_equals_the_definition(make, lengths):
             torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-12)
 
 
-def test_what_pytorch_does_not_have():
+def test_recurrences_that_pytorch_does_not_have():
     options = LSTM(3, 5, peephole=True), LSTM(3, 5, cell_clip=1.0), LSTM(3, 5, projection_size=2)
     for cell in (LSTM(3, 5, forget_gate=False), GRU(3, 5, reset="before"), RNN(3, 5, activation="sigmoid"), *options):
         assert cudnn.function(cell.recurrence()) is None

@@ -1,4 +1,4 @@
-"""The linear map in C++ against float64, and the laws that hold to the bit."""
+"""Native linear map against float64, and bitwise laws."""
 
 import hypothesis.strategies as st
 import pytest
@@ -16,14 +16,14 @@ SHAPES = [  # N, D, O
 
 
 def draw(rows, inputs, outputs, seed=0):
-    """x, the weight, the bias, and the gradient of y."""
+    """Return x, the weight, the bias, and the gradient of y."""
     generator = torch.Generator().manual_seed(seed)
     shapes = [(rows, inputs), (outputs, inputs), (outputs,), (rows, outputs)]
     return [torch.randn(*shape, generator=generator) for shape in shapes]
 
 
 def run(function, x, weight, bias, dy):
-    """y, dx, dweight and dbias."""
+    """Return y, dx, dweight and dbias."""
     leaves = [None if leaf is None else leaf.clone().requires_grad_() for leaf in (x, weight, bias)]
     y = function(*leaves)
     return [y.detach(), *torch.autograd.grad(y, [leaf for leaf in leaves if leaf is not None], dy)]
@@ -54,7 +54,7 @@ def test_without_a_bias(shape):
 @settings(max_examples=60)
 @given(rows=st.integers(0, 130), inputs=st.integers(1, 600), outputs=st.integers(1, 70),
        random=st.randoms(use_true_random=False))  # fmt: skip
-def test_order_and_company_of_rows_change_nothing(rows, inputs, outputs, random):
+def test_rows_do_not_affect_each_other(rows, inputs, outputs, random):
     x, weight, bias, dy = draw(rows, inputs, outputs)
     y, dx, *_ = run(linear, x, weight, bias, dy)
     chosen = torch.tensor(random.sample(range(rows), random.randint(0, rows)), dtype=torch.int64)
@@ -90,7 +90,7 @@ def test_nan_in_a_row_stays_in_that_row():
 
 @pytest.mark.needs_native
 @pytest.mark.parametrize("bias", [True, False])
-def test_the_gradients_that_are_asked_for(bias):
+def test_only_wanted_gradients_are_computed(bias):
     x, weight, b, dy = draw(20, 19, 33)
     leaves = [x, weight, *([b] if bias else [])]
     everything = run(linear, x, weight, b if bias else None, dy)[1:]
@@ -149,7 +149,7 @@ def test_the_defaults_of_pytorch_change_nothing():
     assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
 
 
-def test_wrong_shapes_are_told_as_pytorch_does():
+def test_wrong_shapes_raise_the_error_of_pytorch():
     x, weight, bias, _ = draw(5, 3, 4)
     for wrong in [(x[:, 1:], weight, bias), (x, weight[:, 1:], bias), (x, weight, bias[1:])]:
         with pytest.raises(RuntimeError):

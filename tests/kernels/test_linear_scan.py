@@ -15,7 +15,7 @@ both = pytest.mark.parametrize("scan", [reference, linear_scan])
 
 
 def draw(lengths, features=5, dtype=torch.float32):
-    """a, x, h0, and the gradients dh, dlast of the outputs."""
+    """Return a, x, h0, and the gradients dh, dlast of the outputs."""
     generator = torch.Generator().manual_seed(0)
     rows = [sum(lengths), sum(lengths), len(lengths), sum(lengths), len(lengths)]
     a, *others = (torch.randn(n, features, generator=generator, dtype=dtype) for n in rows)
@@ -23,14 +23,14 @@ def draw(lengths, features=5, dtype=torch.float32):
 
 
 def run(scan, lengths, a, x, h0, dh, dlast):
-    """h, last, and the gradients da, dx, dh0."""
+    """Return h, last, and the gradients da, dx, dh0."""
     leaves = [v.clone().requires_grad_() for v in (a, x, h0)]
     outputs = scan(leaves[0], leaves[1], lengths, leaves[2])
     return *outputs, *torch.autograd.grad(outputs, leaves, (dh, dlast))
 
 
 def closed_form(lengths, a, x, h0):
-    """h[t] = sum over s <= t of a[t] ... a[s+1] x[s], plus a[t] ... a[1] h0: a row at a time, in float64."""
+    """Compute h[t] = sum over s <= t of a[t] ... a[s+1] x[s], plus a[t] ... a[1] h0, row by row in float64."""
     a, x, h0 = (v.double().numpy() for v in (a, x, h0))
     h, last, start = np.empty_like(a), h0.copy(), 0
     for row, length in enumerate(lengths):
@@ -99,7 +99,7 @@ def test_the_gradient_of_a_gradient(lengths):
 
 @both
 @given(lengths=row_lengths, random=st.randoms(use_true_random=False))
-def test_order_and_company_of_rows_change_nothing(scan, lengths, random):
+def test_rows_do_not_affect_each_other(scan, lengths, random):
     rows = random.sample(range(len(lengths)), random.randint(0, len(lengths)))  # some of them, in any order
     starts = np.cumsum([0, *lengths])
     steps = [n for row in rows for n in range(starts[row], starts[row + 1])]
@@ -131,7 +131,7 @@ def test_arrays_that_are_not_contiguous(scan):
 
 
 @both
-def test_an_output_that_nobody_uses_sends_no_gradient(scan):
+def test_an_unused_output_has_no_gradient(scan):
     lengths = [2, 0]
     a, x, h0, dh, dlast = draw(lengths)
     for grads in ((dh, torch.zeros_like(dlast)), (torch.zeros_like(dh), dlast)):
@@ -150,7 +150,7 @@ def test_other_types_go_to_the_reference(dtype):
     assert torch.equal(h, reference(a, x, [3, 1], h0)[0])
 
 
-def test_the_reference_answers_without_the_extension(monkeypatch):
+def test_the_reference_runs_without_the_extension(monkeypatch):
     case = draw([3, 0, 1])
     expected = run(linear_scan, [3, 0, 1], *case)
     monkeypatch.setattr(native, "module", None)

@@ -1,4 +1,4 @@
-"""Bits from a counter must look like independent ones, along every axis."""
+"""Bits from a counter are statistically independent along every axis."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ ROWS, STEPS, UNITS = 32, 64, 128
 
 
 def cube(key=(0,), probability=0.5):
-    """[ROWS, STEPS, UNITS] bits."""
+    """Return bits [ROWS, STEPS, UNITS]."""
     rows, steps = np.repeat(np.arange(ROWS), STEPS), np.tile(np.arange(STEPS), ROWS)
     return keep_mask(probability, key, (rows, steps), UNITS).reshape(ROWS, STEPS, UNITS)
 
@@ -29,7 +29,7 @@ def test_the_probability_is_kept(probability):
         assert 0.6 < means.std() / spread < 1.5
 
 
-def test_no_bit_tells_another_at_any_distance():
+def test_bits_are_independent_at_any_distance():
     signs = np.where(cube(), 1.0, -1.0)
     correlations = np.fft.ifftn(np.abs(np.fft.fftn(signs)) ** 2).real / signs.size  # at every shift of the three axes
     correlations[0, 0, 0] = 0
@@ -62,7 +62,7 @@ def test_parts_of_a_key_do_not_change_places():
     assert len({keep_mask(0.5, key, steps, 64).tobytes() for key, steps in words}) == len(words)
 
 
-def test_a_mask_depends_on_what_it_is_for_and_not_on_its_company():
+def test_a_mask_does_not_depend_on_the_other_rows():
     rows, steps = np.divmod(np.arange(3000), 50)
     together = keep_mask(0.5, (7,), (rows, steps), 40)
     some = np.random.default_rng(0).permutation(3000)[:100]
@@ -70,7 +70,7 @@ def test_a_mask_depends_on_what_it_is_for_and_not_on_its_company():
     assert np.array_equal(keep_mask(0.5, (7,), (rows, steps), 17), together[:, :17])
 
 
-def test_a_higher_probability_keeps_what_a_lower_one_keeps():
+def test_a_higher_probability_keeps_all_units_of_a_lower_one():
     assert not (cube(probability=0.3) & ~cube(probability=0.6)).any()
 
 

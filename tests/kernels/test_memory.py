@@ -1,4 +1,4 @@
-"""Memory is kept between calls, and does not grow with their number."""
+"""Memory pooled between calls, which does not grow with their number."""
 
 import gc
 import os
@@ -23,7 +23,7 @@ MEGABYTE = 1 << 20
 
 
 def resident():
-    """Bytes of this process in memory."""
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
@@ -53,7 +53,7 @@ def test_ten_thousand_calls_take_no_more_memory():
     for call in range(10_000):
         lengths = random.integers(0, 1 + random.integers(1, 40), random.integers(0, 30))
         y, final = net.scan(Sequences(torch.randn(int(lengths.sum()), 9, requires_grad=True), lengths))
-        if call % 3:  # others are left without a way back
+        if call % 3:  # some calls have no backward pass
             y.values.square().sum().backward(retain_graph=call % 9 == 1)
         net.zero_grad()
         del y, final

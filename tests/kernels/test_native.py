@@ -15,7 +15,7 @@ KEPT = "float64 or company or cut or threads or bit or all_paths or rounded"
 
 
 def python(*arguments, **environment):
-    """A process of its own, without what the environment says of the extension."""
+    """Run a script in a new process without the environment variables of the extension."""
     said = ("ELMAN_NATIVE", "ELMAN_ISA", "ELMAN_BFLOAT16")
     plain = {name: value for name, value in os.environ.items() if name not in said}
     return subprocess.run(
@@ -31,7 +31,7 @@ def test_the_environment_can_leave_the_extension_aside():
 
 @pytest.mark.needs_native
 @pytest.mark.parametrize("isa", ["", "AVX2", "sse", *UNSUPPORTED])
-def test_an_instruction_set_that_is_not_here_is_told(isa):
+def test_an_unsupported_instruction_set_is_an_error(isa):
     run = python("-c", "import elman.kernels.native", ELMAN_ISA=isa)
     assert run.returncode == 1
     *_, line = run.stderr.splitlines()
@@ -42,7 +42,7 @@ def test_an_instruction_set_that_is_not_here_is_told(isa):
 
 
 @pytest.mark.needs_native
-def test_bfloat16_is_there_where_the_processor_multiplies_it_or_it_is_asked_for():
+def test_bfloat16_is_used_if_the_processor_supports_it_or_it_is_emulated():
     code = "from elman.kernels import native; print(native.bfloat16(), native.module.isa)"
     alone, asked, aside = (
         python("-c", code, **said).stdout.split()[0]

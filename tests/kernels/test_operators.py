@@ -1,4 +1,4 @@
-"""What a compiler sees: one operator a kernel, the numbers of eager calls, and one program for batches of any size."""
+"""Compiled nets: one operator per kernel, the results of eager calls, and one program for batches of any size."""
 
 import io
 import shutil
@@ -34,7 +34,7 @@ BATCHES = [[3, 4], [5, 0, 7], [1, 2, 3, 4], [2, 6]]
 
 
 @pytest.fixture(autouse=True)
-def _afresh():
+def _reset_compiler():
     torch._dynamo.reset()
 
 
@@ -43,13 +43,13 @@ def slow(name):
 
 
 def compiled(net, backend="aot_eager", **options):
-    """The net as a compiler makes it, in one piece; and the counter of what was compiled."""
+    """Return the compiled net, in one piece, and the counter of compilations."""
     counter = CompileCounterWithBackend(backend)
     return torch.compile(net, fullgraph=True, backend=counter, **options), counter
 
 
 def outcome(run, net, lengths, *state, size=4):
-    """Outputs and gradients for random inputs, the same in every call."""
+    """Return outputs and gradients for random inputs, the same in every call."""
     torch.manual_seed(len(lengths))
     x = torch.randn(sum(lengths), size, dtype=next(net.parameters()).dtype, requires_grad=True)
     y, after = run(Sequences(x, lengths), *state)
@@ -61,14 +61,14 @@ def outcome(run, net, lengths, *state, size=4):
 
 
 def same(got, expected):
-    """The same bits, where kernels have computed them."""
+    """Compare: bitwise where native kernels computed the arrays."""
     tolerance = 0 if native.available() else 1e-6
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
 def some(net):
-    """A net of everything that has a kernel, while it trains."""
+    """Return a net of all layers that have a kernel, in training mode."""
     return {
         "stacks": lambda: Stack(Dropout(4, 0.5), LSTM(4, 5), GRU(5, 6, reset="before"), Linear(6, 3)),
         "layers": lambda: Stack(MinGRU(4, 5), Residual(Stack(LayerNorm(5), RNN(5, 5), VariationalDropout(5, 0.3)))),
@@ -94,7 +94,7 @@ def test_same_numbers_in_one_piece_for_batches_of_any_size(name):
     assert len(made) == 1
 
 
-def test_a_second_program_where_sizes_were_not_said_to_change():
+def test_a_second_program_without_dynamic_sizes():
     net = LSTM(4, 5)
     run, counter = compiled(net)
     for lengths in BATCHES:
@@ -125,7 +125,7 @@ def test_float32_without_kernels():
             torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_what_is_drawn_inside_needs_the_kernel():
+def test_random_masks_inside_a_recurrence_need_the_kernel():
     net = LSTM(4, 5, recurrent_dropout=0.5).double()
     run, _ = compiled(net)
     with pytest.raises(NotImplementedError, match="need the native kernels; use float32"):
@@ -207,7 +207,7 @@ def test_the_net_of_a_tagger():
 
 
 class Flat(nn.Module):
-    """A net of tensors, as a program has them that is written to a file."""
+    """Net with tensors as arguments, which can be exported to a file."""
 
     def __init__(self, net):
         super().__init__()
@@ -241,7 +241,7 @@ def test_export():
 
 
 def called(cells, both_ways=False, dtype=torch.float32):
-    """The arguments of `elman::scan` for these cells: rows of 3, 0 and 2 steps, and a state."""
+    """Return the arguments of `elman::scan` for these cells: rows of 3, 0 and 2 steps, and a state."""
     layers = [cell.to(dtype).recurrence() for cell in cells]
     if both_ways:
         layers[1] = layers[1]._replace(reverse=True)
@@ -259,7 +259,7 @@ def tensor(*shape):
 
 
 CALLS = {
-    # Of these cells and sizes there are no gaps in what is saved for the way back, which nobody fills.
+    # Sizes for which the saved tensors have no padding, which is uninitialised.
     "scan": lambda: called([LSTM(3, 16), RNN(16, 16)]),
     "scan of both ways": lambda: called([RNN(3, 16), LSTM(3, 16)], both_ways=True),
     "scan of float64": lambda: called([LSTM(3, 2), RNN(2, 3)], dtype=torch.float64),
@@ -273,13 +273,13 @@ CALLS = {
 
 @pytest.mark.needs_native
 @pytest.mark.parametrize("name", CALLS)
-def test_what_pytorch_asks_of_an_operator(name):
+def test_operators_pass_opcheck(name):
     operator = getattr(torch.ops.elman, name.split()[0]).default
     torch.library.opcheck(operator, CALLS[name](), atol=1e-5, rtol=1e-5)
 
 
 def gradients_of(run, cells):
-    """Those of the norm of the gradient: of x and the weights."""
+    """Return the gradients of the squared norm of the gradient, for x and the weights."""
     torch.manual_seed(0)
     x, read = torch.randn(5, 3, requires_grad=True), [weight for cell in cells for weight in cell.parameters()]
     y = run(x)
@@ -337,7 +337,7 @@ def test_a_cell_that_is_not_there():
             torch.ops.elman.scan(*call, text.replace(name, other), both_ways, available)
 
 
-def test_eager_calls_go_another_way():
+def test_eager_calls_do_not_use_operators():
     x = torch.randn(7, 4)
     with torch.profiler.profile() as profile:
         Stack(LSTM(4, 5), Linear(5, 3))(Sequences(x, [3, 4]))

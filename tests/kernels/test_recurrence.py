@@ -1,4 +1,4 @@
-"""RNN, LSTM and GRU in C++ against the loops that define them, in float64, and the laws that hold to the bit."""
+"""Native RNN, LSTM and GRU against their defining loops in float64, and bitwise laws."""
 
 import copy
 import itertools
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.needs_native
 
 
 def started(cell):
-    """With peepholes, which start at zero."""
+    """Set the peepholes, which are zero initially."""
     with torch.no_grad():
         cell.peephole.normal_()
     return cell
@@ -47,7 +47,7 @@ CELLS = {
 
 
 class Reversed(CellModule):
-    """A cell that reads every row from its last step to its first."""
+    """Cell that reads every row from its last step to its first."""
 
     def __init__(self, cell):
         super().__init__()
@@ -93,10 +93,10 @@ SHAPES = {  # rows, D, H
 
 
 def pairs(shapes, lone=()):
-    """Every kind in every arrangement for every shape; as many are fast as it takes for any two of them to meet.
+    """Return every kind in every arrangement for every shape; the fast ones cover every pair of two factors.
 
     Args:
-        lone: shapes that no wave and no two directions are tried on.
+        lone: shapes that are not tested with several layers or two directions.
     """
     for (row, kind), (column, shape) in itertools.product(enumerate(CELLS), enumerate(shapes)):
         nets = [net for net in NETS if shape not in lone or net in ("forwards", "reversed")]
@@ -106,7 +106,7 @@ def pairs(shapes, lone=()):
 
 
 def make(arrangement, kind, inputs, units, seed=0):
-    """A net whose biases are not zero."""
+    """Return a net whose biases are not zero."""
     torch.manual_seed(seed)
     net = NETS[arrangement](CELLS[kind], inputs, units)
     with torch.no_grad():
@@ -117,7 +117,7 @@ def make(arrangement, kind, inputs, units, seed=0):
 
 
 def draw(net, lengths, seed=0):
-    """x, a state, and the gradients of y and of the final state."""
+    """Return x, a state, and the gradients of y and of the final state."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
@@ -130,7 +130,7 @@ def draw(net, lengths, seed=0):
 
 
 def run(net, lengths, x, state, dy, dstate, dtype=torch.float32):
-    """Everything that comes out of a scan and of its way back, by name."""
+    """Return all results of a scan and of its backward pass, by name."""
     x, state, dy, dstate = states.map(lambda leaf: leaf.to(dtype), (x, state, dy, dstate))
     x, state = states.map(lambda leaf: leaf.clone().requires_grad_(), (x, state))
     y, final = net.scan(Sequences(x, lengths), state)
@@ -154,14 +154,14 @@ def threads(count):
 
 
 def assert_same(got, wanted, index=None):
-    """To the bit."""
+    """Compare bitwise."""
     for name, a in got.items():
         b = wanted[name] if index is None else wanted[name][index(name)]
         assert torch.equal(a, b), f"{name}: {(a - b).abs().max()}"
 
 
 def rows_and_steps(name):
-    """Whether an array of `run` has one entry a step, one a row, or is the gradient of a weight."""
+    """Return whether an array of `run` has one entry per step or per row, or is the gradient of a weight."""
     return "steps" if name in ("y", "dx") else "rows" if "state " in name else "weights"
 
 
@@ -187,7 +187,7 @@ def test_as_close_to_float64_as_the_reference_is(kind, arrangement, shape):
 
 
 def torch_net(net, kind, **options):
-    """What torch.nn has for it, with the same weights."""
+    """Return the module of torch.nn with the same weights."""
     cells = list(net) if isinstance(net, Stack) else [net.forward_cell, net.backward_cell]
     known = {"lstm": torch.nn.LSTM, "gru_after": torch.nn.GRU}
     size = cells[0].output_size
@@ -250,7 +250,7 @@ counts = st.integers(1, 5)
 
 
 def select(name, lengths, rows):
-    """The entries of some rows in an array of `run`."""
+    """Return the entries of some rows in an array of `run`."""
     starts = np.cumsum([0, *lengths])
     steps = [n for row in rows for n in range(starts[row], starts[row + 1])]
     return torch.tensor({"steps": steps, "rows": list(rows)}[rows_and_steps(name)], dtype=torch.int64)
@@ -259,7 +259,7 @@ def select(name, lengths, rows):
 @settings(max_examples=60)
 @given(kind=kinds, arrangement=st.sampled_from(sorted(NETS)), lengths=some_lengths, size=sizes,
        random=st.randoms(use_true_random=False), count=counts)  # fmt: skip
-def test_order_and_company_of_rows_change_nothing(kind, arrangement, lengths, size, random, count):
+def test_rows_do_not_affect_each_other(kind, arrangement, lengths, size, random, count):
     net = make(arrangement, kind, *size)
     rows = random.sample(range(len(lengths)), random.randint(0, len(lengths)))
     case = draw(net, lengths)
@@ -421,7 +421,7 @@ def on_the_cpu(function, x):
 
 @pytest.mark.parametrize("hook", [reentrant, recomputed, on_the_cpu])
 @pytest.mark.parametrize("arrangement", NETS)
-def test_what_is_saved_goes_through_hooks(arrangement, hook):
+def test_saved_tensors_go_through_hooks(arrangement, hook):
     net, lengths = make(arrangement, "lstm", 5, 64), [300, 0, 60]
     x, _, dy, _ = draw(net, lengths)
     x.requires_grad_()
@@ -436,7 +436,7 @@ def test_what_is_saved_goes_through_hooks(arrangement, hook):
 
 
 @pytest.mark.parametrize("what", ["x", "y", "weight"])
-def test_a_change_before_the_way_back_is_told(what):
+def test_a_change_before_the_backward_pass_is_an_error(what):
     cell, x = LSTM(3, 4), torch.randn(5, 3)
     y = cell.scan(Sequences(x, [5]))[0].values
     with torch.no_grad():
@@ -469,7 +469,7 @@ def test_very_many_rows():
             torch.testing.assert_close(got, cell.scan(Sequences(x, lengths))[0].values, rtol=0, atol=2e-6)
 
 
-def test_after_the_way_back_the_graph_keeps_no_gates():
+def test_the_backward_pass_frees_the_gates():
     net, lengths = make("wave", "lstm", 5, 64), [500, 500]
     x, state, dy, _ = draw(net, lengths)
     y, _ = net.scan(Sequences(x, lengths), state)
@@ -488,7 +488,7 @@ def test_backward_in_evaluation_mode():
 
 @pytest.mark.parametrize("arrangement", NETS)
 @pytest.mark.parametrize("kind", ["rnn_tanh", "lstm", "gru_after", "gru_before"])
-def test_the_gradients_that_are_asked_for(kind, arrangement):
+def test_only_wanted_gradients_are_computed(kind, arrangement):
     net, lengths = make(arrangement, kind, 5, 19), [3, 0, 9]
     x, state, dy, dstate = draw(net, lengths)
     everything = run(net, lengths, x, state, dy, dstate)
@@ -507,7 +507,7 @@ def test_the_gradients_that_are_asked_for(kind, arrangement):
 
 @pytest.mark.parametrize("arrangement", NETS)
 @pytest.mark.parametrize("kind", CELLS)
-def test_an_output_that_nobody_uses_sends_no_gradient(kind, arrangement):
+def test_an_unused_output_has_no_gradient(kind, arrangement):
     net, lengths = make(arrangement, kind, 5, 19), [3, 0, 9]
     x, state, dy, dstate = draw(net, lengths)
     zeros = states.map(torch.zeros_like, dstate)
@@ -563,14 +563,14 @@ def test_weights_that_are_used_twice(kind, create_graph, twice):
 
 
 def lent():
-    """Every kind in three arrangements, of which one is fast: all of them are above, with weights of their own."""
+    """Return every kind in three arrangements, of which one is fast; all are tested above with parameters."""
     for (row, kind), (place, net) in itertools.product(enumerate(CELLS), enumerate(["forwards", "both ways", "wave"])):
         yield pytest.param(kind, net, marks=() if (row + place) % 3 == 0 else pytest.mark.slow)
 
 
 @pytest.mark.parametrize(("kind", "arrangement"), [*lent()])
-def test_the_gradient_of_a_gradient_of_weights_that_are_lent(kind, arrangement):
-    """Learning to learn: each step of gradient descent makes weights that are nobody's parameters."""
+def test_the_gradient_of_a_gradient_of_weights_of_functional_call(kind, arrangement):
+    """Meta-learning: each step of gradient descent makes weights that are not parameters of a module."""
     net, x = make(arrangement, kind, 3, 5), torch.randn(7, 3)
 
     def learned():
@@ -712,7 +712,7 @@ def test_the_defaults_of_pytorch_change_nothing():
 
 
 def changes():
-    """Ways to change weights, of which PyTorch's counters of changes see some."""
+    """Return ways to change weights, some of which PyTorch's version counters miss."""
 
     def by_data(weights):
         for weight in weights:
@@ -740,7 +740,7 @@ def changes():
 
 
 def changes_of_kinds():
-    """Every change of every kind: fast where the change is the smallest, or the cell the most used."""
+    """Return every change of every kind; fast for the smallest change and for the most used cell."""
     for kind, change in itertools.product(CELLS, changes()):
         fast = change == "one_number" or kind in ("lstm", "gru_after")
         yield pytest.param(kind, change, marks=() if fast else pytest.mark.slow)

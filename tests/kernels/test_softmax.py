@@ -1,4 +1,4 @@
-"""The softmax loss and its gradient against PyTorch's."""
+"""Softmax loss and its gradient against PyTorch's."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_equals_pytorch(rows, units, smoothing, dtype):
 
 
 @pytest.mark.parametrize("size", [3, 100])
-def test_what_cannot_be_has_no_gradient(size):
+def test_impossible_classes_have_no_gradient(size):
     scores, targets = torch.zeros(1, size), torch.tensor([1])
     scores[0, 0] = -torch.inf
     losses, _ = softmax_gradient(scores, targets)
@@ -41,7 +41,7 @@ def test_what_cannot_be_has_no_gradient(size):
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_what_is_not_finite_is_not_hidden(value):
+def test_non_finite_logits_stay_visible(value):
     scores = torch.zeros(2, 50)
     scores[1, 40] = value
     losses, _ = softmax_gradient(scores, torch.tensor([0, 3]))

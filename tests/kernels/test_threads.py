@@ -1,6 +1,6 @@
-"""elman's own threads: every job once and in order, whoever else calls, forks, ends or takes the processors.
+"""Thread pool: every job runs once and in order, whatever other threads and processes do.
 
-The pool is tested by itself, in a library that is compiled here; `threads_stress.cpp` says what its functions count.
+The pool is tested alone, in a library that is compiled here; `threads_stress.cpp` documents what its functions count.
 """
 
 import ctypes
@@ -53,7 +53,7 @@ def wrong_chains(library, chains, rounds=0):
 
 
 def most_threads(library, expected):
-    """How many threads a call has at most. A busy machine may let workers wait: it asks until they are as expected."""
+    """Return the largest number of threads of a call; retry until it is as expected, since workers may be delayed."""
     seen, deadline = 0, time.monotonic() + 60
     while seen < expected and time.monotonic() < deadline:
         seen = max(seen, library.threads_of(100, 100_000))
@@ -74,7 +74,7 @@ def library(library_path):
 
 @pytest.fixture
 def run(library_path):
-    """Runs a script that finds the functions above and `library` in a process of its own."""
+    """Return a function that runs a script in a new process, with the functions above and `library`."""
     prelude = "import os, signal, sys, threading, time\nfrom contextlib import suppress\n"
     prelude += f"sys.path.insert(0, {str(HERE)!r})\nfrom test_threads import *\nlibrary = load({str(library_path)!r})\n"
 
@@ -132,7 +132,7 @@ def test_a_call_from_inside_a_job(library):
 
 @needs_compiler
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_as_many_threads_as_were_asked_for(library, threads):
+def test_the_number_of_threads_is_as_set(library, threads):
     library.set_num_threads(threads)
     assert most_threads(library, threads) == threads
 
@@ -249,7 +249,7 @@ def test_workers_sleep_between_calls_and_leave_signals_alone(run):
 
 @needs_compiler
 @pytest.mark.parametrize(("text", "threads"), [("3", 3), ("two", PROCESSORS), ("0", PROCESSORS), ("-1", PROCESSORS)])
-def test_the_environment_is_asked_first(run, text, threads):
+def test_the_environment_variable_sets_the_default(run, text, threads):
     script = "print(library.num_threads()); library.set_num_threads(2); print(library.num_threads())"
     assert run(script, ELMAN_NUM_THREADS=text) == f"{threads}\n2"
 
@@ -277,7 +277,7 @@ def threads_as_before():
 @pytest.mark.needs_native
 @pytest.mark.usefixtures("threads_as_before")
 @pytest.mark.parametrize("threads", [1, 3, np.int64(2)])
-def test_what_was_set_is_what_holds(threads):
+def test_set_num_threads_takes_effect(threads):
     elman.threads.set_num_threads(threads)
     assert elman.threads.get_num_threads() == threads
 
@@ -293,7 +293,7 @@ def test_what_was_set_is_what_holds(threads):
         (True, TypeError, r"got True\."),
     ],
 )
-def test_what_is_no_number_of_threads(threads, kind, message):
+def test_wrong_numbers_of_threads_are_errors(threads, kind, message):
     before = elman.threads.get_num_threads()
     with pytest.raises(kind, match=message):
         elman.threads.set_num_threads(threads)
@@ -311,7 +311,7 @@ def test_the_environment_gives_no_number_of_threads(monkeypatch, text):
 
 
 @pytest.mark.parametrize(("kernels", "seen"), [("1", "3 2"), ("0", "1 1")])
-def test_without_kernels_there_is_nothing_to_set(kernels, seen):
+def test_without_kernels_the_call_has_no_effect(kernels, seen):
     if kernels == "1":
         pytest.importorskip("elman._native")
     script = (

@@ -1,4 +1,4 @@
-"""What PyTorch does to functions besides their gradient: the references follow where C++ does not."""
+"""PyTorch's function transforms, for which the references run."""
 
 import pytest
 import torch

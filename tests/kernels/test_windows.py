@@ -1,4 +1,4 @@
-"""Windows in chunks: their values and gradients against the definition, for any shape, in little memory."""
+"""Windows in chunks: values and gradients against the definition, for any shape, in little memory."""
 
 import pytest
 import torch
@@ -12,14 +12,14 @@ LENGTHS = [[5], [1, 1, 1], [3, 0, 7, 1, 0], [63, 2], [0, 0], []]
 
 
 def draw(lengths, inputs, taps, units, dtype=torch.float64, seed=0):
-    """x, the past, the weight, the bias."""
+    """Return x, the past, the weight, the bias."""
     generator = torch.Generator().manual_seed(seed)
     shapes = [(sum(lengths), inputs), (len(lengths), taps - 1, inputs), (units, taps * inputs), (units,)]
     return [torch.randn(*shape, generator=generator, dtype=dtype).requires_grad_() for shape in shapes]
 
 
 def one_by_one(x, lengths, past, weight, bias):
-    """The windows written out."""
+    """Compute the windows one by one."""
     y, last, at = [], [], 0
     for row, length in enumerate(lengths):
         steps = torch.cat([past[row], x[at : at + length]])
@@ -69,7 +69,7 @@ def test_gradients_of_gradients():
     )
 
 
-def test_only_what_is_asked_for():
+def test_only_wanted_gradients_are_computed():
     x, past, weight, bias = draw([4, 2], 2, 3, 2)
     for wanted in ([x], [past], [weight], [bias], [x, bias]):
         leaves = [leaf if any(leaf is one for one in wanted) else leaf.detach() for leaf in (x, past, weight, bias)]
@@ -106,14 +106,14 @@ def test_windows_are_never_there_all_at_once(monkeypatch):
     assert memory.numbers == (sum(lengths) + len(lengths) * (taps - 1)) * inputs
 
 
-def test_a_step_of_the_past_is_no_step_of_another_row():
+def test_windows_do_not_reach_into_other_rows():
     x = torch.arange(6.0)[:, None]
     y, last = window_linear(x, [2, 1, 3], torch.full((3, 2, 1), 100.0), torch.tensor([[1.0, 10.0, 100.0]]))
     assert y[:, 0].tolist() == [1100, 100 + 100, 1100 + 200, 1100 + 300, 100 + 30 + 400, 3 + 40 + 500]
     assert last[:, :, 0].tolist() == [[0.0, 1.0], [100.0, 2.0], [4.0, 5.0]]
 
 
-def test_shapes_that_do_not_agree_are_told():
+def test_shapes_that_do_not_agree_are_errors():
     x, past, weight, _ = draw([4, 2], 2, 3, 2)
     with pytest.raises(ValueError, match=r"^window_linear: expected past of shape \[B=2, k-1, D=2\], got \[1, 2, 2\]"):
         window_linear(x, [4, 2], past[:1], weight)

@@ -1,4 +1,4 @@
-"""CRFLoss against all paths written out, against pytorch-crf, and against its own differences."""
+"""CRFLoss against an enumeration of all paths, pytorch-crf and finite differences."""
 
 from itertools import pairwise, product
 
@@ -18,7 +18,7 @@ LENGTHS = [4, 0, 1, 3, 0]
 
 
 def problem(lengths=LENGTHS, num_tags=3, dtype=torch.float64, seed=0):
-    """scores [N, K], tags [N], lengths, transitions, start, end."""
+    """Return scores [N, K], tags [N], lengths, transitions, start, end."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape):
@@ -34,7 +34,7 @@ def leaves(arguments):
 
 
 def by_all_paths(scores, tags, lengths, transitions, start, end):
-    """The sum over rows of log Z - weight, in PyTorch, so that its gradients are those of the definition."""
+    """Compute the sum over rows of log Z - weight in PyTorch, so that its gradients are those of the definition."""
     loss = torch.zeros((), dtype=scores.dtype)
     for x, y in zip(scores.split(lengths), tags.split(lengths), strict=True):
         if len(x):
@@ -105,7 +105,7 @@ def test_gradients_by_differences():
     assert gradgradcheck(loss, leaves(arguments))
 
 
-def test_only_what_is_asked_for_has_a_gradient():
+def test_only_wanted_gradients_are_computed():
     scores, tags, lengths, transitions, start, end = problem()
     start = start.detach()
     crf_loss(scores, tags, lengths, transitions, start, end).backward()
@@ -136,7 +136,7 @@ def test_half_precision_is_computed_in_float64():
         torch.testing.assert_close(found, wanted.to(torch.bfloat16), rtol=0.02, atol=0.01)
 
 
-def test_a_training_step_does_not_change_what_it_reads():
+def test_a_training_step_does_not_change_its_inputs():
     arguments = problem()
     kept = [x.detach().clone() for x in leaves(arguments)]
     crf_loss(*arguments).backward()
@@ -157,7 +157,7 @@ def constrained(scheme="BIO", labels=("X", "Y")):
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "IOBES"])
-def test_what_is_forbidden_stays_forbidden_while_the_rest_learns(scheme):
+def test_forbidden_transitions_stay_forbidden_in_training(scheme):
     module, may = constrained(scheme)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(6, module.num_tags, generator=generator, dtype=torch.float64).requires_grad_()
@@ -183,7 +183,7 @@ def test_what_is_forbidden_stays_forbidden_while_the_rest_learns(scheme):
                                torch.autograd.grad(module(scores, tags), x))  # fmt: skip
 
 
-def test_saving_keeps_what_is_allowed():
+def test_saving_keeps_the_allowed_transitions():
     module, _ = constrained()
     with torch.no_grad():
         module.transitions.normal_()

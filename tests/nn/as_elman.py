@@ -1,4 +1,4 @@
-"""A pytest plugin: `RNN`, `LSTM` and `GRU` of `torch.nn` are those of `elman.nn`, for whatever is imported later."""
+"""Pytest plugin that replaces `RNN`, `LSTM` and `GRU` of `torch.nn` by those of `elman.nn` for later imports."""
 
 import torch.nn
 from torch.nn.modules import rnn
@@ -15,7 +15,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Nothing is measured unless it is elman's: every test module sees ours."""
+    """Check that every test module uses the classes of elman."""
     for module in {item.module for item in items}:
         for name in NAMES:
             assert getattr(module.torch.nn, name) is getattr(elman.nn, name), (module, name)

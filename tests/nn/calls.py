@@ -1,4 +1,4 @@
-"""One call of a module of `torch.nn` and of elman's with the same weights, and everything that comes of it."""
+"""Calls of a module of `torch.nn` and of elman's with the same weights, and all their results."""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ LENGTHS = {"padded": (6, 6, 6), "unbatched": (6,), "packed": (2, 6, 1, 4), "sort
 
 
 class Given(NamedTuple):
-    """What a call reads: tensors of their own, of which the input is made."""
+    """Arguments of a call: leaf tensors, from which the input is made."""
 
     form: str
     batch_first: bool
@@ -30,7 +30,7 @@ class Given(NamedTuple):
 
 
 def modules(kind: str, *sizes: int, **options: Any) -> tuple[Any, Any]:
-    """One of PyTorch's, and ours with its weights."""
+    """Return a module of PyTorch, and one of elman with the same weights."""
     name, more = KINDS[kind]
     theirs = getattr(nn, name)(*sizes, **more, **options)
     ours = getattr(elman.nn, name)(*sizes, **more, **options)
@@ -39,7 +39,7 @@ def modules(kind: str, *sizes: int, **options: Any) -> tuple[Any, Any]:
 
 
 def given(module: Any, form: str, state: bool = True, seed: int = 0) -> Given:
-    """Steps and, if asked for, an initial state, the same for the same seed."""
+    """Return steps and, on request, an initial state; the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
     dtype = module.weight_ih_l0.dtype
 
@@ -55,7 +55,7 @@ def given(module: Any, form: str, state: bool = True, seed: int = 0) -> Given:
 
 
 def call(module: Any, given: Given) -> list[Tensor]:
-    """The output, and the final states."""
+    """Return the output and the final states."""
     hx = (tuple(given.hx) if isinstance(module, nn.LSTM) else given.hx[0]) if given.hx else None
     x = given.input()
     output, final = module(x, hx)
@@ -66,7 +66,7 @@ def call(module: Any, given: Given) -> list[Tensor]:
 
 
 def gradients(module: Any, given: Given, written: list[Tensor]) -> list[Tensor]:
-    """Of all that the call read, for a gradient of every number that it wrote."""
+    """Return the gradients of all arguments, given a gradient of every output."""
     sent = [torch.randn(leaf.shape, generator=torch.Generator().manual_seed(9), dtype=leaf.dtype) for leaf in written]
     return list(torch.autograd.grad(written, [*given.rows, *given.hx, *module.parameters()], sent))
 

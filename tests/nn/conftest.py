@@ -1,4 +1,4 @@
-"""A test says whether PyTorch may answer in place of the kernels."""
+"""Fixture for tests in which PyTorch's own forward must not run."""
 
 import pytest
 from torch import nn
@@ -7,15 +7,15 @@ from elman.kernels import native
 
 
 @pytest.fixture
-def kernels_alone(monkeypatch):
-    """A function: from its call on, what PyTorch's own `forward` is asked fails the test."""
+def without_pytorch(monkeypatch):
+    """Return a function that makes every later call of PyTorch's own `forward` an error."""
 
-    def from_now_on():
+    def forbid():
         def forward(self, *args, **kwargs):
-            raise AssertionError(f"{type(self).__name__} asked PyTorch")
+            raise AssertionError(f"{type(self).__name__} ran PyTorch's forward")
 
         if native.available():
             for kind in (nn.RNN, nn.LSTM, nn.GRU):
                 monkeypatch.setattr(kind, "forward", forward)
 
-    return from_now_on
+    return forbid

@@ -16,7 +16,7 @@ def test_every_other_name_is_pytorchs():
     assert set(public) == set(nn.__all__)
 
 
-def test_ours_are_pytorchs_too():
+def test_classes_are_subclasses_of_pytorchs():
     for name in OWN:
         assert issubclass(getattr(nn, name), getattr(torch.nn, name))
         assert getattr(nn, name).__name__ == name

@@ -1,4 +1,4 @@
-"""`elman.nn.RNN`, `LSTM` and `GRU` beside PyTorch's: values, gradients, and what else a module is asked for."""
+"""`elman.nn.RNN`, `LSTM` and `GRU` against PyTorch's: values, gradients and the interface of a module."""
 
 import pickle
 from copy import deepcopy
@@ -33,14 +33,14 @@ def seed():
 
 
 def modules_and_calls():
-    """Every module called in every form, with and without biases; of the two, fast with the one or the other."""
+    """Return every module with every form of input, with and without biases; one of the two is fast."""
     for numbers in product(range(len(KINDS)), range(len(STACKS)), range(len(FORMS)), range(2)):
         kind, stack, form = (list(some)[number] for some, number in zip((KINDS, STACKS, FORMS), numbers, strict=False))
         yield pytest.param(kind, stack, form, bool(numbers[3]), marks=pytest.mark.slow if sum(numbers) % 2 else ())
 
 
 @pytest.mark.parametrize(("kind", "stack", "form", "bias"), [*modules_and_calls()])
-def test_values_and_gradients_are_pytorchs(kind, stack, form, bias, kernels_alone):
+def test_values_and_gradients_are_pytorchs(kind, stack, form, bias, without_pytorch):
     batch_first = not bias
     layers, both_ways = STACKS[stack]
     options = {"bias": bias, "batch_first": batch_first, "bidirectional": both_ways}
@@ -49,7 +49,7 @@ def test_values_and_gradients_are_pytorchs(kind, stack, form, bias, kernels_alon
     both = [given(theirs, form, state) for state in (True, False)]
     expected = [call(theirs, one) for one in both]
     gradients_expected = [gradients(theirs, *pair) for pair in zip(both, expected, strict=True)]
-    kernels_alone()
+    without_pytorch()
     both = [given(theirs, form, state) for state in (True, False)]
     for one, values, sent in zip(both, expected, gradients_expected, strict=True):
         written = call(ours, one)
@@ -60,7 +60,7 @@ def test_values_and_gradients_are_pytorchs(kind, stack, form, bias, kernels_alon
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("stack", ["three", "two, both ways"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_dropout_draws_what_pytorch_draws(kind, stack, form, kernels_alone):
+def test_dropout_draws_what_pytorch_draws(kind, stack, form, without_pytorch):
     layers, both_ways = STACKS[stack]
     for batch_first, p in ((False, 0.4), (True, 0.4), (True, 1.0)):
         theirs, ours = modules(kind, 3, 4, layers, dropout=p, bidirectional=both_ways, batch_first=batch_first)
@@ -89,14 +89,14 @@ def test_output_lies_as_pytorchs_or_without_gaps(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_has_gaps_is_read_as_it_is_meant(kind, kernels_alone):
+def test_arrays_that_are_not_contiguous(kind, without_pytorch):
     theirs, ours = modules(kind, 3, 4, 2)
     x, hx = torch.randn(6, 3, 6)[..., ::2], [torch.randn(2, 6, 4)[:, ::2] for _ in range(2)]
     assert not x.is_contiguous()
     assert not hx[0].is_contiguous()
     hx = tuple(hx) if kind == "lstm" else hx[0]
     expected = [*states.leaves(theirs(x, hx))]
-    kernels_alone()
+    without_pytorch()
     assert_same([*states.leaves(ours(x, hx))], expected)
 
 
@@ -118,7 +118,7 @@ def test_rows_of_a_packed_batch_do_not_see_each_other(kind, lengths, both_ways):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("stack", ["three", "two, both ways"])
 @pytest.mark.parametrize("kind", ["tanh", "lstm", "gru"])
-def test_gradients_of_gradients(kind, stack, form, kernels_alone):
+def test_gradients_of_gradients(kind, stack, form, without_pytorch):
     layers, both_ways = STACKS[stack]
     theirs, ours = modules(kind, 3, 4, layers, bidirectional=both_ways)
 
@@ -129,7 +129,7 @@ def test_gradients_of_gradients(kind, stack, form, kernels_alone):
 
     one = given(theirs, form)
     expected = twice(theirs, one)
-    kernels_alone()
+    without_pytorch()
     assert_same(twice(ours, one), expected, 1e-3 if both_ways else 1e-4)
 
 
@@ -177,7 +177,7 @@ def test_transforms_of_functions(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_weights_that_are_computed(kind, kernels_alone):
+def test_weights_that_are_computed(kind, without_pytorch):
     theirs, ours = modules(kind, 3, 4)
 
     class Doubled(nn.Module):
@@ -204,7 +204,7 @@ def test_weights_that_are_computed(kind, kernels_alone):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_weights_that_are_shared_and_replaced(kind, kernels_alone):
+def test_weights_that_are_shared_and_replaced(kind, without_pytorch):
     theirs, ours = modules(kind, 4, 4, 2)
     for module in (theirs, ours):
         module.weight_hh_l1 = module.weight_hh_l0
@@ -212,7 +212,7 @@ def test_weights_that_are_shared_and_replaced(kind, kernels_alone):
     one = given(theirs, "padded")
     values = call(theirs, one)
     sent = gradients(theirs, one, values)
-    kernels_alone()
+    without_pytorch()
     written = call(ours, one)
     assert_same(written, values)
     assert_same(gradients(ours, one, written), sent)
@@ -261,12 +261,12 @@ def test_hooks_are_called_around_the_kernels():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_gradients(kind, kernels_alone):
+def test_without_gradients(kind, without_pytorch):
     theirs, ours = modules(kind, 3, 4, 2)
     ours.requires_grad_(False)
     x = torch.randn(6, 2, 3)
     expected = theirs(x)[0].detach()
-    kernels_alone()
+    without_pytorch()
     assert not ours(x)[0].requires_grad
     with torch.inference_mode():
         torch.testing.assert_close(ours(x)[0], expected)
@@ -282,13 +282,13 @@ def test_few_steps_are_left_to_pytorch(kind):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("stack", STACKS)
-def test_projections_are_pytorchs(stack, bias, form, kernels_alone):
+def test_projections_are_pytorchs(stack, bias, form, without_pytorch):
     layers, both_ways = STACKS[stack]
     theirs, ours = modules("lstm", 3, 5, layers, bias=bias, bidirectional=both_ways, proj_size=2)
     both = [given(theirs, form, state) for state in (True, False)]
     expected = [call(theirs, one) for one in both]
     gradients_expected = [gradients(theirs, *pair) for pair in zip(both, expected, strict=True)]
-    kernels_alone()
+    without_pytorch()
     for one, values, sent in zip(both, expected, gradients_expected, strict=True):
         written = call(ours, one)
         assert_same(written, values)
@@ -360,7 +360,7 @@ def test_errors_are_pytorchs(what, kind):
 @pytest.mark.needs_native
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_of_packed_input(kind):
-    """PyTorch's LSTM does not look at a PackedSequence: it reads memory that is not its own."""
+    """PyTorch's LSTM does not check a PackedSequence, and reads out of bounds."""
     _, ours = modules(kind, 3, 4)
     sizes = torch.tensor([2, 2, 2, 2])
     with pytest.raises(RuntimeError, match=r"input_size. Expected 3, got 5"):

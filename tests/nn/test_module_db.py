@@ -1,4 +1,4 @@
-"""The entries of PyTorch's `module_db` for recurrent modules: its inputs, references and errors, on ours."""
+"""Entries of PyTorch's `module_db` for recurrent modules: inputs, references and errors, with elman's modules."""
 
 import pickle
 import warnings
@@ -25,7 +25,7 @@ def entries():
 
 
 def made(entry, name, dtype, training):
-    """(its input, the module of PyTorch, ours with its weights) for every input that the entry has."""
+    """Yield (input, module of PyTorch, module of elman with the same weights) for every input of the entry."""
     for sample in entry.module_inputs_func(entry, device="cpu", dtype=dtype, requires_grad=True, training=training):
         args, kwargs = sample.constructor_input.args, sample.constructor_input.kwargs
         theirs = getattr(nn, name)(*args, **kwargs, dtype=dtype).train(training)
@@ -35,7 +35,7 @@ def made(entry, name, dtype, training):
 
 
 def leaves(thing):
-    """The tensors in an input or an output, a PackedSequence's data among them."""
+    """Return the tensors in an input or an output, including a PackedSequence's data."""
     if isinstance(thing, torch.Tensor):
         return [thing] if thing.is_floating_point() else []
     parts = thing.values() if isinstance(thing, dict) else thing if isinstance(thing, list | tuple) else ()

@@ -1,7 +1,7 @@
-"""PyTorch's own public tests of recurrent modules, with `elman.nn`'s in place of `torch.nn`'s.
+"""PyTorch's public tests of recurrent modules, with the classes of `elman.nn` in place of `torch.nn`'s.
 
 The environment variable ELMAN_TORCH_TESTS names a checkout of PyTorch, of the release that is installed. `make
-test-slow` then runs them, in a process of their own, because they replace what `torch.nn` names.
+test-slow` then runs them, in a separate process, because they replace the classes in `torch.nn`.
 """
 
 import os
@@ -14,12 +14,12 @@ import pytest
 
 HERE = Path(__file__).parent
 FILES = ["test_nn.py", "test_modules.py", "nn/test_packed_sequence.py"]
-CONCERNED = "rnn or lstm or gru or test_packed_sequence"  # -k does not tell small letters from large ones
+CONCERNED = "rnn or lstm or gru or test_packed_sequence"  # -k ignores case
 EXCEPTIONS: dict[str, str] = {}  # tests that fail here, and why: at most five; docs/coming-from-torch.md lists them
 
 
 def run(folder: Path, plugin: bool) -> dict[str, set[str]]:
-    """Outcome -> the tests that ended so."""
+    """Return the tests by outcome."""
     files = [name for name in FILES if (folder / name).exists()]
     options = ["-p", "as_elman"] if plugin else []
     command = [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", "-p", "no:xdist", "-rA",
