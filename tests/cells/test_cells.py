@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import elman
-from elman.cells import CELLS, LSTM
+from elman.cells import CELLS, LSTM, CellModule
 from elman.kernels import native
 from elman.sequences import Sequences
 from elman.testing import check_cell
@@ -87,6 +87,15 @@ def test_a_cell_names_its_kind_sizes_and_gates(cell):
         assert tuple(matrices) == model.gate_names
     found = model.gate_activations(model.project(torch.randn(2, 3)), model.initial_state(2))
     assert model.memory_gate is None or model.memory_gate in found
+
+
+def test_a_cell_without_gate_names_has_no_recurrent_matrices():
+    class Own(CellModule):
+        def __init__(self):
+            super().__init__()
+            self.weight_hh = torch.nn.Parameter(torch.ones(4, 4))
+
+    assert Own().recurrent_matrices() == {}
 
 
 def test_the_recurrent_matrices_of_a_projected_lstm_include_the_projection():
