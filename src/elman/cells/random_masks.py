@@ -55,4 +55,4 @@ class Counters(NamedTuple):
 
     def advanced(self, steps: int | np.ndarray) -> "Counters":
         """Return the counters after `steps` more steps, one number or one per row."""
-        return Counters(self.row, self.step + (like(steps, self.step) if isinstance(steps, np.ndarray) else steps))
+        return Counters(self.row, self.step + (steps if isinstance(steps, int) else like(steps, self.step)))

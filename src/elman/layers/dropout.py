@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.arrays import like
 from elman.cells.module import CellModule
-from elman.cells.random_masks import RandomMasks
+from elman.cells.random_masks import Counters, RandomMasks
 from elman.kernels.dropout import dropout
 from elman.runtime.layer_types import DropoutState, Spec
 from elman.sequences import Sequences
@@ -53,21 +52,21 @@ class Dropout(CellModule, RandomMasks):
         return self.spec_of(names)
 
     def initial_state(self, batch_size: int) -> DropoutState:
-        row = torch.randint(2**32, (batch_size,)) if self.training else torch.arange(batch_size)
-        return DropoutState(row, torch.zeros(batch_size, dtype=torch.int64))
+        return DropoutState(*Counters.initial(batch_size, self.training))
 
     def step(self, x: Tensor, state: DropoutState) -> tuple[Tensor, DropoutState]:
         x = self.check_input("step", x)
-        return self._drop(x, state.row.numpy(), state.step.numpy()), DropoutState(state.row, state.step + 1)
+        counters = Counters(*state)
+        return self._drop(x, *counters.current()), DropoutState(*counters.advanced(1))
 
     def scan(self, sequences: Sequences, state: DropoutState | None = None) -> tuple[Sequences, DropoutState]:
         sequences = self.checked("scan", sequences)
-        row, step = self.initial_state(sequences.lengths.shape[0]) if state is None else state
-        final = DropoutState(row, step + like(sequences.lengths, step))
+        counters = Counters(*(self.initial_state(sequences.lengths.shape[0]) if state is None else state))
+        final = DropoutState(*counters.advanced(sequences.lengths))
         if not self.training:
             return sequences, final
-        rows, steps = row.numpy()[sequences.rows], step.numpy()[sequences.rows] + sequences.times
-        return sequences.map(lambda x: self._drop(x, rows, steps)), final
+        steps = counters.per_step(sequences)
+        return sequences.map(lambda x: self._drop(x, *steps)), final
 
     def _drop(self, x: Tensor, rows: np.ndarray, steps: np.ndarray) -> Tensor:
         if not self.training:
