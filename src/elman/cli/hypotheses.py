@@ -13,7 +13,6 @@ from elman.cli.readers import Options, chosen
 from elman.data.readers.labelled import Labelled, Row
 
 PICTURES = ".png", ".jpg", ".pdf", ".svg"  # formats of --show-attention
-Hypotheses = Sequence[tuple[str, float]]  # texts of a row with their scores, the best first
 
 
 def numbered_files(_context: click.Context, _option: click.Parameter, value: Path | None) -> Iterator[Path] | None:
@@ -51,59 +50,43 @@ def evaluate_texts(model: Any, data: Labelled, options: Options) -> Any:
     return model.evaluate(data.inputs, data.labels, **chosen(options, (*SEARCH, LOWERCASE)))
 
 
-def check_attention(model: Any, options: Options) -> None:
-    """Check that the model has the attention weights to draw.
-
-    Raises:
-        ValueError: if it has none.
-    """
-    if "show_attention" in options and model.attention == "none":
-        raise ValueError("--show-attention: expected a model with attention, got attention=none; leave it out.")
-
-
-def search(model: Any, rows: Sequence[Row], options: Options, draw: Callable[[Any, str], Any]) -> list[Hypotheses]:
-    """Return the hypotheses of each row: none for an empty text. Draw attention weights with `--show-attention`.
-
-    Args:
-        draw: draw(input, text) returns a figure of the attention weights.
-    """
-    inputs = [row.input for row in rows]
-    found = model.n_best(inputs, options.get("n_best", 1), **chosen(options, SEARCH))
-    found = [
-        [] if isinstance(text, str) and not text.strip() else best for text, best in zip(inputs, found, strict=True)
-    ]
-    if files := options.get("show_attention"):
-        for value, best in zip(inputs, found, strict=True):
-            if best and best[0][0].strip():
-                with warnings.catch_warnings():  # letters that the fonts lack are drawn as boxes
-                    warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-                    draw(value, best[0][0]).savefig(next(files), dpi=120)
-    return found
-
-
-def format_hypotheses(
+def predict_texts(
+    model: Any,
     rows: Sequence[Row],
-    found: Sequence[Hypotheses],
     options: Options,
     *,
-    name: str,
+    key: str,
     line: Callable[[Row, str], str],
     facts: Callable[[Row], Mapping[str, Any]],
+    draw: Callable[[Any, Any], Any],
 ) -> list[str]:
     """Return a line per row; with `--n-best` a line per hypothesis and an empty one; with `--jsonl` a row as JSON.
 
     Args:
-        name: key of a text in JSON.
+        key: key of a text in JSON.
         line: line(row, text) returns the printed line of a text.
-        facts: facts(row) returns the other keys of a row in JSON.
+        facts: facts(row) returns the other parts of a row in JSON.
+        draw: draw(input, aligned) returns a figure of the attention weights, for `--show-attention`.
+    Raises:
+        ValueError: if the model has no attention weights to draw.
     """
-    several = "n_best" in options
+    pictures, several = options.get("show_attention"), "n_best" in options
+    if pictures and model.attention == "none":
+        raise ValueError("--show-attention: expected a model with attention, got attention=none; leave it out.")
     lines: list[str] = []
+    found = model.n_best([row.input for row in rows], options.get("n_best", 1), **chosen(options, SEARCH))
     for row, best in zip(rows, found, strict=True):
+        if isinstance(row.input, str) and not row.input.strip():
+            best = []  # an empty text has no hypotheses
+        if pictures and best and best[0][0].strip():
+            (aligned,) = model.align([row.input], [best[0][0]])
+            with warnings.catch_warnings():  # letters that the fonts lack are drawn as boxes
+                warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+                draw(row.input, aligned).savefig(next(pictures), dpi=120)
         if options["jsonl"]:
-            texts = [{name: text, "score": float(f"{score:.6g}")} for text, score in best]
-            result = {"best": texts} if several else texts[0] if texts else {name: "", "score": None}
-            lines.append(json.dumps({**facts(row), **result}))
+            texts = [{key: text, "score": float(f"{score:.6g}")} for text, score in best]
+            result = {"best": texts} if several else texts[0] if texts else {key: "", "score": None}
+            lines.append(json.dumps({"place": row.place, **facts(row), **result}))
         elif several:
             lines += [*(f"{score:.4f}\t{line(row, text)}" for text, score in best), ""]
         else:

@@ -7,15 +7,7 @@ from typing import Any
 
 import click
 
-from elman.cli.hypotheses import (
-    LOWERCASE,
-    PREDICT,
-    SEARCH,
-    check_attention,
-    evaluate_texts,
-    format_hypotheses,
-    search,
-)
+from elman.cli.hypotheses import LOWERCASE, PREDICT, SEARCH, evaluate_texts, predict_texts
 from elman.cli.readers import Options, chosen
 from elman.cli.row_stream import STDIN, RowStream, row_per_line
 from elman.cli.task_commands import TaskCommands
@@ -52,33 +44,28 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it holds no pictures, or the model has no attention weights to draw.
+        ValueError: if it holds no pictures.
     """
-    check_attention(model, options)
     if file == STDIN:
         lines = row_per_line(file)
-        return RowStream((Row(PictureFile(Path(row.input)), None, row.input) for row in lines.rows if row.input),
-                         lines.ready)  # fmt: skip
+        named = (Row(PictureFile(Path(row.input)), None, row.input) for row in lines.rows if row.input)
+        return RowStream(named, lines.ready)
     number = count(1)
     return RowStream((Row(one, None, str(one)) for one in pictures_in(file)), lambda: next(number) % BATCH != 0)
 
 
 def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
-    """Return the lines of hypotheses: captions, and the place of the picture."""
+    """Return the captions of pictures, each with its place."""
+    from elman.tasks.photos import read
 
-    def draw(picture: Any, caption: str) -> Any:
-        from elman.tasks.photos import read
-
-        (aligned,) = model.align([picture], [caption])
-        return attention_maps(read(picture), aligned.words, aligned.weights)
-
-    return format_hypotheses(
+    return predict_texts(
+        model,
         rows,
-        search(model, rows, options, draw),
         options,
-        name="caption",
+        key="caption",
         line=lambda row, text: f"{text}\t{row.place}",
-        facts=lambda row: {"place": row.place},
+        facts=lambda row: {},
+        draw=lambda picture, aligned: attention_maps(read(picture), aligned.words, aligned.weights),
     )
 
 

@@ -4,15 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from elman.cli.hypotheses import (
-    LOWERCASE,
-    PREDICT,
-    SEARCH,
-    check_attention,
-    evaluate_texts,
-    format_hypotheses,
-    search,
-)
+from elman.cli.hypotheses import LOWERCASE, PREDICT, SEARCH, evaluate_texts, predict_texts
 from elman.cli.readers import PARALLEL, Options, is_table, read_labelled, read_parallel
 from elman.cli.row_stream import RowStream, row_per_line, rows_of
 from elman.cli.task_commands import TaskCommands
@@ -25,9 +17,8 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if the column of a table is not named, or the model has no attention weights to draw.
+        ValueError: if the column of a table is not named.
     """
-    check_attention(model, options)
     if not is_table(file):
         return row_per_line(file)
     if "source" not in options:
@@ -36,19 +27,15 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
 
 
 def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
-    """Return the lines of hypotheses; that of an empty text is empty."""
-
-    def draw(text: str, target: str) -> Any:
-        (aligned,) = model.align([text], [target])
-        return alignment(aligned.source, aligned.target, aligned.weights)
-
-    return format_hypotheses(
+    """Return the texts that the model writes, each on one line."""
+    return predict_texts(
+        model,
         rows,
-        search(model, rows, options, draw),
         options,
-        name="target",
+        key="target",
         line=lambda row, text: " ".join(text.splitlines()),
-        facts=lambda row: {"place": row.place, "source": row.input},
+        facts=lambda row: {"source": row.input},
+        draw=lambda text, aligned: alignment(aligned.source, aligned.target, aligned.weights),
     )
 
 
