@@ -1,15 +1,17 @@
-"""No two files of elman.tasks share a run of six statements: what tasks have in common is written once."""
+"""No two files of tasks share a run of six statements: what tasks have in common is written once."""
 
 import ast
 import itertools
 from pathlib import Path
 from types import NoneType
 
-import elman.tasks
+import elman
 
 RUN = 6  # statements
 BODIES = "body", "orelse", "finalbody"
-FILES = sorted(path for path in Path(elman.tasks.__file__).parent.rglob("*.py") if path.name != "__init__.py")
+PACKAGE = Path(elman.__file__).parent
+FILES = sorted(path for folder in ("tasks", "cli/tasks") for path in (PACKAGE / folder).rglob("*.py")
+               if path.name != "__init__.py")  # fmt: skip
 
 
 def counts(node):

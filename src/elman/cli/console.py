@@ -5,12 +5,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from elman.training import Event
 
 
 class _Echo(logging.Handler):
@@ -33,14 +30,14 @@ def log_messages() -> Iterator[None]:
 
 
 @contextmanager
-def training_progress() -> Iterator[Callable[["Event"], None]]:
+def training_progress() -> Iterator[Callable[[Any], None]]:
     """Yield an observer that shows the progress of training, below earlier lines, from its first event on."""
     from elman.training import Progress
 
     with ExitStack() as stack:
         entered: list[Progress] = []
 
-        def show(event: "Event") -> None:
+        def show(event: Any) -> None:
             if not entered:
                 entered.append(stack.enter_context(Progress()))
             entered[0](event)

@@ -3,16 +3,18 @@
 import platform
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+import numpy as np
 
 from elman.cli.comparison import compare
 from elman.cli.console import log_messages, progress_bar, training_progress
 from elman.cli.curves import draw
-
-if TYPE_CHECKING:
-    from elman.tasks import LanguageModel
+from elman.data.documents import split
+from elman.decoding import Sampling
+from elman.files import replacing
+from elman.tasks.settings import write_config
 
 SETTINGS: dict[str, Any] = {  # for three minutes; chosen on the validation topics
     "hidden_size": 256,
@@ -47,7 +49,6 @@ def demo(run: Path | None) -> None:
     """
     from pydoc_data.topics import topics
 
-    from elman.data.documents import split
     from elman.doctor.watch import Watch
     from elman.tasks import LanguageModel
     from elman.tasks.run import Run
@@ -81,23 +82,16 @@ def demo(run: Path | None) -> None:
                f"Why it learns: elman doctor {run}")  # fmt: skip
 
 
-def _keep_held_out(model: "LanguageModel", run: Path) -> None:
+def _keep_held_out(model: Any, run: Path) -> None:
     """Write the validation topics to a file, which `elman doctor` reads."""
-    from elman.files import replacing
-    from elman.tasks.settings import write_config
-
     path = run / "held_out.txt"
     with replacing(path) as file:
         file.write("\n".join(model.held_out_).encode())
     write_config(run, model, {"data": [], "validation_data": [str(path.resolve())]})
 
 
-def _stream(model: "LanguageModel") -> None:
+def _stream(model: Any) -> None:
     """Print text one unit at a time. The state and the distribution over the next unit are values."""
-    import numpy as np
-
-    from elman.decoding import Sampling
-
     stream = model.stream()
     stream.read("An object ")
     click.echo("An object ", nl=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from elman.runtime import MODEL
+from elman.tasks.settings import CONFIG, read_config
 
 
 class Source(NamedTuple):
@@ -23,8 +24,6 @@ class Source(NamedTuple):
     @classmethod
     def of_run(cls, run: Path) -> "Source":
         """Read the source of a run folder, or of the model file in one; it is empty for a model file elsewhere."""
-        from elman.tasks.settings import CONFIG, read_config
-
         folder = run.parent if run.name == MODEL else run
         return cls.from_config(read_config(folder)) if (folder / CONFIG).exists() else cls(())
 
