@@ -1,5 +1,4 @@
-"""Which nets can remember what, and does the doctor predict it early? Six problems with a lag, eight nets, equal
-budgets.
+"""Memory of eight nets on six problems with a lag, and whether the doctor predicts it early.
 
     python gallery/memory.py --run DIR --jobs 2
 

@@ -28,9 +28,9 @@ def last(generator: Generator, rows: int, steps: int) -> tuple[Tensor, Tensor]:
 def echo(generator: Generator, rows: int, steps: int, lag: int) -> tuple[Tensor, Tensor]:
     """Return symbols, and at each step the one `lag` steps before [rows, steps]."""
     symbols = generator.integers(0, SYMBOLS, (rows, steps))
-    answers = np.full_like(symbols, NONE)
-    answers[:, lag:] = symbols[:, : steps - lag]
-    return _one_hot(symbols), torch.from_numpy(answers)
+    targets = np.full_like(symbols, NONE)
+    targets[:, lag:] = symbols[:, : steps - lag]
+    return _one_hot(symbols), torch.from_numpy(targets)
 
 
 def waves(generator: Generator, rows: int, steps: int, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -43,7 +43,7 @@ def unused():
         "Classifier, LSTM, the last letter": (also | {"vanishing"}, lambda g, f: classifier(
             g, f, place=-1, rows=120, learning_rate=0.03, epochs=15)),
         "nn.RNN, a square of each number": (also, lambda g, f: trained(
-            reader(nn.RNN(1, 8, **TORCH), answers=1), lambda: _curves(g), f, updates=150,
+            reader(nn.RNN(1, 8, **TORCH), outputs=1), lambda: _curves(g), f, updates=150,
             loss=lambda logits, y: mse_loss(logits.squeeze(-1), y))),
     }  # fmt: skip
     return [Case("memory unused", name, make, more) for name, (more, make) in cases.items()]
@@ -123,7 +123,7 @@ def drift():
         "relu nn.RNN of 2 layers, 1.1 times the identity, 40 steps": lambda g, f: plain(
             reader(nn.RNN(4, 6, 2, nonlinearity="relu")), *data.echo(g, 8, 40, 2),
             norm(1.1, init="identity"), positive),
-        "relu RNN of elman, 1.12, answer at the end of 50": lambda g, f: plain(
+        "relu RNN of elman, 1.12, target at the end of 50": lambda g, f: plain(
             reader(RNN(4, 8, "relu"), each=False), *data.last(g, 8, 50), norm(1.12, init="identity"), positive),
         "Classifier, relu RNN, 1.15 times the identity, 40 letters": lambda g, f: classifier(
             g, f, norm(1.15, init="identity"), positive, steps=40, cell=CellSettings("rnn", activation="relu")),

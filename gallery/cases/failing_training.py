@@ -80,17 +80,17 @@ def non_finite():
         "nn.LSTM, logarithm of 0": lambda g, f: trained(reader(nn.LSTM(4, 8, **TORCH)), _echo(g), f, loss=careless),
         "GRU of elman, batches without targets": lambda g, f: trained(reader(GRU(4, 8)), _echo(g), f,
         corrupt=half_empty), "relu nn.RNN, SGD with steps of 1e8": lambda g, f: trained(
-            reader(nn.RNN(1, 8, nonlinearity="relu", **TORCH), answers=1), _series(g), f, rate=1e8,
+            reader(nn.RNN(1, 8, nonlinearity="relu", **TORCH), outputs=1), _series(g), f, rate=1e8,
             optimizer=torch.optim.SGD, loss=_squared),
         "identity RNN, targets of 1e30": lambda g, f: trained(
-            reader(RNN(1, 8, "identity"), answers=1), _series(g), f, loss=_squared,
+            reader(RNN(1, 8, "identity"), outputs=1), _series(g), f, loss=_squared,
             corrupt=_at(WHEN, lambda x, y: (x, y * 1e30))),
         "Classifier, relu RNN, SGD with steps of 1e6": wild(cell=CellSettings("rnn", activation="relu")),
         "Classifier, identity RNN, SGD with steps of 1e6": wild(cell=CellSettings("rnn", activation="identity")),
         "MinGRU, one batch divided by 0": lambda g, f: trained(
             reader(MinGRU(4, 8)), _echo(g), f, corrupt=_at(WHEN, lambda x, y: (x / 0.0, y))),
         "LSTM of elman, square root of 0": lambda g, f: trained(
-            reader(LSTM(1, 8), answers=1), lambda: (torch.zeros(8, 10, 1), torch.zeros(8, 10)), f,
+            reader(LSTM(1, 8), outputs=1), lambda: (torch.zeros(8, 10, 1), torch.zeros(8, 10)), f,
             loss=lambda logits, y: (logits.squeeze(-1) * 0).abs().sum().sqrt()),
     }  # fmt: skip
     return [Case("non-finite", name, make, also) for name, make in cases.items()]
@@ -115,7 +115,7 @@ def clipping():
             g, f, data.counts(g, 120, 8), steps=14, cell="gru", epochs=4, **tight),
         "nn.GRU": lambda g, f: trained(reader(nn.GRU(4, 8, **TORCH)), _echo(g), f, **tight),
         "nn.RNN, errors squared": lambda g, f: trained(
-            reader(nn.RNN(1, 8), answers=1), _series(g), f, loss=_squared, **tight),
+            reader(nn.RNN(1, 8), outputs=1), _series(g), f, loss=_squared, **tight),
         "LSTM of elman, SGD": lambda g, f: trained(
             reader(LSTM(4, 8)), _echo(g), f, optimizer=torch.optim.SGD, rate=0.1, **tight),
     }  # fmt: skip
@@ -140,7 +140,7 @@ def spikes():
         return (logits.squeeze(-1) - y).square().sum()
 
     def layers(*layer):
-        return reader(*layer, answers=1)
+        return reader(*layer, outputs=1)
 
     cases = {
         "nn.RNN, targets of another unit": lambda g, f: trained(
@@ -156,7 +156,7 @@ def spikes():
         "relu RNN of elman, an outlier": lambda g, f: trained(
             layers(RNN(1, 8, "relu")), _series(g), f, loss=_squared, corrupt=outlier),
         "identity RNN under a Linear, an outlier": lambda g, f: trained(
-            reader(RNN(4, 6, "identity"), answers=1, inputs=nn.Linear(1, 4)), _series(g), f, loss=_squared,
+            reader(RNN(4, 6, "identity"), outputs=1, inputs=nn.Linear(1, 4)), _series(g), f, loss=_squared,
             corrupt=outlier),
         "nn.GRU of 2 layers, one outlier target": lambda g, f: trained(
             layers(nn.GRU(1, 6, 2, **TORCH)), _series(g), f, loss=_squared,
@@ -216,8 +216,8 @@ def not_falling():
         "nn.GRU, SGD clipped at 1e-6": (also | {"clipping"}, lambda g, f: trained(
             reader(nn.GRU(4, 8, **TORCH)), _echo(g), f, optimizer=torch.optim.SGD, clip_norm=1e-6)),
         "RNN of elman, only the head's bias is trained, classes equally frequent": (also, lambda g, f: trained(
-            reader(RNN(4, 8), answers=4, each=False), partial(data.first, g, 64, 10), f, rate=1e-3,
-            learning=lambda net: [net.answer.bias])),
+            reader(RNN(4, 8), outputs=4, each=False), partial(data.first, g, 64, 10), f, rate=1e-3,
+            learning=lambda net: [net.readout.bias])),
     }  # fmt: skip
     return [Case("not falling", name, make, more) for name, (more, make) in cases.items()]
 

@@ -98,9 +98,9 @@ def saturated():
     also = UNTRAINED | {"vanishing", "stuck gates", "dead units"}
     cases = {
         "nn.RNN, inputs of mean 500, deviation 200": lambda g, f: plain(
-            reader(nn.RNN(3, 8, **TORCH), answers=2), *_raw(g)),
+            reader(nn.RNN(3, 8, **TORCH), outputs=2), *_raw(g)),
         "RNN of elman, inputs of mean 0, deviation 100": lambda g, f: plain(
-            reader(RNN(3, 8), answers=2), *_raw(g, 20, 100.0, 0.0)),
+            reader(RNN(3, 8), outputs=2), *_raw(g, 20, 100.0, 0.0)),
         "nn.RNN, bias 6 in 70 %": lambda g, f: plain(reader(nn.RNN(4, 10)), *_echo(g), gate("", 6.0, share=0.7)),
         "sigmoid RNN, bias 9": lambda g, f: plain(reader(RNN(4, 8, "sigmoid")), *_echo(g), gate("", 9.0)),
         "sigmoid RNN, bias -9 in 80 %": lambda g, f: plain(
@@ -114,7 +114,7 @@ def saturated():
             reader(nn.LSTM(4, 8, **TORCH)), *_echo(g, 20),
             *(gate(name, 7.0) for name in ("input", "forget", "output", "candidate"))),
         "nn.GRU, update closed, unscaled numbers": lambda g, f: plain(
-            reader(nn.GRU(3, 8), answers=2), *_raw(g), gate("update", -7.0),
+            reader(nn.GRU(3, 8), outputs=2), *_raw(g), gate("update", -7.0),
             lambda net: [one.inward[: 2 * one.units].zero_() for one in recurrences(net)]),
     }  # fmt: skip
     more = {8: {"drift"}, 9: {"forgetting"}}

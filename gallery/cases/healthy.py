@@ -49,7 +49,7 @@ def _speed(layer, **settings):
         return torch.from_numpy(x).float(), torch.from_numpy(y)
 
     own = {"updates": 250, "rate": 0.01, "clip_norm": 1.0, **settings}
-    return lambda g, f: trained(reader(*layer(), answers=3, each=False), lambda: draw(g), f, **own)
+    return lambda g, f: trained(reader(*layer(), outputs=3, each=False), lambda: draw(g), f, **own)
 
 
 def _names(g):

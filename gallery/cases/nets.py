@@ -15,17 +15,17 @@ GATES = {"LSTM": LSTM.gate_names, "GRU": GRU.gate_names, "MinGRU": MinGRU.gate_n
 class Reader(nn.Module):
     """Stacked layers of `torch.nn` or cells of elman, with an output at every step or at the last."""
 
-    def __init__(self, *layers: nn.Module, answers: int = 5, each: bool = True, inputs: nn.Module | None = None):
+    def __init__(self, *layers: nn.Module, outputs: int = 5, each: bool = True, inputs: nn.Module | None = None):
         super().__init__()
         self.front = inputs or nn.Identity()
         self.body = nn.ModuleDict({"memory": nn.ModuleList(layers)})
-        self.answer, self.each = nn.LazyLinear(answers), each
+        self.readout, self.each = nn.LazyLinear(outputs), each
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.front(x)
         for layer in self.body["memory"]:
             y = run(layer, y)
-        return self.answer(y if self.each else y[:, -1])
+        return self.readout(y if self.each else y[:, -1])
 
 
 def run(layer: nn.Module, x: Tensor) -> Tensor:
@@ -124,9 +124,9 @@ def mislead(net: nn.Module, marker: int | None = None, push: float = 8.0) -> Non
         one.recurrent[:, 0] = 0
     if one.kind == "RNN":
         one.recurrent[0, 0] = 1.0 if marker is None else 2.0
-    answers = head(net).weight.data
-    answers[:, 0] = 0
-    answers[0, 0] = push
+    readout = head(net).weight.data
+    readout[:, 0] = 0
+    readout[0, 0] = push
 
 
 def _bias(kind: str, gate: str, marker: int | None) -> float:

@@ -76,8 +76,8 @@ def epochs_for(settings: dict[str, Any], steps: int) -> int:
 def summed(lags: Lags) -> Lags:
     """Return a single curve: at each lag the sum over steps of the gradients with respect to the whole state, relative
     to the sum over the same steps at lag 0."""
-    there = ~np.isnan(lags.whole)
-    sums = np.nansum(lags.whole, 0) / np.maximum((there * lags.whole[:, :1]).sum(0), np.finfo(float).tiny)
+    there = ~np.isnan(lags.state_norms)
+    sums = np.nansum(lags.state_norms, 0) / np.maximum((there * lags.state_norms[:, :1]).sum(0), np.finfo(float).tiny)
     return Lags(lags.steps[:1], sums[None], sums[None])
 
 

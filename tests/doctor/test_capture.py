@@ -21,14 +21,14 @@ def rows(*lengths, size=3):
 
 def test_traces_of_a_stack_have_its_inputs_and_states():
     net, x = Stack(LSTM(3, 5), GRU(5, 4), Linear(4, 2)), rows(7, 0, 3)
-    seen = capture(net, lambda: net(x)[0].values.square().sum())
-    first, second = seen.traces
+    captured = capture(net, lambda: net(x)[0].values.square().sum())
+    first, second = captured.traces
     assert [first.name, second.name] == ["cells.0", "cells.1"]
     torch.testing.assert_close(first.x.values.float(), x.values)
     y, _ = net.cells[0](x)
     torch.testing.assert_close(first.after.h.float(), y.values)
     torch.testing.assert_close(second.x.values.float(), y.values)
-    assert seen.loss == pytest.approx(net(x)[0].values.square().sum().item(), rel=1e-5)
+    assert captured.loss == pytest.approx(net(x)[0].values.square().sum().item(), rel=1e-5)
 
 
 def test_the_direct_gradient_excludes_the_cell_itself():
@@ -59,8 +59,8 @@ def test_rows_begin_at_the_given_state():
 
 def test_calls_of_one_cell_are_rows_of_one_trace():
     cell, x = GRU(3, 5), rows(4, 2)
-    seen = capture(cell, lambda: cell(x)[0].values.sum() + cell(rows(3))[0].values.sum())
-    (trace,) = seen.traces
+    captured = capture(cell, lambda: cell(x)[0].values.sum() + cell(rows(3))[0].values.sum())
+    (trace,) = captured.traces
     assert trace.x.lengths.tolist() == [4, 2, 3]
 
 
@@ -136,9 +136,9 @@ class Stateless(CellModule):
 @pytest.mark.parametrize("cell", [Stateless(), WindowNet(3, 3, window=1)], ids=lambda cell: type(cell).__name__)
 def test_a_cell_without_state_is_skipped(cell):
     net, x = Stack(cell, RNN(3, 5)), rows(4, 2)
-    seen = capture(net, lambda: net(x)[0].values.sum())
-    assert [trace.name for trace in seen.traces] == ["cells.1"]
-    assert seen.skipped == {"cells.0": "it carries no state from step to step"}
+    captured = capture(net, lambda: net(x)[0].values.sum())
+    assert [trace.name for trace in captured.traces] == ["cells.1"]
+    assert captured.skipped == {"cells.0": "it carries no state from step to step"}
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -174,9 +174,9 @@ def test_an_error_in_the_loss_leaves_the_model_as_it_was():
 def test_a_cell_that_is_stepped_is_skipped():
     net = Stack(Embedding(5, 3), OutputFeedback(Stack(LSTM(3 + 2, 4), Linear(4, 2))), GRU(2, 3))
     ids = Sequences(torch.tensor([1, 2, 3]), [3])
-    seen = capture(net, lambda: net(ids)[0].values.sum())
-    assert [trace.name for trace in seen.traces] == ["cells.2"]
-    assert list(seen.skipped) == ["cells.1.cell.cells.0"]
+    captured = capture(net, lambda: net(ids)[0].values.sum())
+    assert [trace.name for trace in captured.traces] == ["cells.2"]
+    assert list(captured.skipped) == ["cells.1.cell.cells.0"]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +202,6 @@ def test_a_model_without_a_recurrence_is_an_error():
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_a_loss_that_is_not_finite_has_no_trace(value):
     cell, x = RNN(3, 4), rows(3)
-    seen = capture(cell, lambda: cell(x)[0].values.sum().abs() * value)
-    assert not seen.traces
-    assert not math.isfinite(seen.loss)
+    captured = capture(cell, lambda: cell(x)[0].values.sum().abs() * value)
+    assert not captured.traces
+    assert not math.isfinite(captured.loss)

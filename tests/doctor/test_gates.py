@@ -89,10 +89,10 @@ def test_names_by_cell():
 
 
 def test_chunks_do_not_change_the_result(monkeypatch):
-    seen = trace(LSTM(2, 3))
-    whole = gates(seen)
+    traced = trace(LSTM(2, 3))
+    whole = gates(traced)
     monkeypatch.setattr(module, "CHUNK", 7)
-    for name, gate in gates(seen).items():
+    for name, gate in gates(traced).items():
         for a, b in zip(gate, whole[name], strict=True):
             assert (a is None and b is None) or np.allclose(a, b, rtol=1e-12)
 

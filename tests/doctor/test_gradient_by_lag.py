@@ -190,7 +190,7 @@ def test_gradients_of_the_whole_state():
     net, x = NETS["lstm"](), rows()
     (trace,) = capture(net, lambda: loss_of(net(x)[0].values, x.values).sum()).traces
     found = gradients_by_lag(trace, probes=3)
-    for step, line in zip(found.steps, found.whole, strict=True):
+    for step, line in zip(found.steps, found.state_norms, strict=True):
         before = [leaf.requires_grad_() for leaf in trace.before(np.array([step]))]
         h, _ = theirs(net.cells[0])(x.values[step : step + 1].double(), tuple(before))
         dh, dc = torch.autograd.grad(h, before, trace.gradient[step : step + 1])
@@ -268,9 +268,9 @@ def test_the_truncated_share_of_a_linear_net():
     with torch.no_grad():
         cell.weight_hh.copy_(0.8 * torch.linalg.qr(torch.randn(4, 4, dtype=torch.float64))[0])
     x = Sequences(torch.randn(300, 1, dtype=torch.float64), [150, 150])
-    seen = capture(cell, lambda: cell(x)[0].values.sum()).traces[0]
-    assert truncated_share(gradients_by_lag(seen, max_lag=30), 10) == pytest.approx(0.8**10)
-    assert truncated_share(gradients_by_lag(seen, max_lag=30), 50) == pytest.approx(0.8**50)
+    captured = capture(cell, lambda: cell(x)[0].values.sum()).traces[0]
+    assert truncated_share(gradients_by_lag(captured, max_lag=30), 10) == pytest.approx(0.8**10)
+    assert truncated_share(gradients_by_lag(captured, max_lag=30), 50) == pytest.approx(0.8**50)
 
 
 def test_the_truncated_share_sums_the_measured_curve():

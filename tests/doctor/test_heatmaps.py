@@ -12,11 +12,11 @@ from elman.doctor.heatmaps import texts_of
 def test_texts_are_in_reading_order(healthy, backward, texts, first):
     found = healthy._replace(facts=healthy.facts._replace(texts=[str(number) for number in range(texts)]))
     layer = healthy.layers[0]._replace(reversed=backward)
-    seen = texts_of(found, layer, layer.gates["forget"])
-    assert len(seen) == 100
-    assert seen[0] == first
+    shown = texts_of(found, layer, layer.gates["forget"])
+    assert len(shown) == 100
+    assert shown[0] == first
 
 
 def test_steps_without_texts_are_numbered(healthy):
-    seen = texts_of(healthy, healthy.layers[0], healthy.layers[0].gates["forget"])
-    assert [text for text in seen if text] == [str(number) for number in range(10, 101, 10)]
+    shown = texts_of(healthy, healthy.layers[0], healthy.layers[0].gates["forget"])
+    assert [text for text in shown if text] == [str(number) for number in range(10, 101, 10)]

@@ -40,12 +40,12 @@ def unrolled(layer, row, start):
             one = cell(len(below[0]), layer.hidden_size, bias=layer.bias, **options).double()
             one.load_state_dict({name: getattr(layer, f"{name}_l{number}{way}") for name, _ in one.named_parameters()})
             reads = below[::-1] if way else below
-            state, seen = [leaf[len(ways)] for leaf in start], []
+            state, captured = [leaf[len(ways)] for leaf in start], []
             for x in reads:
                 new = one(x, tuple(state) if len(state) == 2 else state[0])
                 state = list(new) if len(state) == 2 else [new]
-                seen.append(state)
-            ways.append(Way(reads, seen, [state[0] * 1 for state in seen], [leaf * 1 for leaf in state]))
+                captured.append(state)
+            ways.append(Way(reads, captured, [state[0] * 1 for state in captured], [leaf * 1 for leaf in state]))
             written.append(ways[-1].writes[::-1] if way else ways[-1].writes)
         below = [torch.cat(parts) for parts in zip(*written, strict=True)]
     return torch.stack(below), ways
@@ -90,19 +90,19 @@ def test_states_and_gradients_are_those_of_float64_autograd(kind, layers, both_w
         finals = [leaf.reshape(shape) for leaf in (final if kind == "lstm" else (final,))]
         return loss_of(outputs, finals)
 
-    seen = capture(layer, call)
+    captured = capture(layer, call)
     reference = [unrolled(layer, row, [leaf[:, number] for leaf in start]) for number, row in enumerate(rows)]
     ways = list(zip(*(ways for _, ways in reference), strict=True))  # by layer and direction, then by row
     finals = [torch.stack([torch.stack([row.final[leaf] for row in of_rows]) for of_rows in ways])
               for leaf in range(len(start))]  # fmt: skip
     loss = loss_of([y for y, _ in reference], finals)
-    assert seen.loss == pytest.approx(loss.item(), rel=1e-12)
-    assert not seen.skipped
-    assert [trace.name for trace in seen.traces] == [
+    assert captured.loss == pytest.approx(loss.item(), rel=1e-12)
+    assert not captured.skipped
+    assert [trace.name for trace in captured.traces] == [
         f"l{number}{way}" for number in range(layers) for way in (("", "_reverse") if both_ways else ("",))
     ]
 
-    for number, (trace, of_rows) in enumerate(zip(seen.traces, ways, strict=True)):
+    for number, (trace, of_rows) in enumerate(zip(captured.traces, ways, strict=True)):
         assert trace.x.lengths.tolist() == list(lengths)
         writes = [write for row in of_rows for write in row.writes]
         ends = [leaf for row in of_rows for leaf in row.final]
@@ -139,16 +139,16 @@ class Theirs(nn.Module):
 
 def test_layers_inside_a_module():
     net, ids = Theirs(), torch.randint(7, (3, 6))
-    seen = capture(net, lambda: net(ids).square().sum())
-    assert [trace.name for trace in seen.traces] == ["parts.encoder.l0", "parts.encoder.l1", "reader.l0"]
-    assert [trace.x.lengths.tolist() for trace in seen.traces] == [[6] * 3, [6] * 3, [6] * 6]
-    assert not seen.skipped
-    assert all(trace.gradient.abs().sum() > 0 for trace in seen.traces)
-    reader = seen.traces[2]
+    captured = capture(net, lambda: net(ids).square().sum())
+    assert [trace.name for trace in captured.traces] == ["parts.encoder.l0", "parts.encoder.l1", "reader.l0"]
+    assert [trace.x.lengths.tolist() for trace in captured.traces] == [[6] * 3, [6] * 3, [6] * 6]
+    assert not captured.skipped
+    assert all(trace.gradient.abs().sum() > 0 for trace in captured.traces)
+    reader = captured.traces[2]
     # The second call of the reader is read at its last step alone; all of the first, by the second.
     assert (reader.gradient.abs().sum(1) > 0).reshape(6, 6)[3:].nonzero().tolist() == [[0, 5], [1, 5], [2, 5]]
     assert reader.gradient[:18].abs().sum(1).all()
-    torch.testing.assert_close(reader.initial[:3], seen.traces[1].after.h[5::6])
+    torch.testing.assert_close(reader.initial[:3], captured.traces[1].after.h[5::6])
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -181,26 +181,26 @@ def test_the_module_is_in_evaluation_mode_meanwhile():
 def test_a_projection_is_skipped_and_the_rest_is_examined():
     net = nn.ModuleDict({"small": nn.LSTM(3, H, proj_size=2), "plain": nn.GRU(2, H)})
     x = torch.randn(5, 2, 3)
-    seen = capture(net, lambda: net["plain"](net["small"](x)[0])[0].sum())
-    assert [trace.name for trace in seen.traces] == ["plain.l0"]
-    assert list(seen.skipped) == ["small"]
-    assert "proj_size" in seen.skipped["small"]
+    captured = capture(net, lambda: net["plain"](net["small"](x)[0])[0].sum())
+    assert [trace.name for trace in captured.traces] == ["plain.l0"]
+    assert list(captured.skipped) == ["small"]
+    assert "proj_size" in captured.skipped["small"]
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
 def test_a_layer_that_is_the_whole_model_has_a_name():
     layer = nn.LSTM(3, H, proj_size=2)
-    seen = capture(layer, lambda: layer(torch.randn(5, 2, 3))[0].sum())
-    assert seen.traces == []
-    assert list(seen.skipped) == ["LSTM"]
+    captured = capture(layer, lambda: layer(torch.randn(5, 2, 3))[0].sum())
+    assert captured.traces == []
+    assert list(captured.skipped) == ["LSTM"]
 
 
 def test_an_unused_layer_is_skipped():
     net = nn.ModuleDict({"used": nn.RNN(3, H), "idle": nn.RNN(3, H)})
     x = torch.randn(5, 2, 3)
-    seen = capture(net, lambda: net["used"](x)[0].sum())
-    assert [trace.name for trace in seen.traces] == ["used.l0"]
-    assert list(seen.skipped) == ["idle"]
+    captured = capture(net, lambda: net["used"](x)[0].sum())
+    assert [trace.name for trace in captured.traces] == ["used.l0"]
+    assert list(captured.skipped) == ["idle"]
 
 
 def test_a_frozen_layer_is_examined_and_has_no_gradient():
@@ -235,9 +235,9 @@ class Outputs(nn.LSTM):
 def test_a_subclass_with_its_own_forward_is_skipped():
     net = nn.ModuleDict({"odd": Outputs(3, H), "plain": nn.GRU(H, H)})
     x = torch.randn(5, 2, 3)
-    seen = capture(net, lambda: net["plain"](net["odd"](x))[0].sum())
-    assert [trace.name for trace in seen.traces] == ["plain.l0"]
-    assert list(seen.skipped) == ["odd"]
+    captured = capture(net, lambda: net["plain"](net["odd"](x))[0].sum())
+    assert [trace.name for trace in captured.traces] == ["plain.l0"]
+    assert list(captured.skipped) == ["odd"]
 
 
 def test_relu():

@@ -139,10 +139,10 @@ def test_norm_growth_of_zero_states_and_short_rows_is_unknown():
 
 
 def test_chunks_do_not_change_the_result(monkeypatch):
-    seen = trace(LSTM(2, 3))
-    whole = units(seen)
+    traced = trace(LSTM(2, 3))
+    whole = units(traced)
     monkeypatch.setattr(module, "CHUNK", 7)
-    for a, b in zip(units(seen), whole, strict=True):
+    for a, b in zip(units(traced), whole, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 

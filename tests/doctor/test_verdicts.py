@@ -136,7 +136,7 @@ class TestTruncation:
         facts = healthy.facts._replace(unrolled=40)
         for rate, rule in ((1.0, "truncation"), (1.1, "exploding")):
             curve = rate ** np.arange(100)[None]
-            found = changed(healthy, lags=lags._replace(norms=curve, whole=curve), growth=rate)
+            found = changed(healthy, lags=lags._replace(norms=curve, state_norms=curve), growth=rate)
             found = found._replace(facts=facts, context=None)
             assert [name for name in ("truncation", "exploding") if verdict_of(found, name)] == [rule]
 

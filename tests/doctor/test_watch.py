@@ -73,13 +73,13 @@ def test_the_weights_are_the_same_bits(average: float | None) -> None:
 
 
 def test_the_model_does_not_change() -> None:
-    net, seen = make_net(), []
+    net, snapshots = make_net(), []
 
     def freeze(event: Event) -> None:
         net.norm.eval()  # a part that is kept in evaluation mode stays so, and no other does
 
     def compare(event: Event) -> None:
-        seen.append((
+        snapshots.append((
             torch.get_rng_state(),
             [module.training for module in net.modules()],
             [set(vars(module)) for module in net.modules()],
@@ -88,7 +88,7 @@ def test_the_model_does_not_change() -> None:
         ))  # fmt: skip
 
     run([freeze, compare, Watch(), lambda event: compare(event) if event.update == 1 else None], net)
-    before, after = seen[0], seen[2]  # the first event is events to three: an `Examined` comes in between
+    before, after = snapshots[0], snapshots[2]  # the first event is events to three: an `Examined` comes in between
     assert before[1:3] == after[1:3]
     for ours, theirs in zip([before[0], *before[3], *before[4]], [after[0], *after[3], *after[4]], strict=True):
         assert torch.equal(ours, theirs)

@@ -1,4 +1,4 @@
-"""Where a decoder looked on a picture."""
+"""Attention maps over an image."""
 
 import numpy as np
 import pytest

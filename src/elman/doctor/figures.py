@@ -9,20 +9,20 @@ from elman.doctor.findings import Findings, Layer
 from elman.doctor.rules import verdicts
 
 
-def to_json(found: Findings) -> dict[str, Any]:
+def to_json(findings: Findings) -> dict[str, Any]:
     """Return all figures except those of single units at single steps.
 
     Infinity, such as the horizon of a gradient that does not decay, is the text `inf`; unknown values are None.
     """
-    context = found.context
+    context = findings.context
     return _plain({
-        "verdicts": [verdict._asdict() for verdict in verdicts(found)],
-        "loss": found.loss,
-        "layers": [_layer(layer) for layer in found.layers],
-        "skipped": found.skipped,
+        "verdicts": [verdict._asdict() for verdict in verdicts(findings)],
+        "loss": findings.loss,
+        "layers": [_layer(layer) for layer in findings.layers],
+        "skipped": findings.skipped,
         "context": context and {**context._asdict(), "needed": context.needed if len(context.lengths) else None},
-        "training": _training(found),
-        "seconds": found.seconds,
+        "training": _training(findings),
+        "seconds": findings.seconds,
     })  # fmt: skip
 
 
@@ -56,8 +56,8 @@ def _layer(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _training(found: Findings) -> dict[str, Any] | None:
-    facts, history = found.facts, found.facts.history
+def _training(findings: Findings) -> dict[str, Any] | None:
+    facts, history = findings.facts, findings.facts.history
     if history is None:
         return None
     return {

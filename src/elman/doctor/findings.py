@@ -107,7 +107,7 @@ class Layer(NamedTuple):
         back hundreds of steps. So the reach is measured from lag 1, and the horizon from lag 0.
         """
         lags = self.lags
-        return 1 + horizon(Lags(lags.steps, lags.whole[:, 1:], lags.whole[:, 1:]))
+        return 1 + horizon(Lags(lags.steps, lags.state_norms[:, 1:], lags.state_norms[:, 1:]))
 
     @property
     def memory_gate(self) -> Gate | None:

@@ -22,12 +22,12 @@ class Lags(NamedTuple):
         steps: [P] probed steps, numbers in [0, N).
         norms: [P, L + 1] |dL_t / dh_{t-l}| at lag l, where L_t is the part of the loss that reaches step t directly;
             NaN before the start of the row. h is the first leaf of the state: the hidden state.
-        whole: [P, L + 1] the same with respect to the whole state, as the next step receives it.
+        state_norms: [P, L + 1] the same with respect to the whole state, as the next step receives it.
     """
 
     steps: np.ndarray
     norms: np.ndarray
-    whole: np.ndarray
+    state_norms: np.ndarray
 
     @property
     def curve(self) -> np.ndarray:
@@ -52,7 +52,7 @@ def gradients_by_lag(trace: Trace, probes: int = 32, max_lag: int | None = None)
     steps = probe_steps(trace, probes)
     lags = int(trace.x.times[steps].max(initial=0))
     lags = lags if max_lag is None else min(lags, max_lag)
-    norms, whole = (np.full((len(steps), lags + 1), np.nan) for _ in range(2))
+    norms, state_norms = (np.full((len(steps), lags + 1), np.nan) for _ in range(2))
     alive = np.arange(len(steps))
     dy, dstate = _direct_gradients(trace, steps)
     for lag in range(lags + 1):
@@ -60,12 +60,12 @@ def gradients_by_lag(trace: Trace, probes: int = 32, max_lag: int | None = None)
             dstate = step_back(trace, steps[alive] - lag + 1, dy, dstate)
             dy = torch.zeros_like(dy)
         hidden, total = (norm.nan_to_num(nan=torch.inf) for norm in _norms(dy, dstate))  # NaN: float64 overflowed
-        norms[alive, lag], whole[alive, lag] = hidden.numpy(), total.numpy()
+        norms[alive, lag], state_norms[alive, lag] = hidden.numpy(), total.numpy()
         going = trace.x.times[steps[alive] - lag] > 0
         if not going.any():
             break
         alive, dy, dstate = alive[going], dy[going], states.select(dstate, np.flatnonzero(going))
-    return Lags(steps, norms, whole)
+    return Lags(steps, norms, state_norms)
 
 
 def step_back(trace: Trace, steps: np.ndarray, dy: Tensor, dstate: State) -> State:

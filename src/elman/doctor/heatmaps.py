@@ -16,34 +16,34 @@ LETTER, WORD = 13, 26  # pixels of a step that is a letter, and of one that is a
 COLORS = "magma"
 
 
-def heatmaps(found: Findings) -> Iterator[str]:
+def heatmaps(findings: Findings) -> Iterator[str]:
     """Yield HTML with a heatmap per gate: a row per unit, longest memory on top, and a column per step.
 
     The memory gate (the forget gate; the update gate of a GRU) is shown at once, the others on a click.
     """
-    if not any(layer.gates for layer in found.layers):
+    if not any(layer.gates for layer in findings.layers):
         return
     yield "<h2>Gate activations along a row</h2>"
     yield ('<p class="axis">One line per unit, longest memory on top; one column per step. Dark: closed, light: '
            "open.</p>")  # fmt: skip
-    for layer in found.layers:
+    for layer in findings.layers:
         if layer.gates:
             memory_gate = layer.cell.memory_gate
             first = memory_gate if memory_gate in layer.gates else next(iter(layer.gates))
             order = _order(layer.gates[first])
             yield f"<h3>{escape(layer.name)}: {escape(str(layer.cell))}</h3>"
             yield f'<p class="axis">{escape(first)} gate{_half_lives(layer.gates[first], order)}</p>'
-            yield from _gate(found, layer, first, order)
+            yield from _gate(findings, layer, first, order)
             for name in layer.gates:
                 if name != first:
                     yield f"<details><summary>{escape(name)} gate</summary>"
-                    yield from _gate(found, layer, name, order)
+                    yield from _gate(findings, layer, name, order)
                     yield "</details>"
 
 
-def texts_of(found: Findings, layer: Layer, gate: Gate) -> Sequence[str]:
+def texts_of(findings: Findings, layer: Layer, gate: Gate) -> Sequence[str]:
     """Return the text of each step shown; step numbers if the layer does not read the first row as it is."""
-    texts, steps = found.facts.texts, len(gate.first_row)
+    texts, steps = findings.facts.texts, len(gate.first_row)
     if texts is None or steps != min(len(texts), SHOWN) or layer.longest < len(texts):
         return [str(step) if step % 10 == 0 else "" for step in range(1, steps + 1)]
     return (texts[::-1] if layer.reversed else texts)[:steps]
@@ -59,9 +59,9 @@ def _order(gate: Gate) -> np.ndarray:
     return np.argsort(-(gate.half_life if gate.half_life is not None else gate.first_row.mean(0)), kind="stable")
 
 
-def _gate(found: Findings, layer: Layer, name: str, order: np.ndarray) -> Iterator[str]:
+def _gate(findings: Findings, layer: Layer, name: str, order: np.ndarray) -> Iterator[str]:
     gate = layer.gates[name]
-    texts = texts_of(found, layer, gate)
+    texts = texts_of(findings, layer, gate)
     words = any(len(text.strip()) > 1 and not text.isdigit() for text in texts)
     width = WORD if words else LETTER
     per_line = WIDTH // width

@@ -54,9 +54,9 @@ def jacobians(trace: Trace, trajectories: int = 4, steps: int = 100) -> Jacobian
 
     For up to 512 values in the state (an LSTM has two per unit) the full product is propagated back, exactly. Above
     that, the largest singular value is estimated from 8 directions that go back and forth (Halko et al. 2011,
-    arXiv:0909.4061),
-    lag after lag: never too large, and seldom more than a few per cent too small. In float64, with 4 trajectories
-    of 100 steps, one core takes 2 s for an LSTM of 128 units, 5 s for one of 256, 11 s for an LSTM or a GRU of 512.
+    arXiv:0909.4061), lag after lag: never too large, and seldom more than a few per cent too small. In float64, with 4
+    trajectories of 100 steps, one core takes 2 s for an LSTM of 128 units, 5 s for one of 256, 11 s for an LSTM or a
+    GRU of 512.
 
     Args:
         trajectories: number of trajectories, in the rows that reach furthest; at most two if the state has 257 to 512

@@ -81,34 +81,34 @@ th { border-bottom: 1px solid #999; } td { border-bottom: 1px solid #ddd; vertic
 """
 
 
-def save(found: Findings, path: Path, title: str = "") -> None:
+def save(findings: Findings, path: Path, title: str = "") -> None:
     """Write the page or the picture: see `Examination.save`."""
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise ValueError(f"{path}: expected a name that ends in {', '.join(ENDINGS)}.")
-    blob = page(found, title).encode() if ending == ".html" else image(doctor(found, title), ending[1:])
+    blob = page(findings, title).encode() if ending == ".html" else image(doctor(findings, title), ending[1:])
     with replacing(path) as file:
         file.write(blob)
 
 
-def page(found: Findings, title: str = "") -> str:
+def page(findings: Findings, title: str = "") -> str:
     """Return the HTML of the page."""
-    kinds = ", ".join(dict.fromkeys(str(layer.cell) for layer in found.layers))
+    kinds = ", ".join(dict.fromkeys(str(layer.cell) for layer in findings.layers))
     parts = [
         f"<h1>{escape(title or 'Examination')}</h1>",
-        f"<p>{escape(kinds)}; loss {found.loss:.4g}. Created by elman {elman.__version__}.</p>",
-        *_verdicts(found),
+        f"<p>{escape(kinds)}; loss {findings.loss:.4g}. Created by elman {elman.__version__}.</p>",
+        *_verdicts(findings),
         "<h2>Pictures</h2>",
-        *_pictures(found),
-        *heatmaps(found),
+        *_pictures(findings),
+        *heatmaps(findings),
         "<h2>Figures</h2>",
-        *_table(table(found)),
+        *_table(table(findings)),
         *(
             f"<p><code>{escape(path)}</code> was not examined: {escape(why)}.</p>"
-            for path, why in found.skipped.items()
+            for path, why in findings.skipped.items()
         ),
         "<h2>Measurements and their cost</h2>",
-        *_measures(found),
+        *_measures(findings),
     ]
     head = f'<meta charset="utf-8"><title>{escape(title or "elman doctor")}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
@@ -125,17 +125,17 @@ def image(figure: Any, kind: str) -> bytes:
     return file.getvalue()
 
 
-def _verdicts(found: Findings) -> Iterator[str]:
-    for verdict in verdicts(found):
+def _verdicts(findings: Findings) -> Iterator[str]:
+    for verdict in verdicts(findings):
         remedy = f"<code>{escape(verdict.remedy)}</code>" if verdict.remedy else ""
         name = f"<b>{escape(verdict.level)}</b> {escape(verdict.rule)}: " if verdict.rule != verdict.level else ""
         name = name or f"<b>{escape(verdict.level)}</b> "
         yield f'<div class="verdict {verdict.level}">{name}{escape(verdict.message)}{remedy}</div>'
 
 
-def _pictures(found: Findings) -> Iterator[str]:
-    rows = [("", panels_of_model(found))]
-    rows += [(f"{layer.name}: {layer.cell}", panels_of_layer(found, layer)) for layer in found.layers]
+def _pictures(findings: Findings) -> Iterator[str]:
+    rows = [("", panels_of_model(findings))]
+    rows += [(f"{layer.name}: {layer.cell}", panels_of_layer(findings, layer)) for layer in findings.layers]
     for name, panels in rows:
         if panels:
             yield f"<h3>{escape(name)}</h3>" if name else ""
@@ -148,10 +148,10 @@ def _picture(panel: Panel) -> str:
     return f'<figure><img alt="{escape(panel.title)}" src="{source}">{about}</figure>'
 
 
-def _measures(found: Findings) -> Iterator[str]:
+def _measures(findings: Findings) -> Iterator[str]:
     rows = [("measurement", "meaning", "paper", "seconds")]
     for measure in MEASURES:
-        seconds = found.seconds.get(measure.timed)
+        seconds = findings.seconds.get(measure.timed)
         rows.append((measure.name, measure.meaning, measure.paper, "-" if seconds is None else f"{seconds:.2f}"))
     yield from _table(rows)
 

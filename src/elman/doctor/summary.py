@@ -14,20 +14,20 @@ LABEL = 10  # characters of `FAILING`, `WARNING` or `HEALTHY` before a verdict
 HEAD = ("layer", "", "gradient reach", "per step back", "bound", "longest half-life", "gates closed, open, %")
 
 
-def summary(found: Findings) -> str:
+def summary(findings: Findings) -> str:
     """Return the verdicts with their remedies, a line per layer, the loss by context, and the training."""
-    lines = [f"loss {found.loss:.4g}"]
-    for verdict in verdicts(found):
+    lines = [f"loss {findings.loss:.4g}"]
+    for verdict in verdicts(findings):
         lines += ["", *_verdict(verdict)]
-    lines += ["", *_columns(table(found))]
-    lines += [f"{path}: not examined: {reason}." for path, reason in found.skipped.items()]
-    lines += ["", *_rest(found)]
+    lines += ["", *_columns(table(findings))]
+    lines += [f"{path}: not examined: {reason}." for path, reason in findings.skipped.items()]
+    lines += ["", *_rest(findings)]
     return "\n".join(lines).rstrip()
 
 
-def table(found: Findings) -> list[tuple[str, ...]]:
+def table(findings: Findings) -> list[tuple[str, ...]]:
     """Return the figures of each layer, below a row of headings."""
-    return [HEAD, *map(_row, found.layers)]
+    return [HEAD, *map(_row, findings.layers)]
 
 
 def _verdict(verdict: Verdict) -> list[str]:
@@ -68,8 +68,8 @@ def _columns(rows: list[tuple[str, ...]]) -> list[str]:
     return list(map(line, rows))
 
 
-def _rest(found: Findings) -> list[str]:
-    lines, history, context = [], found.facts.history, found.context
+def _rest(findings: Findings) -> list[str]:
+    lines, history, context = [], findings.facts.history, findings.context
     if context is not None and len(context.lengths):
         pairs = zip(context.lengths.tolist(), context.losses.tolist(), strict=True)
         chosen = [
@@ -77,7 +77,7 @@ def _rest(found: Findings) -> list[str]:
         ]
         lines.append("loss by steps of context: " + ", ".join(f"{length}: {loss:.4g}" for length, loss in chosen))
     if history is not None and len(history.norms):
-        clipped = f"clipped in {history.clipped:.0%}" if found.facts.clip_norm is not None else "not clipped"
+        clipped = f"clipped in {history.clipped:.0%}" if findings.facts.clip_norm is not None else "not clipped"
         usual = f"median gradient norm {float(np.median(history.norms)):.3g}"
         lines.append(f"training: {len(history.updates):,} updates, {usual}, {clipped}")
     return [line for text in lines for line in textwrap.wrap(text, WIDTH, subsequent_indent="    ")]

@@ -43,7 +43,7 @@ def doctor(examination: Any, title: str = "") -> Any:
 
 
 def draw(panel: Panel, axis: Any) -> None:
-    """One panel with its title."""
+    """Draw one panel with its title."""
     axis.grid(alpha=0.3)
     axis.set_title(panel.title, fontsize="medium")
     panel.draw(axis)

@@ -28,24 +28,24 @@ class Panel(NamedTuple):
     draw: Callable[[Any], None]
 
 
-def panels_of_model(found: Any) -> list[Panel]:
+def panels_of_model(findings: Any) -> list[Panel]:
     """Return the panels of the whole model."""
     panels = []
-    if any(np.count_nonzero(~np.isnan(layer.lags.curve)) > 1 for layer in found.layers):
-        panels.append(Panel("gradient", "gradient by lag", partial(_gradient, found)))
-    if found.context is not None and len(found.context.lengths) > 1:
-        panels.append(Panel("context", "loss by context", partial(_context, found)))
-    history = found.facts.history
+    if any(np.count_nonzero(~np.isnan(layer.lags.curve)) > 1 for layer in findings.layers):
+        panels.append(Panel("gradient", "gradient by lag", partial(_gradient, findings)))
+    if findings.context is not None and len(findings.context.lengths) > 1:
+        panels.append(Panel("context", "loss by context", partial(_context, findings)))
+    history = findings.facts.history
     if history is not None and len(history.updates) > 1:
-        panels.append(Panel("training", "gradient norm in training", partial(_training, found)))
+        panels.append(Panel("training", "gradient norm in training", partial(_training, findings)))
     if history is not None and len(history.examined) > 1:
-        panels.append(Panel("reach", "horizon in training", partial(_reach, found)))
+        panels.append(Panel("reach", "horizon in training", partial(_reach, findings)))
     return panels
 
 
-def panels_of_layer(found: Any, layer: Any) -> list[Panel]:
+def panels_of_layer(findings: Any, layer: Any) -> list[Panel]:
     """Return the panels of one layer."""
-    panels, history = [], found.facts.history
+    panels, history = [], findings.facts.history
     if len(layer.jacobians.lags) > 1:
         panels.append(Panel("jacobians", "singular values by lag", partial(_jacobians, layer)))
     examined = [event for event in history.examined if _histograms(event, layer)] if history is not None else []
@@ -60,13 +60,13 @@ def panels_of_layer(found: Any, layer: Any) -> list[Panel]:
     return panels
 
 
-def _gradient(found: Any, axis: Any) -> None:
-    unrolled, needed = found.facts.unrolled, _needed(found)
-    reach = [layer.reach for layer in found.layers if math.isfinite(layer.reach)]
+def _gradient(findings: Any, axis: Any) -> None:
+    unrolled, needed = findings.facts.unrolled, _needed(findings)
+    reach = [layer.reach for layer in findings.layers if math.isfinite(layer.reach)]
     wanted = max(20.0, 2 * max(reach, default=0.0), 1.1 * (needed or 0), 1.1 * (unrolled or 0))
-    last = min(wanted, max(len(layer.lags.curve) - 1 for layer in found.layers))
+    last = min(wanted, max(len(layer.lags.curve) - 1 for layer in findings.layers))
     lowest = 0.1
-    for number, layer in enumerate(found.layers):
+    for number, layer in enumerate(findings.layers):
         curve = layer.lags.curve[: int(last) + 1]
         lags, color = np.arange(len(curve)), f"C{number % 10}"
         axis.plot(lags, np.maximum(curve, FLOOR), color=color, label=f"{layer.name}: to {steps_text(layer.reach)}")
@@ -74,19 +74,19 @@ def _gradient(found: Any, axis: Any) -> None:
             axis.plot(layer.reach, np.interp(layer.reach, lags, np.maximum(curve, FLOOR)), "o", color=color)
         if layer.bound is not None and math.isfinite(layer.bound.factor):
             axis.plot(lags, _powers(layer.bound.factor, lags), "--", color=color, linewidth=1, label="bound")
-        seen = curve[~np.isnan(curve)]
-        lowest = min(lowest, float(seen.min(initial=1)))
+        measured = curve[~np.isnan(curve)]
+        lowest = min(lowest, float(measured.min(initial=1)))
     for at, name in ((unrolled, "unrolled"), (needed, "context needed")):
         if at is not None and at <= 1.05 * last:
             axis.axvline(at, color=MARK, linestyle=":" if name == "unrolled" else "-.", linewidth=1, label=name)
-    highest = max([1.0, *(float(np.nanmax(layer.lags.curve[: int(last) + 1])) for layer in found.layers)])
+    highest = max([1.0, *(float(np.nanmax(layer.lags.curve[: int(last) + 1])) for layer in findings.layers)])
     axis.set(yscale="log", xlim=(0, last), ylim=(max(FLOOR, lowest / 3), min(2 * highest, 1 / FLOOR)))
     axis.set(xlabel="steps back", ylabel="fraction of the gradient at lag 0")
     _legend_above(axis)
 
 
-def _context(found: Any, axis: Any) -> None:
-    context, needed = found.context, _needed(found)
+def _context(findings: Any, axis: Any) -> None:
+    context, needed = findings.context, _needed(findings)
     axis.plot(context.lengths, context.losses, marker="o", markersize=4, color="tab:blue")
     axis.axhline(context.full, color="tab:gray", linestyle="--", linewidth=1, label=f"full context: {context.full:.4g}")
     if needed is not None:
@@ -96,8 +96,8 @@ def _context(found: Any, axis: Any) -> None:
     axis.legend(fontsize="small")
 
 
-def _training(found: Any, axis: Any) -> None:
-    history, limit = found.facts.history, found.facts.clip_norm
+def _training(findings: Any, axis: Any) -> None:
+    history, limit = findings.facts.history, findings.facts.clip_norm
     norms = np.where(np.isfinite(history.norms) & (history.norms > 0), history.norms, np.nan)
     parts = np.array_split(np.arange(len(norms)), min(POINTS, len(norms)))
     places = [float(history.updates[part].mean()) for part in parts]
@@ -113,9 +113,9 @@ def _training(found: Any, axis: Any) -> None:
     _legend_above(axis)
 
 
-def _reach(found: Any, axis: Any) -> None:
-    events = found.facts.history.examined
-    for number, layer in enumerate(found.layers):
+def _reach(findings: Any, axis: Any) -> None:
+    events = findings.facts.history.examined
+    for number, layer in enumerate(findings.layers):
         points = [(event["update"], event["layers"][layer.name]["horizon"]) for event in events
                   if layer.name in event["layers"]]  # fmt: skip
         points = [(update, lag) for update, lag in points if lag is not None and math.isfinite(lag)]
@@ -220,9 +220,9 @@ def _plain_ticks(axis: Any) -> None:
     axis.yaxis.set_minor_formatter(plain if high / low < 1000 else NullFormatter())
 
 
-def _needed(found: Any) -> int | None:
+def _needed(findings: Any) -> int | None:
     """Return the context that is needed; None if memory does not lower the loss, or was not measured."""
-    context = found.context
+    context = findings.context
     if context is None or not len(context.losses) or not np.nanmax(context.losses) > context.full:
         return None
     return int(context.needed)

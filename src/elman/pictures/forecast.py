@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.pictures.series import LEVEL, SEEN, as_series, canvas, shade
+from elman.pictures.series import LEVEL, OBSERVED, as_series, canvas, shade
 
 
 def forecast(series: Any, mean: Any, deviation: Any, truth: Any = None, level: float = LEVEL, title: str = "") -> Any:
@@ -25,21 +25,21 @@ def forecast(series: Any, mean: Any, deviation: Any, truth: Any = None, level: f
         >>> len(figure.axes)
         1
     """
-    seen, expected = (as_series("pictures.forecast", *pair) for pair in (("series", series), ("mean", mean)))
+    observed, expected = (as_series("pictures.forecast", *pair) for pair in (("series", series), ("mean", mean)))
     spread = as_series("pictures.forecast", "deviation", deviation)
     came = None if truth is None else as_series("pictures.forecast", "truth", truth)
     shapes = {"mean": expected, "deviation": spread, "truth": came}
     for name, array in shapes.items():
-        wanted = [len(expected), seen.shape[1]]
+        wanted = [len(expected), observed.shape[1]]
         if array is not None and list(array.shape) != wanted:
             raise ValueError(f"pictures.forecast: expected {name} of shape {wanted}, got {list(array.shape)}.")
-    figure, axes = canvas(seen.shape[1], title)
-    before, after = np.arange(len(seen)), len(seen) + np.arange(len(expected))
+    figure, axes = canvas(observed.shape[1], title)
+    before, after = np.arange(len(observed)), len(observed) + np.arange(len(expected))
     for number, axis in enumerate(axes):
-        axis.plot(before, seen[:, number], color=SEEN, label="observed")
+        axis.plot(before, observed[:, number], color=OBSERVED, label="observed")
         label = f"forecast, {level:.0%}"
         shade(axis, after, expected[:, number], spread[:, number], level, color="tab:blue", label=label)
         if came is not None:
-            axis.plot(after, came[:, number], color=SEEN, linestyle=":", label="true")
+            axis.plot(after, came[:, number], color=OBSERVED, linestyle=":", label="true")
     axes[0].legend(loc="upper left")
     return figure

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-SEEN, LEVEL = "tab:gray", 0.9
+OBSERVED, LEVEL = "tab:gray", 0.9
 
 
 def as_series(where: str, name: str, array: Any) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.pictures.series import SEEN, as_series, canvas
+from elman.pictures.series import OBSERVED, as_series, canvas
 
 
 def states(
@@ -34,7 +34,7 @@ def states(
         >>> len(figure.axes)
         1
     """
-    seen = as_series("pictures.states", "series", series)
+    observed = as_series("pictures.states", "series", series)
     if path is None and probs is None:
         raise ValueError("pictures.states: expected path or probs, got neither; decode or smooth the series first.")
     probabilities = None if probs is None else as_series("pictures.states", "probs", probs)
@@ -42,20 +42,20 @@ def states(
     if of_step.dtype.kind not in "iu" or (of_step < 0).any():
         raise ValueError("pictures.states: expected path of states from 0, as decode returns them.")
     for name, array in (("path", of_step), ("probs", probabilities)):
-        if array is not None and len(array) != len(seen):
-            raise ValueError(f"pictures.states: expected {name} of T={len(seen)} steps, got {len(array)}.")
+        if array is not None and len(array) != len(observed):
+            raise ValueError(f"pictures.states: expected {name} of T={len(observed)} steps, got {len(array)}.")
     count = max(int(of_step.max()) + 1, probabilities.shape[1] if probabilities is not None else 0)
     labels = list(names) if names is not None else [f"state {state}" for state in range(count)]
     if len(labels) < count:
         raise ValueError(f"pictures.states: expected {count} names, got {len(labels)}.")
-    figure, axes = canvas(seen.shape[1] + (probabilities is not None), title)
-    times = np.arange(len(seen))
+    figure, axes = canvas(observed.shape[1] + (probabilities is not None), title)
+    times = np.arange(len(observed))
     edges = np.concatenate([[0], np.flatnonzero(np.diff(of_step)) + 1, [len(of_step)]])
     spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), of_step[edges[:-1]].tolist(), strict=True))
     levels = None if means is None else np.asarray(means, dtype=np.float64).reshape(len(np.asarray(means)), -1)
-    for number in range(seen.shape[1]):
+    for number in range(observed.shape[1]):
         axis, labelled = axes[number], set()
-        axis.plot(times, seen[:, number], color=SEEN, marker=".", linewidth=1)
+        axis.plot(times, observed[:, number], color=OBSERVED, marker=".", linewidth=1)
         for begin, end, state in spans:
             label = None if state in labelled else labels[state]
             labelled.add(state)

@@ -10,14 +10,14 @@ RULES: tuple[Rule, ...] = (*training.RULES, *gradient.RULES, *memory.RULES, *gat
 __all__ = ["RULES", "Rule", "verdicts"]
 
 
-def verdicts(found: Findings) -> list[Verdict]:
+def verdicts(findings: Findings) -> list[Verdict]:
     """Apply all rules: `failing` first, then `warning`; one `healthy` verdict if no rule applies."""
-    problems = [verdict for rule in RULES if (verdict := rule(found)) is not None]
-    return sorted(problems, key=lambda verdict: LEVELS.index(verdict.level)) or [_healthy(found)]
+    problems = [verdict for rule in RULES if (verdict := rule(findings)) is not None]
+    return sorted(problems, key=lambda verdict: LEVELS.index(verdict.level)) or [_healthy(findings)]
 
 
-def _healthy(found: Findings) -> Verdict:
-    layers = farthest(found)
+def _healthy(findings: Findings) -> Verdict:
+    layers = farthest(findings)
     if not layers:
         message = "No problem found, but the loss reaches no step that has a predecessor: use longer rows."
         return Verdict("healthy", HEALTHY, message)
@@ -25,8 +25,8 @@ def _healthy(found: Findings) -> Verdict:
     parts = [
         "the gradient does not decay" if reach == float("inf") else f"the gradient reaches {steps_text(reach)} steps"
     ]
-    if steps := used_context(found):
+    if steps := used_context(findings):
         parts.append(f"90 % of the memory's gain comes from the last {count_of(steps, 'step')}")
-    if (history := found.facts.history) is not None and found.facts.clip_norm is not None:
+    if (history := findings.facts.history) is not None and findings.facts.clip_norm is not None:
         parts.append(f"clipping affected {history.clipped:.0%} of the updates")
     return Verdict("healthy", HEALTHY, f"No problem found: {'; '.join(parts)}.")

@@ -14,12 +14,12 @@ MATTERS = 0.01  # of the loss: a smaller gain of the memory is ignored
 MOST = 0.9  # of the memory's gain
 
 
-def used_context(found: Findings) -> int | None:
+def used_context(findings: Findings) -> int | None:
     """Return the shortest context with nine tenths of the memory's gain; None if there is no gain, or no measurement.
 
     The last tenth often has a long tail, and no verdict should depend on it.
     """
-    if (context := found.context) is None or memory_gain(found) is None:
+    if (context := findings.context) is None or memory_gain(findings) is None:
         return None
     worst = float(np.nanmax(context.losses))
     enough = context.losses <= worst - MOST * (worst - context.full)
@@ -27,21 +27,21 @@ def used_context(found: Findings) -> int | None:
     return int(context.lengths[min(int(short.max(initial=-1)) + 1, len(enough) - 1)])
 
 
-def memory_gain(found: Findings) -> float | None:
+def memory_gain(findings: Findings) -> float | None:
     """Return how much higher the loss is with the worst context than with the full one; None if by less than 1 %."""
-    if (context := found.context) is None or not len(context.losses):
+    if (context := findings.context) is None or not len(context.losses):
         return None
     gap = float(np.nanmax(context.losses)) - context.full
     return gap if gap > MATTERS * max(abs(context.full), abs(float(context.losses[0]))) else None
 
 
-def farthest(found: Findings) -> list[Layer]:
+def farthest(findings: Findings) -> list[Layer]:
     """Return, per group of stacked layers or directions, the layer whose gradient reaches furthest.
 
     One layer that carries information over a distance is enough: the others need not.
     """
     layers: dict[str, Layer] = {}
-    for layer in found.layers:
+    for layer in findings.layers:
         if math.isnan(layer.reach):
             continue
         group = _group(layer)
@@ -50,9 +50,9 @@ def farthest(found: Findings) -> list[Layer]:
     return list(layers.values())
 
 
-def loss_at_end(found: Findings, layer: Layer) -> bool:
+def loss_at_end(findings: Findings, layer: Layer) -> bool:
     """Return whether the loss reaches only one or two steps of each row, in this layer or in one of its group."""
-    together = [other for other in found.layers if _group(other) == _group(layer)]
+    together = [other for other in findings.layers if _group(other) == _group(layer)]
     return any(other.longest > 4 and other.supervised * other.longest <= 2 for other in together)
 
 

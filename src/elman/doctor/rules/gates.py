@@ -24,15 +24,14 @@ class _Stuck(NamedTuple):
     layer: Layer
 
 
-def stuck_gates(found: Findings) -> Verdict | None:
+def stuck_gates(findings: Findings) -> Verdict | None:
     """Report gates that are closed, or open, at every step of a row: their gradient is almost zero, so they cannot
     learn.
 
     An input gate that opens at one step of a hundred is healthy. So are forget gates that are always open in a cell
-    with a
-    separate input gate: that is how an LSTM counts.
+    with a separate input gate: that is how an LSTM counts.
     """
-    stuck = [one for layer in found.layers for one in _stuck(layer)]
+    stuck = [one for layer in findings.layers for one in _stuck(layer)]
     if not stuck or (worst := max(stuck, key=lambda one: one.share)).share < MANY:
         return None
     share, side, gate, layer = worst
@@ -40,37 +39,38 @@ def stuck_gates(found: Findings) -> Verdict | None:
     effect = EFFECTS.get((gate, side), keeps)
     message = f"{layer.name}: the {gate} gate is {side} at every step in {share:.0%} of the units; {effect}."
     bias = set_bias(layer, gate, 0.0 if side == "open" else 1.0)
-    remedy = f"{halved('learning_rate', found.facts)} and train again, or {bias}; check the scale of the layer's inputs"
+    remedy = (
+        f"{halved('learning_rate', findings.facts)} and train again, or {bias}; check the scale of the layer's inputs"
+    )
     return Verdict("stuck gates", FAILING if share >= ALL else WARNING, message, remedy)
 
 
-def dead_units(found: Findings) -> Verdict | None:
+def dead_units(findings: Findings) -> Verdict | None:
     """Report units whose output is the same at every step, as of a ReLU whose input is always negative."""
-    shares = [(float(np.mean(layer.units.dead)), layer) for layer in found.layers if len(layer.units.dead)]
+    shares = [(float(np.mean(layer.units.dead)), layer) for layer in findings.layers if len(layer.units.dead)]
     if not shares or (worst := max(shares, key=lambda pair: pair[0]))[0] < DEAD:
         return None
     share, layer = worst
     dead = f"{int(layer.units.dead.sum())} of {len(layer.units.dead)} units are dead"
-    ways = [halved("learning_rate", found.facts)]
+    ways = [halved("learning_rate", findings.facts)]
     if layer.cell.kind == "rnn":
-        ways.append("--set cell.activation=tanh" if found.facts.task else "use tanh instead of ReLU")
+        ways.append("--set cell.activation=tanh" if findings.facts.task else "use tanh instead of ReLU")
     level = FAILING if share >= ALL_DEAD else WARNING
     message = f"{layer.name}: {dead}; their output is the same at every step and carries no information."
     return Verdict("dead units", level, message, ", or ".join(ways))
 
 
-def saturated_units(found: Findings) -> Verdict | None:
+def saturated_units(findings: Findings) -> Verdict | None:
     """Report units that are at an end of their range most of the time, where the slope is at most a tenth of the
     largest."""
-    shares = [(float(np.mean(layer.units.saturated)), layer) for layer in found.layers if len(layer.units.saturated)]
+    shares = [(float(np.mean(layer.units.saturated)), layer) for layer in findings.layers if len(layer.units.saturated)]
     if not shares or (worst := max(shares, key=lambda pair: pair[0]))[0] < MANY:
         return None
     share, layer = worst
     message = (f"{layer.name}: {share:.0%} of the outputs are saturated (at an end of the activation's range), where "
                "almost no gradient passes.")  # fmt: skip
-    remedy = (
-        f"standardise the layer's inputs to mean 0 and standard deviation 1, or {halved('learning_rate', found.facts)}"
-    )
+    slower = halved("learning_rate", findings.facts)
+    remedy = f"standardise the layer's inputs to mean 0 and standard deviation 1, or {slower}"
     return Verdict("saturated units", FAILING if share >= ALL else WARNING, message, remedy)
 
 

@@ -17,23 +17,23 @@ GROWS, EXPLODES = 10.0, 1000.0  # growth of a gradient that clipping can repair,
 TRUNCATED = 0.5  # of the gradient: the sum over lags has a long tail in healthy language models too
 
 
-def vanishing(found: Findings) -> Verdict | None:
+def vanishing(findings: Findings) -> Verdict | None:
     """Report a gradient that is gone before it reaches the input that determines the output (Bengio et al. 1994).
 
     The distance is `facts.dependency` if it is known. If not, a loss at the end of rows should reach a quarter of each
     row, and a gradient that loses four tenths per step is too short for rows of 16 steps and more. A context that the
     model already uses counts as reached, however faint the gradient is by now.
     """
-    layers, facts = farthest(found), found.facts
+    layers, facts = farthest(findings), findings.facts
     if not layers:
         return None
     layer = min(layers, key=lambda layer: layer.reach)
-    learnt, level, why = max(layer.reach, used_context(found) or 0), None, f"rows have up to {layer.longest} steps"
+    learnt, level, why = max(layer.reach, used_context(findings) or 0), None, f"rows have up to {layer.longest} steps"
     if facts.dependency is not None:
         if facts.dependency > learnt:
             level = FAILING if facts.dependency > 2 * learnt else WARNING
             why = f"the output depends on inputs up to {facts.dependency} steps back"
-    elif loss_at_end(found, layer):
+    elif loss_at_end(findings, layer):
         if learnt < ROW * layer.longest:
             level, why = FAILING, f"the loss is at the end of rows of up to {layer.longest} steps"
     elif layer.growth < FAST and layer.longest >= LONG and learnt < LONG:
@@ -45,9 +45,9 @@ def vanishing(found: Findings) -> Verdict | None:
     return Verdict("vanishing", level, message, longer_memory(layer, facts))
 
 
-def exploding(found: Findings) -> Verdict | None:
+def exploding(findings: Findings) -> Verdict | None:
     """Report a gradient that grows ten or a thousand times on its way back, within the steps that training unrolls."""
-    grown = [(_peak(layer, found.facts.unrolled), layer) for layer in found.layers]
+    grown = [(_peak(layer, findings.facts.unrolled), layer) for layer in findings.layers]
     grown = [(peak, layer) for peak, layer in grown if peak > GROWS]
     if not grown:
         return None
@@ -57,20 +57,20 @@ def exploding(found: Findings) -> Verdict | None:
         f"; its weights allow {layer.bound.factor:.2f} times per step")  # fmt: skip
     message = f"{layer.name}: the gradient explodes: it grows {peak:,.3g} times on its way back, {rate}{bound}."
     level = FAILING if peak > EXPLODES else WARNING
-    return Verdict("exploding", level, message, shorter_gradient(layer, found.facts))
+    return Verdict("exploding", level, message, shorter_gradient(layer, findings.facts))
 
 
-def truncation(found: Findings) -> Verdict | None:
+def truncation(findings: Findings) -> Verdict | None:
     """Report truncated BPTT that cuts off half of the gradient, or the steps that matter.
 
     A gradient that explodes is better cut off: `exploding` reports it.
     """
-    facts, layers = found.facts, farthest(found)
+    facts, layers = findings.facts, farthest(findings)
     steps = facts.unrolled
-    if steps is None or not layers or exploding(found) is not None:
+    if steps is None or not layers or exploding(findings) is not None:
         return None
     layer = max(layers, key=lambda layer: layer.reach)
-    share, known = _truncated(layer, steps), facts.dependency or used_context(found) or 0
+    share, known = _truncated(layer, steps), facts.dependency or used_context(findings) or 0
     if known > steps:
         problem = f"the loss needs a context of {known} steps, but the gradient is followed back only {steps}"
     elif share > TRUNCATED:

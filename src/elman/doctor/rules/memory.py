@@ -15,21 +15,21 @@ FIRST = 0.5  # of the memory: at most this much is left after one step
 LASTING = 0.9  # quantile of the units: nine tenths forget faster
 
 
-def memory_unused(found: Findings) -> Verdict | None:
+def memory_unused(findings: Findings) -> Verdict | None:
     """Report a model whose loss is as low with a context of one step, to 1 %."""
-    context = found.context
-    if context is None or len(context.losses) < 2 or memory_gain(found) is not None or misled(found) is not None:
+    context = findings.context
+    if context is None or len(context.losses) < 2 or memory_gain(findings) is not None or misled(findings) is not None:
         return None
     message = (f"The model does not use its memory: the loss is {context.losses[0]:.4g} with a context of 1 step and "
                f"{context.full:.4g} with the full context.")  # fmt: skip
-    window = "--set cell=window_net --set cell.window=1" if found.facts.task else "a net without recurrence"
+    window = "--set cell=window_net --set cell.window=1" if findings.facts.task else "a net without recurrence"
     remedy = f"if the loss is good, {window} is enough; if not, train longer and see the other verdicts"
     return Verdict("memory unused", WARNING, message, remedy)
 
 
-def misled(found: Findings) -> Verdict | None:
+def misled(findings: Findings) -> Verdict | None:
     """Report a model whose loss is lower with a shorter context: its state does harm."""
-    context = found.context
+    context = findings.context
     if context is None or not len(context.losses) or not np.isfinite(context.losses).any():
         return None
     best = int(np.nanargmin(context.losses))
@@ -43,24 +43,24 @@ def misled(found: Findings) -> Verdict | None:
     return Verdict("misled", WARNING, message, remedy)
 
 
-def forgetting(found: Findings) -> Verdict | None:
+def forgetting(findings: Findings) -> Verdict | None:
     """Report forget gates that are so far closed that even the units with the longest memory forget what matters.
 
     The rule uses the mean activation, not the half-life: in good models many units erase their memory now and then to
     separate one thing from the next, which makes the half-life short.
     """
-    gates = [(layer, layer.memory_gate.first_row.mean(0)) for layer in found.layers if layer.memory_gate]
-    if not gates or len(gates) < len(found.layers):
+    gates = [(layer, layer.memory_gate.first_row.mean(0)) for layer in findings.layers if layer.memory_gate]
+    if not gates or len(gates) < len(findings.layers):
         return None
     layer, kept = max(gates, key=lambda pair: float(np.quantile(pair[1], LASTING)))
-    dependency = found.facts.dependency
+    dependency = findings.facts.dependency
     if dependency is not None:
         needed, why = float(dependency), f"the output depends on inputs up to {dependency} steps back"
-    elif loss_at_end(found, layer):
+    elif loss_at_end(findings, layer):
         needed, why = layer.longest / 4, f"the loss is at the end of rows of up to {layer.longest} steps"
     else:
         return None
-    if max(needed, 8) <= (used_context(found) or 8):
+    if max(needed, 8) <= (used_context(findings) or 8):
         return None
     share = min(max(float(np.quantile(kept, LASTING)), 1e-6), 1 - 1e-6)
     half_life = math.log(0.5) / math.log(share)
@@ -69,16 +69,16 @@ def forgetting(found: Findings) -> Verdict | None:
     message = (f"{layer.name}: the {layer.cell.memory_gate} gate erases memory too fast: in nine tenths of the units "
                f"it keeps {share:.0%} of the state per step, or less; {why}.")  # fmt: skip
     level = FAILING if share < FIRST else WARNING
-    return Verdict("forgetting", level, message, longer_memory(layer, found.facts))
+    return Verdict("forgetting", level, message, longer_memory(layer, findings.facts))
 
 
-def drift(found: Findings) -> Verdict | None:
+def drift(findings: Findings) -> Verdict | None:
     """Report a state that keeps growing along the rows, beyond the range of values seen in training."""
-    grown = [(_growth(layer), layer) for layer in found.layers]
+    grown = [(_growth(layer), layer) for layer in findings.layers]
     if not grown or (most := max(grown, key=lambda pair: pair[0]))[0] < GROWS:
         return None
     times, layer = most
-    facts = found.facts
+    facts = findings.facts
     message = (f"{layer.name}: the state drifts: its norm grows {times:,.3g} times along the second half of the rows "
                "and does not settle.")  # fmt: skip
     if layer.cell.memory_gate is not None:

@@ -16,22 +16,22 @@ ENOUGH = 100  # updates, from which on the loss must have fallen
 FALLEN = 0.02  # of the loss
 
 
-def non_finite(found: Findings) -> Verdict | None:
+def non_finite(findings: Findings) -> Verdict | None:
     """Report a loss that is not finite, now or in the log, or such a gradient."""
-    if not math.isfinite(found.loss):
-        message = (f"The loss is {found.loss} on this data: the weights have become too large, or the data contain "
+    if not math.isfinite(findings.loss):
+        message = (f"The loss is {findings.loss} on this data: the weights have become too large, or the data contain "
                    "values that are not finite.")  # fmt: skip
-        return Verdict("non-finite", FAILING, message, _clip(found.facts))
-    history = found.facts.history
+        return Verdict("non-finite", FAILING, message, _clip(findings.facts))
+    history = findings.facts.history
     if not history or not history.non_finite:
         return None
     message = f"In {history.non_finite} of {len(history.updates)} updates the loss or the gradient was not finite."
-    return Verdict("non-finite", FAILING, message, _clip(found.facts))
+    return Verdict("non-finite", FAILING, message, _clip(findings.facts))
 
 
-def clipping(found: Findings) -> Verdict | None:
+def clipping(findings: Findings) -> Verdict | None:
     """Report clipping of most updates by a large factor: only the direction of the gradient is left, not its size."""
-    facts, history = found.facts, found.facts.history
+    facts, history = findings.facts, findings.facts.history
     large = LARGE.get(facts.settings.get("optimizer", ""), LARGE_ELSE)
     if history is None or history.clipped < MOST or history.clip_ratio < large:
         return None
@@ -42,9 +42,9 @@ def clipping(found: Findings) -> Verdict | None:
     return Verdict("clipping", WARNING, message, f"{clip}, or {halved('learning_rate', facts)}")
 
 
-def spikes(found: Findings) -> Verdict | None:
+def spikes(findings: Findings) -> Verdict | None:
     """Report gradients a hundred times longer than usual that nothing clips: one such update can undo the training."""
-    facts, history = found.facts, found.facts.history
+    facts, history = findings.facts, findings.facts.history
     if facts.clip_norm is not None or not history or len(history.norms) < ENOUGH:
         return None
     usual = float(np.median(history.norms))
@@ -55,9 +55,9 @@ def spikes(found: Findings) -> Verdict | None:
     return Verdict("spikes", WARNING, message, _clip(facts))
 
 
-def not_falling(found: Findings) -> Verdict | None:
+def not_falling(findings: Findings) -> Verdict | None:
     """Report a training loss that has not fallen by 2 % after a hundred updates."""
-    facts, history = found.facts, found.facts.history
+    facts, history = findings.facts, findings.facts.history
     if not history or len(history.losses) < ENOUGH:
         return None
     first, last = _ends(history)
