@@ -1,5 +1,6 @@
 """Tasks as scikit-learn's own tools use them: its checks of estimators, its searches, pipelines, folds and clones."""
 
+import pickle
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted
 
-from elman import Classifier, LanguageModel, Tagger
+from elman import CellSettings, Classifier, LanguageModel, Tagger
 
 PAGE = Path(__file__).parents[2] / "docs" / "classifier.md"
 QUICK = {"hidden_size": 8, "epochs": 5, "learning_rate": 3e-2, "bidirectional": False, "dropout": 0.0,
@@ -126,6 +127,45 @@ def test_cross_validation_of_a_tagger():
     assert cross_val_score(model, rows, tags, cv=3).mean() > 0.9
     search = GridSearchCV(model, {"output": ["crf", "softmax"]}, cv=2).fit(rows, tags)
     assert search.predict([["Ann", "left"]]) == [["B-PER", "O"]]
+
+
+def test_a_grid_search_over_options_of_the_cell():
+    X, y = blobs()
+    model = Classifier(**QUICK, cell=CellSettings("lstm", forget_bias=2.0))
+    search = GridSearchCV(model, {"cell__zoneout_c": [0.0, 0.1]}, cv=2).fit(X, y)
+    best = search.best_estimator_
+    assert best.cell == CellSettings("lstm", forget_bias=2.0, zoneout_c=search.best_params_["cell__zoneout_c"])
+    assert search.score(X, y) > 0.8
+    search = GridSearchCV(Classifier(**QUICK), {"cell": ["gru"], "cell__reset": ["before", "after"]}, cv=2).fit(X, y)
+    assert search.best_estimator_.cell == CellSettings("gru", reset=search.best_params_["cell__reset"])
+
+
+def test_options_of_the_cell_are_settings():
+    cell = CellSettings("lstm", zoneout_c=0.1)
+    model = Tagger(cell=cell)
+    assert model.cell is cell
+    assert clone(model).cell == cell
+    assert clone(Tagger(cell="gru")).cell == "gru"
+    assert repr(model) == "Tagger(cell=CellSettings('lstm', zoneout_c=0.1))"
+    assert model.get_params()["cell__zoneout_c"] == 0.1
+    assert "cell__zoneout_c" not in model.get_params(deep=False)
+    assert model.set_params(cell__zoneout_h=0.2).cell == CellSettings("lstm", zoneout_c=0.1, zoneout_h=0.2)
+    assert cell == CellSettings("lstm", zoneout_c=0.1)  # a shared value is never changed
+    assert Tagger().set_params(cell__zoneout_c=0.3).cell == CellSettings("lstm", zoneout_c=0.3)
+    assert Tagger().cell == "lstm"
+    assert model.set_params(cell__reset="before", cell="gru").cell == CellSettings("gru", reset="before")
+    assert pickle.loads(pickle.dumps(model)).get_params() == model.get_params()
+    with pytest.raises(ValueError, match=r"Tagger.set_params: scheme__x: unknown"):
+        model.set_params(scheme__x=1, epochs=3)
+    assert model.epochs == 15
+    with pytest.raises(ValueError, match=r"cell\.reset: cell=lstm has no such option \(available for gru\)"):
+        Tagger(cell=CellSettings("lstm", reset="before")).fit([["a", "b"]] * 4, [["X", "Y"]] * 4)
+
+
+def test_a_fitted_model_with_options_of_the_cell_is_pickled():
+    X, y = blobs()
+    model = Classifier(**QUICK, cell=CellSettings("gru", reset="before")).fit(X, y)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), model.predict_proba(X))
 
 
 SETTINGS = {Classifier: "pooling", Tagger: "output", LanguageModel: "units"}

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from elman.tasks.settings import parse, read_config, settings_of, write_config
+from elman import CellSettings, Tagger
+from elman.tasks.settings import flat, parse, read_config, settings_of, write_config
 
 
 @dataclass(kw_only=True)
@@ -67,3 +68,33 @@ def test_numbers_of_numpy_are_written_as_numbers(tmp_path):
     write_config(tmp_path, machine, {})
     wanted = settings_of(Machine(wheels=3, speed=0.5, brake=False)) | {"limit": "none"}
     assert read_config(tmp_path)["settings"] == wanted
+
+
+def test_options_of_a_cell_in_text_and_in_files(tmp_path):
+    assert parse(Tagger, {"cell": "gru"}) == {"cell": "gru"}
+    found = parse(Tagger, {"cell.zoneout_c": "0.1", "cell.chrono": "none", "hidden_size": "8"})
+    assert found == {"cell": CellSettings("lstm", zoneout_c=0.1, chrono=None), "hidden_size": 8}
+    assert parse(Tagger, {"cell": "gru", "cell.reset": "before"}) == {"cell": CellSettings("gru", reset="before")}
+    task = Tagger(**found)
+    assert settings_of(task)["cell"] == {"kind": "lstm", "zoneout_c": 0.1, "chrono": None}
+    assert flat(settings_of(task))["cell.zoneout_c"] == 0.1
+    write_config(tmp_path, task, {})
+    assert "[settings.cell]" in (tmp_path / "config.toml").read_text()
+    assert Tagger(**parse(Tagger, read_config(tmp_path)["settings"])) == task
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cell.zoneut_c": "0.1"}, "--set cell.zoneut_c: unknown option of cell=lstm; did you mean zoneout_c?"),
+        ({"cell": "gru", "cell.peephole": "yes"}, "--set cell.peephole: cell=gru has no such option (available for "
+                                                  "lstm); leave it out."),
+        ({"cell.kind": "gruu"}, "--set cell: expected one of rnn, lstm, gru, min_gru, window_net, got 'gruu'; did you "
+                                "mean gru?"),
+        ({"cell.zoneout_c": "much"}, "--set cell.zoneout_c: expected float, got 'much'."),
+        ({"scheme.x": "1"}, "--set scheme.x: unknown; did you mean scheme?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_of_a_cell(given, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        parse(Tagger, given)

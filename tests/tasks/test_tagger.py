@@ -7,6 +7,7 @@ import torch
 import elman
 from elman import Tagger
 from elman.classical.tag_schemes import check_tags, convert
+from elman.errors import RowError
 from elman.tasks.run import Run
 from elman.tasks.tagger import _tensors
 from elman.training import Evaluation, Interrupted
@@ -183,3 +184,20 @@ def test_settings_that_cannot_act(settings, error):
 def test_it_says_that_it_is_not_fitted():
     with pytest.raises(ValueError, match="Tagger: not fitted yet; call fit first"):
         Tagger().predict([["a"]])
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_tag_of_one_sentence_is_never_held_out(seed):
+    rows, tags = [["a", "b"], ["b", "a"], ["a"]] * 6 + [["c"]], [["X", "Y"], ["Y", "X"], ["X"]] * 6 + [["Z"]]
+    model = Tagger(**SMALL | {"epochs": 1, "seed": seed}, validation=0.2)
+    training, held_out = model.split(model.read(rows, tags))
+    assert ["Z"] in training.targets
+    assert len(held_out) > 0
+    if seed < 3:
+        assert model.fit(rows, tags).tags_ == ["X", "Y", "Z"]
+
+
+def test_a_tag_of_the_validation_data_alone_is_an_error():
+    with pytest.raises(RowError, match="validation row 1: the training rows do not have the tag 'Z'") as caught:
+        Tagger(**SMALL).fit([["a", "b"]] * 4, [["X", "Y"]] * 4, validation_data=([["a"], ["b"]], [["X"], ["Z"]]))
+    assert (caught.value.row, caught.value.kind) == (1, "validation row")

@@ -245,12 +245,10 @@ class Captioner(Writer):
         """
         self.check_fitted()
         data = self.encode(self.read(X, y))
-        found = []
-        for ids, weights in zip(data.targets.units.to_list(), self._attention(data), strict=True):
-            side = math.isqrt(weights.shape[1])
-            words = [*(self.decode(np.array([unit])) for unit in ids.tolist()), ""]
-            found.append(AttentionMap(words, weights.reshape(len(weights), side, side)))
-        return found
+        rows = zip(data.targets.units.to_list(), self._attention(data), strict=True)
+        return [AttentionMap([*(self.decode(ids[[place]]) for place in range(len(ids))), ""],
+                             weights.reshape(len(weights), math.isqrt(weights.shape[1]), -1))
+                for ids, weights in rows]  # fmt: skip
 
     # Files.
 

@@ -1,6 +1,5 @@
 """Classifier: a class for a whole sequence, such as the sentiment of a text or the action in a video."""
 
-import logging
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -19,7 +18,7 @@ from elman.metrics.classes import ClassReport, class_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Score, Task
+from elman.tasks.base import ProbeLoss, Score, Task, logger
 from elman.tasks.examples import Batch, Encoded, Examples
 from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
 from elman.tasks.inputs.base import Inputs
@@ -27,8 +26,6 @@ from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
 
 STEPS = 1 << 14  # of a batch in an evaluation
-
-logger = logging.getLogger("elman")
 
 
 @dataclass(kw_only=True)
@@ -214,11 +211,10 @@ class Classifier(InputSettings, RecurrentSettings, Task):
     def _logits(self, data: Encoded) -> np.ndarray:
         """Return the logits of each row, float64 [B, C]."""
         net = cast(ClassifierNet, self.net_)
-
-        def logits(batch: Encoded, _: np.ndarray) -> np.ndarray:
-            return net.classify(batch.inputs.map(torch.from_numpy)).double().numpy()
-
-        return np.array(self.per_row(data, STEPS, logits), np.float64).reshape(len(data), len(self.classes_))
+        logits: list[np.ndarray] = self.per_row(
+            data, STEPS, lambda batch, _: net.classify(batch.inputs.map(torch.from_numpy)).numpy()
+        )
+        return np.array(logits, np.float64).reshape(len(data), len(self.classes_))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

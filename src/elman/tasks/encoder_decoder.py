@@ -1,4 +1,4 @@
-"""An encoder reads, a decoder writes (Sutskever et al. 2014, arXiv:1409.3215; Cho et al. 2014, arXiv:1406.1078)."""
+"""Encoder-decoder networks (Sutskever et al. 2014, arXiv:1409.3215; Cho et al. 2014, arXiv:1406.1078)."""
 
 from typing import Any, NamedTuple
 
@@ -18,19 +18,19 @@ from elman.state import State
 
 
 class TeacherForcing(NamedTuple):
-    """How the decoder is taught."""
+    """Training of a decoder on the reference units."""
 
     smoothing: float = 0.0  # of labels
-    own: float = 0.0  # the part of the units that it reads from itself
+    own: float = 0.0  # share of the inputs that are the decoder's own predictions
 
 
 class EncoderDecoder(nn.Module):
-    """A decoder that begins with what an encoder has read, and attends to it.
+    """Encoder, and a decoder that starts from its final state and attends to its output.
 
     Args:
-        encoder: a module from sources to what it writes of them, `Sequences` [M, D], and a final state. The numbers of
-            that state together are the decoder's summary, those of all layers and directions.
-        decoder: what writes.
+        encoder: module from sources to its output, `Sequences` [M, D], and its final state. All numbers of that state,
+            of all layers and directions, are the decoder's summary.
+        decoder: module that writes units.
     """
 
     def __init__(self, encoder: nn.Module, decoder: Decoder):
@@ -38,10 +38,11 @@ class EncoderDecoder(nn.Module):
         self.encoder, self.decoder = encoder, decoder
 
     def begin(self, sources: Any, rows: np.ndarray | None = None) -> DecoderState:
-        """The decoder's state before it has written anything.
+        """Return the decoder's state before the first unit.
 
         Args:
-            rows: [B] the source of each row, which several may share; without, each source has one row.
+            sources: the input of the encoder.
+            rows: [B] the source of each row, which several rows may share; by default each source has one row.
         """
         memory, final = self.encoder(sources)
         summary = summary_of(final) if self.decoder.summary_size else None
@@ -52,13 +53,14 @@ class EncoderDecoder(nn.Module):
     def loss(
         self, state: DecoderState, units: Sequences, forcing: TeacherForcing | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Teacher forcing: the decoder reads the truth, and says what comes next, the end included.
+        """Return the loss of teacher forcing: the decoder reads the reference and predicts the next unit, or the end.
 
         Args:
-            state: that of each row before it begins.
-            units: what is to be written, ids [N] (NumPy), without the boundary.
+            state: of each row, from `begin`.
+            units: references, numbers of units [N] (NumPy), without the boundary.
+            forcing: label smoothing and scheduled sampling; neither by default.
         Returns:
-            the mean over the units, in nats, and the log-probability of each, [N + B].
+            the mean over the units in nats, and the log-probability of each, [N + B].
         """
         forcing = forcing or TeacherForcing()
         inputs, targets = shifted(units)
@@ -70,45 +72,46 @@ class EncoderDecoder(nn.Module):
         return readout_loss(features.values, readout.weight, readout.bias, wanted, forcing.smoothing)
 
     def log_probs(self, state: DecoderState, units: Sequences) -> np.ndarray:
-        """The log-probability of each row, its end included, float64 [B]."""
+        """Return the log-probability of each row, its end included, float64 [B]."""
         with torch.no_grad():
             _, each = self.loss(state, units)
         rows = np.repeat(np.arange(len(units)), units.lengths + 1)
         return np.bincount(rows, each.double().numpy(), len(units))
 
     def step(self, ids: np.ndarray, state: State) -> tuple[Tensor, State]:
-        """What `elman.decoding` asks: the logits of what comes next."""
+        """Return the logits of the next unit and the new state, as `elman.decoding` needs them."""
         with torch.no_grad():
             return self.decoder.step(torch.from_numpy(ids), state)
 
     def attention_weights(self, state: DecoderState, rows: np.ndarray, units: list[np.ndarray]) -> list[np.ndarray]:
-        """Where the decoder looks when it writes units and the end: of each [T + 1, S].
+        """Return the attention weights [T + 1, S] of each row of units, the end included.
 
         Args:
-            state: of rows before they begin.
-            rows: which of them writes each of the units.
+            state: from `begin`.
+            rows: row of the state that writes each row of units.
+            units: numbers of units, without the boundary.
         """
         inputs, _ = shifted(Sequences.from_list(units))
         return self.decoder.alignment(inputs.map(torch.from_numpy), states.select(state, rows))
 
     def spec(self) -> None:
-        """`elman.runtime` runs what streams; this reads the whole of a source first."""
+        """Return None: the runtime supports streaming networks only, and this one reads a whole source first."""
 
     def _mixed(self, inputs: Sequences, state: DecoderState, own: float) -> Sequences:
-        """The inputs, a part of them in the decoder's own words: what it says where it reads the truth throughout."""
+        """Return the inputs with a random share replaced by the decoder's predictions after reading the reference."""
         with torch.no_grad():
             features, _ = self.decoder.features(inputs.map(torch.from_numpy), states.detach(state))
             parts = chunks(len(inputs.rows), self.decoder.output_size)
-            said = np.concatenate(
+            predicted = np.concatenate(
                 [self.decoder.readout.apply_to(features.values[part]).argmax(-1).numpy() for part in parts]
             )
-        taken = (torch.rand(len(said)).numpy() < own) & (inputs.times > 0)
-        before = np.concatenate([[BOUNDARY], said[:-1]])
+        taken = (torch.rand(len(predicted)).numpy() < own) & (inputs.times > 0)
+        before = np.concatenate([[BOUNDARY], predicted[:-1]])
         return inputs.map(lambda ids: np.where(taken & (before != BOUNDARY), before, ids))
 
 
 def shifted(units: Sequences) -> tuple[Sequences, np.ndarray]:
-    """What a decoder reads, the boundary and then all units, and what it is to say: the units and then the boundary."""
+    """Return the inputs of a decoder, the boundary and all units, and its targets, all units and the boundary."""
     lengths = units.lengths + 1
     first = np.cumsum(lengths) - lengths
     inputs = np.full(int(lengths.sum()), BOUNDARY, np.int64)

@@ -1,9 +1,8 @@
 """Language model: the probability of the next unit of a text, given all units before it (Mikolov et al. 2010)."""
 
-import logging
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,7 +25,7 @@ from elman.losses import REDUCTIONS, cross_entropy
 from elman.metrics import Likelihood
 from elman.runtime import ModelFile
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Score, Task
+from elman.tasks.base import ProbeLoss, Score, Task, logger
 from elman.tasks.examples import PROBE_STEPS, Examples
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
@@ -38,8 +37,6 @@ LOGITS = 1 << 22  # of a window in an evaluation of the network
 NGRAM_STEPS = 1 << 20  # of a window in an evaluation of the n-gram
 
 Texts = Text | Path | Sequence[Text | Path]
-
-logger = logging.getLogger("elman")
 
 
 @dataclass(kw_only=True)
@@ -277,7 +274,9 @@ class LanguageModel(RecurrentSettings, Task):
         return Likelihood(
             nats=nats(data),
             units=sum(map(len, data)) + len(data),
-            characters=_num_characters(examples.inputs),
+            characters=sum(
+                len(text if isinstance(text, str) else text.decode(errors="replace")) for text in examples.inputs
+            ),
             unknown=sum(int((ids == UNKNOWN).sum()) for ids in data) if self.units_.has_unknown else 0,
         )
 
@@ -332,8 +331,3 @@ class _Epochs:
     def epoch(self, number: int) -> Sequence[Window]:
         """Return the windows of an epoch, counted from 1."""
         return self.data if self.seed is None else self.data.epoch(number, self.seed)
-
-
-def _num_characters(texts: Iterable[Any]) -> int:
-    """Return the number of characters of all texts together; bytes are decoded as UTF-8."""
-    return sum(len(text if isinstance(text, str) else text.decode(errors="replace")) for text in texts)

@@ -1,6 +1,5 @@
 """Plan of a training: its data, its network, and how long it will take."""
 
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -40,24 +39,17 @@ class _Enough(Exception):
     """Enough updates have been timed."""
 
 
-class _Stopwatch:
-    """Observer that ends a training after a few updates."""
-
-    def __init__(self) -> None:
-        self.began, self.seconds = time.perf_counter(), list[float]()
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, Update):
-            self.seconds.append(event.seconds)
-            if len(self.seconds) >= UPDATES or time.perf_counter() - self.began > SECONDS:
-                raise _Enough
-
-
 def seconds_per_update(net: Any, loss: Loss, data: Data, settings: TrainingSettings) -> float:
     """Return the time of one update of `net`, from a few updates that change it; the first ones are not counted."""
-    watch = _Stopwatch()
+    ends = [0.0]  # seconds since the start, after each update
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Update):
+            ends.append(event.seconds)
+            if len(ends) > UPDATES or event.seconds > SECONDS:
+                raise _Enough
+
     with suppress(_Enough):
         train(net, loss, data, settings, evaluate=lambda: 0.0, observers=[watch])
-    slow = min(2, len(watch.seconds) - 1)
-    begun = watch.seconds[slow - 1] if slow else 0.0
-    return (watch.seconds[-1] - begun) / (len(watch.seconds) - slow)
+    first = min(2, len(ends) - 2)
+    return (ends[-1] - ends[first]) / (len(ends) - 1 - first)

@@ -1,13 +1,12 @@
 """Settings of recurrent layers, shared by all tasks that have such layers."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import nn
 
-from elman.cells import CellModule
 from elman.cells.settings import CellSettings
 from elman.layers import LayerNorm, Stack, WeightDrop
 from elman.layers.recurrent_stack import recurrent_stack
@@ -55,8 +54,9 @@ class RecurrentSettings:
             if name in CellSettings.of(self.cell).options and self.init_range is not None:
                 raise ValueError(f"cell.{name}: has no effect with init_range={self.init_range}; leave one of them "
                                  "out.")  # fmt: skip
+        plain = CellSettings.of(self.cell).make()
         return recurrent_stack(
-            self._cell(),
+            (lambda *sizes: WeightDrop(plain(*sizes), self.weight_dropout)) if self.weight_dropout else plain,
             input_size,
             hidden_size or self.hidden_size,
             self.num_layers,
@@ -66,13 +66,6 @@ class RecurrentSettings:
             layer_norm=self.layer_norm,
             residual=self.residual,
         )
-
-    def _cell(self) -> Callable[[int, int], CellModule]:
-        """Return a function that makes a cell of (input size, hidden size)."""
-        make = CellSettings.of(self.cell).make()
-        if not self.weight_dropout:
-            return make
-        return lambda input_size, hidden_size: WeightDrop(make(input_size, hidden_size), self.weight_dropout)
 
     def network(self) -> str:
         """Return a few words about the recurrent layers."""

@@ -23,8 +23,7 @@ def settings_of(task: Any) -> dict[str, Any]:
 
     A setting with options is a dictionary: `{"kind": "lstm", "zoneout_c": 0.1}`.
     """
-    settings = {field.name: getattr(task, field.name) for field in dataclasses.fields(task) if field.init}
-    return {name: _plain(value) for name, value in settings.items()}
+    return {field.name: _plain(getattr(task, field.name)) for field in dataclasses.fields(task) if field.init}
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Translator: one text in, another out, such as a translation (Sutskever et al. 2014; Bahdanau et al. 2015)."""
 
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +18,12 @@ from elman.metrics.references import as_references
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
-from elman.tasks.base import ProbeLoss
+from elman.tasks.base import ProbeLoss, logger
 from elman.tasks.encoder_decoder import EncoderDecoder
 from elman.tasks.examples import Encoded, Examples
 from elman.tasks.settings import check_range
 from elman.tasks.writer import Targets, Writer
 from elman.training.loop import Data
-
-logger = logging.getLogger("elman")
 
 
 class Alignment(NamedTuple):

@@ -281,7 +281,5 @@ class Writer(DecoderSettings, Task):
 
         with renumbered(kept.tolist()):
             found = self.per_row(data.select(kept), self.search_steps(how.beam), texts)
-        results: list[list[tuple[str, float]]] = [[("", 0.0)] for _ in rows]
-        for row, best in zip(kept.tolist(), found, strict=True):
-            results[row] = best
-        return results
+        best = dict(zip(kept.tolist(), found, strict=True))
+        return [best.get(row, [("", 0.0)]) for row in range(len(rows))]

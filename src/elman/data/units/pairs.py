@@ -1,4 +1,4 @@
-"""The preprocessor of a translator: texts to ids on both sides, and ids back to text."""
+"""Units of both sides of a translator: texts to numbers, and numbers back to text."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -10,11 +10,11 @@ from elman.sequences import Sequences
 
 
 class PairUnits:
-    """The units of sources and of targets, which may be the same.
+    """Units of sources and of targets.
 
     Args:
-        source, target: the units; shared where both are one.
-        lowercase: whether texts are read and written in lower case.
+        source, target: the units; one object if both sides share a vocabulary.
+        lowercase: convert all texts to lower case.
     """
 
     def __init__(self, source: Units, target: Units, lowercase: bool = False):
@@ -22,11 +22,11 @@ class PairUnits:
 
     @property
     def shared(self) -> bool:
-        """Whether both sides have one vocabulary."""
+        """Whether both sides share a vocabulary."""
         return self.source is self.target
 
     def fit(self, sources: Sequence[str], targets: Sequence[str]) -> Self:
-        """Choose the vocabularies."""
+        """Fit the vocabularies."""
         read, written = (list(map(self.spaced, texts)) for texts in (sources, targets))
         if self.shared:
             self.source.fit([*read, *written])
@@ -36,58 +36,59 @@ class PairUnits:
         return self
 
     def spaced(self, text: str) -> str:
-        """A text as units are cut from it: a blank before every word, so that the first one looks like any other."""
+        """Return a text with a blank before every word, so that the first word has the same units as any other."""
         text = " ".join(["", *text.split()])
         return text.lower() if self.lowercase else text
 
     def words(self, text: str) -> list[str]:
-        """Its words, as they are read."""
+        """Return the words of a text, as they are read."""
         return self.spaced(text).split()
 
     def encode_sources(self, texts: Sequence[str]) -> Sequences:
-        """Ids of what is read."""
+        """Return sources as numbers of units."""
         return self._encoded(self.source, texts)
 
     def encode_targets(self, texts: Sequence[str]) -> Sequences:
-        """Ids of what is written, without the boundary."""
+        """Return targets as numbers of units, without the boundary."""
         return self._encoded(self.target, texts)
 
     def decode(self, ids: np.ndarray) -> str:
-        """The text of what was written."""
+        """Return the text of written units."""
         return self.target.decode(ids).strip()
 
     def decode_copying(self, ids: np.ndarray, text: str, attention: np.ndarray) -> str:
-        """The same of words, with the word of the source that was looked at most in place of each `<unk>`.
+        """Return the text of written words, with each `<unk>` replaced by the source word with the largest weight.
 
         Args:
+            ids: the written words.
             text: the source.
-            attention: of each word, how much it looked at each of the source, [T, S].
+            attention: attention weights, [T, S] or [T + 1, S].
         """
         words = self.words(text)
-        parts = zip(ids.tolist(), attention, strict=False)  # the look behind the last is that of the end
-        return " ".join(words[int(look.argmax())] if unit == UNKNOWN else self.target.decode([unit])
-                        for unit, look in parts)  # fmt: skip
+        parts = zip(ids.tolist(), attention, strict=False)  # a further row of weights is that of the end
+        return " ".join(words[int(weights.argmax())] if unit == UNKNOWN else self.target.decode([unit])
+                        for unit, weights in parts)  # fmt: skip
 
     def each_source(self, ids: np.ndarray) -> list[str]:
-        """The text of each unit that is read."""
+        """Return the text of each unit of a source."""
         return [self.source.decode([unit]) for unit in ids.tolist()]
 
     def each_target(self, ids: np.ndarray) -> list[str]:
-        """The text of each unit that is written."""
+        """Return the text of each unit of a target."""
         return [self.target.decode([unit]) for unit in ids.tolist()]
 
     def _encoded(self, units: Units, texts: Sequence[str]) -> Sequences:
-        blank = units.name in ("bpe", "words")  # of characters, a blank would be one more to read
+        blank = units.name in ("bpe", "words")  # for characters, the blank would be one more unit
         ids = [units.encode(self.spaced(text) if blank else self.spaced(text)[1:]) for text in texts]
         return Sequences(np.concatenate([np.empty(0, np.int64), *ids]), [len(row) for row in ids])
 
     def to_json(self) -> dict[str, Any]:
-        """All that `from_json` needs, in plain JSON."""
+        """Return all that `from_json` needs, as JSON."""
         sides = {"source_units": self.source.to_json()}
         return sides if self.shared else sides | {"target_units": self.target.to_json()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any], lowercase: bool) -> Self:
-        """The fitted units that `to_json` wrote."""
+        """Return the fitted units that `to_json` wrote."""
         source = units_from_json(data["source_units"])
         return cls(source, units_from_json(data["target_units"]) if "target_units" in data else source, lowercase)
