@@ -35,7 +35,7 @@ def test_a_healthy_model(healthy):
     [verdict] = healthy.verdicts()
     assert (verdict.rule, verdict.level, verdict.remedy) == ("healthy", HEALTHY, None)
     assert verdict.message == (
-        "No problem found: the gradient reaches 45 steps; 90 % of the memory's gain comes from the last 16 steps; "
+        "No problem found: the gradient reaches 45 steps; 90 % of the benefit of context comes from the last 16 steps; "
         "clipping affected 0% of the updates."
     )
 

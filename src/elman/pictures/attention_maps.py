@@ -12,13 +12,13 @@ COLUMNS = 5
 END = "(end)"
 
 
-def attention_maps(photo: Any, words: Sequence[str], weights: Any, title: str = "") -> Any:
+def attention_maps(image: Any, words: Sequence[str], weights: Any, title: str = "") -> Any:
     """Draw the image, and a copy of it for each word with the attention weights as an overlay.
 
     The colours of each word are scaled to its largest weight.
 
     Args:
-        photo: the image, uint8 [H, W, 3] or [H, W].
+        image: the image, uint8 [H, W, 3] or [H, W].
         words: T words of the caption; an empty one is the end.
         weights: [T, h, w] attention weights, at least 0; each map covers the whole image.
     Returns:
@@ -31,7 +31,7 @@ def attention_maps(photo: Any, words: Sequence[str], weights: Any, title: str = 
         >>> [axis.get_title() for axis in figure.axes[:4]]
         ['', 'a', 'dog', '(end)']
     """
-    pixels, maps = np.asarray(photo), np.asarray(weights, float)
+    pixels, maps = np.asarray(image), np.asarray(weights, float)
     if pixels.ndim not in (2, 3) or not pixels.size:
         raise ValueError(f"pictures.attention_maps: expected an image [H, W, 3] or [H, W], got {list(pixels.shape)}.")
     if maps.ndim != 3 or len(maps) != len(words) or not maps.size:

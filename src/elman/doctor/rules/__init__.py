@@ -26,7 +26,7 @@ def _healthy(findings: Findings) -> Verdict:
         "the gradient does not decay" if reach == float("inf") else f"the gradient reaches {steps_text(reach)} steps"
     ]
     if steps := used_context(findings):
-        parts.append(f"90 % of the memory's gain comes from the last {count_of(steps, 'step')}")
+        parts.append(f"90 % of the benefit of context comes from the last {count_of(steps, 'step')}")
     if (history := findings.facts.history) is not None and findings.facts.clip_norm is not None:
         parts.append(f"clipping affected {history.clipped:.0%} of the updates")
     return Verdict("healthy", HEALTHY, f"No problem found: {'; '.join(parts)}.")
