@@ -1,6 +1,6 @@
 """elman: models that carry a state through a sequence.
 
-`elman.cell` holds the contract. Public names are resolved when they are first used: `import elman` loads no PyTorch.
+`elman.cell` defines the contract. Public names are imported on first use, so `import elman` loads no PyTorch.
 """
 
 from importlib import import_module
@@ -22,7 +22,7 @@ _HOMES = {
     "elman.threads": ["get_num_threads", "set_num_threads"],
     "elman.tasks": ["LanguageModel", "Classifier", "Tagger", "Translator", "Summarizer", "Captioner", "load"],
 }  # fmt: skip
-_PACKAGES = ["convert", "doctor"]  # that are there after `import elman`
+_PACKAGES = ["convert", "doctor"]  # subpackages that are attributes of `elman`
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)
 
