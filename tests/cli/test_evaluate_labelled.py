@@ -127,4 +127,4 @@ def test_rows_that_the_model_cannot_read(elman, classifier_run, tmp_path):
     model.write_bytes((classifier_run / "model.safetensors").read_bytes())
     result = elman("evaluate", model, file)
     assert result.exit_code == 1
-    assert f"{file}:case 0: text: expected text" in result.stderr
+    assert f"{file}:case 0: expected text" in result.stderr

@@ -87,7 +87,7 @@ def test_more_rows_than_a_batch_holds(elman, classifier_run):
     assert [line.split("\t")[2] for line in printed] == texts
 
 
-def test_each_line_is_answered_as_it_comes(start, classifier_run, tagger_run):
+def test_each_line_is_answered_as_it_comes(start, classifier_run):
     """As with `tail -f`: the next line is written after the answer to the previous one has been read."""
     process = start(classifier_run)
     for text in "the good film", "", "a dull plot":
@@ -98,6 +98,10 @@ def test_each_line_is_answered_as_it_comes(start, classifier_run, tagger_run):
     assert process.stdout.read() == ""
     assert process.stderr.read() == ""
     assert process.wait(60) == 0
+
+
+@pytest.mark.slow
+def test_each_sentence_in_columns_is_answered_as_it_comes(start, tagger_run):
     process = start(tagger_run, "--columns")
     for word in "Ann", "Bob":
         process.stdin.write(f"{word}\n\n")
@@ -117,6 +121,7 @@ def test_a_closed_pipe_is_no_error(start, classifier_run, tmp_path):
     assert process.wait(60) in (0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="the system has no pseudo-terminals")
 def test_a_terminal_gets_a_hint_that_its_lines_are_read(start, classifier_run):
     ours, theirs = os.openpty()
