@@ -14,7 +14,7 @@ INSTALL = {  # command that installs the script, by shell
 @click.argument("shell", type=click.Choice(list(INSTALL)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the completion script for a shell. Its second line says how to install it.
+    """Print the completion script for a shell. Its second line is the command that installs it.
 
     \b
     Examples:

@@ -12,7 +12,7 @@ from elman.pictures import confusion
 
 HELP = """Evaluate the model in RUN on data it has not seen.
 
-FILE is as for `elman train`. The options that say how FILE is read are kept in RUN; give them again for a file with
+FILE is as for `elman train`. RUN keeps the options that define how FILE is read; give them again for a file with
 other columns."""
 
 

@@ -53,7 +53,7 @@ class TaskCommands:
         summary: what a trained model does, in an imperative sentence of at most 60 characters.
         help: paragraphs of `--help`, by verb.
         examples: command lines of `--help`, by verb.
-        options: options by verb, for `train`, `evaluate`, `predict` and `doctor`. Those of `train` say how files are
+        options: options by verb, for `train`, `evaluate`, `predict` and `doctor`. Those of `train` define how files are
             read, and are kept in the run folder for the other verbs.
         read: read(files, options, labelled) returns the rows of files; `labelled` is whether they must have labels.
         read_rows: read_rows(model, file, options) returns the rows to predict, from a file or from standard input.
