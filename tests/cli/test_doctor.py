@@ -19,10 +19,10 @@ def test_the_default_data_are_the_files_of_the_run(elman, run_folder, tmp_path):
 
 
 def test_json_is_one_object_and_writes_no_file(elman, run_folder, tmp_path):
-    told = json.loads(elman("doctor", run_folder, "--json", "--needs", 12).stdout)
-    layer = told["layers"][0]
+    printed = json.loads(elman("doctor", run_folder, "--json", "--needs", 12).stdout)
+    layer = printed["layers"][0]
     assert (layer["cell"], layer["input_size"], layer["output_size"]) == ("LSTM", 4, 8)
-    assert told["training"]["unrolled"] == 20
+    assert printed["training"]["unrolled"] == 20
     assert not (run_folder / "doctor.html").exists()
 
 

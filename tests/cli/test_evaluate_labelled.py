@@ -23,7 +23,7 @@ def some_wrong(reviews, tmp_path):
     return path
 
 
-def test_a_table_for_people_and_the_same_figures_as_json(elman, classifier_run, some_wrong):
+def test_a_table_and_the_same_figures_as_json(elman, classifier_run, some_wrong):
     result = elman("evaluate", classifier_run, some_wrong)
     assert result.exit_code == 0, result.output
     truth = [line.split("\t")[1] for line in some_wrong.read_text().splitlines()[1:]]

@@ -97,7 +97,7 @@ def test_without_a_held_out_part_and_an_ngram_nothing_is_compared(elman, text_fi
     assert "better" not in result.stdout
 
 
-def test_a_finished_run_resumed_says_the_same_again(elman, trained, run_folder):
+def test_a_finished_run_resumed_prints_the_same_again(elman, trained, run_folder):
     model = (run_folder / "model.safetensors").read_bytes()
     result = elman("train", "language-model", "--resume", "--out", run_folder, "--set", "hidden_size=8")
     assert result.exit_code == 0, result.output
@@ -105,7 +105,7 @@ def test_a_finished_run_resumed_says_the_same_again(elman, trained, run_folder):
     assert re.search("LSTM .*", result.stdout)[0] == re.search("LSTM .*", trained[1].stdout)[0]
 
 
-def test_a_run_that_is_watched_learns_the_same(elman, text_file, trained, run_folder, small, tmp_path):
+def test_a_run_with_observers_trains_to_the_same_bits(elman, text_file, trained, run_folder, small, tmp_path):
     run = tmp_path / "run"
     words = ["train", "language-model", text_file, "--out", run, *small, "--during", "--tensorboard"]
     result = elman(*words)
@@ -125,7 +125,7 @@ def test_a_run_that_is_watched_learns_the_same(elman, text_file, trained, run_fo
     assert again.exit_code == 0, again.output
 
 
-def test_tensorboard_is_missed_before_anything_is_written(elman, text_file, small, tmp_path, monkeypatch):
+def test_a_missing_tensorboard_is_reported_before_anything_is_written(elman, text_file, small, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     result = elman("train", "language-model", text_file, "--out", tmp_path / "run", *small, "--tensorboard")
     assert result.exit_code == 1
@@ -135,7 +135,7 @@ def test_tensorboard_is_missed_before_anything_is_written(elman, text_file, smal
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_fails_early_leaves_nothing_of_its_board(elman, text_file, small, tmp_path):
+def test_a_run_that_fails_early_leaves_no_files_for_tensorboard(elman, text_file, small, tmp_path):
     result = elman("train", "language-model", text_file, "--out", tmp_path / "run", *small, "--during", "--tensorboard",
                    "--set", "learning_rate=1e30", "--set", "clip_norm=none")  # fmt: skip
     assert result.exit_code == 1
