@@ -128,6 +128,8 @@ def test_nothing_changes_a_layout(layout):
         for change in (lambda a: a.__setitem__(0, 4_000_000), lambda a: a.__iadd__(1), lambda a: a.view().fill(9)):
             with pytest.raises(ValueError, match="read-only"):
                 change(array)
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.flags.writeable = True
         with pytest.raises(AttributeError):
             setattr(layout, name, np.array([10**9, 1]))
     for array in layout.plan[:-1]:

@@ -24,8 +24,10 @@ class Plan(NamedTuple):
 
 
 def _once(find: Callable[[Any], T]) -> T:
-    """Read-only property that is computed once. While PyTorch compiles, nothing is kept: the traced program must not
-    depend on what happened before."""
+    """Return a read-only property that is computed once.
+
+    While PyTorch compiles, the property is computed at every access: a program must not depend on earlier eager calls.
+    """
     name = find.__name__
 
     @wraps(find)
@@ -103,11 +105,11 @@ class Rows:
     @_once
     def lengths(self) -> np.ndarray:
         """Steps of each row, [B] int64."""
-        return self._lengths
+        return self._lengths if compiling() else self._lengths.copy()
 
     @_once
     def offsets(self) -> np.ndarray:
-        """Where each row begins and the last one ends, [B + 1]: row b is `values[offsets[b]:offsets[b + 1]]`."""
+        """First step of each row, and N, [B + 1]: row b is `values[offsets[b]:offsets[b + 1]]`."""
         if compiling():
             return self._like_lengths(_torch().nn.functional.pad(_tensor(self._lengths).cumsum(0), (1, 0)))
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self._lengths)])
@@ -200,14 +202,13 @@ def _wrong_sum(where: str, expected: int, got: int) -> ValueError:
 
 
 def _read_only(value: Any) -> Any:
-    """Return a view that cannot be written to, if the value is an array."""
+    """Return an array as one that cannot be written to; return other values themselves."""
     if isinstance(value, Plan):
         return Plan._make(map(_read_only, value))
     if not isinstance(value, np.ndarray):
         return value
-    view = value.view()
-    view.flags.writeable = False
-    return view
+    value.flags.writeable = False
+    return value.view()  # whose flag cannot be set again
 
 
 def _torch() -> Any:

@@ -74,7 +74,7 @@ class Sequences:
 
     @property
     def offsets(self) -> np.ndarray:
-        """Where each row begins and the last one ends, [B + 1]: row b is `values[offsets[b]:offsets[b + 1]]`."""
+        """First step of each row, and N, [B + 1]: row b is `values[offsets[b]:offsets[b + 1]]`."""
         return self._layout.offsets
 
     @property

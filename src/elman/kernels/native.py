@@ -1,4 +1,4 @@
-"""The C++ extension, if it is installed.
+"""Access to the C++ extension, if it is installed.
 
 `module` is `elman._native`, or None if the package was installed without a compiler. Environment variables:
 `ELMAN_NATIVE=0` disables it, so that the references run; `ELMAN_ISA` selects its instruction set; `ELMAN_BFLOAT16=1`

@@ -87,7 +87,7 @@ def _structured(arrays: Sequence[Tensor], blank: State) -> State:
 
 
 class _Definition(NamedTuple):
-    """A native call, and the loop that defines it."""
+    """Native call and the loop that defines it."""
 
     call: Call
     reference: Reference
@@ -140,7 +140,7 @@ def _reference_backward(
 
 
 class _Loop(nn.Module):
-    """The cells' own loop as a module that has their weights."""
+    """Loop of the cells as a module that has their weights."""
 
     def __init__(self, definition: _Definition):
         super().__init__()

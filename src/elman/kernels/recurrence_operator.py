@@ -70,7 +70,7 @@ def _literal(value: Any) -> str:
 
 
 class _Layer(NamedTuple):
-    """A layer without its tensors, parsed from the text that `_text` writes."""
+    """Layer without its tensors, parsed from the text that `_text` writes."""
 
     module: str  # of the cell's class
     name: str
@@ -117,7 +117,7 @@ def _read(text: str) -> tuple[_Layer, ...]:
 
 
 class _Call(NamedTuple):
-    """The computation of an operator, made of its arguments."""
+    """Computation of an operator, made of its arguments."""
 
     layers: tuple[Recurrence, ...]
     text: str
