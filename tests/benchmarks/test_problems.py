@@ -33,13 +33,13 @@ def test_the_difference_is_a_share_of_the_largest_value():
     assert difference(expected, {"dx": np.ones(2)}) == (np.inf, "dx")
 
 
-def test_the_bench_ends_where_results_differ():
+def test_the_benchmark_stops_if_results_differ():
     right = {"y": np.ones(3)}
     assert agree("here", {"elman": right, "torch": right}, truth="torch") == {"elman": 0}
     with pytest.raises(SystemExit) as end:
         agree("T1B1H1 lstm", {"elman": {"y": np.ones(3) + 1e-3}, "torch": right}, truth="torch")
     assert end.value.code == (
-        "T1B1H1 lstm: elman and torch differ in y by 0.001 of the largest value, 0.0001 is allowed; nothing was timed."
+        "T1B1H1 lstm: elman and torch differ in y by 0.001 of the largest value, allowed is 0.0001; nothing was timed."
     )
     with pytest.raises(SystemExit):
         agree("here", {"elman": {}, "torch": right}, truth="torch")

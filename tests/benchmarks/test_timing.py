@@ -6,7 +6,7 @@ from timing import Contestant, Race, race, spread
 
 
 class Clock:
-    """A clock that stands still while nobody works."""
+    """Clock that advances only when a task works."""
 
     now = 0.0
 
@@ -30,7 +30,7 @@ def test_spread_is_the_median_and_two_percentiles():
 
 
 def test_ratios_are_taken_within_each_round():
-    """In the second round everything took ten times as long."""
+    """Ratios do not change if the second round takes ten times as long."""
     result = Race({"fast": [[1, 1, 9], [10]], "slow": [[3], [30]]})
     assert result.ratio("slow", "fast") == (3, 3, 3)
     assert result.time("fast").median == 5.0  # of all calls

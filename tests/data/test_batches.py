@@ -14,7 +14,7 @@ documents = st.lists(st.lists(st.integers(1, 9), max_size=12).map(np.array), min
 
 
 def read(batches: Batches) -> list[list[int]]:
-    """The targets of each row, once it is sure that its inputs are the same one step later."""
+    """Return the targets of each row, after a check that its inputs are the same one step later."""
     rows = []
     for batch in batches:
         targets = batch.inputs.map(lambda _, batch=batch: batch.targets).to_list()

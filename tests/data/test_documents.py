@@ -28,7 +28,7 @@ def test_a_folder_is_its_text_files_sorted(tmp_path: Path) -> None:
     assert read_documents(tmp_path) == ["a", "b"]
 
 
-def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_dropped(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", b"\xef\xbb\xbfa")
     assert read_documents(path) == ["a"]
     assert read_documents(path, "bytes") == [b"\xef\xbb\xbfa"]
@@ -130,7 +130,7 @@ def test_both_sides_have_text_and_none_is_lost(documents: list[str], fraction: f
     assert abs(sum(map(len, held_out)) - wanted) <= max(1, wanted)
 
 
-def test_a_long_document_beside_short_ones_stays() -> None:
+def test_a_long_document_among_short_ones_stays_in_training() -> None:
     train, held_out = split(["a" * 1000, "b" * 60, "c" * 50], 0.1)
     assert train == ["a" * 1000]
     assert held_out == ["b" * 60, "c" * 50]
@@ -141,7 +141,7 @@ def test_two_documents_too_long_to_hold_out() -> None:
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 5])
-def test_a_fraction_that_is_none(fraction: float) -> None:
+def test_a_fraction_out_of_range_is_an_error(fraction: float) -> None:
     with pytest.raises(ValueError, match="expected a fraction between 0 and 1 to hold out"):
         split(["text"], fraction)
 

@@ -1,4 +1,4 @@
-"""Every row is in exactly one batch, and no batch holds more than it may."""
+"""Batches of rows: every row is in exactly one batch, and batches are within their number of steps."""
 
 from itertools import pairwise
 
@@ -27,7 +27,7 @@ def test_every_row_is_in_exactly_one_batch_within_the_budget(
 
 
 @given(lengths, budgets, seeds)
-def test_no_batch_could_have_taken_the_row_behind_it(lengths: list[int], steps: int, seed: int | None) -> None:
+def test_no_batch_has_room_for_the_next_row(lengths: list[int], steps: int, seed: int | None) -> None:
     batches = RowBatches(lengths, steps, seed).epoch(1)
     for batch, behind in pairwise(batches):
         assert sum(max(lengths[row], 1) for row in [*batch.rows, behind.rows[0]]) > steps

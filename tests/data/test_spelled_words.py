@@ -45,7 +45,7 @@ def test_what_training_has_not_seen_is_unknown():
     assert data.characters.to_list()[2].tolist()[1:] == [words.encode([["o"]]).characters.values[0], UNKNOWN]
 
 
-def test_tags_that_are_given_beside_words():
+def test_extra_columns_are_read_with_the_words():
     rows = [[("a", "X", "1"), ("b", "Y", "1")]]
     words = Words().fit(rows)
     assert words.sizes == (3, 3, [3, 2])

@@ -24,7 +24,7 @@ def windows(draw: st.DrawFn) -> tuple[list[np.ndarray], Windows]:
 
 
 def followed(windows: Windows) -> list[list[tuple[int, int]]]:
-    """The (input, target) pairs of each row, joined to those of the rows it goes on from."""
+    """Return the (input, target) pairs of each row, joined to those of the rows that it continues."""
     chains: list[list[tuple[int, int]]] = []
     ends: list[int] = []  # the chain that each row of the window before belongs to
     for window in windows:
@@ -106,7 +106,7 @@ def test_a_window_by_hand() -> None:
     assert [window.source.tolist() for window in windows] == [[-1, -1], [0, -1]]
 
 
-def test_a_row_goes_on_from_the_last_row_of_its_stream() -> None:
+def test_a_row_continues_the_last_row_of_its_stream() -> None:
     windows = Windows([np.array([2]), np.array([3, 4, 5, 6, 7])], streams=1, steps=4)
     assert [window.source.tolist() for window in windows] == [[-1, -1], [1]]
 

@@ -47,13 +47,13 @@ def repeats(units: Sequence[int], run: int) -> bool:
 def every(
     table: Table, row: int, max_length: int, constraints: Constraints = NO_CONSTRAINTS, length_penalty: float = 0.0
 ) -> list[Hypothesis]:
-    """All that a row may write, best first: each sequence tried by itself, with nothing taken from the searches."""
+    """Return all possible hypotheses of a row, best first, by enumeration, independent of the searches."""
     log_probs, found = table.log_probs[row], []
     forbidden, run = set(constraints.forbidden), constraints.no_repeat_ngram
     prefix = list(constraints.prefixes[row]) if constraints.prefixes else []
 
     def allowed(units: list[int]) -> bool:
-        """Whether the last of the units may stand after those before it."""
+        """Return whether the last unit is allowed after the units before it."""
         if len(units) <= len(prefix):
             return units == prefix[: len(units)]
         seen = [tuple(units[i : i + run]) for i in range(len(units) - run)] if run else []

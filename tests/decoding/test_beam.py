@@ -205,7 +205,7 @@ def test_what_has_probability_zero_is_never_found():
             assert not any(2 in hypothesis.units for hypothesis in hypotheses)
 
 
-def test_a_beam_wider_than_the_vocabulary_and_one_of_nothing_but_the_end():
+def test_a_beam_wider_than_the_vocabulary_and_a_vocabulary_of_the_end_alone():
     table = Table(2, 4, 1, 0)
     for row in beam_search(table.step, table.initial_state(), 2, beam=7, n_best=7, max_length=3):
         (only,) = row
@@ -243,7 +243,7 @@ def test_scores_that_are_not_finite_are_one_clear_error(bad):
         ({"constraints": Constraints(prefixes=[[1], [2, 9]])}, "row 1: expected a prefix of units from 0 to 3, got 9"),
     ],
 )
-def test_settings_that_do_not_fit(settings, message):
+def test_settings_that_contradict_each_other_are_errors(settings, message):
     table = Table(2, 6, 4, 3)
     with pytest.raises(ValueError, match=message):
         beam_search(table.step, table.initial_state(), 2, **{"max_length": 5, **settings})

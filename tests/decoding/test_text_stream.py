@@ -1,4 +1,4 @@
-"""A text stream on a stepper: no PyTorch, the same numbers, and a state that is a value."""
+"""Text stream on a stepper: without PyTorch, with the same numbers, and with a state that is a value."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_a_stream_keeps_the_weights_that_it_began_with(model):
     assert np.array_equal(model.stream().log_probs, kept)
 
 
-def test_a_net_that_the_runtime_does_not_know_streams_in_pytorch(model):
+def test_a_network_without_spec_streams_in_pytorch(model):
     model.net_.double()
     try:
         assert model.stream().state[1].h.dtype == torch.float64

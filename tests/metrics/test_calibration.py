@@ -28,7 +28,7 @@ def test_a_known_temperature_is_recovered(true, classes):
 
 
 @pytest.mark.parametrize("rows", [1, 4, 50])
-def test_it_is_the_minimum_of_what_it_says(rows):
+def test_the_temperature_minimises_its_objective(rows):
     logits, targets = drawn(rows, 3, seed=rows)
     logits *= 4
 
@@ -41,7 +41,7 @@ def test_it_is_the_minimum_of_what_it_says(rows):
     assert np.log(temperature(logits, targets)) == pytest.approx(best.x, abs=1e-5)
 
 
-def test_rows_that_are_all_right_do_not_ask_for_certainty():
+def test_correct_rows_do_not_lead_to_certainty():
     for rows in (1, 10):
         logits = np.tile([5.0, 0.0, 0.0], (rows, 1))
         assert 0.7 < temperature(logits, [0] * rows) < 1
@@ -59,7 +59,7 @@ def test_where_no_temperature_changes_anything_it_is_one(logits):
 
 
 @given(st.integers(1, 30), st.integers(1, 5), st.integers(0, 1000), st.floats(0.01, 300))
-def test_it_never_explains_what_was_held_out_worse(rows, classes, seed, margin):
+def test_calibration_never_increases_the_loss_on_the_held_out_rows(rows, classes, seed, margin):
     rng = np.random.default_rng(seed)
     logits, targets = margin * rng.normal(size=(rows, classes)), rng.integers(0, classes, rows)
     chosen = temperature(logits, targets)
@@ -74,7 +74,7 @@ def test_float32_and_lists_are_read():
 
 
 def binned(probabilities, targets, bins):
-    """The definition: |share of right ones - mean probability| of each bin, by the share of rows in it."""
+    """Compute the definition: |accuracy - mean confidence| of each bin, weighted by its share of the rows."""
     sure, right = probabilities.max(1), probabilities.argmax(1) == targets
     total = 0.0
     for number in range(bins):
@@ -104,7 +104,7 @@ def test_closed_forms():
     assert calibration_error(unsure, [0, 1]) == pytest.approx((0.95 + 0.1) / 2)  # the two lowest bins
 
 
-def test_a_temperature_mends_what_is_too_sure():
+def test_a_temperature_corrects_overconfidence():
     logits, targets = drawn(5000, 4)
     sure = calibration_error(softmax(4 * logits, axis=1), targets)
     mended = calibration_error(softmax(4 * logits / temperature(4 * logits, targets), axis=1), targets)
@@ -132,6 +132,6 @@ def test_a_temperature_mends_what_is_too_sure():
         ),
     ],
 )
-def test_bad_input_is_told(call, told):
+def test_bad_input_is_an_error(call, told):
     with pytest.raises(ValueError, match=told):
         call()

@@ -80,13 +80,13 @@ def test_the_table():
         (None, False, "probabilities: none were given"),
     ],
 )
-def test_one_line_tells_whether_probabilities_are_calibrated(chances, calibrated, told):
+def test_one_line_reports_whether_probabilities_are_calibrated(chances, calibrated, told):
     table = class_report(["a"], ["a"], ["a", "b"], chances, calibrated).table()
     assert [line for line in table.splitlines() if line.startswith("probabilities")] == [told]
     assert ("nats" in table) == (chances is not None)
 
 
-def test_a_class_that_the_model_does_not_know_is_never_right():
+def test_rows_of_an_unknown_class_count_as_errors():
     truth, chances = ["x", "a", "w", "b", "x"], probs(5, 2)
     report = class_report(truth, ["a", "a", "b", "b", "b"], ["b", "a"], chances)
     assert (report.classes, report.unseen) == (("b", "a", "w", "x"), ("w", "x"))
@@ -140,12 +140,12 @@ def test_classes_may_be_numbers_and_json_has_them_as_such():
         ),
     ],
 )
-def test_what_cannot_be_compared_is_told(arguments, told):
+def test_rows_that_cannot_be_compared_are_errors(arguments, told):
     with pytest.raises(ValueError, match=told):
         class_report(*arguments)
 
 
-def test_kinds_that_cannot_be_compared_are_told():
+def test_labels_of_different_types_are_errors():
     with pytest.raises(TypeError, match=r"expected truth of the type of the classes \(str\), got int 1"):
         class_report([1], ["1"], ["1"])
     with pytest.raises(TypeError, match=r"row 1: class_report: expected one label, got list \['b'\]"):

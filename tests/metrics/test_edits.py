@@ -73,6 +73,6 @@ def test_the_closest_reference_is_the_one_that_counts():
         (lambda: closest([], [[["a"]]]), "expected references for each hypothesis, got 0 and 1"),
     ],
 )
-def test_what_cannot_be_compared_is_told(call, told):
+def test_rows_that_cannot_be_compared_are_errors(call, told):
     with pytest.raises(ValueError, match=told):
         call()

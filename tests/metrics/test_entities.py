@@ -133,7 +133,7 @@ def test_rows_without_entities_or_words():
         ([["O"], ["B-"]], [["O"], ["O"]], "row 1: entity_report: true tags: spans: step 0: expected a tag of BIO"),
     ],
 )
-def test_what_cannot_be_compared_is_told(truth, predicted, told):
+def test_rows_that_cannot_be_compared_are_errors(truth, predicted, told):
     with pytest.raises(ValueError, match=rf"{told}"):
         entity_report(truth, predicted, "BIO")
 

@@ -55,7 +55,7 @@ def test_a_table_and_json_and_no_handler_on_the_root():
     assert json.loads(json.dumps(report.to_json()))["rouge1"] == report.rouge1
 
 
-def test_what_cannot_be_compared_is_told(monkeypatch):
+def test_rows_that_cannot_be_compared_are_errors(monkeypatch):
     with pytest.raises(ValueError, match=r"^summary_report: expected at least one row"):
         summary_report([], [])
     with pytest.raises(TypeError, match=r"^row 0: summary_report: expected text, got int 1"):

@@ -76,7 +76,7 @@ def test_a_table_and_json():
         ("a", ["a"], TypeError, r"expected a list of hypotheses, got one text; put it in a list: \[text\]"),
     ],
 )
-def test_what_cannot_be_compared_is_told(said, true, kind, told):
+def test_rows_that_cannot_be_compared_are_errors(said, true, kind, told):
     with pytest.raises(kind, match=told):
         translation_report(said, true)
 

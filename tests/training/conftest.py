@@ -1,4 +1,4 @@
-"""The small run is importable here, and in the processes that the tests start; it needs one thread."""
+"""Fixtures of training: `small_run` can be imported here and in the processes of the tests; one thread."""
 
 import sys
 from collections.abc import Iterator

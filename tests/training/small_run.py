@@ -1,4 +1,4 @@
-"""A small run for the tests here: a net with every kind of dropout, buffers, tied weights and a carried state."""
+"""Small training run: a network with every kind of dropout, buffers, tied weights and a carried state."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The average of the weights is what is evaluated and kept; the weights learn as if there were none."""
+"""Moving average of the weights: it is evaluated and kept, and does not change the updates."""
 
 import math
 from collections.abc import Callable

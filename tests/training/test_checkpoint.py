@@ -25,7 +25,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> Path:
-    """A copy of a run of one epoch."""
+    """Return a copy of a run of one epoch."""
     for path in finished.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     return tmp_path

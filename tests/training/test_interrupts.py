@@ -42,7 +42,7 @@ def press_in_loss(net: Any, call: int, times: int = 1) -> None:
 
 
 @pytest.mark.parametrize("kind", [Update, Evaluation])
-def test_stops_between_updates_and_goes_on_to_the_same_bits(tmp_path: Path, kind: type) -> None:
+def test_a_stopped_run_resumes_with_the_same_bits(tmp_path: Path, kind: type) -> None:
     whole, _ = small_run(evaluate_every=7)
     with pytest.raises(Interrupted) as caught:
         small_run(tmp_path, evaluate_every=7, observers=[press_at(14, kind)])
@@ -61,7 +61,7 @@ def test_the_update_under_way_is_finished(tmp_path: Path) -> None:
     assert same(small_run(tmp_path, resume=True)[0], small_run()[0])
 
 
-def test_a_second_one_abandons_the_update_and_writes_nothing_torn(tmp_path: Path) -> None:
+def test_a_second_interrupt_abandons_the_update_without_a_torn_file(tmp_path: Path) -> None:
     net = make_net()
     press_in_loss(net, 20, times=2)
     with pytest.raises(Interrupted) as caught:
@@ -92,13 +92,13 @@ def test_without_a_run_folder() -> None:
     assert caught.value.run is None
 
 
-def test_python_answers_again_afterwards() -> None:
+def test_the_default_signal_handler_is_restored() -> None:
     with Interrupts():
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_answer_of_someone_else_is_left_alone() -> None:
+def test_another_signal_handler_is_not_replaced() -> None:
     heard: list[int] = []
     previous = signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
     try:

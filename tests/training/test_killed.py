@@ -1,4 +1,4 @@
-"""A run that is killed at any moment and resumed ends with the bits of one that never was."""
+"""Killed runs: a run that is killed at any moment and resumed ends with the same bits."""
 
 import json
 import multiprocessing
@@ -44,7 +44,7 @@ def ending(run: Path) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], float]:
-    """What is left by a run that nobody killed, and the seconds that such a run takes."""
+    """Return the files of a run that was not killed, and its seconds."""
     run = tmp_path_factory.mktemp("whole")
     assert go(run) == 0  # the first one starts the process that loads PyTorch
     again, began = tmp_path_factory.mktemp("again"), time.monotonic()

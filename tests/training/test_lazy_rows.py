@@ -113,7 +113,7 @@ def test_the_norm_and_the_clipped_gradient_are_those_of_a_dense_table(
     torch.testing.assert_close(clipped[0], clipped[1])
 
 
-def test_a_gradient_of_one_row_is_no_other_gradient_as_well() -> None:
+def test_coalesced_gradients_do_not_share_memory() -> None:
     table, bias = Embedding(IDS, 3, lazy=True), nn.Parameter(torch.zeros(1, 3))
     (table.apply_to(torch.tensor([2])) + bias).sum().backward()  # one tensor may serve both
     clip(gradients := gradients_of([table.weight, bias]), gradient_norm(gradients), TrainingSettings(clip_norm=1.0))
@@ -212,7 +212,7 @@ def test_a_lazy_table_shared_with_another_layer_is_an_error() -> None:
     assert len(optimizer.param_groups[0]["params"]) == 1
 
 
-def test_a_loss_that_reads_the_whole_table_is_told() -> None:
+def test_a_dense_gradient_of_a_lazy_table_is_an_error() -> None:
     net = make_net()
     optimizers = make_optimizers(net, TrainingSettings())
     (loss_of(net, READ) + net.cells[0].weight.square().sum()).backward()

@@ -11,7 +11,7 @@ from elman.training.log_file import LogFile
 EVENT = Evaluation(7, 1, 0.1 + 0.2, 0.3, 7, 1.5)
 
 
-def test_a_line_an_event_is_there_at_once(tmp_path: Path) -> None:
+def test_every_event_is_written_at_once(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "log.jsonl")
     for count in (1, 2):
         log(EVENT)
@@ -41,14 +41,14 @@ def test_cuts_off_what_no_checkpoint_holds(tmp_path: Path) -> None:
     assert path.read_bytes() == b"kept\n" + json.dumps(EVENT._asdict()).encode() + b"\n"
 
 
-def test_a_log_that_someone_shortened_is_not_filled_up(tmp_path: Path) -> None:
+def test_a_shortened_log_is_not_padded(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b"a\n")
     LogFile(path, keep=100).close()
     assert path.read_bytes() == b"a\n"
 
 
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_of_one_line(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "log.jsonl")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (130, limits[1]))

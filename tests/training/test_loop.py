@@ -93,7 +93,7 @@ def test_the_state_goes_from_batch_to_batch_detached_and_anew_each_epoch() -> No
         assert count.tolist() == 4 * [number]
 
 
-def test_events_tell_what_happened() -> None:
+def test_events_describe_the_training() -> None:
     result, events = run_line({"epochs": 2, "schedule": "constant", "clip_norm": None}, [3.0, 2.0], batches=2)
     assert [type(event).__name__ for event in events] == 2 * ["Update", "Update", "Evaluation"]
     updates = [event for event in events if isinstance(event, Update)]
@@ -114,7 +114,7 @@ def test_events_tell_what_happened() -> None:
     assert result[:4] == (4, 2, 2.0, 4)
 
 
-def test_a_batch_that_knows_its_steps_is_counted_by_them() -> None:
+def test_batches_with_num_steps_are_counted_by_time_steps() -> None:
     events: list[Event] = []
     small_run(observers=[events.append], epochs=1, validate=False)
     assert sum(event.steps for event in events if isinstance(event, Update)) > 3 * len(events)
@@ -223,7 +223,7 @@ def test_the_log_of_what_observers_found_is_cut_back_with_the_rest(tmp_path: Pat
     assert len([names for _, names in whole if "layers" in names]) == len(whole) / 2
 
 
-def test_an_observer_that_looks_is_told_what_is_trained() -> None:
+def test_an_observer_with_begin_receives_the_model() -> None:
     line, told = make_line(), []
 
     class Eye:
@@ -263,7 +263,7 @@ def test_step_cuts_between_epochs() -> None:
     assert rates == pytest.approx(6 * [1e-3] + 3 * [1e-4] + 3 * [1e-5])
 
 
-def test_evaluates_every_so_many_updates_and_at_the_end() -> None:
+def test_evaluations_after_every_n_updates_and_at_the_end() -> None:
     _, events = run_line({"epochs": 2, "evaluate_every": 4}, [3.0, 2.0, 1.0])
     assert [event.update for event in events if isinstance(event, Evaluation)] == [4, 8, 10]
 

@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_plain_lines_are_few() -> None:
+def test_plain_lines_are_printed_at_intervals() -> None:
     stream = io.StringIO()
     with Progress(stream) as progress:
         for number in range(1, 51):
@@ -37,7 +37,7 @@ def test_what_others_found_is_not_shown() -> None:
     assert stream.getvalue() == ""
 
 
-def test_a_line_when_the_time_has_come() -> None:
+def test_a_line_is_printed_after_the_interval() -> None:
     stream = io.StringIO()
     with Progress(stream, every=0.0) as progress:
         for number in range(1, 6):
@@ -70,7 +70,7 @@ def test_writes_to_standard_error_by_default() -> None:
     assert Progress()._stream is sys.stderr
 
 
-def test_nothing_seen_nothing_said() -> None:
+def test_no_events_print_nothing() -> None:
     stream = io.StringIO()
     with Progress(stream):
         pass

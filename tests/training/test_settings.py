@@ -38,7 +38,10 @@ from elman.training.settings import check
         ),
         ({"schedule": "step", "decay": 1.0}, "expected decay between 0 and 1, got 1.0."),
         ({"schedule": "step", "decay_after": 0}, "expected decay_after of at least 1, got 0."),
-        ({"decay": 0.9}, "decay=0.9 has no effect with schedule='cosine'; leave it out, or choose 'plateau' or 'step'."),
+        (
+            {"decay": 0.9},
+            "decay=0.9 has no effect with schedule='cosine'; leave it out, or choose 'plateau' or 'step'.",
+        ),
         (
             {"schedule": "plateau", "decay_after": 2},
             "decay_after=2 has no effect with schedule='plateau'; leave it out, or choose 'step'.",

@@ -45,7 +45,7 @@ def test_what_the_doctor_found(tmp_path: Path) -> None:
     assert histogram.sum / histogram.num == pytest.approx(0.25 * 0.375 + 0.25 * 0.625 + 0.5 * 0.875)
 
 
-def test_a_run_that_goes_on_draws_one_curve(tmp_path: Path) -> None:
+def test_a_resumed_run_draws_one_curve(tmp_path: Path) -> None:
     for updates, loss in ((range(1, 6), 1.0), (range(4, 9), 2.0)):
         with TensorBoard(tmp_path) as board:
             for update in updates:
@@ -60,8 +60,8 @@ def test_no_folder_before_there_is_something_to_write(tmp_path: Path) -> None:
     assert not (tmp_path / "board").exists()
 
 
-def test_a_folder_that_is_taken_away_stays_away(tmp_path: Path) -> None:
-    """As that of a run which fails before there is anything to keep."""
+def test_a_removed_folder_is_not_created_again(tmp_path: Path) -> None:
+    """Remove the folder, like a run that fails before its first checkpoint."""
     with TensorBoard(tmp_path / "run" / "board") as board:
         board(Evaluation(1, 1, 2.0, 2.0, 1, 0.1))
         board.flush()

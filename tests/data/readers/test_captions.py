@@ -87,14 +87,14 @@ def failing(told: str, *arguments: object, **columns: object) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_pictures_that_are_not_there(folder: Path, archive: Path) -> None:
+def test_missing_pictures_are_errors(folder: Path, archive: Path) -> None:
     path = table(folder, FLICKR + "x.png\t0\tA cat\nx.png\t1\tThe cat\n")
     failing(rf"captions\.tsv:4: the picture 'x\.png' is not in {folder}; add it", path, folder)
     path = table(folder, FLICKR + "x.png\t0\tA cat\nz.png\t1\tThe cat\n\t1\tA cow\n")
     failing(r"captions\.tsv:4: the picture 'x\.png' is not in \S+\.zip \(and 2 more are missing\);", path, archive)
 
 
-def test_captions_that_are_none(folder: Path) -> None:
+def test_empty_captions_and_wrong_columns_are_errors(folder: Path) -> None:
     failing(r"captions\.tsv:2: the caption of 'a\.png' is empty;", table(folder, "b.jpg\tA dog\na.png\t \n"), folder)
     failing(r"captions\.tsv: expected rows, found none\.", table(folder, ""), folder)
     failing(

@@ -15,7 +15,7 @@ from elman.data.readers import read_frame, read_labelled
 
 
 class ArrowStream:
-    """A frame of a library that nobody knows, which speaks Arrow."""
+    """Data frame of an unknown library with an Arrow C stream."""
 
     def __init__(self, columns: dict[str, Any]):
         self.__arrow_c_stream__ = polars.DataFrame(columns).__arrow_c_stream__
@@ -104,7 +104,7 @@ def test_parquet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", b"PAR1" + bytes(99) + b"PAR1"])
-def test_a_parquet_file_that_is_none(tmp_path: Path, data: bytes) -> None:
+def test_a_malformed_parquet_file_is_an_error(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.parquet"
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"a\.parquet: expected a Parquet file: "):

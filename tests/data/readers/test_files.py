@@ -1,4 +1,4 @@
-"""Which reader reads a file, and arguments without effect on it."""
+"""Selection of the reader of a file, and arguments without effect on it."""
 
 import sys
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_columns_that_do_not_go_together(columns: dict[str, object], told: str) 
         (".", {"group": "g"}, "tables"),
     ],
 )
-def test_arguments_that_cannot_act(tmp_path: Path, name: str, given: dict[str, object], of: str) -> None:
+def test_arguments_without_effect_are_errors(tmp_path: Path, name: str, given: dict[str, object], of: str) -> None:
     if name != ".":
         (tmp_path / name).touch()
     told = rf": {list(given)[-1]}: has no effect on this file, only on {of}; leave it out\.$"
@@ -76,7 +76,7 @@ def test_files_of_different_kinds_do_not_mix(tmp_path: Path) -> None:
         read_labelled([tmp_path / "a.csv", tmp_path / "a.npz"], text="t")
 
 
-def test_reading_loads_nothing_heavy() -> None:
+def test_readers_import_no_heavy_package() -> None:
     import subprocess
 
     code = "import sys, elman.data.readers; print({'torch', 'polars', 'narwhals', 'PIL', 'av'} & set(sys.modules))"

@@ -79,7 +79,7 @@ def test_arrays_that_do_not_agree(tmp_path: Path, arrays: dict[str, object], tol
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", b"PK\x05\x06"])
-def test_a_file_that_is_none(tmp_path: Path, data: bytes) -> None:
+def test_a_malformed_file_is_an_error(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.npz"
     path.write_bytes(data)
     with pytest.raises(

@@ -89,7 +89,7 @@ def test_what_is_not_utf_8(write: Write) -> None:
     failing([source, target], f"{target}:2: byte 5 of the line is not UTF-8 (0xdf); convert the file")
 
 
-def test_files_that_make_no_pairs(write: Write, tmp_path: Path) -> None:
+def test_an_odd_number_of_files_is_an_error(write: Write, tmp_path: Path) -> None:
     files = [write(name, "a\n") for name in ("a.en", "a.de", "b.en")]
     failing(files, f"targets), or tables with columns, got 3: {files[0]} {files[1]} {files[2]}.")
     failing(files[0], "expected pairs of files (sources, then targets)")
@@ -99,12 +99,12 @@ def test_files_that_make_no_pairs(write: Write, tmp_path: Path) -> None:
     failing([write("e.en", ""), write("e.de", "")], "e.en: expected rows, found none")
 
 
-def test_a_file_that_is_no_gzip(write: Write) -> None:
+def test_a_file_that_is_not_gzip_is_an_error(write: Write) -> None:
     source, target = write("a.en", "a\n"), write("a.de", "a\n")
     failing([source, target.rename(target.with_suffix(".gz"))], "a.gz: expected a whole gzip file")
 
 
-def test_columns_that_cannot_act(write: Write) -> None:
+def test_columns_of_text_files_are_errors(write: Write) -> None:
     text, table = write("a.en", "a\n"), write("a.tsv", "s\tt\na\tA\n")
     failing([table, text], f"{table}: a table; name its columns: source=COLUMN and target=COLUMN.")
     failing([text, text], f"{text}: a text file has no columns; name a table", source="s", target="t")

@@ -99,7 +99,7 @@ def test_sizes_that_differ(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(0, 5), (5,), (1, 2, 3)])
-def test_a_size_that_is_none(tmp_path: Path, size: tuple[int, ...]) -> None:
+def test_a_wrong_size_is_an_error(tmp_path: Path, size: tuple[int, ...]) -> None:
     failing(tmp_path, r"size: expected \(height, width\) of at least 1, got ", size=size)
 
 
@@ -185,7 +185,7 @@ def test_folders_that_hold_something_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "module", "package"), [("a.png", "PIL", "pillow"), ("a.mp4", "av", "av")])
-def test_a_package_that_is_missing(
+def test_a_missing_package_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str, package: str
 ) -> None:
     (tmp_path / name).touch()

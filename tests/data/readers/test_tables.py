@@ -95,7 +95,7 @@ def test_a_quote_that_is_never_closed(write: Write) -> None:
     failing(path, r":3: not CSV from this line on: unexpected end of data; double each quote", text="t", label="l")
 
 
-def test_a_column_that_is_not_there(write: Write) -> None:
+def test_a_missing_column_is_an_error(write: Write) -> None:
     told = r": no column 'reveiw'; did you mean review\? There are: id, review"
     failing(write("a.csv", "id,review\n1,x\n"), told + "; without a header, name columns by number", text="reveiw")
     failing(write("a.jsonl", '{"id": 1, "review": "x"}\n'), ":1" + told + r"\.$", text="reveiw")
@@ -128,7 +128,7 @@ def test_an_empty_jsonl(write: Write) -> None:
     failing(write("a.jsonl", "\n"), ": expected rows, found none", text="t")
 
 
-def test_lines_that_are_no_objects_of_json(write: Write) -> None:
+def test_lines_that_are_not_json_objects_are_errors(write: Write) -> None:
     failing(
         write("a.jsonl", '{"t": "x"}\n\n{"t": \n'),
         ":3: expected a JSON object on a line: Expecting value",

@@ -44,7 +44,7 @@ def failing(path: Path, pattern: str, **settings: object) -> None:
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.tsv"])
 @pytest.mark.parametrize("separator", [" ", "\t", "   "])
-def test_a_word_a_line(write: Write, name: str, separator: str) -> None:
+def test_one_word_per_line(write: Write, name: str, separator: str) -> None:
     path = write("\ufeff" + CONLL.replace(" ", separator).replace("\n", "\r\n") + "\r\n", name)
     places = [f"{path}:3", f"{path}:8"]
     assert read_tagged(path) == ([["EU", "rejects"], ["Peter"]], [["I-ORG", "O"], ["I-PER"]], places)
@@ -107,7 +107,7 @@ def test_lines_that_are_ragged(write: Write) -> None:
 
 
 @pytest.mark.parametrize("column", [0, 3, -3, "3"])
-def test_a_column_that_is_not_there(write: Write, column: int | str) -> None:
+def test_a_missing_column_is_an_error(write: Write, column: int | str) -> None:
     failing(write("a X\n"), rf":1: expected a column from 1 to 2 .*, got {column}\.$", columns=(1, column))
 
 

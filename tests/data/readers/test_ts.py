@@ -44,7 +44,7 @@ def test_cases_without_classes(tmp_path: Path, header: str) -> None:
         ("1,inf:3,4:up", "expected finite numbers, or ? where one is missing, got infinity"),
     ],
 )
-def test_a_case_that_is_none(tmp_path: Path, line: str, told: str) -> None:
+def test_a_malformed_case_is_an_error(tmp_path: Path, line: str, told: str) -> None:
     path = write(tmp_path, HEADER + "1,2:3,4:up\n" + line + "\n")
     with pytest.raises(ValueError, match="^" + re.escape(f"{path}:8: {told}") + r"\.$"):
         read_labelled(path)
@@ -64,7 +64,7 @@ def test_a_case_that_is_none(tmp_path: Path, line: str, told: str) -> None:
         ),
     ],
 )
-def test_a_file_that_is_none(tmp_path: Path, data: str, told: str) -> None:
+def test_a_malformed_file_is_an_error(tmp_path: Path, data: str, told: str) -> None:
     path = write(tmp_path, data)
     with pytest.raises(ValueError, match="^" + re.escape(f"{path}{told}") + "$"):
         read_labelled(path)

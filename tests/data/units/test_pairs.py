@@ -28,7 +28,7 @@ def test_a_text_comes_back_with_single_blanks(name, shared):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_no_unit(name):
+def test_the_empty_text_has_no_units(name):
     assert make(name).encode_sources(["", "  "]).lengths.tolist() == [0, 0]
 
 

@@ -1,4 +1,4 @@
-"""What holds for all kinds of units: the text comes back, so do the units from JSON, and streaming says the same."""
+"""Laws of all kinds of units: text and JSON round trips, and streaming returns the same text."""
 
 import json
 import subprocess
@@ -64,7 +64,7 @@ def test_json_gives_the_same_units(kind: str, text: str) -> None:
 
 
 @given(data=st.data(), kind=st.sampled_from(KINDS))
-def test_streaming_never_takes_back_what_it_said(kind: str, data: st.DataObject) -> None:
+def test_streamed_text_is_never_revised(kind: str, data: st.DataObject) -> None:
     units = FITTED[kind]
     ids = data.draw(st.lists(st.integers(0, units.size - 1), max_size=20))
     decoder, said = units.decoder(), ""
@@ -91,7 +91,7 @@ def test_one_text_is_not_a_list_of_documents(units: Units) -> None:
         make_units(units.name).fit("one text")
 
 
-def test_half_a_surrogate_pair_is_no_character(units: Units) -> None:
+def test_half_a_surrogate_pair_is_an_error(units: Units) -> None:
     for act in (units.encode, lambda text: make_units(units.name).fit([text])):
         with pytest.raises(ValueError, match=r"half a surrogate pair \(U\+D83D\) at offset 2"):
             act("ab\ud83d")
@@ -133,7 +133,7 @@ def test_nothing_to_learn_units_from(kind: str, documents: list[str]) -> None:
         ("characters", {"min_count": 0}, "units=characters: expected a min_count of at least 1, got 0"),
     ],
 )
-def test_settings_that_cannot_be(kind: str, settings: dict[str, int], message: str) -> None:
+def test_settings_out_of_range_are_errors(kind: str, settings: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_units(kind, **settings)
 
