@@ -1,4 +1,4 @@
-"""Files to documents: what comes in whole, and one clear line for what does not."""
+"""Reading and splitting of documents, with errors of one line."""
 
 import gzip
 from pathlib import Path

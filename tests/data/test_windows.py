@@ -55,7 +55,7 @@ def test_following_the_sources_gives_the_documents_back(case: tuple[list[np.ndar
         assert all(target == read for (_, target), (read, _) in pairwise(chain)), "a target is the next input"
         assert all(read != BOUNDARY for read, _ in chain[1:]), "a document starts a row"
     starts = [chain for chain in chains if chain[0][0] == BOUNDARY]
-    cuts = [chain for chain in chains if chain[0][0] != BOUNDARY]  # go on with a document that another stream began
+    cuts = [chain for chain in chains if chain[0][0] != BOUNDARY]  # continue a document of another stream
     assert len(starts) == len(texts)
     assert len(cuts) < windows.streams
     if windows.streams == 1:
@@ -171,7 +171,7 @@ def test_bad_input(texts: list[np.ndarray], streams: int, steps: int, message: s
 
 
 class Sum(Cell):
-    """Adds up its inputs, from 100: the state tells what a row has read."""
+    """Cell that adds its inputs to 100, so that the state shows the steps that a row has read."""
 
     def initial_state(self, batch_size: int) -> tuple[np.ndarray, tuple[()]]:
         return np.full((batch_size, 1), 100), ()

@@ -1,4 +1,4 @@
-"""Searches on what the library steps with: an n-gram, a language model, a stepper."""
+"""Searches with the models of the library: an n-gram, a language model, a stepper."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial

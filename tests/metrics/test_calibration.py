@@ -9,7 +9,7 @@ from elman.metrics import calibration_error, temperature
 
 
 def drawn(rows, classes, seed=0, margin=3.0):
-    """Logits, and targets drawn from what they say."""
+    """Return logits, and targets drawn from their distribution."""
     rng = np.random.default_rng(seed)
     logits = margin * rng.normal(size=(rows, classes))
     targets = (logits + rng.gumbel(size=logits.shape)).argmax(1)
@@ -112,7 +112,7 @@ def test_a_temperature_corrects_overconfidence():
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda: temperature([1.0, 2.0], [0]), r"temperature: expected logits of shape \[B, C\], got \[2\]"),
         (lambda: temperature([[1.0, 2.0]], [0, 1]), r"temperature: expected targets of shape \[B=1\], got \[2\]"),
@@ -132,6 +132,6 @@ def test_a_temperature_corrects_overconfidence():
         ),
     ],
 )
-def test_bad_input_is_an_error(call, told):
-    with pytest.raises(ValueError, match=told):
+def test_bad_input_is_an_error(call, message):
+    with pytest.raises(ValueError, match=message):
         call()

@@ -73,16 +73,16 @@ def test_the_table():
 
 
 @pytest.mark.parametrize(
-    ("chances", "calibrated", "told"),
+    ("chances", "calibrated", "message"),
     [
         ([[0.5, 0.5]], True, "probabilities: calibrated by temperature on held-out rows"),
         ([[0.5, 0.5]], False, "probabilities: not calibrated: no temperature was chosen on held-out rows"),
         (None, False, "probabilities: none were given"),
     ],
 )
-def test_one_line_reports_whether_probabilities_are_calibrated(chances, calibrated, told):
+def test_one_line_reports_whether_probabilities_are_calibrated(chances, calibrated, message):
     table = class_report(["a"], ["a"], ["a", "b"], chances, calibrated).table()
-    assert [line for line in table.splitlines() if line.startswith("probabilities")] == [told]
+    assert [line for line in table.splitlines() if line.startswith("probabilities")] == [message]
     assert ("nats" in table) == (chances is not None)
 
 
@@ -118,16 +118,22 @@ def test_many_classes_are_all_printed_in_columns():
 
 def test_classes_may_be_numbers_and_json_has_them_as_such():
     report = class_report(np.array([3, 7, 7, 9]), np.array([3, 7, 3, 3]), np.array([3, 7]), probs(4, 2), True)
-    told = json.loads(json.dumps(report.to_json()))
-    assert [row["class"] for row in told["classes"]] == [3, 7, 9]
-    assert told["classes"][1] == {"class": 7, "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2}
-    assert (told["unseen"], told["calibrated"], told["rows"], told["accuracy"]) == ([9], True, 4, 0.5)
-    assert told["confusion"] == report.confusion.tolist()
-    assert_allclose((told["nats"], told["calibration_error"]), (report.nats, report.calibration_error))
+    figures = json.loads(json.dumps(report.to_json()))
+    assert [row["class"] for row in figures["classes"]] == [3, 7, 9]
+    assert figures["classes"][1] == {
+        "class": 7,
+        "precision": 1.0,
+        "recall": 0.5,
+        "f1": pytest.approx(2 / 3),
+        "support": 2,
+    }
+    assert (figures["unseen"], figures["calibrated"], figures["rows"], figures["accuracy"]) == ([9], True, 4, 0.5)
+    assert figures["confusion"] == report.confusion.tolist()
+    assert_allclose((figures["nats"], figures["calibration_error"]), (report.nats, report.calibration_error))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (([], [], ["a"]), "expected at least one row, as many predicted as true, got 0 true and 0 predicted"),
         ((["a"], ["a", "a"], ["a"]), "got 1 true and 2 predicted"),
@@ -140,8 +146,8 @@ def test_classes_may_be_numbers_and_json_has_them_as_such():
         ),
     ],
 )
-def test_rows_that_cannot_be_compared_are_errors(arguments, told):
-    with pytest.raises(ValueError, match=told):
+def test_rows_that_cannot_be_compared_are_errors(arguments, message):
+    with pytest.raises(ValueError, match=message):
         class_report(*arguments)
 
 

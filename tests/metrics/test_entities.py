@@ -34,14 +34,14 @@ def pairs(draw, scheme):
 
 
 def as_seqeval_reads(rows, scheme):
-    """seqeval knows the letters L and U in its strict mode only: by default it takes them for no letters at all."""
+    """Convert BILOU to IOBES: by default, seqeval does not support the letters L and U."""
     letters = {"L": "E", "U": "S"} if scheme == "BILOU" else {}
     return [[letters.get(tag[0], tag[0]) + tag[1:] for tag in row] for row in rows]
 
 
 def of_oracle(function, *arguments, **settings):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a share of nothing is told, and is 0
+        warnings.simplefilter("ignore")  # about ratios with a zero denominator
         return function(*arguments, **settings)
 
 
@@ -120,7 +120,7 @@ def test_rows_without_entities_or_words():
 
 
 @pytest.mark.parametrize(
-    ("truth", "predicted", "told"),
+    ("truth", "predicted", "message"),
     [
         ([], [], "expected at least one row, as many predicted as true, got 0 true and 0 predicted"),
         ([["O"]], [["O"], ["O"]], "got 1 true and 2 predicted"),
@@ -133,8 +133,8 @@ def test_rows_without_entities_or_words():
         ([["O"], ["B-"]], [["O"], ["O"]], "row 1: entity_report: true tags: spans: step 0: expected a tag of BIO"),
     ],
 )
-def test_rows_that_cannot_be_compared_are_errors(truth, predicted, told):
-    with pytest.raises(ValueError, match=rf"{told}"):
+def test_rows_that_cannot_be_compared_are_errors(truth, predicted, message):
+    with pytest.raises(ValueError, match=rf"{message}"):
         entity_report(truth, predicted, "BIO")
 
 

@@ -1,4 +1,4 @@
-"""ROUGE beside counts by hand, and beside the scorer as its authors call it."""
+"""ROUGE compared with counts by hand, and with the scorer called directly."""
 
 import json
 import logging
@@ -8,13 +8,13 @@ import pytest
 
 from elman.metrics import summary_report
 
-SAID = ["meetings of monday", "the police killed the gunman", ""]
+HYPOTHESES = ["meetings of monday", "the police killed the gunman", ""]
 TRUE = ["the meeting on monday", "police kill the gunman", "nothing"]
 
 
 def test_figures_by_hand():
     """`meetings` and `meeting` have one stem; so have `killed` and `kill`."""
-    report = summary_report(SAID, TRUE)
+    report = summary_report(HYPOTHESES, TRUE)
     assert report.rouge1 == pytest.approx(100 * (4 / 7 + 8 / 9) / 3)
     assert report.rouge2 == pytest.approx(100 * (6 / 7) / 3)  # police kill, kill the, the gunman
     assert report.rougeL == pytest.approx(100 * (4 / 7 + 8 / 9) / 3)
@@ -26,14 +26,14 @@ def test_figures_are_those_of_the_scorer_with_stems():
     from rouge_score.tokenizers import DefaultTokenizer
 
     scorer = RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=DefaultTokenizer(True))
-    theirs = [scorer.score(true, said) for true, said in zip(TRUE, SAID, strict=True)]
-    report = summary_report(SAID, TRUE)
+    theirs = [scorer.score(true, hypotheses) for true, hypotheses in zip(TRUE, HYPOTHESES, strict=True)]
+    report = summary_report(HYPOTHESES, TRUE)
     for name in ("rouge1", "rouge2", "rougeL"):
         assert getattr(report, name) == pytest.approx(100 * sum(row[name].fmeasure for row in theirs) / 3)
 
 
 def test_of_several_references_the_best():
-    report = summary_report(SAID[:1], [["nothing at all", "monday meetings"]])
+    report = summary_report(HYPOTHESES[:1], [["nothing at all", "monday meetings"]])
     assert report.rouge1 == pytest.approx(80)
     assert report.rougeL == pytest.approx(40)
     assert report.reference_length == 2.5
@@ -41,7 +41,7 @@ def test_of_several_references_the_best():
 
 def test_a_table_and_json_and_no_handler_on_the_root():
     handlers = list(logging.root.handlers)
-    report = summary_report(SAID, TRUE)
+    report = summary_report(HYPOTHESES, TRUE)
     assert logging.root.handlers == handlers
     assert report.table().splitlines() == [
         "summaries      3",

@@ -72,11 +72,11 @@ def small_run(
     return net, result
 
 
-KILLABLE = {"epochs": 6, "schedule": "plateau", "warmup": 5, "evaluate_every": 7, "save_every": 0.0}
+KILLABLE = {"epochs": 3, "schedule": "plateau", "warmup": 5, "evaluate_every": 7, "save_every": 0.0}
 
 
 def killable(run: Path, die_in: str = "", die_at: int = 0) -> None:
-    """Begin or go on with the run in `run`; on request kill this process at the `die_at`-th call of `os.<die_in>`."""
+    """Start or resume the run in `run`; optionally kill this process at the `die_at`-th call of `os.<die_in>`."""
     torch.set_num_threads(1)
     if die_in:
         call, calls = getattr(os, die_in), iter(range(die_at))

@@ -43,50 +43,55 @@ def ending(run: Path) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], float]:
-    """Return the files of a run that was not killed, and its seconds."""
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """Return what a run leaves that was not killed."""
     run = tmp_path_factory.mktemp("whole")
-    assert go(run) == 0  # the first one starts the process that loads PyTorch
+    assert go(run) == 0
+    return ending(run)
+
+
+@pytest.fixture(scope="module")
+def seconds(tmp_path_factory: pytest.TempPathFactory, whole: list[Any]) -> float:
+    """Return the duration of a run, once the process that loads PyTorch has started."""
     again, began = tmp_path_factory.mktemp("again"), time.monotonic()
     assert go(again) == 0
-    seconds = time.monotonic() - began
-    assert ending(again) == ending(run)
-    return ending(run), seconds
+    duration = time.monotonic() - began
+    assert ending(again) == whole
+    return duration
 
 
-def test_killed_thrice(tmp_path: Path, whole: tuple[list[Any], float]) -> None:
-    expected, seconds = whole
-    dice = random.Random(0)
-    codes = [go(tmp_path, dice.uniform(0.1, 0.5) * seconds) for _ in range(3)]
-    assert -signal.SIGKILL in codes
-    assert go(tmp_path) == 0
-    assert ending(tmp_path) == expected
-
-
-def test_killed_while_a_checkpoint_is_written(tmp_path: Path, whole: tuple[list[Any], float]) -> None:
+def test_killed_while_a_checkpoint_is_written(tmp_path: Path, whole: list[Any]) -> None:
     # `os.fsync` is called for the log, for the file and for its folder; `os.replace` when the file is written.
     for die_in, die_at in [("replace", 0), ("fsync", 39), ("fsync", 40), ("fsync", 41), ("replace", 20)]:
         assert go(tmp_path, die_in=die_in, die_at=die_at) == -signal.SIGKILL
         assert die_in == "fsync" or list(tmp_path.glob("*" + files.TEMPORARY))
     assert go(tmp_path) == 0
-    assert ending(tmp_path) == whole[0]
+    assert ending(tmp_path) == whole
 
 
-def test_killed_between_best_and_last(tmp_path: Path, whole: tuple[list[Any], float]) -> None:
-    # The update before an evaluation is renamed as number 6 (from 0), its best as 7, the last that tells of it as 8.
+def test_killed_between_best_and_last(tmp_path: Path, whole: list[Any]) -> None:
+    # Rename number 6 (from 0) is the checkpoint before an evaluation, number 7 its best, number 8 the one after it.
     assert go(tmp_path, die_in="replace", die_at=7) == -signal.SIGKILL
     assert (tmp_path / ("last.safetensors" + files.TEMPORARY)).exists()
     assert files.read_tensors(tmp_path / "best.safetensors")[1]["place"]["update"] == 7
     assert files.read_tensors(tmp_path / "last.safetensors")[1]["place"]["update"] == 6
     assert go(tmp_path) == 0
-    assert ending(tmp_path) == whole[0]
+    assert ending(tmp_path) == whole
+
+
+@pytest.mark.slow
+def test_killed_thrice(tmp_path: Path, whole: list[Any], seconds: float) -> None:
+    dice = random.Random(0)
+    codes = [go(tmp_path, dice.uniform(0.1, 0.5) * seconds) for _ in range(3)]
+    assert -signal.SIGKILL in codes
+    assert go(tmp_path) == 0
+    assert ending(tmp_path) == whole
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", range(20))
-def test_killed_at_a_random_moment(tmp_path: Path, whole: tuple[list[Any], float], moment: int) -> None:
-    expected, seconds = whole
+def test_killed_at_a_random_moment(tmp_path: Path, whole: list[Any], seconds: float, moment: int) -> None:
     code = go(tmp_path, random.Random(moment).uniform(0, seconds))
     assert code in (-signal.SIGKILL, 0)
     assert go(tmp_path) == 0
-    assert ending(tmp_path) == expected
+    assert ending(tmp_path) == whole

@@ -195,9 +195,9 @@ def test_a_gradient_that_is_not_finite_is_found_in_its_table(bad: float) -> None
     net.cells[0].register_forward_hook(lambda _module, _inputs, output: (output[0].map(Slope.apply), output[1]))
     with pytest.raises(
         NonFinite, match=rf"update 1 .epoch 1.: the norm of the gradient is {bad} in cells\.0\.weight"
-    ) as told:
+    ) as caught:
         run(net)
-    assert told.value.layer == "cells.0.weight"
+    assert caught.value.layer == "cells.0.weight"
     assert torch.equal(net.cells[0].weight, make_net().cells[0].weight)
 
 

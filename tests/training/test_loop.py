@@ -13,7 +13,7 @@ from elman.training import Evaluation, Event, Examined, TrainingSettings, Update
 
 
 class Numbers:
-    """Batches of four numbers, `batches` an epoch; remembers which epochs it was asked for."""
+    """Batches of four numbers, `batches` per epoch, with a record of the requested epochs."""
 
     def __init__(self, batches: int = 5):
         self.batches, self.asked = batches, []
@@ -196,7 +196,7 @@ def test_what_an_observer_returns_is_logged_and_told_to_the_others(tmp_path: Pat
         Examined,
         Update,
         Update,
-    ]  # told before the update that it is of
+    ]  # it comes before its own update
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [event["update"] for event in logged] == [1, 2, 2, 3]
     assert logged[2]["layers"] == {"cells.0": {"horizon": None, "forget_histogram": [0.25, 0.75]}}
@@ -224,15 +224,15 @@ def test_the_log_of_what_observers_found_is_cut_back_with_the_rest(tmp_path: Pat
 
 
 def test_an_observer_with_begin_receives_the_model() -> None:
-    line, told = make_line(), []
+    line, begun = make_line(), []
 
     class Eye:
         def begin(self, model: nn.Module, loss: Any) -> None:
-            told.append((model, loss))
+            begun.append((model, loss))
 
         def __call__(self, event: Event) -> None:
-            assert told[0][0] is line
-            losses.append(told[0][1]().item())
+            assert begun[0][0] is line
+            losses.append(begun[0][1]().item())
             expected.append(squares(line)(Numbers().epoch(1)[0], None)[0].item())
 
     losses: list[float] = []
@@ -240,7 +240,7 @@ def test_an_observer_with_begin_receives_the_model() -> None:
     data = Numbers()
     train(line, squares(line), data, TrainingSettings(epochs=2), observers=[Eye()])
     assert losses == expected
-    assert len(told) == 1
+    assert len(begun) == 1
     assert data.asked == [1, 2]
 
 

@@ -1,4 +1,4 @@
-"""Tables of captions beside folders and archives of pictures, and what is wrong with either."""
+"""Reader of captions: tables with folders and archives of pictures, and their errors."""
 
 import gzip
 import json
@@ -81,8 +81,8 @@ def test_several_folders(folder: Path, archive: Path, tmp_path: Path) -> None:
     assert [picture.path.parent for picture in read.pictures] == [folder, other]
 
 
-def failing(told: str, *arguments: object, **columns: object) -> None:
-    with pytest.raises(ValueError, match=told) as raised:
+def failing(message: str, *arguments: object, **columns: object) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
         read_captions(*arguments, **columns)
     assert "\n" not in str(raised.value)
 

@@ -10,7 +10,7 @@ from elman.data.readers import read_labelled
 
 
 def test_the_end_of_the_name_decides(tmp_path: Path) -> None:
-    folder = tmp_path / "v1.0"  # a dot in the name of a folder says nothing
+    folder = tmp_path / "v1.0"  # a dot in the name of a folder is not a suffix
     folder.mkdir()
     (folder / "a.b.CSV").write_text("t\nx\n")
     assert read_labelled(folder / "a.b.CSV", text="t").inputs == ["x"]
@@ -37,7 +37,7 @@ def test_a_table_without_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         ({"text": "t", "values": "v"}, r"expected text .* or values .*, got both\.$"),
         ({"text": "t", "group": "g"}, r"group='g': has no effect on texts"),
@@ -45,8 +45,8 @@ def test_a_table_without_columns(tmp_path: Path) -> None:
         ({"values": ["a", "b", "a"]}, r"expected different columns, got 'a' twice"),
     ],
 )
-def test_columns_that_do_not_go_together(columns: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_columns_that_do_not_go_together(columns: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         read_labelled("a.csv", **columns)
 
 
@@ -64,8 +64,8 @@ def test_columns_that_do_not_go_together(columns: dict[str, object], told: str) 
 def test_arguments_without_effect_are_errors(tmp_path: Path, name: str, given: dict[str, object], of: str) -> None:
     if name != ".":
         (tmp_path / name).touch()
-    told = rf": {list(given)[-1]}: has no effect on this file, only on {of}; leave it out\.$"
-    with pytest.raises(ValueError, match=told):
+    message = rf": {list(given)[-1]}: has no effect on this file, only on {of}; leave it out\.$"
+    with pytest.raises(ValueError, match=message):
         read_labelled(tmp_path / name, **given)
 
 

@@ -41,7 +41,7 @@ def test_rows_are_views_of_what_was_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"value": [1.0], "lengths": [1]}, "expected an array 'values', got value, lengths."),
         ({"values": np.zeros((4, 2))}, "expected lengths [B] with values [4, 2], or values [B, T, D]."),
@@ -72,9 +72,9 @@ def test_rows_are_views_of_what_was_read(tmp_path: Path) -> None:
         ({"values": np.zeros((0, 3, 1))}, "expected rows, found none."),
     ],
 )
-def test_arrays_that_do_not_agree(tmp_path: Path, arrays: dict[str, object], told: str) -> None:
+def test_arrays_that_do_not_agree(tmp_path: Path, arrays: dict[str, object], message: str) -> None:
     path = write(tmp_path, **{name: np.array(array) for name, array in arrays.items()})
-    with pytest.raises(ValueError, match="^" + re.escape(f"{path}: {told}")):
+    with pytest.raises(ValueError, match="^" + re.escape(f"{path}: {message}")):
         read_labelled(path)
 
 

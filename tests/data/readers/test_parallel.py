@@ -1,4 +1,4 @@
-"""Pairs of texts from two files or two columns, and what a file must not be."""
+"""Reader of pairs of texts from two files or two columns, and its errors."""
 
 import gzip
 import json
@@ -24,10 +24,10 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def failing(paths: object, told: str, error: type[Exception] = ValueError, **columns: str | int) -> None:
+def failing(paths: object, message: str, error: type[Exception] = ValueError, **columns: str | int) -> None:
     with pytest.raises(error) as raised:
         read_parallel(paths, **columns)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
@@ -69,16 +69,16 @@ def test_tables_of_every_kind(write: Write, tmp_path: Path) -> None:
 
 def test_files_of_different_numbers_of_lines(write: Write) -> None:
     short, long = write("a.en", "a\nb\n"), write("a.de", "a\nb\nc\nd")
-    told = f"{short} has 2 lines, {long} has 4; expected equally many"
-    failing([short, long], f"{long}:3: has no line in the other file: {told}")
+    message = f"{short} has 2 lines, {long} has 4; expected equally many"
+    failing([short, long], f"{long}:3: has no line in the other file: {message}")
     failing([long, short], f"{long}:3: has no line in the other file: {long} has 4 lines, {short} has 2")
     failing([short, write("none", "")], f"{short}:1: has no line in the other file")
 
 
 def test_an_empty_line_is_named_and_they_are_counted(write: Write) -> None:
     source, target = write("a.en", "a\nb\n \t\nd\n"), write("a.de", "A\n\nC\n\n")
-    told = f"{source}:2: the target is empty, the first of 3 such pairs of 4; expected text in both; remove such"
-    failing([source, target], told)
+    message = f"{source}:2: the target is empty, the first of 3 such pairs of 4; expected text in both; remove such"
+    failing([source, target], message)
     failing([write("b.en", "a\n\n"), write("b.de", "A\nB\n")], "b.en:2: the source is empty; expected text in both")
     table = write("a.tsv", "s\tt\na\tA\n\tB\n")
     failing(table, f"{table}:3: the source is empty;", source="s", target="t")

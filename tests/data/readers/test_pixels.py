@@ -1,4 +1,4 @@
-"""Folders of pictures and videos: a subfolder a class, one size, and what cannot be read names the file."""
+"""Reader of folders of pictures and videos: one subfolder per class, one size, and errors with the file name."""
 
 import re
 import sys
@@ -88,13 +88,15 @@ def exif(orientation: int) -> Image.Exif:
 def test_sizes_that_differ(tmp_path: Path) -> None:
     picture(tmp_path / "a" / "1.png", GREY[0])
     other = picture(tmp_path / "b" / "1.png", np.full((8, 20), 9, np.uint8))
-    told = r"b/1\.png: expected 16 x 24 pixels \(height x width\) as in \S+a/1\.png, got 8 x 20; give size=\(height, "
-    failing(tmp_path, told)
-    failing([tmp_path / "a", other], told)
+    message = (
+        r"b/1\.png: expected 16 x 24 pixels \(height x width\) as in \S+a/1\.png, got 8 x 20; give size=\(height, "
+    )
+    failing(tmp_path, message)
+    failing([tmp_path / "a", other], message)
     read = read_labelled(tmp_path, size=[4, 6], color=True)
     assert [image.shape for image in read.inputs] == [(4, 6, 3)] * 2
     np.testing.assert_array_equal(read.inputs[1], 9)
-    # Shrinking by whole factors is a mean over what a pixel covers, not a pick.
+    # Resizing by whole factors averages the covered pixels.
     assert abs(read.inputs[0].mean() - GREY[0].mean()) < 5
 
 
@@ -129,7 +131,7 @@ def test_videos_that_people_have(tmp_path: Path) -> None:
 
 def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "cat" / "a.png"
-    told = r"cat/a\.png: expected a picture, but it cannot be read: "
+    message = r"cat/a\.png: expected a picture, but it cannot be read: "
     whole = picture(path, GREY[0]).read_bytes()
     for data, why in (
         (b"nonsense", r"Pillow does not support its format\.$"),
@@ -137,7 +139,7 @@ def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
         (whole[:-200], "image file is truncated"),
     ):
         path.write_bytes(data)
-        failing(tmp_path, told + why)
+        failing(tmp_path, message + why)
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "f.tif")
     failing(tmp_path / "f.tif", r"f\.tif: expected a picture with 8 or 16 bits a channel, got 32")
 

@@ -1,4 +1,4 @@
-"""Tables as people have them: CSV, TSV, JSONL, with and without header; what is wrong with one names file and line."""
+"""Readers of tables: CSV, TSV, JSONL, with and without header, and errors with file and line."""
 
 import csv
 import gzip
@@ -96,9 +96,9 @@ def test_a_quote_that_is_never_closed(write: Write) -> None:
 
 
 def test_a_missing_column_is_an_error(write: Write) -> None:
-    told = r": no column 'reveiw'; did you mean review\? There are: id, review"
-    failing(write("a.csv", "id,review\n1,x\n"), told + "; without a header, name columns by number", text="reveiw")
-    failing(write("a.jsonl", '{"id": 1, "review": "x"}\n'), ":1" + told + r"\.$", text="reveiw")
+    message = r": no column 'reveiw'; did you mean review\? There are: id, review"
+    failing(write("a.csv", "id,review\n1,x\n"), message + "; without a header, name columns by number", text="reveiw")
+    failing(write("a.jsonl", '{"id": 1, "review": "x"}\n'), ":1" + message + r"\.$", text="reveiw")
     failing(
         write("b.jsonl", '{"t": "x", "l": 1}\n{"t": "y"}\n'), r":2: no column 'l'\. There are: t", text="t", label="l"
     )
@@ -193,10 +193,10 @@ def test_without_group_a_file_is_a_series(write: Write) -> None:
 
 def test_the_label_of_a_series_is_one(write: Write) -> None:
     data = "g,x,l\na,1,u\nb,1,v\na,1,v\n"
-    told = r":4: expected the label 'u' of \S+a\.csv:2 \(g=a\), got 'v'\.$"
-    failing(write("a.csv", data), told, values="x", group="g", label="l")
-    told = r":3: expected the label 'u' of \S+a\.csv:2 \(a file is one series unless group is set\), got 'v'\.$"
-    failing(write("a.csv", data), told, values="x", label="l")
+    message = r":4: expected the label 'u' of \S+a\.csv:2 \(g=a\), got 'v'\.$"
+    failing(write("a.csv", data), message, values="x", group="g", label="l")
+    message = r":3: expected the label 'u' of \S+a\.csv:2 \(a file is one series unless group is set\), got 'v'\.$"
+    failing(write("a.csv", data), message, values="x", label="l")
 
 
 @pytest.mark.parametrize("value", ["one", "inf", "-inf", "1,5", "0x1"])

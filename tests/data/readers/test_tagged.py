@@ -1,4 +1,4 @@
-"""Sentences with tags: the formats of the shared tasks, and what a line must not be."""
+"""Reader of tagged sentences: the formats of the shared tasks, and malformed lines."""
 
 import gzip
 import re

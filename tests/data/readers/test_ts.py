@@ -33,7 +33,7 @@ def test_cases_without_classes(tmp_path: Path, header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("1,2:3,4:left", "expected one of the classes up down last, got 'left'"),
         ("1,2:3,4", "expected one of the classes up down last, got '3,4'"),
@@ -44,14 +44,14 @@ def test_cases_without_classes(tmp_path: Path, header: str) -> None:
         ("1,inf:3,4:up", "expected finite numbers, or ? where one is missing, got infinity"),
     ],
 )
-def test_a_malformed_case_is_an_error(tmp_path: Path, line: str, told: str) -> None:
+def test_a_malformed_case_is_an_error(tmp_path: Path, line: str, message: str) -> None:
     path = write(tmp_path, HEADER + "1,2:3,4:up\n" + line + "\n")
-    with pytest.raises(ValueError, match="^" + re.escape(f"{path}:8: {told}") + r"\.$"):
+    with pytest.raises(ValueError, match="^" + re.escape(f"{path}:8: {message}") + r"\.$"):
         read_labelled(path)
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         ("", ": expected a line @data and cases after it, found none."),
         ("@classLabel true a\n", ": expected a line @data and cases after it, found none."),
@@ -64,9 +64,9 @@ def test_a_malformed_case_is_an_error(tmp_path: Path, line: str, told: str) -> N
         ),
     ],
 )
-def test_a_malformed_file_is_an_error(tmp_path: Path, data: str, told: str) -> None:
+def test_a_malformed_file_is_an_error(tmp_path: Path, data: str, message: str) -> None:
     path = write(tmp_path, data)
-    with pytest.raises(ValueError, match="^" + re.escape(f"{path}{told}") + "$"):
+    with pytest.raises(ValueError, match="^" + re.escape(f"{path}{message}") + "$"):
         read_labelled(path)
 
 

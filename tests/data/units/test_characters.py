@@ -1,4 +1,4 @@
-"""Characters: the vocabulary, what is outside it, and long texts."""
+"""Characters as units: vocabulary, unknown characters and long texts."""
 
 import numpy as np
 

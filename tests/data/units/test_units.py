@@ -67,11 +67,11 @@ def test_json_gives_the_same_units(kind: str, text: str) -> None:
 def test_streamed_text_is_never_revised(kind: str, data: st.DataObject) -> None:
     units = FITTED[kind]
     ids = data.draw(st.lists(st.integers(0, units.size - 1), max_size=20))
-    decoder, said = units.decoder(), ""
+    decoder, text = units.decoder(), ""
     for i, unit in enumerate(ids):
-        said += decoder.feed(unit)
-        assert units.decode(ids[: i + 1]).startswith(said)
-    assert said + decoder.flush() == units.decode(ids)
+        text += decoder.feed(unit)
+        assert units.decode(ids[: i + 1]).startswith(text)
+    assert text + decoder.flush() == units.decode(ids)
 
 
 def test_the_boundary_ends_a_text(units: Units) -> None:
