@@ -62,7 +62,7 @@ def seconds(tmp_path_factory: pytest.TempPathFactory, whole: list[Any]) -> float
 
 def test_killed_while_a_checkpoint_is_written(tmp_path: Path, whole: list[Any]) -> None:
     # `os.fsync` is called for the log, for the file and for its folder; `os.replace` when the file is written.
-    for die_in, die_at in [("replace", 0), ("fsync", 39), ("fsync", 40), ("fsync", 41), ("replace", 20)]:
+    for die_in, die_at in [("replace", 0), ("fsync", 12), ("fsync", 13), ("fsync", 14), ("replace", 10)]:
         assert go(tmp_path, die_in=die_in, die_at=die_at) == -signal.SIGKILL
         assert die_in == "fsync" or list(tmp_path.glob("*" + files.TEMPORARY))
     assert go(tmp_path) == 0
