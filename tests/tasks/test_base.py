@@ -52,6 +52,7 @@ def test_a_plan_trains_nothing_and_writes_nothing(tmp_path, monkeypatch):
     assert str(plan).splitlines()[0] == "21 rows of words, 5 different, 48 steps; 3 rows held out; 2 classes"
     assert str(plan).splitlines()[1] == f"network: 1 x lstm of 4 units, {plan.parameters:,} parameters"
     assert f"{plan.updates} updates, expected to take" in str(plan)
+    assert str(plan).endswith("; best weights by calibrated cross-entropy")
 
 
 def test_a_plan_has_the_errors_of_fit():

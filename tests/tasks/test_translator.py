@@ -90,7 +90,7 @@ def test_a_search_is_told_what_to_write(model):
     assert len(model.predict(source, max_length=1)[0].split()) <= 1
     scores = [model.n_best(source, 1, max_length=1, coverage=coverage)[0][0][1] for coverage in (0.5, 0)]
     assert scores[0] < scores[1] - 0.1  # most of the source is left unread
-    with pytest.raises(ValueError, match=r"prefixes: 'Xaver' has a unit that the model does not know"):
+    with pytest.raises(ValueError, match=r"prefixes: 'Xaver' has a unit that is not in the vocabulary"):
         model.predict(source, prefixes="Xaver")
     with pytest.raises(TypeError, match=r"^beem: unknown; did you mean beam\?$"):
         model.predict(source, beem=3)

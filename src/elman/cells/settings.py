@@ -1,4 +1,4 @@
-"""A cell and its options as one value, for the settings of a task."""
+"""Cell settings: a cell and its options as one value."""
 
 import inspect
 import typing

@@ -145,7 +145,7 @@ class Search:
             never: units that are never written in any case.
             encode: texts to numbers of units.
         Raises:
-            ValueError: a forbidden text is not one unit, or the model does not have a unit.
+            ValueError: a forbidden text is not one unit, or is not in the vocabulary.
         """
         forbidden = list(never)
         for text in self.forbidden:
@@ -164,5 +164,5 @@ class Search:
 
 def _known(where: str, units: Units, ids: np.ndarray, text: str) -> np.ndarray:
     if units.has_unknown and (ids == UNKNOWN).any():
-        raise ValueError(f"{where}: {text!r} has a unit that the model does not know; use another word.")
+        raise ValueError(f"{where}: {text!r} has a unit that is not in the vocabulary; use another word.")
     return ids

@@ -175,7 +175,7 @@ class Task(Estimator, TrainingSettings, ABC):
     # Hooks: the trained model.
 
     def metadata(self) -> dict[str, Any]:
-        """Return all that `restore` needs beside the settings, as JSON."""
+        """Return all that `restore` needs in addition to the settings, as JSON."""
         return {}
 
     def restore(self, file: ModelFile) -> None:
@@ -233,7 +233,7 @@ class Task(Estimator, TrainingSettings, ABC):
 
     @final
     def plan(self, X: Any, y: Any = None, *, validation_data: Any = None) -> TrainingPlan:
-        """Return a summary of the training that `fit` would do, and how long it would take; nothing is kept of it.
+        """Return a summary of the training that `fit` would do, and of its duration; the task stays unchanged.
 
         Args:
             X, y, validation_data: as for `fit`.
@@ -244,14 +244,14 @@ class Task(Estimator, TrainingSettings, ABC):
         task.check_run(Run())
         parts = task._parts(X, y, validation_data)
         updates = task.epochs * len(parts.batches.epoch(1))
-        seconds = updates * seconds_per_update(task.net_, task._loss, parts.batches, task)
+        seconds, chosen_by = updates * seconds_per_update(task.net_, task._loss, parts.batches, task), None
         if len(parts.held_out):
             began = time.perf_counter()
-            task.validate(parts.held_out_data)
+            chosen_by = task.validate(parts.held_out_data).name
             evaluations = updates // task.evaluate_every if task.evaluate_every else task.epochs
             seconds += evaluations * (time.perf_counter() - began)
         line = task.describe(parts.data, parts.held_out_data)
-        return TrainingPlan(line, task._network_line(), task._parameters(), updates, seconds)
+        return TrainingPlan(line, task._network_line(), task._parameters(), updates, seconds, chosen_by)
 
     def check_run(self, run: Run) -> None:
         """Raise unless the settings are in range, and the run can begin or be resumed.

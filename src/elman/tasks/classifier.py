@@ -254,7 +254,7 @@ class ClassifierNet(Stack):
 
 
 class StreamingClassifier:
-    """Reader of one sequence: pieces of it go in, class probabilities come out.
+    """Reader of one sequence, piece by piece, which returns class probabilities.
 
     Attributes:
         classes: [C] the labels.
@@ -289,7 +289,7 @@ class StreamingClassifier:
 
     @property
     def label(self) -> Any:
-        """The most probable class so far."""
+        """Most probable class, given all steps so far."""
         return self.classes[self.probabilities.argmax()]
 
 

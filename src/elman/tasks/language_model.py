@@ -247,7 +247,7 @@ class LanguageModel(RecurrentSettings, Task):
             top_p: sample from the most probable units that have this probability together; None for all.
             seed: of the random choice.
         Raises:
-            ValueError: the prompt has a unit that the model does not know, or a setting is out of range.
+            ValueError: a unit of the prompt is not in the vocabulary, or a setting is out of range.
         """
         return self.stream().generate(
             prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed

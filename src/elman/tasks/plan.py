@@ -21,6 +21,7 @@ class TrainingPlan:
         parameters: number of weights.
         updates: of the whole training.
         seconds: that it is expected to take on this machine, evaluations included.
+        chosen_by: name of the score that chooses the best weights; None without a held-out part.
     """
 
     data: str
@@ -28,11 +29,13 @@ class TrainingPlan:
     parameters: int
     updates: int
     seconds: float
+    chosen_by: str | None = None
 
     def __str__(self) -> str:
         minutes = self.seconds / 60
         expected = f"{minutes:.1f} minutes" if minutes >= 1 else f"{self.seconds:.0f} seconds"
-        return f"{self.data}\n{self.network}\n{self.updates:,} updates, expected to take {expected}"
+        chosen = f"; best weights by {self.chosen_by}" if self.chosen_by else ""
+        return f"{self.data}\n{self.network}\n{self.updates:,} updates, expected to take {expected}{chosen}"
 
 
 class _Enough(Exception):

@@ -72,7 +72,7 @@ class RecurrentSettings:
         return f"{self.num_layers} x {CellSettings.of(self.cell).kind} of {self.hidden_size} units"
 
     def initialize(self, net: nn.Module) -> None:
-        """Draw the weights of a new network as `init_range` says; without it they stay as they are.
+        """Draw the weights of a new network uniformly, if `init_range` is set.
 
         Raises:
             ValueError: the range is not above 0.

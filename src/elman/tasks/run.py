@@ -1,4 +1,4 @@
-"""A training run: its folder, whether it is resumed, who observes it, and where its data came from."""
+"""Training run: its folder, whether it is resumed, its observers, and the source of its data."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ class Run:
 
         Args:
             task: the task whose settings are written.
-            source: where the data came from, if the run does not say.
+            source: where the data came from, used if the run has no source.
         Raises:
             OSError: the folder cannot be made or written.
         """

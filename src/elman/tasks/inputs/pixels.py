@@ -1,4 +1,4 @@
-"""An image read pixel by pixel, row after row (Le, Jaitly and Hinton 2015, arXiv:1504.00941)."""
+"""Images read pixel by pixel, row after row (Le, Jaitly and Hinton 2015, arXiv:1504.00941)."""
 
 from typing import Any, ClassVar
 
