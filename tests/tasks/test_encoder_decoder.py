@@ -34,7 +34,7 @@ def by_stepping(net, units):
     return sums
 
 
-def test_what_is_read_and_what_is_to_be_said():
+def test_inputs_and_targets_of_a_decoder():
     inputs, targets = shifted(Sequences(np.array([2, 7, 1]), [1, 0, 2]))
     assert inputs.lengths.tolist() == [2, 1, 3]
     assert inputs.values.tolist() == [0, 2, 0, 0, 7, 1]
@@ -43,7 +43,7 @@ def test_what_is_read_and_what_is_to_be_said():
 
 @pytest.mark.parametrize("attention", ["additive", "dot", "general", "none"])
 @pytest.mark.parametrize("feeds", [False, True])
-def test_teacher_forcing_is_what_stepping_says(attention, feeds):
+def test_teacher_forcing_equals_stepping(attention, feeds):
     size = {"hidden_size": 10} if attention == "dot" else {}
     net = make(attention=attention, input_feeding=feeds, **size).eval()
     expected = by_stepping(net, UNITS)

@@ -33,7 +33,7 @@ EXPECTED_FAILURES = {
 
 
 def checks():
-    """Those of scikit-learn; one that is expected to fail and does not is a failure too."""
+    """Yield the checks of scikit-learn. One that is expected to fail and does not is a failure too."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* does not inherit from `sklearn.base.BaseEstimator`")
         every = list(estimator_checks_generator(Classifier(**QUICK)))
@@ -41,6 +41,8 @@ def checks():
         name, options = check.func.__name__, check.keywords
         reason = EXPECTED_FAILURES.get(name)
         marks = [pytest.mark.xfail(raises=(AssertionError, ValueError), reason=reason, strict=True)] if reason else []
+        if options and name == "check_classifiers_train":  # memory maps; once with arrays is enough
+            marks.append(pytest.mark.slow)
         yield pytest.param(estimator, check, marks=marks, id=" ".join([name, *map(str, options)]))
 
 
@@ -61,7 +63,7 @@ def blobs():
     return X, np.where(X.sum(1) > 0, "up", "down")
 
 
-def test_what_the_checks_that_fail_would_ask_beside_widths():
+def test_the_failing_checks_apart_from_widths():
     X, y = blobs()
     model = Classifier(**QUICK).fit(X.tolist(), y.tolist())
     assert accuracy_score(y, model.predict(X)) > 0.83

@@ -53,7 +53,7 @@ def nats_by_stepping(model: LanguageModel, text: str) -> float:
     return nats
 
 
-def test_evaluation_is_what_the_stream_says_of_each_unit(model):
+def test_evaluation_equals_the_stream(model):
     texts = ["the dog sat", "", "a mat; and the cat"]
     report = model.evaluate(texts)
     assert report.nats == pytest.approx(sum(nats_by_stepping(model, text) for text in texts), rel=1e-5)
@@ -66,7 +66,7 @@ def test_streams_of_an_evaluation_lose_only_context(model):
     assert together.nats < apart.nats < 1.2 * together.nats
 
 
-def test_the_ngram_stands_beside_it(model):
+def test_the_ngram_is_a_baseline(model):
     report, own = model.evaluate_ngram("the dog sat"), model.evaluate("the dog sat")
     assert (report.units, report.characters) == (own.units, own.characters)
     ids = model.units_.encode("the dog sat")
@@ -78,7 +78,7 @@ def test_the_ngram_stands_beside_it(model):
     assert report.nats == pytest.approx(nats)
 
 
-def test_generation_goes_on_from_a_prompt_and_repeats_with_its_seed(model):
+def test_generation_continues_a_prompt_and_repeats_with_its_seed(model):
     text = "".join(model.generate("the ", length=60, seed=3))
     assert 0 < len(text) <= 60
     assert text == "".join(model.generate("the ", length=60, seed=3))
@@ -86,13 +86,13 @@ def test_generation_goes_on_from_a_prompt_and_repeats_with_its_seed(model):
     assert set(text) <= set(TEXT)
 
 
-def test_words_are_set_apart_from_the_prompt():
+def test_words_are_separated_from_the_prompt():
     model = LanguageModel(**SMALL, units="words").fit(TEXT)
     assert next(model.generate("the dog", length=1)).startswith(" ")
     assert not next(model.generate(length=1)).startswith(" ")
 
 
-def test_measuring_while_training_drops_nothing():
+def test_evaluation_during_training_uses_no_dropout():
     figures = []
 
     def measure(event):
@@ -137,7 +137,7 @@ def test_a_prompt_with_an_unseen_character_leaves_the_stream_where_it_was(model)
     assert stream.log_probs is before
 
 
-def test_what_is_unknown_is_counted(model):
+def test_unknown_units_are_counted(model):
     assert model.evaluate("the €og").unknown == 1
 
 
@@ -237,7 +237,7 @@ def test_without_shuffling_all_epochs_cut_the_text_alike():
     assert others != [first, first]
 
 
-def test_a_start_range_starts_every_weight_but_those_of_norms():
+def test_init_range_initialises_every_weight_but_those_of_norms():
     model = LanguageModel(**SMALL, num_layers=2, dropout=0.0, layer_norm=True, init_range=0.3).fit(TEXT)
     for name, weight in new_net(model).named_parameters():
         if name == "cells.2.weight":  # the layer norm
@@ -249,7 +249,7 @@ def test_a_start_range_starts_every_weight_but_those_of_norms():
             assert weight.std().item() == pytest.approx(0.3 / 3**0.5, rel=0.4), name
 
 
-def test_what_failed_before_it_was_evaluated_is_kept_as_it_was_before(tmp_path, monkeypatch):
+def test_weights_before_a_failing_update_are_kept(tmp_path, monkeypatch):
     often = functools.partial(elman.training.train, save_every=0.0)
     monkeypatch.setattr("elman.tasks.base.train", often)
     model, weights = LanguageModel(**SMALL, validation=0), {}
@@ -295,7 +295,7 @@ def test_a_run_folder_is_enough(tmp_path):
     ],
 )
 @pytest.mark.parametrize("update", [5, 31])  # in the first epoch, of 26 or 27, and in the second
-def test_a_run_that_was_stopped_goes_on_to_the_same_bits(more, update, tmp_path):
+def test_a_resumed_run_ends_with_the_same_bits(more, update, tmp_path):
     def stop(event):
         if isinstance(event, Update) and event.update == update:
             raise KeyboardInterrupt
@@ -354,6 +354,6 @@ def test_bad_settings_and_texts_leave_no_run_behind(settings, text, message, tmp
     assert not (tmp_path / "run").exists()
 
 
-def test_a_model_that_version_0_1_0_saved_still_says_the_same():
+def test_a_golden_model_file_has_the_same_likelihood():
     model = elman.load(Path(__file__).parents[1] / "golden" / "language-model-1.safetensors")
     assert model.evaluate("to be or not to be").nats == pytest.approx(54.59797286987305, rel=1e-5)

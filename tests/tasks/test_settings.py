@@ -18,7 +18,7 @@ class Machine:
     limit: float | None = None
 
 
-def test_text_becomes_what_the_setting_declares():
+def test_text_becomes_the_declared_type():
     given = {"wheels": "6", "speed": "2", "name": "6", "brake": "false", "limit": "none"}
     assert parse(Machine, given) == {"wheels": 6, "speed": 2.0, "name": "6", "brake": False, "limit": None}
     assert parse(Machine, {"limit": "3"}) == {"limit": 3.0}
@@ -37,7 +37,7 @@ def test_text_becomes_what_the_setting_declares():
         ({"wheels": "none"}, "--set wheels: expected int, got 'none'."),
     ],
 )
-def test_what_is_wrong_is_said(given, message):
+def test_errors_name_the_setting_the_expected_and_the_given_value(given, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         parse(Machine, given)
 
@@ -52,7 +52,7 @@ def test_config_keeps_every_setting_and_none(tmp_path):
     assert settings_of(machine)["limit"] is None
 
 
-def test_a_folder_that_holds_no_run_or_a_spoilt_one(tmp_path):
+def test_a_folder_without_a_run_or_with_a_damaged_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="no run there"):
         read_config(tmp_path)
     (tmp_path / "config.toml").write_text("wheels = [")

@@ -118,7 +118,7 @@ def test_skeletons_of_one_size_come_in_pieces():
     np.testing.assert_allclose(np.concatenate(parts), model.stream().read(row), rtol=1e-5)
 
 
-def test_nothing_has_been_read_yet():
+def test_probabilities_before_the_first_step():
     for make in (series, texts, frames, skeletons):
         model = Classifier(**SETTINGS).fit(*make())
         stream = model.stream()
@@ -171,7 +171,7 @@ def test_a_piece_that_cannot_be_read_leaves_the_stream_where_it_was():
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_what_reads_from_both_ends_does_not_stream(pooling):
+def test_a_bidirectional_model_does_not_stream(pooling):
     model = Classifier(**SETTINGS | {"bidirectional": True, "epochs": 1}, pooling=pooling).fit(*series())
     with pytest.raises(ValueError, match="expected bidirectional=False, got a model that reads a sequence"):
         model.stream()

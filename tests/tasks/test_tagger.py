@@ -63,7 +63,7 @@ def test_tags_come_back_in_their_scheme(scheme):
 
 
 @pytest.mark.parametrize("output", ["crf", "softmax"])
-def test_what_the_scheme_forbids_is_never_predicted(output):
+def test_forbidden_tags_are_never_predicted(output):
     rows, tags = sentences(40)
     model = Tagger(**SMALL | {"epochs": 1}, output=output).fit(rows, tags)
     with torch.no_grad():
@@ -162,7 +162,7 @@ def test_broken_tags_are_an_error_or_repaired():
         ([["a"], ["b"]], [["B-"], ["O"]], "B-"),
     ],
 )
-def test_rows_from_which_nothing_can_be_learnt(rows, tags, error):
+def test_unusable_rows(rows, tags, error):
     with pytest.raises(ValueError, match=error):
         Tagger(**SMALL, validation=0).fit(rows, tags)
 
@@ -176,12 +176,12 @@ def test_rows_from_which_nothing_can_be_learnt(rows, tags, error):
         ({"validation": 1.0}, "validation: expected at least 0 and less than 1, got 1.0"),
     ],
 )
-def test_settings_that_cannot_act(settings, error):
+def test_settings_without_effect(settings, error):
     with pytest.raises(ValueError, match=error.replace("?", r"\?")):
         Tagger(**SMALL | settings).fit(*sentences(10))
 
 
-def test_it_says_that_it_is_not_fitted():
+def test_an_unfitted_model_raises():
     with pytest.raises(ValueError, match="Tagger: not fitted yet; call fit first"):
         Tagger().predict([["a"]])
 

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 import sacrebleu
@@ -33,7 +31,7 @@ def model():
     return Translator(**SMALL, validation=0).fit(*pairs(400))
 
 
-def test_it_learns_to_turn_round(model):
+def test_it_learns_to_reverse(model):
     sources, targets = pairs(60, seed=1)
     report = model.evaluate(sources, targets)
     assert report.bleu > 90
@@ -41,7 +39,7 @@ def test_it_learns_to_turn_round(model):
     assert model.score(sources, targets) == report.bleu / 100
 
 
-def test_it_looks_at_the_word_that_it_writes(model):
+def test_attention_is_on_the_word_that_is_translated(model):
     (alignment,) = model.align(["the old dog sleeps"], ["schläft Hund alte der"])
     assert alignment.source == ["the", "old", "dog", "sleeps"]
     assert alignment.target == ["schläft", "Hund", "alte", "der", ""]
@@ -74,7 +72,7 @@ def test_an_error_names_the_row_that_was_given(model):
         model.predict(sources, prefixes=["hier hier hier", "hier"], max_length=2)
 
 
-def test_searches_agree_on_what_is_sure(model):
+def test_searches_agree_on_sure_texts(model):
     sources, _ = pairs(20, seed=2)
     scores = [[best[0][1] for best in model.n_best(sources, 1, beam=beam, length_penalty=0.5)] for beam in (1, 5)]
     np.testing.assert_allclose(*scores, atol=1e-5)
@@ -82,7 +80,7 @@ def test_searches_agree_on_what_is_sure(model):
     assert model.predict(sources, beam=1) == [model.predict([source], beam=1)[0] for source in sources]
 
 
-def test_a_search_is_told_what_to_write(model):
+def test_search_constraints(model):
     source = ["the old cat"]
     assert model.predict(source, prefixes="hier")[0].startswith("hier")
     assert "alte" not in model.predict(source, forbidden=["alte"])[0].split()
@@ -102,7 +100,7 @@ def test_a_search_is_told_what_to_write(model):
         model.predict(source, beam=0)
 
 
-def test_what_must_be_written_has_room(model):
+def test_prefix_and_minimum_length_have_room(model):
     most = 2 * model.longest_
     assert len(model.predict(["the"], min_length=most + 3)[0].split()) == most + 3
     prefix = " ".join(["der"] * (most + 1))
@@ -139,7 +137,7 @@ def test_unknown_words_are_copied():
 
 @pytest.mark.parametrize(
     ("units", "shared", "attention"),
-    [*itertools.product(["characters", "bpe"], [True, False], ["additive"]), ("words", False, "none")],
+    [("characters", True, "additive"), ("bpe", False, "additive"), ("words", False, "none")],
 )
 def test_units_and_shapes_of_nets(tmp_path, units, shared, attention):
     size = {"vocabulary_size": 300} if units == "bpe" else {}
@@ -253,12 +251,12 @@ def test_bad_input(change, data, told):
         Translator(**SMALL | change).fit(*data)
 
 
-def test_a_bad_row_of_the_validation_is_called_so():
+def test_a_bad_validation_row_is_named():
     with pytest.raises(ValueError, match=r"^validation row 1: the target is empty"):
         Translator(**SMALL).fit(["a"], ["b"], validation_data=(["a", "b"], ["b", " "]))
 
 
-def test_one_text_is_no_list(model):
+def test_one_text_instead_of_a_list(model):
     with pytest.raises(TypeError, match=r"Translator\.predict: expected a list of rows, got one str; put it in a list"):
         model.predict("the dog")
     with pytest.raises(TypeError, match=r"row 0: expected a source that is text, got int\."):
@@ -275,7 +273,7 @@ def test_one_text_is_no_list(model):
         ({"prefixes": [None]}, r"forbidden, prefixes: expected lists of texts, got \(\), \[None\]\."),
     ],
 )
-def test_a_search_of_another_kind(model, search, told):
+def test_search_options_of_a_wrong_type(model, search, told):
     with pytest.raises(TypeError, match=told):
         model.predict(["the dog"], **search)
 

@@ -53,7 +53,7 @@ def test_empty_rows_have_no_size():
 
 
 @pytest.mark.parametrize("differences", [None, True, False])
-def test_motion_is_read_beside_the_picture(differences):
+def test_differences_of_frames(differences):
     layers = fitted(GREY, differences=differences, embedding_size=5, input_dropout=0).layers()
     assert any(isinstance(layer, Differences) for layer in layers) == (differences is not False)
     assert layers[-1].output_size == 5
@@ -69,7 +69,7 @@ def test_motion_is_read_beside_the_picture(differences):
         (np.full((2, 6, 7), 1e300), "row 1: a frame holds NaN or infinity"),
     ],
 )
-def test_what_cannot_be_read(row, error):
+def test_unusable_frames(row, error):
     with pytest.raises(ValueError, match=error):
         fitted([GREY[0], row])
     with pytest.raises(ValueError, match=error):
@@ -81,7 +81,7 @@ def test_rows_without_frames():
         fitted([GREY[1], GREY[1]])
 
 
-def test_a_row_is_shifted_as_a_whole_and_its_edge_goes_on():
+def test_a_row_is_shifted_as_a_whole_and_its_edge_is_repeated():
     inputs = fitted(GREY, shift=2)
     given = inputs.encode(GREY).map(torch.from_numpy)
     padded = np.pad(given.values.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), "edge")
@@ -98,7 +98,7 @@ def test_a_row_is_shifted_as_a_whole_and_its_edge_goes_on():
     assert np.array_equal(fitted(GREY, shift=0).augment(given).values, given.values)
 
 
-def test_what_stays_is_taken_away():
+def test_deviations_remove_what_does_not_move():
     layers = fitted(GREY, deviations=True).layers()
     assert isinstance(layers[0], Deviations)
     assert not any(isinstance(layer, Deviations) for layer in fitted(GREY).layers())

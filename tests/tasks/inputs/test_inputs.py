@@ -59,7 +59,7 @@ def test_rows_of_no_kind(row):
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_settings_that_cannot_act(name):
+def test_settings_without_effect(name):
     wrong = {"noise": 0.1, "step_dropout": 0.1, "differences": True} if name == "text" else \
         {"units": "bpe", "lowercase": True, "vocabulary_size": 9, "min_count": 2, "word_dropout": 0.5}  # fmt: skip
     if name in ("series", "skeletons", "pixels"):
@@ -72,7 +72,7 @@ def test_settings_that_cannot_act(name):
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_what_was_fitted_is_restored(name):
+def test_fitted_inputs_are_restored(name):
     settings = InputSettings(inputs=name)
     inputs = make_inputs(settings).fit(ROWS[name])
     again = restore_inputs(settings, inputs.to_json())
@@ -84,7 +84,7 @@ def test_what_was_fitted_is_restored(name):
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_layers_read_what_is_encoded(name):
+def test_layers_read_encoded_rows(name):
     inputs = make_inputs(InputSettings(inputs=name)).fit(ROWS[name])
     for rows in (ROWS[name], ROWS[name][1:2], []):
         encoded = inputs.encode(rows).map(torch.from_numpy)
@@ -138,7 +138,7 @@ def test_noise_has_its_deviation(name):
     assert added.mean().item() == pytest.approx(0, abs=0.05)
 
 
-def test_words_that_are_read_as_unknown():
+def test_word_dropout():
     inputs = make_inputs(InputSettings(word_dropout=0.2), ["a"]).fit(["a b c"] * 2)
     rows = inputs.encode(["a b c"] * 2000).map(torch.from_numpy)
     augmented = inputs.augment(rows).values

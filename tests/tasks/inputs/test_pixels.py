@@ -25,6 +25,6 @@ def test_images_of_any_size():
 
 
 @pytest.mark.parametrize("row", [np.zeros(4), np.zeros((2, 2, 2, 2)), np.array([["a"]])])
-def test_what_is_no_image(row):
+def test_unusable_images(row):
     with pytest.raises(ValueError, match=r"row 0: expected an image of shape \[H, W\] or \[H, W, C\], got"):
         Pixels(InputSettings()).fit([row])

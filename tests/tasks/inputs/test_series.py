@@ -36,7 +36,7 @@ def test_a_variable_that_never_changes_is_0():
     assert fitted(rows).encode([[[1.1]]]).values.item() == pytest.approx(1)
 
 
-def test_missing_values_are_0_and_said_to_be_missing():
+def test_missing_values_are_0_and_flagged():
     rows = [np.array([[1.0, np.nan], [3.0, 8.0]]), np.array([[5.0, 10.0], [np.nan, 9.0]])]
     inputs = fitted(rows)
     assert inputs.missing.tolist() == [0, 1]

@@ -51,7 +51,7 @@ def test_whole_numbers_and_two_dimensions():
     np.testing.assert_allclose(KIND.row(walk), KIND.row(walk.astype(float)))
 
 
-def test_motion_is_read_beside_place():
+def test_differences_of_skeletons():
     inputs = Skeletons(InputSettings(input_dropout=0)).fit([WALK, WALK[:2]])
     assert inputs.width == 15
     assert [layer.output_size for layer in inputs.layers()] == [30]
@@ -59,7 +59,7 @@ def test_motion_is_read_beside_place():
     assert still.layers() == []
 
 
-def test_what_moves_little_says_little():
+def test_small_movements_stay_small():
     walk = WALK * 0.01
     walk[:, :4] += [[1, 2, 3], [4, 5, 6], [7, 8, 9], [-3, 2, 1]]
     walk[:, 4] += WALK[:, 4]  # this joint swings
@@ -72,7 +72,7 @@ def test_what_moves_little_says_little():
 
 
 @pytest.mark.parametrize("row", [np.zeros((4, 15)), np.zeros((4, 5, 4)), np.zeros((4, 5, 3), bool)])
-def test_what_is_no_skeleton(row):
+def test_unusable_skeletons(row):
     with pytest.raises(ValueError, match=r"row 1: expected joints of shape \[T, J, 2\] or \[T, J, 3\], got"):
         Skeletons(InputSettings()).fit([WALK, row])
 
@@ -97,7 +97,7 @@ def test_a_body_that_is_turned_keeps_its_shape(dimensions):
     )
 
 
-def test_a_body_is_turned_by_the_angle_that_was_asked_for():
+def test_a_body_is_turned_by_the_given_angle():
     rows = [WALK[:1]] * 4000
     inputs = Skeletons(InputSettings(turn=5)).fit([WALK, *rows])
     torch.manual_seed(0)

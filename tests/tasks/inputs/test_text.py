@@ -64,7 +64,7 @@ def test_bytes_are_texts_of_bytes():
         encoded(words, b"a")
 
 
-def test_what_was_fitted_stays():
+def test_fitted_units_stay():
     """A setting that changes after `fit` changes nothing before the next one."""
     settings = InputSettings(min_count=1)
     inputs = TextInputs(settings).fit(["a b"])
