@@ -25,7 +25,6 @@ from typing import NamedTuple
 import numpy as np
 import receipt
 
-from elman.cli.console import training_progress
 from elman.data import read_documents
 
 # isort: split
@@ -38,7 +37,7 @@ from elman.classical.bag_of_words import BagOfWords
 from elman.layers import Dropout, Linear, Stack
 from elman.sequences import Sequences
 from elman.state import State
-from elman.training import TrainingSettings, train
+from elman.training import Progress, TrainingSettings, train
 
 NAME = "names_windows"
 AT_MOST = 0.5  # part of the big window's gain over the most common language that is left after the shift
@@ -135,7 +134,7 @@ def fit_window(window: int, training: Names, validation: Names, alphabet: int, r
         return loss(net, given), None
 
     settings = TrainingSettings(**{name: SETTINGS[name] for name in ("epochs", "learning_rate", "seed")})
-    with training_progress() as progress:
+    with Progress() as progress:
         train(net, step, Epochs(training, alphabet), settings, evaluate=lambda: float(loss(net, held_out)), run=run,
               observers=[progress])  # fmt: skip
     return net

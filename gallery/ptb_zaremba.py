@@ -18,9 +18,10 @@ from pathlib import Path
 import receipt
 
 from elman.cli.comparison import compare
-from elman.cli.console import log_messages, training_progress
+from elman.cli.console import log_messages
 from elman.tasks import LanguageModel
 from elman.tasks.run import Run
+from elman.training import Progress
 
 NAME = "ptb_zaremba"
 PUBLISHED, AT_MOST = 115, 117  # perplexity of the test part
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = receipt.run_folder(NAME, given.run)
     began = time.perf_counter()
     model = LanguageModel(**SETTINGS)
-    with log_messages(), training_progress() as progress:
+    with log_messages(), Progress() as progress:
         model.fit(train, validation_data=valid, run=Run(run, observers=[progress]))
     minutes = (time.perf_counter() - began) / 60
     speeds = receipt.speeds(model, run)

@@ -18,10 +18,11 @@ from pathlib import Path
 import receipt
 
 from elman.cli.comparison import compare
-from elman.cli.console import log_messages, training_progress
+from elman.cli.console import log_messages
 from elman.data import read_documents
 from elman.tasks import LanguageModel
 from elman.tasks.run import Run
+from elman.training import Progress
 
 NAME = "tinyshakespeare"
 TEST = 0.1
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = receipt.run_folder(NAME, given.run)
     began = time.perf_counter()
     model = LanguageModel(**SETTINGS, validation=given.validation)
-    with log_messages(), training_progress() as progress:
+    with log_messages(), Progress() as progress:
         model.fit(text[:cut], run=Run(run, observers=[progress]))
     minutes = (time.perf_counter() - began) / 60
     speeds = receipt.speeds(model, run)

@@ -4,8 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import contextmanager
 
 import click
 
@@ -27,22 +26,6 @@ def log_messages() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-
-
-@contextmanager
-def training_progress() -> Iterator[Callable[[Any], None]]:
-    """Yield an observer that shows the progress of training, below earlier lines, from its first event on."""
-    from elman.training import Progress
-
-    with ExitStack() as stack:
-        entered: list[Progress] = []
-
-        def show(event: Any) -> None:
-            if not entered:
-                entered.append(stack.enter_context(Progress()))
-            entered[0](event)
-
-        yield show
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from elman.cli.comparison import compare
-from elman.cli.console import log_messages, progress_bar, training_progress
+from elman.cli.console import log_messages, progress_bar
 from elman.cli.curves import draw
 from elman.data.documents import split
 from elman.decoding import Sampling
@@ -52,7 +52,7 @@ def demo(run: Path | None) -> None:
     from elman.doctor.watch import Watch
     from elman.tasks import LanguageModel
     from elman.tasks.run import Run
-    from elman.training import Interrupted
+    from elman.training import Interrupted, Progress
 
     if run is None:
         run = next(folder for number in count(1) if not (folder := Path("runs") / f"demo-{number}").exists())
@@ -61,7 +61,7 @@ def demo(run: Path | None) -> None:
                f"{len(test)} for the final figures.\n")  # fmt: skip
     model = LanguageModel(**SETTINGS)
     try:
-        with log_messages(), training_progress() as progress:
+        with log_messages(), Progress() as progress:
             model.fit(rest, run=Run(run, observers=[progress, Watch()]))
     except Interrupted as error:
         raise KeyboardInterrupt(f"stopped at update {error.update}; `elman demo` starts again.") from error

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from elman.cli.console import log_messages, training_progress
+from elman.cli.console import log_messages
 from elman.cli.models import evaluate_model, given
 from elman.cli.run_source import Source
 from elman.cli.task_commands import TaskCommands, help_text, task_commands
@@ -122,11 +122,11 @@ def split_settings(texts: tuple[str, ...]) -> dict[str, str]:
 @contextmanager
 def observers(task: str, args: TrainArgs) -> Iterator[list[Callable[[Any], object]]]:
     """Yield the observers of a training run. Ctrl-C prints the command that resumes it."""
-    from elman.training import Interrupted
+    from elman.training import Interrupted, Progress
 
     try:
         with log_messages(), ExitStack() as stack:
-            found: list[Callable[[Any], object]] = [stack.enter_context(training_progress())]
+            found: list[Callable[[Any], object]] = [stack.enter_context(Progress())]
             if args.during:
                 from elman.doctor.watch import Watch
 

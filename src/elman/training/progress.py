@@ -39,7 +39,6 @@ class Progress:
             columns = progress.TextColumn("{task.description}", markup=False), progress.BarColumn(None)
             self._bar = progress.Progress(*columns, console=Console(file=self._stream), auto_refresh=False, expand=True)
             self._task = self._bar.add_task("", total=1.0)
-            self._bar.start()
             self._every = 0.2
         return self
 
@@ -67,6 +66,7 @@ class Progress:
         if self._bar is None:
             print(self._text(), file=self._stream, flush=True)
         else:
+            self._bar.start()  # at the first display, below what was printed before
             self._bar.update(self._task, completed=self._last.progress if self._last else 0, description=self._text())
             self._bar.refresh()
         self._shown_at, self._shown = time.monotonic(), True
