@@ -1,4 +1,4 @@
-// The arrays that cross the border from Python: dense, row-major, on the CPU, and never converted on the way.
+// Types of the arrays that Python passes: dense, row-major, on the CPU, without implicit conversion.
 #pragma once
 
 #include <nanobind/nanobind.h>

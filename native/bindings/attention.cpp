@@ -4,7 +4,7 @@
 
 namespace elman {
 
-// Arrays of numbers come as addresses, as in recurrence.cpp; 0 is none.
+// Arrays of numbers are passed as addresses, as in recurrence.cpp; 0: none.
 void bind_attention(nb::module_& m) {
   using Address = std::uintptr_t;
   const auto in = [](Address address) { return reinterpret_cast<const float*>(address); };

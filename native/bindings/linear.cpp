@@ -7,7 +7,7 @@ namespace elman {
 namespace nb = nanobind;
 using namespace nanobind::literals;
 
-// Arrays come as addresses, as in recurrence.cpp; 0 is none.
+// Arrays are passed as addresses, as in recurrence.cpp; 0: none.
 void bind_linear(nb::module_& m) {
   using Address = std::uintptr_t;
   const auto in = [](Address address) { return reinterpret_cast<const float*>(address); };

@@ -8,7 +8,7 @@
 
 namespace elman {
 
-// The arrays of units come as addresses, as in recurrence.cpp; 0 is none. `probability` is that of being kept.
+// The arrays of units are passed as addresses, as in recurrence.cpp; 0: none. `probability`: of keeping a unit.
 void bind_masks(nb::module_& m) {
   using Address = std::uintptr_t;
   const auto scale = [](double probability) { return 1.0f / static_cast<float>(probability); };

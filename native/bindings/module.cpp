@@ -21,8 +21,8 @@ using namespace nanobind::literals;
 
 NB_MODULE(_native, m) {
   m.doc() =
-      "elman's kernels: C++ fills the arrays that Python allocates. Extents are compared in Python before the call.";
-  nanobind::set_leak_warnings(false);  // what a graph of PyTorch keeps may live to the end of the process
+      "elman's kernels: C++ fills arrays that Python has allocated. Python checks all shapes before a call.";
+  nanobind::set_leak_warnings(false);  // PyTorch graphs may keep objects alive until the process ends
   m.attr("isa") = elman::kernels().isa;
   m.attr("multiplies_bfloat16") = elman::kernels().multiplies_bfloat16;
   m.def("supported", &elman::supported, "isa"_a, "Whether this processor runs that instruction set.");

@@ -11,7 +11,7 @@ namespace elman {
 namespace nb = nanobind;
 using namespace nanobind::literals;
 
-// Flops a second of one thread, measured for so many seconds.
+// Floating-point operations per second of one thread, measured over `seconds`.
 static double fma_rate(double seconds) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
@@ -23,7 +23,7 @@ static double fma_rate(double seconds) {
   return flops / elapsed();
 }
 
-// Threads of their own, not the pool's: the caller would do the work of a worker that comes late.
+// Uses its own threads: in the pool, the caller would take over the work of a late worker.
 static double fma_peak(int threads, double seconds) {
   std::vector<std::future<double>> rates;
   for (int i = 0; i < threads; ++i) rates.push_back(std::async(std::launch::async, fma_rate, seconds));
@@ -34,7 +34,7 @@ static double fma_peak(int threads, double seconds) {
 
 void bind_peak(nb::module_& m) {
   m.def("fma_peak", &fma_peak, "threads"_a, "seconds"_a, nb::call_guard<nb::gil_scoped_release>(),
-        "The fused products of float32, two flops each, that so many threads do in a second.");
+        "Peak float32 operations per second of `threads` threads; a fused multiply-add counts as two.");
 }
 
 }  // namespace elman

@@ -11,17 +11,17 @@
 
 namespace elman {
 
-// Arrays come as addresses: a step of one row takes less time than the exchange of ten arrays. Python has compared all
-// extents and types, and keeps the arrays alive.
+// Arrays are passed as addresses: converting ten array objects takes longer than a step of one row. Python has checked
+// all shapes and types, and keeps the arrays alive.
 template <class T>
-static void address(nb::class_<Placed>& layer, const char* name, T* Layer::* field) {
+static void address(nb::class_<StackLayer>& layer, const char* name, T* Layer::* field) {
   layer.def_prop_rw(
-      name, [field](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.*field); },
-      [field](Placed& placed, std::uintptr_t value) { placed.layer.*field = reinterpret_cast<T*>(value); });
+      name, [field](const StackLayer& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.*field); },
+      [field](StackLayer& placed, std::uintptr_t value) { placed.layer.*field = reinterpret_cast<T*>(value); });
 }
 
 void bind_recurrence(nb::module_& m) {
-  nb::class_<Memory>(m, "Memory", "Floats that go back to a pool.")
+  nb::class_<Memory>(m, "Memory", "A block of floats from the pool.")
       .def_prop_ro("address", [](const Memory& memory) { return reinterpret_cast<std::uintptr_t>(memory.data()); })
       .def("copy", [](const Memory& memory) {
         nb::gil_scoped_release unlock;
@@ -37,7 +37,7 @@ void bind_recurrence(nb::module_& m) {
         nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<Memory*>(p); });
         return nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>(memory->data(), {rows, columns}, owner);
       },
-      "rows"_a, "columns"_a, "An array [rows, columns] in memory of the pool.");
+      "rows"_a, "columns"_a, "An array [rows, columns] in memory from the pool.");
   m.def("pooled_bytes", &pooled_bytes);
 
   nb::class_<Plan>(m, "Plan").def(
@@ -47,11 +47,11 @@ void bind_recurrence(nb::module_& m) {
       },
       "offsets"_a.noconvert());
 
-  nb::class_<Placed> layer(m, "Layer");
+  nb::class_<StackLayer> layer(m, "Layer");
   layer.def(
       "__init__",
-      [](Placed* placed, int kind, int activation, Index inputs, Index units, Index outputs, bool reverse, int below) {
-        new (placed) Placed{};
+      [](StackLayer* placed, int kind, int activation, Index inputs, Index units, Index outputs, bool reverse, int below) {
+        new (placed) StackLayer{};
         placed->layer.kind = static_cast<Kind>(kind);
         placed->layer.activation = static_cast<Activation>(activation);
         placed->layer.inputs = inputs;
@@ -61,7 +61,7 @@ void bind_recurrence(nb::module_& m) {
         placed->below = below;
       },
       "kind"_a, "activation"_a, "inputs"_a, "units"_a, "outputs"_a, "reverse"_a, "below"_a);
-  layer.def_prop_ro("saved_stride", [](const Placed& placed) { return saved_stride(placed.layer); });
+  layer.def_prop_ro("saved_stride", [](const StackLayer& placed) { return saved_stride(placed.layer); });
   address(layer, "weight_ih", &Layer::weight_ih);
   address(layer, "weight_hh", &Layer::weight_hh);
   address(layer, "bias", &Layer::bias);
@@ -98,45 +98,45 @@ void bind_recurrence(nb::module_& m) {
                                     {"dy_stride", &Layer::dy_stride},
                                     {"dx_stride", &Layer::dx_stride}})
     layer.def_prop_rw(
-        name, [field = field](const Placed& placed) { return placed.layer.*field; },
-        [field = field](Placed& placed, Index value) { placed.layer.*field = value; });
+        name, [field = field](const StackLayer& placed) { return placed.layer.*field; },
+        [field = field](StackLayer& placed, Index value) { placed.layer.*field = value; });
 
   for (const auto& [name, field] : {std::pair{"any_option", &Options::any}, {"coupled", &Options::coupled}})
     layer.def_prop_rw(
-        name, [field = field](const Placed& placed) { return placed.layer.options.*field; },
-        [field = field](Placed& placed, bool value) { placed.layer.options.*field = value; });
+        name, [field = field](const StackLayer& placed) { return placed.layer.options.*field; },
+        [field = field](StackLayer& placed, bool value) { placed.layer.options.*field = value; });
   layer.def_prop_rw(
-      "bfloat16", [](const Placed& placed) { return placed.layer.products == Products::bfloat16; },
-      [](Placed& placed, bool value) { placed.layer.products = value ? Products::bfloat16 : Products::float32; });
+      "bfloat16", [](const StackLayer& placed) { return placed.layer.products == Products::bfloat16; },
+      [](StackLayer& placed, bool value) { placed.layer.products = value ? Products::bfloat16 : Products::float32; });
   layer.def_prop_rw(
-      "clip", [](const Placed& placed) { return placed.layer.options.clip; },
-      [](Placed& placed, float value) { placed.layer.options.clip = value; });
+      "clip", [](const StackLayer& placed) { return placed.layer.options.clip; },
+      [](StackLayer& placed, float value) { placed.layer.options.clip = value; });
   layer.def_prop_rw(
-      "peephole", [](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.options.peephole); },
-      [](Placed& placed, std::uintptr_t value) {
+      "peephole", [](const StackLayer& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.options.peephole); },
+      [](StackLayer& placed, std::uintptr_t value) {
         placed.layer.options.peephole = reinterpret_cast<const float*>(value);
       });
   layer.def_prop_rw(
       "dpeephole",
-      [](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.options.dpeephole); },
-      [](Placed& placed, std::uintptr_t value) { placed.layer.options.dpeephole = reinterpret_cast<float*>(value); });
+      [](const StackLayer& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.options.dpeephole); },
+      [](StackLayer& placed, std::uintptr_t value) { placed.layer.options.dpeephole = reinterpret_cast<float*>(value); });
   for (const auto& [name, mask] : {std::pair{"set_candidate", &Options::candidate},
                                    {"set_zone_h", &Options::zoneout_h},
                                    {"set_zone_c", &Options::zoneout_c},
                                    {"set_hidden", &Options::hidden}})
     layer.def(
         name,
-        [mask = mask](Placed& placed, std::uintptr_t kept, float rate) {
+        [mask = mask](StackLayer& placed, std::uintptr_t kept, float rate) {
           placed.layer.options.*mask = {reinterpret_cast<const std::uint8_t*>(kept), rate};
         },
         "kept"_a, "rate"_a);
 
   layer.def_prop_rw(
-      "packed", [](const Placed& placed) { return reinterpret_cast<std::uintptr_t>(placed.packed); },
-      [](Placed& placed, std::uintptr_t value) { placed.packed = reinterpret_cast<float*>(value); });
-  layer.def("fingerprint", [](const Placed& placed) { return kernels().recurrence.fingerprint(placed.layer); });
+      "packed", [](const StackLayer& placed) { return reinterpret_cast<std::uintptr_t>(placed.packed); },
+      [](StackLayer& placed, std::uintptr_t value) { placed.packed = reinterpret_cast<float*>(value); });
+  layer.def("fingerprint", [](const StackLayer& placed) { return kernels().recurrence.fingerprint(placed.layer); });
   layer.def(
-      "pack", [](const Placed& placed, bool back) { return packed(placed.layer, back); }, "back"_a,
+      "pack", [](const StackLayer& placed, bool back) { return packed(placed.layer, back); }, "back"_a,
       nb::call_guard<nb::gil_scoped_release>());
 
   m.def("scan", &scan, "plan"_a, "layers"_a, nb::call_guard<nb::gil_scoped_release>());

@@ -20,7 +20,7 @@ T* address(const std::optional<Dense<T>>& array) {
   return array ? array->data() : nullptr;
 }
 
-// What all functions share, as `check_chain` has checked it.
+// Arguments that all functions share; Python has checked them.
 Trellis trellis(const Numbers& log_start, const Numbers& log_transition, const Numbers& scores, const Offsets& offsets,
                 const Offsets& model, bool per_step) {
   return {.batch = ragged(offsets),
@@ -45,7 +45,7 @@ void bind_semiring_scan(nb::module_& m) {
         nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<Memory*>(p); });
         return nb::ndarray<nb::numpy, double>(memory->data(), shape.size(), shape.data(), owner);
       },
-      "shape"_a, "A float64 array of NumPy in memory of the pool.");
+      "shape"_a, "A NumPy float64 array in memory from the pool.");
   m.def(
       "semiring_sums",
       [](Numbers log_start, Numbers log_transition, Numbers scores, Offsets offsets, Offsets model, bool per_step,

@@ -18,16 +18,16 @@ using Doubles = nb::ndarray<double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 Index columns(const In& array) { return static_cast<Index>(array.shape(1)); }
 
-// An array of the stepper's for NumPy: it keeps the storage alive, and not the stepper, which may hold the array
-// itself.
+// Returns a NumPy array of the stepper's memory. It keeps the storage alive, but not the stepper, which may itself refer
+// to the array.
 template <class T, class... Extents>
-nb::ndarray<nb::numpy, T, nb::c_contig> shown(const Stepper& stepper, T* data, Extents... extents) {
+nb::ndarray<nb::numpy, T, nb::c_contig> view(const Stepper& stepper, T* data, Extents... extents) {
   auto* storage = new std::shared_ptr<Stepper::Storage>(stepper.storage());
   nb::capsule owner(storage, [](void* p) noexcept { delete static_cast<std::shared_ptr<Stepper::Storage>*>(p); });
   return nb::ndarray<nb::numpy, T, nb::c_contig>(data, {static_cast<std::size_t>(extents)...}, owner);
 }
 
-// stepper(): the slot itself, since a step of a small model takes less time than the dispatch of a method.
+// Implements stepper() as a type slot: the dispatch of a bound method takes longer than a step of a small model.
 PyObject* call(PyObject* self, PyObject* args, PyObject* keywords) {
   if (PyTuple_Size(args) != 0 || (keywords && PyDict_Size(keywords) != 0)) {
     PyErr_SetString(PyExc_TypeError, "Stepper: a call takes no arguments; write them into stepper.input before.");
@@ -56,12 +56,12 @@ void bind_stepper(nb::module_& m) {
   nb::class_<Stepper>(m, "Stepper", nb::type_slots(slots))
       .def(nb::init<Index, bool>(), "rows"_a, "half"_a = false)
       .def(
-          "floats", [](Stepper& s, Index columns) { return shown(s, s.floats(columns), s.rows(), columns); },
+          "floats", [](Stepper& s, Index columns) { return view(s, s.floats(columns), s.rows(), columns); },
           "columns"_a)
       .def(
-          "doubles", [](Stepper& s, Index columns) { return shown(s, s.doubles(columns), s.rows(), columns); },
+          "doubles", [](Stepper& s, Index columns) { return view(s, s.doubles(columns), s.rows(), columns); },
           "columns"_a)
-      .def("integers", [](Stepper& s) { return shown(s, s.integers(), s.rows()); })
+      .def("integers", [](Stepper& s) { return view(s, s.integers(), s.rows()); })
       .def(
           "add_finite", [](Stepper& s, In x) { s.finite(x.data(), columns(x)); }, "x"_a.noconvert())
       .def(

@@ -1,4 +1,4 @@
-// The choice among the instruction sets that were compiled.
+// The choice among the compiled instruction sets.
 #include <cstdlib>
 #include <cstring>
 
@@ -25,7 +25,7 @@ namespace baseline {
 extern const Kernels table;
 }
 
-// The best first, with whether this processor has it.
+// Compiled sets, the best first, with a test whether this processor supports them.
 struct Compiled {
   const Kernels& table;
   bool (*here)();
@@ -58,7 +58,7 @@ bool supported(const char* isa) {
 }
 
 static const Kernels& chosen() {
-  const char* forced = std::getenv("ELMAN_ISA");  // Python has refused what is unknown or not supported
+  const char* forced = std::getenv("ELMAN_ISA");  // Python has checked it
   for (const auto& [table, here] : compiled)
     if (here() && (!forced || std::strcmp(forced, table.isa) == 0)) return table;
   return baseline::table;

@@ -9,8 +9,8 @@
 namespace elman {
 namespace {
 
-// Rows without steps: what comes in at one end goes out at the other.
-void pass(const Plan& plan, const float* from, float* to, Index units) {
+// Copies the state of rows without steps from one end to the other; null: zeros.
+void copy_empty(const Plan& plan, const float* from, float* to, Index units) {
   if (!to) return;
   for (Index row = 0; row < plan.batch().rows; ++row) {
     if (plan.batch().begin(row) != plan.batch().end(row)) continue;
@@ -31,32 +31,32 @@ Memory packed(const Layer& layer, bool back) {
 
 Index saved_stride(const Layer& layer) { return kernels().recurrence.saved_stride(layer); }
 
-void scan(const Plan& plan, const std::vector<Placed>& layers) {
+void scan(const Plan& plan, const std::vector<StackLayer>& layers) {
   for (const auto& [layer, below, packed] : layers) {
-    pass(plan, layer.h0, layer.h_last, layer.outputs);
-    pass(plan, layer.c0, layer.c_last, layer.units);
+    copy_empty(plan, layer.h0, layer.h_last, layer.outputs);
+    copy_empty(plan, layer.c0, layer.c_last, layer.units);
   }
   if (plan.groups().empty()) return;
   const auto groups = static_cast<int>(plan.groups().size());
-  std::vector<Chain> chains;
-  for (const Placed& placed : layers)
+  std::vector<Strand> strands;
+  for (const StackLayer& layer : layers)
     for (int g = 0; g < groups; ++g)
-      chains.push_back(
-          {plan.groups()[static_cast<std::size_t>(g)].jobs(), placed.below < 0 ? -1 : placed.below * groups + g});
-  run_chains(chains.data(), static_cast<int>(chains.size()), [&](int chain, Index job) {
-    const auto layer = static_cast<std::size_t>(chain / groups);
-    const Group& group = plan.groups()[static_cast<std::size_t>(chain % groups)];
+      strands.push_back(
+          {plan.groups()[static_cast<std::size_t>(g)].jobs(), layer.below < 0 ? -1 : layer.below * groups + g});
+  run_strands(strands.data(), static_cast<int>(strands.size()), [&](int strand, Index job) {
+    const auto layer = static_cast<std::size_t>(strand / groups);
+    const Group& group = plan.groups()[static_cast<std::size_t>(strand % groups)];
     const Index from = job * group.chunk, to = std::min(from + group.chunk, group.times());
     kernels().recurrence.forward(layers[layer].layer, layers[layer].packed, plan.batch(), group.lanes(), from, to);
   });
 }
 
-void scan_backward(const Plan& plan, std::vector<Placed> layers) {
+void scan_backward(const Plan& plan, std::vector<StackLayer> layers) {
   const int groups = static_cast<int>(plan.groups().size()), count = static_cast<int>(layers.size());
   std::vector<Memory> sums;
   for (auto& [layer, below, packed] : layers) {
-    pass(plan, layer.dh_last, layer.dh0, layer.outputs);
-    pass(plan, layer.dc_last, layer.dc0, layer.units);
+    copy_empty(plan, layer.dh_last, layer.dh0, layer.outputs);
+    copy_empty(plan, layer.dc_last, layer.dc0, layer.units);
     const auto size = static_cast<std::size_t>(plan.batch().rows * kernels().recurrence.sums(layer));
     std::fill_n(layer.sums = sums.emplace_back(size).data(), size, 0.0f);
   }
@@ -65,24 +65,24 @@ void scan_backward(const Plan& plan, std::vector<Placed> layers) {
     for (int i = 0; i < count; ++i)
       if (const int below = layers[static_cast<std::size_t>(i)].below; below >= 0)
         above[static_cast<std::size_t>(below)] = i;
-    std::vector<Chain> chains;
+    std::vector<Strand> strands;
     std::vector<Memory> carries;
     for (int i = count; i-- > 0;)
       for (int g = 0; g < groups; ++g) {
         const auto layer = static_cast<std::size_t>(i);
         const Group& group = plan.groups()[static_cast<std::size_t>(g)];
-        chains.push_back({group.jobs(), above[layer] < 0 ? -1 : (count - 1 - above[layer]) * groups + g});
+        strands.push_back({group.jobs(), above[layer] < 0 ? -1 : (count - 1 - above[layer]) * groups + g});
         carries.emplace_back(static_cast<std::size_t>(group.width() * 2 * kernels().padded(layers[layer].layer.units)));
       }
-    run_chains(chains.data(), static_cast<int>(chains.size()), [&](int chain, Index job) {
-      const auto layer = static_cast<std::size_t>(count - 1 - chain / groups);
-      const Group& group = plan.groups()[static_cast<std::size_t>(chain % groups)];
+    run_strands(strands.data(), static_cast<int>(strands.size()), [&](int strand, Index job) {
+      const auto layer = static_cast<std::size_t>(count - 1 - strand / groups);
+      const Group& group = plan.groups()[static_cast<std::size_t>(strand % groups)];
       const Index from = (group.jobs() - 1 - job) * group.chunk, to = std::min(from + group.chunk, group.times());
       kernels().recurrence.backward(layers[layer].layer, layers[layer].packed, plan.batch(), group.lanes(),
-                                    carries[static_cast<std::size_t>(chain)].data(), from, to);
+                                    carries[static_cast<std::size_t>(strand)].data(), from, to);
     });
   }
-  // Shares of the weights' gradients are disjoint columns: how many there are changes no sum.
+  // The parts are disjoint columns of the gradients, so that no sum depends on the number of threads.
   const Index parts = num_threads();
   parallel(count * parts, [&](Index i) {
     const Layer& layer = layers[static_cast<std::size_t>(i / parts)].layer;
@@ -102,13 +102,13 @@ Memory packed(const float* weight, const float* bias, Index inputs, Index output
   return memory;
 }
 
-// The product in tasks of some rows and some blocks of columns.
+// Divides the product into tasks of some rows and some blocks of columns.
 void multiply(float* weights, Index inputs, Index outputs, bool back, Index rows, const float* x, Index x_stride,
               float* y, Index y_stride) {
-  constexpr Index height = 96, least = 12, width = 64;  // rows, at least, and blocks of a task
+  constexpr Index height = 96, least = 12, width = 64;  // rows, minimum rows and blocks per task
   const Index blocks = kernels().linear.blocks(back ? inputs : outputs), columns = (blocks + width - 1) / width;
   const Index enough =
-      (4 * num_threads() + columns - 1) / columns;  // bands that leave no thread without a task for long
+      (4 * num_threads() + columns - 1) / columns;  // bands that keep all threads busy
   const Index bands = std::max((rows + height - 1) / height, std::min(enough, (rows + least - 1) / least));
   parallel(bands * columns, [&](Index task) {
     const Index from = rows * (task / columns) / bands, to = rows * (task / columns + 1) / bands,

@@ -1,4 +1,4 @@
-// Whole passes over layers and groups of lanes, shared by the threads.
+// Forward and backward passes over all layers of a call and all groups of lanes, divided among the threads.
 #pragma once
 
 #include <vector>
@@ -9,28 +9,27 @@
 
 namespace elman {
 
-// Layers of one call over one batch. `below` is the layer whose y is this one's x, an earlier one of the same call, or
-// -1; `packed` are its weights.
-struct Placed {
+// A layer of a call. `below` is the index of the earlier layer whose y is this layer's x, or -1; `packed` are the packed
+// weights.
+struct StackLayer {
   Layer layer;
   int below = -1;
   float* packed = nullptr;
 };
 
-Index saved_stride(const Layer&);  // floats of `saved` for each step
+Index saved_stride(const Layer&);  // floats of `saved` per step
 
-Memory packed(const Layer&, bool back);  // its weights as the kernels read them, for `scan` or for `scan_backward`
+Memory packed(const Layer&, bool back);  // the weights, for `scan` or for `scan_backward`
 
-// Every row of every layer from its first step to its last. A layer goes on as soon as the one below it has done its
-// part of a group: deep stacks run as a wave, and layers that do not wait for each other, as the two directions, side
-// by side.
+// Runs all layers over all rows. A layer starts a job as soon as the layer below has finished the same job: deep stacks
+// run as a wave, and independent layers, such as the two directions, run in parallel.
 void scan(const Plan&, const std::vector<Placed>&);
 
-// The same back through time, from the last layer to the first, then the gradients of the weights. It writes the
-// gradients of the gates over them in `saved`.
+// Backward pass through time, from the last layer to the first, then the gradients of the weights. Overwrites the gates
+// in `saved` with their gradients.
 void scan_backward(const Plan&, std::vector<Placed>);
 
-// y = x W' + b, and its way back. Null: no bias; a gradient that nobody asks for.
+// y = x W' + b, and its backward pass. Null: no bias, or a gradient that is not needed.
 void linear(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* bias, float* y);
 void linear_backward(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* dy,
                      float* dx, float* dweight, float* dbias);

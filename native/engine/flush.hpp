@@ -1,5 +1,5 @@
-// Numbers too small for a normal float become zero while one of these lives, in its thread: they would cost much time,
-// and their inverses overflow.
+// Scope in which subnormal numbers are flushed to zero, in the current thread: they are slow, and their inverses
+// overflow.
 #pragma once
 
 namespace elman {

@@ -6,17 +6,18 @@
 namespace elman::ELMAN_ISA {
 
 constexpr Index deep = 512;  // inputs at once
-constexpr Index tall = 96;   // rows at once: with these inputs, they fit the second cache
+constexpr Index tall = 96;   // rows at once: with these inputs, they fit the second-level cache
 
 static inline Panels panels(Index inputs, Index outputs, float* packed) {
   return {.data = packed, .k = inputs, .units = outputs};
 }
 
-// The pack of W [O, D] and of the bias, which may be null: zeros. `back`: that of dx = dy W, without a bias.
+// Floats of packed W [O, D] and bias, or with `back` of W for dx = dy W, without a bias.
 static Index size(Index inputs, Index outputs, bool back) {
   return back ? panels(outputs, inputs, nullptr).size() : panels(inputs, outputs, nullptr).size() + padded(outputs);
 }
 
+// A null bias is packed as zeros.
 static void pack(const float* weight, const float* bias, Index inputs, Index outputs, bool back, float* packed,
                  Index part, Index parts) {
   constexpr int only[] = {0};
@@ -27,9 +28,9 @@ static void pack(const float* weight, const float* bias, Index inputs, Index out
   for (Index v = from; v < to; ++v) store(packed + b.size() + v * W, bias ? load(bias + v * W, outputs - v * W) : V{});
 }
 
-// Some blocks of columns of x B for `rows` rows; `bias` is packed, null: zeros. With `scratch` [tall, deep], rows are
-// copied there before they are read again and again; without, they are read where they are.
-static void linear_rows(const Panels& b, const float* bias, Index rows, const float* x, Index x_stride, float* y,
+// Computes some blocks of columns of x B for `rows` rows; `bias` is packed, null: zeros. With `scratch` [tall, deep],
+// rows are copied there, since each is read once per block; without, they are read where they are.
+static void multiply_panels(const Panels& b, const float* bias, Index rows, const float* x, Index x_stride, float* y,
                         Index y_stride, Index from_block, Index to_block, float* scratch) {
   const float* a[tall];
   float* c[tall];
@@ -71,19 +72,19 @@ static void halve_packed(Index inputs, Index outputs, float* packed) {
 
 static Index blocks(Index outputs) { return (padded(outputs) / W + vectors_of(1) - 1) / vectors_of(1); }
 
-// `half`: whether the pack, less its bias, are bfloat16.
+// `half`: the packed weights, but not the bias, are bfloat16.
 static void multiply_rows(float* packed, Index inputs, Index outputs, bool back, bool half, Index rows, const float* x,
                           Index x_stride, float* y, Index y_stride, Index from_block, Index to_block, float* scratch) {
   Panels b = back ? panels(outputs, inputs, packed) : panels(inputs, outputs, packed);
   if (half) b.products = Products::bfloat16_weights;
-  linear_rows(b, back ? nullptr : packed + b.size(), rows, x, x_stride, y, y_stride, from_block, to_block, scratch);
+  multiply_panels(b, back ? nullptr : packed + b.size(), rows, x, x_stride, y, y_stride, from_block, to_block, scratch);
 }
 
-// dW[o, i] = sum over n of dy[n, o] x[n, i], and its bias: one of `parts` shares.
 static Index scratch_size() {
   return outer_scratch(outer_rows) > tall * deep ? outer_scratch(outer_rows) : tall * deep;
 }
 
+// Computes dW[o, i] = sum over n of dy[n, o] x[n, i], and the gradient of the bias: one of `parts` parts.
 static void weight_gradients(Index rows, Index inputs, Index outputs, const float* x, Index x_stride, const float* dy,
                              Index dy_stride, float* dweight, float* dbias, float* scratch, Index part, Index parts) {
   const Index vectors = padded(inputs + 1) / W, columns = (vectors + widest_outer - 1) / widest_outer;

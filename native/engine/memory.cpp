@@ -17,33 +17,33 @@ namespace {
 
 constexpr std::size_t huge_page = std::size_t{1} << 21;
 #if defined(ELMAN_SANITIZE)
-constexpr bool exact = true;  // pieces are as long as asked for, full of NaN, and not kept: what goes wrong is seen
+constexpr bool exact = true;  // exact sizes, filled with NaN, never reused: errors become visible
 #else
 constexpr bool exact = false;
 #endif
-constexpr std::size_t most_kept = exact ? 0 : std::size_t{1} << 29;  // bytes in the pool: the oldest pieces go first
+constexpr std::size_t most_kept = exact ? 0 : std::size_t{1} << 29;  // bytes in the pool; the oldest blocks are freed first
 
-struct Piece {
+struct Block {
   void* data;
   std::size_t bytes;
 };
 
 struct Pool {
   std::mutex mutex;
-  std::vector<Piece> pieces;  // the oldest first
+  std::vector<Block> blocks;  // the oldest first
   std::size_t kept = 0;
 };
 
 Pool& pool() {
-  static Pool* const kept = new Pool;  // never destroyed: pieces may outlive it
-  return *kept;
+  static Pool* const instance = new Pool;  // never destroyed: blocks may outlive static objects
+  return *instance;
 }
 
-// A fork waits until the pool is whole: in its child nobody would ever unlock it.
+// A fork waits for the lock: in the child, the thread that holds it would not exist.
 [[maybe_unused]] const int watches_forks =
     pthread_atfork([] { pool().mutex.lock(); }, [] { pool().mutex.unlock(); }, [] { pool().mutex.unlock(); });
 
-// Sizes come in eighths of a power of two, so that batches of about one size share their pieces.
+// Rounds up to an eighth of a power of two, so that batches of similar size share blocks.
 std::size_t rounded(std::size_t bytes) {
   if (exact) return bytes;
   std::size_t step = 4096;
@@ -51,7 +51,7 @@ std::size_t rounded(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-void* fresh(std::size_t bytes) {
+void* allocate(std::size_t bytes) {
   if (exact) {
     void* data = nullptr;
     if (posix_memalign(&data, 64, bytes) != 0) throw std::bad_alloc();
@@ -73,20 +73,20 @@ Memory::Memory(std::size_t floats)
   Pool& pool = elman::pool();
   {
     const std::lock_guard lock(pool.mutex);
-    auto best = pool.pieces.end();
-    for (auto piece = pool.pieces.begin(); piece != pool.pieces.end(); ++piece)
-      if (piece->bytes >= bytes_ && piece->bytes <= 2 * bytes_ &&
-          (best == pool.pieces.end() || piece->bytes <= best->bytes))
-        best = piece;
-    if (best != pool.pieces.end()) {
+    auto best = pool.blocks.end();
+    for (auto block = pool.blocks.begin(); block != pool.blocks.end(); ++block)
+      if (block->bytes >= bytes_ && block->bytes <= 2 * bytes_ &&
+          (best == pool.blocks.end() || block->bytes <= best->bytes))
+        best = block;
+    if (best != pool.blocks.end()) {
       data_ = static_cast<float*>(best->data);
       bytes_ = best->bytes;
       pool.kept -= bytes_;
-      pool.pieces.erase(best);
+      pool.blocks.erase(best);
       return;
     }
   }
-  data_ = static_cast<float*>(fresh(bytes_));
+  data_ = static_cast<float*>(allocate(bytes_));
 }
 
 Memory::Memory(Memory&& other) noexcept : data_(other.data_), size_(other.size_), bytes_(other.bytes_) {
@@ -97,12 +97,12 @@ Memory::~Memory() {
   if (!data_) return;
   Pool& pool = elman::pool();
   const std::lock_guard lock(pool.mutex);
-  pool.pieces.push_back({data_, bytes_});
+  pool.blocks.push_back({data_, bytes_});
   pool.kept += bytes_;
   while (pool.kept > most_kept) {
-    pool.kept -= pool.pieces.front().bytes;
-    std::free(pool.pieces.front().data);
-    pool.pieces.erase(pool.pieces.begin());
+    pool.kept -= pool.blocks.front().bytes;
+    std::free(pool.blocks.front().data);
+    pool.blocks.erase(pool.blocks.begin());
   }
 }
 

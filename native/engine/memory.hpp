@@ -1,12 +1,12 @@
-// Memory that is kept between calls: touching fresh pages costs ten times as much as writing to them again.
+// A pool of memory that is reused between calls: the first touch of a page costs ten times as much as later writes.
 #pragma once
 
 #include <cstddef>
 
 namespace elman {
 
-// A piece of memory, aligned to cache lines (large ones to huge pages), that goes back to a pool of limited size when
-// it dies.
+// A block of memory, aligned to cache lines (large blocks to huge pages). Its destructor returns it to a pool of limited
+// size.
 class Memory {
  public:
   explicit Memory(std::size_t floats);
@@ -16,7 +16,7 @@ class Memory {
   Memory& operator=(const Memory&) = delete;
 
   float* data() const { return data_; }
-  std::size_t size() const { return size_; }  // floats that were asked for
+  std::size_t size() const { return size_; }  // requested floats
 
  private:
   float* data_;
@@ -24,7 +24,7 @@ class Memory {
   std::size_t bytes_;
 };
 
-// Bytes that the pool keeps for later calls.
+// Bytes in the pool.
 std::size_t pooled_bytes();
 
 }  // namespace elman

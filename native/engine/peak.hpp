@@ -1,4 +1,4 @@
-// The most that a thread can do: fused products in registers, nothing read and nothing written.
+// Peak arithmetic rate of a thread: fused multiply-adds in registers, without memory traffic.
 #pragma once
 
 #include "engine/layer.hpp"
@@ -6,9 +6,9 @@
 
 namespace elman::ELMAN_ISA {
 
-// s = s a + b, `repeats` times in each of 12 chains, more than any processor keeps in flight. Returns the flops.
-// `values` are the 14 W floats of a, b and the chains: what the compiler does not know, and what is wanted of it, it
-// cannot leave out.
+// Computes s = s a + b `repeats` times in each of 12 chains, more than any processor keeps in flight, and returns the
+// number of floating-point operations. `values` holds the 14 W floats of a, b and the chains: they are read and written
+// so that the compiler cannot remove the loop.
 static Index multiply_add(Index repeats, float* values) {
   constexpr int chains = 12;
   float* const ends = values + 2 * W;

@@ -1,7 +1,7 @@
-// Which steps of a ragged batch are taken together: rows chained into lanes, lanes side by side in groups.
+// Plan of the steps of a ragged batch that are computed together: rows are assigned to lanes, lanes to groups.
 //
-// A lane is a chain of rows, one after another, so that lanes are about equally long and a step of a group is rarely
-// narrow. A group runs through all its steps on its own, a stretch of them a job; groups are what threads share.
+// A lane processes a list of rows one after another. Lanes are about equally long, so that most steps of a group use all
+// its lanes. Each group runs through its steps independently, one job for some steps; threads share the groups.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace elman {
 struct Group {
   std::vector<Entry> entries;
   std::vector<Index> begin;  // [times + 1]
-  Index chunk = 1;           // times of a job
+  Index chunk = 1;           // time steps per job
 
   Lanes lanes() const { return {entries.data(), begin.data()}; }
   Index width() const { return begin[1]; }
@@ -24,7 +24,7 @@ struct Group {
 
 class Plan {
  public:
-  // `offsets` [B + 1] of the rows; `threads` that shall have work.
+  // `offsets` [B + 1] of the rows; `threads` to plan for.
   Plan(std::vector<Index> offsets, int threads);
 
   Ragged batch() const { return {offsets_.data(), static_cast<Index>(offsets_.size()) - 1}; }

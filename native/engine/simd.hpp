@@ -1,7 +1,7 @@
-// Vectors of W floats, and the functions of them that gates are made of. Compiled once per instruction set.
+// Vectors of W floats and the elementary functions of gates. Compiled once per instruction set.
 //
-// ELMAN_ISA names the namespace and ELMAN_WIDTH is W. Products are fused only where the source says `fma`: every row of
-// a batch, every place of a tile and every stepper then rounds alike.
+// ELMAN_ISA names the namespace and ELMAN_WIDTH is W. Multiplications and additions are fused only where the source says
+// `fma`, so that every row of a batch, every element of a tile and every stepper rounds alike.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ ELMAN_INLINE V load(const float* p) { return *reinterpret_cast<const Unaligned*>
 ELMAN_INLINE void store(float* p, V v) { *reinterpret_cast<Unaligned*>(p) = v; }
 ELMAN_INLINE V splat(float x) { return x - V{}; }
 
-// The first n of W floats; zeros behind them.
+// Loads or stores the first n of W floats; missing ones are loaded as zeros.
 ELMAN_INLINE V load(const float* p, std::int64_t n) {
   if (n >= W) return load(p);
   V v{};
@@ -50,7 +50,7 @@ ELMAN_INLINE V fma(V a, V b, V c) {
 #endif
 }
 
-// Rows to columns: log2(W) times, the first half of the vectors interleaved with the second.
+// Transposes a square in log2(W) rounds, which interleave the first half of the vectors with the second.
 template <int... I>
 struct Places {};
 template <int N, int... I>
@@ -89,7 +89,7 @@ ELMAN_INLINE V clamp(V x, float low, float high) {  // NaN stays NaN
 #endif
 }
 
-// e^x to 1e-7 of its value: 2^n e^r with |r| <= ln(2) / 2 (the polynomial of Moshier's Cephes).
+// e^x with a relative error of 1e-7: 2^n e^r with |r| <= ln(2) / 2 (polynomial from Moshier's Cephes).
 ELMAN_INLINE V exp(V x) {
   x = clamp(x, -87.33f, 88.02f);
   const V to_integer = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
@@ -108,8 +108,9 @@ ELMAN_INLINE V exp(V x) {
 
 ELMAN_INLINE V sigmoid(V x) { return splat(1.0f) / (splat(1.0f) + exp(-x)); }
 
-// tanh to 3e-7 of its value: the rational function of Eigen's ptanh, up to where its roundings, which fused products
-// change, give one: 1 - tanh^2 of a saturated unit is then zero, and does not add up over many steps.
+// tanh with a relative error of 3e-7: the rational function of Eigen's ptanh. x is clamped where the function rounds to
+// exactly one, which depends on fused products: then 1 - tanh^2 of a saturated unit is zero and does not accumulate over
+// many steps.
 ELMAN_INLINE V tanh(V x) {
 #if defined(__FMA__)
   constexpr float one = 7.99881172f;

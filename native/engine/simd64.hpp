@@ -1,4 +1,4 @@
-// Vectors of W / 2 doubles, as `simd.hpp` has vectors of W floats: for models that are not trained by PyTorch.
+// Vectors of W / 2 doubles, the counterpart of simd.hpp: for hidden Markov models and linear dynamical systems.
 #pragma once
 
 #include "engine/simd.hpp"
@@ -23,7 +23,7 @@ ELMAN_INLINE Longs lanes() {
   return v;
 }
 
-// The first n of W64 doubles; `rest` behind them.
+// Loads the first n of W64 doubles; missing ones are `rest`.
 ELMAN_INLINE D load(const double* p, std::int64_t n, double rest = 0) {
   if (n >= W64) return load(p);
 #if defined(__AVX512F__) && ELMAN_WIDTH == 16
@@ -63,7 +63,7 @@ ELMAN_INLINE D fma(D a, D b, D c) {
 #endif
 }
 
-// Of each pair of lanes the larger one; where one is NaN, that of b.
+// The larger one of each pair of lanes; b where one is NaN.
 ELMAN_INLINE D larger(D a, D b) {
 #if defined(__AVX512F__) && ELMAN_WIDTH == 16
   return reinterpret_cast<D>(_mm512_max_pd(reinterpret_cast<__m512d>(a), reinterpret_cast<__m512d>(b)));
@@ -74,7 +74,7 @@ ELMAN_INLINE D larger(D a, D b) {
 #endif
 }
 
-// All lanes to one number: halves upon halves.
+// Reduces all lanes to one number, by halves.
 template <class F>
 ELMAN_INLINE double fold(D v, const F& f) {
 #if ELMAN_WIDTH == 16
@@ -96,14 +96,14 @@ ELMAN_INLINE double largest(D v) {
   return fold(v, [](D a, D b) __attribute__((always_inline)) { return larger(a, b); });
 }
 
-// e^x for x up to 709, to 3e-16 of its value: 2^n e^r with |r| <= ln(2) / 2, a polynomial that interpolates where
-// Chebyshev says. Zero below -708, where floats lose their digits.
+// e^x for x up to 709 with a relative error of 3e-16: 2^n e^r with |r| <= ln(2) / 2, and a polynomial through Chebyshev
+// nodes. Zero below -708, where doubles become subnormal.
 ELMAN_INLINE D exp(D x) {
   const D to_integer = splat(6755399441055744.0);  // 1.5 * 2^52: adding it rounds to an integer
   const D shifted = fma(x, splat(1.4426950408889634), to_integer);
   const D n = shifted - to_integer;
   const D r = fma(n, splat(-1.90821492927058770002e-10), fma(n, splat(-6.93147180369123816490e-01), x));
-  const D r2 = r * r, r4 = r2 * r2;  // by pairs of pairs: short chains
+  const D r2 = r * r, r4 = r2 * r2;  // Estrin's scheme: short dependency chains
   const D a = fma(r, splat(0.16666666666666666667), splat(0.5));
   const D b = fma(r, splat(0.008333333333332155748), splat(0.041666666666651355025));
   const D c = fma(r, splat(0.00019841269854338611409), splat(0.0013888888905881542497));
@@ -114,11 +114,11 @@ ELMAN_INLINE D exp(D x) {
   return x < splat(-708.0) ? D{} : p * reinterpret_cast<D>(power);
 }
 
-// log x of numbers that are positive and not subnormal, to 3e-16 of its value (fdlibm's polynomial).
+// log x with a relative error of 3e-16 (fdlibm's polynomial); x must be positive and not subnormal.
 ELMAN_INLINE D log(D x) {
   const Longs bits = reinterpret_cast<Longs>(x);
   const Longs half = std::int64_t{0x3fe6a09e667f3bcd} - Longs{};  // sqrt(1/2)
-  const Longs power = (bits - half) >> 52;                        // of two, that leave sqrt(1/2) .. sqrt(2)
+  const Longs power = (bits - half) >> 52;                        // exponent of two that leaves sqrt(1/2) .. sqrt(2)
   const D f = reinterpret_cast<D>(bits - (power << 52)) - splat(1.0);
   const D magic = splat(6755399441055744.0);
   const D k = reinterpret_cast<D>(power + reinterpret_cast<Longs>(magic)) - magic;

@@ -25,16 +25,16 @@ namespace elman {
 namespace {
 
 using Job = void (*)(void* context, std::int64_t index);
-using ChainJob = void (*)(void* context, int chain, std::int64_t index);
+using StrandJob = void (*)(void* context, int strand, std::int64_t index);
 
 void run_alone(std::int64_t count, Job job, void* context) {
   for (std::int64_t index = 0; index < count; ++index) job(context, index);
 }
 
-// Chain by chain: `after` always names an earlier one.
-void run_alone(const Chain* chains, int count, ChainJob job, void* context) {
-  for (int chain = 0; chain < count; ++chain) {
-    for (std::int64_t index = 0; index < chains[chain].length; ++index) job(context, chain, index);
+// Strand by strand, which satisfies `after`: it is always an earlier one.
+void run_alone(const Strand* strands, int count, StrandJob job, void* context) {
+  for (int strand = 0; strand < count; ++strand) {
+    for (std::int64_t index = 0; index < strands[strand].length; ++index) job(context, strand, index);
   }
 }
 
@@ -42,11 +42,11 @@ void run_alone(const Chain* chains, int count, ChainJob job, void* context) {
 
 #if defined(_WIN32)
 
-// One thread: here the references in Python answer for the kernels that would gain by more.
+// One thread: on Windows, elman falls back to Python where more threads would matter.
 int num_threads() { return 1; }
 void set_num_threads(int) {}
 void parallel(std::int64_t count, Job job, void* context) { run_alone(count, job, context); }
-void run_chains(const Chain* chains, int count, ChainJob job, void* context) { run_alone(chains, count, job, context); }
+void run_strands(const Strand* strands, int count, StrandJob job, void* context) { run_alone(strands, count, job, context); }
 
 #else
 
@@ -57,8 +57,8 @@ using std::uint32_t;
 using std::uint64_t;
 using Clock = std::chrono::steady_clock;
 
-// A thread that finds nothing to do looks again and again, then offers its core to others as it looks, then sleeps:
-// another thread may need that core, and a sleeper takes 10 us or more to wake.
+// A thread without work first spins, then yields its core while it polls, then sleeps: another thread may need the core,
+// but waking a sleeping thread takes 10 us or more.
 constexpr auto yield_after = std::chrono::microseconds(5);
 constexpr auto sleep_after = std::chrono::microseconds(40);
 
@@ -70,11 +70,11 @@ void pause() {
 #endif
 }
 
-// How this thread treats denormal numbers and rounds: workers take it over from the caller, or a result would depend on
-// who computed it.
+// The thread's rounding mode and treatment of subnormal numbers. Workers copy the caller's, so that results do not depend
+// on the thread that computes them.
 uint64_t float_mode() {
 #if defined(__x86_64__)
-  return _mm_getcsr() & ~uint32_t{0x3f};  // but not the exceptions seen so far
+  return _mm_getcsr() & ~uint32_t{0x3f};  // without the exception flags
 #elif defined(__aarch64__)
   uint64_t mode;
   asm volatile("mrs %0, fpcr" : "=r"(mode));
@@ -93,9 +93,9 @@ void set_float_mode([[maybe_unused]] uint64_t mode) {
 #endif
 }
 
-// The jobs of a wave, in one word that a thread changes as a whole: the number of the wave, how many jobs are left, and
-// whether one runs now. A thread that comes late, with the word of an earlier wave in its hands, so changes nothing;
-// and while it has begun a job and not reported it, the wave cannot end, and all that belongs to it stays.
+// State of the jobs of a wave (the jobs of one call) in one atomic word: the number of the wave, the number of jobs left,
+// and whether one of them runs. A late thread that still holds the word of an earlier wave fails to exchange it. A wave
+// cannot end while a job that has begun is not reported, so its data stay valid for that job.
 using Word = uint64_t;
 constexpr int64_t most_jobs = (int64_t{1} << 31) - 1;
 
@@ -104,29 +104,29 @@ uint32_t wave_of(Word word) { return static_cast<uint32_t>(word >> 32); }
 uint32_t left_in(Word word) { return static_cast<uint32_t>(word) >> 1; }
 bool runs(Word word) { return (word & 1) != 0; }
 
-// A chain of the present wave. Late threads may look at it while the next wave is being laid out.
+// A strand of the current wave. Late threads may read it while the next wave is set up.
 struct Link {
   std::atomic<Word> jobs{0};
   std::atomic<uint32_t> length{0};
   std::atomic<int> after{-1};
 };
 
-// Where a thread sleeps, and the chain that it ran last.
+// State of one thread: whether it sleeps, and the strand that it ran last.
 struct alignas(64) Seat {
   std::atomic<uint32_t> asleep{0};
-  int chain = -1;
+  int strand = -1;
 };
 
-// A fixed number of threads, of which the caller takes the first seat. One call at a time.
+// A fixed number of threads, the first of which is the caller. One call at a time.
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
   explicit Pool(int threads) : seats_(threads) {}
 
   int threads() const { return static_cast<int>(seats_.size()); }
 
-  // The workers keep the pool alive, and are never joined: a process ends without asking them.
+  // The workers keep the pool alive and are never joined: the process may end while they sleep.
   void start() {
-    // Signals are for the threads of the application, but for those that tell of an error in the thread itself.
+    // Workers block all signals except those for errors in the thread itself; the application's threads handle them.
     sigset_t blocked, before;
     sigfillset(&blocked);
     for (int error : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&blocked, error);
@@ -136,7 +136,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
         std::thread([pool = shared_from_this(), seat] { pool->serve(pool->seats_[seat]); }).detach();
       }
     } catch (const std::system_error&) {
-      // No more threads to be had: those that started do the work, or the caller alone.
+      // The system allows no more threads: the started ones do the work, or the caller alone.
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
@@ -154,22 +154,22 @@ class Pool : public std::enable_shared_from_this<Pool> {
     take_part();
   }
 
-  void run_chains(const Chain* chains, int count, ChainJob job, void* context) {
+  void run_strands(const Strand* strands, int count, StrandJob job, void* context) {
     if (count > capacity_) enlarge(count);
     Link* links = links_;
-    const int64_t unfinished = std::count_if(chains, chains + count, [](Chain chain) { return chain.length > 0; });
-    chain_job_ = job;
+    const int64_t unfinished = std::count_if(strands, strands + count, [](Strand strand) { return strand.length > 0; });
+    strand_job_ = job;
     begin(context, unfinished);
-    for (int chain = 0; chain < count; ++chain) {
-      links[chain].length = static_cast<uint32_t>(chains[chain].length);
-      links[chain].after = chains[chain].after;
+    for (int strand = 0; strand < count; ++strand) {
+      links[strand].length = static_cast<uint32_t>(strands[strand].length);
+      links[strand].after = strands[strand].after;
     }
-    for (int chain = 0; chain < count; ++chain) {
-      links[chain].jobs = word(wave_, static_cast<uint32_t>(chains[chain].length), false);
+    for (int strand = 0; strand < count; ++strand) {
+      links[strand].jobs = word(wave_, static_cast<uint32_t>(strands[strand].length), false);
     }
-    chains_ = word(wave_, static_cast<uint32_t>(count), false);
+    strands_ = word(wave_, static_cast<uint32_t>(count), false);
     take_part();
-    chains_ = word(wave_, 0, false);
+    strands_ = word(wave_, 0, false);
   }
 
  private:
@@ -204,17 +204,17 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Runs jobs until none is ready.
   void work(Seat& seat) {
     work_loose();
-    const Word chains = chains_;
-    if (left_in(chains) == 0) return;
+    const Word strands = strands_;
+    if (left_in(strands) == 0) return;
     Link* links = links_;
-    for (int chain; (chain = claim(seat, links, chains)) >= 0;) run(seat, links, chains, chain);
+    for (int strand; (strand = claim(seat, links, strands)) >= 0;) run(seat, links, strands, strand);
   }
 
   void report(int64_t finished) {
     if (finished != 0 && unfinished_.fetch_sub(finished) == finished) rouse(seats_[0]);
   }
 
-  // --- Jobs that wait for no other
+  // --- Independent jobs
 
   void work_loose() {
     int64_t finished = 0;
@@ -229,78 +229,78 @@ class Pool : public std::enable_shared_from_this<Pool> {
     report(finished);
   }
 
-  // --- Chains
+  // --- Strands
 
-  // Whether a chain has a job that a thread could begin now.
-  bool waits(const Link* links, int chain, Word jobs, uint32_t wave) const {
-    return wave_of(jobs) == wave && !runs(jobs) && left_in(jobs) != 0 && unlocked(links, chain, wave, left_in(jobs));
+  // Whether a strand has a job that is ready to run.
+  bool waits(const Link* links, int strand, Word jobs, uint32_t wave) const {
+    return wave_of(jobs) == wave && !runs(jobs) && left_in(jobs) != 0 && unlocked(links, strand, wave, left_in(jobs));
   }
 
-  // Whether the next job of a chain, of which `left` are left, waits for no other chain.
-  bool unlocked(const Link* links, int chain, uint32_t wave, uint32_t left) const {
-    const int after = links[chain].after;
+  // Whether the next job of a strand with `left` jobs left need not wait for another strand.
+  bool unlocked(const Link* links, int strand, uint32_t wave, uint32_t left) const {
+    const int after = links[strand].after;
     if (after < 0) return true;
     const Word other = links[after].jobs;
     if (wave_of(other) != wave) return false;
-    const uint32_t index = links[chain].length - left, done = links[after].length - left_in(other);
+    const uint32_t index = links[strand].length - left, done = links[after].length - left_in(other);
     return left_in(other) == 0 || done > index;
   }
 
-  // Takes the chain that this thread ran last if it can go on, else the longest that can; -1: none.
-  int claim(Seat& seat, Link* links, Word chains) {
-    const int count = static_cast<int>(left_in(chains));
+  // Claims the strand that this thread ran last if it is ready, else the longest one that is; -1: none is.
+  int claim(Seat& seat, Link* links, Word strands) {
+    const int count = static_cast<int>(left_in(strands));
     for (;;) {
       int best = -1;
       Word seen = 0;
-      const auto look = [&](int chain) {
-        const Word jobs = links[chain].jobs;
-        if (left_in(jobs) > left_in(seen) && waits(links, chain, jobs, wave_of(chains))) best = chain, seen = jobs;
+      const auto look = [&](int strand) {
+        const Word jobs = links[strand].jobs;
+        if (left_in(jobs) > left_in(seen) && waits(links, strand, jobs, wave_of(strands))) best = strand, seen = jobs;
       };
-      if (seat.chain >= 0 && seat.chain < count) look(seat.chain);
+      if (seat.strand >= 0 && seat.strand < count) look(seat.strand);
       const bool stays = best >= 0;
-      for (int chain = 0; !stays && chain < count; ++chain) look(chain);
+      for (int strand = 0; !stays && strand < count; ++strand) look(strand);
       if (best < 0) return -1;
-      if (links[best].jobs.compare_exchange_strong(seen, seen | 1)) return seat.chain = best;
+      if (links[best].jobs.compare_exchange_strong(seen, seen | 1)) return seat.strand = best;
     }
   }
 
-  // Runs a chain that this thread has claimed, until it ends, or has to wait, or another is more urgent.
-  void run(Seat& seat, Link* links, Word chains, int chain) {
-    const uint32_t wave = wave_of(chains), length = links[chain].length;
-    uint32_t left = left_in(links[chain].jobs);
+  // Runs a claimed strand until it ends, has to wait, or another strand is more urgent.
+  void run(Seat& seat, Link* links, Word strands, int strand) {
+    const uint32_t wave = wave_of(strands), length = links[strand].length;
+    uint32_t left = left_in(links[strand].jobs);
     int64_t patience = 0;
     set_float_mode(mode_);
     for (bool stays = true; stays;) {
       call_others();
-      chain_job_(context_, chain, length - left);
+      strand_job_(context_, strand, length - left);
       --left;
-      stays = left != 0 && unlocked(links, chain, wave, left);
-      if (stays && --patience < 0 && outweighed(links, chains, left + length / 8, patience)) {
-        seat.chain = -1;
+      stays = left != 0 && unlocked(links, strand, wave, left);
+      if (stays && --patience < 0 && outweighed(links, strands, left + length / 8, patience)) {
+        seat.strand = -1;
         stays = false;
       }
-      links[chain].jobs = word(wave, left, stays);
+      links[strand].jobs = word(wave, left, stays);
     }
     if (left == 0) report(1);
   }
 
-  // Whether a chain waits that has more jobs left than this one and, unless it is begun now, would keep one thread busy
-  // when there is nothing more to do for the others. `patience`: for how many jobs of this chain the answer holds.
-  bool outweighed(const Link* links, Word chains, uint32_t left, int64_t& patience) const {
+  // Whether another strand is more urgent: it has more jobs left than this one, and would keep one thread busy at the end
+  // unless it begins now. `patience`: the number of jobs of this strand for which the answer stays valid.
+  bool outweighed(const Link* links, Word strands, uint32_t left, int64_t& patience) const {
     int64_t all = 0;
     uint32_t longest = 0;
-    for (int chain = 0; chain < static_cast<int>(left_in(chains)); ++chain) {
-      const Word jobs = links[chain].jobs;
+    for (int strand = 0; strand < static_cast<int>(left_in(strands)); ++strand) {
+      const Word jobs = links[strand].jobs;
       all += left_in(jobs);
-      // A chain that follows another is left to an idle thread: it would be blocked again after a job or two.
-      if (!runs(jobs) && links[chain].after < 0) longest = std::max(longest, left_in(jobs));
+      // Strands that follow another are left to idle threads: they would be blocked again after a job or two.
+      if (!runs(jobs) && links[strand].after < 0) longest = std::max(longest, left_in(jobs));
     }
     const int64_t spare = all / threads() - longest;
     patience = spare / 2;
     return spare <= 0 && longest > left;
   }
 
-  // The next wave has more chains than any before it. Late threads may still look at the old array: it is kept.
+  // Allocates more strands for the next wave. The old array is kept, since late threads may still read it.
   void enlarge(int count) {
     capacity_ = std::max(count, 2 * capacity_);
     arrays_.push_back(std::make_unique<Link[]>(capacity_));
@@ -309,15 +309,15 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // --- Sleep
 
-  // How many jobs a thread could begin now; counts no further than `enough`.
+  // Number of jobs that are ready to run, counted up to `enough`.
   int ready(int enough) const {
     const int loose = static_cast<int>(std::min<int64_t>(enough, left_in(loose_)));
     if (loose != 0) return loose;
-    const Word chains = chains_;
+    const Word strands = strands_;
     const Link* links = links_;
     int found = 0;
-    for (int chain = 0; found < enough && chain < static_cast<int>(left_in(chains)); ++chain) {
-      found += waits(links, chain, links[chain].jobs, wave_of(chains));
+    for (int strand = 0; found < enough && strand < static_cast<int>(left_in(strands)); ++strand) {
+      found += waits(links, strand, links[strand].jobs, wave_of(strands));
     }
     return found;
   }
@@ -339,8 +339,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
     return true;
   }
 
-  // Returns when there is something to do. Who makes work looks for sleepers afterwards, and a thread looks for work
-  // after it has said that it sleeps: one of the two sees the other.
+  // Returns when there is something to do. A thread that adds work checks for sleepers afterwards, and a thread checks
+  // for work after it has marked itself asleep: at least one of the two notices the other.
   template <class Ready>
   void wait(Seat& seat, Ready ready) {
     const auto start = Clock::now();
@@ -365,22 +365,22 @@ class Pool : public std::enable_shared_from_this<Pool> {
   int capacity_ = 0;
   std::atomic<bool> stops_{false};
 
-  // The present wave; what is not atomic is read by none but threads that have begun a job of it.
+  // The current wave. Only threads that have begun one of its jobs read the members that are not atomic.
   uint32_t wave_ = 0;
   Job job_ = nullptr;
-  ChainJob chain_job_ = nullptr;
+  StrandJob strand_job_ = nullptr;
   void* context_ = nullptr;
   int64_t count_ = 0;
   uint64_t mode_ = 0;
 
-  alignas(64) std::atomic<Word> loose_{0};  // jobs that nobody has begun
-  std::atomic<Word> chains_{0};             // how many chains there are
+  alignas(64) std::atomic<Word> loose_{0};  // independent jobs that have not begun
+  std::atomic<Word> strands_{0};            // number of strands
   std::atomic<Link*> links_{nullptr};
-  alignas(64) std::atomic<int64_t> unfinished_{0};  // jobs, or chains, that have not returned
-  alignas(64) std::atomic<int> asleep_{0};          // threads that sleep, or are about to
+  alignas(64) std::atomic<int64_t> unfinished_{0};  // jobs or strands that have not returned
+  alignas(64) std::atomic<int> asleep_{0};          // threads that sleep or are about to
 };
 
-std::atomic<int> threads_wanted{0};  // 0: nobody has asked yet
+std::atomic<int> threads_wanted{0};  // 0: not chosen yet
 
 int default_threads() {
   if (const char* text = std::getenv("ELMAN_NUM_THREADS")) {
@@ -396,17 +396,17 @@ int default_threads() {
   return std::clamp(processors, 1, most_threads);
 }
 
-// Who sets `busy` has the pool to itself. The pool is never destroyed: its workers may outlive static objects.
+// The thread that sets `busy` owns the pool. The pool is never destroyed: its workers may outlive static objects.
 std::atomic<bool> busy{false};
 std::shared_ptr<Pool>* pool = nullptr;
 
-// In the child of a fork there are no workers, and perhaps no thread to end the call that was going on.
+// The child of a fork has no workers, and possibly no thread that would finish a call in progress.
 [[maybe_unused]] const int watches_forks = pthread_atfork(nullptr, nullptr, [] {
   pool = nullptr;
   busy = false;
 });
 
-// The pool if it is free, for as long as this object lives.
+// Exclusive use of the pool, if it is free, during the lifetime of the object.
 class Lease {
  public:
   Lease() : held_(!busy.load(std::memory_order_relaxed) && !busy.exchange(true, std::memory_order_acquire)) {}
@@ -454,13 +454,13 @@ void parallel(int64_t count, Job job, void* context) {
   lease.of(threads).parallel(count, job, context);
 }
 
-void run_chains(const Chain* chains, int count, ChainJob job, void* context) {
+void run_strands(const Strand* strands, int count, StrandJob job, void* context) {
   const int threads = count > 1 ? num_threads() : 1;
-  const bool too_long = std::any_of(chains, chains + count, [](Chain chain) { return chain.length > most_jobs; });
-  if (threads == 1 || too_long) return run_alone(chains, count, job, context);
+  const bool too_long = std::any_of(strands, strands + count, [](Strand strand) { return strand.length > most_jobs; });
+  if (threads == 1 || too_long) return run_alone(strands, count, job, context);
   Lease lease;
-  if (!lease) return run_alone(chains, count, job, context);
-  lease.of(threads).run_chains(chains, count, job, context);
+  if (!lease) return run_alone(strands, count, job, context);
+  lease.of(threads).run_strands(strands, count, job, context);
 }
 
 #endif

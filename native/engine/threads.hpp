@@ -1,8 +1,8 @@
-// elman's own threads: a call shares its jobs with a few workers that sleep between calls.
+// Thread pool: a call shares its jobs with workers that sleep between calls.
 //
-// The caller begins at once, could do everything alone, and waits for nothing but jobs that another thread has begun. A
-// call from inside a job, and a call that finds the workers busy with another thread's call, runs alone. Jobs never
-// throw, and never fork. Which thread runs a job is chance: bitwise the same results are the caller's matter.
+// The caller starts working at once and waits only for jobs that another thread has begun. A call from inside a job runs
+// on the calling thread alone, and so does a call while the workers are busy with another thread's call. Jobs must not
+// throw or fork. Any thread may run any job: for bitwise reproducible results, jobs must not depend on their order.
 #pragma once
 
 #include <cstdint>
@@ -13,29 +13,29 @@ namespace elman {
 
 constexpr int most_threads = 1024;
 
-// How many threads a call may use, the caller among them: what set_num_threads said last, else ELMAN_NUM_THREADS, else
-// the processors that this process may run on.
+// Number of threads that a call may use, including the caller: the last value of set_num_threads, else
+// ELMAN_NUM_THREADS, else the number of processors that this process may run on.
 int num_threads();
 
-// From 1 to most_threads; takes effect at the next call.
+// Sets the number, from 1 to most_threads, for the following calls.
 void set_num_threads(int threads);
 
-// job(context, i) once for every i in 0 .. count - 1, on any thread; returns when all have returned.
+// Runs job(context, i) for every i in 0 .. count - 1, on any thread, and returns when all have returned.
 void parallel(std::int64_t count, void (*job)(void* context, std::int64_t index), void* context);
 
-// A chain is `length` jobs that run one after another; job i also waits until job i of the chain `after`, an earlier
-// one of the same call, has returned (or all of them, where there are fewer). -1: it waits for no other chain.
-struct Chain {
+// A strand is `length` jobs that run one after another. Job i also waits for job i (or the last job) of the strand
+// `after`, an earlier strand of the same call. -1: it waits for no other strand.
+struct Strand {
   std::int64_t length;
   int after;
 };
 
-// All jobs of all chains; returns when all have returned. A thread stays with its chain, whose data are in its cache,
-// as long as there is a job ready, and unless the chains that wait would be left for one thread alone in the end.
-void run_chains(const Chain* chains, int count, void (*job)(void* context, int chain, std::int64_t index),
+// Runs all jobs of all strands, and returns when all have returned. A thread stays with its strand, whose data are in
+// its cache, as long as a job is ready, unless the waiting strands would leave one thread with all the work at the end.
+void run_strands(const Strand* strands, int count, void (*job)(void* context, int strand, std::int64_t index),
                 void* context);
 
-// The same with f(index) and f(chain, index).
+// The same with callables f(index) and f(strand, index).
 template <class F>
 void parallel(std::int64_t count, F&& f) {
   using Function = std::remove_reference_t<F>;
@@ -45,11 +45,11 @@ void parallel(std::int64_t count, F&& f) {
 }
 
 template <class F>
-void run_chains(const Chain* chains, int count, F&& f) {
+void run_strands(const Strand* strands, int count, F&& f) {
   using Function = std::remove_reference_t<F>;
-  run_chains(
-      chains, count,
-      [](void* context, int chain, std::int64_t index) { (*static_cast<Function*>(context))(chain, index); },
+  run_strands(
+      strands, count,
+      [](void* context, int strand, std::int64_t index) { (*static_cast<Function*>(context))(strand, index); },
       const_cast<void*>(static_cast<const void*>(std::addressof(f))));
 }
 

@@ -1,6 +1,6 @@
-// Small matrices of doubles for `kalman.hpp`: rows of `n` numbers, `s` apart, zeros between and in rows up to `s`.
+// Small matrices of doubles for the Kalman kernels: rows of `n` values, `s` apart, padded with zeros to [s, s].
 //
-// For 1 to 4 states the sizes are known to the compiler; else rows are padded to whole vectors.
+// For 1 to 4 states the sizes are compile-time constants; otherwise rows are padded to whole vectors.
 #pragma once
 
 #include "engine/layer.hpp"
@@ -34,7 +34,7 @@ ELMAN_INLINE double absolute(double x) { return __builtin_fabs(x); }
 ELMAN_INLINE double root(double x) { return __builtin_sqrt(x); }
 ELMAN_INLINE bool finite(double x) { return absolute(x) < infinity; }
 
-// Hands out a piece of memory from its start.
+// Allocates parts of one block of memory; without a block, only counts.
 struct Pieces {
   double* memory;
   Index used = 0;
@@ -58,7 +58,7 @@ ELMAN_INLINE void copy(Z z, Index rows, const double* x, double* y) {
   copy(rows * z.s, x, y);
 }
 
-// Between rows n apart, the caller's, and rows s apart.
+// Converts between the caller's rows, n apart, and rows s apart.
 template <class Z>
 ELMAN_INLINE void widen(Z z, Index rows, const double* x, double* y) {
   if (z.n == z.s) return copy(rows * z.n, x, y);
@@ -97,12 +97,12 @@ ELMAN_INLINE double dot(Z z, const double* x, const double* y) {
   }
 }
 
-// A matrix whose zeros are skipped where sizes are not known: the places of the others, a row after another.
+// A matrix with the places of its nonzero entries, row by row; zeros are skipped where sizes are not constants.
 struct Sparse {
   double* a = nullptr;      // [rows, s]
   Index* places = nullptr;  // [rows, s]
   Index* counts = nullptr;  // [rows]
-  bool dense = false;       // most are not zeros
+  bool dense = false;       // most entries are nonzero
 
   template <class Z>
   void lay(Z z, Index rows, Pieces& pieces) {
@@ -144,8 +144,8 @@ ELMAN_INLINE void combine_vectors(Z z, const double* a, const Index* places, Ind
   for (int v = 0; v < V; ++v) store(y + v * W64, total[v]);
 }
 
-// y = more + sum over k of a[k] x[k], x of rows; from column `from` on. Null places: the first `count`; null more:
-// zeros.
+// y = more + sum over k of a[k] x[k], for rows x[k], from column `from` on. The k are `places`, or the first `count` where
+// null; null `more`: zeros.
 template <class Z>
 ELMAN_INLINE void combine(Z z, const double* a, const Index* places, Index count, const double* x, const double* more,
                           double* y, Index from = 0) {
@@ -190,13 +190,13 @@ ELMAN_INLINE double dot(Z z, const Sparse& matrix, Index row, const double* x) {
   }
 }
 
-// Rows to columns: log2(W64) times, the first half of the vectors interleaved with the second.
+// Transposes in log2(W64) rounds, which interleave the first half of the vectors with the second.
 template <int... I>
 ELMAN_INLINE void interleave(D a, D b, D& low, D& high, Places<I...>) {
   low = __builtin_shufflevector(a, b, (I % 2 * W64 + I / 2)...);
   high = __builtin_shufflevector(a, b, (I % 2 * W64 + W64 / 2 + I / 2)...);
 }
-// y = x', of a tile of W64 by W64.
+// y = x' for a tile of W64 by W64.
 ELMAN_INLINE void transpose_tile(Index s, const double* x, double* y) {
   D rows[W64];
 #pragma GCC unroll 8
@@ -214,7 +214,7 @@ ELMAN_INLINE void transpose_tile(Index s, const double* x, double* y) {
   for (int i = 0; i < W64; ++i) store(y + i * s, rows[i]);
 }
 
-// y = x'; matrices have s rows, so that tiles are whole.
+// y = x'. Matrices are padded to s rows, so that all tiles are whole.
 template <class Z>
 ELMAN_INLINE void transpose(Z z, const double* x, double* y) {
   if constexpr (!Z::fixed) {
@@ -226,7 +226,7 @@ ELMAN_INLINE void transpose(Z z, const double* x, double* y) {
   }
 }
 
-// The lower triangle is made what the upper one is.
+// Copies the upper triangle to the lower one.
 template <class Z>
 ELMAN_INLINE void mirror(Z z, double* x) {
   if constexpr (!Z::fixed) {
@@ -256,19 +256,19 @@ ELMAN_INLINE void sandwich(Z z, const Sparse& f, const double* f_transposed, con
   mirror(z, y);
 }
 
-constexpr double rank_share = 1e-13;     // a variance is zero below this share of what it was
-constexpr double diffuse_share = 1e-8;   // what an observation sees of a diffuse part is nothing below this share
-constexpr double certain_share = 1e-14;  // so is a variance without noise
-constexpr double lost_share = 1e-11;     // digits are lost where a variance is below this share of its terms
-constexpr double fall_share = 1e-5;      // so are they where an observation leaves less than this share, but not zero
-constexpr double indefinite_share = 1e-12;  // a covariance is taken for semidefinite up to this share of its diagonal
-constexpr double negative_share = 1e-7;     // a matrix is not semidefinite if more is left of it when its rank is gone
-constexpr double noisy_share = 1e-3;        // the short form is good where noise is this share of the variance
-constexpr double impossible_share = 1e-8;   // what has no variance is off its mean by more than this share of both
+constexpr double rank_share = 1e-13;     // a variance below this share of its initial value is zero
+constexpr double diffuse_share = 1e-8;   // an observation below this share does not depend on the diffuse part
+constexpr double certain_share = 1e-14;  // a variance without noise is zero below this share of its terms
+constexpr double lost_share = 1e-11;     // too few digits are left if a variance is below this share of its terms,
+constexpr double fall_share = 1e-5;      // or if an observation leaves less than this share, but not zero
+constexpr double indefinite_share = 1e-12;  // tolerance for negative pivots, as a share of the diagonal
+constexpr double negative_share = 1e-7;     // tolerance for what remains of a matrix after its rank is exhausted
+constexpr double noisy_share = 1e-3;        // the short update is accurate if noise is at least this share
+constexpr double impossible_share = 1e-8;   // a value without variance contradicts its mean beyond this share
 
-// a, taken in this order, is U diag(d) U', U with a diagonal of ones and zeros above: the largest share that is left of
-// a variance is next, and what only rounding left is zero. Rows are `stride` apart; a is lost, `scale` is work. False:
-// a is not semidefinite.
+// Factors a = U diag(d) U', in the order `order`, where U is unit lower triangular. The pivot is the variance with the
+// largest remaining share; remainders at rounding level are zero. Rows are `stride` apart; overwrites a, `scale` is
+// scratch. Returns false if a is not semidefinite.
 static inline bool factor(Index size, Index stride, double* a, double* u, double* d, Index* order, double* scale) {
   for (Index i = 0; i < size; ++i) {
     order[i] = i;
@@ -309,7 +309,7 @@ static inline bool factor(Index size, Index stride, double* a, double* u, double
   return true;
 }
 
-// u becomes its inverse; it has a diagonal of ones and zeros above.
+// Inverts the unit lower triangular matrix u in place.
 static inline void invert(Index size, Index stride, double* u) {
   for (Index i = 1; i < size; ++i)
     for (Index j = 0; j < i; ++j) {
@@ -326,7 +326,7 @@ static inline bool is_diagonal(Index size, const double* matrix) {
   return true;
 }
 
-// a [rows, s] becomes a triangle of n rows whose products among columns are the same (Householder).
+// Reduces a [rows, s] to a triangle of n rows with the same a'a (Householder).
 template <class Z>
 static void triangle(Z z, Index rows, double* a, double* work) {
   for (Index c = 0; c < z.n; ++c) {

@@ -1,38 +1,37 @@
-// What is known of a state: its mean is the caller's; here are its covariance, as it is or as a square root, and its
-// diffuse part. An observation is a row h of numbers and the variance of its noise; no matrix is inverted.
+// Covariance of a state estimate, as a matrix or a square root, and its diffuse part; the caller keeps the mean. An
+// observation is a row h and the variance of its noise; no matrix is inverted.
 #pragma once
 
 #include "inference/kalman_algebra.hpp"
 
 namespace elman::ELMAN_ISA {
 
-enum class Taken { nothing, proper, diffuse, lost };
+enum class Update { nothing, proper, diffuse, lost };  // effect of an observation; lost: too few digits
 
 template <class Z>
 struct Estimate {
   Z z;
-  bool square = false;    // cov is T, T'T the covariance: a square root has no definiteness to lose
+  bool square = false;    // cov is T with T'T the covariance: always semidefinite
   double* cov = nullptr;  // [n, s]
-  double* grow =
-      nullptr;  // [columns, s]: the sum of their outer products, times a number without bound, is to be added
+  double* diffuse = nullptr;  // [columns, s] A of the diffuse part: A A' times a variance that tends to infinity
   Index columns = 0;
   double* gain = nullptr;    // [s] of the last observation
-  double variance = 0;       // of the last observation; by the diffuse part alone if that took it up
+  double variance = 0;       // of the last observation; of its diffuse part, where it had one
   double *m, *seen, *norms;  // [s]
   double *wide, *work;       // [2n, s], [n, s]
   Index* order;              // [n]
 
   explicit Estimate(Z size) : z(size) {}
   void lay(Pieces& pieces) {
-    cov = pieces.take(2 * z.s * z.s);  // the rows below are those that a triangle is made of
+    cov = pieces.take(2 * z.s * z.s);  // the lower rows are scratch for `triangle`
     wide = pieces.take(2 * z.s * z.s);
-    grow = pieces.take(z.s * z.s);
+    diffuse = pieces.take(z.s * z.s);
     work = pieces.take(z.s * z.s);
     for (double** vector : {&gain, &m, &seen, &norms}) *vector = pieces.take(z.s);
     order = reinterpret_cast<Index*>(pieces.take(z.s));
   }
 
-  // Sets the covariance, rows n apart. False: it is not one.
+  // Sets the covariance from [n, n]. Returns false if it is not semidefinite.
   bool start(bool as_square, const double* given) {
     square = as_square;
     if (!square) {
@@ -46,11 +45,11 @@ struct Estimate {
     columns = 0;
     if (!given) return true;
     widen(z, z.n, given, wide);
-    columns = roots(grow);
+    columns = roots(diffuse);
     return columns >= 0;
   }
-  // The rows y of a square root of `wide`, which is lost, y'y: those that are not zero first. How many these are, or
-  // -1: it is not semidefinite.
+  // Computes rows y with y'y = `wide`, nonzero rows first. Returns their number, or -1 if `wide` is not semidefinite.
+  // Overwrites `wide`.
   Index roots(double* y) {
     double* const d = m;
     if (!factor(z.n, z.s, wide, work, d, order, norms)) return -1;
@@ -63,13 +62,13 @@ struct Estimate {
     return count;
   }
 
-  // The covariance, rows s apart.
+  // Writes the covariance, rows s apart.
   void covariance(double* y) {
     if (!square) return copy(z, z.n, cov, y);
     outer(cov, z.n, y);
   }
-  void diffuse_covariance(double* y) { outer(grow, columns, y); }
-  // y = x'x, x of so many rows
+  void diffuse_covariance(double* y) { outer(diffuse, columns, y); }
+  // y = x'x
   void outer(const double* x, Index rows, double* y) {
     fill(z, z.n, 0, y);
     for (Index k = 0; k < rows; ++k)
@@ -78,18 +77,18 @@ struct Estimate {
     mirror(z, y);
   }
 
-  // Takes in an observation: the covariance is then that after it, `gain` and `variance` say what it does to the mean.
-  Taken take(const Sparse& rows, Index row, double noise) {
+  // Conditions the covariance on an observation. `gain` and `variance` then give the update of the mean.
+  Update observe(const Sparse& rows, Index row, double noise) {
     if (columns)
-      if (const Taken taken = take_diffuse(rows.a + row * z.s, noise); taken != Taken::nothing) return taken;
-    return square ? take_square(rows.a + row * z.s, noise) : take_plain(rows, row, noise);
+      if (const Update update = observe_diffuse(rows.a + row * z.s, noise); update != Update::nothing) return update;
+    return square ? observe_square(rows.a + row * z.s, noise) : observe_plain(rows, row, noise);
   }
 
-  Taken take_plain(const Sparse& rows, Index row, double noise) {
+  Update observe_plain(const Sparse& rows, Index row, double noise) {
     const double* const h = rows.a + row * z.s;
     combine(z, rows, row, cov, nullptr, m);
     variance = dot(z, rows, row, m) + noise;
-    double most = 0;  // of the terms that the variance is the sum of
+    double most = 0;  // sum of the terms of the variance
     if constexpr (Z::fixed) {
       for (Index i = 0; i < z.n; ++i) most += h[i] * h[i] * cov[i * z.s + i];
     } else {
@@ -98,8 +97,8 @@ struct Estimate {
         most += h[i] * h[i] * cov[i * z.s + i];
       }
     }
-    if (noise == 0 && absolute(variance) <= certain_share * most) return Taken::nothing;
-    if (!(variance > lost_share * most)) return Taken::lost;
+    if (noise == 0 && absolute(variance) <= certain_share * most) return Update::nothing;
+    if (!(variance > lost_share * most)) return Update::lost;
     const double inverse = 1 / variance;
     for (Index i = 0; i < z.s; ++i) gain[i] = m[i] * inverse;
     if (noise >= noisy_share * variance) {
@@ -112,13 +111,13 @@ struct Estimate {
           for (Index j = i; j < z.n; ++j) cov[j * z.s + i] = cov[i * z.s + j] = fused(-gain[i], m[j], cov[i * z.s + j]);
       }
     } else if (!joseph(h, noise)) {
-      return Taken::lost;
+      return Update::lost;
     }
-    return Taken::proper;
+    return Update::proper;
   }
 
-  // cov - m gain' - gain m' + gain gain' (h m + noise), in an order that keeps it definite; m = cov h. False: digits
-  // are lost.
+  // Joseph's form: cov - m gain' - gain m' + gain gain' (h m + noise), m = cov h, in an order that keeps it definite.
+  // Returns false if too many digits are lost.
   bool joseph(const double* h, double noise) {
     for (Index i = 0; i < z.n; ++i) norms[i] = cov[i * z.s + i];
     for (Index i = 0; i < z.n; ++i) add(z, -gain[i], m, cov + i * z.s);
@@ -129,58 +128,58 @@ struct Estimate {
     bool sound = true;
     for (Index i = 0; i < z.n; ++i) {
       if (noise == 0 && cov[i * z.s + i] <= rank_share * norms[i])
-        for (Index j = 0; j < z.n; ++j) cov[i * z.s + j] = cov[j * z.s + i] = 0;  // now it is known
+        for (Index j = 0; j < z.n; ++j) cov[i * z.s + j] = cov[j * z.s + i] = 0;  // the component is known exactly
       sound = sound && (cov[i * z.s + i] > fall_share * norms[i] || cov[i * z.s + i] == 0);
     }
     return sound;
   }
 
-  Taken take_square(const double* h, double noise) {
+  Update observe_square(const double* h, double noise) {
     double sight = 0, size = 0;
     for (Index k = 0; k < z.n; ++k) {
       seen[k] = dot(z, cov + k * z.s, h);
       size += seen[k] * seen[k];
     }
     variance = size + noise;
-    if (variance == 0) return Taken::nothing;
-    if (!finite(variance)) return Taken::lost;
+    if (variance == 0) return Update::nothing;
+    if (!finite(variance)) return Update::lost;
     if (noise == 0) {
       for (Index i = 0; i < z.n; ++i) {
         double norm = 0;
         for (Index k = 0; k < z.n; ++k) norm += cov[k * z.s + i] * cov[k * z.s + i];
         sight += absolute(h[i]) * root(norm);
       }
-      if (root(variance) <= rank_share * sight) return Taken::nothing;
+      if (root(variance) <= rank_share * sight) return Update::nothing;
     }
     combine(z, seen, nullptr, z.n, cov, nullptr, m);
     const double scale = 1 / (root(variance) * (root(variance) + root(noise)));
     for (Index k = 0; k < z.n; ++k) add(z, -seen[k] * scale, m, cov + k * z.s);
     for (Index i = 0; i < z.s; ++i) gain[i] = m[i] / variance;
-    return Taken::proper;
+    return Update::proper;
   }
 
-  // Nothing: it sees nothing of the diffuse part. Else a column goes.
-  Taken take_diffuse(const double* h, double noise) {
-    double* const sight = m;  // of the columns, at most n
+  // Removes one column of the diffuse part if the observation depends on it; otherwise returns `nothing`.
+  Update observe_diffuse(const double* h, double noise) {
+    double* const sight = m;  // [columns], at most n
     column_norms();
     double size = 0, most = 0;
     for (Index k = 0; k < columns; ++k) {
-      sight[k] = dot(z, grow + k * z.s, h);
+      sight[k] = dot(z, diffuse + k * z.s, h);
       size += sight[k] * sight[k];
     }
     for (Index i = 0; i < z.n; ++i) most += absolute(h[i]) * norms[i];
     const double norm = root(size);
-    if (!(norm > diffuse_share * most)) return Taken::nothing;
+    if (!(norm > diffuse_share * most)) return Update::nothing;
     fill(z, 1, 0, gain);
-    for (Index k = 0; k < columns; ++k) add(z, sight[k] / size, grow + k * z.s, gain);
-    // Householder: what is seen goes to the first column, which goes.
+    for (Index k = 0; k < columns; ++k) add(z, sight[k] / size, diffuse + k * z.s, gain);
+    // A Householder reflection moves the observed direction into the first column, which is removed.
     const double head = sight[0] > 0 ? norm : -norm, scale = 1 / (size + head * sight[0]);
     sight[0] += head;
     fill(z, 1, 0, seen);
-    for (Index k = 0; k < columns; ++k) add(z, sight[k], grow + k * z.s, seen);
+    for (Index k = 0; k < columns; ++k) add(z, sight[k], diffuse + k * z.s, seen);
     for (Index k = 1; k < columns; ++k) {
-      copy(z, 1, grow + k * z.s, grow + (k - 1) * z.s);
-      add(z, -sight[k] * scale, seen, grow + (k - 1) * z.s);
+      copy(z, 1, diffuse + k * z.s, diffuse + (k - 1) * z.s);
+      add(z, -sight[k] * scale, seen, diffuse + (k - 1) * z.s);
     }
     --columns;
     keep();
@@ -190,33 +189,33 @@ struct Estimate {
       triangle(z, z.n + 1, cov, work);
     } else {
       for (Index i = 0; i < z.n; ++i) m[i] = dot(z, cov + i * z.s, h);
-      if (!joseph(h, noise)) return Taken::lost;
+      if (!joseph(h, noise)) return Update::lost;
     }
     variance = size;
-    return Taken::diffuse;
+    return Update::diffuse;
   }
   void column_norms() {
     for (Index i = 0; i < z.n; ++i) {
       double total = 0;
-      for (Index k = 0; k < columns; ++k) total += grow[k * z.s + i] * grow[k * z.s + i];
+      for (Index k = 0; k < columns; ++k) total += diffuse[k * z.s + i] * diffuse[k * z.s + i];
       norms[i] = root(total);
     }
   }
-  // What only rounding left of rows that were `norms` long goes; and with the last of them all columns.
+  // Sets rows to zero that are rounding errors relative to `norms`; removes all columns if no row is left.
   void keep() {
     bool any = false;
     for (Index i = 0; i < z.n; ++i) {
       double total = 0;
-      for (Index k = 0; k < columns; ++k) total += grow[k * z.s + i] * grow[k * z.s + i];
+      for (Index k = 0; k < columns; ++k) total += diffuse[k * z.s + i] * diffuse[k * z.s + i];
       const bool rounding = root(total) <= rank_share * norms[i];
       if (rounding)
-        for (Index k = 0; k < columns; ++k) grow[k * z.s + i] = 0;
+        for (Index k = 0; k < columns; ++k) diffuse[k * z.s + i] = 0;
       any = any || !rounding;
     }
     if (!any) columns = 0;
   }
 
-  // To the state after: f cov f' + q. `q_roots` [n, s], where square.
+  // Predicts the next state: f cov f' + q. `q_roots` [n, s] is used with square roots.
   void predict(const Sparse& f, const double* f_transposed, const double* q, const double* q_roots) {
     if (columns) {
       column_norms();
@@ -226,8 +225,8 @@ struct Estimate {
       }
       for (Index i = 0; i < z.n; ++i) norms[i] = seen[i];
       for (Index k = 0; k < columns; ++k)
-        combine(z, grow + k * z.s, nullptr, z.n, f_transposed, nullptr, work + k * z.s);
-      copy(z, columns, work, grow);
+        combine(z, diffuse + k * z.s, nullptr, z.n, f_transposed, nullptr, work + k * z.s);
+      copy(z, columns, work, diffuse);
       keep();
     }
     if (!square) {
@@ -240,7 +239,7 @@ struct Estimate {
     copy(z, z.n, wide, cov);
   }
 
-  // Whether the covariance is semidefinite: elimination finds no negative pivot.
+  // Returns whether the covariance is semidefinite: elimination finds no negative pivot.
   bool definite() {
     if (square) return true;
     if constexpr (Z::vectors && !Z::fixed) {
@@ -259,7 +258,7 @@ struct Estimate {
       return true;
     }
   }
-  // Every row loses the multiple of the pivot's row that makes its column zero, in whole vectors from that column on.
+  // Eliminates in whole vectors, from the column of the pivot on.
   bool definite_vectors() {
     copy(z, z.n, cov, work);
     for (Index j = 0; j < z.n; ++j) {

@@ -1,14 +1,14 @@
-// The Kalman filter and smoother of one row after another (see src/elman/kernels/kalman_reference.py, the definition).
+// Kalman filter and smoother, row by row. Definition: src/elman/kernels/kalman_reference.py.
 //
-// Where matrices stay the same, nothing is missing and the covariance repeats itself, so does the gain: only means go
-// on.
+// Where the matrices are constant, no value is missing and the covariance has converged, the gain is constant, and only
+// means are computed.
 #include "engine/kernels.hpp"
 #include "inference/kalman_matrices.hpp"
 
 namespace elman::ELMAN_ISA {
 
-constexpr double steady_share = 1e-15;  // of its diagonal, that a covariance may change and is still taken for the same
-constexpr Index steady_steps = 4;       // between covariances that are compared
+constexpr double steady_share = 1e-15;  // relative change below which a covariance counts as converged
+constexpr Index steady_steps = 4;       // between the covariances that are compared
 constexpr double log_two_pi = 1.8378770664093454836;
 
 template <class Z>
@@ -34,7 +34,7 @@ class Kalman {
       Failure failure = run(row, s_.square_root);
       const bool redo = failure == Failure::lost && !s_.square_root;
       if (redo) {
-        again(row);
+        prepare_second_run(row);
         failure = run(row, true);
       }
       out_.failed[2 * row] = static_cast<Index>(failure == Failure::lost ? Failure::overflow : failure);
@@ -44,18 +44,18 @@ class Kalman {
   }
 
  private:
-  // Zeros stay behind the rows of all matrices.
+  // Fills all memory with zeros: the padding of all matrices must stay zero.
   void clear() {
     for (Index i = 0; i < pieces_.used; ++i) pieces_.memory[i] = 0;
     a_.entry = a_.back_entry = a_.roots_entry = -1;
   }
-  void again(Index row) {
+  void prepare_second_run(Index row) {
     clear();
     const Index n = z_.n;
-    if (out_.diffuse && grows(row))
+    if (out_.diffuse && is_diffuse(row))
       for (Index i = s_.batch.begin(row) * n * n; i < s_.batch.end(row) * n * n; ++i) out_.diffuse[i] = 0;
   }
-  bool grows(Index row) const {
+  bool is_diffuse(Index row) const {
     const Index size = z_.n * z_.n;
     for (Index i = 0; i < size; ++i)
       if (s_.diffuse[row * size + i] != 0) return true;
@@ -75,7 +75,7 @@ class Kalman {
     widen(z_, 1, s_.mean + row * n, mean_);
     if (begin < end) {
       if (!estimate_.start(square, s_.cov + row * n * n)) return Failure::start;
-      if (!estimate_.start_diffuse(grows(row) ? s_.diffuse + row * n * n : nullptr)) return Failure::diffuse_start;
+      if (!estimate_.start_diffuse(is_diffuse(row) ? s_.diffuse + row * n * n : nullptr)) return Failure::diffuse_start;
     }
     steady_ = false, same_ = 0;
     for (Index step = begin; step < end; ++step) {
@@ -107,7 +107,7 @@ class Kalman {
       if (!steady_)
         for (Index i = 0; i < n; ++i) sound += estimate_.cov[i * z_.s + i] * 0;
       if (!steady_ && estimate_.columns)
-        for (Index i = 0; i < estimate_.columns * z_.s; ++i) sound += estimate_.grow[i] * 0;
+        for (Index i = 0; i < estimate_.columns * z_.s; ++i) sound += estimate_.diffuse[i] * 0;
       if (!(sound == 0)) return Failure::overflow;
     }
     if (out_.total) out_.total[row] = total;
@@ -115,7 +115,7 @@ class Kalman {
     return Failure::none;
   }
 
-  // The coordinates of x that h was made of, less d, decorrelated.
+  // Decorrelates the observed coordinates of x - d.
   void whiten(Index step, const double* x) {
     const Index m = s_.outputs;
     const double* const d = s_.d ? s_.d + step * m : nullptr;
@@ -131,7 +131,7 @@ class Kalman {
       for (Index j = 0; j < i; ++j) z_x_[i] = fused(a_.whiten[i * a_.there + j], z_x_[j], z_x_[i]);
   }
 
-  // A step whose covariance is computed.
+  // Runs a step for which the covariance is computed.
   Failure full(Index step, const double* x, bool all, double& log_prob) {
     if (const Failure failure = a_.choose(x, all); failure != Failure::none) return failure;
     whiten(step, x);
@@ -140,27 +140,27 @@ class Kalman {
     for (Index i = 0; i < a_.there; ++i) {
       if (z_x_[i] != z_x_[i]) continue;
       const double error = z_x_[i] - dot(z_, a_.h, i, mean_);
-      const Taken taken = estimate_.take(a_.h, i, a_.noise[i]);
-      if (taken == Taken::lost) return Failure::lost;
-      if (taken == Taken::nothing) {
+      const Update update = estimate_.observe(a_.h, i, a_.noise[i]);
+      if (update == Update::lost) return Failure::lost;
+      if (update == Update::nothing) {
         double terms = absolute(z_x_[i]);
         for (Index j = 0; j < z_.n; ++j) terms += absolute(a_.h.a[i * z_.s + j] * mean_[j]);
         if (absolute(error) > impossible_share * terms) log_prob = -infinity;
       } else {
         const double log_variance = __builtin_log(estimate_.variance);
         add(z_, error, estimate_.gain, mean_);
-        if (taken == Taken::diffuse) {
+        if (update == Update::diffuse) {
           log_prob -= 0.5 * log_variance;
         } else {
           log_prob -= 0.5 * (log_two_pi + log_variance + error * error / estimate_.variance);
           constant -= 0.5 * (log_two_pi + log_variance);
         }
       }
-      variances_[i] = taken == Taken::nothing ? 0 : estimate_.variance;
+      variances_[i] = update == Update::nothing ? 0 : estimate_.variance;
       if (settling) {
         copy(z_, 1, estimate_.gain, gains_ + i * z_.s);
         inverse_[i] = 1 / estimate_.variance;
-        settling = taken != Taken::nothing;
+        settling = update != Update::nothing;
       }
     }
     if (!estimate_.definite()) return Failure::lost;
@@ -172,7 +172,7 @@ class Kalman {
       if (settling) copy(z_.n * z_.n, cov, packed_);
     }
     if (out_.diffuse && estimate_.columns) {
-      if (out_.lag) narrow(z_, estimate_.columns, estimate_.grow, out_.diffuse + step * z_.n * z_.n);
+      if (out_.lag) narrow(z_, estimate_.columns, estimate_.diffuse, out_.diffuse + step * z_.n * z_.n);
       else {
         estimate_.diffuse_covariance(cov_);
         narrow(z_, z_.n, cov_, out_.diffuse + step * z_.n * z_.n);
@@ -189,14 +189,14 @@ class Kalman {
     if (out_.mean) narrow(z_, 1, mean_, out_.mean + step * n);
     if (out_.cov) copy(n * n, packed_, out_.cov + step * n * n);
   }
-  // To the state after the step.
+  // Predicts the mean of the next state.
   void after(Index step) {
     const double* const b = s_.b ? s_.b + step * z_.n : nullptr;
     combine(z_, mean_, nullptr, z_.n, a_.f_transposed, nullptr, next_);
     for (Index i = 0; i < z_.n; ++i) mean_[i] = b ? next_[i] + b[i] : next_[i];
   }
 
-  // same_ counts the steps in which nothing was special; it is negative where the next one gives the gain that repeats.
+  // same_ counts consecutive regular steps; it is negative where the next step gives the constant gain.
   void settle(bool all, bool settling, double constant) {
     if (settling && all) {
       steady_ = true;
@@ -218,7 +218,7 @@ class Kalman {
     }
     ++same_;
   }
-  // A square root knows variances that are small beside the covariance.
+  // With square roots, variances are compared as well: they may be small relative to the covariance.
   bool variances_repeat() {
     bool repeat = true;
     for (Index i = 0; i < s_.outputs; ++i) {
@@ -256,25 +256,25 @@ class Kalman {
     narrow(z_, n, cov_, out_.last_diffuse + row * n * n);
   }
 
-  // Backward. The state of a step given the next one is that given its inputs and one more observation, the next state.
-  // out_ holds what the filter left: means, covariances (or square roots), and columns of diffuse parts.
+  // Backward pass: conditions the filtered state of each step on the next state, as on one more observation. On entry,
+  // out_ holds the results of the filter: means, covariances (or square roots), and columns of diffuse parts.
   Failure smooth(Index row, bool square) {
     const Index n = z_.n, size = n * n, begin = s_.batch.begin(row), end = s_.batch.end(row);
-    const bool grows_here = out_.diffuse && grows(row);
+    const bool diffuse_row = out_.diffuse && is_diffuse(row);
     at_ = end - 1;
-    if (grows_here && load_diffuse(at_)) return Failure::undetermined;
+    if (diffuse_row && load_diffuse(at_)) return Failure::undetermined;
     load(at_, square);
     estimate_.covariance(cov_);
     narrow(z_, n, cov_, out_.cov + at_ * size);
     for (Index i = 0; i < size; ++i) out_.lag[at_ * size + i] = 0;
     widen(z_, 1, out_.mean + at_ * n, mean_);
-    bool known = false, settled = false;  // the gain is that of the step after; so are covariance and lag
+    bool known = false, settled = false;  // the gain equals that of the next step; covariance and lag do
     for (Index step = end - 1; step-- > begin;) {
       at_ = step;
       double* const given = out_.cov + step * size;
       if (const Failure failure = a_.prepare(s_.per_step ? step : s_.model[row]); failure != Failure::none)
         return failure;
-      const bool diffuse = grows_here && load_diffuse(step);
+      const bool diffuse = diffuse_row && load_diffuse(step);
       bool again = known && !s_.per_step && !diffuse;
       for (Index i = 0; again && i < size; ++i) again = given[i] == before_[i];
       if (!again) {
@@ -285,7 +285,7 @@ class Kalman {
         known = !diffuse;
         settled = false;
       }
-      // The mean: mean + gain (mean after - mean predicted).
+      // mean + gain (smoothed mean of the next step - predicted mean)
       widen(z_, 1, out_.mean + step * n, saved_);
       const double* const b = s_.b ? s_.b + step * n : nullptr;
       combine(z_, saved_, nullptr, n, a_.f_transposed, nullptr, next_);
@@ -320,17 +320,17 @@ class Kalman {
     bool any = false;
     for (Index i = 0; i < size; ++i) any = any || given[i] != 0;
     estimate_.columns = any ? z_.n : 0;
-    if (any) widen(z_, z_.n, given, estimate_.grow);
+    if (any) widen(z_, z_.n, given, estimate_.diffuse);
     return any;
   }
-  // The gain of the state after, its transpose, and the covariance that is left.
+  // Computes the smoother gain, its transpose, and the covariance given the next state.
   Failure condition() {
     if (const Failure failure = a_.prepare_back(estimate_); failure != Failure::none) return failure;
     fill(z_, z_.n, 0, gain_);
     for (Index i = 0; i < z_.n; ++i) {
-      const Taken taken = estimate_.take(a_.back, i, a_.back_noise[i]);
-      if (taken == Taken::lost) return Failure::lost;
-      if (taken == Taken::nothing) continue;
+      const Update update = estimate_.observe(a_.back, i, a_.back_noise[i]);
+      if (update == Update::lost) return Failure::lost;
+      if (update == Update::nothing) continue;
       for (Index j = 0; j < z_.s; ++j) saved_[j] = 0;
       combine(z_, a_.back, i, gain_, nullptr, saved_);
       for (Index j = 0; j < z_.s; ++j) saved_[j] = a_.back_whiten[i * z_.s + j] - saved_[j];
@@ -352,14 +352,14 @@ class Kalman {
   Index at_ = 0;  // the step
   bool steady_ = false;
   Index same_ = 0;
-  double constant_ = 0;                   // of the log-probability of a step where the gain repeats
+  double constant_ = 0;                   // of the log-probability of a step with constant gain
   double *mean_, *next_;                  // [s]
   double* saved_;                         // [n, s]
   double* kept_;                          // [n, s]
-  double* packed_;                        // [n, n] the covariance given the inputs, where it repeats
-  double *gains_, *inverse_;              // [m, s], [m] that repeat
+  double* packed_;                        // [n, n] the constant filtered covariance
+  double *gains_, *inverse_;              // [m, s], [m], constant
   double *z_x_, *variances_, *compared_;  // [m]
-  double *gain_, *gain_transposed_, *left_, *cov_, *before_, *kept_lag_;  // of the way back
+  double *gain_, *gain_transposed_, *left_, *cov_, *before_, *kept_lag_;  // of the smoother
 };
 
 template <class Use>
@@ -372,7 +372,7 @@ static auto with_size(Index states, const Use& use) {
     default: return use(Size<0>(states));
   }
 }
-// Doubles that `kalman` needs.
+// Doubles of scratch for `kalman`.
 static Index kalman_scratch(const StateSpace& s) {
   return with_size(s.states, [&]<class Z>(Z) { return Kalman<Z>(s, {}, nullptr).size(); });
 }

@@ -1,4 +1,4 @@
-// The matrices of a system as `kalman.hpp` needs them: observations decorrelated, roots, transposes.
+// The matrices of a system as the Kalman kernels need them: decorrelated observations, square roots, transposes.
 #pragma once
 
 #include "inference/kalman_estimate.hpp"
@@ -6,19 +6,19 @@
 
 namespace elman::ELMAN_ISA {
 
-// The matrices of a model, or a step, as they are needed.
+// The matrices of one model, or of one step; each is computed when it is first needed.
 template <class Z>
 struct Matrices {
   Z z;
   const StateSpace& s;
   Index entry = -1, back_entry = -1, roots_entry = -1;
-  Sparse f, h, back;                   // h: decorrelated; back: f decorrelated as q wants it
+  Sparse f, h, back;                   // h: decorrelated; back: f, decorrelated by q
   double *f_transposed, *q, *q_roots;  // [n, s]
   double *noise, *whiten;              // [m], [m, m]: r = U diag(noise) U', whiten = U^-1
   double *back_noise, *back_whiten;    // [n], [n, s]: q likewise
-  bool diagonal = true;                // r is: then whiten is the identity, and not there
-  Index there = 0;                     // outputs that h was made of
-  Index *places, *seen, *order;        // [m] which, as whiten wants them; in their order; and what that does to them
+  bool diagonal = true;                // r is diagonal: whiten is the identity and not stored
+  Index there = 0;                     // observed outputs: the rows of h
+  Index *places, *seen, *order;        // [m] the outputs in elimination order, in input order, and the permutation
   double *work, *scale;                // [m, m], [m]
 
   Matrices(Z size, const StateSpace& space) : z(size), s(space) {}
@@ -44,7 +44,7 @@ struct Matrices {
     for (Index i = 0; i < m; ++i) places[i] = i;
     return decorrelate(m);
   }
-  // h, noise and whiten of the first `count` places.
+  // Computes h, noise and whiten of the first `count` places.
   Failure decorrelate(Index count) {
     const Index m = s.outputs, n = z.n;
     const double *const all = s.h + entry * m * n, *const r = s.r + entry * m * m;
@@ -71,8 +71,7 @@ struct Matrices {
     h.find(z, count);
     return Failure::none;
   }
-  // Those coordinates of x, of a step, that are there; `all` says that none is missing. Diagonal noise needs no other
-  // h.
+  // Selects the observed coordinates of x; `all`: none is missing. Diagonal noise needs no other h.
   Failure choose(const double* x, bool all) {
     if (diagonal || (all && there == s.outputs)) return Failure::none;
     Index count = 0;

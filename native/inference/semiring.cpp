@@ -1,5 +1,5 @@
-// Bands of rows, shared by the threads. Which rows make a band, and which bands a job, does not depend on how many
-// threads there are: neither does any sum.
+// Divides the rows into bands and jobs for the threads. The division does not depend on the number of threads, and so
+// neither do the sums.
 #include "inference/semiring.hpp"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ struct Job {
   Index from, to;  // bands
 };
 
-// Rows of about one length stand together, and some bands make a job.
+// Bands of rows of similar length; each job has several bands.
 class Bands {
  public:
   explicit Bands(const Trellis& t) : trellis_(t) {
@@ -53,13 +53,13 @@ class Bands {
   }
 
  private:
-  static constexpr Index most_jobs = 32;  // of each model: as many sums are kept apart
+  static constexpr Index most_jobs = 32;  // per model: each has its own sums
 
   struct Piece {
     Index from, count;
   };
 
-  // The rows of one model. A band of fewer rows than it could have leaves some for other threads.
+  // Divides the rows of one model. Bands may be lower than the maximum, to leave rows for other threads.
   void cut(Index model, Index from, Index to, Index enough) {
     const Index height = trellis_.per_step ? 1 : std::clamp((to - from + 3) / 4, Index{1}, Band::tallest);
     const Index count = (to - from + height - 1) / height;
@@ -80,7 +80,7 @@ class Bands {
   std::vector<Job> jobs_;
 };
 
-// The matrices of all models as the kernels read them.
+// The packed matrices of all models.
 class Matrices {
  public:
   Matrices(const Trellis& t, bool logs)
@@ -99,18 +99,18 @@ class Matrices {
   Memory memory_;
 };
 
-// The sums of all jobs of a model, in their order, times its matrix.
+// Adds the sums of all jobs of a model, in order, and multiplies them with its matrix.
 void add_up(const Trellis& t, const Bands& bands, const Matrices& matrices, const double* counts, Index size,
             double* transitions) {
   std::vector<const double*> sums;
-  std::vector<Index> first(at(t.models + 1), 0);  // of each model's jobs
+  std::vector<Index> first(at(t.models + 1), 0);  // first job of each model
   for (const Job& job : bands.jobs()) {
     sums.push_back(counts + static_cast<Index>(sums.size()) * size);
     first[at(job.model + 1)] = static_cast<Index>(sums.size());
   }
   for (Index model = 0; model < t.models; ++model)
     first[at(model + 1)] = std::max(first[at(model + 1)], first[at(model)]);
-  constexpr Index height = 16;  // rows of a share
+  constexpr Index height = 16;  // rows per task
   const Index shares = (t.states + height - 1) / height;
   parallel(t.models * shares, [&](Index number) {
     const Index model = number / shares, from = number % shares * height;
@@ -120,8 +120,8 @@ void add_up(const Trellis& t, const Bands& bands, const Matrices& matrices, cons
   });
 }
 
-// Lost rows once more, some at once; what they add to the transitions is added in their order.
-void once_more(const Trellis& t, const Bands& bands, const Sums& out) {
+// Recomputes lost rows in logarithms, some at a time; adds their expected transitions in order.
+void recompute_lost(const Trellis& t, const Bands& bands, const Sums& out) {
   std::vector<Index> lost;
   for (const Index row : bands.rows())
     if (out.lost[row]) lost.push_back(row);
@@ -168,7 +168,7 @@ void semiring_sums(const Trellis& t, const Sums& out) {
     }
   });
   if (adds) add_up(t, bands, matrices, data(counts), size, out.transitions);
-  once_more(t, bands, out);
+  recompute_lost(t, bands, out);
 }
 
 void semiring_best(const Trellis& t, Index k, Index* states, double* log_prob) {

@@ -1,18 +1,18 @@
-// The same sums in logarithms, for the rows that floats could not hold: an exponential for every product.
+// Sums over paths in logarithms, for rows that under- or overflow: one exponential per product.
 #pragma once
 
 #include "inference/semiring_matrix.hpp"
 
 namespace elman::ELMAN_ISA {
 
-// m + log(s), where s is a sum of e^(x - m): -inf where all x were, and NaN where one was.
+// m + log(s), where s is a sum of e^(x - m): -inf where all x are, and NaN where one is.
 ELMAN_INLINE D log_of(D m, D s) {
   const D logs = m + log(s);
   return s > D{} ? logs : s == D{} ? splat(-infinity) : s;
 }
 ELMAN_INLINE D finite(D m) { return m == splat(-infinity) ? D{} : m; }
 
-// log of e^from m, for a row of K numbers and a matrix of logarithms.
+// log(e^from e^m), for a row of K logarithms and a matrix m of logarithms.
 static inline void log_product(const Square& m, const double* from, double* to) {
   for (Index v = 0; v < vectors_of_states(m.states); ++v) {
     D high = splat(-infinity), sums{};
@@ -46,7 +46,7 @@ class RowInLogs {
     if (!t.per_step) pack(t.model[row]);
   }
 
-  // `counts`: [K, K], where expected transitions are added to.
+  // Adds expected transitions to `counts` [K, K].
   void run(double* counts) {
     forward();
     if (out_.transitions) back(counts);
@@ -122,7 +122,7 @@ class RowInLogs {
         store(next_ + k, p);
         all += p;
       }
-      const D scale = splat(possible ? 1 / sum(all) : 0);  // roundings do not add up over long rows
+      const D scale = splat(possible ? 1 / sum(all) : 0);  // renormalised, so that rounding errors do not accumulate over long rows
       for (Index k = 0; k < states_; k += W64)
         store(out_.probs + n * states_ + k, load(next_ + k) * scale, states_ - k);
     }

@@ -1,5 +1,4 @@
-// Square matrices of transitions, and rows of numbers multiplied with them: in the ring of sums and products, or in
-// that of maxima and sums.
+// Transition matrices, and their products with rows of values, in the sum-product and in the max-plus semiring.
 #pragma once
 
 #include "engine/simd64.hpp"
@@ -7,18 +6,18 @@
 
 namespace elman::ELMAN_ISA {
 
-constexpr double unseen = 1e-300;  // more than floats lose in one step
+constexpr double unseen = 1e-300;  // more than doubles lose in one step
 
 ELMAN_INLINE Index vectors_of_states(Index states) { return (states + W64 - 1) / W64; }
 static inline Index padded_states(Index states) { return vectors_of_states(states) * W64; }
 
-// K x K in panels of two vectors of columns, the last one perhaps of one: a panel is K rows, one after another.
-struct Square {
+// K x K matrix in panels of two vectors of columns (the last one may have one), each stored as K consecutive rows.
+struct SquareMatrix {
   double* data;
   Index states;
 
   static Index size(Index states) { return states * padded_states(states); }
-  // A vector of row i.
+  // Address of a vector of row i.
   double* at(Index i, Index vector) const {
     const Index width = vector / 2 * 2 + 1 < vectors_of_states(states) ? 2 : 1;
     return data + vector / 2 * 2 * W64 * states + (i * width + vector % 2) * W64;
@@ -36,10 +35,10 @@ struct MaxPlus {
   ELMAN_INLINE D add(D sum, D a, D b) { return larger(sum, a + b); }
 };
 
-// to[r] = from[r] m for R rows and some panels of `width` vectors: an entry is one chain over the states before,
-// whatever rows stand beside it.
+// to[r] = from[r] m for R rows and some panels of `width` vectors. Each entry is one chain over the states, independent
+// of the other rows.
 template <class Ring, int R, int panels, int width>
-ELMAN_INLINE void tile(const Square& m, Index vector, const double* const* from, double* const* to) {
+ELMAN_INLINE void tile(const SquareMatrix& m, Index vector, const double* const* from, double* const* to) {
   constexpr int C = panels * width;
   const double* b = m.data + vector * W64 * m.states;
   const Index next = 2 * W64 * m.states;
@@ -66,8 +65,8 @@ ELMAN_INLINE void tile(const Square& m, Index vector, const double* const* from,
 }
 
 template <class Ring, int R>
-static void rows_product(const Square& m, const double* const* from, double* const* to) {
-  constexpr int panels = R == 1 ? 4 : R <= 3 ? 2 : 1;  // enough sums under way, in few enough registers
+static void rows_product(const SquareMatrix& m, const double* const* from, double* const* to) {
+  constexpr int panels = R == 1 ? 4 : R <= 3 ? 2 : 1;  // enough chains in flight, within the registers
   const Index vectors = vectors_of_states(m.states);
   Index v = 0;
   if constexpr (panels > 1)
@@ -76,9 +75,9 @@ static void rows_product(const Square& m, const double* const* from, double* con
   if (v < vectors) tile<Ring, R, 1, 1>(m, v, from, to);
 }
 
-// to[r] = from[r] m: rows of K numbers, to rows of whole vectors.
+// to[r] = from[r] m, from rows of K values to rows of whole vectors.
 template <class Ring>
-static void product(const Square& m, Index count, const double* const* from, double* const* to) {
+static void product(const SquareMatrix& m, Index count, const double* const* from, double* const* to) {
   for (; count > 6; count -= 6, from += 6, to += 6) rows_product<Ring, 6>(m, from, to);
   switch (count) {
     case 1: return rows_product<Ring, 1>(m, from, to);
@@ -139,21 +138,21 @@ static void outer(Index states, const double* a, const double* w, Index stride, 
   if (v < vectors_of_states(states)) outer_column<1>(states, a, w + v * W64, stride, steps, sums + v * W64);
 }
 
-// A matrix of transitions as the scans read it, and its transposed. Its entries are logarithms, or e^(log - top).
+// Packed transition matrix and its transpose. The entries are logarithms, or e^(log - top).
 struct Transitions {
-  Square forward, back;
-  double top = 0;    // the largest logarithm, of finite ones
+  SquareMatrix forward, back;
+  double top = 0;    // the largest finite logarithm
   double least = 0;  // the smallest entry
 
-  static Index size(Index states) { return 2 * Square::size(states) + 8; }
+  static Index size(Index states) { return 2 * SquareMatrix::size(states) + 8; }
 
-  // What `pack` left in memory.
+  // Returns the matrices that `pack` has written.
   static Transitions in(const double* packed, Index states) {
     auto* data = const_cast<double*>(packed);
-    return {{data + 8, states}, {data + 8 + Square::size(states), states}, data[0], data[1]};
+    return {{data + 8, states}, {data + 8 + SquareMatrix::size(states), states}, data[0], data[1]};
   }
 
-  // Both squares, or the first alone.
+  // Packs both matrices, or `forward` alone.
   static void pack(Index states, const double* log_matrix, bool logs, bool both, double* packed) {
     Transitions m = in(packed, states);
     D high = splat(-infinity), low = splat(infinity);

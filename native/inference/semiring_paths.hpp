@@ -1,17 +1,16 @@
-// The best paths of a row (Viterbi), the k best, and paths drawn from all of them.
+// The best path of a row (Viterbi), the k best paths, and sampled paths.
 #pragma once
 
 #include "inference/semiring_matrix.hpp"
 
 namespace elman::ELMAN_ISA {
 
-// Where a + b is largest, the first of equal ones; -1 where it is -inf everywhere. `b` is row i of a square: null,
-// zeros.
+// Returns the first state where a + b is largest, or -1 where it is -inf everywhere. `b` is row i of a matrix; null: zeros.
 struct Place {
   Index state;
   double value;
 };
-static inline Place largest_sum(Index states, const double* a, const Square* b, Index i) {
+static inline Place largest_sum(Index states, const double* a, const SquareMatrix* b, Index i) {
   D best = splat(-infinity), where = splat(-1.0);
   const D first = __builtin_convertvector(lanes(), D);
   for (Index v = 0; v * W64 < states; ++v) {
@@ -26,7 +25,7 @@ static inline Place largest_sum(Index states, const double* a, const Square* b, 
   return {static_cast<Index>(place), value};
 }
 
-// One band of rows. No pointers back are kept: on the way back, one column of the matrix is gone through again a step.
+// One band of rows. No back-pointers are kept: the backward pass searches one column of the matrix again per step.
 class BandBest {
  public:
   static Index scratch(Index states, Index steps, bool per_step) {
@@ -56,7 +55,7 @@ class BandBest {
       const Index going = alive;
       while (alive < band_.count && length(alive) > time) ++alive;
       if (t_.per_step && going) pack(time);
-      for (Index r = 0; r < alive; ++r) go_back(r, time, r >= going, states, log_prob);
+      for (Index r = 0; r < alive; ++r) trace_back(r, time, r >= going, states, log_prob);
     }
   }
 
@@ -70,7 +69,7 @@ class BandBest {
     m_ = Transitions::in(packed_, states_);
   }
 
-  // The weight of the best path to each state, less that of the best of all.
+  // Computes the log-weight of the best path to each state, relative to the best of all.
   void advance(Index alive, Index time) {
     const double* from[Band::tallest];
     double* to[Band::tallest];
@@ -100,7 +99,7 @@ class BandBest {
     }
   }
 
-  void go_back(Index r, Index time, bool last, Index* states, double* log_prob) {
+  void trace_back(Index r, Index time, bool last, Index* states, double* log_prob) {
     const Index row = band_.rows[r], n = step(r, time), after = after_[r];
     if (!last && after < 0) {
       states[n] = -1;
@@ -128,14 +127,14 @@ static void semiring_best(const Trellis& t, const double* packed, const Band& ba
   BandBest(t, packed, band, scratch).run(states, log_prob);
 }
 
-// A list of the k largest values, the largest first, of equal ones the one that came first.
+// Inserts into a list of the k largest values, sorted from the largest; among equal values, earlier ones come first.
 ELMAN_INLINE void insert(Index k, double* values, std::int32_t* places, double value, std::int32_t place) {
   Index at = k - 1;
   for (; at > 0 && values[at - 1] < value; --at) values[at] = values[at - 1], places[at] = places[at - 1];
   values[at] = value, places[at] = place;
 }
 
-// The k best paths of one row, states of N steps of one path after another. A place is a state times k plus a rank.
+// Finds the k best paths of one row, each with N states. A place is state * k + rank.
 static Index semiring_k_best_scratch(Index states, Index steps, Index k) {
   return (2 * states + 2) * k + (steps * states + 2) * k;
 }
@@ -157,7 +156,7 @@ static void semiring_k_best(const Trellis& t, Index row, Index k, Index* paths, 
         for (Index j = 0; j < states; ++j)
           for (Index rank = 0; rank < k; ++rank) {
             const double value = now[i * k + rank] + m[i * states + j];
-            if (!(value > next[j * k + k - 1])) break;  // nor will those of a higher rank
+            if (!(value > next[j * k + k - 1])) break;  // neither are those of higher rank
             insert(k, next + j * k, from + j * k, value, static_cast<std::int32_t>(i * k + rank));
           }
     }
@@ -191,8 +190,8 @@ static void semiring_k_best(const Trellis& t, Index row, Index k, Index* paths, 
   }
 }
 
-// Paths of one row, backward: each state drawn by its filtered probability times the transition to the state after it.
-// Lost, where floats cannot hold a step's weights.
+// Samples paths of one row backward: the weight of a state is its filtered probability times the transition to the next
+// state. The row is lost if all weights of a step underflow.
 static Index semiring_draw_scratch(Index states, bool per_step) {
   return padded_states(states) + (per_step ? Transitions::size(states) + 8 : 0) + 8;
 }

@@ -1,8 +1,8 @@
-// Filtering and smoothing: sums over all paths of products, with a scale a step in place of logarithms.
+// Filtering and smoothing: sum-product scans with one scale per step instead of logarithms.
 //
-// What a float loses: a number below 1e-308 of its neighbours becomes zero. Where every state leads to every other,
-// with no transition below `least_transition` of the largest, that changes no digit of any sum. Elsewhere a row carries
-// a second vector along, a bound of what may have been lost, and gives up, as `lost`, when the bound can be seen.
+// Underflow: a value below 1e-308 of its neighbours becomes zero. Where all states are connected, with no transition below
+// `least_transition` of the largest, this changes no digit of any sum. Elsewhere a row carries a second vector, a bound on
+// the loss, and is marked `lost` when the bound becomes significant.
 #pragma once
 
 #include "inference/semiring_matrix.hpp"
@@ -11,17 +11,17 @@ namespace elman::ELMAN_ISA {
 
 constexpr double least_transition = 1e-120;
 constexpr double least_scale = 1e-140;
-constexpr double seen = 1e-13;  // of a row's probability
+constexpr double significant = 1e-13;  // loss relative to the probability of a row
 
-// One band of rows: forward, and back where transitions are asked for; some steps of all rows at once, so that what
-// does not wait for the step before is done for all of them together. V: vectors of states, 0: as many as there are.
+// Forward pass over one band of rows, and backward pass if transitions are needed. Steps are processed in chunks, so that
+// work that does not depend on the previous step is done for a whole chunk. V: vectors of states; 0: known at run time.
 template <int V>
 class BandSums {
  public:
-  static constexpr Index chunk = 32;  // steps at once
+  static constexpr Index chunk = 32;  // steps per chunk
 
   static Index scratch(Index states, Index count, Index steps, bool per_step, bool back) {
-    return BandSums(states, count, per_step).share(nullptr, steps, back);
+    return BandSums(states, count, per_step).allocate(nullptr, steps, back);
   }
 
   BandSums(const Trellis& t, const double* packed, const Band& band, const Sums& out, double* scratch)
@@ -33,13 +33,13 @@ class BandSums {
       offset_[r] = steps;
       steps += t.length(row_[r]);
     }
-    share(scratch, steps, out.transitions);
+    allocate(scratch, steps, out.transitions);
     if (!per_step_) m_ = Transitions::in(packed, states_);
     guarded_ = per_step_ || !(m_.least >= least_transition);
     for (Index i = 0; i < width(); ++i) ones_[i] = i < states_ ? 1.0 : 0.0;
   }
 
-  // `counts`: where expected transitions, less the matrix, are added to; [K, padded K].
+  // Adds expected transitions, not yet multiplied with the matrix, to `counts` [K, padded K].
   void run(double* counts) {
     for (;;) {
       forward();
@@ -47,7 +47,7 @@ class BandSums {
       drop_lost();
       if (!count_) return;
       if (back()) break;
-      drop_lost();  // and begin again, without what they have added
+      drop_lost();  // and start again without these rows
     }
     if (!per_step_)
       for (Index i = 0; i < states_ * width(); i += W64) store(counts + i, load(counts + i) + load(counts_ + i));
@@ -57,8 +57,8 @@ class BandSums {
   BandSums(Index states, Index count, bool per_step)
       : states_(states), vectors_(vectors_of_states(states)), count_(count), per_step_(per_step) {}
 
-  // Where everything lies in the scratch, and how many doubles that is.
-  Index share(double* scratch, Index steps, bool back) {
+  // Assigns the arrays in the scratch, and returns its size in doubles.
+  Index allocate(double* scratch, Index steps, bool back) {
     Index used = 0;
     const auto take = [&](double*& part, Index doubles) {
       part = scratch ? scratch + used : nullptr;
@@ -111,13 +111,13 @@ class BandSums {
         for (Index r = 0; r < alive; ++r) normalise(r, time);
         if (out_.last)
           for (Index r = alive; r-- > 0 && length(r) == time + 1;) predict_last(r);
-        double* const swapped = now_;  // without probs, filtered numbers are where predicted ones were
+        double* const swapped = now_;  // without probs, filtered values replace predicted ones
         now_ = next_, next_ = swapped;
         double* const swapped_bound = bound_;
         bound_ = next_bound_, next_bound_ = swapped_bound;
       }
       for (Index r = 0; r < count_; ++r)
-        if (from < length(r)) note(r, from);
+        if (from < length(r)) accumulate_logs(r, from);
     }
     if (out_.total)
       for (Index r = 0; r < count_; ++r) out_.total[row_[r]] = total_[r] + __builtin_log(product_[r]);
@@ -136,7 +136,7 @@ class BandSums {
     total_[r] = 0, product_[r] = 1;
   }
 
-  // e^(score - the step's largest) of the steps of a chunk; what was taken off, `base`.
+  // Computes e^(score - base) for a chunk; `base` is the largest score of each step.
   void weigh(Index r, Index from) {
     const Index states = states_, to = end(r, from);
     double* const base = base_ + r * chunk - from;
@@ -168,7 +168,7 @@ class BandSums {
     product<SumProduct>(m_.forward, guarded_ ? 2 * alive : alive, from, to);
   }
 
-  // Predicted numbers times the step's weights, to add up to one.
+  // Multiplies the predicted values with the weights of the step, and normalises them to sum to one.
   void normalise(Index r, Index time) {
     const Index states = states_;
     const double* const weight = weights(r, time);
@@ -198,11 +198,11 @@ class BandSums {
       store(bound + v * W64, b);
       lost += b;
     }
-    if (!(sum(lost) <= seen)) out_.lost[row_[r]] = 1;
+    if (!(sum(lost) <= significant)) out_.lost[row_[r]] = 1;
   }
 
-  // The logarithms of the scales: of each step, or of products of them that floats hold.
-  void note(Index r, Index from) {
+  // Adds the logarithms of the scales: per step, or of products that do not overflow.
+  void accumulate_logs(Index r, Index from) {
     const Index to = end(r, from);
     double *const scale = scale_ + r * chunk - from, *const base = base_ + r * chunk - from;
     if (!per_step_)
@@ -224,7 +224,7 @@ class BandSums {
     total_[r] = total, product_[r] = product;
   }
 
-  // For the step after the row.
+  // Predicts the state after the last step of a row.
   void predict_last(Index r) {
     const double* from[] = {filtered(r, length(r) - 1), next_bound_ + r * width()};
     double* to[] = {last_, last_ + width()};
@@ -238,11 +238,11 @@ class BandSums {
       all += p;
       if (guarded_) lost += load(to[1] + v * W64) + splat(unseen);
     }
-    if (!(sum(lost) <= seen * sum(all))) out_.lost[row_[r]] = 1;
+    if (!(sum(lost) <= significant * sum(all))) out_.lost[row_[r]] = 1;
   }
 
-  // From the last step to the first, a chunk at once: the weights of what comes after, then what they give. False if
-  // floats could not hold a row.
+  // Backward pass, a chunk at a time: first the weights of the following steps, then the results. Returns false if a row
+  // is lost.
   bool back() {
     for (Index i = 0; i < states_ * width(); i += W64) store(counts_ + i, D{});
     Index alive = 0;
@@ -251,7 +251,7 @@ class BandSums {
       for (Index time = to; time-- > from;) {
         const Index going = alive;
         while (alive < count_ && length(alive) > time) ++alive;
-        look_back(going, alive, time, time == to - 1);
+        backward_step(going, alive, time, time == to - 1);
       }
       for (Index r = 0; r < alive; ++r)
         if (!combine(r, from)) return false;
@@ -261,7 +261,7 @@ class BandSums {
 
   double* after(Index r, Index time) const { return after_ + (r * chunk + time % chunk) * width(); }
 
-  void look_back(Index going, Index alive, Index time, bool renew) {
+  void backward_step(Index going, Index alive, Index time, bool renew) {
     const double* from[Band::tallest];
     double* to[Band::tallest];
     for (Index r = 0; r < going; ++r) from[r] = weights(r, time + 1), to[r] = after(r, time);
@@ -276,7 +276,7 @@ class BandSums {
       const D inverse = splat(inverse_[offset_[r] + time]);
       if (r >= going)
         for (Index v = 0; v < vectors(); ++v) store(a + v * W64, load(ones_ + v * W64));
-      else if (renew) {  // roundings do not add up over long rows
+      else if (renew) {  // renormalised, so that rounding errors do not accumulate over long rows
         D sums{};
         for (Index v = 0; v < vectors(); ++v)
           sums += load(filtered(r, time) + v * W64, states_ - v * W64) * load(a + v * W64);
@@ -287,7 +287,7 @@ class BandSums {
     }
   }
 
-  // Expected transitions of a step that has its own: from here to the next one, none from the last.
+  // Expected transitions of a step with its own matrix: to the next step, and none from the last.
   void count_step(bool last, Index time) {
     double* const to = out_.transitions + step(0, time) * states_ * states_;
     for (Index i = 0; i < states_; ++i)
@@ -348,7 +348,7 @@ static void semiring_sums(const Trellis& t, const double* packed, const Band& ba
   }
 }
 
-// Rows of expected transitions: the sums of `count` jobs, in their order, times the matrix.
+// Computes rows of the expected transitions: the sums of `count` jobs, in order, times the matrix.
 static void semiring_counts(Index states, const double* packed, const double* const* sums, Index count, Index from,
                             Index to, double* out) {
   const Transitions m = Transitions::in(packed, states);

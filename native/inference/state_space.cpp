@@ -1,4 +1,4 @@
-// Rows, shared by the threads. A row is one chain of sums: neither its company nor the threads change it.
+// Divides the rows among the threads. A row is one chain of sums, which depends on neither other rows nor threads.
 #include "inference/state_space.hpp"
 
 #include <algorithm>
@@ -11,11 +11,11 @@
 namespace elman {
 
 void state_space(const StateSpace& s, const StateEstimates& out) {
-  constexpr Index least = 4096;  // steps times states of a job
+  constexpr Index least = 4096;  // steps times states per job
   const Index rows = s.batch.rows, first = rows ? s.batch.begin(0) : 0,
               steps = rows ? s.batch.end(rows - 1) - first : 0;
   const Index jobs = std::clamp(steps * s.states / least, Index{1}, std::min(std::max(rows, Index{1}), Index{64}));
-  // Job j has the rows that begin in the j-th share of the steps.
+  // Job j has the rows that begin in the j-th part of the steps.
   const auto begin = [&](Index job) {
     if (job == 0) return Index{0};
     if (job == jobs) return rows;

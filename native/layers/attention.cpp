@@ -1,5 +1,5 @@
-// Who reads what, shared by the threads. Which queries make a job does not depend on how many threads there are, and no
-// two jobs write the same step of the memory.
+// Divides the queries among the threads. The division does not depend on the number of threads, and no two jobs write the
+// same step of the memory.
 #include "layers/attention.hpp"
 
 #include <algorithm>
@@ -13,11 +13,11 @@
 namespace elman {
 namespace {
 
-constexpr Index enough = 1 << 17;  // products of a job
+constexpr Index enough = 1 << 17;  // products per job
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
-// The rows one after another; neighbours that read the same are one.
+// Returns one Read per row; consecutive rows that attend to the same steps are merged.
 std::vector<Read> reads(const Attention& a) {
   std::vector<Read> found;
   Index query = 0, pair = 0;
@@ -31,7 +31,7 @@ std::vector<Read> reads(const Attention& a) {
   return found;
 }
 
-// f(some queries of a read), one after another.
+// Calls f for parts of at most Read::most queries.
 template <class F>
 void in_parts(const Read& r, const F& f) {
   const Index parts = (r.queries + Read::most - 1) / Read::most;
@@ -41,8 +41,8 @@ void in_parts(const Read& r, const F& f) {
   }
 }
 
-// Reads [from, to) of those sorted by where they start: some that share steps with each other and with no other, or
-// many that are small. `clear` is where the steps begin that no earlier group has.
+// Range of the sorted reads that forms one job of the backward pass: reads that share steps are in the same group.
+// `clear`: the first step that belongs to no earlier group.
 struct Group {
   Index from, to;
   Index clear;
@@ -65,7 +65,7 @@ std::vector<Group> groups(const Attention& a, const std::vector<Read>& sorted) {
 
 void attend(const Attention& a) {
   std::vector<Read> parts;
-  std::vector<Index> jobs;  // where each begins
+  std::vector<Index> jobs;  // first part of each job
   Index work = enough;
   for (const Read& read : reads(a))
     in_parts(read, [&](const Read& part) {

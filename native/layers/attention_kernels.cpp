@@ -1,7 +1,7 @@
-// Attention of some queries that read the same steps.
+// Attention of some queries to the same steps.
 //
-// A score is one sum over the features and a number of the context one chain over the steps, whatever stands beside
-// them in a tile: a query does not see its company, to the bit.
+// A score is one sum over the features, and a value of the context one chain over the steps, independent of the other
+// queries per tile. So the results of a query are bitwise equal in any batch.
 #include "engine/gemm.hpp"
 #include "engine/kernels.hpp"
 #include "layers/attention.hpp"
@@ -10,7 +10,7 @@ namespace elman::ELMAN_ISA {
 
 // --- Scores
 
-// Lane i of the result: the sum of the lanes of v[i], in one order for all.
+// Lane i of the result is the sum of the lanes of v[i], always in the same order.
 ELMAN_INLINE V sums(V (&v)[W]) {
 #pragma GCC unroll 4
   for (int half = W / 2; half > 0; half /= 2)
@@ -23,9 +23,9 @@ ELMAN_INLINE V sums(V (&v)[W]) {
   return v[0];
 }
 
-// What one feature adds to a score.
+// Contribution of one feature to a score.
 struct Dot {
-  static constexpr int tall = W == 16 ? 4 : 2;  // queries of a tile
+  static constexpr int tall = W == 16 ? 4 : 2;  // queries per tile
   ELMAN_INLINE V add(V query, V key, V, V sum) { return fma(query, key, sum); }
 };
 struct Additive {
@@ -33,7 +33,7 @@ struct Additive {
   ELMAN_INLINE V add(V query, V key, V direction, V sum) { return fma(direction, tanh(query + key), sum); }
 };
 
-// Scores of M queries with W / M steps, one query after another.
+// Scores of M queries with W / M steps, query by query.
 template <class Score, int M>
 [[gnu::noinline]] static void score_tile(Index features, const float* const (&queries)[M],
                                          const float* const (&keys)[W / M], const float* direction, float* scores) {
@@ -86,7 +86,7 @@ static inline void score(Index features, Index count, const float* queries, Inde
                          scores + whole * size);
 }
 
-// In place, of size > 0 numbers.
+// Softmax in place; size > 0.
 static inline void softmax(Index size, float* x) {
   V most = splat(x[0]);
   Index i = 0;
@@ -106,7 +106,7 @@ static inline void softmax(Index size, float* x) {
   for (i = 0; i < size; i += W) store(x + i, load(x + i, size - i) * scale, size - i);
 }
 
-// --- Sums of rows with weights: c[m, n] (+)= sum over k of a(m, k) b[k, n], in the order of k
+// --- Weighted sums of rows: c[m, n] (+)= sum over k of a(m, k) b[k, n], in the order of k
 
 struct Weighted {
   const float* a;
@@ -115,13 +115,13 @@ struct Weighted {
   const float* b;
   float* c;
   Index columns;  // of b and c
-  bool add;       // to what c holds
+  bool add;       // to the old value of c
 };
 
-// M rows of c and NV vectors of its columns, or fewer floats than a vector.
+// M rows of c and NV vectors of its columns, or part of one vector.
 template <int M, int NV>
 [[gnu::noinline]] static void weighted_tile(const Weighted& arguments, Index row, Index column) {
-  const Weighted t = arguments;  // a copy that no store can reach
+  const Weighted t = arguments;  // a local copy: the compiler knows that no store changes it
   const Index rest = t.columns - column;
   const float *a = t.a + row * t.a_row, *b = t.b + column;
   float* const c = t.c + row * t.columns + column;
@@ -184,7 +184,7 @@ static inline void weighted(Index rows, const Weighted& t) {
   }
 }
 
-// --- Some queries, forward and back
+// --- Forward and backward pass of some queries
 
 static void attend(const Attention& t, const Read& r) {
   const float *queries = t.queries + r.query * t.features, *keys = t.keys + r.start * t.features;
@@ -196,7 +196,7 @@ static void attend(const Attention& t, const Read& r) {
   weighted(r.queries, {weights, r.size, 1, r.size, t.values + r.start * t.outputs, context, t.outputs, false});
 }
 
-// What the gradients of additive scores, [queries, size], send to queries, keys and direction.
+// Gradients of queries, keys and direction from those of additive scores [queries, size].
 static void additive_backward(const Attention& t, const Read& r, const float* dscores, float* ddirection) {
   const Index features = t.features;
   const float* const keys = t.keys + r.start * features;
@@ -220,7 +220,7 @@ static void additive_backward(const Attention& t, const Read& r, const float* ds
   }
 }
 
-// Writes dqueries, adds to dkeys, dvalues and `ddirection`. `dscores` is scratch: [queries, size].
+// Writes dqueries, and adds to dkeys, dvalues and `ddirection`. `dscores` [queries, size] is scratch.
 static void attend_backward(const Attention& t, const Read& r, float* ddirection, float* dscores) {
   const Index size = r.size;
   const float *weights = t.weights + r.pair, *dcontext = t.dcontext + r.query * t.outputs;

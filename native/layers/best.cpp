@@ -8,7 +8,7 @@
 namespace elman {
 
 void best(Index rows, Index size, Index k, const float* scores, Index* ids, double* log_probs) {
-  constexpr Index share = 1 << 15;  // numbers of a job
+  constexpr Index share = 1 << 15;  // values per job
   const Index height = std::max(share / std::max(size, Index{1}), Index{1});
   parallel((rows + height - 1) / height, [&](Index job) {
     for (Index row = job * height; row < std::min((job + 1) * height, rows); ++row)

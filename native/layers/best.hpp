@@ -1,12 +1,12 @@
-// The largest numbers of rows: see src/elman/kernels/best.py, the definition.
+// The k largest scores of each row. Definition: src/elman/kernels/best.py.
 #pragma once
 
 #include "engine/layer.hpp"
 
 namespace elman {
 
-// Of each row of scores [R, V]: the places of its k <= V largest, the smaller place first among equals, and their
-// distance from the logarithm of the sum of all exponentials: [R, k].
+// For each row of scores [R, V]: finds the indices of the k <= V largest scores, the smaller index first among equal ones,
+// and their log-probabilities under a softmax, [R, k] each.
 void best(Index rows, Index size, Index k, const float* scores, Index* ids, double* log_probs);
 
 }  // namespace elman

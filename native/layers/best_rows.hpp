@@ -1,13 +1,13 @@
-// The largest numbers of one row. A first pass finds the largest, and a bound that k numbers reach; the second adds up
-// the exponentials and looks at the few that reach it.
+// The k largest scores of one row. The first pass finds the maximum and a lower bound for the k-th largest score; the
+// second sums the exponentials and collects the few scores that reach the bound.
 #pragma once
 
 #include "engine/simd.hpp"
 
 namespace elman::ELMAN_ISA {
 
-constexpr int side = 4;               // vectors at once
-constexpr int chains = 2 * side * W;  // numbers that the first pass keeps
+constexpr int side = 4;               // vectors per iteration
+constexpr int chains = 2 * side * W;  // interleaved maxima in the first pass
 constexpr float least = -__builtin_inff();
 
 ELMAN_INLINE V larger(V a, V b) { return a > b ? a : b; }
@@ -25,7 +25,7 @@ ELMAN_INLINE bool any(Integers v) {
 #endif
 }
 
-// The k best so far, the largest first.
+// The k best scores so far, the largest first.
 struct Best {
   const float* scores;
   Index* ids;
@@ -41,7 +41,7 @@ struct Best {
   }
 };
 
-// A number that at least k of the row reach, and its largest one; of what is no number, neither knows.
+// Returns a bound that at least k scores reach, and sets `largest` to the maximum. NaN is ignored.
 static inline float bound(Index size, Index k, const float* scores, float& largest) {
   float most[chains], sorted[chains];
   V tops[2 * side];
@@ -54,7 +54,7 @@ static inline float bound(Index size, Index k, const float* scores, float& large
   for (int chain = 0; i < size; ++i, ++chain) most[chain] = scores[i] > most[chain] ? scores[i] : most[chain];
   largest = least;
   for (float x : most) largest = x > largest ? x : largest;
-  if (k > chains) return least;  // so few numbers tell too little
+  if (k > chains) return least;  // too few maxima for a bound
   Index count = 0;
   for (float x : most) {
     if (count == k && !(x > sorted[k - 1])) continue;
@@ -68,7 +68,7 @@ static inline float bound(Index size, Index k, const float* scores, float& large
 static void best(Index size, Index k, const float* scores, Index* ids, double* log_probs) {
   if (k == 0) return;
   float largest;
-  V limit = splat(bound(size, k, scores, largest));  // what is smaller is not among the k
+  V limit = splat(bound(size, k, scores, largest));  // smaller scores are not among the k
   const V shift = splat(largest > least ? largest : 0.0f);
   Best found{scores, ids, k};
   V parts[side]{};
@@ -93,7 +93,7 @@ static void best(Index size, Index k, const float* scores, Index* ids, double* l
     all += static_cast<double>(exp(splat(scores[i]) - shift)[0]);
     if (scores[i] >= limit[0]) found.take(i);
   }
-  for (Index id = 0; !found.full(); ++id)  // what is no number comes last
+  for (Index id = 0; !found.full(); ++id)  // NaN comes last
     if (scores[id] != scores[id]) ids[found.count++] = id;
   const double total = static_cast<double>(shift[0]) + __builtin_log(all);
   for (Index j = 0; j < k; ++j) {

@@ -12,8 +12,8 @@ static inline void advance(Index features, const float* __restrict__ a, const fl
   for (Index i = 0; i < features; ++i) h[i] = a[i] * before[i] + x[i];
 }
 
-// Its way back: carry comes from the step after, as a gradient of h, and leaves to the step before.
-static inline void retreat(Index features, const float* __restrict__ a, const float* __restrict__ before,
+// Backward pass of one step. `carry` is dL/dh from the next step, and becomes that for the previous step.
+static inline void advance_backward(Index features, const float* __restrict__ a, const float* __restrict__ before,
                            const float* __restrict__ dh, float* __restrict__ carry, float* __restrict__ da,
                            float* __restrict__ dx) {
   for (Index i = 0; i < features; ++i) {
@@ -24,7 +24,7 @@ static inline void retreat(Index features, const float* __restrict__ a, const fl
   }
 }
 
-// a, x, h: [N, H], h0, last: [B, H], row-major. Writes h, and the last h of each row: h0 where a row is empty.
+// a, x, h: [N, H], h0, last: [B, H], row-major. Writes h, and the last h of each row (h0 for empty rows).
 static void linear_scan(Ragged batch, Index features, const float* a, const float* x, const float* h0, float* h,
                         float* last) {
   for (Index row = 0; row < batch.rows; ++row) {
@@ -38,7 +38,7 @@ static void linear_scan(Ragged batch, Index features, const float* a, const floa
   }
 }
 
-// The same scan reversed. dh, da, dx: [N, H], dlast, dh0: [B, H]. Writes da, dx and dh0, which carries on the way.
+// Backward pass. dh, da, dx: [N, H], dlast, dh0: [B, H]. Writes da, dx and dh0, which holds the carry meanwhile.
 static void linear_scan_backward(Ragged batch, Index features, const float* a, const float* h, const float* h0,
                                  const float* dh, const float* dlast, float* da, float* dx, float* dh0) {
   for (Index row = 0; row < batch.rows; ++row) {
@@ -47,7 +47,7 @@ static void linear_scan_backward(Ragged batch, Index features, const float* a, c
     for (Index step = batch.end(row); step-- > batch.begin(row);) {
       const Index at = step * features;
       const float* before = step > batch.begin(row) ? h + at - features : h0 + row * features;
-      retreat(features, a + at, before, dh + at, carry, da + at, dx + at);
+      advance_backward(features, a + at, before, dh + at, carry, da + at, dx + at);
     }
   }
 }

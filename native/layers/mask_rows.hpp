@@ -1,4 +1,4 @@
-// Masks of some rows, a vector of units at a time.
+// Random masks of some rows, a vector of units at a time.
 #pragma once
 
 #include "engine/simd.hpp"
@@ -9,7 +9,7 @@ namespace elman::ELMAN_ISA {
 typedef std::uint32_t Words __attribute__((vector_size(4 * W)));
 typedef std::uint8_t Bytes __attribute__((vector_size(W)));
 
-// y = x scale where it is kept, else x 0.
+// y = x scale for kept units, x 0 for the others.
 static void masked(Index size, const std::uint8_t* kept, float scale, const float* x, float* y) {
   Index i = 0;
   for (; i + W <= size; i += W) {
@@ -21,7 +21,7 @@ static void masked(Index size, const std::uint8_t* kept, float scale, const floa
   for (; i < size; ++i) y[i] = x[i] * (kept[i] ? scale : 0.0f);
 }
 
-// `columns`: the mixed numbers of the units, to whole vectors.
+// `columns`: hashes of the unit numbers, padded to whole vectors.
 static void draw_masks(const Masks& m, const std::uint32_t* columns, Index from, Index to, float scale, const float* x,
                        float* y) {
   const auto units = static_cast<std::size_t>(m.units);
@@ -31,7 +31,7 @@ static void draw_masks(const Masks& m, const std::uint32_t* columns, Index from,
     std::uint8_t* const kept = m.kept + at;
     std::uint32_t word = m.key;
     for (Index i = 0; i < m.words; ++i) word = mix(word, m.steps[i][row]);
-    if (row > from && word == before) {  // steps that share a mask
+    if (row > from && word == before) {  // rows that share a mask
       std::memcpy(kept, kept - m.units, units);
     } else {
       for (Index u = 0; u < m.units; u += W) {

@@ -9,7 +9,7 @@
 namespace elman {
 namespace {
 
-constexpr Index share = 1 << 15;  // numbers of a job
+constexpr Index share = 1 << 15;  // values per job
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// What a step does besides products: one row at a time.
+// Operations of one step of one row, without products.
 #pragma once
 
 #include "engine/layer.hpp"

@@ -1,4 +1,4 @@
-// The loss of a softmax and its gradient, one row at a time: three passes over a row that the cache holds.
+// Softmax cross-entropy and its gradient, row by row: three passes over a row in the cache.
 #pragma once
 
 #include "engine/simd.hpp"

@@ -14,7 +14,7 @@
 namespace elman {
 namespace {
 
-// Whether there is an exponent of ones among them: an infinity or NaN.
+// Whether a value is infinite or NaN: its exponent is all ones.
 bool any_not_finite(const float* x, Index size) {
   constexpr std::uint32_t ones = 0x7F800000u;
   std::uint32_t found = 0;
@@ -29,14 +29,14 @@ bool any_not_finite(const float* x, Index size) {
 [[noreturn, gnu::cold]] void refuse(const float* x, Index rows, Index columns) {
   const Index at = std::find_if(x, x + rows * columns, [](float value) { return !std::isfinite(value); }) - x;
   const char* value = std::isnan(x[at]) ? "nan" : x[at] > 0 ? "inf" : "-inf";
-  throw std::invalid_argument("Stepper: expected input of finite numbers, got " + std::string(value) + " at row " +
+  throw std::invalid_argument("Stepper: expected finite input, got " + std::string(value) + " at row " +
                               std::to_string(at / columns) + ", feature " + std::to_string(at % columns) +
-                              "; the state is as it was: leave this step out, or replace the number.");
+                              "; the state is unchanged. Skip this step or replace the value.");
 }
 
 [[noreturn, gnu::cold]] void refuse(Index id, Index row, Index vocabulary) {
-  throw std::invalid_argument("Stepper: expected input of ids from 0 to " + std::to_string(vocabulary - 1) + ", got " +
-                              std::to_string(id) + " at row " + std::to_string(row) + "; the state is as it was.");
+  throw std::invalid_argument("Stepper: expected ids from 0 to " + std::to_string(vocabulary - 1) + ", got " +
+                              std::to_string(id) + " at row " + std::to_string(row) + "; the state is unchanged.");
 }
 
 void softmax_of(const float* x, Index size, bool logarithm, double* y) {
@@ -60,24 +60,24 @@ Stepper::Stepper(Index rows, bool half) : rows_(rows), half_(half), storage_(std
   for (Index group = 0; group <= groups; ++group) begin_.push_back(rows * group / std::max<Index>(groups, 1));
 }
 
-float* Stepper::piece(std::size_t floats) {
+float* Stepper::block(std::size_t floats) {
   storage_->emplace_back(floats);
   return storage_->back().data();
 }
 
-// Small arrays share a piece, so that a small model stays in few pages.
+// Small arrays share a block, so that a small model uses few pages.
 void* Stepper::take(std::size_t bytes) {
   bytes = (bytes + 63) / 64 * 64;
   if (bytes > left_) {
     left_ = std::max<std::size_t>(bytes, 1 << 16);
-    next_ = reinterpret_cast<char*>(piece(left_ / sizeof(float)));
+    next_ = reinterpret_cast<char*>(block(left_ / sizeof(float)));
     std::memset(next_, 0, left_);
   }
   left_ -= bytes;
   return std::exchange(next_, next_ + bytes);
 }
 
-const float* Stepper::keep(const float* values, Index count) {
+const float* Stepper::copy_weights(const float* values, Index count) {
   if (!values) return nullptr;
   const std::size_t bytes = sizeof(float) * static_cast<std::size_t>(count);
   return static_cast<float*>(std::memcpy(take(bytes), values, bytes));
@@ -90,7 +90,7 @@ void Stepper::finite(const float* x, Index columns) {
 }
 
 void Stepper::embedding(const Index* ids, const float* weight, Index vocabulary, Index columns, float* y) {
-  const float* table = keep(weight, vocabulary * columns);
+  const float* table = copy_weights(weight, vocabulary * columns);
   operations_.push_back([=, this] {
     for (Index row = 0; row < rows_; ++row)
       if (ids[row] < 0 || ids[row] >= vocabulary) refuse(ids[row], row, vocabulary);
@@ -106,15 +106,15 @@ void Stepper::recurrence(Layer layer, float* h, float* c) {
   layer.y_stride = layer.outputs;
   layer.saved = floats(saved_stride(layer));
   const Index gates = (layer.kind == Kind::lstm ? 4 : 3) * layer.units;
-  layer.bias = layer.gain_ih ? keep(layer.bias, gates) : nullptr;
-  layer.gain_ih = keep(layer.gain_ih, gates);
-  layer.gain_hh = keep(layer.gain_hh, gates);
-  layer.gain_c = keep(layer.gain_c, layer.units);
-  layer.bias_c = keep(layer.bias_c, layer.units);
-  layer.options.peephole = keep(layer.options.peephole, (layer.kind == Kind::lstm ? 3 : 2) * layer.units);
+  layer.bias = layer.gain_ih ? copy_weights(layer.bias, gates) : nullptr;
+  layer.gain_ih = copy_weights(layer.gain_ih, gates);
+  layer.gain_hh = copy_weights(layer.gain_hh, gates);
+  layer.gain_c = copy_weights(layer.gain_c, layer.units);
+  layer.bias_c = copy_weights(layer.bias_c, layer.units);
+  layer.options.peephole = copy_weights(layer.options.peephole, (layer.kind == Kind::lstm ? 3 : 2) * layer.units);
   layer.h0 = layer.h_last = h;
   layer.c0 = layer.c_last = c;
-  layer.weight_ih = layer.weight_hh = layer.bias_hn = layer.weight_hr = nullptr;  // they are packed, and may go
+  layer.weight_ih = layer.weight_hh = layer.bias_hn = layer.weight_hr = nullptr;  // packed: the originals may be freed
   operations_.push_back([=, this] {
     const Ragged batch{offsets_.data(), rows_};
     for (std::size_t group = 0; group + 1 < begin_.size(); ++group)
@@ -133,7 +133,7 @@ void Stepper::min_gru(const float* x, const float* weight, const float* bias, In
 }
 
 void Stepper::linear(const float* x, const float* weight, const float* bias, Index inputs, Index outputs, float* y) {
-  float* const weights = piece(static_cast<std::size_t>(kernels().linear.size(inputs, outputs, false)));
+  float* const weights = block(static_cast<std::size_t>(kernels().linear.size(inputs, outputs, false)));
   kernels().linear.pack(weight, bias, inputs, outputs, false, weights, 0, 1);
   if (half_) kernels().linear.halve(inputs, outputs, weights);
   const Index blocks = kernels().linear.blocks(outputs);
@@ -143,8 +143,8 @@ void Stepper::linear(const float* x, const float* weight, const float* bias, Ind
 }
 
 void Stepper::layer_norm(const float* x, const float* weight, const float* bias, float epsilon, Index size, float* y) {
-  weight = keep(weight, size);
-  bias = keep(bias, size);
+  weight = copy_weights(weight, size);
+  bias = copy_weights(bias, size);
   operations_.push_back([=, this] {
     for (Index row = 0; row < rows_; ++row)
       kernels().rows.layer_norm(size, epsilon, weight, bias, x + row * size, y + row * size);

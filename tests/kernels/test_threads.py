@@ -37,19 +37,19 @@ def build(target, *flags):
 
 def load(path):
     library = ctypes.CDLL(path)
-    for name in ("wrong_parallel", "wrong_chains", "wrong_nested", "threads_of", "wrong_denormals"):
+    for name in ("wrong_parallel", "wrong_strands", "wrong_nested", "threads_of", "wrong_denormals"):
         getattr(library, name).restype = ctypes.c_int64
     library.wrong_parallel.argtypes = library.threads_of.argtypes = [ctypes.c_int64, ctypes.c_int64]
     library.wrong_denormals.argtypes = [ctypes.c_int64, ctypes.c_int64]
     library.wrong_nested.argtypes = [ctypes.c_int64]
-    library.wrong_chains.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+    library.wrong_strands.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
     return library
 
 
-def wrong_chains(library, chains, rounds=0):
-    lengths = np.array([length for length, _ in chains], dtype=np.int64)
-    after = np.array([after for _, after in chains], dtype=np.int32)
-    return library.wrong_chains(len(chains), lengths.ctypes.data, after.ctypes.data, rounds)
+def wrong_strands(library, strands, rounds=0):
+    lengths = np.array([length for length, _ in strands], dtype=np.int64)
+    after = np.array([after for _, after in strands], dtype=np.int32)
+    return library.wrong_strands(len(strands), lengths.ctypes.data, after.ctypes.data, rounds)
 
 
 def most_threads(library, expected):
@@ -89,9 +89,9 @@ def run(library_path):
 
 
 @st.composite
-def chains(draw):
+def strands(draw):
     lengths = draw(st.lists(st.integers(0, 12), max_size=20))
-    return [(length, draw(st.integers(-1, chain - 1))) for chain, length in enumerate(lengths)]
+    return [(length, draw(st.integers(-1, strand - 1))) for strand, length in enumerate(lengths)]
 
 
 # --- What a call promises
@@ -107,22 +107,22 @@ def test_every_job_runs_once(library_path, count, threads, rounds):
 
 @needs_compiler
 @settings(max_examples=300)
-@given(chains=chains(), threads=st.integers(1, 5), rounds=st.sampled_from([0, 0, 1000]))
-def test_a_job_follows_its_chain_and_the_chain_before(library_path, chains, threads, rounds):
+@given(strands=strands(), threads=st.integers(1, 5), rounds=st.sampled_from([0, 0, 1000]))
+def test_a_job_follows_its_chain_and_the_chain_before(library_path, strands, threads, rounds):
     library = load(library_path)
     library.set_num_threads(threads)
-    assert wrong_chains(library, chains, rounds) == 0
+    assert wrong_strands(library, strands, rounds) == 0
 
 
 @needs_compiler
 @pytest.mark.parametrize(
-    "chains",
-    [[(100, chain - 1) for chain in range(4)], [(60, -1)] * 5, [(3, -1), (100, 0), (7, 1)], [(1, -1)] * 2000],
+    "strands",
+    [[(100, strand - 1) for strand in range(4)], [(60, -1)] * 5, [(3, -1), (100, 0), (7, 1)], [(1, -1)] * 2000],
     ids=["wavefront", "abreast", "shorter and longer", "many"],
 )
-def test_waves_as_kernels_make_them(library, chains):
-    for rounds in [0, 0, 3000, 30_000 if len(chains) < 10 else 0]:
-        assert wrong_chains(library, chains, rounds) == 0
+def test_waves_as_kernels_make_them(library, strands):
+    for rounds in [0, 0, 3000, 30_000 if len(strands) < 10 else 0]:
+        assert wrong_strands(library, strands, rounds) == 0
 
 
 @needs_compiler
@@ -151,7 +151,7 @@ def test_workers_flush_denormals_as_the_caller_does(library):
 def test_two_python_threads_at_once(library):
     def call(seed):
         wrong = library.wrong_parallel(50 + seed, 1000)
-        return wrong + wrong_chains(library, [(20, -1), (20 + seed, 0), (30, -1)], 1000) + library.wrong_nested(2)
+        return wrong + wrong_strands(library, [(20, -1), (20 + seed, 0), (30, -1)], 1000) + library.wrong_nested(2)
 
     with ThreadPoolExecutor(4) as executor:
         assert set(executor.map(call, range(400))) == {0}
@@ -163,7 +163,7 @@ def test_other_processes_take_the_processors(library):
     try:
         for _ in range(20):
             assert library.wrong_parallel(40, 30_000) == 0
-            assert wrong_chains(library, [(30, -1), (30, 0), (30, 1), (40, -1)], 10_000) == 0
+            assert wrong_strands(library, [(30, -1), (30, 0), (30, 1), (40, -1)], 10_000) == 0
     finally:
         for other in others:
             other.kill()
@@ -172,7 +172,7 @@ def test_other_processes_take_the_processors(library):
 
 FORK = """
 def call():
-    return library.wrong_parallel(100, 10_000) + wrong_chains(library, [(20, -1), (20, 0), (20, -1)], 10_000)
+    return library.wrong_parallel(100, 10_000) + wrong_strands(library, [(20, -1), (20, 0), (20, -1)], 10_000)
 
 def forks(depth):
     child = os.fork()

@@ -26,20 +26,20 @@ static void work(int64_t rounds) {
 static uint64_t mix(uint64_t a, uint64_t b) { return (a ^ (b + 0x9e3779b97f4a7c15u + (a << 6) + (a >> 2))) * 0xbf58476d1ce4e5b9u; }
 
 struct Wave {
-  const elman::Chain* chains;
+  const elman::Strand* strands;
   std::vector<std::vector<uint64_t>> values;
 
-  Wave(const elman::Chain* chains, int count) : chains(chains) {
-    for (int chain = 0; chain < count; ++chain) values.emplace_back(chains[chain].length, 0);
+  Wave(const elman::Strand* strands, int count) : strands(strands) {
+    for (int strand = 0; strand < count; ++strand) values.emplace_back(strands[strand].length, 0);
   }
-  void job(int chain, int64_t index) {
-    uint64_t value = mix(chain, index) + values[chain][index];
-    if (index > 0) value = mix(value, values[chain][index - 1]);
-    if (const int after = chains[chain].after; after >= 0 && !values[after].empty()) {
+  void job(int strand, int64_t index) {
+    uint64_t value = mix(strand, index) + values[strand][index];
+    if (index > 0) value = mix(value, values[strand][index - 1]);
+    if (const int after = strands[strand].after; after >= 0 && !values[after].empty()) {
       const int64_t last = static_cast<int64_t>(values[after].size()) - 1;
       value = mix(value, values[after][index < last ? index : last]);
     }
-    values[chain][index] = value;
+    values[strand][index] = value;
   }
 };
 
@@ -61,21 +61,21 @@ int64_t wrong_parallel(int64_t count, int64_t rounds) {
 }
 
 // How many jobs came to another value than they do in order.
-int64_t wrong_chains(int count, const int64_t* lengths, const int* after, int64_t rounds) {
-  std::vector<elman::Chain> chains(count);
-  for (int chain = 0; chain < count; ++chain) chains[chain] = {lengths[chain], after[chain]};
-  Wave expected(chains.data(), count), got(chains.data(), count);
-  for (int chain = 0; chain < count; ++chain) {
-    for (int64_t index = 0; index < lengths[chain]; ++index) expected.job(chain, index);
+int64_t wrong_strands(int count, const int64_t* lengths, const int* after, int64_t rounds) {
+  std::vector<elman::Strand> strands(count);
+  for (int strand = 0; strand < count; ++strand) strands[strand] = {lengths[strand], after[strand]};
+  Wave expected(strands.data(), count), got(strands.data(), count);
+  for (int strand = 0; strand < count; ++strand) {
+    for (int64_t index = 0; index < lengths[strand]; ++index) expected.job(strand, index);
   }
-  elman::run_chains(chains.data(), count, [&](int chain, int64_t index) {
-    work(rounds * (1 + mix(chain, index) % 3));
-    got.job(chain, index);
+  elman::run_strands(strands.data(), count, [&](int strand, int64_t index) {
+    work(rounds * (1 + mix(strand, index) % 3));
+    got.job(strand, index);
   });
   int64_t wrong = 0;
-  for (int chain = 0; chain < count; ++chain) {
-    for (int64_t index = 0; index < lengths[chain]; ++index) {
-      wrong += got.values[chain][index] != expected.values[chain][index];
+  for (int strand = 0; strand < count; ++strand) {
+    for (int64_t index = 0; index < lengths[strand]; ++index) {
+      wrong += got.values[strand][index] != expected.values[strand][index];
     }
   }
   return wrong;
@@ -86,10 +86,10 @@ int64_t wrong_nested(int64_t count) {
   std::atomic<int64_t> wrong{0};
   const std::vector<int64_t> lengths(3, 4);
   const std::vector<int> after{-1, 0, 0};
-  const auto inner = [&] { wrong += wrong_parallel(count, 0) + wrong_chains(3, lengths.data(), after.data(), 0); };
+  const auto inner = [&] { wrong += wrong_parallel(count, 0) + wrong_strands(3, lengths.data(), after.data(), 0); };
   elman::parallel(count, [&](int64_t) { inner(); });
-  const std::vector<elman::Chain> chains{{count, -1}, {count, 0}};
-  elman::run_chains(chains.data(), 2, [&](int, int64_t) { inner(); });
+  const std::vector<elman::Strand> strands{{count, -1}, {count, 0}};
+  elman::run_strands(strands.data(), 2, [&](int, int64_t) { inner(); });
   return wrong;
 }
 
@@ -145,11 +145,11 @@ int main(int, char** arguments) {
       const int count = draw() % 30;
       std::vector<int64_t> lengths;
       std::vector<int> after;
-      for (int chain = 0; chain < count; ++chain) {
+      for (int strand = 0; strand < count; ++strand) {
         lengths.push_back(draw() % 12);
-        after.push_back(draw() % 2 == 0 ? -1 : static_cast<int>(draw() % (chain + 1)) - 1);
+        after.push_back(draw() % 2 == 0 ? -1 : static_cast<int>(draw() % (strand + 1)) - 1);
       }
-      wrong += wrong_chains(count, lengths.data(), after.data(), spin);
+      wrong += wrong_strands(count, lengths.data(), after.data(), spin);
       if (round % 16 == 0) wrong += wrong_nested(4);
     }
   };
