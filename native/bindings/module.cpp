@@ -20,8 +20,7 @@ void bind_threads(nanobind::module_& m);
 using namespace nanobind::literals;
 
 NB_MODULE(_native, m) {
-  m.doc() =
-      "elman's kernels: C++ fills arrays that Python has allocated. Python checks all shapes before a call.";
+  m.doc() = "elman's kernels: C++ fills arrays that Python has allocated. Python checks all shapes before a call.";
   nanobind::set_leak_warnings(false);  // PyTorch graphs may keep objects alive until the process ends
   m.attr("isa") = elman::kernels().isa;
   m.attr("multiplies_bfloat16") = elman::kernels().multiplies_bfloat16;

@@ -50,7 +50,8 @@ void bind_recurrence(nb::module_& m) {
   nb::class_<StackLayer> layer(m, "Layer");
   layer.def(
       "__init__",
-      [](StackLayer* placed, int kind, int activation, Index inputs, Index units, Index outputs, bool reverse, int below) {
+      [](StackLayer* placed, int kind, int activation, Index inputs, Index units, Index outputs, bool reverse,
+         int below) {
         new (placed) StackLayer{};
         placed->layer.kind = static_cast<Kind>(kind);
         placed->layer.activation = static_cast<Activation>(activation);
@@ -112,14 +113,17 @@ void bind_recurrence(nb::module_& m) {
       "clip", [](const StackLayer& placed) { return placed.layer.options.clip; },
       [](StackLayer& placed, float value) { placed.layer.options.clip = value; });
   layer.def_prop_rw(
-      "peephole", [](const StackLayer& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.options.peephole); },
+      "peephole",
+      [](const StackLayer& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.options.peephole); },
       [](StackLayer& placed, std::uintptr_t value) {
         placed.layer.options.peephole = reinterpret_cast<const float*>(value);
       });
   layer.def_prop_rw(
       "dpeephole",
       [](const StackLayer& placed) { return reinterpret_cast<std::uintptr_t>(placed.layer.options.dpeephole); },
-      [](StackLayer& placed, std::uintptr_t value) { placed.layer.options.dpeephole = reinterpret_cast<float*>(value); });
+      [](StackLayer& placed, std::uintptr_t value) {
+        placed.layer.options.dpeephole = reinterpret_cast<float*>(value);
+      });
   for (const auto& [name, mask] : {std::pair{"set_candidate", &Options::candidate},
                                    {"set_zone_h", &Options::zoneout_h},
                                    {"set_zone_c", &Options::zoneout_c},

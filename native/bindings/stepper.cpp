@@ -18,8 +18,8 @@ using Doubles = nb::ndarray<double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 Index columns(const In& array) { return static_cast<Index>(array.shape(1)); }
 
-// Returns a NumPy array of the stepper's memory. It keeps the storage alive, but not the stepper, which may itself refer
-// to the array.
+// Returns a NumPy array of the stepper's memory. It keeps the storage alive, but not the stepper, which may itself
+// refer to the array.
 template <class T, class... Extents>
 nb::ndarray<nb::numpy, T, nb::c_contig> view(const Stepper& stepper, T* data, Extents... extents) {
   auto* storage = new std::shared_ptr<Stepper::Storage>(stepper.storage());

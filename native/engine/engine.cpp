@@ -107,8 +107,7 @@ void multiply(float* weights, Index inputs, Index outputs, bool back, Index rows
               float* y, Index y_stride) {
   constexpr Index height = 96, least = 12, width = 64;  // rows, minimum rows and blocks per task
   const Index blocks = kernels().linear.blocks(back ? inputs : outputs), columns = (blocks + width - 1) / width;
-  const Index enough =
-      (4 * num_threads() + columns - 1) / columns;  // bands that keep all threads busy
+  const Index enough = (4 * num_threads() + columns - 1) / columns;  // bands that keep all threads busy
   const Index bands = std::max((rows + height - 1) / height, std::min(enough, (rows + least - 1) / least));
   parallel(bands * columns, [&](Index task) {
     const Index from = rows * (task / columns) / bands, to = rows * (task / columns + 1) / bands,

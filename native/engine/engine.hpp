@@ -9,8 +9,8 @@
 
 namespace elman {
 
-// A layer of a call. `below` is the index of the earlier layer whose y is this layer's x, or -1; `packed` are the packed
-// weights.
+// A layer of a call. `below` is the index of the earlier layer whose y is this layer's x, or -1; `packed` are the
+// packed weights.
 struct StackLayer {
   Layer layer;
   int below = -1;
@@ -23,11 +23,11 @@ Memory packed(const Layer&, bool back);  // the weights, for `scan` or for `scan
 
 // Runs all layers over all rows. A layer starts a job as soon as the layer below has finished the same job: deep stacks
 // run as a wave, and independent layers, such as the two directions, run in parallel.
-void scan(const Plan&, const std::vector<Placed>&);
+void scan(const Plan&, const std::vector<StackLayer>&);
 
 // Backward pass through time, from the last layer to the first, then the gradients of the weights. Overwrites the gates
 // in `saved` with their gradients.
-void scan_backward(const Plan&, std::vector<Placed>);
+void scan_backward(const Plan&, std::vector<StackLayer>);
 
 // y = x W' + b, and its backward pass. Null: no bias, or a gradient that is not needed.
 void linear(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* bias, float* y);

@@ -31,7 +31,7 @@ static void pack(const float* weight, const float* bias, Index inputs, Index out
 // Computes some blocks of columns of x B for `rows` rows; `bias` is packed, null: zeros. With `scratch` [tall, deep],
 // rows are copied there, since each is read once per block; without, they are read where they are.
 static void multiply_panels(const Panels& b, const float* bias, Index rows, const float* x, Index x_stride, float* y,
-                        Index y_stride, Index from_block, Index to_block, float* scratch) {
+                            Index y_stride, Index from_block, Index to_block, float* scratch) {
   const float* a[tall];
   float* c[tall];
   Panels slice = b;

@@ -21,7 +21,8 @@ constexpr bool exact = true;  // exact sizes, filled with NaN, never reused: err
 #else
 constexpr bool exact = false;
 #endif
-constexpr std::size_t most_kept = exact ? 0 : std::size_t{1} << 29;  // bytes in the pool; the oldest blocks are freed first
+constexpr std::size_t most_kept =
+    exact ? 0 : std::size_t{1} << 29;  // bytes in the pool; the oldest blocks are freed first
 
 struct Block {
   void* data;

@@ -5,8 +5,8 @@
 
 namespace elman {
 
-// A block of memory, aligned to cache lines (large blocks to huge pages). Its destructor returns it to a pool of limited
-// size.
+// A block of memory, aligned to cache lines (large blocks to huge pages). Its destructor returns it to a pool of
+// limited size.
 class Memory {
  public:
   explicit Memory(std::size_t floats);

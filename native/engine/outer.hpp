@@ -19,7 +19,7 @@ static inline void append_one(const float* from, Index at, Index n, bool one, fl
   if (one && at <= n && n < at + W) to[n - at] = 1.0f;
 }
 
-// Floats of scratch for sums of so many rows.
+// Floats of scratch for the sums of `rows` rows.
 constexpr Index outer_scratch(Index rows) {
   return stretch * widest_outer * W + strip * most_rows * stretch + rows * widest_outer * W;
 }

@@ -1,7 +1,7 @@
 // Plan of the steps of a ragged batch that are computed together: rows are assigned to lanes, lanes to groups.
 //
-// A lane processes a list of rows one after another. Lanes are about equally long, so that most steps of a group use all
-// its lanes. Each group runs through its steps independently, one job for some steps; threads share the groups.
+// A lane processes a list of rows one after another. Lanes are about equally long, so that most steps of a group use
+// all its lanes. Each group runs through its steps independently, one job for some steps; threads share the groups.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,7 @@ static const Cell& cell_of_layer(const Layer& layer) {
 
 // --- Packed weights
 
-constexpr Index few_inputs = 8;  // up to so many, the input product is fused with the recurrent one
+constexpr Index few_inputs = 8;  // up to this number, the input product is fused with the recurrent one
 
 // Allocates parts of one block of memory; without a block, only counts.
 struct Arena {

@@ -1,7 +1,7 @@
 // Vectors of W floats and the elementary functions of gates. Compiled once per instruction set.
 //
-// ELMAN_ISA names the namespace and ELMAN_WIDTH is W. Multiplications and additions are fused only where the source says
-// `fma`, so that every row of a batch, every element of a tile and every stepper rounds alike.
+// ELMAN_ISA names the namespace and ELMAN_WIDTH is W. Multiplications and additions are fused only where the source
+// says `fma`, so that every row of a batch, every element of a tile and every stepper rounds alike.
 #pragma once
 
 #include <cstdint>
@@ -109,8 +109,8 @@ ELMAN_INLINE V exp(V x) {
 ELMAN_INLINE V sigmoid(V x) { return splat(1.0f) / (splat(1.0f) + exp(-x)); }
 
 // tanh with a relative error of 3e-7: the rational function of Eigen's ptanh. x is clamped where the function rounds to
-// exactly one, which depends on fused products: then 1 - tanh^2 of a saturated unit is zero and does not accumulate over
-// many steps.
+// exactly one, which depends on fused products: then 1 - tanh^2 of a saturated unit is zero and does not accumulate
+// over many steps.
 ELMAN_INLINE V tanh(V x) {
 #if defined(__FMA__)
   constexpr float one = 7.99881172f;

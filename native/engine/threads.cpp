@@ -46,7 +46,9 @@ void run_alone(const Strand* strands, int count, StrandJob job, void* context) {
 int num_threads() { return 1; }
 void set_num_threads(int) {}
 void parallel(std::int64_t count, Job job, void* context) { run_alone(count, job, context); }
-void run_strands(const Strand* strands, int count, StrandJob job, void* context) { run_alone(strands, count, job, context); }
+void run_strands(const Strand* strands, int count, StrandJob job, void* context) {
+  run_alone(strands, count, job, context);
+}
 
 #else
 
@@ -57,8 +59,8 @@ using std::uint32_t;
 using std::uint64_t;
 using Clock = std::chrono::steady_clock;
 
-// A thread without work first spins, then yields its core while it polls, then sleeps: another thread may need the core,
-// but waking a sleeping thread takes 10 us or more.
+// A thread without work first spins, then yields its core while it polls, then sleeps: another thread may need the
+// core, but waking a sleeping thread takes 10 us or more.
 constexpr auto yield_after = std::chrono::microseconds(5);
 constexpr auto sleep_after = std::chrono::microseconds(40);
 
@@ -70,8 +72,8 @@ void pause() {
 #endif
 }
 
-// The thread's rounding mode and treatment of subnormal numbers. Workers copy the caller's, so that results do not depend
-// on the thread that computes them.
+// The thread's rounding mode and treatment of subnormal numbers. Workers copy the caller's, so that results do not
+// depend on the thread that computes them.
 uint64_t float_mode() {
 #if defined(__x86_64__)
   return _mm_getcsr() & ~uint32_t{0x3f};  // without the exception flags
@@ -93,9 +95,9 @@ void set_float_mode([[maybe_unused]] uint64_t mode) {
 #endif
 }
 
-// State of the jobs of a wave (the jobs of one call) in one atomic word: the number of the wave, the number of jobs left,
-// and whether one of them runs. A late thread that still holds the word of an earlier wave fails to exchange it. A wave
-// cannot end while a job that has begun is not reported, so its data stay valid for that job.
+// State of the jobs of a wave (the jobs of one call) in one atomic word: the number of the wave, the number of jobs
+// left, and whether one of them runs. A late thread that still holds the word of an earlier wave fails to exchange it.
+// A wave cannot end while a job that has begun is not reported, so its data stay valid for that job.
 using Word = uint64_t;
 constexpr int64_t most_jobs = (int64_t{1} << 31) - 1;
 
@@ -284,8 +286,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
     if (left == 0) report(1);
   }
 
-  // Whether another strand is more urgent: it has more jobs left than this one, and would keep one thread busy at the end
-  // unless it begins now. `patience`: the number of jobs of this strand for which the answer stays valid.
+  // Whether another strand is more urgent: it has more jobs left than this one, and would keep one thread busy at the
+  // end unless it begins now. `patience`: the number of jobs of this strand for which the answer stays valid.
   bool outweighed(const Link* links, Word strands, uint32_t left, int64_t& patience) const {
     int64_t all = 0;
     uint32_t longest = 0;

@@ -1,8 +1,8 @@
 // Thread pool: a call shares its jobs with workers that sleep between calls.
 //
-// The caller starts working at once and waits only for jobs that another thread has begun. A call from inside a job runs
-// on the calling thread alone, and so does a call while the workers are busy with another thread's call. Jobs must not
-// throw or fork. Any thread may run any job: for bitwise reproducible results, jobs must not depend on their order.
+// The caller starts working at once and waits only for jobs that another thread has begun. A call from inside a job
+// runs on the calling thread alone, and so does a call while the workers are busy with another thread's call. Jobs must
+// not throw or fork. Any thread may run any job: for bitwise reproducible results, jobs must not depend on their order.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ struct Strand {
 // Runs all jobs of all strands, and returns when all have returned. A thread stays with its strand, whose data are in
 // its cache, as long as a job is ready, unless the waiting strands would leave one thread with all the work at the end.
 void run_strands(const Strand* strands, int count, void (*job)(void* context, int strand, std::int64_t index),
-                void* context);
+                 void* context);
 
 // The same with callables f(index) and f(strand, index).
 template <class F>

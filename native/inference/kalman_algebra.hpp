@@ -144,8 +144,8 @@ ELMAN_INLINE void combine_vectors(Z z, const double* a, const Index* places, Ind
   for (int v = 0; v < V; ++v) store(y + v * W64, total[v]);
 }
 
-// y = more + sum over k of a[k] x[k], for rows x[k], from column `from` on. The k are `places`, or the first `count` where
-// null; null `more`: zeros.
+// y = more + sum over k of a[k] x[k], for rows x[k], from column `from` on. The k are `places`, or the first `count`
+// where null; null `more`: zeros.
 template <class Z>
 ELMAN_INLINE void combine(Z z, const double* a, const Index* places, Index count, const double* x, const double* more,
                           double* y, Index from = 0) {
@@ -256,11 +256,11 @@ ELMAN_INLINE void sandwich(Z z, const Sparse& f, const double* f_transposed, con
   mirror(z, y);
 }
 
-constexpr double rank_share = 1e-13;     // a variance below this share of its initial value is zero
-constexpr double diffuse_share = 1e-8;   // an observation below this share does not depend on the diffuse part
-constexpr double certain_share = 1e-14;  // a variance without noise is zero below this share of its terms
-constexpr double lost_share = 1e-11;     // too few digits are left if a variance is below this share of its terms,
-constexpr double fall_share = 1e-5;      // or if an observation leaves less than this share, but not zero
+constexpr double rank_share = 1e-13;        // a variance below this share of its initial value is zero
+constexpr double diffuse_share = 1e-8;      // an observation below this share does not depend on the diffuse part
+constexpr double certain_share = 1e-14;     // a variance without noise is zero below this share of its terms
+constexpr double lost_share = 1e-11;        // too few digits are left if a variance is below this share of its terms,
+constexpr double fall_share = 1e-5;         // or if an observation leaves less than this share, but not zero
 constexpr double indefinite_share = 1e-12;  // tolerance for negative pivots, as a share of the diagonal
 constexpr double negative_share = 1e-7;     // tolerance for what remains of a matrix after its rank is exhausted
 constexpr double noisy_share = 1e-3;        // the short update is accurate if noise is at least this share

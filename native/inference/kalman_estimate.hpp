@@ -11,8 +11,8 @@ enum class Update { nothing, proper, diffuse, lost };  // effect of an observati
 template <class Z>
 struct Estimate {
   Z z;
-  bool square = false;    // cov is T with T'T the covariance: always semidefinite
-  double* cov = nullptr;  // [n, s]
+  bool square = false;        // cov is T with T'T the covariance: always semidefinite
+  double* cov = nullptr;      // [n, s]
   double* diffuse = nullptr;  // [columns, s] A of the diffuse part: A A' times a variance that tends to infinity
   Index columns = 0;
   double* gain = nullptr;    // [s] of the last observation

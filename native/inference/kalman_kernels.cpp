@@ -14,8 +14,8 @@ constexpr double log_two_pi = 1.8378770664093454836;
 template <class Z>
 class Kalman {
  public:
-  Kalman(const StateSpace& space, const StateEstimates& beliefs, double* memory)
-      : z_(space.states), s_(space), out_(beliefs), estimate_(z_), a_(z_, space), pieces_{memory} {
+  Kalman(const StateSpace& space, const StateEstimates& estimates, double* memory)
+      : z_(space.states), s_(space), out_(estimates), estimate_(z_), a_(z_, space), pieces_{memory} {
     const Index n = z_.n, m = s_.outputs;
     a_.lay(pieces_);
     estimate_.lay(pieces_);

@@ -10,8 +10,8 @@ namespace elman {
 
 using Index = std::int64_t;
 
-// N steps, B rows, K states, M models. The weight of a path is the product of its initial weight, its transitions and the
-// scores of its states, all given as logarithms.
+// N steps, B rows, K states, M models. The weight of a path is the product of its initial weight, its transitions and
+// the scores of its states, all given as logarithms.
 struct Trellis {
   Ragged batch;
   Index states = 0;                        // K
@@ -36,12 +36,14 @@ struct Band {
 
 // Results of sums over paths. Null: not needed.
 struct Sums {
-  double* probs = nullptr;        // [N, K] of the states given the inputs up to the step, or, with a backward pass, all inputs
-  double* log_prob = nullptr;     // [N] of each step given the steps before
-  double* last = nullptr;         // [B, K] predicted for the step after the row
-  double* total = nullptr;        // [B] log_prob of each row
-  double* transitions = nullptr;  // [M, K, K] expected counts, or [N, K, K]; not null (with probs and total): run the backward pass
-  std::uint8_t* lost = nullptr;   // [B] rows that under- or overflowed, and were recomputed in logarithms
+  double* probs =
+      nullptr;  // [N, K] of the states given the inputs up to the step, or, with a backward pass, all inputs
+  double* log_prob = nullptr;  // [N] of each step given the steps before
+  double* last = nullptr;      // [B, K] predicted for the step after the row
+  double* total = nullptr;     // [B] log_prob of each row
+  double* transitions =
+      nullptr;  // [M, K, K] expected counts, or [N, K, K]; not null (with probs and total): run the backward pass
+  std::uint8_t* lost = nullptr;  // [B] rows that under- or overflowed, and were recomputed in logarithms
 };
 
 // `last` and `total` are not written for empty rows.

@@ -13,7 +13,7 @@ ELMAN_INLINE D log_of(D m, D s) {
 ELMAN_INLINE D finite(D m) { return m == splat(-infinity) ? D{} : m; }
 
 // log(e^from e^m), for a row of K logarithms and a matrix m of logarithms.
-static inline void log_product(const Square& m, const double* from, double* to) {
+static inline void log_product(const SquareMatrix& m, const double* from, double* to) {
   for (Index v = 0; v < vectors_of_states(m.states); ++v) {
     D high = splat(-infinity), sums{};
     for (Index i = 0; i < m.states; ++i) high = larger(splat(from[i]) + load(m.at(i, v)), high);
@@ -122,7 +122,8 @@ class RowInLogs {
         store(next_ + k, p);
         all += p;
       }
-      const D scale = splat(possible ? 1 / sum(all) : 0);  // renormalised, so that rounding errors do not accumulate over long rows
+      const D scale =
+          splat(possible ? 1 / sum(all) : 0);  // renormalised, so that rounding errors do not accumulate over long rows
       for (Index k = 0; k < states_; k += W64)
         store(out_.probs + n * states_ + k, load(next_ + k) * scale, states_ - k);
     }

@@ -5,7 +5,8 @@
 
 namespace elman::ELMAN_ISA {
 
-// Returns the first state where a + b is largest, or -1 where it is -inf everywhere. `b` is row i of a matrix; null: zeros.
+// Returns the first state where a + b is largest, or -1 where it is -inf everywhere. `b` is row i of a matrix; null:
+// zeros.
 struct Place {
   Index state;
   double value;

@@ -1,8 +1,8 @@
 // Filtering and smoothing: sum-product scans with one scale per step instead of logarithms.
 //
-// Underflow: a value below 1e-308 of its neighbours becomes zero. Where all states are connected, with no transition below
-// `least_transition` of the largest, this changes no digit of any sum. Elsewhere a row carries a second vector, a bound on
-// the loss, and is marked `lost` when the bound becomes significant.
+// Underflow: a value below 1e-308 of its neighbours becomes zero. Where all states are connected, with no transition
+// below `least_transition` of the largest, this changes no digit of any sum. Elsewhere a row carries a second vector, a
+// bound on the loss, and is marked `lost` when the bound becomes significant.
 #pragma once
 
 #include "inference/semiring_matrix.hpp"
@@ -13,8 +13,9 @@ constexpr double least_transition = 1e-120;
 constexpr double least_scale = 1e-140;
 constexpr double significant = 1e-13;  // loss relative to the probability of a row
 
-// Forward pass over one band of rows, and backward pass if transitions are needed. Steps are processed in chunks, so that
-// work that does not depend on the previous step is done for a whole chunk. V: vectors of states; 0: known at run time.
+// Forward pass over one band of rows, and backward pass if transitions are needed. Steps are processed in chunks, so
+// that work that does not depend on the previous step is done for a whole chunk. V: vectors of states; 0: known at run
+// time.
 template <int V>
 class BandSums {
  public:
@@ -241,8 +242,8 @@ class BandSums {
     if (!(sum(lost) <= significant * sum(all))) out_.lost[row_[r]] = 1;
   }
 
-  // Backward pass, a chunk at a time: first the weights of the following steps, then the results. Returns false if a row
-  // is lost.
+  // Backward pass, a chunk at a time: first the weights of the following steps, then the results. Returns false if a
+  // row is lost.
   bool back() {
     for (Index i = 0; i < states_ * width(); i += W64) store(counts_ + i, D{});
     Index alive = 0;

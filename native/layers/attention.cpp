@@ -1,5 +1,5 @@
-// Divides the queries among the threads. The division does not depend on the number of threads, and no two jobs write the
-// same step of the memory.
+// Divides the queries among the threads. The division does not depend on the number of threads, and no two jobs write
+// the same step of the memory.
 #include "layers/attention.hpp"
 
 #include <algorithm>

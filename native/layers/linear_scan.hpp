@@ -14,8 +14,8 @@ static inline void advance(Index features, const float* __restrict__ a, const fl
 
 // Backward pass of one step. `carry` is dL/dh from the next step, and becomes that for the previous step.
 static inline void advance_backward(Index features, const float* __restrict__ a, const float* __restrict__ before,
-                           const float* __restrict__ dh, float* __restrict__ carry, float* __restrict__ da,
-                           float* __restrict__ dx) {
+                                    const float* __restrict__ dh, float* __restrict__ carry, float* __restrict__ da,
+                                    float* __restrict__ dx) {
   for (Index i = 0; i < features; ++i) {
     const float e = dh[i] + carry[i];
     dx[i] = e;

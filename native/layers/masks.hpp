@@ -5,8 +5,8 @@
 
 namespace elman {
 
-// A mask [N, U]. `key` hashes the counters that all rows share, such as the seed and the layer; `steps` are `words` arrays
-// [N] of the counters of each row.
+// A mask [N, U]. `key` hashes the counters that all rows share, such as the seed and the layer; `steps` are `words`
+// arrays [N] of the counters of each row.
 struct Masks {
   Index rows, units;
   std::uint32_t key;

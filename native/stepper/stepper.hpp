@@ -1,8 +1,8 @@
 // A trained model that runs one step at a time: a list of operations on arrays of B rows. Weights are packed once, and
 // arrays keep their addresses.
 //
-// The caller requests arrays, adds the operations between them in the order of execution, and then runs them repeatedly,
-// on the calling thread and without allocations. Arrays are [B, columns], row-major.
+// The caller requests arrays, adds the operations between them in the order of execution, and then runs them
+// repeatedly, on the calling thread and without allocations. Arrays are [B, columns], row-major.
 #pragma once
 
 #include <cstddef>

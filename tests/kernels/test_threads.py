@@ -108,7 +108,7 @@ def test_every_job_runs_once(library_path, count, threads, rounds):
 @needs_compiler
 @settings(max_examples=300)
 @given(strands=strands(), threads=st.integers(1, 5), rounds=st.sampled_from([0, 0, 1000]))
-def test_a_job_follows_its_chain_and_the_chain_before(library_path, strands, threads, rounds):
+def test_a_job_follows_its_strand_and_the_strand_before(library_path, strands, threads, rounds):
     library = load(library_path)
     library.set_num_threads(threads)
     assert wrong_strands(library, strands, rounds) == 0

@@ -1,7 +1,7 @@
-// Drives native/threads.cpp: as a library that test_threads.py loads, and as a program for the thread sanitizer.
+// Drives native/engine/threads.cpp: as a library that test_threads.py loads, and as a program for the thread sanitizer.
 //
-// Every job reads, without atomics, what the jobs before it wrote, so that a job too early, late, lost or repeated shows in
-// the result, and to the sanitizer as a race.
+// Every job reads, without atomics, values that earlier jobs wrote, so that a job too early, late, lost or repeated changes
+// the result, and the sanitizer reports a race.
 #include "engine/threads.hpp"
 
 #include <atomic>
@@ -109,7 +109,7 @@ int64_t threads_of(int64_t count, int64_t rounds) {
   return different;
 }
 
-// How many of so many jobs keep denormal numbers although the caller flushes them.
+// Number of jobs that keep subnormal numbers although the caller flushes them.
 int64_t wrong_denormals(int64_t count, int64_t rounds) {
   std::vector<float> products(count, 0);
 #if defined(__x86_64__)
@@ -128,7 +128,7 @@ int64_t wrong_denormals(int64_t count, int64_t rounds) {
 }
 }
 
-// Random waves for so many rounds, from two threads at once, with any number of threads.
+// Random waves from two threads at once, with any number of threads.
 int main(int, char** arguments) {
   const int rounds = std::atoi(arguments[1]);
   std::atomic<int64_t> wrong{0};

@@ -1,6 +1,6 @@
-"""Runs the native kernels on random ragged batches against plain loops, with NumPy alone: no PyTorch is needed.
+"""Compare the native kernels with plain loops on random ragged batches, with NumPy and without PyTorch.
 
-`--overrun KERNEL` reads behind an array on purpose.
+`--overrun KERNEL` reads beyond an array on purpose.
 """
 
 import sys
@@ -21,7 +21,7 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias", "bias_hn")
 
 
 def nan(*shape):
-    """What a kernel must write over."""
+    """Return an array of NaN, which a kernel must overwrite."""
     return np.full(shape, np.nan, np.float32)
 
 
@@ -36,7 +36,7 @@ def near(got, wanted):
 
 
 def loops(a, x, offsets, h0, dh, dlast):
-    """What the kernel must write: h, last, da, dx, dh0."""
+    """Return the expected h, last, da, dx, dh0."""
     h, last, da, dx, dh0 = np.empty_like(a), h0.copy(), np.empty_like(a), np.empty_like(a), dlast.copy()
     for row, (start, end) in enumerate(pairwise(offsets)):
         for t in range(start, end):
@@ -61,7 +61,7 @@ def linear_scan(generator, rows, features):
         np.testing.assert_array_equal(got, wanted)
 
 
-# --- Sums, maxima and draws over paths of states
+# --- Sums, maxima and samples over paths of states
 
 
 def paths(generator, number):
@@ -98,7 +98,7 @@ def wanted_of(answers):
 # --- Kalman filter and smoother
 
 
-def beliefs(generator, number):
+def estimates(generator, number):
     n, m, per_step = 1 + number % 11, 1 + number % 4, number % 3 == 0
     lengths = generator.integers(n + 1, 40, number % 6) * generator.integers(0, 2, number % 6)
     steps, rows = int(lengths.sum()), len(lengths)
@@ -142,7 +142,7 @@ FUNCTIONS = {"tanh": np.tanh, "sigmoid": sigmoid, "relu": lambda a: np.maximum(a
 
 
 class Layer:
-    """A recurrence with random weights: what it computes, in float64, and the arrays for C++."""
+    """Recurrence with random weights: its reference in float64, and its arrays for C++."""
 
     def __init__(self, generator, number, inputs, units, reverse=False):
         self.kind = KINDS[number % len(KINDS)]
@@ -154,7 +154,7 @@ class Layer:
         self.weights = [(generator.standard_normal(shape) / shape[-1] ** 0.5).astype(np.float32) for shape in shapes]
 
     def step(self, weights, x, h, c):
-        """One step of one row, as the cells define it."""
+        """Return h and c after one step of one row."""
         weight_ih, weight_hh, bias, *bias_hn = weights
         if self.kind.startswith("gru"):
             x_r, x_z, x_n = np.split(weight_ih @ x + bias, 3)
@@ -170,7 +170,7 @@ class Layer:
         return sigmoid(o) * np.tanh(c), c
 
     def run(self, weights, offsets, x, state):
-        """y and the final state."""
+        """Return y and the final state."""
         y = np.empty((len(x), self.units))
         h, c = state[0].copy(), state[-1].copy()
         for row, (start, end) in enumerate(pairwise(offsets)):
@@ -180,7 +180,7 @@ class Layer:
         return y, [h, c][: self.leaves]
 
     def bind(self, below, x, y, state, last):
-        """It for C++, over those arrays."""
+        """Return the layer as a C++ object bound to the arrays."""
         bound = native.module.Layer(
             KINDS.index(self.kind), ACTIVATIONS.index(self.activation), self.inputs, self.units, self.units,
             self.reverse, below,
@@ -193,7 +193,7 @@ class Layer:
 
 
 def lies(array):
-    """Where the rows of an array lie, and how far apart."""
+    """Return the address of an array and the distance of its rows."""
     return array.ctypes.data, array.strides[0] // array.itemsize
 
 
@@ -203,7 +203,7 @@ def put(bound, names, arrays):
 
 
 def recurrence(generator, number):
-    """Layers alone, one above the other, or both ways, against their loops and against finite differences."""
+    """Check single, stacked and bidirectional layers against loops and finite differences."""
     offsets = np.cumsum([0, *generator.integers(0, 9, number % 7)])
     steps, rows, inputs = offsets[-1], len(offsets) - 1, int(generator.integers(1, 20))
     units = generator.integers(1, 40, 3).tolist()
@@ -237,7 +237,7 @@ def recurrence(generator, number):
     lower, (dx, _, dweights) = native_run(
         layers, both_ways, offsets, x, state if with_state else None, directions, bfloat16=True
     )
-    assert np.isfinite(flat([*lower, dx, dweights])).all()  # the numbers are tested elsewhere
+    assert np.isfinite(flat([*lower, dx, dweights])).all()  # other tests check the values
 
     def loss(arguments):
         return sum((value * direction).sum() for value, direction in zip(run(*arguments), directions, strict=True))
@@ -255,7 +255,7 @@ def flat(tree):
 
 
 def moved(tree, along, step):
-    """Every number of a tree of arrays, a step along a direction."""
+    """Return a tree of arrays, moved a step along a direction."""
     return (
         [moved(a, b, step) for a, b in zip(tree, along, strict=True)] if isinstance(tree, list) else tree + step * along
     )
@@ -270,7 +270,7 @@ def random_like(generator, tree):
 
 
 def check_slope(generator, loss, arguments, place, gradient):
-    """The gradient of one argument, along a random direction."""
+    """Check the gradient of one argument along a random direction."""
     along, step = random_like(generator, arguments[place]), 1e-6
 
     def at(step):
@@ -282,7 +282,7 @@ def check_slope(generator, loss, arguments, place, gradient):
 
 
 def native_run(layers, both_ways, offsets, x, state, directions, bfloat16=False):
-    """y and the final states; the gradients of x, of the states and of the weights."""
+    """Return y and the final states, and the gradients of x, of the states and of the weights."""
     steps, rows = len(x), len(offsets) - 1
     plan, sizes = native.module.Plan(offsets), [layer.units for layer in layers]
     dy, *dlast = directions
@@ -317,7 +317,7 @@ def native_run(layers, both_ways, offsets, x, state, directions, bfloat16=False)
 
 
 def pack(bound, back):
-    """The packed weights, for the caller to keep."""
+    """Pack the weights; return the packs, which the caller must keep alive."""
     packs = [one.pack(back) for one in bound]
     for one, memory in zip(bound, packs, strict=True):
         one.packed = memory.address
@@ -325,7 +325,7 @@ def pack(bound, back):
 
 
 def options(generator, number):
-    """An LSTM with options, whose numbers are tested elsewhere: everything is written, and nothing else is touched."""
+    """Check that an LSTM with options writes all its outputs, and nothing else; other tests check the values."""
     offsets = np.cumsum([0, *generator.integers(0, 9, number % 7)])
     steps, rows, units = offsets[-1], len(offsets) - 1, int(generator.integers(2, 40))
     forget, normed = number % 2 == 0, number % 3 == 1
@@ -397,7 +397,7 @@ def linear(generator, rows, inputs, outputs):
 
 
 def masks(generator, rows, units, words):
-    """Bits that do not depend on their company, and the products with them."""
+    """Check that mask bits do not depend on the other rows, and the products with them."""
     key, probability = tuple(generator.integers(-9, 9, 3).tolist()), generator.uniform(0.1, 0.9)
     steps = tuple(generator.integers(0, 3, (words, rows)))
     wanted = reference_masks(probability, key, steps, units)
@@ -416,7 +416,7 @@ def masks(generator, rows, units, words):
 def attention(generator, rows, features, outputs, additive):
     steps, sizes = generator.integers(0, 40, rows), generator.integers(0, 30, rows)
     starts = np.cumsum(sizes) - sizes
-    shared = generator.integers(0, rows, rows) if rows else np.arange(0)  # some read what others read
+    shared = generator.integers(0, rows, rows) if rows else np.arange(0)  # some rows share their memory
     starts, sizes = starts[shared], sizes[shared]
     queries, memory, pairs = int(steps.sum()), int(max(starts + sizes, default=0)) + 2, int(steps @ sizes)
     shapes = [(queries, features), (memory, features), (memory, outputs), (features,), (queries, outputs), (pairs,)]
@@ -457,7 +457,7 @@ def attention_loops(steps, starts, sizes, q, k, v, direction, dcontext, dweights
     return context, np.concatenate([[], *weights]), dq, dk, dv, ddirection
 
 
-# --- The best of many
+# --- The k largest scores
 
 
 def largest(generator, rows, size, k):
@@ -487,7 +487,7 @@ def softmax(generator, rows, size):
 
 
 def model(generator, units):
-    """The spec and the weights of a net in which every layer type of the stepper occurs."""
+    """Return the spec and the weights of a net with every layer type of the stepper."""
     tensors = {}
 
     def layer(kind, inputs, outputs, shapes, cells=(), **settings):
@@ -517,7 +517,7 @@ def model(generator, units):
 
 
 def step(generator, rows, units):
-    """Rows that step together give what each of them gives alone."""
+    """Check that rows that step together give the same results as each row alone."""
     net = model(generator, units)
     together, alone = Stepper(*net, rows, output="probs"), [Stepper(*net, output="probs") for _ in range(rows)]
     for _ in range(3):
@@ -578,7 +578,7 @@ if __name__ == "__main__":
     for number in range(180):
         paths(np.random.default_rng(number), number)
     for number in range(44):
-        beliefs(np.random.default_rng(number), number)
+        estimates(np.random.default_rng(number), number)
     for number in range(240):
         recurrence(np.random.default_rng(number), number)
         options(np.random.default_rng(number), number)

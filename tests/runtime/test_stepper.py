@@ -207,7 +207,7 @@ def test_input_that_is_not_finite_raises_and_changes_nothing(value):
     stepped(stepper, drawn(cell, 3, 2))
     output, state = stepper.output.copy(), states.to_bytes(stepper.state)
     stepper.input[1, 4] = value
-    message = rf"^Stepper: expected input of finite numbers, got {value} at row 1, feature 4; the state is as it was"
+    message = rf"^Stepper: expected finite input, got {value} at row 1, feature 4; the state is unchanged"
     with pytest.raises(ValueError, match=message):
         stepper()
     assert np.array_equal(stepper.output, output)
@@ -224,7 +224,7 @@ def test_an_id_out_of_range_raises_and_changes_nothing(unit):
     output, state = stepper.output.copy(), states.to_bytes(stepper.state)
     stepper.input[1] = unit
     with pytest.raises(
-        ValueError, match=rf"^Stepper: expected input of ids from 0 to 10, got {unit} at row 1; the state"
+        ValueError, match=rf"^Stepper: expected ids from 0 to 10, got {unit} at row 1; the state"
     ):
         stepper()
     assert np.array_equal(stepper.output, output)
