@@ -1,38 +1,33 @@
-"""Task: an application of a recurrent model. `fit`, runs, saving and loading are written here, once."""
+"""Task: an application of a recurrent model. Training is written here, once for all tasks."""
 
 import logging
-import sys
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar, final
+from typing import Any, NamedTuple, Self, final
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import elman
 from elman.data.hold_out import hold_out
-from elman.data.row_batches import RowBatches, usual_steps
-from elman.errors import counted_as, renumbered
+from elman.data.row_batches import usual_steps
+from elman.errors import counted_as
 from elman.estimator import Estimator
-from elman.files import SCHEMA, write_tensors
-from elman.runtime import MODEL, ModelFile
+from elman.runtime import MODEL
 from elman.state import State
 from elman.tasks.examples import PROBE_ROWS, Batches, Encoded, Examples, digest
+from elman.tasks.model import Model
 from elman.tasks.plan import TrainingPlan, seconds_per_update
 from elman.tasks.run import Run
-from elman.tasks.settings import check_range, parse, settings_of
-from elman.training import Evaluation, Event, Interrupted, NonFinite, Result, TrainingSettings, model_tensors, train
+from elman.tasks.settings import check_range, settings_of
+from elman.training import Evaluation, Event, Interrupted, NonFinite, Result, TrainingSettings, train
 from elman.training.checkpoint import LAST
 from elman.training.loop import Data
 from elman.training.non_finite import non_finite_weight
 from elman.training.settings import check
-
-T = TypeVar("T")
 
 logger = logging.getLogger("elman")
 
@@ -73,7 +68,7 @@ class _Parts(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class Task(Estimator, TrainingSettings, ABC):
+class Task(Model, Estimator, TrainingSettings):
     """Base of all applications: an estimator whose settings are its fields, those of its training included.
 
     A subclass implements at least `read`, `encode`, `build`, `loss`, `validate` and `probe_loss`, and `predict`,
@@ -86,8 +81,6 @@ class Task(Estimator, TrainingSettings, ABC):
         held_out_: the rows that were held out and their targets, or the documents.
         result_: how the training ended.
     """
-
-    task: ClassVar[str]  # its name on the command line and in files
 
     validation: float = 0.1
 
@@ -135,11 +128,7 @@ class Task(Estimator, TrainingSettings, ABC):
         """Return one line about the encoded data."""
         return f"{len(data):,} rows to train on, {len(held_out):,} held out"
 
-    # Hooks: the network.
-
-    @abstractmethod
-    def build(self) -> nn.Module:
-        """Return a new network. PyTorch's generator is seeded."""
+    # Hooks: the network; `build`, `metadata` and `restore` are those of the model.
 
     def load_pretrained(self) -> None:
         """Load pretrained weights into the new `net_`, if the task uses any."""
@@ -171,15 +160,6 @@ class Task(Estimator, TrainingSettings, ABC):
 
     def finish(self, held_out: Any) -> None:
         """Adjust the trained network to the encoded held-out part, such as its calibration."""
-
-    # Hooks: the trained model.
-
-    def metadata(self) -> dict[str, Any]:
-        """Return all that `restore` needs in addition to the settings, as JSON."""
-        return {}
-
-    def restore(self, file: ModelFile) -> None:
-        """Set the fitted attributes that `build` needs from the metadata of a model file."""
 
     @abstractmethod
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
@@ -291,10 +271,6 @@ class Task(Estimator, TrainingSettings, ABC):
         self._build()
         return _Parts(training, held_out, data, held_out_data, batches)
 
-    def _build(self) -> None:
-        with self.seeded():
-            self.net_: Any = self.build()
-
     def _parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.net_.parameters())
 
@@ -330,112 +306,3 @@ class Task(Estimator, TrainingSettings, ABC):
             if folder and unsaved and non_finite_weight(self.net_) is None:
                 self.save(folder / MODEL)  # the weights before the update that failed, for the doctor
             raise
-
-    # Evaluation.
-
-    def check_fitted(self) -> None:
-        """Raise unless the model is trained.
-
-        Raises:
-            ValueError: it is not; scikit-learn's `NotFittedError` if scikit-learn is loaded.
-        """
-        if not hasattr(self, "net_"):
-            kind = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", ValueError)
-            raise kind(f"{type(self).__name__}: not fitted yet; call fit first, or load a trained model.")
-
-    @contextmanager
-    def seeded(self) -> Iterator[None]:
-        """Seed PyTorch's generator with the setting `seed`, and restore the generator at the end."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            yield
-
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Set the network to evaluation mode without gradients, and restore its mode at the end."""
-        training = self.net_.training
-        if training:
-            self.net_.eval()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            if training:
-                self.net_.train()
-
-    @contextmanager
-    def reporting(self, progress: Callable[[float], object]) -> Iterator[None]:
-        """Call `progress` with the finished share, 0 to 1, of the evaluations and predictions inside."""
-        self._progress = progress
-        try:
-            yield
-        finally:
-            del self._progress
-
-    def report_progress(self, part: float) -> None:
-        """Report the finished share of an evaluation or prediction to the caller of `reporting`, if there is one."""
-        if (progress := getattr(self, "_progress", None)) is not None:
-            progress(part)
-
-    def per_row(
-        self,
-        data: Encoded,
-        steps: int,
-        function: Callable[[Encoded, np.ndarray], Sequence[T] | np.ndarray],
-        sizes: np.ndarray | None = None,
-    ) -> list[T]:
-        """Return the function's result for each row, computed in batches of rows of similar length, without gradients.
-
-        Args:
-            steps: largest number of steps of a batch, all rows together.
-            function: `function(batch, rows)` returns one result per row; `rows` are the numbers of the rows.
-            sizes: [B] counted in place of the steps of each row.
-        Raises:
-            RowError: the function raised one about a row of a batch.
-        """
-        sizes = data.steps if sizes is None else sizes
-        order, found = np.argsort(sizes, kind="stable"), dict[int, T]()
-        with self.evaluating():
-            for part, _ in RowBatches(sizes[order], steps).epoch(1):
-                rows = order[part]
-                with renumbered(rows.tolist()):
-                    results = function(data.select(rows), rows)
-                found.update(zip(rows.tolist(), results, strict=True))
-                self.report_progress(len(found) / len(data))
-        return [found[row] for row in range(len(data))]
-
-    # Files.
-
-    def save(self, path: str | Path) -> None:
-        """Write weights, settings and metadata to a model file. A file at `path` is replaced whole or not at all."""
-        metadata = {"schema": SCHEMA, "version": elman.__version__, "task": self.task, "settings": settings_of(self)}
-        if spec := self.net_.spec():  # for elman.runtime; a user's cell may have none
-            metadata["spec"] = spec
-        write_tensors(Path(path), model_tensors(self.net_), metadata | self.metadata())
-
-    @classmethod
-    def from_file(cls, file: ModelFile) -> Self:
-        """Return the trained model that `save` wrote.
-
-        Raises:
-            ValueError: the tensors do not fit the settings, or a part is missing.
-        """
-        try:
-            model = cls(**parse(cls, file.metadata["settings"], f"{file.path}:"))
-            model.restore(file)
-        except KeyError as error:
-            version = file.metadata.get("version")
-            raise ValueError(f"{file.path}: expected {error} in its metadata, which is missing; version {version} of "
-                             f"elman wrote it, and this is {elman.__version__}: train again.") from error  # fmt: skip
-        model._build()
-        own: Mapping[str, Tensor] = model_tensors(model.net_)
-        for name in sorted(own.keys() | file.tensors.keys()):
-            want = tuple(own[name].shape) if name in own else None
-            have = tuple(file.tensors[name].shape) if name in file.tensors else None
-            if want != have:
-                raise ValueError(f"{file.path}: expected {name} {want}, got {have}; it does not fit its settings.")
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(torch.from_numpy(file.tensors[name]))
-        model.net_.eval()
-        return model

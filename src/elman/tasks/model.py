@@ -1,0 +1,154 @@
+"""Model of a task: its network, evaluated in batches of rows, and its file."""
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import elman
+from elman.data.row_batches import RowBatches
+from elman.errors import renumbered
+from elman.files import SCHEMA, write_tensors
+from elman.runtime import ModelFile
+from elman.tasks.examples import Encoded
+from elman.tasks.settings import parse, settings_of
+from elman.training import model_tensors
+
+T = TypeVar("T")
+
+
+class Model(ABC):
+    """Network that is built from settings and fitted attributes, and stored with them in one file."""
+
+    task: ClassVar[str]  # its name on the command line and in files
+    seed: int
+    net_: Any
+
+    # Hooks.
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """Return a new network. PyTorch's generator is seeded."""
+
+    def metadata(self) -> dict[str, Any]:
+        """Return all that `restore` needs in addition to the settings, as JSON."""
+        return {}
+
+    def restore(self, file: ModelFile) -> None:  # noqa: B027  optional
+        """Set the fitted attributes that `build` needs from the metadata of a model file."""
+
+    def _build(self) -> None:
+        with self.seeded():
+            self.net_ = self.build()
+
+    # Evaluation.
+
+    def check_fitted(self) -> None:
+        """Raise unless the model is trained.
+
+        Raises:
+            ValueError: it is not; scikit-learn's `NotFittedError` if scikit-learn is loaded.
+        """
+        if not hasattr(self, "net_"):
+            kind = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", ValueError)
+            raise kind(f"{type(self).__name__}: not fitted yet; call fit first, or load a trained model.")
+
+    @contextmanager
+    def seeded(self) -> Iterator[None]:
+        """Seed PyTorch's generator with the setting `seed`, and restore the generator at the end."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            yield
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Set the network to evaluation mode without gradients, and restore its mode at the end."""
+        training = self.net_.training
+        if training:
+            self.net_.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            if training:
+                self.net_.train()
+
+    @contextmanager
+    def reporting(self, progress: Callable[[float], object]) -> Iterator[None]:
+        """Call `progress` with the finished share, 0 to 1, of the evaluations and predictions inside."""
+        self._progress = progress
+        try:
+            yield
+        finally:
+            del self._progress
+
+    def report_progress(self, part: float) -> None:
+        """Report the finished share of an evaluation or prediction to the caller of `reporting`, if there is one."""
+        if (progress := getattr(self, "_progress", None)) is not None:
+            progress(part)
+
+    def per_row(
+        self,
+        data: Encoded,
+        steps: int,
+        function: Callable[[Encoded, np.ndarray], Sequence[T] | np.ndarray],
+    ) -> list[T]:
+        """Return the function's result for each row, computed in batches of rows of similar length, without gradients.
+
+        Args:
+            steps: largest number of steps of a batch, all rows together.
+            function: `function(batch, rows)` returns one result per row; `rows` are the numbers of the rows.
+        Raises:
+            RowError: the function raised one about a row of a batch.
+        """
+        order, found = np.argsort(data.steps, kind="stable"), dict[int, T]()
+        with self.evaluating():
+            for part, _ in RowBatches(data.steps[order], steps).epoch(1):
+                rows = order[part]
+                with renumbered(rows.tolist()):
+                    results = function(data.select(rows), rows)
+                found.update(zip(rows.tolist(), results, strict=True))
+                self.report_progress(len(found) / len(data))
+        return [found[row] for row in range(len(data))]
+
+    # Files.
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, settings and metadata to a model file. A file at `path` is replaced whole or not at all."""
+        metadata = {"schema": SCHEMA, "version": elman.__version__, "task": self.task, "settings": settings_of(self)}
+        if spec := self.net_.spec():  # for elman.runtime; a user's cell may have none
+            metadata["spec"] = spec
+        write_tensors(Path(path), model_tensors(self.net_), metadata | self.metadata())
+
+    @classmethod
+    def from_file(cls, file: ModelFile) -> Self:
+        """Return the trained model that `save` wrote.
+
+        Raises:
+            ValueError: the tensors do not fit the settings, or a part is missing.
+        """
+        try:
+            model = cls(**parse(cls, file.metadata["settings"], f"{file.path}:"))
+            model.restore(file)
+        except KeyError as error:
+            version = file.metadata.get("version")
+            raise ValueError(f"{file.path}: expected {error} in its metadata, which is missing; version {version} of "
+                             f"elman wrote it, and this is {elman.__version__}: train again.") from error  # fmt: skip
+        model._build()
+        own: Mapping[str, Tensor] = model_tensors(model.net_)
+        for name in sorted(own.keys() | file.tensors.keys()):
+            want = tuple(own[name].shape) if name in own else None
+            have = tuple(file.tensors[name].shape) if name in file.tensors else None
+            if want != have:
+                raise ValueError(f"{file.path}: expected {name} {want}, got {have}; it does not fit its settings.")
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(torch.from_numpy(file.tensors[name]))
+        model.net_.eval()
+        return model
