@@ -63,7 +63,7 @@ def test_tensors_come_back_as_tensors(path):
     assert all(torch.equal(read[name], written[name]) and read[name].dtype == written[name].dtype for name in written)
 
 
-def test_tied_weights_and_arrays_beside_tensors(path):
+def test_tied_weights_and_arrays_with_tensors(path):
     weight = torch.randn(2, 3, requires_grad=True)
     write_tensors(path, {"in": weight, "out": weight, "counts": np.arange(4).reshape(2, 2).T}, {})
     read, _ = read_tensors(path)
@@ -269,9 +269,9 @@ def golden(schema):
 @pytest.mark.parametrize("schema", range(1, SCHEMA + 1))
 def test_files_of_every_schema_are_read(schema):
     tensors, metadata = golden(schema)
-    read, told = read_tensors(GOLDEN / f"schema-{schema}.safetensors")
+    read, found = read_tensors(GOLDEN / f"schema-{schema}.safetensors")
     assert same(read, tensors)
-    assert json.dumps(told, sort_keys=True) == json.dumps(metadata, sort_keys=True)
+    assert json.dumps(found, sort_keys=True) == json.dumps(metadata, sort_keys=True)
 
 
 if __name__ == "__main__":

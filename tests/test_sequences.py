@@ -45,9 +45,9 @@ def plain(batch):
 @given(lengths_of_rows, kinds)
 def test_rows_and_times_of_each_step(lengths, kind):
     batch = build(lengths, kind)
-    told = [(row, time) for row, length in enumerate(lengths) for time in range(length)]
-    assert list(zip(batch.rows, batch.times, strict=True)) == told
-    assert (len(batch), batch.num_steps) == (len(lengths), len(told))
+    expected = [(row, time) for row, length in enumerate(lengths) for time in range(length)]
+    assert list(zip(batch.rows, batch.times, strict=True)) == expected
+    assert (len(batch), batch.num_steps) == (len(lengths), len(expected))
     assert batch.offsets.tolist() == [sum(lengths[:row]) for row in range(len(lengths) + 1)]
     assert batch.lengths.dtype == np.int64
 
