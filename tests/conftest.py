@@ -1,4 +1,4 @@
-"""What every test shares: one thread a worker, laws that repeat in CI, and the real data."""
+"""Settings and fixtures of all tests: one thread per worker, the same hypothesis examples in every CI run, and real data."""
 
 import os
 from pathlib import Path

@@ -87,8 +87,8 @@ def test_more_rows_than_a_batch_holds(elman, classifier_run):
     assert [line.split("\t")[2] for line in printed] == texts
 
 
-def test_each_line_is_answered_as_it_comes(start, classifier_run):
-    """As with `tail -f`: the next line is written after the answer to the previous one has been read."""
+def test_each_line_is_predicted_before_the_next_one_arrives(start, classifier_run):
+    """Write each line after reading the prediction of the previous one, as with `tail -f`."""
     process = start(classifier_run)
     for text in "the good film", "", "a dull plot":
         process.stdin.write(text + "\n")
@@ -101,7 +101,7 @@ def test_each_line_is_answered_as_it_comes(start, classifier_run):
 
 
 @pytest.mark.slow
-def test_each_sentence_in_columns_is_answered_as_it_comes(start, tagger_run):
+def test_each_sentence_in_columns_is_predicted_before_the_next_one_arrives(start, tagger_run):
     process = start(tagger_run, "--columns")
     for word in "Ann", "Bob":
         process.stdin.write(f"{word}\n\n")

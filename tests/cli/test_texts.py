@@ -130,7 +130,7 @@ def test_most_training_texts_are_translated_correctly(elman, run, pairs):
 
 
 @pytest.mark.slow
-def test_each_line_is_answered_as_it_comes(run):
+def test_each_line_is_translated_before_the_next_one_arrives(run):
     command = [sys.executable, "-m", "elman.cli", "predict", str(run), "--beam", "1"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(command, text=True, encoding="utf-8", **pipes) as process:

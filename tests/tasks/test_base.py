@@ -1,4 +1,4 @@
-"""What all tasks do alike: runs, plans, progress, and the files of fitted models."""
+"""Behaviour that all tasks share: runs, plans, progress, and files of fitted models."""
 
 import logging
 

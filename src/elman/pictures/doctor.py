@@ -50,7 +50,7 @@ def draw(panel: Panel, axis: Any) -> None:
 
 
 def panel_figure(panel: Panel) -> Any:
-    """A matplotlib Figure of one panel alone."""
+    """Draw one panel in a matplotlib Figure of its own."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")

@@ -1,4 +1,4 @@
-"""Which kind rows are of, and what all kinds promise."""
+"""Detection of the kind of input, and the laws of every kind."""
 
 import numpy as np
 import pytest
