@@ -9,7 +9,7 @@ import click
 from elman.data import readers
 from elman.data.raw_files import lines
 from elman.data.readers.files import TABLES
-from elman.data.readers.labelled import Labelled, Row, gather, some
+from elman.data.readers.labelled import Labelled, Row, at_least_one, gather
 
 Options = Mapping[str, Any]  # values of options, by name
 
@@ -77,7 +77,7 @@ def read_lines(files: Sequence[Path], options: Options, labelled: bool = True) -
             if text:
                 yield Row(text, label if labelled else None, f"{file}:{number}")
 
-    return gather(row for file in files for row in some(file, rows(file)))
+    return gather(row for file in files for row in at_least_one(file, rows(file)))
 
 
 def read_labelled(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:

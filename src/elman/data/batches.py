@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from elman.data.units.base import BOUNDARY
-from elman.data.windows import Window, epoch_generator, lay, shuffled
+from elman.data.windows import Window, concatenated, epoch_generator, shuffled
 from elman.sequences import Sequences
 
 
@@ -29,7 +29,7 @@ class Batches(Sequence[Window]):
         if steps < 1:
             raise ValueError(f"Batches: expected steps of at least 1, got {steps}.")
         self.steps = steps
-        self._set(lay("Batches", documents))
+        self._set(concatenated("Batches", documents))
 
     def _set(self, text: np.ndarray) -> None:
         self.text = text

@@ -69,7 +69,7 @@ class Windows(Sequence[Window]):
     def __init__(self, documents: Sequence[np.ndarray], streams: int, steps: int):
         if streams < 1 or steps < 1:
             raise ValueError(f"Windows: expected streams and steps of at least 1, got {streams} and {steps}.")
-        self.text = lay("Windows", documents)
+        self.text = concatenated("Windows", documents)
         self.streams, self.steps = min(streams, self.num_steps), steps
         self.first = steps  # time steps of the first window
 
@@ -120,7 +120,7 @@ class Windows(Sequence[Window]):
         return places, np.flatnonzero(is_start), np.add.reduceat(is_start.astype(np.int64), offsets)
 
 
-def lay(where: str, documents: Sequence[np.ndarray]) -> np.ndarray:
+def concatenated(where: str, documents: Sequence[np.ndarray]) -> np.ndarray:
     """Return the documents concatenated, with the boundary before, between and after them, int32.
 
     All ids but the last are inputs, all but the first are targets.

@@ -76,7 +76,7 @@ class Loop:
         self.log: LogFile | None = None
         self.place = Place()
         self.saved: Place | None = None  # place of the checkpoint on the disk
-        self.whole = True  # weights, optimiser, state and place belong to the same update
+        self.consistent = True  # weights, optimiser, state and place belong to the same update
         self.state: State | None = None
         self.best: dict[str, Tensor] = {}
         self.trained: dict[str, Tensor] = {}  # the trained weights, while the model holds their average
@@ -110,26 +110,26 @@ class Loop:
             self._seed("update", place.update)
             with torch.no_grad():
                 _, example = self.loss(self.batches[0], None)
-            self.state = _owned(states.from_bytes(tensors["state"].numpy().tobytes(), example))
+            self.state = _detached_copy(states.from_bytes(tensors["state"].numpy().tobytes(), example))
         self.checkpoints.restore(tensors)
         if place.best is not None:
             self.best = self.checkpoints.read_best()
         self.saved = copy(place)
         logger.info("resumed at update %d, epoch %d", place.update, place.epoch)
 
-    def go(self, save_every: float) -> Result:
+    def run(self, save_every: float) -> Result:
         """Train to the end, then load the best weights."""
         place = self.place
         self.saved_at = time.perf_counter()
         self.began = self.saved_at - place.seconds
         self._evaluate_if_due()
-        while not self._at_end() and not self._out_of_patience() and not self._is_reached():
+        while not self._at_end() and not self._out_of_patience() and not self._has_reached_goal():
             self._update()
             self._evaluate_if_due()
             if time.perf_counter() - self.saved_at >= save_every:
                 self._save()
         self._save()
-        self._take_best()
+        self._load_best()
         return Result(place.update, place.epoch, place.best, place.best_update, place.seconds)
 
     def stop(self) -> int:
@@ -140,11 +140,11 @@ class Loop:
         """
         with suppress(KeyboardInterrupt):
             self._restore_trained()
-            if self.whole:
+            if self.consistent:
                 self._save()
             elif self.checkpoints is not None and (found := self.checkpoints.read()) is not None:
                 self.checkpoints.restore(found[1])
-            self._take_best()
+            self._load_best()
         if self.checkpoints is None:
             return self.place.update
         return self.saved.update if self.saved is not None else 0
@@ -153,11 +153,11 @@ class Loop:
 
     def _update(self) -> None:
         with self.interrupts.held():
-            self.whole = False
+            self.consistent = False
             event = self._learn()
             if self.log is not None:
                 self.log(event)
-            self.whole = True
+            self.consistent = True
         self._notify(event)
 
     def _learn(self) -> Update:
@@ -176,10 +176,10 @@ class Loop:
         loss.backward()
         gradients = gradients_of(self.parameters)
         norm = gradient_norm(gradients)
-        length = norm.item()
-        if not math.isfinite(length):
+        norm_value = norm.item()
+        if not math.isfinite(norm_value):
             why = explain_gradient(self.model, lambda: self._forward(batch)[0], rate, settings)
-            self._fail(place.update + 1, f"the norm of the gradient is {length}", *why)
+            self._fail(place.update + 1, f"the norm of the gradient is {norm_value}", *why)
         clip(gradients, norm, settings)
         if self.average is not None:
             self.average.before_update()
@@ -187,15 +187,15 @@ class Loop:
             (group,) = optimizer.param_groups
             group["lr"] = rate
             optimizer.step()
-        self.state = _owned(state)
+        self.state = _detached_copy(state)
         place.update += 1
         place.batch += 1
         if self.average is not None:
             self.average.after_update(place.update)
         place.seconds = time.perf_counter() - self.began
         steps = getattr(batch, "num_steps", 1)
-        pace = steps / (time.perf_counter() - began)
-        return Update(place.update, place.epoch, self._progress(), value, length, rate, steps, place.seconds, pace)
+        speed = steps / (time.perf_counter() - began)
+        return Update(place.update, place.epoch, self._progress(), value, norm_value, rate, steps, place.seconds, speed)
 
     def _forward(self, batch: Batch) -> tuple[Tensor, State | None]:
         self._seed("update", self.place.update)
@@ -220,15 +220,15 @@ class Loop:
             if not math.isfinite(value):
                 self._fail(place.update, f"the evaluation is {value}", "", "check the evaluation and its data")
             with self.interrupts.held():
-                self.whole = False
-                event = self._judge(value)
+                self.consistent = False
+                event = self._record(value)
                 if self.log is not None:
                     self.log(event)
-                self.whole = True
+                self.consistent = True
             self._notify(event)
         self._save()
 
-    def _judge(self, value: float) -> Evaluation:
+    def _record(self, value: float) -> Evaluation:
         place = self.place
         place.evaluated = place.update
         place.seconds = time.perf_counter() - self.began
@@ -251,7 +251,7 @@ class Loop:
             self.saved = copy(self.place)
         self.saved_at = time.perf_counter()
 
-    def _take_best(self) -> None:
+    def _load_best(self) -> None:
         if self.best:
             load_model(self.model, self.best)
         elif self.average is not None:
@@ -295,7 +295,7 @@ class Loop:
     def _out_of_patience(self) -> bool:
         return self.settings.patience is not None and self.place.worse_in_a_row >= self.settings.patience
 
-    def _is_reached(self) -> bool:
+    def _has_reached_goal(self) -> bool:
         place, until = self.place, self.settings.until
         return until is not None and place.best is not None and place.best <= until
 
@@ -330,12 +330,12 @@ class Loop:
         raise NonFinite(update, self.place.epoch, what, layer, cause, first)
 
 
-def _owned(state: State | None) -> State | None:
+def _detached_copy(state: State | None) -> State | None:
     """Return a detached, contiguous copy, as a checkpoint restores it: a resumed run computes the same bits."""
 
-    def own(leaf: Any) -> Any:
+    def detached(leaf: Any) -> Any:
         if isinstance(leaf, Tensor):
             return leaf.detach().clone(memory_format=torch.contiguous_format)
         return np.array(leaf)
 
-    return None if state is None else states.map(own, state)
+    return None if state is None else states.map(detached, state)

@@ -78,7 +78,7 @@ def train(
             loop.log = stack.enter_context(closing(LogFile(run / LOG, loop.place.log_bytes)))
         stack.enter_context(loop.interrupts)
         try:
-            return loop.go(save_every)
+            return loop.run(save_every)
         except KeyboardInterrupt:
             update = loop.stop()
             raise Interrupted(run if loop.saved else None, update) from None

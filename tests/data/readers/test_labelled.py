@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from elman.data.readers.labelled import Row, gather, some
+from elman.data.readers.labelled import Row, at_least_one, gather
 
 
 def test_rows_without_labels_have_none() -> None:
@@ -31,6 +31,6 @@ def test_steps_of_another_shape() -> None:
 
 
 def test_a_file_without_rows() -> None:
-    assert list(some("x.csv", [Row("a", None, "x.csv:1")])) == [Row("a", None, "x.csv:1")]
+    assert list(at_least_one("x.csv", [Row("a", None, "x.csv:1")])) == [Row("a", None, "x.csv:1")]
     with pytest.raises(ValueError, match=r"^x\.csv: expected rows, found none\.$"):
-        list(some("x.csv", []))
+        list(at_least_one("x.csv", []))

@@ -100,7 +100,7 @@ class Columns:
             yield Row(np.frombuffer(series.values).reshape(-1, size), series.label, f"{where}{series.number}")
 
 
-def no_column(where: object, name: str, known: Iterable[str], way_out: str = "") -> ValueError:
+def missing_column(where: object, name: str, known: Iterable[str], way_out: str = "") -> ValueError:
     """Return the error for a missing column, with a list of the existing ones."""
     names = list(known)
     listed = ", ".join(each if len(each) <= 40 else each[:40] + "..." for each in names[:SHOWN])
@@ -116,7 +116,7 @@ def positions(where: object, names: Iterable[str], known: Sequence[str], way_out
     """
     for name in names:
         if name not in known:
-            raise no_column(where, name, known, way_out)
+            raise missing_column(where, name, known, way_out)
         if known.count(name) > 1:
             raise ValueError(f"{where}: expected one column {name!r}, found {known.count(name)}; rename them.")
     return [known.index(name) for name in names]
@@ -127,7 +127,7 @@ def from_mapping(record: Mapping[str, Any], names: Sequence[str], where: object)
     try:
         return [record[name] for name in names]
     except KeyError as error:
-        raise no_column(where, error.args[0], record) from None
+        raise missing_column(where, error.args[0], record) from None
 
 
 @dataclass

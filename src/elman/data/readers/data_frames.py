@@ -7,7 +7,7 @@ from typing import Any
 
 from elman.data.raw_files import reading
 from elman.data.readers.columns import Column, Columns, positions
-from elman.data.readers.labelled import Labelled, Row, gather, some
+from elman.data.readers.labelled import Labelled, Row, at_least_one, gather
 
 
 def read_frame(
@@ -33,7 +33,7 @@ def read_frame(
     """
     columns = Columns.chosen(text, label, values, group)
     records = _from_mapping(frame, columns) if isinstance(frame, Mapping) else _from_frame(frame, columns)
-    return gather(some("frame", columns.rows("row ", enumerate(records))))
+    return gather(at_least_one("frame", columns.rows("row ", enumerate(records))))
 
 
 def read_parquet(file: Path, columns: Columns) -> Iterator[Row]:

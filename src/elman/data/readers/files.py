@@ -7,7 +7,7 @@ from pathlib import Path
 from elman.data.raw_files import Paths, as_paths, reading
 from elman.data.readers.columns import Column, Columns
 from elman.data.readers.data_frames import read_parquet
-from elman.data.readers.labelled import Labelled, Row, gather, some
+from elman.data.readers.labelled import Labelled, Row, at_least_one, gather
 from elman.data.readers.npz import read_npz
 from elman.data.readers.pixels import SUFFIXES, Pixels
 from elman.data.readers.tables import read_csv, read_jsonl, read_tsv
@@ -81,7 +81,7 @@ def read_labelled(
         _check(path, given, {"size", "color"})
         return pixels.rows(path)
 
-    return gather(chain.from_iterable(some(path, rows(path)) for path in as_paths(paths)))
+    return gather(chain.from_iterable(at_least_one(path, rows(path)) for path in as_paths(paths)))
 
 
 def suffix_of(path: Path) -> str:

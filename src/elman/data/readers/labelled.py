@@ -50,7 +50,7 @@ def gather(rows: Iterable[Row]) -> Labelled:
     return Labelled(inputs, None if None in labels[:1] else labels, places)
 
 
-def some(where: object, rows: Iterable[Row]) -> Iterator[Row]:
+def at_least_one(where: object, rows: Iterable[Row]) -> Iterator[Row]:
     """Yield the rows of a file, and check that there is at least one.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from elman.data.raw_files import Paths, as_paths, lines
 from elman.data.readers.columns import Column, Columns
 from elman.data.readers.files import TABLES, suffix_of
-from elman.data.readers.labelled import Row, some
+from elman.data.readers.labelled import Row, at_least_one
 
 
 class Parallel(NamedTuple):
@@ -65,7 +65,7 @@ def text_pairs(file: Path, first: Column, second: Column) -> Iterator[Row]:
         raise ValueError(
             f"{file}: a text file has no columns; name a table (a file that ends in {known}), or leave the columns out."
         )
-    return some(file, TABLES[suffix](file, columns))
+    return at_least_one(file, TABLES[suffix](file, columns))
 
 
 def _rows_of_files(files: Sequence[Path]) -> Iterator[Row]:
@@ -78,7 +78,7 @@ def _rows_of_files(files: Sequence[Path]) -> Iterator[Row]:
         wanted = "pairs of files (sources, then targets)"
         raise ValueError(f"expected {wanted}, or tables with columns, got {given}.")
     for source, target in zip(files[::2], files[1::2], strict=True):
-        yield from some(source, _rows_of_pair(source, target))
+        yield from at_least_one(source, _rows_of_pair(source, target))
 
 
 def _rows_of_pair(source: Path, target: Path) -> Iterator[Row]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from elman.data.raw_files import Paths, as_paths, lines
-from elman.data.readers.columns import Column, no_column
-from elman.data.readers.labelled import Labelled, Row, gather, some
+from elman.data.readers.columns import Column, missing_column
+from elman.data.readers.labelled import Labelled, Row, at_least_one, gather
 
 CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 DOCSTART = "-DOCSTART-"
@@ -49,7 +49,7 @@ def read_tagged(
     if columns is not None and not (len(columns) == 2 or (len(columns) == 1 and not tags)):
         raise ValueError(f"columns: expected a column of words and one of tags, got {len(columns)} columns.")
     extra = (extra,) if isinstance(extra, str | int) else tuple(extra)
-    rows = (some(file, sentences(file, lines(file), columns, extra, tags)) for file in as_paths(paths))
+    rows = (at_least_one(file, sentences(file, lines(file), columns, extra, tags)) for file in as_paths(paths))
     return gather(chain.from_iterable(rows))
 
 
@@ -75,7 +75,7 @@ class _Layout(NamedTuple):
             number = int(column)
         except ValueError:
             way_out = f"{', or ' if self.names else ''}numbers from 1 to {self.width}, or from the end, -1"
-            raise no_column(file, str(column), self.names, way_out) from None
+            raise missing_column(file, str(column), self.names, way_out) from None
         if not 1 <= abs(number) <= self.width:
             raise ValueError(
                 f"{file}:{self.line}: expected a column from 1 to {self.width} (-1: the last), got {number}."
