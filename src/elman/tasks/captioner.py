@@ -1,4 +1,4 @@
-"""Captioner: a sentence for a picture (Vinyals et al. 2015, arXiv:1411.4555; Xu et al. 2015, arXiv:1502.03044)."""
+"""Sentences for pictures (Vinyals et al. 2015, arXiv:1411.4555; Xu et al. 2015, arXiv:1502.03044)."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Classifier: a class for a whole sequence, such as the sentiment of a text or the action in a video."""
+"""Classes for whole sequences, such as the sentiment of a text or the action in a video."""
 
 import math
 from dataclasses import dataclass

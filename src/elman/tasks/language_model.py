@@ -1,4 +1,4 @@
-"""Language model: the probability of the next unit of a text, given all units before it (Mikolov et al. 2010)."""
+"""Probability of the next unit of a text, given all units before it (Mikolov et al. 2010)."""
 
 import math
 import os

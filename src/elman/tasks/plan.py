@@ -33,7 +33,7 @@ class TrainingPlan:
 
     def __str__(self) -> str:
         minutes = self.seconds / 60
-        expected = f"{minutes:.1f} minutes" if minutes >= 1 else f"{self.seconds:.0f} seconds"
+        expected = f"{minutes:.1f} minutes" if minutes >= 1 else f"{self.seconds:.1f} seconds"
         chosen = f"; best weights by {self.chosen_by}" if self.chosen_by else ""
         return f"{self.data}\n{self.network}\n{self.updates:,} updates, expected to take {expected}{chosen}"
 

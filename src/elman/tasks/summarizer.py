@@ -1,4 +1,4 @@
-"""Summarizer: a translator from long texts to short ones (Nallapati et al. 2016, arXiv:1602.06023)."""
+"""Summaries: short texts from long ones (Nallapati et al. 2016, arXiv:1602.06023)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

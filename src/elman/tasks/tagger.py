@@ -1,4 +1,4 @@
-"""Tagger: a tag for every word of a sentence, such as named entities and parts of speech (Huang et al. 2015)."""
+"""Tags for the words of a sentence, such as named entities and parts of speech (Huang et al. 2015)."""
 
 import math
 from collections.abc import Sequence

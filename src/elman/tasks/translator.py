@@ -1,4 +1,4 @@
-"""Translator: one text in, another out, such as a translation (Sutskever et al. 2014; Bahdanau et al. 2015)."""
+"""Texts from other texts, such as translations (Sutskever et al. 2014; Bahdanau et al. 2015)."""
 
 import math
 from collections.abc import Sequence
