@@ -27,6 +27,7 @@ def test_the_settings_of_a_task_by_group_with_default_and_meaning(elman):
             assert re.search(rf"^  {re.escape(f'{field.name}={value}')}\s+\S", result.stdout, re.MULTILINE), field.name
         groups = re.findall(r"^(\w[\w ]*)$", result.stdout, re.MULTILINE)
         assert {"Recurrent", "Training"} < set(groups)
+        assert result.stdout.endswith("for --set cell.NAME=VALUE.\n")
 
 
 def test_the_options_of_a_cell(elman):

@@ -52,6 +52,8 @@ def list_(name: str | None) -> None:
     for title, settings in settings_by_group(kind).items():
         click.echo(f"\n{title}")
         _table(settings.items())
+    if name in TASKS:
+        click.echo("\nelman list CELL shows the options of a cell, for --set cell.NAME=VALUE.")
 
 
 def settings_by_group(kind: type) -> dict[str, dict[str, str]]:
