@@ -26,7 +26,7 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(scope="session")
 def data_path() -> Path:
-    """The folder of real data sets: the environment variable ELMAN_DATA names it."""
+    """Return the folder of real data sets, from the environment variable ELMAN_DATA."""
     folder = os.environ.get("ELMAN_DATA")
     if folder is None:
         missing = pytest.fail if IN_CI else pytest.skip
@@ -36,7 +36,7 @@ def data_path() -> Path:
 
 @pytest.fixture
 def largest_tensor():
-    """A context that notes in `.elements` the size of the largest tensor that is made in it."""
+    """Return a context manager that stores the size of the largest tensor created inside it in `.elements`."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 

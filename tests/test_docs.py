@@ -1,4 +1,4 @@
-"""The Python of the documentation runs, prints what the pages say, and the commands it names exist."""
+"""The Python code of the documentation runs and prints the documented results, and its commands exist."""
 
 import re
 import shlex
@@ -15,18 +15,18 @@ import elman
 ROOT = Path(__file__).parent.parent
 PAGES = [str(page.relative_to(ROOT)) for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
          if re.search("^```(python|bash)$", page.read_text(encoding="utf-8"), re.MULTILINE)]  # fmt: skip
-NOT_RUN = "<!-- not run -->"  # on the line before a block that needs what a test does not have
+NOT_RUN = "<!-- not run -->"  # on the line before a block that a test cannot run
 
 
 class Block(NamedTuple):
     language: str
-    line: int  # of its first line of code, from 1
+    line: int  # number of its first line of code, from 1
     code: str
     runs: bool
 
 
 def blocks(page: str) -> Iterator[Block]:
-    """The fenced blocks of a page, in order."""
+    """Return the fenced blocks of a page, in order."""
     lines = (ROOT / page).read_text(encoding="utf-8").split("\n")
     fences = [number for number, line in enumerate(lines) if line.startswith("```")]
     for start, end in zip(fences[::2], fences[1::2], strict=True):
@@ -35,7 +35,7 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 def commands(page: str) -> Iterator[list[str]]:
-    """The shell commands of a page, in words: those of a pipe one by one, without what goes to files."""
+    """Return the shell commands of a page as lists of words: those of a pipe separately, without redirections."""
     shell = "".join(block.code for block in blocks(page) if block.language == "bash").replace("\\\n", " ")
     for line in shell.split("\n"):
         words = shlex.split(line, comments=True)

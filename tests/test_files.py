@@ -100,9 +100,7 @@ def test_cut_anywhere_it_is_refused(path, tensors):
     whole = path.read_bytes()
     for end in range(len(whole)):
         path.write_bytes(whole[:end])
-        with pytest.raises(
-            ValueError, match=r"model\.safetensors: (expected a model file of elman|truncated or alt)"
-        ):
+        with pytest.raises(ValueError, match=r"model\.safetensors: (expected a model file of elman|truncated or alt)"):
             read_tensors(path)
 
 
@@ -156,9 +154,7 @@ def test_safetensors_of_others_are_refused(path):
 
 def test_a_later_schema_is_an_error(path):
     write_tensors(path, TENSORS, {"schema": SCHEMA + 1})
-    with pytest.raises(
-        ValueError, match=rf"expected a schema up to {SCHEMA}, got {SCHEMA + 1}; update elman"
-    ):
+    with pytest.raises(ValueError, match=rf"expected a schema up to {SCHEMA}, got {SCHEMA + 1}; update elman"):
         read_tensors(path)
 
 

@@ -1,4 +1,4 @@
-"""Whatever way a batch takes through torch.nn, elman or onnxruntime, the bench sees the same results."""
+"""All benchmarked implementations (torch.nn, elman, onnxruntime) return the same results."""
 
 import numpy as np
 import pytest

@@ -33,7 +33,7 @@ def test_ratios_are_taken_within_each_round():
     """Ratios do not change if the second round takes ten times as long."""
     result = Race({"fast": [[1, 1, 9], [10]], "slow": [[3], [30]]})
     assert result.ratio("slow", "fast") == (3, 3, 3)
-    assert result.time("fast").median == 5.0  # of all calls
+    assert result.time("fast").median == 5.0  # over all calls
 
 
 def test_shares_are_taken_of_the_peak_in_the_same_round():

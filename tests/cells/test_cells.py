@@ -1,4 +1,4 @@
-"""The laws for every cell in every variant; settings without effect raise."""
+"""The contract tests of every cell in every variant; settings without effect raise."""
 
 import inspect
 import itertools
@@ -121,7 +121,7 @@ def test_sizes_and_calls(cell):
 
 
 @every_cell
-def test_the_weights_decide_the_type(cell):
+def test_the_dtype_is_that_of_the_weights(cell):
     model = cell(3, 4).double()
     y, state = model.scan(Sequences(torch.randn(5, 3, dtype=torch.float64), [2, 3]))
     assert y.values.dtype == torch.float64

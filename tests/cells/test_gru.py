@@ -103,7 +103,7 @@ def test_gate_activations_equal_torch():
     torch.testing.assert_close(found["update"] * h + (1 - found["update"]) * n, theirs(x, h))
 
 
-def test_with_reset_before_the_gate_activations_give_the_step():
+def test_with_reset_before_gate_activations_reproduce_the_step():
     torch.manual_seed(0)
     cell = GRU(3, 4, reset="before").double()
     x, h = torch.randn(1, 3).double(), torch.randn(1, 4).double()

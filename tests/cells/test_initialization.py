@@ -27,7 +27,7 @@ def test_orthogonal_keeps_lengths_and_is_the_default(make):
     assert torch.equal(make(init="orthogonal").weight_hh, cell.weight_hh)
 
 
-def test_gates_do_not_start_alike():
+def test_gates_have_different_initial_weights():
     one, other = GRU(6, 5).weight_hh.split(5)[:2]
     assert not torch.allclose(one, other)
 

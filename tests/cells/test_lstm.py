@@ -31,7 +31,7 @@ def sigmoid(x):
 
 
 def as_in_1997(cell, x, h, c):
-    """One row through the net of Hochreiter and Schmidhuber: nothing is ever taken from the memory c."""
+    """Compute one row by the equations of Hochreiter and Schmidhuber (1997), without a forget gate."""
     names = ("weight_ih", "weight_hh", "bias")
     (wi, wg, wo), (ui, ug, uo), (bi, bg, bo) = (np.split(getattr(cell, name).detach().numpy(), 3) for name in names)
     outputs = []
@@ -44,7 +44,7 @@ def as_in_1997(cell, x, h, c):
 
 
 @pytest.mark.parametrize("init", ["orthogonal", "pytorch"])
-def test_without_forget_gate_it_is_that_of_1997(init):
+def test_without_forget_gate_it_equals_the_lstm_of_1997(init):
     torch.manual_seed(0)
     cell = LSTM(3, 4, forget_gate=False, init=init).double()
     batch = Sequences(torch.randn(9, 3, dtype=torch.float64), [5, 4])
@@ -56,7 +56,7 @@ def test_without_forget_gate_it_is_that_of_1997(init):
             np.testing.assert_allclose(a.detach().numpy(), b, atol=1e-12)
 
 
-def test_without_forget_gate_the_gradient_of_the_memory_neither_vanishes_nor_explodes():
+def test_without_forget_gate_the_gradient_of_the_cell_state_neither_vanishes_nor_explodes():
     cell = LSTM(2, 3, forget_gate=False).double()
     with torch.no_grad():
         cell.weight_hh.zero_()  # the path along c alone
@@ -80,7 +80,7 @@ def test_the_forget_gate_is_initialised_open():
 
 
 @pytest.mark.parametrize("init", ["orthogonal", "pytorch"])
-def test_the_forget_bias_is_that_of_the_keep_gate_alone(init):
+def test_the_forget_bias_is_the_bias_of_the_forget_gate_alone(init):
     torch.manual_seed(0)
     usual = LSTM(3, 2, init=init)
     torch.manual_seed(0)
@@ -93,7 +93,7 @@ def test_the_forget_bias_is_that_of_the_keep_gate_alone(init):
         assert torch.equal(weight, other), name
 
 
-def test_a_forget_bias_without_a_forget_gate_is_refused():
+def test_a_forget_bias_without_a_forget_gate_raises():
     with pytest.raises(ValueError, match=r"forget_bias=3\.0 has no effect with forget_gate=False"):
         LSTM(3, 2, forget_gate=False, forget_bias=3.0)
 
@@ -127,7 +127,7 @@ def test_gate_activations_equal_torch():
     torch.testing.assert_close(found["output"] * cell_state.tanh(), new_h)
 
 
-def test_without_forget_gate_the_gate_activations_give_the_step():
+def test_without_forget_gate_gate_activations_reproduce_the_step():
     torch.manual_seed(0)
     cell = LSTM(3, 4, forget_gate=False).double()
     x, (h, c) = torch.randn(1, 3).double(), torch.randn(2, 1, 4).double()
@@ -147,7 +147,7 @@ def test_without_forget_gate_the_gate_activations_give_the_step():
 
 
 def lstm_with_options(cell, x, h, c, normed=False):
-    """One row: Gers's peepholes, Greff's coupled gates, Sak's bounds and projection, Ba's norms, in NumPy."""
+    """Compute one row in NumPy: Gers's peepholes, Greff's coupled gates, Sak's bounds and projection, Ba's norms."""
     weights = {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
     count, outputs = (4 if cell.forget_gate else 3), []
     seen = np.split(weights["peephole"], count - 1) if "peephole" in weights else [0.0] * (count - 1)
@@ -186,7 +186,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_options_are_those_of_their_papers(options):
+def test_options_equal_the_equations_of_their_papers(options):
     torch.manual_seed(0)
     cell = LSTM(3, 5, **options).double()
     with torch.no_grad():
@@ -222,7 +222,7 @@ DRAWN = {"recurrent_dropout": 0.3, "hidden_dropout": 0.25, "zoneout_h": 0.2, "zo
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_masks_are_the_same_however_the_steps_come(dtype):
+def test_masks_do_not_depend_on_batching_and_cuts(dtype):
     torch.manual_seed(0)
     cell, lengths = LSTM(3, 8, **DRAWN).to(dtype).train(), [5, 2, 7]
     cell.key = (4, 2)
@@ -242,7 +242,7 @@ def test_masks_are_the_same_however_the_steps_come(dtype):
     assert not torch.allclose(whole.values, other.values)
 
 
-def test_zoneout_keeps_units_and_evaluation_has_the_mean():
+def test_zoneout_keeps_units_and_evaluation_mode_uses_the_mean():
     torch.manual_seed(0)
     cell = LSTM(3, 500, zoneout_h=0.2, zoneout_c=0.4)
     x = torch.randn(1, 3)

@@ -41,7 +41,7 @@ def test_parameters():
     assert shapes == {"weight_ih": [10, 3], "bias": [10]}
 
 
-def test_the_forget_gate_is_one_minus_the_update_gate_and_gives_the_step():
+def test_the_forget_gate_is_one_minus_the_update_gate_and_reproduces_the_step():
     torch.manual_seed(0)
     cell = MinGRU(3, 4).double()
     x, h = torch.randn(6, 3).double(), torch.randn(6, 4).double()

@@ -26,7 +26,7 @@ def test_equals_torch(activation, init, check_against_torch):
     ("activation", "function"),
     [("tanh", torch.tanh), ("sigmoid", torch.sigmoid), ("relu", lambda x: x.clamp(min=0)), ("identity", lambda x: x)],
 )
-def test_the_activation_is_what_it_is_called(activation, function):
+def test_the_activation_is_the_named_function(activation, function):
     cell = RNN(2, 3, activation)
     x, h = torch.randn(4, 2), torch.randn(4, 3)
     y, state = cell.step(x, h)
@@ -34,7 +34,7 @@ def test_the_activation_is_what_it_is_called(activation, function):
     assert torch.equal(y, state)
 
 
-def test_linear_net_is_a_sum_over_the_past():
+def test_a_linear_net_is_a_sum_over_earlier_inputs():
     cell = RNN(2, 3, "identity").double()
     x = torch.randn(5, 2, dtype=torch.float64)
     h = torch.zeros(1, 3, dtype=torch.float64)

@@ -63,7 +63,7 @@ def test_a_wrong_cell_or_option(cell, error):
         cell.make()
 
 
-def test_a_cell_of_ones_own_has_options_too(monkeypatch):
+def test_a_custom_cell_has_options_too(monkeypatch):
     class Own(GRU):
         def __init__(self, input_size, hidden_size, gain=1.0):
             super().__init__(input_size, hidden_size)

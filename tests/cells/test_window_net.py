@@ -7,7 +7,7 @@ from elman.kernels import native
 from elman.sequences import Sequences
 
 
-def test_is_a_net_over_the_last_inputs():
+def test_it_is_a_feed_forward_net_over_the_last_inputs():
     torch.manual_seed(0)
     cell = WindowNet(3, 4, window=3).double()
     x = torch.randn(5, 3, dtype=torch.float64)
@@ -29,7 +29,7 @@ def test_equals_a_convolution():
 
 
 @pytest.mark.needs_native
-def test_a_scan_is_its_steps_to_the_bit():
+def test_a_scan_equals_its_steps_bitwise():
     torch.manual_seed(0)
     cell = WindowNet(3, 5, window=4)
     x, lengths = torch.randn(40, 3), [13, 0, 27]
@@ -42,7 +42,7 @@ def test_a_scan_is_its_steps_to_the_bit():
         assert torch.equal(state[0], final[row])
 
 
-def test_nothing_is_older_than_the_window():
+def test_inputs_before_the_window_have_no_effect():
     cell = WindowNet(2, 3, window=4)
     x = torch.randn(9, 2, requires_grad=True)
     y, _ = cell.scan(Sequences(x, [9]))

@@ -1,4 +1,4 @@
-"""Small data, models trained on it, and the command line in this process."""
+"""Fixtures of the command line: small data, models trained on it, and commands that run in this process."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ def text() -> str:
 
 @pytest.fixture(scope="session")
 def small() -> list[str]:
-    """Options of a network that trains in a fraction of a second."""
+    """Return options of a network that trains in a fraction of a second."""
     return SMALL
 
 
@@ -57,7 +57,7 @@ def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(elman, text_file, tmp_path_factory) -> tuple[Path, Result]:
-    """The run folder of a language model, and the result of the command that trained it."""
+    """Return the run folder of a language model, and the result of the command that trained it."""
     run = tmp_path_factory.mktemp("runs") / "run"
     return run, elman("train", "language-model", text_file, "--out", run, *SMALL)
 
@@ -69,13 +69,13 @@ def run_folder(trained) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny() -> list[str]:
-    """Options of a classifier or a tagger that trains in a fraction of a second."""
+    """Return options of a classifier or a tagger that trains in a fraction of a second."""
     return ["--set=hidden_size=8", "--set=learning_rate=0.03", "--set=epochs=4"]
 
 
 @pytest.fixture(scope="session")
 def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of 80 reviews, whose label depends on the last word."""
+    """Write a table of 80 reviews, whose label depends on the last word."""
     draw = random.Random(0)
     lines = ["sentence\tlabel"]
     for number in range(80):
@@ -89,7 +89,7 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def classified(elman, reviews, tiny, tmp_path_factory) -> tuple[Path, Result]:
-    """The run folder of a classifier, and the result of the command that trained it."""
+    """Return the run folder of a classifier, and the result of the command that trained it."""
     run = tmp_path_factory.mktemp("runs") / "reviews"
     return run, elman("train", "classifier", reviews, "--text", "sentence", "--label", "label", "--out", run, *tiny)
 
@@ -101,7 +101,7 @@ def classifier_run(classified) -> Path:
 
 @pytest.fixture(scope="session")
 def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 60 sentences in columns: word, part of speech, entity."""
+    """Write a file of 60 sentences in columns: word, part of speech, entity."""
     draw = random.Random(0)
     lines = ["-DOCSTART- -X- O", ""]
     for _ in range(60):
@@ -114,7 +114,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tagged(elman, names, tiny, tmp_path_factory) -> tuple[Path, Result]:
-    """The run folder of a tagger, and the result of the command that trained it."""
+    """Return the run folder of a tagger, and the result of the command that trained it."""
     run = tmp_path_factory.mktemp("runs") / "names"
     return run, elman("train", "tagger", names, "--out", run, *tiny)
 

@@ -24,7 +24,7 @@ def error_line(result) -> str:
 
 @pytest.fixture
 def run(tmp_path):
-    """A run folder that must not exist after training failed."""
+    """Yield a run folder that must not exist after training failed."""
     yield tmp_path / "run"
     assert not (tmp_path / "run").exists()
 

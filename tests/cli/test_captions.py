@@ -19,7 +19,7 @@ CAPTIONS = {"left": "the light is on the left .", "right": "the right is bright 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory) -> Path:
-    """A folder of 40 pictures, bright on one side, next to `captions.tsv`."""
+    """Write a folder of 40 pictures, bright on one side, next to `captions.tsv`."""
     draw, folder = random.Random(0), tmp_path_factory.mktemp("photos") / "photos"
     folder.mkdir()
     lines = []

@@ -12,7 +12,7 @@ SKLEARN = pytest.importorskip("sklearn.metrics")
 
 @pytest.fixture
 def some_wrong(reviews, tmp_path):
-    """The reviews, every tenth of which has the other label."""
+    """Write the reviews with a wrong label in every tenth row."""
     head, *lines = reviews.read_text().splitlines()
     other = {"pos": "neg", "neg": "pos"}
     for number in range(0, len(lines), 10):

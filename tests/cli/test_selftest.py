@@ -7,7 +7,7 @@ from elman.threads import get_num_threads
 
 
 def table(result):
-    """Kernel, ISA, threads, error, PyTorch's error, verdict."""
+    """Return the rows of the table: kernel, ISA, threads, error, PyTorch's error, verdict."""
     head, *rows = [line for line in result.stdout.splitlines() if "  " in line]
     assert head.split() == ["kernel", "ISA", "threads", "largest", "error", "PyTorch's", "float32"]
     return [[word.strip() for word in row.split("  ") if word.strip()] for row in rows]

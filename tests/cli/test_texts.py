@@ -42,7 +42,7 @@ def files(pairs, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def translated(elman, files, tmp_path_factory):
-    """The run folder of a translator, and the result of the command that trained it."""
+    """Return the run folder of a translator, and the result of the command that trained it."""
     run = tmp_path_factory.mktemp("runs") / "en-de"
     return run, elman("train", "translator", *files, "--out", run, *SIZES, "--set", "epochs=16")
 

@@ -46,7 +46,7 @@ OURS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Folder with files of Keras, and its outputs for our files."""
+    """Return a folder with files of Keras, and its outputs for our files."""
     folder = tmp_path_factory.mktemp("keras")
     torch.manual_seed(0)
     for name, make in OURS.items():

@@ -42,7 +42,7 @@ def seed():
 
 
 def run(path, **given):
-    """The outputs of a file by name."""
+    """Return the outputs of a file by name."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     given = {name: np.asarray(array) for name, array in given.items()}
@@ -121,7 +121,7 @@ def test_a_stream_continues_from_its_state(tmp_path):
 
 
 def spec(x, w, r, b, p, h, c, coupled):
-    """The final state of one direction as the text of ONNX defines it, of x [T, D]."""
+    """Compute the final state of one direction for x [T, D] as the ONNX specification defines it."""
 
     def sigmoid(x):
         return 1 / (1 + np.exp(-x))
@@ -139,7 +139,7 @@ def spec(x, w, r, b, p, h, c, coupled):
 @pytest.mark.parametrize("peepholes", [False, True])
 @pytest.mark.parametrize("coupled", [0, 1])
 def test_peepholes_and_coupled_gates_equal_onnx(coupled, peepholes):
-    """A node that others wrote, with weights of its forget gate wherever there is place for them."""
+    """The node is that of another exporter, which writes weights of the coupled forget gate too."""
     given = [tensor("W", 2, 16, 3), tensor("R", 2, 16, 4), tensor("B", 2, 32), tensor("P", 2, 12)]
     inputs = ["x", "W", "R", "B", "lengths", "h", "c", *(["P"] if peepholes else [])]
     settings = {"hidden_size": 4, "direction": "bidirectional", "input_forget": coupled}
@@ -176,7 +176,7 @@ def test_a_reader_without_input_forget_computes_the_same(tmp_path):
 
 
 def test_two_directions_share_a_node(tmp_path):
-    """Where one alone has peepholes, those of the other are zero; coupled gates are both or none."""
+    """If only one direction has peepholes, those of the other are zero; gates are coupled in both or in none."""
     net = random_weights(Bidirectional(LSTM(3, 4, peephole=True), LSTM(3, 4)))
     to_onnx(net, tmp_path / "model.onnx")
     x = torch.randn(5, 2, 3)
@@ -225,7 +225,7 @@ def test_float64(tmp_path):
 
 
 class Exported(nn.Module):
-    """A net as people write it."""
+    """Typical PyTorch module with a recurrent layer."""
 
     def __init__(self, kind, pooled=False, **settings):
         super().__init__()
@@ -251,7 +251,7 @@ def test_an_export_of_pytorch_computes_the_same(kind, settings, tmp_path):
     theirs, ids = random_weights(Exported(kind, **settings)), torch.randint(0, 7, (5, 3))
     axes = {"ids": {0: "one", 1: "other"}}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter about itself
+        warnings.simplefilter("ignore")  # warnings of the exporter about itself
         torch.onnx.export(theirs, (ids,), tmp_path / "net.onnx", dynamo=False, opset_version=17, input_names=["ids"],
                           dynamic_axes=axes)  # fmt: skip
     y = scanned(from_onnx(tmp_path / "net.onnx"), ids, batch_first=settings.get("batch_first", False))
@@ -259,7 +259,7 @@ def test_an_export_of_pytorch_computes_the_same(kind, settings, tmp_path):
     torch.testing.assert_close(y, theirs(ids).detach())
 
 
-# A graph of one LSTM and what else a test puts into it, x [T, B, 3] -> y
+# A graph of one LSTM and extra nodes, x [T, B, 3] -> y
 
 
 def tensor(name, *shape):
@@ -333,7 +333,7 @@ def test_zero_initial_states_and_weights_after_identity_nodes():
 
 
 def _old(model):
-    """The same in a version that onnxruntime surely reads."""
+    """Return the model with an older version number, which every onnxruntime supports."""
     model.ir_version, model.opset_import[0].version = 8, 17
     return model
 

@@ -61,7 +61,7 @@ def test_a_recurrence_round_trip(name, layers, both_ways, bias):
     same_nets(from_torch(back), ours)
 
 
-@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # PyTorch of itself
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # PyTorch warns
 @pytest.mark.parametrize("both_ways", [True, False])
 def test_a_projection_round_trip(both_ways):
     theirs = made("LSTM", 3, 5, 2, proj_size=2, bidirectional=both_ways, batch_first=True)

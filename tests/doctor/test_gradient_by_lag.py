@@ -186,7 +186,7 @@ def test_max_lag_cuts_the_curve():
 
 
 def test_gradients_of_the_whole_state():
-    """Both states of an LSTM as its next step receives them, by the derivative of that step."""
+    """Compare the gradients of both states of an LSTM, by the derivative of its next step."""
     net, x = NETS["lstm"](), rows()
     (trace,) = capture(net, lambda: loss_of(net(x)[0].values, x.values).sum()).traces
     found = gradients_by_lag(trace, probes=3)

@@ -1,4 +1,4 @@
-"""The classical programs of the gallery run on little data, and leave receipts with pictures."""
+"""Gallery programs for classical models: they run on little data and write receipts with pictures."""
 
 import gzip
 import importlib
@@ -14,7 +14,7 @@ SENTENCES = "a fine film\t1\na dull film\t0\nfine , moving and funny\t1\ndull , 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Run a program of the gallery on the files of a data set, and give its receipt."""
+    """Run a gallery program on the files of a data set, and return its receipt."""
     monkeypatch.syspath_prepend(ROOT / "gallery")
     monkeypatch.setattr(importlib.import_module("receipt"), "RECEIPTS", tmp_path / "receipts")
 
@@ -44,7 +44,7 @@ def test_the_bag_of_words(run, capsys):
     assert "| none | at least 0.818 | 1.0 |" in line
 
 
-def test_choosing_settings_leaves_no_receipt(run, capsys):
+def test_choosing_settings_writes_no_receipt(run, capsys):
     assert run("sst2_bag", "sst2", sst2(10), "--choose") is None
     assert "100.00 %  naive_bayes=False" in capsys.readouterr().out
 
@@ -63,6 +63,6 @@ def test_the_tagger(run, capsys):
     assert "reached: dev accuracy 1, target at least 0.925" in capsys.readouterr().out
 
 
-def test_choosing_settings_of_the_tagger_leaves_no_receipt(run, capsys):
+def test_choosing_settings_of_the_tagger_writes_no_receipt(run, capsys):
     assert run("ud_ewt_hmm", "ud_ewt", ud_ewt(10), "--choose") is None
     assert "100.00 %  rare_count=100" in capsys.readouterr().out

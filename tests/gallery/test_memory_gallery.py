@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def part(monkeypatch):
-    """A module of the gallery by name."""
+    """Return a module of the gallery by name."""
     monkeypatch.syspath_prepend(ROOT / "gallery")
     return importlib.import_module
 
@@ -63,7 +63,7 @@ def test_the_mean_of_the_bins_is_the_sum(part):
 
 
 @pytest.mark.parametrize("lag", [30, 200])
-def test_two_letters_tell_the_class_of_a_text(problems, generator, lag):
+def test_two_letters_determine_the_class_of_a_text(problems, generator, lag):
     texts, targets = problems.temporal_order(generator, 300, lag)
     tenth = lag // 10
     for text, answer in zip(texts, targets, strict=True):
@@ -97,7 +97,7 @@ def test_sums_of_binary_numbers(problems, generator):
     assert (min(lengths), max(lengths)) == (1, 20)
 
 
-def test_a_carry_goes_all_the_way(problems, generator):
+def test_a_carry_propagates_to_the_last_digit(problems, generator):
     sources, targets = problems.carries(generator, 100, 30)
     for source, answer in zip(sources, targets, strict=True):
         assert set(source[1:-1]) <= {"oi", "io"}
@@ -126,7 +126,7 @@ def test_the_verb_agrees_with_a_subject_at_the_requested_distance(problems, gene
         assert not {"was", "were"} & set(between)
         other = problems.NOUNS["was" if words[verb] == "were" else "were"]
         others += gap == 60 and bool(set(other) & set(between))
-    assert others > 95  # of 100: nouns of the other number stand between, so that the last noun tells nothing
+    assert others > 95  # of 100: nouns of the other number are between, so that the last noun carries no information
 
 
 def test_rows_have_as_many_b_as_a(problems, generator):

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def part(monkeypatch):
-    """A module of the gallery by name."""
+    """Return a module of the gallery by name."""
     monkeypatch.syspath_prepend(ROOT / "gallery")
     return importlib.import_module
 

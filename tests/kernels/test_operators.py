@@ -61,7 +61,7 @@ def outcome(run, net, lengths, *state, size=4):
 
 
 def same(got, expected):
-    """Compare: bitwise where native kernels computed the arrays."""
+    """Compare arrays, bitwise if native kernels computed them."""
     tolerance = 0 if native.available() else 1e-6
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)

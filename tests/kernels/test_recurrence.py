@@ -570,7 +570,7 @@ def lent():
 
 @pytest.mark.parametrize(("kind", "arrangement"), [*lent()])
 def test_the_gradient_of_a_gradient_of_weights_of_functional_call(kind, arrangement):
-    """Meta-learning: each step of gradient descent makes weights that are not parameters of a module."""
+    """In meta-learning, each step of gradient descent makes weights that are not parameters of a module."""
     net, x = make(arrangement, kind, 3, 5), torch.randn(7, 3)
 
     def learned():

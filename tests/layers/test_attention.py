@@ -15,7 +15,7 @@ SOURCES = Sequences(
 
 
 def start(cell, rows):
-    """Rows read the sources in turn."""
+    """Return a state whose rows use the sources in rotation."""
     sources = SOURCES.map(lambda values: values.to(cell.combine.weight.dtype))
     return cell.initial_state(rows, Memory(sources, np.arange(rows) % 5))
 

@@ -14,7 +14,7 @@ SIZES = [(1, 1, 1), (3, 1, 5), (2, 2, 2), (1, 5, 4), (2, 9, 13)]
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Frames this small are quicker on one, above all where the processor is shared."""
+    """Use one thread, which is faster for small frames, above all on a shared processor."""
     kept = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -112,7 +112,7 @@ def test_nan_reaches_the_output_of_every_pooling():
 
 
 def test_attention_is_a_softmax_over_each_row():
-    """The weights, and what they make of the steps, as written in Yang et al. (2016) with PyTorch's own layers."""
+    """Compare attention weights and outputs with the equations of Yang et al. (2016) in PyTorch's layers."""
     cell, x = make("attention"), batch()
     hidden = nn.Linear(3, 128, dtype=torch.float64)
     hidden.load_state_dict(cell.hidden.state_dict())

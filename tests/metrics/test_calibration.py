@@ -54,7 +54,7 @@ def test_rows_that_are_all_wrong():
 
 
 @pytest.mark.parametrize("logits", [np.zeros((5, 1)), np.zeros((5, 3)), np.full((5, 2), 1e30)])
-def test_where_no_temperature_changes_anything_it_is_one(logits):
+def test_the_temperature_is_one_if_it_has_no_effect(logits):
     assert temperature(logits, [0] * 5) == pytest.approx(1, abs=1e-6)
 
 
@@ -85,7 +85,7 @@ def binned(probabilities, targets, bins):
 
 
 @pytest.mark.parametrize("bins", [1, 5, 15])
-@pytest.mark.parametrize("classes", [4, 60])  # sure of much, and of little
+@pytest.mark.parametrize("classes", [4, 60])  # high and low confidence
 def test_calibration_error_is_its_definition(bins, classes):
     rng = np.random.default_rng(bins)
     probabilities, targets = rng.dirichlet(np.ones(classes), 300), rng.integers(-1, classes, 300)
@@ -93,8 +93,8 @@ def test_calibration_error_is_its_definition(bins, classes):
 
 
 def test_closed_forms():
-    assert calibration_error(np.eye(3), [0, 1, 2]) == 0  # sure and right
-    assert calibration_error(np.eye(3), [1, 2, 0]) == 1  # sure and wrong
+    assert calibration_error(np.eye(3), [0, 1, 2]) == 0  # certain and right
+    assert calibration_error(np.eye(3), [1, 2, 0]) == 1  # certain and wrong
     assert calibration_error([[0.75, 0.25]] * 4, [0, 0, 0, 1]) == 0
     assert calibration_error([[0.75, 0.25]] * 4, [0, 0, 1, 1]) == pytest.approx(0.25)
     assert calibration_error([[0.9, 0.1], [0.6, 0.4]], [1, 0], bins=1) == pytest.approx(0.25)  # 1 right of 1.5

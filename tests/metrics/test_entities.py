@@ -1,4 +1,4 @@
-"""Entities, counted as seqeval counts them by default; in well-formed rows, as it counts them strictly too."""
+"""Entity counts equal those of seqeval by default, and in well-formed rows those of its strict mode too."""
 
 import json
 import warnings
@@ -20,7 +20,7 @@ STRICT = {"BIO": IOB2, "IOB1": IOB1, "IOBES": IOBES, "BILOU": BILOU}
 
 @st.composite
 def pairs(draw, scheme):
-    """True and predicted rows of any tags in any order, rows of no word among them."""
+    """Draw true and predicted rows of arbitrary tags, some of them empty."""
     tag = st.sampled_from(all_tags(LABELS, scheme))
     truth = draw(st.lists(st.lists(tag, max_size=8), min_size=1, max_size=4))
     predicted = [

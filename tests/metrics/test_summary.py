@@ -32,7 +32,7 @@ def test_figures_are_those_of_the_scorer_with_stems():
         assert getattr(report, name) == pytest.approx(100 * sum(row[name].fmeasure for row in theirs) / 3)
 
 
-def test_of_several_references_the_best():
+def test_the_best_of_several_references_counts():
     report = summary_report(HYPOTHESES[:1], [["nothing at all", "monday meetings"]])
     assert report.rouge1 == pytest.approx(80)
     assert report.rougeL == pytest.approx(40)

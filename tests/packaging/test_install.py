@@ -32,7 +32,7 @@ def wheel_of(folder):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Folder with the source archive, and a wheel made from it with the baseline kernels alone (they compile fast)."""
+    """Return a folder with the source archive, and a wheel of it with the baseline kernels alone, which compile fast."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT, SKBUILD_CMAKE_DEFINE="ELMAN_ISAS=baseline")
     return folder
@@ -40,7 +40,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory, built):
-    """The `bin` folder of an environment with the wheel and its dependencies alone."""
+    """Return the `bin` folder of an environment with the wheel and its dependencies alone."""
     folder = tmp_path_factory.mktemp("clean") / "env"
     run(sys.executable, "-m", "venv", folder)
     run(folder / "bin" / "python", "-m", "pip", "install", wheel_of(built))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def exercise(tmp_path_factory):
-    """Function that runs exercise_native.py on an extension built with sanitizers."""
+    """Return a function that runs exercise_native.py on an extension built with sanitizers."""
     folder = tmp_path_factory.mktemp("sanitized")
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", folder, ROOT]
     here = ";".join(isa for isa in native.ISAS if isa != "baseline" and native.module.supported(isa))

@@ -223,9 +223,7 @@ def test_an_id_out_of_range_raises_and_changes_nothing(unit):
     stepper()
     output, state = stepper.output.copy(), states.to_bytes(stepper.state)
     stepper.input[1] = unit
-    with pytest.raises(
-        ValueError, match=rf"^Stepper: expected ids from 0 to 10, got {unit} at row 1; the state"
-    ):
+    with pytest.raises(ValueError, match=rf"^Stepper: expected ids from 0 to 10, got {unit} at row 1; the state"):
         stepper()
     assert np.array_equal(stepper.output, output)
     assert states.to_bytes(stepper.state) == state

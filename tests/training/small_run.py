@@ -38,7 +38,7 @@ class Net(nn.Module):
 
 
 class Text:
-    """Windows of a text without sense, in another order each epoch."""
+    """Windows of a random text, in a different order each epoch."""
 
     def __init__(self, documents: int = 12, seed: int = 0):
         random = np.random.default_rng(seed)

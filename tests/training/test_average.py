@@ -47,14 +47,14 @@ def learn(net: nn.Module, watch: Callable[[Event], object] = lambda event: None,
 
 
 def theirs(net: nn.Module) -> tuple[AveragedModel, Callable[[Event], None]]:
-    """PyTorch's average of the weights that an observer sees, with the same decay."""
+    """Return PyTorch's average of the weights that an observer sees, with the same decay."""
 
     def blend(average: Tensor, weight: Tensor, number: Tensor) -> Tensor:
         decay = min(DECAY, (1 + int(number)) / (10 + int(number)))
         return decay * average + (1 - decay) * weight
 
     averaged = AveragedModel(net, avg_fn=blend, use_buffers=True)
-    averaged.update_parameters(net)  # the first takes the weights as they are
+    averaged.update_parameters(net)  # the first is a copy of the weights
 
     def watch(event: Event) -> None:
         if isinstance(event, Update):
@@ -65,7 +65,7 @@ def theirs(net: nn.Module) -> tuple[AveragedModel, Callable[[Event], None]]:
 
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_it_is_pytorchs_average_also_of_rows_that_wait_for_long(lazy: bool, optimizer: str) -> None:
+def test_it_equals_pytorchs_average_also_in_rows_without_gradients(lazy: bool, optimizer: str) -> None:
     net = make_stack(lazy)
     averaged, watch = theirs(net)
     learn(net, watch, optimizer=optimizer)
@@ -75,7 +75,7 @@ def test_it_is_pytorchs_average_also_of_rows_that_wait_for_long(lazy: bool, opti
     assert (net.cells[0].weight[:7] - plain.cells[0].weight[:7]).abs().max() > 1e-3
 
 
-def test_evaluations_and_their_observers_see_the_average_and_the_best_of_them_is_kept(tmp_path: Path) -> None:
+def test_evaluations_use_the_average_and_the_best_average_is_kept(tmp_path: Path) -> None:
     net, seen, script = make_stack(lazy=True), [], iter([3.0, 1.0, 2.0, 4.0])
     averaged, watch = theirs(net)
 
@@ -95,7 +95,7 @@ def test_evaluations_and_their_observers_see_the_average_and_the_best_of_them_is
         assert torch.equal(tensor, best[f"model/{name}"])
 
 
-def test_the_weights_learn_as_if_there_were_no_average(tmp_path: Path) -> None:
+def test_the_average_does_not_change_the_updates(tmp_path: Path) -> None:
     for average in (None, 0.99):
         small_run(tmp_path / str(average), average=average)
     plain, other = (
@@ -104,7 +104,7 @@ def test_the_weights_learn_as_if_there_were_no_average(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, other[name]) for name, tensor in plain.items())
     assert other["average/body.cells.2.weight_ih"].shape == other["model/body.cells.2.weight_ih"].shape
     assert not torch.equal(other["average/norm.running_mean"], other["model/norm.running_mean"])
-    assert "average/norm.num_batches_tracked" not in other  # no floats
+    assert "average/norm.num_batches_tracked" not in other  # not floating point
 
 
 def test_without_an_evaluation_the_trained_model_is_the_average() -> None:
@@ -153,7 +153,7 @@ def test_a_run_that_is_resumed_ends_with_the_same_bits(tmp_path: Path, lazy: boo
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
 
 
-def test_an_evaluation_that_is_interrupted_leaves_the_weights_that_learn(tmp_path: Path) -> None:
+def test_an_interrupted_evaluation_restores_the_trained_weights(tmp_path: Path) -> None:
     whole, resumed, calls = make_stack(lazy=True), make_stack(lazy=True), iter([1.0, None])
 
     def evaluate() -> float:

@@ -78,7 +78,7 @@ def test_data_that_are_not_finite_have_a_row_and_a_step() -> None:
 
 def test_an_input_that_only_the_gradient_reveals() -> None:
     batch = rows_of()
-    batch.values[9 + 4 + 5, 0] = math.inf  # shuts or opens gates: what is written is finite
+    batch.values[9 + 4 + 5, 0] = math.inf  # closes or opens gates: the output is finite
     failure = fail(Stack(LSTM(3, 4), Linear(4, 2)), batch)
     assert failure.layer.startswith("cells.0.")
     assert (failure.row, failure.step) == (2, 5)
@@ -114,7 +114,7 @@ def test_a_cell_state_that_overflows_behind_a_gate() -> None:
     x = rows_of(lengths=[40, 50]).map(Tensor.double)
     state = cell.initial_state(2)._replace(c=torch.full((2, 2), 1e308, dtype=torch.float64))
     with torch.no_grad():
-        cell.bias.copy_(torch.tensor([50.0, 50, 50, 50, 0, 0]))  # write 1 at each step
+        cell.bias.copy_(torch.tensor([50.0, 50, 50, 50, 0, 0]))  # add 1 at each step
     assert first_non_finite(cell, x, state) is None  # 1e308 + 1 is 1e308
     state = state._replace(c=torch.tensor([[1.0, 1.0], [math.inf, 1.0]], dtype=torch.float64))
     assert first_non_finite(cell, x, state) == FirstNonFinite(1, 0, "state")

@@ -19,7 +19,7 @@ TIMES = ("seconds", "steps_per_second")
 
 
 def go(run: Path, seconds: float | None = None, die_in: str = "", die_at: int = 0) -> int | None:
-    """Run in a process of its own, killed after `seconds`, or at a call; its exit code."""
+    """Run in a separate process, killed after `seconds` or at a call, and return its exit code."""
     process = CONTEXT.Process(target=killable, args=(run, die_in, die_at))
     process.start()
     process.join(seconds)
@@ -29,7 +29,7 @@ def go(run: Path, seconds: float | None = None, die_in: str = "", die_at: int = 
 
 
 def ending(run: Path) -> list[Any]:
-    """Everything that a run leaves behind, without the time it took."""
+    """Return the weights, log and files of a run, without its times."""
     left: list[Any] = []
     for name in ("last", "best", "model"):
         tensors, facts = files.read_tensors(run / f"{name}.safetensors", torch=True)
@@ -44,7 +44,7 @@ def ending(run: Path) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """Return what a run leaves that was not killed."""
+    """Return the ending of a run that was not killed."""
     run = tmp_path_factory.mktemp("whole")
     assert go(run) == 0
     return ending(run)

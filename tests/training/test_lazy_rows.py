@@ -1,4 +1,4 @@
-"""Rows of a table that no batch has read are left alone, and the others are treated as in any table."""
+"""Lazy embeddings: rows that no batch has read do not change, and all others are updated as usual."""
 
 import math
 from pathlib import Path
@@ -45,7 +45,7 @@ def update(net: nn.Module, optimizers: list[torch.optim.Optimizer], ids: list[in
 
 
 class Batches:
-    """Ids in no order; batches of another number of them each, one of which is empty."""
+    """Random ids in batches of different sizes, one of which is empty."""
 
     def epoch(self, number: int) -> list[list[int]]:
         generator = torch.Generator().manual_seed(number)
@@ -53,7 +53,7 @@ class Batches:
 
 
 @pytest.mark.parametrize("options", OPTIMIZERS)
-def test_the_first_update_of_the_rows_that_were_read_is_the_dense_one(options: dict[str, Any]) -> None:
+def test_the_first_update_of_rows_that_were_read_equals_a_dense_update(options: dict[str, Any]) -> None:
     settings = TrainingSettings(**options, weight_decay=0.0, learning_rate=0.1)
     lazy, dense = make_net(), make_net(lazy=False)
     before = lazy.cells[0].weight.detach().clone()

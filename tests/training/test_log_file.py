@@ -31,7 +31,7 @@ def test_a_number_that_is_not_finite_is_null(tmp_path: Path) -> None:
     assert json.loads(text)["layers"]["cells.0"] == {**numbers, "horizon": None, "half_life": None}
 
 
-def test_cuts_off_what_no_checkpoint_holds(tmp_path: Path) -> None:
+def test_resuming_cuts_off_lines_after_the_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b"kept\nlost\nhalf a li")
     log = LogFile(path, keep=5)

@@ -77,7 +77,7 @@ def test_the_same_weights_as_a_plain_pytorch_loop(optimizer: str) -> None:
     torch.testing.assert_close(line.state_dict(), theirs.state_dict())
 
 
-def test_the_state_goes_from_batch_to_batch_detached_and_anew_each_epoch() -> None:
+def test_the_state_is_carried_between_batches_detached_and_reset_each_epoch() -> None:
     line, seen = make_line(), []
 
     def loss(batch: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -173,14 +173,14 @@ def test_stops_when_solved(values: list[float], until: float, updates: int) -> N
     assert result.best == min(values[: updates // 5])
 
 
-def test_a_run_that_is_solved_stays_so_when_it_is_resumed(tmp_path: Path) -> None:
+def test_a_solved_run_stays_solved_when_it_is_resumed(tmp_path: Path) -> None:
     _, first = small_run(tmp_path, until=100.0)
     assert first.updates == first.best_update < small_run()[1].updates
     _, again = small_run(tmp_path, resume=True, until=100.0)
     assert again.updates == first.updates
 
 
-def test_what_an_observer_returns_is_logged_and_told_to_the_others(tmp_path: Path) -> None:
+def test_events_returned_by_an_observer_are_logged_and_passed_to_the_others(tmp_path: Path) -> None:
     line, before, after = make_line(), [], []
     found = {"cells.0": {"horizon": math.inf, "forget_histogram": [0.25, 0.75]}}
 
@@ -202,7 +202,7 @@ def test_what_an_observer_returns_is_logged_and_told_to_the_others(tmp_path: Pat
     assert logged[2]["layers"] == {"cells.0": {"horizon": None, "forget_histogram": [0.25, 0.75]}}
 
 
-def test_the_log_of_what_observers_found_is_cut_back_with_the_rest(tmp_path: Path) -> None:
+def test_events_of_observers_are_removed_from_the_log_with_the_rest(tmp_path: Path) -> None:
     stop = False
 
     def look(event: Event) -> Examined:

@@ -30,7 +30,7 @@ def make_stack() -> Stack:
 
 
 def overflow(model: Stack) -> None:
-    """Weights of the second layer that are finite, though what it makes is not."""
+    """Set weights of the second layer that are finite but make its output overflow."""
     with torch.no_grad():
         model.cells[1].weight.fill_(3e38)
         model.cells[1].bias.fill_(3.4e38)

@@ -30,7 +30,7 @@ def test_plain_lines_are_printed_at_intervals() -> None:
     assert last.startswith("update 51  ")
 
 
-def test_what_others_found_is_not_shown() -> None:
+def test_events_of_observers_are_not_shown() -> None:
     stream = io.StringIO()
     with Progress(stream, every=0.0) as progress:
         progress(Examined(1, 1, 0.1, {}))

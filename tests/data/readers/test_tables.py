@@ -30,7 +30,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def failing(path: Path, pattern: str, **columns: object) -> None:
-    """Reading it raises an error of one line that begins with the path, then the pattern."""
+    """Expect an error of one line that begins with the path, then the pattern."""
     with pytest.raises(ValueError, match="^" + re.escape(str(path)) + pattern) as raised:
         read_labelled(path, **columns)
     assert "\n" not in str(raised.value)
