@@ -176,7 +176,7 @@ def test_a_tagger_that_reads_another_column(elman, names, tiny, tmp_path):
     assert re.fullmatch(r"Ann\tNNP\t[\w-]+\nwent\tVB\t[\w-]+\n\n", printed)
     result = elman("predict", run, stdin="Ann went")
     assert result.exit_code == 1
-    assert "expected words in columns, with 1 more for each word, got lines of words; use --columns." in result.stderr
+    assert "expected 2 columns per word, as in training, got lines of words; use --columns." in result.stderr
 
 
 @pytest.mark.parametrize(

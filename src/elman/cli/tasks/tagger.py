@@ -56,8 +56,9 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
         text = TextLines(file)
         return RowStream(sentences(text.name, iter(text), **_columns(file, options), tags=False), lambda: text.ready)
     if count := len(model.words_.given):
-        raise ValueError(f"{'standard input' if file == STDIN else file}: expected words in columns, with {count} more "
-                         "for each word, got lines of words; use --columns.")  # fmt: skip
+        where = "standard input" if file == STDIN else file
+        raise ValueError(f"{where}: expected {count + 1} columns per word, as in training, got lines of words; use "
+                         "--columns.")  # fmt: skip
     return row_per_line(file, str.split)
 
 
