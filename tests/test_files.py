@@ -183,7 +183,7 @@ def no_room():
 def test_a_full_disk_leaves_the_old_file(path, no_room):
     before = old_file(path)
     with pytest.raises(
-        OSError, match=r"model\.safetensors: not saved: File too large; the file that was there is unchanged"
+        OSError, match=r"model\.safetensors: not saved: File too large; the existing file is unchanged"
     ):
         write_tensors(path, {"a": np.zeros(10_000)}, {})
     assert path.read_bytes() == before
@@ -199,7 +199,7 @@ def test_no_space_left_when_it_is_made_to_last(path, monkeypatch, call):
 
     monkeypatch.setattr(files.os, call, full)
     with pytest.raises(
-        OSError, match=r"not saved: No space left on device; the file that was there is unchanged"
+        OSError, match=r"not saved: No space left on device; the existing file is unchanged"
     ) as caught:
         write_tensors(path, TENSORS, METADATA)
     assert caught.value.errno == errno.ENOSPC

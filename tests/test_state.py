@@ -175,7 +175,7 @@ def test_bytes_cut_anywhere_are_refused(array):
     state = array(np.ones((2, 3)))
     data = states.to_bytes(state)
     for end in range(len(data)):
-        with pytest.raises(ValueError, match=r"state\.from_bytes: expected the bytes of a state, got \d+ others or"):
+        with pytest.raises(ValueError, match=r"state\.from_bytes: expected the bytes of a state, got \d+ bytes of"):
             states.from_bytes(data[:end], state)
 
 

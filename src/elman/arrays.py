@@ -10,7 +10,7 @@ Array = Any  # numpy.ndarray or torch.Tensor
 
 
 def is_tensor(array: Array) -> bool:
-    """Return whether `array` is a PyTorch tensor. PyTorch is not imported: before it is, nothing is a tensor."""
+    """Return whether `array` is a PyTorch tensor, without importing PyTorch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(array, torch.Tensor)
 
@@ -43,7 +43,7 @@ def like(index: Array, array: Array) -> Array:
 
 
 def row_numbers(rows: Any) -> np.ndarray:
-    """Return row numbers as NumPy integers. A boolean mask is an error, since it would pass for rows 0 and 1."""
+    """Return row numbers as NumPy integers. Raise for a boolean mask, which would be read as rows 0 and 1."""
     numbers = np.asarray(rows)
     if numbers.size and numbers.dtype.kind not in "iu":
         raise TypeError(f"expected row numbers, got {numbers.dtype}; convert a mask with np.flatnonzero(mask).")

@@ -1,4 +1,4 @@
-"""Cache of arrays that can be computed again, in the user's cache folder."""
+"""Cache of recomputable arrays, in the user's cache folder."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ def folder() -> Path:
 
 
 def kept(name: str) -> dict[str, Any] | None:
-    """Return the NumPy arrays stored under a name; None if there are none, or the file is damaged."""
+    """Return the NumPy arrays stored under a name; None if the file is missing or damaged."""
     try:
         return read_tensors(folder() / name)[0]
     except (OSError, ValueError):
@@ -28,7 +28,7 @@ def kept(name: str) -> dict[str, Any] | None:
 
 
 def keep(name: str, arrays: Mapping[str, Array]) -> None:
-    """Store arrays under a name, a path below the folder. Processes may do so at once. A failure is logged once."""
+    """Store arrays under a name, a path below the folder. Safe for concurrent processes. Log a failure once."""
     path = folder() / name
     own = path.with_name(f"{path.name}.{os.getpid()}")
     try:
@@ -45,7 +45,7 @@ def _warn(place: Path, why: str) -> None:
 
 
 def once(name: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Any]:
-    """Return the arrays stored under a name; without any, call `make` and store its result."""
+    """Return the arrays stored under a name. If there are none, call `make` and store its result."""
     found = kept(name)
     if found is None:
         found = dict(make())

@@ -1,4 +1,4 @@
-"""Errors about one row of the data: the row is a number in the error, not a word in its text."""
+"""Errors about one row of the data, with the row number as an attribute."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ class RowError(ValueError):
     Args:
         row: number of the row, from 0.
         message: the error, without the row.
-        kind: what the number counts: `row`, or `validation row`.
+        kind: type of the row: `row`, or `validation row`.
     """
 
     def __init__(self, row: int, message: str, kind: str = "row"):
@@ -27,7 +27,7 @@ class RowTypeError(RowError, TypeError):
 
 @contextmanager
 def about_row(row: int) -> Iterator[None]:
-    """Raise errors as errors about this row, with the same message."""
+    """Re-raise errors with this row number and the same message."""
     try:
         yield
     except RowError:
@@ -39,7 +39,7 @@ def about_row(row: int) -> Iterator[None]:
 
 @contextmanager
 def renumbered(rows: Sequence[int]) -> Iterator[None]:
-    """Raise errors about row `i` of a batch as errors about row `rows[i]` of the caller's data."""
+    """Re-raise errors about row `i` of a batch as errors about row `rows[i]` of the caller's data."""
     try:
         yield
     except RowError as error:
@@ -48,7 +48,7 @@ def renumbered(rows: Sequence[int]) -> Iterator[None]:
 
 @contextmanager
 def counted_as(kind: str) -> Iterator[None]:
-    """Raise errors about a row as errors about a row of another kind, such as `validation row`."""
+    """Re-raise errors about a row as errors about a row of another kind, such as `validation row`."""
     try:
         yield
     except RowError as error:
@@ -57,12 +57,12 @@ def counted_as(kind: str) -> Iterator[None]:
 
 @contextmanager
 def located(places: Sequence[str], kind: str = "row") -> Iterator[None]:
-    """Raise errors about a row of this kind as errors that name its place, such as `train.tsv:12`.
+    """Re-raise errors about a row of this kind with its place in a file, such as `train.tsv:12`.
 
     Args:
         places: place of each row.
     Raises:
-        ValueError: a row is wrong; so is a file that holds values of a wrong type.
+        ValueError: a row has a wrong value, or a value of a wrong type.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Estimators in the sense of scikit-learn, without scikit-learn: settings can be read, set, printed and cloned."""
+"""Base class of estimators that are compatible with scikit-learn, without importing it."""
 
 import inspect
 import sys
@@ -29,8 +29,8 @@ class Estimator:
     """Base of classes whose settings are the arguments of the constructor, each stored under its name.
 
     `estimator_type` is scikit-learn's type of the estimator: a "classifier" is cross-validated on stratified folds and
-    has class probabilities. None is no type that scikit-learn defines. `nested_settings` maps the settings that have
-    options of their own to their class: `set_params(cell__zoneout_c=0.1)` sets an option.
+    has class probabilities. None stands for a task without a type in scikit-learn. `nested_settings` maps each setting
+    that has options to its class: `set_params(cell__zoneout_c=0.1)` sets an option.
     """
 
     estimator_type: ClassVar[str | None] = None
@@ -63,8 +63,8 @@ class Estimator:
         """Change settings by name; `name__option` changes an option of a nested setting. `fit` checks the values.
 
         Raises:
-            ValueError: there is no such setting; none is changed then.
-            TypeError: a nested setting has a value without options; none is changed then.
+            ValueError: a setting is unknown. No setting is changed.
+            TypeError: a nested setting has a value without options. No setting is changed.
         """
         known = self._defaults()
         values: dict[str, Any] = {}
@@ -89,7 +89,7 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_tags__(self) -> Any:
-        """Return scikit-learn's description of the estimator. Only scikit-learn calls this, so it is loaded."""
+        """Return scikit-learn's description of the estimator. Only scikit-learn calls it, so it is loaded."""
         utils = sys.modules["sklearn.utils"]
         classifies = self.estimator_type == "classifier"
         return utils.Tags(
@@ -100,5 +100,5 @@ class Estimator:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Return whether two settings are equal; arrays are if all their numbers are."""
+    """Return whether two settings are equal. Arrays are equal if all their elements are."""
     return type(a) is type(b) and bool(np.array_equal(a, b))

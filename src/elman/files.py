@@ -20,7 +20,7 @@ _KEY = "elman"  # safetensors metadata maps strings to strings: the metadata is 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file that replaces `path` once it is complete and on the disk; a failure leaves nothing behind.
+    """Open a binary file that replaces `path` once it is complete and on disk; a failure leaves no partial file.
 
     Raises:
         OSError: the file cannot be written: `model.safetensors: not saved: No space left on device; ...`. An earlier
@@ -38,7 +38,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
-            kept = "; the file that was there is unchanged" if path.exists() else ""
+            kept = "; the existing file is unchanged" if path.exists() else ""
             message = f"{path}: not saved: {error.strerror}{kept}; free disk space or choose another path"
             raise type(error)(error.errno, message) from error
         raise
@@ -46,12 +46,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
-    """Write NumPy arrays or PyTorch tensors and JSON metadata, with a digest of both; completely or not at all."""
+    """Write NumPy arrays or PyTorch tensors and JSON metadata, with a digest of both, atomically."""
     example = next((tensor for tensor in tensors.values() if is_tensor(tensor)), None)
     if example is not None:
         from safetensors.torch import save
 
-        # safetensors refuses tied weights, one tensor under two names: each gets its own memory.
+        # safetensors rejects tied weights (one tensor under two names), so each name gets a copy.
         blob = save({name: tensor.detach().contiguous().clone() if is_tensor(tensor) else like(tensor.copy(), example)
                      for name, tensor in tensors.items()})  # fmt: skip
     else:
@@ -74,7 +74,7 @@ def read_tensors(path: Path, torch: bool = False) -> tuple[dict[str, Any], dict[
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: it is not a model file of elman, is truncated or altered, or a later version of elman wrote it.
+        ValueError: the file is not a model file of elman, is truncated or altered, or is of a later version of elman.
     """
     path = Path(path)
     try:

@@ -1,4 +1,4 @@
-"""Memory of a decoder: source sequences that its rows share, and the one that each row reads."""
+"""Memory of a decoder: source sequences, and the number of the sequence that each row reads."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -11,7 +11,7 @@ from elman.state import Shared, State
 
 
 class Memory(Shared):
-    """Part of a state: a beam of five reads one sentence, five captions describe one picture, and nothing is copied.
+    """Source sequences as a part of a state. Several rows can read one sequence without a copy, as in beam search.
 
     Args:
         sequences: the source sequences.

@@ -14,7 +14,7 @@ _LIMIT = 2.0**62  # steps of a batch: far more than memory holds, and far from w
 
 
 class Plan(NamedTuple):
-    """Order of the steps of a ragged batch in time, for loops that take all rows of one time together."""
+    """Order of the steps of a ragged batch in time, for loops that process all rows at one time step together."""
 
     longest_first: np.ndarray  # [B] rows, longest first; rows of equal length keep their order
     back_to_rows: np.ndarray  # [B] its inverse

@@ -1,6 +1,6 @@
 """Operations on states. A state is a value: an array `[B, ...]` or a (named) tuple of states; `()` is empty.
 
-Parts that many rows read and none changes are `Shared`. The operations are `detach`, `select`, `where`, `cat`,
+Read-only parts that several rows share are `Shared`. The operations are `detach`, `select`, `where`, `cat`,
 `split`, `to_bytes` and `from_bytes`.
 """
 
@@ -32,7 +32,7 @@ class Shared(ABC):
 
     @abstractmethod
     def select(self, rows: np.ndarray) -> Self:
-        """Return some rows, as `state.select`."""
+        """Return some rows, as in `state.select`."""
 
     @abstractmethod
     def cat(self, others: Sequence[Self]) -> Self:
@@ -85,7 +85,7 @@ def detach(state: State) -> State:
 
 
 def separate(state: State) -> State:
-    """Return the same values in separate tensors, each with a gradient of its own; integers have none."""
+    """Return the same values as new nodes of the graph, so that each leaf gets its own gradient; integers have none."""
 
     def own(leaf: Any) -> Any:
         if not is_tensor(leaf) or not leaf.is_floating_point():
@@ -118,7 +118,7 @@ def where(condition: Any, state: State, other: State) -> State:
 
 
 def cat(states: Sequence[State]) -> State:
-    """Return the rows of several states of one structure, one after another: sessions into a batch."""
+    """Return the rows of several states of one structure, one after another, for example sessions as a batch."""
 
     def join(first: Any, *others: Any) -> Any:
         return first.cat(others) if isinstance(first, Shared) else namespace(first).concatenate((first, *others))
@@ -149,7 +149,7 @@ def to_bytes(state: State) -> bytes:
     if tensors := [leaf for leaf in arrays.values() if is_tensor(leaf)]:
         from safetensors.torch import save
 
-        # safetensors refuses two leaves that are one tensor: each is written from its own memory.
+        # safetensors rejects two leaves that are the same tensor, so each is copied.
         own = {name: leaf if is_tensor(leaf) else like(leaf, tensors[0]) for name, leaf in arrays.items()}
         return save({name: leaf.detach().contiguous().clone() for name, leaf in own.items()})
     from safetensors.numpy import save as save_numpy
@@ -169,8 +169,8 @@ def from_bytes(data: bytes, example: State) -> State:
     try:
         stored = import_module(f"safetensors.{kind}").load(data)
     except SafetensorError as error:
-        raise ValueError(f"state.from_bytes: expected the bytes of a state, got {len(data)} others or truncated bytes: "
-                         f"{error}.") from None  # fmt: skip
+        raise ValueError(f"state.from_bytes: expected the bytes of a state, got {len(data)} bytes of another format, "
+                         f"or truncated bytes: {error}.") from None  # fmt: skip
     numbers = count()
 
     def restore(leaf: Array) -> Array:

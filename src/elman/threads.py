@@ -13,7 +13,7 @@ _MOST = 1024  # as in native/engine/threads.hpp
 
 
 def get_num_threads() -> int:
-    """Return how many threads a native kernel may use, the caller's included; 1 without native kernels.
+    """Return how many threads a native kernel may use, including the calling thread; 1 without native kernels.
 
     Raises:
         ValueError: the environment variable ELMAN_NUM_THREADS is not a number of threads.
@@ -28,11 +28,11 @@ def get_num_threads() -> int:
 def set_num_threads(threads: int) -> None:
     """Set how many threads a native kernel may use; takes precedence over ELMAN_NUM_THREADS.
 
-    It applies to the whole process and its forked children. References use the threads of PyTorch or NumPy, which have
-    their own settings; without native kernels the call has no effect.
+    It applies to the whole process and its forked children. Computations in PyTorch or NumPy use the thread settings of
+    those libraries; without native kernels the call has no effect.
 
     Args:
-        threads: from 1 to 1024, the caller's included.
+        threads: from 1 to 1024, including the calling thread.
     Raises:
         TypeError: threads is not an integer.
         ValueError: threads is out of range, or ELMAN_NUM_THREADS is not a number of threads.

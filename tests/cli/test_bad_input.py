@@ -234,7 +234,7 @@ def test_a_full_disk_before_anything_is_trained(small, text_file, run, size, fil
 def test_a_full_disk_leaves_the_files_as_they_were(run_folder, tmp_path):
     copy = shutil.copytree(run_folder, tmp_path / "copy")
     result = with_files_up_to(100, "train", "language-model", "--resume", "--out", copy)
-    assert "not saved: File too large; the file that was there is unchanged; free disk space" in error_line(result)
+    assert "not saved: File too large; the existing file is unchanged; free disk space" in error_line(result)
     assert {file.name: file.read_bytes() for file in copy.iterdir()} == {
         file.name: file.read_bytes() for file in run_folder.iterdir()
     }

@@ -13,9 +13,11 @@ from elman.runtime.layer_types import Spec
 
 
 class GRU(CellModule):
-    """r, z = sigmoid(x W_ih' + h W_hh' + b);  n = tanh(...);  h = (1 - z) n + z h;  y = h
+    """Gated recurrent unit.
 
-    The *reset* gate r scales h in the candidate n,
+    r, z = sigmoid(x W_ih' + h W_hh' + b);  n = tanh(...);  h = (1 - z) n + z h;  y = h
+
+    The *reset* gate r scales the previous h in the candidate n. It applies
     `after` the recurrent product, as in PyTorch and cuDNN: n = tanh(x W_in' + b_n + r (h W_hn' + b_hn)), or
     `before` it, as in Cho et al.:                          n = tanh(x W_in' + b_n + (r h) W_hn').
     The *update* gate z is the fraction of h that a step keeps.

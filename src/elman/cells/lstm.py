@@ -35,7 +35,9 @@ MASK_OPTIONS = ("recurrent_dropout", "hidden_dropout", "zoneout_h", "zoneout_c")
 
 
 class LSTM(CellModule, RandomMasks):
-    """i, f, o = sigmoid(x W_ih' + h W_hh' + b);  g = tanh(...);  c = f c + i g;  h = o tanh(c);  y = h
+    """Long short-term memory.
+
+    i, f, o = sigmoid(x W_ih' + h W_hh' + b);  g = tanh(...);  c = f c + i g;  h = o tanh(c);  y = h
 
     The *input* gate i scales the candidate g that a step adds to the cell state c. The *forget* gate f is the fraction
     of c that a step keeps. The *output* gate o scales tanh(c), which is the output. Along c, the gradient is multiplied
@@ -73,7 +75,7 @@ class LSTM(CellModule, RandomMasks):
         weight_ih: [4H, D]   weight_hh: [4H, H]   bias: [4H], gates in the order i, f, g, o (i, g, o: 3H without f)
         gain_ih, gain_hh: [4H]   gain_c, bias_c: [H], of the norms
         weight_hr: [P, H]   peephole: [3H] in the order i, f, o (i, o: 2H without f)
-        With random masks, the state is a CountedLSTMState: it has the row and step numbers as well.
+        With random masks, the state is a CountedLSTMState, which also contains the row and step numbers.
     Raises:
         ValueError: x is not [N, input_size]; init is unknown; an option is out of range or conflicts with another.
     Example:
@@ -161,7 +163,7 @@ class LSTM(CellModule, RandomMasks):
         if self.coupled and self.forget_gate:
             raise ValueError("LSTM: coupled=True replaces the forget gate; set forget_gate=False as well.")
         if self.cell_clip is not None and not 0 < self.cell_clip < math.inf:
-            raise ValueError(f"LSTM: expected cell_clip above 0, got {self.cell_clip}; leave it out for no bounds.")
+            raise ValueError(f"LSTM: expected cell_clip above 0, got {self.cell_clip}; leave it out for no bound.")
         for name in MASK_OPTIONS:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"LSTM: expected {name} from 0 to below 1, got {getattr(self, name)}.")
@@ -232,7 +234,7 @@ class LSTM(CellModule, RandomMasks):
         return sequences.with_values(y), type(state)(*after, *rest)
 
     def _unit_masks(self, steps: Steps, row: Tensor) -> UnitMasks:
-        """Return the masks of `steps`, and of the rows numbered `row`."""
+        """Return the per-step masks of `steps` and the per-row masks of the rows with numbers `row`."""
         if not self.training:
             return UnitMasks(UnitMask(), UnitMask(rate=self.zoneout_h), UnitMask(rate=self.zoneout_c))
         keep_candidate, keep_hidden = 1 - self.recurrent_dropout, 1 - self.hidden_dropout

@@ -12,10 +12,12 @@ from elman.sequences import Sequences
 
 
 class MinGRU(CellModule):
-    """z = sigmoid(x W_z' + b_z);  n = x W_n' + b_n;  h = (1 - z) h + z n;  y = h
+    """GRU whose gates depend on the input only.
+
+    z = sigmoid(x W_z' + b_z);  n = x W_n' + b_n;  h = (1 - z) h + z n;  y = h
 
     No gate reads the state, so a scan is one product over all steps and one linear scan. `gate_activations` returns
-    1 - z as the *forget* gate, which multiplies h as that of an LSTM multiplies c.
+    1 - z as the *forget* gate, because it multiplies h as the forget gate of an LSTM multiplies c.
 
     Args:
         input_size: features of x, D.

@@ -18,15 +18,15 @@ from elman.state import State
 
 
 class CellModule(Cell, nn.Module):
-    """`Cell` that is an `nn.Module`; calling it scans: `cell(sequences, state)`.
+    """Cell that is also an `nn.Module`. Calling it runs `scan`: `cell(sequences, state)`.
 
-    A cell sets `input_size`, `hidden_size` and `output_size`. The part of its step that reads the input alone belongs
-    in `project` and the rest in `advance`: a scan then projects all steps of all rows in one call. A cell that has a
-    kernel as well returns it from `recurrence`.
+    A subclass sets `input_size`, `hidden_size` and `output_size`. Its `project` computes the part of the step that
+    depends on the input alone, so that a scan calls it once for all steps of all rows; `advance` computes the rest. A
+    subclass that also has a kernel returns it from `recurrence`.
 
     Attributes:
-        kind: name of the cell or layer in settings (`CELLS`) and in model files; None for a cell that is in neither.
-        gate_names: the gates in the row order of `weight_ih`, `weight_hh` and `bias`, the candidate among them.
+        kind: name of the cell or layer in settings (`CELLS`) and in model files; None for a cell without a name there.
+        gate_names: the gates and the candidate, in the row order of `weight_ih`, `weight_hh` and `bias`.
         memory_gate: name of the gate whose activation is the fraction of the state that a step keeps; None for a cell
             without one.
     """
@@ -128,9 +128,9 @@ class CellModule(Cell, nn.Module):
         return sequences.with_values(y), state
 
     def unrolled(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        """Scan by definition: repeat the step along every row."""
+        """Repeat the step along every row, which is the definition of a scan."""
         state = self.initial_state(len(sequences)) if state is None else state
-        if type(self).step is not CellModule.step:  # a cell that is written as one step
+        if type(self).step is not CellModule.step:  # a subclass that overrides step
             return unroll(self.step, sequences, state)
         return unroll(self.advance, sequences.map(self.project), state)
 
@@ -140,7 +140,7 @@ class CellModule(Cell, nn.Module):
         return sequences if x is sequences.values else sequences.with_values(x)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """Check that x is [N, input_size] and has the weights' dtype; cast an autocast dtype back to it."""
+        """Check that x is [N, input_size] in the weights' dtype; cast an autocast dtype back to that."""
         where, name = f"{type(self).__name__}.{verb}", "values" if verb == "scan" else "x"
         check(where, name, x, f"{'N' if verb == 'scan' else 'B'} D={self.input_size}")
         weight = next(self.parameters(), None)

@@ -29,12 +29,12 @@ class RandomMasks:
 
     @property
     def draws(self) -> bool:
-        """Whether the module has masks to draw."""
+        """Whether the module draws masks."""
         return True
 
 
 class Counters(NamedTuple):
-    """Part of a state: with it, stepping and scanning, cut anywhere, draw the same masks."""
+    """Row and step numbers in a state, so that stepping, scanning and cutting a row draw the same masks."""
 
     row: Tensor  # [B] int64
     step: Tensor  # [B] int64

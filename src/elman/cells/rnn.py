@@ -15,7 +15,9 @@ ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu,
 
 
 class RNN(CellModule):
-    """h = f(x W_ih' + h W_hh' + b);  y = h
+    """Simple recurrent network.
+
+    h = f(x W_ih' + h W_hh' + b);  y = h
 
     Args:
         input_size: features of x, D.

@@ -106,7 +106,7 @@ def option_types(kind: str) -> Mapping[str, Any]:
     """Return the type of each option of a cell.
 
     Raises:
-        ValueError: there is no such cell.
+        ValueError: the cell is unknown.
     """
     if kind not in CELLS:
         raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {kind!r}{did_you_mean(kind, CELLS)}")

@@ -28,8 +28,8 @@ class TorchWeights(NamedTuple):
         return self[:4]
 
     def merged_bias(self, kind: type[CellModule], reset: str = "after") -> tuple[Tensor, ...]:
-        """Return `bias`, the sum of the two; for a GRU with the reset after the product also `bias_hn`, because its
-        candidate keeps the two apart."""
+        """Return the sum of the two biases, `bias`. For a GRU with the reset after the product, the candidate's two
+        biases cannot be added: the second one is returned as `bias_hn`."""
         if kind is not GRU or reset != "after":
             return (self.bias_ih + self.bias_hh,)
         gates = len(self.bias_ih) // 3 * 2
@@ -55,7 +55,7 @@ class TorchWeights(NamedTuple):
 
     @classmethod
     def from_cell(cls, cell: RNN | LSTM | GRU) -> "TorchWeights":
-        """Return the weights of a cell: its bias is the first bias here; the second is zero, except for `bias_hn`."""
+        """Return the weights of a cell, with its bias as the first one; the second is zero, except for `bias_hn`."""
         bias_hh = torch.zeros_like(cell.bias)
         if isinstance(cell, GRU) and cell.reset == "after":
             bias_hh[-cell.output_size :] = cell.bias_hn
@@ -76,8 +76,8 @@ def with_weights(make: Callable[[], CellModule], tensors: Mapping[str, Tensor]) 
 
 def layer_suffixes(layer: Any) -> list[str]:
     """Return the suffixes of the weight names of a `torch.nn.RNN`, `LSTM` or `GRU`: one per layer and direction."""
-    return [f"l{number}{way}" for number in range(layer.num_layers)
-            for way in (("", "_reverse") if layer.bidirectional else ("",))]  # fmt: skip
+    return [f"l{number}{suffix}" for number in range(layer.num_layers)
+            for suffix in (("", "_reverse") if layer.bidirectional else ("",))]  # fmt: skip
 
 
 def cell_from_layer(
@@ -86,8 +86,8 @@ def cell_from_layer(
     """Return one layer and direction of a `torch.nn.RNN`, `LSTM` or `GRU`, or an `RNNCell` with suffix "", as a cell.
 
     Args:
-        dtype: of the weights and of the sum of the biases; None for that of the layer.
-        device: of the weights; None for that of the layer.
+        dtype: dtype of the weights, in which the biases are added; None for the dtype of the layer.
+        device: device of the weights; None for the device of the layer.
     """
 
     def weight(name: str) -> Tensor:

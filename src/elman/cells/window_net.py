@@ -13,15 +13,17 @@ from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 from elman.shapes import check
 
-GAINS = {"tanh": 5 / 3, "sigmoid": 1.0, "relu": 2**0.5, "identity": 1.0}  # of the initialisation, as in PyTorch
+GAINS = {"tanh": 5 / 3, "sigmoid": 1.0, "relu": 2**0.5, "identity": 1.0}  # initialisation gains, as in PyTorch
 
 
 class WindowNet(CellModule):
-    """y = f(W [x[t-k+1], ..., x[t]] + b)
+    """Feed-forward layer over the last k inputs.
+
+    y = f(W [x[t-k+1], ..., x[t]] + b)
 
     The state holds the last k - 1 inputs; older inputs have no influence. Each position in the window has its own
-    weights. Several on top of one another, each with a window, are a time-delay neural network (Waibel et al. 1989);
-    `window=1` makes a plain hidden layer.
+    weights. A stack of these layers is a time-delay neural network (Waibel et al. 1989); `window=1` makes a plain
+    hidden layer.
 
     Args:
         input_size: features of x, D.

@@ -1,7 +1,7 @@
 """Files of Keras 3: a `.keras` archive of config and weights, and a `.weights.h5` file of weights only.
 
-They are read without Keras, and no code in them is run. HDF5 features that read other files, or expand to sizes far
-above that of the file, raise an error.
+Reading them needs no Keras and runs no code. HDF5 features that read other files, or expand to sizes far above the size
+of the file, raise an error.
 """
 
 import io
@@ -18,9 +18,9 @@ import numpy as np
 from elman.convert.layers import optional_package
 from elman.files import replacing
 
-WEIGHTS = "model.weights.h5"  # in an archive
+WEIGHTS = "model.weights.h5"  # file name in an archive
 HDF5 = b"\x89HDF\r\n\x1a\n"  # first bytes of the format
-DATE = (1980, 1, 1, 0, 0, 0)  # of all members, so that archives of equal models are equal
+DATE = (1980, 1, 1, 0, 0, 0)  # modification date of all members, so that equal models give equal archives
 LARGEST_EXPANSION = 1000  # bytes in memory per byte in the file
 
 
@@ -108,7 +108,7 @@ def write_archive(path: Path, config: Mapping[str, Any], weights: Mapping[str, S
     """Write a `.keras` archive atomically.
 
     Args:
-        config: that of the model, as in `model.to_json()`.
+        config: config of the model, as in `model.to_json()`.
         weights: arrays of each layer, by its path.
     Raises:
         OSError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""Single layers of Keras, given as config and arrays, as layers of elman.
+"""Conversion of single layers of Keras, given as config and arrays, to layers of elman.
 
 Kernels are transposed, [D, G H], with the gates in the order `GATES`. A GRU with `reset_after` has two biases [2, 3 H].
 """
@@ -35,10 +35,10 @@ GATES = {"SimpleRNN": ["candidate"], "LSTM": ["input", "forget", "candidate", "o
 ORDER = {kind: [cell.gate_names.index(gate) for gate in GATES[kind]] for kind, cell in RECURRENT.items()}
 ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "linear": "identity"}
 POOLINGS = {"GlobalAveragePooling1D": MeanPooling, "GlobalMaxPooling1D": MaxPooling}
-READOUTS = ("softmax", "sigmoid")  # that `logits` removes at the end
+READOUTS = ("softmax", "sigmoid")  # activations that `logits` removes at the end
 
 Config = Mapping[str, Any]
-Take = Callable[[str, int], Sequence[np.ndarray]]  # part of the layer, count -> its next arrays
+Take = Callable[[str, int], Sequence[np.ndarray]]  # (part of the layer, count) -> its next arrays
 
 
 def read_layer(where: str, kind: str, config: Config, take: Take) -> Iterator[LayerLike]:
@@ -92,7 +92,7 @@ def snake(kind: str) -> str:
 
 
 def check_type(where: str, config: Config) -> None:
-    """Raise if a layer computes in another dtype than that of its weights."""
+    """Raise if a layer computes in another dtype than the dtype of its weights."""
     policy = config.get("dtype") or "float32"
     if isinstance(policy, Mapping):
         policy = policy.get("config", {}).get("name", policy.get("class_name"))

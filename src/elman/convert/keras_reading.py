@@ -145,7 +145,7 @@ def _places(layers: Sequence[Config]) -> Iterator[str]:
 
 
 def _chain(settings: Config) -> list[Config]:
-    """Return the layers of a functional model from its input to its output.
+    """Return the layers of a functional model, from input to output.
 
     Raises:
         ValueError: the layers are not a chain.
@@ -162,7 +162,7 @@ def _chain(settings: Config) -> list[Config]:
                              "reads several layers; convert the layers one by one.")  # fmt: skip
         chain.insert(0, layers[read[0]])
     for name, layer in layers.items():
-        if layer not in chain and layer["class_name"] != "NotEqual":  # which computes a mask
+        if layer not in chain and layer["class_name"] != "NotEqual":  # NotEqual computes a mask
             raise ValueError(f"from_keras: {layer['class_name']} {name!r} is not between the input and the output; "
                              "convert the layers one by one.")  # fmt: skip
     return chain

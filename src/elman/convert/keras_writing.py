@@ -29,9 +29,9 @@ from elman.layers import (
 class KerasLayer(NamedTuple):
     """Layer of Keras."""
 
-    kind: str  # name of its class
+    kind: str  # class name
     settings: dict[str, Any]
-    weights: dict[str, list[np.ndarray]]  # by the path of the part of the layer
+    weights: dict[str, list[np.ndarray]]  # by the path of the part of the layer that has them
 
 
 def to_keras(model: CellModule, path: str | os.PathLike[str] | None = None) -> list[np.ndarray]:
@@ -39,7 +39,7 @@ def to_keras(model: CellModule, path: str | os.PathLike[str] | None = None) -> l
 
     Args:
         model: a cell, a layer or a `Stack`.
-        path: `.keras` file to write, a `Sequential` for `keras.saving.load_model`; None for none.
+        path: `.keras` file to write, with a `Sequential` for `keras.saving.load_model`; None writes no file.
     Raises:
         TypeError: the model is not a cell, layer or stack of elman.
         ValueError: Keras does not support a layer or an option; the path does not end in .keras.

@@ -1,4 +1,4 @@
-"""Models as a sequence of layers, which all conversions share."""
+"""Models as a sequence of layers, for all conversions."""
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -10,7 +10,8 @@ from elman.layers import Bidirectional, LastPooling, Reversed, Stack
 
 PLAIN = {RNN: {"weight_ih", "weight_hh", "bias"}, LSTM: {"weight_ih", "weight_hh", "bias"},
          GRU: {"weight_ih", "weight_hh", "bias", "bias_hn"}}  # fmt: skip
-OPTIONS = {"weight_hr": "projection", "peephole": "peephole", "coupled": "coupled"}  # that some other libraries support
+# Attribute of a cell -> its option, where other libraries support it too
+OPTIONS = {"weight_hr": "projection", "peephole": "peephole", "coupled": "coupled"}
 
 LayerLike = CellModule | Callable[[int], CellModule]  # a layer, or a function that makes one from its input size
 
@@ -31,7 +32,7 @@ def stacked(where: str, parts: Sequence[LayerLike]) -> CellModule:
         ValueError: there is no layer with weights, sizes do not match, or weights have several dtypes.
     """
     sizes = [part.output_size if isinstance(part, CellModule) else 0 for part in parts]
-    for number, part in enumerate(parts):  # a layer of unknown size has that of its neighbour
+    for number, part in enumerate(parts):  # a layer of unknown size gets the size of its neighbour
         below, above = (sizes[number - 1] if number else 0), (part for part in parts if isinstance(part, CellModule))
         sizes[number] = sizes[number] or below or next((layer.input_size for layer in above), 0)
     if not any(sizes):
@@ -59,7 +60,7 @@ def plain_cells(where: str, layer: CellModule, *known: str) -> list[RNN | LSTM |
     """Return the one or two plain RNNs, LSTMs or GRUs of a layer, forward first; None for any other layer.
 
     Args:
-        known: the `OPTIONS` that the target supports.
+        known: `OPTIONS` that the target supports.
     Raises:
         ValueError: a cell has an option that the target does not support.
     """

@@ -1,4 +1,4 @@
-"""Conversion of ONNX files to elman: the data is traced through the graph, with the meaning of each axis."""
+"""Conversion of ONNX files to elman, by following the data and the meaning of its axes through the graph."""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from elman.layers import Bidirectional, Embedding, LastPooling, LayerNorm, Linea
 from elman.shapes import check
 
 MOVES = ("Concat", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
-READOUTS = ("Softmax", "LogSoftmax", "Sigmoid")  # that `logits` removes
+READOUTS = ("Softmax", "LogSoftmax", "Sigmoid")  # nodes that `logits` removes
 
 
 def from_onnx(source: Any, node: str | None = None, *, logits: bool = False) -> CellModule:
@@ -32,7 +32,7 @@ def from_onnx(source: Any, node: str | None = None, *, logits: bool = False) -> 
         node: name of a recurrent node, or of one of its outputs, to convert only this node; None for the whole graph.
         logits: whether to remove the softmax or sigmoid at the end, which elman applies in the loss instead.
     Raises:
-        TypeError: the source is neither.
+        TypeError: the source is neither a path nor an `onnx.ModelProto`.
         ValueError: a node or a setting is not supported; the file has another format or is truncated.
         FileNotFoundError: the file does not exist.
         ModuleNotFoundError: onnx is not installed (the extra `elman[onnx]`).
@@ -77,7 +77,7 @@ class _Tensor(NamedTuple):
     """Tensor that is computed from the input."""
 
     parts: tuple[LayerLike, ...]  # the layers applied so far
-    axes: tuple[str, ...]  # those of the input; after a layer two of them, `directions` and `features`
+    axes: tuple[str, ...]  # axes of the input; after a layer two of them, `directions` and `features`
     rows: tuple[str, ...] = ()  # the axes that a recurrent node reads as time and batch
     kind: str = "y"  # output of a recurrent node, or a final state, h or c
     directions: int = 1
@@ -122,7 +122,7 @@ class _Path:
                 raise _Unsupported(f"{title(node)} reads several tensors that are not constants")
             return self._output(node, given[0])
         except _Unsupported as error:
-            kind = given[0].kind if node.op_type in MOVES else "y"  # a permuted final state is still one
+            kind = given[0].kind if node.op_type in MOVES else "y"  # a permuted final state is still a final state
             return [given[0]._replace(error=str(error), kind=kind)] * len(node.output)
 
     def _output(self, node: Any, tensor: _Tensor) -> Sequence[_Tensor]:
@@ -131,7 +131,7 @@ class _Path:
             return self._recurrence(node, tensor)
         if kind in ("Identity", "Dropout"):  # evaluation mode drops nothing
             return [tensor]
-        if kind == "Cast" and not tensor.parts:  # of ids
+        if kind == "Cast" and not tensor.parts:  # a cast of ids
             return [tensor]
         if kind in READOUTS and self.logits and node.output[0] in self.graph.outputs:
             return [tensor]

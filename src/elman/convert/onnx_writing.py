@@ -15,7 +15,7 @@ from elman.convert.onnx_nodes import Cell, node_of, written_cells
 from elman.files import replacing
 from elman.layers import Dropout, Embedding, LayerNorm, Linear
 
-OPSET, FORMAT = 17, 8  # of May 2022, which onnxruntime reads from 1.12 on
+OPSET, FORMAT = 17, 8  # versions of May 2022; onnxruntime supports them from 1.12 on
 KINDS = {torch.float32: 1, torch.float64: 11}  # TensorProto.FLOAT and DOUBLE
 IDS, LENGTHS = 7, 6  # INT64 and INT32
 
@@ -74,7 +74,7 @@ class _Graph:
         self.last, self.pooled, self.recurrences = "x", False, 0
 
     def add(self, kind: str, *more: str, first: Sequence[str] = (), **settings: Any) -> None:
-        """Append a node that reads the last output, between other tensors, and makes its own output the last one."""
+        """Append a node that reads `first`, the last output and `more`; its own output becomes the last one."""
         name = f"{kind}_{len(self.nodes)}"
         self.nodes.append(self.helper.make_node(kind, [*first, self.last, *more], [name], name=name, **settings))
         self.last = name

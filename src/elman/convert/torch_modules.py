@@ -135,7 +135,7 @@ def to_torch(model: CellModule, batch_first: bool = False) -> nn.Module:
 
 
 def _together(where: str, layers: list[CellModule]) -> tuple[list[list[RNN | LSTM | GRU]], float]:
-    """Remove the first layers that one module can hold; return the cells of each, and the dropout between them."""
+    """Remove the leading layers that fit into one module; return the cells of each, and the dropout between them."""
     group: list[list[RNN | LSTM | GRU]] = []
     dropout = 0.0
     while layers:

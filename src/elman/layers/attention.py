@@ -26,10 +26,12 @@ class KeysAndValues(NamedTuple):
 
 
 class Attention(CellModule):
-    """y = tanh(W [x, context] + b);  context = sum a_s m_s;  a = softmax(score(x, m_s)) over the memory of the row
+    """Attention over the memory of a row, combined with the input.
+
+    y = tanh(W [x, context] + b);  context = sum a_s m_s;  a = softmax(score(x, m_s)) over the memory of the row
 
     The score is `dot`: x . m;  `general`: x . W m;  or `additive`: v . tanh(W x + U m). The memory is part of the
-    state: its keys are computed once, and selecting rows of the state copies none of it. A row with an empty memory has
+    state: its keys are computed once, and selecting rows of the state does not copy it. A row with an empty memory has
     a context of zeros. The output y is the attentional vector of Luong et al. (2015, arXiv:1508.04025).
 
     Args:
@@ -91,7 +93,7 @@ class Attention(CellModule):
         return sequences.map(lambda x: self._read(x, sequences.lengths, memory)[0]), memory
 
     def attention_weights(self, sequences: Sequences, state: Memory) -> list[np.ndarray]:
-        """Return the attention weights of each row, [T, S]; every line sums to 1."""
+        """Return the attention weights of each row, [T, S]; each sums to 1 over S."""
         with torch.no_grad():
             _, weights = self._read(sequences.values, sequences.lengths, state)
         sizes = sequences.lengths * state.sizes

@@ -12,16 +12,16 @@ from elman.state import State
 
 
 class Bidirectional(CellModule):
-    """y = [forward(x), reversed(backward(reversed x))]
+    """Two cells that read every row in opposite directions: y = [forward(x), reversed(backward(reversed x))].
 
     The layer needs whole sequences, so it has no step and cannot stream.
 
     Args:
-        forward_cell: reads every row from its first step to its last.
-        backward_cell: reads every row from its last step to its first.
+        forward_cell: cell that reads every row from its first step to its last.
+        backward_cell: cell that reads every row from its last step to its first.
     Shapes:
         x: [N, D]   state: (state of forward, state of backward)   ->   y: [N, O forward + O backward]
-        final state: (of forward after the last step, of backward after the first step)
+        final state: (forward after the last step, backward after the first step)
     Raises:
         ValueError: the two cells have different input sizes; `step` is called.
     Example:

@@ -20,12 +20,14 @@ from elman.state import State
 
 
 class DecoderState(NamedTuple):
-    embedding: State  # of the embedding and its dropout
-    body: State  # of the recurrent layers, including the memory for attention
+    embedding: State  # state of the embedding and its dropout
+    body: State  # state of the recurrent layers, including the memory for attention
 
 
 class Decoder(CellModule):
-    """logits = W body(embedding(previous unit)) + b
+    """Network that predicts each unit from the previous ones and a source.
+
+    logits = W body(embedding(previous unit)) + b
 
     The initial state of the recurrent layers is tanh(W summary + b) for a `summary` of the source. If the layers
     contain an `Attention`, each step also attends to a memory of the source. With input feeding (an `OutputFeedback`
@@ -35,7 +37,7 @@ class Decoder(CellModule):
         embedding: units to features: a stack that begins with an `Embedding`.
         body: the layers after it: a stack, or an `OutputFeedback` of one.
         readout: features to the logits of the units.
-        summary_size: features of the summary, F; 0 for none: the initial state is that of the layers.
+        summary_size: features of the summary, F; 0 for none: the layers begin with their own initial state.
     Shapes:
         ids: [N]   state: DecoderState   ->   logits: [N, V]
     Raises:
@@ -82,7 +84,7 @@ class Decoder(CellModule):
         return DecoderState(self.embedding.initial_state(batch_size), body)
 
     def features(self, ids: Sequences, state: DecoderState | None = None) -> tuple[Sequences, DecoderState]:
-        """Return the input of the read-out at each step, [N, E], and the state after it."""
+        """Return the input of the read-out at each step, [N, E], and the final state."""
         embedding, body = self.initial_state(len(ids)) if state is None else state
         embedded, embedding = self.embedding.scan(ids, embedding)
         features, body = self.body.scan(embedded, body)
@@ -98,7 +100,7 @@ class Decoder(CellModule):
         return self.readout.apply_to(features), DecoderState(embedding, body)
 
     def alignment(self, ids: Sequences, state: DecoderState) -> list[np.ndarray]:
-        """Return the attention weights at each unit of each row, [T, S]; every line sums to 1.
+        """Return the attention weights at each unit of each row, [T, S]; each sums to 1 over S.
 
         Raises:
             ValueError: the decoder has no attention.
@@ -125,7 +127,7 @@ def summary_width(state: State) -> int:
 
 
 def summary_of(state: State) -> Tensor:
-    """Return the floating-point numbers of a state, of all layers and directions, concatenated to [B, F]."""
+    """Return the floating-point numbers of a state (all layers and directions), concatenated to [B, F]."""
     return torch.cat([leaf.flatten(1) for leaf in _numbers(state)], 1)
 
 

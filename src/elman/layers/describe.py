@@ -13,11 +13,11 @@ from elman.layers.linear import Linear
 from elman.threads import get_num_threads
 
 HEAD = ("  part", "layer", "parameters", "runs in")
-KERNELS = (LSTM, Linear, MinGRU, WindowNet)  # they call a kernel; other cells name one in `recurrence`
+KERNELS = (LSTM, Linear, MinGRU, WindowNet)  # cells that call a kernel themselves; others return one from `recurrence`
 
 
 def describe(model: Any) -> str:
-    """Return a table of the parts of a model, their number of parameters and the code that runs them; then the threads.
+    """Return a table of the parts of a model, their numbers of parameters, the code that runs them, and the threads.
 
     *native*: C++ kernels. *reference*: the same computation in PyTorch, with the reason why the kernels do not apply.
     *PyTorch*: a layer without kernels in elman. *PyTorch, step by step*: a Python loop over the steps, the slowest.
@@ -25,7 +25,7 @@ def describe(model: Any) -> str:
     Args:
         model: a cell, a layer or a trained task.
     Raises:
-        TypeError: the model is none of these.
+        TypeError: the model is of another type.
     Example:
         >>> from elman import LSTM, LayerNorm, Linear, Stack
         >>> print(describe(Stack(LSTM(3, 4), LayerNorm(4), Linear(4, 7)).double()))  # doctest: +ELLIPSIS
@@ -55,7 +55,7 @@ def _title(part: CellModule) -> str:
 
 
 def _parameters(part: nn.Module) -> int:
-    return sum(weight.numel() for weight in part.parameters())  # tied ones count once
+    return sum(weight.numel() for weight in part.parameters())  # tied weights count once
 
 
 def _types(net: nn.Module) -> str:

@@ -1,4 +1,4 @@
-"""Subtraction of the running mean of a row: removes constants such as a speaker's spectrum, light or room."""
+"""Subtraction of the running mean of a row, which removes constants such as a speaker's spectrum or the lighting."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,13 +20,13 @@ class RunningSum(NamedTuple):
 
 
 class Deviations(CellModule):
-    """y[t] = x[t] - (x[1] + ... + x[t]) / t
+    """Layer that subtracts the running mean: y[t] = x[t] - (x[1] + ... + x[t]) / t
 
-    Cepstral mean subtraction (Atal 1974, "Effectiveness of linear prediction characteristics of the speech wave for
-    automatic speaker identification") that streams: the mean is that of the steps so far, so the first output is 0.
+    This is a streaming form of cepstral mean subtraction (Atal 1974, "Effectiveness of linear prediction
+    characteristics of the speech wave for automatic speaker identification"). The first output of a row is 0.
 
     Args:
-        shape: of x at one step: D features, or (C, H, W) of a frame.
+        shape: shape of one step: D features, or (C, H, W) for a frame.
     Shapes:
         x: [N, D] or [N, C, H, W]   state: RunningSum(sum [B, ...], steps [B])   ->   y: as x
     Raises:
@@ -55,7 +55,7 @@ class Deviations(CellModule):
         return x - state.sum / state.steps.view(-1, *[1] * len(self.shape)), state
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """Check that x is [N, *shape]; cast an autocast dtype to that of the model."""
+        """Check that x is [N, *shape]; cast an autocast dtype to the model's dtype."""
         letters = "D" if len(self.shape) == 1 else "CHW"
         sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.shape, strict=True))
         name, axis = ("values", "N") if verb == "scan" else ("x", "B")

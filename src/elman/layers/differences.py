@@ -13,13 +13,15 @@ from elman.shapes import check
 
 
 class Differences(CellModule):
-    """y[t] = [x[t], (x[t] - x[t-1]) / scale]; the difference is 0 at the first step of a row
+    """Layer that appends the change since the previous step: y[t] = [x[t], (x[t] - x[t-1]) / scale].
+
+    The change is 0 at the first step of a row.
 
     Args:
-        shape: of x at one step: D features, or (C, H, W) of a frame.
+        shape: shape of one step: D features, or (C, H, W) for a frame.
         scale: divisor of the differences, [D]; None for 1.
     Shapes:
-        x: [N, D] or [N, C, H, W]   state: (previous x [B, ...], whether there is one [B])
+        x: [N, D] or [N, C, H, W]   state: (previous x [B, ...], whether it exists [B])
         ->   y: [N, 2 D] or [N, 2 C, H, W]
     Raises:
         ValueError: x has another shape.
@@ -55,7 +57,7 @@ class Differences(CellModule):
         return sequences.map(lambda x: self._joined(x, before, known)), (last, was | torch.from_numpy(full))
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """Check that x is [N, *shape]; cast an autocast dtype to that of the model."""
+        """Check that x is [N, *shape]; cast an autocast dtype to the model's dtype."""
         letters = "D" if len(self.shape) == 1 else "CHW"
         sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.shape, strict=True))
         name, axis = ("values", "N") if verb == "scan" else ("x", "B")

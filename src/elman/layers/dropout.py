@@ -14,8 +14,9 @@ from elman.sequences import Sequences
 
 
 class Dropout(CellModule, RandomMasks):
-    """y = x mask / (1 - p) in training mode, y = x otherwise; each feature of each step is dropped with probability p
+    """Dropout of features: y = x mask / (1 - p) in training mode, y = x otherwise.
 
+    Each feature of each step is dropped with probability p.
     A mask is a function of a key, the layer's position in its model, row, step and feature (`kernels/masks.py`). In
     training mode, a new row draws its number from PyTorch's generator, as `torch.nn.Dropout` draws its masks. The
     training loop also sets a new key at each update, by `set_key`.
@@ -76,7 +77,7 @@ class Dropout(CellModule, RandomMasks):
 
 
 class VariationalDropout(Dropout):
-    """Dropout with one mask per row: the same features are dropped at every step
+    """Dropout with one mask per row: the same features are dropped at every step.
 
     Arguments, shapes and errors are those of `Dropout`.
     """

@@ -3,8 +3,8 @@
 The lite variants have neither squeeze-and-excitation nor swish. Normalisations are folded into the convolutions.
 
 The weights come from a package (Apache-2.0) that stores them as a pickle. This is the only place where the library
-opens one, by `torch.load(weights_only=True)`, which builds tensors only. They are converted once, and read from a
-safetensors file in the user's cache folder after that.
+opens a pickle, with `torch.load(weights_only=True)`, which builds tensors only. The weights are converted once to a
+safetensors file in the user's cache folder.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from elman import cache
 from elman.shapes import check
 
-# Blocks, kernel, stride of the first one, how many times as many channels inside, channels
+# number of blocks, kernel size, stride of the first block, expansion ratio of its channels, output channels
 STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -26,7 +26,7 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 STEM, FEATURES, CLASSES = 32, 1280, 1000
-MEAN, SCALE = 127.0, 128.0  # of a pixel, as in pretraining
+MEAN, SCALE = 127.0, 128.0  # a pixel becomes (pixel - MEAN) / SCALE, as in pretraining
 NAME = "efficientnet-lite0.safetensors"
 EPSILON = 1e-3  # of the batch norms
 LAYERS = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}  # convolution: its batch norm
@@ -79,7 +79,7 @@ class EfficientNetLite0(nn.Module):
 
 
 class _Same(nn.Conv2d):
-    """Convolution with TensorFlow's padding: of an odd number of zeros, the extra one is at the end."""
+    """Convolution with TensorFlow's padding: if the number of zeros is odd, the extra one is at the end."""
 
     def __init__(self, channels: int, size: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__(channels, size, kernel, stride, groups=groups)

@@ -12,19 +12,19 @@ from elman.shapes import check
 
 
 class Embedding(Pointwise):
-    """y = weight[x]
+    """Table of vectors, one per unit of a vocabulary: y = weight[x]
 
     Args:
         vocabulary_size: number of units, V; ids are 0 to V - 1.
         output_size: features of y, O.
-        lazy: whether an update changes only the rows that the batch has read, so that its cost does not depend on the
-            vocabulary size. Momentum does not move the other rows and weight decay does not apply to the table. The
+        lazy: whether an update changes only the vectors of units in the batch, so that its cost does not depend on the
+            vocabulary size. Momentum does not move the other vectors and weight decay does not apply to the table. The
             gradient is sparse, as with `sparse=True` in PyTorch.
     Shapes:
         x: [N] integers   state: ()   ->   y: [N, O]      weight: [V, O]
     Raises:
         ValueError: x is not [N], or contains an id outside the vocabulary.
-        TypeError: x is not of integers.
+        TypeError: x does not consist of integers.
     """
 
     kind = "embedding"
@@ -39,7 +39,7 @@ class Embedding(Pointwise):
         return self.spec_of(names)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """Check that x is [N] of ids in the vocabulary."""
+        """Check that x is [N], with ids in the vocabulary."""
         where = f"Embedding.{verb}"
         check(where, "ids", x, "N")
         if x.is_floating_point():

@@ -13,20 +13,20 @@ from elman.shapes import check
 
 
 class FrameEncoder(Pointwise):
-    """y = W features + b, after blocks of convolution 3 x 3, max pooling 2 x 2 and relu
+    """Convolutional network for each frame: blocks of convolution 3 x 3, max pooling 2 x 2 and relu, then y = W f + b.
 
-    There is no normalisation: it would amplify the noise of a frame in which little moves to the size of a real signal.
+    The network has no normalisation, which would amplify the noise of a frame in which little moves.
     A block halves height and width, down to one pixel. Once a frame is a single pixel, further blocks are left out,
     except the first.
 
     Args:
-        channels, height, width: of a frame, C, H and W.
+        channels, height, width: size of a frame, C, H and W.
         output_size: features of y, O.
         widths: channels of each block.
     Shapes:
         x: [N, C, H, W]   state: ()   ->   y: [N, O]      input_size: C H W
     Raises:
-        ValueError: x is not [N, channels, height, width]; a size below 1; no widths.
+        ValueError: x is not [N, channels, height, width]; a size is below 1; widths is empty.
         TypeError: x has another dtype than the weights.
     Example:
         >>> frames = torch.zeros(7, 1, 24, 36)
@@ -55,7 +55,7 @@ class FrameEncoder(Pointwise):
         self.readout = Linear(channels * height * width, output_size)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """Check that x is [N, C, H, W] and has the weights' dtype; cast an autocast dtype back to it."""
+        """Check that x is [N, C, H, W] in the weights' dtype; cast an autocast dtype back to that."""
         where, name = f"FrameEncoder.{verb}", "values" if verb == "scan" else "x"
         sizes = " ".join(f"{letter}={size}" for letter, size in zip("CHW", self.shape, strict=True))
         check(where, name, x, f"{'N' if verb == 'scan' else 'B'} {sizes}")

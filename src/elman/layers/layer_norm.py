@@ -11,11 +11,11 @@ from elman.runtime.layer_types import Spec
 
 
 class LayerNorm(Pointwise):
-    """y = (x - mean) / sqrt(variance + epsilon) * weight + bias, over the features of each step
+    """Layer normalisation: y = (x - mean) / sqrt(variance + epsilon) * weight + bias, over the features of each step.
 
     Args:
         size: features of x and of y, D.
-        epsilon: added to the variance.
+        epsilon: number added to the variance.
     Shapes:
         x: [N, D]   state: ()   ->   y: [N, D]      weight: [D]   bias: [D]
     Raises:

@@ -11,7 +11,7 @@ from elman.runtime.layer_types import Spec
 
 
 class Linear(Pointwise):
-    """y = x W' + b
+    """Affine map: y = x W' + b
 
     Args:
         input_size: features of x, D.

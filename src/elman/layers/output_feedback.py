@@ -11,14 +11,15 @@ from elman.state import State
 
 
 class OutputFeedback(CellModule):
-    """y = cell([x, y of the previous step]); zeros before the first step
+    """Cell that also reads its previous output: y = cell([x, y of the previous step]).
 
-    With a simple recurrent network and a read-out it is a Jordan network; with a linear layer, an autoregression.
+    The output before the first step is zero.
+    With a simple recurrent network and a read-out, this is a Jordan network; with a linear layer, an autoregression.
 
     Args:
         cell: any cell or stack that streams, of input size D + O and output size O.
     Shapes:
-        x: [N, D]   state: (that of the cell, y [B, O])   ->   y: [N, O]
+        x: [N, D]   state: (state of the cell, y [B, O])   ->   y: [N, O]
     Raises:
         ValueError: the input size of the cell is not above its output size, or the cell does not stream.
     Example:

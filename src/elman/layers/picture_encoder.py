@@ -12,12 +12,14 @@ from elman.shapes import check
 
 
 class PictureEncoder(nn.Module):
-    """y = relu(W features + b) at each position of the feature map; the state of a picture is the mean of its y
+    """Encoder of pictures as sequences of positions: y = relu(W features + b) at each position of the feature map.
+
+    The state of a picture is the mean of its outputs y.
 
     Args:
         channels: features of a position, C.
         output_size: features of a step, D.
-        dropout: probability for the features, and half of it for y; 0 for none.
+        dropout: probability of dropping a feature of the input; for y it is half as large. 0 for none.
         trunk: network from pixels to a feature map, [B, 3, H, W] -> [B, C, h, w]; None if the inputs are feature maps.
     Shapes:
         pictures [B, 3, H, W] with a trunk, features [B, h w, C] without   ->   Sequences of y [B h w, D], state [B, D]

@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 from elman.shapes import check
 
-GROUPS = 8  # of channels with common statistics
-MEAN, SCALE = 127.0, 128.0  # of a pixel
+GROUPS = 8  # of channels in each group norm
+MEAN, SCALE = 127.0, 128.0  # a pixel becomes (pixel - MEAN) / SCALE
 
 
 class PictureNet(nn.Module):
-    """Blocks one after another: convolution 3 x 3 with stride 2, group norm (Wu and He 2018, arXiv:1803.08494), relu.
+    """Chain of blocks: convolution 3 x 3 with stride 2, group norm (Wu and He 2018, arXiv:1803.08494), relu.
 
     Args:
         widths: channels of each block, multiples of 8.
     Shapes:
-        pictures [B, 3, H, W] of 0 to 255   ->   features [B, widths[-1], h, w]; every block halves, rounded up
+        pictures [B, 3, H, W] of 0 to 255   ->   features [B, widths[-1], h, w]; a block halves the sizes, rounded up
     Raises:
         ValueError: pictures are not [B, 3, H, W]; a width is not a multiple of 8.
     Example:

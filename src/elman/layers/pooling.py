@@ -1,7 +1,8 @@
-"""Pooling of a whole row to one vector: its last step, the mean, the maximum, or an attention-weighted sum.
+"""Pooling of a row into one vector: its last step, the mean, the maximum, or an attention-weighted sum.
 
-A pooling is a cell whose output summarises the steps so far. `pool` computes the last output of each row in a few calls
-on all steps; `step` computes a running one, so that a classifier of rows has class probabilities at every step.
+A pooling is a cell whose output summarises the steps so far. `pool` computes the last output of each row, with a few
+operations on all steps. `step` updates a running output, so that a classifier of rows has class probabilities at every
+step.
 """
 
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ class Pooling(CellModule):
 
     Args:
         size: features of x and of y, D.
-        backward_size: number of features, the last ones, from the backward cell of a `Bidirectional`. Only
+        backward_size: number of trailing features that come from the backward cell of a `Bidirectional`. Only
             `LastPooling` uses it.
     Shapes:
         x: [N, D]   ->   y: [N, D]      pool: Sequences of B rows -> [B, D]
@@ -51,7 +52,7 @@ class Pooling(CellModule):
         return self.blank.new_zeros(shape)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
-        """Check that x is [N, input_size] and has the model's dtype; cast an autocast dtype back to it."""
+        """Check that x is [N, input_size] in the model's dtype; cast an autocast dtype back to that."""
         where, name = f"{type(self).__name__}.{verb}", "x" if verb == "step" else "values"
         check(where, name, x, f"{'B' if verb == 'step' else 'N'} D={self.input_size}")
         x = autocast.taken(x, self.blank.dtype)
@@ -61,9 +62,9 @@ class Pooling(CellModule):
 
 
 class LastPooling(Pooling):
-    """y = x, so that the pooled row is its last step
+    """Pooling to the last step: y = x.
 
-    After a `Bidirectional`, the forward features are those of the last step and the backward features those of the
+    After a `Bidirectional`, the forward features come from the last step and the backward features from the
     first step: both have seen the whole row. Therefore a pooling with a backward_size cannot stream.
 
     Arguments, shapes and errors are those of `Pooling`; the state is ().
@@ -119,7 +120,7 @@ class MeanState(NamedTuple):
 
 
 class MeanPooling(Pooling):
-    """y = the mean of the x so far
+    """Pooling to the mean: y is the mean of the steps so far.
 
     Arguments, shapes and errors are those of `Pooling`; the state is MeanState(sum [B, D], steps [B]).
     """
@@ -138,7 +139,9 @@ class MeanPooling(Pooling):
 
 
 class MaxPooling(Pooling):
-    """y = the maximum of the x so far, feature by feature; the first of equal ones gets the gradient
+    """Pooling to the maximum: y is the maximum of the steps so far, feature by feature.
+
+    Of equal values, the first one gets the gradient.
 
     Arguments, shapes and errors are those of `Pooling`; the state is y [B, D], from -inf.
     """
@@ -158,7 +161,7 @@ class MaxPooling(Pooling):
 
 
 class AttentionState(NamedTuple):
-    """Running softmax over the steps so far; weights are relative to that of the largest score."""
+    """Running softmax over the steps so far; weights are relative to the weight of the largest score."""
 
     largest: Tensor  # [B] score
     weight: Tensor  # [B]
@@ -166,7 +169,7 @@ class AttentionState(NamedTuple):
 
 
 class AttentionPooling(Pooling):
-    """y = sum of a x,  a = softmax over the row of v . tanh(W x + b)
+    """Pooling to an attention-weighted sum: y = sum of a x,  a = softmax over the row of v . tanh(W x + b)
 
     The additive attention of Bahdanau et al. (2015, arXiv:1409.0473) with one learned query for all rows, as in Yang et
     al. (2016, "Hierarchical Attention Networks for Document Classification"). Streaming updates a running softmax.
@@ -234,7 +237,7 @@ def _with_zeros(values: Tensor) -> Tensor:
 
 
 def _largest(values: Tensor, sequences: Sequences) -> Tensor:
-    """Compute `_Largest` by operations of PyTorch whose shapes do not depend on values, for the compiler."""
+    """Compute `_Largest` by PyTorch operations whose shapes do not depend on values, as `torch.compile` requires."""
     rows, (steps, features) = like(sequences.rows, values)[:, None].expand_as(values), values.shape
     y = values.new_zeros(sequences.lengths.shape[0], features)
     y = y.scatter_reduce(0, rows, values.detach(), "amax", include_self=False)
@@ -260,7 +263,7 @@ class _Largest(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
         values, y, rows = ctx.saved_tensors
         steps, features = (values == y.index_select(0, rows)).nonzero(as_tuple=True)
-        first = like(ctx.sequences.offsets[:-1], values)[:, None].repeat(1, y.shape[1])  # [B, D]; stays for NaN
+        first = like(ctx.sequences.offsets[:-1], values)[:, None].repeat(1, y.shape[1])  # [B, D]; unchanged for NaN
         places = rows[steps] * y.shape[1] + features
         first.view(-1).scatter_reduce_(0, places, steps, "amin", include_self=False)
         real = like(ctx.sequences.lengths.nonzero()[0], values)

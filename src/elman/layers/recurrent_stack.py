@@ -22,7 +22,7 @@ def recurrent_stack(
     layer_norm: bool = False,
     residual: bool = False,
 ) -> Stack:
-    """Return a stack of `num_layers` cells, each with its layer norm before it and its dropout after it.
+    """Return a stack of `num_layers` cells, each with an optional layer norm before it and dropout after it.
 
     Args:
         cell: constructor of a cell from input size and hidden size, for instance `LSTM`.

@@ -11,14 +11,14 @@ from elman.state import State
 
 
 class Residual(CellModule):
-    """y = x + cell(x)
+    """Cell with a residual connection: y = x + cell(x)
 
     Args:
         cell: any cell or stack of equal input and output size.
     Shapes:
-        x: [N, D]   state: that of the cell   ->   y: [N, D]
+        x: [N, D]   state: the state of the cell   ->   y: [N, D]
     Raises:
-        ValueError: the cell has another output size than input size.
+        ValueError: the cell's input and output sizes differ.
     """
 
     kind = "residual"

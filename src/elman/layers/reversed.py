@@ -10,15 +10,15 @@ from elman.state import State
 
 
 class Reversed(CellModule):
-    """y = reversed(cell(reversed x))
+    """Cell that reads every row from its last step to its first: y = reversed(cell(reversed x)).
 
     The layer needs whole sequences, so it has no step and cannot stream.
 
     Args:
-        cell: reads every row from its last step to its first.
+        cell: any cell that scans.
     Shapes:
-        x: [N, D]   state: that of the cell   ->   y: [N, O]
-        final state: that of the cell after the first step
+        x: [N, D]   state: the state of the cell   ->   y: [N, O]
+        final state: the state of the cell after the first step
     Raises:
         ValueError: `step` is called.
     Example:

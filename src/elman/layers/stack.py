@@ -15,7 +15,7 @@ from elman.state import State
 
 
 class Stack(CellModule):
-    """y1 = cell1(x), y2 = cell2(y1), ...
+    """Chain of cells and layers: y1 = cell1(x), y2 = cell2(y1), ...
 
     The state is the tuple of the states of the cells. A stack streams if all its cells do.
 

@@ -17,15 +17,15 @@ from elman.state import State
 
 
 class WeightDrop(CellModule, RandomMasks):
-    """Cell whose recurrent weights are W_hh mask / (1 - p) in training mode, and W_hh otherwise
+    """Cell whose recurrent weights are W_hh mask / (1 - p) in training mode, and W_hh otherwise.
 
-    One mask per scan, shared by all rows and steps: the weights are masked once and the kernels run unchanged.
+    All rows and steps of a scan share one mask, so that the weights are masked once and the kernels run unchanged.
 
     Args:
         cell: an RNN, LSTM or GRU.
         p: probability of dropping a weight, 0 < p < 1.
     Shapes:
-        those of the cell
+        as those of the cell
     Raises:
         ValueError: p is out of range, or the cell has no `weight_hh`.
     """

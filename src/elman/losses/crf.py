@@ -1,4 +1,4 @@
-"""Loss of a linear-chain CRF (Lafferty, McCallum and Pereira 2001), with the gradient from the native kernel."""
+"""Loss of a linear-chain CRF (Lafferty, McCallum and Pereira 2001), with its gradient from the native kernel."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ class _Native(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, tags, ds, dt, db, de = ctx.saved_tensors
         gradient = gradient / ctx.over
-        if torch.is_grad_enabled():  # a graph of the gradient is wanted, which the kernel does not build
+        if torch.is_grad_enabled():  # create_graph=True: the kernel builds no graph of the gradient
             scores, *weights = inputs
             loss = reference(scores, tags, ctx.lengths, *weights)
             wanted = [x for x in inputs if x.requires_grad]
@@ -71,7 +71,7 @@ class _Native(torch.autograd.Function):
 def _numbers(
     scores: Tensor, tags: Tensor, lengths: np.ndarray, transitions: Tensor, start: Tensor, end: Tensor, gradients: bool
 ) -> tuple[float, Any]:
-    """Return the loss of all rows together and its gradients."""
+    """Return the summed loss of all rows and its gradients."""
     weights = Weights(*(_array(x).astype(np.float64, copy=False) for x in (transitions, start, end)))
     return negative_log_likelihood("crf_loss", _array(scores), tags.cpu().numpy(), lengths, weights, gradients)
 
@@ -94,8 +94,8 @@ def crf_loss(
 ) -> Tensor:
     """Compute the negative log-probability of the tags of a ragged batch given their scores, in nats.
 
-    One call of the kernel computes the loss and all gradients, in float64 on the CPU, whatever the tensors are. The
-    transforms of `torch.func` and gradients of gradients use `reference`.
+    One call of the kernel computes the loss and all gradients, in float64 on the CPU, for tensors of any dtype and
+    device. The transforms of `torch.func` and gradients of gradients use `reference`.
 
     Args:
         scores: [N, K] logits of each tag at each step; -inf forbids a tag.

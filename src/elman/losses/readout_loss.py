@@ -21,9 +21,9 @@ def readout_loss(
 
     Args:
         features: [N, E].
-        weight, bias: of the output layer, [V, E] and [V].
+        weight, bias: parameters of the output layer, [V, E] and [V].
         targets: [N] integers.
-        smoothing: the share of the target's probability that is spread over all classes (Szegedy et al. 2016,
+        smoothing: fraction of the target's probability that is spread over all classes (Szegedy et al. 2016,
             arXiv:1512.00567); 0 for none.
     Returns:
         the mean loss, a scalar in nats, differentiable once; the log-probability of each target, [N], detached.

@@ -1,7 +1,7 @@
 """Drop-in replacement for `torch.nn`: `import elman.nn as nn` in place of `import torch.nn as nn`.
 
-`RNN`, `LSTM` and `GRU` are subclasses of PyTorch's that run on elman's kernels where these apply. Every other name is
-the one of `torch.nn`.
+`RNN`, `LSTM` and `GRU` are subclasses of the PyTorch classes that run on elman's kernels where these apply. All other
+names are those of `torch.nn`.
 """
 
 from typing import Any

@@ -98,7 +98,7 @@ class Packed:
 
 
 class _Reordered(torch.autograd.Function):
-    """Steps in the order `there`; `back` is the inverse, so that the gradient is a look-up too, and not a sum."""
+    """Steps in another order. With the inverse permutation, the gradient is a look-up instead of a sum."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def apply() -> bool:
 
 
 def plain(tensors: Iterable[Any]) -> bool:
-    """Return whether all are dense float32 tensors on the CPU."""
+    """Return whether all tensors are dense, float32 and on the CPU."""
     return all(
         type(tensor) in PLAIN and tensor.dtype is torch.float32 and tensor.is_cpu and tensor.layout is torch.strided
         for tensor in tensors
@@ -55,10 +55,10 @@ def fit(mode: str, weights: Sequence[Tensor], inputs: int, units: int, outputs: 
 
 
 def recurrence_of(mode: str, cell: CellModule, weights: Sequence[Tensor]) -> Recurrence:
-    """Return one layer for the kernels.
+    """Return one layer in the form that the kernels read.
 
     Args:
-        cell: its loop is the reference.
+        cell: cell whose loop replaces the kernels where they do not apply.
         weights: weight_ih, weight_hh, bias_ih and bias_hh if there are biases, weight_hr if there is a projection.
     """
     kind, activation = MODES[mode]
@@ -76,8 +76,8 @@ _cells: WeakKeyDictionary[nn.Module, list[CellModule]] = WeakKeyDictionary()
 def cells_of(module: nn.Module, mode: str, sizes: Sequence[tuple[int, int, int]]) -> list[CellModule]:
     """Return cells for the layers of a module, of (inputs, units, outputs) each: the reference, for double backward.
 
-    Calls lend them their weights. They are stored outside the module, so that its `state_dict`, copies and pickles are
-    the same as PyTorch's.
+    The cells get the module's weights at each call. They are stored outside the module, so that its `state_dict`,
+    copies and pickles are the same as PyTorch's.
     """
     kept = _cells.get(module)
     if kept is None:

@@ -103,7 +103,7 @@ def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]]
         (4 if module.bias else 2) + (module.proj_size > 0),
     )
     if packed:
-        module.check_input(x, input.batch_sizes)  # PyTorch's LSTM does not, and reads outside its weights
+        module.check_input(x, input.batch_sizes)  # PyTorch's LSTM omits this check and reads outside its weights
     if not plain((x, *flat, *(hx or ()))) or x.dim() not in ((2,) if packed else (2, 3)) or not x.numel():
         return None
     batch: Batch = Packed(input) if packed else Padded(input, module.batch_first)
@@ -172,7 +172,7 @@ def _scan(
 
 
 def _stacked(cells: Sequence[CellModule], x: Sequences, state: State | None) -> tuple[Sequences, State]:
-    """Scan cells one above the other: the reference."""
+    """Scan a stack of cells, without the kernels."""
     after = []
     for cell, before in zip(cells, [None] * len(cells) if state is None else state, strict=True):
         x, new = cell.unrolled(x, before)

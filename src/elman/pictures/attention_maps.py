@@ -19,7 +19,7 @@ def attention_maps(image: Any, words: Sequence[str], weights: Any, title: str = 
 
     Args:
         image: the image, uint8 [H, W, 3] or [H, W].
-        words: T words of the caption; an empty one is the end.
+        words: T words of the caption; an empty word marks the end.
         weights: [T, h, w] attention weights, at least 0; each map covers the whole image.
     Returns:
         a matplotlib Figure; `figure.savefig("attention.png")` writes it.

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-COUNTED = 25  # classes; with more, a cell has no room for its count
-NAMED = 120  # classes; with more, they are labelled with numbers, from 0
-LONGEST = 24  # characters of a name that are shown
+COUNTED = 25  # largest number of classes for which the cells have room for counts
+NAMED = 120  # largest number of classes labelled with their names; more are labelled with numbers, from 0
+LONGEST = 24  # characters of a name in the picture
 LETTER = 8  # points
-LETTER_WIDTH = 0.075  # inches, of most letters of that size
+LETTER_WIDTH = 0.075  # inches, for most letters of that size
 
 
 def confusion(report: Any, title: str = "") -> Any:
@@ -54,7 +54,7 @@ def confusion(report: Any, title: str = "") -> Any:
 
 
 def short_name(text: Any) -> str:
-    """Return text as one short line; the middle of a long one is left out."""
+    """Return text as one short line, without the middle of a long text."""
     name = " ".join(str(text).split())
     return f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}" if len(name) > LONGEST else name
 

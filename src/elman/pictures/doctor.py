@@ -4,13 +4,15 @@ from typing import Any
 
 from elman.pictures.doctor_panels import Panel, panels_of_layer, panels_of_model
 
-WIDTH, HEIGHT = 13.0, 3.3  # inches of the picture, and of a row of it
+WIDTH, HEIGHT = 13.0, 3.3  # inches: width of the picture, height of one row of panels
 
 
 def doctor(examination: Any, title: str = "") -> Any:
-    """Draw the gradient by lag, the loss by context and the training above; for each layer, singular values of its
-    products of Jacobians, its gates, how long its units remember, and the norm of its state. Missing measurements are
-    left out.
+    """Draw the measurements of an examination as panels.
+
+    The first row shows the gradient by lag, the loss by context and the training. There is one more row per layer, with
+    the singular values of its products of Jacobians, its gates, the memory of its units and the norm of its state.
+    Missing measurements are left out.
 
     Args:
         examination: an `elman.doctor.Examination`.

@@ -9,9 +9,9 @@ import numpy as np
 
 from elman.pictures.numbers import steps_text
 
-FLOOR = 1e-9  # of a logarithmic axis
-SMALL = 1e-6  # of that of singular values
-POINTS = 300  # of the training, each a summary of consecutive updates
+FLOOR = 1e-9  # lower end of a logarithmic axis
+SMALL = 1e-6  # lower end of the axis of singular values
+POINTS = 300  # points of the training curve; each summarises consecutive updates
 GATES = {
     "input": "tab:green",
     "forget": "tab:blue",
@@ -204,7 +204,7 @@ def _legend_above(axis: Any, columns: int = 1) -> None:
     """Add a legend, with room for it at the top of a logarithmic axis."""
     lines = -(-len(axis.get_legend_handles_labels()[0]) // columns)
     low, high = axis.get_ylim()
-    share = min(0.05 + 0.075 * lines, 0.6)  # of the height
+    share = min(0.05 + 0.075 * lines, 0.6)  # fraction of the height
     axis.set_ylim(low, high * (high / low) ** (share / (1 - share)))
     axis.legend(fontsize="x-small", loc="upper right", ncols=columns, borderaxespad=0.3, labelspacing=0.3)
 
@@ -221,7 +221,7 @@ def _plain_ticks(axis: Any) -> None:
 
 
 def _needed(findings: Any) -> int | None:
-    """Return the context that is needed; None if memory does not lower the loss, or was not measured."""
+    """Return the context that is needed; None if it does not lower the loss, or was not measured."""
     context = findings.context
     if context is None or not len(context.losses) or not np.nanmax(context.losses) > context.full:
         return None

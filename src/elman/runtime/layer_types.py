@@ -1,4 +1,4 @@
-"""The layer types of a `spec`, and the step of each: a closed list, so that a file holds no code."""
+"""Layer types of a `spec`, and the step of each. The list is closed, so that a file contains no code."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from elman.kernels.native import ACTIVATIONS, KINDS
 from elman.nearest import did_you_mean
 from elman.state import State
 
-NORM_EPSILON = 1e-5  # of the norms inside an LSTM; native/recurrences/lstm_normed.hpp has the same number
+NORM_EPSILON = 1e-5  # for the layer norms inside an LSTM; the same as in native/recurrences/lstm_normed.hpp
 
 # {kind, settings: {input_size, output_size, ...}, tensors: {name in the cell: name in the file}, cells: [Spec, ...]}
 Spec = dict[str, Any]
@@ -23,7 +23,7 @@ class LSTMState(NamedTuple):
 
 
 class CountedLSTMState(NamedTuple):
-    """State of an LSTM with random masks; row and step determine the next ones."""
+    """State of an LSTM with random masks; row and step determine the next masks."""
 
     h: Any  # [B, H]
     c: Any  # [B, H]
@@ -70,7 +70,7 @@ class Layer:
         return np.ascontiguousarray(array)
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
-        """Append the step to a native stepper: array of the input -> array of the output, and the state."""
+        """Append the step of this layer to a native stepper; return its output array and its state."""
         return LAYER_TYPES[self.kind](stepper, self, x)
 
 
@@ -178,7 +178,7 @@ def _layer_norm(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _dropout(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, State]:
-    """Drop nothing: a stepper runs in evaluation mode."""
+    """Return the input unchanged, because a stepper runs in evaluation mode."""
     return x, DropoutState(*_counters(stepper))
 
 

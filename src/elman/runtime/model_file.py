@@ -1,4 +1,4 @@
-"""A model file, read without PyTorch."""
+"""Model files, read without PyTorch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from elman.files import read_tensors
 from elman.kernels import native
 from elman.runtime.stepper import Stepper
 
-MODEL = "model.safetensors"  # its name in a run folder
+MODEL = "model.safetensors"  # in a run folder
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ModelFile:
 
     @property
     def steps(self) -> bool:
-        """Whether `stepper` works here: the file has a spec, and native kernels are available."""
+        """Whether `stepper` works on this machine: the file has a spec, and native kernels are available."""
         return "spec" in self.metadata and native.available()
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:

@@ -13,7 +13,7 @@ from elman.state import State
 
 WEIGHTS = ("float32", "bfloat16")
 OUTPUTS = ("logits", "probs", "log_probs")
-AXES = {1: "B", 2: "B H", 3: "B k-1 D"}  # of the leaves of a state
+AXES = {1: "B", 2: "B H", 3: "B k-1 D"}  # number of axes of a leaf of the state -> their letters
 
 _NativeStepper: Any = native.module.Stepper if native.available() else object
 
@@ -32,7 +32,7 @@ class Stepper(_NativeStepper):  # type: ignore[misc]
         spec: the return value of `cell.spec()`.
         tensors: the weights, float32, by the names in `spec`. They are copied.
         batch_size: rows that step together, B.
-        output: `logits`, the output of the model; or `probs` or `log_probs` (nats), the softmax of it, in float64.
+        output: `logits`, the output of the model; or its softmax in float64, as `probs` or `log_probs` (nats).
         weights: `float32`, or `bfloat16`: half the memory traffic for models that do not fit the cache, at 8 bits of
             precision per weight. Inputs and sums stay float32.
     Raises:
@@ -110,7 +110,7 @@ class Stepper(_NativeStepper):  # type: ignore[misc]
         self.state = self._initial
 
     def _converted(self, y: np.ndarray, output: str) -> np.ndarray:
-        """Return the array of the output: logits, or the softmax of them; never the input array itself."""
+        """Return the output array, logits or their softmax, which is never the input array itself."""
         if output != "logits":
             converted = self.doubles(y.shape[1])
             self.add_softmax(y, output == "log_probs", converted)

@@ -27,8 +27,8 @@ def check_cell(
             cell that reads ids, all of them: `torch.arange(vocabulary_size)`.
         initial_state: function from a copy of the cell and a number of rows to their initial state, for a cell that
             needs more than `cell.initial_state(rows)`, such as a decoder with a memory.
-        seed: of the rows, states and directions.
-        tolerance: of `|a - b| / (1 + |b|)` where the order of arithmetic may differ; None for 1e-10 in float64 and
+        seed: seed of the random rows, states and directions.
+        tolerance: largest `|a - b| / (1 + |b|)` where the order of arithmetic may differ; None for 1e-10 in float64 and
             1e-5 in float32. Copies, repetitions and empty rows are compared bitwise.
     Returns:
         The names of the laws that were checked; `stepper equals scan` only if `cell.stepper()` works.

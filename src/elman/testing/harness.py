@@ -31,7 +31,7 @@ class Harness:
         cell: a copy, which the law may change.
         steps: examples from which inputs are drawn: leaves [M, ...].
         rng: generator of rows and directions.
-        tolerance: of `|a - b| / (1 + |b|)`; None for that of the dtype.
+        tolerance: largest `|a - b| / (1 + |b|)`; None for the tolerance of the dtype.
         initial_state: replacement for `cell.initial_state`, called with the cell and the number of rows.
     """
 
@@ -98,7 +98,7 @@ def require(holds: bool, otherwise: str) -> None:
 
 
 def time_slice(x: Sequences, start: int, stop: int) -> Sequences:
-    """Return steps `start` to `stop - 1` of every row; none of a row that has ended."""
+    """Return steps `start` to `stop - 1` of every row; a row that has ended has none."""
     steps = np.flatnonzero((x.times >= start) & (x.times < stop))
     return Sequences(states.select(x.values, steps), np.bincount(x.rows[steps], minlength=len(x)))
 
@@ -148,7 +148,7 @@ def difference(got: Array, expected: Array, tolerance: float | None = None) -> t
     """Return the largest difference above the tolerance and its index on the first axis, or None.
 
     Args:
-        tolerance: of |a - b| / (1 + |b|); None for that of the dtype.
+        tolerance: largest |a - b| / (1 + |b|); None for the tolerance of the dtype.
     """
     if tolerance is None:
         tolerance = TOLERANCES.get(str(expected.dtype).removeprefix("torch."), 0.0)

@@ -1,4 +1,4 @@
-"""The laws of the contract, one function each, for cells of PyTorch and NumPy."""
+"""Laws of the contract, one function each, for cells of PyTorch and NumPy."""
 
 from typing import Any
 
@@ -186,7 +186,7 @@ def state_operations(harness: Harness) -> None:
 
 
 def saving(harness: Harness) -> None:
-    """Check that `to_arrays` and `settings` are the whole of a fitted model."""
+    """Check that a fitted model can be restored from `to_arrays` and `settings`."""
     cell = harness.cell
     x, state = harness.draw()
     loaded = Harness(

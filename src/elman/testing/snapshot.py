@@ -31,7 +31,7 @@ def generators() -> tuple[str, bytes]:
 
 
 def reachable(value: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
-    """Yield the path and value of every part without parts, among the attributes and items of `value`, recursively."""
+    """Yield the path and value of every leaf among the attributes and items of `value`, recursively."""
     seen = set() if seen is None else seen
     parts = _parts(value)
     if parts is None:
@@ -43,10 +43,10 @@ def reachable(value: Any, path: str = "", seen: set[int] | None = None) -> Itera
 
 
 def _parts(value: Any) -> dict[str, Any] | None:
-    """Return attributes or items by name; None for a value without parts."""
+    """Return attributes or items by name; None for a leaf."""
     if isinstance(value, dict):
         return {f"[{key!r}]": part for key, part in value.items()}
-    if isinstance(value, Shared):  # its caches do not count
+    if isinstance(value, Shared):  # ignores its caches
         value = value.arrays()
     if isinstance(value, list | tuple | deque):
         return {f"[{number}]": part for number, part in enumerate(value)}

@@ -1,4 +1,4 @@
-"""The laws of gradients, saving and the runtime, for cells that are modules of PyTorch."""
+"""Laws of gradients, saving and the runtime, for cells that are modules of PyTorch."""
 
 import copy
 import json
@@ -73,7 +73,7 @@ def _is_number(leaf: Any) -> bool:
 
 
 def free(state: State) -> State:
-    """Return the same numbers as leaves of a new graph."""
+    """Return the same numbers as leaves of a new autograd graph."""
 
     def free_leaf(leaf: Any) -> Any:
         return leaf.detach().clone().requires_grad_(leaf.is_floating_point()) if is_tensor(leaf) else leaf
@@ -124,7 +124,7 @@ def gradients_of_stepping(harness: Harness) -> None:
 
 
 def saving(harness: Harness) -> None:
-    """Check that `state_dict` is the whole of a trained cell."""
+    """Check that a trained cell can be restored from its `state_dict`."""
     known = {id(weight) for weight in harness.cell.parameters()}
     lost = [name for name, part in reachable(harness.cell) if isinstance(part, nn.Parameter) and id(part) not in known]
     names = ", ".join(lost)
@@ -144,7 +144,7 @@ def saving(harness: Harness) -> None:
 
 
 class SteppedByRuntime:
-    """Cell whose step is that of a `Stepper`."""
+    """Cell that takes its steps with a `Stepper`."""
 
     def __init__(self, cell: Any):
         self.spec = json.loads(json.dumps(cell.spec()))  # as from a file
