@@ -1,4 +1,4 @@
-"""Settings and fixtures of all tests: one thread per worker, the same hypothesis examples in every CI run, and real data."""
+"""Settings and fixtures of all tests: one thread per worker, the same random examples in each CI run, and real data."""
 
 import os
 from pathlib import Path

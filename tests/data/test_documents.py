@@ -42,7 +42,7 @@ def test_lines_and_paragraphs(tmp_path: Path, encoding: str) -> None:
     assert read_documents(path, encoding, "paragraph") == [kind(text) for text in ("one\r\ntwo", "three ")]
 
 
-def test_what_is_not_utf8(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", b"abc" * 1000 + b"\xff")
     with pytest.raises(
         ValueError, match=r"a\.txt: byte offset 3000 is not UTF-8 \(0xff\); convert .*iconv .*units=bytes"
@@ -81,7 +81,7 @@ def test_a_missing_path(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["read_bytes", "iterdir"])
 def test_an_unreadable_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    def refuse(path: Path) -> None:  # root may read everything, so the refusal is played
+    def refuse(path: Path) -> None:  # root may read everything, so the error is simulated
         raise PermissionError(13, "Permission denied", str(path))
 
     write(tmp_path / "a.txt", "a")

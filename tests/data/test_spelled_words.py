@@ -38,7 +38,7 @@ def test_some_sentences_come_with_the_spellings_that_they_need():
     assert len(some.characters) == 4
 
 
-def test_what_training_has_not_seen_is_unknown():
+def test_words_and_letters_unseen_in_training_are_unknown():
     words = Words(min_count=2).fit(ROWS)
     data = words.encode([["Bob", "met", "Zoë"]])
     assert (data.tokens.values.word == UNKNOWN).tolist() == [True, False, True]  # Bob occurs once

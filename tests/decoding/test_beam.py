@@ -19,7 +19,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @given(sizes, st.integers(0, 3), seeds, penalties, st.integers(1, 12), st.data())
-def test_at_full_width_it_finds_what_trying_every_sequence_finds(size, rows, seed, penalty, n_best, data):
+def test_at_full_width_it_equals_enumeration_of_all_sequences(size, rows, seed, penalty, n_best, data):
     units, max_length = size
     table = Table(rows, max_length + 1, units, seed)
     rules = data.draw(constraints(rows, units, max_length))
@@ -121,7 +121,7 @@ def test_log_probs_and_scores_are_those_of_the_units(seed, beam, penalty):
 
 
 @given(seeds)
-def test_coverage_is_taken_from_the_scores_and_at_full_width_the_best_are_found(seed):
+def test_the_coverage_penalty_is_subtracted_and_at_full_width_the_best_are_found(seed):
     table = Table(2, 5, 3, seed)
     costs = np.random.default_rng(seed).random(3)
 
@@ -168,12 +168,12 @@ def test_scores_and_states_of_torch_and_of_numpy_are_read_alike(seed, beam):
         same(one, other)
 
 
-def test_a_row_stops_as_soon_as_nothing_can_beat_what_is_finished():
+def test_a_row_stops_when_no_open_hypothesis_can_exceed_the_finished_ones():
     table = Table(1, 50, 3, 0)
     table.scores[:] = 0
     table.scores[0, :9, :, 1] = 9.0  # writes 1 nine times, then the end
     table.scores[0, 9:, :, END] = 9.0
-    for penalty in (0.0, 1.0):  # ends that are finished on the way, each likelier than the other unit, stop nothing
+    for penalty in (0.0, 1.0):  # hypotheses that end earlier, each likelier than the other unit, do not stop the search
         table.steps.clear()
         found = beam_search(table.step, table.initial_state(), 1, beam=2, max_length=49, length_penalty=penalty)
         assert found[0][0].units.tolist() == [1] * 9
@@ -196,7 +196,7 @@ def test_rows_that_are_done_leave_the_batch():
     assert table.steps[-1] == 3
 
 
-def test_what_has_probability_zero_is_never_found():
+def test_hypotheses_of_probability_zero_are_never_returned():
     table = Table(2, 6, 4, 3)
     table.scores[..., 2] = -np.inf
     for beam in (1, 3, 500):
@@ -255,7 +255,7 @@ def test_constraints_out_of_range(bad):
         Constraints(**bad)
 
 
-def test_a_prefix_that_cannot_be_and_scores_of_another_shape():
+def test_an_impossible_prefix_and_scores_of_another_shape_are_errors():
     table = Table(2, 6, 4, 3)
     table.scores[1, 1, :, 2] = -np.inf
     rules = Constraints(prefixes=[[], [1, 2]])

@@ -111,7 +111,7 @@ def test_start_and_end_may_be_two_units():
     assert (found.units.tolist(), found.finished) == ([0, 1], True)
 
 
-def test_nothing_is_left():
+def test_a_row_without_an_allowed_unit_ends_unfinished():
     table = Table(2, 5, 3, 0)
     rules = Constraints(no_repeat_ngram=1, min_length=4)
     for found in (

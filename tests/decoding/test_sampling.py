@@ -13,7 +13,7 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 @given(logits, st.floats(0.1, 5), st.one_of(st.none(), st.integers(1, 12)), st.one_of(st.none(), st.floats(0.01, 1)))
-def test_what_is_drawn_from_is_a_distribution_on_the_likeliest_units(scores, temperature, top_k, top_p):
+def test_filtered_probabilities_are_a_distribution_over_the_likeliest_units(scores, temperature, top_k, top_p):
     probs = Sampling(temperature, top_k, top_p).probabilities(log_softmax(scores))
     assert probs.sum() == pytest.approx(1)
     kept = probs[0] > 0

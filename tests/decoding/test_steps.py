@@ -48,7 +48,7 @@ def test_an_ngram(ngram):
     assert all(h.log_prob == pytest.approx(log_prob(ngram, h.units), abs=1e-4) for h in drawn if h.finished)
 
 
-def test_what_all_hypotheses_of_a_row_read_is_not_copied():
+def test_the_memory_shared_by_hypotheses_of_a_row_is_not_copied():
     table = Table(3, 7, 5, 0)
     memory = Memory(Sequences(np.arange(3.0), [1, 1, 1]))
 

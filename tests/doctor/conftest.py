@@ -55,7 +55,7 @@ def healthy() -> Examination:
 
 @pytest.fixture
 def failing(healthy):
-    """Return a function that makes a simple RNN whose gradient halves at each step, with a loss at the end of the rows."""
+    """Return a function that examines an RNN whose gradient halves at each step, with a loss at the end of the rows."""
 
     def make(rate: float = 0.5, **changes) -> Examination:
         layer = layer_of(rate, RNN, gates=())._replace(supervised=0.01)

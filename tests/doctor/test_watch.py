@@ -163,12 +163,12 @@ def test_free_examinations_are_spaced(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_loss_that_is_not_finite_is_left_to_the_loop() -> None:
     net = make_net()
 
-    def spoil(event: Event) -> None:
+    def corrupt(event: Event) -> None:
         with torch.no_grad():
             net.read_out.bias.fill_(math.nan)
 
     with pytest.raises(NonFinite, match=r"update 2 .* in read_out\.bias"):
-        run([spoil, Watch(cost=1.0)], net)
+        run([corrupt, Watch(cost=1.0)], net)
 
 
 def test_a_model_without_a_recurrence() -> None:

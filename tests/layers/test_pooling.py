@@ -106,9 +106,9 @@ def test_nan_reaches_the_output_of_every_pooling():
         pooled = make(name, dtype=torch.float32).pool(x)
         assert pooled[0].isnan().all(), name
         assert pooled[1].isfinite().all(), name
-    spoilt = Sequences(values.requires_grad_(), [2, 3])
-    assert MaxPooling(3).scan(spoilt)[0].values[1].isnan().all()
-    MaxPooling(3).pool(spoilt).sum().backward()
+    invalid = Sequences(values.requires_grad_(), [2, 3])
+    assert MaxPooling(3).scan(invalid)[0].values[1].isnan().all()
+    MaxPooling(3).pool(invalid).sum().backward()
 
 
 def test_attention_is_a_softmax_over_each_row():

@@ -107,8 +107,8 @@ def test_closed_forms():
 def test_a_temperature_corrects_overconfidence():
     logits, targets = drawn(5000, 4)
     sure = calibration_error(softmax(4 * logits, axis=1), targets)
-    mended = calibration_error(softmax(4 * logits / temperature(4 * logits, targets), axis=1), targets)
-    assert mended < 0.02 < 0.1 < sure
+    corrected = calibration_error(softmax(4 * logits / temperature(4 * logits, targets), axis=1), targets)
+    assert corrected < 0.02 < 0.1 < sure
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def wheel_of(folder):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Return a folder with the source archive, and a wheel of it with the baseline kernels alone, which compile fast."""
+    """Return a folder with the source archive, and a wheel with the baseline kernels alone, which compile fast."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT, SKBUILD_CMAKE_DEFINE="ELMAN_ISAS=baseline")
     return folder

@@ -402,7 +402,7 @@ def test_a_spec_that_does_not_fit_raises(spec, message):
         Stepper(spec, tensors)
 
 
-def test_the_weights_decide_the_type():
+def test_the_dtype_is_that_of_the_weights():
     cell = Linear(3, 4).double()
     assert not cell.streams_natively()
     with pytest.raises(ValueError, match=r"^Stepper: linear: expected weight float32 \[4, 3\], got float64 \[4, 3\]"):

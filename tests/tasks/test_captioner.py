@@ -1,4 +1,4 @@
-"""Captions of pictures: what is bright on which side, from pixels and from the features of EfficientNet-lite0."""
+"""Captions of pictures that are bright on one side, from pixels and from features of EfficientNet-lite0."""
 
 import zipfile
 from pathlib import Path
@@ -29,7 +29,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def bright(count=40, size=(20, 30)):
-    """Pictures that are bright on one side, and two captions of each."""
+    """Return pictures that are bright on one side, and two captions of each."""
     generator = np.random.default_rng(0)
     pictures = []
     for number in range(count):
@@ -97,7 +97,7 @@ def test_the_log_probability_is_that_of_the_steps(model):
     (score,) = model.n_best(pictures[:1], 1)
     assert score[0][1] == pytest.approx(total / (len(ids) + 1), rel=1e-4)  # the length penalty of 1
     other = model.log_probs(pictures[1:2], [SAID[0]])[0]
-    assert other < total - 5  # what is said of one picture does not fit the other
+    assert other < total - 5  # the caption of one picture does not fit the other
 
 
 def test_attention_maps(model):
@@ -118,7 +118,7 @@ def test_captions_of_a_picture_share_its_memory(model):
     assert memory.rows.tolist() == [0, 0, 1, 1, 2, 2]
 
 
-def test_it_is_saved_whole(model, tmp_path):
+def test_a_loaded_model_predicts_the_same(model, tmp_path):
     pictures, captions = bright(6)
     model.save(tmp_path / "model.safetensors")
     other = elman.load(tmp_path / "model.safetensors")
@@ -154,7 +154,7 @@ def test_features_are_computed_once(monkeypatch, tmp_path):
     real = Photos._computed
     monkeypatch.setattr(Photos, "_computed", lambda self, *what: computed.append(what[1]) or real(self, *what))
     first = Captioner(**settings).fit(pictures, captions)
-    assert computed == [False] * 12 + [True] * 11  # what is held out is not mirrored
+    assert computed == [False] * 12 + [True] * 11  # held-out pictures are not mirrored
     files = sorted((cache.folder() / "efficientnet-lite0-40").iterdir())
     assert len(files) == 23
     second = Captioner(**settings).fit(pictures, captions)
@@ -219,7 +219,7 @@ def test_pictures_are_read_right(tmp_path):
     np.testing.assert_array_equal(read(red), red)
 
 
-def test_pictures_from_files_arrays_and_archives_are_one(model, tmp_path):
+def test_pictures_from_files_arrays_and_archives_are_equal(model, tmp_path):
     (picture,), _ = bright(1)
     path = saved(tmp_path / "a.png", Image.fromarray(picture))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:

@@ -15,7 +15,7 @@ QUICK = {**SMALL, "hidden_size": 4, "epochs": 1, "bidirectional": False, "valida
 
 
 def texts(count=80):
-    """One word says it, wherever it is; all others say nothing."""
+    """Return texts in which one word at any place determines the class."""
     generator = np.random.default_rng(0)
     rows, labels = [], []
     for number in range(count):
@@ -27,7 +27,7 @@ def texts(count=80):
 
 
 def waves(count=60, missing=0.0):
-    """Ragged series [T, 2], slow or quick, one variable far larger than the other."""
+    """Return ragged series [T, 2], slow or quick, one variable far larger than the other."""
     generator = np.random.default_rng(1)
     rows = []
     for number in range(count):
@@ -39,7 +39,7 @@ def waves(count=60, missing=0.0):
 
 
 def bodies(count=48):
-    """Skeletons [T, 5, 3] of any size, anywhere: the last joint moves up and down, or to and fro."""
+    """Return skeletons [T, 5, 3] of any size at any place: the last joint moves up and down, or to and fro."""
     generator = np.random.default_rng(2)
     rest = np.random.default_rng(0).normal(size=(5, 3))
     rows = []
@@ -51,7 +51,7 @@ def bodies(count=48):
 
 
 def films(count=48):
-    """Frames [T, 8, 8] of a point that goes to the left, or to the right."""
+    """Return frames [T, 8, 8] of a point that moves to the left or to the right."""
     generator = np.random.default_rng(3)
     rows = []
     for number in range(count):
@@ -63,7 +63,7 @@ def films(count=48):
 
 
 def bars(count=48):
-    """Images [6, 6] of a bar that lies, or stands."""
+    """Return images [6, 6] of a horizontal or a vertical bar."""
     generator = np.random.default_rng(4)
     images = np.zeros((count, 6, 6), np.uint8)
     for number, image in enumerate(images):
@@ -108,7 +108,7 @@ def test_it_learns(problem):
 
 
 @pytest.mark.parametrize("problem", ["words", "series with missing values", "skeletons", "frames", "pixels"])
-def test_order_and_company_of_rows_change_nothing(problem):
+def test_order_and_batch_of_rows_do_not_matter(problem):
     make, settings = PROBLEMS[problem]
     rows, labels = make()
     model = Classifier(**settings | {"epochs": 1}).fit(rows, labels)
@@ -118,7 +118,7 @@ def test_order_and_company_of_rows_change_nothing(problem):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_saved_and_loaded(problem, tmp_path):
+def test_a_loaded_model_predicts_the_same(problem, tmp_path):
     make, settings = PROBLEMS[problem]
     rows, labels = make()
     model = Classifier(**settings | {"epochs": 1}).fit(rows, labels)
@@ -175,7 +175,7 @@ def test_empty_series_are_read():
 def test_probabilities_are_calibrated_on_rows_held_out():
     generator = np.random.default_rng(0)
     rows = generator.normal(size=(120, 4))
-    labels = (rows.sum(1) > 0) ^ (generator.random(120) < 0.25)  # no net can be as sure as it will be of these
+    labels = (rows.sum(1) > 0) ^ (generator.random(120) < 0.25)  # no net can be this confident about these
     before = {}
 
     def measure(event):
@@ -198,7 +198,7 @@ def test_rows_held_out_are_kept_and_not_trained_on():
     held, held_labels = model.held_out_
     assert held_labels.tolist().count("yes") == len(held) / 2 == 4
     rest = [number for number, row in enumerate(rows) if row not in held]
-    assert len(rest) == 32  # no text is there twice
+    assert len(rest) == 32  # the texts are distinct
     by_hand = Classifier(**settings).fit(
         [rows[i] for i in rest], [labels[i] for i in rest], validation_data=(held, held_labels)
     )
@@ -214,7 +214,7 @@ def test_without_rows_held_out_nothing_is_calibrated():
 
 @pytest.mark.parametrize(("class_weight", "share"), [(None, 0.8), ("balanced", 0.5)])
 def test_class_weights(class_weight, share):
-    """Rows that say nothing: the best a net can do is the share of each class, as it is weighed."""
+    """For rows without information, the optimal probabilities are the weighted class frequencies."""
     settings = {**SMALL, "epochs": 60, "learning_rate": 0.05, "dropout": 0, "validation": 0, "batch_steps": 1000}
     model = Classifier(**settings, class_weight=class_weight).fit([[1.0, 2.0]] * 40, ["a"] * 32 + ["b"] * 8)
     assert model.predict_proba([[1.0, 2.0]])[0, 0] == pytest.approx(share, abs=0.01)
@@ -254,7 +254,7 @@ def test_labels_come_back_in_their_type(classes, kind, tmp_path):
     model.save(tmp_path / "model.safetensors")
     again = elman.load(tmp_path / "model.safetensors").predict(rows)
     assert again.tolist() == list(classes)
-    assert again.dtype.kind == kind.replace("u", "i")  # JSON knows no unsigned ones
+    assert again.dtype.kind == kind.replace("u", "i")  # JSON has no unsigned integers
 
 
 def test_a_class_that_the_training_rows_do_not_have():
@@ -301,7 +301,7 @@ def test_unusable_rows(rows, labels, error):
 
 
 def test_a_bad_row_is_named_by_its_place_among_all():
-    """Also where it is one of those that are held out."""
+    """The row number counts all rows of `fit`, also if the row is in the held-out part."""
     for number in range(20):
         rows, labels = waves(20)
         rows[number][3, 1] = np.inf
@@ -349,7 +349,7 @@ def test_an_unfitted_model_raises():
         Classifier().stream()
 
 
-# What rows can be given as.
+# Types of rows.
 
 
 def test_tables_of_texts():
@@ -455,7 +455,7 @@ def test_bad_rows_at_prediction():
 # Training.
 
 
-def test_resumed_after_an_interrupt_it_ends_with_the_same_bits(tmp_path):
+def test_a_run_resumed_after_an_interrupt_ends_with_the_same_bits(tmp_path):
     rows, labels = waves(40, missing=0.1)
     settings = {**SMALL, "epochs": 3, "noise": 0.1, "step_dropout": 0.1, "input_dropout": 0.1, "batch_steps": 200}
 
@@ -483,7 +483,7 @@ def test_a_run_is_not_resumed_with_other_labels(tmp_path):
         Classifier(**QUICK).fit(rows, labels[::-1], run=Run(tmp_path / "run", resume=True))
 
 
-def test_fitted_twice_it_is_the_same():
+def test_fitting_twice_gives_the_same_model():
     rows, labels = waves(20)
     model = Classifier(**QUICK | {"dropout": 0.5}, noise=0.1).fit(rows, labels)
     first = model.predict_proba(rows)

@@ -21,7 +21,7 @@ def make(**settings):
 
 
 def by_stepping(net, units):
-    """The log-probability of each row, unit by unit."""
+    """Compute the log-probability of each row, unit by unit."""
     state = net.begin(SOURCES)
     sums = []
     for row, ids in enumerate(units.to_list()):
@@ -60,7 +60,7 @@ def test_rows_that_share_a_source():
     np.testing.assert_allclose(net.log_probs(shared, units), net.log_probs(own, units), atol=1e-6)
 
 
-def test_without_attention_the_final_state_is_the_only_bridge():
+def test_without_attention_the_decoder_reads_the_final_state_only():
     net = make(attention="none").eval()
     state = net.begin(SOURCES)
     assert not [leaf for leaf in states.leaves(state) if leaf.ndim == 2 and len(leaf) == SOURCES.num_steps]
@@ -70,7 +70,7 @@ def test_without_attention_the_final_state_is_the_only_bridge():
     assert before[1] == pytest.approx(after[1])
 
 
-def test_scheduled_sampling_reads_own_units():
+def test_scheduled_sampling_reads_predicted_units():
     net = make().eval()
     inputs, _ = shifted(Sequences(np.full(400, 8), [200, 200]))
     torch.manual_seed(0)
@@ -87,7 +87,7 @@ def test_scheduled_sampling_reads_own_units():
     assert mixed.values[places].tolist() == [said[place - 1] for place in places]
 
 
-def test_teaching_has_gradients_in_every_weight():
+def test_every_parameter_has_a_gradient():
     net = make()
     loss, _ = net.loss(net.begin(SOURCES), UNITS, TeacherForcing(smoothing=0.1, own=0.5))
     loss.backward()

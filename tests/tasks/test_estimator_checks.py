@@ -1,4 +1,4 @@
-"""Tasks as scikit-learn's own tools use them: its checks of estimators, its searches, pipelines, folds and clones."""
+"""Tasks with scikit-learn: estimator checks, grid search, pipelines, cross-validation and clones."""
 
 import pickle
 import re
@@ -33,7 +33,7 @@ EXPECTED_FAILURES = {
 
 
 def checks():
-    """Yield the checks of scikit-learn. One that is expected to fail and does not is a failure too."""
+    """Yield the checks of scikit-learn; a check that is expected to fail must fail."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* does not inherit from `sklearn.base.BaseEstimator`")
         every = list(estimator_checks_generator(Classifier(**QUICK)))
@@ -58,7 +58,7 @@ def test_the_page_lists_the_checks_that_fail():
 
 
 def blobs():
-    """Rows of four numbers, [B, 4]; what is on the whole above 0 is one class."""
+    """Return rows of four numbers, [B, 4]; the sign of their sum is the class."""
     X = np.random.default_rng(0).normal(size=(60, 4))
     return X, np.where(X.sum(1) > 0, "up", "down")
 
@@ -220,7 +220,7 @@ def test_tasks_do_not_import_scikit_learn():
 
 
 def test_a_classifier_needs_no_scikit_learn():
-    """Not to be fitted, nor for its errors and warnings."""
+    """Fitting, errors and warnings work without it."""
     code = """if True:
         import sys, warnings
         sys.modules["sklearn"] = None

@@ -190,7 +190,7 @@ def test_the_recipe_of_zaremba_et_al_is_a_plain_pytorch_loop():
             theirs = (getattr(net, f"{name}_l{number}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
             for weight, ours in zip(theirs, (cell.weight_ih, cell.weight_hh, cell.bias, 0 * cell.bias), strict=True):
                 weight.copy_(ours)
-    net.bias_hh_l0.requires_grad_(False)  # one bias is enough
+    net.bias_hh_l0.requires_grad_(False)  # elman has one bias, PyTorch two
     net.bias_hh_l1.requires_grad_(False)
     weights = [p for p in [*embedding.parameters(), *net.parameters(), *readout.parameters()] if p.requires_grad]
     for epoch in (1, 2, 3):
@@ -254,13 +254,13 @@ def test_weights_before_a_failing_update_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("elman.tasks.base.train", often)
     model, weights = LanguageModel(**SMALL, validation=0), {}
 
-    def spoil(event):
+    def corrupt(event):
         if event.update == 3:
             weights.update({name: weight.clone() for name, weight in model.net_.state_dict().items()})
             next(model.net_.parameters()).register_hook(lambda gradient: gradient * torch.nan)
 
     with pytest.raises(NonFinite, match="update 4"):
-        model.fit(TEXT, run=Run(tmp_path / "run", observers=[spoil]))
+        model.fit(TEXT, run=Run(tmp_path / "run", observers=[corrupt]))
     kept = elman.load(tmp_path / "run").net_.state_dict()
     assert weights
     assert all(torch.equal(weight, kept[name]) for name, weight in weights.items())

@@ -50,7 +50,7 @@ def test_the_steps_of_the_first_row_have_their_text():
     assert language_model()[0].probe_loss("abc").steps == ["", "a", "b"]
 
 
-def test_few_rows_are_one_at_least():
+def test_the_probe_has_at_least_one_row():
     def rows(lengths):
         found = Encoded(np.arange(len(lengths)), None, np.array(lengths, np.int64))
         return found.first(10).inputs.tolist()

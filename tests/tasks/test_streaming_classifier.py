@@ -39,7 +39,7 @@ def cuts(row, *places):
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("differences", [False, True])
-def test_the_last_belief_is_that_of_the_whole_row(pooling, differences):
+def test_the_last_probabilities_are_those_of_the_whole_row(pooling, differences):
     rows, labels = series()
     model = Classifier(**SETTINGS, pooling=pooling, differences=differences, num_layers=2).fit(rows, labels)
     for row, whole in zip(rows, model.predict_proba(rows), strict=True):
@@ -52,7 +52,7 @@ def test_the_last_belief_is_that_of_the_whole_row(pooling, differences):
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_every_belief_is_that_of_the_row_so_far(pooling):
+def test_probabilities_at_each_step_are_those_of_the_row_so_far(pooling):
     rows, labels = series()
     model = Classifier(**SETTINGS, pooling=pooling, differences=True).fit(rows, labels)
     row = max(rows, key=len)
@@ -64,7 +64,7 @@ def test_every_belief_is_that_of_the_row_so_far(pooling):
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("make", [series, frames])
-def test_a_row_in_pieces_is_the_row(make, pooling):
+def test_a_row_in_pieces_equals_the_whole_row(make, pooling):
     rows, labels = make()
     settings = {"differences": True, **({"embedding_size": 6} if make is frames else {})}
     model = Classifier(**SETTINGS, **settings, pooling=pooling).fit(rows, labels)
@@ -108,7 +108,7 @@ def test_a_whole_row_at_once(make):
 
 
 def test_skeletons_of_one_size_come_in_pieces():
-    """A piece is divided by the size of its own bodies, so bodies that grow want pieces of many frames."""
+    """Each piece is scaled by the body size in it, so the body has the same size in all pieces here."""
     model = Classifier(**SETTINGS).fit(*skeletons())
     generator = np.random.default_rng(1)
     rest = generator.normal(size=(4, 3))

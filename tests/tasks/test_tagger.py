@@ -18,7 +18,7 @@ SMALL = {"hidden_size": 16, "embedding_size": 12, "character_size": 6, "learning
 
 
 def sentences(count=120, scheme="BIO"):
-    """Names of one or two words and places, which the words tell; two persons may touch."""
+    """Return sentences with persons of one or two words, and places; two persons may be adjacent."""
     generator = np.random.default_rng(0)
     rows, tags = [], []
     for _ in range(count):
@@ -50,7 +50,7 @@ def test_it_learns():
     assert errors[-1] < errors[0]
     report = model.evaluate(rows[200:], tags[200:])
     assert report.by_label.f1[list(report.labels).index("LOC")] == 1.0
-    assert model.score(rows[200:], tags[200:]) == report.f1 > 0.6  # where two persons touch, nobody could know
+    assert model.score(rows[200:], tags[200:]) == report.f1 > 0.6  # the boundary between adjacent persons is random
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "IOB1", "IOBES", "BILOU"])
@@ -67,12 +67,12 @@ def test_forbidden_tags_are_never_predicted(output):
     rows, tags = sentences(40)
     model = Tagger(**SMALL | {"epochs": 1}, output=output).fit(rows, tags)
     with torch.no_grad():
-        model.net_.readout.weight.normal_(0, 5)  # a net that knows nothing says anything
+        model.net_.readout.weight.normal_(0, 5)  # random scores, which favour forbidden tags too
     for row in model.predict(rows):
         check_tags(row, "BIO")
 
 
-def test_softmax_alone_is_each_words_most_probable_tag():
+def test_softmax_predicts_the_most_probable_tag_of_each_word():
     rows, tags = sentences(40)
     plain = [["P" if tag.endswith("PER") else tag[0] for tag in row] for row in tags]
     model = Tagger(**SMALL, output="softmax").fit(rows, plain)
@@ -98,7 +98,7 @@ def test_marginals_are_those_of_all_rows_of_tags(model):
     np.testing.assert_allclose(marginals, total / total.sum(1, keepdims=True), rtol=1e-6, atol=1e-12)
 
 
-def test_order_and_company_of_sentences_change_nothing(model):
+def test_order_and_batch_of_sentences_do_not_matter(model):
     rows, _ = sentences(30)
     alone = [model.predict([row])[0] for row in rows]
     assert model.predict(rows) == alone
@@ -110,7 +110,7 @@ def test_empty_sentences_have_no_tags(model):
     assert model.predict([]) == []
 
 
-def test_saved_and_loaded(model, tmp_path):
+def test_a_loaded_model_predicts_the_same(model, tmp_path):
     rows, _ = sentences(20)
     model.save(tmp_path / "model.safetensors")
     again = elman.load(tmp_path / "model.safetensors")
@@ -119,7 +119,7 @@ def test_saved_and_loaded(model, tmp_path):
     assert (again.tags_, again.scheme_) == (model.tags_, model.scheme_)
 
 
-def test_resumed_after_an_interrupt_it_ends_with_the_same_bits(tmp_path):
+def test_a_run_resumed_after_an_interrupt_ends_with_the_same_bits(tmp_path):
     rows, tags = sentences(60)
 
     def stop(event):
@@ -134,8 +134,8 @@ def test_resumed_after_an_interrupt_it_ends_with_the_same_bits(tmp_path):
         assert torch.equal(one, other)
 
 
-def test_given_tags_are_read():
-    """The word says nothing here, what is given beside it everything."""
+def test_additional_columns_are_read():
+    """Here the word carries no information, and the additional column determines the tag."""
     generator = np.random.default_rng(0)
     kinds = [generator.integers(0, 2, 5).tolist() for _ in range(80)]
     rows = [[("w", "ab"[kind]) for kind in row] for row in kinds]

@@ -15,7 +15,7 @@ WORDS = {"the": "der", "old": "alte", "small": "kleine", "dog": "Hund", "cat": "
 
 
 def pairs(count=150, seed=0):
-    """Sentences whose words are turned round: the attention has to jump."""
+    """Return sentences and their translations in reverse order, so that the attention has to jump."""
     generator = np.random.default_rng(seed)
     sources = [list(generator.choice([*WORDS], generator.integers(1, 6))) for _ in range(count)]
     return [" ".join(row) for row in sources], [" ".join(WORDS[word] for word in reversed(row)) for row in sources]
@@ -114,7 +114,7 @@ def test_samples(model):
     assert model.sample(["the dog"], temperature=0) == model.predict(["the dog"], beam=1)
 
 
-def test_saved_and_loaded(model, tmp_path):
+def test_a_loaded_model_predicts_the_same(model, tmp_path):
     model.save(tmp_path / "model.safetensors")
     again = elman.load(tmp_path / "model.safetensors")
     sources, targets = pairs(20, seed=3)

@@ -119,7 +119,7 @@ def test_empty_captions_and_wrong_columns_are_errors(folder: Path) -> None:
     failing(r"captions\.tsv: no column 'photo'", table(folder, FLICKR), folder, image="photo", caption="said")
 
 
-def test_where_no_pictures_can_be(folder: Path, archive: Path) -> None:
+def test_paths_without_pictures_are_errors(folder: Path, archive: Path) -> None:
     path = table(folder, FLICKR)
     failing(r"captions\.tsv: expected a folder of pictures, or a \.zip", path, path)
     failing(r"expected a folder or a \.zip of pictures, got none", path, [])

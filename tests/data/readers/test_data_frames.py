@@ -44,7 +44,7 @@ def test_series(frame: Make) -> None:
 
 
 @frames
-def test_what_is_missing_or_wrong(frame: Make) -> None:
+def test_missing_and_wrong_columns_are_errors(frame: Make) -> None:
     given = frame({"Text": ["a", None], "l": ["u", None], "x": ["1", "one"]})
     with pytest.raises(ValueError, match=r"^frame: no column 'tex'; did you mean Text\? There are: Text, l, x\.$"):
         read_frame(given, text="tex")
@@ -78,7 +78,7 @@ def test_columns_whose_names_are_numbers() -> None:
     assert read_frame({0: ["x"]}, text=0).inputs == ["x"]
 
 
-def test_what_is_no_data_frame() -> None:
+def test_other_objects_than_data_frames_are_errors() -> None:
     for given in (["a"], polars.LazyFrame({"t": ["a"]}), None):
         with pytest.raises(TypeError, match=r"^frame: expected a data frame or a mapping of columns, got [\w.]+\.$"):
             read_frame(given, text="t")

@@ -84,7 +84,7 @@ def test_an_empty_line_is_named_and_they_are_counted(write: Write) -> None:
     failing(table, f"{table}:3: the source is empty;", source="s", target="t")
 
 
-def test_what_is_not_utf_8(write: Write) -> None:
+def test_a_file_that_is_not_utf8_is_an_error(write: Write) -> None:
     source, target = write("a.en", "a\nb\n"), write("a.de", "A\nStra\xdfe\n".encode("latin1"))
     failing([source, target], f"{target}:2: byte 5 of the line is not UTF-8 (0xdf); convert the file")
 

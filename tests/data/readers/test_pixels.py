@@ -119,7 +119,7 @@ def test_videos(tmp_path: Path) -> None:
     assert read_labelled(colored).inputs[0].shape == (3, 16, 24)
 
 
-def test_videos_that_people_have(tmp_path: Path) -> None:
+def test_real_videos(tmp_path: Path) -> None:
     levels = np.arange(0, 256, 50, dtype=np.uint8)
     frames = np.broadcast_to(levels[:, None, None], (len(levels), 16, 24))
     packed = read_labelled(video(tmp_path / "a.mp4", frames, "mpeg4", "yuv420p")).inputs[0]

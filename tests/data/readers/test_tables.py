@@ -148,7 +148,7 @@ def test_texts_and_labels_that_are_missing(write: Write) -> None:
     failing(write("a.jsonl", '{"t": 5}'), ":1: expected text in 't', got int", text="t")
 
 
-def test_what_is_not_utf8_names_the_line(write: Write) -> None:
+def test_bytes_that_are_not_utf8_name_the_line(write: Write) -> None:
     path = write("a.csv", b"t\ngood\ncaf\xe9\n")
     failing(path, r":3: byte 4 of the line is not UTF-8 \(0xe9\); convert the file, e\.g\. iconv", text="t")
 
@@ -237,7 +237,7 @@ def round_trip(folder: Path, name: str, rows: list[tuple[str, str]], header: boo
 @given(
     st.lists(st.tuples(texts, labels), min_size=1), st.booleans(), st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 )
-def test_what_a_csv_writer_writes_is_read_back(
+def test_csv_round_trip(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], header: bool, quoting: int
 ) -> None:
     read = round_trip(tmp_path_factory.getbasetemp(), "a.csv", rows, header, quoting=quoting)
@@ -248,7 +248,7 @@ lines = st.text(st.characters(codec="utf-8", exclude_characters="\n"))
 
 
 @given(st.lists(st.tuples(lines, lines.map(str.strip).filter(bool)), min_size=1), st.booleans())
-def test_what_a_csv_writer_writes_with_tabs_is_read_back(
+def test_csv_round_trip_with_tabs(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], header: bool
 ) -> None:
     read = round_trip(tmp_path_factory.getbasetemp(), "a.tsv", rows, header, delimiter="\t")
@@ -256,7 +256,7 @@ def test_what_a_csv_writer_writes_with_tabs_is_read_back(
 
 
 @given(st.lists(st.tuples(texts, labels), min_size=1))
-def test_what_json_writes_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+def test_json_round_trip(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
     path = tmp_path_factory.getbasetemp() / "a.jsonl"
     path.write_text("".join(json.dumps({"t": text, "l": label}) + "\n" for text, label in rows))
     read = read_labelled(path, text="t", label="l")

@@ -50,7 +50,7 @@ def test_one_word_per_line(write: Write, name: str, separator: str) -> None:
     assert read_tagged(path) == ([["EU", "rejects"], ["Peter"]], [["I-ORG", "O"], ["I-PER"]], places)
 
 
-def test_the_columns_that_are_asked_for(write: Write) -> None:
+def test_selected_columns(write: Write) -> None:
     path = write(CONLL)
     assert read_tagged(path, columns=(1, 2)).labels == [["NNP", "VBZ"], ["NNP"]]
     assert read_tagged(path, columns=("1", "-2")).labels == [["I-NP", "I-VP"], ["I-NP"]]

@@ -44,7 +44,7 @@ def test_lower_case():
     assert units.words("A  Big Dog") == ["a", "big", "dog"]
 
 
-def test_unknown_words_are_those_that_were_looked_at():
+def test_unknown_words_are_copied_from_the_source_word_with_the_most_attention():
     units = make("words")
     ids = np.array([1, *units.encode_targets(["Hunde"]).values, 1])
     looks = np.array([[0.1, 0.9, 0], [1, 0, 0], [0.2, 0.2, 0.6], [1, 0, 0]])
@@ -52,7 +52,7 @@ def test_unknown_words_are_those_that_were_looked_at():
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_written_down_and_read_again(shared):
+def test_json_round_trip(shared):
     units = make("words", shared, lowercase=True)
     again = PairUnits.from_json(units.to_json(), lowercase=True)
     assert again.shared == shared

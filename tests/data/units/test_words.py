@@ -1,4 +1,4 @@
-"""Words, as the Penn Treebank has them."""
+"""Words as units, as in the Penn Treebank."""
 
 import pytest
 from hypothesis import given
@@ -45,7 +45,7 @@ def test_all_but_the_white_space_comes_back(text: str) -> None:
     assert units.decode(units.encode(again)) == again
 
 
-def test_words_seen_once_teach_the_unknown_word() -> None:
+def test_words_seen_once_train_the_unknown_word() -> None:
     with pytest.raises(
         ValueError, match=r"expected a word that occurs 2 times or more, got 3 words; .* lower min_count"
     ):

@@ -42,7 +42,7 @@ def test_frames_of_floats():
     np.testing.assert_allclose(fitted(rows).encode(rows).values, fitted(GREY).encode(GREY).values, atol=1e-5)
 
 
-def test_frames_that_are_all_alike_are_0():
+def test_constant_frames_are_0():
     rows = [np.full((3, 4, 4), 7, np.uint8)]
     assert np.abs(fitted(rows).encode(rows).values).max() == 0
 

@@ -20,7 +20,7 @@ def test_the_middle_is_the_origin_and_the_size_is_1():
     np.testing.assert_allclose(joints.mean(1), 0, atol=1e-12)
     sizes = np.sqrt((joints**2).sum(2).mean(1))
     assert np.median(sizes) == pytest.approx(1)
-    assert sizes.std() > 0.01  # of a row as a whole: a body that crouches is smaller
+    assert sizes.std() > 0.01  # one size per row: a body that crouches is smaller
 
 
 @pytest.mark.parametrize("lost", [0.0, np.nan, np.inf])

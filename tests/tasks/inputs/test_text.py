@@ -64,8 +64,8 @@ def test_bytes_are_texts_of_bytes():
         encoded(words, b"a")
 
 
-def test_fitted_units_stay():
-    """A setting that changes after `fit` changes nothing before the next one."""
+def test_fitted_units_do_not_depend_on_later_settings():
+    """Settings that change after `fit` have no effect until the next `fit`."""
     settings = InputSettings(min_count=1)
     inputs = TextInputs(settings).fit(["a b"])
     before = encoded(inputs, "A b").tolist()
