@@ -182,7 +182,7 @@ struct Estimate {
       add(z, -sight[k] * scale, seen, diffuse + (k - 1) * z.s);
     }
     --columns;
-    keep();
+    drop_rounding_errors();
     if (square) {
       for (Index k = 0; k < z.n; ++k) add(z, -dot(z, cov + k * z.s, h), gain, cov + k * z.s);
       for (Index j = 0; j < z.s; ++j) cov[z.n * z.s + j] = gain[j] * root(noise);
@@ -202,7 +202,7 @@ struct Estimate {
     }
   }
   // Sets rows to zero that are rounding errors relative to `norms`; removes all columns if no row is left.
-  void keep() {
+  void drop_rounding_errors() {
     bool any = false;
     for (Index i = 0; i < z.n; ++i) {
       double total = 0;
@@ -227,7 +227,7 @@ struct Estimate {
       for (Index k = 0; k < columns; ++k)
         combine(z, diffuse + k * z.s, nullptr, z.n, f_transposed, nullptr, work + k * z.s);
       copy(z, columns, work, diffuse);
-      keep();
+      drop_rounding_errors();
     }
     if (!square) {
       sandwich(z, f, f_transposed, cov, q, cov, wide, work);
