@@ -1,4 +1,4 @@
-"""Time of imports in a new interpreter, after the time of its start; the promise is less than 300 ms."""
+"""Time of imports in a new interpreter, after the time of its start; the target is less than 300 ms."""
 
 import subprocess
 import sys

@@ -64,9 +64,9 @@ def main() -> None:
             implementations = models(problem, train, report.options.threads)
             results = {model.name: model.results(train) for model in implementations}
             apart = agree(f"{SHAPE} {cell} {what}", results, truth=PACKED[0])
-            beside = Elman(full, full.batches(), f"elman, {DENSE}")
-            flops = {model.name: passes * model.problem.flops for model in [*implementations, beside]}
-            contestants = [model.contestant(train) for model in [*implementations, beside]]
+            reference = Elman(full, full.batches(), f"elman, {DENSE}")
+            flops = {model.name: passes * model.problem.flops for model in [*implementations, reference]}
+            contestants = [model.contestant(train) for model in [*implementations, reference]]
             report.race(SHAPE, what, contestants, flops, apart=apart, cell=cell)
     report.claims = claims(report)
     report.finish()

@@ -41,14 +41,14 @@ def read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return pixels.reshape(-1, 14, 2, 14, 2).mean((2, 4)).round().astype(np.uint8), digits.astype(str)
 
 
-def regression(images: np.ndarray, digits: np.ndarray, test: np.ndarray, answers: np.ndarray) -> float:
+def regression(images: np.ndarray, digits: np.ndarray, test: np.ndarray, labels: np.ndarray) -> float:
     """Return the accuracy of a softmax regression: a bag of bright pixels, one word per place."""
 
     def rows(some: np.ndarray) -> Rows:
         bright = some.reshape(len(some), -1) > 64
         return Rows(np.nonzero(bright)[1], bright.sum(1))
 
-    return BagOfWords(vocabulary_size=196, ngrams=1, l2=1.0).fit(rows(images), digits).score(rows(test), answers)
+    return BagOfWords(vocabulary_size=196, ngrams=1, l2=1.0).fit(rows(images), digits).score(rows(test), labels)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         np.savez(folder / f"{name}.npz", values=images[rows], labels=digits[rows])
     words = ["classifier", folder / "train.npz", "--validation", folder / "dev.npz", *ONE_WAY]
     runs = {name: labelled.train([*words, *net], folder / name.replace(" ", "-"), data) for name, net in NETS.items()}
-    test, answers = images[parts["test"]], digits[parts["test"]]
-    scores = {name: run.model.score(test, answers) for name, run in runs.items()}
+    test, labels = images[parts["test"]], digits[parts["test"]]
+    scores = {name: run.model.score(test, labels) for name, run in runs.items()}
     train = images[parts["train"]], digits[parts["train"]]
     labelled.write(
         NAME,
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         list(runs.values()),
         [scores["lstm"]],
         middle="mean",
-        classical={"softmax regression": regression(*train, test, answers)},
+        classical={"softmax regression": regression(*train, test, labels)},
         more={"nets": {name: {"reached": round(score, 4), "at_least": AT_LEAST[name],
                               "training_minutes": round(runs[name].minutes, 2)} for name, score in scores.items()}},
     )  # fmt: skip

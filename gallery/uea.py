@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(reports[0].table())
         runs += own
         scores[name] = [report.accuracy for report in reports]
-        answers = np.array(train.labels), test.inputs, np.array(test.labels)
-        classical[name] = baselines.hmm_accuracy(train.inputs, *answers, STATES)
+        known = np.array(train.labels), test.inputs, np.array(test.labels)
+        classical[name] = baselines.hmm_accuracy(train.inputs, *known, STATES)
     labelled.write(
         NAME,
         "test accuracy, the lower of two sets",

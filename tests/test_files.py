@@ -182,9 +182,7 @@ def no_room():
 
 def test_a_full_disk_leaves_the_old_file(path, no_room):
     before = old_file(path)
-    with pytest.raises(
-        OSError, match=r"model\.safetensors: not saved: File too large; the existing file is unchanged"
-    ):
+    with pytest.raises(OSError, match=r"model\.safetensors: not saved: File too large; the existing file is unchanged"):
         write_tensors(path, {"a": np.zeros(10_000)}, {})
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -198,9 +196,7 @@ def test_no_space_left_when_it_is_made_to_last(path, monkeypatch, call):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(files.os, call, full)
-    with pytest.raises(
-        OSError, match=r"not saved: No space left on device; the existing file is unchanged"
-    ) as caught:
+    with pytest.raises(OSError, match=r"not saved: No space left on device; the existing file is unchanged") as caught:
         write_tensors(path, TENSORS, METADATA)
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == before

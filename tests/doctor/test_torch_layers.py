@@ -1,4 +1,4 @@
-"""Traces of `torch.nn` layers beside a loop over its cells in float64, whose every state has a gradient of its own."""
+"""Traces of `torch.nn` layers against a float64 loop over its cells that keeps a gradient for every state."""
 
 from typing import NamedTuple
 

@@ -66,9 +66,9 @@ def test_the_mean_of_the_bins_is_the_sum(part):
 def test_two_letters_determine_the_class_of_a_text(problems, generator, lag):
     texts, targets = problems.temporal_order(generator, 300, lag)
     tenth = lag // 10
-    for text, answer in zip(texts, targets, strict=True):
+    for text, target in zip(texts, targets, strict=True):
         assert len(text) == lag
-        assert re.sub("[abcd]", "", text) == answer
+        assert re.sub("[abcd]", "", text) == target
         first, second = (place for place, letter in enumerate(text) if letter in "xy")
         assert tenth <= first < 2 * tenth
         assert lag // 2 <= second < lag // 2 + tenth
@@ -77,11 +77,11 @@ def test_two_letters_determine_the_class_of_a_text(problems, generator, lag):
 
 def test_letters_come_again_after_the_lag(problems, generator):
     sources, targets = problems.copying(generator, 50, lag=10, letters=3)
-    for source, answer in zip(sources, targets, strict=True):
-        assert answer[10:] == source[:3]
-        assert set(answer[:10]) == set(source[3:9]) == set(source[10:]) == {"-"}
+    for source, target in zip(sources, targets, strict=True):
+        assert target[10:] == source[:3]
+        assert set(target[:10]) == set(source[3:9]) == set(source[10:]) == {"-"}
         assert source[9] == "?"
-        assert len(source) == len(answer) == 13
+        assert len(source) == len(target) == 13
     assert {letter for source in sources for letter in source[:3]} == set(problems.LETTERS)
 
 
@@ -89,9 +89,9 @@ def test_sums_of_binary_numbers(problems, generator):
     pairs = {word: pair for pair, word in problems.PAIRS.items()}
     rows = [*zip(*problems.addition(generator, 200, 20), strict=True)]
     rows += zip(*problems.carries(generator, 50, 40), strict=True)
-    for source, answer in rows:
+    for source, target in rows:
         first, second = zip(*(pairs[word] for word in source), strict=True)
-        digits = number([problems.DIGITS.index(digit) for digit in answer])
+        digits = number([problems.DIGITS.index(digit) for digit in target])
         assert digits == (number(first) + number(second)) % 2 ** len(source)
     lengths = {len(source) for source, _ in rows[:200]}
     assert (min(lengths), max(lengths)) == (1, 20)
@@ -99,10 +99,10 @@ def test_sums_of_binary_numbers(problems, generator):
 
 def test_a_carry_propagates_to_the_last_digit(problems, generator):
     sources, targets = problems.carries(generator, 100, 30)
-    for source, answer in zip(sources, targets, strict=True):
+    for source, target in zip(sources, targets, strict=True):
         assert set(source[1:-1]) <= {"oi", "io"}
         carry, last = source[0] == "ii", source[-1] in ("oi", "io")
-        assert (answer[-1] == "i") == (carry != last)
+        assert (target[-1] == "i") == (carry != last)
     assert {source[0] for source in sources} == {"oo", "ii"}
 
 

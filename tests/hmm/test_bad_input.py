@@ -172,8 +172,10 @@ def test_invalid_symbols(given, line):
 
 def test_a_symbol_never_seen_in_training():
     model = hmm.CategoricalHMM(2, random_state=0).fit([[0], [1], [0], [1], [1]])
-    with raises_line("CategoricalHMM: expected symbols from 0 to 1, got 2; it was never seen in training, n_features makes "
-              "room for it."):  # fmt: skip
+    with raises_line(
+        "CategoricalHMM: expected symbols from 0 to 1, got 2; it was never seen in training, "
+        "n_features makes room for it."
+    ):
         model.score([[0], [2]])
     model = hmm.CategoricalHMM(2, n_features=3, random_state=0).fit([[0], [1], [0], [1], [1]])
     assert model.score([[0], [2]]) == -np.inf

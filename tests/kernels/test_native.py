@@ -10,20 +10,20 @@ from elman.kernels import native
 HERE = Path(__file__).parent
 UNSUPPORTED = [isa for isa in native.ISAS if native.available() and not native.module.supported(isa)]
 
-# Words of the tests that run once more for each of them.
-KEPT = "float64 or company or cut or threads or bit or all_paths or rounded"
+# Words in the names of the tests that run again for each instruction set.
+REPEATED = "float64 or affect_each_other or other_rows or cut or threads or bit or all_paths or rounded"
 
 
 def python(*arguments, **environment):
     """Run a script in a new process without the environment variables of the extension."""
-    said = ("ELMAN_NATIVE", "ELMAN_ISA", "ELMAN_BFLOAT16")
-    plain = {name: value for name, value in os.environ.items() if name not in said}
+    of_extension = ("ELMAN_NATIVE", "ELMAN_ISA", "ELMAN_BFLOAT16")
+    plain = {name: value for name, value in os.environ.items() if name not in of_extension}
     return subprocess.run(
         [sys.executable, *arguments], env=plain | environment, capture_output=True, text=True, timeout=600
     )
 
 
-def test_the_environment_can_leave_the_extension_aside():
+def test_an_environment_variable_disables_the_extension():
     code = "from elman.kernels import native; print(native.available())"
     run = python("-c", code, ELMAN_NATIVE="0", ELMAN_ISA="unknown")
     assert run.stdout == "False\n", run.stderr
@@ -44,11 +44,11 @@ def test_an_unsupported_instruction_set_is_an_error(isa):
 @pytest.mark.needs_native
 def test_bfloat16_is_used_if_the_processor_supports_it_or_it_is_emulated():
     code = "from elman.kernels import native; print(native.bfloat16(), native.module.isa)"
-    alone, asked, aside = (
-        python("-c", code, **said).stdout.split()[0]
-        for said in ({}, {"ELMAN_BFLOAT16": "1"}, {"ELMAN_BFLOAT16": "1", "ELMAN_ISA": "baseline"})
+    default, emulated, baseline = (
+        python("-c", code, **variables).stdout.split()[0]
+        for variables in ({}, {"ELMAN_BFLOAT16": "1"}, {"ELMAN_BFLOAT16": "1", "ELMAN_ISA": "baseline"})
     )
-    assert (alone, asked, aside) == (str(native.module.multiplies_bfloat16), "True", "True")
+    assert (default, emulated, baseline) == (str(native.module.multiplies_bfloat16), "True", "True")
     assert native.module.multiplies_bfloat16 == (native.module.isa == "avx512bf16")
     with native.emulating():
         assert native.bfloat16()
@@ -69,5 +69,7 @@ def test_the_kernels_of_each_instruction_set(isa):
     assert python("-c", code, ELMAN_ISA=isa).stdout == f"{isa}\n"
     names = ("recurrence", "autocast", "linear", "linear_scan", "masks", "semiring_scan", "kalman", "kalman_native")
     files = [HERE / f"test_{name}.py" for name in names]
-    run = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", KEPT, *files, ELMAN_ISA=isa)
+    run = python(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", REPEATED, *files, ELMAN_ISA=isa
+    )
     assert run.returncode == 0, run.stdout[-5000:]

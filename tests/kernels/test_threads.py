@@ -1,4 +1,4 @@
-"""Thread pool: every job runs once and in order, whatever other threads and processes do.
+"""Thread pool: every job runs once and in order, independently of other threads and processes.
 
 The pool is tested alone, in a library that is compiled here; `threads_stress.cpp` documents what its functions count.
 """

@@ -11,7 +11,7 @@ from elman.layers.pooling import POOLINGS, AttentionPooling, LastPooling, MaxPoo
 from elman.sequences import Sequences
 from elman.testing import check_cell
 
-STEPS = torch.randn(10_000, 3, generator=torch.Generator().manual_seed(0))  # so many that no row has one of them twice
+STEPS = torch.randn(10_000, 3, generator=torch.Generator().manual_seed(0))  # enough that no row has the same step twice
 LENGTHS = [4, 0, 1, 7, 0]
 BOTH_WAYS = [("last", 0), ("last", 2), ("mean", 0), ("max", 2), ("attention", 2)]
 

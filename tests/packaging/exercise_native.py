@@ -77,7 +77,7 @@ def paths(generator, number):
     case = logs(rows, states), transition, logs(steps, states), lengths, model, per_step
     uniforms = generator.random((2, steps))
 
-    def answers():
+    def results():
         yield from semiring_scan.forward(*case)
         yield semiring_scan.total(*case)
         yield from semiring_scan.forward_backward(*case)
@@ -85,14 +85,14 @@ def paths(generator, number):
             yield from semiring_scan.best_path(*case, k=k)
         yield semiring_scan.sample_paths(*case[:4], uniforms, *case[4:])
 
-    for got, wanted in zip(answers(), wanted_of(answers), strict=True):
+    for got, wanted in zip(results(), wanted_of(results), strict=True):
         limit = 1e-9 * max(1.0, np.abs(wanted[np.isfinite(wanted)]).max(initial=0))
         np.testing.assert_allclose(got, wanted, rtol=1e-8, atol=limit)
 
 
-def wanted_of(answers):
+def wanted_of(results):
     with native.disabled():
-        return list(answers())
+        return list(results())
 
 
 # --- Kalman filter and smoother
@@ -118,7 +118,7 @@ def estimates(generator, number):
     offsets = (None, None) if number % 7 else (generator.normal(size=(steps, n)), generator.normal(size=(steps, m)))
     model = None if per_step else generator.integers(0, 2, rows)
 
-    def answers(square_root):
+    def results(square_root):
         more = *offsets, model, per_step, square_root
         for found in kalman.filter(*given, *more):
             yield from found
@@ -126,8 +126,8 @@ def estimates(generator, number):
         yield from kalman.smooth(*given[:5], 0 * diffuse, *more)
 
     for square_root in (False, True):
-        wanted = wanted_of(lambda root=square_root: answers(root))
-        for got, each in zip(answers(square_root), wanted, strict=True):
+        wanted = wanted_of(lambda root=square_root: results(root))
+        for got, each in zip(results(square_root), wanted, strict=True):
             np.testing.assert_allclose(got, each, rtol=1e-6, atol=1e-8 * max(1.0, np.abs(each).max(initial=0)))
 
 

@@ -26,7 +26,7 @@ def test_each_word_has_its_map():
         photo, heat = (image.get_array() for image in images)
         np.testing.assert_array_equal(photo, PHOTO)
         assert np.unravel_index(heat[..., 3].argmax(), (4, 4)) == place
-        assert np.count_nonzero(heat[..., 3]) == 1  # clear where nothing was looked at
+        assert np.count_nonzero(heat[..., 3]) == 1  # transparent where the attention is zero
         assert images[1].get_extent() == list(images[0].get_extent()) == [-0.5, 59.5, 39.5, -0.5]
     assert drawn(figure).std() > 0
 

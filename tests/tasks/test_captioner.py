@@ -229,38 +229,40 @@ def test_pictures_from_files_arrays_and_archives_are_equal(model, tmp_path):
     np.testing.assert_allclose(np.concatenate(found), found[0][0], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("picture", "told"), [
+@pytest.mark.parametrize(("picture", "message"), [
     (np.zeros((3, 3), float), r"row 65: expected the name of a picture file, or pixels, uint8 \[H, W\] or \[H, W, 3\], "
                               r"got float64 \[3, 3\]"),
     (np.zeros((0, 3), np.uint8), r"row 65: .* got uint8 \[0, 3\]"),
     (7, "row 65: expected the name of a picture"),
 ])  # fmt: skip
-def test_pictures_of_a_wrong_type(model, picture, told):
-    with pytest.raises(TypeError, match=told):
+def test_pictures_of_a_wrong_type(model, picture, message):
+    with pytest.raises(TypeError, match=message):
         model.predict([np.zeros((2, 2), np.uint8)] * 65 + [picture])
 
 
 def test_files_without_pictures(model, tmp_path):
     whole = saved(tmp_path / "a.jpg", Image.fromarray(bright(1, (90, 90))[0][0])).read_bytes()
-    for content, told in (
+    for content, message in (
         (b"text", "Pillow does not support its format"),
         (whole[:-200], "truncated"),
         (b"", "Pillow"),
     ):
         (tmp_path / "a.jpg").write_bytes(content)
-        with pytest.raises(ValueError, match=rf"row 0: \S+a\.jpg: expected a picture, but it cannot be read: .*{told}"):
+        with pytest.raises(
+            ValueError, match=rf"row 0: \S+a\.jpg: expected a picture, but it cannot be read: .*{message}"
+        ):
             model.predict([tmp_path / "a.jpg"])
     with pytest.raises(FileNotFoundError, match=r"b\.jpg: cannot be read"):
         model.predict([tmp_path / "b.jpg"])
 
 
-@pytest.mark.parametrize(("captions", "told"), [
+@pytest.mark.parametrize(("captions", "message"), [
     ([["a"], []], "row 1: a picture without captions; write one"),
     ([["a"], ["b", " "]], "row 1: a caption is empty"),
     ([["a"]], "expected captions of each of 2 pictures, got 1"),
 ])  # fmt: skip
-def test_missing_captions(captions, told):
-    with pytest.raises(ValueError, match=told):
+def test_missing_captions(captions, message):
+    with pytest.raises(ValueError, match=message):
         Captioner(**TINY).fit(bright(2)[0], captions)
 
 

@@ -230,7 +230,7 @@ def test_long_targets_are_left_out_of_training(caplog):
 
 
 @pytest.mark.parametrize(
-    ("change", "data", "told"),
+    ("change", "data", "message"),
     [
         ({}, (["a"], ["b", "c"]), r"Translator: expected a target for each of 1 sources, got 2\."),
         ({}, (["a", " "], ["b", "c"]), r"row 1: the source is empty; leave the pair out\."),
@@ -246,8 +246,8 @@ def test_long_targets_are_left_out_of_training(caplog):
         ({"encoder_size": 0}, (["a"], ["b"]), r"encoder_size: expected at least 1, got 0\."),
     ],
 )
-def test_bad_input(change, data, told):
-    with pytest.raises(ValueError, match=told):
+def test_bad_input(change, data, message):
+    with pytest.raises(ValueError, match=message):
         Translator(**SMALL | change).fit(*data)
 
 
@@ -266,15 +266,15 @@ def test_one_text_instead_of_a_list(model):
 
 
 @pytest.mark.parametrize(
-    ("search", "told"),
+    ("search", "message"),
     [
         ({"beam": 2.5}, r"beam: expected a whole number, got 2\.5\."),
         ({"forbidden": "Hund"}, r"forbidden, prefixes: expected lists of texts, got 'Hund', None\."),
         ({"prefixes": [None]}, r"forbidden, prefixes: expected lists of texts, got \(\), \[None\]\."),
     ],
 )
-def test_search_options_of_a_wrong_type(model, search, told):
-    with pytest.raises(TypeError, match=told):
+def test_search_options_of_a_wrong_type(model, search, message):
+    with pytest.raises(TypeError, match=message):
         model.predict(["the dog"], **search)
 
 

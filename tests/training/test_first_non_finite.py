@@ -62,8 +62,8 @@ def test_a_relu_net_that_explodes() -> None:
         assert torch.isfinite(cell.unrolled(Sequences(inputs[2:11], [9]), None)[0].values).all()
     assert (failure.layer, failure.row, failure.step, failure.gate) == ("cells.1", 2, len(sizes) - 1, None)
     assert failure.magnitudes == pytest.approx(sizes[-4:])
-    told = ", ".join(f"{size:.2g}" for size in sizes[-4:])
-    assert f"the loss is nan in cells.1 (row 2, step {failure.step}; |state| {told} before); likely cause" in str(
+    largest = ", ".join(f"{size:.2g}" for size in sizes[-4:])
+    assert f"the loss is nan in cells.1 (row 2, step {failure.step}; |state| {largest} before); likely cause" in str(
         failure
     )
 

@@ -13,8 +13,8 @@ from elman.errors import located
 
 HELP = """Predict labels, tags or text with the model in RUN.
 
-Without FILE, or for -, rows are read from standard input, and each is answered as soon as it has arrived. Labels are
-not needed, and are ignored."""
+Without FILE, or for -, rows are read from standard input, and each prediction is printed as soon as its row has
+arrived. Labels are not needed, and are ignored."""
 
 
 def _predict(run: Path, files: tuple[Path, ...], **options: Any) -> None:

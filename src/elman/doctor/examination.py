@@ -68,7 +68,7 @@ def examine(
     Args:
         loss: computes the loss of `model` on some data, a scalar tensor; called a few times.
         probes: number of steps that the gradient is followed back from.
-        max_lag: largest lag, in steps; None goes back to the start of every row.
+        max_lag: largest lag, in steps; None: back to the start of every row.
         trajectories: number of rows for the products of Jacobians, which take 4 to 12 s for a layer of 512 units; 0
             skips them.
         context: whether to compute the loss with shorter contexts too, which takes as long as everything else.

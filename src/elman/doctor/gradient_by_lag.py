@@ -47,7 +47,7 @@ def gradients_by_lag(trace: Trace, probes: int = 32, max_lag: int | None = None)
 
     Args:
         probes: number of steps that the gradient is followed back from.
-        max_lag: largest lag, in steps; None goes back to the start of the longest row.
+        max_lag: largest lag, in steps; None: back to the start of the longest row.
     """
     steps = probe_steps(trace, probes)
     lags = int(trace.x.times[steps].max(initial=0))

@@ -28,7 +28,7 @@ class Jacobians(NamedTuple):
         lags: [L] measured lags l: 1, 2, 4, 8, ..., and the longest.
         largest: [L] largest singular value of dh_t / dh_{t-l}; h is the first leaf of the state, the hidden state.
         smallest: [L] smallest singular value; NaN if not `exact`, or if less than 1e-13 of the largest, which float64
-            cannot tell from zero.
+            cannot distinguish from zero.
         cell_largest, cell_smallest: [L] the same for dc_t / dc_{t-l}; c is the second leaf of the state, the cell state
             of an LSTM. None for a cell with one leaf.
         forget_product: [max lag + 1] gradient along the cell state that passes no other gate or weight: the product of

@@ -33,7 +33,7 @@ class Watch:
             first batch.
         cost: largest fraction of the training time, above 0 and at most 1; the first examination always takes place.
         probes: number of steps that the gradient is followed back from.
-        max_lag: largest lag, in steps; None goes back to the start of every row.
+        max_lag: largest lag, in steps; None: back to the start of every row.
     Raises:
         ValueError: at the first update, the model has no recurrence, or the loss does not depend on one.
     """

@@ -155,7 +155,7 @@ class Task(Model, Estimator, TrainingSettings):
     def validate(self, data: Any) -> Score:
         """Return the score of the encoded held-out part."""
 
-    def beside(self, data: Any, folder: Path | None) -> None:
+    def fit_baseline(self, data: Any, folder: Path | None) -> None:
         """Fit a baseline to the encoded training part, before the training."""
 
     def finish(self, held_out: Any) -> None:
@@ -203,7 +203,7 @@ class Task(Model, Estimator, TrainingSettings):
         logger.info(self._network_line())
         names = {"data": list(parts.training.files), "validation_data": list(parts.held_out.files)}
         with run.open(self, names if parts.training.files else {}) as folder:
-            self.beside(parts.data, folder)
+            self.fit_baseline(parts.data, folder)
             self.result_ = self._train(parts, run, folder)
             if len(parts.held_out):
                 self.finish(parts.held_out_data)

@@ -282,7 +282,7 @@ class LanguageModel(RecurrentSettings, Task):
 
     # The n-gram.
 
-    def beside(self, data: list[np.ndarray], folder: Path | None) -> None:
+    def fit_baseline(self, data: list[np.ndarray], folder: Path | None) -> None:
         order = NGRAM_ORDER[self.units] if self.ngram_order is None else self.ngram_order
         self.ngram_ = None
         if order == 0:
