@@ -1,17 +1,13 @@
 """Gallery program for photographs: it runs on a few pictures of two kinds and writes a receipt."""
 
 import gzip
-import importlib
 import io
-import json
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
 GENERATOR = np.random.default_rng(0)
 SAID = "A light is on the left .", "The right is very bright ."
 TINY = [word for setting in ("encoder=convolutional", "image_size=32", "hidden_size=16", "embedding_size=16",
@@ -21,10 +17,8 @@ TINY = [word for setting in ("encoder=convolutional", "image_size=32", "hidden_s
 
 
 @pytest.fixture
-def program(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(ROOT / "gallery")
-    monkeypatch.setattr(importlib.import_module("receipt"), "RECEIPTS", tmp_path / "receipts")
-    return importlib.import_module("flickr8k")
+def flickr8k(program):
+    return program("flickr8k")
 
 
 def write(folder, part, count):
@@ -41,14 +35,12 @@ def write(folder, part, count):
     (folder / f"{part}_captions.tsv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
 
 
-def test_the_program(program, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(program, "SETTINGS", TINY)
+def test_the_program(flickr8k, receipt, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(flickr8k, "SETTINGS", TINY)
     write(tmp_path / "flickr8k_1000", "train", 40)
     write(tmp_path / "flickr8k_1000", "valid", 6)
-    program.main(["attention", "--data", str(tmp_path), "--run", str(tmp_path / "run")])
-    path = tmp_path / "receipts" / "flickr8k.json"
-    assert path.with_suffix(".png").exists()
-    facts = json.loads(path.read_text())
+    flickr8k.main(["attention", "--data", str(tmp_path), "--run", str(tmp_path / "run")])
+    facts = receipt("flickr8k")
     assert facts["result"]["reached"] > 0.9
     assert facts["caption_more_probable_with_its_photograph"]["reached"] >= 0.6  # 3 of 5 others differ
     assert facts["constant"] in (said.lower() for said in SAID)
@@ -57,6 +49,6 @@ def test_the_program(program, tmp_path, monkeypatch, capsys):
     assert "reached: BLEU-4" in capsys.readouterr().out
 
 
-def test_the_best_constant_caption(program):
+def test_the_best_constant_caption(flickr8k):
     captions = [["a dog runs in the grass"], ["a dog runs in the snow"], ["two men sit on a bench in a park"]]
-    assert program.best_constant([*captions, ["a dog runs in the grass"]]) == "a dog runs in the grass"
+    assert flickr8k.best_constant([*captions, ["a dog runs in the grass"]]) == "a dog runs in the grass"

@@ -1,8 +1,6 @@
 """Gallery programs for classical models: they run on little data and write receipts with pictures."""
 
 import gzip
-import importlib
-import json
 import runpy
 from pathlib import Path
 
@@ -13,21 +11,15 @@ SENTENCES = "a fine film\t1\na dull film\t0\nfine , moving and funny\t1\ndull , 
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run a gallery program on the files of a data set, and return its receipt."""
-    monkeypatch.syspath_prepend(ROOT / "gallery")
-    monkeypatch.setattr(importlib.import_module("receipt"), "RECEIPTS", tmp_path / "receipts")
+def run(program, receipt, tmp_path):
+    """Return a function that runs a gallery program on the files of a data set, and returns its receipt."""
 
     def run(name, folder, files, *arguments):
         (tmp_path / "data" / folder).mkdir(parents=True)
         for file, text in files.items():
             (tmp_path / "data" / folder / file).write_bytes(gzip.compress(text.encode()))
-        importlib.import_module(name).main(["--data", str(tmp_path / "data"), *arguments])
-        path = tmp_path / "receipts" / f"{name}.json"
-        if not path.exists():
-            return None
-        assert path.with_suffix(".png").exists()
-        return json.loads(path.read_text())
+        program(name).main(["--data", str(tmp_path / "data"), *arguments])
+        return receipt(name)
 
     return run
 

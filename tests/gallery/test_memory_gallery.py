@@ -1,27 +1,15 @@
 """The problems of `gallery/memory.py` are right, its trials run once, and ranks are correlated."""
 
-import importlib
-import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
-def part(monkeypatch):
-    """Return a module of the gallery by name."""
-    monkeypatch.syspath_prepend(ROOT / "gallery")
-    return importlib.import_module
-
-
-@pytest.fixture
-def problems(part):
-    return part("memory_trials.problems")
+def problems(program):
+    return program("memory_trials.problems")
 
 
 @pytest.fixture
@@ -52,8 +40,8 @@ def test_sums_are_of_the_marked_numbers_one_in_each_half(problems, generator, la
     assert len(np.unique(marks.argmax(1))) == min(lag // 2, 200)  # everywhere in that half
 
 
-def test_the_mean_of_the_bins_is_the_sum(part):
-    classified = part("memory_trials.classifier")
+def test_the_mean_of_the_bins_is_the_sum(program):
+    classified = program("memory_trials.classifier")
     sums = np.linspace(0.1, 1.8999, 500)
     classes = np.unique(classified.bins(np.linspace(0, 2, 1000)))
     sure = (classified.bins(sums)[:, None] == classes).astype(float)
@@ -135,13 +123,13 @@ def test_rows_have_as_many_b_as_a(problems, generator):
     assert {len(row) // 2 for row in rows} == set(range(1, 21))
 
 
-def test_a_net_that_counts_is_right_and_one_that_leaks_is_wrong(part):
+def test_a_net_that_counts_is_right_and_one_that_leaks_is_wrong(program):
     import torch
 
     from elman import LanguageModel
     from elman.cells import CellModule
 
-    written = part("memory_trials.language_model")
+    written = program("memory_trials.language_model")
 
     class Counter(CellModule):
         """Predict b while there were more a than b, and then the end."""
@@ -173,19 +161,19 @@ def test_a_net_that_counts_is_right_and_one_that_leaks_is_wrong(part):
     assert not written.counted(model, 200)
 
 
-def test_a_row_without_gradient_does_not_hide_the_others(part):
+def test_a_row_without_gradient_does_not_hide_the_others(program):
     from elman.doctor.gradient_by_lag import Lags, horizon
 
     steps, whole = np.arange(3), np.array([[2.0, 1, 0.5, 0.25], [2, 0, 0, 0], [4, 2, np.nan, np.nan]])
-    found = part("memory_trials.training").summed(Lags(steps, whole, whole))
+    found = program("memory_trials.training").summed(Lags(steps, whole, whole))
     np.testing.assert_allclose(found.curve, [1, 3 / 8, 0.5 / 4, 0.25 / 4])
     assert horizon(Lags(steps, whole, whole)) < 1 < horizon(found)
 
 
-def test_examinations_do_not_change_the_training(part, problems):
+def test_examinations_do_not_change_the_training(program, problems):
     from elman import Classifier
 
-    training = part("memory_trials.training")
+    training = program("memory_trials.training")
     rows, targets = problems.temporal_order(np.random.default_rng(0), 60, 20)
 
     def model():
@@ -203,8 +191,8 @@ def test_examinations_do_not_change_the_training(part, problems):
     )
 
 
-def test_rank_correlations(part):
-    results = part("memory_trials.results")
+def test_rank_correlations(program):
+    results = program("memory_trials.results")
 
     def points(horizons, successes, lag=10):
         return [results.Point("adding", "lstm", lag, True, success, *4 * [horizon])
@@ -221,8 +209,8 @@ def test_rank_correlations(part):
     assert results.rank_correlation(broken) == pytest.approx(1)
 
 
-def test_seeds_become_one_point(part):
-    results = part("memory_trials.results")
+def test_seeds_become_one_point(program):
+    results = program("memory_trials.results")
     name = f"update {results.EARLY}"
     falls = 0.5 * 0.8 ** np.arange(100)  # from the first step back
     outcomes = [
@@ -237,13 +225,12 @@ def test_seeds_become_one_point(part):
     assert near.reach == pytest.approx(1 + math.log(0.01) / math.log(0.8))
 
 
-def test_trials_run_once_and_leave_a_receipt(part, tmp_path, monkeypatch, capsys):
-    memory, receipt = part("memory"), part("receipt")
-    monkeypatch.setattr(receipt, "RECEIPTS", tmp_path / "receipts")
-    monkeypatch.setattr(part("memory_trials.results"), "EARLY", 2)
-    monkeypatch.setattr(part("memory_trials.results"), "FOLLOWED", ("temporal order", 20))
-    monkeypatch.setattr(part("memory_trials.training"), "EARLY", 2)
-    monkeypatch.setattr(part("memory_trials.training"), "EXAMINED", (1, 2))
+def test_trials_run_once_and_write_a_receipt(program, receipt, tmp_path, monkeypatch, capsys):
+    memory = program("memory")
+    monkeypatch.setattr(program("memory_trials.results"), "EARLY", 2)
+    monkeypatch.setattr(program("memory_trials.results"), "FOLLOWED", ("temporal order", 20))
+    monkeypatch.setattr(program("memory_trials.training"), "EARLY", 2)
+    monkeypatch.setattr(program("memory_trials.training"), "EXAMINED", (1, 2))
     lags = {"adding": 10, "temporal order": 20, "copying": 6, "agreement": 12, "addition": 5, "counting": 8}
     small = {"hidden_size": 6, "evaluate_every": 2}
     few = {"rows": 96, "validation_rows": 12, "test_rows": 12, "batch_steps": 300, "updates": 4}
@@ -261,14 +248,14 @@ def test_trials_run_once_and_leave_a_receipt(part, tmp_path, monkeypatch, capsys
     memory.main(["--run", str(tmp_path / "run")])
     assert len([*(tmp_path / "run").iterdir()]) == 12
     assert all(path.stat().st_mtime_ns == written for path, written in outcomes.items())
-    facts = json.loads((tmp_path / "receipts" / "memory.json").read_text(), parse_constant=pytest.fail)
+    facts = receipt("memory")
     assert facts["result"]["reached"] == facts["rank_correlations"]["all"]
     assert facts["rank_correlations"]["points"] == 12
     assert facts["settings"] == settings
     lstm = facts["problems"]["addition"]["lstm"]
     assert set(lstm["success"]) == {"5", "10"}
     assert set(lstm["horizon"]) == {"5"}
-    for picture in ("memory", "memory_gradient", "memory_counter"):
+    for picture in ("memory_gradient", "memory_counter"):
         assert (tmp_path / "receipts" / f"{picture}.png").exists()
     assert "12 of 12" in capsys.readouterr().out
     settings["copying"]["updates"] = 8

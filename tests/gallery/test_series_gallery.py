@@ -1,33 +1,25 @@
 """Gallery programs for series, skeletons and video: they run on little data and write receipts with pictures."""
 
 import gzip
-import importlib
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
 GENERATOR = np.random.default_rng(0)
 SMALL = ["--set", "hidden_size=8", "--set", "epochs=20", "--set", "learning_rate=0.02"]
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run a gallery program on the data below `tmp_path`, and return its receipt."""
-    monkeypatch.syspath_prepend(ROOT / "gallery")
-    monkeypatch.setattr(importlib.import_module("receipt"), "RECEIPTS", tmp_path / "receipts")
+def run(program, receipt, tmp_path, monkeypatch):
+    """Return a function that runs a gallery program on the data below `tmp_path`, and returns its receipt."""
 
     def run(name, settings):
-        program = importlib.import_module(name)
-        monkeypatch.setattr(program, "SETTINGS", settings)
-        monkeypatch.setattr(program, "STATES", 2)
-        monkeypatch.setattr(program, "SEEDS", (0,), raising=False)
-        program.main(["--data", str(tmp_path), "--run", str(tmp_path / "run")])
-        path = tmp_path / "receipts" / f"{name}.json"
-        assert path.with_suffix(".png").exists()
-        return json.loads(path.read_text())
+        module = program(name)
+        monkeypatch.setattr(module, "SETTINGS", settings)
+        monkeypatch.setattr(module, "STATES", 2)
+        monkeypatch.setattr(module, "SEEDS", (0,), raising=False)
+        module.main(["--data", str(tmp_path), "--run", str(tmp_path / "run")])
+        return receipt(name)
 
     return run
 
@@ -42,13 +34,13 @@ def ts(rows):
     return "@univariate false\n@dimensions 3\n@classLabel true slow quick\n@data\n" + "\n".join(cases) + "\n"
 
 
-def test_series(run, tmp_path, monkeypatch, capsys):
+def test_series(run, program, tmp_path, monkeypatch, capsys):
     (tmp_path / "uea").mkdir()
     for name in ("Walks", "Runs"):
         for part in ("TRAIN", "TEST"):
             rows = [(row, label) for kind, label in enumerate(("slow", "quick")) for row in waves(kind, 10)]
             (tmp_path / "uea" / f"{name}_{part}.ts.gz").write_bytes(gzip.compress(ts(rows).encode()))
-    monkeypatch.setattr(importlib.import_module("uea"), "SETS", ("Walks", "Runs"))
+    monkeypatch.setattr(program("uea"), "SETS", ("Walks", "Runs"))
     facts = run("uea", [*SMALL, "--set", "validation=0"])
     assert facts["result"]["reached"] == min(sets["median"] for sets in facts["sets"].values()) > 0.8
     assert facts["classical"]["HMM per class"] == min(sets["HMM per class"] for sets in facts["sets"].values()) > 0.8

@@ -1,32 +1,24 @@
 """Gallery programs for translation, sounds and summaries: they run on little data and write receipts with pictures."""
 
 import gzip
-import importlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
 SMALL = ["hidden_size=24", "encoder_size=16", "embedding_size=16", "learning_rate=0.02", "dropout=0",
          "embedding_dropout=0", "output_dropout=0", "label_smoothing=0", "epochs=12"]  # fmt: skip
 WORDS = {"the": "der", "old": "alte", "dog": "hund", "cat": "kater", "sees": "sieht", "here": "hier"}
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run a gallery program on the data below `tmp_path`, and return its receipt."""
-    monkeypatch.syspath_prepend(ROOT / "gallery")
-    monkeypatch.setattr(importlib.import_module("receipt"), "RECEIPTS", tmp_path / "receipts")
+def run(program, receipt, tmp_path, monkeypatch):
+    """Return a function that runs a gallery program on the data below `tmp_path`, and returns its receipt."""
 
     def run(name, settings, arguments=("--data", str(tmp_path)), home=None):
-        program = importlib.import_module(name)
-        monkeypatch.setattr(importlib.import_module(home or name), "SETTINGS", settings)
-        program.main([*arguments, "--run", str(tmp_path / "run")])
-        path = tmp_path / "receipts" / f"{name}.json"
-        assert path.with_suffix(".png").exists()
-        return json.loads(path.read_text())
+        monkeypatch.setattr(program(home or name), "SETTINGS", settings)
+        program(name).main([*arguments, "--run", str(tmp_path / "run")])
+        return receipt(name)
 
     return run
 

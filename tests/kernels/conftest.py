@@ -1,12 +1,7 @@
-"""Fixed random seeds, and an import path for shared modules."""
-
-import sys
-from pathlib import Path
+"""Fixed random seeds."""
 
 import pytest
 import torch
-
-sys.path.append(str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

@@ -5,11 +5,12 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from kalman_truth import Joint, assert_same, cases, draw, near, part
 
 from elman.kernels import kalman, native
 from elman.kernels.kalman import Prediction, System
 from elman.kernels.kalman_estimate import Plain, PrecisionError
+
+from .kalman_truth import Joint, assert_same, cases, draw, near, part
 
 both = pytest.mark.parametrize("how", [native.disabled, pytest.param(nullcontext, marks=pytest.mark.needs_native)],
                                ids=["reference", "native"])  # fmt: skip

@@ -4,11 +4,12 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from kalman_truth import assert_same, cases, draw, near, part
 
 from elman.kernels import kalman, native
 from elman.kernels.kalman import System
 from elman.threads import get_num_threads, set_num_threads
+
+from .kalman_truth import assert_same, cases, draw, near, part
 
 either_form = pytest.mark.parametrize("square_root", [False, True], ids=["plain", "square root"])
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from examples import example, values
 
 from elman.classical.hmm import HMM, Categorical, Driven, Gaussian, GaussianMixture, Poisson
 from elman.sequences import Sequences
+
+from .examples import example, values
 
 NAN, INF = np.nan, np.inf
 

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from examples import example
 from scipy.special import softmax, xlogy
 
 from elman.classical.hmm import HMM, Driven, Gaussian, chain_steps
 from elman.classical.hmm.chain import Chain, log_transition, random_chain, stationary
 from elman.classical.hmm.chain_steps import ChainPrior
 from elman.sequences import Sequences
+
+from .examples import example
 
 STATES = 4
 NONE = ChainPrior(np.zeros(STATES), np.zeros((STATES, STATES)))

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from random_problems import random_problem
 
 from elman.classical.hmm import Gaussian, GaussianMixture
+
+from .random_problems import random_problem
 
 
 def check_never_lower(seed):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from examples import DRIVE, GAUSSIANS, KINDS, SIZE, STATES, example, rows, scores, values
 from scipy import optimize, stats
 
 from elman.classical.hmm import HMM, Categorical, Gaussian, GaussianMixture, Poisson
 from elman.classical.hmm.emissions import EMISSIONS
 from elman.sequences import Sequences
+
+from .examples import DRIVE, GAUSSIANS, KINDS, SIZE, STATES, example, rows, scores, values
 
 
 def read(emission, x, u=None):

@@ -4,11 +4,12 @@ from itertools import product
 
 import numpy as np
 import pytest
-from examples import DRIVEN, KINDS, example, moves, rows, scores, values
 
 from elman.classical.hmm import HMM, Categorical, Driven, Gaussian, Poisson
 from elman.sequences import Sequences
 from elman.testing import check_cell
+
+from .examples import DRIVEN, KINDS, example, moves, rows, scores, values
 
 
 def enumerated(model, x):

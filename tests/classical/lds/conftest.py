@@ -1,12 +1,7 @@
-"""Makes lds_problems.py importable from the tests of this folder."""
-
-import sys
-from pathlib import Path
+"""Series of textbooks."""
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from lds_problems import random_model
 
 from elman.classical.lds import (
     LDS,
@@ -16,6 +15,8 @@ from elman.classical.lds import (
     stack,
 )
 from elman.sequences import Sequences
+
+from .lds_problems import random_model
 
 ONE = np.eye(1)
 X = np.arange(6.0)[:, None]

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from lds_problems import random_model, random_rows
 
 from elman.classical.lds import LDS, Observed, Variance, constant_velocity, local_level
 from elman.classical.lds.matrices import Matrices
+
+from .lds_problems import random_model, random_rows
 
 
 def em_problem(seed):

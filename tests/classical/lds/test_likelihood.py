@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from lds_problems import positive, random_model, random_rows, transition
 
 from elman.classical.lds import LDS, Observed, Variance, constant_velocity, local_level
+
+from .lds_problems import positive, random_model, random_rows, transition
 
 ONE = np.eye(1)
 

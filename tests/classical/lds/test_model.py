@@ -4,12 +4,13 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from lds_problems import joint, positive, random_model, random_rows, transition
 
 from elman import state as states
 from elman.classical.lds import LDS, Observed, Prediction, Variance, constant_velocity, local_level, seasonal, stack
 from elman.sequences import Sequences
 from elman.testing import check_cell
+
+from .lds_problems import joint, positive, random_model, random_rows, transition
 
 problems = st.fixed_dictionaries(
     {
