@@ -108,7 +108,7 @@ def test_a_gradient_that_explodes(healthy):
         found = changed(healthy, lags=lags, growth=rate)._replace(facts=Facts(clip_norm=1.0))
         verdict = verdict_of(found, "exploding")
         assert (verdict and verdict.level) == level
-    assert f"grows {1.2**99:,.3g} times on its way back, 1.20 times per step" in verdict.message
+    assert f"grows {1.2**99:,.3g} times in the backward pass, 1.20 times per step" in verdict.message
     assert "clip" not in verdict.remedy
     assert "torch.nn.utils.clip_grad_norm_" in verdict_of(found._replace(facts=Facts()), "exploding").remedy
     assert verdict_of(found._replace(facts=Facts(unrolled=10)), "exploding") is None

@@ -37,10 +37,10 @@ class BagOfWords(ClassicalModel):
         vocabulary_size: V; the ids are 0 to V - 1.
         ngrams: length of the longest grams, at least 1.
         binary: whether a gram counts once per row, however often it occurs.
-        smoothing: added to the count of every gram in every class, above 0.
+        smoothing: number added to the count of every gram in every class, above 0.
         l2: strength of the penalty on w, above 0.
         naive_bayes: whether features are weighted by r; if not, r = 1, plain softmax regression.
-        min_count: grams with fewer occurrences in training are ignored.
+        min_count: smallest number of occurrences in training; rarer grams are ignored.
     Shapes:
         x: [B] ids   state: BagState(counts [B, F], last [B, ngrams - 1])   ->   y: [B, C] probabilities
     Attributes:
@@ -48,7 +48,7 @@ class BagOfWords(ClassicalModel):
         grams_: the grams that are features, one array per length.
     Raises:
         TypeError: ids are not integers.
-        ValueError: ids lie outside 0 to V - 1; the number of labels differs from that of rows, or there is only one
+        ValueError: ids lie outside 0 to V - 1; the numbers of labels and of rows differ, or there is only one
             class; a setting is out of range; the model is not fitted.
     Example:
         >>> rows = Sequences.from_list([np.array(row) for row in ([1, 2], [2, 3], [1, 3, 3], [4, 2], [4, 3])])

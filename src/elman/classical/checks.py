@@ -128,7 +128,7 @@ def positive_definite(where: str, name: str, array: Any, spec: str, semi: bool =
     """Return `array`, checked to hold symmetric, positive definite float64 matrices (with `semi`: semidefinite).
 
     Raises:
-        TypeError, ValueError: a matrix is not; the message names the first.
+        TypeError, ValueError: a matrix is not positive definite; the message has the number of the first one.
     Example:
         >>> positive_definite("Gaussian", "cov", np.array([np.eye(2), -np.eye(2)]), "K=2 D=2 D=2")
         Traceback (most recent call last):

@@ -58,7 +58,7 @@ class CRF(ClassicalModel):
 
     Args:
         num_tags: K.
-        allowed: which tags may follow each other, begin and end a row, from `tag_schemes.allowed`; None: all.
+        allowed: tags that may follow each other, begin and end a row, from `tag_schemes.allowed`; None: all.
         l2: `fit` adds l2 / 2 times the squared weights to the loss; with 0, the weight of a transition that never
             occurs is unbounded.
         max_iterations: maximum number of iterations of L-BFGS in `fit`.
@@ -174,7 +174,7 @@ class CRF(ClassicalModel):
         return Sequences(Filtered(probs, log_prob), lengths), final
 
     def log_partition(self, sequences: Sequences) -> np.ndarray:
-        """Return log Z(x) of each row, [B]; 0 for an empty one."""
+        """Return log Z(x) of each row, [B]; 0 for an empty row."""
         return self._log_partition("CRF.log_partition", self._chain("CRF.log_partition", sequences))
 
     def log_prob(self, sequences: Sequences, tags: Any) -> np.ndarray:
@@ -271,7 +271,7 @@ class CRF(ClassicalModel):
         self.transitions_, self.start_, self.end_ = kept
 
     def _unravel(self, vector: np.ndarray, free: np.ndarray) -> Weights:
-        """Return the weights from a vector of the free ones."""
+        """Return the weights from a vector of the free weights."""
         every = np.full(len(free), -np.inf)
         every[free] = vector
         transitions, start, end = np.split(every, [self.num_tags**2, self.num_tags**2 + self.num_tags])

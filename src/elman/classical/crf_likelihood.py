@@ -1,4 +1,4 @@
-"""Likelihood of a linear-chain CRF and its gradients in one pass, in float64, with explanations of failures."""
+"""Likelihood of a linear-chain CRF and its gradients in one pass, in float64; errors explain the failing step."""
 
 from math import isfinite
 from typing import NamedTuple

@@ -113,7 +113,7 @@ class NGram(ClassicalModel):
         return self._log_probs("NGram.step", state), state
 
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
-        """Process all steps at once: a state consists of inputs, so no step depends on another."""
+        """Compute all steps together: the state consists of inputs, so no step depends on the output of another."""
         histories, state = self._histories("NGram.scan", sequences, state)
         return sequences.with_values(self._log_probs("NGram.scan", histories)), state
 

@@ -56,7 +56,7 @@ def all_tags(labels: Iterable[str], scheme: str) -> list[str]:
 
 
 def allowed(tags: Sequence[str], scheme: str) -> Allowed:
-    """Return which tags of a vocabulary a scheme allows after each other, and at the ends of a row.
+    """Return the transitions, first tags and last tags that a scheme allows, for a vocabulary of tags.
 
     Args:
         tags: K different tags, in the order of their ids.

@@ -1,4 +1,4 @@
-"""Bound on the gradient from the recurrent weights alone, whatever the input (Pascanu et al. 2013, arXiv:1211.5063)."""
+"""Bound on the gradient from the recurrent weights alone, for any input (Pascanu et al. 2013, arXiv:1211.5063)."""
 
 import math
 from typing import NamedTuple
@@ -19,11 +19,11 @@ class Bound(NamedTuple):
         spectral_norm: largest singular value of the recurrent matrix; for a gated cell, the largest over its gates.
         spectral_radius: largest absolute eigenvalue of the recurrent matrix; for a gated cell, the largest over its
             gates.
-        slope: largest slope of the activation; for a gated cell, that of the candidate. NaN for a cell of your own
-            without an `activation`.
-        factor: below one, the gradient vanishes whatever the input; above one, the gradient grows at most this fast,
+        slope: largest slope of the activation; for a gated cell, that of the candidate. NaN for a user-defined
+            cell without an `activation`.
+        factor: below one, the gradient vanishes for every input; above one, the gradient grows at most this fast,
             and nothing is known about vanishing. NaN for an LSTM, whose cell state the weights do not bound, and for
-            cells of your own.
+            user-defined cells.
         per_gate: spectral norm of each gate's recurrent matrix; {} for a cell without gates.
     """
 

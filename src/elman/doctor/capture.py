@@ -28,7 +28,7 @@ class Captured(NamedTuple):
 
     Attributes:
         traces: one per recurrence, in order of first use; empty if the loss is not finite.
-        loss: its value.
+        loss: value of the loss.
         skipped: path of each recurrence without a trace, and the reason.
     """
 
@@ -38,7 +38,7 @@ class Captured(NamedTuple):
 
 
 class _Scan(NamedTuple):
-    """A call of a cell's `scan`; its results are separate tensors, so that each has a gradient of its own."""
+    """A call of a cell's `scan`; its results are separate tensors, so that each gets its own gradient."""
 
     x: Sequences
     initial: State

@@ -17,7 +17,7 @@ from elman.sequences import Sequences
 from elman.state import State
 
 ENOUGH = 0.01  # fraction of the context's gain that may be missing where a context is long enough
-ROUNDING = 1e-6  # of the loss
+ROUNDING = 1e-6  # fraction of the loss
 CHUNK = 1 << 23  # values of the windows that are scanned at once: 32 MiB in float32
 
 
@@ -40,15 +40,15 @@ class Context(NamedTuple):
 
     @property
     def needed(self) -> int:
-        """The shortest measured context that is long enough, as all longer ones are: its loss is above `full` by at
-        most 1 % of the context's gain, which is the highest of the losses less `full`. For its precision, see
-        `too_short`.
+        """Shortest measured context from which on the loss is at most 1 % of the gain above `full`.
+
+        The gain is the highest of the losses minus `full`. For the precision of the context, see `too_short`.
         """
         return int(self.lengths[self._short()])
 
     @property
     def too_short(self) -> int:
-        """The longest measured context that is not long enough; 0 if there is none.
+        """Longest measured context below `needed`; 0 if there is none.
 
         `needed` is exact if it is the next integer, as it is below 32. Otherwise it is known to a sixteenth, unless the
         budget of steps ran out.

@@ -35,7 +35,7 @@ def backward(trace: Trace, steps: np.ndarray, rows: Tensor) -> Tensor:
 def forward(trace: Trace, steps: np.ndarray, columns: Tensor) -> Tensor:
     """Compute J columns, with J as in `backward`.
 
-    The gradient is linear in the vector that is sent back, so its own gradient with respect to that vector is J.
+    The backward pass is linear in the vector that it propagates, so its derivative with respect to that vector is J.
 
     Shapes:
         steps: [P]   columns: [k, P, n]   ->   [k, P, n]
@@ -57,8 +57,8 @@ def orthonormal(count: int, trajectories: int, n: int) -> Tensor:
 
 
 def orthonormalised(directions: Tensor) -> tuple[Tensor, np.ndarray]:
-    """Return an orthonormal basis [k, P, n] of the same span, and how far each direction reached out of the span of
-    those before it [P, k]: zero if float64 cannot resolve it."""
+    """Return an orthonormal basis [k, P, n] of the same span, and the distance of each direction from the span of the
+    previous ones, [P, k]; zero if float64 cannot resolve it."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # matrices this small gain nothing from a second thread, and wait for it on a busy machine
     try:

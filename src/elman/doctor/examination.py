@@ -28,11 +28,11 @@ class Examination(Findings):
     __slots__ = ()
 
     def verdicts(self) -> list[Verdict]:
-        """Return the problems in words, with remedies, the worst first; a single `healthy` verdict if there is none."""
+        """Return the problems with their remedies, most severe first; a single `healthy` verdict if there are none."""
         return verdicts(self)
 
     def summary(self) -> str:
-        """Return the verdicts and a line for each layer, in some twenty lines."""
+        """Return the verdicts and a line for each layer, in about twenty lines."""
         return summary(self)
 
     def save(self, path: str | Path, title: str = "") -> None:
@@ -67,7 +67,7 @@ def examine(
 
     Args:
         loss: computes the loss of `model` on some data, a scalar tensor; called a few times.
-        probes: number of steps that the gradient is followed back from.
+        probes: number of steps from which the gradient is propagated back.
         max_lag: largest lag, in steps; None: back to the start of every row.
         trajectories: number of rows for the products of Jacobians, which take 4 to 12 s for a layer of 512 units; 0
             skips them.

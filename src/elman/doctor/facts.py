@@ -39,7 +39,7 @@ class Facts(NamedTuple):
     """Facts about a model; each known fact makes the verdicts more precise.
 
     Attributes:
-        task: word of the task that trains the model, such as `classifier`; None for your own model.
+        task: word of the task that trains the model, such as `classifier`; None for any other model.
         settings: settings of that task; those of the cell as `cell.init`.
         unrolled: length of the windows of truncated BPTT, in steps; None if gradients go back to the start of every
             row.

@@ -1,4 +1,4 @@
-"""Values that an examination consists of: the measurements of each recurrence and of the whole model, and verdicts."""
+"""Values of an examination: measurements of each recurrence and of the whole model, and verdicts."""
 
 from typing import NamedTuple
 
@@ -24,9 +24,9 @@ class Verdict(NamedTuple):
 
     Attributes:
         rule: name of the rule.
-        level: `failing`: this keeps a model from learning; `warning`: this may; `healthy`.
-        message: where, what was measured, and what it means, in one or two sentences.
-        remedy: what to change, ready to paste; None if nothing needs to change.
+        level: `failing` (keeps a model from learning), `warning` (may keep it from learning) or `healthy`.
+        message: the place, the measurement and its meaning, in one or two sentences.
+        remedy: change to make, ready to paste; None if nothing needs to change.
     """
 
     rule: str
@@ -40,7 +40,7 @@ class CellInfo(NamedTuple):
 
     Attributes:
         class_name: such as `LSTM`.
-        kind: name of an elman cell in settings and files, such as `lstm`; None for a cell of your own.
+        kind: name of an elman cell in settings and files, such as `lstm`; None for a user-defined cell.
         input_size, hidden_size, output_size: D, H and the size of the output.
         gate_names: gates in the row order of the weights.
         memory_gate: name of the gate that multiplies the previous state; None if there is none.
@@ -73,10 +73,10 @@ class Layer(NamedTuple):
         longest: length of the longest row, in steps.
         supervised: fraction of the steps that the loss reaches directly, not only through later steps.
         lags: gradient at every lag.
-        horizon, half_life, growth: of the gradient, see `elman.doctor.gradient_by_lag`.
-        jacobians: how many steps grow or shrink a small change of the state.
+        horizon, half_life, growth: statistics of the gradient, see `elman.doctor.gradient_by_lag`.
+        jacobians: growth or decay of a small change of the state over many steps.
         bound: bound from the weights alone; None if none is known.
-        gates: by name.
+        gates: activations of each gate, by name.
         units: dead and saturated units, and the norm of the state along the rows.
         reversed: whether it reads rows from the last step to the first.
         path: path of the module that has its weights; empty if it is the whole model.
@@ -111,7 +111,7 @@ class Layer(NamedTuple):
 
     @property
     def memory_gate(self) -> Gate | None:
-        """The gate that multiplies the previous state; None for a cell without."""
+        """The gate that multiplies the previous state; None for a cell without one."""
         return None if self.cell.memory_gate is None else self.gates.get(self.cell.memory_gate)
 
 
@@ -119,7 +119,7 @@ class Findings(NamedTuple):
     """Measurements of a model.
 
     Attributes:
-        loss: on the data of the examination.
+        loss: loss on the data of the examination.
         layers: one per recurrence, in order of use.
         skipped: path of each recurrence that could not be examined, and the reason.
         context: loss by context; None if it was not requested.

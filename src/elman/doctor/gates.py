@@ -6,12 +6,12 @@ import numpy as np
 
 from elman.doctor.trace import Trace
 
-BINS = 20  # of a histogram
+BINS = 20  # bins of a histogram
 OPEN, CLOSED = (
     0.95,
     0.05,
 )  # beyond these a gate is saturated: the slope of its sigmoid is at most a fifth of the largest
-SHOWN = 200  # steps of the first row
+SHOWN = 200  # largest number of steps of the first row in a report
 CHUNK = 1 << 20  # activations of a gate that are computed at once
 
 
@@ -24,7 +24,7 @@ class Gate(NamedTuple):
         open: fraction of the activations above 0.95.
         closed: fraction of the activations below 0.05.
         half_life: [H] steps in which the memory of a unit halves if nothing is written to it, -ln 2 / mean
-            ln(activation), from 0 to infinity. Of the gate that multiplies the previous state only (the forget gate of
+            ln(activation), from 0 to infinity. Only for the gate that multiplies the previous state (the forget gate of
             an LSTM, the update gate of a GRU); None for the others.
         first_row: [T, H] float32, activations along the first row, at most 200 steps.
     """
@@ -38,7 +38,7 @@ class Gate(NamedTuple):
 
 
 class _Counts(NamedTuple):
-    """Sums over some steps; they are added to those of other steps."""
+    """Partial sums, over some of the steps."""
 
     bins: np.ndarray  # [20]
     total: np.ndarray  # [H]

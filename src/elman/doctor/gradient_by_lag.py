@@ -31,7 +31,7 @@ class Lags(NamedTuple):
 
     @property
     def curve(self) -> np.ndarray:
-        """[L + 1] geometric mean over the steps of `norms` relative to lag 0; NaN at lags that no step reaches.
+        """Geometric mean over the steps of `norms` relative to lag 0, [L + 1]; NaN at lags that no step reaches.
 
         An exact zero counts as the smallest positive float64.
         """
@@ -46,7 +46,7 @@ def gradients_by_lag(trace: Trace, probes: int = 32, max_lag: int | None = None)
     probes of an LSTM with 128 units, 3 ms with 512.
 
     Args:
-        probes: number of steps that the gradient is followed back from.
+        probes: number of steps from which the gradient is propagated back.
         max_lag: largest lag, in steps; None: back to the start of the longest row.
     """
     steps = probe_steps(trace, probes)
@@ -160,7 +160,7 @@ def _norms(dy: Tensor, dstate: State) -> tuple[Tensor, Tensor]:
 
 
 def _geometric_mean(ratios: np.ndarray) -> np.ndarray:
-    """[P, L] -> [L]."""
+    """Compute the geometric mean over the steps: [P, L] -> [L]."""
     logs = np.log(np.maximum(ratios, np.finfo(np.float64).tiny))
     counts = (~np.isnan(logs)).sum(0)
     means = np.nansum(logs, 0) / np.maximum(counts, 1)

@@ -1,4 +1,4 @@
-"""Products of Jacobians along real data: how many steps grow or shrink a small change of the state."""
+"""Products of Jacobians along real data: growth and decay of a small change of the state over many steps."""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
@@ -12,15 +12,15 @@ from torch import Tensor
 from elman.doctor.directions import RESOLVED, backward, forward, orthonormal, orthonormalised, scaled, sizes
 from elman.doctor.trace import Trace, probe_steps
 
-DENSE = 512  # values in a state, up to which the full product is held
-ROWS = 1024  # rows of the products of all trajectories together
-DIRECTIONS = 8  # followed where no product is held
-POWER = 16  # steps back and forth, at least, that turn those directions to the largest singular value
-SPECTRUM = 64  # Lyapunov exponents, at most
+DENSE = 512  # largest number of values in a state for which the full product is computed
+ROWS = 1024  # largest number of rows of the products of all trajectories together
+DIRECTIONS = 8  # propagated instead of the full product
+POWER = 16  # least number of steps back and forth that align those directions with the largest singular value
+SPECTRUM = 64  # largest number of Lyapunov exponents
 
 
 class Jacobians(NamedTuple):
-    """Singular values back from a late step t, as geometric means over the rows that reach far enough back.
+    """Singular values of the products back from a late step t, as geometric means over the rows that are long enough.
 
     Values that overflow float64, or underflow without being zero, are its largest or smallest positive number.
 
@@ -36,7 +36,7 @@ class Jacobians(NamedTuple):
             over units and rows. All ones for an LSTM without forget gate; None for a cell without such a gate.
         lyapunov: [k] exponents of the whole state, in nats per step, largest first: the rates at which small changes
             grow (above zero: chaos) or decay; -inf for directions that a step maps to zero.
-        exact: whether the full product was held; if not, the largest are estimates.
+        exact: whether the full product was computed; if not, the largest are estimates.
     """
 
     lags: np.ndarray
@@ -206,7 +206,7 @@ def _forget_product(trace: Trace, ends: np.ndarray, reach: np.ndarray) -> np.nda
 
 
 def _mean(logs: np.ndarray, reached: np.ndarray) -> np.ndarray:
-    """[..., L, P] -> [..., L], geometric mean over the trajectories that reach each lag, `reached` [L, P]."""
+    """Average over the trajectories that reach each lag: [..., L, P] -> [..., L], with `reached` [L, P]."""
     means = np.where(reached, logs, 0).sum(-1) / reached.sum(-1)
     finite = np.finfo(np.float64)
     return np.where(means == -np.inf, 0, np.exp(means.clip(np.log(finite.tiny), np.log(finite.max))))

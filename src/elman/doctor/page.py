@@ -38,9 +38,9 @@ MEASURES = (
     Measure("Lyapunov exponents", "mean rates of that growth, in nats per step; above zero the model is chaotic",
             "Benettin et al. 1980; Engelken et al. 2020, arXiv:2006.02427", JACOBIANS),
     Measure("bound", "spectral norm of the recurrent matrix times the largest slope of the activation: below one, the "
-            "gradient vanishes whatever the input", "Pascanu et al. 2013, arXiv:1211.5063", ""),
+            "gradient vanishes for every input", "Pascanu et al. 2013, arXiv:1211.5063", ""),
     Measure("gates", "activation of every gate at every step; for the gate that multiplies the previous state, the "
-            "steps in which the memory of a unit halves", "Gers et al. 2000; Karpathy et al. 2015, arXiv:1506.02078; "
+            "half-life of each unit's memory", "Gers et al. 2000; Karpathy et al. 2015, arXiv:1506.02078; "
             "Tallec and Ollivier 2018, arXiv:1804.11188", GATES),
     Measure("units", "units with a constant or saturated output; norm of the state along the rows",
             "Le et al. 2015, arXiv:1504.00941", GATES),
@@ -49,9 +49,9 @@ MEASURES = (
     Measure("forward and backward pass", "one run of the model on real data, in evaluation mode", "", PASS),
 )  # fmt: skip
 CAPTIONS = {
-    "gradient": "Fraction of the gradient of a late loss that is left at earlier steps. A straight line halves in "
-                "equal steps. The dot marks the reach, where 1 % is left of the gradient at the first step back: the "
-                "layer hardly learns from inputs further back. Dashed: the bound from the weights.",
+    "gradient": "Fraction of the gradient of a late loss that is left at earlier steps. A straight line is "
+                "exponential decay. The dot marks the reach, where 1 % is left of the gradient at the first step back: "
+                "the layer hardly learns from inputs further back. Dashed: the bound from the weights.",
     "context": "Loss if each recurrence is restarted a few steps before each output. Where the curve is flat, the "
                "model does not use inputs further back.",
     "training": "Gradient norm before clipping: median and range. Updates above the dashed line were clipped.",

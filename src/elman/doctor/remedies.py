@@ -7,7 +7,7 @@ CLIP = "torch.nn.utils.clip_grad_norm_(model.parameters(), {}) before each optim
 
 
 def longer_memory(layer: Layer, facts: Facts) -> str:
-    """Return a way to let the gradient of this layer reach further back."""
+    """Return a remedy that lets the gradient of this layer reach further back."""
     cell = layer.cell
     if facts.task is not None:
         return _longer_memory_setting(cell, facts)
@@ -25,7 +25,7 @@ def longer_memory(layer: Layer, facts: Facts) -> str:
 
 
 def shorter_gradient(layer: Layer, facts: Facts) -> str:
-    """Return a way to keep the gradient of this layer from growing."""
+    """Return a remedy that keeps the gradient of this layer from growing."""
     cell, ways = layer.cell, []
     if facts.task is not None:
         ways += [] if facts.clip_norm is not None else ["--set clip_norm=1.0"]
@@ -42,7 +42,7 @@ def shorter_gradient(layer: Layer, facts: Facts) -> str:
 
 
 def set_bias(layer: Layer, gate: str, value: float = 3.0) -> str:
-    """Return a way to open a gate at initialisation: its bias."""
+    """Return a remedy that opens a gate at initialisation through its bias."""
     cell = layer.cell
     if gate not in cell.gate_names:
         return f"set the bias of the {gate} gate to {value:g} before training"

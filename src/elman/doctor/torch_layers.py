@@ -29,7 +29,7 @@ class TorchCall(NamedTuple):
 
     @classmethod
     def record(cls, args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> "tuple[TorchCall, Any]":
-        """Return the call, and its result as separate tensors, so that each has a gradient of its own."""
+        """Return the call, and its result as separate tensors, so that each gets its own gradient."""
         names = _arguments(args, kwargs)
         output, final = result
         if isinstance(output, PackedSequence):

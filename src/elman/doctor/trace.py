@@ -1,7 +1,7 @@
 """Inputs and states of one recurrence on real data, and the gradient that the loss sends into it.
 
-Everything the doctor measures is computed from traces, in float64: a gradient that has shrunk 10^60 times is still
-a number there.
+All measurements of the doctor are computed from traces, in float64, which can represent a gradient that has shrunk by a
+factor of 10^60.
 """
 
 from math import prod
@@ -22,7 +22,7 @@ class Trace(NamedTuple):
     """Run of one recurrence over one batch.
 
     Attributes:
-        name: path in the model; of the class if it is the whole model. A layer and direction of a `torch.nn` layer adds
+        name: path in the model, or the class if it is the whole model. A layer and direction of a `torch.nn` layer adds
             its suffix, such as `rnn.l0`.
         cell: copy in float64, in evaluation mode.
         x: [N, D] inputs; the rows of a backward direction are reversed.
@@ -61,12 +61,12 @@ class Trace(NamedTuple):
 
 
 def float_leaves(state: State) -> list[Tensor]:
-    """Return the leaves that a gradient can reach: those of integers are left out."""
+    """Return the floating-point leaves, which can have a gradient."""
     return [leaf for leaf in states.leaves(state) if leaf.is_floating_point()]
 
 
 def flat(leaf: Tensor) -> Tensor:
-    """[P, ...] -> [P, n]."""
+    """Flatten all axes but the first: [P, ...] -> [P, n]."""
     return leaf.reshape(len(leaf), prod(leaf.shape[1:]))
 
 

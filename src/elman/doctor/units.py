@@ -1,4 +1,4 @@
-"""Units of a recurrence on real data: which are dead or saturated, and whether the state grows along the rows."""
+"""Units of a recurrence on real data: dead units, saturated units, and growth of the state along the rows."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,9 @@ from elman import state as states
 from elman.cells import CellModule
 from elman.doctor.trace import Trace, flat, float_leaves
 
-STILL = 1e-6  # range of a dead unit's output
-SATURATED = 0.95  # of the largest possible output
-PLACES = 1000  # steps of `state_norm`, at most
+STILL = 1e-6  # largest range of a dead unit's output
+SATURATED = 0.95  # fraction of the largest possible output
+PLACES = 1000  # largest number of steps in `state_norm`
 CHUNK = 1 << 20  # outputs that are computed at once
 
 
@@ -20,10 +20,10 @@ class Units(NamedTuple):
     """Units of one recurrence.
 
     Attributes:
-        dead: [H] whether the output of a unit is the same at every step (within 1e-6), as of a ReLU that is always off.
+        dead: [H] whether the output of a unit is the same at every step (within 1e-6), as of a ReLU that is always 0.
         saturated: [H] fraction of steps at which the output is above 0.95 or below -0.95 (tanh, LSTM, GRU), above 0.95
             or below 0.05 (sigmoid); 0 for a cell whose output has no bounds.
-        state_norm: [T] norm of the whole state after each step of a row, the mean over the rows that are as long;
+        state_norm: [T] norm of the whole state after each step of a row, the mean over the rows with that step;
             T is at most 1000.
         norm_growth: slope of ln(norm) per step over the second half of every row: 0 for a state that has settled, above
             0 for one that keeps growing; NaN if no row has two steps there.

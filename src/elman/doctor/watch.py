@@ -1,4 +1,4 @@
-"""Examination during training: how far the gradient reaches and how open the gates are, update by update."""
+"""Examination during training: reach of the gradient and activation of the gates, update by update."""
 
 import math
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from elman.doctor.gradient_by_lag import gradients_by_lag, growth, half_life, ho
 from elman.doctor.trace import Trace
 from elman.training.events import Event, Examined, Update
 
-APART = 1.05  # ratio of the updates of two consecutive examinations, at least
+APART = 1.05  # smallest ratio of the update numbers of two consecutive examinations
 
 
 class Watch:
-    """Observer that examines the model during training; the trained weights are the same bits without it.
+    """Observer that examines the model during training; it does not change a bit of the trained weights.
 
     It examines the model after the first update, and again whenever the total time of its examinations stays a small
     fraction of the training time. The sample is the same each time, in evaluation mode. It returns an `Examined` event
@@ -25,14 +25,14 @@ class Watch:
     its mean activation (`forget_mean`) and the fractions of its activations in 20 bins from closed to open
     (`forget_histogram`).
 
-    An examination takes as long as some 15 updates: 0.3 seconds for 1000 steps of an LSTM of 128 units.
+    An examination takes as long as about 15 updates: 0.3 seconds for 1000 steps of an LSTM of 128 units.
 
     Args:
         model: model to examine; None for the one that is trained.
         loss: computes the loss of `model` on a sample, as for `elman.doctor.examine`; None for the training loss of the
             first batch.
         cost: largest fraction of the training time, above 0 and at most 1; the first examination always takes place.
-        probes: number of steps that the gradient is followed back from.
+        probes: number of steps from which the gradient is propagated back.
         max_lag: largest lag, in steps; None: back to the start of every row.
     Raises:
         ValueError: at the first update, the model has no recurrence, or the loss does not depend on one.

@@ -1,4 +1,4 @@
-"""Base of all models: scoring, decoding, sampling and EM with hmmlearn's interface, and the hooks for emissions.
+"""Base class of all models: scoring, decoding, sampling and EM with hmmlearn's interface, and the hooks for emissions.
 
 All rows go through elman's kernels in one call; models differ only in the emission distribution of each state.
 """
@@ -22,10 +22,10 @@ KernelArguments = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 class BaseHMM(Estimator):
-    """A hidden Markov model without emissions: only the start and transition probabilities of its states.
+    """Hidden Markov model without emissions: only the start and transition probabilities of its states.
 
-    A model with its own emissions overrides `_compute_log_likelihood`. To be fitted it also overrides `_init`,
-    `_check`, `_initialize_sufficient_statistics`, `_accumulate_sufficient_statistics` and `_do_mstep`; to be sampled,
+    A model with emissions overrides `_compute_log_likelihood`. For `fit` it also overrides `_init`, `_check`,
+    `_initialize_sufficient_statistics`, `_accumulate_sufficient_statistics` and `_do_mstep`; for `sample`, it overrides
     `_generate_sample_from_state`.
 
     Args:
@@ -160,7 +160,7 @@ class BaseHMM(Estimator):
         """Initialise the parameters that `init_params` names, and improve those that `params` names by EM.
 
         Raises:
-            TypeError, ValueError: X, lengths or a setting is invalid; a row is impossible under the first parameters.
+            TypeError, ValueError: X, lengths or a setting is invalid; a row is impossible under the initial parameters.
         """
         if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:
             raise ValueError(f"{type(self).__name__}.fit: expected n_components of at least 1, got "
@@ -178,11 +178,11 @@ class BaseHMM(Estimator):
                 if self.monitor_.converged:
                     break
         finally:
-            del self._observed  # the model does not keep the data
+            del self._observed  # a fitted model does not store the data
         return self
 
     def _do_estep(self, X: np.ndarray, lengths: Any) -> tuple[Statistics, float]:
-        """Return the sufficient statistics of all rows under the present parameters, and their log-likelihood."""
+        """Return the sufficient statistics of all rows under the current parameters, and their log-likelihood."""
         rows = row_lengths(f"{type(self).__name__}.fit", lengths, len(X))
         arguments = self._kernel_arguments("fit", X, rows)
         posterior = self._posterior("fit", arguments)
@@ -258,7 +258,7 @@ class BaseHMM(Estimator):
         return {}
 
     def _compute_likelihood(self, X: np.ndarray) -> np.ndarray:
-        """Return p(x | state) [N, K]; a model overrides either this or the next."""
+        """Return p(x | state) [N, K]; a model overrides either this or `_compute_log_likelihood`."""
         with np.errstate(under="ignore"):
             return np.exp(self._compute_log_likelihood(X))
 
@@ -294,7 +294,7 @@ class BaseHMM(Estimator):
         return {}
 
     def _initial(self, name: str, X: np.ndarray) -> np.ndarray:
-        """Return the value of an emission parameter that EM starts from."""
+        """Return the initial value of an emission parameter for EM."""
         raise NotImplementedError(f"{type(self).__name__} has no _initial")
 
     def _read(self, X: np.ndarray) -> Any:

@@ -1,4 +1,4 @@
-"""Checks of X, lengths and settings, each with a one-line error, and the generators that `random_state` may name."""
+"""Checks of X, lengths and settings, each with a one-line error, and the random generator for `random_state`."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,7 +11,7 @@ from elman.rows import Rows
 
 
 class NotFittedError(ValueError, AttributeError):
-    """Error of a model that was neither fitted nor given its attributes by hand."""
+    """Error of a model without parameters, neither fitted nor set as attributes."""
 
 
 def observations(where: str, X: Any) -> np.ndarray:
@@ -72,7 +72,7 @@ def row_lengths(where: str, lengths: Any, steps: int) -> np.ndarray:
 
 
 def one_of(where: str, name: str, value: Any, known: Iterable[str]) -> Any:
-    """Return `value` if it is one of the known words; else raise a ValueError that names the nearest."""
+    """Return `value` if it is one of the known words; else raise a ValueError that suggests the nearest."""
     words = sorted(known)
     if value not in words:
         raise ValueError(f"{where}: expected {name} of {', '.join(words)}, got {value!r}{did_you_mean(value, words)}")
@@ -106,7 +106,7 @@ def random_generator(seed: Any) -> np.random.RandomState:
     Args:
         seed: an integer; a RandomState or Generator, whose stream continues; None: NumPy's global generator.
     Raises:
-        ValueError: it is none of these.
+        ValueError: the seed is of another type, or out of range.
     """
     if seed is None or seed is np.random:
         return np.random.mtrand._rand

@@ -12,11 +12,11 @@ from elman.classical.hmm.emissions.poisson import Counts
 from elman.hmm.base import BaseHMM, Statistics, normalized
 from elman.hmm.checks import counts, integers, random_generator
 
-LOWEST = np.finfo(np.float64).tiny  # a rate of zero counts as this
+LOWEST = np.finfo(np.float64).tiny  # replaces a rate of zero
 
 
 class SymbolHMM(BaseHMM):
-    """Base of the models whose states have probabilities of V symbols."""
+    """Base class of models whose states have probabilities of V symbols."""
 
     emissionprob_: np.ndarray
     _emission_letters = (("e", "emissionprob_"),)

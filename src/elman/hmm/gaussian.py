@@ -14,12 +14,12 @@ from elman.hmm.checks import one_of, random_generator
 from elman.hmm.k_means import initial_means
 
 COVARIANCE_TYPES = frozenset(("spherical", "diag", "full", "tied"))
-LOWEST = np.finfo(np.float64).tiny  # a variance of zero counts as this
-JITTER = 1e-7  # added to the variances of a matrix that is only just not positive definite
+LOWEST = np.finfo(np.float64).tiny  # replaces a variance of zero
+JITTER = 1e-7  # added to the variances of a matrix that is almost positive definite
 
 
 class RealHMM(BaseHMM):
-    """Base of the models whose observations are real numbers."""
+    """Base class of models whose observations are real numbers."""
 
     covariance_type: str
     means_: np.ndarray
@@ -43,8 +43,8 @@ class GaussianHMM(RealHMM):
 
     Args:
         covariance_type: "spherical", "diag", "full", or "tied" (one covariance for all states).
-        min_covar: added to the variances that EM starts from.
-        means_prior, means_weight: mean of a normal prior on the means, and the number of observations it counts for.
+        min_covar: number added to the initial variances.
+        means_prior, means_weight: mean of a normal prior on the means, and its weight as a number of observations.
         covars_prior, covars_weight: parameters of an inverse gamma (spherical, diag) or inverse Wishart prior on the
             covariances, in hmmlearn's formulas: a number as covars_prior is added to every entry of a full matrix.
         params, init_params: letters s, t, m (means), c (covariances).
@@ -175,7 +175,7 @@ def emission(kind: str, means: np.ndarray, covars: np.ndarray) -> Gaussian:
 
 
 def no_prior(features: int) -> MeanPrior:
-    """Return a prior that counts for no observation: hmmlearn's priors enter in the M step."""
+    """Return a prior of weight zero, because hmmlearn's priors enter in the M step."""
     return MeanPrior(np.zeros(features), 0.0)
 
 
@@ -210,10 +210,10 @@ def covars_of_all(X: np.ndarray, floor: float) -> np.ndarray:
 
 
 def definite(covars: np.ndarray) -> np.ndarray:
-    """Return covariances [C, D, D] that are positive definite, if necessary after adding a little variance.
+    """Return covariances [C, D, D] that are positive definite; add a little variance if necessary.
 
     Raises:
-        ValueError: a matrix needs more than that.
+        ValueError: a matrix is not positive definite with the added variance either.
     """
     try:
         np.linalg.cholesky(covars)

@@ -1,6 +1,6 @@
 """K-means for the first means of EM: Lloyd's iterations from greedy k-means++ (Arthur and Vassilvitskii 2007).
 
-Random numbers are drawn in scikit-learn's order, so the same `random_state` starts hmmlearn and elman alike.
+Random numbers are drawn in scikit-learn's order, so hmmlearn and elman get equal means from equal `random_state`s.
 """
 
 import logging
@@ -15,11 +15,11 @@ RESTARTS, ITERATIONS, TOLERANCE = 10, 300, 1e-4
 
 
 class Clusters(NamedTuple):
-    """A clustering of N points."""
+    """Clustering of N points."""
 
     centres: np.ndarray  # [K, D]
     labels: np.ndarray  # [N] number of the nearest centre
-    inertia: float  # sum of the squared distances to it
+    inertia: float  # sum of the squared distances to the nearest centres
 
 
 def k_means(x: np.ndarray, clusters: int, generator: np.random.RandomState) -> Clusters:
@@ -44,7 +44,7 @@ def squared_distances(centres: np.ndarray, x: np.ndarray, norms: np.ndarray) -> 
 
 
 def first_centres(x: np.ndarray, clusters: int, generator: np.random.RandomState) -> np.ndarray:
-    """Choose points [K, D] far apart: of a few candidates drawn by squared distance, the one that helps most."""
+    """Choose points [K, D] one by one: draw a few by squared distance, and keep the one with the least inertia."""
     steps, norms = len(x), np.square(x).sum(1)
     candidates = 2 + int(np.log(clusters))
     chosen = [int(generator.choice(steps, p=np.full(steps, 1 / steps)))]
@@ -77,7 +77,7 @@ def lloyd(x: np.ndarray, centres: np.ndarray) -> Clusters:
 
 
 class Nearest:
-    """Search for the nearest of K centres to each of N points: one matrix product into a kept buffer."""
+    """Search for the nearest of K centres to each of N points: one matrix product into a reused buffer."""
 
     def __init__(self, x: np.ndarray, clusters: int):
         self.features = np.hstack([np.ones((len(x), 1)), x])
@@ -121,7 +121,7 @@ def initial_means(where: str, X: np.ndarray, clusters: int, generator: np.random
     found = k_means(X.astype(np.float64), clusters, generator)
     distinct = len(np.unique(found.labels))
     if distinct < clusters:
-        log.warning("%s: X has %d distinct observations for %d states, so that some states start alike.",
+        log.warning("%s: X has %d distinct observations for %d states, so some states get the same initial mean.",
                     where, distinct, clusters)  # fmt: skip
     return found.centres
 

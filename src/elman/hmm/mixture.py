@@ -14,7 +14,7 @@ from elman.hmm.k_means import check_enough, k_means
 
 
 class Priors(NamedTuple):
-    """The priors of a mixture in full shape, with hmmlearn's defaults instead of None."""
+    """Priors of a mixture in full shape, with hmmlearn's defaults instead of None."""
 
     weights: np.ndarray  # [K, M]
     means: np.ndarray  # [K, M, D]
@@ -24,7 +24,7 @@ class Priors(NamedTuple):
 
 
 class MixtureData(RealData):
-    """Observations, and the log-densities of the components while they wait for the M step."""
+    """Observations, and the log-densities of the components, which the M step reads."""
 
     parts: np.ndarray | None = None  # [N, K, M]
 
@@ -34,7 +34,7 @@ class GMMHMM(RealHMM):
 
     Args:
         n_mix: M, the number of Gaussians per state.
-        min_covar: added to the variances that EM starts from.
+        min_covar: number added to the initial variances.
         weights_prior: Dirichlet parameters of the weights, [K, M] or one number; 1 is no prior.
         means_prior, means_weight: means [K, M, D] and weights [K, M] of normal priors on the means.
         covars_prior, covars_weight: parameters of inverse Wishart (full, tied) or inverse gamma priors on the
@@ -74,7 +74,7 @@ class GMMHMM(RealHMM):
         self.covars_prior, self.covars_weight = covars_prior, covars_weight
 
     def _mixture(self) -> GaussianMixture:
-        """Return the emission of `elman.classical.hmm` with the present parameters."""
+        """Return the emission of `elman.classical.hmm` with the current parameters."""
         kind, covars = self.covariance_type, self.covars_
         flat = covars if kind == "tied" else covars.reshape(-1, *covars.shape[2:])
         gaussians = emission(kind, self.means_.reshape(-1, self.n_features), flat)
@@ -123,7 +123,7 @@ class GMMHMM(RealHMM):
         return np.broadcast_to(one, self._covars_shape()).copy()
 
     def _initial_means(self, X: np.ndarray, covars: np.ndarray) -> np.ndarray:
-        """Return the clusters of the clusters of X; a cluster that is too small gets draws about the middle of X."""
+        """Cluster X into states, and each state into components; draw the means at random if steps are too few."""
         states, mixed = self.n_components, self.n_mix
         check_enough("GMMHMM.fit", X, states)
         X = X.astype(np.float64)

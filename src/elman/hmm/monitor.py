@@ -6,7 +6,7 @@ from collections import deque
 from typing import ClassVar
 
 log = logging.getLogger("elman.hmm")
-NOISE = 1.5e-8  # a smaller fall of the log-likelihood is rounding: the square root of float64's resolution
+NOISE = 1.5e-8  # a smaller decrease of the log-likelihood is rounding (square root of float64's resolution)
 
 
 class ConvergenceMonitor:
@@ -15,7 +15,7 @@ class ConvergenceMonitor:
     Args:
         tol: EM has converged when an iteration gains less than this, in nats over all rows.
         n_iter: the maximum number of iterations.
-        verbose: whether every iteration is reported on standard error.
+        verbose: whether to report every iteration on standard error.
     Attributes:
         history: the log-likelihood before each iteration.
         iter: the number of iterations so far.

@@ -112,7 +112,7 @@ def attend(
 ) -> tuple[Tensor, Tensor]:
     """Compute attention as `reference` defines it: native where it applies, else the reference.
 
-    The native kernel (float32, CPU) computes each query bitwise the same, whatever the other queries and rows are.
+    The native kernel (float32, CPU) computes each query bitwise the same in any batch.
 
     Raises:
         ValueError: the shapes do not agree, or a row reads outside the memory.

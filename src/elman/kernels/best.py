@@ -1,4 +1,4 @@
-"""Top k of many scores with their log-probabilities, for the steps of a search."""
+"""Top k of many scores with their log-probabilities, for the steps of a beam search."""
 
 import numpy as np
 

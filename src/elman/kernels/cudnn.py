@@ -27,7 +27,7 @@ def function(layer: Recurrence) -> Any:
 
 
 def scan(layer: Recurrence, sequences: Sequences, state: State) -> tuple[Sequences, State]:
-    """Scan a ragged batch with one layer from a state [B, H]; differentiable, as PyTorch's own."""
+    """Scan a ragged batch with one layer from a state [B, H]; differentiable like PyTorch's own layers."""
     plan, x = sequences.plan, sequences.values
     if not plan.alive:
         return sequences.with_values(x.new_empty(0, layer.units)), state

@@ -126,7 +126,7 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tens
 
 def _differentiate(ctx: Any, dy: Tensor, _: Any) -> tuple[Any, ...]:
     mask, p = ctx.saved_tensors
-    if torch.is_grad_enabled():  # a graph of the gradient is wanted
+    if torch.is_grad_enabled():  # create_graph=True
         return dy * _scale(mask, 1 - p.item(), dy), *ctx.none
     return _backward_operator(dy, mask, p), *ctx.none
 

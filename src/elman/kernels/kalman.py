@@ -57,7 +57,7 @@ class Smoothed(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Checked arguments."""
+    """Checked arguments of the filter and the smoother."""
 
     system: System
     sequences: Sequences  # of x [N, m]
@@ -83,11 +83,11 @@ class Batch(NamedTuple):
 
 def check_batch(where: str, system: Any, x: Any, lengths: Any, mean: Any, cov: Any, diffuse: Any, state_offset: Any,
                 output_offset: Any, model: Any, per_step: bool) -> Batch:  # fmt: skip
-    """Return the arguments that all functions here share, checked.
+    """Check and return the arguments that the functions of this file have in common.
 
     Raises:
         TypeError: an array is not float64.
-        ValueError: the shapes do not agree, or a row names a model that does not exist.
+        ValueError: the shapes do not agree, or the number of a model is out of range.
     """
     given = dict(zip(NAMES, (*system, x, mean, cov, diffuse, state_offset, output_offset), strict=True))
     for name, array in given.items():

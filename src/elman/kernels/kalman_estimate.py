@@ -1,19 +1,19 @@
 """State estimates for `kalman`: a covariance, stored directly or as a square root, with a diffuse part.
 
 An observation is a row h of weights and the variance of its noise, which may be zero; no matrix is inverted. A diffuse
-part A A' has an infinite variance (Koopman 1997): each observation that sees it removes one column of A.
+part A A' has an infinite variance (Koopman 1997): each observation that depends on it removes one column of A.
 """
 
 import numpy as np
 
-DIFFUSE = 1e-8  # an observation ignores the diffuse part below this share of what it could see of it
-RANK = 1e-13  # a variance below this share of its former value is zero
+DIFFUSE = 1e-8  # below this fraction of |h| |A|, an observation h does not depend on the diffuse part
+RANK = 1e-13  # a variance below this fraction of its former value is zero
 CERTAIN = 1e-14  # the same for an observation without noise
-LOST = 1e-11  # digits are lost if a variance above zero is below this share of the terms it sums
-FALL = 1e-5  # the same if an observation leaves less than this share of a variance, but not zero
-INDEFINITE = 1e-12  # a covariance counts as semidefinite up to this share of its diagonal
-NEGATIVE = 1e-7  # a matrix is not semidefinite if its factorisation leaves more than this share
-NOISY = 1e-3  # the short form of the update is accurate if noise is at least this share of the variance
+LOST = 1e-11  # digits are lost if a variance above zero is below this fraction of the terms it sums
+FALL = 1e-5  # the same if an observation leaves less than this fraction of a variance, but not zero
+INDEFINITE = 1e-12  # a covariance counts as semidefinite up to this fraction of its diagonal
+NEGATIVE = 1e-7  # a matrix is not semidefinite if its factorisation leaves more than this fraction
+NOISY = 1e-3  # the short form of the update is accurate if noise is at least this fraction of the variance
 NO_R = "R is not positive semidefinite"
 NO_Q = "Q is not positive semidefinite"
 NO_START = "the covariance of the start is not positive semidefinite"
@@ -76,7 +76,7 @@ class Diffuse:
         self.a = (u * np.sqrt(d))[:, d > 0]
 
     def update(self, h: np.ndarray) -> tuple[np.ndarray, float] | None:
-        """Update with an observation along h if it sees this part: return gain and variance, remove one column of A."""
+        """Update with an observation h that depends on A, which loses a column; return gain and variance, or None."""
         if not self.a.any():
             return None
         seen, norms = self.a.T @ h, np.linalg.norm(self.a, axis=1)
@@ -84,7 +84,7 @@ class Diffuse:
         if size <= DIFFUSE * (np.abs(h) @ norms):
             return None
         gain = self.a @ seen / size**2
-        mirror = seen.copy()  # Householder: the seen direction becomes the first column
+        mirror = seen.copy()  # Householder: the observed direction becomes the first column
         mirror[0] += np.copysign(size, seen[0])
         left = (self.a - np.outer(self.a @ mirror, mirror) * (2 / (mirror @ mirror)))[:, 1:]
         self.keep(left, norms)

@@ -23,7 +23,7 @@ from elman.kernels.kalman_estimate import (
     factor,
 )
 
-IMPOSSIBLE = 1e-8  # largest error of an observation without variance, as a share of the terms of both
+IMPOSSIBLE = 1e-8  # largest error of an observation without variance, as a fraction of the terms of both
 LOG_2PI = float(np.log(2 * np.pi))
 
 

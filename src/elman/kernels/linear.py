@@ -1,4 +1,4 @@
-"""Affine map y = x W' + b of every step, each row computed as if it were alone: mostly the output layer of a net."""
+"""Affine map y = x W' + b of every step, such as the output layer of a network, with the same bits in any batch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ def reference(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def reference_backward(
     dy: Tensor, x: Tensor, weight: Tensor, wanted: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Compute the gradients of x, the weight and the bias, where they are wanted."""
+    """Compute the gradients of x, the weight and the bias, where they are needed."""
     dx_wanted, dweight_wanted, dbias_wanted = wanted
     return (
         dy @ weight if dx_wanted else None,
@@ -41,7 +41,7 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def backward(
     dy: Tensor, x: Tensor, weight: Tensor, wanted: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Compute the gradients of x, the weight and the bias with the native kernel, where they are wanted."""
+    """Compute the gradients of x, the weight and the bias with the native kernel, where they are needed."""
     dx_wanted, dweight_wanted, dbias_wanted = wanted
     (rows, inputs), outputs = x.shape, len(weight)
     dx = new(rows, inputs) if dx_wanted else None
@@ -74,7 +74,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         weight: [O, D].
         bias: [O], or None.
     Returns:
-        y [N, O]. The native kernel (float32, CPU) computes each row bitwise the same, whatever the other rows are.
+        y [N, O]. The native kernel (float32, CPU) computes each row bitwise the same in any batch.
     Raises:
         RuntimeError: the shapes or types do not agree (PyTorch's message).
     """
@@ -129,7 +129,7 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _differentiate(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
     x, weight = ctx.saved_tensors
-    if torch.is_grad_enabled():  # a graph of the gradient is wanted
+    if torch.is_grad_enabled():  # create_graph=True
         return reference_backward(dy, x, weight, ctx.needs_input_grad)
     wanted = list(ctx.needs_input_grad)
     return tuple(at_wanted(_backward_operator(dy, x, weight, wanted), wanted))

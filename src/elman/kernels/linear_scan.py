@@ -73,7 +73,7 @@ class _Native(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dh: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         a, h, h0 = ctx.saved_tensors
-        # A graph of the gradient may be wanted too, which native kernels do not build.
+        # With create_graph=True, the reference builds a graph of the gradient; native kernels cannot.
         compute = reference_backward if torch.is_grad_enabled() else backward
         return *compute(a, h, ctx.rows, h0, dh, dlast), None
 
@@ -88,7 +88,7 @@ def linear_scan(a: Tensor, x: Tensor, rows: Any, h0: Tensor) -> tuple[Tensor, Te
     """Compute h[t] = a[t] * h[t-1] + x[t] along every row: native where it applies, else the reference.
 
     Args:
-        a: the share of the state that is kept, [N, H].
+        a: the fraction of the state that is kept, [N, H].
         x: the input that is added to it, [N, H].
         rows: the layout, or the lengths of the rows, B integers that sum to N.
         h0: the state before the first step, [B, H].
@@ -154,7 +154,7 @@ def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, T
 
 def _differentiate(ctx: Any, dh: Tensor, dlast: Tensor) -> tuple[Tensor | None, ...]:
     a, h, lengths, h0 = ctx.saved_tensors
-    if torch.is_grad_enabled():  # a graph of the gradient is wanted
+    if torch.is_grad_enabled():  # create_graph=True
         return *reference_backward(a, h, Rows(lengths), h0, dh, dlast), None
     return *_backward_operator(a, h, lengths, h0, dh, dlast), None
 

@@ -27,7 +27,7 @@ class Options(NamedTuple):
     coupled: bool = False  # forget gate = 1 - input gate
     clip: float = 0.0  # limit of the absolute cell state; 0: none
     candidate: UnitMask = UnitMask()  # dropout of the candidate: where it is kept, times `rate`; without a mask always
-    zone_h: UnitMask = UnitMask()  # zoneout of h: the share of the previous state that is kept
+    zone_h: UnitMask = UnitMask()  # zoneout of h: the fraction of the previous state that is kept
     zone_c: UnitMask = UnitMask()  # zoneout of c
     hidden: UnitMask = UnitMask()  # dropout of h before the gates: per row where it is kept, times `rate`
 
@@ -35,10 +35,10 @@ class Options(NamedTuple):
 class Recurrence(NamedTuple):
     """One recurrent layer."""
 
-    kind: str  # of KINDS
+    kind: str  # one of KINDS
     cell: nn.Module  # its loop is the reference; its parameters have the names of `names`
     weights: tuple[Tensor, ...]  # in the order of `names`
-    activation: str = "tanh"  # of ACTIVATIONS, for an rnn
+    activation: str = "tanh"  # one of ACTIVATIONS, for an rnn
     reverse: bool = False  # whether it reads rows from their last step to their first
     options: Options | None = None
     bfloat16: bool = False  # whether it multiplies bfloat16; sums, states and gates stay float32

@@ -9,7 +9,7 @@ LARGE = 1 << 16  # numbers of an array from which pooled memory is faster
 
 
 def new(rows: int, columns: int) -> Tensor:
-    """Return an uninitialised float32 tensor [rows, columns] on the CPU, whatever PyTorch's defaults are.
+    """Return an uninitialised float32 tensor [rows, columns] on the CPU, regardless of PyTorch's defaults.
 
     A large tensor uses memory that is pooled between calls, since the first access to a new page is slow.
     """

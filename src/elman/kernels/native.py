@@ -19,7 +19,7 @@ KINDS = ("rnn", "lstm", "lstm_without_forget", "gru_after", "gru_before")  # as 
 GATES = (1, 4, 3, 3, 3)  # number of gates of each kind
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
 LARGE = 1 << 15  # numbers of an array from which pooled memory is faster
-ISAS = ("avx512bf16", "avx512", "avx2", "baseline")  # native/engine/dispatch.cpp takes the first that the processor has
+ISAS = ("avx512bf16", "avx512", "avx2", "baseline")  # native/engine/dispatch.cpp uses the first supported one
 
 module: Any = None
 _emulated = os.environ.get("ELMAN_BFLOAT16") == "1"

@@ -19,11 +19,11 @@ def lengths_of(rows: Any) -> Tensor:
 
 
 def empty_gradients(inputs: Sequence[Tensor], wanted: Sequence[bool]) -> list[Tensor]:
-    """Return fake gradients for the inputs that want one."""
+    """Return fake gradients for the inputs that require one."""
     return [leaf.new_empty(leaf.shape) for leaf, needed in zip(inputs, wanted, strict=True) if needed]
 
 
 def at_wanted(gradients: Sequence[Tensor], wanted: Sequence[bool]) -> list[Tensor | None]:
-    """Return one entry per input: the next gradient if it is wanted, else None."""
+    """Return one entry per input: the next gradient if the input requires one, else None."""
     rest = iter(gradients)
     return [next(rest) if needed else None for needed in wanted]

@@ -41,7 +41,7 @@ def scan(
     reference: Reference,
     both_ways: bool = False,
 ) -> tuple[Tensor, State]:
-    """Scan layers one above the other, or the two directions of one layer: native where it applies.
+    """Scan stacked layers, or the two directions of one layer, with the native kernels where they apply.
 
     Under autocast to bfloat16, native products are in bfloat16 if `native.bfloat16()`; the reference is unchanged.
 
@@ -125,7 +125,7 @@ def _reference_backward(
     gradients: Sequence[Tensor],
     wanted: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Compute the gradients of x, the weights and the state that are wanted by autograd through the reference."""
+    """Compute the needed gradients of x, the weights and the state by autograd through the reference."""
     with torch.enable_grad():
         before = _structured(state, definition.blank) if state else None
         y, final = _loop(definition, weights, Sequences(x, definition.call.rows), before)

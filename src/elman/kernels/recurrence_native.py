@@ -17,7 +17,7 @@ from elman.state import State
 
 
 class Call(NamedTuple):
-    """Layers one above the other, or the two directions of one layer, over the rows of a batch."""
+    """Stacked layers, or the two directions of one layer, over the rows of a batch."""
 
     layers: tuple[Recurrence, ...]
     rows: Rows
@@ -26,7 +26,7 @@ class Call(NamedTuple):
     def bind(
         self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], saved: Sequence[Tensor], back: bool
     ) -> tuple[list[Any], list[Any]]:
-        """Return the layers with the addresses of what they read, write and save; and their packed weights.
+        """Return the layers with the addresses of their inputs, outputs and saved tensors, and their packed weights.
 
         The caller keeps the packed weights during the native call: the cache may replace them meanwhile.
         """
@@ -95,7 +95,7 @@ def forward(call: Call, x: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor
     """Run the layers over all rows.
 
     Args:
-        x: [N, D], contiguous, as all tensors here.
+        x: [N, D]; contiguous, like all tensor arguments.
         state: the arrays of the layers' states, [B, H] each; empty for zeros.
     Returns:
         the output of each layer (one of both directions together), the arrays of the final states, and what each layer
@@ -129,10 +129,10 @@ def backward(
     dfinal: Sequence[Tensor],
     wanted: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Compute the gradients of x, the weights and the state, where they are wanted.
+    """Compute the gradients of x, the weights and the state, where they are needed.
 
     Args:
-        call, x, state: as of `forward`.
+        call, x, state: as in `forward`.
         ys, saved: as `forward` returned them. `saved` is overwritten, unless autograd keeps its graph.
         dy, dfinal: gradients of the last output and of the final states.
         wanted: one flag for x, each weight and each array of the state.

@@ -72,10 +72,10 @@ def _literal(value: Any) -> str:
 class _Layer(NamedTuple):
     """Layer without its tensors, parsed from the text that `_text` writes."""
 
-    module: str  # of the cell's class
+    module: str  # module of the cell's class
     name: str
-    settings: dict[str, Any]  # of the cell
-    names: tuple[str, ...]  # of the weights
+    settings: dict[str, Any]  # settings of the cell
+    names: tuple[str, ...]  # names of the weights
     kind: str
     activation: str
     reverse: bool
@@ -179,12 +179,12 @@ def _operator(
     """Return y, the leaves of the final state, and the tensors saved for the backward pass.
 
     Args:
-        weights, state: of the layers in order.
-        masks: of the layers in order.
-        unique: a fresh empty tensor per call. It keeps the compiler from merging equal calls, whose backward passes
+        weights, state: weights and states of the layers in order.
+        masks: masks of the layers in order.
+        unique: a new empty tensor per call. It keeps the compiler from merging equal calls, whose backward passes
             overwrite their saved tensors.
         text: the layers, as `_text` writes them.
-        both_ways: as of `recurrence.scan`.
+        both_ways: as in `recurrence.scan`.
         available: whether native kernels were available at compile time.
     """
     call = _Call.of(x, weights, masks, text, both_ways, available)
@@ -245,7 +245,7 @@ def _backward_operator(
     available: bool,
     wanted: list[bool],
 ) -> list[Tensor]:
-    """Return the gradients of x, the weights and the state that are wanted."""
+    """Return the gradients that are needed of x, the weights and the state."""
     call = _Call.of(x, weights, masks, text, both_ways, available)
     if not saved:
         inputs = [x, *weights, *state]
@@ -295,7 +295,7 @@ def _differentiate(ctx: Any, dy: Tensor | None, dfinal: Sequence[Tensor | None],
     wanted = [needed[0], *needed[2], *needed[3]]
     dy = torch.zeros_like(y) if dy is None else dy
     dlast = [torch.zeros_like(leaf) if d is None else d for leaf, d in zip(final, dfinal, strict=True)]
-    if torch.is_grad_enabled():  # a graph of the gradient is wanted: the cells build one
+    if torch.is_grad_enabled():  # create_graph=True: the cells build the graph of the gradient
         with torch.enable_grad():
             read = [leaf.view_as(leaf) for leaf in (x, *weights, *state)]  # distinct, even if some are one tensor
             call = _Call.of(x, weights, masks, *ctx.settings)
@@ -323,7 +323,7 @@ def _parts(arrays: list[Tensor], sizes: Sequence[int]) -> list[list[Tensor]]:
 def _gradients(
     outputs: Sequence[Tensor], gradients: Sequence[Tensor], inputs: Sequence[Tensor], wanted: Sequence[bool], **how: Any
 ) -> list[Tensor | None]:
-    """Compute the gradients of the inputs that want one by autograd; zeros for inputs without influence."""
+    """Compute the gradients of the inputs that require one by autograd; zeros for inputs without influence."""
     pairs = [(array, gradient) for array, gradient in zip(outputs, gradients, strict=True) if array.requires_grad]
     leaves = [leaf for leaf, needed in zip(inputs, wanted, strict=True) if needed]
     arrays, gradients = zip(*pairs, strict=True)

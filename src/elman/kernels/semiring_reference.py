@@ -30,7 +30,7 @@ class Chain(NamedTuple):
         return self.log_transition if len(self.log_transition) == 1 else self.log_transition[self.model[rows]]
 
     def times(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the rows that have a step at each time, and those steps; each set of rows is a prefix of the last."""
+        """Yield the rows that have a step at each time, and those steps; rows only drop out at the end of the list."""
         plan, done = self.sequences.plan, 0
         for alive in plan.alive:
             yield plan.longest_first[:alive], plan.by_time[done : done + alive]
@@ -157,7 +157,7 @@ def best_path(chain: Chain, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def first(values: np.ndarray, k: int) -> np.ndarray:
-    """Return the indices of the k largest values of the last axis, in order; the first of equal ones first."""
+    """Return the indices of the k largest values of the last axis, in descending order; equal values by index."""
     if k == 1:
         return values.argmax(-1)[..., None]
     return np.argsort(-values, axis=-1, kind="stable")[..., :k]

@@ -40,11 +40,11 @@ class Paths(NamedTuple):
 
 def check_chain(where: str, log_start: Any, log_transition: Any, scores: Any, lengths: Any, model: Any,
                 per_step: bool) -> Chain:  # fmt: skip
-    """Return the arguments that all functions here share, checked.
+    """Check and return the arguments that the functions of this file have in common.
 
     Raises:
         TypeError: an array is not float64.
-        ValueError: the shapes do not agree, or a row names a model that does not exist.
+        ValueError: the shapes do not agree, or the number of a model is out of range.
     """
     arrays = {"log_start": log_start, "log_transition": log_transition, "scores": scores}
     for name, array in arrays.items():

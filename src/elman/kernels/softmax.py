@@ -27,7 +27,7 @@ def softmax_gradient(logits: Tensor, targets: Tensor, smoothing: float = 0.0) ->
     Args:
         logits: [R, V], contiguous; overwritten.
         targets: [R] integers in [0, V).
-        smoothing: the share of the target's probability that is spread over all classes.
+        smoothing: fraction of the target's probability that is spread over all classes.
     Returns:
         the losses and the log-probabilities of the targets, [R] each.
     Raises:

@@ -11,5 +11,5 @@ def active() -> bool:
 
 
 def batched(*gradients: Tensor) -> bool:
-    """Return whether a gradient is a batch of them, as with `is_grads_batched` and vectorised Jacobians."""
+    """Return whether a gradient is a batch of gradients, as with `is_grads_batched` and vectorised Jacobians."""
     return not all(map(torch._C._has_storage, gradients))

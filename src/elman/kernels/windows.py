@@ -1,4 +1,4 @@
-"""Affine map of windows, the last k steps of a row at every step: the memory of nets with a delay line."""
+"""Affine map of the last k steps of a row at every step, as in networks with a delay line."""
 
 from typing import Any, NamedTuple
 

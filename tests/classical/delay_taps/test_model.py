@@ -416,7 +416,7 @@ def test_bad_input_of_other_methods_is_one_clear_line():
         model.step(np.zeros((2, 2)), state)
     with pytest.raises(ValueError, match=r"^DelayTaps\.scan: expected values of finite .* got -inf at \[1, 0\]"):
         model.scan(Sequences(np.array([[0.0, 0.0], [-np.inf, 0.0]]), [2]))
-    with pytest.raises(ValueError, match=r"^DelayTaps\.forecast: row 1 has not seen the 2 inputs"):
+    with pytest.raises(ValueError, match=r"^DelayTaps\.forecast: row 1: a forecast needs 2 inputs, got fewer"):
         model.forecast(Sequences.from_list([GOOD, GOOD[:1]]), 3)
     for steps in (0, 2.0, True):
         with pytest.raises(ValueError, match=r"^DelayTaps\.forecast: expected steps to be an int of at least 1, got"):

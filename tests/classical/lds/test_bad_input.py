@@ -124,7 +124,7 @@ WRONG = {
     ),
     "nothing to learn": (
         lambda: LEVEL.fit([X]),
-        "got variances that are all known; name those to learn, as",
+        "got known ones only; name the variances to learn, as",
     ),
     "an unknown name to learn": (
         lambda: LEVEL.fit([X], ["slope"]),
@@ -137,7 +137,7 @@ WRONG = {
     "the start of a diffuse model": (lambda: LEVEL.fit([X], ["mean"]), "expected a start .* where mean is learned"),
     "matrices given and learned": (
         lambda: LDS(ONE, ONE, ONE, ONE).fit([Observed(X, R=np.ones((6, 1, 1)))], ["R"]),
-        "expected R of the model where it is learned, got one for each step",
+        "expected a constant R, since it is learned, got one for each step",
     ),
     "a period": (lambda: seasonal(1), "seasonal: expected a period of at least 2 steps, got 1"),
     "no time": (lambda: constant_velocity(1, dt=0.0), "constant_velocity: expected a dt above 0"),

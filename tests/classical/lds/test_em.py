@@ -10,7 +10,7 @@ from .lds_problems import random_model, random_rows
 
 
 def em_problem(seed):
-    """Return a model, rows of another model with missing values, and what to learn."""
+    """Return a model, rows of another model with missing values, and the names of the parameters to learn."""
     random = np.random.default_rng(seed)
     n, m, inputs = random.integers(1, 4), random.integers(1, 4), random.integers(0, 2)
     start = ["given", "given", "diffuse", "partly"][random.integers(0, 4)]

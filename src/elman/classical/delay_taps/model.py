@@ -17,7 +17,7 @@ from elman.classical.model import ClassicalModel
 from elman.sequences import Sequences
 from elman.state import State
 
-PENALTY = 1.0  # default of ridge
+PENALTY = 1.0  # default penalty of ridge
 
 
 class DelayTaps(ClassicalModel):
@@ -32,7 +32,8 @@ class DelayTaps(ClassicalModel):
         order: p, number of past inputs, at least 0; or `aic` or `bic`, to choose it by that criterion.
         method: `least_squares`; `ridge`, which adds `penalty` times the squared coefficients to the squared errors;
             `yule_walker`, which gives a stable model if no values are missing, and shrinks towards zero.
-        penalty: of `ridge`, at least 0, in squared units of the series; None for 1. The intercept is not penalised.
+        penalty: strength of the penalty of `ridge`, at least 0, in squared units of the series; None for 1. The
+            intercept is not penalised.
         intercept: whether to fit c.
         max_order: highest order to try if `order` is a criterion; None for 10 log10(N / D) with N windows.
     Shapes:
@@ -42,8 +43,8 @@ class DelayTaps(ClassicalModel):
         taps_: [p, D, D], A1, ..., Ap.
         intercept_: [D], c.
         noise_cov_: [D, D], S, the mean of the squared residuals (`yule_walker`: the solution of its equations).
-        order_: p, given or chosen.
-        num_windows_: number of windows in the fit; with `yule_walker`, of steps.
+        order_: p, as given or chosen by the criterion.
+        num_windows_: number of windows in the fit; with `yule_walker`, number of steps.
         criteria_: [max_order + 1], the criterion of each order, on the windows of the highest order; else None.
     Raises:
         TypeError: the values are not float64.
@@ -70,7 +71,7 @@ class DelayTaps(ClassicalModel):
     def fit(self, sequences: Sequences | Iterable[np.ndarray]) -> "DelayTaps":
         """Fit rows [T, D]: every window of p inputs and its target, if none of them is missing.
 
-        Rows without such a window are ignored, except by `yule_walker`, which uses every observed product.
+        Rows without such a window are ignored, except by `yule_walker`, which uses all products of observed values.
         """
         checks.settings(**self.settings)
         rows = checks.rows(sequences)
@@ -78,11 +79,11 @@ class DelayTaps(ClassicalModel):
         order = self.order
         self.criteria_: np.ndarray | None = None
         if isinstance(order, str):
-            self.criteria_ = self._judge(whole, order)
+            self.criteria_ = self._criteria(whole, order)
             order = int(self.criteria_.argmin())
         self._check_length(whole, order)
         taps, intercept, noise_cov, windows = self._estimate(whole, order)
-        return self._take(taps, intercept, noise_cov, windows)
+        return self._set(taps, intercept, noise_cov, windows)
 
     def initial_state(self, batch_size: int) -> np.ndarray:
         """Return the state before the first input: NaN, [B, p, D]."""
@@ -101,7 +102,7 @@ class DelayTaps(ClassicalModel):
         return forecast_next(state, self._matrix, self.intercept_), state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        """Process all steps at once: a state consists of inputs, so only missing ones depend on earlier steps."""
+        """Compute all steps together: the state consists of inputs, so only imputed inputs depend on earlier steps."""
         layout = self._read("DelayTaps.scan", sequences, state)
         after = predict(layout.steps, self.taps_, self.intercept_)
         return sequences.with_values(after[layout.places + 1]), layout.last()
@@ -143,8 +144,8 @@ class DelayTaps(ClassicalModel):
         state = self._state(where, state, len(state))
         unseen = np.isnan(state).any((1, 2))
         if unseen.any():
-            raise ValueError(f"{where}: row {int(unseen.argmax())} has not seen the {self.order_} inputs that a "
-                             "forecast needs; read more of it first.")  # fmt: skip
+            raise ValueError(f"{where}: row {int(unseen.argmax())}: a forecast needs {self.order_} inputs, got fewer; "
+                             "scan more of the row first.")  # fmt: skip
         mean = np.empty((len(state), steps, self.output_size))
         with np.errstate(over="ignore", invalid="ignore"):
             for step in range(steps):
@@ -209,7 +210,7 @@ class DelayTaps(ClassicalModel):
                 "to another model."
             )
         model.criteria_ = arrays.get("criteria")
-        return model._take(
+        return model._set(
             reals("DelayTaps.from_arrays", "taps", arrays["taps"], "p D D"),
             reals("DelayTaps.from_arrays", "intercept", arrays["intercept"], "D"),
             reals("DelayTaps.from_arrays", "noise_cov", arrays["noise_cov"], "D D"),
@@ -240,7 +241,7 @@ class DelayTaps(ClassicalModel):
         taps, intercept, squares = design.unscaled(triangle.mean, coefficients, squares)
         return taps, intercept, (squares + squares.T) / (2 * design.count), design.count
 
-    def _judge(self, rows: Sequences, criterion: str) -> np.ndarray:
+    def _criteria(self, rows: Sequences, criterion: str) -> np.ndarray:
         """Return the criterion of orders 0 to max_order, all on the same windows."""
         highest = self._highest(rows)
         self._check_length(rows, highest)
@@ -279,7 +280,7 @@ class DelayTaps(ClassicalModel):
             return 0.0
         return PENALTY if self.penalty is None else self.penalty
 
-    def _take(self, taps: np.ndarray, intercept: np.ndarray, noise_cov: np.ndarray, windows: int) -> "DelayTaps":
+    def _set(self, taps: np.ndarray, intercept: np.ndarray, noise_cov: np.ndarray, windows: int) -> "DelayTaps":
         self.taps_, self.intercept_, self.noise_cov_ = (np.ascontiguousarray(a) for a in (taps, intercept, noise_cov))
         self.order_, self.num_windows_ = len(taps), windows
         self.input_size = self.output_size = len(intercept)

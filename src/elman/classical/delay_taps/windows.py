@@ -15,7 +15,7 @@ def chunks(series: np.ndarray, taps: int, least: int = 1) -> Iterator[tuple[int,
     Args:
         series: [D, N].
         taps: steps in a window, at least 1.
-        least: minimum number of windows in a chunk, if there are as many.
+        least: minimum number of windows in a chunk, if there are enough.
     Yields:
         start, stop, and the windows [taps * D, stop - start] that end at steps start to stop - 1, the latest step of
         each first. The first start is taps - 1. The next chunk overwrites the array.
@@ -82,7 +82,7 @@ class Layout:
         """
         missing = np.flatnonzero(np.isnan(self.steps).any(1))
         before = self._starts[np.searchsorted(self._starts, missing, side="right") - 1]
-        missing = missing[missing >= before + self.order]  # states are filled already, as far as possible
+        missing = missing[missing >= before + self.order]  # missing inputs of the states are filled already
         if not len(missing):
             return
         first = np.flatnonzero(np.diff(missing, prepend=-self.order - 2) > self.order)

@@ -10,7 +10,7 @@ def autocovariances(rows: Sequences, order: int, center: bool) -> tuple[np.ndarr
     """Return the autocovariances of lags 0 to `order`, [order + 1, D, D], and the mean [D].
 
     Sums are divided by the number of all steps, so that without missing values they belong to a stable process. With
-    missing values, each is the mean of the observed products, shrunk as without missing ones (Parzen 1963, "On spectral
+    missing values, each is the mean of the observed products, with the same shrinkage by lag (Parzen 1963, "On spectral
     analysis with missing observations").
 
     Args:

@@ -1,4 +1,4 @@
-"""Fitting an HMM to rows with known states: by counting instead of expecting."""
+"""Fitting of an HMM to rows with known states, by counting."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +17,7 @@ def labels_of(where: str, rows: Sequences, labels: Sequences | Iterable[Any]) ->
     """Return one label per step [N], from Sequences, a list of rows of labels, or an array [N].
 
     Raises:
-        ValueError: the number of labels differs from that of steps.
+        ValueError: the numbers of labels and of steps differ.
     """
     if not isinstance(labels, Sequences | np.ndarray):
         labels = list(labels)

@@ -220,7 +220,7 @@ class HMM(ClassicalModel):
 
         Args:
             sequences: rows of observations: Sequences, or a list of arrays.
-            refine: start from the present parameters instead of random ones. Probabilities of zero stay zero (without
+            refine: start from the current parameters instead of random ones. Probabilities of zero stay zero (without
                 a prior), so this can be used to forbid transitions.
         """
         where = "HMM.fit"

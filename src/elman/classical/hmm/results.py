@@ -24,5 +24,5 @@ class Decoded(NamedTuple):
 class Sample(NamedTuple):
     """Rows drawn from a model."""
 
-    observations: Sequences  # as `fit` takes them
+    observations: Sequences  # in the form that `fit` reads
     states: np.ndarray  # [N] int64

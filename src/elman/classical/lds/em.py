@@ -18,7 +18,7 @@ logger = logging.getLogger("elman")
 
 
 class Moments(NamedTuple):
-    """Expected sums over steps for the regression of y on z; r is the residual of y under the present weights."""
+    """Expected sums over steps for the regression of y on z; r is the residual of y under the current weights."""
 
     rr: np.ndarray  # sum of r r'
     rz: np.ndarray  # sum of r z'
@@ -53,11 +53,13 @@ def fit(problem: Problem, parameters: Parameters) -> Fit:
 def check(problem: Problem, parameters: Parameters) -> None:
     """Raise a ValueError where the M step has no closed form."""
     where, learn, per_step = problem.where, problem.learn, problem.inputs.per_step
-    way = "use method='likelihood'"
+    remedy = "use method='likelihood'"
     for noise, means in (("Q", "FB"), ("R", "HD")):
         learned = [name for name in means if name in learn]
         if learned and noise in per_step:
-            raise ValueError(f"{where}: EM cannot learn {learned[0]} where {noise} differs from step to step; {way}.")
+            raise ValueError(
+                f"{where}: EM cannot learn {learned[0]} where {noise} differs from step to step; {remedy}."
+            )
         patterns = [one.pattern for one in problem.variances if one.of == noise]
         if problem.learned(noise):
             base = getattr(parameters.matrices, noise)
@@ -65,9 +67,9 @@ def check(problem: Problem, parameters: Parameters) -> None:
             apart = all(np.abs(a @ b).max() <= 1e-12 * np.abs(a).max() * np.abs(b).max(initial=1e-300)
                         for i, a in enumerate(whole) for b in whole[:i])  # fmt: skip
             if not apart:
-                raise ValueError(f"{where}: EM cannot separate variances of {noise} that share coordinates; {way}.")
+                raise ValueError(f"{where}: EM cannot separate variances of {noise} that share coordinates; {remedy}.")
     if parameters.start == "stationary" and (learn & {"F", "Q"} or problem.learned("Q")):
-        raise ValueError(f"{where}: EM has no step for a stationary start; {way}, or start='diffuse'.")
+        raise ValueError(f"{where}: EM has no step for a stationary start; {remedy}, or start='diffuse'.")
 
 
 def floors_of(problem: Problem, parameters: Parameters) -> dict[str, np.ndarray]:
@@ -176,7 +178,7 @@ def regression(moments: Moments, states: np.ndarray, inputs: np.ndarray, learn_s
                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Regress y on z = (states, inputs): return the weights of both, and the mean squared residual.
 
-    The result is a step from the present weights: this keeps digits, and keeps weights that z does not determine.
+    The result is the current weights plus a correction: this preserves digits, and weights that z does not determine.
     """
     n = states.shape[1]
     rr, rz, zz, steps = moments

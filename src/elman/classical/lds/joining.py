@@ -1,4 +1,4 @@
-"""Systems made of systems: outputs added, or stacked next to each other."""
+"""Composition of systems, whose outputs are added or stacked."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -61,7 +61,7 @@ def joined(where: str, one: Parts, other: Parts, stacked: bool) -> Parts:
 
 
 def joined_start(where: str, one: Parts, other: Parts) -> str | Prediction:
-    """Return the start of both: the common word, or both distributions side by side."""
+    """Return the joint start: the name that both have in common, or the product of both distributions."""
     if isinstance(one.start, str) and isinstance(other.start, str) and one.start == other.start:
         return one.start
     first, second = one.first(where), other.first(where)

@@ -12,8 +12,8 @@ from elman.kernels import kalman
 from elman.kernels.kalman import Prediction, System
 
 logger = logging.getLogger("elman")
-STEP = 1e-4  # of the finite differences, in units where parameters are about 1
-LOWEST, HIGHEST = 1e-14, 1e8  # bounds of a variance, as shares of the one that would explain the series
+STEP = 1e-4  # step of the finite differences, in units where parameters are about 1
+LOWEST, HIGHEST = 1e-14, 1e8  # bounds of a variance, as fractions of the one that alone would explain the series
 NEGLIGIBLE = 1e-7  # nats: a variance is set to zero if that costs no more
 WORST = 1e300  # objective of parameters that make the rows impossible
 NUMBERS = 10_000_000  # array elements per call of the kernel

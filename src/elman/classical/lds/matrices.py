@@ -54,7 +54,7 @@ def check_start(where: str, start: Any, n: int) -> str | Prediction:
     """Return the start, checked: `diffuse`, `stationary`, or mean [n], covariance [n, n] and diffuse part.
 
     Raises:
-        TypeError, ValueError: it is none of these.
+        TypeError, ValueError: the start is of another form.
     """
     if isinstance(start, str):
         if start not in STARTS:

@@ -238,14 +238,14 @@ class LDS(ClassicalModel):
 
         Args:
             sequences: rows of observations, NaN where missing: Sequences, or a list of arrays or `Observed`.
-            learn: names of variances; or matrices among F H Q R B D; or `mean` and `cov` of the start. None: the
+            learn: names of variances; or of matrices among F H Q R B D; or `mean` and `cov` of the start. None: the
                 unknown variances, or Q and R if there are none.
             method: `em` or `likelihood`. None: `likelihood` for variances, `em` for matrices.
             restarts: number of starts of `likelihood`; all but the first are random.
             seed: seed of the random starts.
             max_iterations: maximum number of iterations, of EM or of each start.
             tolerance: EM stops when an iteration gains less than this, in nats per step.
-            floor: lower bound of the covariances that EM learns, as a share of the given diagonal; it keeps them
+            floor: lower bound of the covariances that EM learns, as a fraction of the given diagonal; it keeps them
                 positive definite where the likelihood is unbounded.
         Raises:
             TypeError, ValueError: the observations or settings cannot be used.
@@ -259,7 +259,7 @@ class LDS(ClassicalModel):
         self._fitted, self.history_, self.converged_ = (em if method == "em" else likelihood).fit(problem, first)
         return self
 
-    # Systems made of systems.
+    # Composition of systems.
 
     def __add__(self, other: "LDS") -> "LDS":
         """Return the model of the sum of two outputs: the states of both, and one observation noise."""

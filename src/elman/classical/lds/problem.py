@@ -1,4 +1,4 @@
-"""The problem that EM and direct maximum likelihood solve: rows, what to learn, and the first parameters."""
+"""Fitting problem of EM and direct maximum likelihood: rows, names of learned parameters, initial parameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Parameters(NamedTuple):
 
     matrices: Matrices  # Q and R without the named variances
     start: str | Prediction
-    values: Mapping[str, float | None]  # of the named variances
+    values: Mapping[str, float | None]  # values of the named variances
 
 
 class Settings(NamedTuple):
@@ -36,7 +36,7 @@ class Settings(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """The rows to fit, what to learn, and how."""
+    """Rows to fit, names of the learned parameters, and settings."""
 
     where: str
     inputs: Inputs
@@ -105,22 +105,22 @@ def diffuse_states(parameters: Parameters) -> int:
 def checked_names(
     where: str, inputs: Inputs, given: Parameters, variances: Sequence[Variance], settings: Settings
 ) -> tuple[str, ...]:
-    """Return the names of what to learn, checked."""
+    """Check and return the names of the parameters to learn."""
     unknown = [name for name, value in given.values.items() if value is None]
     learn = settings.learn
     if learn is None:
         if variances and not unknown:
-            raise ValueError(f"{where}: expected something to learn, got variances that are all known; name those to "
+            raise ValueError(f"{where}: expected an unknown variance, got known ones only; name the variances to "
                              f"learn, as in learn={[variances[0].name]}.")  # fmt: skip
         learn = tuple(unknown) if unknown else ("Q", "R")
     if not learn:
-        raise ValueError(f"{where}: expected names of what to learn, got none.")
+        raise ValueError(f"{where}: expected names of parameters to learn, got none.")
     names = [*given.values, *Matrices._fields, *START]
     for name in learn:
         if name not in names:
             raise ValueError(f"{where}: expected learn among {', '.join(names)}, got {name!r}.")
         if name in inputs.per_step:
-            raise ValueError(f"{where}: expected {name} of the model where it is learned, got one for each step.")
+            raise ValueError(f"{where}: expected a constant {name}, since it is learned, got one for each step.")
         if name in ("B", "D") and not given.matrices.B.shape[1]:
             raise ValueError(f"{where}: expected a driving input where {name} is learned, got none; give B and D.")
         if name in ("F", "H") and diffuse_states(given):
@@ -134,7 +134,7 @@ def checked_names(
             raise ValueError(f"{where}: expected {one.of} to be learned by its variances, such as {one.name}, got "
                              f"learn={list(learn)}.")  # fmt: skip
         if one.name in learn and one.of in inputs.per_step:
-            raise ValueError(f"{where}: expected {one.of} of the model where {one.name} is learned, got one for each "
+            raise ValueError(f"{where}: expected a constant {one.of}, since {one.name} is learned, got one for each "
                              "step.")  # fmt: skip
         if one.name in unknown and one.name not in learn:
             raise ValueError(f"{where}: expected {one.name} to be known or learned, got neither; add it to learn.")

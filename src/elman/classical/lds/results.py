@@ -6,7 +6,7 @@ import numpy as np
 
 from elman.sequences import Sequences
 
-ROUNDING = 1e-10  # a diffuse covariance below this share of its variances is zero
+ROUNDING = 1e-10  # a diffuse covariance below this fraction of its variances is zero
 
 
 class Filtered(NamedTuple):
@@ -28,7 +28,7 @@ class Smoothed(NamedTuple):
 class Sample(NamedTuple):
     """Rows drawn from a model."""
 
-    observations: Sequences  # as `fit` takes them
+    observations: Sequences  # in the form that `fit` reads
     states: np.ndarray  # [N, n]
 
 

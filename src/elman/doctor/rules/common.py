@@ -10,14 +10,14 @@ from elman.doctor.findings import Findings, Layer, Verdict
 
 Rule = Callable[[Findings], Verdict | None]
 
-MATTERS = 0.01  # of the loss: a smaller gain of the memory is ignored
-MOST = 0.9  # of the memory's gain
+MATTERS = 0.01  # fraction of the loss; a smaller gain from memory is ignored
+MOST = 0.9  # fraction of the gain from memory
 
 
 def used_context(findings: Findings) -> int | None:
-    """Return the shortest context with nine tenths of the memory's gain; None if there is no gain, or no measurement.
+    """Return the shortest context with 90 % of the gain from memory; None if there is no gain, or no measurement.
 
-    The last tenth often has a long tail, and no verdict should depend on it.
+    The last 10 % often have a long tail, and no verdict should depend on it.
     """
     if (context := findings.context) is None or memory_gain(findings) is None:
         return None
@@ -28,7 +28,7 @@ def used_context(findings: Findings) -> int | None:
 
 
 def memory_gain(findings: Findings) -> float | None:
-    """Return how much higher the loss is with the worst context than with the full one; None if by less than 1 %."""
+    """Return the loss with the worst context minus that with the full one; None if it is below 1 % of the loss."""
     if (context := findings.context) is None or not len(context.losses):
         return None
     gap = float(np.nanmax(context.losses)) - context.full
@@ -38,7 +38,7 @@ def memory_gain(findings: Findings) -> float | None:
 def farthest(findings: Findings) -> list[Layer]:
     """Return, per group of stacked layers or directions, the layer whose gradient reaches furthest.
 
-    One layer that carries information over a distance is enough: the others need not.
+    It is enough that one layer of a group carries information over a distance.
     """
     layers: dict[str, Layer] = {}
     for layer in findings.layers:

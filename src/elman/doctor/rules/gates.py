@@ -1,4 +1,4 @@
-"""Rules about gates and units that never change."""
+"""Rules about gates and units with a constant activation."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from elman.doctor.remedies import halved, set_bias
 
 MANY, ALL = 0.5, 0.9  # fractions of the units
 DEAD, ALL_DEAD = 0.75, 0.95  # in a healthy ReLU net with identity initialisation, half of the units die
-SHORT = 8  # steps of the first row, below which a constant gate means nothing
+SHORT = 8  # with fewer steps in the first row, a constant gate is no evidence
 EFFECTS = {
     ("input", "closed"): "no new input enters the cell state",
     ("output", "closed"): "the cell state never reaches the output",
@@ -28,8 +28,8 @@ def stuck_gates(findings: Findings) -> Verdict | None:
     """Report gates that are closed, or open, at every step of a row: their gradient is almost zero, so they cannot
     learn.
 
-    An input gate that opens at one step of a hundred is healthy. So are forget gates that are always open in a cell
-    with a separate input gate: that is how an LSTM counts.
+    An input gate that opens at one step of a hundred is healthy. Forget gates that are always open are healthy in a
+    cell with a separate input gate: an LSTM counts with them.
     """
     stuck = [one for layer in findings.layers for one in _stuck(layer)]
     if not stuck or (worst := max(stuck, key=lambda one: one.share)).share < MANY:
@@ -46,7 +46,7 @@ def stuck_gates(findings: Findings) -> Verdict | None:
 
 
 def dead_units(findings: Findings) -> Verdict | None:
-    """Report units whose output is the same at every step, as of a ReLU whose input is always negative."""
+    """Report units whose output is the same at every step, such as ReLUs whose input is always negative."""
     shares = [(float(np.mean(layer.units.dead)), layer) for layer in findings.layers if len(layer.units.dead)]
     if not shares or (worst := max(shares, key=lambda pair: pair[0]))[0] < DEAD:
         return None

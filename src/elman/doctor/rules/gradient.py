@@ -11,14 +11,14 @@ from elman.doctor.rules.common import farthest, loss_at_end, used_context
 from elman.pictures.numbers import steps_text
 
 ROW = 0.25  # fraction of a row that a gradient from its end should reach
-FAST = 0.6  # of the gradient left by each step: PyTorch initialises an RNN with a spectral radius of 0.58
-LONG = 16  # steps of a row, from which on a gradient that decays this fast is a problem
-GROWS, EXPLODES = 10.0, 1000.0  # growth of a gradient that clipping can repair, and that it cannot
-TRUNCATED = 0.5  # of the gradient: the sum over lags has a long tail in healthy language models too
+FAST = 0.6  # fraction of the gradient left after a step: PyTorch initialises an RNN with a spectral radius of 0.58
+LONG = 16  # steps in the shortest row for which a gradient that decays this fast is a problem
+GROWS, EXPLODES = 10.0, 1000.0  # growth of a gradient that clipping can limit, and growth that it cannot
+TRUNCATED = 0.5  # fraction of the gradient; the sum over lags has a long tail in healthy language models too
 
 
 def vanishing(findings: Findings) -> Verdict | None:
-    """Report a gradient that is gone before it reaches the input that determines the output (Bengio et al. 1994).
+    """Report a gradient that vanishes before it reaches the input that determines the output (Bengio et al. 1994).
 
     The distance is `facts.dependency` if it is known. If not, a loss at the end of rows should reach a quarter of each
     row, and a gradient that loses four tenths per step is too short for rows of 16 steps and more. A context that the
@@ -46,7 +46,7 @@ def vanishing(findings: Findings) -> Verdict | None:
 
 
 def exploding(findings: Findings) -> Verdict | None:
-    """Report a gradient that grows ten or a thousand times on its way back, within the steps that training unrolls."""
+    """Report a gradient that grows ten or a thousand times in the backward pass, within the unrolled steps."""
     grown = [(_peak(layer, findings.facts.unrolled), layer) for layer in findings.layers]
     grown = [(peak, layer) for peak, layer in grown if peak > GROWS]
     if not grown:
@@ -55,15 +55,15 @@ def exploding(findings: Findings) -> Verdict | None:
     rate = f"{layer.growth:.2f} times per step" if layer.growth > 1.005 else "not at every step"
     bound = "" if layer.bound is None or not layer.bound.factor > 1 else (
         f"; its weights allow {layer.bound.factor:.2f} times per step")  # fmt: skip
-    message = f"{layer.name}: the gradient explodes: it grows {peak:,.3g} times on its way back, {rate}{bound}."
+    message = f"{layer.name}: the gradient explodes: it grows {peak:,.3g} times in the backward pass, {rate}{bound}."
     level = FAILING if peak > EXPLODES else WARNING
     return Verdict("exploding", level, message, shorter_gradient(layer, findings.facts))
 
 
 def truncation(findings: Findings) -> Verdict | None:
-    """Report truncated BPTT that cuts off half of the gradient, or the steps that matter.
+    """Report truncated BPTT that cuts off half of the gradient, or steps that the loss depends on.
 
-    A gradient that explodes is better cut off: `exploding` reports it.
+    Truncation helps against an exploding gradient, which `exploding` reports.
     """
     facts, layers = findings.facts, farthest(findings)
     steps = facts.unrolled
@@ -72,7 +72,7 @@ def truncation(findings: Findings) -> Verdict | None:
     layer = max(layers, key=lambda layer: layer.reach)
     share, known = _truncated(layer, steps), facts.dependency or used_context(findings) or 0
     if known > steps:
-        problem = f"the loss needs a context of {known} steps, but the gradient is followed back only {steps}"
+        problem = f"the loss needs a context of {known} steps, but the gradient is propagated back only {steps}"
     elif share > TRUNCATED:
         problem = f"{share:.0%} of the gradient in {layer.name} lies more than the {steps} unrolled steps back"
     else:
@@ -97,7 +97,7 @@ def _truncated(layer: Layer, steps: int) -> float:
 
 
 def _half_life(layer: Layer) -> float:
-    """Return the steps in which the gradient halves, on its way to 1 %."""
+    """Return the mean half-life of the gradient, in steps, until 1 % of it is left."""
     return (layer.reach - 1) / math.log2(100)
 
 

@@ -1,4 +1,4 @@
-"""Rules about what the model remembers, and whether that lowers the loss."""
+"""Rules about the memory of the model, and its effect on the loss."""
 
 import math
 
@@ -8,15 +8,15 @@ from elman.doctor.findings import FAILING, WARNING, Findings, Layer, Verdict
 from elman.doctor.remedies import longer_memory
 from elman.doctor.rules.common import MATTERS, count_of, loss_at_end, memory_gain, used_context
 
-LONG = 16  # steps of a row, from which on growth of the state can be measured
+LONG = 16  # steps in the shortest row in which growth of the state can be measured
 GROWS, RUNS_AWAY = 4.0, 30.0  # growth of the state along the second half of the rows: a counter grows 2 or 3 times
-SHORT = 0.5  # of the steps that matter: with a shorter half-life, memory decays to 1 % too early
-FIRST = 0.5  # of the memory: at most this much is left after one step
-LASTING = 0.9  # quantile of the units: nine tenths forget faster
+SHORT = 0.5  # fraction of the needed steps; with a shorter half-life, memory decays to 1 % too early
+FIRST = 0.5  # largest fraction of the memory that is left after one step
+LASTING = 0.9  # quantile of the units: 90 % forget faster
 
 
 def memory_unused(findings: Findings) -> Verdict | None:
-    """Report a model whose loss is as low with a context of one step, to 1 %."""
+    """Report a model whose loss with a context of one step is as low as with the full context, within 1 %."""
     context = findings.context
     if context is None or len(context.losses) < 2 or memory_gain(findings) is not None or misled(findings) is not None:
         return None
@@ -28,7 +28,7 @@ def memory_unused(findings: Findings) -> Verdict | None:
 
 
 def misled(findings: Findings) -> Verdict | None:
-    """Report a model whose loss is lower with a shorter context: its state does harm."""
+    """Report a model whose loss is lower with a shorter context, so that its memory does harm."""
     context = findings.context
     if context is None or not len(context.losses) or not np.isfinite(context.losses).any():
         return None
@@ -44,10 +44,10 @@ def misled(findings: Findings) -> Verdict | None:
 
 
 def forgetting(findings: Findings) -> Verdict | None:
-    """Report forget gates that are so far closed that even the units with the longest memory forget what matters.
+    """Report forget gates that are so nearly closed that even the units with the longest memory forget too early.
 
     The rule uses the mean activation, not the half-life: in good models many units erase their memory now and then to
-    separate one thing from the next, which makes the half-life short.
+    separate one item from the next, which makes the half-life short.
     """
     gates = [(layer, layer.memory_gate.first_row.mean(0)) for layer in findings.layers if layer.memory_gate]
     if not gates or len(gates) < len(findings.layers):
@@ -92,7 +92,7 @@ def drift(findings: Findings) -> Verdict | None:
 
 
 def _growth(layer: Layer) -> float:
-    """Return how many times the state grows along the second half of the rows: the smaller of two estimates.
+    """Return the growth factor of the state along the second half of the rows: the smaller of two estimates.
 
     One is the ratio of mean norms, the other the slope along each row. The longest rows are few, and the state has not
     settled in short ones.

@@ -8,16 +8,16 @@ from elman.doctor.facts import Facts, History
 from elman.doctor.findings import FAILING, WARNING, Findings, Verdict
 from elman.doctor.remedies import CLIP, halved
 
-MOST = 0.5  # of the updates
+MOST = 0.5  # fraction of the updates
 LARGE = {"adamw": 100.0, "rmsprop": 100.0}  # norm / clip_norm: these optimisers rescale gradients of any length
 LARGE_ELSE = 10.0
 SPIKE = 100.0  # times the median
-ENOUGH = 100  # updates, from which on the loss must have fallen
-FALLEN = 0.02  # of the loss
+ENOUGH = 100  # updates, after which the loss must have fallen
+FALLEN = 0.02  # fraction of the loss
 
 
 def non_finite(findings: Findings) -> Verdict | None:
-    """Report a loss that is not finite, now or in the log, or such a gradient."""
+    """Report a loss or a gradient that is not finite, now or in the log."""
     if not math.isfinite(findings.loss):
         message = (f"The loss is {findings.loss} on this data: the weights have become too large, or the data contain "
                    "values that are not finite.")  # fmt: skip
@@ -43,7 +43,7 @@ def clipping(findings: Findings) -> Verdict | None:
 
 
 def spikes(findings: Findings) -> Verdict | None:
-    """Report gradients a hundred times longer than usual that nothing clips: one such update can undo the training."""
+    """Report unclipped gradients with a hundred times the usual norm: one such update can undo the training."""
     facts, history = findings.facts, findings.facts.history
     if facts.clip_norm is not None or not history or len(history.norms) < ENOUGH:
         return None

@@ -64,7 +64,7 @@ class Categorical(Emission):
         return len(self.probs_)
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> Symbols:
-        """Return the symbols as ids; a missing one is one more symbol."""
+        """Return the symbols as ids; a missing symbol has the id V."""
         known = self.probs_.shape[1] if hasattr(self, "probs_") else self.num_symbols
         values = counts(where, x, "N", below=known)
         missing = np.isnan(values)

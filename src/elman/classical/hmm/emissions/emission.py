@@ -53,7 +53,7 @@ class Emission:
         """Return a copy with parameters for EM to start from.
 
         Raises:
-            ValueError: there are too few distinct observations for so many states, or none.
+            ValueError: there are no observations, or fewer distinct ones than the states need.
         """
         raise NotImplementedError(f"{type(self).__name__} has no initialise")
 

@@ -28,8 +28,8 @@ class Gaussian(Emission):
     Args:
         covariance: `diag`, `full`, `tied` (one full matrix for all states), or `spherical` (one variance per state).
         drive_size: U, the number of features of the driving input; 0 for none.
-        floor: lower bound of the variance in any direction, as a share of each coordinate's variance in the data (of 1
-            for a constant coordinate); above 0.
+        floor: lower bound of the variance in any direction, as a fraction of each coordinate's variance in the data
+            (of 1 for a constant coordinate); above 0.
         mean_prior: [D], None for the mean of the data; it counts as `mean_weight` observations.
         cov_prior: [D] variances or a matrix [D, D], None for the variances of the data; it counts as `cov_weight`
             observations.

@@ -121,10 +121,10 @@ class GaussianMixture(Emission):
         centres = cluster_means(where, inner.means_, num_states, rng)
         spread = inner.means_.std(0)
         away = (inner.means_[:, None] - centres) / np.where(spread > 0, spread, 1.0)
-        seats = np.repeat((away**2).sum(2), components, axis=1)  # [K C, K C]: a state has one seat per component
+        slots = np.repeat((away**2).sum(2), components, axis=1)  # [K C, K C]: a state has one slot per component
         from scipy.optimize import linear_sum_assignment
 
-        order = linear_sum_assignment(seats)[1].argsort()
+        order = linear_sum_assignment(slots)[1].argsort()
         slopes = None if inner.slopes_ is None else inner.slopes_[order]
         inner = inner.with_parameters(means_=inner.means_[order], slopes_=slopes)
         weights = np.full((num_states, components), 1 / components)

@@ -14,7 +14,7 @@ from elman.classical.hmm.emissions.emission import DEAD
 from elman.classical.hmm.emissions.real_data import RealData
 
 REGULAR = 1e-8  # smallest eigenvalue (1 on average) for which the normal equations are solved directly
-CANCELLED = 1e-6  # a variance below this share of a mean square is recomputed from the residuals
+CANCELLED = 1e-6  # a variance below this fraction of a mean square is recomputed from the residuals
 
 
 class MeanPrior(NamedTuple):

@@ -35,7 +35,7 @@ class Poisson(Emission):
     Args:
         shape, rate: gamma prior of the rates, density ~ r^(shape - 1) exp(-rate r), which adds shape - 1 events in
             `rate` steps. shape at least 1, rate at least 0; 1 and 0 are no prior.
-        floor: lower bound of the rates, as a share of the mean count of each feature, above 0.
+        floor: lower bound of the rates, as a fraction of the mean count of each feature, above 0.
     Shapes:
         x: [N, D] integers of at least 0, or float64 with NaN where missing
     Attributes:

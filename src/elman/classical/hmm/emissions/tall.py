@@ -5,7 +5,7 @@ Starting threads costs more than these products, and the last bits would depend 
 
 import numpy as np
 
-PIECE = 2**18  # multiplications: OpenBLAS and MKL use one thread for so few
+PIECE = 2**18  # multiplications in a product that OpenBLAS and MKL compute in one thread
 
 
 def product(tall: np.ndarray, small: np.ndarray, out: np.ndarray) -> None:
