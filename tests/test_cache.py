@@ -17,7 +17,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cache.folder() == tmp_path / "cache" / "elman"
     monkeypatch.setenv("HOME", str(tmp_path))
-    for unusable in ("", "not/absolute"):  # the XDG specification: to be ignored
+    for unusable in ("", "not/absolute"):  # ignored, according to the XDG specification
         monkeypatch.setenv("XDG_CACHE_HOME", unusable)
         assert cache.folder() == tmp_path / ".cache" / "elman"
     monkeypatch.delenv("XDG_CACHE_HOME")

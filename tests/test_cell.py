@@ -49,7 +49,7 @@ def test_scan_is_the_step_repeated_along_every_row(lengths):
 
 
 @given(st.lists(st.integers(1, 8), max_size=12))
-def test_no_more_rows_are_stepped_than_are_alive(lengths):
+def test_only_unfinished_rows_are_stepped(lengths):
     cell = Decay()
     cell.scan(ragged(lengths))
     alive = [sum(length > time for length in lengths) for time in range(max(lengths, default=0))]
@@ -80,13 +80,13 @@ def test_memory_of_torch_grows_with_the_steps(largest_tensor):
     assert largest_tensor.elements == 4 * sum(lengths)
 
 
-def test_rows_that_are_over_keep_their_state():
+def test_finished_rows_keep_their_state():
     batch = Sequences(np.ones((4, 1)), [1, 0, 3])
     _, final = unroll(lambda x, h: (h + x, h + x), batch, np.array([[0.0], [10.0], [20.0]]))
     assert final.tolist() == [[1.0], [10.0], [23.0]]
 
 
-def test_without_steps_the_outputs_have_their_usual_form():
+def test_outputs_without_steps_have_the_usual_structure():
     def step(x, state):
         return (x @ np.ones((2, 3)), x.astype(np.int32)), state
 

@@ -46,7 +46,7 @@ def commands(page: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_python_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch, capsys):
+def test_python_code_runs_and_prints_the_documented_results(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
     printed = None

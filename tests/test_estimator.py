@@ -1,4 +1,4 @@
-"""An estimator, plain or a dataclass, as scikit-learn's own tools use it."""
+"""Estimators, plain classes and dataclasses, with scikit-learn's tools."""
 
 from abc import ABC
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Plain(Estimator):
 
 @dataclass(kw_only=True)
 class Settings:
-    """Not an estimator: dataclass generates its __repr__."""
+    """Dataclass that is not an estimator, with a generated __repr__."""
 
     epochs: int = 3
 
@@ -40,7 +40,7 @@ class Base(Settings, Estimator, ABC):
 
 @dataclass(kw_only=True)
 class Nearest(Base):
-    """Classifier that looks a row up by its first value; with odd epochs also by its length, which rarely matches."""
+    """Classifier by the first value of a row; with odd epochs also by its length, which rarely matches."""
 
     estimator_type: ClassVar[str | None] = "classifier"
     weights: dict | None = None

@@ -95,7 +95,7 @@ def test_the_same_content_is_the_same_bytes(path):
 
 
 @pytest.mark.parametrize("tensors", [TENSORS, {}], ids=["tensors", "none"])
-def test_cut_anywhere_it_is_refused(path, tensors):
+def test_a_truncated_file_raises(path, tensors):
     write_tensors(path, tensors, METADATA)
     whole = path.read_bytes()
     for end in range(len(whole)):
@@ -124,7 +124,7 @@ def test_an_altered_byte_is_detected_or_harmless(path):
 
 
 @pytest.mark.parametrize("place", ["start", "end"])
-def test_bytes_too_many_are_found(path, place):
+def test_extra_bytes_raise(path, place):
     write_tensors(path, TENSORS, METADATA)
     path.write_bytes(b"\0" + path.read_bytes() if place == "start" else path.read_bytes() + b"\0")
     with pytest.raises(ValueError, match=r"model\.safetensors: (expected a model file|truncated or altered)"):
@@ -136,7 +136,7 @@ def test_bytes_too_many_are_found(path, place):
     [b"", b"\0" * 100, b"\x80\x04\x95pickle", b"\x02" + b"\0" * 7 + b"[]", b"\x02" + b"\0" * 7 + b"{}", b"text " * 40],
     ids=["empty", "zeros", "pickle", "list", "no metadata", "text"],
 )
-def test_other_files_are_refused(path, content):
+def test_files_of_other_formats_raise(path, content):
     path.write_bytes(content)
     with pytest.raises(
         ValueError, match=rf"model\.safetensors: expected a model file of elman, got {len(content)} bytes"
@@ -144,7 +144,7 @@ def test_other_files_are_refused(path, content):
         read_tensors(path)
 
 
-def test_safetensors_of_others_are_refused(path):
+def test_safetensors_of_other_programs_raise(path):
     from safetensors.numpy import save_file
 
     save_file(TENSORS, path, metadata={"format": "pt"})
@@ -189,7 +189,7 @@ def test_a_full_disk_leaves_the_old_file(path, no_room):
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_no_space_left_when_it_is_made_to_last(path, monkeypatch, call):
+def test_no_space_left_while_the_file_is_synced(path, monkeypatch, call):
     before = old_file(path)
 
     def full(*_):
@@ -203,7 +203,7 @@ def test_no_space_left_when_it_is_made_to_last(path, monkeypatch, call):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_no_first_file_is_left_behind(path, no_room):
+def test_a_failed_first_write_leaves_no_file(path, no_room):
     with pytest.raises(OSError, match=r"not saved: File too large; free disk space or choose another path"):
         write_tensors(path, {"a": np.zeros(10_000)}, {})
     assert list(path.parent.iterdir()) == []

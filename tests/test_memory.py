@@ -73,6 +73,6 @@ def test_map_and_detach_reach_the_values():
     assert not states.detach(memory).sequences.values.requires_grad
 
 
-def test_a_row_that_is_not_there():
+def test_a_row_number_out_of_range():
     with pytest.raises(ValueError, match=r"Memory: expected rows from 0 to 2, got 0 to 3\."):
         Memory(SOURCES, [0, 3])

@@ -97,7 +97,7 @@ def double(x):
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_lengths_whose_sum_wraps_are_refused_by_every_entry(entry):
+def test_lengths_whose_sum_overflows_raise_at_every_entry(entry):
     with pytest.raises(ValueError, match=r"expected lengths that sum to less than 2\*\*62 steps, got"):
         ENTRIES[entry](torch.randn(N, 2))
 
@@ -149,7 +149,7 @@ def test_values_are_not_replaced():
         x.with_values(torch.randn(3, 3))
 
 
-def test_values_that_shrink_in_place_are_noticed():
+def test_values_that_shrink_in_place_raise():
     x = batch()
     x.values.resize_(3, 3)
     with pytest.raises(ValueError, match="expected lengths that sum to 3 steps, got 9"):
@@ -164,7 +164,7 @@ def test_the_array_of_the_caller_is_copied(own):
     assert rows.num_steps == 9
 
 
-def test_a_pickle_with_wrong_lengths_is_refused():
+def test_a_pickle_with_wrong_lengths_raises():
     with pytest.raises(ValueError, match="sum to less than"):
         copy.copy(Rows([1])).__reduce__()[0](WRAPPING)
 

@@ -118,7 +118,7 @@ def test_map_is_one_call_on_all_steps(lengths, kind):
 
 
 @given(some_rows, kinds)
-def test_lists_there_and_back(lengths, kind):
+def test_list_round_trip(lengths, kind):
     batch = build(lengths, kind)
     rows = batch.to_list()
     assert [len(next(states.leaves(row))) for row in rows] == lengths
@@ -127,7 +127,7 @@ def test_lists_there_and_back(lengths, kind):
 
 
 @given(lengths_of_rows, st.sampled_from(["numpy", "torch"]), st.booleans(), st.integers(0, 2))
-def test_padded_there_and_back(lengths, kind, batch_first, spare):
+def test_padding_round_trip(lengths, kind, batch_first, spare):
     batch = build(lengths, kind)
     padded = batch.to_padded(fill=-7.0, batch_first=batch_first)
     table = padded if batch_first else padded.swapaxes(0, 1)
@@ -151,14 +151,14 @@ def test_padding_keeps_types_and_tuples():
 
 
 @given(full_rows)
-def test_padded_as_torch_pads(lengths):
+def test_padding_equals_torchs(lengths):
     batch = build(lengths, "torch")
     assert torch.equal(batch.to_padded(), pad_sequence(batch.to_list(), batch_first=True))
     assert torch.equal(batch.to_padded(batch_first=False), pad_sequence(batch.to_list()))
 
 
 @given(full_rows)
-def test_packed_as_torch_packs(lengths):
+def test_packing_equals_torchs(lengths):
     batch = build(lengths, "torch")
     ours, theirs = batch.to_packed(), pack_sequence(batch.to_list(), enforce_sorted=False)
     padded, sizes = pad_packed_sequence(ours, batch_first=True)
@@ -180,7 +180,7 @@ def test_packed_without_sorting(lengths):
     assert plain(Sequences.from_packed(packed)) == plain(batch)
 
 
-def test_gradients_flow_through_the_border():
+def test_gradients_flow_through_conversions():
     x = torch.arange(6.0, requires_grad=True)
     batch = Sequences(x, [1, 0, 3, 2])
     weights = torch.arange(1.0, 7.0)
@@ -255,12 +255,12 @@ def test_errors_name_the_expected_value(call, error, message):
         call(Sequences(torch.zeros(3), [2, 0, 1]))
 
 
-def test_a_mask_is_no_row_number():
+def test_a_mask_instead_of_row_numbers_raises():
     with pytest.raises(TypeError, match=r"expected row numbers, got bool"):
         Sequences(np.zeros(3), [2, 1]).select([True, False])
 
 
-def test_packed_sequences_of_torch_are_taken_as_they_are():
+def test_packed_sequences_of_torch_are_accepted():
     packed = torch.nn.LSTM(2, 3)(pack_sequence([torch.zeros(1, 2), torch.zeros(4, 2)], enforce_sorted=False))[0]
     assert isinstance(packed, PackedSequence)
     assert Sequences.from_packed(packed).lengths.tolist() == [1, 4]

@@ -12,7 +12,7 @@ from elman.shapes import check
     [((3, 4), "N D=4"), ((0, 4), "N D=4"), ((3,), "N"), ((), ""), ((), "..."), ((3, 4, 5), "N ..."), ((3,), "N ..."),
      ((3, 4), "B=3 D=4"), ((3, 2), "B=3 order-1=2")],
 )  # fmt: skip
-def test_right_shapes_pass(shape, spec):
+def test_correct_shapes_pass(shape, spec):
     check("here", "x", np.zeros(shape), spec)
     check("here", "x", torch.zeros(shape), spec)
 

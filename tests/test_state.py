@@ -120,7 +120,7 @@ def test_map_and_leaves_keep_the_structure():
     assert [leaf.sum() for leaf in states.leaves(doubled)] == [2 * leaf.sum() for leaf in states.leaves(state)]
 
 
-def test_detach_cuts_the_graph_and_leaves_numpy_alone():
+def test_detach_cuts_the_graph_and_does_not_change_numpy_arrays():
     weight = torch.ones(2, 3, requires_grad=True)
     state = (weight * 2, np.zeros(2))
     cut = states.detach(state)
@@ -129,7 +129,7 @@ def test_detach_cuts_the_graph_and_leaves_numpy_alone():
     assert torch.equal(cut[0], state[0])
 
 
-def test_verbs_are_differentiable():
+def test_operations_are_differentiable():
     x = torch.arange(6.0, requires_grad=True)
     first, second = states.split(states.select(x, [5, 4, 3, 2, 1, 0]), [2, 4])
     joined = states.where([True] * 5 + [False], states.cat([second, first]), torch.zeros(6))
@@ -145,7 +145,7 @@ def test_sizes_must_add_up(array):
 
 @pytest.mark.parametrize("mask", [[True, False], np.array([True, False]), [0.0, 1.0]], ids=["list", "array", "floats"])
 @pytest.mark.parametrize("array", [np.asarray, torch.from_numpy])
-def test_a_mask_is_no_row_number(array, mask):
+def test_a_mask_instead_of_row_numbers_raises(array, mask):
     with pytest.raises(TypeError, match=r"row numbers, got (bool|float64); convert a mask with np\.flatnonzero"):
         states.select(array(np.zeros((2, 3))), mask)
 
@@ -156,7 +156,7 @@ def test_a_mask_is_no_row_number(array, mask):
      np.zeros((1, 3, 1), np.float32)],
     ids=["size", "type", "more leaves", "axes"],
 )  # fmt: skip
-def test_bytes_of_another_model_are_refused(example):
+def test_bytes_of_another_model_raise(example):
     data = states.to_bytes(np.ones((2, 3), np.float32))
     with pytest.raises(
         ValueError, match=r"state\.from_bytes: leaf [01]: expected .*; these bytes are the state of another model"
@@ -164,14 +164,14 @@ def test_bytes_of_another_model_are_refused(example):
         states.from_bytes(data, example)
 
 
-def test_bytes_with_more_leaves_are_refused():
+def test_bytes_with_more_leaves_raise():
     data = states.to_bytes((np.ones((2, 3)), np.ones(2)))
     with pytest.raises(ValueError, match=r"state\.from_bytes: expected 1 leaves, got 2; .* another model"):
         states.from_bytes(data, np.ones((1, 3)))
 
 
 @pytest.mark.parametrize("array", [np.asarray, torch.from_numpy])
-def test_bytes_cut_anywhere_are_refused(array):
+def test_truncated_bytes_raise(array):
     state = array(np.ones((2, 3)))
     data = states.to_bytes(state)
     for end in range(len(data)):
@@ -179,6 +179,6 @@ def test_bytes_cut_anywhere_are_refused(array):
             states.from_bytes(data[:end], state)
 
 
-def test_other_things_are_no_arrays():
+def test_leaves_that_are_not_arrays_raise():
     with pytest.raises(TypeError, match="expected a NumPy array or a PyTorch tensor, got list"):
         states.cat([[1.0], [2.0]])

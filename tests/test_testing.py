@@ -293,7 +293,7 @@ class InPlace(RunningMean):
 
 
 class ExtendedPrecision(RunningMean):
-    """safetensors does not support this dtype."""
+    """Cell with a dtype that safetensors does not support."""
 
     def initial_state(self, batch_size):
         return np.zeros((batch_size, 2), np.longdouble), np.zeros(batch_size, np.int64)
@@ -385,7 +385,7 @@ def test_the_tolerance_may_be_given():
 
 
 class Caching(Leaky):
-    """A cache that a call fills once is no state."""
+    """Cell with a cache that a call fills once, which is not a state."""
 
     table = None
 
@@ -397,7 +397,7 @@ class Caching(Leaky):
 
 
 class Impossible(Leaky):
-    """Log-probabilities may be minus infinity."""
+    """Cell whose log-probabilities may be minus infinity."""
 
     def step(self, x, state):
         y, h = super().step(x, state)
@@ -410,7 +410,7 @@ class WrongSpec(GRU):
 
 
 class InheritedSpec(LSTM):
-    """Overrides the step, but inherits the spec."""
+    """Cell that overrides the step, but inherits the spec."""
 
     def recurrence(self):
         return None

@@ -1,4 +1,4 @@
-"""Script run by a test: Keras writes models into a folder, and the outputs of all models there.
+"""Script of a test: Keras writes models into a folder, and the outputs of all models in it.
 
     python keras_truth.py FOLDER
 

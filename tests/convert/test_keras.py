@@ -32,7 +32,7 @@ from elman.layers import Reversed
 from .running import last, random_weights, same_nets, scanned
 
 h5py = pytest.importorskip("h5py")
-GOLDEN = Path(__file__).parents[1] / "golden" / "keras-3.15.keras"  # `everything` of keras_truth.py, zipped again
+GOLDEN = Path(__file__).parents[1] / "golden" / "keras-3.15.keras"  # `everything` of keras_truth.py, compressed again
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_weights_return_to_keras_unchanged():
     found, truth = to_keras(from_keras(GOLDEN, logits=True)), arrays_of(members()[1])
     assert [array.shape for array in found] == [array.shape for array in truth]
     for place, (one, other) in enumerate(zip(found, truth, strict=True)):
-        if place == 9:  # of a GRU with reset_after: two biases are one outside the candidate
+        if place == 9:  # a GRU with reset_after: its two biases are summed, except that of the candidate
             np.testing.assert_allclose(one.sum(0), other.sum(0), rtol=1e-6)
             one, other = one[:, -3:], other[:, -3:]
         np.testing.assert_array_equal(one, other)
@@ -368,4 +368,4 @@ def test_without_h5py_the_error_names_the_package(monkeypatch, tmp_path):
         with pytest.raises(ModuleNotFoundError, match=r"needs the package h5py: pip install 'elman\[keras\]'") as error:
             call()
         assert error.value.name == "h5py"
-    assert to_keras(GRU(3, 4))  # arrays need nothing
+    assert to_keras(GRU(3, 4))  # arrays need no h5py

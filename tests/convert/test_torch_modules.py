@@ -85,7 +85,7 @@ def test_two_biases_become_one_except_in_the_candidate_of_a_gru():
 @pytest.mark.parametrize(
     "cell", [nn.RNNCell(3, 4, nonlinearity="relu"), nn.LSTMCell(3, 4), nn.GRUCell(3, 4, bias=False)]
 )
-def test_a_cell_steps_equally(cell):
+def test_a_step_of_a_cell_is_equal(cell):
     random_weights(cell)
     x, ours, state = torch.randn(2, 5, 3), from_torch(cell), None
     for step in range(5):

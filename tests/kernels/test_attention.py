@@ -71,7 +71,7 @@ def threads(count):
 @both
 @scores
 @cases
-def test_each_query_by_itself(case, additive, function):
+def test_equals_softmax_attention_of_each_query(case, additive, function):
     reads, (queries, keys, values, direction), _ = draw(case, additive, torch.float64)
     context, weights = function(queries, keys, values, reads, direction)
     rows, found = np.repeat(np.arange(len(reads.steps)), reads.steps), iter(weights.split(sizes_of(reads)))
@@ -131,7 +131,7 @@ def test_gradients_of_the_reference_equal_finite_differences(case, additive):
 @pytest.mark.needs_native
 @scores
 @cases
-def test_queries_at_once_and_one_at_a_time_are_the_same_to_the_bit(case, additive):
+def test_queries_at_once_and_one_at_a_time_are_bitwise_equal(case, additive):
     reads, (queries, keys, values, direction), _ = draw(case, additive)
     context, weights = attend(queries, keys, values, reads, direction)
     rows = np.repeat(np.arange(len(reads.steps)), reads.steps)
@@ -241,7 +241,7 @@ TRANSFORMS = {
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # PyTorch's own
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @scores
-def test_a_transform_finds_its_way(additive, transform):
+def test_transforms_use_the_reference(additive, transform):
     reads, (queries, keys, values, direction), _ = draw(([2, 1], [0, 2], [2, 3], 3, 3), additive)
 
     def found():
@@ -339,7 +339,7 @@ def test_a_wrong_argument_is_one_clear_line(change, message):
         (([1, 2], [5, 0], [-1, 1]), "ranges within the 4 steps"),
     ],
 )
-def test_ranges_whose_ends_wrap_are_refused(reads, message):
+def test_ranges_whose_ends_overflow_raise(reads, message):
     with pytest.raises(ValueError, match=f"attend: expected {message}"):
         attend(torch.zeros(3, 2), torch.zeros(4, 2), torch.zeros(4, 2), Reads(*map(np.array, reads)))
 

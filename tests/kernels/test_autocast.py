@@ -104,18 +104,18 @@ def test_a_step_is_that_of_rounded_numbers(kind, size):
         wanted, _ = exact.step(rounded(x), type(state)(rounded(state.h), state.c.double()))
         return assert_near({"y": y}, {"y": wanted}, 2e-6)
     wanted, _ = exact.step(rounded(x), rounded(state))
-    if kind.startswith("gru"):  # the state that stays is not rounded
+    if kind.startswith("gru"):  # the state itself is not rounded
         with torch.no_grad():
             keep = (
                 exact.project(rounded(x))[:, size[1] : 2 * size[1]]
                 + rounded(state) @ exact.weight_hh.T[:, size[1] : 2 * size[1]]
             )
         wanted = wanted + keep.sigmoid() * (state.double() - rounded(state))
-    assert_near({"y": y}, {"y": wanted}, 2e-6 if kind != "gru_before" else 4e-3)  # it rounds r h
+    assert_near({"y": y}, {"y": wanted}, 2e-6 if kind != "gru_before" else 4e-3)  # it rounds r * h
 
 
 @pytest.mark.needs_native
-def test_roundings_of_numbers_at_the_edge():
+def test_rounding_of_extreme_numbers():
     bits = [0x3F808000, 0x3F818000, 0x3F80FFFF, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x7F800001, 0xFFFFFFFF, 0x80000000]
     x = torch.tensor([b - (1 << 32) if b >> 31 else b for b in bits], dtype=torch.int32).view(torch.float32)
     cell = RNN(1, 1, activation="identity")
@@ -154,7 +154,7 @@ def test_close_to_torch(kind, both_ways):
 @pytest.mark.needs_native
 @pytest.mark.parametrize("arrangement", ["forwards", "reversed", "both ways", "wave"])
 @pytest.mark.parametrize("kind", SMOOTH)
-def test_nearly_as_in_float32(kind, arrangement):
+def test_close_to_float32(kind, arrangement):
     net = make(arrangement, kind, 9, 33)
     case = draw(net, LENGTHS)
     exact = run(net, LENGTHS, *case)
@@ -194,7 +194,7 @@ def test_a_norm_reads_products_that_are_rounded():
     assert not torch.equal(y.values, exact.values)
 
 
-# --- What is chosen
+# --- The choice of the dtype
 
 
 @pytest.mark.needs_native
@@ -222,7 +222,7 @@ def test_the_backward_pass_uses_the_dtype_of_the_forward_pass():
 
 @pytest.mark.needs_native
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_autocast_alone_is_float32_where_the_processor_has_no_bfloat16(dtype):
+def test_autocast_computes_in_float32_on_processors_without_bfloat16(dtype):
     net = make("wave", "gru_after", 9, 33)
     case = draw(net, LENGTHS)
     exact = run(net, LENGTHS, *case)
@@ -274,7 +274,7 @@ def test_a_gradient_of_a_gradient_is_that_of_float32():
         assert_near({"d": second()}, {"d": exact}, 3e-2)
 
 
-# --- What arrives
+# --- Inputs of other dtypes
 
 LAYERS = {
     "lstm": lambda: LSTM(6, 7),
@@ -315,7 +315,7 @@ def test_bfloat16_inputs_are_converted_to_float32(name, fast):
 
 
 @pytest.mark.needs_native
-def test_a_state_and_a_memory_are_taken_too():
+def test_states_and_memories_are_converted_too():
     cell, attention = GRU(6, 7), Attention(6, 7, 3)
     x, h, kept = torch.randn(8, 6), torch.randn(2, 7).bfloat16(), torch.randn(5, 7).bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -326,7 +326,7 @@ def test_a_state_and_a_memory_are_taken_too():
     assert torch.equal(first, second)
 
 
-def test_other_types_are_refused():
+def test_other_types_raise():
     x = Sequences(torch.zeros(2, 3, dtype=torch.float16), [2])
     with (
         torch.autocast("cpu", dtype=torch.bfloat16),
@@ -339,7 +339,7 @@ def test_other_types_are_refused():
 
 @pytest.mark.needs_native
 @pytest.mark.parametrize("kind", ["lstm", "gru_before"])
-def test_compiled_it_is_the_same(kind):
+def test_compiled_results_are_the_same(kind):
     net = make("wave", kind, 5, 19)
     x = torch.randn(7, 5)
 

@@ -49,7 +49,7 @@ def test_native_equals_the_reference(size):
                 np.testing.assert_allclose(found, wanted, rtol=0, atol=5e-6)
 
 
-def test_tensors_and_strides_are_read_as_they_are():
+def test_tensors_and_strided_arrays_are_read():
     scores = torch.randn(6, 300)
     expected = best(scores.numpy(), 4)
     plain = scores.clone()

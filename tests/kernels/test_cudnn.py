@@ -27,13 +27,13 @@ def test_equals_the_definition(make, lengths):
         return outputs + list(torch.autograd.grad(sum(leaf.sin().sum() for leaf in outputs), inputs, allow_unused=True))
 
     for got, wanted in zip(run(lambda *a: cudnn.scan(cell.recurrence(), *a)), run(cell.unrolled), strict=True):
-        if wanted is None or got is None:  # of no step, nothing reaches the weights
+        if wanted is None or got is None:  # without steps, weights have no gradient
             assert not any(lengths)
         else:
             torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-12)
 
 
-def test_recurrences_that_pytorch_does_not_have():
+def test_recurrences_that_pytorch_does_not_support():
     options = LSTM(3, 5, peephole=True), LSTM(3, 5, cell_clip=1.0), LSTM(3, 5, projection_size=2)
     for cell in (LSTM(3, 5, forget_gate=False), GRU(3, 5, reset="before"), RNN(3, 5, activation="sigmoid"), *options):
         assert cudnn.function(cell.recurrence()) is None

@@ -35,7 +35,7 @@ SEASONAL = ([[1, 0, 0, 0], [0, -1, -1, -1], [0, 1, 0, 0], [0, 0, 1, 0]], [[1, 1,
 TWO = ([[1, 1], [0, 1]], [[1, 0], [0.5, 1]], np.diag([0.5, 0.2]), [[1, 0.3], [0.3, 2]])
 
 
-# Truth from outside.
+# Comparison with independent references.
 
 
 @both
@@ -200,7 +200,7 @@ def test_a_covariance_that_lost_its_digits_raises_an_error():
 @either_form
 @settings(max_examples=20)
 @given(case=systems, diffuse=st.booleans())
-def test_a_scan_is_step_after_step(how, square_root, case, diffuse):
+def test_a_scan_equals_repeated_steps(how, square_root, case, diffuse):
     arguments = draw(**case, diffuse=diffuse)
     share = 1e-7 if diffuse else 1e-9  # a step factors the covariance that a scan keeps as a root
     with how():

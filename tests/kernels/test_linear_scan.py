@@ -53,7 +53,7 @@ def test_equals_the_closed_form(scan, lengths):
 @pytest.mark.needs_native
 @pytest.mark.parametrize("features", [1, 16, 37])
 @pytest.mark.parametrize("lengths", RAGGED, ids=str)
-def test_native_equals_the_reference_to_the_bit(lengths, features):
+def test_native_equals_the_reference_bitwise(lengths, features):
     case = draw(lengths, features)
     for fast, plain in zip(run(linear_scan, lengths, *case), run(reference, lengths, *case), strict=True):
         assert torch.equal(fast, plain)
@@ -181,7 +181,7 @@ def test_a_wrong_argument_is_one_clear_line(change, error, message):
 
 
 @pytest.mark.needs_native
-def test_native_converts_nothing_on_the_way():
+def test_native_code_converts_no_argument():
     a, x, h0, *_ = draw([3])
     with pytest.raises(TypeError, match="incompatible function arguments"):
         native.module.linear_scan(a, x, np.array([0, 3]), h0, torch.empty(5, 3).t(), torch.empty(1, 5))

@@ -36,27 +36,27 @@ def test_bits_are_independent_at_any_distance():
     assert np.abs(correlations).max() < 7 / signs.size**0.5
 
 
-def test_columns_are_not_related():
+def test_columns_are_independent():
     signs = np.where(cube(), 1.0, -1.0).reshape(-1, UNITS)
     related = signs.T @ signs / len(signs) - np.eye(UNITS)
     assert np.abs(related).max() < 6 / len(signs) ** 0.5
 
 
-def test_patterns_of_eight_bits_are_alike():
+def test_patterns_of_eight_bits_are_uniform():
     counts = np.bincount(np.packbits(cube().reshape(-1)), minlength=256)
     expected = counts.sum() / 256
     chi_squared = ((counts - expected) ** 2 / expected).sum()
     assert 140 < chi_squared < 400  # 255 degrees of freedom: mean 255, deviation 22.6
 
 
-def test_keys_are_not_related():
+def test_masks_of_different_keys_are_independent():
     keys = [(seed, update, place) for seed in range(4) for update in range(8) for place in range(4)]
     signs = np.array([np.where(keep_mask(0.5, key, (np.arange(64),), 64), 1.0, -1.0).ravel() for key in keys])
     related = signs @ signs.T / signs.shape[1] - np.eye(len(keys))
     assert np.abs(related).max() < 6 / signs.shape[1] ** 0.5
 
 
-def test_parts_of_a_key_do_not_change_places():
+def test_the_order_of_the_parts_of_a_key_matters():
     one, two = np.array([1]), np.array([2])
     words = [((1, 2), (one, one)), ((2, 1), (one, one)), ((1, 1), (one, two)), ((1, 1), (two, one)), ((1, 2), (one,))]
     assert len({keep_mask(0.5, key, steps, 64).tobytes() for key, steps in words}) == len(words)
@@ -84,7 +84,7 @@ def test_large_and_negative_words():
     assert 0.2 < far.mean() < 0.8
 
 
-def test_the_bits_are_those_of_every_version():
+def test_the_bits_never_change_between_versions():
     steps = np.array([5, 2**33, -4]), np.array([0, 1, 2])
     for make in (reference, keep_mask):
         bits = make(0.7, (3, 17, 1), steps, 16)

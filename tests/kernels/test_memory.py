@@ -36,7 +36,7 @@ def test_a_new_tensor(shape):
     tensor.fill_(1)
 
 
-def test_a_large_tensor_takes_the_memory_of_one_that_is_gone():
+def test_a_large_tensor_reuses_released_memory():
     first = new(1000, 1000)
     address = first.data_ptr()
     assert new(1000, 1000).data_ptr() != address

@@ -102,7 +102,7 @@ def test_a_second_program_without_dynamic_sizes():
     assert counter.frame_count == 2  # for the first batch, and for those of all other sizes
 
 
-def test_a_state_that_is_given():
+def test_a_given_initial_state():
     net = Bidirectional(LSTM(4, 5), GRU(4, 3))
     run, _ = compiled(net)
     state = states.map(torch.randn_like, net.initial_state(2))
@@ -162,7 +162,7 @@ def test_weights_are_packed_once(monkeypatch):
     for _ in range(3):
         run(Sequences(torch.randn(7, 4), [3, 4]))[0].values.sum().backward()
     assert len(packs) == 6
-    assert len({id(pack) for pack in packs}) == 2  # one forward, one back
+    assert len({id(pack) for pack in packs}) == 2  # one for the forward pass, one for the backward pass
 
 
 @pytest.mark.parametrize(("pooling", "backward_size"), [*((pooling, 0) for pooling in POOLINGS), ("last", 2)])
@@ -330,7 +330,7 @@ def test_the_softmax_while_compiling():
     same([*run(got), got], [*softmax_gradient(expected, targets, 0.1), expected])
 
 
-def test_a_cell_that_is_not_there():
+def test_a_missing_cell():
     *call, text, both_ways, available = called([LSTM(3, 2)], dtype=torch.float64)
     for name, other in (("'LSTM'", "'Missing'"), ("'elman.cells.lstm'", "'never.imported'"), ("'LSTM'", "'Mapping'")):
         with pytest.raises(ValueError, match="elman::scan: expected a cell"):
@@ -370,7 +370,7 @@ def test_a_layout_that_a_compiled_program_made_is_checked_at_its_first_use():
 
 
 @pytest.mark.parametrize("available", [True, False])
-def test_lengths_that_wrap_are_refused_by_operators(available):
+def test_lengths_whose_sum_overflows_raise_in_operators(available):
     lengths, layer = torch.tensor([2**63 - 1, 2**63 - 1, 5]), LSTM(4, 5).recurrence()
     rest = list(layer.weights), [], [], torch.empty(0), f"[{recurrence_operator._text(layer)}]", False, available
     with pytest.raises(ValueError, match="expected lengths that sum to less than"):

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.needs_native
 
 
 def started(cell):
-    """Set the peepholes, which are zero initially."""
+    """Initialise the peepholes, which are zero by default, at random."""
     with torch.no_grad():
         cell.peephole.normal_()
     return cell
@@ -177,7 +177,7 @@ def test_as_close_to_float64_as_the_reference_is(kind, arrangement, shape):
     with native.disabled():
         plain = run(net, lengths, *case)
     exact = run(copy.deepcopy(net).double(), lengths, *case, dtype=torch.float64)
-    roundings = 3 if kind == "lstm_without_forget" else 1  # its memory grows to where tanh is flat
+    roundings = 3 if kind == "lstm_without_forget" else 1  # its cell state grows until tanh saturates
     for name, value in exact.items():
         if not value.numel():
             assert got[name].shape == value.shape
@@ -227,7 +227,7 @@ def test_equals_torch(kind, both_ways):
 
 @pytest.mark.parametrize("arrangement", NETS)
 @pytest.mark.parametrize("kind", CELLS)
-def test_no_state_is_zeros(kind, arrangement):
+def test_the_default_state_is_zero(kind, arrangement):
     net, lengths = make(arrangement, kind, 5, 19), [3, 0, 30]
     x, _, dy, dstate = draw(net, lengths)
     zeros = net.initial_state(3)
@@ -241,7 +241,7 @@ def test_no_state_is_zeros(kind, arrangement):
     assert_same(dict(zip(names, [*outputs, *gradients], strict=True)), given)
 
 
-# --- Laws, to the bit
+# --- Bitwise laws
 
 kinds = st.sampled_from(sorted(CELLS))
 some_lengths = st.lists(st.integers(0, 9), max_size=9)
@@ -297,7 +297,7 @@ def test_a_cut_anywhere_changes_nothing(kind, deep, lengths, size, random):
 
 @pytest.mark.parametrize("arrangement", ["forwards", "wave"])
 @pytest.mark.parametrize("kind", CELLS)
-def test_steps_are_the_scan(kind, arrangement):
+def test_steps_equal_the_scan(kind, arrangement):
     net, rows, length = make(arrangement, kind, 3, 21), 4, 6
     x, state, dy, dstate = draw(net, [length] * rows)
     whole = run(net, [length] * rows, x, state, dy, dstate)
@@ -328,7 +328,7 @@ def test_the_number_of_threads_changes_nothing(kind, arrangement, shape):
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("kind", CELLS)
-def test_a_wave_is_its_cells_one_after_another(kind, count):
+def test_a_stack_computed_as_a_wave_equals_its_cells_in_sequence(kind, count):
     net, lengths = make("wave", kind, 4, 18), [40, 0, 3, 17, 90]
     case = draw(net, lengths)
     with threads(count), patch.object(Stack, "waves", lambda stack: [[cell] for cell in stack]):
@@ -338,7 +338,7 @@ def test_a_wave_is_its_cells_one_after_another(kind, count):
 
 
 @pytest.mark.parametrize("kind", CELLS)
-def test_both_ways_are_the_two_cells(kind):
+def test_two_directions_equal_the_two_cells(kind):
     net, lengths = make("both ways", kind, 4, 18), [40, 0, 3, 17]
     x, state, dy, dstate = draw(net, lengths)
     together = run(net, lengths, x, state, dy, dstate)
@@ -446,7 +446,7 @@ def test_a_change_before_the_backward_pass_is_an_error(what):
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-@pytest.mark.parametrize("kind", [kind for kind in CELLS if kind != "lstm_projected"])  # h and c are of two sizes
+@pytest.mark.parametrize("kind", [kind for kind in CELLS if kind != "lstm_projected"])  # h and c differ in size
 def test_x_that_is_the_state_as_well(kind, create_graph):
     cell, x = make("forwards", kind, 4, 4), torch.randn(3, 4, requires_grad=True)
 
@@ -606,7 +606,7 @@ def test_weights_that_are_computed_from_others():
         gradients(create_graph=True)
 
 
-# --- The arrays that are given
+# --- Array arguments
 
 
 @pytest.mark.parametrize("arrangement", NETS)
@@ -629,7 +629,7 @@ def test_weights_that_are_not_contiguous(name):
         torch.testing.assert_close(value, expected[key], rtol=1e-5, atol=1e-5)
 
 
-def test_a_state_is_taken_as_a_plain_tuple():
+def test_a_state_may_be_a_plain_tuple():
     cell = LSTM(3, 4)
     x, (h, c) = Sequences(torch.randn(5, 3), [5]), torch.randn(2, 1, 4)
     for now in (cell, copy.deepcopy(cell).double()):
@@ -747,7 +747,7 @@ def changes_of_kinds():
 
 
 @pytest.mark.parametrize(("kind", "change"), [*changes_of_kinds()])
-def test_a_change_of_the_weights_is_seen(kind, change):
+def test_changed_weights_are_packed_again(kind, change):
     net, lengths = make("wave", kind, 8, 16), [4, 0, 3]
     case = draw(net, lengths)
     for name, weight in net.named_parameters():
@@ -781,7 +781,7 @@ def test_layers_that_share_one_weight_do_not_share_its_pack():
         torch.testing.assert_close(got, net.scan(Sequences(x, [2000]))[0].values, rtol=0, atol=1e-5)
 
 
-def test_packs_go_with_their_weights():
+def test_packs_are_freed_with_their_weights():
     cell = LSTM(3, 4)
     cell.scan(Sequences(torch.zeros(2, 3), [2]))
     count = len(marshal._packs)

@@ -94,7 +94,7 @@ def strands(draw):
     return [(length, draw(st.integers(-1, strand - 1))) for strand, length in enumerate(lengths)]
 
 
-# --- What a call promises
+# --- Guarantees of a call
 
 
 @needs_compiler
@@ -144,7 +144,7 @@ def test_workers_flush_denormals_as_the_caller_does(library):
         assert library.wrong_denormals(50, 10_000) == 0
 
 
-# --- Company
+# --- Other threads and processes
 
 
 @needs_compiler
@@ -158,7 +158,7 @@ def test_two_python_threads_at_once(library):
 
 
 @needs_compiler
-def test_other_processes_take_the_processors(library):
+def test_jobs_finish_when_other_processes_occupy_the_processors(library):
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(PROCESSORS)]
     try:
         for _ in range(20):
@@ -209,12 +209,12 @@ def test_a_child_has_a_pool_of_its_own(run, waves, forks):
     ],
     ids=["workers look for work", "workers sleep", "in the midst of a call"],
 )
-def test_a_process_ends(run, ending):
+def test_a_process_exits_cleanly(run, ending):
     assert run(f"library.set_num_threads(3); print(library.wrong_parallel(100, 1000), flush=True)\n{ending}") == "0"
 
 
 WORKERS = """
-def workers(word):  # of the lines of /proc that say it: a worker may vanish as it is read
+def workers(word):  # values in /proc; a worker may end while it is read
     found = []
     for task in Path("/proc/self/task").iterdir():
         with suppress(OSError):
@@ -264,7 +264,7 @@ def test_long_random_runs(tmp_path, sanitizer):
     assert done.stdout == "0 wrong\n", done.stderr
 
 
-# --- What Python sees
+# --- The Python interface
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ def test_wrong_numbers_of_threads_are_errors(threads, kind, message):
 
 
 @pytest.mark.parametrize("text", ["two", "0", "-1", "1.5", "", "2 ", "9" * 5000])
-def test_the_environment_gives_no_number_of_threads(monkeypatch, text):
+def test_an_invalid_number_in_the_environment_raises(monkeypatch, text):
     monkeypatch.setenv("ELMAN_NUM_THREADS", text)
     for call in [elman.threads.get_num_threads, lambda: elman.threads.set_num_threads(1)]:
         with pytest.raises(

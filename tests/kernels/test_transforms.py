@@ -43,7 +43,7 @@ TRANSFORMS = {
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("net", NETS)
-def test_a_transform_finds_its_way(net, transform):
+def test_transforms_use_the_reference(net, transform):
     torch.manual_seed(0)
     model, x = NETS[net](), torch.randn(5, 3)
     if net == "linear and linear_scan" and transform in ("vectorized", "is_grads_batched"):

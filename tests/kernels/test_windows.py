@@ -95,7 +95,7 @@ class LargestMemory(TorchDispatchMode):
         return result
 
 
-def test_windows_are_never_there_all_at_once(monkeypatch):
+def test_windows_are_never_stored_all_at_once(monkeypatch):
     monkeypatch.setattr(windows, "CHUNK", 1 << 12)
     lengths, inputs, taps = [3000] + [1] * 100 + [20] * 100, 4, 50
     leaves = draw(lengths, inputs, taps, 2)

@@ -27,7 +27,7 @@ def test_laws_hold(score):
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_equals_the_equations_written_out(score):
+def test_equals_its_equations(score):
     torch.manual_seed(2)
     cell = Attention(6, 6, 4, score).double()
     x = Sequences(torch.randn(9, 6, dtype=torch.float64), [2, 1, 3, 0, 3])
@@ -51,7 +51,7 @@ def test_equals_the_equations_written_out(score):
 def test_dot_equals_torch():
     torch.manual_seed(3)
     cell = Attention(6, 6, 6, "dot").double()
-    with torch.no_grad():  # what comes out is the context alone
+    with torch.no_grad():  # the output is the context alone
         cell.combine.weight.copy_(torch.cat([torch.zeros(6, 6), torch.eye(6)], 1))
     query = torch.randn(1, 6, dtype=torch.float64)
     y, _ = cell.step(query, states.select(start(cell, 5), [2]))

@@ -1,5 +1,6 @@
 """The table of `elman.describe`."""
 
+import os
 import subprocess
 import sys
 
@@ -25,7 +26,7 @@ from elman.kernels import native
 
 
 class Own(CellModule):
-    """A user's cell."""
+    """Cell of the user."""
 
     def __init__(self):
         super().__init__()
@@ -34,14 +35,14 @@ class Own(CellModule):
 
 
 def runners(model) -> dict[str, str]:
-    """Return what runs each part, by its path."""
+    """Return the implementation that runs each part, by its path."""
     head, *lines = [line.split(None, 5) for line in elman.describe(model).splitlines() if line.startswith("  ")]
     assert head == ["part", "layer", "parameters", "runs", "in"]
     return {line[0]: line[5] if len(line) == 6 else "" for line in lines}
 
 
 @pytest.mark.needs_native
-def test_every_part_has_a_line_with_what_runs_it():
+def test_every_part_has_a_line_with_its_implementation():
     isa = f"native ({native.module.isa})"
     net = Stack(
         Embedding(7, 3), LSTM(3, 4), LayerNorm(4), Stack(MinGRU(4, 4), Own()), OutputFeedback(GRU(6, 2)), Linear(2, 7)
@@ -81,7 +82,7 @@ def test_a_reference_has_a_reason():
         (lambda: LSTM(3, 4).double(), "no, weights are float64"),
     ],
 )
-def test_whether_it_steps_without_pytorch(model, answer):
+def test_the_last_line_reports_whether_it_steps_without_pytorch(model, answer):
     assert elman.describe(model()).splitlines()[-1] == f"One step at a time without PyTorch (elman.runtime): {answer}."
 
 
@@ -105,5 +106,5 @@ def test_an_untrained_task_raises():
 def test_without_native_kernels():
     code = "import elman; print(elman.describe(elman.LSTM(3, 4)))"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env={"ELMAN_NATIVE": "0"}, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=os.environ | {"ELMAN_NATIVE": "0"}, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("LSTM(3 -> 4), 128 parameters, float32 on cpu: reference: ELMAN_NATIVE=0\nThreads: ")

@@ -36,7 +36,7 @@ def same(x, layer):
 
 
 class Plain(nn.Module):
-    """With batch normalisation, and the names of its file."""
+    """Network with batch normalisation, and the parameter names of the published file."""
 
     def __init__(self):
         super().__init__()

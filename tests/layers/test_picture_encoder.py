@@ -47,7 +47,7 @@ def test_equals_its_equation():
     torch.testing.assert_close(net(pictures), x)
     np.testing.assert_allclose(
         net(pictures[1:])[0].detach(), x[1].detach(), atol=1e-5
-    )  # pictures do not see each other
+    )  # pictures do not affect each other
 
 
 def test_dropout_acts_in_training_only():

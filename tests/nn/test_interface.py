@@ -22,7 +22,7 @@ def test_classes_are_subclasses_of_pytorchs():
         assert getattr(nn, name).__name__ == name
 
 
-def test_names_arrive_by_every_way_of_importing():
+def test_every_form_of_import_gives_the_names():
     from elman.nn import LSTM, Linear, functional
 
     names = {}

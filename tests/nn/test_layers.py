@@ -60,7 +60,7 @@ def test_values_and_gradients_are_pytorchs(kind, stack, form, bias, without_pyto
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("stack", ["three", "two, both ways"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_dropout_draws_what_pytorch_draws(kind, stack, form, without_pytorch):
+def test_dropout_uses_pytorchs_random_numbers(kind, stack, form, without_pytorch):
     layers, both_ways = STACKS[stack]
     for batch_first, p in ((False, 0.4), (True, 0.4), (True, 1.0)):
         theirs, ours = modules(kind, 3, 4, layers, dropout=p, bidirectional=both_ways, batch_first=batch_first)
@@ -74,12 +74,12 @@ def test_dropout_draws_what_pytorch_draws(kind, stack, form, without_pytorch):
             written = call(ours, one)
         assert_same(written, values)
         assert_same(gradients(ours, one, written), sent)
-        assert torch.equal(torch.rand(3), left)  # as many draws
+        assert torch.equal(torch.rand(3), left)  # equally many random numbers
 
 
 @pytest.mark.needs_native
 @pytest.mark.parametrize("kind", KINDS)
-def test_output_lies_as_pytorchs_or_without_gaps(kind):
+def test_output_has_pytorchs_strides_or_is_contiguous(kind):
     for batch_first in (False, True):
         _, ours = modules(kind, 3, 4, batch_first=batch_first)
         for form in ("padded", "unbatched"):
@@ -102,7 +102,7 @@ def test_arrays_that_are_not_contiguous(kind, without_pytorch):
 
 @settings(max_examples=20)
 @drawn(st.sampled_from(sorted(KINDS)), st.lists(st.integers(1, 9), min_size=1, max_size=5), st.booleans())
-def test_rows_of_a_packed_batch_do_not_see_each_other(kind, lengths, both_ways):
+def test_rows_of_a_packed_batch_do_not_affect_each_other(kind, lengths, both_ways):
     _, ours = modules(kind, 3, 4, 2, bidirectional=both_ways)
     rows = [torch.randn(length, 3) for length in lengths]
     packed, final = ours(pack_sequence(rows, enforce_sorted=False))
@@ -134,7 +134,7 @@ def test_gradients_of_gradients(kind, stack, form, without_pytorch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_float64_is_pytorchs_to_the_bit(kind):
+def test_float64_equals_pytorchs_bitwise(kind):
     theirs, ours = (module.double() for module in modules(kind, 3, 4, 2))
     one = given(theirs, "padded")
     assert all(torch.equal(a, b) for a, b in zip(call(ours, one), call(theirs, one), strict=True))
@@ -146,7 +146,7 @@ def test_gradgradcheck_in_float64():
     assert torch.autograd.gradgradcheck(lambda *rows: ours(pack_sequence(rows, enforce_sorted=False))[0].data, one.rows)
 
 
-@pytest.mark.parametrize("kind", ["tanh", "relu", "gru"])  # of an LSTM few processors have it
+@pytest.mark.parametrize("kind", ["tanh", "relu", "gru"])  # few processors support it for an LSTM
 def test_bfloat16_and_autocast_are_left_to_pytorch(kind):
     theirs, ours = modules(kind, 3, 4)
     x = torch.randn(6, 2, 3)
@@ -160,7 +160,9 @@ def test_bfloat16_and_autocast_are_left_to_pytorch(kind):
 def test_transforms_of_functions(kind):
     theirs, ours = modules(kind, 3, 4)
     x = torch.randn(6, 3)
-    for transform in [torch.func.grad] if kind == "lstm" else [torch.func.grad, torch.func.hessian]:  # as PyTorch can
+    for transform in (
+        [torch.func.grad] if kind == "lstm" else [torch.func.grad, torch.func.hessian]
+    ):  # PyTorch supports it
         torch.testing.assert_close(
             *(transform(lambda x, m=m: m(x)[0].sin().sum())(x) for m in (ours, theirs)), rtol=1e-4, atol=1e-5
         )
@@ -316,7 +318,7 @@ class Around(nn.Module):
 
 
 @pytest.mark.parametrize("kind", ["relu", "lstm", "gru"])
-def test_torchscript_takes_pytorchs(kind):
+def test_torchscript_uses_pytorchs(kind):
     theirs, ours = modules(kind, 3, 4, 2)
     x = torch.randn(6, 2, 3)
     traced = torch.jit.trace(ours, x)
@@ -386,7 +388,7 @@ def test_no_rows(kind):
         assert a.shape == b.shape
 
 
-def test_constructors_complain_as_pytorchs_do():
+def test_constructors_raise_the_errors_of_pytorch():
     for arguments in ({"dropout": 2}, {"num_layers": 0}, {"hidden_size": -1}, {"bias": 1}):
         for name in ("RNN", "LSTM", "GRU"):
             options = {"input_size": 3, "hidden_size": 4} | arguments

@@ -102,7 +102,7 @@ def test_errors(name, entries):
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 def test_gradcheck_and_gradgradcheck(name, entries):
     for number, (sample, _, ours) in enumerate(made(entries[name], name, torch.float64, False)):
-        if number % 9:  # some of them: each takes many passes
+        if number % 9:  # a selection, because each takes many passes
             continue
         given, kwargs = sample.forward_input.args, sample.forward_input.kwargs
         if not all(isinstance(part, torch.Tensor) for part in given):

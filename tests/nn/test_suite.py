@@ -42,7 +42,7 @@ def test_pytorchs_own_tests():
     theirs, ours = run(folder, plugin=False), run(folder, plugin=True)
     print(f"{len(ours['PASSED'])} pass, of {len(theirs['PASSED'])} that pass with torch.nn")
     broken = theirs["PASSED"] - ours["PASSED"]
-    assert broken == set(EXCEPTIONS)  # an exception that passes is none
+    assert broken == set(EXCEPTIONS)  # an exception that passes is not one
 
 
 def test_every_exception_is_on_the_page():

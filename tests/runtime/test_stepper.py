@@ -38,7 +38,7 @@ from elman.sequences import Sequences
 pytestmark = pytest.mark.needs_native
 
 IDS = 11
-NATIVE = {  # of H: models that equal their scan bitwise
+NATIVE = {  # values of H: models that equal their scan bitwise
     **{f"rnn {name}": lambda h, name=name: RNN(7, h, name) for name in ("tanh", "sigmoid", "relu", "identity")},
     "lstm": lambda h: LSTM(7, h),
     "lstm without forget": lambda h: LSTM(7, h, forget_gate=False),
