@@ -51,6 +51,12 @@ def test_lengths_of_any_integer_kind(lengths):
         (None, r"integer lengths of shape \[B\], got object \[\]"),
         (3, r"integer lengths of shape \[B\], got int64 \[\]"),
         ([[1, 2]], r"integer lengths of shape \[B\], got int64 \[1, 2\]"),
+        ([[1], [2, 3]], r"integer lengths of shape \[B\], got list"),
+        ([torch.tensor([1, 2])], r"integer lengths of shape \[B\], got int64 \[1, 2\]"),
+        (torch.tensor([1, 2]).to_sparse(), r"integer lengths of shape \[B\], got Tensor"),
+        (torch.zeros(2, dtype=torch.int64, device="meta"), r"integer lengths of shape \[B\], got Tensor"),
+        (np.array([], str), r"integer lengths of shape \[B\], got <U1 \[0\]"),
+        (np.array([], bool), r"integer lengths of shape \[B\], got bool \[0\]"),
     ],
     ids=str,
 )
@@ -137,6 +143,16 @@ def test_nothing_changes_a_layout(layout):
             array[0] = 1
     assert layout.lengths.tolist() == [4, 5]
     assert layout.offsets.tolist() == [0, 4, 9]
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+@pytest.mark.parametrize("name", [*ARRAYS, "plan"])
+def test_kernels_ignore_writes_through_a_tensor_that_shares_memory(name):
+    x, h0 = Sequences(torch.randn(9, 3), [4, 5]), torch.zeros(2, 3)
+    expected = linear_scan(x.values, x.values, Rows([4, 5]), h0)[0]
+    array = x.plan.by_time if name == "plan" else getattr(x.layout, name)
+    torch.from_numpy(array)[1] = 4_000_000
+    assert torch.equal(linear_scan(x.values, x.values, x.layout, h0)[0], expected)
 
 
 def test_values_are_not_replaced():

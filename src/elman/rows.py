@@ -112,6 +112,11 @@ class Rows:
         """First step of each row, and N, [B + 1]: row b is `values[offsets[b]:offsets[b + 1]]`."""
         if compiling():
             return self._like_lengths(_torch().nn.functional.pad(_tensor(self._lengths).cumsum(0), (1, 0)))
+        return self.native_offsets.copy()
+
+    @_once
+    def native_offsets(self) -> np.ndarray:
+        """Offsets for native kernels, which do not check them; `torch.from_numpy` can write into `offsets`."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self._lengths)])
 
     @_once
@@ -151,7 +156,7 @@ class Rows:
 
     def native_plan(self, make: Callable[[np.ndarray], Any], threads: int) -> Any:
         """Return `make(offsets)`, the plan of the native time loop, made once for each number of threads."""
-        offsets, key = self.offsets, f"native plan, {threads} threads"
+        offsets, key = self.native_offsets, f"native plan, {threads} threads"
         assert self._kept is not None
         if key not in self._kept:
             self._kept[key] = make(offsets)
@@ -187,8 +192,11 @@ def _checked(lengths: Any, where: str) -> np.ndarray:
     """Return a copy of the lengths as int64."""
     if isinstance(lengths, Rows):
         lengths = lengths.lengths
-    counts = np.array(lengths.numpy(force=True) if is_tensor(lengths) else lengths)
-    if counts.ndim != 1 or (counts.size and counts.dtype.kind not in "iu"):
+    try:
+        counts = np.array(lengths.numpy(force=True) if is_tensor(lengths) else lengths)
+    except (ValueError, TypeError, RuntimeError):  # lists of unequal lengths; tensors that are sparse, nested or meta
+        raise ValueError(f"{where}: expected integer lengths of shape [B], got {type(lengths).__name__}.") from None
+    if counts.ndim != 1 or (counts.dtype.kind not in "iu" and (counts.size or counts.dtype.kind not in "fO")):
         raise ValueError(f"{where}: expected integer lengths of shape [B], got {counts.dtype} {list(counts.shape)}.")
     if counts.size and counts.min() < 0:
         raise ValueError(f"{where}: expected lengths of at least 0, got {counts.min()}.")

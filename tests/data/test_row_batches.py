@@ -51,9 +51,10 @@ def test_epochs_differ_and_repeat() -> None:
     ("lengths", "steps", "message"),
     [
         ([1, 2], 0, r"^RowBatches: expected steps of at least 1, got 0\.$"),
-        ([1, -2], 5, r"^RowBatches: expected lengths that are integers of at least 0, got -2\.$"),
-        ([1.5], 5, r"^RowBatches: expected lengths that are integers of at least 0, got float64\.$"),
-        ([[1, 2]], 5, r"^RowBatches: expected lengths of shape \[R\], got \[1, 2\]\.$"),
+        ([1, -2], 5, r"^RowBatches: expected lengths of at least 0, got -2\.$"),
+        ([1.5], 5, r"^RowBatches: expected integer lengths of shape \[B\], got float64 \[1\]\.$"),
+        ([[1, 2]], 5, r"^RowBatches: expected integer lengths of shape \[B\], got int64 \[1, 2\]\.$"),
+        (np.array([2**64 - 1], np.uint64), 5, "^RowBatches: expected lengths that sum to less than"),
     ],
 )
 def test_bad_input(lengths: list[int], steps: int, message: str) -> None:

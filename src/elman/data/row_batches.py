@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from elman.data.windows import epoch_generator
-from elman.shapes import check
+from elman.rows import Rows
 
 ROWS = 4, 32  # least and most rows of mean length in a default batch
 BATCHES = 64  # batches of an epoch to aim at between these bounds
@@ -42,7 +42,7 @@ class RowBatches:
         steps: upper bound of the time steps of a batch; a longer row is a batch of its own.
         seed: seed of the order of the rows, which differs in each epoch; None keeps their order.
     Raises:
-        ValueError: steps is below 1, a length is below 0, or lengths are not integers [R].
+        ValueError: steps is below 1, or as `Rows`.
     Example:
         >>> batches = RowBatches([2, 3, 0, 9], steps=6).epoch(1)
         >>> [(batch.rows.tolist(), batch.num_steps) for batch in batches]
@@ -50,14 +50,9 @@ class RowBatches:
     """
 
     def __init__(self, lengths: Any, steps: int, seed: int | None = None):
-        counts = np.asarray(lengths)
-        check("RowBatches", "lengths", counts, "R")
-        if counts.size and (counts.dtype.kind not in "iu" or counts.min() < 0):
-            got = counts.min() if counts.dtype.kind in "iu" else counts.dtype
-            raise ValueError(f"RowBatches: expected lengths that are integers of at least 0, got {got}.")
         if steps < 1:
             raise ValueError(f"RowBatches: expected steps of at least 1, got {steps}.")
-        self.lengths, self.steps, self.seed = counts.astype(np.int64), steps, seed
+        self.lengths, self.steps, self.seed = Rows.of(lengths, where="RowBatches").lengths, steps, seed
 
     def epoch(self, number: int) -> Sequence[RowBatch]:
         """Return the batches of an epoch: the same batches for the same number and seed."""

@@ -137,7 +137,8 @@ def run_native(where: str, batch: Batch, square_root: bool, **outputs: np.ndarra
         return False
     failed = np.empty((len(batch.sequences), 2), np.int64)
     native.module.kalman(
-        *batch.system, batch.per_step, batch.model, batch.sequences.values, batch.sequences.offsets, *batch.start,
+        *batch.system, batch.per_step, batch.model, batch.sequences.values,
+        batch.sequences.layout.native_offsets, *batch.start,
         batch.state_offset, batch.output_offset, square_root, failed, **outputs)  # fmt: skip
     if failed[:, 0].any():
         row = int(np.flatnonzero(failed[:, 0])[0])

@@ -51,14 +51,14 @@ def previous(h: Tensor, rows: Rows, h0: Tensor) -> Tensor:
 def forward(a: Tensor, x: Tensor, rows: Rows, h0: Tensor) -> tuple[Tensor, Tensor]:
     """Compute `linear_scan` with the native kernel."""
     h, last = torch.empty_like(x), torch.empty_like(h0)
-    native.module.linear_scan(a.detach(), x.detach(), rows.offsets, h0.detach(), h, last)
+    native.module.linear_scan(a.detach(), x.detach(), rows.native_offsets, h0.detach(), h, last)
     return h, last
 
 
 def backward(a: Tensor, h: Tensor, rows: Rows, h0: Tensor, dh: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Compute `reference_backward` with the native kernel."""
     da, dx, dh0 = torch.empty_like(a), torch.empty_like(a), torch.empty_like(h0)
-    native.module.linear_scan_backward(a, h, rows.offsets, h0, dh.contiguous(), dlast.contiguous(), da, dx, dh0)
+    native.module.linear_scan_backward(a, h, rows.native_offsets, h0, dh.contiguous(), dlast.contiguous(), da, dx, dh0)
     return da, dx, dh0
 
 

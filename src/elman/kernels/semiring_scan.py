@@ -238,7 +238,7 @@ def _native() -> bool:
 
 def _arguments(chain: Chain) -> tuple[Any, ...]:
     """Return a chain as arguments of the native kernel."""
-    offsets = chain.sequences.offsets
+    offsets = chain.sequences.layout.native_offsets
     return chain.log_start, chain.log_transition, chain.scores, offsets, chain.model, chain.per_step
 
 
