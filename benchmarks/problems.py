@@ -102,10 +102,10 @@ def difference(expected: Result, got: Result) -> tuple[float, str]:
     """Return the largest difference, relative to the largest expected value, and its name; infinite for NaN."""
     worst = (0.0, "")
     for name, array in got.items():
-        want = expected[name]
-        if want.shape != array.shape:
+        reference = expected[name]
+        if reference.shape != array.shape:
             return np.inf, name
-        apart = float(np.abs(array - want).max() / max(np.abs(want).max(), 1e-30))
+        apart = float(np.abs(array - reference).max() / max(np.abs(reference).max(), 1e-30))
         worst = max(worst, (apart if apart == apart else np.inf, name))
     return worst
 

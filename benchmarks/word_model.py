@@ -14,7 +14,7 @@ class WordModel(nn.Module):
     """Module from words [T, B] and a state to log-probabilities [T B, words] and the new state.
 
     Args:
-        lstm: the class of the recurrent layer, `torch.nn.LSTM` or what takes its place.
+        lstm: the class of the recurrent layer, `torch.nn.LSTM` or a class with the same interface.
     """
 
     def __init__(self, lstm: Any):

@@ -1,4 +1,4 @@
-"""The task of docs/adding-a-task.md works as the page says: its blocks are installed, its commands run."""
+"""The task of docs/adding-a-task.md works as documented: its blocks are installed, its commands run."""
 
 import json
 import re

@@ -55,7 +55,7 @@ def run(translated):
 @pytest.fixture
 def table(pairs, tmp_path):
     path = tmp_path / "mails.jsonl"
-    path.write_text("".join(json.dumps({"body": said, "subject": meant}) + "\n" for said, meant in pairs[:40]))
+    path.write_text("".join(json.dumps({"body": source, "subject": target}) + "\n" for source, target in pairs[:40]))
     return path
 
 
@@ -125,8 +125,8 @@ def test_a_line_for_each_line(elman, run, pairs, tmp_path):
 
 
 def test_most_training_texts_are_translated_correctly(elman, run, pairs):
-    printed = elman("predict", run, stdin="\n".join(said for said, _ in pairs)).stdout.splitlines()
-    assert sum(text == meant for text, (_, meant) in zip(printed, pairs, strict=True)) > 80
+    printed = elman("predict", run, stdin="\n".join(source for source, _ in pairs)).stdout.splitlines()
+    assert sum(text == target for text, (_, target) in zip(printed, pairs, strict=True)) > 80
 
 
 @pytest.mark.slow
@@ -219,13 +219,13 @@ def test_no_pictures_without_attention(elman, files, tmp_path):
 
 def test_figures_equal_those_of_sacrebleu_on_the_predictions(elman, run, files, pairs):
     printed = elman("predict", run, files[0], "--beam", 2).stdout.splitlines()
-    references = [[meant for _, meant in pairs]]
+    references = [[target for _, target in pairs]]
     result = elman("evaluate", run, *files, "--beam", 2, "--json")
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
     assert figures["bleu"] == pytest.approx(sacrebleu.corpus_bleu(printed, references).score)
     assert figures["chrf"] == pytest.approx(sacrebleu.corpus_chrf(printed, references).score)
-    assert figures["exact"] == sum(text == meant for text, meant in zip(printed, references[0], strict=True)) / 120
+    assert figures["exact"] == sum(text == target for text, target in zip(printed, references[0], strict=True)) / 120
     table = elman("evaluate", run, *files, "--beam", 2, "--lowercase").stdout
     assert re.search(r"BLEU +[\d.]+  nrefs:1\|case:lc", table)
 
@@ -238,9 +238,9 @@ def test_summaries_of_a_table_whose_columns_are_kept(elman, summarized, table, p
     assert config(run)["task"] == "summarizer"
     assert config(run)["reading"] == {"source": "body", "target": "subject"}
     printed = elman("predict", run, table).stdout.splitlines()
-    assert printed == elman("predict", run, stdin="\n".join(said for said, _ in pairs[:40])).stdout.splitlines()
+    assert printed == elman("predict", run, stdin="\n".join(source for source, _ in pairs[:40])).stdout.splitlines()
     figures = json.loads(elman("evaluate", run, table, "--json").stdout)
-    assert figures == summary_report(printed, [meant for _, meant in pairs[:40]]).to_json()
+    assert figures == summary_report(printed, [target for _, target in pairs[:40]]).to_json()
     assert json.loads(elman("evaluate", run, *files, "--json").stdout)["summaries"] == 120
 
 

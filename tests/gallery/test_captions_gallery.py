@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 GENERATOR = np.random.default_rng(0)
-SAID = "A light is on the left .", "The right is very bright ."
+CAPTIONS = "A light is on the left .", "The right is very bright ."
 TINY = [word for setting in ("encoder=convolutional", "image_size=32", "hidden_size=16", "embedding_size=16",
                              "encoder_size=16", "encoder_dropout=0.1", "dropout=0.1", "output_dropout=0.1",
                              "embedding_dropout=0.1", "epochs=12", "learning_rate=0.02", "mirror=false")
@@ -31,7 +31,7 @@ def write(folder, part, count):
             content = io.BytesIO()
             Image.fromarray(pixels).save(content, "png")
             archive.writestr(f"{part}{number}.png", content.getvalue())
-            lines += [f"{part}{number}.png\t{copy}\t{SAID[number % 2]}" for copy in range(2)]
+            lines += [f"{part}{number}.png\t{copy}\t{CAPTIONS[number % 2]}" for copy in range(2)]
     (folder / f"{part}_captions.tsv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
 
 
@@ -43,7 +43,7 @@ def test_the_program(flickr8k, receipt, tmp_path, monkeypatch, capsys):
     facts = receipt("flickr8k")
     assert facts["result"]["reached"] > 0.9
     assert facts["caption_more_probable_with_its_photograph"]["reached"] >= 0.6  # 3 of 5 others differ
-    assert facts["constant"] in (said.lower() for said in SAID)
+    assert facts["constant"] in (caption.lower() for caption in CAPTIONS)
     assert facts["above_constant"]["reached"] > 10
     assert facts["nets"]["attention"]["different_captions"] == 2
     assert "reached: BLEU-4" in capsys.readouterr().out

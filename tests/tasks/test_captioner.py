@@ -20,7 +20,7 @@ from elman.training import Interrupted
 TINY = {"encoder": "convolutional", "image_size": 32, "hidden_size": 16, "embedding_size": 16, "encoder_size": 16,
         "encoder_dropout": 0.1, "dropout": 0.1, "output_dropout": 0.1, "embedding_dropout": 0.1, "epochs": 12,
         "min_count": 1, "learning_rate": 0.02, "label_smoothing": 0, "mirror": False}  # fmt: skip
-SAID = "the light is on the left .", "the right is bright ."
+CAPTIONS = "the light is on the left .", "the right is bright ."
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def bright(count=40, size=(20, 30)):
         half = slice(0, size[1] // 2) if number % 2 == 0 else slice(size[1] // 2, None)
         pixels[:, half] = generator.integers(180, 256)
         pictures.append(pixels)
-    captions = [[SAID[number % 2], SAID[number % 2].capitalize()] for number in range(count)]
+    captions = [[CAPTIONS[number % 2], CAPTIONS[number % 2].capitalize()] for number in range(count)]
     return pictures, captions
 
 
@@ -48,8 +48,8 @@ def model():
 
 def test_it_describes_pictures(model):
     pictures, captions = bright()
-    assert model.predict(pictures[:4]) == [*SAID, *SAID]
-    assert model.predict(pictures[:2], beam=1) == list(SAID)
+    assert model.predict(pictures[:4]) == [*CAPTIONS, *CAPTIONS]
+    assert model.predict(pictures[:2], beam=1) == list(CAPTIONS)
     report = model.evaluate(pictures, captions)
     assert report.bleu > 99
     assert report.lowercase
@@ -68,8 +68,8 @@ def test_other_settings_act(more):
 
 def test_the_n_best(model):
     pictures, _ = bright(2)
-    for row, said in zip(model.n_best(pictures, 3, beam=4), SAID, strict=True):
-        assert row[0][0] == said
+    for row, caption in zip(model.n_best(pictures, 3, beam=4), CAPTIONS, strict=True):
+        assert row[0][0] == caption
         assert len({text for text, _ in row}) == 3
         assert [score for _, score in row] == sorted((score for _, score in row), reverse=True)
 
@@ -77,14 +77,14 @@ def test_the_n_best(model):
 def test_search_options(model):
     pictures, _ = bright(2)
     assert all(text.startswith("the right is") for text in model.predict(pictures, prefixes="The right is"))
-    assert model.predict(pictures, prefixes=["The", "the right"]) == list(SAID)
+    assert model.predict(pictures, prefixes=["The", "the right"]) == list(CAPTIONS)
     assert not any("bright" in text for text in model.predict(pictures, forbidden=["bright"]))
     assert all(len(text.split()) <= 3 for text in model.predict(pictures, max_length=3))
 
 
 def test_the_log_probability_is_that_of_the_steps(model):
     pictures, captions = bright(4)
-    ids = model.units_.encode(SAID[0])
+    ids = model.units_.encode(CAPTIONS[0])
     found = model.log_probs(pictures, captions)
     assert [len(row) for row in found] == [2] * 4
     with torch.no_grad():
@@ -96,18 +96,20 @@ def test_the_log_probability_is_that_of_the_steps(model):
     np.testing.assert_allclose(found[0], total, rtol=1e-4)
     (score,) = model.n_best(pictures[:1], 1)
     assert score[0][1] == pytest.approx(total / (len(ids) + 1), rel=1e-4)  # the length penalty of 1
-    other = model.log_probs(pictures[1:2], [SAID[0]])[0]
+    other = model.log_probs(pictures[1:2], [CAPTIONS[0]])[0]
     assert other < total - 5  # the caption of one picture does not fit the other
 
 
 def test_attention_maps(model):
     pictures, _ = bright(3)
-    for look, said in zip(
-        model.align(pictures, [SAID[0], SAID[1], "the dog"]), (SAID[0], SAID[1], "the <unk>"), strict=True
+    for attention, caption in zip(
+        model.align(pictures, [CAPTIONS[0], CAPTIONS[1], "the dog"]),
+        (CAPTIONS[0], CAPTIONS[1], "the <unk>"),
+        strict=True,
     ):
-        assert look.words == [*said.split(), ""]
-        assert look.weights.shape == (len(look.words), 2, 2)
-        np.testing.assert_allclose(look.weights.sum((1, 2)), 1, atol=1e-5)
+        assert attention.words == [*caption.split(), ""]
+        assert attention.weights.shape == (len(attention.words), 2, 2)
+        np.testing.assert_allclose(attention.weights.sum((1, 2)), 1, atol=1e-5)
 
 
 def test_captions_of_a_picture_share_its_memory(model):
@@ -225,7 +227,7 @@ def test_pictures_from_files_arrays_and_archives_are_equal(model, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, "a.png")
     given = [path, str(path), PictureFile(path), PictureFile(tmp_path / "a.zip", "a.png"), picture]
-    found = model.log_probs(given, [SAID[0]] * len(given))
+    found = model.log_probs(given, [CAPTIONS[0]] * len(given))
     np.testing.assert_allclose(np.concatenate(found), found[0][0], rtol=1e-6)
 
 

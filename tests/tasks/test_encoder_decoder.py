@@ -78,13 +78,13 @@ def test_scheduled_sampling_reads_predicted_units():
     changed = mixed.values != inputs.values
     assert 0.15 < changed.mean() < 0.35
     assert not changed[inputs.times == 0].any()
-    said = []
+    predicted = []
     state = net.begin(SOURCES)
     for unit in inputs.values[:50]:
         logits, state = net.step(np.full(2, unit), state)
-        said.append(int(logits[0].argmax()))
+        predicted.append(int(logits[0].argmax()))
     places = np.flatnonzero(changed[:50])
-    assert mixed.values[places].tolist() == [said[place - 1] for place in places]
+    assert mixed.values[places].tolist() == [predicted[place - 1] for place in places]
 
 
 def test_every_parameter_has_a_gradient():

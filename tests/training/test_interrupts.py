@@ -99,13 +99,13 @@ def test_the_default_signal_handler_is_restored() -> None:
 
 
 def test_another_signal_handler_is_not_replaced() -> None:
-    heard: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
+    received: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
     try:
         small_run(epochs=1, observers=[press_at(3)])
     finally:
         signal.signal(signal.SIGINT, previous)
-    assert heard == [signal.SIGINT]
+    assert received == [signal.SIGINT]
 
 
 def test_trains_in_any_thread() -> None:

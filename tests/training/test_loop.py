@@ -16,10 +16,10 @@ class Numbers:
     """Batches of four numbers, `batches` per epoch, with a record of the requested epochs."""
 
     def __init__(self, batches: int = 5):
-        self.batches, self.asked = batches, []
+        self.batches, self.requested = batches, []
 
     def epoch(self, number: int) -> Sequence[Tensor]:
-        self.asked.append(number)
+        self.requested.append(number)
         generator = torch.Generator().manual_seed(number)
         return list(torch.randn(self.batches, 4, 3, generator=generator))
 
@@ -62,7 +62,7 @@ def test_the_same_weights_as_a_plain_pytorch_loop(optimizer: str) -> None:
     line, theirs, data = make_line(), make_line(), Numbers()
     settings = TrainingSettings(epochs=4, learning_rate=0.05, optimizer=optimizer, clip_norm=0.5, warmup=3)
     train(line, squares(line), data, settings)
-    assert data.asked == [1, 2, 3, 4]
+    assert data.requested == [1, 2, 3, 4]
 
     kinds = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
     plain, update = kinds[optimizer](theirs.parameters(), lr=1.0), 0
@@ -241,7 +241,7 @@ def test_an_observer_with_begin_receives_the_model() -> None:
     train(line, squares(line), data, TrainingSettings(epochs=2), observers=[Eye()])
     assert losses == expected
     assert len(begun) == 1
-    assert data.asked == [1, 2]
+    assert data.requested == [1, 2]
 
 
 def test_plateau_is_pytorchs() -> None:

@@ -143,10 +143,10 @@ class Model(ABC):
         model._build()
         own: Mapping[str, Tensor] = model_tensors(model.net_)
         for name in sorted(own.keys() | file.tensors.keys()):
-            want = tuple(own[name].shape) if name in own else None
-            have = tuple(file.tensors[name].shape) if name in file.tensors else None
-            if want != have:
-                raise ValueError(f"{file.path}: expected {name} {want}, got {have}; it does not fit its settings.")
+            expected = tuple(own[name].shape) if name in own else None
+            got = tuple(file.tensors[name].shape) if name in file.tensors else None
+            if expected != got:
+                raise ValueError(f"{file.path}: expected {name} {expected}, got {got}; it does not fit its settings.")
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(torch.from_numpy(file.tensors[name]))

@@ -47,8 +47,8 @@ def test_lower_case():
 def test_unknown_words_are_copied_from_the_source_word_with_the_most_attention():
     units = make("words")
     ids = np.array([1, *units.encode_targets(["Hunde"]).values, 1])
-    looks = np.array([[0.1, 0.9, 0], [1, 0, 0], [0.2, 0.2, 0.6], [1, 0, 0]])
-    assert units.decode_copying(ids, "die Xaver Yps", looks) == "Xaver Hunde Yps"
+    attention = np.array([[0.1, 0.9, 0], [1, 0, 0], [0.2, 0.2, 0.6], [1, 0, 0]])
+    assert units.decode_copying(ids, "die Xaver Yps", attention) == "Xaver Hunde Yps"
 
 
 @pytest.mark.parametrize("shared", [False, True])
