@@ -29,7 +29,7 @@ class Estimator:
     """Base of classes whose settings are the arguments of the constructor, each stored under its name.
 
     `estimator_type` is scikit-learn's type of the estimator: a "classifier" is cross-validated on stratified folds and
-    has class probabilities. None stands for a task without a type in scikit-learn. `nested_settings` maps each setting
+    has class probabilities. None: scikit-learn has no type for the task. `nested_settings` maps each setting
     that has options to its class: `set_params(cell__zoneout_c=0.1)` sets an option.
     """
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from elman.arrays import Array, is_tensor, like
 
-SCHEMA = 1  # of the files this version writes; the tests keep a golden file
+SCHEMA = 1  # schema of the files that this version writes; the tests have a golden file
 TEMPORARY = ".partial"  # suffix of a file until it is complete
 _KEY = "elman"  # safetensors metadata maps strings to strings: the metadata is one JSON text under this key
 

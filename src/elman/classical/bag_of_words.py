@@ -36,7 +36,7 @@ class BagOfWords(ClassicalModel):
     Args:
         vocabulary_size: V; the ids are 0 to V - 1.
         ngrams: length of the longest grams, at least 1.
-        binary: whether a gram counts once per row, however often it occurs.
+        binary: whether a gram counts once per row, even if it occurs several times.
         smoothing: number added to the count of every gram in every class, above 0.
         l2: strength of the penalty on w, above 0.
         naive_bayes: whether features are weighted by r; if not, r = 1, plain softmax regression.

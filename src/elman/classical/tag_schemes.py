@@ -89,7 +89,7 @@ def check_tags(tags: Sequence[str], scheme: str, where: str = "check_tags") -> N
     Args:
         where: beginning of the error message, for instance file and line of the sentence.
     Raises:
-        TypeError, ValueError: a tag is invalid; the message names it, its step and what was expected.
+        TypeError, ValueError: a tag is invalid; the message names the tag, its step and the expected tags.
     Example:
         >>> check_tags(["O", "I-PER"], "BIO")
         Traceback (most recent call last):

@@ -25,7 +25,7 @@ RECURRENT: dict[str, type[CellModule]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 GATES = {"RNN": ["candidate"], "LSTM": ["input", "output", "forget", "candidate"],
          "GRU": ["update", "reset", "candidate"]}  # fmt: skip
 ORDER = {kind: [cell.gate_names.index(gate) for gate in GATES[kind]] for kind, cell in RECURRENT.items()}
-PEEPHOLE_ORDER = [0, 2, 1]  # of the peepholes' gates
+PEEPHOLE_ORDER = [0, 2, 1]  # order of the gates with peepholes
 DEFAULTS = {"RNN": ["Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}  # activations
 MIN_GRU = ["Sigmoid", "Affine"]
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "identity": "Affine"}

@@ -13,7 +13,7 @@ SLOPES = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0, "identity": 1.0}
 
 
 class Bound(NamedTuple):
-    """The textbook bound: |dh_t / dh_{t-l}| is at most `factor ** l`.
+    """Textbook bound: |dh_t / dh_{t-l}| is at most `factor ** l`.
 
     Attributes:
         spectral_norm: largest singular value of the recurrent matrix; for a gated cell, the largest over its gates.
@@ -61,7 +61,7 @@ def bound(trace: Trace) -> Bound | None:
 
 
 def _gru_factor(cell: GRU, norms: dict[str, float], candidate: Tensor) -> float:
-    """Bound dh' / dh of a GRU, as long as the numbers of h lie between -1 and 1, where they stay.
+    """Bound dh' / dh of a GRU, for h between -1 and 1, a range that it never leaves.
 
     h' = (1 - z) n + z h. Its derivative is z dh + (1 - z) dn, unit by unit a mean of the two and so no longer than
     sqrt(1 + |dn|^2), and (h - n) dz, where |h - n| is at most 2 and the slope of z at most 1/4.

@@ -142,7 +142,7 @@ def _stride(context: int) -> int:
 
 
 class _Trial:
-    """The loss with a given context; `rows` are the lengths of the scanned rows, [B] per scan."""
+    """Loss with a given context; `rows` are the lengths of the scanned rows, [B] per scan."""
 
     def __init__(self, model: nn.Module, loss: Callable[[], Tensor]):
         self.model, self.loss = model, loss

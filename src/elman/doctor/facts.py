@@ -1,4 +1,4 @@
-"""Facts about a model that an examination cannot measure: how it was trained, and what its data require."""
+"""Facts about a model that an examination cannot measure: its training, and the dependency length of its data."""
 
 import json
 from collections.abc import Mapping, Sequence

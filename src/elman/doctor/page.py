@@ -30,7 +30,7 @@ class Measure(NamedTuple):
 
 MEASURES = (
     Measure("gradient by lag", "gradient of the loss at late steps with respect to earlier states, exact, by one "
-            "backward step of the cell per lag; at the horizon 1 % of it is left",
+            "backward step of the cell per lag; at the horizon, 1 % is left",
             "Bengio et al. 1994; Hochreiter and Schmidhuber 1997", LAGS),
     Measure("singular values", "largest and smallest factor by which several steps grow or shrink a small change of "
             "the state, from the products of Jacobians; for an LSTM, of the cell state too",

@@ -60,7 +60,7 @@ class Batch(NamedTuple):
     """Checked arguments of the filter and the smoother."""
 
     system: System
-    sequences: Sequences  # of x [N, m]
+    sequences: Sequences  # x [N, m]
     start: Prediction
     state_offset: np.ndarray | None
     output_offset: np.ndarray | None

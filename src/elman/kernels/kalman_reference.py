@@ -69,7 +69,7 @@ def observe(estimate: Estimate, mean: np.ndarray, x: np.ndarray, h: np.ndarray, 
 
 
 class Step(NamedTuple):
-    """The filtered state of a step, and the prediction of the next state."""
+    """Filtered state of a step, and prediction of the next state."""
 
     mean: np.ndarray
     estimate: Estimate
@@ -79,7 +79,7 @@ class Step(NamedTuple):
 
 
 class Smooth(NamedTuple):
-    """The smoothed state of a step."""
+    """Smoothed state of a step."""
 
     mean: np.ndarray
     cov: np.ndarray

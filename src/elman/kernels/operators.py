@@ -1,7 +1,7 @@
 """Helpers for the operators that `torch.compile` and `torch.export` trace instead of the kernels.
 
 Each kernel registers its operator, and one for its backward pass, at the end of its file. An operator takes tensors and
-numbers and runs what eager calls run. Eager calls do not use it: an `autograd.Function` costs half as much.
+numbers and runs the same code as eager calls. Eager calls do not use it: an `autograd.Function` costs half as much.
 """
 
 from collections.abc import Sequence

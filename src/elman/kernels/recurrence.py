@@ -95,7 +95,7 @@ class _Definition(NamedTuple):
 
 
 class _Native(torch.autograd.Function):
-    """(x, the weights of each layer, the state of each layer) -> (y, the final state of each layer)."""
+    """Autograd function (x, weights of each layer, state of each layer) -> (y, final state of each layer)."""
 
     @staticmethod
     def forward(ctx: Any, definition: _Definition, x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:

@@ -98,8 +98,8 @@ def forward(call: Call, x: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor
         x: [N, D]; contiguous, like all tensor arguments.
         state: the arrays of the layers' states, [B, H] each; empty for zeros.
     Returns:
-        the output of each layer (one of both directions together), the arrays of the final states, and what each layer
-        saves for the backward pass.
+        the output of each layer (one for both directions together), the arrays of the final states, and the tensors
+        that each layer saves for the backward pass.
     """
     steps, rows, count = call.rows.num_steps, len(call.rows), len(call.layers)
     if call.both_ways:

@@ -38,7 +38,7 @@ class Chain(NamedTuple):
 
     @property
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows that are not empty, and their last steps."""
+        """Rows that are not empty, and their last steps."""
         rows = np.flatnonzero(self.sequences.lengths)
         return rows, self.sequences.offsets[1:][rows] - 1
 

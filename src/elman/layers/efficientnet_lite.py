@@ -28,7 +28,7 @@ STAGES = (
 STEM, FEATURES, CLASSES = 32, 1280, 1000
 MEAN, SCALE = 127.0, 128.0  # a pixel becomes (pixel - MEAN) / SCALE, as in pretraining
 NAME = "efficientnet-lite0.safetensors"
-EPSILON = 1e-3  # of the batch norms
+EPSILON = 1e-3  # added to the variance in the batch norms
 LAYERS = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}  # convolution: its batch norm
 
 

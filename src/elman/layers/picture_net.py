@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from elman.shapes import check
 
-GROUPS = 8  # of channels in each group norm
+GROUPS = 8  # number of groups of channels in each group norm
 MEAN, SCALE = 127.0, 128.0  # a pixel becomes (pixel - MEAN) / SCALE
 
 

@@ -51,8 +51,8 @@ def _canvas(source: Sequence[str], target: Sequence[str]) -> tuple[Any, Any]:
     """Return a figure with room for the source words above and the target words on the left, and its axis."""
     from matplotlib.figure import Figure
 
-    above, beside = (LETTER_WIDTH * max(map(len, words)) for words in (source, target))
-    width, height = CELL * len(source) + beside + 1.4, CELL * len(target) + above + 0.6
+    above, left = (LETTER_WIDTH * max(map(len, words)) for words in (source, target))
+    width, height = CELL * len(source) + left + 1.4, CELL * len(target) + above + 0.6
     figure = Figure(figsize=(np.clip(width, 3, LARGEST), np.clip(height, 2.4, LARGEST)), layout="constrained")
     axis = figure.subplots()
     if len(source) <= NAMED:

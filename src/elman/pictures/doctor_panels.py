@@ -152,7 +152,7 @@ def _jacobians(layer: Any, axis: Any) -> None:
 
 
 def _gates(layer: Any, axis: Any) -> None:
-    """Draw a histogram for each gate, one above the other."""
+    """Draw one histogram per gate, in a column."""
     for place, (name, gate) in enumerate(reversed(layer.gates.items())):
         shares = 0.9 * gate.histogram / max(gate.histogram.max(), 1e-9)
         edges = np.linspace(0, 1, len(shares) + 1)

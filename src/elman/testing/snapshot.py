@@ -64,6 +64,6 @@ def _comparable(value: Any) -> Any:
         return str(value.dtype), tuple(value.shape), (value if strings else numbers(value)).tobytes()
     if isinstance(value, np.random.Generator):
         return str(value.bit_generator.state)
-    if type(value).__name__ == "Generator" and hasattr(value, "get_state"):  # of PyTorch
+    if type(value).__name__ == "Generator" and hasattr(value, "get_state"):  # PyTorch's generator
         return value.get_state().numpy().tobytes()
     return repr(value)

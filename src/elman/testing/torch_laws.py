@@ -16,7 +16,7 @@ from elman.state import State
 from elman.testing.harness import Harness, Result, difference, named_leaves, require
 from elman.testing.snapshot import reachable
 
-STEP = 1e-6  # of a finite difference in float64: its error is about 1e-10
+STEP = 1e-6  # step of a finite difference in float64, whose error is then about 1e-10
 TOLERANCE = 1e-6  # between a derivative and a finite difference
 WRONG_SPEC = "likely cause: a spec that does not describe the step"
 CUT = "likely cause: detach, item, numpy or no_grad cuts the graph, or a custom backward is wrong"

@@ -18,14 +18,14 @@ logger = logging.getLogger("elman")
 
 
 class Model(NamedTuple):
-    """The parameters of one HMM."""
+    """Parameters of one HMM."""
 
     chain: Chain
     emission: Emission
 
 
 class Problem(NamedTuple):
-    """The rows to fit, and the priors."""
+    """Rows to fit, and priors."""
 
     rows: Sequences  # observations, for their lengths
     data: Any  # result of the emission's `read`

@@ -1,7 +1,7 @@
 """Second-order chain of tags: estimation, filtering, smoothing and the best path.
 
 A path of tags is a path of pairs (previous tag, tag). Only T pairs can follow a pair, so a step costs T^3, where a
-transition matrix of pairs would cost T^4. The tag number `T` stands for the position before a row.
+transition matrix of pairs would cost T^4. The tag number `T` is the position before a row.
 """
 
 from typing import NamedTuple

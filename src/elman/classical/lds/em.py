@@ -1,7 +1,7 @@
 """Expectation-maximisation for linear dynamical systems (Shumway and Stoffer 1982; Ghahramani and Hinton 1996).
 
-The M step is exact for missing coordinates too: those of a partly observed step are hidden variables, with moments
-given the rest; a step without observations contributes nothing to H, D and R.
+The M step is exact for missing coordinates too. The missing coordinates of a partly observed step are hidden variables,
+with moments given the rest. A step without observations contributes nothing to H, D and R.
 """
 
 import logging
@@ -64,9 +64,9 @@ def check(problem: Problem, parameters: Parameters) -> None:
         if problem.learned(noise):
             base = getattr(parameters.matrices, noise)
             whole = [*patterns, base]
-            apart = all(np.abs(a @ b).max() <= 1e-12 * np.abs(a).max() * np.abs(b).max(initial=1e-300)
+            disjoint = all(np.abs(a @ b).max() <= 1e-12 * np.abs(a).max() * np.abs(b).max(initial=1e-300)
                         for i, a in enumerate(whole) for b in whole[:i])  # fmt: skip
-            if not apart:
+            if not disjoint:
                 raise ValueError(f"{where}: EM cannot separate variances of {noise} that share coordinates; {remedy}.")
     if parameters.start == "stationary" and (learn & {"F", "Q"} or problem.learned("Q")):
         raise ValueError(f"{where}: EM has no step for a stationary start; {remedy}, or start='diffuse'.")

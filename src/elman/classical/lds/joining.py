@@ -11,7 +11,7 @@ from elman.kernels.kalman import Prediction
 
 
 class Parts(NamedTuple):
-    """The arguments of an LDS."""
+    """Arguments of an LDS."""
 
     matrices: Matrices
     start: str | Prediction

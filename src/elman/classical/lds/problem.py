@@ -23,7 +23,7 @@ class Parameters(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The arguments of `LDS.fit`, and the model's `square_root`."""
+    """Arguments of `LDS.fit`, and the model's `square_root`."""
 
     learn: tuple[str, ...] | None
     method: str | None
@@ -56,7 +56,7 @@ class Problem(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """The result of fitting."""
+    """Result of fitting."""
 
     parameters: Parameters
     history: np.ndarray

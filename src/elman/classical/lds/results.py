@@ -10,7 +10,7 @@ ROUNDING = 1e-10  # a diffuse covariance below this fraction of its variances is
 
 
 class Filtered(NamedTuple):
-    """The state at each step given the observations up to that step."""
+    """State at each step given the observations up to that step."""
 
     mean: np.ndarray  # [B, n]
     cov: np.ndarray  # [B, n, n]; infinite where a diffuse start leaves a state undetermined
@@ -18,7 +18,7 @@ class Filtered(NamedTuple):
 
 
 class Smoothed(NamedTuple):
-    """The state at each step given the whole row."""
+    """State at each step given the whole row."""
 
     mean: np.ndarray  # [N, n]
     cov: np.ndarray  # [N, n, n]

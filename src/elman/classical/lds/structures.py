@@ -48,7 +48,7 @@ def seasonal(period: int, variance: float | None = None, name: str = "") -> LDS:
 
     Args:
         period: number of steps in a season, at least 2.
-        variance: of the state noise; `fit` finds it if it is None; zero for a pattern that never changes.
+        variance: variance of the state noise; `fit` finds it if it is None; zero for a pattern that never changes.
         name: prefix of the variance's name, to distinguish it in a sum or stack.
     Raises:
         ValueError: the period is below 2.

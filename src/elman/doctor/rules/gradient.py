@@ -22,7 +22,7 @@ def vanishing(findings: Findings) -> Verdict | None:
 
     The distance is `facts.dependency` if it is known. If not, a loss at the end of rows should reach a quarter of each
     row, and a gradient that loses four tenths per step is too short for rows of 16 steps and more. A context that the
-    model already uses counts as reached, however faint the gradient is by now.
+    model already uses counts as reached, even if the gradient is faint by now.
     """
     layers, facts = farthest(findings), findings.facts
     if not layers:

@@ -46,7 +46,7 @@ def misled(findings: Findings) -> Verdict | None:
 def forgetting(findings: Findings) -> Verdict | None:
     """Report forget gates that are so nearly closed that even the units with the longest memory forget too early.
 
-    The rule uses the mean activation, not the half-life: in good models many units erase their memory now and then to
+    The rule uses the mean activation, not the half-life: in healthy models many units sometimes erase their memory to
     separate one item from the next, which makes the half-life short.
     """
     gates = [(layer, layer.memory_gate.first_row.mean(0)) for layer in findings.layers if layer.memory_gate]
@@ -64,7 +64,7 @@ def forgetting(findings: Findings) -> Verdict | None:
         return None
     share = min(max(float(np.quantile(kept, LASTING)), 1e-6), 1 - 1e-6)
     half_life = math.log(0.5) / math.log(share)
-    if half_life >= SHORT * needed / math.log2(100):  # to 1 % of it, as for the gradient's horizon
+    if half_life >= SHORT * needed / math.log2(100):  # until 1 % is left, as for the gradient's horizon
         return None
     message = (f"{layer.name}: the {layer.cell.memory_gate} gate erases memory too fast: in nine tenths of the units "
                f"it keeps {share:.0%} of the state per step, or less; {why}.")  # fmt: skip

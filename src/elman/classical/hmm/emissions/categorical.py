@@ -19,7 +19,7 @@ class Symbols(NamedTuple):
 
 
 class Categorical(Emission):
-    """p(x = v | k) = probs[k, v] for the symbols v from 0 to V - 1.
+    """Categorical distribution p(x = v | k) = probs[k, v] for the symbols v from 0 to V - 1.
 
     Args:
         num_symbols: V; None: the largest symbol in training plus one.

@@ -24,7 +24,7 @@ class GaussianMixture(Emission):
         num_components: C, components per state.
         covariance: `diag`, `full`, `spherical`, or `tied` (one full matrix for the components of a state).
         weight_prior: Dirichlet parameter of the weights of each state, at least 1; 1 is no prior.
-        settings: those of `Gaussian`.
+        settings: further arguments of `Gaussian`.
     Shapes:
         x: [N, D] float64, NaN where a coordinate is missing
     Attributes:
