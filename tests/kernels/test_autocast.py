@@ -8,7 +8,6 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from test_recurrence import CELLS, assert_same, draw, make, run, threads, torch_net
 
 from elman import state as states
 from elman.cells import GRU, LSTM, RNN, MinGRU, WindowNet
@@ -31,6 +30,8 @@ from elman.layers import (
 from elman.memory import Memory
 from elman.sequences import Sequences
 from elman.testing import check_cell
+
+from .test_recurrence import CELLS, assert_same, draw, make, run, threads, torch_net
 
 LENGTHS = [5, 0, 1, 63, 7]
 SMOOTH = sorted(
