@@ -32,23 +32,23 @@ def test_cached_arrays_are_computed_once() -> None:
         return {"a": np.arange(3.0)}
 
     for _ in range(2):
-        np.testing.assert_array_equal(cache.once("below/a.safetensors", make)["a"], np.arange(3.0))
+        np.testing.assert_array_equal(cache.load_or_compute("below/a.safetensors", make)["a"], np.arange(3.0))
     assert len(made) == 1
     assert [file.name for file in (cache.folder() / "below").iterdir()] == ["a.safetensors"]
 
 
 def test_a_damaged_file_is_made_again() -> None:
-    cache.keep("a.safetensors", {"a": np.arange(3.0)})
+    cache.store("a.safetensors", {"a": np.arange(3.0)})
     path = cache.folder() / "a.safetensors"
     path.write_bytes(path.read_bytes()[:-3])
-    assert cache.kept("a.safetensors") is None
-    cache.once("a.safetensors", lambda: {"a": np.ones(2)})
-    np.testing.assert_array_equal(cache.kept("a.safetensors")["a"], np.ones(2))
+    assert cache.load("a.safetensors") is None
+    cache.load_or_compute("a.safetensors", lambda: {"a": np.ones(2)})
+    np.testing.assert_array_equal(cache.load("a.safetensors")["a"], np.ones(2))
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "cache").write_text("a file")
     with caplog.at_level(logging.WARNING, "elman"):
         for name in ("a", "b"):
-            assert cache.once(name, lambda: {"a": np.ones(2)})["a"].sum() == 2
+            assert cache.load_or_compute(name, lambda: {"a": np.ones(2)})["a"].sum() == 2
     assert caplog.text.count("cannot write to the cache") == 1

@@ -19,7 +19,7 @@ def folder() -> Path:
     return (named if named.is_absolute() else Path.home() / ".cache") / "elman"
 
 
-def kept(name: str) -> dict[str, Any] | None:
+def load(name: str) -> dict[str, Any] | None:
     """Return the NumPy arrays stored under a name; None if the file is missing or damaged."""
     try:
         return read_tensors(folder() / name)[0]
@@ -27,7 +27,7 @@ def kept(name: str) -> dict[str, Any] | None:
         return None
 
 
-def keep(name: str, arrays: Mapping[str, Array]) -> None:
+def store(name: str, arrays: Mapping[str, Array]) -> None:
     """Store arrays under a name, a path below the folder. Safe for concurrent processes. Log a failure once."""
     path = folder() / name
     own = path.with_name(f"{path.name}.{os.getpid()}")
@@ -44,10 +44,10 @@ def _warn(place: Path, why: str) -> None:
     logger.warning("%s: cannot write to the cache (%s); its contents will be computed again.", place, why)
 
 
-def once(name: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Any]:
+def load_or_compute(name: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Any]:
     """Return the arrays stored under a name. If there are none, call `make` and store its result."""
-    found = kept(name)
+    found = load(name)
     if found is None:
         found = dict(make())
-        keep(name, found)
+        store(name, found)
     return found

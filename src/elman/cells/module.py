@@ -146,7 +146,7 @@ class CellModule(Cell, nn.Module):
         weight = next(self.parameters(), None)
         if weight is None:
             return x
-        x = autocast.taken(x, weight.dtype)
+        x = autocast.cast_input(x, weight.dtype)
         if x.dtype != weight.dtype:
             raise TypeError(f"{where}: expected {name} of {weight.dtype}, like the weights, got {x.dtype}.")
         return x

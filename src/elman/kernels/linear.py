@@ -78,7 +78,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Raises:
         RuntimeError: the shapes or types do not agree (PyTorch's message).
     """
-    x = autocast.taken(x, weight.dtype)
+    x = autocast.cast_input(x, weight.dtype)
     arrays = [x, weight] if bias is None else [x, weight, bias]
     fits = (
         x.ndim == weight.ndim == 2

@@ -56,11 +56,11 @@ def scan(
     Returns:
         the output of the last layer, [N, H], or of both directions, [N, H + H]; the final states.
     """
-    if autocast.chosen() is not None:
+    if autocast.active_dtype() is not None:
         layers = [layer._replace(bfloat16=autocast.bfloat16()) for layer in layers]
         dtype = layers[0].weights[0].dtype
-        x = autocast.taken(x, dtype)
-        state = None if state is None else states.map(lambda leaf: autocast.taken(leaf, dtype), state)
+        x = autocast.cast_input(x, dtype)
+        state = None if state is None else states.map(lambda leaf: autocast.cast_input(leaf, dtype), state)
     if torch.compiler.is_compiling():
         return recurrence_operator.scan(layers, x, rows, state, blank, both_ways)
     given = [] if state is None else check_state(layers, len(rows), state)

@@ -102,7 +102,7 @@ class Attention(CellModule):
         return [row.reshape(shape) for row, shape in zip(rows, shapes, strict=False)]
 
     def _keys_and_values(self, values: Tensor) -> KeysAndValues:
-        values = autocast.taken(values, self.combine.weight.dtype)
+        values = autocast.cast_input(values, self.combine.weight.dtype)
         return KeysAndValues(values if self.weight_key is None else linear(values, self.weight_key), values)
 
     def _read(self, x: Tensor, steps: np.ndarray, memory: Memory) -> tuple[Tensor, Tensor]:

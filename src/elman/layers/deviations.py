@@ -60,4 +60,4 @@ class Deviations(CellModule):
         sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.shape, strict=True))
         name, axis = ("values", "N") if verb == "scan" else ("x", "B")
         check(f"Deviations.{verb}", name, x, f"{axis} {sizes}")
-        return autocast.taken(x, self.blank.dtype)
+        return autocast.cast_input(x, self.blank.dtype)

@@ -62,7 +62,7 @@ class Differences(CellModule):
         sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.shape, strict=True))
         name, axis = ("values", "N") if verb == "scan" else ("x", "B")
         check(f"Differences.{verb}", name, x, f"{axis} {sizes}")
-        return autocast.taken(x, self.scale.dtype)
+        return autocast.cast_input(x, self.scale.dtype)
 
     def _joined(self, x: Tensor, before: Tensor, known: Tensor) -> Tensor:
         around = [1] * (x.ndim - 2)

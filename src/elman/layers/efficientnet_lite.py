@@ -119,7 +119,7 @@ def efficientnet_weights() -> dict[str, Tensor]:
     Raises:
         ModuleNotFoundError: the cache does not have them, and the package is not installed.
     """
-    return {name: torch.from_numpy(array) for name, array in cache.once(NAME, _converted).items()}
+    return {name: torch.from_numpy(array) for name, array in cache.load_or_compute(NAME, _converted).items()}
 
 
 def _converted() -> dict[str, np.ndarray]:

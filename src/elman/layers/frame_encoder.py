@@ -60,7 +60,7 @@ class FrameEncoder(Pointwise):
         sizes = " ".join(f"{letter}={size}" for letter, size in zip("CHW", self.shape, strict=True))
         check(where, name, x, f"{'N' if verb == 'scan' else 'B'} {sizes}")
         dtype = self.readout.weight.dtype
-        x = autocast.taken(x, dtype)
+        x = autocast.cast_input(x, dtype)
         if x.dtype != dtype:
             raise TypeError(f"{where}: expected {name} of {dtype}, like the weights, got {x.dtype}.")
         return x

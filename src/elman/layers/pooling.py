@@ -55,7 +55,7 @@ class Pooling(CellModule):
         """Check that x is [N, input_size] in the model's dtype; cast an autocast dtype back to that."""
         where, name = f"{type(self).__name__}.{verb}", "x" if verb == "step" else "values"
         check(where, name, x, f"{'B' if verb == 'step' else 'N'} D={self.input_size}")
-        x = autocast.taken(x, self.blank.dtype)
+        x = autocast.cast_input(x, self.blank.dtype)
         if x.dtype != self.blank.dtype:
             raise TypeError(f"{where}: expected {name} of {self.blank.dtype}, like the model, got {x.dtype}.")
         return x

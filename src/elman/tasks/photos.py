@@ -67,7 +67,7 @@ class Photos:
     def _features(self, picture: Any, mirrored: bool) -> np.ndarray:
         """Return the features of a picture, float16 [h w, C], from the cache if they are there."""
         name = f"efficientnet-lite0-{self.size}/{_digest(picture)}{'-mirrored' * mirrored}.safetensors"
-        return cache.once(name, lambda: {"features": self._computed(picture, mirrored)})["features"]
+        return cache.load_or_compute(name, lambda: {"features": self._computed(picture, mirrored)})["features"]
 
     def _computed(self, picture: Any, mirrored: bool) -> np.ndarray:
         pixels = torch.from_numpy(self._pixels(picture, mirrored).copy())

@@ -11,7 +11,7 @@ from elman.sequences import Sequences
 STATES, SIZE, DRIVE = 3, 2, 2
 GAUSSIANS = ["diag", "full", "tied", "spherical"]
 MIXTURES = [f"mixture {kind}" for kind in GAUSSIANS]
-DRIVEN = ["driven moves", "driven means", "driven both"]
+DRIVEN = ["driven transitions", "driven means", "driven both"]
 KINDS = ["categorical", "poisson", *GAUSSIANS, *MIXTURES, *DRIVEN]
 
 
@@ -43,7 +43,7 @@ def example(kind: str, seed: int = 0) -> HMM:
         means = 2 * rng.standard_normal((STATES, 2, SIZE))
         emission = GaussianMixture.from_parameters(rng.dirichlet(np.ones(2), size=STATES), means, covs, kind)
     else:
-        if kind != "driven moves":
+        if kind != "driven transitions":
             slopes = rng.standard_normal((STATES, SIZE, DRIVE))
         if kind != "driven means":
             weights = rng.standard_normal((STATES, STATES, 1 + DRIVE))

@@ -62,8 +62,8 @@ def test_contract(kind, missing):
 
 
 def test_the_state_of_a_driven_model_depends_on_its_input():
-    model = example("driven moves")
-    x = values("driven moves", 1)
+    model = example("driven transitions")
+    x = values("driven transitions", 1)
     filtered, state = model.step(x, model.initial_state(1))
     np.testing.assert_allclose(state, filtered.probs @ moves(model, x)[0], atol=1e-14)
 

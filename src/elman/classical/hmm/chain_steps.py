@@ -30,10 +30,10 @@ def log_prior(chain: Chain, prior: ChainPrior, stationary_start: bool) -> float:
     return total
 
 
-def free(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: ChainPrior) -> Chain:
+def free(chain: Chain, first: np.ndarray, transitions: np.ndarray, prior: ChainPrior) -> Chain:
     """Return the chain from expected counts of first states [K] and transitions [K, K], plus those of the prior."""
     return chain._replace(start=_divided(first + prior.start, chain.start),
-                          transition=_divided(moves + prior.transition, chain.transition))  # fmt: skip
+                          transition=_divided(transitions + prior.transition, chain.transition))  # fmt: skip
 
 
 def start_only(chain: Chain, first: np.ndarray, prior: ChainPrior) -> Chain:
@@ -41,12 +41,12 @@ def start_only(chain: Chain, first: np.ndarray, prior: ChainPrior) -> Chain:
     return chain._replace(start=_divided(first + prior.start, chain.start))
 
 
-def from_stationary(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: ChainPrior) -> Chain:
-    """Maximise  sum first log pi(A) + sum moves log A, where pi(A) A = pi(A).
+def from_stationary(chain: Chain, first: np.ndarray, transitions: np.ndarray, prior: ChainPrior) -> Chain:
+    """Maximise  sum first log pi(A) + sum transitions log A, where pi(A) A = pi(A).
 
     With Z = (I - A + 1 pi')^-1, the derivative of sum first log pi in A[i, j] is pi[i] (Z (first / pi))[j].
     """
-    counts = moves + prior.transition
+    counts = transitions + prior.transition
     size, allowed = len(first), chain.transition > 0
 
     def objective(transition: np.ndarray) -> tuple[float, np.ndarray]:
@@ -84,8 +84,8 @@ def from_stationary(chain: Chain, first: np.ndarray, moves: np.ndarray, prior: C
     return chain._replace(start=kept, transition=after)
 
 
-def driven(chain: Chain, u: np.ndarray, moves: np.ndarray, prior: ChainPrior) -> Chain:
-    """Maximise  sum over n of moves[n] log softmax(weights (1, u[n])): moves [N, K, K], u [N, U].
+def driven(chain: Chain, u: np.ndarray, transitions: np.ndarray, prior: ChainPrior) -> Chain:
+    """Maximise  sum over n of transitions[n] log softmax(weights (1, u[n])): transitions [N, K, K], u [N, U].
 
     The input is standardised to mean 0 and variance 1, which takes fewer iterations.
     """
@@ -96,17 +96,18 @@ def driven(chain: Chain, u: np.ndarray, moves: np.ndarray, prior: ChainPrior) ->
     inputs = np.hstack([np.ones((len(u), 1)), (u - mean) / scale])
     at_zero = np.append(1.0, -mean / scale)
     allowed = np.isfinite(weights[:, :, 0])
-    totals = moves.sum(2)  # [N, K]
+    totals = transitions.sum(2)  # [N, K]
     # The prior acts as one more step with an input of zero.
-    moves, totals = np.concatenate([moves, prior.transition[None]]), np.vstack([totals, prior.transition.sum(1)])
+    transitions = np.concatenate([transitions, prior.transition[None]])
+    totals = np.vstack([totals, prior.transition.sum(1)])
     inputs = np.vstack([inputs, at_zero])
 
     def value(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
         logits = np.tensordot(inputs, coefficients, axes=(1, 2))  # [N + 1, K, K]
         logits[:, ~allowed] = -np.inf
         logs = log_softmax(logits, axis=2)
-        total = float((moves * np.where(allowed, logs, 0.0)).sum())
-        error = moves - totals[:, :, None] * np.exp(logs)
+        total = float((transitions * np.where(allowed, logs, 0.0)).sum())
+        error = transitions - totals[:, :, None] * np.exp(logs)
         return total, np.tensordot(error, inputs, axes=(0, 0))
 
     def negative(theta: np.ndarray) -> tuple[float, np.ndarray]:

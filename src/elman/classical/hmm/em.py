@@ -39,7 +39,7 @@ class Expected(NamedTuple):
 
     objective: float  # log-probability of all rows plus log-prior of the parameters
     probs: np.ndarray  # [N, K]
-    moves: np.ndarray  # [K, K], or [N, K, K] if transitions are driven
+    transitions: np.ndarray  # [K, K], or [N, K, K] if transitions are driven
 
 
 class Fit(NamedTuple):
@@ -62,11 +62,11 @@ def e_step(where: str, problem: Problem, models: Sequence[Model], scores: np.nda
     scores = np.empty(size) if scores is None else scores[: size[0]]
     for m, model in enumerate(models):
         model.emission.log_prob(problem.data, out=scores[m * steps : (m + 1) * steps])
-    transitions = [log_transition(model.chain, problem.u) for model in models]
+    log_transitions = [log_transition(model.chain, problem.u) for model in models]
     per_step = problem.u is not None
     posterior = semiring_scan.forward_backward(
         np.repeat(np.stack([log(model.chain.start) for model in models]), len(rows), axis=0),
-        np.concatenate(transitions) if per_step else np.stack(transitions),
+        np.concatenate(log_transitions) if per_step else np.stack(log_transitions),
         scores,
         np.tile(rows.lengths, len(models)),
         np.repeat(np.arange(len(models)), len(rows)),
@@ -77,12 +77,12 @@ def e_step(where: str, problem: Problem, models: Sequence[Model], scores: np.nda
         _, row = np.argwhere(~np.isfinite(log_probs))[0]
         raise ValueError(f"{where}: row {row} is impossible: every path has an observation or a transition of "
                          "probability zero; allow more transitions, or fit with priors above 1.")  # fmt: skip
-    moves = posterior.transitions
+    counts = posterior.transitions
     return [
         Expected(
             float(log_probs[m].sum()) + log_prior(model, problem),
             posterior.probs[m * steps : (m + 1) * steps],
-            moves[m * steps : (m + 1) * steps] if per_step else moves[m],
+            counts[m * steps : (m + 1) * steps] if per_step else counts[m],
         )
         for m, model in enumerate(models)
     ]
@@ -104,11 +104,11 @@ def chain_step(problem: Problem, chain: Chain, expected: Expected) -> Chain:
     rows = problem.rows
     first = expected.probs[rows.offsets[:-1][rows.lengths > 0]].sum(0)
     if problem.stationary:
-        return chain_steps.from_stationary(chain, first, expected.moves, problem.prior)
+        return chain_steps.from_stationary(chain, first, expected.transitions, problem.prior)
     if problem.u is not None:
         chain = chain_steps.start_only(chain, first, problem.prior)
-        return chain_steps.driven(chain, problem.u, expected.moves, problem.prior)
-    return chain_steps.free(chain, first, expected.moves, problem.prior)
+        return chain_steps.driven(chain, problem.u, expected.transitions, problem.prior)
+    return chain_steps.free(chain, first, expected.transitions, problem.prior)
 
 
 def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: int, tolerance: float) -> list[Fit]:

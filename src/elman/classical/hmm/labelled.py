@@ -61,7 +61,7 @@ def fit(
     if problem.u is not None:
         chain = chain._replace(weights=np.zeros((num_states, num_states, 1 + problem.u.shape[1])))
     fitted = emission.from_states(where, problem.data, posterior, rng)
-    expected = Expected(0.0, posterior, moves(problem, states, num_states))
+    expected = Expected(0.0, posterior, transition_counts(problem, states, num_states))
     scores, before = np.zeros_like(posterior), -np.inf  # the chain's probability alone
     for _ in range(max(max_iterations, 1)):
         chain = em.chain_step(problem, chain, expected)
@@ -73,7 +73,7 @@ def fit(
     return Model(chain, fitted)
 
 
-def moves(problem: Problem, states: np.ndarray, num_states: int) -> np.ndarray:
+def transition_counts(problem: Problem, states: np.ndarray, num_states: int) -> np.ndarray:
     """Return counts of transitions within rows, [K, K]; [N, K, K] if they are driven."""
     after = np.flatnonzero(problem.rows.times > 0)
     pairs = (states[after - 1], states[after])
