@@ -19,8 +19,8 @@ sizes = st.integers(1, 7)
 @st.composite
 def windows(draw: st.DrawFn) -> tuple[list[np.ndarray], Windows]:
     texts = draw(documents)
-    whole = Windows(texts, draw(sizes), draw(sizes))
-    return texts, draw(st.sampled_from([whole, whole.epoch(draw(st.integers(0, 9)), draw(st.integers(0, 9)))]))
+    whole = Windows(texts, draw(sizes), draw(sizes), seed=draw(st.none() | st.integers(0, 9)))
+    return texts, draw(st.sampled_from([whole, whole.epoch(draw(st.integers(0, 9)))]))
 
 
 def followed(windows: Windows) -> list[list[tuple[int, int]]]:
@@ -113,28 +113,36 @@ def test_a_row_continues_the_last_row_of_its_stream() -> None:
 
 def test_epochs_differ_and_repeat() -> None:
     texts = [np.full(20, i) for i in range(1, 30)]
-    windows = Windows(texts, streams=3, steps=16)
+    windows = Windows(texts, streams=3, steps=16, seed=0)
+    other = Windows(texts, streams=3, steps=16, seed=1)
     epochs = [
-        [window.targets.tolist() for window in windows.epoch(number, seed)] for number, seed in ((0, 0), (1, 0), (0, 1))
+        [window.targets.tolist() for window in epoch] for epoch in (windows.epoch(0), windows.epoch(1), other.epoch(0))
     ]
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
-    assert epochs[0] == [window.targets.tolist() for window in windows.epoch(0, 0)]
-    assert len({len(windows.epoch(number, 0)[0].targets) for number in range(20)}) > 5
+    assert epochs[0] == [window.targets.tolist() for window in windows.epoch(0)]
+    assert len({len(windows.epoch(number)[0].targets) for number in range(20)}) > 5
+
+
+def test_without_a_seed_all_epochs_are_the_same() -> None:
+    windows = Windows([np.full(20, i) for i in range(1, 30)], streams=3, steps=16)
+    for number in (1, 2):
+        for window, first in zip(windows.epoch(number), windows, strict=True):
+            np.testing.assert_array_equal(window.targets, first.targets)
 
 
 def test_documents_come_in_another_order_each_epoch() -> None:
-    windows = Windows([np.array([unit]) for unit in range(1, 30)], streams=1, steps=1000)
+    windows = Windows([np.array([unit]) for unit in range(1, 30)], streams=1, steps=1000, seed=0)
     orders = []
     for number in range(3):
-        targets = np.concatenate([window.targets for window in windows.epoch(number, 0)])
+        targets = np.concatenate([window.targets for window in windows.epoch(number)])
         orders.append(targets[targets > 0].tolist())
         assert sorted(orders[-1]) == list(range(1, 30))
     assert orders[0] != orders[1] != orders[2] != orders[0]
 
 
 def test_the_cuts_of_one_document_move() -> None:
-    windows = Windows([np.arange(1, 100)], streams=2, steps=10)
-    first = [windows.epoch(number, 7)[1].inputs.values[0] for number in range(10)]
+    windows = Windows([np.arange(1, 100)], streams=2, steps=10, seed=7)
+    first = [windows.epoch(number)[1].inputs.values[0] for number in range(10)]
     assert len(set(first)) > 3
 
 

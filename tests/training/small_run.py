@@ -42,10 +42,12 @@ class Text:
 
     def __init__(self, documents: int = 12, seed: int = 0):
         random = np.random.default_rng(seed)
-        self.windows = Windows([random.integers(1, VOCABULARY, n) for n in random.integers(5, 60, documents)], 3, 9)
+        self.windows = Windows(
+            [random.integers(1, VOCABULARY, n) for n in random.integers(5, 60, documents)], 3, 9, seed=7
+        )
 
     def epoch(self, number: int) -> Sequence[Window]:
-        return self.windows.epoch(number, seed=7)
+        return self.windows.epoch(number)
 
 
 def make_net(seed: int = 3) -> Net:

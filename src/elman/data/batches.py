@@ -11,25 +11,26 @@ from elman.data.windows import Window, concatenated, epoch_generator, shuffled
 from elman.sequences import Sequences
 
 
-class Batches(Sequence[Window]):
+class DocumentBatches(Sequence[Window]):
     """Batches of whole documents. Each document is a row and starts from the initial state; slices are made on access.
 
     Args:
         documents: ids of each document, integers [n], without the boundary.
         steps: upper bound of the time steps of a batch; a longer document is a batch of its own.
+        seed: seed of the order of the documents, which differs between epochs; None keeps their order.
     Raises:
         ValueError: there are no documents, an id is not above that of the boundary, or steps is below 1.
     Example:
-        >>> batches = Batches([np.array([2, 3]), np.array([4]), np.array([5, 6, 7])], steps=5)
+        >>> batches = DocumentBatches([np.array([2, 3]), np.array([4]), np.array([5, 6, 7])], steps=5)
         >>> [batch.inputs.lengths.tolist() for batch in batches]
         [[3, 2], [4]]
     """
 
-    def __init__(self, documents: Sequence[np.ndarray], steps: int):
+    def __init__(self, documents: Sequence[np.ndarray], steps: int, seed: int | None = None):
         if steps < 1:
-            raise ValueError(f"Batches: expected steps of at least 1, got {steps}.")
-        self.steps = steps
-        self._set(concatenated("Batches", documents))
+            raise ValueError(f"DocumentBatches: expected steps of at least 1, got {steps}.")
+        self.steps, self.seed = steps, seed
+        self._set(concatenated("DocumentBatches", documents))
 
     def _set(self, text: np.ndarray) -> None:
         self.text = text
@@ -44,10 +45,12 @@ class Batches(Sequence[Window]):
         """Number of targets of all batches together."""
         return len(self.text) - 1
 
-    def epoch(self, number: int, seed: int) -> Self:
+    def epoch(self, number: int) -> Self:
         """Return the batches of one epoch: the same documents, shuffled and batched anew."""
+        if self.seed is None:
+            return self
         other = copy(self)
-        other._set(shuffled(self.text, epoch_generator(seed, number)))
+        other._set(shuffled(self.text, epoch_generator(self.seed, number)))
         return other
 
     def __len__(self) -> int:

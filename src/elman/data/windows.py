@@ -56,6 +56,7 @@ class Windows(Sequence[Window]):
         documents: ids of each document, integers [n], without the boundary.
         streams: number of streams read in parallel, B; fewer if there are fewer targets.
         steps: time steps of each stream in one window, T.
+        seed: seed of the order of the documents, which differs between epochs; None keeps their order.
     Raises:
         ValueError: there are no documents, an id is not above that of the boundary, or a size is below 1.
     Example:
@@ -66,11 +67,11 @@ class Windows(Sequence[Window]):
         (array([0, 5, 0]), array([ 0, -1]))
     """
 
-    def __init__(self, documents: Sequence[np.ndarray], streams: int, steps: int):
+    def __init__(self, documents: Sequence[np.ndarray], streams: int, steps: int, seed: int | None = None):
         if streams < 1 or steps < 1:
             raise ValueError(f"Windows: expected streams and steps of at least 1, got {streams} and {steps}.")
         self.text = concatenated("Windows", documents)
-        self.streams, self.steps = min(streams, self.num_steps), steps
+        self.streams, self.steps, self.seed = min(streams, self.num_steps), steps, seed
         self.first = steps  # time steps of the first window
 
     @property
@@ -78,9 +79,11 @@ class Windows(Sequence[Window]):
         """Number of targets of all windows together."""
         return len(self.text) - 1
 
-    def epoch(self, number: int, seed: int) -> Self:
+    def epoch(self, number: int) -> Self:
         """Return the windows of one epoch: documents shuffled, and a shorter first window, which moves all cuts."""
-        generator = epoch_generator(seed, number)
+        if self.seed is None:
+            return self
+        generator = epoch_generator(self.seed, number)
         other = copy(self)
         other.text = shuffled(self.text, generator)
         other.first = int(generator.integers(1, self.steps + 1))

@@ -14,7 +14,7 @@ from torch import Tensor
 import elman
 from elman.cells import CellModule
 from elman.classical import NGram
-from elman.data.batches import Batches
+from elman.data.batches import DocumentBatches
 from elman.data.documents import read_documents, split
 from elman.data.units import UNKNOWN, Text, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
@@ -146,7 +146,7 @@ class LanguageModel(RecurrentSettings, Task):
         self.initialize(net)
         return net
 
-    def batches(self, data: list[np.ndarray]) -> "_Epochs":
+    def batches(self, data: list[np.ndarray]) -> Windows | DocumentBatches:
         ids = np.concatenate(data)
         if len(ids) < (self.steps or 1):
             raise ValueError(f"text: {len(ids)} {self.units} to train on, less than one window of {self.steps}; give "
@@ -154,9 +154,9 @@ class LanguageModel(RecurrentSettings, Task):
         if (ids == ids[0]).all():
             raise ValueError(f"text: {len(ids)} {self.units}, all of them {self.units_.decode(ids[:1])!r}; expected at "
                              "least two different ones.")  # fmt: skip
-        windows = self._windows(data)
+        windows = self._windows(data, self.seed if self.shuffle else None)
         self.streams_ = windows.streams if isinstance(windows, Windows) else None
-        return _Epochs(windows, self.seed if self.shuffle else None)
+        return windows
 
     def loss(self, batch: Window, state: State | None) -> tuple[Tensor, State | None]:
         logits, targets, state = self._logits(batch, state)
@@ -168,11 +168,11 @@ class LanguageModel(RecurrentSettings, Task):
         streams = windows.streams if isinstance(windows, Windows) else 1
         return Score("nats per unit", self._nats(data, streams) / windows.num_steps)
 
-    def _windows(self, data: list[np.ndarray]) -> Windows | Batches:
+    def _windows(self, data: list[np.ndarray], seed: int | None = None) -> Windows | DocumentBatches:
         if self.steps is None:
-            return Batches(data, self.streams * 100)
+            return DocumentBatches(data, self.streams * 100, seed)
         total = sum(map(len, data))
-        return Windows(data, min(self.streams, max(1, total // self.steps)), self.steps)
+        return Windows(data, min(self.streams, max(1, total // self.steps)), self.steps, seed)
 
     def _logits(self, window: Window, state: State | None) -> tuple[Tensor, Tensor, State]:
         """Return the logits and the targets of a window, and the state after it."""
@@ -320,14 +320,3 @@ class LanguageModel(RecurrentSettings, Task):
                 raise ValueError(f"{ngram}: not the n-gram of this model; copy its run folder whole, or leave the file "
                                  "out.")  # fmt: skip
             self.ngram_ = NGram.from_arrays(arrays, **metadata["settings"])
-
-
-class _Epochs:
-    """Windows or batches of each epoch, shuffled if there is a seed."""
-
-    def __init__(self, data: Windows | Batches, seed: int | None):
-        self.data, self.seed = data, seed
-
-    def epoch(self, number: int) -> Sequence[Window]:
-        """Return the windows of an epoch, counted from 1."""
-        return self.data if self.seed is None else self.data.epoch(number, self.seed)
