@@ -83,11 +83,12 @@ def allowed(tags: Sequence[str], scheme: str) -> Allowed:
     )
 
 
-def check_tags(tags: Sequence[str], scheme: str, where: str = "check_tags") -> None:
+def check_tags(tags: Sequence[str], scheme: str, where: str = "check_tags", way_out: str = "") -> None:
     """Raise an error unless the tags of a row are valid in the scheme.
 
     Args:
         where: beginning of the error message, for instance file and line of the sentence.
+        way_out: end of the message about an invalid order of tags.
     Raises:
         TypeError, ValueError: a tag is invalid; the message names the tag, its step and the expected tags.
     Example:
@@ -102,9 +103,8 @@ def check_tags(tags: Sequence[str], scheme: str, where: str = "check_tags") -> N
         if not _follows(previous, tag, scheme):
             after = "at the start of a row" if previous is None else f"after {tags[step - 1]}"
             got = "the end of the row" if tag is None else tags[step]
-            raise ValueError(
-                f"{where}: step {step}: expected {_expected(previous, scheme)} {after} in {scheme}, got {got}."
-            )
+            raise ValueError(f"{where}: step {step}: expected {_expected(previous, scheme)} {after} in {scheme}, got "
+                             f"{got}{'; ' * bool(way_out)}{way_out}.")  # fmt: skip
 
 
 def spans(tags: Sequence[str], scheme: str, strict: bool = True) -> list[Span]:

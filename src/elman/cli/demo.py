@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from elman.cli.comparison import compare
 from elman.cli.console import log_messages, progress_bar
 from elman.cli.curves import draw
 from elman.data.documents import split
-from elman.decoding import Sampling
 from elman.files import replacing
 from elman.tasks.settings import write_config
 
@@ -73,7 +71,10 @@ def demo(run: Path | None) -> None:
     click.echo("\nA generated paragraph:\n")
     click.echo("The " + "".join(model.generate("The ", length=500, temperature=TEMPERATURE, seed=1)))
     click.echo("\nAnother one, streamed unit by unit:\n")
-    _stream(model)
+    click.echo("An object ", nl=False)
+    for text in model.generate("An object ", length=500, temperature=TEMPERATURE, seed=2):
+        click.echo(text, nl=False)
+    click.echo()
     picture = run / "curves.png"
     assert model.ngram_ is not None
     _keep_held_out(model, run)
@@ -88,13 +89,3 @@ def _keep_held_out(model: Any, run: Path) -> None:
     with replacing(path) as file:
         file.write("\n".join(model.held_out_).encode())
     write_config(run, model, {"data": [], "validation_data": [str(path.resolve())]})
-
-
-def _stream(model: Any) -> None:
-    """Print text one unit at a time. The state and the distribution over the next unit are values."""
-    stream = model.stream()
-    stream.read("An object ")
-    click.echo("An object ", nl=False)
-    for text in stream.write(500, Sampling(TEMPERATURE), np.random.default_rng(2)):
-        click.echo(text, nl=False)
-    click.echo()

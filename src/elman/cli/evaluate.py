@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from elman.cli.models import evaluate_model, load_model
+from elman.cli.models import load_model
 from elman.cli.task_commands import TaskVerb
 from elman.pictures import confusion
 
@@ -18,7 +18,7 @@ other columns."""
 
 def _evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     trained = load_model(run, files, options)
-    report = evaluate_model(trained.model, trained.commands, trained.read(files), trained.options)
+    report = trained.evaluate(trained.read(files))
     if picture := trained.options.get("picture"):
         confusion(report).savefig(picture, dpi=120)
     click.echo(json.dumps(report.to_json()) if as_json else report.table())

@@ -32,6 +32,15 @@ class TrainedModel(NamedTuple):
             self.model.classes_ = self.model.classes_.astype(str)
         return self.commands.read(files, self.options)
 
+    def evaluate(self, data: Labelled) -> Any:
+        """Return the report on labelled rows, and show a progress bar meanwhile.
+
+        Raises:
+            ValueError: if the model cannot read a row; the message names its place.
+        """
+        with located(data.places), progress_bar("evaluating") as progress, self.model.reporting(progress):
+            return self.commands.evaluate(self.model, data, self.options)
+
 
 def load_model(run: Path, files: Sequence[Path], options: Mapping[str, Any]) -> TrainedModel:
     """Load the trained model in a run folder or a model file, for the current command.
@@ -54,16 +63,6 @@ def load_model(run: Path, files: Sequence[Path], options: Mapping[str, Any]) -> 
         columns = {option.name for option in verb.tasks if isinstance(option, ColumnOption)}
         kept = {name: value for name, value in kept.items() if name not in columns}
     return TrainedModel(model, commands, {**kept, **options})
-
-
-def evaluate_model(model: Any, commands: TaskCommands, data: Labelled, options: Options) -> Any:
-    """Return the report of a model on labelled rows, and show a progress bar meanwhile.
-
-    Raises:
-        ValueError: if the model cannot read a row; the message names its place.
-    """
-    with located(data.places), progress_bar("evaluating") as progress, model.reporting(progress):
-        return commands.evaluate(model, data, options)
 
 
 def check_verb(run: Path, task: Any, verb: str) -> TaskCommands:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from elman.cli.console import log_messages
-from elman.cli.models import evaluate_model, given
+from elman.cli.models import TrainedModel, given
 from elman.cli.run_source import Source
 from elman.cli.task_commands import TaskCommands, help_text, task_commands
 from elman.data.readers.labelled import Labelled
@@ -150,7 +150,7 @@ def print_result(model: Any, commands: TaskCommands, run: Path, source: Source) 
     if len(inputs):
         click.echo(f"Update {result.best_update:,} has the best weights on the held-out part. Their figures there:\n")
         data = Labelled(inputs, labels, [f"held-out row {number}" for number in range(len(inputs))])
-        click.echo(evaluate_model(model, commands, data, {}).table())
+        click.echo(TrainedModel(model, commands, {}).evaluate(data).table())
     lines = [
         f"  elman {line.replace('RUN', shlex.quote(str(run)), 1)}" for line in commands.next_commands(source.reading)
     ]

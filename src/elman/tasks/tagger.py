@@ -30,6 +30,7 @@ from elman.tasks.settings import check_range, check_word
 
 STEPS = 1 << 13  # of a batch in an evaluation
 OUTPUTS = "crf", "softmax"
+WAY_OUT = "correct the tags, or read such rows as the CoNLL evaluation does: repair=True, --repair"
 INSIDE = "IOBES"  # the scheme in which spans are learnt: the richest gives the most information
 
 
@@ -145,11 +146,7 @@ class Tagger(RecurrentSettings, Task):
             return row
         if not self.repair and self.scheme_ != "IOB1":  # all rows of B, I and O are valid in IOB1
             with about_row(number):
-                try:
-                    check_tags(row, self.scheme_, "tags")
-                except ValueError as error:
-                    raise ValueError(f"{str(error).rstrip('.')}; correct the tags, or read such rows as the CoNLL "
-                                     "evaluation does: repair=True, --repair.") from None  # fmt: skip
+                check_tags(row, self.scheme_, "tags", WAY_OUT)
         return convert(row, self.scheme_, INSIDE, strict=False)
 
     def _outside(self, row: list[str]) -> list[str]:
