@@ -287,7 +287,7 @@ def test_a_class_of_one_row_is_trained_on():
         (["", " "], ["x", "y"], "expected a word that occurs . times or more, got 0 words"),
         ([[1.0], [np.inf]], ["x", "y"], "row 1: step 0, variable 0 is infinite"),
         ([[1.0], [1e300]], ["x", "y"], "the standard deviation of variable 0 is not finite"),
-        ([[1.0], [[1.0, 2.0]]], ["x", "y"], "row 1: expected steps of D=1 numbers, as in training, got D=2"),
+        ([[1.0], [[1.0, 2.0]]], ["x", "y"], r"row 1: expected steps of shape \[D\] = \[1\], as in training, got \[2\]"),
         ([[1.0], ["a"]], ["x", "y"], r"row 1: expected numbers of shape \[T, D\] or \[T\], got <U1"),
         ([[[1.0, 2.0], [3.0]], [1.0]], ["x", "y"], "row 0: .*inhomogeneous"),
         ([[1.0, None], [{}]], ["x", "y"], "row 1: float.. argument must be a string or a real number, not 'dict'"),
@@ -444,7 +444,7 @@ def test_a_variable_that_is_always_missing():
 def test_bad_rows_at_prediction():
     rows, labels = waves(20)
     model = Classifier(**QUICK).fit(rows, labels)
-    with pytest.raises(ValueError, match="row 1: expected steps of D=2 numbers, as in training, got D=3"):
+    with pytest.raises(ValueError, match=r"row 1: expected steps of shape \[D\] = \[2\], as in training, got \[3\]"):
         model.predict([rows[0], np.zeros((4, 3))])
     with pytest.raises(ValueError, match="row 0: step 1, variable 0 is infinite"):
         model.predict([[[0.0, 0.0], [-np.inf, 0.0]]])

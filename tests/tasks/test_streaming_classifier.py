@@ -159,8 +159,11 @@ def test_a_piece_that_cannot_be_read_leaves_the_stream_where_it_was():
     stream.read(rows[0])
     state, probabilities = stream.state, stream.probabilities
     for piece, error in [
-        ([[1.0, 2.0, 3.0]], "StreamingClassifier.read: expected steps of D=2 numbers, as in training, got D=3"),
-        ([1.0, 2.0], "StreamingClassifier.read: expected steps of D=2 numbers, as in training, got D=1"),
+        (
+            [[1.0, 2.0, 3.0]],
+            r"StreamingClassifier.read: expected steps of shape \[D\] = \[2\], as in training, got \[3\]",
+        ),
+        ([1.0, 2.0], r"StreamingClassifier.read: expected steps of shape \[D\] = \[2\], as in training, got \[1\]"),
         ([[1.0, np.inf]], "StreamingClassifier.read: step 0, variable 1 is infinite"),
         ([[np.nan, 1.0]], "StreamingClassifier.read: step 0, variable 0 is NaN"),
     ]:

@@ -62,8 +62,14 @@ def test_differences_of_frames(differences):
 @pytest.mark.parametrize(
     ("row", "error"),
     [
-        (np.zeros((2, 6, 8), np.uint8), r"row 1: expected frames of C, H, W = \[1, 6, 7\], got \[1, 6, 8\]; resize"),
-        (np.zeros((2, 6, 7, 3), np.uint8), r"row 1: expected frames of C, H, W = \[1, 6, 7\], got \[3, 6, 7\]"),
+        (
+            np.zeros((2, 6, 8), np.uint8),
+            r"row 1: expected steps of shape \[C, H, W\] = \[1, 6, 7\], as in training, got \[1, 6, 8\]",
+        ),
+        (
+            np.zeros((2, 6, 7, 3), np.uint8),
+            r"row 1: expected steps of shape \[C, H, W\] = \[1, 6, 7\], as in training, got \[3, 6, 7\]",
+        ),
         (np.zeros((6, 7), np.uint8), r"row 1: expected frames of shape \[T, H, W\] or \[T, H, W, C\], got uint8"),
         (np.full((2, 6, 7), np.nan), "row 1: a frame holds NaN or infinity"),
         (np.full((2, 6, 7), 1e300), "row 1: a frame holds NaN or infinity"),

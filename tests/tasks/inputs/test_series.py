@@ -87,7 +87,7 @@ def test_differences_have_deviation_1():
 
 def test_errors_name_the_row():
     for rows, error in [
-        ([[1.0], [[1.0, 2.0]]], "row 1: expected steps of D=1 numbers, as in training, got D=2"),
+        ([[1.0], [[1.0, 2.0]]], r"row 1: expected steps of shape \[D\] = \[1\], as in training, got \[2\]"),
         ([[1.0], [2.0, np.inf]], "row 1: step 1, variable 0 is infinite"),
         ([[1.0], np.zeros((2, 2, 2))], r"row 1: expected numbers of shape \[T, D\] or \[T\], got float64 \[2, 2, 2\]"),
         ([[1.0], 3.0], r"row 1: expected numbers of shape \[T, D\] or \[T\], got float64 \[\]"),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from elman.cells import CellModule
+from elman.errors import RowError, about_row
 from elman.sequences import Sequences
 
 OF_TEXT = "units", "lowercase", "vocabulary_size", "min_count", "word_dropout"
@@ -123,6 +124,31 @@ class Inputs(ABC):
     @abstractmethod
     def restore(self, data: dict[str, Any]) -> Self:
         """Set what `to_json` wrote."""
+
+
+class NumberInputs(Inputs):
+    """Base of inputs whose rows are arrays of numbers, with steps of one shape."""
+
+    axes: ClassVar[str]  # of a step, for errors
+    shape: tuple[int, ...]  # of a step in training
+
+    @abstractmethod
+    def row(self, row: Any) -> np.ndarray:
+        """Return one row as an array [T, *shape], checked."""
+
+    def raw(self, rows: Sequence[Any]) -> Sequences:
+        """Return all rows, [N, *shape], checked."""
+        given = []
+        for number, row in enumerate(rows):
+            with about_row(number):
+                given.append(self.row(row))
+        full = [row for row in given if len(row)]
+        shape = getattr(self, "shape", (full or given or [np.zeros((0, 1))])[0].shape[1:])
+        for number, row in enumerate(given):
+            if len(row) and row.shape[1:] != shape:
+                raise RowError(number, f"expected steps of shape [{self.axes}] = {list(shape)}, as in training, got "
+                                       f"{list(row.shape[1:])}; give rows of one size.")  # fmt: skip
+        return Sequences(np.concatenate([np.zeros((0, *shape), np.float32), *full]), [*map(len, given)])
 
 
 def without_steps(sequences: Sequences, part: float) -> Sequences:

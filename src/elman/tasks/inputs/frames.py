@@ -8,21 +8,21 @@ import torch
 
 from elman.arrays import tensor
 from elman.cells import CellModule
-from elman.errors import RowError
 from elman.layers import Deviations, Differences, Dropout
 from elman.layers.frame_encoder import FrameEncoder
 from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_SKELETONS, OF_TEXT, Inputs
+from elman.tasks.inputs.base import OF_SKELETONS, OF_TEXT, NumberInputs
 
 
-class Frames(Inputs):
+class Frames(NumberInputs):
     """Rows that are arrays [T, H, W] or [T, H, W, C] of grey or coloured frames, all of one size."""
 
     name: ClassVar[str] = "frames"
+    axes: ClassVar[str] = "C, H, W"
     without_effect: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS)
 
     def fit(self, rows: Sequence[Any]) -> Self:
-        raw = self._raw(rows)
+        raw = self.raw(rows)
         if not raw.num_steps:
             raise ValueError(f"frames: expected rows with frames, got {len(rows)} that are all empty.")
         self.shape = raw.values.shape[1:]
@@ -30,7 +30,7 @@ class Frames(Inputs):
         return self
 
     def encode(self, rows: Sequence[Any]) -> Sequences:
-        return self._raw(rows).map(lambda x: (x - np.float32(self.mean)) / np.float32(self.scale))
+        return self.raw(rows).map(lambda x: (x - np.float32(self.mean)) / np.float32(self.scale))
 
     def augment(self, sequences: Sequences) -> Sequences:
         if self.settings.shift:
@@ -67,28 +67,17 @@ class Frames(Inputs):
         self.shape, self.mean, self.scale = tuple(data["shape"]), data["mean"], data["scale"]
         return self
 
-    def _raw(self, rows: Sequence[Any]) -> Sequences:
-        """Return all frames as float32 [N, C, H, W], checked."""
-        given = []
-        for number, row in enumerate(rows):
-            frames = np.asarray(row)
-            if frames.dtype.kind not in "fiu" or frames.ndim not in (3, 4):
-                raise RowError(number, "expected frames of shape [T, H, W] or [T, H, W, C], got "
-                                       f"{frames.dtype} {list(frames.shape)}.")  # fmt: skip
-            frames = frames[:, None] if frames.ndim == 3 else np.moveaxis(frames, 3, 1)
-            with np.errstate(over="ignore"):
-                frames = frames.astype(np.float32)
-            if not np.isfinite(frames).all():
-                raise RowError(number, "a frame holds NaN or infinity; fill it in, or leave the frame out.")
-            given.append(frames)
-        full = [frames.shape[1:] for frames in given if len(frames)]
-        shape = getattr(self, "shape", full[0] if full else (1, 1, 1))
-        for number, frames in enumerate(given):
-            if len(frames) and frames.shape[1:] != shape:
-                raise RowError(number, f"expected frames of C, H, W = {list(shape)}, got {list(frames.shape[1:])}; "
-                                       "resize them to one size.")  # fmt: skip
-        values = [frames for frames in given if len(frames)]
-        return Sequences(np.concatenate(values) if values else np.zeros((0, *shape), np.float32), [*map(len, given)])
+    def row(self, row: Any) -> np.ndarray:
+        """Return the frames of one row as float32 [T, C, H, W]."""
+        frames = np.asarray(row)
+        if frames.dtype.kind not in "fiu" or frames.ndim not in (3, 4):
+            raise ValueError("expected frames of shape [T, H, W] or [T, H, W, C], got "
+                             f"{frames.dtype} {list(frames.shape)}.")  # fmt: skip
+        with np.errstate(over="ignore"):
+            frames = (frames[:, None] if frames.ndim == 3 else np.moveaxis(frames, 3, 1)).astype(np.float32)
+        if not np.isfinite(frames).all():
+            raise ValueError("a frame holds NaN or infinity; fill it in, or leave the frame out.")
+        return frames
 
 
 def _shifted(sequences: Sequences, most: int) -> Sequences:

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from elman.cells import CellModule
-from elman.errors import RowError, about_row
+from elman.errors import RowError
 from elman.layers import Deviations, Differences, Dropout
 from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, Inputs
+from elman.tasks.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, NumberInputs
 
 
-class Series(Inputs):
+class Series(NumberInputs):
     """Rows that are arrays [T, D], or [T] for one variable. NaN is a missing value.
 
     Each variable is scaled to mean 0 and standard deviation 1 in the training part. Missing values become 0, and each
@@ -21,16 +21,17 @@ class Series(Inputs):
     """
 
     name: ClassVar[str] = "series"
+    axes: ClassVar[str] = "D"
     without_effect: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS, *OF_FRAMES, "embedding_size")
     default_differences: ClassVar[bool] = False
 
     def fit(self, rows: Sequence[Any]) -> Self:
-        raw = self._raw(rows)
+        raw = self.raw(rows)
         values = raw.values
         if not len(values):
             raise ValueError(f"{self.name}: expected rows with steps, got {len(rows)} that are all empty: 0 feature(s) "
                              f"(shape=({len(rows)}, 0)) while a minimum of 1 is required.")  # fmt: skip
-        self.size = values.shape[1]
+        self.shape = values.shape[1:]
         gone = np.isnan(values)
         there = np.maximum((~gone).sum(0), 1)
         with np.errstate(over="ignore"):
@@ -49,11 +50,11 @@ class Series(Inputs):
         return self
 
     def note_missing(self, rows: Sequence[Any]) -> None:
-        gone = np.isnan(self._raw(rows).values).any(0)
+        gone = np.isnan(self.raw(rows).values).any(0)
         self.missing = np.union1d(self.missing, np.flatnonzero(gone))
 
     def encode(self, rows: Sequence[Any]) -> Sequences:
-        return self._scaled(self._raw(rows))
+        return self._scaled(self.raw(rows))
 
     def layers(self) -> list[CellModule]:
         wanted, drop = self.settings.differences, self.input_dropout
@@ -66,6 +67,11 @@ class Series(Inputs):
             size *= 2
         drops: list[CellModule] = [Dropout(size, drop)] if drop else []
         return [*layers, *drops]
+
+    @property
+    def size(self) -> int:
+        """Number of variables."""
+        return self.shape[0]
 
     @property
     def width(self) -> int:
@@ -82,7 +88,7 @@ class Series(Inputs):
 
     def restore(self, data: dict[str, Any]) -> Self:
         self.mean, self.scale, self.change = (np.array(data[name], float) for name in ("mean", "scale", "change"))
-        self.missing, self.size = np.array(data["missing"], np.int64), len(self.mean)
+        self.missing, self.shape = np.array(data["missing"], np.int64), self.mean.shape
         return self
 
     def unit(self, deviations: np.ndarray) -> np.ndarray:
@@ -96,25 +102,11 @@ class Series(Inputs):
             array = array.astype(np.float64)
         if array.dtype.kind not in "fiub" or array.ndim not in (1, 2):
             raise ValueError(f"expected numbers of shape [T, D] or [T], got {array.dtype} {list(array.shape)}.")
+        if np.isinf(array).any():
+            step, *variable = np.argwhere(np.isinf(array))[0]
+            raise ValueError(f"step {step}, variable {variable[0] if variable else 0} is infinite; give a finite "
+                             "number, or NaN if it is missing.")  # fmt: skip
         return array.reshape(len(array), -1 if array.size else 1).astype(np.float64)
-
-    def _raw(self, rows: Sequence[Any]) -> Sequences:
-        """Return all rows as float64 [N, D], checked."""
-        given = []
-        for number, row in enumerate(rows):
-            with about_row(number):
-                given.append(self.row(row))
-        widths = [row.shape[1] for row in given if len(row)]
-        size = getattr(self, "size", widths[0] if widths else 1)
-        for number, row in enumerate(given):
-            if len(row) and row.shape[1] != size:
-                raise RowError(number, f"expected steps of D={size} numbers, as in training, got D={row.shape[1]}.")
-            if np.isinf(row).any():
-                step, variable = np.argwhere(np.isinf(row))[0]
-                raise RowError(number, f"step {step}, variable {variable} is infinite; give a finite number, or NaN "
-                                       "if it is missing.")  # fmt: skip
-        values = [row for row in given if len(row)]
-        return Sequences(np.concatenate(values) if values else np.zeros((0, size)), [len(row) for row in given])
 
     def _scaled(self, raw: Sequences) -> Sequences:
         """Return standardised rows with their flags of missing values, float32 [N, D + missing]."""
