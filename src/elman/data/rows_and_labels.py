@@ -2,13 +2,14 @@
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
 
+from elman.errors import RowError
 from elman.sequences import Sequences
 
 KINDS = {"strings": str, "booleans": bool | np.bool_, "integers": Integral, "numbers": Number}
@@ -81,6 +82,26 @@ def as_labels(where: str, y: Any, rows: int) -> np.ndarray:
     if labels.dtype.kind not in "Uiub":
         raise ValueError(f"{where}: expected labels of strings or integers, got {labels.dtype}.")
     return labels
+
+
+def label_numbers(rows: Iterable[Sequence[Any]], known: Sequence[Any], noun: str) -> np.ndarray:
+    """Return the number of each label among the known ones, int64, of all rows together.
+
+    Args:
+        rows: labels of each row.
+        known: labels of the training rows.
+        noun: `class` or `tag`, for the error.
+    Raises:
+        RowError: a label is unknown.
+    """
+    numbers, found = {label: number for number, label in enumerate(known)}, []
+    for row, labels in enumerate(rows):
+        for label in labels:
+            if label not in numbers:
+                raise RowError(row, f"the training rows do not have the {noun} {label!r}; add one that has, or leave "
+                                    "this row out.")  # fmt: skip
+            found.append(numbers[label])
+    return np.array(found, np.int64)
 
 
 def _of_one_kind(where: str, labels: Sequence[Any]) -> np.ndarray:

@@ -144,8 +144,7 @@ class Captioner(Writer):
         return Encoded(_Pictures(X), None, np.ones(len(X), np.int64))  # read when a batch is searched
 
     def encode_texts(self, texts: Sequence[str]) -> Sequences:
-        ids = [self.units_.encode(self._spaced(text)) for text in texts]
-        return Sequences(np.concatenate([np.empty(0, np.int64), *ids]), [*map(len, ids)])
+        return self.units_.encode_rows(map(self._spaced, texts))
 
     def describe(self, data: Encoded, held_out: Encoded) -> str:
         size, units = self._photos().size, data.targets.units

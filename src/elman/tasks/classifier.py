@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from elman.data.rows_and_labels import as_labels, as_rows
+from elman.data.rows_and_labels import as_labels, as_rows, label_numbers
 from elman.errors import RowError, located
 from elman.layers import Linear, Stack
 from elman.layers.pooling import POOLINGS, Pooling
@@ -114,13 +114,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
 
     def _numbers(self, examples: Examples) -> np.ndarray:
         """Return the number of each row's class, int64 [B]."""
-        numbers = {label: number for number, label in enumerate(self.classes_.tolist())}
-        labels = examples.targets.tolist()
-        for row, label in enumerate(labels):
-            if label not in numbers:
-                raise RowError(row, f"the training rows do not have the class {label!r}; add one that has, or leave "
-                                    "this row out.")  # fmt: skip
-        return np.array([numbers[label] for label in labels], np.int64)
+        return label_numbers(([label] for label in examples.targets.tolist()), self.classes_.tolist(), "class")
 
     # The network.
 

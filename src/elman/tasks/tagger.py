@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from elman import state as states
 from elman.cells import LSTM, CellModule
 from elman.classical.tag_schemes import ALIASES, SCHEMES, Allowed, all_tags, allowed, check_tags, convert
+from elman.data.rows_and_labels import label_numbers
 from elman.data.spelled_words import UNKNOWN, Spelled, Words
 from elman.errors import RowError, about_row
 from elman.layers import Bidirectional, Dropout, Embedding, Linear, Stack
@@ -118,16 +120,9 @@ class Tagger(RecurrentSettings, Task):
         self.words_ = Words(self.min_count).fit(examples.inputs)
 
     def encode(self, examples: Examples) -> Encoded:
-        numbers = {tag: number for number, tag in enumerate(self.tags_)}
-        found = []
-        for number, row in enumerate(examples.targets):
-            for tag in self._inside(number, row):
-                if tag not in numbers:
-                    raise RowError(number, f"the training rows do not have the tag {tag!r}; add one that has, or leave "
-                                           "this row out.")  # fmt: skip
-                found.append(numbers[tag])
+        tags = label_numbers(starmap(self._inside, enumerate(examples.targets)), self.tags_, "tag")
         data = self._spelled(examples.inputs)
-        return Encoded(data.inputs, data.inputs.tokens.with_values(np.array(found, np.int64)), data.steps)
+        return Encoded(data.inputs, data.inputs.tokens.with_values(tags), data.steps)
 
     def describe(self, data: Encoded, held_out: Encoded) -> str:
         words, characters, _ = self.words_.sizes

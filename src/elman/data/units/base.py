@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from elman.data.units.decoders import Decoder
+from elman.sequences import Sequences
 
 Text = str | bytes  # bytes only for the units `bytes`
 
@@ -46,6 +47,11 @@ class Units(ABC):
     @abstractmethod
     def encode(self, text: Any) -> np.ndarray:
         """Return the ids of a text, int64 [n], without the boundary."""
+
+    def encode_rows(self, texts: Iterable[Any]) -> Sequences:
+        """Return the ids of texts, a row per text."""
+        ids = [np.empty(0, np.int64), *map(self.encode, texts)]
+        return Sequences(np.concatenate(ids), [*map(len, ids[1:])])
 
     @abstractmethod
     def decoder(self) -> Decoder[Any]:

@@ -79,8 +79,7 @@ class PairUnits:
 
     def _encoded(self, units: Units, texts: Sequence[str]) -> Sequences:
         blank = units.name in ("bpe", "words")  # for characters, the blank would be one more unit
-        ids = [units.encode(self.spaced(text) if blank else self.spaced(text)[1:]) for text in texts]
-        return Sequences(np.concatenate([np.empty(0, np.int64), *ids]), [len(row) for row in ids])
+        return units.encode_rows(self.spaced(text) if blank else self.spaced(text)[1:] for text in texts)
 
     def to_json(self) -> dict[str, Any]:
         """Return all that `from_json` needs, as JSON."""

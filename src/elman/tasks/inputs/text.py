@@ -34,8 +34,7 @@ class TextInputs(Inputs):
         return self
 
     def encode(self, rows: Sequence[Any]) -> Sequences:
-        ids = [self.units.encode(self._prepared(row, number)) for number, row in enumerate(rows)]
-        return Sequences(np.concatenate(ids) if ids else np.zeros(0, np.int64), [len(row) for row in ids])
+        return self.units.encode_rows(self._prepared(row, number) for number, row in enumerate(rows))
 
     def steps(self, row: np.ndarray) -> list[str]:
         return [self.units.decode([unit]) for unit in row.tolist()]
