@@ -17,7 +17,6 @@ from pathlib import Path
 
 import receipt
 
-from elman.cli.comparison import compare
 from elman.cli.console import log_messages
 from elman.tasks import LanguageModel
 from elman.tasks.run import Run
@@ -69,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = {}
     for name, part in (("validation", valid), ("test", test)):
         print(f"\nThe {name} part:")
-        report = compare(model, part)
+        report = model.compare(part)
         figures[name] = report.figures
         print(report.table())
     receipt.write(

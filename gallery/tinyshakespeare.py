@@ -17,7 +17,6 @@ from pathlib import Path
 
 import receipt
 
-from elman.cli.comparison import compare
 from elman.cli.console import log_messages
 from elman.data import read_documents
 from elman.tasks import LanguageModel
@@ -60,10 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     if model.held_out_:
         print("\nThe held-out part of the training text:")
-        print(compare(model, model.held_out_).table())
+        print(model.compare(model.held_out_).table())
         return
     print("\nThe test part:")
-    report = compare(model, text[cut:])
+    report = model.compare(text[cut:])
     figures = report.figures
     print(report.table())
     receipt.write(

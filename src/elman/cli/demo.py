@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from elman.cli.comparison import compare
 from elman.cli.console import log_messages, progress_bar
 from elman.cli.curves import draw
 from elman.data.documents import split
@@ -66,7 +65,7 @@ def demo(run: Path | None) -> None:
 
     click.echo("\nThe test topics:")
     with progress_bar("evaluating") as bar, model.reporting(bar):
-        report = compare(model, test)
+        report = model.compare(test)
     click.echo(report.table())
     click.echo("\nA generated paragraph:\n")
     click.echo("The " + "".join(model.generate("The ", length=500, temperature=TEMPERATURE, seed=1)))

@@ -2,6 +2,7 @@
 
 from elman.metrics.calibration import calibration_error, temperature
 from elman.metrics.classes import ClassReport, class_report
+from elman.metrics.comparison import Comparison
 from elman.metrics.edits import edit_distances, error_rate
 from elman.metrics.entities import EntityReport, entity_report
 from elman.metrics.likelihood import Likelihood
@@ -10,6 +11,7 @@ from elman.metrics.translation import TranslationReport, translation_report
 
 __all__ = [
     "ClassReport",
+    "Comparison",
     "EntityReport",
     "Likelihood",
     "SummaryReport",

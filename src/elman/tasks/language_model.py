@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 import elman
-from elman.cells import CellModule
+from elman.cells import CELLS, CellModule
+from elman.cells.settings import CellSettings
 from elman.classical import NGram
 from elman.data.batches import DocumentBatches
 from elman.data.documents import read_documents, split
@@ -22,7 +23,7 @@ from elman.decoding import TextStream
 from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.layers import Dropout, Embedding, Linear, Stack, VariationalDropout
 from elman.losses import REDUCTIONS, cross_entropy
-from elman.metrics import Likelihood
+from elman.metrics import Comparison, Likelihood
 from elman.runtime import ModelFile
 from elman.state import State
 from elman.tasks.base import ProbeLoss, Score, Task, logger
@@ -202,6 +203,17 @@ class LanguageModel(RecurrentSettings, Task):
         if self.ngram_ is None:
             raise ValueError("LanguageModel.evaluate_ngram: there is no n-gram; fit with another ngram_order than 0.")
         return self._likelihood(self.read(X), self._ngram_nats)
+
+    def compare(self, X: Texts, *, streams: int = 1) -> Comparison:
+        """Return the likelihood of texts according to the model, and to the n-gram if there is one.
+
+        Args:
+            X, streams: as for `evaluate`.
+        """
+        figures = {CELLS[CellSettings.of(self.cell).kind].__name__: self.evaluate(X, streams=streams)}
+        if self.ngram_ is not None:
+            figures[f"{self.ngram_.order}-gram"] = self.evaluate_ngram(X)
+        return Comparison(figures)
 
     def score(self, X: Texts, y: Any = None) -> float:
         """Return minus the nats per character."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from elman.cli.comparison import Comparison, compare
 from elman.cli.readers import Options
 from elman.cli.task_commands import TaskCommands
 from elman.data.readers.labelled import Labelled
@@ -23,9 +22,9 @@ def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labe
     return Labelled(list(files), None, [str(file) for file in files])
 
 
-def evaluate(model: Any, data: Labelled, options: Options) -> Comparison:
+def evaluate(model: Any, data: Labelled, options: Options) -> Any:
     """Return the report on texts, the n-gram's figures included."""
-    return compare(model, data.inputs, options.get("streams", 1))
+    return model.compare(data.inputs, streams=options.get("streams", 1))
 
 
 def open_stream(run: Path) -> TextStream:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from elman.metrics import Likelihood
+from elman.metrics.likelihood import Likelihood
 
 FIGURES = "nats", "nats_per_character", "bits_per_character", "perplexity", "characters", "units", "unknown"
 
@@ -41,14 +41,3 @@ class Comparison:
     def to_json(self) -> dict[str, dict[str, Any]]:
         """Return the figures by the name of the model."""
         return {model: {name: getattr(figure, name) for name in FIGURES} for model, figure in self.figures.items()}
-
-
-def compare(model: Any, documents: Any, streams: int = 1) -> Comparison:
-    """Evaluate a language model on texts, and its n-gram if it has one."""
-    from elman.cells import CELLS
-    from elman.cells.settings import CellSettings
-
-    figures = {CELLS[CellSettings.of(model.cell).kind].__name__: model.evaluate(documents, streams=streams)}
-    if model.ngram_ is not None:
-        figures[f"{model.ngram_.order}-gram"] = model.evaluate_ngram(documents)
-    return Comparison(figures)
