@@ -37,7 +37,7 @@ def test_it_cannot_be_changed():
 def test_shorthands():
     assert CellSettings.of("gru") == CellSettings("gru")
     assert CellSettings.of(ZONEOUT) is ZONEOUT
-    with pytest.raises(TypeError, match="cell: expected the name of a cell or CellSettings, got 3"):
+    with pytest.raises(TypeError, match="cell: expected the name of a cell or CellSettings, got int; add"):
         CellSettings.of(3)
 
 

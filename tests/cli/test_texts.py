@@ -77,7 +77,7 @@ def test_training_prints_the_data_the_held_out_figures_and_the_next_commands(tra
     assert result.exit_code == 0, result.output
     parts = [
         r"116 pairs",
-        r"\d+ updates in \d+\.\d minutes",
+        r"\d+ updates in \d+\.\d (seconds|minutes)",
         r"has the best weights on the held-out part. Their figures there:",
         r"sentences +4\nBLEU +[\d.]+  nrefs:1\|case:mixed\|eff:no\|tok:13a\|smooth:exp\|version:",
         r"chrF +[\d.]+  nrefs:1",

@@ -26,7 +26,7 @@ def test_it_prints_the_data_the_baseline_the_network_and_which_model_is_better(t
         r"training text: 969 units in 1 document; held out: 51 units in 1 document; a vocabulary of 16 units",
         r"network: 1 x lstm of 8 units, 624 parameters",
         r"3-gram on the held-out part: \d\.\d{4} nats, \d\.\d{4} bits",
-        r"\d+ updates in \d+\.\d minutes",
+        r"\d+ updates in \d+\.\d (seconds|minutes)",
         r"LSTM +[\d.,]+ +\d\.\d{4} +\d\.\d{4} +[\d.,]+\n3-gram +[\d.,]+ +\d\.\d{4} +\d\.\d{4} +[\d.,]+\n",
         r"The (3-gram|LSTM) is better: \d\.\d{4} bits per character, [\d.]+% fewer than the (LSTM|3-gram)'s \d\.\d{4}",
         re.escape(f"The run is in {run_folder}."),

@@ -47,7 +47,8 @@ class CellSettings:
             return cell
         if isinstance(cell, str):
             return cls(cell)
-        raise TypeError(f"cell: expected the name of a cell or CellSettings, got {cell!r}.")
+        raise TypeError(f"cell: expected the name of a cell or CellSettings, got {type(cell).__name__}; "
+                        "add a cell of your own to elman.cells.CELLS, and give its name.")  # fmt: skip
 
     @property
     def options(self) -> dict[str, Any]:

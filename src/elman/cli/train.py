@@ -144,8 +144,10 @@ def observers(task: str, args: TrainArgs) -> Iterator[list[Callable[[Any], objec
 
 def print_result(model: Any, commands: TaskCommands, run: Path, source: Source) -> None:
     """Print the length of the training, the figures on the held-out part, and the commands to use next."""
+    from elman.tasks.plan import duration
+
     result = model.result_
-    click.echo(f"\n{result.updates:,} updates in {result.seconds / 60:.1f} minutes.")
+    click.echo(f"\n{result.updates:,} updates in {duration(result.seconds)}.")
     inputs, labels = model.held_out_ if isinstance(model.held_out_, tuple) else (model.held_out_, None)
     if len(inputs):
         click.echo(f"Update {result.best_update:,} has the best weights on the held-out part. Their figures there:\n")

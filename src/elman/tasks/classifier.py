@@ -93,7 +93,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         self.classes_ = np.unique(examples.targets)
         if len(self.classes_) < 2:
             raise ValueError("Classifier.fit: expected rows of at least two classes, got one class, "
-                             f"{self.classes_.tolist()[0]!r}, in all {len(examples)}.")  # fmt: skip
+                             f"{self.classes_.tolist()[0]!r}, in all {len(examples)} rows.")  # fmt: skip
         self.inputs_ = make_inputs(self, examples.inputs).fit(examples.inputs)
         self.class_weights_ = None
         if self.class_weight is not None:

@@ -32,10 +32,14 @@ class TrainingPlan:
     chosen_by: str | None = None
 
     def __str__(self) -> str:
-        minutes = self.seconds / 60
-        expected = f"{minutes:.1f} minutes" if minutes >= 1 else f"{self.seconds:.1f} seconds"
         chosen = f"; best weights by {self.chosen_by}" if self.chosen_by else ""
-        return f"{self.data}\n{self.network}\n{self.updates:,} updates, expected to take {expected}{chosen}"
+        expected = f"{self.updates:,} updates, expected to take {duration(self.seconds)}"
+        return f"{self.data}\n{self.network}\n{expected}{chosen}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in minutes, or in seconds below one minute."""
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} seconds"
 
 
 class _Enough(Exception):

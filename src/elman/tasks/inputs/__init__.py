@@ -61,6 +61,6 @@ def _kind_of(row: Any) -> str:
         return Skeletons.name
     if row.ndim in (1, 2) and row.dtype.kind in "fiubO":
         return Series.name
+    got = f"{row.dtype} {list(row.shape)}" if row.ndim else f"{row.item()!r} in the first row"
     raise TypeError("inputs: expected rows of text, or arrays [T], [T, D] (series), [T, J, 3] (skeletons), uint8 "
-                    "[T, H, W] (frames), [H, W] or [H, W, 3] (an image), got "
-                    f"{row.dtype} {list(row.shape)}.")  # fmt: skip
+                    f"[T, H, W] (frames), [H, W] or [H, W, 3] (an image), got {got}.")  # fmt: skip
