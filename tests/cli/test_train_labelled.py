@@ -36,7 +36,7 @@ def test_a_classifier_prints_the_data_the_network_its_figures_and_the_next_comma
     in_order(
         result.stdout,
         r"72 rows of words, \d+ different, 288 steps; 8 rows held out; 2 classes",
-        r"network: 1 x lstm of 8 units, [\d,]+ parameters",
+        r"network: 1 x lstm of 8 units, in both directions, max pooling, [\d,]+ parameters",
         r"\d+ updates in \d+\.\d (seconds|minutes)",
         r"Update \d+ has the best weights on the held-out part\. Their figures there:",
         r"class +precision +recall +F1 +support\nneg .* 4\npos .* 4\n",

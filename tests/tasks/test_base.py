@@ -50,7 +50,8 @@ def test_a_plan_trains_nothing_and_writes_nothing(tmp_path, monkeypatch):
     assert plan.parameters == sum(parameter.numel() for parameter in model.net_.parameters())
     assert 0 < plan.seconds < 60
     assert str(plan).splitlines()[0] == "21 rows of words, 5 different, 48 steps; 3 rows held out; 2 classes"
-    assert str(plan).splitlines()[1] == f"network: 1 x lstm of 4 units, {plan.parameters:,} parameters"
+    network = "network: 1 x lstm of 4 units, in both directions, max pooling"
+    assert str(plan).splitlines()[1] == f"{network}, {plan.parameters:,} parameters"
     assert f"{plan.updates} updates, expected to take" in str(plan)
     assert str(plan).endswith("; best weights by calibrated cross-entropy")
 

@@ -48,7 +48,6 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         epochs, learning_rate, optimizer, ...: see `TrainingSettings`.
     Attributes:
         classes_: [C] the labels, sorted.
-        class_weights_: [C] weight of each class in training; None if all rows have the same weight.
         inputs_: the preprocessor of the rows.
         net_: the trained `ClassifierNet`.
         calibrated_: whether the probabilities were calibrated on held-out rows.
@@ -95,10 +94,10 @@ class Classifier(InputSettings, RecurrentSettings, Task):
             raise ValueError("Classifier.fit: expected rows of at least two classes, got one class, "
                              f"{self.classes_.tolist()[0]!r}, in all {len(examples)} rows.")  # fmt: skip
         self.inputs_ = make_inputs(self, examples.inputs).fit(examples.inputs)
-        self.class_weights_ = None
+        self._class_weights = None  # [C] in training; None if all rows have the same weight
         if self.class_weight is not None:
             counts = np.bincount(self._numbers(examples))
-            self.class_weights_ = len(examples) / (len(counts) * counts)
+            self._class_weights = torch.from_numpy(len(examples) / (len(counts) * counts)).float()
         self.calibrated_ = False
 
     def extend(self, held_out: Examples) -> None:
@@ -130,11 +129,14 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         self.initialize(net)
         return net
 
+    def network(self) -> str:
+        both = "in both directions, " if self.bidirectional else ""
+        return f"{super().network()}, {both}{self.pooling} pooling"
+
     def loss(self, batch: Batch, state: State | None) -> Tensor:
         rows = self.inputs_.augment(batch.examples.inputs.map(torch.from_numpy))
-        weights = None if self.class_weights_ is None else torch.from_numpy(self.class_weights_).float()
-        targets = torch.from_numpy(batch.examples.targets)
-        return cross_entropy(self.net_.classify(rows), targets, weights, label_smoothing=self.label_smoothing)
+        logits, targets = self.net_.classify(rows), torch.from_numpy(batch.examples.targets)
+        return cross_entropy(logits, targets, self._class_weights, label_smoothing=self.label_smoothing)
 
     def validate(self, data: Encoded) -> Score:
         """Return the cross-entropy at the best temperature, which `finish` sets after the training."""

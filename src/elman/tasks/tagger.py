@@ -156,6 +156,9 @@ class Tagger(RecurrentSettings, Task):
         self.initialize(net)
         return net
 
+    def network(self) -> str:
+        return f"{super().network()}, {self.output} output"
+
     def loss(self, batch: Batch, state: State | None) -> Tensor:
         some = _tensors(batch.examples.inputs)
         if self.word_dropout:
