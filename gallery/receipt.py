@@ -10,13 +10,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from elman.cli.curves import draw  # before PyTorch: elman.cli configures how its threads wait
+import elman.cli  # noqa: F401  before PyTorch: it configures how its threads wait
 
 # isort: split
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, dropout
 
+from elman.pictures import loss_curves
 from elman.tasks import LanguageModel
 from elman.training.optimizer import clip, gradient_norm, gradients_of, make_optimizers
 
@@ -48,7 +49,7 @@ def write(name: str, facts: dict[str, Any], run: Path, baseline: float | None = 
         baseline: loss of a baseline on the validation part, in nats per unit.
         baseline_name: its label in the picture.
     """
-    draw(run / "log.jsonl", _picture(name), baseline, baseline_name)
+    loss_curves(run / "log.jsonl", baseline, baseline_name).savefig(_picture(name), dpi=120)
     _write(name, facts)
 
 

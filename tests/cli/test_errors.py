@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 
@@ -45,6 +46,12 @@ def test_an_error_that_a_user_can_fix_is_one_line_and_exit_code_1(error, line):
                                  ModuleNotFoundError("No module named 'elman.lost'", name="elman.lost")])  # fmt: skip
 def test_a_bug_keeps_its_traceback(bug):
     assert fail(bug).exception is bug
+
+
+def test_a_closed_pipe_prints_nothing():
+    result = fail(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    assert result.output == ""
+    assert result.exit_code == 1
 
 
 def test_ctrl_c_is_exit_code_130():

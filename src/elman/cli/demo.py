@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from elman.cli.console import log_messages, progress_bar
-from elman.cli.curves import draw
 from elman.data.documents import split
 from elman.files import replacing
+from elman.pictures import loss_curves
 from elman.tasks.settings import write_config
 
 SETTINGS: dict[str, Any] = {  # for three minutes; chosen on the validation topics
@@ -77,7 +77,8 @@ def demo(run: Path | None) -> None:
     picture = run / "curves.png"
     assert model.ngram_ is not None
     _keep_held_out(model, run)
-    draw(run / "log.jsonl", picture, model.evaluate_ngram(model.held_out_).nats_per_unit, f"{model.ngram_.order}-gram")
+    baseline = model.evaluate_ngram(model.held_out_).nats_per_unit
+    loss_curves(run / "log.jsonl", baseline, f"{model.ngram_.order}-gram").savefig(picture, dpi=120)
     click.echo(f"\nThe loss curves: {picture}\nMore text: elman generate {run} --prompt 'A function '\n"
                f"Why it learns: elman doctor {run}")  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Picture of the loss curves of a run."""
+"""Loss curves of a training run, from its log."""
 
 import json
 from pathlib import Path
@@ -9,14 +9,17 @@ import numpy as np
 POINTS = 300  # of the training loss; each is a mean over neighbours
 
 
-def draw(log: Path, picture: Path, baseline: float | None = None, name: str = "") -> None:
-    """Draw `log.jsonl` into a PNG file: training and validation loss in nats per unit, and a baseline.
+def loss_curves(log: Path, baseline: float | None = None, name: str = "") -> Any:
+    """Draw training and validation loss in nats per unit, and a baseline.
 
     Args:
+        log: `log.jsonl` of a run folder.
         baseline: validation loss of another model, in nats per unit.
         name: name of that model.
+    Returns:
+        a matplotlib `Figure`.
     Raises:
-        ModuleNotFoundError: if matplotlib is not installed.
+        ModuleNotFoundError: matplotlib is not installed.
     """
     from matplotlib.figure import Figure
 
@@ -35,7 +38,7 @@ def draw(log: Path, picture: Path, baseline: float | None = None, name: str = ""
     axes.set(xlabel="updates", ylabel="nats per unit", title=f"{log.parent.name}: {updates[-1][0]:,} updates")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(picture, dpi=120)
+    return figure
 
 
 def _means(points: list[tuple[int, float]]) -> tuple[list[float], list[float]]:
