@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -40,6 +41,24 @@ def test_equals_its_cells_in_order():
 def test_sizes_that_do_not_match_raise():
     with pytest.raises(ValueError, match=r"^Stack: cell 1 \(RNN\) has output size 5, but cell 2 \(Linear\) has input"):
         Stack(Embedding(9, 3), RNN(3, 5), Linear(4, 2))
+
+
+def test_a_layer_of_torch_raises():
+    with pytest.raises(TypeError, match=r"got torch\.nn\.modules\.linear\.Linear as cell 1; use elman\.Linear"):
+        Stack(RNN(3, 4), torch.nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error"),
+    [
+        (torch.zeros(2, 5, 3), "expected Sequences, got a tensor; make them with Sequences.from_list"),
+        (Sequences.from_list([np.zeros((5, 3), np.float32)]), "expected values in a tensor, got ndarray; convert them"),
+    ],
+    ids=["padded", "numpy"],
+)
+def test_other_inputs_raise(inputs, error):
+    with pytest.raises(TypeError, match=rf"^RNN\.scan: {error}"):
+        Stack(RNN(3, 4))(inputs)
 
 
 def test_no_cells_raise():

@@ -321,3 +321,9 @@ def test_tied_weights_have_one_name() -> None:
     assert "body.cells.0.weight" in names
     assert "read_out.weight" not in names
     assert "norm.num_batches_tracked" in names
+
+
+def test_a_loss_without_a_state_raises() -> None:
+    line = make_line()
+    with pytest.raises(TypeError, match=r"expected loss\(batch, state\) to return \(loss, state\), got a tensor"):
+        train(line, lambda batch, state: line(batch).sum(), Numbers(), TrainingSettings())

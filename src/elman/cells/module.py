@@ -136,6 +136,9 @@ class CellModule(Cell, nn.Module):
 
     def checked(self, verb: str, sequences: Sequences) -> Sequences:
         """Return the sequences with values that passed `check_input`."""
+        if isinstance(sequences, Tensor):
+            raise TypeError(f"{type(self).__name__}.{verb}: expected Sequences, got a tensor; make them with "
+                            "Sequences.from_list(rows) or Sequences.from_padded(values, lengths).")  # fmt: skip
         x = self.check_input(verb, sequences.values)
         return sequences if x is sequences.values else sequences.with_values(x)
 
@@ -146,6 +149,9 @@ class CellModule(Cell, nn.Module):
         weight = next(self.parameters(), None)
         if weight is None:
             return x
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{where}: expected {name} in a tensor, got {type(x).__name__}; convert them with "
+                            "torch.from_numpy.")  # fmt: skip
         x = autocast.cast_input(x, weight.dtype)
         if x.dtype != weight.dtype:
             raise TypeError(f"{where}: expected {name} of {weight.dtype}, like the weights, got {x.dtype}.")

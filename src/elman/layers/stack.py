@@ -24,6 +24,7 @@ class Stack(CellModule):
     Shapes:
         x: [N, D of the first]   state: one per cell   ->   y: [N, O of the last]
     Raises:
+        TypeError: a cell is not a `CellModule`, such as a layer of PyTorch.
         ValueError: there is no cell, or an output size differs from the next input size; at a call: the state has
             another number of parts.
     Example:
@@ -38,6 +39,11 @@ class Stack(CellModule):
         super().__init__()
         if not cells:
             raise ValueError("Stack: expected at least one cell, got none.")
+        for number, cell in enumerate(cells):
+            if not isinstance(cell, CellModule):
+                raise TypeError(f"Stack: expected cells and layers of elman, got {type(cell).__module__}."
+                                f"{type(cell).__name__} as cell {number}; use elman.{type(cell).__name__} if there is "
+                                "one, or apply it to the output with y.map.")  # fmt: skip
         for number, (below, above) in enumerate(pairwise(cells)):
             if below.output_size != above.input_size:
                 raise ValueError(

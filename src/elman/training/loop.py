@@ -200,7 +200,11 @@ class Loop:
     def _forward(self, batch: Batch) -> tuple[Tensor, State | None]:
         self._seed("update", self.place.update)
         set_key(self.model, self.settings.seed, self.place.update)
-        return self.loss(batch, self.state)
+        result = self.loss(batch, self.state)
+        if isinstance(result, Tensor):
+            raise TypeError("train: expected loss(batch, state) to return (loss, state), got a tensor; return "
+                            "(loss, None) if no state is carried to the next batch.")  # fmt: skip
+        return result
 
     # Between updates.
 
