@@ -12,7 +12,9 @@ from elman.runtime import load
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--prompt", default="", metavar="TEXT", help="Start of the text.")
-@click.option("--length", default=500, show_default=True, metavar="N", help="Write at most N units; the text ends earlier if the model writes its end.")
+@click.option(
+    "--length", default=500, show_default=True, metavar="N", help="Write at most N units, fewer if the text ends."
+)
 @click.option("--temperature", default=1.0, show_default=True, metavar="T", help="A lower T is more cautious.")
 @click.option("--top-k", type=int, metavar="K", help="Sample from the K most probable units.")
 @click.option("--top-p", type=float, metavar="P", help="Sample from the most probable units that sum to P.")
