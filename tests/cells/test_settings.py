@@ -63,6 +63,29 @@ def test_a_wrong_cell_or_option(cell, error):
         cell.make()
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"zoneout_c": "0.1"}, r"^cell\.zoneout_c: expected a number, got '0\.1'\.$"),
+        ({"zoneout_c": None}, r"^cell\.zoneout_c: expected a number, got None\.$"),
+        ({"layer_norm": "yes"}, r"^cell\.layer_norm: expected True or False, got 'yes'\.$"),
+        ({"peephole": 3}, r"^cell\.peephole: expected True or False, got 3\.$"),
+        ({"cell_clip": "a"}, r"^cell\.cell_clip: expected a number or None, got 'a'\.$"),
+        ({"chrono": 2.5}, r"^cell\.chrono: expected a whole number or None, got 2\.5\.$"),
+    ],
+    ids=str,
+)
+def test_an_option_of_a_wrong_type(options, error):
+    with pytest.raises(TypeError, match=error):
+        CellSettings("lstm", **options).make()
+
+
+@pytest.mark.parametrize("kind", [None, 3, ["lstm"], GRU], ids=str)
+def test_a_kind_that_is_not_a_name(kind):
+    with pytest.raises(ValueError, match=r"^cell: expected one of rnn, lstm"):
+        CellSettings(kind).make()
+
+
 def test_a_custom_cell_has_options_too(monkeypatch):
     class Own(GRU):
         def __init__(self, input_size, hidden_size, gain=1.0):

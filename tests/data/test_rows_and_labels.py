@@ -65,6 +65,8 @@ def test_ragged_rows():
         (np.arange(3.0), ValueError, "Reshape your data"),
         ([1, 2], ValueError, "Reshape your data"),
         ([True], ValueError, "Reshape your data"),
+        (None, TypeError, "fit: expected a list of rows, got NoneType"),
+        (3, TypeError, "fit: expected a list of rows, got int"),
         (np.zeros((2, 2), complex), ValueError, "expected real numbers, got complex128. Complex data not supported"),
     ],
 )

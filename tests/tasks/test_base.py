@@ -1,6 +1,7 @@
 """Behaviour that all tasks share: runs, plans, progress, and files of fitted models."""
 
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -85,6 +86,76 @@ def test_validation_data_replace_the_held_out_part():
     assert (model.held_out_[0], model.held_out_[1].tolist()) == (["a"], ["x"])
     model = LanguageModel(**SMALL, steps=5, streams=2, ngram_order=0).fit("abcab" * 20, validation_data="abcabc")
     assert model.held_out_ == ["abcabc"]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ((), TypeError, r"Classifier\.fit: expected validation_data=\(X, y\), got 0 parts\."),
+        ((ROWS,), TypeError, "got 1 parts"),
+        ((ROWS, LABELS, LABELS), TypeError, "got 3 parts"),
+        ("ab", TypeError, "got str"),
+        (3, TypeError, "got int"),
+        (np.zeros((2, 2)), TypeError, "got ndarray"),
+        (([], []), ValueError, r"Classifier\.fit: expected rows in validation_data, got none\."),
+        ((ROWS, None), ValueError, "the target y is None"),
+        ((None, LABELS), TypeError, "expected a list of rows, got NoneType"),
+        ((["a", 3], ["x", "x"]), TypeError, "validation row 1: expected text"),
+        ((["a"], ["z"]), ValueError, "validation row 0: the training rows do not have the class 'z'"),
+    ],
+)
+def test_wrong_validation_data(given, error, message):
+    with pytest.raises(error, match=message):
+        Classifier(**SMALL).fit(ROWS, LABELS, validation_data=given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("validation", "0.1", "a number"),
+        ("validation", None, "a number"),
+        ("hidden_size", 4.0, "a whole number"),
+        ("hidden_size", True, "a whole number"),
+        ("dropout", None, "a number"),
+        ("bidirectional", "false", "True or False"),
+        ("batch_steps", "all", "a whole number or None"),
+        ("epochs", 2.5, "a whole number"),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_named(name, value, expected):
+    message = f"Classifier: expected {name} to be {expected}, got {value!r}."
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        Classifier(**SMALL).set_params(**{name: value}).fit(ROWS, LABELS)
+
+
+def test_numbers_of_numpy_are_settings():
+    settings = SMALL | {"hidden_size": np.int64(4), "validation": np.float32(0.2), "bidirectional": np.bool_(False)}
+    assert Classifier(**settings).fit(ROWS, LABELS).predict(["a"]).shape == (1,)
+
+
+def test_a_fit_that_fails_on_its_data_leaves_a_fitted_task_as_it_was():
+    model = Classifier(**SMALL).fit(ROWS, LABELS)
+    before = model.predict_proba(ROWS)
+    for rows, labels in ((["new words"] * 3, ["x"] * 3), (ROWS, [1.5] * len(ROWS)), ([*ROWS, 3], [*LABELS, "x"])):
+        with pytest.raises((ValueError, TypeError)):
+            model.fit(rows, labels)
+        np.testing.assert_array_equal(model.predict_proba(ROWS), before)
+
+
+def test_an_unfitted_task_is_not_saved(tmp_path):
+    with pytest.raises(ValueError, match="not fitted yet"):
+        Classifier().save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_accepts_a_folder_as_text(tmp_path):
+    assert Run(str(tmp_path / "run")).folder == tmp_path / "run"
+
+
+@pytest.mark.parametrize("observers", [print, None, "print", [3]])
+def test_observers_are_functions(observers):
+    with pytest.raises(TypeError, match="run: expected a list of functions as observers, got "):
+        Classifier(**SMALL).fit(ROWS, LABELS, run=Run(observers=observers))
 
 
 def test_a_score_is_turned_into_an_error_to_minimise():

@@ -272,7 +272,7 @@ def test_other_bad_input(model, tmp_path):
     pictures, captions = bright(2)
     with pytest.raises(TypeError, match="expected captions that are text, got int"):
         Captioner(**TINY).fit(pictures, [["a"], [7]])
-    with pytest.raises(TypeError, match="expected a list of rows, got one str"):
+    with pytest.raises(TypeError, match="expected a list of rows, got one text"):
         model.predict("a.jpg")
     with pytest.raises(ValueError, match="expected rows, got none"):
         Captioner(**TINY).fit([], [])

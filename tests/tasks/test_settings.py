@@ -93,6 +93,7 @@ def test_options_of_a_cell_in_text_and_in_files(tmp_path):
                                 "mean gru?"),
         ({"cell.zoneout_c": "much"}, "--set cell.zoneout_c: expected float, got 'much'."),
         ({"scheme.x": "1"}, "--set scheme.x: unknown; did you mean scheme?"),
+        ({"cell.": "1"}, "--set cell.: unknown; did you mean cell?"),
     ],
 )  # fmt: skip
 def test_a_wrong_option_of_a_cell(given, message):

@@ -197,6 +197,23 @@ def test_a_tag_of_one_sentence_is_never_held_out(seed):
         assert model.fit(rows, tags).tags_ == ["X", "Y", "Z"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "tags", "message"),
+    [
+        ([["a"], ["b"]], [["X"], [1]], "row 1: expected tags that are text, got int 1"),
+        ([["a"], ["b"]], [["X"], [None]], "row 1: expected tags that are text, got NoneType None"),
+        ([["a"], iter(["b"])], [["X"], ["Y"]], "row 1: expected a list of words, got list_iterator"),
+        ([["a"], 3], [["X"], ["Y"]], "row 1: expected a list of words, got int"),
+        (None, [["X"]], "Tagger: expected a list of rows, got NoneType"),
+        ([["a"]], 3, "Tagger: expected a list of rows, got int"),
+        ("ab", ["X", "Y"], "Tagger: expected a list of rows, got one text"),
+    ],
+)
+def test_sentences_and_tags_of_a_wrong_type(rows, tags, message):
+    with pytest.raises(TypeError, match=message):
+        Tagger(**SMALL).fit(rows, tags)
+
+
 def test_a_tag_of_the_validation_data_alone_is_an_error():
     with pytest.raises(RowError, match="validation row 1: the training rows do not have the tag 'Z'") as caught:
         Tagger(**SMALL).fit([["a", "b"]] * 4, [["X", "Y"]] * 4, validation_data=([["a"], ["b"]], [["X"], ["Z"]]))

@@ -257,7 +257,7 @@ def test_a_bad_validation_row_is_named():
 
 
 def test_one_text_instead_of_a_list(model):
-    with pytest.raises(TypeError, match=r"Translator\.predict: expected a list of rows, got one str; put it in a list"):
+    with pytest.raises(TypeError, match=r"Translator\.predict: expected a list of rows, got one text; put it"):
         model.predict("the dog")
     with pytest.raises(TypeError, match=r"row 0: expected a source that is text, got int\."):
         Translator(**SMALL).fit([1], ["a"])

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 from elman.cells import CELLS, CellModule
+from elman.declared_types import expected_type
 from elman.nearest import did_you_mean
 
 SIZES = "input_size", "hidden_size", "projection_size"  # chosen by the network, not by its settings
@@ -77,8 +78,11 @@ class CellSettings:
 
         Raises:
             ValueError: the cell is unknown, or has no such option.
+            TypeError: an option has a value of the wrong type.
         """
-        self.option_types()
+        for name, declared in self.option_types().items():
+            if wanted := expected_type(self.options[name], declared):
+                raise TypeError(f"cell.{name}: expected {wanted}, got {self.options[name]!r}.")
         return partial(CELLS[self.kind], **self.options)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -109,7 +113,7 @@ def option_types(kind: str) -> Mapping[str, Any]:
     Raises:
         ValueError: the cell is unknown.
     """
-    if kind not in CELLS:
+    if not isinstance(kind, str) or kind not in CELLS:
         raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {kind!r}{did_you_mean(kind, CELLS)}")
     types = typing.get_type_hints(CELLS[kind].__init__)
     return {name: types.get(name, Any) for name in inspect.signature(CELLS[kind]).parameters if name not in SIZES}

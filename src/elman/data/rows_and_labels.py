@@ -15,6 +15,22 @@ from elman.sequences import Sequences
 KINDS = {"strings": str, "booleans": bool | np.bool_, "integers": Integral, "numbers": Number}
 
 
+def as_list(where: str, X: Any) -> list[Any]:
+    """Return rows of any type as a list.
+
+    Args:
+        where: begins the error.
+    Raises:
+        TypeError: one row is given instead of several, or no rows.
+    """
+    if isinstance(X, str | bytes):
+        raise TypeError(f"{where}: expected a list of rows, got one text; put it in a list: [text].")
+    try:
+        return list(X)
+    except TypeError:
+        raise TypeError(f"{where}: expected a list of rows, got {type(X).__name__}.") from None
+
+
 def as_rows(where: str, X: Any) -> list[Any]:
     """Return rows as a list. A table with one column of texts is one text per row.
 
@@ -23,8 +39,6 @@ def as_rows(where: str, X: Any) -> list[Any]:
     Raises:
         TypeError, ValueError: one row is given instead of several, or the rows have no usable type.
     """
-    if isinstance(X, str | bytes):
-        raise TypeError(f"{where}: expected a list of rows, got one text; put it in a list: [text].")
     if isinstance(X, Sequences):
         return X.to_list()
     if hasattr(X, "toarray"):
@@ -35,7 +49,7 @@ def as_rows(where: str, X: Any) -> list[Any]:
             raise ValueError(f"{where}: expected real numbers, got {X.dtype}. Complex data not supported.")
         if X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "OUT" and all(isinstance(text, str) for text in X[:, 0]):
             X = X[:, 0]
-    rows = list(X)
+    rows = as_list(where, X)
     if rows and isinstance(rows[0], Number | np.bool_):
         raise ValueError(f"{where}: expected rows, got single numbers. Reshape your data: [x] is one row, and "
                          "x.reshape(-1, 1) has a row for each number.")  # fmt: skip

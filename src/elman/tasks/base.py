@@ -188,17 +188,23 @@ class Task(Model, Estimator, TrainingSettings):
             the task itself.
         Raises:
             ValueError: a setting has no effect, or the data cannot be learnt from. A RowError carries the row number.
-            TypeError: a row has the wrong type.
+            TypeError: a row or a setting has the wrong type, or validation_data are not (X, y).
             FileExistsError: the folder is not empty, and the run is not resumed.
             FileNotFoundError: the folder holds no run to resume.
             OSError: a file cannot be written.
             NonFinite: a loss, gradient or weight is not finite.
             Interrupted: Ctrl-C was pressed; a checkpoint has been written.
+        An error before the training leaves a fitted task as it was.
         """
-        run = Run.of(run)
+        run, before = Run.of(run), vars(self).copy()
         self.check_run(run)
-        parts = self._parts(X, y, validation_data)
-        self.load_pretrained()
+        try:
+            parts = self._parts(X, y, validation_data)
+            self.load_pretrained()
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
         logger.info(self.describe(parts.data, parts.held_out_data))
         logger.info(self._network_line())
         names = {"data": list(parts.training.files), "validation_data": list(parts.held_out.files)}
@@ -252,10 +258,15 @@ class Task(Model, Estimator, TrainingSettings):
             raise ValueError(f"{type(self).__name__}.fit: expected rows, got none.")
         held_out = training.select(np.arange(0))
         if validation_data is not None:
+            given = (validation_data, None) if y is None else validation_data
+            if not isinstance(given, tuple | list) or len(given) != 2:
+                got = f"{len(given)} parts" if isinstance(given, tuple | list) else type(given).__name__
+                raise TypeError(f"{type(self).__name__}.fit: expected validation_data=(X, y), got {got}.")
             with counted_as("validation row"):
-                read = self.read(validation_data, None) if y is None else self.read(*validation_data)
-            held_out = replace(read, kind="validation row")
-        if self.validation and not len(held_out):
+                held_out = replace(self.read(*given), kind="validation row")
+            if not len(held_out):
+                raise ValueError(f"{type(self).__name__}.fit: expected rows in validation_data, got none.")
+        elif self.validation:
             training, held_out = self.split(training)
         self.held_out_: Any = held_out.inputs if held_out.targets is None else (held_out.inputs, held_out.targets)
         with training.numbered():

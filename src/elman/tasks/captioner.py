@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from elman.data.rows_and_labels import as_list
 from elman.data.units import Units, make_units, units_from_json
 from elman.errors import RowError, RowTypeError
 from elman.layers.decoder import DecoderState
@@ -111,12 +111,9 @@ class Captioner(Writer):
                              "out.")  # fmt: skip
 
     def read(self, X: Any, y: Any) -> Examples:
-        for name, given in (("X", X), ("y", y)):
-            if isinstance(given, str | bytes | Path):
-                got = type(given).__name__
-                raise TypeError(f"Captioner: expected {name} to be a list, got one {got}; put it in a list.")
-        pictures = list(X)
-        captions = [[given] if isinstance(given, str) else list(given) for given in ([] if y is None else y)]
+        pictures = as_list("Captioner", X)
+        given = as_list("Captioner", [] if y is None else y)
+        captions = [[texts] if isinstance(texts, str) else list(texts) for texts in given]
         if len(pictures) != len(captions):
             raise ValueError(f"Captioner: expected captions of each of {len(pictures)} pictures, got {len(captions)}.")
         for number, texts in enumerate(captions):

@@ -121,6 +121,7 @@ class Model(ABC):
 
     def save(self, path: str | Path) -> None:
         """Write weights, settings and metadata to a model file. A file at `path` is replaced whole or not at all."""
+        self.check_fitted()
         metadata = {"schema": SCHEMA, "version": elman.__version__, "task": self.task, "settings": settings_of(self)}
         if spec := self.net_.spec():  # for elman.runtime; a user's cell may have none
             metadata["spec"] = spec

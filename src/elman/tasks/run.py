@@ -19,8 +19,8 @@ class Run:
     """Where and how a model is trained.
 
     Args:
-        folder: keeps checkpoints, log, settings and the trained model; by default nothing is written. A new run needs
-            a folder that does not exist yet or is empty.
+        folder: a path; it keeps checkpoints, log, settings and the trained model; by default nothing is written. A new
+            run needs a folder that does not exist yet or is empty.
         resume: continue the run in `folder`.
         observers: called with every event of the training.
         source: files of the data and how they are read, stored in `config.toml`.
@@ -31,12 +31,14 @@ class Run:
     observers: Sequence[Callable[[Event], object]] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.folder is not None:
+            object.__setattr__(self, "folder", Path(self.folder))
+
     @classmethod
     def of(cls, run: "Run | str | os.PathLike[str] | None") -> "Run":
         """Return the run in a folder, a run without a folder for None, or the run itself."""
-        if isinstance(run, Run):
-            return run
-        return cls(None if run is None else Path(run))
+        return run if isinstance(run, Run) else cls(run)  # type: ignore[arg-type]  # becomes a Path
 
     def check(self) -> None:
         """Raise unless the run can begin in its folder, or be resumed there.
@@ -45,7 +47,10 @@ class Run:
             FileExistsError: the folder is not empty, and the run is not resumed.
             FileNotFoundError: the folder holds no run to resume.
             ValueError: a run without a folder is resumed.
+            TypeError: the observers are not functions.
         """
+        if not isinstance(self.observers, Sequence) or not all(map(callable, self.observers)):
+            raise TypeError(f"run: expected a list of functions as observers, got {self.observers!r}.")
         if self.folder is None:
             if self.resume:
                 raise ValueError("run: expected a folder to resume, got none.")

@@ -50,7 +50,7 @@ def parse(kind: type, given: Mapping[str, Any], where: str = "--set") -> dict[st
     options: dict[str, dict[str, Any]] = {}
     for name, value in flat(given).items():
         setting, _, option = name.partition(".")
-        if setting not in known or (option and setting not in nested):
+        if name not in known and not (option and setting in nested):
             hint = did_you_mean(setting, known)
             raise ValueError(f"{where} {name}: unknown{hint if hint != '.' else '; known are ' + ', '.join(known)}")
         if option:

@@ -15,9 +15,9 @@ from torch.nn.functional import cross_entropy
 from elman import state as states
 from elman.cells import LSTM, CellModule
 from elman.classical.tag_schemes import ALIASES, SCHEMES, Allowed, all_tags, allowed, check_tags, convert
-from elman.data.rows_and_labels import label_numbers
+from elman.data.rows_and_labels import as_list, label_numbers
 from elman.data.spelled_words import UNKNOWN, Spelled, Words
-from elman.errors import RowError, about_row
+from elman.errors import RowError, RowTypeError, about_row
 from elman.layers import Bidirectional, Dropout, Embedding, Linear, Stack
 from elman.losses import CRFLoss
 from elman.metrics.classes import ClassReport, class_report
@@ -100,12 +100,16 @@ class Tagger(RecurrentSettings, Task):
         check_word("scheme", self.scheme, ["auto", "none", *SCHEMES, *ALIASES])
 
     def read(self, X: Any, y: Any) -> Examples:
-        rows, tags = list(X), [list(row) for row in ([] if y is None else y)]
+        rows, tags = as_list("Tagger", X), [list(row) for row in as_list("Tagger", [] if y is None else y)]
         if len(rows) != len(tags):
             raise ValueError(f"Tagger: expected tags for each of {len(rows)} sentences, got tags for {len(tags)}.")
         for number, (row, of_row) in enumerate(zip(rows, tags, strict=True)):
+            if not hasattr(row, "__len__"):
+                raise RowTypeError(number, f"expected a list of words, got {type(row).__name__}.")
             if len(row) != len(of_row):
                 raise RowError(number, f"expected a tag for each of {len(row)} words, got {len(of_row)} tags.")
+            if odd := [tag for tag in of_row if not isinstance(tag, str)]:
+                raise RowTypeError(number, f"expected tags that are text, got {type(odd[0]).__name__} {odd[0]!r}.")
         return Examples(rows, tags, keys=tags)
 
     def prepare(self, examples: Examples) -> None:
@@ -182,7 +186,7 @@ class Tagger(RecurrentSettings, Task):
     def predict(self, X: Sequence[Sequence[Any]]) -> list[list[str]]:
         """Return the most probable tags of each sentence, in the scheme of the training tags."""
         self.check_fitted()
-        return [self._outside(row) for row in self._decoded(self._spelled(list(X)))]
+        return [self._outside(row) for row in self._decoded(self._spelled(as_list("Tagger", X)))]
 
     def predict_proba(self, X: Sequence[Sequence[Any]]) -> list[np.ndarray]:
         """Return the probability of each of `tags_` at each word given the whole sentence, [T, K] per sentence."""
@@ -193,7 +197,7 @@ class Tagger(RecurrentSettings, Task):
             scores = self.net_(_tensors(batch.inputs))
             return chain.marginals(scores.map(lambda x: x.double().numpy())).to_list()
 
-        return self.per_row(self._spelled(list(X)), STEPS, marginals)
+        return self.per_row(self._spelled(as_list("Tagger", X)), STEPS, marginals)
 
     def score(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> float:
         """Return the F1 of the spans, or the share of words with the right tag if tags write no spans."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 
+from elman.data.rows_and_labels import as_list
 from elman.data.units import UNKNOWN, Units, make_units
 from elman.data.units.pairs import PairUnits
 from elman.decoding import Hypothesis
@@ -102,10 +103,7 @@ class Translator(Writer):
 
     def read(self, X: Any, y: Any) -> Examples:
         name = type(self).__name__
-        for side, texts in (("X", X), ("y", y)):
-            if isinstance(texts, str):
-                raise TypeError(f"{name}: expected {side} to be a list of texts, got one text; put it in a list.")
-        sources, targets = list(X), list([] if y is None else y)
+        sources, targets = as_list(name, X), as_list(name, [] if y is None else y)
         if len(sources) != len(targets):
             raise ValueError(f"{name}: expected a target for each of {len(sources)} sources, got {len(targets)}.")
         for number, pair in enumerate(zip(sources, targets, strict=True)):

@@ -5,7 +5,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import CellModule
+from elman.data.rows_and_labels import as_list
 from elman.data.units import UNKNOWN, Units
 from elman.decoding import Hypothesis, Sampling
 from elman.decoding.search import Request, Search
@@ -262,10 +262,7 @@ class Writer(DecoderSettings, Task):
     ) -> list[list[tuple[str, float]]]:
         """Return the texts that a search finds for each row, with their scores."""
         self.check_fitted()
-        if isinstance(X, str | bytes | Path):
-            raise TypeError(f"{type(self).__name__}.predict: expected a list of rows, got one {type(X).__name__}; put "
-                            "it in a list.")  # fmt: skip
-        rows = list(X)
+        rows = as_list(f"{type(self).__name__}.predict", X)
         how.check_rows(len(rows))
         data = self.encode_inputs(rows)
         kept = np.flatnonzero(data.steps > 0)

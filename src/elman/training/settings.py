@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
-from typing import Any, get_args
+from typing import Any, get_type_hints
 
+from elman.declared_types import expected_type
 from elman.nearest import did_you_mean
 
 _WORDS = {"optimizer": ("adamw", "sgd", "rmsprop"), "schedule": ("constant", "cosine", "plateau", "step")}
@@ -88,16 +88,15 @@ class TrainingSettings:
 
 
 def check(settings: TrainingSettings, has_validation: bool = True) -> None:
-    """Raise unless every setting is in range and has an effect."""
+    """Raise unless every setting has its declared type, is in range, and has an effect."""
     where = type(settings).__name__
+    _check_types(settings)
     for field in fields(TrainingSettings):
-        value, kinds = getattr(settings, field.name), get_args(field.type) or (field.type,)
-        if value is None and type(None) in kinds:
-            continue
+        value = getattr(settings, field.name)
         if field.name in _WORDS:
             _check_word(where, field.name, value)
-        else:
-            _check_number(where, field.name, value, kinds)
+        elif value is not None and not (math.isfinite(value) and _BOUNDS[_RANGES[field.name]](value)):
+            raise ValueError(f"{where}: expected {field.name} {_RANGES[field.name]}, got {value}.")
     if settings.momentum is not None and settings.optimizer == "adamw":
         raise ValueError(
             f"{where}: momentum={settings.momentum} has no effect with optimizer='adamw'; "
@@ -127,14 +126,13 @@ def check(settings: TrainingSettings, has_validation: bool = True) -> None:
         )
 
 
-def _check_number(where: str, name: str, value: Any, kinds: tuple[Any, ...]) -> None:
-    whole = int in kinds
-    number: Any = Integral if whole else Real  # includes NumPy's
-    if isinstance(value, bool) or not isinstance(value, number):
-        wanted = ("a whole number" if whole else "a number") + (" or None" if type(None) in kinds else "")
-        raise TypeError(f"{where}: expected {name} to be {wanted}, got {value!r}.")
-    if not math.isfinite(value) or not _BOUNDS[_RANGES[name]](value):
-        raise ValueError(f"{where}: expected {name} {_RANGES[name]}, got {value}.")
+def _check_types(settings: Any) -> None:
+    """Raise unless the settings, those of subclasses included, are numbers or truth values where declared as such."""
+    types = get_type_hints(type(settings))
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if wanted := expected_type(value, types[field.name]):
+            raise TypeError(f"{type(settings).__name__}: expected {field.name} to be {wanted}, got {value!r}.")
 
 
 def _check_word(where: str, name: str, value: Any) -> None:
