@@ -1,6 +1,7 @@
 """Settings and fixtures of all tests: one thread per worker, the same random examples in each CI run, and real data."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +12,9 @@ IN_CI = "CI" in os.environ
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("ELMAN_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch: the workers are the threads
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell starts background jobs so; tests press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("elman", deadline=None, derandomize=IN_CI)
 hypothesis.settings.load_profile("elman")
