@@ -22,7 +22,7 @@ from elman.tasks.examples import PROBE_ROWS, Batches, Encoded, Examples, digest
 from elman.tasks.model import Model
 from elman.tasks.plan import TrainingPlan, seconds_per_update
 from elman.tasks.run import Run
-from elman.tasks.settings import check_range, settings_of
+from elman.tasks.settings import Settings, check_range, settings_of
 from elman.training import Evaluation, Event, Interrupted, NonFinite, Result, TrainingSettings, train
 from elman.training.checkpoint import LAST
 from elman.training.loop import Data
@@ -68,7 +68,7 @@ class _Parts(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class Task(Model, Estimator, TrainingSettings):
+class Task(Model, Estimator, Settings, TrainingSettings):
     """Base of all applications: an estimator whose settings are its fields, those of its training included.
 
     A subclass implements at least `read`, `encode`, `build`, `loss`, `validate` and `probe_loss`, and `predict`,
@@ -87,14 +87,7 @@ class Task(Model, Estimator, TrainingSettings):
     def __post_init__(self) -> None:
         """Store the settings only: `set_params` changes them, and `fit` checks them."""
 
-    # Hooks: the data.
-
-    def check_settings(self) -> None:
-        """Raise unless the settings are in range. Called first by `fit`.
-
-        Raises:
-            ValueError: a setting is out of range, or has no effect.
-        """
+    # Hooks: the settings (`check_settings`) and the data.
 
     @abstractmethod
     def read(self, X: Any, y: Any) -> Examples:

@@ -103,7 +103,7 @@ class Captioner(Writer):
 
     def check_settings(self) -> None:
         super().check_settings()
-        check_range(self, 1, math.inf, "encoder_size", "batch_steps", "min_count", "image_size")
+        check_range(self, 1, math.inf, "encoder_size", "min_count", "image_size")
         check_range(self, 0, 1, "encoder_dropout")
         check_word("encoder", self.encoder, ENCODERS)
         if self.fine_tune and self.encoder != "efficientnet":

@@ -74,14 +74,12 @@ class Classifier(InputSettings, RecurrentSettings, Task):
     # The data.
 
     def check_settings(self) -> None:
-        check_range(self, 1, math.inf, "hidden_size", "num_layers", "embedding_size", "batch_steps")
-        check_range(self, 0, 1, "dropout", "input_dropout", "word_dropout", "step_dropout", "label_smoothing")
-        check_range(self, 0, math.inf, "noise", "turn", "shift")
+        super().check_settings()
+        check_range(self, 1, math.inf, "batch_steps")
+        check_range(self, 0, 1, "label_smoothing")
         check_word("pooling", self.pooling, POOLINGS)
         if self.class_weight not in (None, "balanced"):
             raise ValueError(f"class_weight: expected None or 'balanced', got {self.class_weight!r}.")
-        if self.variational and not self.dropout:
-            raise ValueError("variational: has no effect without dropout; set dropout, for instance to 0.3.")
 
     def read(self, X: Any, y: Any) -> Examples:
         rows = as_rows("Classifier", X)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import elman
-from elman.cells import CELLS, CellModule
+from elman.cells import CELLS
 from elman.cells.settings import CellSettings
 from elman.classical import NGram
 from elman.data.batches import DocumentBatches
@@ -21,7 +21,7 @@ from elman.data.units import UNKNOWN, Text, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
 from elman.decoding import TextStream
 from elman.files import SCHEMA, read_tensors, write_tensors
-from elman.layers import Dropout, Embedding, Linear, Stack, VariationalDropout
+from elman.layers import Embedding, Linear, Stack
 from elman.losses import REDUCTIONS, cross_entropy
 from elman.metrics import Comparison, Likelihood
 from elman.runtime import ModelFile
@@ -95,15 +95,14 @@ class LanguageModel(RecurrentSettings, Task):
     # The data.
 
     def check_settings(self) -> None:
+        super().check_settings()
         check_word("reduction", self.reduction, REDUCTIONS)
-        check_range(self, 1, math.inf, "hidden_size", "num_layers", "embedding_size", "streams", "steps")
+        check_range(self, 1, math.inf, "embedding_size", "streams", "steps")
         check_range(self, 0, math.inf, "ngram_order")
-        check_range(self, 0, 1, "dropout", "embedding_dropout")
+        check_range(self, 0, 1, "embedding_dropout")
         if self.tie_weights and self.embedding_size not in (None, self.hidden_size):
             raise ValueError(f"tie_weights: needs embedding_size={self.hidden_size} (the hidden_size), got "
                              f"{self.embedding_size}; leave it out.")  # fmt: skip
-        if self.variational and not self.dropout and not self.embedding_dropout:
-            raise ValueError("variational: has no effect without dropout; set dropout, for instance to 0.3.")
 
     def read(self, X: Texts, y: Any = None) -> Examples:
         if y is not None:
@@ -141,8 +140,7 @@ class LanguageModel(RecurrentSettings, Task):
         if self.tie_weights:
             torch.nn.init.normal_(embedding.weight, std=size**-0.5)
             readout.weight = embedding.weight
-        drop = VariationalDropout if self.variational else Dropout
-        drops: list[CellModule] = [drop(size, self.embedding_dropout)] if self.embedding_dropout else []
+        drops = self.input_dropouts(size, self.embedding_dropout)
         net = Stack(embedding, *drops, *self.recurrent_layers(size), readout)
         self.initialize(net)
         return net

@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from elman.cells import CellModule
 from elman.cells.settings import CellSettings
-from elman.layers import LayerNorm, Stack, WeightDrop
+from elman.layers import Dropout, LayerNorm, Stack, VariationalDropout, WeightDrop
 from elman.layers.recurrent_stack import recurrent_stack
+from elman.tasks.settings import Settings, check_range
 
 
 @dataclass(kw_only=True)
-class RecurrentSettings:
+class RecurrentSettings(Settings):
     """Settings of the recurrent layers; the defaults give a good model.
 
     Args:
@@ -42,6 +44,21 @@ class RecurrentSettings:
     layer_norm: bool = False
     residual: bool = False
 
+    def check_settings(self) -> None:
+        super().check_settings()
+        check_range(self, 1, math.inf, "hidden_size", "num_layers")
+        check_range(self, 0, 1, "dropout")
+        if self.variational and not self.dropout and not getattr(self, "embedding_dropout", 0):
+            raise ValueError("variational: has no effect without dropout; set dropout, for instance to 0.3.")
+        if self.init_range is None:
+            return
+        if not 0 < self.init_range < math.inf:
+            raise ValueError(f"init_range: expected a number above 0, got {self.init_range}.")
+        for name in ("init", "forget_bias", "chrono"):
+            if name in CellSettings.of(self.cell).options:
+                raise ValueError(f"cell.{name}: has no effect with init_range={self.init_range}; leave one of them "
+                                 "out.")  # fmt: skip
+
     def recurrent_layers(self, input_size: int, bidirectional: bool = False, hidden_size: int | None = None) -> Stack:
         """Return new layers, [N, input_size] -> [N, hidden_size], or [N, 2 hidden_size] if bidirectional.
 
@@ -50,10 +67,6 @@ class RecurrentSettings:
         Raises:
             ValueError: a setting is unknown or has no effect.
         """
-        for name in ("init", "forget_bias", "chrono"):
-            if name in CellSettings.of(self.cell).options and self.init_range is not None:
-                raise ValueError(f"cell.{name}: has no effect with init_range={self.init_range}; leave one of them "
-                                 "out.")  # fmt: skip
         plain = CellSettings.of(self.cell).make()
         return recurrent_stack(
             (lambda *sizes: WeightDrop(plain(*sizes), self.weight_dropout)) if self.weight_dropout else plain,
@@ -67,20 +80,18 @@ class RecurrentSettings:
             residual=self.residual,
         )
 
+    def input_dropouts(self, size: int, rate: float) -> list[CellModule]:
+        """Return the dropout of embedded units in a list, which is empty if the rate is 0."""
+        return [(VariationalDropout if self.variational else Dropout)(size, rate)] if rate else []
+
     def network(self) -> str:
         """Return a few words about the recurrent layers."""
         return f"{self.num_layers} x {CellSettings.of(self.cell).kind} of {self.hidden_size} units"
 
     def initialize(self, net: nn.Module) -> None:
-        """Draw the weights of a new network uniformly, if `init_range` is set.
-
-        Raises:
-            ValueError: the range is not above 0.
-        """
+        """Draw the weights of a new network uniformly, if `init_range` is set."""
         if self.init_range is None:
             return
-        if not 0 < self.init_range < math.inf:
-            raise ValueError(f"init_range: expected a number above 0, got {self.init_range}.")
         for layer in net.modules():
             if not isinstance(layer, LayerNorm):
                 for weight in layer.parameters(recurse=False):

@@ -18,6 +18,17 @@ from elman.nearest import did_you_mean
 CONFIG = "config.toml"
 
 
+class Settings:
+    """Base of classes of settings."""
+
+    def check_settings(self) -> None:
+        """Raise unless the settings are in range. Called first by `fit`; an override calls that of `super()`.
+
+        Raises:
+            ValueError: a setting is out of range, or has no effect.
+        """
+
+
 def settings_of(task: Any) -> dict[str, Any]:
     """Return the settings of a task by name, as values that JSON and TOML can hold, apart from None.
 

@@ -92,10 +92,10 @@ class Tagger(RecurrentSettings, Task):
     # The data.
 
     def check_settings(self) -> None:
-        check_range(self, 1, math.inf, "hidden_size", "num_layers", "embedding_size", "given_size", "min_count")
-        check_range(self, 1, math.inf, "batch_steps")
+        super().check_settings()
+        check_range(self, 1, math.inf, "embedding_size", "given_size", "min_count", "batch_steps")
         check_range(self, 0, math.inf, "character_size")
-        check_range(self, 0, 1, "dropout", "input_dropout", "word_dropout")
+        check_range(self, 0, 1, "input_dropout", "word_dropout")
         check_word("output", self.output, OUTPUTS)
         check_word("scheme", self.scheme, ["auto", "none", *SCHEMES, *ALIASES])
 

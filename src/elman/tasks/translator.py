@@ -94,7 +94,7 @@ class Translator(Writer):
 
     def check_settings(self) -> None:
         super().check_settings()
-        check_range(self, 1, math.inf, "encoder_size", "batch_steps", "source_limit", "target_limit")
+        check_range(self, 1, math.inf, "encoder_size", "source_limit", "target_limit")
         if self.shared_vocabulary and self.target_units not in (None, self.units):
             raise ValueError(f"shared_vocabulary: has no effect with units={self.units} and target_units="
                              f"{self.target_units}; leave one of them out.")  # fmt: skip
@@ -154,7 +154,8 @@ class Translator(Writer):
     def build(self) -> EncoderDecoder:
         width = self.embedding_size
         layers = self.recurrent_layers(width, self.bidirectional, self.encoder_size)
-        encoder = Stack(Embedding(self.units_.source.size, width), *self.drops(width), *layers)
+        drops = self.input_dropouts(width, self.embedding_dropout)
+        encoder = Stack(Embedding(self.units_.source.size, width), *drops, *layers)
         summary = summary_width(encoder.initial_state(0))
         net = EncoderDecoder(encoder, self.decoder(self.units_.target.size, encoder.output_size, summary))
         self.initialize(net)

@@ -17,7 +17,7 @@ from elman.data.units import UNKNOWN, Units
 from elman.decoding import Hypothesis, Sampling
 from elman.decoding.search import Request, Search
 from elman.errors import renumbered
-from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputFeedback, Stack, VariationalDropout
+from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputFeedback, Stack
 from elman.layers.decoder import DecoderState
 from elman.sequences import Sequences
 from elman.state import State
@@ -64,9 +64,9 @@ class DecoderSettings(RecurrentSettings):
     scheduled_sampling: float = 0.0
 
     def check_settings(self) -> None:
-        check_range(self, 1, math.inf, "hidden_size", "num_layers", "embedding_size")
-        check_range(self, 0, 1, "dropout", "embedding_dropout", "output_dropout")
-        check_range(self, 0, 1, "label_smoothing", "scheduled_sampling")
+        super().check_settings()
+        check_range(self, 1, math.inf, "embedding_size")
+        check_range(self, 0, 1, "embedding_dropout", "output_dropout", "label_smoothing", "scheduled_sampling")
         check_word("attention", self.attention, ATTENTION)
 
     def decoder(self, vocabulary_size: int, memory_size: int, summary_size: int) -> Decoder:
@@ -90,12 +90,8 @@ class DecoderSettings(RecurrentSettings):
         body: Any = Stack(*layers)
         if self.input_feeding:
             body = OutputFeedback(body)
-        return Decoder(Stack(embedding, *self.drops(size)), body, readout, summary_size)
-
-    def drops(self, size: int) -> list[CellModule]:
-        """Return the dropout of embedded units, or an empty list."""
-        drop = VariationalDropout if self.variational else Dropout
-        return [drop(size, self.embedding_dropout)] if self.embedding_dropout else []
+        drops = self.input_dropouts(size, self.embedding_dropout)
+        return Decoder(Stack(embedding, *drops), body, readout, summary_size)
 
     def network(self) -> str:
         return f"{super().network()}, attention: {self.attention}"
@@ -135,6 +131,10 @@ class Writer(DecoderSettings, Task):
     batch_steps: int | None = None
 
     # Hooks.
+
+    def check_settings(self) -> None:
+        super().check_settings()
+        check_range(self, 1, math.inf, "batch_steps")
 
     @property
     @abstractmethod

@@ -1,5 +1,6 @@
 """Base of all kinds of inputs: fit, encode, augment, and make the layers that read them."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import torch
 from elman.cells import CellModule
 from elman.errors import RowError, about_row
 from elman.sequences import Sequences
+from elman.tasks.settings import Settings, check_range
 
 OF_TEXT = "units", "lowercase", "vocabulary_size", "min_count", "word_dropout"
 OF_NUMBERS = "noise", "step_dropout", "differences", "deviations"
@@ -19,7 +21,7 @@ OF_FRAMES = ("shift",)
 
 
 @dataclass(kw_only=True)
-class InputSettings:
+class InputSettings(Settings):
     """Settings of the inputs; the defaults give a good model.
 
     Args:
@@ -55,6 +57,12 @@ class InputSettings:
     deviations: bool = False
     turn: float = 15.0
     shift: int = 2
+
+    def check_settings(self) -> None:
+        super().check_settings()
+        check_range(self, 1, math.inf, "embedding_size")
+        check_range(self, 0, 1, "input_dropout", "word_dropout", "step_dropout")
+        check_range(self, 0, math.inf, "noise", "turn", "shift")
 
 
 class Inputs(ABC):
