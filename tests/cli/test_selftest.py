@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from elman.cli import kernel_comparison
 from elman.kernels import native
+from elman.testing import kernel_comparison
 from elman.threads import get_num_threads
 
 

@@ -174,6 +174,7 @@ def test_unusable_rows(rows, tags, error):
         ({"scheme": "BOI"}, "BOI"),
         ({"hidden_size": 0}, "hidden_size: expected at least 1, got 0"),
         ({"validation": 1.0}, "validation: expected at least 0 and less than 1, got 1.0"),
+        ({"variational": True, "dropout": 0.0}, "variational: has no effect without dropout"),
     ],
 )
 def test_settings_without_effect(settings, error):

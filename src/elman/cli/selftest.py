@@ -12,8 +12,8 @@ def selftest() -> None:
     Compares the outputs, final states and all gradients of a ragged batch. An error is the largest difference from
     float64, divided by the largest number. PyTorch's own float32 has its error in the next column.
     """
-    from elman.cli.kernel_comparison import compare_kernels
     from elman.kernels import native
+    from elman.testing.kernel_comparison import compare_kernels
 
     if not native.available():
         click.echo("No native kernels (installed without a compiler, or ELMAN_NATIVE=0): elman uses its "
