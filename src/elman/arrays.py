@@ -1,6 +1,7 @@
 """Functions for NumPy and PyTorch arrays alike, without importing PyTorch."""
 
 import sys
+from numbers import Number
 from types import ModuleType
 from typing import Any
 
@@ -42,9 +43,58 @@ def like(index: Array, array: Array) -> Array:
     return tensor(index).to(array.device) if is_tensor(array) else index
 
 
+def plain(array: Array) -> Array:
+    """Return a NumPy masked array as a plain one with NaN where it is masked; return any other array itself.
+
+    Raises:
+        TypeError: the masked values are not numbers, so that nothing can mark them as missing.
+    """
+    if not isinstance(array, np.ma.MaskedArray):
+        return array
+    if not np.ma.is_masked(array):
+        return np.asarray(array)
+    if array.dtype.kind not in "biufO":
+        raise TypeError(f"expected masked numbers, got masked {array.dtype}; fill or leave out the masked values.")
+    filled = np.array(array.data, dtype=array.dtype if array.dtype.kind in "fO" else np.float64)
+    filled[np.ma.getmaskarray(array)] = np.nan
+    return filled
+
+
+def as_array(values: Any) -> np.ndarray:
+    """Return values of any container as a NumPy array, with NaN where a number is missing.
+
+    A value is missing where NumPy masks it, and where it is None or the null of pandas or polars. Integers and booleans
+    with missing values become float64. Text is unchanged.
+
+    Raises:
+        TypeError: masked values are not numbers.
+        ValueError: nested lists differ in length.
+    Example:
+        >>> as_array([1, None, 3])
+        array([ 1., nan,  3.])
+    """
+    if isinstance(values, list | tuple) and any(isinstance(value, np.ma.MaskedArray) for value in values):
+        values = [as_array(value) for value in values]  # NumPy drops the masks of the parts of a list
+    array = np.asarray(plain(values))
+    return _without_nulls(array) if array.dtype.kind == "O" and array.ndim else array
+
+
+def _without_nulls(objects: np.ndarray) -> np.ndarray:
+    """Return an array of Python numbers and nulls as numbers; return other objects unchanged."""
+    numbers = [np.nan if _is_null(value) else value for value in objects.ravel().tolist()]
+    if not all(isinstance(number, Number | np.bool_) for number in numbers):
+        return objects
+    array = np.array(numbers).reshape(objects.shape)
+    return array if array.dtype.kind in "biuf" else objects
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or value is np.ma.masked or type(value).__name__ == "NAType"  # pandas.NA
+
+
 def row_numbers(rows: Any) -> np.ndarray:
     """Return row numbers as NumPy integers. Raise for a boolean mask, which would be read as rows 0 and 1."""
-    numbers = np.asarray(rows)
+    numbers = as_array(rows)
     if numbers.size and numbers.dtype.kind not in "iu":
         raise TypeError(f"expected row numbers, got {numbers.dtype}; convert a mask with np.flatnonzero(mask).")
     return numbers.astype(np.int64, copy=False)

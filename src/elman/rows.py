@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from elman.arrays import Array, compiling, is_tensor, row_numbers
+from elman.arrays import Array, compiling, is_tensor, plain, row_numbers
 
 T = TypeVar("T")
 _LIMIT = 2.0**62  # steps of a batch: far more than memory holds, and far from where an int64 sum wraps
@@ -193,7 +193,7 @@ def _checked(lengths: Any, where: str) -> np.ndarray:
     if isinstance(lengths, Rows):
         lengths = lengths.lengths
     try:
-        counts = np.array(lengths.numpy(force=True) if is_tensor(lengths) else lengths)
+        counts = np.array(lengths.numpy(force=True) if is_tensor(lengths) else plain(lengths))
     except (ValueError, TypeError, RuntimeError):  # lists of unequal lengths; tensors that are sparse, nested or meta
         raise ValueError(f"{where}: expected integer lengths of shape [B], got {type(lengths).__name__}.") from None
     if counts.ndim != 1 or (counts.dtype.kind not in "iu" and (counts.size or counts.dtype.kind not in "fO")):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman import state as states
-from elman.arrays import Array, compiling, is_tensor, like, take, tensor
+from elman.arrays import Array, compiling, is_tensor, like, plain, take, tensor
 from elman.rows import Plan, Rows
 from elman.shapes import check
 
@@ -16,10 +16,11 @@ class Sequences:
 
     Args:
         values: an array [N, ...], or a (named) tuple of them: the steps of row 0, then of row 1, ... NumPy or PyTorch.
+            Masked numbers of NumPy are missing: they become NaN.
         rows: the layout, or the lengths of the rows, [B] integers, zero allowed.
     Raises:
         ValueError: the lengths do not sum to N, one is negative, or they are not integers.
-        TypeError: a leaf is not an array.
+        TypeError: a leaf is not an array, or holds masked values that are not numbers.
     Example:
         >>> x = Sequences.from_list([np.arange(3.0), np.arange(2.0)])
         >>> x.values.shape, x.lengths
@@ -32,6 +33,8 @@ class Sequences:
             self._check_values()
 
     def _check_values(self) -> None:
+        if any(isinstance(leaf, np.ma.MaskedArray) for leaf in states.leaves(self._values)):
+            self._values = states.map(plain, self._values)
         steps = self._layout.num_steps
         for leaf in states.leaves(self._values):
             if not isinstance(leaf, np.ndarray) and not is_tensor(leaf):
@@ -129,7 +132,7 @@ class Sequences:
     @staticmethod
     def from_list(rows: Iterable[Any]) -> "Sequences":
         """Return a batch made of one value [T, ...] per row (an array, or a tuple of arrays of one length)."""
-        rows = list(rows)
+        rows = [states.map(plain, row) for row in rows]  # concatenation drops masks
         if not rows:
             raise ValueError("Sequences.from_list: expected at least one row, got none; give Sequences(values, []).")
         lengths = []

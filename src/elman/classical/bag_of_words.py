@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.classical.checks import integers
 from elman.classical.gram_features import NO_ID, Found, histories, look_up, tabulate
 from elman.classical.model import ClassicalModel
@@ -244,7 +245,7 @@ class BagOfWords(ClassicalModel):
         if not isinstance(sequences, Sequences):
             if isinstance(sequences, np.ndarray):
                 raise TypeError(f"{where}: expected Sequences or a list of rows, got one array; give [x] for one row.")
-            listed = [np.asarray(row, None if len(row) else np.int64) for row in sequences]
+            listed = [as_array(row) if len(row) else np.zeros(0, np.int64) for row in sequences]
             if not listed:
                 raise ValueError(f"{where}: expected at least one row, got none.")
             sequences = Sequences.from_list(listed)
@@ -254,7 +255,7 @@ class BagOfWords(ClassicalModel):
         return sequences.with_values(integers(where, "values", ids, "N", below=self.vocabulary_size))
 
     def _labels(self, where: str, labels: Any, rows: int) -> np.ndarray:
-        labels = np.asarray(labels)
+        labels = as_array(labels)
         check(where, "labels", labels, f"B={rows}")
         if labels.size and labels.dtype.kind not in "iubU":
             raise TypeError(f"{where}: expected labels of integers or strings, got {labels.dtype}.")

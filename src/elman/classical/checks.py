@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman import state as states
+from elman.arrays import as_array
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -26,7 +27,7 @@ def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:
         return rows
     if isinstance(rows, np.ndarray):
         raise TypeError(f"{where}: expected Sequences or a list of rows, got one array; give [x] for a single row.")
-    rows = [states.map(np.asarray, row) for row in rows]
+    rows = [states.map(as_array, row) for row in rows]
     if not rows:
         raise ValueError(f"{where}: expected at least one row, got none.")
     widths = [step_shapes(row) for row in rows]
@@ -61,7 +62,7 @@ def reals(where: str, name: str, array: Any, spec: str, missing: bool = False) -
             ...
         TypeError: LDS.scan: expected values of float64, got int64; convert them with .astype(np.float64).
     """
-    array = np.asarray(array)
+    array = as_array(array)
     check(where, name, array, spec)
     if array.dtype != np.float64:
         raise TypeError(
@@ -89,7 +90,7 @@ def integers(where: str, name: str, array: Any, spec: str, below: int | None = N
             ...
         ValueError: CRF.log_prob: expected tags from 0 to 2, got 3 at [1].
     """
-    array = np.asarray(array)
+    array = as_array(array)
     check(where, name, array, spec)
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(f"{where}: expected {name} of integers, got {array.dtype}.")

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.classical.checks import integers
 from elman.classical.crf_likelihood import (
     Ends,
@@ -104,12 +105,12 @@ class CRF(ClassicalModel):
             >>> CRF.from_parameters(np.array([[0.0, 1.0], [-np.inf, 0.0]])).start_
             array([0., 0.])
         """
-        transitions = np.asarray(transitions)
+        transitions = as_array(transitions)
         check("CRF.from_parameters", "transitions", transitions, "K K")
         model = cls(len(transitions), allowed)
         zeros = np.zeros(len(transitions))
-        model._set("CRF.from_parameters", Weights(transitions, zeros if start is None else np.asarray(start),
-                                               zeros if end is None else np.asarray(end)))  # fmt: skip
+        model._set("CRF.from_parameters", Weights(transitions, zeros if start is None else as_array(start),
+                                               zeros if end is None else as_array(end)))  # fmt: skip
         return model
 
     def fit(self, scores: Sequences, tags: Any) -> "CRF":

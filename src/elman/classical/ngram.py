@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.classical.context_counts import ContextCounts, count, descend, find
 from elman.classical.model import ClassicalModel
 from elman.sequences import Sequences
@@ -177,7 +178,7 @@ class NGram(ClassicalModel):
         return self._smoothed
 
     def _ids(self, where: str, name: str, array: Any, spec: str, lowest: int = 0) -> np.ndarray:
-        ids: np.ndarray = np.asarray(array)
+        ids: np.ndarray = as_array(array)
         check(where, name, ids, spec)
         if ids.size and ids.dtype.kind not in "iu":
             raise TypeError(f"{where}: expected {name} of integer ids, got {ids.dtype}; encode the text first.")

@@ -3,12 +3,12 @@
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.errors import RowError
 from elman.sequences import Sequences
 
@@ -44,7 +44,7 @@ def as_rows(where: str, X: Any) -> list[Any]:
     if hasattr(X, "toarray"):
         raise TypeError(f"{where}: expected dense rows, got a sparse matrix; give X.toarray().")
     if hasattr(X, "__array__"):
-        X = _table(X)
+        X = np.atleast_1d(as_array(X))
         if X.dtype.kind == "c":
             raise ValueError(f"{where}: expected real numbers, got {X.dtype}. Complex data not supported.")
         if X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "OUT" and all(isinstance(text, str) for text in X[:, 0]):
@@ -54,15 +54,6 @@ def as_rows(where: str, X: Any) -> list[Any]:
         raise ValueError(f"{where}: expected rows, got single numbers. Reshape your data: [x] is one row, and "
                          "x.reshape(-1, 1) has a row for each number.")  # fmt: skip
     return rows
-
-
-def _table(X: Any) -> np.ndarray:
-    """Return an array or a data frame as an array; NA of pandas is missing (NaN)."""
-    table = np.atleast_1d(np.asarray(X))
-    if table.ndim == 2 and table.dtype == object and hasattr(X, "to_numpy"):
-        with suppress(TypeError, ValueError):  # it holds text
-            return X.to_numpy(dtype=np.float64, na_value=np.nan)
-    return table
 
 
 def as_labels(where: str, y: Any, rows: int) -> np.ndarray:
@@ -78,6 +69,8 @@ def as_labels(where: str, y: Any, rows: int) -> np.ndarray:
         raise ValueError(f"{where}: requires y to be passed, but the target y is None; give a label for each row.")
     # NumPy silently converts a list of strings and numbers to strings.
     labels = np.array(y, dtype=object) if isinstance(y, list | tuple) else np.asarray(y)
+    if np.ma.is_masked(y):
+        raise ValueError(f"{where}: expected a label for each row, got masked labels; leave their rows out.")
     if labels.ndim == 2 and labels.shape[1] == 1:
         kind = getattr(sys.modules.get("sklearn.exceptions"), "DataConversionWarning", UserWarning)
         warnings.warn("A column-vector y was passed when a 1d array was expected; give y.ravel().", kind, stacklevel=4)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.nearest import did_you_mean
 from elman.rows import Rows
 
@@ -27,7 +28,7 @@ def observations(where: str, X: Any) -> np.ndarray:
         ValueError: GaussianHMM.fit: expected X of rows of one width, got 2 numbers in row 0 and 1 in row 1.
     """
     try:
-        array = np.asarray(X)
+        array = as_array(X)
     except ValueError:
         raise ValueError(f"{where}: expected X of rows of one width, {_widths(X)}.") from None
     if array.dtype.kind == "O":  # for example a table of mixed columns

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.classical.hmm import chain_steps, em
 from elman.classical.hmm.chain import Chain, path_log_prob
 from elman.classical.hmm.em import Expected, Model, Problem
@@ -22,11 +23,11 @@ def labels_of(where: str, rows: Sequences, labels: Sequences | Iterable[Any]) ->
     if not isinstance(labels, Sequences | np.ndarray):
         labels = list(labels)
         if any(not isinstance(row, str) and np.ndim(row) for row in labels):
-            full = [np.asarray(row) for row in labels if len(row)]
+            full = [as_array(row) for row in labels if len(row)]
             values = np.concatenate(full) if full else np.zeros(0, np.int64)
             labels = Sequences(values, [len(row) for row in labels])
     if not isinstance(labels, Sequences):
-        values = np.asarray(labels)
+        values = as_array(labels)
         check(where, "labels", values, f"N={rows.num_steps}")
         return values
     if len(labels) != len(rows):

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import softmax
 
+from elman.arrays import as_array
 from elman.classical.checks import as_sequences, distribution, integers, reals
 from elman.classical.hmm import em, inputs, labelled
 from elman.classical.hmm.chain import Chain, log, log_transition, path_log_prob, random_chain, sample_states, stationary
@@ -198,7 +199,7 @@ class HMM(ClassicalModel):
         size = self._drive_size(where)
         rows = Rows.of(lengths, where=where)
         if size:
-            u = np.zeros((0, 0)) if u is None else np.asarray(u)
+            u = np.zeros((0, 0)) if u is None else as_array(u)
             check(where, "the driving input u", u, f"N={rows.num_steps} U={size}")
             given = Sequences(Driven(np.zeros((rows.num_steps, 0)), u), rows)
             _, u = inputs.drive(where, given, size)

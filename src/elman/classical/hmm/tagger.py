@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.cell import unroll
 from elman.classical.checks import as_sequences, reals
 from elman.classical.hmm import em, labelled, trigrams
@@ -97,7 +98,7 @@ class HMMTagger(ClassicalModel):
         """Filter one observation of each row; return its tag probabilities, and the prediction for the next step."""
         where = "HMMTagger.step"
         chain = self._chain(where)
-        rows = Sequences(np.asarray(x), one_step_each(len(x)))
+        rows = Sequences(as_array(x), one_step_each(len(x)))
         state = self._state(where, state, len(rows))
         y, state = filtered(chain, self._scores(where, rows), state)
         em.impossible(where, rows, y.log_prob)

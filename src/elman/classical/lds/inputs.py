@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.classical.checks import place
 from elman.classical.lds.matrices import Matrices
 from elman.kernels.kalman import System
@@ -113,7 +114,7 @@ def read_future(where: str, lengths: Any, given: Observed | None, matrices: Matr
     for name, ndim in dimensions.items():
         leaf = getattr(given, name)
         if not isinstance(leaf, tuple):
-            leaf = np.asarray(leaf)
+            leaf = as_array(leaf)
             by_row = leaf.ndim == ndim + 1 and where == "LDS.forecast"
             leaves[name] = leaf.reshape(-1, *leaf.shape[2:]) if by_row else leaf
             if len(leaves[name]) != steps:
@@ -124,7 +125,7 @@ def read_future(where: str, lengths: Any, given: Observed | None, matrices: Matr
 
 def number(where: str, name: str, sequences: Sequences, array: Any, spec: str, missing: bool = False) -> np.ndarray:
     """Return `array`, checked: float64, finite, or NaN where `missing` allows it."""
-    array = np.asarray(array)
+    array = as_array(array)
     check(where, name, array, spec)
     if array.dtype != np.float64:
         raise TypeError(f"{where}: expected {name} of float64, got {array.dtype}; convert with .astype(np.float64).")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.nearest import did_you_mean
 from elman.tasks.inputs.base import Inputs, InputSettings
 from elman.tasks.inputs.frames import Frames
@@ -49,7 +50,7 @@ def _kind_of(row: Any) -> str:
     if isinstance(row, str | bytes):
         return TextInputs.name
     try:
-        row = np.asarray(row)
+        row = as_array(row)
     except ValueError:  # not an array: Series reports which row it is
         return Series.name
     image = row.ndim == 2 or (row.ndim == 3 and row.shape[-1] in COLORS)

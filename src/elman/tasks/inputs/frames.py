@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from elman.arrays import tensor
+from elman.arrays import as_array, tensor
 from elman.cells import CellModule
 from elman.layers import Deviations, Differences, Dropout
 from elman.layers.frame_encoder import FrameEncoder
@@ -69,7 +69,7 @@ class Frames(NumberInputs):
 
     def row(self, row: Any) -> np.ndarray:
         """Return the frames of one row as float32 [T, C, H, W]."""
-        frames = np.asarray(row)
+        frames = as_array(row)
         if frames.dtype.kind not in "fiu" or frames.ndim not in (3, 4):
             raise ValueError("expected frames of shape [T, H, W] or [T, H, W, C], got "
                              f"{frames.dtype} {list(frames.shape)}.")  # fmt: skip

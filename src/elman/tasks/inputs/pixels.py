@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.tasks.inputs.series import Series
 
 
@@ -13,7 +14,7 @@ class Pixels(Series):
     name: ClassVar[str] = "pixels"
 
     def row(self, row: Any) -> np.ndarray:
-        image = np.asarray(row)
+        image = as_array(row)
         if image.dtype.kind not in "fiub" or image.ndim not in (2, 3):
             raise ValueError(f"expected an image of shape [H, W] or [H, W, C], got {image.dtype} {list(image.shape)}.")
         channels = image.shape[2] if image.ndim == 3 else 1

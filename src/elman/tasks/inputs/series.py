@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
+from elman.arrays import as_array
 from elman.cells import CellModule
 from elman.errors import RowError
 from elman.layers import Deviations, Differences, Dropout
@@ -97,8 +98,8 @@ class Series(NumberInputs):
 
     def row(self, row: Any) -> np.ndarray:
         """Return one row as float64 [T, D]."""
-        array = np.asarray(row)
-        if array.dtype == object:  # None is missing
+        array = as_array(row)
+        if array.dtype == object:  # numbers in strings
             array = array.astype(np.float64)
         if array.dtype.kind not in "fiub" or array.ndim not in (1, 2):
             raise ValueError(f"expected numbers of shape [T, D] or [T], got {array.dtype} {list(array.shape)}.")

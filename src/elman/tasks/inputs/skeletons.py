@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from elman.arrays import tensor
+from elman.arrays import as_array, tensor
 from elman.sequences import Sequences
 from elman.tasks.inputs.base import OF_FRAMES, OF_TEXT
 from elman.tasks.inputs.series import Series
@@ -42,7 +42,7 @@ class Skeletons(Series):
         return np.full_like(deviations, np.sqrt(np.mean(deviations**2)))
 
     def row(self, row: Any) -> np.ndarray:
-        joints = np.asarray(row)
+        joints = as_array(row)
         if joints.dtype.kind not in "fiu" or joints.ndim != 3 or joints.shape[2] not in (2, 3):
             got = f"{joints.dtype} {list(joints.shape)}"
             raise ValueError(f"expected joints of shape [T, J, 2] or [T, J, 3], got {got}.")
