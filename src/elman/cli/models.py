@@ -28,8 +28,6 @@ class TrainedModel(NamedTuple):
         Raises:
             OSError, ValueError: as the reader of the task.
         """
-        if hasattr(self.model, "classes_"):  # labels in files are text, even where `fit` was given numbers
-            self.model.classes_ = self.model.classes_.astype(str)
         return self.commands.read(files, self.options)
 
     def evaluate(self, data: Labelled) -> Any:

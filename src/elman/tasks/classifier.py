@@ -89,8 +89,8 @@ class Classifier(InputSettings, RecurrentSettings, Task):
     def prepare(self, examples: Examples) -> None:
         self.classes_ = np.unique(examples.targets)
         if len(self.classes_) < 2:
-            raise ValueError("Classifier.fit: expected rows of at least two classes, got one class, "
-                             f"{self.classes_.tolist()[0]!r}, in all {len(examples)} rows.")  # fmt: skip
+            raise ValueError("Classifier.fit: expected rows of at least two classes, got only "
+                             f"{self.classes_.tolist()[0]!r}.")  # fmt: skip
         self.inputs_ = make_inputs(self, examples.inputs).fit(examples.inputs)
         self._class_weights = None  # [C] in training; None if all rows have the same weight
         if self.class_weight is not None:
@@ -111,7 +111,12 @@ class Classifier(InputSettings, RecurrentSettings, Task):
 
     def _numbers(self, examples: Examples) -> np.ndarray:
         """Return the number of each row's class, int64 [B]."""
-        return label_numbers(([label] for label in examples.targets.tolist()), self.classes_.tolist(), "class")
+        classes = self._classes_like(examples.targets)
+        return label_numbers([[label] for label in examples.targets.tolist()], classes.tolist(), "class")
+
+    def _classes_like(self, labels: np.ndarray) -> np.ndarray:
+        """Return the classes, as text if the labels are text, as those of files are."""
+        return self.classes_.astype(str) if labels.dtype.kind == "U" else self.classes_
 
     # The network.
 
@@ -177,12 +182,15 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         return self.evaluate(X, y).accuracy
 
     def evaluate(self, X: Any, y: Any) -> ClassReport:
-        """Return accuracy, precision, recall and F1 of each class, confusion matrix, and calibration."""
+        """Return accuracy, precision, recall and F1 of each class, confusion matrix, and calibration.
+
+        Labels that are text are compared with the classes as text.
+        """
         examples = self.read(X, y)
         probabilities = self.predict_proba(examples.inputs)
-        labels = examples.targets.tolist()
-        predicted = self.classes_[probabilities.argmax(1)].tolist()
-        return class_report(labels, predicted, self.classes_.tolist(), probabilities, self.calibrated_)
+        classes = self._classes_like(examples.targets)
+        predicted = classes[probabilities.argmax(1)].tolist()
+        return class_report(examples.targets.tolist(), predicted, classes.tolist(), probabilities, self.calibrated_)
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         data = self.few_rows(X, y)
