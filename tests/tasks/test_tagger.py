@@ -219,3 +219,5 @@ def test_a_tag_of_the_validation_data_alone_is_an_error():
     with pytest.raises(RowError, match="validation row 1: the training rows do not have the tag 'Z'") as caught:
         Tagger(**SMALL).fit([["a", "b"]] * 4, [["X", "Y"]] * 4, validation_data=([["a"], ["b"]], [["X"], ["Z"]]))
     assert (caught.value.row, caught.value.kind) == (1, "validation row")
+    with pytest.raises(RowError, match="the training rows do not have the tag 'B-NEW'"):  # not S-NEW, as it is learnt
+        Tagger(**SMALL).fit([["a", "b"]] * 4, [["B-OLD", "O"]] * 4, validation_data=([["a"]], [["B-NEW"]]))

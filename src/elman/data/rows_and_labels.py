@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Number
 from typing import Any
 
@@ -91,21 +91,24 @@ def as_labels(where: str, y: Any, rows: int) -> np.ndarray:
     return labels
 
 
-def label_numbers(rows: Iterable[Sequence[Any]], known: Sequence[Any], noun: str) -> np.ndarray:
+def label_numbers(
+    rows: Sequence[Sequence[Any]], known: Sequence[Any], noun: str, shown: Sequence[Sequence[Any]] | None = None
+) -> np.ndarray:
     """Return the number of each label among the known ones, int64, of all rows together.
 
     Args:
         rows: labels of each row.
         known: labels of the training rows.
         noun: `class` or `tag`, for the error.
+        shown: the labels as the error shows them; None for `rows`.
     Raises:
         RowError: a label is unknown.
     """
     numbers, found = {label: number for number, label in enumerate(known)}, []
-    for row, labels in enumerate(rows):
-        for label in labels:
+    for row, (labels, names) in enumerate(zip(rows, shown or rows, strict=True)):
+        for label, name in zip(labels, names, strict=True):
             if label not in numbers:
-                raise RowError(row, f"the training rows do not have the {noun} {label!r}; add one that has, or leave "
+                raise RowError(row, f"the training rows do not have the {noun} {name!r}; add one that has, or leave "
                                     "this row out.")  # fmt: skip
             found.append(numbers[label])
     return np.array(found, np.int64)

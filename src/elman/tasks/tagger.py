@@ -124,7 +124,8 @@ class Tagger(RecurrentSettings, Task):
         self.words_ = Words(self.min_count).fit(examples.inputs)
 
     def encode(self, examples: Examples) -> Encoded:
-        tags = label_numbers(starmap(self._inside, enumerate(examples.targets)), self.tags_, "tag")
+        inside = list(starmap(self._inside, enumerate(examples.targets)))
+        tags = label_numbers(inside, self.tags_, "tag", shown=examples.targets)
         data = self._spelled(examples.inputs)
         return Encoded(data.inputs, data.inputs.tokens.with_values(tags), data.steps)
 
