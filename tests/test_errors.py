@@ -39,9 +39,10 @@ def test_a_place_replaces_the_row():
     assert not isinstance(caught.value, RowError)
 
 
-def test_a_place_is_not_named_twice():
-    with pytest.raises(ValueError, match=r"^a\.png: not a picture\.$"), located(["a.png"]):
-        raise RowTypeError(0, "a.png: not a picture.")
+def test_a_wrong_type_in_a_file_is_a_value_error():
+    with pytest.raises(ValueError, match=r"^a\.png: not a picture\.$") as caught, located(["a.png"]):
+        raise RowTypeError(0, "not a picture.")
+    assert not isinstance(caught.value, TypeError)
 
 
 def test_rows_of_another_kind_keep_their_number():

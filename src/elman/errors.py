@@ -69,5 +69,4 @@ def located(places: Sequence[str], kind: str = "row") -> Iterator[None]:
     except RowError as error:
         if error.kind != kind:
             raise
-        place = f"{places[error.row]}: "
-        raise ValueError(place + error.message.removeprefix(place)) from error
+        raise ValueError(f"{places[error.row]}: {error.message}") from error

@@ -85,7 +85,7 @@ def read(picture: Any, size: tuple[int, int] | None = None) -> np.ndarray:
     """
     if isinstance(picture, str | os.PathLike | PictureFile):
         file = picture if isinstance(picture, PictureFile) else PictureFile(Path(picture))
-        return decode_image(file, file.read(), size, color=True)
+        return decode_image(file.read(), size, color=True)
     from PIL import Image
 
     image = Image.fromarray(_array(picture)).convert("RGB")

@@ -20,28 +20,27 @@ def read_image(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndar
     """
     with reading(file):
         content = file.read_bytes()
-    return decode_image(file, content, size, color)
+    try:
+        return decode_image(content, size, color)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
 
 
-def decode_image(where: object, content: bytes, size: tuple[int, int] | None, color: bool) -> np.ndarray:
-    """Decode a picture from the content of a file, as `read_image` does.
-
-    Args:
-        where: name in errors.
-    """
+def decode_image(content: bytes, size: tuple[int, int] | None, color: bool) -> np.ndarray:
+    """Decode a picture from the content of a file, as `read_image` does. Errors do not name the file."""
     try:
         from PIL import Image, ImageOps
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(f"{where}: needs the package pillow", name="PIL") from None
+        raise ModuleNotFoundError("a picture needs the package pillow", name="PIL") from None
     try:
         image = ImageOps.exif_transpose(Image.open(BytesIO(content)))
     except Exception as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, struct.error, ...
         reason = "Pillow does not support its format" if type(error).__name__ == "UnidentifiedImageError" else error
-        raise ValueError(f"{where}: expected a picture, but it cannot be read: {reason}.") from error
+        raise ValueError(f"expected a picture, but it cannot be read: {reason}.") from error
     if image.mode.startswith("I;16"):  # `convert` would clip 16-bit grey values to 255
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"{where}: expected a picture with 8 or 16 bits a channel, got 32; convert it.")
+        raise ValueError("expected a picture with 8 or 16 bits a channel, got 32; convert it.")
     if "transparency" in image.info:
         image = image.convert("RGBA")
     image = image.convert("RGB" if color else "L")
