@@ -61,4 +61,4 @@ class DocumentBatches(Sequence[Window]):
         boundaries = self.boundaries[self.groups[number] : self.groups[number + 1] + 1]
         text = self.text[boundaries[0] : boundaries[-1] + 1].astype(np.int64)
         lengths = np.diff(boundaries)
-        return Window(Sequences(text[:-1], lengths), text[1:], np.full(len(lengths), -1))
+        return Window(Sequences(text[:-1], lengths), text[1:], np.full(len(lengths), -1), len(lengths))

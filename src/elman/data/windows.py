@@ -23,6 +23,7 @@ class Window(NamedTuple):
     inputs: Sequences  # R rows, values int64 [N]: a boundary, or the unit before the target
     targets: np.ndarray  # int64 [N]
     source: np.ndarray  # int64 [R]: row of the previous window that this row continues; -1: it starts a document
+    streams: int  # of the whole text, B; without streams, the rows of this window
 
     @property
     def num_steps(self) -> int:
@@ -105,7 +106,8 @@ class Windows(Sequence[Window]):
             source[heads[continues]] = last_rows[continues]
         lengths = np.diff(starts, append=len(places))
         text = self.text
-        return Window(Sequences(text[places].astype(np.int64), lengths), text[places + 1].astype(np.int64), source)
+        inputs = Sequences(text[places].astype(np.int64), lengths)
+        return Window(inputs, text[places + 1].astype(np.int64), source, self.streams)
 
     def _cut(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return places in the text of a window's steps [N], the steps that start a row [R], and rows per stream."""

@@ -68,7 +68,6 @@ class LanguageModel(RecurrentSettings, Task):
         units_: the fitted units.
         net_: the trained `Stack`.
         ngram_: the n-gram, or None.
-        streams_: rows that were read in parallel; None for full BPTT.
         held_out_: the held-out texts.
         result_: how the training ended.
     Example:
@@ -153,13 +152,11 @@ class LanguageModel(RecurrentSettings, Task):
         if (ids == ids[0]).all():
             raise ValueError(f"text: {len(ids)} {self.units}, all of them {self.units_.decode(ids[:1])!r}; expected at "
                              "least two different ones.")  # fmt: skip
-        windows = self._windows(data, self.seed if self.shuffle else None)
-        self.streams_ = windows.streams if isinstance(windows, Windows) else None
-        return windows
+        return self._windows(data, self.seed if self.shuffle else None)
 
     def loss(self, batch: Window, state: State | None) -> tuple[Tensor, State | None]:
         logits, targets, state = self._logits(batch, state)
-        return cross_entropy(logits, targets, self.reduction, self.streams_ or len(batch.source)), state
+        return cross_entropy(logits, targets, self.reduction, batch.streams), state
 
     def validate(self, data: list[np.ndarray]) -> Score:
         """Return the nats per unit, with streams of at least one window, or whole documents, as in training."""
