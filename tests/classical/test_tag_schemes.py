@@ -17,7 +17,7 @@ from elman.classical.tag_schemes import (
     write_tags,
 )
 
-LENGTHS = {"BIO": 4, "IOB1": 4, "IOBES": 4, "BILOU": 3}
+LENGTHS = {"BIO": 4, "IOB1": 4, "IOBES": 4, "BILOU": 3, "BMES": 3}
 
 
 def sets_of_spans(length, start=0):
@@ -74,6 +74,7 @@ WRITTEN = {
     "IOBES": "B-PER E-PER S-PER O S-LOC S-PER",
     "BIOES": "B-PER E-PER S-PER O S-LOC S-PER",
     "BILOU": "B-PER L-PER U-PER O U-LOC U-PER",
+    "BMES": "B-PER E-PER S-PER O S-LOC S-PER",
 }
 
 
@@ -151,8 +152,8 @@ def test_a_label_may_hold_hyphens():
         (["B-"], "BIO", "step 0: expected a tag of BIO (O, B-label or I-label), got 'B-'"),
         (["BI-PER"], "BIO", "got 'BI-PER'"),
         ([""], "BIO", "got ''"),
-        (["O"], "BOI", "expected a scheme of BIO, IOB1, IOBES, BILOU, IOB2, BIOES, got 'BOI'"),
-        (["O"], None, "expected a scheme of BIO, IOB1, IOBES, BILOU, IOB2, BIOES, got None"),
+        (["O"], "BOI", "expected a scheme of BIO, IOB1, IOBES, BILOU, BMES, IOB2, BIOES, got 'BOI'"),
+        (["O"], None, "expected a scheme of BIO, IOB1, IOBES, BILOU, BMES, IOB2, BIOES, got None"),
     ],
 )
 def test_a_tag_in_an_invalid_position(tags, scheme, message):

@@ -15,7 +15,7 @@ from elman.classical.tag_schemes import SCHEMES, all_tags, convert
 from elman.metrics import entity_report
 
 LABELS = ["A", "B-C", "_"]  # a hyphen in a label, and seqeval's own word for none
-STRICT = {"BIO": IOB2, "IOB1": IOB1, "IOBES": IOBES, "BILOU": BILOU}
+STRICT = {"BIO": IOB2, "IOB1": IOB1, "IOBES": IOBES, "BILOU": BILOU, "BMES": IOBES}
 
 
 @st.composite
@@ -34,8 +34,8 @@ def pairs(draw, scheme):
 
 
 def as_seqeval_reads(rows, scheme):
-    """Convert BILOU to IOBES: by default, seqeval does not support the letters L and U."""
-    letters = {"L": "E", "U": "S"} if scheme == "BILOU" else {}
+    """Convert BILOU and BMES to IOBES: by default, seqeval does not support the letters L, U and M."""
+    letters = {"BILOU": {"L": "E", "U": "S"}, "BMES": {"M": "I"}}.get(scheme, {})
     return [[letters.get(tag[0], tag[0]) + tag[1:] for tag in row] for row in rows]
 
 
@@ -70,6 +70,8 @@ def test_well_formed_rows_count_as_for_seqeval_when_it_is_strict(scheme, data):
         [convert(row, source, scheme, strict=False) for row in rows] for rows in data.draw(pairs(source))
     )
     report = entity_report(truth, predicted, scheme)
+    if scheme == "BMES":  # seqeval has no such scheme
+        truth, predicted = as_seqeval_reads(truth, scheme), as_seqeval_reads(predicted, scheme)
     if report.labels:
         theirs = of_oracle(strictly, truth, predicted, average="micro", scheme=STRICT[scheme])
         assert report.micro == pytest.approx(theirs)

@@ -1,4 +1,4 @@
-"""Spans encoded as tags: BIO (IOB2), IOB1 and IOBES (BILOU), after Ramshaw and Marcus (1995, cmp-lg/9505040).
+"""Spans encoded as tags: BIO (IOB2), IOB1 and IOBES (BILOU, BMES), after Ramshaw and Marcus (1995, cmp-lg/9505040).
 
 A tag is `O`, or a letter, a hyphen and a label: `B-PER`. Meaning of the letters in a span:
 
@@ -7,6 +7,7 @@ BIO    B the first word, I the others (also called IOB2)
 IOB1   I every word; B the first word if the word before it belongs to another span of the same label
 IOBES  B the first word, I inner ones, E the last; S a span of one word (also called BIOES)
 BILOU  the same with L for E and U for S
+BMES   the same with M for I
 ====== ====================================================================================================
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from elman.nearest import did_you_mean
 
-SCHEMES = {"BIO": "BI", "IOB1": "BI", "IOBES": "BIES", "BILOU": "BILU"}
+SCHEMES = {"BIO": "BI", "IOB1": "BI", "IOBES": "BIES", "BILOU": "BILU", "BMES": "BMES"}
 ALIASES = {"IOB2": "BIO", "BIOES": "IOBES"}
 OUTSIDE = "O"
 
@@ -234,7 +235,7 @@ def _parse(tag: str, scheme: str) -> _Tag:
     letter, _, label = tag.partition("-")
     if len(letter) != 1 or letter not in SCHEMES[scheme] or not label:
         raise ValueError(tag)
-    return _Tag({"L": "E", "U": "S"}.get(letter, letter), label)
+    return _Tag({"L": "E", "U": "S", "M": "I"}.get(letter, letter), label)
 
 
 def _check_tag(where: str, step: int, tag: Any, scheme: str) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import starmap
 from typing import Any, ClassVar, cast
@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from elman import state as states
 from elman.cells import LSTM, CellModule
 from elman.classical.tag_schemes import ALIASES, SCHEMES, Allowed, all_tags, allowed, check_tags, convert
+from elman.classical.tag_spellings import Spelling, detect_scheme, detect_spelling, span_tags
 from elman.data.rows_and_labels import as_list, label_numbers
 from elman.data.spelled_words import UNKNOWN, Spelled, Words
 from elman.errors import RowError, RowTypeError, about_row
@@ -25,7 +26,7 @@ from elman.metrics.entities import EntityReport, entity_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Score, Task
+from elman.tasks.base import ProbeLoss, Score, Task, logger
 from elman.tasks.examples import Batch, Encoded, Examples
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
@@ -43,8 +44,9 @@ class Tagger(RecurrentSettings, Task):
     `fit` takes sentences, each a list of words, or of tuples of a word and given tags, and one tag per word.
 
     Args:
-        scheme: how tags write spans: `BIO`, `IOB1`, `IOBES`, `BILOU`, or `none` for tags that stand alone; `auto`
-            detects it. Spans are learnt in IOBES and written in their own scheme, which is never broken.
+        scheme: how tags write spans: `BIO`, `IOB1`, `IOBES`, `BILOU`, `BMES`, or `none` for tags that stand alone;
+            `auto` detects it. Spans are learnt in IOBES and written in their own scheme, which is never broken, and in
+            the spelling of the training data (`B-PER`, `PER-B`, `b_per`, `B`, `name=B-PER`).
         output: `crf` scores the tags of a sentence together (Lafferty et al. 2001), `softmax` each tag alone.
         repair: read tags that break their scheme as the CoNLL evaluation does, instead of raising an error.
         bidirectional: read every sentence in both directions.
@@ -62,6 +64,7 @@ class Tagger(RecurrentSettings, Task):
         words_: the vocabularies.
         tags_: [K] the tags that the network scores.
         scheme_: the scheme of the tags; None if they write no spans.
+        spelling_: the spelling of the tags of spans.
         net_: the trained `TaggerNet`.
         held_out_: the held-out sentences and their tags.
         result_: how the training ended.
@@ -114,7 +117,15 @@ class Tagger(RecurrentSettings, Task):
 
     def prepare(self, examples: Examples) -> None:
         tags = examples.targets
-        self.scheme_ = _scheme(self.scheme, tags)
+        spelling = None if self.scheme == "none" else detect_spelling(tags)
+        self.spelling_ = spelling or Spelling()
+        if self.scheme != "auto":
+            self.scheme_ = None if self.scheme == "none" else self.scheme
+        else:
+            self.scheme_ = None if spelling is None else detect_scheme([*map(self._usual, tags)])
+            if self.scheme_ is None and (some := span_tags(tags)):
+                logger.warning("most tags do not write spans, so that %s counts as a tag like any other; if some tags "
+                               "have errors, correct them, or set scheme=BIO, which names them", some[0])  # fmt: skip
         found = sorted({tag for number, row in enumerate(tags) for tag in self._inside(number, row)})
         if self.scheme_ is not None:
             found = all_tags(sorted({tag.partition("-")[2] for tag in found} - {""}), INSIDE)
@@ -131,7 +142,7 @@ class Tagger(RecurrentSettings, Task):
 
     def describe(self, data: Encoded, held_out: Encoded) -> str:
         words, characters, _ = self.words_.sizes
-        spans = "" if self.scheme_ is None else f", spans in {self.scheme_}"
+        spans = " of single words" if self.scheme_ is None else f", spans in {self.scheme_}{self.spelling_.note}"
         return (f"{len(data):,} sentences of {data.steps.sum():,} words, {words:,} different, {characters} characters; "
                 f"{len(held_out):,} held out; {len(self.tags_)} tags{spans}")  # fmt: skip
 
@@ -144,14 +155,19 @@ class Tagger(RecurrentSettings, Task):
         """Return the tags of row `number` in the scheme that the network learns."""
         if self.scheme_ is None:
             return row
-        if not self.repair and self.scheme_ != "IOB1":  # all rows of B, I and O are valid in IOB1
-            with about_row(number):
-                check_tags(row, self.scheme_, "tags", WAY_OUT)
-        return convert(row, self.scheme_, INSIDE, strict=False)
+        with about_row(number):
+            tags = self._usual(row)
+            if not self.repair and self.scheme_ != "IOB1":  # all rows of B, I and O are valid in IOB1
+                check_tags(tags, self.scheme_, "tags", WAY_OUT)
+            return convert(tags, self.scheme_, INSIDE, strict=False)
 
     def _outside(self, row: list[str]) -> list[str]:
-        """Return the tags of a row in their own scheme."""
-        return row if self.scheme_ is None else convert(row, INSIDE, self.scheme_)
+        """Return the tags of a row as the training data write them."""
+        return row if self.scheme_ is None else [*map(self.spelling_.write, convert(row, INSIDE, self.scheme_))]
+
+    def _usual(self, row: list[str]) -> list[str]:
+        """Return the tags of a row of data in the usual spelling."""
+        return [self.spelling_.read(tag) for tag in row]
 
     # The network.
 
@@ -227,18 +243,20 @@ class Tagger(RecurrentSettings, Task):
 
     def _report(self, truth: list[list[str]], predicted: list[list[str]]) -> EntityReport | ClassReport:
         if self.scheme_ is not None:
-            return entity_report(truth, predicted, self.scheme_)
+            return entity_report([*map(self._usual, truth)], [*map(self._usual, predicted)], self.scheme_)
         flat, found = ([tag for row in rows for tag in row] for rows in (truth, predicted))
         return class_report(flat, found, self.tags_)
 
     # Files.
 
     def metadata(self) -> dict[str, Any]:
-        return {"words": self.words_.to_json(), "labels": self.tags_, "scheme": self.scheme_}
+        return {"words": self.words_.to_json(), "labels": self.tags_, "scheme": self.scheme_,
+                "spelling": asdict(self.spelling_)}  # fmt: skip
 
     def restore(self, file: ModelFile) -> None:
         self.words_ = Words.from_json(file.metadata["words"])
         self.tags_, self.scheme_ = file.metadata["labels"], file.metadata["scheme"]
+        self.spelling_ = Spelling(**file.metadata["spelling"])
 
 
 class TaggerNet(nn.Module):
@@ -296,24 +314,3 @@ def _tensors(batch: Spelled) -> Spelled:
         return part.map(lambda values: states.map(torch.from_numpy, values))
 
     return Spelled(tensors(batch.tokens), tensors(batch.characters))
-
-
-def _scheme(setting: str, tags: list[list[str]]) -> str | None:
-    """Return the scheme of the tags; None if they write no spans."""
-    if setting != "auto":
-        return None if setting == "none" else setting
-    different = {tag for row in tags for tag in row} - {"O"}
-    letters = {tag.partition("-")[0] for tag in different}
-    if not letters or any("-" not in tag for tag in different) or not letters <= set("BIESLU"):
-        return None
-    if letters <= set("BI"):
-        return min(("BIO", "IOB1"), key=lambda scheme: sum(_breaks(row, scheme) for row in tags))
-    return "BILOU" if letters & set("LU") else "IOBES"
-
-
-def _breaks(row: list[str], scheme: str) -> bool:
-    try:
-        check_tags(row, scheme)
-    except ValueError:
-        return True
-    return False

@@ -79,7 +79,7 @@ def _json(model: Any, place: str, words: list[str], tags: list[str]) -> str:
     sentence: dict[str, Any] = {"place": place, "words": words, "tags": tags}
     if model.scheme_ is not None:
         sentence["spans"] = [{**span._asdict(), "text": " ".join(words[span.start : span.stop])}
-                             for span in spans(tags, model.scheme_)]  # fmt: skip
+                             for span in spans([*map(model.spelling_.read, tags)], model.scheme_)]  # fmt: skip
     return json.dumps(sentence)
 
 
