@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from elman.data.raw_files import decoded, lines
+from elman.data.raw_files import decoded, lines, split_lines
 from elman.data.readers.labelled import Labelled, Row
 
 STDIN = Path("-")
@@ -40,15 +40,18 @@ class TextLines:
             click.echo("Reading what you type, line by line; Ctrl-D ends it.", err=True)
         stream: Any = sys.stdin.buffer  # `read1` returns the bytes that have arrived, and waits only if there are none
         pieces: list[bytes] = []  # of a line that is not complete
+        after_return = False  # a line feed that arrives now belongs to the line before
         while piece := stream.read1(PIPE_BYTES):
-            *complete, rest = piece.split(b"\n")
-            for number, line in enumerate(complete, 1):
-                self.ready = number < len(complete)
-                yield b"".join([*pieces, line, b"\n"])
+            found = split_lines(piece.removeprefix(b"\n") if after_return else piece)
+            after_return = piece.endswith(b"\r")
+            rest = [found.pop()] if found and not found[-1].endswith((b"\n", b"\r")) else []
+            for number, line in enumerate(found, 1):
+                self.ready = number < len(found)
+                yield b"".join([*pieces, line])
                 pieces.clear()
-            pieces.append(rest)
+            pieces += rest
         self.ready = False
-        if any(pieces):
+        if pieces:
             yield b"".join(pieces)
 
 

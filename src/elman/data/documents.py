@@ -7,13 +7,13 @@ from typing import Literal, TypeVar, overload
 
 import numpy as np
 
-from elman.data.raw_files import Paths, as_paths, read_bytes, reading
+from elman.data.raw_files import LINE_END, Paths, as_paths, read_bytes, reading
 
 AnyText = TypeVar("AnyText", str, bytes)
 Cut = Literal["file", "line", "paragraph"]
 
 # Separators between the documents of a file.
-_BETWEEN = {"line": r"\n", "paragraph": r"\n(?:[ \t\r]*\n)+"}
+_BETWEEN = {"line": LINE_END, "paragraph": rf"(?:{LINE_END})(?:[ \t]*(?:{LINE_END}))+"}
 
 
 @overload

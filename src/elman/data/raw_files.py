@@ -2,10 +2,15 @@
 
 import gzip
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+
+LINE_END = r"\r{0,2}\n|\r(?!\r?\n)"  # LF, CR LF (CR CR LF after a faulty conversion), or CR alone
+_LINE = re.compile(rf"[^\r\n]*(?:{LINE_END})|[^\r\n]+".encode())
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -49,15 +54,26 @@ def lines(file: Path) -> Iterator[str]:
         yield from decoded(file, stream)
 
 
+def split_lines(data: bytes) -> list[bytes]:
+    """Return the lines of some bytes, with their ends: the one definition of a line.
+
+    Example:
+        >>> split_lines(b"LF\\nCR LF\\r\\nCR\\r\\rno end")
+        [b'LF\\n', b'CR LF\\r\\n', b'CR\\r', b'\\r', b'no end']
+    """
+    return _LINE.findall(data)
+
+
 def decoded(where: object, content: Iterable[bytes]) -> Iterator[str]:
     """Decode lines of bytes, one by one; a byte order mark is dropped.
 
     Args:
         where: name in errors, for example a file.
+        content: pieces of bytes, cut at line feeds or at any line ends.
     Raises:
         ValueError: a line is not UTF-8.
     """
-    for number, line in enumerate(content, 1):
+    for number, line in enumerate(chain.from_iterable(map(split_lines, content)), 1):
         try:
             text = line.decode()
         except UnicodeDecodeError as error:
