@@ -1,6 +1,7 @@
 """Columns of a table, and the rows made of them: texts, or series in long form, with one time step per line."""
 
 import math
+import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from elman.nearest import did_you_mean
 
 Column = str | int  # a name, or a number from 1 in a table without a header
 SHOWN = 20  # most columns that an error lists
+SEPARATED = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f\u2019]*\d")  # 1,234.5  1.234,5  1 234  1'234
 MISSING = ("", "NA", "?")  # marks of a missing number, in addition to NaN
 
 
@@ -89,15 +91,29 @@ class Columns:
                     f"got {label!r}."
                 )
             try:
-                steps = list(map(float, fields[:size]))
+                steps = as_numbers(fields[:size])
                 usual = math.isfinite(sum(steps))
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 usual = False
             if not usual:
                 steps = [_number(f"{where}{number}", *pair) for pair in zip(self.values, fields, strict=False)]
             series.values.extend(steps)
         for series in found.values():  # views of the collected values: a long series is in memory once
             yield Row(np.frombuffer(series.values).reshape(-1, size), series.label, f"{where}{series.number}")
+
+
+def as_numbers(fields: Sequence[Any]) -> list[float]:
+    """Return fields as numbers.
+
+    Raises:
+        TypeError, ValueError, OverflowError: a field is not a number. Python reads `1_0` as 10, but in data it is an
+            identifier or a range.
+    """
+    numbers = list(map(float, fields))
+    for value in fields:
+        if isinstance(value, str) and "_" in value:
+            raise ValueError(f"expected a number, got {value!r}.")
+    return numbers
 
 
 def missing_column(where: object, name: str, known: Iterable[str], way_out: str = "") -> ValueError:
@@ -162,11 +178,14 @@ def _word(where: str, number: int, column: str, value: Any) -> str:
 
 def _number(place: str, column: str, value: Any) -> float:
     try:
-        number = math.nan if _missing(value) else float(value)
-    except (TypeError, ValueError):
+        number = math.nan if _missing(value) else as_numbers([value])[0]
+    except (TypeError, ValueError, OverflowError):
         number = math.inf
     if math.isinf(number):
+        way_out = ""
+        if isinstance(value, str) and SEPARATED.fullmatch(value.strip()):
+            way_out = " (write numbers without thousands separators, and with a decimal point: 1234.5)"
         raise ValueError(
-            f"{place}: expected a finite number in {column!r}, or nothing if it is missing, got {value!r}."
+            f"{place}: expected a finite number in {column!r}, or nothing if it is missing, got {value!r}{way_out}."
         )
     return number

@@ -13,6 +13,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", "
 def read_image(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndarray:
     """Read a picture, turned upright by its EXIF orientation: uint8 [H, W], or [H, W, 3] in colour.
 
+    Where it is transparent, it is shown on white.
+
     Raises:
         OSError: the file cannot be read.
         ValueError: the file is not a picture, or it is damaged.
@@ -41,8 +43,9 @@ def decode_image(content: bytes, size: tuple[int, int] | None, color: bool) -> n
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError("expected a picture with 8 or 16 bits a channel, got 32; convert it.")
-    if "transparency" in image.info:
+    if image.has_transparency_data:  # transparent pixels may have any colour, often black: show them on white
         image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image.convert("RGB" if color else "L")
     if size is not None and image.size != size[::-1]:
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)

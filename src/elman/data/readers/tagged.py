@@ -72,7 +72,7 @@ class _Layout(NamedTuple):
         if str(column) in self.names:
             return self.names.index(str(column))
         try:
-            number = int(column)
+            number = int(str(column).replace("_", "no number"))
         except ValueError:
             way_out = f"{', or ' if self.names else ''}numbers from 1 to {self.width}, or from the end, -1"
             raise missing_column(file, str(column), self.names, way_out) from None

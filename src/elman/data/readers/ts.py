@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from elman.data.raw_files import lines
+from elman.data.readers.columns import as_numbers
 from elman.data.readers.labelled import Row
 
 Lines = Iterator[tuple[int, str]]
@@ -78,7 +79,7 @@ def _values(place: str, parts: list[str]) -> np.ndarray:
                 f"{place}: expected {len(values)} values in dimension {dimension} as in dimension 1, got {len(fields)}."
             )
         try:
-            values[:, dimension - 1] = np.fromiter(map(float, fields), np.float64, len(fields))
+            values[:, dimension - 1] = as_numbers(fields)
         except ValueError:
             wrong = next(field for field in fields if not _is_number(field))
             raise ValueError(f"{place}: expected numbers or ? in dimension {dimension}, got {_short(wrong)}.") from None
@@ -90,7 +91,7 @@ def _values(place: str, parts: list[str]) -> np.ndarray:
 
 def _is_number(field: str) -> bool:
     try:
-        return not math.isinf(float(field))
+        return not math.isinf(as_numbers([field])[0])
     except ValueError:
         return False
 

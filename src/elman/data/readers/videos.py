@@ -10,7 +10,7 @@ SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".
 
 
 def read_video(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndarray:
-    """Read all frames of a video: uint8 [T, H, W], or [T, H, W, 3] in colour.
+    """Read all frames of a video: uint8 [T, H, W], or [T, H, W, 3] in colour. Where it is transparent, it is on white.
 
     Raises:
         OSError: the file cannot be read.
@@ -31,6 +31,8 @@ def read_video(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndar
             if not container.streams.video:
                 raise ValueError("it has no video stream")
             for frame in container.decode(video=0):
+                if any(part.is_alpha for part in frame.format.components):
+                    frame = av.VideoFrame.from_ndarray(_on_white(frame.to_ndarray(format="rgba")), "rgb24")
                 picture = frame.reformat(width, height, form, interpolation="BILINEAR").to_ndarray()
                 if picture.shape != (shape or picture.shape):
                     raise ValueError("its frames differ in size; give size=(height, width)")
@@ -42,3 +44,9 @@ def read_video(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndar
     if shape is None:
         raise ValueError(f"{file}: expected a video, but it has no frames.")
     return np.frombuffer(pixels, np.uint8).reshape(-1, *shape)
+
+
+def _on_white(pixels: np.ndarray) -> np.ndarray:
+    """Return colours [H, W, 3] on white of colours with opacity, uint8 [H, W, 4]."""
+    color, opacity = pixels[..., :3].astype(np.uint32), pixels[..., 3:].astype(np.uint32)
+    return np.ascontiguousarray(((color * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8))
