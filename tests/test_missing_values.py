@@ -71,7 +71,8 @@ def test_masked_values_are_refused_where_none_may_be_missing(use):
 
 def test_an_array_without_masked_values_is_plain_data():
     x = Sequences(np.ma.array([1, 2]), [2]).values
-    assert type(x) is np.ndarray and x.dtype == np.int64
+    assert type(x) is np.ndarray
+    assert x.dtype == np.int64
 
 
 def test_nulls_of_pandas_are_missing():

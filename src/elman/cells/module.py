@@ -103,7 +103,7 @@ class CellModule(Cell, nn.Module):
         spec = self.spec()
         if spec is None:
             raise ValueError(f"{type(self).__name__}.stepper: expected cells with a spec, got one without; use step.")
-        tensors = {name: weight.detach().cpu().numpy() for name, weight in self.named_parameters()}
+        tensors = {name: weight.numpy(force=True) for name, weight in self.named_parameters()}
         return Stepper(spec, tensors, batch_size, output, weights)
 
     def step(self, x: Tensor, state: State) -> tuple[Any, State]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elman.arrays import like, row_numbers
 from elman.kernels import native, transforms
-from elman.kernels.memory import new
+from elman.kernels.memory import address, new, plain
 from elman.rows import Rows
 from elman.shapes import check
 
@@ -60,7 +60,7 @@ class _Native(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.set_materialize_grads(False)
         context, weights = new(len(queries), values.shape[1]), new(int(reads.steps @ reads.sizes), 1).view(-1)
-        native.module.attend(*_addresses(queries, keys, values, additive, reads, weights), context.data_ptr())
+        native.module.attend(*_addresses(queries, keys, values, additive, reads, weights), address(context))
         ctx.save_for_backward(queries, keys, values, additive, weights)
         ctx.reads = reads
         return context, weights
@@ -74,12 +74,12 @@ class _Native(torch.autograd.Function):
         given = [dcontext] if dweights is None else [dcontext, dweights]
         if torch.is_grad_enabled() or transforms.batched(*given):  # native kernels build no graph and take one gradient
             return *_differentiable_backward(inputs, ctx.needs_input_grad, ctx.reads, given), None
-        given = [gradient.contiguous() for gradient in given]  # a name keeps the copies alive during the call
+        given = [plain(gradient) for gradient in given]  # a name keeps the copies alive during the call
         found = [
             None if not needed else torch.empty_like(x) if x.ndim == 1 else new(*x.shape)
             for x, needed in zip(inputs, ctx.needs_input_grad, strict=False)
         ]
-        addresses = [0 if x is None else x.data_ptr() for x in (*given, *[None] * (2 - len(given)), *found)]
+        addresses = map(address, (*given, *[None] * (2 - len(given)), *found))
         native.module.attend_backward(*_addresses(queries, keys, values, additive, ctx.reads, weights), *addresses)
         return *found, None
 
@@ -88,8 +88,7 @@ def _addresses(
     queries: Tensor, keys: Tensor, values: Tensor, additive: Tensor | None, reads: Reads, weights: Tensor
 ) -> tuple[Any, ...]:
     sizes = len(keys), keys.shape[1], values.shape[1]
-    direction = 0 if additive is None else additive.data_ptr()
-    return *reads, *sizes, queries.data_ptr(), keys.data_ptr(), values.data_ptr(), direction, weights.data_ptr()
+    return *reads, *sizes, *map(address, (queries, keys, values, additive, weights))
 
 
 def _differentiable_backward(
@@ -132,8 +131,8 @@ def attend(
     arrays = [queries, keys, values, *([] if additive is None else [additive])]
     fits = hasattr(native.module, "attend") and not transforms.active() and keys.shape[1] > 0 and values.shape[1] > 0
     if fits and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays):
-        queries, keys, values = queries.contiguous(), keys.contiguous(), values.contiguous()
-        return _Native.apply(queries, keys, values, None if additive is None else additive.contiguous(), reads)
+        queries, keys, values = map(plain, (queries, keys, values))
+        return _Native.apply(queries, keys, values, None if additive is None else plain(additive), reads)
     return reference(queries, keys, values, reads, additive)
 
 

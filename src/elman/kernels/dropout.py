@@ -7,7 +7,7 @@ from torch import Tensor
 
 from elman.kernels import native, transforms
 from elman.kernels.masks import Key, Steps, draw, keep_mask
-from elman.kernels.memory import new
+from elman.kernels.memory import address, new, plain
 
 
 def random_mask(probability: float, key: Key, steps: Steps, units: int) -> Tensor:
@@ -28,26 +28,26 @@ def dropout(x: Tensor, p: Tensor, key: Key, steps: Steps) -> Tensor:
     if torch.compiler.is_compiling():
         return _operator(x, p, *_operands(key, steps))[0]
     keep = 1 - p.item()
-    if _plain(x) and not transforms.active():
-        return _Native.apply(x.contiguous(), keep, key, steps)
+    if _fits(x) and not transforms.active():
+        return _Native.apply(plain(x), keep, key, steps)
     return x * _scale(torch.from_numpy(keep_mask(keep, key, steps, x.shape[1])), keep, x)
 
 
 def forward(x: Tensor, keep: float, key: Key, steps: Steps) -> tuple[Tensor, Tensor]:
     """Draw a mask and divide x [N, D] by `keep` where it is true, with the native kernel; return both."""
     y, mask = new(*x.shape), torch.empty(x.shape, dtype=torch.bool)
-    draw(keep, key, steps, x.shape[1], mask.data_ptr(), x.data_ptr(), y.data_ptr())
+    draw(keep, key, steps, x.shape[1], *map(address, (mask, x, y)))
     return y, mask
 
 
 def backward(dy: Tensor, mask: Tensor, keep: float) -> Tensor:
     """Compute the gradient of x with the native kernel."""
     dx = new(*dy.shape)
-    native.module.masked(keep, dy.numel(), mask.data_ptr(), dy.data_ptr(), dx.data_ptr())
+    native.module.masked(keep, dy.numel(), *map(address, (mask, dy, dx)))
     return dx
 
 
-def _plain(x: Tensor) -> bool:
+def _fits(x: Tensor) -> bool:
     """Return whether the native kernel computes x: float32 on the CPU."""
     return native.available() and x.dtype is torch.float32 and x.device.type == "cpu"
 
@@ -70,7 +70,7 @@ class _Native(torch.autograd.Function):
         (mask,) = ctx.saved_tensors
         if torch.is_grad_enabled() or transforms.batched(dy):  # native kernels build no graph and take one gradient
             return dy * _scale(mask, ctx.keep, dy), None, None, None
-        return backward(dy.contiguous(), mask, ctx.keep), None, None, None
+        return backward(plain(dy), mask, ctx.keep), None, None, None
 
 
 # The operators for compilers. The key is a tensor, so that a new key does not need a new program.
@@ -96,8 +96,8 @@ def _(probability: float, key: Tensor, steps: list[Tensor], units: int) -> Tenso
 @torch.library.custom_op("elman::dropout", mutates_args=())
 def _operator(x: Tensor, p: Tensor, key: Tensor, steps: list[Tensor]) -> tuple[Tensor, Tensor]:
     keep, numbers = 1 - p.item(), (tuple(key.tolist()), tuple(part.numpy() for part in steps))
-    if _plain(x):
-        return forward(x.contiguous(), keep, *numbers)
+    if _fits(x):
+        return forward(plain(x), keep, *numbers)
     mask = random_mask(keep, *numbers, x.shape[1]).to(x.device)
     return x * _scale(mask, keep, x), mask
 
@@ -110,7 +110,7 @@ def _(x: Tensor, p: Tensor, key: Tensor, steps: list[Tensor]) -> tuple[Tensor, T
 @torch.library.custom_op("elman::dropout_backward", mutates_args=())
 def _backward_operator(dy: Tensor, mask: Tensor, p: Tensor) -> Tensor:
     keep = 1 - p.item()
-    return backward(dy.contiguous(), mask, keep) if _plain(dy) else dy * _scale(mask, keep, dy)
+    return backward(plain(dy), mask, keep) if _fits(dy) else dy * _scale(mask, keep, dy)
 
 
 @_backward_operator.register_fake

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from elman.kernels import autocast, native, transforms
-from elman.kernels.memory import new
+from elman.kernels.memory import address, new, plain
 from elman.kernels.operators import at_wanted, empty_gradients
 
 
@@ -33,8 +33,7 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Compute y with the native kernel."""
     (rows, inputs), outputs = x.shape, len(weight)
     y = new(rows, outputs)
-    address = 0 if bias is None else bias.data_ptr()
-    native.module.linear(rows, inputs, outputs, x.data_ptr(), weight.data_ptr(), address, y.data_ptr())
+    native.module.linear(rows, inputs, outputs, *map(address, (x, weight, bias, y)))
     return y
 
 
@@ -47,8 +46,7 @@ def backward(
     dx = new(rows, inputs) if dx_wanted else None
     dweight = new(outputs, inputs) if dweight_wanted or dbias_wanted else None
     dbias = dy.new_empty(outputs) if dbias_wanted else None
-    addresses = [0 if d is None else d.data_ptr() for d in (dx, dweight, dbias)]
-    native.module.linear_backward(rows, inputs, outputs, x.data_ptr(), weight.data_ptr(), dy.data_ptr(), *addresses)
+    native.module.linear_backward(rows, inputs, outputs, *map(address, (x, weight, dy, dx, dweight, dbias)))
     return dx, dweight if dweight_wanted else None, dbias
 
 
@@ -63,7 +61,7 @@ class _Native(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         if torch.is_grad_enabled() or transforms.batched(dy):  # native kernels build no graph and take one gradient
             return reference_backward(dy, x, weight, ctx.needs_input_grad)
-        return backward(dy.contiguous(), x, weight, ctx.needs_input_grad)
+        return backward(plain(dy), x, weight, ctx.needs_input_grad)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -91,7 +89,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return _operator(x, weight, bias) if fits else reference(x, weight, bias)
     fits = fits and native.available() and not transforms.active()
     if fits and all(a.dtype == torch.float32 and a.device.type == "cpu" for a in arrays):
-        return _Native.apply(x.contiguous(), weight.contiguous(), None if bias is None else bias.contiguous())
+        return _Native.apply(plain(x), plain(weight), None if bias is None else plain(bias))
     with autocast.off():
         return reference(x, weight, bias)
 
@@ -103,7 +101,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def _operator(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if not native.available():
         return reference(x, weight, bias)
-    return forward(x.contiguous(), weight.contiguous(), None if bias is None else bias.contiguous())
+    return forward(plain(x), plain(weight), None if bias is None else plain(bias))
 
 
 @_operator.register_fake
@@ -114,7 +112,7 @@ def _(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 @torch.library.custom_op("elman::linear_backward", mutates_args=())
 def _backward_operator(dy: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]) -> list[Tensor]:
     compute = backward if native.available() else reference_backward
-    found = compute(dy.contiguous(), x.contiguous(), weight.contiguous(), wanted)
+    found = compute(plain(dy), plain(x), plain(weight), wanted)
     return [gradient for gradient in found if gradient is not None]
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elman.cell import unroll
 from elman.kernels import native, transforms
+from elman.kernels.memory import plain
 from elman.kernels.operators import lengths_of
 from elman.rows import Rows
 from elman.sequences import Sequences
@@ -58,7 +59,7 @@ def forward(a: Tensor, x: Tensor, rows: Rows, h0: Tensor) -> tuple[Tensor, Tenso
 def backward(a: Tensor, h: Tensor, rows: Rows, h0: Tensor, dh: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Compute `reference_backward` with the native kernel."""
     da, dx, dh0 = torch.empty_like(a), torch.empty_like(a), torch.empty_like(h0)
-    native.module.linear_scan_backward(a, h, rows.native_offsets, h0, dh.contiguous(), dlast.contiguous(), da, dx, dh0)
+    native.module.linear_scan_backward(a, h, rows.native_offsets, h0, plain(dh), plain(dlast), da, dx, dh0)
     return da, dx, dh0
 
 
@@ -73,15 +74,17 @@ class _Native(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dh: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         a, h, h0 = ctx.saved_tensors
-        # With create_graph=True, the reference builds a graph of the gradient; native kernels cannot.
-        compute = reference_backward if torch.is_grad_enabled() else backward
-        return *compute(a, h, ctx.rows, h0, dh, dlast), None
+        if torch.is_grad_enabled() or transforms.batched(
+            dh, dlast
+        ):  # native kernels build no graph and take one gradient
+            return *reference_backward(a, h, ctx.rows, h0, dh, dlast), None
+        return *backward(a, h, ctx.rows, h0, dh, dlast), None
 
 
 def applies(*arrays: Tensor) -> bool:
     """Return whether the native kernel computes these: float32 on the CPU."""
-    plain = all(array.device.type == "cpu" and array.dtype == torch.float32 for array in arrays)
-    return native.available() and not transforms.active() and plain
+    fits = all(array.device.type == "cpu" and array.dtype == torch.float32 for array in arrays)
+    return native.available() and not transforms.active() and fits
 
 
 def linear_scan(a: Tensor, x: Tensor, rows: Any, h0: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,7 +114,7 @@ def linear_scan(a: Tensor, x: Tensor, rows: Any, h0: Tensor) -> tuple[Tensor, Te
     if not a.dtype == x.dtype == h0.dtype:
         raise TypeError(f"linear_scan: expected a, x and h0 of one type, got {a.dtype}, {x.dtype} and {h0.dtype}.")
     if applies(a, x, h0):
-        return _Native.apply(a.contiguous(), x.contiguous(), h0.contiguous(), rows)
+        return _Native.apply(plain(a), plain(x), plain(h0), rows)
     return reference(a, x, rows, h0)
 
 
@@ -137,7 +140,7 @@ def _backward_operator(
     rows = Rows(lengths, len(a), "linear_scan")
     with torch.no_grad():
         if applies(a, h, h0):
-            return backward(a.contiguous(), h.contiguous(), rows, h0.contiguous(), dh, dlast)
+            return backward(plain(a), plain(h), rows, plain(h0), dh, dlast)
         da, dx, dh0 = reference_backward(a, h, rows, h0, dh, dlast)
         return da.clone(), dx.clone(), dh0.clone()
 

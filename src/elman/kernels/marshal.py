@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from elman.kernels import native
+from elman.kernels.memory import address
 from elman.kernels.native import ACTIVATIONS, GATES, KINDS
 
 
@@ -110,12 +111,12 @@ def bind(layer: Recurrence, below: int = -1) -> Any:
     sizes = layer.inputs, layer.units, layer.outputs
     bound = native.module.Layer(kind, activation, *sizes, layer.reverse, below)
     for name, weight in zip(layer.names, layer.weights, strict=True):
-        setattr(bound, name, weight.data_ptr())
+        setattr(bound, name, address(weight))
     if (options := layer.options) is not None:
         bound.any_option, bound.coupled, bound.clip = True, options.coupled, options.clip
         for name in ("candidate", "zone_h", "zone_c", "hidden"):
             zone = getattr(options, name)
-            getattr(bound, f"set_{name}")(0 if zone.kept is None else zone.kept.data_ptr(), zone.rate)
+            getattr(bound, f"set_{name}")(address(zone.kept), zone.rate)
     if layer.bfloat16:
         bound.bfloat16 = True
     return bound
@@ -123,7 +124,7 @@ def bind(layer: Recurrence, below: int = -1) -> Any:
 
 def addresses(tensors: Sequence[Tensor], count: int) -> list[int]:
     """Return the addresses of tensors, and 0 for each that is missing."""
-    return [tensor.data_ptr() for tensor in tensors] + [0] * (count - len(tensors))
+    return [*map(address, tensors)] + [0] * (count - len(tensors))
 
 
 # weight_hh -> {(kind, back, bfloat16): (fingerprint of the weights, packed weights)}

@@ -15,6 +15,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from elman import state as states
 from elman.kernels import autocast, native, recurrence_operator, transforms
 from elman.kernels.marshal import Recurrence
+from elman.kernels.memory import plain
 from elman.kernels.recurrence_native import Call, backward, check_state, fits, forward
 from elman.rows import Rows
 from elman.sequences import Sequences
@@ -24,12 +25,12 @@ Reference = Callable[[Sequences, State], tuple[Sequences, State]]
 
 
 def applies(layers: Sequence[Recurrence], *arrays: Tensor) -> bool:
-    """Return whether the native kernels compute these: float32 on the CPU, with contiguous weights."""
+    """Return whether the native kernels compute these: float32 on the CPU, with plain weights."""
     if not native.available() or transforms.active():
         return False
     weights = [weight for layer in layers for weight in layer.weights]
-    plain = all(array.dtype is torch.float32 and array.is_cpu for array in (*arrays, *weights))
-    return plain and all(weight.is_contiguous() for weight in weights)
+    fits = all(array.dtype is torch.float32 and array.is_cpu for array in (*arrays, *weights))
+    return fits and not any(weight.is_neg() or not weight.is_contiguous() for weight in weights)
 
 
 def scan(
@@ -71,11 +72,11 @@ def scan(
         return sequences.values, after
     call = Call(tuple(layers), Rows.of(rows, len(x), "scan"), both_ways)
     weights = [weight for layer in layers for weight in layer.weights]
-    x, *arrays = (leaf.contiguous() for leaf in (x, *weights, *given))
+    x, *given = map(plain, (x, *given))
     if torch.is_grad_enabled():
-        y, *final = _Native.apply(_Definition(call, reference, blank), x, *arrays)
+        y, *final = _Native.apply(_Definition(call, reference, blank), x, *weights, *given)
     else:
-        ys, final, _ = forward(call, x, arrays[len(weights) :])
+        ys, final, _ = forward(call, x, given)
         y = ys[-1]
     return y, _structured(final, blank)
 

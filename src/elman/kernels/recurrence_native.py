@@ -10,7 +10,7 @@ from torch import Tensor
 from elman import state as states
 from elman.kernels import native
 from elman.kernels.marshal import Recurrence, addresses, bind, packed, saved_stride
-from elman.kernels.memory import new
+from elman.kernels.memory import address, new, plain
 from elman.rows import Rows
 from elman.shapes import check
 from elman.state import State
@@ -33,9 +33,9 @@ class Call(NamedTuple):
         bound, packs = [], []
         for number, (layer, x, y, gates) in enumerate(zip(self.layers, inputs, outputs, saved, strict=True)):
             one = bind(layer, -1 if self.both_ways else number - 1)
-            one.x, one.x_stride, one.y, one.y_stride = x.data_ptr(), x.stride(0), y.data_ptr(), y.stride(0)
+            one.x, one.x_stride, one.y, one.y_stride = address(x), x.stride(0), address(y), y.stride(0)
             pack = packed(layer, one, back)
-            one.saved, one.packed = gates.data_ptr(), pack.address
+            one.saved, one.packed = address(gates), pack.address
             bound.append(one)
             packs.append(pack)
         return bound, packs
@@ -141,7 +141,7 @@ def backward(
     dx_wanted, weights_wanted = wanted[0], any(wanted[1 : 1 + len(weights)])
     dtensors = [torch.empty_like(tensor) for tensor in (*weights, *state)]
     dweights = _parts(dtensors[: len(weights)], [len(layer.weights) for layer in call.layers])
-    dy, dfinal = dy.contiguous(), [leaf.contiguous() for leaf in dfinal]
+    dy, dfinal = plain(dy), [plain(leaf) for leaf in dfinal]
     dxs: list[Tensor | None] = [
         new(len(x), layer.inputs) if dx_wanted or (number and not call.both_ways) else None
         for number, layer in enumerate(call.layers)
@@ -155,15 +155,15 @@ def backward(
     parts = zip(call.layers, bound, dys, dxs, dweights, before, dbefore, call.states(dfinal), strict=True)
     for layer, one, above, below, dweight, h, dh, dlast in parts:
         assert above is not None
-        one.dy, one.dy_stride = above.data_ptr(), above.stride(0)
+        one.dy, one.dy_stride = address(above), above.stride(0)
         if below is not None:
-            one.dx, one.dx_stride = below.data_ptr(), below.stride(0)
+            one.dx, one.dx_stride = address(below), below.stride(0)
         one.h0, one.c0 = addresses(h, 2)
         one.dh0, one.dc0 = addresses(dh, 2)
         one.dh_last, one.dc_last = addresses(dlast, 2)
         if weights_wanted:
             for name, gradient in zip(layer.names, dweight, strict=True):
-                setattr(one, f"d{name}", gradient.data_ptr())
+                setattr(one, f"d{name}", address(gradient))
     native.module.scan_backward(native.plan(call.rows), bound)
     del packs
     dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from elman import state as states
 from elman.kernels import autocast, native, recurrence_native
 from elman.kernels.marshal import Options, Recurrence, UnitMask, saved_stride
+from elman.kernels.memory import plain
 from elman.kernels.operators import at_wanted, empty_gradients, lengths_of
 from elman.rows import Rows
 from elman.sequences import Sequences
@@ -194,14 +195,14 @@ def _operator(
         if not (call.is_native and native.available()):
             y, *final = (leaf.clone() for leaf in call.loop(x, lengths, weights, state))  # outputs must not be inputs
             return y, final, []
-        x, weights, state = x.contiguous(), _contiguous(weights), _contiguous(state)
+        x, weights, state = plain(x), _contiguous(weights), _contiguous(state)
         call = _Call.of(x, weights, masks, text, both_ways, available)
         ys, final, saved = recurrence_native.forward(call.native(x, lengths), x, state)
         return ys[-1], final, [*saved, *ys[:-1]]
 
 
 def _contiguous(arrays: Sequence[Tensor]) -> list[Tensor]:
-    return [array.contiguous() for array in arrays]
+    return [plain(array) for array in arrays]
 
 
 @_operator.register_fake
@@ -253,7 +254,7 @@ def _backward_operator(
             x, *tensors = (leaf.detach().requires_grad_(needed) for leaf, needed in zip(inputs, wanted, strict=True))
             outputs = call.loop(x, lengths, tensors[: len(weights)], tensors[len(weights) :])
             return [g.clone() for g in _gradients(outputs, [dy, *dfinal], [x, *tensors], wanted) if g is not None]
-    x, weights, state = x.contiguous(), _contiguous(weights), _contiguous(state)
+    x, weights, state = plain(x), _contiguous(weights), _contiguous(state)
     kernel = _Call.of(x, weights, masks, text, both_ways, available).native(x, lengths)
     gates, ys = saved[: len(call.layers)], [*saved[len(call.layers) :], y]
     with torch.no_grad():

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from elman.kernels import native
+from elman.kernels.memory import plain
 
 
 def reference(logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
@@ -36,14 +37,14 @@ def softmax_gradient(logits: Tensor, targets: Tensor, smoothing: float = 0.0) ->
     if torch.compiler.is_compiling():
         return _operator(logits, targets, smoothing)
     rows, classes = logits.shape
-    plain = logits.dtype is torch.float32 and logits.is_cpu and logits.is_contiguous()
-    if not (native.available() and plain and rows and classes):
+    fits = logits.dtype is torch.float32 and logits.is_cpu and logits.is_contiguous() and not logits.is_neg()
+    if not (native.available() and fits and rows and classes):
         return reference(logits, targets, smoothing)
     if not 0 <= int(targets.min()) <= int(targets.max()) < classes:
         raise IndexError(f"softmax_gradient: expected targets from 0 to {classes - 1}, got {int(targets.min())} to "
                          f"{int(targets.max())}.")  # fmt: skip
     losses, log_probs = logits.new_empty(rows), logits.new_empty(rows)
-    arrays = targets.contiguous().numpy(), losses.numpy(), log_probs.numpy()
+    arrays = plain(targets).numpy(), losses.numpy(), log_probs.numpy()
     native.module.softmax_gradient(logits.numpy(), arrays[0], smoothing, *arrays[1:])
     return losses, log_probs
 

@@ -12,6 +12,7 @@ from elman.classical.crf import CRF
 from elman.classical.crf_likelihood import Ends, Weights, negative_log_likelihood
 from elman.classical.tag_schemes import Allowed
 from elman.kernels import transforms
+from elman.kernels.memory import plain
 from elman.losses.cross_entropy import REDUCTIONS
 from elman.sequences import Sequences
 from elman.shapes import check
@@ -73,12 +74,12 @@ def _numbers(
 ) -> tuple[float, Any]:
     """Return the summed loss of all rows and its gradients."""
     weights = Weights(*(_array(x).astype(np.float64, copy=False) for x in (transitions, start, end)))
-    return negative_log_likelihood("crf_loss", _array(scores), tags.cpu().numpy(), lengths, weights, gradients)
+    return negative_log_likelihood("crf_loss", _array(scores), plain(tags.cpu()).numpy(), lengths, weights, gradients)
 
 
 def _array(x: Tensor) -> np.ndarray:
     """Return a tensor as a NumPy array, without a copy where possible."""
-    x = x.detach().cpu()
+    x = plain(x.detach().cpu())
     return (x if x.dtype in (torch.float32, torch.float64) else x.double()).numpy()
 
 
