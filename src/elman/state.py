@@ -121,7 +121,10 @@ def cat(states: Sequence[State]) -> State:
     """Return the rows of several states of one structure, one after another, for example sessions as a batch."""
 
     def join(first: Any, *others: Any) -> Any:
-        return first.cat(others) if isinstance(first, Shared) else namespace(first).concatenate((first, *others))
+        if isinstance(first, Shared):
+            return first.cat(others)
+        module = namespace(first)
+        return (module.cat if is_tensor(first) else module.concatenate)((first, *others))  # vmap has no concatenate
 
     return _parts(join, *states)
 

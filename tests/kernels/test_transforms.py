@@ -46,8 +46,6 @@ TRANSFORMS = {
 def test_transforms_use_the_reference(net, transform):
     torch.manual_seed(0)
     model, x = NETS[net](), torch.randn(5, 3)
-    if net == "linear and linear_scan" and transform in ("vectorized", "is_grads_batched"):
-        pytest.skip("PyTorch cannot batch what the gradient of a linear scan does")
 
     def found():
         return TRANSFORMS[transform](lambda x: model.scan(Sequences(x, [3, 0, 2]))[0].values.sin().sum(), x)

@@ -127,12 +127,17 @@ def _reference_backward(
     wanted: Sequence[bool],
 ) -> list[Tensor | None]:
     """Compute the needed gradients of x, the weights and the state by autograd through the reference."""
+    inputs = (x, *weights, *state)
     with torch.enable_grad():
+        # Views: x and the state may depend on the weights, and gradients must not flow through them a second time.
+        views = {id(a): a.view_as(a) for a in inputs}
+        x, *rest = (views[id(a)] for a in inputs)
+        weights, state = rest[: len(weights)], rest[len(weights) :]
         before = _structured(state, definition.blank) if state else None
         y, final = _loop(definition, weights, Sequences(x, definition.call.rows), before)
-    outputs, inputs = (y.values, *states.leaves(final)), (x, *weights, *state)
+    outputs = (y.values, *states.leaves(final))
     # A tensor that is read at two places, as the weights of tied layers are, gets its whole gradient at the first.
-    distinct = {id(a): a for a, needed in zip(inputs, wanted, strict=True) if needed}
+    distinct = {id(a): views[id(a)] for a, needed in zip(inputs, wanted, strict=True) if needed}
     found = torch.autograd.grad(
         outputs, [*distinct.values()], gradients, create_graph=torch.is_grad_enabled(), allow_unused=True
     )
