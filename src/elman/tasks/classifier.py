@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from elman.data.label_text import labels_as_text
 from elman.data.rows_and_labels import as_labels, as_rows, label_numbers
 from elman.errors import RowError, located
 from elman.layers import Linear, Stack
@@ -111,12 +112,17 @@ class Classifier(InputSettings, RecurrentSettings, Task):
 
     def _numbers(self, examples: Examples) -> np.ndarray:
         """Return the number of each row's class, int64 [B]."""
-        classes = self._classes_like(examples.targets)
-        return label_numbers([[label] for label in examples.targets.tolist()], classes.tolist(), "class")
+        labels, classes = self._comparable(examples.targets)
+        return label_numbers([[label] for label in labels.tolist()], classes.tolist(), "class")
 
-    def _classes_like(self, labels: np.ndarray) -> np.ndarray:
-        """Return the classes, as text if the labels are text, as those of files are."""
-        return self.classes_.astype(str) if labels.dtype.kind == "U" else self.classes_
+    def _comparable(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels and classes as they are, or both as files write them, if only that makes them comparable."""
+        text = (labels.dtype.kind == "U", self.classes_.dtype.kind == "U")
+        if not any(text) or (all(text) and np.isin(labels, self.classes_).all()):
+            return labels, self.classes_
+        classes = labels_as_text(self.classes_)
+        distinct = len(set(classes.tolist())) == len(classes)
+        return (labels_as_text(labels), classes) if distinct else (labels, self.classes_)
 
     # The network.
 
@@ -184,13 +190,13 @@ class Classifier(InputSettings, RecurrentSettings, Task):
     def evaluate(self, X: Any, y: Any) -> ClassReport:
         """Return accuracy, precision, recall and F1 of each class, confusion matrix, and calibration.
 
-        Labels that are text are compared with the classes as text.
+        Labels of another type than the classes are compared as text, as files write them.
         """
         examples = self.read(X, y)
         probabilities = self.predict_proba(examples.inputs)
-        classes = self._classes_like(examples.targets)
+        labels, classes = self._comparable(examples.targets)
         predicted = classes[probabilities.argmax(1)].tolist()
-        return class_report(examples.targets.tolist(), predicted, classes.tolist(), probabilities, self.calibrated_)
+        return class_report(labels.tolist(), predicted, classes.tolist(), probabilities, self.calibrated_)
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         data = self.few_rows(X, y)

@@ -30,7 +30,7 @@ Make = Callable[[dict[str, Any]], Any]
 @frames
 def test_texts(frame: Make) -> None:
     given = frame({"other": [0.5, 1], "review": ["good", ""], "stars": [5, 1]})
-    assert read_frame(given, text="review", label="stars") == (["good", ""], ["5", "1"], ["row 0", "row 1"])
+    assert read_frame(given, text="review", label="stars") == (["good", ""], [5, 1], ["row 0", "row 1"])
     assert read_frame(given, text="review").labels is None
 
 
@@ -58,9 +58,10 @@ def test_missing_and_wrong_columns_are_errors(frame: Make) -> None:
         read_frame(frame({"t": []}), text="t")
 
 
-def test_labels_are_what_they_are_in_a_file() -> None:
+def test_labels_keep_their_type() -> None:
     labels = [True, 3, 3.0, np.int64(3), np.float32(3), " a "]
-    assert read_frame({"t": ["x"] * 6, "l": labels}, text="t", label="l").labels == ["True", "3", "3", "3", "3", "a"]
+    assert read_frame({"t": ["x"] * 6, "l": labels}, text="t", label="l").labels == [True, 3, 3, 3, 3, "a"]
+    assert read_frame({"t": ["x"] * 2, "l": [0.5, 1.0]}, text="t", label="l").labels == ["0.5", "1"]
     given = pandas.DataFrame({"t": ["x", "y"], "l": pandas.Categorical(["b", "a"])})
     assert read_frame(given, text="t", label="l").labels == ["b", "a"]
 

@@ -8,6 +8,7 @@ from typing import Any
 from elman.cli.readers import LABELLED, Options, read_labelled
 from elman.cli.row_stream import STDIN, RowStream, row_per_line, rows_of
 from elman.cli.task_commands import PICTURE, TaskCommands
+from elman.data.label_text import label_text
 from elman.data.readers.labelled import Row
 from elman.metrics.tables import printable
 
@@ -33,6 +34,7 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
 def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
     """Return a line per row: label, probability, and the start of the text or the place; or the row as JSON."""
     classes = model.classes_.tolist()
+    names = [label if isinstance(label, str) else label_text(label) for label in classes]
     lines = []
     for row, probabilities in zip(rows, model.predict_proba([row.input for row in rows]).tolist(), strict=True):
         best = max(range(len(classes)), key=probabilities.__getitem__)
@@ -40,9 +42,9 @@ def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
             rounded = [float(f"{probability:.6g}") for probability in probabilities]
             text = {"text": row.input} if isinstance(row.input, str) else {}
             lines.append(json.dumps({"place": row.place, **text, "label": classes[best], "probability": rounded[best],
-                                     "probabilities": dict(zip(map(str, classes), rounded, strict=True))}))  # fmt: skip
+                                     "probabilities": dict(zip(names, rounded, strict=True))}))  # fmt: skip
         else:
-            lines.append(f"{printable(classes[best])}\t{probabilities[best]:.4f}\t{_start(row)}")
+            lines.append(f"{printable(names[best])}\t{probabilities[best]:.4f}\t{_start(row)}")
     return lines
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.data.label_text import label_text, label_value
 from elman.data.readers.labelled import Row
 from elman.nearest import did_you_mean
 
@@ -26,10 +27,16 @@ class Columns:
     label: str | None
     values: tuple[str, ...]
     group: str | None
+    typed: bool = False  # whether labels keep their type; they are text otherwise
 
     @classmethod
     def chosen(
-        cls, text: Column | None, label: Column | None, values: Column | Iterable[Column], group: Column | None
+        cls,
+        text: Column | None,
+        label: Column | None,
+        values: Column | Iterable[Column],
+        group: Column | None,
+        typed: bool = False,
     ) -> "Columns":
         """Return checked columns.
 
@@ -37,7 +44,7 @@ class Columns:
             ValueError: text and values are both given or both missing, texts have a group, or a column is given twice.
         """
         names = (values,) if isinstance(values, str | int) else values
-        columns = cls(_name(text), _name(label), tuple(map(str, names)), _name(group))
+        columns = cls(_name(text), _name(label), tuple(map(str, names)), _name(group), typed)
         if (columns.text is None) == (not columns.values):
             got = "neither" if columns.text is None else "both"
             raise ValueError(f"expected text (a column) or values (columns of numbers), got {got}.")
@@ -70,17 +77,22 @@ class Columns:
             if not isinstance(fields[0], str):
                 got = "none; an empty text is ''" if _missing(fields[0]) else type(fields[0]).__name__
                 raise ValueError(f"{place}: expected text in {self.text!r}, got {got}.")
-            yield Row(fields[0], None if self.label is None else _word(where, number, self.label, fields[1]), place)
+            yield Row(fields[0], None if self.label is None else self._label(where, number, fields[1]), place)
+
+    def _label(self, where: str, number: int, value: Any) -> Any:
+        word = _word(where, number, str(self.label), value)
+        return label_value(value) if self.typed else word
 
     def _series(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
         found: dict[str, _Series] = {}
+        label: Any
         size = len(self.values)
         for number, fields in records:
             key, label = "", None
             if self.group is not None:
                 key = _word(where, number, self.group, fields[-1])
             if self.label is not None:
-                label = _word(where, number, self.label, fields[size])
+                label = self._label(where, number, fields[size])
             series = found.get(key)
             if series is None:
                 series = found[key] = _Series(number, label)
@@ -149,7 +161,7 @@ def from_mapping(record: Mapping[str, Any], names: Sequence[str], where: object)
 @dataclass
 class _Series:
     number: int  # record that it starts in
-    label: str | None
+    label: Any
     values: "array[float]" = field(default_factory=lambda: array("d"))  # concatenated values of its time steps
 
 
@@ -168,9 +180,7 @@ def _missing(value: Any) -> bool:
 
 def _word(where: str, number: int, column: str, value: Any) -> str:
     """Return a label, or the name of a series, as text: the same text from text files and from typed columns."""
-    if isinstance(value, float | np.floating) and value.is_integer():
-        value = int(value)  # an integer column with missing values is read as floats
-    word = value.strip() if isinstance(value, str) else "" if _missing(value) else str(value)
+    word = "" if not isinstance(value, str) and _missing(value) else label_text(value)
     if not word:
         raise ValueError(f"{where}{number}: expected a value in {column!r}, found none.")
     return word

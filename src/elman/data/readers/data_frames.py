@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from elman.data.label_text import label_text
 from elman.data.raw_files import reading
 from elman.data.readers.columns import Column, Columns, positions
 from elman.data.readers.labelled import Labelled, Row, at_least_one, gather
@@ -18,7 +19,7 @@ def read_frame(
     values: Column | Iterable[Column] = (),
     group: Column | None = None,
 ) -> Labelled:
-    """Read the rows of a data frame; labels become `str`, as in a file.
+    """Read the rows of a data frame. Labels keep their type: text, whole numbers or booleans; fractions become text.
 
     Args:
         frame: a data frame of pandas, polars or pyarrow, any object with an Arrow C stream, or a mapping of columns.
@@ -29,11 +30,14 @@ def read_frame(
         ModuleNotFoundError: narwhals is not installed, and frame is not a mapping.
     Example:
         >>> read_frame({"review": ["good", "bad"], "stars": [5, 1]}, text="review", label="stars")
-        Labelled(inputs=['good', 'bad'], labels=['5', '1'], places=['row 0', 'row 1'])
+        Labelled(inputs=['good', 'bad'], labels=[5, 1], places=['row 0', 'row 1'])
     """
-    columns = Columns.chosen(text, label, values, group)
+    columns = Columns.chosen(text, label, values, group, typed=True)
     records = _from_mapping(frame, columns) if isinstance(frame, Mapping) else _from_frame(frame, columns)
-    return gather(at_least_one("frame", columns.rows("row ", enumerate(records))))
+    read = gather(at_least_one("frame", columns.rows("row ", enumerate(records))))
+    if read.labels is not None and any(isinstance(label, float) for label in read.labels):
+        return read._replace(labels=[label_text(label) for label in read.labels])
+    return read
 
 
 def read_parquet(file: Path, columns: Columns) -> Iterator[Row]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+from elman.data.label_text import label_text
 from elman.data.raw_files import Paths, as_paths, reading
 from elman.data.readers.columns import Column, Columns
 from elman.data.readers.data_frames import read_parquet
@@ -49,7 +50,7 @@ def read_labelled(
     Returns:
         inputs, labels and places. Inputs: str for `text`; float64 [T, D] for `values` and `.ts`; arrays [T, ...] for
         `.npz`; uint8 [H, W] for pictures and [T, H, W] for videos, with a last axis of 3 in colour. Labels: str for
-        every format (the numbers 1 and 1.0 are "1"), or None for unlabelled data.
+        every format (1, 1.0 and "1.0" are "1", True and "True" are "true"), or None for unlabelled data.
     Raises:
         OSError: a file is missing or cannot be read.
         ValueError: something is missing, incomplete or of the wrong type (with file and line), or an argument has no
@@ -81,7 +82,8 @@ def read_labelled(
         _check(path, given, {"size", "color"})
         return pixels.rows(path)
 
-    return gather(chain.from_iterable(at_least_one(path, rows(path)) for path in as_paths(paths)))
+    found = chain.from_iterable(at_least_one(path, rows(path)) for path in as_paths(paths))
+    return gather(row if row.label is None else row._replace(label=label_text(row.label)) for row in found)
 
 
 def suffix_of(path: Path) -> str:
