@@ -266,6 +266,15 @@ def test_a_class_that_the_training_rows_do_not_have():
         Classifier(**QUICK).fit(rows, labels, validation_data=(rows[:3], [0, 1, 7]))
 
 
+def test_labels_that_are_text_are_compared_as_text():
+    rows, labels = waves(20)
+    model = Classifier(**QUICK).fit(rows, labels)
+    report = model.evaluate(rows, [str(label) for label in labels])
+    assert (report.classes, report.unseen) == (("0", "1"), ())
+    assert report.accuracy == model.score(rows, labels)
+    assert model.classes_.tolist() == [0, 1]
+
+
 def test_a_class_of_one_row_is_trained_on():
     rows, labels = waves(21)
     labels[4] = 5
