@@ -214,8 +214,7 @@ class LSTM(CellModule, RandomMasks):
     ) -> tuple[Sequences, LSTMState | CountedLSTMState]:
         if not self.draws:
             return super().scan(sequences, state)
-        sequences = self.checked("scan", sequences)
-        state = self.initial_state(len(sequences)) if state is None else state
+        sequences, state = self.checked_with_state("scan", sequences, state)
         masks = NO_MASKS
         rest: tuple[Tensor, ...] = ()  # the counters
         if isinstance(state, CountedLSTMState):

@@ -65,7 +65,6 @@ class MinGRU(CellModule):
         return h, h
 
     def scan(self, sequences: Sequences, state: Tensor | None = None) -> tuple[Sequences, Tensor]:
-        sequences = self.checked("scan", sequences)
-        state = self.initial_state(len(sequences)) if state is None else state
+        sequences, state = self.checked_with_state("scan", sequences, state)
         y, final = linear_scan(*self.project(sequences.values), sequences.layout, state)
         return sequences.with_values(y), final

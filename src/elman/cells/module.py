@@ -1,11 +1,14 @@
 """Base class of cells whose parameters PyTorch trains."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from elman import state as states
 from elman.cell import Cell, unroll
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
@@ -14,7 +17,7 @@ from elman.runtime import Stepper
 from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 from elman.shapes import check
-from elman.state import State
+from elman.state import Shared, State
 
 
 class CellModule(Cell, nn.Module):
@@ -110,17 +113,17 @@ class CellModule(Cell, nn.Module):
         x = self.check_input("step", x)
         kernel = self.recurrence()
         if kernel is None:
-            return self.advance(self.project(x), state)
+            return self.advance(self.project(x), self.check_state("step", state, len(x)))
         if torch.compiler.is_compiling() or not recurrence.applies([kernel], x):
             with autocast.off():
-                return self.advance(self.project(x), state)
+                return self.advance(self.project(x), self.check_state("step", state, len(x)))
         return recurrence.scan([kernel], x, one_step_each(len(x)), state, state, self.unrolled)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        sequences = self.checked("scan", sequences)
         kernel = self.recurrence()
         if kernel is None:
-            return self.unrolled(sequences, state)
+            return self.unrolled(*self.checked_with_state("scan", sequences, state))
+        sequences = self.checked("scan", sequences)
         if not torch.compiler.is_compiling() and cudnn.applies(kernel, sequences.values):
             return cudnn.scan(kernel, sequences, self.initial_state(len(sequences)) if state is None else state)
         x, blank = sequences.values, self.initial_state(0)
@@ -142,16 +145,50 @@ class CellModule(Cell, nn.Module):
         x = self.check_input(verb, sequences.values)
         return sequences if x is sequences.values else sequences.with_values(x)
 
+    def checked_with_state(self, verb: str, sequences: Sequences, state: State | None) -> tuple[Sequences, State]:
+        """Return the sequences as `checked` does, and the state that passed `check_state`; None for the initial one."""
+        sequences = self.checked(verb, sequences)
+        if state is None:
+            return sequences, self.initial_state(sequences.lengths.shape[0])
+        return sequences, self.check_state(verb, state, len(sequences))
+
+    def check_state(self, verb: str, state: State, rows: int) -> State:
+        """Return a state that has the structure, the shapes and the dtypes of `initial_state(rows)`.
+
+        Native recurrences check their states themselves.
+
+        Raises:
+            TypeError: a leaf is not a tensor of the dtype of the initial state.
+            ValueError: the structure or a shape differs.
+        """
+        if torch.compiler.is_compiling():
+            return state
+        known = _forms.get(self)
+        if known is None or not _fits(state, known[1], rows):
+            blank = self.initial_state(0)  # the settings or the dtype of the weights may have changed
+            known = _forms[self] = type(blank), _form(blank)
+            if not _fits(state, known[1], rows):
+                where = f"{type(self).__name__}.{verb}"
+                raise (ValueError if _same_kinds(state, blank) else TypeError)(
+                    f"{where}: expected a state of {_described(blank, f'B={rows}')}, got {_described(state)}; "
+                    f"give the state that the last call returned, or initial_state({rows})."
+                )
+        if known[0] is Tensor or isinstance(state, known[0]):
+            return state
+        return states.map(lambda _, leaf: leaf, self.initial_state(0), state)  # a plain tuple for a named one
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        _forms.pop(self, None)  # the dtype changes
+        return super()._apply(*args, **kwargs)
+
     def check_input(self, verb: str, x: Tensor) -> Tensor:
         """Check that x is [N, input_size] in the weights' dtype; cast an autocast dtype back to that."""
         where, name = f"{type(self).__name__}.{verb}", "values" if verb == "scan" else "x"
         check(where, name, x, f"{'N' if verb == 'scan' else 'B'} D={self.input_size}")
+        check_tensor(where, name, x)
         weight = next(self.parameters(), None)
         if weight is None:
             return x
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{where}: expected {name} in a tensor, got {type(x).__name__}; convert them with "
-                            "torch.from_numpy.")  # fmt: skip
         x = autocast.cast_input(x, weight.dtype)
         if x.dtype != weight.dtype:
             raise TypeError(f"{where}: expected {name} of {weight.dtype}, like the weights, got {x.dtype}.")
@@ -160,3 +197,56 @@ class CellModule(Cell, nn.Module):
     def zeros(self, *shape: int) -> Tensor:
         """Return zeros of the weights' dtype and device."""
         return next(self.parameters()).new_zeros(shape)
+
+
+def check_tensor(where: str, name: str, x: Any) -> None:
+    """Raise a TypeError unless x is a PyTorch tensor."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{where}: expected {name} in a tensor, got {type(x).__name__}; convert them with "
+                        "torch.from_numpy.")  # fmt: skip
+
+
+_forms: Any = WeakKeyDictionary()  # cell -> the type and the form of its initial state
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """Dtype and sizes of an array of a state, without the axis of rows."""
+
+    dtype: torch.dtype
+    sizes: tuple[int, ...]
+
+
+def _form(blank: State) -> Any:
+    """Return the structure of a state: tuples of `_Leaf`, and the types of shared parts."""
+    if isinstance(blank, tuple):
+        return tuple(map(_form, blank))
+    return _Leaf(blank.dtype, tuple(blank.shape[1:])) if isinstance(blank, Tensor) else type(blank)
+
+
+def _fits(state: State, form: Any, rows: int) -> bool:
+    """Return whether a state has a structure, with its dtypes and sizes, and `rows` rows."""
+    if type(form) is _Leaf:
+        return isinstance(state, Tensor) and state.dtype is form.dtype and state.shape == (rows, *form.sizes)
+    if type(form) is tuple:
+        same = isinstance(state, tuple) and len(state) == len(form)
+        return same and all(_fits(part, other, rows) for part, other in zip(state, form, strict=True))
+    return isinstance(state, form) and len(state.rows) == rows
+
+
+def _same_kinds(state: State, blank: State) -> bool:
+    """Return whether the leaves that both states have are of the same kinds and dtypes."""
+    pairs = zip(*(states.leaves(states.by_row(one)) for one in (state, blank)), strict=False)
+    return all(isinstance(leaf, type(wanted)) and leaf.dtype == wanted.dtype for leaf, wanted in pairs)
+
+
+def _described(state: State, rows: str = "") -> str:
+    """Describe a state: `(float32 [3, 4], int64 [3])`. `rows` stands for the first axis."""
+    if isinstance(state, tuple):
+        return f"({', '.join(_described(part, rows) for part in state)})"
+    if isinstance(state, Shared):
+        return f"{type(state).__name__} of {rows or len(state.rows)} rows"
+    if not isinstance(state, Tensor):
+        return type(state).__name__
+    axes = [rows, *state.shape[1:]] if rows else state.shape
+    return f"{str(state.dtype).removeprefix('torch.')} [{', '.join(map(str, axes))}]"

@@ -11,7 +11,6 @@ from elman.kernels.linear import linear
 from elman.kernels.windows import window_linear
 from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
-from elman.shapes import check
 
 GAINS = {"tanh": 5 / 3, "sigmoid": 1.0, "relu": 2**0.5, "identity": 1.0}  # initialisation gains, as in PyTorch
 
@@ -67,16 +66,11 @@ class WindowNet(CellModule):
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         x = self.check_input("step", x)
-        self._check_state("step", state, len(x))
+        state = self.check_state("step", state, len(x))
         seen = torch.cat([state, x[:, None]], dim=1)
         return ACTIVATIONS[self.activation](linear(seen.flatten(1), self.weight, self.bias)), seen[:, 1:]
 
     def scan(self, sequences: Sequences, state: Tensor | None = None) -> tuple[Sequences, Tensor]:
-        sequences = self.checked("scan", sequences)
-        state = self.initial_state(len(sequences)) if state is None else state
-        self._check_state("scan", state, len(sequences))
+        sequences, state = self.checked_with_state("scan", sequences, state)
         y, last = window_linear(sequences.values, sequences.layout, state, self.weight, self.bias)
         return sequences.with_values(ACTIVATIONS[self.activation](y)), last
-
-    def _check_state(self, verb: str, state: Tensor, rows: int) -> None:
-        check(f"WindowNet.{verb}", "state", state, f"B={rows} k-1={self.window - 1} D={self.input_size}")

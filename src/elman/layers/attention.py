@@ -85,11 +85,11 @@ class Attention(CellModule):
 
     def step(self, x: Tensor, state: Memory) -> tuple[Tensor, Memory]:
         x = self.check_input("step", x)
+        state = self.check_state("step", state, len(x))
         return self._read(x, np.ones(len(x), np.int64), state)[0], state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, Memory]:
-        sequences = self.checked("scan", sequences)
-        memory = self.initial_state(len(sequences)) if state is None else state
+        sequences, memory = self.checked_with_state("scan", sequences, state)
         return sequences.map(lambda x: self._read(x, sequences.lengths, memory)[0]), memory
 
     def attention_weights(self, sequences: Sequences, state: Memory) -> list[np.ndarray]:

@@ -51,7 +51,7 @@ class Bidirectional(CellModule):
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         forward, backward = self.forward_cell.recurrence(), self.backward_cell.recurrence()
         if forward is None or backward is None:
-            return self.unrolled(sequences, state)
+            return self.unrolled(*self.checked_with_state("scan", sequences, state))
         sequences = self.checked("scan", sequences)
         layers = [forward, backward._replace(reverse=True)]
         x, blank = sequences.values, self.initial_state(0)

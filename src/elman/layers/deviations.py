@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.cells.module import CellModule
+from elman.cells.module import CellModule, check_tensor
 from elman.kernels import autocast
 from elman.shapes import check
 
@@ -60,4 +60,5 @@ class Deviations(CellModule):
         sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.shape, strict=True))
         name, axis = ("values", "N") if verb == "scan" else ("x", "B")
         check(f"Deviations.{verb}", name, x, f"{axis} {sizes}")
+        check_tensor(f"Deviations.{verb}", name, x)
         return autocast.cast_input(x, self.blank.dtype)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.cells.module import CellModule
+from elman.cells.module import CellModule, check_tensor
 from elman.kernels import autocast
 from elman.sequences import Sequences
 from elman.shapes import check
@@ -40,15 +40,14 @@ class Differences(CellModule):
 
     def step(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         x = self.check_input("step", x)
-        before, was = state
+        before, was = self.check_state("step", state, len(x))
         return self._joined(x, before, was), (x, torch.ones_like(was))
 
     def scan(
         self, sequences: Sequences, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Sequences, tuple[Tensor, Tensor]]:
-        sequences = self.checked("scan", sequences)
+        sequences, (first, was) = self.checked_with_state("scan", sequences, state)
         x = sequences.values
-        first, was = self.initial_state(len(sequences)) if state is None else state
         full = sequences.lengths > 0
         starts, rows = torch.from_numpy(sequences.offsets[:-1][full]), torch.from_numpy(np.flatnonzero(full))
         before = torch.cat([x[:1], x[:-1]]).index_put((starts,), first[rows])
@@ -62,6 +61,7 @@ class Differences(CellModule):
         sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.shape, strict=True))
         name, axis = ("values", "N") if verb == "scan" else ("x", "B")
         check(f"Differences.{verb}", name, x, f"{axis} {sizes}")
+        check_tensor(f"Differences.{verb}", name, x)
         return autocast.cast_input(x, self.scale.dtype)
 
     def _joined(self, x: Tensor, before: Tensor, known: Tensor) -> Tensor:

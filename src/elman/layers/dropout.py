@@ -57,12 +57,12 @@ class Dropout(CellModule, RandomMasks):
 
     def step(self, x: Tensor, state: DropoutState) -> tuple[Tensor, DropoutState]:
         x = self.check_input("step", x)
-        counters = Counters(*state)
+        counters = Counters(*self.check_state("step", state, len(x)))
         return self._drop(x, *counters.current()), DropoutState(*counters.advanced(1))
 
     def scan(self, sequences: Sequences, state: DropoutState | None = None) -> tuple[Sequences, DropoutState]:
-        sequences = self.checked("scan", sequences)
-        counters = Counters(*(self.initial_state(sequences.lengths.shape[0]) if state is None else state))
+        sequences, state = self.checked_with_state("scan", sequences, state)
+        counters = Counters(*state)
         final = DropoutState(*counters.advanced(sequences.lengths))
         if not self.training:
             return sequences, final

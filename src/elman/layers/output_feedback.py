@@ -48,5 +48,6 @@ class OutputFeedback(CellModule):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         x = self.check_input("step", x)
+        state = self.check_state("step", state, len(x))
         y, inner = self.cell.step(torch.cat([x, state[1]], -1), state[0])
         return y, (inner, y)

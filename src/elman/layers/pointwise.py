@@ -19,8 +19,8 @@ class Pointwise(CellModule):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         x = self.check_input("step", x)
-        return self.apply_to(x), state
+        return self.apply_to(x), self.check_state("step", state, len(x))
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        sequences = self.checked("scan", sequences)
+        sequences, _ = self.checked_with_state("scan", sequences, state)
         return sequences.map(self.apply_to), ()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.arrays import like
-from elman.cells.module import CellModule
+from elman.cells.module import CellModule, check_tensor
 from elman.kernels import autocast
 from elman.kernels.linear import linear
 from elman.layers.linear import Linear
@@ -55,6 +55,7 @@ class Pooling(CellModule):
         """Check that x is [N, input_size] in the model's dtype; cast an autocast dtype back to that."""
         where, name = f"{type(self).__name__}.{verb}", "x" if verb == "step" else "values"
         check(where, name, x, f"{'B' if verb == 'step' else 'N'} D={self.input_size}")
+        check_tensor(where, name, x)
         x = autocast.cast_input(x, self.blank.dtype)
         if x.dtype != self.blank.dtype:
             raise TypeError(f"{where}: expected {name} of {self.blank.dtype}, like the model, got {x.dtype}.")
@@ -82,10 +83,10 @@ class LastPooling(Pooling):
             raise ValueError("LastPooling.step: the backward features are known after the last step only, so the "
                              "layer cannot stream; use scan, or a forward cell alone.")  # fmt: skip
         x = self.check_input("step", x)
-        return x, state
+        return x, self.check_state("step", state, len(x))
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        sequences = self.checked("scan", sequences)
+        sequences, _ = self.checked_with_state("scan", sequences, state)
         if not self.backward_size:
             return sequences, ()
         forward, backward = self._parts(sequences.values)
