@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -327,3 +328,61 @@ def test_a_loss_without_a_state_raises() -> None:
     line = make_line()
     with pytest.raises(TypeError, match=r"expected loss\(batch, state\) to return \(loss, state\), got a tensor"):
         train(line, lambda batch, state: line(batch).sum(), Numbers(), TrainingSettings())
+
+
+class Steady:
+    """Batches of scripted losses: each epoch has the losses of one list."""
+
+    def __init__(self, losses: list[list[float]]):
+        self.losses = losses
+
+    def epoch(self, number: int) -> list[float]:
+        return self.losses[number - 1]
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "losses", "best"),
+    [
+        ([1.0, 1.0, 1.0], [[4, 4], [2, 2], [3, 3]], 4),  # of equal evaluations, the lowest mean loss
+        ([1.0, 1.0, 1.0], [[4, 4], [3, 3], [2, 2]], 6),
+        ([1.0, 1.0, 1.0], [[2, 2], [2, 2], [2, 2]], 2),  # of equal losses, the first
+        ([2.0, 1.0, 1.0], [[1, 1], [4, 4], [5, 5]], 4),  # the loss never outweighs an evaluation
+        ([1.0, 2.0, 1.0], [[4, 4], [1, 1], [3, 3]], 6),
+        ([1.0, 1.0], [[1, 5], [2, 3]], 4),
+    ],
+)
+def test_of_equal_evaluations_the_lower_training_loss_is_best(
+    evaluations: list[float], losses: list[list[float]], best: int
+) -> None:
+    line, kept, script = make_line(), [], scripted(evaluations)
+
+    def loss(batch: float, state: Any) -> tuple[Tensor, Any]:
+        return 0 * line.weight.sum() + line.bias.sum() * 0.1 - (line.bias.sum() * 0.1).detach() + batch, None
+
+    def evaluate() -> float:
+        kept.append({name: tensor.clone() for name, tensor in line.state_dict().items()})
+        return script()
+
+    result = train(line, loss, Steady(losses), TrainingSettings(epochs=len(losses)), evaluate=evaluate)
+    assert result.best_update == best
+    assert all(torch.equal(tensor, kept[best // 2 - 1][name]) for name, tensor in line.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, "after 2 epochs, as set"),
+        ({"until": 100.0}, "the evaluation that `until` sets was reached"),
+        ({"patience": 1, "epochs": 9, "learning_rate": 1e-9}, "no better evaluation in 1, as `patience` sets"),
+    ],
+)
+def test_resuming_a_run_that_has_ended_reports_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], reason: str
+) -> None:
+    line, values = make_line(), itertools.repeat(5.0)
+    given = TrainingSettings(**{"epochs": 2, **settings})
+    first = train(line, squares(line), Numbers(), given, evaluate=lambda: next(values), run=tmp_path)
+    assert "nothing was trained" not in caplog.text
+    again = train(line, squares(line), Numbers(), given, evaluate=lambda: next(values), run=tmp_path, resume=True)
+    assert again.updates == first.updates
+    assert f"the run had ended at update {first.updates} ({reason}): nothing was trained" in caplog.text

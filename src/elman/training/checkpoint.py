@@ -33,7 +33,10 @@ class Place:
     batches: int = 0  # batches in the epoch
     evaluated: int = 0  # update of the last evaluation
     best: float | None = None
+    best_loss: float = 0.0  # mean training loss between the best evaluation and the one before; decides between ties
     best_update: int = 0
+    loss_sum: float = 0.0  # training losses since the last evaluation
+    losses: int = 0
     worse_in_a_row: int = 0  # evaluations since the best one: patience
     worse: int = 0  # evaluations that were not the best so far: the plateau schedule
     seconds: float = 0.0

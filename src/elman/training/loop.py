@@ -123,7 +123,9 @@ class Loop:
         self.saved_at = time.perf_counter()
         self.began = self.saved_at - place.seconds
         self._evaluate_if_due()
-        while not self._at_end() and not self._out_of_patience() and not self._has_reached_goal():
+        if self.saved is not None and (reason := self._end()):
+            logger.warning("the run had ended at update %d (%s): nothing was trained", place.update, reason)
+        while not self._end():
             self._update()
             self._evaluate_if_due()
             if time.perf_counter() - self.saved_at >= save_every:
@@ -190,6 +192,8 @@ class Loop:
         self.state = _detached_copy(state)
         place.update += 1
         place.batch += 1
+        place.loss_sum += value
+        place.losses += 1
         if self.average is not None:
             self.average.after_update(place.update)
         place.seconds = time.perf_counter() - self.began
@@ -236,14 +240,21 @@ class Loop:
         place = self.place
         place.evaluated = place.update
         place.seconds = time.perf_counter() - self.began
-        if place.best is None or value < place.best:
-            place.best, place.best_update, place.worse_in_a_row = value, place.update, 0
+        best = math.inf if place.best is None else place.best
+        better = value < best
+        loss = place.loss_sum / place.losses
+        place.loss_sum, place.losses = 0.0, 0
+        if better:
+            place.worse_in_a_row = 0
+        else:
+            place.worse, place.worse_in_a_row = place.worse + 1, place.worse_in_a_row + 1
+        if better or (value == best and loss < place.best_loss):  # of equal evaluations, the lower training loss
+            best = place.best = value
+            place.best_loss, place.best_update = loss, place.update
             self.best = copied_tensors(self.model)
             if self.checkpoints is not None:
                 self.checkpoints.save_best(place, self.best)
-        else:
-            place.worse, place.worse_in_a_row = place.worse + 1, place.worse_in_a_row + 1
-        return Evaluation(place.update, place.epoch, value, place.best, place.best_update, place.seconds)
+        return Evaluation(place.update, place.epoch, value, best, place.best_update, place.seconds)
 
     def _save(self) -> None:
         self._check_weights()
@@ -292,6 +303,14 @@ class Loop:
 
     def _progress(self) -> float:
         return (self.place.epoch - 1 + self.place.batch / self.place.batches) / self.settings.epochs
+
+    def _end(self) -> str:
+        """Return the reason why the training ends here; empty if it goes on."""
+        if self._at_end():
+            return f"after {self.settings.epochs} epochs, as set"
+        if self._out_of_patience():
+            return f"no better evaluation in {self.place.worse_in_a_row}, as `patience` sets"
+        return "the evaluation that `until` sets was reached" if self._has_reached_goal() else ""
 
     def _at_end(self) -> bool:
         return self.place.epoch == self.settings.epochs and self.place.batch == self.place.batches

@@ -33,8 +33,9 @@ def train(
 ) -> Result:
     """Train `model` in place, and leave it in evaluation mode with its best weights.
 
-    The best weights are those of the best evaluation; without `evaluate` they are the last ones. If `settings.average`
-    is set, the model holds the average of its weights during each evaluation and at the end.
+    The best weights are those of the best evaluation; of equal evaluations, of the one with the lowest training loss.
+    Without `evaluate` they are the last ones. If `settings.average` is set, the model holds the average of its weights
+    during each evaluation and at the end.
 
     Args:
         model: the module to train; parameters with `requires_grad=False` stay unchanged.
@@ -46,7 +47,8 @@ def train(
             with a warning.
         evaluate: returns a number, lower is better; called in evaluation mode and without gradients.
         run: folder for `last.safetensors`, `best.safetensors` and `log.jsonl`; by default nothing is written.
-        resume: continue from the checkpoint in `run`; start from the beginning if there is none yet.
+        resume: continue from the checkpoint in `run`; start from the beginning if there is none yet. A run that has
+            ended trains nothing, and a warning reports it.
         observers: called with every `Update` and `Evaluation`. An `Examined` that one of them returns is logged, and
             passed to the others.
         metadata: JSON-able facts about the model, stored in the checkpoints; a run is resumed only if they are equal.
