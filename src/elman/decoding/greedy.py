@@ -44,7 +44,7 @@ def greedy(
     Returns:
         one hypothesis per row.
     Raises:
-        ValueError: scores are not finite, or constraints contradict each other. Errors about a row are `RowError`s.
+        ValueError: scores are not finite, or constraints contradict each other. An error about a row is a `RowError`.
     Example:
         >>> scores = np.log([[0.1, 0.6, 0.3], [0.2, 0.2, 0.6], [0.7, 0.2, 0.1]])  # next unit, given the last one
         >>> greedy(lambda ids, state: (scores[ids], state), (), 1, max_length=10)[0].units

@@ -1,6 +1,6 @@
 """K-means for the first means of EM: Lloyd's iterations from greedy k-means++ (Arthur and Vassilvitskii 2007).
 
-Random numbers are drawn in scikit-learn's order, so hmmlearn and elman get equal means from equal `random_state`s.
+Random numbers are drawn in scikit-learn's order, so hmmlearn and elman get equal means for an equal `random_state`.
 """
 
 import logging
