@@ -286,7 +286,7 @@ def test_a_class_of_one_row_is_trained_on():
 @pytest.mark.parametrize(
     ("rows", "labels", "error"),
     [
-        (["a", "b"], ["x", "x"], "expected rows of at least two classes, got only 'x'\\.$"),
+        (["a", "b"], ["x", "x"], "expected rows of at least two classes, got one class, 'x'\\.$"),
         ([], [], "expected rows, got none"),
         (["a", "b"], ["x"], r"expected a label for each of 2 rows, got labels of shape \[1\]"),
         (["a", "b"], None, "requires y to be passed"),

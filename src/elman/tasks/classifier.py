@@ -90,7 +90,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
     def prepare(self, examples: Examples) -> None:
         self.classes_ = np.unique(examples.targets)
         if len(self.classes_) < 2:
-            raise ValueError("Classifier.fit: expected rows of at least two classes, got only "
+            raise ValueError("Classifier.fit: expected rows of at least two classes, got one class, "
                              f"{self.classes_.tolist()[0]!r}.")  # fmt: skip
         self.inputs_ = make_inputs(self, examples.inputs).fit(examples.inputs)
         self._class_weights = None  # [C] in training; None if all rows have the same weight
