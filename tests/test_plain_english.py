@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-CLAUSE_OPENERS = {"what", "of", "those", "that", "as", "whose", "which"}
+CLAUSE_OPENERS = {"what", "of", "those", "that", "as", "whose", "which", "where", "how", "when"}
 NOUN_OPENERS = {"the", "a", "an", "whether", "where", "how", "when", "if", "nothing", "none", "one", "each", "every"}
 PHRASES = [
     "the bar to beat",

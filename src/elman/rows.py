@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def _once(find: Callable[[Any], T]) -> T:
             kept[name] = _read_only(find(rows))
         return kept[name]
 
-    return property(get)  # type: ignore[return-value]
+    return cast(T, property(get))  # for type checkers, the value that access returns
 
 
 class Rows:

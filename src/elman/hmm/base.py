@@ -295,7 +295,7 @@ class BaseHMM(Estimator):
 
     def _initial(self, name: str, X: np.ndarray) -> np.ndarray:
         """Return the initial value of an emission parameter for EM."""
-        raise NotImplementedError(f"{type(self).__name__} has no _initial")
+        raise NotImplementedError(f"{type(self).__name__}: _emission_shapes lists {name}, so define _initial as well.")
 
     def _read(self, X: np.ndarray) -> Any:
         """Return X as the emission of `elman.classical.hmm` reads it."""

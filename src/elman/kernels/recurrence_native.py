@@ -166,7 +166,7 @@ def backward(
                 setattr(one, f"d{name}", address(gradient))
     native.module.scan_backward(native.plan(call.rows), bound)
     del packs
-    dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]
+    dx = torch.add(*dxs) if dx_wanted and call.both_ways else dxs[0]  # type: ignore[arg-type]  # tensors if wanted
     return [dx, *(d if needed else None for d, needed in zip(dtensors, wanted[1:], strict=True))]
 
 

@@ -18,7 +18,7 @@ AXES = {1: "B", 2: "B H", 3: "B k-1 D"}  # number of axes of a leaf of the state
 _NativeStepper: Any = native.module.Stepper if native.available() else object
 
 
-class Stepper(_NativeStepper):  # type: ignore[misc]
+class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the extension may be missing
     """Native model that runs one step of each row per call: `stepper()` reads `input` and writes `output` and `state`.
 
     The constructor packs the weights and allocates all arrays. A call takes no arguments, allocates nothing, runs on

@@ -16,7 +16,7 @@ from elman.training.checkpoint import LAST
 
 @dataclass(frozen=True)
 class Run:
-    """Where and how a model is trained.
+    """Folder, observers and data source of a training run.
 
     Args:
         folder: a path; it keeps checkpoints, log, settings and the trained model; by default nothing is written. A new
@@ -38,7 +38,7 @@ class Run:
     @classmethod
     def of(cls, run: "Run | str | os.PathLike[str] | None") -> "Run":
         """Return the run in a folder, a run without a folder for None, or the run itself."""
-        return run if isinstance(run, Run) else cls(run)  # type: ignore[arg-type]  # becomes a Path
+        return run if isinstance(run, Run) else cls(None if run is None else Path(run))
 
     def check(self) -> None:
         """Raise unless the run can begin in its folder, or be resumed there.
