@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from elman import Classifier
-from memory_trials import problems
+from elman.data import memory_problems
 from memory_trials.nets import NETS
 from memory_trials.training import Course, epochs_for, train_examined
 
@@ -24,7 +24,9 @@ def adding(net: str, lag: int, seed: int, settings: dict[str, Any]) -> tuple[Cou
     """Train on sums as classes of `WIDTH` each; the prediction is their mean, and success the explained variance."""
     generator = np.random.default_rng([seed, lag])
     model = _classifier(net, lag, seed, settings)
-    parts = [problems.adding(generator, settings[part], lag) for part in ("rows", "validation_rows", "test_rows")]
+    parts = [
+        memory_problems.adding(settings[part], lag, generator) for part in ("rows", "validation_rows", "test_rows")
+    ]
     training, validation = ((rows, bins(sums)) for rows, sums in parts[:2])
     course = train_examined(model, training, validation, lambda: model.probe_loss(*validation).loss())
     rows, sums = parts[2]
@@ -52,7 +54,7 @@ def temporal_order(
     generator = np.random.default_rng([seed, lag])
     model = _classifier(net, lag, seed, settings, units="characters", embedding_size=16, word_dropout=0.0)
     parts = ("rows", "validation_rows", "test_rows")
-    training, validation, test = (problems.temporal_order(generator, settings[part], lag) for part in parts)
+    training, validation, test = (memory_problems.temporal_order(settings[part], lag, generator) for part in parts)
     course = train_examined(model, training, validation, lambda: model.probe_loss(*validation).loss())
     accuracy = model.score(*test)
     return course, {lag: max(0.0, (accuracy - 0.25) / 0.75)}, {"accuracy": accuracy}

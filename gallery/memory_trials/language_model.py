@@ -8,10 +8,10 @@ from torch.nn.functional import cross_entropy
 
 from elman import LanguageModel
 from elman import state as states
+from elman.data import memory_problems
 from elman.data.units import BOUNDARY
 from elman.doctor.capture import capture
 from elman.sequences import Sequences
-from memory_trials import problems
 from memory_trials.nets import NETS
 from memory_trials.training import Course, epochs_for, train_examined
 
@@ -32,25 +32,27 @@ def agreement(
     """Train on gaps up to `lag`; an output is right if the right form of the verb is the likelier one."""
     generator = np.random.default_rng([seed, lag])
     training, validation = (
-        problems.agreement(generator, problems.gaps(generator, settings[part], settings["shortest"], lag))[0]
+        memory_problems.agreement(
+            memory_problems.gaps(settings[part], settings["shortest"], lag, generator), generator
+        )[0]
         for part in ("rows", "validation_rows")
     )
     words = sum(len(text.split()) + 1 for text in training)
     model = _model(net, seed, settings, words, units="words", min_count=1)
-    sample, places = problems.agreement(generator, [lag] * SAMPLE)
+    sample, places = memory_problems.agreement([lag] * SAMPLE, generator)
 
     def of_verbs() -> torch.Tensor:
         verbs = [int(model.units_.encode(text)[place]) for text, place in zip(sample, places, strict=True)]
         return loss(model, sample, places, verbs)
 
     course = train_examined(model, [training], validation, of_verbs)
-    forms = [int(model.units_.encode(form)[0]) for form in problems.NOUNS]
+    forms = [int(model.units_.encode(form)[0]) for form in memory_problems.NOUNS]
     accuracy = {}
     for gap in settings["tested"]:
-        texts, places = problems.agreement(generator, [gap] * settings["test_rows"])
+        texts, places = memory_problems.agreement([gap] * settings["test_rows"], generator)
         with model.evaluating():
             either = after(model, texts, places)[:, forms]
-        truth = [[*problems.NOUNS].index(text.split()[place]) for text, place in zip(texts, places, strict=True)]
+        truth = [[*memory_problems.NOUNS].index(text.split()[place]) for text, place in zip(texts, places, strict=True)]
         accuracy[gap] = float((either.argmax(1).numpy() == truth).mean())
     return course, {gap: max(0.0, 2 * right - 1) for gap, right in accuracy.items()}, {"accuracy": accuracy}
 
@@ -61,7 +63,7 @@ def counting(
     """Train up to n = `lag` / 2: the first `a` is 2n steps before the end. Success is the fraction of the n, between
     one tested lag and the next, for which the net predicts each `b` after the first, and the end."""
     generator = np.random.default_rng([seed, lag])
-    training = problems.counting(generator, settings["rows"], lag // 2)
+    training = memory_problems.counting(settings["rows"], lag // 2, generator)
     model = _model(net, seed, settings, sum(len(text) + 1 for text in training))
     validation = ["a" * n + "b" * n for n in range(1, lag // 2 + 1)]
     course = train_examined(model, [training], validation, lambda: loss(model, validation[-1:], [lag], [BOUNDARY]))

@@ -8,8 +8,8 @@ from torch.nn.functional import cross_entropy
 
 from elman import Tagger
 from elman import state as states
+from elman.data import memory_problems
 from elman.data.spelled_words import Spelled
-from memory_trials import problems
 from memory_trials.nets import NETS
 from memory_trials.training import Course, epochs_for, train_examined
 
@@ -31,13 +31,13 @@ def copying(net: str, lag: int, seed: int, settings: dict[str, Any]) -> tuple[Co
         model.until *= letters / (lag + letters)
     parts = ("rows", "validation_rows", "test_rows")
     training, validation, (rows, targets) = (
-        problems.copying(generator, settings[part], lag, letters) for part in parts
+        memory_problems.copying(settings[part], lag, letters, generator) for part in parts
     )
-    sample = problems.copying(generator, SAMPLE, lag, letters)
+    sample = memory_problems.copying(SAMPLE, lag, letters, generator)
     course = train_examined(model, training, validation, lambda: loss(model, *sample, last=letters))
     predicted = np.array(model.predict(rows))[:, lag:]
     accuracy = float((predicted == np.array(targets)[:, lag:]).mean())
-    chance = 1 / len(problems.LETTERS)
+    chance = 1 / len(memory_problems.LETTERS)
     return course, {lag: max(0.0, (accuracy - chance) / (1 - chance))}, {"accuracy": accuracy}
 
 
@@ -49,14 +49,14 @@ def addition(
     """
     generator = np.random.default_rng([seed, lag])
     training, validation = (
-        problems.addition(generator, settings[part], lag + 1) for part in ("rows", "validation_rows")
+        memory_problems.addition(settings[part], lag + 1, generator) for part in ("rows", "validation_rows")
     )
     model = _tagger(net, seed, settings, sum(map(len, training[0])))
-    sample = problems.carries(generator, SAMPLE, lag)
+    sample = memory_problems.carries(SAMPLE, lag, generator)
     course = train_examined(model, training, validation, lambda: loss(model, *sample, last=1))
     success, exact = {}, {}
     for far in settings["tested"]:
-        rows, targets = problems.carries(generator, settings["test_rows"], far)
+        rows, targets = memory_problems.carries(settings["test_rows"], far, generator)
         right = np.array(model.predict(rows)) == np.array(targets)
         success[far] = max(0.0, 2 * float(right[:, -1].mean()) - 1)
         exact[far] = float(right.all(1).mean())

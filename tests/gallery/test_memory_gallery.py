@@ -1,43 +1,11 @@
-"""The problems of `gallery/memory.py` are right, its trials run once, and ranks are correlated."""
+"""The trials of `gallery/memory.py` run once, and ranks are correlated."""
 
 import math
-import re
 
 import numpy as np
 import pytest
 
-
-@pytest.fixture
-def problems(program):
-    return program("memory_trials.problems")
-
-
-@pytest.fixture
-def generator():
-    return np.random.default_rng(0)
-
-
-def number(digits):
-    """Return the value of binary digits, least significant first."""
-    return sum(digit << place for place, digit in enumerate(digits))
-
-
-def test_rows_come_from_the_generator_alone(problems):
-    def drawn(seed):
-        return problems.agreement(np.random.default_rng(seed), [5, 20])
-
-    assert drawn(1) == drawn(1) != drawn(2)
-
-
-@pytest.mark.parametrize("lag", [2, 25, 100])
-def test_sums_are_of_the_marked_numbers_one_in_each_half(problems, generator, lag):
-    rows, sums = problems.adding(generator, 200, lag)
-    assert rows.shape == (200, lag, 2)
-    numbers, marks = rows[..., 0], rows[..., 1]
-    np.testing.assert_allclose((numbers * marks).sum(1), sums)
-    assert (marks[:, : lag // 2].sum(1) == 1).all()
-    assert (marks[:, lag // 2 :].sum(1) == 1).all()
-    assert len(np.unique(marks.argmax(1))) == min(lag // 2, 200)  # everywhere in that half
+from elman.data import memory_problems
 
 
 def test_the_mean_of_the_bins_is_the_sum(program):
@@ -48,79 +16,6 @@ def test_the_mean_of_the_bins_is_the_sum(program):
     assert np.abs(classified.expected(sure, classes) - sums).max() <= classified.WIDTH / 2 + 1e-9
     halves = np.full((1, 2), 0.5)
     assert classified.expected(halves, np.array([10, 20])) == pytest.approx(0.05 * 15.5)
-
-
-@pytest.mark.parametrize("lag", [30, 200])
-def test_two_letters_determine_the_class_of_a_text(problems, generator, lag):
-    texts, targets = problems.temporal_order(generator, 300, lag)
-    tenth = lag // 10
-    for text, target in zip(texts, targets, strict=True):
-        assert len(text) == lag
-        assert re.sub("[abcd]", "", text) == target
-        first, second = (place for place, letter in enumerate(text) if letter in "xy")
-        assert tenth <= first < 2 * tenth
-        assert lag // 2 <= second < lag // 2 + tenth
-    assert set(targets) == {"xx", "xy", "yx", "yy"}
-
-
-def test_letters_come_again_after_the_lag(problems, generator):
-    sources, targets = problems.copying(generator, 50, lag=10, letters=3)
-    for source, target in zip(sources, targets, strict=True):
-        assert target[10:] == source[:3]
-        assert set(target[:10]) == set(source[3:9]) == set(source[10:]) == {"-"}
-        assert source[9] == "?"
-        assert len(source) == len(target) == 13
-    assert {letter for source in sources for letter in source[:3]} == set(problems.LETTERS)
-
-
-def test_sums_of_binary_numbers(problems, generator):
-    pairs = {word: pair for pair, word in problems.PAIRS.items()}
-    rows = [*zip(*problems.addition(generator, 200, 20), strict=True)]
-    rows += zip(*problems.carries(generator, 50, 40), strict=True)
-    for source, target in rows:
-        first, second = zip(*(pairs[word] for word in source), strict=True)
-        digits = number([problems.DIGITS.index(digit) for digit in target])
-        assert digits == (number(first) + number(second)) % 2 ** len(source)
-    lengths = {len(source) for source, _ in rows[:200]}
-    assert (min(lengths), max(lengths)) == (1, 20)
-
-
-def test_a_carry_propagates_to_the_last_digit(problems, generator):
-    sources, targets = problems.carries(generator, 100, 30)
-    for source, target in zip(sources, targets, strict=True):
-        assert set(source[1:-1]) <= {"oi", "io"}
-        carry, last = source[0] == "ii", source[-1] in ("oi", "io")
-        assert (target[-1] == "i") == (carry != last)
-    assert {source[0] for source in sources} == {"oo", "ii"}
-
-
-def test_gaps_are_spread_over_their_magnitudes(problems, generator):
-    gaps = problems.gaps(generator, 4000, 5, 60)
-    assert (gaps.min(), gaps.max()) == (5, 60)
-    near, far = (((gaps >= low) & (gaps < 2 * low)).mean() for low in (6, 24))
-    assert near == pytest.approx(far, abs=0.03)
-
-
-def test_the_verb_agrees_with_a_subject_at_the_requested_distance(problems, generator):
-    gaps = [4, 5, 10, 60] * 100
-    sentences, verbs = problems.agreement(generator, gaps)
-    others = 0
-    for sentence, verb, gap in zip(sentences, verbs, gaps, strict=True):
-        words = sentence.split()
-        assert verb == 1 + gap + 1
-        assert words[1] in problems.NOUNS[words[verb]]
-        between = words[2:verb]
-        assert len(between) == gap
-        assert not {"was", "were"} & set(between)
-        other = problems.NOUNS["was" if words[verb] == "were" else "were"]
-        others += gap == 60 and bool(set(other) & set(between))
-    assert others > 95  # of 100: nouns of the other number are between, so that the last noun carries no information
-
-
-def test_rows_have_as_many_b_as_a(problems, generator):
-    rows = problems.counting(generator, 300, 20)
-    assert all(re.fullmatch("a+b+", row) and row.count("a") == row.count("b") for row in rows)
-    assert {len(row) // 2 for row in rows} == set(range(1, 21))
 
 
 def test_a_net_that_counts_is_right_and_one_that_leaks_is_wrong(program):
@@ -170,11 +65,11 @@ def test_a_row_without_gradient_does_not_hide_the_others(program):
     assert horizon(Lags(steps, whole, whole)) < 1 < horizon(found)
 
 
-def test_examinations_do_not_change_the_training(program, problems):
+def test_examinations_do_not_change_the_training(program):
     from elman import Classifier
 
     training = program("memory_trials.training")
-    rows, targets = problems.temporal_order(np.random.default_rng(0), 60, 20)
+    rows, targets = memory_problems.temporal_order(60, 20)
 
     def model():
         return Classifier(units="characters", hidden_size=6, epochs=2, validation=0, seed=3, bidirectional=False)
