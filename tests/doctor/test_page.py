@@ -2,6 +2,7 @@
 
 import base64
 import re
+import sys
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -101,8 +102,34 @@ def test_the_same_page_for_the_same_model(healthy, tmp_path):
 
 
 def test_other_endings_are_rejected(healthy, tmp_path):
-    with pytest.raises(ValueError, match=r"report.txt: expected a name that ends in .html, .png, .svg, .pdf"):
+    with pytest.raises(
+        ValueError, match=r"report.txt: expected a folder, or a name that ends in .html, .png, .svg, .pdf"
+    ):
         healthy.save(tmp_path / "report.txt")
     with pytest.raises(OSError, match="not saved"):
         healthy._replace(layers=[], context=None, facts=Facts()).save(tmp_path / "none" / "doctor.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_gets_the_page_and_the_picture(failing, tmp_path):
+    written = failing().save(tmp_path / "new" / "folder")
+    assert [str(path.relative_to(tmp_path)) for path in written] == ["new/folder/doctor.png", "new/folder/doctor.html"]
+    assert all(path.stat().st_size for path in written)
+    (tmp_path / "run.v2").mkdir()
+    assert len(failing().save(str(tmp_path / "run.v2"))) == 2
+
+
+def test_a_notebook_shows_the_verdicts_and_the_pictures_and_keeps_its_own_style(failing, monkeypatch):
+    found = failing()
+    text = found._repr_html_()
+    checked = Checked()
+    checked.feed(text)
+    assert checked.open == []
+    assert found.verdicts()[0].message in "".join(checked.text)
+    assert 'alt="gradient by lag"' in text
+    rules = text[text.index("<style>") + 7 : text.index("</style>")].replace("\n  ", " ").strip().split("\n")
+    assert all(part.strip().startswith(".elman-doctor") for rule in rules for part in rule.split("{")[0].split(","))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert found._repr_html_().startswith("<pre>loss 1")
+    assert repr(found) == str(found) == found.summary()

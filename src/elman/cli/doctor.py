@@ -29,21 +29,18 @@ def _doctor(
 
     trained = load_model(run, files or Source.of_run(run).data, options)
     data = trained.read(files or files_of(run))
-    with located(data.places):
-        probe = trained.model.probe_loss(data.inputs, data.labels)
     home = run if run.is_dir() else run.parent
-    facts = Facts.of_task(trained.model, home, probe.steps, needs)
-    with progress_bar("examining") as progress:
-        examination = examine(trained.model.net_, probe.loss, facts=facts, progress=progress)
+    facts = Facts(run=home, dependency=needs)
+    with located(data.places), progress_bar("examining") as progress:
+        examination = examine(trained.model, data.inputs, data.labels, facts=facts, progress=progress)
     if as_json:
         click.echo(json.dumps(to_json(examination)))
         return
     click.echo(f"{examination}\n")
     folder = folder or home
     folder.mkdir(parents=True, exist_ok=True)
-    for title, name in (("Picture", "doctor.png"), ("Report", "doctor.html")):
-        examination.save(folder / name, f"{trained.model.task}: {run}")
-        click.echo(f"{title}: {folder / name}")
+    for file in examination.save(folder):
+        click.echo(f"{'Report' if file.suffix == '.html' else 'Picture'}: {file}")
 
 
 def files_of(run: Path) -> tuple[Path, ...]:

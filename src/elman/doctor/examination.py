@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -20,10 +21,11 @@ from elman.doctor.rules import verdicts
 from elman.doctor.summary import summary
 from elman.doctor.trace import Trace
 from elman.doctor.units import units
+from elman.tasks import Task, load
 
 
 class Examination(Findings):
-    """Measurements of a model with their verdicts: `print` shows a summary, and `save` writes a page or a picture."""
+    """Measurements of a model with their verdicts: `print` shows a summary, a notebook the report with its pictures."""
 
     __slots__ = ()
 
@@ -35,23 +37,33 @@ class Examination(Findings):
         """Return the verdicts and a line for each layer, in about twenty lines."""
         return summary(self)
 
-    def save(self, path: str | Path, title: str = "") -> None:
-        """Write a page for a browser (.html), or the picture (.png, .svg, .pdf); a failed write leaves no file.
+    def save(self, path: str | Path, title: str = "") -> list[Path]:
+        """Write the report and its pictures; a failed write leaves no file.
 
+        Args:
+            path: a folder, which is created if it is missing and gets `doctor.png` and `doctor.html`; or the name of a
+                page for a browser (.html) or of a picture (.png, .svg, .pdf).
+            title: heading; by default the task and its run folder.
+        Returns:
+            the files written.
         Raises:
             ValueError: the name has another ending.
-            OSError: the file cannot be written.
+            OSError: a file cannot be written.
             ModuleNotFoundError: matplotlib is not installed.
         """
-        page.save(self, Path(path), title)
+        return page.save(self, Path(path), title)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        return page.notebook(self)
 
 
 def examine(
-    model: nn.Module,
-    loss: Callable[[], Tensor],
+    model: Task | nn.Module | str | Path,
+    data: Any,
+    y: Any = None,
     *,
     probes: int = 32,
     max_lag: int | None = 400,
@@ -62,20 +74,25 @@ def examine(
 ) -> Examination:
     """Measure the gradient, the gates and the state of a model on real data.
 
-    The model is examined in evaluation mode, and does not change. It may be any module with cells of elman or recurrent
-    layers of `torch.nn`.
+    The model is examined in evaluation mode, and does not change.
 
     Args:
-        loss: computes the loss of `model` on some data, a scalar tensor; called a few times.
+        model: a trained task; a run folder or a model file; or any module with cells of elman or recurrent layers of
+            `torch.nn`.
+        data: rows or documents as the `fit` of the task takes them; for a module, a function that computes its loss on
+            some data, a scalar tensor. A few rows are enough, and the function is called a few times.
+        y: the targets of the rows; None for a task that learns from documents alone, and for a module.
         probes: number of steps from which the gradient is propagated back.
         max_lag: largest lag, in steps; None: back to the start of every row.
         trajectories: number of rows for the products of Jacobians, which take 4 to 12 s for a layer of 512 units; 0
             skips them.
         context: whether to compute the loss with shorter contexts too, which takes as long as everything else.
-        facts: known facts about the training and the data, for more precise verdicts.
+        facts: known facts about the training and the data, for more precise verdicts. Those about a task are filled in.
         progress: called with the fraction that is done, 0 to 1.
     Raises:
-        ValueError: the model has no recurrence, or the loss does not depend on one.
+        TypeError: the model is of another kind, or the data of a module are not a function.
+        ValueError: the model has no recurrence, or the loss does not depend on one; or as `fit` of the task.
+        FileNotFoundError: the run folder or the model file is missing.
     Example:
         >>> import torch
         >>> net, x = torch.nn.LSTM(3, 8), torch.randn(20, 4, 3)
@@ -83,9 +100,10 @@ def examine(
         >>> [str(layer.cell) for layer in found.layers]
         ['LSTM(3 -> 8)']
     """
+    net, loss, facts = _examined(model, data, y, facts or Facts())
     seconds: dict[str, float] = {}
     with _timed(seconds, PASS):
-        captured = capture(model, loss)
+        captured = capture(net, loss)
     layers: list[Layer] = []
     for trace in captured.traces:
         progress((1 + len(layers)) / (2 + len(captured.traces)))
@@ -94,9 +112,29 @@ def examine(
     if context and layers:
         progress((1 + len(layers)) / (2 + len(captured.traces)))
         with _timed(seconds, CONTEXT):
-            by_context = loss_by_context(model, loss)
+            by_context = loss_by_context(net, loss)
     progress(1.0)
-    return Examination(captured.loss, layers, captured.skipped, by_context, seconds, facts or Facts())
+    return Examination(captured.loss, layers, captured.skipped, by_context, seconds, facts)
+
+
+def _examined(
+    model: Task | nn.Module | str | Path, data: Any, y: Any, facts: Facts
+) -> tuple[nn.Module, Callable[[], Tensor], Facts]:
+    """Return the network, a function that computes its loss, and all facts."""
+    if isinstance(model, str | Path):
+        path = Path(model)
+        model, facts = load(path), facts._replace(run=path if path.is_dir() else path.parent)
+    if isinstance(model, Task):
+        probe = model.probe_loss(data, y)
+        return model.net_, probe.loss, facts.with_task(model, probe.steps)
+    if not isinstance(model, nn.Module):
+        raise TypeError("doctor: expected a trained task, a run folder or a PyTorch module, got "
+                        f"{type(model).__name__}.")  # fmt: skip
+    if y is not None or not callable(data):
+        got = "data and targets" if y is not None else type(data).__name__
+        raise TypeError(f"doctor: expected a function that computes the loss of the module, got {got}; give "
+                        "examine(model, lambda: loss(model(x), y)).")  # fmt: skip
+    return model, data, facts
 
 
 def _layer(trace: Trace, probes: int, max_lag: int | None, trajectories: int, seconds: dict[str, float]) -> Layer:

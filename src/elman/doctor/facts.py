@@ -47,6 +47,7 @@ class Facts(NamedTuple):
         dependency: longest distance, in steps, from an output back to the input that determines it; None if unknown.
         history: course of the training, from its log.
         texts: text of each step of the first row, to label pictures.
+        run: run folder of the training.
     """
 
     task: str | None = None
@@ -56,20 +57,19 @@ class Facts(NamedTuple):
     dependency: int | None = None
     history: History | None = None
     texts: Sequence[str] | None = None
+    run: Path | None = None
 
-    @classmethod
-    def of_task(
-        cls, model: Task, run: Path | None = None, texts: Sequence[str] | None = None, dependency: int | None = None
-    ) -> "Facts":
-        """Return the facts about a task's model, with the history of its run folder if it has one.
+    def with_task(self, task: Task, texts: Sequence[str] | None) -> "Facts":
+        """Return these facts with those about a task, and the history in the log of the run folder if it has one.
 
         Raises:
             ValueError: the log in the folder cannot be read.
         """
-        settings = flat(settings_of(model))
-        log = run / LOG if run else None
-        history = read_history(log, model.clip_norm) if log and log.exists() else None
-        return cls(model.task, settings, settings.get("steps"), model.clip_norm, dependency, history, texts)
+        settings = flat(settings_of(task))
+        log = self.run / LOG if self.run else None
+        history = read_history(log, task.clip_norm) if log and log.exists() else self.history
+        return self._replace(task=task.task, settings=settings, unrolled=settings.get("steps"),
+                             clip_norm=task.clip_norm, history=history, texts=texts)  # fmt: skip
 
 
 def read_history(log: Path, clip_norm: float | None) -> History:

@@ -10,12 +10,13 @@ import elman
 from elman.doctor.findings import CONTEXT, GATES, JACOBIANS, LAGS, PASS, Findings
 from elman.doctor.heatmaps import data_uri, heatmaps
 from elman.doctor.rules import verdicts
-from elman.doctor.summary import table
+from elman.doctor.summary import summary, table
 from elman.files import replacing
 from elman.pictures.doctor import doctor, panel_figure
 from elman.pictures.doctor_panels import Panel, panels_of_layer, panels_of_model
 
 ENDINGS = (".html", ".png", ".svg", ".pdf")
+IN_FOLDER = ("doctor.png", "doctor.html")
 DPI = 110
 
 
@@ -64,37 +65,78 @@ CAPTIONS = {
              "training.",
 }  # fmt: skip
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; } h3 { font-size: 1rem; margin-bottom: .3rem; }
-.verdict { border-left: .4rem solid; padding: .4rem .9rem; margin: .7rem 0; background: #f7f7f7; }
-.failing { border-color: #c0392b; } .warning { border-color: #e08e0b; } .healthy { border-color: #2e8b57; }
-.verdict b { text-transform: uppercase; font-size: .8rem; } .verdict code { display: block; margin-top: .3rem; }
-code { background: #eee; padding: .1rem .3rem; overflow-wrap: anywhere; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }
-figure { margin: 0; } figure img { width: 100%; } figcaption { font-size: .85rem; color: #555; }
-table { border-collapse: collapse; font-size: .9rem; } td, th { padding: .2rem .7rem; text-align: left; }
-th { border-bottom: 1px solid #999; } td { border-bottom: 1px solid #ddd; vertical-align: top; }
-.band { margin: .2rem 0 .8rem; } .band img { display: block; image-rendering: pixelated; }
-.steps { display: grid; font: 12px/1.2 ui-monospace, monospace; } .steps span { text-align: center; }
-.steps.words span { writing-mode: vertical-rl; text-align: left; justify-self: center; padding-bottom: .2rem; }
-.axis { font-size: .8rem; color: #555; }
+.elman-doctor { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222;
+  background: #fff; }
+.elman-doctor h1 { font-size: 1.5rem; }
+.elman-doctor h2 { font-size: 1.2rem; margin-top: 2.5rem; }
+.elman-doctor h3 { font-size: 1rem; margin-bottom: .3rem; }
+.elman-doctor .verdict { border-left: .4rem solid; padding: .4rem .9rem; margin: .7rem 0; background: #f7f7f7; }
+.elman-doctor .failing { border-color: #c0392b; }
+.elman-doctor .warning { border-color: #e08e0b; }
+.elman-doctor .healthy { border-color: #2e8b57; }
+.elman-doctor .verdict b { text-transform: uppercase; font-size: .8rem; }
+.elman-doctor .verdict code { display: block; margin-top: .3rem; }
+.elman-doctor code { background: #eee; padding: .1rem .3rem; overflow-wrap: anywhere; }
+.elman-doctor .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }
+.elman-doctor figure { margin: 0; }
+.elman-doctor figure img { width: 100%; }
+.elman-doctor figcaption { font-size: .85rem; color: #555; }
+.elman-doctor table { border-collapse: collapse; font-size: .9rem; }
+.elman-doctor td, .elman-doctor th { padding: .2rem .7rem; text-align: left; }
+.elman-doctor th { border-bottom: 1px solid #999; }
+.elman-doctor td { border-bottom: 1px solid #ddd; vertical-align: top; }
+.elman-doctor .band { margin: .2rem 0 .8rem; }
+.elman-doctor .band img { display: block; image-rendering: pixelated; }
+.elman-doctor .steps { display: grid; font: 12px/1.2 ui-monospace, monospace; }
+.elman-doctor .steps span { text-align: center; }
+.elman-doctor .steps.words span { writing-mode: vertical-rl; text-align: left; justify-self: center;
+  padding-bottom: .2rem; }
+.elman-doctor .axis { font-size: .8rem; color: #555; }
 """
 
 
-def save(findings: Findings, path: Path, title: str = "") -> None:
-    """Write the page or the picture: see `Examination.save`."""
+def save(findings: Findings, path: Path, title: str = "") -> list[Path]:
+    """Write the page and the picture, or one of them: see `Examination.save`."""
     ending = path.suffix.lower()
+    if not ending or path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        return [file for name in IN_FOLDER for file in save(findings, path / name, title)]
     if ending not in ENDINGS:
-        raise ValueError(f"{path}: expected a name that ends in {', '.join(ENDINGS)}.")
+        raise ValueError(f"{path}: expected a folder, or a name that ends in {', '.join(ENDINGS)}.")
+    title = title or _title(findings)
     blob = page(findings, title).encode() if ending == ".html" else image(doctor(findings, title), ending[1:])
     with replacing(path) as file:
         file.write(blob)
+    return [path]
 
 
 def page(findings: Findings, title: str = "") -> str:
     """Return the HTML of the page."""
+    title = title or _title(findings)
+    head = f'<meta charset="utf-8"><title>{escape(title or "elman doctor")}</title><style>{STYLE}</style>'
+    body = "\n".join(_body(findings, title))
+    return (
+        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body class="elman-doctor">\n{body}\n</body></html>\n'
+    )
+
+
+def notebook(findings: Findings) -> str:
+    """Return the report as an HTML element for a notebook; the summary alone if matplotlib is not installed."""
+    try:
+        body = "\n".join(_body(findings, _title(findings)))
+    except ModuleNotFoundError:
+        return f"<pre>{escape(summary(findings))}</pre>"
+    return f'<style>{STYLE}</style>\n<div class="elman-doctor">\n{body}\n</div>'
+
+
+def _title(findings: Findings) -> str:
+    """Return the task and its run folder, as far as they are known."""
+    return ": ".join(str(part) for part in (findings.facts.task, findings.facts.run) if part)
+
+
+def _body(findings: Findings, title: str) -> list[str]:
     kinds = ", ".join(dict.fromkeys(str(layer.cell) for layer in findings.layers))
-    parts = [
+    return [
         f"<h1>{escape(title or 'Examination')}</h1>",
         f"<p>{escape(kinds)}; loss {findings.loss:.4g}. Created by elman {elman.__version__}.</p>",
         *_verdicts(findings),
@@ -110,8 +152,6 @@ def page(findings: Findings, title: str = "") -> str:
         "<h2>Measurements and their cost</h2>",
         *_measures(findings),
     ]
-    head = f'<meta charset="utf-8"><title>{escape(title or "elman doctor")}</title><style>{STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
 def image(figure: Any, kind: str) -> bytes:
