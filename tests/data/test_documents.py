@@ -39,7 +39,7 @@ def test_lines_and_paragraphs(tmp_path: Path, encoding: str) -> None:
     path = write(tmp_path / "a.txt", "\none\r\ntwo\n\n \t\r\n\r\nthree \n\n")
     kind = str.encode if encoding == "bytes" else str
     assert read_documents(path, encoding, "line") == [kind(text) for text in ("one", "two", "three ")]
-    assert read_documents(path, encoding, "paragraph") == [kind(text) for text in ("one\r\ntwo", "three ")]
+    assert read_documents(path, encoding, "blank") == [kind(text) for text in ("one\r\ntwo", "three ")]
 
 
 def test_a_file_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_folder_without_text(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_of_document(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected file, line or paragraph, got 'sentence'"):
+    with pytest.raises(ValueError, match="expected file, line or blank, got 'sentence'"):
         read_documents(tmp_path, documents="sentence")
 
 

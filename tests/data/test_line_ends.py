@@ -18,7 +18,7 @@ ENDS = {"LF": ["\n"], "CR LF": ["\r\n"], "CR": ["\r"], "CR CR LF": ["\r\r\n"], "
 class Standard:
     """Standard input that arrives in pieces."""
 
-    isatty = bool
+    closed = False
 
     def __init__(self, pieces):
         self.buffer, self.pieces = self, iter(pieces)
@@ -82,7 +82,7 @@ def test_documents(write, encoding):
     path = write("a.txt", "Ada\nGrace\n\n \nAlan\n")
     as_given = [text.encode() if encoding == "bytes" else text for text in ["Ada", "Grace", "Alan"]]
     assert read_documents(path, encoding, "line") == as_given
-    paragraphs = read_documents(path, encoding, "paragraph")
+    paragraphs = read_documents(path, encoding, "blank")
     assert len(paragraphs) == 2
     assert paragraphs[1] == as_given[2]
 

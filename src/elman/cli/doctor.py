@@ -8,8 +8,10 @@ import click
 
 from elman.cli.console import progress_bar
 from elman.cli.models import load_model
+from elman.cli.readers import DataFile
 from elman.cli.run_source import Source
 from elman.cli.task_commands import TaskVerb
+from elman.data.raw_files import STDIN
 from elman.errors import located
 
 HELP = """Report why the model in RUN learns, or does not.
@@ -53,6 +55,8 @@ def files_of(run: Path) -> tuple[Path, ...]:
     files = tuple(source.validation_data or source.data)
     if not files:
         raise ValueError(f"{run}: the files it was trained on are unknown; name some: elman doctor {run} FILE")
+    if STDIN in files:
+        raise ValueError(f"{run}: was trained on standard input, which is not kept; name data: elman doctor {run} FILE")
     if missing := [file for file in files if not file.exists()]:
         raise ValueError(f"{missing[0]}: is missing, and {run} was trained on it; name other data: elman doctor {run} "
                          "FILE")  # fmt: skip
@@ -61,7 +65,7 @@ def files_of(run: Path) -> tuple[Path, ...]:
 
 doctor = TaskVerb("doctor", help=HELP, examples=EXAMPLES, callback=_doctor, params=[
     click.Argument(["run"], type=click.Path(path_type=Path)),
-    click.Argument(["files"], nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path)),
+    click.Argument(["files"], nargs=-1, metavar="[FILE]...", type=DataFile()),
     click.Option(["--out", "folder"], metavar="DIR", type=click.Path(path_type=Path),
                  help="Write doctor.png and doctor.html to DIR instead of RUN."),
     click.Option(["--needs"], metavar="STEPS", type=click.IntRange(1),

@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from elman.cli.models import load_model
+from elman.cli.readers import DataFile
 from elman.cli.task_commands import TaskVerb
 from elman.pictures import confusion
 
 HELP = """Evaluate the model in RUN on data it has not seen.
 
-FILE is as for `elman train`. RUN keeps the options that define how FILE is read; give them again for a file with
-other columns."""
+FILE is as for `elman train`; - is standard input. RUN keeps the options that define how FILE is read; give them
+again for a file with other columns."""
 
 
 def _evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:
@@ -26,6 +27,6 @@ def _evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any)
 
 evaluate = TaskVerb("evaluate", help=HELP, callback=_evaluate, params=[
     click.Argument(["run"], type=click.Path(path_type=Path)),
-    click.Argument(["files"], nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)),
+    click.Argument(["files"], nargs=-1, required=True, metavar="FILE...", type=DataFile()),
     click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object."),
 ])  # fmt: skip

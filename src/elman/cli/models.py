@@ -10,6 +10,7 @@ from elman.cli.console import progress_bar
 from elman.cli.readers import ColumnOption, Options, is_table
 from elman.cli.run_source import Source
 from elman.cli.task_commands import TaskCommands, TaskVerb, task_commands
+from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
 from elman.errors import located
 from elman.tasks import load
@@ -57,7 +58,7 @@ def load_model(run: Path, files: Sequence[Path], options: Mapping[str, Any]) -> 
     options = given(options)
     verb.check(model.task, options)
     kept = Source.of_run(run).reading
-    if not any(map(is_table, files)):
+    if not any(is_table(file) or file == STDIN for file in files):
         columns = {option.name for option in verb.tasks if isinstance(option, ColumnOption)}
         kept = {name: value for name, value in kept.items() if name not in columns}
     return TrainedModel(model, commands, {**kept, **options})

@@ -7,7 +7,7 @@ import click
 
 from elman.cli.console import row_counter
 from elman.cli.models import load_model
-from elman.cli.row_stream import STDIN
+from elman.cli.readers import DataFile, standard_input
 from elman.cli.task_commands import TaskVerb
 from elman.errors import located
 
@@ -20,7 +20,7 @@ arrived. Labels are not needed, and are ignored."""
 def _predict(run: Path, files: tuple[Path, ...], **options: Any) -> None:
     model, commands, given = load_model(run, files, options)
     with row_counter() as count:
-        for file in files or (STDIN,):
+        for file in files or (standard_input(click.get_current_context()),):
             for batch in commands.read_rows(model, file, given).batches():
                 with located([row.place for row in batch]):
                     lines = commands.format_rows(model, batch, given)
@@ -30,6 +30,6 @@ def _predict(run: Path, files: tuple[Path, ...], **options: Any) -> None:
 
 predict = TaskVerb("predict", help=HELP, callback=_predict, params=[
     click.Argument(["run"], type=click.Path(path_type=Path)),
-    click.Argument(["files"], nargs=-1, metavar="[FILE|-]...", type=click.Path(path_type=Path)),
+    click.Argument(["files"], nargs=-1, metavar="[FILE|-]...", type=DataFile()),
     click.Option(["--jsonl"], is_flag=True, help="Print a JSON object per row, with all that the model predicts."),
 ])  # fmt: skip

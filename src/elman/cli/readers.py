@@ -1,5 +1,6 @@
-"""Readers of data files that several tasks share, and their options."""
+"""Readers of data files that several tasks share, their options, and the names of files on the command line."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,38 @@ from typing import Any
 import click
 
 from elman.data import readers
-from elman.data.raw_files import lines
+from elman.data.raw_files import STDIN, lines
 from elman.data.readers.files import TABLES
 from elman.data.readers.labelled import Labelled, Row, at_least_one, gather
 
 Options = Mapping[str, Any]  # values of options, by name
+
+
+class DataFile(click.Path):
+    """Path of a file or folder to read; `-` is standard input."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if str(value) == "-":
+            return standard_input(ctx or click.get_current_context())
+        path: Path = super().convert(value, param, ctx)  # type: ignore[assignment]  # path_type is Path
+        return path
+
+
+def standard_input(context: click.Context) -> Path:
+    """Return the path that stands for standard input.
+
+    Raises:
+        click.UsageError: it is named twice; it can be read only once.
+    """
+    if context.meta.get(__name__):
+        raise click.UsageError("-: standard input can be read only once; name a file in place of the other -.")
+    context.meta[__name__] = True
+    if sys.stdin and sys.stdin.isatty():
+        click.echo("Reading what you type; Ctrl-D ends it.", err=True)
+    return STDIN
 
 
 class ColumnOption(click.Option):
@@ -110,7 +138,7 @@ def read_parallel(files: Sequence[Path], options: Options, labelled: bool = True
     for file in files:
         if is_table(file) and len(columns) < len(PARALLEL):
             raise ValueError(f"{file}: a table; name its columns: --source COLUMN and --target COLUMN.")
-    if len(files) == 1 and not is_table(files[0]):
+    if len(files) == 1 and not columns and not is_table(files[0]):
         raise ValueError(f"{files[0]}: expected two files, one of sources and one of targets, got one; name the other "
                          "one after it.")  # fmt: skip
     return readers.Labelled(*readers.read_parallel(files, **columns))

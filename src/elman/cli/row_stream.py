@@ -1,17 +1,13 @@
 """Rows to predict, in batches that do not wait for rows that have not arrived yet."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
-
-from elman.data.raw_files import decoded, lines, split_lines
+from elman.data.raw_files import STDIN, decoded, lines, split_lines, stdin
 from elman.data.readers.labelled import Labelled, Row
 
-STDIN = Path("-")
 PIPE_BYTES = 1 << 16  # read at a time: the capacity of a pipe
 BATCH_ROWS = 512
 BATCH_NUMBERS = 1 << 23  # of the arrays in a batch
@@ -21,24 +17,20 @@ class TextLines:
     """Lines of a text file or of standard input, with their ends, each as soon as it is complete.
 
     Args:
-        file: `-` is standard input, `.gz` is unpacked.
+        file: `STDIN` is standard input, `.gz` is unpacked.
     Attributes:
-        name: name of the file for errors and places.
         ready: whether the next line has arrived already.
     """
 
     def __init__(self, file: Path):
-        self.name = Path("standard input") if file == STDIN else file
         self.ready = file != STDIN
-        self._lines = decoded(self.name, self._arriving()) if file == STDIN else lines(file)
+        self._lines = decoded(file, self._arriving()) if file == STDIN else lines(file)
 
     def __iter__(self) -> Iterator[str]:
         return self._lines
 
     def _arriving(self) -> Iterator[bytes]:
-        if sys.stdin.isatty():
-            click.echo("Reading what you type, line by line; Ctrl-D ends it.", err=True)
-        stream: Any = sys.stdin.buffer  # `read1` returns the bytes that have arrived, and waits only if there are none
+        stream = stdin()  # `read1` returns the bytes that have arrived, and waits only if there are none
         pieces: list[bytes] = []  # of a line that is not complete
         after_return = False  # a line feed that arrives now belongs to the line before
         while piece := stream.read1(PIPE_BYTES):
@@ -82,7 +74,7 @@ def row_per_line(file: Path, parse: Callable[[str], Any] = lambda line: line) ->
         parse: makes the input of a line, which is given without its end.
     """
     text = TextLines(file)
-    rows = (Row(parse(line.rstrip("\r\n")), None, f"{text.name}:{number}") for number, line in enumerate(text, 1))
+    rows = (Row(parse(line.rstrip("\r\n")), None, f"{file}:{number}") for number, line in enumerate(text, 1))
     return RowStream(rows, lambda: text.ready)
 
 

@@ -1,9 +1,12 @@
 """Data source of a run: its files and how they are read, as `config.toml` keeps them."""
 
+import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from elman.data.raw_files import STDIN, read_bytes
 from elman.runtime import MODEL
 from elman.tasks.settings import CONFIG, read_config
 
@@ -15,11 +18,13 @@ class Source(NamedTuple):
         data: training files.
         validation_data: validation files; none if a part of the training data is held out.
         reading: options of the reader, by name.
+        standard_input: SHA-256 of what was read from standard input, which no path can name; empty for none.
     """
 
     data: Sequence[Path]
     validation_data: Sequence[Path] = ()
     reading: Mapping[str, Any] = {}
+    standard_input: str = ""
 
     @classmethod
     def of_run(cls, run: Path) -> "Source":
@@ -30,13 +35,39 @@ class Source(NamedTuple):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Source":
         """Return the source in the content of a `config.toml`."""
-        data, validation_data = (tuple(map(Path, config.get(name, []))) for name in ("data", "validation_data"))
-        return cls(data, validation_data, config.get("reading", {}))
+        data, validation_data = (
+            tuple(STDIN if name == "-" else Path(name) for name in config.get(part, []))
+            for part in ("data", "validation_data")
+        )
+        return cls(data, validation_data, config.get("reading", {}), config.get("standard_input", ""))
 
     def to_config(self) -> dict[str, Any]:
         """Return the source for `config.toml`, with absolute names, so that a run can be resumed from any folder."""
         config: dict[str, Any] = {
-            "data": [str(file.resolve()) for file in self.data],
-            "validation_data": [str(file.resolve()) for file in self.validation_data],
+            part: ["-" if file == STDIN else str(file.resolve()) for file in files]
+            for part, files in (("data", self.data), ("validation_data", self.validation_data))
         }
+        if self.reads_standard_input:
+            config["standard_input"] = _digest(read_bytes(STDIN))
         return {**config, "reading": dict(self.reading)} if self.reading else config
+
+    @property
+    def reads_standard_input(self) -> bool:
+        return STDIN in (*self.data, *self.validation_data)
+
+    def check_standard_input(self, run: Path) -> None:
+        """Raise an error if a run was trained on standard input, unless the same data are piped in again.
+
+        Raises:
+            ValueError: they are not.
+        """
+        if self.reads_standard_input:
+            content = b"" if sys.stdin and sys.stdin.isatty() else read_bytes(STDIN)
+            if _digest(content) != self.standard_input:
+                got = "other data" if content else "nothing"
+                raise ValueError(f"{STDIN}: expected the data that {run} was trained on (SHA-256 "
+                                 f"{self.standard_input[:12]}...), got {got}; pipe the same data in.")  # fmt: skip
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -12,19 +12,21 @@ import click
 
 from elman.cli.console import log_messages
 from elman.cli.models import TrainedModel, given
+from elman.cli.readers import DataFile
 from elman.cli.run_source import Source
 from elman.cli.task_commands import TaskCommands, help_text, task_commands
+from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
 from elman.errors import located
 from elman.tasks import task_class
 from elman.tasks.settings import CONFIG, flat, parse, read_config
 
-FILE = click.Path(path_type=Path)
 PARAMS = (
-    click.Argument(["files"], nargs=-1, metavar="[FILE]...", type=FILE),
-    click.Option(["--out", "run"], metavar="RUN", type=FILE, help="The run folder to write; optional for --dry-run."),
+    click.Argument(["files"], nargs=-1, metavar="[FILE|-]...", type=DataFile()),
+    click.Option(["--out", "run"], metavar="RUN", type=click.Path(path_type=Path),
+                 help="The run folder to write; optional for --dry-run."),
     click.Option(["--set", "settings"], multiple=True, metavar="NAME=VALUE", help="Change a setting. Can be repeated."),
-    click.Option(["--validation"], multiple=True, metavar="FILE", type=FILE,
+    click.Option(["--validation"], multiple=True, metavar="FILE", type=DataFile(),
                  help="Choose the best weights on this file instead of a part of FILE. Can be repeated."),
     click.Option(["--resume"], is_flag=True, help="Continue the run in RUN, with its files and settings."),
     click.Option(["--dry-run"], is_flag=True,
@@ -104,6 +106,7 @@ def new_model(commands: TaskCommands, args: TrainArgs, options: Mapping[str, Any
     source = Source.from_config(config)
     if not source.data:
         raise ValueError(f"{args.run}: was not trained on files; resume it from Python, with the same data.")
+    source.check_standard_input(args.run)
     return kind(**settings), source
 
 
@@ -138,6 +141,8 @@ def observers(task: str, args: TrainArgs) -> Iterator[list[Callable[[Any], objec
             yield found
     except Interrupted as error:
         command = shlex.join(["elman", "train", task, "--resume", "--out", str(args.run)])
+        if STDIN in (*args.files, *args.validation):
+            command += " < FILE, with the same data"
         way_out = f"continue with: {command}" if error.run else "nothing was kept; train again"
         raise KeyboardInterrupt(f"stopped at update {error.update}; {way_out}") from error
 

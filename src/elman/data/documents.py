@@ -1,19 +1,23 @@
 """Reading text files as documents, and splitting documents into a training part and a held-out part."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Literal, TypeVar, overload
+from typing import Any, Literal, NamedTuple, get_args, overload
 
 import numpy as np
 
-from elman.data.raw_files import LINE_END, Paths, as_paths, read_bytes, reading
+from elman.data.raw_files import STDIN, AnyText, Paths, as_paths, read_bytes, reading, split_lines
 
-AnyText = TypeVar("AnyText", str, bytes)
-Cut = Literal["file", "line", "paragraph"]
+Cut = Literal["file", "line", "blank"]
+CUTS: tuple[str, ...] = get_args(Cut)
 
-# Separators between the documents of a file.
-_BETWEEN = {"line": LINE_END, "paragraph": rf"(?:{LINE_END})(?:[ \t]*(?:{LINE_END}))+"}
+
+class Document(NamedTuple):
+    """Text, and its place: `book.txt`, or `book.txt:12` for a part of a file, with its first line."""
+
+    text: Any  # str or bytes
+    place: str
 
 
 @overload
@@ -26,18 +30,49 @@ def read_documents(paths: Paths, encoding: str = "utf-8", documents: Cut = "file
     Args:
         paths: files, or folders, whose `*.txt` and `*.txt.gz` files are read in sorted order; `.gz` is unpacked.
         encoding: `utf-8` (a byte order mark is dropped), or `bytes` to read the files undecoded.
-        documents: unit of a document: `file`, a whole file; `line`, each line that is not empty; `paragraph`, each
-            paragraph between blank lines.
+        documents: unit of a document: `file`, a whole file; `line`, each line that is not blank; `blank`, each
+            paragraph between blank lines. The line end after a line or a paragraph is not part of it.
     Raises:
         OSError: a path is missing or cannot be read.
         ValueError: a file is empty or not UTF-8, or a folder has no text files.
     """
-    if documents != "file" and documents not in _BETWEEN:
-        raise ValueError(f"documents: expected file, line or paragraph, got {documents!r}.")
-    files = [file for path in as_paths(paths) for file in _files(path)]
-    if encoding == "bytes":
-        return [text for file in files for text in _cut(file, read_bytes(file), documents)]
-    return [text for file in files for text in _cut(file, _decode(file, read_bytes(file)), documents)]
+    return [document.text for document in located_documents(paths, encoding, documents)]
+
+
+def located_documents(paths: Paths, encoding: str = "utf-8", documents: str = "file") -> list[Document]:
+    """Read documents as `read_documents` does, and return each with its place."""
+    if documents not in CUTS:
+        raise ValueError(f"documents: expected file, line or blank, got {documents!r}.")
+    found: list[Document] = []
+    for file in (file for path in as_paths(paths) for file in _files(path)):
+        text: Any = read_bytes(file) if encoding == "bytes" else _decode(file, read_bytes(file))
+        if not text:
+            raise ValueError(f"{file}: empty; expected a file with text.")
+        parts = [Document(part, f"{file}:{line}") for line, part in _cut(text, documents)]
+        if documents == "file":
+            parts = [Document(text, str(file))]
+        elif not parts:
+            raise ValueError(f"{file}: expected a line of text, found only white space.")
+        found += parts
+    return found
+
+
+def _cut(text: AnyText, documents: str) -> Iterator[tuple[int, AnyText]]:
+    """Yield the number of the first line, from 1, and the text of each line or paragraph that is not blank."""
+    numbered = enumerate(split_lines(text), 1)
+    if documents == "line":
+        for number, line in numbered:
+            if line.strip():
+                yield number, _without_end(line)
+    elif documents == "blank":
+        for is_text, part in groupby(numbered, key=lambda pair: bool(pair[1].strip())):
+            if is_text:
+                (first, _), *_ = lines = list(part)
+                yield first, _without_end(text[:0].join(line for _, line in lines))
+
+
+def _without_end(line: AnyText) -> AnyText:
+    return line.rstrip("\r\n") if isinstance(line, str) else line.rstrip(b"\r\n")
 
 
 def split(documents: Sequence[AnyText], fraction: float, seed: int = 0) -> tuple[list[AnyText], list[AnyText]]:
@@ -80,6 +115,8 @@ def split(documents: Sequence[AnyText], fraction: float, seed: int = 0) -> tuple
 
 
 def _files(path: Path) -> list[Path]:
+    if path == STDIN:
+        return [path]
     with reading(path):
         if not path.is_dir():
             return [path]
@@ -95,18 +132,3 @@ def _decode(file: Path, data: bytes) -> str:
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: byte offset {error.start} is not UTF-8 (0x{data[error.start]:02x}); convert the "
                          "file, e.g. iconv -f latin1 -t utf-8, or use --set units=bytes.") from None  # fmt: skip
-
-
-def _cut(file: Path, text: AnyText, documents: Cut) -> list[AnyText]:
-    if not text:
-        raise ValueError(f"{file}: empty; expected a file with text.")
-    if documents == "file":
-        return [text]
-    if isinstance(text, str):
-        parts = [part.strip("\r\n") for part in re.split(_BETWEEN[documents], text)]
-    else:
-        parts = [part.strip(b"\r\n") for part in re.split(_BETWEEN[documents].encode(), text)]
-    parts = [part for part in parts if part.strip()]
-    if not parts:
-        raise ValueError(f"{file}: expected a {documents} of text, found only white space.")
-    return parts

@@ -3,16 +3,23 @@
 import gzip
 import os
 import re
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
+from typing import Any, TypeVar
 
+STDIN = Path("standard input")  # stands for standard input wherever a file is read; errors and places show it
 LINE_END = r"\r{0,2}\n|\r(?!\r?\n)"  # LF, CR LF (CR CR LF after a faulty conversion), or CR alone
-_LINE = re.compile(rf"[^\r\n]*(?:{LINE_END})|[^\r\n]+".encode())
+_LINE = rf"[^\r\n]*(?:{LINE_END})|[^\r\n]+"
+_LINES: dict[type, re.Pattern[Any]] = {str: re.compile(_LINE), bytes: re.compile(_LINE.encode())}
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+AnyText = TypeVar("AnyText", str, bytes)
 
 
 def as_paths(paths: Paths) -> list[Path]:
@@ -38,9 +45,40 @@ def read_bytes(file: Path) -> bytes:
         OSError: the file is missing or cannot be read.
         ValueError: the file is not a complete gzip file.
     """
+    if file == STDIN:
+        return _content(stdin())
     with reading(file):
         data = file.read_bytes()
         return gzip.decompress(data) if file.suffix == ".gz" else data
+
+
+def stdin() -> Any:
+    """Return standard input as a stream of bytes.
+
+    Raises:
+        ValueError: it is closed.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise ValueError(f"{STDIN}: is closed; name a file, or pipe the data in.")
+    return sys.stdin.buffer
+
+
+@lru_cache(maxsize=1)
+def _content(stream: Any) -> bytes:
+    """Return all that a stream holds. It is kept, because a stream can be read only once."""
+    content: bytes = stream.read()
+    return content
+
+
+def check_exists(path: Path) -> None:
+    """Raise an error unless there is a file or folder of this name.
+
+    Raises:
+        OSError: it is missing or cannot be read.
+    """
+    if path != STDIN:
+        with reading(path):
+            path.stat()
 
 
 def lines(file: Path) -> Iterator[str]:
@@ -50,18 +88,24 @@ def lines(file: Path) -> Iterator[str]:
         OSError: the file is missing or cannot be read.
         ValueError: the file is not a complete gzip file, or a line is not UTF-8.
     """
-    with reading(file), gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+    with reading(file), _opened(file) as stream:
         yield from decoded(file, stream)
 
 
-def split_lines(data: bytes) -> list[bytes]:
-    """Return the lines of some bytes, with their ends: the one definition of a line.
+def _opened(file: Path) -> Any:
+    if file == STDIN:
+        return BytesIO(read_bytes(file))
+    return gzip.open(file) if file.suffix == ".gz" else file.open("rb")
+
+
+def split_lines(data: AnyText) -> list[AnyText]:
+    """Return the lines of a text, with their ends: the one definition of a line.
 
     Example:
         >>> split_lines(b"LF\\nCR LF\\r\\nCR\\r\\rno end")
         [b'LF\\n', b'CR LF\\r\\n', b'CR\\r', b'\\r', b'no end']
     """
-    return _LINE.findall(data)
+    return _LINES[type(data)].findall(data)
 
 
 def decoded(where: object, content: Iterable[bytes]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from elman.cells import CELLS
 from elman.cells.settings import CellSettings
 from elman.classical import NGram
 from elman.data.batches import DocumentBatches
-from elman.data.documents import read_documents, split
+from elman.data.documents import CUTS, read_documents, split
 from elman.data.units import UNKNOWN, Text, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
 from elman.decoding import TextStream
@@ -48,6 +48,8 @@ class LanguageModel(RecurrentSettings, Task):
     end. Validation data are documents too.
 
     Args:
+        documents: document in a file that X names: the whole `file`, each `line`, or each paragraph between `blank`
+            lines.
         units: units of the text: `bytes`, `characters`, `words` or `bpe`.
         vocabulary_size: largest number of units (not for bytes); None for the default of the units.
         min_count: units seen fewer times are `<unk>` (characters, words); None for the default of the units.
@@ -78,6 +80,7 @@ class LanguageModel(RecurrentSettings, Task):
 
     task: ClassVar[str] = "language-model"
 
+    documents: str = "file"
     units: str = "characters"
     vocabulary_size: int | None = None
     min_count: int | None = None
@@ -95,6 +98,7 @@ class LanguageModel(RecurrentSettings, Task):
 
     def check_settings(self) -> None:
         super().check_settings()
+        check_word("documents", self.documents, CUTS)
         check_word("reduction", self.reduction, REDUCTIONS)
         check_range(self, 1, math.inf, "embedding_size", "streams", "steps")
         check_range(self, 0, math.inf, "ngram_order")
@@ -110,9 +114,9 @@ class LanguageModel(RecurrentSettings, Task):
         if isinstance(X, str) and os.path.isfile(X):
             raise ValueError(f"text: {X!r} is the name of a file; to read the file, give Path({X!r}).")
         documents = [X] if isinstance(X, str | bytes | Path) else list(X)
-        encoding: Any = "bytes" if self.units == "bytes" else "utf-8"
+        how: Any = ("bytes" if self.units == "bytes" else "utf-8", self.documents)
         texts = [text for item in documents
-                 for text in (read_documents(item, encoding) if isinstance(item, Path) else [item])]  # fmt: skip
+                 for text in (read_documents(item, *how) if isinstance(item, Path) else [item])]  # fmt: skip
         return Examples(texts, files=[str(item.resolve()) for item in documents if isinstance(item, Path)])
 
     def split(self, examples: Examples) -> tuple[Examples, Examples]:

@@ -9,9 +9,10 @@ import click
 
 from elman.cli.hypotheses import LOWERCASE, PREDICT, SEARCH, evaluate_texts, predict_texts
 from elman.cli.readers import Options, chosen
-from elman.cli.row_stream import STDIN, RowStream, row_per_line
+from elman.cli.row_stream import RowStream, row_per_line
 from elman.cli.task_commands import TaskCommands
 from elman.data import readers
+from elman.data.raw_files import STDIN
 from elman.data.readers.captions import PictureFile, pictures_in
 from elman.data.readers.labelled import Labelled, Row
 from elman.pictures import attention_maps

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from elman.cli.readers import LABELLED, Options, read_labelled
-from elman.cli.row_stream import STDIN, RowStream, row_per_line, rows_of
+from elman.cli.row_stream import RowStream, row_per_line, rows_of
 from elman.cli.task_commands import PICTURE, TaskCommands
 from elman.data.label_text import label_text
+from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Row
 from elman.metrics.tables import printable
 
@@ -25,8 +26,7 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
     if file != STDIN and not file.name.lower().endswith((".txt", ".txt.gz")):
         return rows_of(read_labelled([file], options, labelled=False))
     if model.inputs_.name != "text":
-        where = "standard input" if file == STDIN else file
-        raise ValueError(f"{where}: expected {model.inputs_.name}, which this model reads, got lines of text; name "
+        raise ValueError(f"{file}: expected {model.inputs_.name}, which this model reads, got lines of text; name "
                          "another FILE.")  # fmt: skip
     return row_per_line(file)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from elman.cli.readers import Options
-from elman.cli.task_commands import TaskCommands
+from elman.cli.readers import Options, chosen
+from elman.cli.task_commands import SettingOption, TaskCommands
+from elman.data.documents import CUTS
 from elman.data.readers.labelled import Labelled
 from elman.decoding import TextStream
 from elman.runtime import load
@@ -15,6 +16,9 @@ from elman.runtime import load
 STREAMS = click.Option(["--streams"], type=click.IntRange(1),
                        help="Split the text into this many parts that are read side by side: faster, but each part "
                        "starts without context.")  # fmt: skip
+DOCUMENTS = SettingOption(["--documents"], type=click.Choice(CUTS),
+                          help="A document is a file, a line, or a paragraph between blank lines. Default: file; "
+                          "for a trained model, as in its training.")  # fmt: skip
 
 
 def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
@@ -24,6 +28,7 @@ def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labe
 
 def evaluate(model: Any, data: Labelled, options: Options) -> Any:
     """Return the report on texts, the n-gram's figures included."""
+    model.set_params(**chosen(options, [DOCUMENTS]))
     return model.compare(data.inputs, streams=options.get("streams", 1))
 
 
@@ -44,7 +49,8 @@ COMMANDS = TaskCommands(
     help={
         "train": """Train a model that predicts and generates text, and an n-gram on the same text as a baseline.
 
-FILE is a text file in UTF-8 (.gz is unpacked), or a folder of *.txt files. Each file is a document.""",
+FILE is a text file in UTF-8 (.gz is unpacked), or a folder of *.txt files. Each file is a document, or, with
+--documents, each line or each paragraph of it.""",
         "evaluate": "Language models: likelihood of the texts, compared with that of the n-gram.",
     },
     examples={
@@ -52,11 +58,12 @@ FILE is a text file in UTF-8 (.gz is unpacked), or a folder of *.txt files. Each
             "elman train language-model book.txt --out runs/book",
             "elman train language-model letters/ --out runs/letters --set hidden_size=256 --set epochs=20",
             "elman train language-model a.txt b.txt --validation c.txt --out runs/words --set units=words",
+            "zcat corpus.gz | elman train language-model - --documents line --out runs/lines",
             "elman train language-model --resume --out runs/book",
         ),
         "evaluate": ("elman evaluate runs/book another.txt",),
     },
-    options={"evaluate": (STREAMS,)},
+    options={"train": (DOCUMENTS,), "evaluate": (DOCUMENTS, STREAMS)},
     read=read,
     evaluate=evaluate,
     open_stream=open_stream,

@@ -9,9 +9,10 @@ import click
 
 from elman.classical.tag_schemes import spans
 from elman.cli.readers import Options, comma_separated
-from elman.cli.row_stream import STDIN, RowStream, TextLines, row_per_line
+from elman.cli.row_stream import RowStream, TextLines, row_per_line
 from elman.cli.task_commands import PICTURE, SettingOption, TaskCommands, evaluate_rows
 from elman.data import readers
+from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled, Row
 from elman.data.readers.tagged import sentences
 
@@ -54,10 +55,9 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
     """
     if not options.get("lines", file == STDIN):
         text = TextLines(file)
-        return RowStream(sentences(text.name, iter(text), **_columns(file, options), tags=False), lambda: text.ready)
+        return RowStream(sentences(file, iter(text), **_columns(file, options), tags=False), lambda: text.ready)
     if count := len(model.words_.given):
-        where = "standard input" if file == STDIN else file
-        raise ValueError(f"{where}: expected {count + 1} columns per word, as in training, got lines of words; use "
+        raise ValueError(f"{file}: expected {count + 1} columns per word, as in training, got lines of words; use "
                          "--columns.")  # fmt: skip
     return row_per_line(file, str.split)
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from elman.data.raw_files import Paths, as_paths, lines, reading
+from elman.data.raw_files import Paths, as_paths, check_exists, lines, reading
 from elman.data.readers.columns import Column
 from elman.data.readers.files import suffix_of
 from elman.data.readers.images import SUFFIXES
@@ -110,8 +110,7 @@ def pictures_in(path: Path) -> list[PictureFile]:
         OSError: the path cannot be read.
         ValueError: there are no pictures, or the path is a file of another kind.
     """
-    with reading(path):
-        path.stat()
+    check_exists(path)
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         return [PictureFile(path)]
     if not path.is_dir() and path.suffix.lower() != ".zip":
@@ -154,8 +153,7 @@ class _Pictures:
 
     def __init__(self, path: Path):
         self.path = path
-        with reading(path):
-            path.stat()
+        check_exists(path)
         self.names: list[str] | None = None  # in a .zip
         if path.is_dir():
             return

@@ -5,7 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from elman.data.label_text import label_text
-from elman.data.raw_files import Paths, as_paths, reading
+from elman.data.raw_files import STDIN, Paths, as_paths, check_exists, lines
 from elman.data.readers.columns import Column, Columns
 from elman.data.readers.data_frames import read_parquet
 from elman.data.readers.labelled import Labelled, Row, at_least_one, gather
@@ -63,8 +63,7 @@ def read_labelled(
     pixels = Pixels(size, color)
 
     def rows(path: Path) -> Iterator[Row]:
-        with reading(path):
-            path.stat()
+        check_exists(path)
         suffix = suffix_of(path)
         if suffix in TABLES:
             _check(path, given, {"text", "label", "values", "group"})
@@ -87,7 +86,13 @@ def read_labelled(
 
 
 def suffix_of(path: Path) -> str:
-    """Return the suffix that selects the format of a file: `.csv.gz` for `a.b.CSV.gz`, empty for a folder."""
+    """Return the suffix that selects the format of a file: `.csv.gz` for `a.b.CSV.gz`, empty for a folder.
+
+    Standard input has no name. It is JSONL if it begins with `{`, TSV if its first line has a tab, and CSV otherwise.
+    """
+    if path == STDIN:
+        first = next((line for line in lines(path) if line.strip()), "")
+        return ".jsonl" if first.lstrip().startswith("{") else ".tsv" if "\t" in first else ".csv"
     if path.is_dir():
         return ""
     suffixes = [suffix.lower() for suffix in path.suffixes]
