@@ -11,6 +11,7 @@ import time
 import pytest
 
 from elman.files import read_tensors, write_tensors
+from elman.training import run_lock
 
 
 def error_line(result) -> str:
@@ -81,6 +82,18 @@ def test_a_run_that_is_there_already(elman, small, text_file, run_folder):
     line = error_line(elman("train", "language-model", text_file, "--out", run_folder, *small))
     assert line == f"{run_folder}: exists already; resume the run in it (--resume), or name another folder."
     assert {file.name: file.read_bytes() for file in run_folder.iterdir()} == before
+    assert error_line(elman("train", "language-model", text_file, "--out", run_folder, *small, "--dry-run")) == line
+
+
+def test_a_run_that_is_still_training(elman, small, text_file, run_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_lock, "_WAIT", 0.0)
+    empty = tmp_path / "empty"
+    for folder, words in ((empty, [text_file, *small]), (run_folder, [text_file, *small]), (run_folder, ["--resume"])):
+        with run_lock.RunLock(folder):
+            for last in ([], ["--dry-run"]):
+                line = error_line(elman("train", "language-model", *words, "--out", folder, *last))
+                assert line.startswith(f"{folder}: in use: this process has been training there since ")
+                assert line.endswith("; wait until it ends, stop it, or name another folder.")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from elman import Classifier, LanguageModel
 from elman.errors import RowError
 from elman.tasks.base import Score
 from elman.tasks.run import Run
-from elman.training import Update
+from elman.training import Update, run_lock
 
 ROWS, LABELS = ["a b", "b c", "c a a"] * 8, ["x", "y", "x"] * 8
 SMALL = {"hidden_size": 4, "embedding_size": 4, "epochs": 2}
@@ -146,6 +146,37 @@ def test_an_unfitted_task_is_not_saved(tmp_path):
     with pytest.raises(ValueError, match="not fitted yet"):
         Classifier().save(tmp_path / "model.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_belongs_to_one_training_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_lock, "_WAIT", 0.0)
+    run, refused = tmp_path / "run", []
+
+    def again(event):
+        for other in (run, Run(run, resume=True)):
+            with pytest.raises(BlockingIOError, match="run: in use: this process has been training there since "):
+                Classifier(**SMALL).fit(None, None, run=other)
+        refused.append(event)
+
+    Classifier(**SMALL).fit(ROWS, LABELS, run=Run(run, observers=[again]))
+    assert refused
+    assert sorted(file.name for file in run.iterdir()) == [
+        "best.safetensors", "config.toml", "last.safetensors", "log.jsonl", "model.safetensors",
+    ]  # fmt: skip
+    with pytest.raises(FileExistsError, match="exists already"):
+        Classifier(**SMALL).fit(ROWS, LABELS, run=run)
+    Classifier(**SMALL).fit(ROWS, LABELS, run=Run(run, resume=True))
+
+
+def test_a_training_that_ended_in_the_folder_meanwhile_is_kept(tmp_path):
+    class Slow(Classifier):
+        def read(self, X, y):  # as long as another training takes
+            Classifier(**SMALL).fit(X, y, run=tmp_path / "run")
+            return super().read(X, y)
+
+    with pytest.raises(FileExistsError, match="exists already"):
+        Slow(**SMALL).fit(ROWS, LABELS, run=tmp_path / "run")
+    assert elman.load(tmp_path / "run").predict(["a b"])
 
 
 def test_a_run_accepts_a_folder_as_text(tmp_path):

@@ -62,7 +62,7 @@ def train_task(commands: TaskCommands, **options: Any) -> None:
     if args.run is None and (args.resume or not args.dry_run):
         raise click.UsageError("Missing option '--out'.")
     model, source = new_model(commands, args, given(options))
-    run = Run() if args.dry_run else Run(args.run, args.resume, source=source.to_config())
+    run = Run(args.run, args.resume, source=source.to_config())
     model.check_run(run)
     data = commands.read(source.data, source.reading)
     validation = commands.read(source.validation_data, source.reading) if source.validation_data else None

@@ -27,6 +27,7 @@ from elman.training import Evaluation, Event, Interrupted, NonFinite, Result, Tr
 from elman.training.checkpoint import LAST
 from elman.training.loop import Data
 from elman.training.non_finite import non_finite_weight
+from elman.training.run_lock import RunLock
 from elman.training.settings import check
 
 logger = logging.getLogger("elman")
@@ -184,6 +185,7 @@ class Task(Model, Estimator, Settings, TrainingSettings):
             TypeError: a row or a setting has the wrong type, or validation_data are not (X, y).
             FileExistsError: the folder is not empty, and the run is not resumed.
             FileNotFoundError: the folder holds no run to resume.
+            BlockingIOError: another training writes to the folder.
             OSError: a file cannot be written.
             NonFinite: a loss, gradient or weight is not finite.
             Interrupted: Ctrl-C was pressed; a checkpoint has been written.
@@ -201,13 +203,13 @@ class Task(Model, Estimator, Settings, TrainingSettings):
         logger.info(self.describe(parts.data, parts.held_out_data))
         logger.info(self._network_line())
         names = {"data": list(parts.training.files), "validation_data": list(parts.held_out.files)}
-        with run.open(self, names if parts.training.files else {}) as folder:
-            self.fit_baseline(parts.data, folder)
-            self.result_ = self._train(parts, run, folder)
+        with run.open(self, names if parts.training.files else {}) as lock:
+            self.fit_baseline(parts.data, run.folder)
+            self.result_ = self._train(parts, run, lock)
             if len(parts.held_out):
                 self.finish(parts.held_out_data)
-            if folder:
-                self.save(folder / MODEL)
+            if run.folder:
+                self.save(run.folder / MODEL)
         return self
 
     @final
@@ -237,7 +239,7 @@ class Task(Model, Estimator, Settings, TrainingSettings):
 
         Raises:
             ValueError, TypeError: a setting is out of range, has no effect, or has the wrong type.
-            FileExistsError, FileNotFoundError: as `Run.check`.
+            FileExistsError, FileNotFoundError, BlockingIOError: as `Run.check`.
         """
         check(self)
         run.check()
@@ -285,10 +287,12 @@ class Task(Model, Estimator, Settings, TrainingSettings):
         loss = self.loss(batch, state)
         return loss if isinstance(loss, tuple) else (loss, None)
 
-    def _train(self, parts: _Parts, run: Run, folder: Path | None) -> Result:
+    def _train(self, parts: _Parts, run: Run, lock: RunLock | None) -> Result:
         """Train `net_`. The model file in the folder has the best weights so far, after Ctrl-C too. If the training
         fails at a number that is not finite before the first evaluation, the file has the weights before that update.
         """
+
+        folder = run.folder
 
         def keep_best(event: Event) -> None:
             if folder and isinstance(event, Evaluation) and event.best_update == event.update:
@@ -298,7 +302,7 @@ class Task(Model, Estimator, Settings, TrainingSettings):
         metadata = {"task": self.task, "version": elman.__version__, "settings": settings_of(self), "data": facts}
         evaluate = (lambda: self.validate(parts.held_out_data).error) if len(parts.held_out) else None
         try:
-            return train(self.net_, self._loss, parts.batches, self, evaluate=evaluate, run=folder,
+            return train(self.net_, self._loss, parts.batches, self, evaluate=evaluate, run=lock,
                          resume=run.resume, observers=[*run.observers, keep_best],
                          metadata=metadata | self.metadata())  # fmt: skip
         except Interrupted as stopped:

@@ -12,6 +12,7 @@ from elman.files import TEMPORARY
 from elman.tasks.settings import CONFIG, write_config
 from elman.training import Event
 from elman.training.checkpoint import LAST
+from elman.training.run_lock import LOCK, RunLock
 
 
 @dataclass(frozen=True)
@@ -46,49 +47,53 @@ class Run:
         Raises:
             FileExistsError: the folder is not empty, and the run is not resumed.
             FileNotFoundError: the folder holds no run to resume.
+            BlockingIOError: another training writes to the folder.
             ValueError: a run without a folder is resumed.
             TypeError: the observers are not functions.
         """
         if not isinstance(self.observers, Sequence) or not all(map(callable, self.observers)):
             raise TypeError(f"run: expected a list of functions as observers, got {self.observers!r}.")
-        if self.folder is None:
-            if self.resume:
-                raise ValueError("run: expected a folder to resume, got none.")
+        if self.folder is not None:
+            RunLock(self.folder).check()
+            self._check_content(self.folder)
         elif self.resume:
-            if not (self.folder / CONFIG).exists():
-                raise FileNotFoundError(f"{self.folder}: no run to resume ({CONFIG} is missing); train without resume "
-                                        "first.")  # fmt: skip
-        elif self.folder.exists() and not _is_empty(self.folder):
-            raise FileExistsError(f"{self.folder}: exists already; resume the run in it (--resume), or name another "
-                                  "folder.")  # fmt: skip
+            raise ValueError("run: expected a folder to resume, got none.")
+
+    def _check_content(self, folder: Path) -> None:
+        if self.resume:
+            if not (folder / CONFIG).exists():
+                raise FileNotFoundError(
+                    f"{folder}: no run to resume ({CONFIG} is missing); train without resume first."
+                )
+        elif folder.exists() and not _is_empty(folder):
+            raise FileExistsError(f"{folder}: exists already; resume the run in it (--resume), or name another folder.")
 
     @contextmanager
-    def open(self, task: Any, source: Mapping[str, Any]) -> Iterator[Path | None]:
-        """Make the folder with its `config.toml`, unless the run is resumed; remove it if an error leaves it without a
-        checkpoint.
+    def open(self, task: Any, source: Mapping[str, Any]) -> Iterator[RunLock | None]:
+        """Lock the folder and write its `config.toml`, unless the run is resumed; remove the folder if an error leaves
+        it without a checkpoint.
 
         Args:
             task: the task whose settings are written.
             source: where the data came from, used if the run has no source.
         Raises:
+            FileExistsError, FileNotFoundError, BlockingIOError: as `check`.
             OSError: the folder cannot be made or written.
         """
-        folder = self.folder
-        if folder is None or (self.resume and (folder / LAST).exists()):
-            yield folder
+        if self.folder is None:
+            yield None
             return
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise type(error)(f"{folder}: cannot be made: {error.strerror}; name another folder.") from None
-        try:
-            write_config(folder, task, self.source or source)
-            yield folder
-        except BaseException:
-            if not (folder / LAST).exists():
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
+        with RunLock(self.folder) as lock:
+            self._check_content(self.folder)  # another training may have ended there since `check`
+            try:
+                if not (self.resume and (self.folder / LAST).exists()):
+                    write_config(self.folder, task, self.source or source)
+                yield lock
+            except BaseException:
+                if lock.held and not (self.folder / LAST).exists():
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                raise
 
 
 def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and all(file.suffix == TEMPORARY for file in folder.iterdir())
+    return folder.is_dir() and all(file.suffix == TEMPORARY or file.name == LOCK for file in folder.iterdir())

@@ -15,6 +15,7 @@ from elman.training.events import Event
 from elman.training.interrupts import Interrupted
 from elman.training.log_file import LogFile
 from elman.training.loop import Data, Loop, Loss, Result
+from elman.training.run_lock import RunLock
 from elman.training.settings import TrainingSettings, check
 
 
@@ -25,7 +26,7 @@ def train(
     settings: TrainingSettings,
     *,
     evaluate: Callable[[], float] | None = None,
-    run: str | Path | None = None,
+    run: str | Path | RunLock | None = None,
     resume: bool = False,
     observers: Iterable[Callable[[Event], object]] = (),
     metadata: Mapping[str, Any] | None = None,
@@ -46,7 +47,8 @@ def train(
         settings: epochs, optimiser, learning rate and so on. A warm-up longer than the training is shortened to it,
             with a warning.
         evaluate: returns a number, lower is better; called in evaluation mode and without gradients.
-        run: folder for `last.safetensors`, `best.safetensors` and `log.jsonl`; by default nothing is written.
+        run: folder for `last.safetensors`, `best.safetensors` and `log.jsonl`, locked meanwhile, or the lock of
+            one that the caller holds; by default nothing is written.
         resume: continue from the checkpoint in `run`; start from the beginning if there is none yet. A run that has
             ended trains nothing, and a warning reports it.
         observers: called with every `Update` and `Evaluation`. An `Examined` that one of them returns is logged, and
@@ -59,31 +61,34 @@ def train(
         NonFinite: a loss, gradient, weight or evaluation is not finite; the last good checkpoint stays.
         Interrupted: Ctrl-C was pressed; a checkpoint has been written.
         FileExistsError: `run` holds a training run, and `resume` is false.
+        BlockingIOError: another training writes to `run`.
         ValueError: a setting has no effect, an epoch has no batches, or the checkpoint is damaged or of another run.
         OSError: a file cannot be written; the previous one is unchanged.
     """
     check(settings, has_validation=evaluate is not None)
     if resume and run is None:
         raise ValueError("train: expected a run folder to resume, got none.")
-    run = None if run is None else Path(run)
-    if run is not None and not resume and (run / LAST).exists():
-        raise FileExistsError(f"{run}: holds a training run; resume it, or name another folder.")
+    folder = run.folder if isinstance(run, RunLock) else None if run is None else Path(run)
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
     with torch.random.fork_rng(devices), ExitStack() as stack:
+        if folder is not None:
+            if not isinstance(run, RunLock):
+                stack.enter_context(RunLock(folder))
+            if not resume and (folder / LAST).exists():
+                raise FileExistsError(f"{folder}: holds a training run; resume it, or name another folder.")
         loop = Loop(model, loss, data, settings, evaluate, list(observers), devices)
-        if run is not None:
-            run.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
             facts = {"settings": asdict(settings), **(metadata or {})}
-            loop.checkpoints = Checkpoints(run, model, loop.optimizers, loop.average, facts)
+            loop.checkpoints = Checkpoints(folder, model, loop.optimizers, loop.average, facts)
             if resume:
                 loop.resume()
-            loop.log = stack.enter_context(closing(LogFile(run / LOG, loop.place.log_bytes)))
+            loop.log = stack.enter_context(closing(LogFile(folder / LOG, loop.place.log_bytes)))
         stack.enter_context(loop.interrupts)
         try:
             return loop.run(save_every)
         except KeyboardInterrupt:
             update = loop.stop()
-            raise Interrupted(run if loop.saved else None, update) from None
+            raise Interrupted(folder if loop.saved else None, update) from None
         finally:
             model.zero_grad()
             model.eval()
