@@ -36,7 +36,7 @@ def test_it_prints_the_data_the_baseline_the_network_and_which_model_is_better(t
     places = [match.start() if (match := re.search(line, result.stdout)) else -1 for line in printed]
     assert places == sorted(places), result.output
     assert places[0] >= 0, result.output
-    assert re.search(r"update 50 +epoch 2 .* loss \d\.\d+ +evaluation", result.stderr)
+    assert re.search(r"update 50 +epoch 2 .* loss \d\.\d+ +nats per unit \d\.\d{4}, best \d\.\d{4} ", result.stderr)
 
 
 def test_the_better_one_is_the_one_with_fewer_bits(trained):

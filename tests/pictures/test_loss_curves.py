@@ -4,9 +4,13 @@ import struct
 from elman.pictures import loss_curves
 
 
+def evaluation(update, name, value, higher_is_better=False):
+    return {"update": update, "evaluation": name, name: value, "higher_is_better": higher_is_better, "best": 0.0}
+
+
 def test_a_picture_of_a_log(tmp_path):
     events = [{"update": number, "loss": 3.0 / number} for number in range(1, 1000)]
-    events += [{"update": number, "evaluation": 4.0 / number, "best": 0.0} for number in range(100, 1000, 100)]
+    events += [evaluation(number, "nats per unit", 4.0 / number) for number in range(100, 1000, 100)]
     log, picture = tmp_path / "log.jsonl", tmp_path / "curves.png"
     log.write_text("".join(json.dumps(event) + "\n" for event in events))
     loss_curves(log, baseline=0.5, name="7-gram").savefig(picture, dpi=120)
@@ -19,5 +23,31 @@ def test_a_run_without_evaluations(tmp_path):
     log = tmp_path / "log.jsonl"
     log.write_text('{"update": 1, "loss": 2.5}\n')
     [line] = loss_curves(log).axes[0].lines
-    assert line.get_label() == "training"
+    assert line.get_label() == "training loss"
     assert line.get_xydata().tolist() == [[1.0, 2.5]]
+
+
+def test_the_axis_has_the_name_and_the_direction_of_the_evaluation(tmp_path):
+    for name, higher, label in (
+        ("F1", True, "F1 (higher is better)"),
+        ("perplexity", False, "perplexity (lower is better)"),
+    ):
+        log = tmp_path / "log.jsonl"
+        events = [{"update": 1, "loss": 2.5}, evaluation(1, name, 0.5, higher)]
+        log.write_text("".join(json.dumps(event) + "\n" for event in events))
+        left, right = loss_curves(log, baseline=0.25, name="HMM").axes
+        assert (left.get_ylabel(), right.get_ylabel()) == ("training loss", label)
+        assert [line.get_label() for line in right.lines] == [f"{name}, validation", "HMM, validation"]
+        assert [text.get_text() for text in left.get_legend().get_texts()][1:] == [
+            f"{name}, validation",
+            "HMM, validation",
+        ]
+
+
+def test_nats_per_unit_share_the_axis_of_the_training_loss(tmp_path):
+    log = tmp_path / "log.jsonl"
+    events = [{"update": 1, "loss": 2.5}, evaluation(1, "nats per unit", 2.0)]
+    log.write_text("".join(json.dumps(event) + "\n" for event in events))
+    [axes] = loss_curves(log).axes
+    assert axes.get_ylabel() == "nats per unit"
+    assert [line.get_label() for line in axes.lines] == ["training loss", "nats per unit, validation"]

@@ -9,7 +9,6 @@ import pytest
 import elman
 from elman import Classifier, LanguageModel
 from elman.errors import RowError
-from elman.tasks.base import Score
 from elman.tasks.run import Run
 from elman.training import Update, run_lock
 
@@ -187,11 +186,6 @@ def test_a_run_accepts_a_folder_as_text(tmp_path):
 def test_observers_are_functions(observers):
     with pytest.raises(TypeError, match="run: expected a list of functions as observers, got "):
         Classifier(**SMALL).fit(ROWS, LABELS, run=Run(observers=observers))
-
-
-def test_a_score_is_turned_into_an_error_to_minimise():
-    assert Score("accuracy", 0.75, higher_is_better=True).error == 0.25
-    assert Score("nats per unit", 2.5).error == 2.5
 
 
 def test_results_come_back_in_the_order_of_the_rows():

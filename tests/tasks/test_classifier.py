@@ -98,7 +98,7 @@ def test_it_learns(problem):
     rows, labels = make()
     third = len(rows) // 3
     model = Classifier(**settings).fit(rows[third:], labels[third:], run=Run(observers=[events.append]))
-    errors = [event.evaluation for event in events if isinstance(event, Evaluation)]
+    errors = [event.score.value for event in events if isinstance(event, Evaluation)]
     assert len(errors) == settings["epochs"]
     assert min(errors) == model.result_.best < errors[0]
     assert model.score(rows[:third], labels[:third]) > 0.9

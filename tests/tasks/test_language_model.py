@@ -37,7 +37,7 @@ def new_net(model):
 def test_it_learns():
     events = []
     model = LanguageModel(**{**SMALL, "epochs": 10}).fit(TEXT, run=Run(observers=[events.append]))
-    evaluations = [event.evaluation for event in events if isinstance(event, Evaluation)]
+    evaluations = [event.score.value for event in events if isinstance(event, Evaluation)]
     assert len(evaluations) == 10
     assert evaluations[-1] < 1.0 < evaluations[0]
     assert min(evaluations) == model.result_.best

@@ -10,7 +10,7 @@ from elman.classical.tag_schemes import check_tags, convert
 from elman.errors import RowError
 from elman.tasks.run import Run
 from elman.tasks.tagger import _tensors
-from elman.training import Evaluation, Interrupted
+from elman.training import Evaluation, Interrupted, Score
 
 PEOPLE, PLACES, VERBS = ["Ann", "Bob", "Lee", "Kim"], ["Rome", "Oslo", "Lima"], ["saw", "left", "met"]
 SMALL = {"hidden_size": 16, "embedding_size": 12, "character_size": 6, "learning_rate": 1e-2, "epochs": 6,
@@ -45,9 +45,11 @@ def test_it_learns():
     events = []
     rows, tags = sentences(300)
     model = Tagger(**SMALL | {"epochs": 12}).fit(rows[:200], tags[:200], run=Run(observers=[events.append]))
-    errors = [event.evaluation for event in events if isinstance(event, Evaluation)]
-    assert len(errors) == 12
-    assert errors[-1] < errors[0]
+    scores = [event.score for event in events if isinstance(event, Evaluation)]
+    assert len(scores) == 12
+    assert {score._replace(value=0) for score in scores} == {Score("F1", 0, higher_is_better=True)}
+    assert scores[-1].value > scores[0].value
+    assert model.result_.best == max(score.value for score in scores)
     report = model.evaluate(rows[200:], tags[200:])
     assert report.by_label.f1[list(report.labels).index("LOC")] == 1.0
     assert model.score(rows[200:], tags[200:]) == report.f1 > 0.6  # the boundary between adjacent persons is random

@@ -10,7 +10,17 @@ import torch
 from small_run import make_net, small_run
 from torch import Tensor, nn
 
-from elman.training import Evaluation, Event, Examined, TrainingSettings, Update, model_tensors, train
+from elman.training import (
+    Evaluation,
+    Event,
+    Examined,
+    NonFinite,
+    Score,
+    TrainingSettings,
+    Update,
+    model_tensors,
+    train,
+)
 
 
 class Numbers:
@@ -109,8 +119,8 @@ def test_events_describe_the_training() -> None:
     assert updates[0].steps == 1
     assert updates[0].steps_per_second > 0
     assert [event[:5] for event in events if isinstance(event, Evaluation)] == [
-        (2, 1, 3.0, 3.0, 2),
-        (4, 2, 2.0, 2.0, 4),
+        (2, 1, Score("evaluation", 3.0), 3.0, 2),
+        (4, 2, Score("evaluation", 2.0), 2.0, 4),
     ]
     assert result[:4] == (4, 2, 2.0, 4)
 
@@ -172,6 +182,32 @@ def test_stops_when_solved(values: list[float], until: float, updates: int) -> N
     result, _ = run_line({"epochs": 3, "until": until}, values)
     assert result.updates == updates
     assert result.best == min(values[: updates // 5])
+
+
+@pytest.mark.parametrize(("until", "updates"), [(0.5, 10), (0.6, 15), (0.9, 20)])
+def test_a_score_may_be_better_if_it_is_higher(until: float, updates: int) -> None:
+    line, script, kept, events = make_line(), scripted([0.2, 0.5, 0.8, 0.7]), [], []
+
+    def evaluate() -> Score:
+        kept.append({name: tensor.clone() for name, tensor in line.state_dict().items()})
+        return Score("F1", script(), higher_is_better=True)
+
+    settings = TrainingSettings(epochs=4, until=until, patience=1)
+    result = train(line, squares(line), Numbers(), settings, evaluate=evaluate, observers=[events.append])
+    assert result.updates == updates
+    best = min(len(kept), 3) - 1
+    assert result.best == [0.2, 0.5, 0.8][best]
+    assert all(torch.equal(tensor, kept[best][name]) for name, tensor in line.state_dict().items())
+    scores = [event.score for event in events if isinstance(event, Evaluation)]
+    assert scores[0] == Score("F1", 0.2, higher_is_better=True)
+
+
+def test_an_evaluation_that_is_not_finite_is_named() -> None:
+    line = make_line()
+    with pytest.raises(NonFinite, match="the perplexity is nan"):
+        train(
+            line, squares(line), Numbers(), TrainingSettings(epochs=1), evaluate=lambda: Score("perplexity", math.nan)
+        )
 
 
 def test_a_solved_run_stays_solved_when_it_is_resumed(tmp_path: Path) -> None:

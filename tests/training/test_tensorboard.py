@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_run import small_run
 
-from elman.training import Evaluation, Event, Examined, Update
+from elman.training import Evaluation, Event, Examined, Score, Update
 from elman.training.tensorboard import TensorBoard
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -22,14 +22,23 @@ def test_every_number_of_a_run(tmp_path: Path) -> None:
     with TensorBoard(tmp_path / "board") as board:
         small_run(observers=[board, history.append], epochs=2)
     found = read(tmp_path / "board")
-    for kind in (Update, Evaluation):
-        events = [event for event in history if isinstance(event, kind)]
-        for name in set(kind._fields) - {"update", "epoch", "seconds"}:
-            points = found.Scalars(f"{kind.__name__.lower()}/{name}")
-            assert [point.step for point in points] == [event.update for event in events]
-            assert [point.value for point in points] == pytest.approx([getattr(event, name) for event in events])
-    assert "update/loss" in found.Tags()["scalars"]
-    assert "evaluation/evaluation" in found.Tags()["scalars"]
+    updates = [event for event in history if isinstance(event, Update)]
+    evaluations = [event for event in history if isinstance(event, Evaluation)]
+    for name in set(Update._fields) - {"update", "epoch", "seconds"}:
+        points = found.Scalars(f"update/{name}")
+        assert [point.step for point in points] == [event.update for event in updates]
+        assert [point.value for point in points] == pytest.approx([getattr(event, name) for event in updates])
+    for tag, values in (("evaluation", [event.score.value for event in evaluations]),
+                        ("best", [event.best for event in evaluations])):  # fmt: skip
+        points = found.Scalars(f"evaluation/{tag}")
+        assert [point.step for point in points] == [event.update for event in evaluations]
+        assert [point.value for point in points] == pytest.approx(values)
+
+
+def test_the_tag_of_an_evaluation_has_the_name_of_its_score(tmp_path: Path) -> None:
+    with TensorBoard(tmp_path) as board:
+        board(Evaluation(7, 1, Score("nats per unit", 1.5), 1.25, 5, 0.5))
+    assert read(tmp_path).Tags()["scalars"] == ["evaluation/nats_per_unit", "evaluation/best"]
 
 
 def test_what_the_doctor_found(tmp_path: Path) -> None:
@@ -63,7 +72,7 @@ def test_no_folder_before_there_is_something_to_write(tmp_path: Path) -> None:
 def test_a_removed_folder_is_not_created_again(tmp_path: Path) -> None:
     """Remove the folder, like a run that fails before its first checkpoint."""
     with TensorBoard(tmp_path / "run" / "board") as board:
-        board(Evaluation(1, 1, 2.0, 2.0, 1, 0.1))
+        board(Evaluation(1, 1, Score("F1", 0.5), 0.5, 1, 0.1))
         board.flush()
         shutil.rmtree(tmp_path / "run")
     assert not (tmp_path / "run").exists()

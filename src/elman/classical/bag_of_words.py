@@ -11,6 +11,7 @@ from elman.classical.gram_features import NO_ID, Found, histories, look_up, tabu
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
 from elman.classical.softmax_head import Head, fit_head, log_count_ratios, log_softmax
+from elman.progress import ProgressLine
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -77,14 +78,16 @@ class BagOfWords(ClassicalModel):
         self.vocabulary_size, self.ngrams, self.binary = vocabulary_size, ngrams, binary
         self.smoothing, self.l2, self.naive_bayes, self.min_count = smoothing, l2, naive_bayes, min_count
 
-    def fit(self, sequences: Sequences | Iterable[Any], labels: Any) -> Self:
+    def fit(self, sequences: Sequences | Iterable[Any], labels: Any, *, verbose: bool | int | None = None) -> Self:
         """Choose the features and fit their weights, a convex problem.
 
         Args:
             sequences: rows of ids: Sequences, or a list of arrays.
             labels: [B], one per row: integers or strings.
+            verbose: progress: None shows a line on a terminal and in a notebook if the fit takes longer than 2 seconds;
+                False is silent; True shows it everywhere; 2 prints a line per iteration.
         """
-        where = "BagOfWords.fit"
+        where, line = "BagOfWords.fit", ProgressLine(verbose)
         self._check_settings(where)
         rows = self._rows(where, sequences)
         names, classes = np.unique(self._labels(where, labels, len(rows)), return_inverse=True)
@@ -102,7 +105,8 @@ class BagOfWords(ClassicalModel):
             else np.ones((self.num_features, len(names)))
         )
         self.classes_ = names
-        self.weights_, self.bias_ = fit_head(features, classes, ratios, self.l2)
+        with line:
+            self.weights_, self.bias_ = fit_head(features, classes, ratios, self.l2, line)
         return self
 
     # The cell.

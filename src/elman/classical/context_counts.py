@@ -5,10 +5,12 @@ one sorted array holds all contexts of a length, and the index in that array is 
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from elman.progress import ProgressLine
 from elman.sequences import Sequences
 
 
@@ -20,7 +22,8 @@ class ContextCounts(NamedTuple):
     counts: np.ndarray  # [G] count for smoothing, at least 1
 
 
-def count(inputs: Sequences, targets: np.ndarray, vocabulary_size: int, order: int) -> list[ContextCounts]:
+def count(inputs: Sequences, targets: np.ndarray, vocabulary_size: int, order: int,
+          line: ProgressLine) -> list[ContextCounts]:  # fmt: skip
     """Count the units after contexts of 0, 1, ... order - 1 units, as Kneser and Ney do.
 
     The count of the longest grams is their frequency. The count of a shorter gram is the number of different units
@@ -30,11 +33,13 @@ def count(inputs: Sequences, targets: np.ndarray, vocabulary_size: int, order: i
     Args:
         inputs: rows of ids [N]; each begins with the boundary, which occurs nowhere else.
         targets: [N], the unit after each input.
+        line: shows the progress.
     """
     levels: list[ContextCounts] = []
     steps, context_of = np.arange(inputs.num_steps), np.zeros(inputs.num_steps, np.int64)
     contexts, times = np.zeros(1, np.int64), inputs.times  # the empty context
     for length in range(order):
+        line(partial(_progress, line, length, order), event=line.verbose == 2)
         if length:
             reaches = times[steps] >= length - 1
             steps = steps[reaches]
@@ -51,6 +56,11 @@ def count(inputs: Sequences, targets: np.ndarray, vocabulary_size: int, order: i
             levels[-1] = shorter._replace(counts=np.where(before > 0, before, shorter.counts))
         levels.append(ContextCounts(contexts, grams, counts))
     return levels
+
+
+def _progress(line: ProgressLine, length: int, order: int) -> str:
+    left = f"  {line.time_left(length / order)}" if length else ""
+    return f"NGram.fit: counting grams of {length + 1} of {order} units{left}"
 
 
 def find(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """Linear-chain conditional random field (Lafferty, McCallum and Pereira 2001)."""
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from elman.classical.crf_likelihood import (
 from elman.classical.model import ClassicalModel
 from elman.classical.tag_schemes import Allowed
 from elman.kernels import semiring_scan
+from elman.progress import ProgressLine
 from elman.rows import one_step_each
 from elman.sequences import Sequences
 from elman.shapes import check
@@ -113,15 +115,20 @@ class CRF(ClassicalModel):
                                                zeros if end is None else as_array(end)))  # fmt: skip
         return model
 
-    def fit(self, scores: Sequences, tags: Any) -> "CRF":
+    def fit(self, scores: Sequences, tags: Any, *, verbose: bool | int | None = None) -> "CRF":
         """Fit the weights to `tags` [N] for fixed scores, by L-BFGS; the problem is convex.
 
         To train the model of the scores together with the weights, use `elman.losses.CRFLoss`.
 
+        Args:
+            scores: [N, K] of each tag at each step.
+            tags: [N] from 0 to K - 1.
+            verbose: progress: None shows a line on a terminal and in a notebook if the fit takes longer than 2 seconds;
+                False is silent; True shows it everywhere; 2 prints a line per iteration.
         Raises:
             RuntimeError: L-BFGS does not converge in `max_iterations`.
         """
-        where = "CRF.fit"
+        where, line, iterations = "CRF.fit", ProgressLine(verbose), count(1)
         x = self._scores(where, scores)
         tags = integers(where, "tags", tags, f"N={len(x)}", below=self.num_tags)
         free = np.concatenate([np.isfinite(array).ravel() for array in self._weights])
@@ -133,11 +140,15 @@ class CRF(ClassicalModel):
             slope = np.concatenate([array.ravel() for array in gradients.weights])[free]
             return loss + 0.5 * self.l2 * float(vector @ vector), slope + self.l2 * vector
 
+        def report(intermediate_result: Any) -> None:
+            line.iteration(where, next(iterations), self.max_iterations, -float(intermediate_result.fun))
+
         from scipy.optimize import minimize
 
         begin = np.concatenate([array.ravel() for array in self._weights])[free]
         options = {"maxiter": self.max_iterations, "ftol": 1e-12, "gtol": 1e-6 * max(1, len(x))}
-        found = minimize(objective, begin, jac=True, method="L-BFGS-B", options=options)
+        with line:
+            found = minimize(objective, begin, jac=True, method="L-BFGS-B", options=options, callback=report)
         if not found.success:
             raise RuntimeError(f"{where}: no convergence in {found.nit} iterations ({found.message.strip()}); give "
                                "larger max_iterations or l2.")  # fmt: skip

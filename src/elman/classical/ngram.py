@@ -11,6 +11,7 @@ import numpy as np
 from elman.arrays import as_array
 from elman.classical.context_counts import ContextCounts, count, descend, find
 from elman.classical.model import ClassicalModel
+from elman.progress import ProgressLine
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -89,8 +90,15 @@ class NGram(ClassicalModel):
     def __init__(self, vocabulary_size: int, order: int = 6):
         self.vocabulary_size, self.order = vocabulary_size, order
 
-    def fit(self, documents: Sequences | Iterable[np.ndarray]) -> "NGram":
-        """Count documents: ids [n] without boundaries; the input is 0 u1 .. un, the target u1 .. un 0."""
+    def fit(self, documents: Sequences | Iterable[np.ndarray], *, verbose: bool | int | None = None) -> "NGram":
+        """Count documents: ids [n] without boundaries; the input is 0 u1 .. un, the target u1 .. un 0.
+
+        Args:
+            documents: Sequences of ids, or a list of arrays.
+            verbose: progress: None shows a line on a terminal and in a notebook if counting takes longer than 2
+                seconds; False is silent; True shows it everywhere; 2 prints a line per length of grams.
+        """
+        line = ProgressLine(verbose)
         for name, setting in self.settings.items():
             if not isinstance(setting, int) or setting < 1:
                 raise ValueError(f"NGram.fit: expected {name} to be an int of at least 1, got {setting!r}.")
@@ -100,7 +108,8 @@ class NGram(ClassicalModel):
         read = Sequences.from_list([self._ids("NGram.fit", "documents", row, "N", lowest=1) for row in rows])
         inputs = Sequences(np.insert(read.values, read.offsets[:-1], BOUNDARY), read.lengths + 1)
         targets = np.insert(read.values, read.offsets[1:], BOUNDARY)
-        return self._smooth(count(inputs, targets, self.vocabulary_size, self.order))
+        with line:
+            return self._smooth(count(inputs, targets, self.vocabulary_size, self.order, line))
 
     def initial_state(self, batch_size: int) -> np.ndarray:
         """Return the state before the first unit; the first input of a document is the boundary."""

@@ -1,9 +1,12 @@
 """Softmax regression on sparse features with naive-Bayes weights (Wang and Manning 2012, ACL)."""
 
 import logging
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from elman.progress import ProgressLine
 
 MAX_ITERATIONS = 1000
 logger = logging.getLogger("elman")
@@ -28,15 +31,16 @@ def log_count_ratios(features: Any, classes: np.ndarray, num_classes: int, smoot
     return np.log(within / within.sum(0)) - np.log(elsewhere / elsewhere.sum(0))
 
 
-def fit_head(features: Any, classes: np.ndarray, ratios: np.ndarray, l2: float) -> Head:
+def fit_head(features: Any, classes: np.ndarray, ratios: np.ndarray, l2: float, line: ProgressLine) -> Head:
     """Return the head that minimises  - sum over rows of log p(class | features)  +  l2 / 2 |w|^2, by L-BFGS.
 
     Args:
         features: [B, F] sparse. classes: [B] from 0. ratios: [F, C]; the logits are features @ (ratios w) + bias.
+        line: shows the progress.
     """
     from scipy.optimize import minimize
 
-    shape, by_feature = ratios.shape, features.T.tocsr()
+    shape, by_feature, iterations = ratios.shape, features.T.tocsr(), count(1)
     chosen = (np.arange(len(classes)), classes)
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -48,8 +52,12 @@ def fit_head(features: Any, classes: np.ndarray, ratios: np.ndarray, l2: float) 
         loss = l2 / 2 * float((weights**2).sum()) - float(log_probs[chosen].sum())
         return loss, np.concatenate([slopes.ravel(), error.sum(0)])
 
+    def report(intermediate_result: Any) -> None:
+        line.iteration("BagOfWords.fit", next(iterations), MAX_ITERATIONS, -float(intermediate_result.fun))
+
     options = {"maxiter": MAX_ITERATIONS, "maxfun": 2 * MAX_ITERATIONS, "ftol": 1e-14, "gtol": 1e-6}
-    found = minimize(objective, np.zeros(ratios.size + shape[1]), jac=True, method="L-BFGS-B", options=options)
+    origin = np.zeros(ratios.size + shape[1])
+    found = minimize(objective, origin, jac=True, method="L-BFGS-B", options=options, callback=report)
     if found.nit >= MAX_ITERATIONS:
         logger.warning("BagOfWords.fit: %d iterations did not reach the optimum; a larger l2 helps", MAX_ITERATIONS)
     weights = found.x[: -shape[1]].reshape(shape)

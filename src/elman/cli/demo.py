@@ -49,7 +49,7 @@ def demo(run: Path | None) -> None:
     from elman.doctor.watch import Watch
     from elman.tasks import LanguageModel
     from elman.tasks.run import Run
-    from elman.training import Interrupted, Progress
+    from elman.training import Interrupted
 
     if run is None:
         run = next(folder for number in count(1) if not (folder := Path("runs") / f"demo-{number}").exists())
@@ -58,8 +58,8 @@ def demo(run: Path | None) -> None:
                f"{len(test)} for the final figures.\n")  # fmt: skip
     model = LanguageModel(**SETTINGS)
     try:
-        with log_messages(), Progress() as progress:
-            model.fit(rest, run=Run(run, observers=[progress, Watch()]))
+        with log_messages():
+            model.fit(rest, verbose=True, run=Run(run, observers=[Watch()]))
     except Interrupted as error:
         raise KeyboardInterrupt(f"stopped at update {error.update}; `elman demo` starts again.") from error
 

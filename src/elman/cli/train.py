@@ -73,7 +73,7 @@ def train_task(commands: TaskCommands, **options: Any) -> None:
             return
         with observers(model.task, args) as watching:
             run = replace(run, observers=watching)
-            model.fit(data.inputs, data.labels, validation_data=held_out, run=run)
+            model.fit(data.inputs, data.labels, validation_data=held_out, verbose=True, run=run)
     print_result(model, commands, args.run, source)
 
 
@@ -125,11 +125,11 @@ def split_settings(texts: tuple[str, ...]) -> dict[str, str]:
 @contextmanager
 def observers(task: str, args: TrainArgs) -> Iterator[list[Callable[[Any], object]]]:
     """Yield the observers of a training run. Ctrl-C prints the command that resumes it."""
-    from elman.training import Interrupted, Progress
+    from elman.training import Interrupted
 
     try:
         with log_messages(), ExitStack() as stack:
-            found: list[Callable[[Any], object]] = [stack.enter_context(Progress())]
+            found: list[Callable[[Any], object]] = []
             if args.during:
                 from elman.doctor.watch import Watch
 

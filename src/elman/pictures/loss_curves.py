@@ -1,4 +1,4 @@
-"""Loss curves of a training run, from its log."""
+"""Curves of a training run, from its log: training loss and evaluations."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,14 @@ POINTS = 300  # of the training loss; each is a mean over neighbours
 
 
 def loss_curves(log: Path, baseline: float | None = None, name: str = "") -> Any:
-    """Draw training and validation loss in nats per unit, and a baseline.
+    """Draw the training loss, the evaluations on the validation set, and a baseline.
+
+    An evaluation in nats per unit shares the axis of the training loss. Any other has an axis of its own, on the right,
+    with its name and direction.
 
     Args:
         log: `log.jsonl` of a run folder.
-        baseline: validation loss of another model, in nats per unit.
+        baseline: evaluation of another model, in the unit of those in the log.
         name: name of that model.
     Returns:
         a matplotlib `Figure`.
@@ -25,19 +28,28 @@ def loss_curves(log: Path, baseline: float | None = None, name: str = "") -> Any
 
     events: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()]
     updates = [(event["update"], event["loss"]) for event in events if "loss" in event]
-    evaluations = [(event["update"], event["evaluation"]) for event in events if "evaluation" in event]
+    evaluations = [event for event in events if "evaluation" in event]
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(*_means(updates), label="training", color="tab:blue", linewidth=1)
+    lines = axes.plot(*_means(updates), label="training loss", color="tab:blue", linewidth=1)
+    axes.set(xlabel="updates", ylabel="training loss", title=f"{log.parent.name}: {updates[-1][0]:,} updates")
     if evaluations:
-        axes.plot(*zip(*evaluations, strict=True), label="validation", color="tab:orange", marker="o", markersize=4)
-        lowest = min([value for _, value in evaluations] + ([] if baseline is None else [baseline]))
-        axes.set_ylim(0.8 * lowest, 2.2 * lowest)
-    if baseline is not None:
-        axes.axhline(baseline, label=f"{name}, validation", color="tab:gray", linestyle="--")
-    axes.set(xlabel="updates", ylabel="nats per unit", title=f"{log.parent.name}: {updates[-1][0]:,} updates")
+        score = evaluations[0]["evaluation"]
+        points = [(event["update"], event[score]) for event in evaluations]
+        right = axes if score == "nats per unit" else axes.twinx()
+        label = f"{score}, validation"
+        lines += right.plot(*zip(*points, strict=True), label=label, color="tab:orange", marker="o", markersize=4)
+        if baseline is not None:
+            lines.append(right.axhline(baseline, label=f"{name}, validation", color="tab:gray", linestyle="--"))
+        if right is axes:
+            lowest = min([value for _, value in points] + ([] if baseline is None else [baseline]))
+            axes.set_ylim(0.8 * lowest, 2.2 * lowest)
+            axes.set_ylabel(score)
+        else:
+            better = "higher" if evaluations[0]["higher_is_better"] else "lower"
+            right.set_ylabel(f"{score} ({better} is better)")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(handles=lines)
     return figure
 
 

@@ -1,6 +1,7 @@
 """Task: an application of a recurrent model. Training is written here, once for all tasks."""
 
 import logging
+import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from elman.tasks.model import Model
 from elman.tasks.plan import TrainingPlan, seconds_per_update
 from elman.tasks.run import Run
 from elman.tasks.settings import Settings, check_range, settings_of
-from elman.training import Evaluation, Event, Interrupted, NonFinite, Result, TrainingSettings, train
+from elman.training import Evaluation, Event, Interrupted, NonFinite, Progress, Result, Score, TrainingSettings, train
 from elman.training.checkpoint import LAST
 from elman.training.loop import Data
 from elman.training.non_finite import non_finite_weight
@@ -33,17 +34,9 @@ from elman.training.settings import check
 logger = logging.getLogger("elman")
 
 
-class Score(NamedTuple):
-    """Result of an evaluation, which chooses the best weights."""
-
-    name: str
-    value: float
-    higher_is_better: bool = False
-
-    @property
-    def error(self) -> float:
-        """Value to minimise: that of a loss, or 1 minus that of an accuracy."""
-        return 1 - self.value if self.higher_is_better else self.value
+def perplexity(nats: float) -> Score:
+    """Return the perplexity per unit for the mean loss of a unit in nats."""
+    return Score("perplexity", math.exp(min(nats, 700)))  # the exponential of more is not finite
 
 
 class ProbeLoss(NamedTuple):
@@ -149,8 +142,8 @@ class Task(Model, Estimator, Settings, TrainingSettings):
     def validate(self, data: Any) -> Score:
         """Return the score of the encoded held-out part."""
 
-    def fit_baseline(self, data: Any, folder: Path | None) -> None:
-        """Fit a baseline to the encoded training part, before the training."""
+    def fit_baseline(self, data: Any, folder: Path | None, verbose: bool | int | None) -> None:
+        """Fit a baseline to the encoded training part, before the training; `verbose` is that of `fit`."""
 
     def finish(self, held_out: Any) -> None:
         """Adjust the trained network to the encoded held-out part, such as its calibration."""
@@ -168,7 +161,10 @@ class Task(Model, Estimator, Settings, TrainingSettings):
     # Training.
 
     @final
-    def fit(self, X: Any, y: Any = None, *, validation_data: Any = None, run: Run | str | Path | None = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, validation_data: Any = None, verbose: bool | int | None = None,
+        run: Run | str | Path | None = None,
+    ) -> Self:  # fmt: skip
         """Train on rows and their targets.
 
         Args:
@@ -176,6 +172,9 @@ class Task(Model, Estimator, Settings, TrainingSettings):
             y: one target per row; None if the task learns from documents alone.
             validation_data: (X, y) to choose the best weights by, in place of the held-out part; documents alone if
                 the task takes no y.
+            verbose: progress: None shows a line on a terminal and in a notebook if the training takes longer than 2
+                seconds; False is silent; True shows it everywhere, elsewhere as a line every 30 seconds and at each
+                evaluation; 2 prints one line per evaluation.
             run: folder that keeps checkpoints, log and model, or a `Run` with more options; by default nothing is
                 written.
         Returns:
@@ -191,7 +190,7 @@ class Task(Model, Estimator, Settings, TrainingSettings):
             Interrupted: Ctrl-C was pressed; a checkpoint has been written.
         An error before the training leaves a fitted task as it was.
         """
-        run, before = Run.of(run), vars(self).copy()
+        run, progress, before = Run.of(run), Progress(verbose), vars(self).copy()
         self.check_run(run)
         try:
             parts = self._parts(X, y, validation_data)
@@ -204,8 +203,9 @@ class Task(Model, Estimator, Settings, TrainingSettings):
         logger.info(self._network_line())
         names = {"data": list(parts.training.files), "validation_data": list(parts.held_out.files)}
         with run.open(self, names if parts.training.files else {}) as lock:
-            self.fit_baseline(parts.data, run.folder)
-            self.result_ = self._train(parts, run, lock)
+            self.fit_baseline(parts.data, run.folder, verbose)
+            with progress:
+                self.result_ = self._train(parts, replace(run, observers=[progress, *run.observers]), lock)
             if len(parts.held_out):
                 self.finish(parts.held_out_data)
             if run.folder:
@@ -300,7 +300,7 @@ class Task(Model, Estimator, Settings, TrainingSettings):
 
         facts = {"training": digest(parts.data), "held_out": digest(parts.held_out_data)}
         metadata = {"task": self.task, "version": elman.__version__, "settings": settings_of(self), "data": facts}
-        evaluate = (lambda: self.validate(parts.held_out_data).error) if len(parts.held_out) else None
+        evaluate = (lambda: self.validate(parts.held_out_data)) if len(parts.held_out) else None
         try:
             return train(self.net_, self._loss, parts.batches, self, evaluate=evaluate, run=lock,
                          resume=run.resume, observers=[*run.observers, keep_best],

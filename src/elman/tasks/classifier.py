@@ -19,12 +19,13 @@ from elman.metrics.classes import ClassReport, class_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Score, Task, logger
+from elman.tasks.base import ProbeLoss, Task, logger
 from elman.tasks.examples import Batch, Encoded, Examples
 from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
 from elman.tasks.inputs.base import Inputs
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
+from elman.training import Score
 
 STEPS = 1 << 14  # of a batch in an evaluation
 
@@ -153,7 +154,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         scaled = logits / temperature(logits, data.targets)
         scaled -= scaled.max(1, keepdims=True)
         found = np.mean(np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(data)), data.targets])
-        return Score("calibrated cross-entropy", float(found))
+        return Score("calibrated cross-entropy", float(found), unit="nats")
 
     def finish(self, held_out: Encoded) -> None:
         """Divide the logits by the temperature that fits the held-out rows best (Guo et al. 2017)."""

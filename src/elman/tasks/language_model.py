@@ -26,10 +26,11 @@ from elman.losses import REDUCTIONS, cross_entropy
 from elman.metrics import Comparison, Likelihood
 from elman.runtime import ModelFile
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Score, Task, logger
+from elman.tasks.base import ProbeLoss, Task, logger, perplexity
 from elman.tasks.examples import PROBE_STEPS, Examples
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
+from elman.training import Score
 
 NGRAM = "ngram.safetensors"  # the baseline, in the run folder
 NGRAM_ORDER = {"bytes": 7, "characters": 7, "words": 4, "bpe": 4}
@@ -163,10 +164,14 @@ class LanguageModel(RecurrentSettings, Task):
         return cross_entropy(logits, targets, self.reduction, batch.streams), state
 
     def validate(self, data: list[np.ndarray]) -> Score:
-        """Return the nats per unit, with streams of at least one window, or whole documents, as in training."""
+        """Return the perplexity of words or BPE units, or the nats per unit of characters or bytes.
+
+        As in training, the text is read in streams of at least one window, or in whole documents.
+        """
         windows = self._windows(data)
         streams = windows.streams if isinstance(windows, Windows) else 1
-        return Score("nats per unit", self._nats(data, streams) / windows.num_steps)
+        nats = self._nats(data, streams) / windows.num_steps
+        return Score("nats per unit", nats) if self.units in ("characters", "bytes") else perplexity(nats)
 
     def _windows(self, data: list[np.ndarray], seed: int | None = None) -> Windows | DocumentBatches:
         if self.steps is None:
@@ -293,13 +298,13 @@ class LanguageModel(RecurrentSettings, Task):
 
     # The n-gram.
 
-    def fit_baseline(self, data: list[np.ndarray], folder: Path | None) -> None:
+    def fit_baseline(self, data: list[np.ndarray], folder: Path | None, verbose: bool | int | None) -> None:
         order = NGRAM_ORDER[self.units] if self.ngram_order is None else self.ngram_order
         self.ngram_ = None
         if order == 0:
             return
         logger.info("fitting the baseline, a %d-gram", order)
-        self.ngram_ = NGram(self.units_.size, order).fit(data)
+        self.ngram_ = NGram(self.units_.size, order).fit(data, verbose=verbose)
         if folder:
             facts = {"schema": SCHEMA, "version": elman.__version__, "task": "n-gram", "settings": self.ngram_.settings}
             write_tensors(folder / NGRAM, self.ngram_.to_arrays(), facts | self.metadata())

@@ -26,10 +26,11 @@ from elman.metrics.entities import EntityReport, entity_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Score, Task, logger
+from elman.tasks.base import ProbeLoss, Task, logger
 from elman.tasks.examples import Batch, Encoded, Examples
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
+from elman.training import Score
 
 STEPS = 1 << 13  # of a batch in an evaluation
 OUTPUTS = "crf", "softmax"
@@ -195,8 +196,9 @@ class Tagger(RecurrentSettings, Task):
     def validate(self, data: Encoded) -> Score:
         truth = [[self.tags_[number] for number in row.tolist()] for row in data.targets.to_list()]
         report = self._report(*([self._outside(row) for row in tags] for tags in (truth, self._decoded(data))))
-        name, value = ("F1", report.f1) if isinstance(report, EntityReport) else ("accuracy", report.accuracy)
-        return Score(name, value, higher_is_better=True)
+        if isinstance(report, EntityReport):
+            return Score("F1", report.f1, higher_is_better=True)
+        return Score("accuracy", report.accuracy, higher_is_better=True, unit="%")
 
     # The trained model.
 

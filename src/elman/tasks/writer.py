@@ -21,11 +21,12 @@ from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputF
 from elman.layers.decoder import DecoderState
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Score, Task
+from elman.tasks.base import ProbeLoss, Task, perplexity
 from elman.tasks.encoder_decoder import TeacherForcing
 from elman.tasks.examples import Batch, Encoded
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
+from elman.training import Score
 from elman.training.loop import Data
 
 ATTENTION = ("additive", "dot", "general", "none")
@@ -185,7 +186,7 @@ class Writer(DecoderSettings, Task):
 
     def validate(self, data: Encoded) -> Score:
         units = data.targets.units
-        return Score("nats per unit", -np.concatenate(self._log_probs(data)).sum() / (units.num_steps + len(units)))
+        return perplexity(-np.concatenate(self._log_probs(data)).sum() / (units.num_steps + len(units)))
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         data = self.few_rows(X, y)

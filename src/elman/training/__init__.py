@@ -1,6 +1,6 @@
 """Training: one loop for every task, with settings, checkpoints, events and progress."""
 
-from elman.training.events import Evaluation, Event, Examined, Update
+from elman.training.events import Evaluation, Event, Examined, Score, Update
 from elman.training.interrupts import Interrupted
 from elman.training.loop import Data, Result
 from elman.training.non_finite import NonFinite
@@ -18,6 +18,7 @@ __all__ = [
     "NonFinite",
     "Progress",
     "Result",
+    "Score",
     "TrainingSettings",
     "Update",
     "model_tensors",

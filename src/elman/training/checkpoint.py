@@ -33,6 +33,7 @@ class Place:
     batches: int = 0  # batches in the epoch
     evaluated: int = 0  # update of the last evaluation
     best: float | None = None
+    higher_is_better: bool = False
     best_loss: float = 0.0  # mean training loss between the best evaluation and the one before; decides between ties
     best_update: int = 0
     loss_sum: float = 0.0  # training losses since the last evaluation

@@ -1,10 +1,42 @@
 """Events of a training run. An observer is any callable that takes one: `history.append` keeps them all."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+class Score(NamedTuple):
+    """Result of an evaluation, which chooses the best weights.
+
+    Args:
+        name: its name, as progress, log and pictures show it.
+        value: the number.
+        higher_is_better: its direction.
+        unit: shown after the number: `nats`; with `%`, a value of 1 is shown as 100 %.
+    Example:
+        >>> str(Score("accuracy", 0.8131, higher_is_better=True, unit="%"))
+        'accuracy 81.3 %'
+    """
+
+    name: str
+    value: float
+    higher_is_better: bool = False
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.format(self.value)}"
+
+    def format(self, value: float) -> str:
+        """Return a value of this score with its unit."""
+        if self.unit == "%":
+            return f"{100 * value:.1f} %"
+        return f"{value:,.{4 if abs(value) < 10 else 1}f} {self.unit}".rstrip()
+
+    def reaches(self, value: float) -> bool:
+        """Return whether the score is at least as good as a value."""
+        return self.value >= value if self.higher_is_better else self.value <= value
 
 
 class Update(NamedTuple):
@@ -26,8 +58,8 @@ class Evaluation(NamedTuple):
 
     update: int
     epoch: int
-    evaluation: float  # lower is better
-    best: float  # so far
+    score: Score
+    best: float  # value of the best score so far
     best_update: int
     seconds: float
 
@@ -42,6 +74,16 @@ class Examined(NamedTuple):
 
 
 Event = Update | Evaluation | Examined
+
+
+def numbers(event: Event) -> dict[str, Any]:
+    """Return an event by name, as `log.jsonl` has it: the value of an evaluation under the name of its score."""
+    if not isinstance(event, Evaluation):
+        return event._asdict()
+    score = event.score
+    named = {"evaluation": score.name, score.name: score.value, "higher_is_better": score.higher_is_better}
+    return {"update": event.update, "epoch": event.epoch, **named, "best": event.best,
+            "best_update": event.best_update, "seconds": event.seconds}  # fmt: skip
 
 
 @runtime_checkable

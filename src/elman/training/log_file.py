@@ -7,7 +7,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from elman.training.events import Event
+from elman.training.events import Event, numbers
 
 
 class LogFile:
@@ -27,7 +27,7 @@ class LogFile:
         self._file.seek(0, os.SEEK_END)
 
     def __call__(self, event: Event) -> None:
-        line = memoryview(json.dumps(_plain(event._asdict()), allow_nan=False).encode() + b"\n")
+        line = memoryview(json.dumps(_plain(numbers(event)), allow_nan=False).encode() + b"\n")
         try:
             while line:
                 line = line[self._file.write(line) :]

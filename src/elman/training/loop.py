@@ -22,7 +22,7 @@ from elman.layers import set_key
 from elman.state import State
 from elman.training.average import Average
 from elman.training.checkpoint import LAST, Checkpoints, Place
-from elman.training.events import Evaluation, Event, Examined, ModelObserver, Update
+from elman.training.events import Evaluation, Event, Examined, ModelObserver, Score, Update
 from elman.training.first_non_finite import FirstNonFinite
 from elman.training.interrupts import Interrupts
 from elman.training.log_file import LogFile
@@ -48,7 +48,7 @@ class Result(NamedTuple):
 
     updates: int
     epoch: int
-    best: float | None  # evaluation of the model's weights; None without an evaluation
+    best: float | None  # value of the best evaluation, that of the model's weights; None without an evaluation
     best_update: int
     seconds: float
 
@@ -62,7 +62,7 @@ class Loop:
         loss: Loss,
         data: Data,
         settings: TrainingSettings,
-        evaluate: Callable[[], float] | None,
+        evaluate: Callable[[], float | Score] | None,
         observers: list[Callable[[Event], object]],
         devices: list[int],
     ):
@@ -223,38 +223,41 @@ class Loop:
         with self._averaged():
             self.model.eval()
             with torch.no_grad():
-                value = float(self.evaluate())
+                found = self.evaluate()
             self.model.train()
-            if not math.isfinite(value):
-                self._fail(place.update, f"the evaluation is {value}", "", "check the evaluation and its data")
+            score = found if isinstance(found, Score) else Score("evaluation", found)
+            score = score._replace(value=float(score.value))
+            if not math.isfinite(score.value):
+                self._fail(place.update, f"the {score.name} is {score.value}", "", "check the evaluation and its data")
             with self.interrupts.held():
                 self.consistent = False
-                event = self._record(value)
+                event = self._record(score)
                 if self.log is not None:
                     self.log(event)
                 self.consistent = True
             self._notify(event)
         self._save()
 
-    def _record(self, value: float) -> Evaluation:
+    def _record(self, score: Score) -> Evaluation:
         place = self.place
         place.evaluated = place.update
         place.seconds = time.perf_counter() - self.began
-        best = math.inf if place.best is None else place.best
-        better = value < best
         loss = place.loss_sum / place.losses
         place.loss_sum, place.losses = 0.0, 0
+        equal = score.value == place.best
+        better = not equal and (place.best is None or score.reaches(place.best))
         if better:
             place.worse_in_a_row = 0
         else:
             place.worse, place.worse_in_a_row = place.worse + 1, place.worse_in_a_row + 1
-        if better or (value == best and loss < place.best_loss):  # of equal evaluations, the lower training loss
-            best = place.best = value
-            place.best_loss, place.best_update = loss, place.update
+        if better or (equal and loss < place.best_loss):  # of equal evaluations, the lower training loss
+            place.best, place.best_loss, place.best_update = score.value, loss, place.update
             self.best = copied_tensors(self.model)
             if self.checkpoints is not None:
                 self.checkpoints.save_best(place, self.best)
-        return Evaluation(place.update, place.epoch, value, best, place.best_update, place.seconds)
+        place.higher_is_better = score.higher_is_better
+        assert place.best is not None
+        return Evaluation(place.update, place.epoch, score, place.best, place.best_update, place.seconds)
 
     def _save(self) -> None:
         self._check_weights()
@@ -319,8 +322,8 @@ class Loop:
         return self.settings.patience is not None and self.place.worse_in_a_row >= self.settings.patience
 
     def _has_reached_goal(self) -> bool:
-        place, until = self.place, self.settings.until
-        return until is not None and place.best is not None and place.best <= until
+        best, until = self.place.best, self.settings.until
+        return until is not None and best is not None and Score("", best, self.place.higher_is_better).reaches(until)
 
     def _seed(self, what: str, number: int) -> None:
         """Seed the generators of PyTorch, for modules that use them."""

@@ -1,87 +1,64 @@
-"""Progress of a run: one updated line on a terminal, plain lines elsewhere."""
+"""Progress of a training run, as one line."""
 
-import sys
-import time
-from datetime import timedelta
-from typing import Any, TextIO
+from typing import Self, TextIO
 
+from elman.progress import PAUSE, ProgressLine, time_left
 from elman.training.events import Evaluation, Event, Update
 
 
 class Progress:
-    """Observer that prints steps per second, loss, best evaluation and time left, until its `with` block ends.
+    """Observer that prints time left, loss, latest and best evaluation, and steps per second.
 
     Args:
+        verbose: True shows one line, updated in place on a terminal and in a notebook, and plain lines elsewhere: every
+            30 seconds and at each evaluation. 2 prints one line per evaluation. None and False: see
+            `elman.progress.ProgressLine`.
         stream: output stream; standard error by default.
-        every: seconds between plain lines. Each evaluation also prints a line.
+        every: seconds between plain lines.
     Example:
-        >>> with Progress(sys.stdout) as progress:
+        >>> import sys
+        >>> from elman.training import Score
+        >>> with Progress(stream=sys.stdout) as progress:
         ...     progress(Update(1, 1, 0.5, 2.3, 0.1, 2e-3, 320, 0.1, 3200.0))
-        ...     progress(Evaluation(1, 1, 2.2, 2.2, 1, 0.2))
-        update 1  epoch 1   50%  3,200 steps/s  loss 2.3000  evaluation 2.2000  best 2.2000
+        ...     progress(Evaluation(1, 1, Score("F1", 0.627, higher_is_better=True), 0.627, 1, 0.2))
+        update 1  epoch 1   50%  loss 2.3000  F1 0.6270, best 0.6270  3,200 steps/s
     """
 
-    def __init__(self, stream: TextIO | None = None, every: float = 30.0):
-        self._stream = sys.stderr if stream is None else stream
-        self._every = every
-        self._bar: Any = None
+    def __init__(self, verbose: bool | int | None = True, stream: TextIO | None = None, every: float = PAUSE):
+        self._line = ProgressLine(verbose, stream, every)
         self._first: Update | None = None
         self._last: Update | None = None
         self._evaluation: Evaluation | None = None
         self._loss, self._rate = _Average(), _Average()
-        self._shown_at, self._shown = time.monotonic(), True
 
-    def __enter__(self) -> "Progress":
-        if self._stream.isatty():
-            from rich import progress
-            from rich.console import Console
-
-            columns = progress.TextColumn("{task.description}", markup=False), progress.BarColumn(None)
-            self._bar = progress.Progress(*columns, console=Console(file=self._stream), auto_refresh=False, expand=True)
-            self._task = self._bar.add_task("", total=1.0)
-            self._every = 0.2
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if not self._shown:
-            self._show()
-        if self._bar is not None:
-            self._bar.stop()
+    def __exit__(self, *error: object) -> None:
+        self._line.__exit__(*error)
 
     def __call__(self, event: Event) -> None:
-        if not isinstance(event, Update | Evaluation):
-            return
-        self._shown = False
-        if isinstance(event, Evaluation):
+        if isinstance(event, Update):
+            self._first, self._last = self._first or event, event
+            self._loss.add(event.loss)
+            self._rate.add(event.steps_per_second)
+            self._line(self._text)
+        elif isinstance(event, Evaluation):
             self._evaluation = event
-            self._show()
-            return
-        self._first, self._last = self._first or event, event
-        self._loss.add(event.loss)
-        self._rate.add(event.steps_per_second)
-        if time.monotonic() - self._shown_at >= self._every:
-            self._show()
-
-    def _show(self) -> None:
-        if self._bar is None:
-            print(self._text(), file=self._stream, flush=True)
-        else:
-            self._bar.start()  # at the first display, below what was printed before
-            self._bar.update(self._task, completed=self._last.progress if self._last else 0, description=self._text())
-            self._bar.refresh()
-        self._shown_at, self._shown = time.monotonic(), True
+            self._line(self._text, event=True)
 
     def _text(self) -> str:
-        words = []
-        if self._last is not None:
-            words += [f"update {self._last.update}", f"epoch {self._last.epoch}", f"{self._last.progress:4.0%}"]
-            words += [f"{self._rate.value:,.0f} steps/s", f"loss {self._loss.value:.4f}"]
+        words, last = [], self._last
+        if last is not None:
+            words += [f"update {last.update}", f"epoch {last.epoch}", f"{last.progress:4.0%}"]
+            if self._first is not None and self._first.progress < last.progress < 1:
+                pace = (last.seconds - self._first.seconds) / (last.progress - self._first.progress)
+                words.append(time_left(pace * (1 - last.progress)))
+            words.append(f"loss {self._loss.value:.4f}")
         if self._evaluation is not None:
-            words += [f"evaluation {self._evaluation.evaluation:.4f}", f"best {self._evaluation.best:.4f}"]
-        if self._first is not None and self._last is not None and self._first.progress < self._last.progress < 1:
-            pace = (self._last.seconds - self._first.seconds) / (self._last.progress - self._first.progress)
-            words += [f"{timedelta(seconds=round(pace * (1 - self._last.progress)))} left"]
-        return "  ".join(words)
+            score = self._evaluation.score
+            words.append(f"{score}, best {score.format(self._evaluation.best)}")
+        return "  ".join(words if last is None else [*words, f"{self._rate.value:,.0f} steps/s"])
 
 
 class _Average:

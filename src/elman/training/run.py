@@ -11,7 +11,7 @@ from torch import nn
 
 from elman.layers import set_key
 from elman.training.checkpoint import LAST, LOG, Checkpoints
-from elman.training.events import Event
+from elman.training.events import Event, Score
 from elman.training.interrupts import Interrupted
 from elman.training.log_file import LogFile
 from elman.training.loop import Data, Loop, Loss, Result
@@ -25,7 +25,7 @@ def train(
     data: Data,
     settings: TrainingSettings,
     *,
-    evaluate: Callable[[], float] | None = None,
+    evaluate: Callable[[], float | Score] | None = None,
     run: str | Path | RunLock | None = None,
     resume: bool = False,
     observers: Iterable[Callable[[Event], object]] = (),
@@ -46,7 +46,8 @@ def train(
         data: source of the batches of each epoch.
         settings: epochs, optimiser, learning rate and so on. A warm-up longer than the training is shortened to it,
             with a warning.
-        evaluate: returns a number, lower is better; called in evaluation mode and without gradients.
+        evaluate: returns a `Score`, or a number that is better if it is lower; called in evaluation mode and without
+            gradients.
         run: folder for `last.safetensors`, `best.safetensors` and `log.jsonl`, locked meanwhile, or the lock of
             one that the caller holds; by default nothing is written.
         resume: continue from the checkpoint in `run`; start from the beginning if there is none yet. A run that has

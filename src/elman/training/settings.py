@@ -58,7 +58,7 @@ class TrainingSettings:
         average: decay of an exponential moving average of the weights, for example 0.998. Evaluations and the trained
             model use the average. None uses the weights themselves.
         patience: stop after this many evaluations in a row that are not the best so far; None trains to the end.
-        until: stop as soon as an evaluation is at most this value; None trains to the end.
+        until: stop as soon as an evaluation is at least as good as this value; None trains to the end.
         evaluate_every: updates between evaluations, with one more at the end; None evaluates after each epoch.
         seed: seed of all random numbers.
     Raises:

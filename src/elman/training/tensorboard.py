@@ -5,7 +5,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from elman.training.events import Event, Examined
+from elman.training.events import Evaluation, Event, Examined
 
 EVERY = 10  # seconds between writings
 OF_THE_LOOP = ("update", "epoch", "seconds")  # position of an event in the run, which every event has
@@ -66,6 +66,10 @@ class TensorBoard:
         if isinstance(event, Examined):
             for layer, statistics in event.layers.items():
                 self._write(layer, statistics, event)
+        elif isinstance(event, Evaluation):
+            self._write(
+                "evaluation", {event.score.name.replace(" ", "_"): event.score.value, "best": event.best}, event
+            )
         else:
             numbers = {name: value for name, value in event._asdict().items() if name not in OF_THE_LOOP}
             self._write(type(event).__name__.lower(), numbers, event)

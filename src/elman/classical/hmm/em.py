@@ -12,6 +12,7 @@ from elman.classical.hmm.chain import Chain, log, log_transition
 from elman.classical.hmm.chain_steps import ChainPrior
 from elman.classical.hmm.emissions import DEAD, Emission
 from elman.kernels import semiring_scan
+from elman.progress import ProgressLine
 from elman.sequences import Sequences
 
 logger = logging.getLogger("elman")
@@ -111,7 +112,8 @@ def chain_step(problem: Problem, chain: Chain, expected: Expected) -> Chain:
     return chain_steps.free(chain, first, expected.transitions, problem.prior)
 
 
-def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: int, tolerance: float) -> list[Fit]:
+def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: int, tolerance: float,
+        line: ProgressLine) -> list[Fit]:  # fmt: skip
     """Run EM on each model until an iteration gains less than `tolerance` nats per step, or for `max_iterations`.
 
     A model that has converged leaves the batch.
@@ -138,6 +140,7 @@ def fit(where: str, problem: Problem, models: Sequence[Model], max_iterations: i
         best = max(history[-1] for history in histories)
         logger.info("%s: iteration %d of %d, log-probability %.6f, %d of %d restarts continue", where, iteration,
                     max_iterations, best, len(ongoing), len(models))  # fmt: skip
+        line.iteration(where, iteration, max_iterations, best)
         active = ongoing
         if not active:
             break

@@ -17,6 +17,7 @@ from elman.classical.hmm.inputs import Driven
 from elman.classical.hmm.results import Decoded, Filtered, Sample
 from elman.classical.model import ClassicalModel
 from elman.kernels import semiring_scan
+from elman.progress import ProgressLine
 from elman.rows import Rows, one_step_each
 from elman.sequences import Sequences
 from elman.shapes import check
@@ -216,15 +217,18 @@ class HMM(ClassicalModel):
 
     # Fitting.
 
-    def fit(self, sequences: Sequences | Iterable[Any], refine: bool = False) -> Self:
+    def fit(self, sequences: Sequences | Iterable[Any], refine: bool = False, *,
+            verbose: bool | int | None = None) -> Self:  # fmt: skip
         """Fit by EM over all rows, from `restarts` random starts together.
 
         Args:
             sequences: rows of observations: Sequences, or a list of arrays.
             refine: start from the current parameters instead of random ones. Probabilities of zero stay zero (without
                 a prior), so this can be used to forbid transitions.
+            verbose: progress: None shows a line on a terminal and in a notebook if the fit takes longer than 2 seconds;
+                False is silent; True shows it everywhere; 2 prints a line per iteration.
         """
-        where = "HMM.fit"
+        where, line = "HMM.fit", ProgressLine(verbose)
         emission = self._model(where).emission if refine else self.emission
         problem = self._problem(where, sequences, emission)
         data = problem.data
@@ -232,7 +236,8 @@ class HMM(ClassicalModel):
             models = [Model(self._model(where).chain, emission.resume(where, data))]
         else:
             models = [self._random(where, data, self.seed + restart) for restart in range(self.restarts)]
-        fits = em.fit(where, problem, models, self.max_iterations, self.tolerance)
+        with line:
+            fits = em.fit(where, problem, models, self.max_iterations, self.tolerance, line)
         best = max(fits, key=lambda fit: fit.history[-1])
         self.history_, self.converged_, self.counts_ = best.history, best.converged, best.counts
         return self._with(best.model)

@@ -13,6 +13,7 @@ from elman.classical.lds.matrices import Matrices, is_constant, multiply
 from elman.classical.lds.problem import Fit, Parameters, Problem, known
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction, Smoothed
+from elman.progress import ProgressLine
 
 logger = logging.getLogger("elman")
 
@@ -26,7 +27,7 @@ class Moments(NamedTuple):
     steps: int
 
 
-def fit(problem: Problem, parameters: Parameters) -> Fit:
+def fit(problem: Problem, parameters: Parameters, line: ProgressLine) -> Fit:
     """Run EM until an iteration gains less than the tolerance, in nats per step, or for `max_iterations`."""
     check(problem, parameters)
     floors = floors_of(problem, parameters)
@@ -39,6 +40,7 @@ def fit(problem: Problem, parameters: Parameters) -> Fit:
         smoothed = e_step(problem, parameters)
         reached = float(smoothed.log_prob.sum())
         logger.info("%s: iteration %d of %d, log-probability %.6f", where, iteration, settings.max_iterations, reached)
+        line.iteration(where, iteration, settings.max_iterations, reached)
         if history and not reached >= history[-1]:  # only rounding lowers it, at the optimum
             return Fit(best, np.array(history), True)
         history.append(reached)

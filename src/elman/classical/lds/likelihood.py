@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from elman.classical.lds.matrices import Matrices
 from elman.classical.lds.problem import Fit, Parameters, Problem, known, scales
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction, System
+from elman.progress import ProgressLine
 
 logger = logging.getLogger("elman")
 STEP = 1e-4  # step of the finite differences, in units where parameters are about 1
@@ -106,7 +108,7 @@ def leaf(parameters: Parameters, name: str) -> np.ndarray:
     return found
 
 
-def fit(problem: Problem, parameters: Parameters) -> Fit:
+def fit(problem: Problem, parameters: Parameters, line: ProgressLine) -> Fit:
     """Return the best optimum from several starts: the given parameters, and random ones."""
     from scipy.optimize import minimize
 
@@ -119,11 +121,17 @@ def fit(problem: Problem, parameters: Parameters) -> Fit:
                          "above 0.")  # fmt: skip
     rng = np.random.default_rng(settings.seed)
     origin, bounds = coordinates.pack(parameters), coordinates.bounds()
-    best, best_vector, converged, history = -np.inf, origin, False, []
+    best, best_vector, converged, history, iterations = -np.inf, origin, False, [], count()
+
+    def report(intermediate_result: Any) -> None:
+        limit = settings.restarts * settings.max_iterations
+        line.iteration(problem.where, next(iterations) + 1, limit, max(best, -float(intermediate_result.fun)))
+
     for restart in range(settings.restarts):
         start = origin if restart == 0 else scattered(coordinates, origin, rng)
         found = minimize(
             lambda vector: objective(coordinates, vector), start, jac=True, method="L-BFGS-B", bounds=bounds,
+            callback=report,
             options={"maxiter": settings.max_iterations, "maxfun": 4 * settings.max_iterations + 20, "ftol": 1e-14,
                      "gtol": 1e-6, "maxcor": 20},
         )  # fmt: skip

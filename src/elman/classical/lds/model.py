@@ -19,6 +19,7 @@ from elman.classical.lds.variances import Variance, check_value, check_variances
 from elman.classical.model import ClassicalModel
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction
+from elman.progress import ProgressLine
 from elman.rows import one_step_each
 from elman.sequences import Sequences
 
@@ -229,7 +230,7 @@ class LDS(ClassicalModel):
 
     def fit(self, sequences: Sequences | Iterable[Any], learn: Iterable[str] | None = None, method: str | None = None,
             *, restarts: int = 3, seed: int = 0, max_iterations: int = 500, tolerance: float = 1e-8,
-            floor: float = 1e-6) -> Self:  # fmt: skip
+            floor: float = 1e-6, verbose: bool | int | None = None) -> Self:  # fmt: skip
         """Fit parameters by maximum likelihood, starting from those given to the constructor.
 
         `em` (Shumway and Stoffer 1982; Ghahramani and Hinton 1996) never lowers the likelihood, but converges slowly.
@@ -247,16 +248,20 @@ class LDS(ClassicalModel):
             tolerance: EM stops when an iteration gains less than this, in nats per step.
             floor: lower bound of the covariances that EM learns, as a fraction of the given diagonal; it keeps them
                 positive definite where the likelihood is unbounded.
+            verbose: progress: None shows a line on a terminal and in a notebook if the fit takes longer than 2 seconds;
+                False is silent; True shows it everywhere; 2 prints a line per iteration.
         Raises:
             TypeError, ValueError: the observations or settings cannot be used.
         """
-        where = "LDS.fit"
+        where, line = "LDS.fit", ProgressLine(verbose)
         settings = Settings(learn if learn is None else tuple(learn), method, restarts, seed, max_iterations, tolerance,
                             floor, self.square_root)  # fmt: skip
         given = self._given()
         rows = read(where, as_sequences(where, sequences), given.matrices)
         problem, first, method = pose(where, rows, given, self.variances, settings)
-        self._fitted, self.history_, self.converged_ = (em if method == "em" else likelihood).fit(problem, first)
+        with line:
+            fitted = (em if method == "em" else likelihood).fit(problem, first, line)
+        self._fitted, self.history_, self.converged_ = fitted
         return self
 
     # Composition of systems.
