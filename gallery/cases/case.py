@@ -108,7 +108,7 @@ def of_task(
     for change in changes:
         change(model.net_)
     probe = model.probe_loss(*sample)
-    return Made(model.net_, probe.loss, Facts(run=run, dependency=dependency).with_task(model, probe.steps), right)
+    return Made(model.net_, probe.loss, Facts(run=run, dependency=dependency).with_task(model, probe.texts), right)
 
 
 def classifier(generator: Generator, folder: Path, *changes: Any, steps: int = 14, place: int = -3, rows: int = 48,

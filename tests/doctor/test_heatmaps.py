@@ -10,7 +10,7 @@ from elman.doctor.heatmaps import texts_of
     [(False, 100, "0"), (True, 100, "99"), (False, 40, "")],
 )
 def test_texts_are_in_reading_order(healthy, backward, texts, first):
-    found = healthy._replace(facts=healthy.facts._replace(texts=[str(number) for number in range(texts)]))
+    found = healthy._replace(facts=healthy.facts._replace(texts={"": [str(number) for number in range(texts)]}))
     layer = healthy.layers[0]._replace(reversed=backward)
     shown = texts_of(found, layer, layer.gates["forget"])
     assert len(shown) == 100

@@ -49,7 +49,7 @@ def read(path):
 
 def test_the_page_is_complete_and_self_contained(healthy, tmp_path):
     texts = ["<", "&", " ", *"abcdefgh" * 12, "z"][:100]
-    found = healthy._replace(facts=healthy.facts._replace(texts=texts))
+    found = healthy._replace(facts=healthy.facts._replace(texts={"": texts}))
     path = tmp_path / "doctor.html"
     found.save(path, "runs/<b>")
     page = read(path)

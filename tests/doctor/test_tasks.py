@@ -40,7 +40,7 @@ def test_a_run_folder_and_the_model_in_it_give_the_same_figures(run):
 def test_known_facts_are_kept_and_those_of_the_task_are_filled_in(run):
     facts = found_in(load(run), TEXTS, LABELS, facts=Facts(dependency=3, run=run)).facts
     assert (facts.dependency, facts.task, facts.clip_norm) == (3, "classifier", load(run).clip_norm)
-    assert facts.texts == [*"abab"]
+    assert facts.texts == {"": [*"abab"]}
     assert facts.history is not None
 
 

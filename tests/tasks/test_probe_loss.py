@@ -45,9 +45,9 @@ def test_the_probe_loss_falls_along_its_gradient(made):
 
 
 def test_the_steps_of_the_first_row_have_their_text():
-    assert classifier()[0].probe_loss(["abab", "cd"], ["ab", "cd"]).steps == ["a", "b", "a", "b"]
-    assert tagger()[0].probe_loss([["a", "c"]], [["X", "Z"]]).steps == ["a", "c"]
-    assert language_model()[0].probe_loss("abc").steps == ["", "a", "b"]
+    assert classifier()[0].probe_loss(["abab", "cd"], ["ab", "cd"]).texts == {"": ["a", "b", "a", "b"]}
+    assert tagger()[0].probe_loss([["a", "c"]], [["X", "Z"]]).texts == {"body": ["a", "c"]}
+    assert language_model()[0].probe_loss("abc").texts == {"": ["", "a", "b", "c"]}
 
 
 def test_the_probe_has_at_least_one_row():

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from elman import state as states
 from elman.cell import Cell, unroll
+from elman.cells.activations import Activations, activations
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
 from elman.rows import one_step_each
@@ -58,6 +59,25 @@ class CellModule(Cell, nn.Module):
         The arguments are those of `advance`.
         """
         return {}
+
+    def activations(self, sequences: Sequences) -> list[Activations]:
+        """Return the gates and the state of this cell at every step of a row, for `elman.pictures.gates`.
+
+        Args:
+            sequences: a single row.
+        Returns:
+            a list with one entry.
+        Raises:
+            ValueError: there are several rows or none, the values do not fit the cell, or this is a layer that contains
+                cells.
+        """
+        where = f"{type(self).__name__}.activations"
+        if any(isinstance(part, CellModule) for part in self.modules() if part is not self):
+            raise ValueError(f"{where}: expected a cell, got a layer that contains cells; use one of its cells.")
+        sequences = self.checked("activations", sequences)
+        if len(sequences) != 1:
+            raise ValueError(f"{where}: expected a single row, got {len(sequences)}; use sequences.select([0]).")
+        return [activations(self, sequences)]
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         """Return the recurrent matrix of each gate, [H, H], as views of `weight_hh`; empty for a cell without one."""

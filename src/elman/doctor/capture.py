@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from elman import state as states
 from elman.cells import CellModule
-from elman.doctor.recurrences import evaluating, intercepted, recurrences
-from elman.doctor.torch_layers import TorchCall, has_own_forward, traces_of
+from elman.doctor.torch_layers import TorchCall, traces_of
 from elman.doctor.trace import Trace, float_leaves, states_after
 from elman.kernels import native
 from elman.sequences import Sequences
 from elman.state import State
 from elman.training.non_finite_layer import reads_backward
+from elman.training.recurrences import evaluating, has_own_forward, intercepted, recurrences
 
 
 class Captured(NamedTuple):

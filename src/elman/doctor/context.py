@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from elman import state as states
 from elman.cells import CellModule
-from elman.doctor.recurrences import evaluating, intercepted, recurrences
 from elman.doctor.torch_layers import call_with_scan, cells_of
 from elman.rows import Rows
 from elman.sequences import Sequences
 from elman.state import State
+from elman.training.recurrences import evaluating, intercepted, recurrences
 
 ENOUGH = 0.01  # fraction of the context's gain that may be missing where a context is long enough
 ROUNDING = 1e-6  # fraction of the loss

@@ -126,7 +126,7 @@ def _examined(
         model, facts = load(path), facts._replace(run=path if path.is_dir() else path.parent)
     if isinstance(model, Task):
         probe = model.probe_loss(data, y)
-        return model.net_, probe.loss, facts.with_task(model, probe.steps)
+        return model.net_, probe.loss, facts.with_task(model, probe.texts)
     if not isinstance(model, nn.Module):
         raise TypeError("doctor: expected a trained task, a run folder or a PyTorch module, got "
                         f"{type(model).__name__}.")  # fmt: skip

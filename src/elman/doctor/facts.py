@@ -46,7 +46,8 @@ class Facts(NamedTuple):
         clip_norm: largest gradient norm; None without clipping.
         dependency: longest distance, in steps, from an output back to the input that determines it; None if unknown.
         history: course of the training, from its log.
-        texts: text of each step of the first row, to label pictures.
+        texts: text of each step of the first row, to label pictures, by the path of the part of the model that reads
+            it; the path of the whole model is empty.
         run: run folder of the training.
     """
 
@@ -56,10 +57,10 @@ class Facts(NamedTuple):
     clip_norm: float | None = None
     dependency: int | None = None
     history: History | None = None
-    texts: Sequence[str] | None = None
+    texts: Mapping[str, Sequence[str]] = {}
     run: Path | None = None
 
-    def with_task(self, task: Task, texts: Sequence[str] | None) -> "Facts":
+    def with_task(self, task: Task, texts: Mapping[str, Sequence[str]]) -> "Facts":
         """Return these facts with those about a task, and the history in the log of the run folder if it has one.
 
         Raises:

@@ -10,6 +10,7 @@ import numpy as np
 from elman.doctor.findings import Findings, Layer
 from elman.doctor.gates import SHOWN, Gate
 from elman.pictures.numbers import steps_text
+from elman.tasks.probe import texts_at
 
 WIDTH, HEIGHT = 900, 150  # pixels of a line of steps, and of the heatmap below it, at least
 LETTER, WORD = 13, 26  # pixels of a step that is a letter, and of one that is a word
@@ -43,7 +44,7 @@ def heatmaps(findings: Findings) -> Iterator[str]:
 
 def texts_of(findings: Findings, layer: Layer, gate: Gate) -> Sequence[str]:
     """Return the text of each step shown; step numbers if the layer does not read the first row as it is."""
-    texts, steps = findings.facts.texts, len(gate.first_row)
+    texts, steps = texts_at(layer.path, findings.facts.texts), len(gate.first_row)
     if texts is None or steps != min(len(texts), SHOWN) or layer.longest < len(texts):
         return [str(step) if step % 10 == 0 else "" for step in range(1, steps + 1)]
     return (texts[::-1] if layer.reversed else texts)[:steps]

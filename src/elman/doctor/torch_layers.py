@@ -14,8 +14,6 @@ from elman.doctor.trace import Trace, states_after
 from elman.sequences import Sequences
 from elman.state import State
 
-KINDS = (nn.RNN, nn.LSTM, nn.GRU)
-
 Scan = Callable[[CellModule, Sequences, State | None], tuple[Sequences, State]]
 
 
@@ -43,17 +41,6 @@ class TorchCall(NamedTuple):
     @property
     def results(self) -> list[Tensor]:
         return [self.output.data if isinstance(self.output, PackedSequence) else self.output, *self.final]
-
-
-def is_torch_recurrence(module: nn.Module) -> bool:
-    """Return whether the module computes PyTorch's own recurrence: a layer of `torch.nn` or of `elman.nn`."""
-    own = getattr(type(module), "computes_as_torch", False)
-    return any(isinstance(module, kind) and (own or type(module).forward is kind.forward) for kind in KINDS)
-
-
-def has_own_forward(module: nn.Module) -> bool:
-    """Return whether the module is a subclass of a recurrent layer with a different `forward`."""
-    return isinstance(module, KINDS) and not is_torch_recurrence(module)
 
 
 def traces_of(

@@ -6,7 +6,8 @@ from elman.pictures.bands import bands
 from elman.pictures.confusion import confusion
 from elman.pictures.doctor import doctor
 from elman.pictures.forecast import forecast
+from elman.pictures.gates import gates
 from elman.pictures.loss_curves import loss_curves
 from elman.pictures.states import states
 
-__all__ = ["alignment", "attention_maps", "bands", "confusion", "doctor", "forecast", "loss_curves", "states"]
+__all__ = ["alignment", "attention_maps", "bands", "confusion", "doctor", "forecast", "gates", "loss_curves", "states"]

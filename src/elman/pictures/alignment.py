@@ -49,7 +49,7 @@ def alignment(source: Sequence[str], target: Sequence[str], weights: Any, title:
 
 def _canvas(source: Sequence[str], target: Sequence[str]) -> tuple[Any, Any]:
     """Return a figure with room for the source words above and the target words on the left, and its axis."""
-    from matplotlib.figure import Figure
+    from elman.pictures.figure import Figure
 
     above, left = (LETTER_WIDTH * max(map(len, words)) for words in (source, target))
     width, height = CELL * len(source) + left + 1.4, CELL * len(target) + above + 0.6

@@ -64,7 +64,7 @@ def _opaque(heat: np.ndarray) -> np.ndarray:
 
 def _canvas(count: int, shape: float) -> tuple[list[Any], Any]:
     """Return `count` axes without frames, for images `shape` times as high as wide, and their figure."""
-    from matplotlib.figure import Figure
+    from elman.pictures.figure import Figure
 
     columns = min(COLUMNS, count)
     lines = -(-count // columns)

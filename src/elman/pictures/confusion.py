@@ -71,7 +71,7 @@ def _names(report: Any) -> list[str]:
 
 def _canvas(names: Sequence[str], most: int) -> tuple[Any, Any, bool]:
     """Return a figure with room for every name and count, its axis, and whether the names below are vertical."""
-    from matplotlib.figure import Figure
+    from elman.pictures.figure import Figure
 
     if len(names) > NAMED:
         figure = Figure(figsize=(12, 11), layout="constrained")

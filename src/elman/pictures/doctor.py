@@ -28,7 +28,7 @@ def doctor(examination: Any, title: str = "") -> Any:
         >>> [axis.get_title() for axis in figure.axes][:2]
         ['gradient by lag', 'loss by context']
     """
-    from matplotlib.figure import Figure
+    from elman.pictures.figure import Figure
 
     rows = [(title, panels_of_model(examination))]
     rows += [(f"{layer.name}: {layer.cell}", panels_of_layer(examination, layer)) for layer in examination.layers]
@@ -53,7 +53,7 @@ def draw(panel: Panel, axis: Any) -> None:
 
 def panel_figure(panel: Panel) -> Any:
     """Draw one panel in a matplotlib Figure of its own."""
-    from matplotlib.figure import Figure
+    from elman.pictures.figure import Figure
 
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     draw(panel, figure.subplots())

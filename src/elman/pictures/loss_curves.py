@@ -24,7 +24,7 @@ def loss_curves(log: Path, baseline: float | None = None, name: str = "") -> Any
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
-    from matplotlib.figure import Figure
+    from elman.pictures.figure import Figure
 
     events: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()]
     updates = [(event["update"], event["loss"]) for event in events if "loss" in event]

@@ -23,7 +23,7 @@ def as_series(where: str, name: str, array: Any) -> np.ndarray:
 
 def canvas(coordinates: int, title: str) -> tuple[Any, list[Any]]:
     """Return a figure and its axes, one below the other, with a common time axis."""
-    from matplotlib.figure import Figure
+    from elman.pictures.figure import Figure
 
     figure = Figure(figsize=(9, 1.5 + 2.5 * coordinates), layout="constrained")
     axes = figure.subplots(coordinates, sharex=True, squeeze=False)[:, 0]

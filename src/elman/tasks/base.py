@@ -4,7 +4,6 @@ import logging
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self, final
@@ -13,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 import elman
+from elman.cells.activations import Activations
 from elman.data.hold_out import hold_out
 from elman.data.row_batches import usual_steps
 from elman.errors import counted_as
@@ -22,6 +22,7 @@ from elman.state import State
 from elman.tasks.examples import PROBE_ROWS, Batches, Encoded, Examples, digest
 from elman.tasks.model import Model
 from elman.tasks.plan import TrainingPlan, seconds_per_update
+from elman.tasks.probe import ProbeLoss, activations_of
 from elman.tasks.run import Run
 from elman.tasks.settings import Settings, check_range, settings_of
 from elman.training import Evaluation, Event, Interrupted, NonFinite, Progress, Result, Score, TrainingSettings, train
@@ -37,18 +38,6 @@ logger = logging.getLogger("elman")
 def perplexity(nats: float) -> Score:
     """Return the perplexity per unit for the mean loss of a unit in nats."""
     return Score("perplexity", math.exp(min(nats, 700)))  # the exponential of more is not finite
-
-
-class ProbeLoss(NamedTuple):
-    """Training loss of a few rows without random augmentation, which the doctor differentiates.
-
-    Attributes:
-        loss: computes the loss of the task's network.
-        steps: the text of each step of the first row; None if steps are not text.
-    """
-
-    loss: Callable[[], Tensor]
-    steps: list[str] | None = None
 
 
 class _Parts(NamedTuple):
@@ -151,6 +140,26 @@ class Task(Model, Estimator, Settings, TrainingSettings):
     @abstractmethod
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         """Return the training loss of a few rows, for the doctor."""
+
+    def probe_row(self, row: Any) -> ProbeLoss:
+        """Return the training loss of one row, with the prediction as its target.
+
+        A task without `predict` overrides it.
+        """
+        return self.probe_loss([row], self.predict([row]))  # type: ignore[attr-defined]
+
+    def activations(self, row: Any) -> list[Activations]:
+        """Return the gates and states of the recurrent cells at every step of a row, for `elman.pictures.gates`.
+
+        Only cells that read one row are included: not those that spell every word, for instance.
+
+        Args:
+            row: a row as `predict` reads them; a text for a language model.
+        Raises:
+            ValueError: the task is not fitted, or the row cannot be read.
+        """
+        self.check_fitted()
+        return activations_of(self.net_, self.probe_row(row))
 
     def few_rows(self, X: Any, y: Any) -> Any:
         """Return the first rows and targets, encoded, for `probe_loss`."""

@@ -19,10 +19,11 @@ from elman.metrics.classes import ClassReport, class_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Task, logger
+from elman.tasks.base import Task, logger
 from elman.tasks.examples import Batch, Encoded, Examples
 from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
 from elman.tasks.inputs.base import Inputs
+from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
 from elman.training import Score
@@ -202,8 +203,8 @@ class Classifier(InputSettings, RecurrentSettings, Task):
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         data = self.few_rows(X, y)
         rows, targets = data.inputs.map(torch.from_numpy), torch.from_numpy(data.targets)
-        return ProbeLoss(lambda: cross_entropy(self.net_.classify(rows), targets),
-                         self.inputs_.steps(data.inputs.to_list()[0]))  # fmt: skip
+        texts = self.inputs_.steps(data.inputs.to_list()[0])
+        return ProbeLoss(lambda: cross_entropy(self.net_.classify(rows), targets), {} if texts is None else {"": texts})
 
     def stream(self) -> "StreamingClassifier":
         """Return a reader at the beginning of a sequence, which gives the class probabilities after every step.

@@ -26,8 +26,9 @@ from elman.losses import REDUCTIONS, cross_entropy
 from elman.metrics import Comparison, Likelihood
 from elman.runtime import ModelFile
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Task, logger, perplexity
+from elman.tasks.base import Task, logger, perplexity
 from elman.tasks.examples import PROBE_STEPS, Examples
+from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
 from elman.training import Score
@@ -224,15 +225,22 @@ class LanguageModel(RecurrentSettings, Task):
         return -self.evaluate(X, y).nats_per_character
 
     def probe_loss(self, X: Texts, y: Any = None) -> ProbeLoss:
+        return self._probe(X, 8)
+
+    def probe_row(self, row: str) -> ProbeLoss:
+        return self._probe([row], 1)
+
+    def _probe(self, X: Texts, streams: int) -> ProbeLoss:
+        """Return the loss of the first steps of the texts, in at most this number of streams."""
         self.check_fitted()
-        data = self.encode(self.read(X, y))
+        data = self.encode(self.read(X, None))
         total = sum(map(len, data))
         if not total:
             raise ValueError("LanguageModel.probe_loss: expected a text, got an empty one.")
-        streams = min(8, max(1, total // 50))
-        window = Windows(data, streams, max(1, min(PROBE_STEPS, total) // streams))[0]
-        steps = [self.units_.decode([unit]) for unit in window.inputs.to_list()[0].tolist()]
-        return ProbeLoss(lambda: cross_entropy(*self._logits(window, None)[:2]), steps)
+        streams = min(streams, max(1, total // 50))
+        window = Windows(data, streams, 1 + min(PROBE_STEPS, total) // streams)[0]
+        texts = [self.units_.decode([unit]) for unit in window.inputs.to_list()[0].tolist()]
+        return ProbeLoss(lambda: cross_entropy(*self._logits(window, None)[:2]), {"": texts})
 
     def stream(self) -> TextStream:
         """Return a reader at the beginning of a text, which gives the distribution of the next unit after each unit.

@@ -26,8 +26,9 @@ from elman.metrics.entities import EntityReport, entity_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Task, logger
+from elman.tasks.base import Task, logger
 from elman.tasks.examples import Batch, Encoded, Examples
+from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
 from elman.training import Score
@@ -232,7 +233,7 @@ class Tagger(RecurrentSettings, Task):
         data = self.few_rows(X, y)
         words = [word if isinstance(word, str) else word[0] for word in X[0]]
         tags = torch.from_numpy(data.targets.values)
-        return ProbeLoss(partial(self._tag_loss, _tensors(data.inputs), tags), words)
+        return ProbeLoss(partial(self._tag_loss, _tensors(data.inputs), tags), {"body": words})
 
     def _decoded(self, data: Encoded) -> list[list[str]]:
         """Return the most probable tags in the scheme that the network learns."""

@@ -19,9 +19,10 @@ from elman.metrics.references import as_references
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
-from elman.tasks.base import ProbeLoss, logger
+from elman.tasks.base import logger
 from elman.tasks.encoder_decoder import EncoderDecoder
 from elman.tasks.examples import Encoded, Examples
+from elman.tasks.probe import ProbeLoss
 from elman.tasks.settings import check_range
 from elman.tasks.writer import Targets, Writer
 from elman.training.loop import Data
@@ -221,6 +222,9 @@ class Translator(Writer):
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         references = as_references(f"{type(self).__name__}.probe_loss", X, y)
         return super().probe_loss(X, [texts[0] for texts in references])
+
+    def texts_of_steps(self, data: Encoded) -> dict[str, list[str]]:
+        return super().texts_of_steps(data) | {"encoder": self.units_.each_source(data.inputs.to_list()[0])}
 
     def never(self) -> list[int]:
         return [] if self._copies() else super().never()

@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,9 +21,10 @@ from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputF
 from elman.layers.decoder import DecoderState
 from elman.sequences import Sequences
 from elman.state import State
-from elman.tasks.base import ProbeLoss, Task, perplexity
+from elman.tasks.base import Task, perplexity
 from elman.tasks.encoder_decoder import TeacherForcing
 from elman.tasks.examples import Batch, Encoded
+from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
 from elman.training import Score
@@ -189,8 +190,19 @@ class Writer(DecoderSettings, Task):
         return perplexity(-np.concatenate(self._log_probs(data)).sum() / (units.num_steps + len(units)))
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
-        data = self.few_rows(X, y)
-        return ProbeLoss(lambda: self.net_.loss(self.begin(data), data.targets.units)[0])
+        return self._probe(self.few_rows(X, y))
+
+    def probe_row(self, row: Any) -> ProbeLoss:
+        written = Targets(self.encode_texts(self.predict([row])), np.ones(1, np.int64))  # may be the empty text
+        return self._probe(replace(self.encode_inputs([row]), targets=written))
+
+    def _probe(self, data: Encoded) -> ProbeLoss:
+        return ProbeLoss(lambda: self.net_.loss(self.begin(data), data.targets.units)[0], self.texts_of_steps(data))
+
+    def texts_of_steps(self, data: Encoded) -> dict[str, list[str]]:
+        """Return the text of each step of the first row, by the part of the network that reads it."""
+        units = data.targets.units.to_list()[0].tolist()
+        return {"decoder": ["", *(self.written_units.decode([unit]) for unit in units)]}
 
     def _log_probs(self, data: Encoded) -> list[np.ndarray]:
         """Return the log-probabilities of the texts of each row."""

@@ -10,10 +10,10 @@ from torch import nn
 
 import elman.layers
 from elman.cells import CellModule
-from elman.doctor.torch_layers import is_torch_recurrence
 from elman.sequences import Sequences
 from elman.state import State
 
+KINDS = (nn.RNN, nn.LSTM, nn.GRU)
 LAYERS = tuple(getattr(elman.layers, name) for name in elman.layers.__all__ if name[0].isupper())
 
 Scan = Callable[[str, CellModule, Sequences, State | None], tuple[Sequences, State]]
@@ -69,6 +69,17 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+def is_torch_recurrence(module: nn.Module) -> bool:
+    """Return whether the module computes PyTorch's own recurrence: a layer of `torch.nn` or of `elman.nn`."""
+    own = getattr(type(module), "computes_as_torch", False)
+    return any(isinstance(module, kind) and (own or type(module).forward is kind.forward) for kind in KINDS)
+
+
+def has_own_forward(module: nn.Module) -> bool:
+    """Return whether the module is a subclass of a recurrent layer with a different `forward`."""
+    return isinstance(module, KINDS) and not is_torch_recurrence(module)
 
 
 def _is_recurrence(module: nn.Module) -> bool:
