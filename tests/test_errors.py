@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from elman.errors import RowError, RowTypeError, counted_as, located, renumbered
+from elman.errors import RowError, RowTypeError, counted_as, located, named, renumbered
 
 
 def test_a_row_error_prints_its_row():
@@ -31,6 +31,17 @@ def test_a_batch_renumbers_the_rows_of_its_errors():
 def test_errors_of_the_validation_set_are_counted_there():
     with pytest.raises(RowError, match=r"^validation row 1: empty\.$"), counted_as("validation row"):
         raise RowError(1, "empty.")
+
+
+def test_a_row_with_a_name_is_shown_by_it():
+    with pytest.raises(RowTypeError, match=r"^machine m17: empty\.$") as caught, named(["machine m3", "machine m17"]):
+        raise RowTypeError(1, "empty.")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == "machine m17: empty."
+    with pytest.raises(RowError, match=r"^validation machine m3: empty"), named(["machine m3"], "validation row"):
+        raise RowError(0, "empty.", "validation row")
+    for names, kind in ((None, "row"), (["machine m3"], "validation row")):
+        with pytest.raises(RowError, match=r"^row 0: empty"), named(names, kind):
+            raise RowError(0, "empty.")
 
 
 def test_a_place_replaces_the_row():

@@ -5,20 +5,21 @@ from contextlib import contextmanager
 
 
 class RowError(ValueError):
-    """Error in one row of the data. It prints as `row 3: message`.
+    """Error in one row of the data. It prints as `row 3: message`, or `machine m17: message` for a row with a name.
 
     Args:
         row: number of the row, from 0.
         message: the error, without the row.
         kind: type of the row: `row`, or `validation row`.
+        name: name of the row, if it has one.
     """
 
-    def __init__(self, row: int, message: str, kind: str = "row"):
-        super().__init__(row, message, kind)
-        self.row, self.message, self.kind = int(row), message, kind
+    def __init__(self, row: int, message: str, kind: str = "row", name: str = ""):
+        super().__init__(row, message, kind, name)
+        self.row, self.message, self.kind, self.name = int(row), message, kind, name
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.row}: {self.message}"
+        return f"{self.name or f'{self.kind} {self.row}'}: {self.message}"
 
 
 class RowTypeError(RowError, TypeError):
@@ -53,6 +54,22 @@ def counted_as(kind: str) -> Iterator[None]:
         yield
     except RowError as error:
         raise type(error)(error.row, error.message, kind) from error
+
+
+@contextmanager
+def named(names: Sequence[object] | None, kind: str = "row") -> Iterator[None]:
+    """Re-raise errors about a row of this kind with its name.
+
+    Args:
+        names: name of each row; None for rows without names.
+    """
+    try:
+        yield
+    except RowError as error:
+        if names is None or error.kind != kind:
+            raise
+        name = f"{kind.removesuffix('row')}{names[error.row]}"
+        raise type(error)(error.row, error.message, kind, name) from error
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import torch
 
 import elman
 from elman import Classifier, Sequences
+from elman.data.readers import read_frame
+from elman.errors import RowError
 from elman.tasks.run import Run
 from elman.training import Evaluation, Interrupted
 
@@ -425,6 +427,30 @@ def test_missing_values_are_read_where_training_had_some():
     gone[2, 0] = np.nan
     with pytest.raises(ValueError, match=r"row 1: step 2, variable 0 is NaN, and no value of it was missing"):
         model.predict([rows[0], gone])
+
+
+def test_errors_and_predictions_have_the_names_of_series():
+    names, states = ["m3", "m17", "m5", "m1"], ["ok", "worn", "ok", "worn"]
+    frame = pd.DataFrame({"machine": np.repeat(names, 6), "time": np.tile(range(6), 4),
+                          "x": np.repeat([1.0, 2, 1, 2], 6), "state": np.repeat(states, 6)})  # fmt: skip
+    columns = {"values": "x", "group": "machine", "time": "time"}
+    rows = read_frame(frame, **columns, label="state")
+    model = Classifier(**QUICK).fit(rows.inputs, rows.labels)
+    assert rows.names == names
+    assert len(pd.Series(model.predict(rows.inputs), index=rows.names)) == 4
+
+    missing = read_frame(frame.assign(x=frame.x.where(frame.machine != "m17")), **columns, label="state")
+    for call in (lambda rows, labels: model.predict(rows), model.evaluate, model.probe_loss):
+        with pytest.raises(RowError, match=r"^machine m17: step 0, variable 0 is NaN"):
+            call(missing.inputs, missing.labels)
+    infinite = read_frame(frame, **columns, label="state")
+    infinite.inputs[1][2] = np.inf
+    for fit in (lambda: Classifier(**QUICK).fit(infinite.inputs, infinite.labels),
+                lambda: Classifier(**QUICK).plan(infinite.inputs, infinite.labels)):  # fmt: skip
+        with pytest.raises(RowError, match=r"^machine m17: step 2, variable 0 is infinite"):
+            fit()
+    with pytest.raises(RowError, match=r"^validation machine m17: step 2, variable 0 is infinite"):
+        Classifier(**QUICK).fit(rows.inputs, rows.labels, validation_data=(infinite.inputs, infinite.labels))
 
 
 def test_the_only_missing_value_may_be_held_out():

@@ -18,9 +18,10 @@ arrived. Labels are not needed, and are ignored."""
 
 
 def _predict(run: Path, files: tuple[Path, ...], **options: Any) -> None:
+    files = files or (standard_input(click.get_current_context()),)
     model, commands, given = load_model(run, files, options)
     with row_counter() as count:
-        for file in files or (standard_input(click.get_current_context()),):
+        for file in files:
             for batch in commands.read_rows(model, file, given).batches():
                 with located([row.place for row in batch]):
                     lines = commands.format_rows(model, batch, given)

@@ -68,6 +68,8 @@ LABELLED = (
                  help="Tables: columns of numbers. A line is a time step of a series."),
     ColumnOption(["--group"], metavar="COLUMN",
                  help="Tables with --values: the column that names the series a line belongs to."),
+    ColumnOption(["--time"], metavar="COLUMN",
+                 help="Tables with --values: the column of numbers or dates that sorts the steps of a series."),
     click.Option(["--size"], metavar="HxW", callback=height_and_width,
                  help="Pictures and videos: resize them to this height and width."),
     click.Option(["--color"], is_flag=True, default=None, help="Pictures and videos: read colours, not greys."),

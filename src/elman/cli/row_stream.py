@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from elman.data.raw_files import STDIN, decoded, lines, split_lines, stdin
-from elman.data.readers.labelled import Labelled, Row
+from elman.data.readers.labelled import Labelled, Row, names_of
 
 PIPE_BYTES = 1 << 16  # read at a time: the capacity of a pipe
 BATCH_ROWS = 512
@@ -80,4 +80,4 @@ def row_per_line(file: Path, parse: Callable[[str], Any] = lambda line: line) ->
 
 def rows_of(data: Labelled) -> RowStream:
     """Return rows that have been read, without their labels."""
-    return RowStream(map(Row, data.inputs, repeat(None), data.places))
+    return RowStream(map(Row, data.inputs, repeat(None), data.places, names_of(data.inputs) or repeat(None)))

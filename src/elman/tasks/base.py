@@ -14,8 +14,9 @@ from torch import Tensor
 import elman
 from elman.cells.activations import Activations
 from elman.data.hold_out import hold_out
+from elman.data.readers.labelled import names_of
 from elman.data.row_batches import usual_steps
-from elman.errors import counted_as
+from elman.errors import counted_as, named
 from elman.estimator import Estimator
 from elman.runtime import MODEL
 from elman.state import State
@@ -164,8 +165,9 @@ class Task(Model, Estimator, Settings, TrainingSettings):
     def few_rows(self, X: Any, y: Any) -> Any:
         """Return the first rows and targets, encoded, for `probe_loss`."""
         self.check_fitted()
-        examples = self.read(X, y)
-        return self.encode(examples.select(np.arange(min(len(examples), PROBE_ROWS)))).first()
+        with named(names_of(X)):
+            examples = self.read(X, y)
+            return self.encode(examples.select(np.arange(min(len(examples), PROBE_ROWS)))).first()
 
     # Training.
 
@@ -256,7 +258,12 @@ class Task(Model, Estimator, Settings, TrainingSettings):
         self.check_settings()
 
     def _parts(self, X: Any, y: Any, validation_data: Any) -> _Parts:
-        """Read, split and encode the data, and build the network."""
+        """Read, split and encode the data, and build the network. Errors show the names of rows that have names."""
+        held_out = validation_data[0] if isinstance(validation_data, tuple | list) and validation_data else None
+        with named(names_of(X)), named(names_of(held_out), "validation row"):
+            return self._encoded(X, y, validation_data)
+
+    def _encoded(self, X: Any, y: Any, validation_data: Any) -> _Parts:
         training = self.read(X, y)
         if not len(training):
             raise ValueError(f"{type(self).__name__}.fit: expected rows, got none.")

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from elman.data.label_text import labels_as_text
+from elman.data.readers.labelled import names_of
 from elman.data.rows_and_labels import as_labels, as_rows, label_numbers
-from elman.errors import RowError, located
+from elman.errors import RowError, located, named
 from elman.layers import Linear, Stack
 from elman.layers.pooling import POOLINGS, Pooling
 from elman.metrics.calibration import temperature
@@ -176,12 +177,13 @@ class Classifier(InputSettings, RecurrentSettings, Task):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, [B, C], in the order of `classes_`."""
         self.check_fitted()
-        data = self.inputs_.encode(as_rows("Classifier", X))
-        logits = self._logits(Encoded(data, None, data.lengths))
-        if not np.isfinite(logits).all():
-            row = int(np.argmin(np.isfinite(logits).all(1)))
-            raise RowError(row, "the logits are not finite. The inputs are far outside the range of the training rows; "
-                                "check their units.")  # fmt: skip
+        with named(names_of(X)):
+            data = self.inputs_.encode(as_rows("Classifier", X))
+            logits = self._logits(Encoded(data, None, data.lengths))
+            if not np.isfinite(logits).all():
+                row = int(np.argmin(np.isfinite(logits).all(1)))
+                raise RowError(row, "the logits are not finite. The inputs are far outside the range of the training "
+                                    "rows; check their units.")  # fmt: skip
         weights = np.exp(logits - logits.max(1, keepdims=True)) if len(logits) else logits
         return weights / weights.sum(1, keepdims=True)
 
@@ -195,7 +197,8 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         Labels of another type than the classes are compared as text, as files write them.
         """
         examples = self.read(X, y)
-        probabilities = self.predict_proba(examples.inputs)
+        with named(names_of(X)):
+            probabilities = self.predict_proba(examples.inputs)
         labels, classes = self._comparable(examples.targets)
         predicted = classes[probabilities.argmax(1)].tolist()
         return class_report(labels.tolist(), predicted, classes.tolist(), probabilities, self.calibrated_)

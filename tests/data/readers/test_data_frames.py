@@ -40,7 +40,8 @@ def test_series(frame: Make) -> None:
     read = read_frame(given, values=["x", "y"], group="who", label="l")
     np.testing.assert_array_equal(read.inputs[0], [[1, 0.5], [3, np.nan]])
     np.testing.assert_array_equal(read.inputs[1], [[2, np.nan]])
-    assert read[1:] == (["u", "v"], ["row 0", "row 1"])
+    assert read[1:] == (["u", "v"], ["who 2", "who 1"])
+    assert read.names == [2, 1]
 
 
 @frames
@@ -97,7 +98,7 @@ def test_parquet(tmp_path: Path) -> None:
     assert read_labelled(path, text="t", label="l") == (["a", "", "c"], ["0", "0", "1"], places)
     read = read_labelled(path, values="x", group="l")
     np.testing.assert_array_equal(np.concatenate(read.inputs), [[1], [2], [np.nan]])
-    assert read.places == [places[0], places[2]]
+    assert read.places == [f"{path}: l 0", f"{path}: l 1"]
     with pytest.raises(ValueError, match=r"\.parquet: no column 'text'\. There are: t, x, l\.$"):
         read_labelled(path, text="text")
     with pytest.raises(ValueError, match=r"\.parquet:row 2: expected a finite number in 't'|row 0: .*got 'a'"):

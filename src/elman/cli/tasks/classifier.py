@@ -17,13 +17,14 @@ SHOWN = 60  # characters of a text
 
 
 def read_rows(model: Any, file: Path, options: Options) -> RowStream:
-    """Return the rows of a file, or the lines of a text file or of standard input.
+    """Return the rows of a file, the lines of a text file, or the texts or the table of series in standard input.
 
     Raises:
         OSError: if the file cannot be read.
         ValueError: if it holds text, and the model reads other data.
     """
-    if file != STDIN and not file.name.lower().endswith((".txt", ".txt.gz")):
+    series = file == STDIN and "values" in options
+    if series or (file != STDIN and not file.name.lower().endswith((".txt", ".txt.gz"))):
         return rows_of(read_labelled([file], options, labelled=False))
     if model.inputs_.name != "text":
         raise ValueError(f"{file}: expected {model.inputs_.name}, which this model reads, got lines of text; name "
@@ -32,7 +33,7 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
 
 
 def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
-    """Return a line per row: label, probability, and the start of the text or the place; or the row as JSON."""
+    """Return a line per row: label, probability, and the text's start, the series' name or the place; or as JSON."""
     classes = model.classes_.tolist()
     names = [label if isinstance(label, str) else label_text(label) for label in classes]
     lines = []
@@ -41,7 +42,9 @@ def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
         if options["jsonl"]:
             rounded = [float(f"{probability:.6g}") for probability in probabilities]
             text = {"text": row.input} if isinstance(row.input, str) else {}
-            lines.append(json.dumps({"place": row.place, **text, "label": classes[best], "probability": rounded[best],
+            name = {} if row.name is None else {"name": row.name.value}
+            lines.append(json.dumps({"place": row.place, **name, **text, "label": classes[best],
+                                     "probability": rounded[best],
                                      "probabilities": dict(zip(names, rounded, strict=True))}))  # fmt: skip
         else:
             lines.append(f"{printable(names[best])}\t{probabilities[best]:.4f}\t{_start(row)}")
@@ -49,7 +52,9 @@ def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
 
 
 def _start(row: Row) -> str:
-    """Return the start of a text on one line, without control characters; or the place of another row."""
+    """Return the start of a text on one line, without control characters; or the name or the place of another row."""
+    if row.name is not None:
+        return printable(row.name.value)
     if not isinstance(row.input, str):
         return row.place
     start = "".join(letter if letter.isprintable() else " " for letter in row.input[:SHOWN])
@@ -67,13 +72,13 @@ without a header, columns are numbers from 1); series in .npz or .ts; a folder o
 per class.""",
         "evaluate": "Classifiers: accuracy; precision, recall and F1 of each class; calibration of the probabilities.",
         "predict": """Classifiers read a text per line, from standard input or a FILE in .txt, or any other FILE as for
-`elman train classifier`. They print a line per row: label, probability, and the start of the text
-or the place of the row.""",
+`elman train classifier`. They print a line per row: label, probability, and the start of the text,
+the name of the series (--group) or the place of the row.""",
     },
     examples={
         "train": (
             "elman train classifier reviews.tsv --text sentence --label stars --out runs/reviews",
-            "elman train classifier walks.csv --values x,y,z --group walk --label person --out runs/walks",
+            "elman train classifier walks.csv --values x,y,z --group walk --time ms --label person --out runs/walks",
             "elman train classifier vowels.ts --validation more.ts --out runs/vowels --set hidden_size=64",
             "elman train classifier signs/ --size 24x36 --out runs/signs",
             "elman train classifier --resume --out runs/reviews",

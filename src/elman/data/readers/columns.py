@@ -1,22 +1,19 @@
 """Columns of a table, and the rows made of them: texts, or series in long form, with one time step per line."""
 
 import math
-import re
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from elman.data.label_text import label_text, label_value
-from elman.data.readers.labelled import Row
+from elman.data.label_text import label_value
+from elman.data.readers.fields import as_number, as_numbers, as_word, is_missing
+from elman.data.readers.labelled import Row, SeriesName, Table
+from elman.data.readers.series import Series, TimeColumn, warn_of_duplicates
+from elman.data.readers.time_order import UNNAMED, TimeOrder, looks_like_time, warn_of_order
 from elman.nearest import did_you_mean
 
 Column = str | int  # a name, or a number from 1 in a table without a header
 SHOWN = 20  # most columns that an error lists
-SEPARATED = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f\u2019]*\d")  # 1,234.5  1.234,5  1 234  1'234
-MISSING = ("", "NA", "?")  # marks of a missing number, in addition to NaN
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,9 @@ class Columns:
     label: str | None
     values: tuple[str, ...]
     group: str | None
-    typed: bool = False  # whether labels keep their type; they are text otherwise
+    time: str | None = None
+    typed: bool = False  # whether labels and names keep their type; they are text otherwise
+    warned: list[str] = field(default_factory=list, compare=False)  # columns that a warning has named
 
     @classmethod
     def chosen(
@@ -36,21 +35,26 @@ class Columns:
         label: Column | None,
         values: Column | Iterable[Column],
         group: Column | None,
+        time: Column | None = None,
         typed: bool = False,
     ) -> "Columns":
         """Return checked columns.
 
         Raises:
-            ValueError: text and values are both given or both missing, texts have a group, or a column is given twice.
+            ValueError: text and values are both given or both missing, texts have a group or a time, or a column is
+                given twice.
         """
         names = (values,) if isinstance(values, str | int) else values
-        columns = cls(_name(text), _name(label), tuple(map(str, names)), _name(group), typed)
+        columns = cls(_name(text), _name(label), tuple(map(str, names)), _name(group), _name(time), typed)
         if (columns.text is None) == (not columns.values):
             got = "neither" if columns.text is None else "both"
             raise ValueError(f"expected text (a column) or values (columns of numbers), got {got}.")
         if columns.text is not None and columns.group is not None:
             raise ValueError(f"group={columns.group!r}: has no effect on texts; it names the series of values.")
-        if twice := [name for name in columns.names if columns.names.count(name) > 1]:
+        if columns.text is not None and columns.time is not None:
+            raise ValueError(f"time={columns.time!r}: has no effect on texts; it sorts the steps of series.")
+        given = columns.names[:-1] if columns.time in columns.values else columns.names  # a time may be a variable too
+        if twice := [name for name in given if given.count(name) > 1]:
             raise ValueError(f"expected different columns, got {twice[0]!r} twice.")
         return columns
 
@@ -58,74 +62,89 @@ class Columns:
     def names(self) -> list[str]:
         """Names of the columns, in the order in which `rows` expects the fields."""
         inputs = self.values if self.text is None else (self.text,)
-        return [*inputs, *(name for name in (self.label, self.group) if name is not None)]
+        return [*inputs, *(name for name in (self.label, self.group, self.time) if name is not None)]
 
-    def rows(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
+    def watched(self, known: Sequence[str]) -> list[str]:
+        """Return the columns of a table that may be the time of its series, if `time` does not name it."""
+        if self.text is not None or self.time is not None:
+            return []
+        named = [name for name in known if looks_like_time(name)]
+        others = [] if self.group is None else [name for name in known[:UNNAMED] if name not in (*named, *self.values)]
+        return [name for name in [*named, *others] if name not in (self.label, self.group) and known.count(name) == 1]
+
+    def rows(
+        self, table: Table, records: Iterable[tuple[int, Sequence[Any]]], watched: Sequence[str] = ()
+    ) -> Iterator[Row]:
         """Yield the rows of a table.
 
         Args:
-            where: prefix of a record's number in its place, for example `reviews.tsv:`.
-            records: number of each record, and its fields of the columns `names`.
+            records: number of each record, and its fields of the columns `names`, then of the columns `watched`.
+            watched: columns that may be the time of the series.
         Raises:
-            ValueError: a text or a label is missing, a value is not a number, or a series has two labels.
+            ValueError: a text, a label or a time is missing, a value is not a number, or a series has two labels.
         """
-        return self._texts(where, records) if self.text is not None else self._series(where, records)
+        return self._texts(table, records) if self.text is not None else self._series(table, records, watched)
 
-    def _texts(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
+    def _texts(self, table: Table, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
         for number, fields in records:
-            place = f"{where}{number}"
+            place = table.place(number)
             if not isinstance(fields[0], str):
-                got = "none; an empty text is ''" if _missing(fields[0]) else type(fields[0]).__name__
+                got = "none; an empty text is ''" if is_missing(fields[0]) else type(fields[0]).__name__
                 raise ValueError(f"{place}: expected text in {self.text!r}, got {got}.")
-            yield Row(fields[0], None if self.label is None else self._label(where, number, fields[1]), place)
+            yield Row(fields[0], None if self.label is None else self._typed(place, self.label, fields[1]), place)
 
-    def _label(self, where: str, number: int, value: Any) -> Any:
-        word = _word(where, number, str(self.label), value)
+    def _typed(self, place: str, column: str, value: Any) -> Any:
+        """Return a label or a name, in its own type or as text."""
+        word = as_word(place, column, value)
         return label_value(value) if self.typed else word
 
-    def _series(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
-        found: dict[str, _Series] = {}
-        label: Any
-        size = len(self.values)
+    def _series(
+        self, table: Table, records: Iterable[tuple[int, Sequence[Any]]], watched: Sequence[str]
+    ) -> Iterator[Row]:
+        found: dict[str, Series] = {}
+        order, clock, width = TimeOrder(watched), TimeColumn(self.time), len(self.names)
         for number, fields in records:
-            key, label = "", None
-            if self.group is not None:
-                key = _word(where, number, self.group, fields[-1])
-            if self.label is not None:
-                label = self._label(where, number, fields[size])
-            series = found.get(key)
-            if series is None:
-                series = found[key] = _Series(number, label)
-            elif series.label != label:
-                whose = "a file is one series unless group is set" if self.group is None else f"{self.group}={key}"
-                raise ValueError(
-                    f"{where}{number}: expected the label {series.label!r} of {where}{series.number} ({whose}), "
-                    f"got {label!r}."
-                )
-            try:
-                steps = as_numbers(fields[:size])
-                usual = math.isfinite(sum(steps))
-            except (TypeError, ValueError, OverflowError):
-                usual = False
-            if not usual:
-                steps = [_number(f"{where}{number}", *pair) for pair in zip(self.values, fields, strict=False)]
-            series.values.extend(steps)
-        for series in found.values():  # views of the collected values: a long series is in memory once
-            yield Row(np.frombuffer(series.values).reshape(-1, size), series.label, f"{where}{series.number}")
+            place = table.place(number)
+            key, series = self._series_of(found, table, number, fields)
+            series.values.extend(self._steps(place, fields))
+            if self.time is not None:
+                series.times.append((clock.read(place, fields[width - 1]), number, fields[width - 1]))
+            order.observe(key, number, fields[width:])
+        warn_of_duplicates(table, found.values())
+        if not self.warned and (back := order.backwards()):
+            self.warned.append(back.column)
+            warn_of_order(table, back, found[back.group].name)
+        for series in found.values():
+            place = table.place(series.number) if series.name is None else table.place_of(series.name)
+            yield Row(series.steps(len(self.values)), series.label, place, series.name)
 
+    def _series_of(
+        self, found: dict[str, Series], table: Table, number: int, fields: Sequence[Any]
+    ) -> tuple[str, Series]:
+        """Return the key and the series that a record belongs to; a new series is added to `found`."""
+        place, rest = table.place(number), iter(fields[len(self.values) :])
+        label = None if self.label is None else self._typed(place, self.label, next(rest))
+        value = "" if self.group is None else next(rest)
+        key = "" if self.group is None else as_word(place, self.group, value)
+        series = found.get(key)
+        if series is None:
+            name = None if self.group is None else SeriesName(self.group, self._typed(place, self.group, value))
+            series = found[key] = Series(name, number, label)
+        if series.label != label:
+            whose = series.name or "a file is one series unless group is set"
+            raise ValueError(f"{place}: expected the label {series.label!r} of {table.place(series.number)} ({whose}), "
+                             f"got {label!r}.")  # fmt: skip
+        return key, series
 
-def as_numbers(fields: Sequence[Any]) -> list[float]:
-    """Return fields as numbers.
-
-    Raises:
-        TypeError, ValueError, OverflowError: a field is not a number. Python reads `1_0` as 10, but in data it is an
-            identifier or a range.
-    """
-    numbers = list(map(float, fields))
-    for value in fields:
-        if isinstance(value, str) and "_" in value:
-            raise ValueError(f"expected a number, got {value!r}.")
-    return numbers
+    def _steps(self, place: str, fields: Sequence[Any]) -> list[float]:
+        """Return the values of a record."""
+        try:
+            steps = as_numbers(fields[: len(self.values)])
+            if math.isfinite(sum(steps)):
+                return steps
+        except (TypeError, ValueError, OverflowError):
+            pass
+        return [as_number(place, *pair) for pair in zip(self.values, fields, strict=False)]
 
 
 def missing_column(where: object, name: str, known: Iterable[str], way_out: str = "") -> ValueError:
@@ -158,44 +177,5 @@ def from_mapping(record: Mapping[str, Any], names: Sequence[str], where: object)
         raise missing_column(where, error.args[0], record) from None
 
 
-@dataclass
-class _Series:
-    number: int  # record that it starts in
-    label: Any
-    values: "array[float]" = field(default_factory=lambda: array("d"))  # concatenated values of its time steps
-
-
 def _name(column: Column | None) -> str | None:
     return None if column is None else str(column)
-
-
-def _missing(value: Any) -> bool:
-    """Return whether a field is empty, NaN, None or a missing value of a data frame."""
-    if isinstance(value, str):
-        return value.strip() in MISSING
-    if isinstance(value, float | np.floating):
-        return math.isnan(value)
-    return value is None or type(value).__name__ in ("NAType", "NaTType")
-
-
-def _word(where: str, number: int, column: str, value: Any) -> str:
-    """Return a label, or the name of a series, as text: the same text from text files and from typed columns."""
-    word = "" if not isinstance(value, str) and _missing(value) else label_text(value)
-    if not word:
-        raise ValueError(f"{where}{number}: expected a value in {column!r}, found none.")
-    return word
-
-
-def _number(place: str, column: str, value: Any) -> float:
-    try:
-        number = math.nan if _missing(value) else as_numbers([value])[0]
-    except (TypeError, ValueError, OverflowError):
-        number = math.inf
-    if math.isinf(number):
-        way_out = ""
-        if isinstance(value, str) and SEPARATED.fullmatch(value.strip()):
-            way_out = " (write numbers without thousands separators, and with a decimal point: 1234.5)"
-        raise ValueError(
-            f"{place}: expected a finite number in {column!r}, or nothing if it is missing, got {value!r}{way_out}."
-        )
-    return number

@@ -8,7 +8,9 @@ from typing import Any
 from elman.data.label_text import label_text
 from elman.data.raw_files import reading
 from elman.data.readers.columns import Column, Columns, positions
-from elman.data.readers.labelled import Labelled, Row, at_least_one, gather
+from elman.data.readers.labelled import Labelled, Row, Table, at_least_one, gather
+
+ROW = "row "  # begins the number of a record
 
 
 def read_frame(
@@ -18,12 +20,15 @@ def read_frame(
     label: Column | None = None,
     values: Column | Iterable[Column] = (),
     group: Column | None = None,
+    time: Column | None = None,
 ) -> Labelled:
-    """Read the rows of a data frame. Labels keep their type: text, whole numbers or booleans; fractions become text.
+    """Read the rows of a data frame.
+
+    Labels and names of series keep their type: text, whole numbers or booleans. Labels that are fractions become text.
 
     Args:
         frame: a data frame of pandas, polars or pyarrow, any object with an Arrow C stream, or a mapping of columns.
-        text, label, values, group: as for `read_labelled`.
+        text, label, values, group, time: as for `read_labelled`.
     Raises:
         TypeError: frame is not a data frame.
         ValueError: a column, a text or a label is missing, or a value is not a number.
@@ -32,9 +37,9 @@ def read_frame(
         >>> read_frame({"review": ["good", "bad"], "stars": [5, 1]}, text="review", label="stars")
         Labelled(inputs=['good', 'bad'], labels=[5, 1], places=['row 0', 'row 1'])
     """
-    columns = Columns.chosen(text, label, values, group, typed=True)
-    records = _from_mapping(frame, columns) if isinstance(frame, Mapping) else _from_frame(frame, columns)
-    read = gather(at_least_one("frame", columns.rows("row ", enumerate(records))))
+    columns = Columns.chosen(text, label, values, group, time, typed=True)
+    rows = _from_mapping(frame, columns) if isinstance(frame, Mapping) else _from_frame(frame, columns)
+    read = gather(at_least_one("frame", rows))
     if read.labels is not None and any(isinstance(label, float) for label in read.labels):
         return read._replace(labels=[label_text(label) for label in read.labels])
     return read
@@ -47,23 +52,23 @@ def read_parquet(file: Path, columns: Columns) -> Iterator[Row]:
         with reading(file), file.open("rb") as stream:
             known = list(polars.read_parquet_schema(stream))
             stream.seek(0)
-            chosen = [known[at] for at in positions(file, columns.names, known)]
-            table = polars.read_parquet(stream, columns=chosen)
+            chosen, watched = _chosen(file, columns, known)
+            table = polars.read_parquet(stream, columns=list(dict.fromkeys(chosen)))
     except polars.exceptions.PolarsError as error:
         raise ValueError(f"{file}: expected a Parquet file: {error}") from None
-    return columns.rows(f"{file}:row ", enumerate(table.select(chosen).iter_rows()))
+    return columns.rows(Table(file, ROW), _records(table, chosen, file), watched)
 
 
-def _from_mapping(frame: Mapping[Any, Any], columns: Columns) -> Iterator[Sequence[Any]]:
-    keys = list(frame)
-    chosen = [frame[keys[at]] for at in positions("frame", columns.names, [str(key) for key in keys])]
-    lengths = {name: len(column) for name, column in zip(columns.names, chosen, strict=True)}
-    if len(set(lengths.values())) > 1:
+def _from_mapping(frame: Mapping[Any, Any], columns: Columns) -> Iterator[Row]:
+    by_name = {str(key): column for key, column in frame.items()}
+    chosen, watched = _chosen("frame", columns, list(map(str, frame)))
+    lengths = {name: len(by_name[name]) for name in chosen}
+    if len({lengths[name] for name in columns.names}) > 1:
         raise ValueError(f"frame: expected columns of one length, got {lengths}.")
-    return zip(*chosen, strict=True)
+    return columns.rows(Table(None, ROW), enumerate(zip(*(by_name[name] for name in chosen), strict=True)), watched)
 
 
-def _from_frame(frame: Any, columns: Columns) -> Iterator[Sequence[Any]]:
+def _from_frame(frame: Any, columns: Columns) -> Iterator[Row]:
     narwhals = _package("narwhals", "a data frame")
     try:
         if hasattr(frame, "__arrow_c_stream__") and not narwhals.dependencies.is_into_dataframe(frame):
@@ -72,9 +77,34 @@ def _from_frame(frame: Any, columns: Columns) -> Iterator[Sequence[Any]]:
     except TypeError:
         kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
         raise TypeError(f"frame: expected a data frame or a mapping of columns, got {kind}.") from None
-    known = [str(name) for name in table.columns]
-    chosen = [table.columns[at] for at in positions("frame", columns.names, known)]
-    return table.select(narwhals.col(*chosen)).iter_rows()
+    chosen, watched = _chosen("frame", columns, [str(name) for name in table.columns])
+    return columns.rows(Table(None, ROW), _records(table, chosen, "a data frame"), watched)
+
+
+def _chosen(where: object, columns: Columns, known: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the columns to read of a table, and the last of them, which may be the time of its series."""
+    watched = columns.watched(known)
+    positions(where, columns.names, known)
+    return [*columns.names, *watched], watched
+
+
+def _records(table: Any, chosen: Sequence[str], what: object) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Yield the number of each record of a table, and its fields of some columns, which may repeat."""
+    narwhals = _package("narwhals", what)
+    table = narwhals.from_native(table, eager_only=True, pass_through=False)
+    by_name = {str(name): name for name in table.columns}
+    distinct = list(dict.fromkeys(chosen))
+    selected = table.select(*(_exact(narwhals, table, by_name[name]) for name in distinct))
+    places = [distinct.index(name) for name in chosen]
+    for number, fields in enumerate(selected.iter_rows()):
+        yield number, [fields[place] for place in places]
+
+
+def _exact(narwhals: Any, table: Any, name: Any) -> Any:
+    """Return a column; times as nanoseconds where Python's own times would round them."""
+    column, kind = narwhals.col(name), table.schema[name]
+    rounded = isinstance(kind, narwhals.Datetime) and kind.time_unit == "ns"
+    return column.dt.timestamp("ns") if rounded and not table.implementation.is_pandas_like() else column
 
 
 def _package(name: str, what: object) -> ModuleType:

@@ -28,6 +28,7 @@ def read_labelled(
     label: Column | None = None,
     values: Column | Iterable[Column] = (),
     group: Column | None = None,
+    time: Column | None = None,
     size: tuple[int, int] | None = None,
     color: bool = False,
 ) -> Labelled:
@@ -43,30 +44,43 @@ def read_labelled(
         label: for tables: column of labels; None for unlabelled data. Other formats contain their labels.
         values: for tables: columns of numbers, one per variable. A line is a time step of a series; an empty field,
             `NaN`, `NA` or `?` is a missing value.
-        group: for tables, with `values`: column that names the series a line belongs to. By default, a file is one
-            series.
+        group: for tables, with `values`: column that names the series a line belongs to; its lines need not be
+            adjacent. By default, a file is one series.
+        time: for tables, with `values`: column of numbers, or of dates and times in ISO 8601. The steps of a series are
+            sorted by it; steps of the same time, which a warning reports, keep the order of their lines. By default,
+            steps are in the order of their lines; a warning reports a column that looks like a time and is not in
+            order.
         size: for pictures and videos: height and width to resize them to.
         color: for pictures and videos: True reads red, green and blue, False grey values.
     Returns:
         inputs, labels and places. Inputs: str for `text`; float64 [T, D] for `values` and `.ts`; arrays [T, ...] for
         `.npz`; uint8 [H, W] for pictures and [T, H, W] for videos, with a last axis of 3 in colour. Labels: str for
-        every format (1, 1.0 and "1.0" are "1", True and "True" are "true"), or None for unlabelled data.
+        every format (1, 1.0 and "1.0" are "1", True and "True" are "true"), or None for unlabelled data. Series that a
+        column names keep their `names`.
     Raises:
         OSError: a file is missing or cannot be read.
         ValueError: something is missing, incomplete or of the wrong type (with file and line), or an argument has no
             effect.
         ModuleNotFoundError: polars (Parquet), Pillow (pictures) or PyAV (videos) is not installed.
     """
-    arguments = {"text": text, "label": label, "values": values, "group": group, "size": size, "color": color or None}
+    arguments = {
+        "text": text,
+        "label": label,
+        "values": values,
+        "group": group,
+        "time": time,
+        "size": size,
+        "color": color or None,
+    }
     given = {name: value for name, value in arguments.items() if value not in (None, (), [])}
-    columns = Columns.chosen(text, label, values, group) if given.keys() & {"text", "values"} else None
+    columns = Columns.chosen(text, label, values, group, time) if given.keys() & {"text", "values"} else None
     pixels = Pixels(size, color)
 
     def rows(path: Path) -> Iterator[Row]:
         check_exists(path)
         suffix = suffix_of(path)
         if suffix in TABLES:
-            _check(path, given, {"text", "label", "values", "group"})
+            _check(path, given, {"text", "label", "values", "group", "time"})
             if columns is None:
                 raise ValueError(
                     f"{path}: expected text=COLUMN or values=COLUMNS for a table; name the columns to read."

@@ -1,21 +1,52 @@
 """Labelled rows and their places: the result of every reader."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+
+class SeriesName(NamedTuple):
+    """Name of a series in a table: the column that names it, and its value there. It prints as `machine m17`."""
+
+    column: str
+    value: Any
+
+    def __str__(self) -> str:
+        return f"{self.column} {self.value}"
+
+
+class NamedRows(list[Any]):
+    """List of rows with a name for each, which errors show in place of the number of a row."""
+
+    def __init__(self, rows: Iterable[Any], names: Sequence[SeriesName]):
+        super().__init__(rows)
+        self.names = names
+
+
+def names_of(rows: Any) -> Sequence[SeriesName] | None:
+    """Return the names of rows, or None if they have none."""
+    return rows.names if isinstance(rows, NamedRows) else None
 
 
 class Labelled(NamedTuple):
     """Inputs, labels and places of B rows.
 
     A place is `reviews.tsv:12` (lines count from 1), `train.npz:case 3` (cases of arrays count from 0), the name of a
-    file that holds one row, or `row 3` of a data frame (from 0).
+    file that holds one row, `row 3` of a data frame (from 0), or `machines.csv: machine m17` and `machine m17` for a
+    series that a column names.
     """
 
     inputs: list[Any]  # str | words, or tuples of columns | array [T, ...] | uint8 [T, H, W(, 3)] | uint8 [H, W(, 3)]
     labels: list[Any] | None  # str, or a list of tags for tagged words; None for unlabelled data
     places: list[str]
+
+    @property
+    def names(self) -> list[Any] | None:
+        """Names of the series, of the type of their column, in the order of the rows; None for rows without names."""
+        names = names_of(self.inputs)
+        return None if names is None else [name.value for name in names]
 
 
 class Row(NamedTuple):
@@ -24,6 +55,27 @@ class Row(NamedTuple):
     input: Any
     label: Any  # None for an unlabelled row
     place: str
+    name: SeriesName | None = None
+
+
+class Table(NamedTuple):
+    """Table whose records are read; it names their places.
+
+    Args:
+        file: None for a data frame.
+        unit: kind of the number of a record: `row ` for a data frame or Parquet, empty for lines.
+    """
+
+    file: Path | None
+    unit: str = ""
+
+    def place(self, number: int) -> str:
+        """Return the place of a record."""
+        return f"{self.unit}{number}" if self.file is None else f"{self.file}:{self.unit}{number}"
+
+    def place_of(self, name: SeriesName) -> str:
+        """Return the place of a series."""
+        return str(name) if self.file is None else f"{self.file}: {name}"
 
 
 def gather(rows: Iterable[Row]) -> Labelled:
@@ -36,7 +88,8 @@ def gather(rows: Iterable[Row]) -> Labelled:
     inputs: list[Any] = []
     labels: list[Any] = []
     places: list[str] = []
-    for value, label, place in rows:
+    names: list[SeriesName] = []
+    for value, label, place, name in rows:
         if inputs and (label is None) != (labels[0] is None):
             has, has_not = (places[0], place) if label is None else (place, places[0])
             raise ValueError(f"{has_not}: has no label, but {has} has one; read them separately.")
@@ -47,6 +100,10 @@ def gather(rows: Iterable[Row]) -> Labelled:
         inputs.append(value)
         labels.append(label)
         places.append(place)
+        if name is not None:
+            names.append(name)
+    if names and len(names) == len(inputs):
+        inputs = NamedRows(inputs, names)
     return Labelled(inputs, None if None in labels[:1] else labels, places)
 
 

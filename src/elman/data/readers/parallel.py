@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from elman.data.raw_files import Paths, as_paths, lines
 from elman.data.readers.columns import Column, Columns
 from elman.data.readers.files import TABLES, suffix_of
-from elman.data.readers.labelled import Row, at_least_one
+from elman.data.readers.labelled import Row, Table, at_least_one
 
 
 class Parallel(NamedTuple):
@@ -48,13 +48,16 @@ def read_parallel(paths: Paths, *, source: Column | None = None, target: Column 
 class _Texts(Columns):
     """Columns of sources and of targets, read unchanged."""
 
-    def rows(self, where: str, records: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Row]:
+    def rows(
+        self, table: Table, records: Iterable[tuple[int, Sequence[Any]]], watched: Sequence[str] = ()
+    ) -> Iterator[Row]:
         for number, fields in records:
+            place = table.place(number)
             for name, field in zip(self.names, fields, strict=True):
                 if not isinstance(field, str):
                     got = "none" if field is None else f"{type(field).__name__} {field!r}"
-                    raise ValueError(f"{where}{number}: expected text in {name!r}, got {got}.")
-            yield Row(fields[0], fields[1], f"{where}{number}")
+                    raise ValueError(f"{place}: expected text in {name!r}, got {got}.")
+            yield Row(fields[0], fields[1], place)
 
 
 def text_pairs(file: Path, first: Column, second: Column) -> Iterator[Row]:
@@ -102,7 +105,7 @@ def _gather(rows: Iterable[Row]) -> Parallel:
     """
     found = Parallel([], [], [])
     empty: list[tuple[str, str]] = []
-    for source, target, place in rows:
+    for source, target, place, _ in rows:
         if not source.strip() or not target.strip():
             empty.append((place, "target" if source.strip() else "source"))
         for part, value in zip(found, (source, target, place), strict=True):

@@ -3,14 +3,14 @@
 import csv
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from elman.data.raw_files import lines
 from elman.data.readers.columns import Columns, from_mapping, positions
-from elman.data.readers.labelled import Row
+from elman.data.readers.labelled import Row, Table
 
 Records = Iterator[tuple[int, list[str]]]  # number of the first line of each record, and its fields
 
@@ -21,17 +21,22 @@ FIELD = re.compile(rf"(?:^|\t)({QUOTED.pattern}(?=\t|$)|[^\t]*)")
 
 def read_csv(file: Path, columns: Columns) -> Iterator[Row]:
     """Yield the rows of comma-separated values, with quotes as in RFC 4180: a quoted field may hold line breaks."""
-    return columns.rows(f"{file}:", _selected(file, _csv(file), columns.names))
+    return _rows(file, _csv(file), columns)
 
 
 def read_tsv(file: Path, columns: Columns) -> Iterator[Row]:
     """Yield the rows of tab-separated values, one per line. Quotes have a meaning only around a whole field."""
-    return columns.rows(f"{file}:", _selected(file, _tsv(file), columns.names))
+    return _rows(file, _tsv(file), columns)
 
 
 def read_jsonl(file: Path, columns: Columns) -> Iterator[Row]:
     """Yield the rows of a file with one JSON object per line."""
-    return columns.rows(f"{file}:", _jsonl(file, columns.names))
+    records = _jsonl(file)
+    first = next(records, None)
+    watched = [] if first is None else columns.watched(list(first[1]))
+    fields = ((number, [*from_mapping(record, columns.names, f"{file}:{number}"), *map(record.get, watched)])
+              for number, record in chain([] if first is None else [first], records))  # fmt: skip
+    return columns.rows(Table(file), fields, watched)
 
 
 def _csv(file: Path) -> Records:
@@ -66,12 +71,12 @@ def _tsv(file: Path) -> Records:
         yield number, fields
 
 
-def _selected(file: Path, records: Records, names: Sequence[str]) -> Records:
-    """Yield the fields of the named columns. If all names are numbers, the table has no header."""
+def _rows(file: Path, records: Records, columns: Columns) -> Iterator[Row]:
+    """Yield the rows of a table. If the names of all columns are numbers, it has no header."""
     first = next(records, None)
     if first is None:
         raise ValueError(f"{file}: empty; expected a table.")
-    width = len(first[1])
+    width, names = len(first[1]), columns.names
     if all(name.isascii() and name.isdecimal() for name in names):
         known = [str(number) for number in range(1, width + 1)]
         records = chain([first], records)
@@ -79,16 +84,22 @@ def _selected(file: Path, records: Records, names: Sequence[str]) -> Records:
     else:
         known = [name.strip() for name in first[1]]
         chosen = positions(file, names, known, "; without a header, name columns by number, from 1")
-    for number, fields in records:
-        if len(fields) != width:
-            raise ValueError(
-                f"{file}:{number}: expected {width} fields as in line {first[0]}, got {len(fields)}; "
-                "a field with separators or line breaks needs quotes (line breaks: in CSV only)."
-            )
-        yield number, [fields[column] for column in chosen]
+    watched = columns.watched(known)
+    chosen += map(known.index, watched)
+
+    def fields() -> Records:
+        for number, fields in records:
+            if len(fields) != width:
+                raise ValueError(
+                    f"{file}:{number}: expected {width} fields as in line {first[0]}, got {len(fields)}; "
+                    "a field with separators or line breaks needs quotes (line breaks: in CSV only)."
+                )
+            yield number, [fields[column] for column in chosen]
+
+    return columns.rows(Table(file), fields(), watched)
 
 
-def _jsonl(file: Path, names: Sequence[str]) -> Iterator[tuple[int, list[Any]]]:
+def _jsonl(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(lines(file), 1):
         if not line.strip():
             continue
@@ -98,4 +109,4 @@ def _jsonl(file: Path, names: Sequence[str]) -> Iterator[tuple[int, list[Any]]]:
             raise ValueError(f"{file}:{number}: expected a JSON object on a line: {error}.") from None
         if not isinstance(record, dict):
             raise ValueError(f"{file}:{number}: expected a JSON object on a line, got {type(record).__name__}.")
-        yield number, from_mapping(record, names, f"{file}:{number}")
+        yield number, record

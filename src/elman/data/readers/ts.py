@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from elman.data.raw_files import lines
-from elman.data.readers.columns import as_numbers
+from elman.data.readers.fields import as_numbers
 from elman.data.readers.labelled import Row
 
 Lines = Iterator[tuple[int, str]]

@@ -1,0 +1,72 @@
+"""Fields of a table: numbers, words and missing values, from text files and from typed columns."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from elman.data.label_text import label_text
+
+SEPARATED = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f\u2019]*\d")  # 1,234.5  1.234,5  1 234  1'234
+MISSING = ("", "NA", "?")  # marks of a missing number, in addition to NaN
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a field is empty, NaN, None or a missing value of a data frame."""
+    if isinstance(value, str):
+        return value.strip() in MISSING
+    if isinstance(value, float | np.floating):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or _is_nat(value)
+
+
+def as_word(place: str, column: str, value: Any) -> str:
+    """Return a label, or the name of a series, as text: the same text from text files and from typed columns.
+
+    Raises:
+        ValueError: it is missing.
+    """
+    word = "" if not isinstance(value, str) and is_missing(value) else label_text(value)
+    if not word:
+        raise ValueError(f"{place}: expected a value in {column!r}, found none.")
+    return word
+
+
+def as_numbers(fields: Sequence[Any]) -> list[float]:
+    """Return fields as numbers.
+
+    Raises:
+        TypeError, ValueError, OverflowError: a field is not a number. Python reads `1_0` as 10, but in data it is an
+            identifier or a range.
+    """
+    numbers = list(map(float, fields))
+    for value in fields:
+        if isinstance(value, str) and "_" in value:
+            raise ValueError(f"expected a number, got {value!r}.")
+    return numbers
+
+
+def as_number(place: str, column: str, value: Any) -> float:
+    """Return a field as a finite number, or NaN if it is missing.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        number = math.nan if is_missing(value) else as_numbers([value])[0]
+    except (TypeError, ValueError, OverflowError):
+        number = math.inf
+    if math.isinf(number):
+        way_out = ""
+        if isinstance(value, str) and SEPARATED.fullmatch(value.strip()):
+            way_out = " (write numbers without thousands separators, and with a decimal point: 1234.5)"
+        raise ValueError(
+            f"{place}: expected a finite number in {column!r}, or nothing if it is missing, got {value!r}{way_out}."
+        )
+    return number
+
+
+def _is_nat(value: Any) -> bool:
+    return isinstance(value, np.datetime64 | np.timedelta64) and bool(np.isnat(value))
