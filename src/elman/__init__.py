@@ -18,6 +18,7 @@ _HOMES = {
                      "Residual", "Bidirectional", "OutputFeedback", "Attention", "Decoder", "Deviations", "Differences",
                      "FrameEncoder", "LastPooling", "MeanPooling", "MaxPooling", "AttentionPooling"],
     "elman.layers.describe": ["describe"],
+    "elman.layers.torch_threads": ["one_torch_thread"],
     "elman.classical": ["DelayTaps", "BagOfWords", "NGram", "HMM", "LDS", "CRF"],
     "elman.threads": ["get_num_threads", "set_num_threads"],
     "elman.tasks": ["LanguageModel", "Classifier", "Tagger", "Translator", "Summarizer", "Captioner", "load"],

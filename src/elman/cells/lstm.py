@@ -90,6 +90,7 @@ class LSTM(CellModule, RandomMasks):
     kind = "lstm"
     gate_names: tuple[str, ...] = ("input", "forget", "candidate", "output")
     memory_gate = "forget"
+    calls_kernels = True
 
     def __init__(
         self,

@@ -38,6 +38,7 @@ class MinGRU(CellModule):
     kind = "min_gru"
     gate_names = ("update", "candidate")
     memory_gate = "forget"
+    calls_kernels = True
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()

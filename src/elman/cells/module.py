@@ -33,11 +33,13 @@ class CellModule(Cell, nn.Module):
         gate_names: the gates and the candidate, in the row order of `weight_ih`, `weight_hh` and `bias`.
         memory_gate: name of the gate whose activation is the fraction of the state that a step keeps; None for a cell
             without one.
+        calls_kernels: whether its products run in native kernels other than that of `recurrence`.
     """
 
     kind: str | None = None
     gate_names: tuple[str, ...] = ()
     memory_gate: str | None = None
+    calls_kernels: bool = False
     input_size: int
     hidden_size: int
     output_size: int

@@ -43,6 +43,7 @@ class WindowNet(CellModule):
     """
 
     kind = "window_net"
+    calls_kernels = True
 
     def __init__(self, input_size: int, hidden_size: int, window: int = 8, activation: str = "tanh"):
         super().__init__()

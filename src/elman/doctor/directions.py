@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elman import state as states
 from elman.doctor.trace import Trace, float_leaves
+from elman.layers.torch_threads import one_torch_thread
 from elman.state import State
 
 RESOLVED = 1e-13  # relative to the largest number: anything below is lost in the rounding of float64
@@ -59,12 +60,8 @@ def orthonormal(count: int, trajectories: int, n: int) -> Tensor:
 def orthonormalised(directions: Tensor) -> tuple[Tensor, np.ndarray]:
     """Return an orthonormal basis [k, P, n] of the same span, and the distance of each direction from the span of the
     previous ones, [P, k]; zero if float64 cannot resolve it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # matrices this small gain nothing from a second thread, and wait for it on a busy machine
-    try:
+    with one_torch_thread():  # matrices this small gain nothing from a second thread
         basis, upper = torch.linalg.qr(directions.permute(1, 2, 0))
-    finally:
-        torch.set_num_threads(threads)
     lengths = upper.diagonal(dim1=1, dim2=2).abs()
     lengths = torch.where(lengths > RESOLVED * lengths.amax(1, keepdim=True), lengths, 0)
     return basis.permute(2, 0, 1).contiguous(), lengths.numpy()

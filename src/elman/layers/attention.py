@@ -53,6 +53,8 @@ class Attention(CellModule):
         torch.Size([2, 16])
     """
 
+    calls_kernels = True
+
     def __init__(self, input_size: int, memory_size: int, output_size: int, score: str = "additive"):
         super().__init__()
         if score not in SCORES:

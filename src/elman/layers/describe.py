@@ -7,13 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from elman.cells import LSTM, CellModule, MinGRU, WindowNet
+from elman.cells import CellModule
 from elman.kernels import cudnn, native
-from elman.layers.linear import Linear
 from elman.threads import get_num_threads
 
 HEAD = ("  part", "layer", "parameters", "runs in")
-KERNELS = (LSTM, Linear, MinGRU, WindowNet)  # cells that call a kernel themselves; others return one from `recurrence`
 
 
 def describe(model: Any) -> str:
@@ -65,7 +63,7 @@ def _types(net: nn.Module) -> str:
 
 def _runner(part: CellModule) -> str:
     """Return `native (avx2)`, `reference: weights are float64`, `PyTorch`, ...; empty for a container of cells."""
-    has_kernel = part.recurrence() is not None or isinstance(part, KERNELS)
+    has_kernel = part.recurrence() is not None or part.calls_kernels
     if not has_kernel and type(part).scan is CellModule.scan:
         return "PyTorch, step by step"
     if any(isinstance(child, CellModule) for child in part.modules() if child is not part):

@@ -23,6 +23,7 @@ class Linear(Pointwise):
     """
 
     kind = "linear"
+    calls_kernels = True
 
     def __init__(self, input_size: int, output_size: int):
         super().__init__()

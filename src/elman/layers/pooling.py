@@ -184,6 +184,8 @@ class AttentionPooling(Pooling):
         ValueError, TypeError: as in `Pooling`.
     """
 
+    calls_kernels = True
+
     def __init__(self, size: int, backward_size: int = 0, attention_size: int = 128):
         super().__init__(size, backward_size)
         self.hidden = Linear(size, attention_size)

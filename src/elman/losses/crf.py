@@ -186,6 +186,8 @@ class CRFLoss(nn.Module):
     allowed_start: Tensor
     allowed_end: Tensor
 
+    calls_kernels = True  # read by elman.layers.torch_threads
+
     def __init__(self, num_tags: int, allowed: Allowed | None = None, reduction: str = "mean", streams: int = 1):
         super().__init__()
         if num_tags < 1:

@@ -38,6 +38,7 @@ class RNN(nn.RNN):
     """
 
     computes_as_torch = True  # read by elman.doctor
+    calls_kernels = True  # read by elman.layers.torch_threads
 
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
         result = _forward(self, input, None if hx is None else (hx,))
@@ -59,6 +60,7 @@ class LSTM(nn.LSTM):
     """
 
     computes_as_torch = True  # read by elman.doctor
+    calls_kernels = True  # read by elman.layers.torch_threads
 
     def forward(self, input: Any, hx: tuple[Tensor, Tensor] | None = None) -> Any:
         result = _forward(self, input, hx)
@@ -82,6 +84,7 @@ class GRU(nn.GRU):
     """
 
     computes_as_torch = True  # read by elman.doctor
+    calls_kernels = True  # read by elman.layers.torch_threads
 
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
         result = _forward(self, input, None if hx is None else (hx,))

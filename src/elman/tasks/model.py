@@ -15,6 +15,7 @@ import elman
 from elman.data.row_batches import RowBatches
 from elman.errors import renumbered
 from elman.files import SCHEMA, write_tensors
+from elman.layers.torch_threads import one_torch_thread
 from elman.runtime import ModelFile
 from elman.tasks.examples import Encoded
 from elman.tasks.settings import parse, settings_of
@@ -73,7 +74,7 @@ class Model(ABC):
         if training:
             self.net_.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), one_torch_thread(self.net_):
                 yield
         finally:
             if training:

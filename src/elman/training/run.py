@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from elman.layers import set_key
+from elman.layers.torch_threads import one_torch_thread
 from elman.training.checkpoint import LAST, LOG, Checkpoints
 from elman.training.events import Event, Score
 from elman.training.interrupts import Interrupted
@@ -71,7 +72,7 @@ def train(
         raise ValueError("train: expected a run folder to resume, got none.")
     folder = run.folder if isinstance(run, RunLock) else None if run is None else Path(run)
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
-    with torch.random.fork_rng(devices), ExitStack() as stack:
+    with one_torch_thread(model), torch.random.fork_rng(devices), ExitStack() as stack:
         if folder is not None:
             if not isinstance(run, RunLock):
                 stack.enter_context(RunLock(folder))

@@ -1,0 +1,75 @@
+"""Number of PyTorch's threads while elman works: one, unless PyTorch computes a part of the net that needs more.
+
+PyTorch's threads (OpenMP) wait for work by spinning, for milliseconds, and take the processors from elman's own threads
+and from other processes. `OMP_WAIT_POLICY=PASSIVE` prevents it, but has no effect once PyTorch is loaded. Setting the
+number of threads works at any time.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from elman.cells.module import CellModule
+from elman.kernels import native
+from elman.layers.embedding import Embedding
+
+TABLES = (Embedding, nn.Embedding, nn.EmbeddingBag)  # they look up vectors and compute no products
+
+_lock = threading.Lock()
+_inside = threading.local()
+_count = 0  # Python threads inside `one_torch_thread`
+_before = 1  # PyTorch's threads before the first of them
+
+
+@contextmanager
+def one_torch_thread(net: nn.Module | None = None) -> Iterator[None]:
+    """Limit PyTorch to the calling thread, and restore its number of threads at the end.
+
+    elman's kernels have threads of their own, and keep them. The number of PyTorch's threads does not change the
+    results of the kernels.
+
+    Args:
+        net: the limit applies only if the kernels compute all products of this net. It does not with convolutions,
+            layers of PyTorch with weight matrices, cells without a kernel, weights other than float32 on the CPU, or
+            without native kernels. None: the limit applies.
+    Example:
+        >>> with one_torch_thread():
+        ...     torch.get_num_threads()
+        1
+    """
+    global _count, _before
+    inside = getattr(_inside, "value", False)
+    if inside or not (net is None or runs_in_kernels(net)):
+        yield
+        return
+    with _lock:
+        _before = torch.get_num_threads() if _count == 0 else _before  # others have set it to 1 already
+        _count += 1
+    _inside.value = True
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        _inside.value = False
+        with _lock:
+            _count -= 1
+        torch.set_num_threads(_before)
+
+
+def runs_in_kernels(net: nn.Module) -> bool:
+    """Return whether native kernels compute all products of a net."""
+    return native.available() and all(map(_runs_in_kernels, net.modules()))
+
+
+def _runs_in_kernels(part: nn.Module) -> bool:
+    """Return whether a module has no weights of its own that PyTorch multiplies with."""
+    weights = [weight for weight in part._parameters.values() if weight is not None]
+    if not all(weight.dtype is torch.float32 and weight.is_cpu for weight in weights):
+        return False
+    if isinstance(part, TABLES) or all(weight.dim() < 2 for weight in weights):
+        return True
+    calls = getattr(part, "calls_kernels", False)
+    return calls or (isinstance(part, CellModule) and part.recurrence() is not None)
