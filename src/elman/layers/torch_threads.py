@@ -46,7 +46,8 @@ def one_torch_thread(net: nn.Module | None = None) -> Iterator[None]:
         yield
         return
     with _lock:
-        _before = torch.get_num_threads() if _count == 0 else _before  # others have set it to 1 already
+        found = torch.get_num_threads()  # each Python thread has a number; its first call copies that of the process
+        _before = _before if _count else found
         _count += 1
     _inside.value = True
     torch.set_num_threads(1)
