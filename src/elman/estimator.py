@@ -7,7 +7,11 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from elman.html_tables import html_table
 from elman.nearest import did_you_mean
+from elman.representation import LONGEST, brief, call, complete, figures
+
+FEW = 8  # numbers of an array that is printed in full
 
 
 class Nested(Protocol):
@@ -81,12 +85,28 @@ class Estimator:
             setattr(self, name, value)
         return self
 
-    def __repr__(self) -> str:
-        """Return the constructor's call, with the settings that differ from their defaults."""
+    def facts(self) -> dict[str, Any]:
+        """Return figures and words about the fitted estimator by name, for its representation; empty before `fit`."""
+        return {}
+
+    def _changed(self) -> dict[str, Any]:
+        """Return the settings that differ from their defaults."""
         defaults = self._defaults()
-        changed = [f"{name}={value!r}" for name, value in self.get_params(deep=False).items()
-                   if not same(value, defaults[name])]  # fmt: skip
-        return f"{type(self).__name__}({', '.join(changed)})"
+        return {name: value for name, value in self.get_params(deep=False).items() if not same(value, defaults[name])}
+
+    @complete
+    def __repr__(self) -> str:
+        """Return the constructor's call with the settings that differ from their defaults, then the facts if fitted."""
+        facts = ", ".join(figures(self.facts()))
+        changed = [f"{name}={_setting(value)}" for name, value in self._changed().items()]
+        text = call(type(self).__name__, *changed, longest=max(20, LONGEST - len(facts)))
+        return f"<{text} fitted: {facts}>" if facts else text
+
+    def _repr_html_(self) -> str:
+        """Return a table of the facts and of the settings that differ from their defaults, for notebooks."""
+        facts, changed = self.facts(), self._changed()
+        caption = f"{type(self).__name__}, {'fitted' if facts else 'not fitted'}"
+        return html_table(caption, facts | {f"{name}=": _setting(value) for name, value in changed.items()})
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's description of the estimator. Only scikit-learn calls it, so it is loaded."""
@@ -102,3 +122,8 @@ class Estimator:
 def same(a: Any, b: Any) -> bool:
     """Return whether two settings are equal. Arrays are equal if all their elements are."""
     return type(a) is type(b) and bool(np.array_equal(a, b))
+
+
+def _setting(value: Any) -> str:
+    """Return a setting in one line: an array with its numbers if it has few."""
+    return " ".join(repr(value).split()) if isinstance(value, np.ndarray) and value.size <= FEW else brief(value)

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from elman.arrays import row_numbers
+from elman.representation import call, complete
 from elman.sequences import Sequences
 from elman.state import Shared, State
 
@@ -32,8 +33,9 @@ class Memory(Shared):
             got = f"{self.rows.min()} to {self.rows.max()}"
             raise ValueError(f"Memory: expected rows from 0 to {len(sequences) - 1}, got {got}.")
 
+    @complete
     def __repr__(self) -> str:
-        return f"Memory({len(self.rows)} rows of {self.sequences!r})"
+        return call("Memory", f"{len(self.rows):,} rows of {self.sequences!r}")
 
     @property
     def starts(self) -> np.ndarray:

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple, TypeVar, cast
 import numpy as np
 
 from elman.arrays import Array, compiling, is_tensor, plain, row_numbers
+from elman.representation import brief_fields, call, complete
 
 T = TypeVar("T")
 _LIMIT = 2.0**62  # steps of a batch: far more than memory holds, and far from where an int64 sum wraps
 
 
+@brief_fields
 class Plan(NamedTuple):
     """Order of the steps of a ragged batch in time, for loops that process all rows at one time step together."""
 
@@ -91,8 +93,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self._lengths)
 
+    @complete
     def __repr__(self) -> str:
-        return f"Rows({len(self)} rows, {self.num_steps} steps)"
+        return call("Rows", f"{len(self):,} rows", f"{self.num_steps:,} steps")
 
     def __reduce__(self) -> Any:
         return Rows, (np.array(self.lengths),)  # copies and pickles are checked, and read-only again

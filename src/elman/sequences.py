@@ -7,6 +7,8 @@ import numpy as np
 
 from elman import state as states
 from elman.arrays import Array, compiling, is_tensor, like, plain, take, tensor
+from elman.html_tables import html_table
+from elman.representation import array_form, call, complete
 from elman.rows import Plan, Rows
 from elman.shapes import check
 
@@ -47,9 +49,15 @@ class Sequences:
     def __len__(self) -> int:
         return len(self._layout)
 
+    @complete
     def __repr__(self) -> str:
-        leaves = ", ".join(f"{leaf.dtype} {list(leaf.shape)}" for leaf in states.leaves(self.values))
-        return f"Sequences({len(self)} rows, {self.num_steps} steps, {leaves})"
+        forms = map(array_form, states.leaves(self.values))
+        return call("Sequences", f"{len(self):,} rows", f"{self.num_steps:,} steps", *forms)
+
+    def _repr_html_(self) -> str:
+        """Return a table of the first rows, for notebooks."""
+        rows = ((row, length) for row, length in enumerate(self.lengths.tolist()))
+        return html_table(repr(self), rows, ["row", "steps"], len(self))
 
     def __reduce__(self) -> Any:
         return Sequences, (self._values, self._layout)  # copies and pickles are checked

@@ -1,10 +1,12 @@
 """Base class of cells whose parameters PyTorch trains."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,12 +15,15 @@ from elman.cell import Cell, unroll
 from elman.cells.activations import Activations, activations
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
+from elman.representation import brief
 from elman.rows import one_step_each
 from elman.runtime import Stepper
 from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import Shared, State
+
+SIZES = "size", "vocabulary_size"  # arguments of layers that keep them as `input_size`
 
 
 class CellModule(Cell, nn.Module):
@@ -43,6 +48,13 @@ class CellModule(Cell, nn.Module):
     input_size: int
     hidden_size: int
     output_size: int
+
+    def extra_repr(self) -> str:
+        """Return the sizes and the options that differ from their defaults, as the constructor takes them.
+
+        PyTorch prints them in the representation: `LSTM(16, 32, zoneout_c=0.1)`.
+        """
+        return ", ".join(arguments(self))
 
     def forward(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         return self.scan(sequences, state)
@@ -226,6 +238,30 @@ def check_tensor(where: str, name: str, x: Any) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(f"{where}: expected {name} in a tensor, got {type(x).__name__}; convert them with "
                         "torch.from_numpy.")  # fmt: skip
+
+
+def arguments(module: nn.Module, **defaults: Any) -> list[str]:
+    """Return the arguments that a module was made with, as far as its attributes of the same names keep them.
+
+    A required argument is written as its value, and another one as `name=value` if it differs from its default.
+    Arguments that are modules or weights are left out. A weight in place of a flag counts as True.
+
+    Args:
+        defaults: values to compare with in place of the declared defaults.
+    """
+    kept, named = [], False  # named: an argument before it is left out
+    for name, argument in inspect.signature(type(module)).parameters.items():
+        required = argument.default is argument.empty
+        # A layer of one size keeps it as its input size.
+        value: Any = getattr(module, name, getattr(module, "input_size", None) if name in SIZES else argument.default)
+        default = defaults.get(name, argument.default)
+        if isinstance(default, bool):
+            value = isinstance(value, Tensor) or bool(value)
+        if isinstance(value, nn.Module | Tensor) or argument.kind is argument.VAR_POSITIONAL or value is argument.empty:
+            named = True
+        elif required or not np.array_equal(value, default):
+            kept.append(f"{'' if required and not named else name + '='}{brief(value)}")
+    return kept
 
 
 _forms: Any = WeakKeyDictionary()  # cell -> the type and the form of its initial state

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.cells.initialization import initialize
-from elman.cells.module import CellModule
+from elman.cells.module import CellModule, arguments
 from elman.kernels.marshal import Recurrence
 from elman.runtime.layer_types import Spec
 
@@ -53,6 +53,9 @@ class RNN(CellModule):
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias = nn.Parameter(torch.empty(hidden_size))
         initialize("RNN", init, 1, self.weight_ih, self.weight_hh, self.bias)
+
+    def extra_repr(self) -> str:
+        return ", ".join(arguments(self, activation="tanh"))
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.output_size)

@@ -9,6 +9,7 @@ from typing import Any, Self
 from elman.cells import CELLS, CellModule
 from elman.declared_types import expected_type
 from elman.nearest import did_you_mean
+from elman.representation import brief, call, complete
 
 SIZES = "input_size", "hidden_size", "projection_size"  # chosen by the network, not by its settings
 
@@ -99,9 +100,10 @@ class CellSettings:
     def __hash__(self) -> int:
         return hash((self.kind, self._options))
 
+    @complete
     def __repr__(self) -> str:
-        options = "".join(f", {name}={value!r}" for name, value in self._options)
-        return f"{type(self).__name__}({self.kind!r}{options})"
+        options = [f"{name}={brief(value)}" for name, value in self._options]
+        return call(type(self).__name__, brief(self.kind), *options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.kind, self.options)

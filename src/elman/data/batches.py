@@ -8,6 +8,7 @@ import numpy as np
 
 from elman.data.units.base import BOUNDARY
 from elman.data.windows import Window, concatenated, epoch_generator, shuffled
+from elman.representation import call, complete
 from elman.sequences import Sequences
 
 
@@ -52,6 +53,11 @@ class DocumentBatches(Sequence[Window]):
         other = copy(self)
         other._set(shuffled(self.text, epoch_generator(self.seed, number)))
         return other
+
+    @complete
+    def __repr__(self) -> str:
+        documents = f"{len(self.boundaries) - 1:,} documents"
+        return call("DocumentBatches", f"{len(self):,} batches of up to {self.steps:,} steps", documents)
 
     def __len__(self) -> int:
         return len(self.groups) - 1

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from elman.data.windows import epoch_generator
+from elman.representation import brief_fields, call, complete
 from elman.rows import Rows
 
 ROWS = 4, 32  # least and most rows of mean length in a default batch
 BATCHES = 64  # batches of an epoch to aim at between these bounds
 
 
+@brief_fields
 class RowBatch(NamedTuple):
     """Rows that one training update reads."""
 
@@ -53,6 +55,10 @@ class RowBatches:
         if steps < 1:
             raise ValueError(f"RowBatches: expected steps of at least 1, got {steps}.")
         self.lengths, self.steps, self.seed = Rows.of(lengths, where="RowBatches").lengths, steps, seed
+
+    @complete
+    def __repr__(self) -> str:
+        return call("RowBatches", f"{len(self.lengths):,} rows", f"batches of up to {self.steps:,} steps")
 
     def epoch(self, number: int) -> Sequence[RowBatch]:
         """Return the batches of an epoch: the same batches for the same number and seed."""

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from elman.errors import RowError, RowTypeError
+from elman.representation import brief_fields, call, complete
 from elman.sequences import Sequences
 
 DIGIT = re.compile(r"\d")
 UNKNOWN = 0  # word, character or given tag that does not occur in the training part
 
 
+@brief_fields
 class Tokens(NamedTuple):
     """Words of a batch."""
 
@@ -22,6 +24,7 @@ class Tokens(NamedTuple):
     given: Any  # [N, E] int64
 
 
+@brief_fields
 class Spelled(NamedTuple):
     """Sentences and the spellings of their different words, each once."""
 
@@ -47,6 +50,12 @@ class Words:
 
     def __init__(self, min_count: int = 1):
         self.min_count = min_count
+
+    @complete
+    def __repr__(self) -> str:
+        words, characters, given = self.sizes
+        sizes = [f"{words:,} words", f"{characters:,} characters", *(f"{size:,} given tags" for size in given)]
+        return call("Words", *sizes)
 
     def fit(self, rows: Sequence[Sequence[Any]]) -> Self:
         """Collect the vocabularies from sentences, each a list of words, or of tuples of a word and given tags.

@@ -13,10 +13,12 @@ import numpy as np
 from elman import state as states
 from elman.cell import Cell
 from elman.data.units.base import BOUNDARY
+from elman.representation import brief_fields, call, complete
 from elman.sequences import Sequences
 from elman.state import State
 
 
+@brief_fields
 class Window(NamedTuple):
     """Input of one training update: units, and the unit that follows each of them."""
 
@@ -89,6 +91,12 @@ class Windows(Sequence[Window]):
         other.text = shuffled(self.text, generator)
         other.first = int(generator.integers(1, self.steps + 1))
         return other
+
+    @complete
+    def __repr__(self) -> str:
+        return call(
+            "Windows", f"{len(self):,} windows of {self.streams} x {self.steps} steps", f"{self.num_steps:,} in all"
+        )
 
     def __len__(self) -> int:
         longest = -(-self.num_steps // self.streams)

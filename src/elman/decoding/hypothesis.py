@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from elman.representation import brief_fields
 
+
+@brief_fields
 class Hypothesis(NamedTuple):
     """Sequence written by a model."""
 

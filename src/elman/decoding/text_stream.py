@@ -9,6 +9,8 @@ from elman import state as states
 from elman.data.units import BOUNDARY, UNKNOWN, Units, units_from_json
 from elman.decoding.sampling import Sampling
 from elman.decoding.steps import by_stepper
+from elman.html_tables import html_table
+from elman.representation import brief, call, complete
 from elman.runtime import ModelFile, Stepper
 from elman.state import State
 
@@ -40,6 +42,15 @@ class TextStream:
             ValueError, RuntimeError: as in `ModelFile.stepper`.
         """
         return cls.of(file.stepper(output="log_probs"), units_from_json(file.metadata["units"]))
+
+    @complete
+    def __repr__(self) -> str:
+        return call("TextStream", repr(self._units), f"state={brief(self.state)}")
+
+    def _repr_html_(self) -> str:
+        """Return a table of the most probable next units, for notebooks."""
+        rows = [[text or "end of the text", probability] for text, probability in self.most_probable(10)]
+        return html_table(repr(self), rows, ["next", "probability"])
 
     def read_unit(self, unit: int) -> np.ndarray:
         """Read one unit, given its id, and return `log_probs` of the next one."""

@@ -13,6 +13,7 @@ from elman.kernels.linear import linear
 from elman.layers.linear import Linear
 from elman.memory import Memory
 from elman.nearest import did_you_mean
+from elman.representation import brief_fields
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -20,6 +21,7 @@ from elman.state import State
 SCORES = ("additive", "dot", "general")
 
 
+@brief_fields
 class KeysAndValues(NamedTuple):
     keys: Tensor  # [M, A] compared with the queries
     values: Tensor  # [M, D] averaged to the context

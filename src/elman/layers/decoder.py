@@ -15,10 +15,12 @@ from elman.layers.linear import Linear
 from elman.layers.output_feedback import OutputFeedback
 from elman.layers.stack import Stack
 from elman.memory import Memory
+from elman.representation import brief_fields
 from elman.sequences import Sequences
 from elman.state import State
 
 
+@brief_fields
 class DecoderState(NamedTuple):
     embedding: State  # state of the embedding and its dropout
     body: State  # state of the recurrent layers, including the memory for attention

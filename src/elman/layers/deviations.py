@@ -9,9 +9,11 @@ from torch import Tensor
 
 from elman.cells.module import CellModule, check_tensor
 from elman.kernels import autocast
+from elman.representation import brief_fields
 from elman.shapes import check
 
 
+@brief_fields
 class RunningSum(NamedTuple):
     """Sum and number of the steps so far."""
 

@@ -29,7 +29,7 @@ class PictureEncoder(nn.Module):
         >>> import torch
         >>> map, state = PictureEncoder(1280, 64, 0.5)(torch.rand(2, 49, 1280))
         >>> map, state.shape
-        (Sequences(2 rows, 98 steps, torch.float32 [98, 64]), torch.Size([2, 64]))
+        (Sequences(2 rows, 98 steps, float32 [98, 64]), torch.Size([2, 64]))
     """
 
     def __init__(self, channels: int, output_size: int, dropout: float, trunk: nn.Module | None = None):

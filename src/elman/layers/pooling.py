@@ -15,6 +15,7 @@ from elman.cells.module import CellModule, check_tensor
 from elman.kernels import autocast
 from elman.kernels.linear import linear
 from elman.layers.linear import Linear
+from elman.representation import brief_fields
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -113,6 +114,7 @@ class LastPooling(Pooling):
         return list(x.split([self.input_size - self.backward_size, self.backward_size], -1))
 
 
+@brief_fields
 class MeanState(NamedTuple):
     """Sum and number of the steps so far."""
 
@@ -161,6 +163,7 @@ class MaxPooling(Pooling):
         return _Largest.apply(sequences.values, sequences)
 
 
+@brief_fields
 class AttentionState(NamedTuple):
     """Running softmax over the steps so far; weights are relative to the weight of the largest score."""
 

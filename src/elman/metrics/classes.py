@@ -8,7 +8,8 @@ import numpy as np
 
 from elman.errors import RowError, RowTypeError
 from elman.metrics.calibration import calibration_error
-from elman.metrics.scores import Scores, scores
+from elman.metrics.report import Report, score_table
+from elman.metrics.scores import Scores, ratio, scores
 from elman.metrics.tables import columns, printable, score_rows
 from elman.shapes import check
 
@@ -18,8 +19,8 @@ CALIBRATED = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class ClassReport:
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassReport(Report):
     """Evaluation report for labelled rows. Ratios with a zero denominator are 0."""
 
     classes: tuple[Hashable, ...]  # C: classes of the model, then those that only the truth has
@@ -35,7 +36,7 @@ class ClassReport:
 
     @property
     def accuracy(self) -> float:
-        return int(self.confusion.trace()) / self.rows
+        return float(ratio(self.confusion.trace(), self.rows))
 
     @property
     def by_class(self) -> Scores:
@@ -62,16 +63,26 @@ class ClassReport:
     def macro_f1(self) -> float:
         """Mean F1 of the classes that occur in the truth or in the predictions."""
         occurs = (self.confusion.sum(0) + self.confusion.sum(1)) > 0
-        return float(self.f1[occurs].mean())
+        return float(self.f1[occurs].mean()) if occurs.any() else 0.0
+
+    def main_figures(self) -> dict[str, Any]:
+        figures = {"rows": self.rows, "accuracy": self.accuracy, "macro F1": self.macro_f1, "nats": self.nats}
+        return figures | {"expected calibration error": self.calibration_error}
+
+    def _repr_html_(self) -> str:
+        """Return a table with a line per class, for notebooks."""
+        parts = zip(*self.by_class, strict=True)
+        names = (printable(label) for label in self.classes)
+        return score_table(repr(self), {name: Scores(*part) for name, part in zip(names, parts, strict=True)})
 
     def table(self) -> str:
         """Return a table with a line per class, the figures of all rows together, and notes."""
         names = [printable(label) for label in self.classes]
         lines = [columns([["class", "precision", "recall", "F1", "support"], *score_rows(names, self.by_class)]), ""]
-        figures = {"accuracy": self.accuracy, "macro F1": self.macro_f1, "nats": self.nats}
-        figures["expected calibration error"] = self.calibration_error
-        overall = [[name, f"{figure:.4f}"] for name, figure in figures.items() if figure is not None]
-        lines += [columns([["rows", f"{self.rows:,}"], *overall])]
+        figures = {name: figure for name, figure in self.main_figures().items() if figure is not None}
+        lines += [
+            columns([[name, f"{value:,}" if name == "rows" else f"{value:.4f}"] for name, value in figures.items()])
+        ]
         none = self.calibration_error is None
         lines += ["probabilities: none were given" if none else CALIBRATED[self.calibrated]]
         if self.unseen:

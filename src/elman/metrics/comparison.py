@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from elman.html_tables import html_table
 from elman.metrics.likelihood import Likelihood
+from elman.metrics.report import Report
 
 FIGURES = "nats", "nats_per_character", "bits_per_character", "perplexity", "characters", "units", "unknown"
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Report):
     """Evaluation report of one or two models on the same text.
 
     Args:
@@ -17,6 +19,15 @@ class Comparison:
     """
 
     figures: dict[str, Likelihood]
+
+    def main_figures(self) -> dict[str, Any]:
+        bits = {name: figure.bits_per_character for name, figure in self.figures.items()}
+        return {name: f"{value:.4g} bits per character" for name, value in bits.items()}
+
+    def _repr_html_(self) -> str:
+        """Return a table with a line per model, for notebooks."""
+        rows = [[name, *(getattr(figure, one) for one in FIGURES)] for name, figure in self.figures.items()]
+        return html_table("Comparison", rows, ["", *FIGURES])
 
     def table(self) -> str:
         """Return a line per model, and which one is better if there are two."""

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from elman.errors import RowError
+from elman.representation import brief_fields
 
 AT_ONCE = 1 << 16  # distances held at once, so that they stay in the cache
 
 
+@brief_fields
 class Edits(NamedTuple):
     """Edits of B hypotheses, each compared with its closest reference."""
 

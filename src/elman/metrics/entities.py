@@ -9,12 +9,13 @@ import numpy as np
 
 from elman.classical.tag_schemes import Span, spans
 from elman.errors import RowError, RowTypeError
+from elman.metrics.report import Report, score_table
 from elman.metrics.scores import Scores, scores
 from elman.metrics.tables import columns, printable, score_rows
 
 
-@dataclass(frozen=True, eq=False)
-class EntityReport:
+@dataclass(frozen=True, eq=False, repr=False)
+class EntityReport(Report):
     """Evaluation report for entities. An entity is correct if its label, first word and last word are true.
 
     `precision`, `recall` and `f1` are over all labels together (micro average). Ratios with a zero denominator are 0.
@@ -52,6 +53,17 @@ class EntityReport:
     @property
     def token_accuracy(self) -> float:
         return self.right_tokens / self.tokens if self.tokens else 0.0
+
+    def main_figures(self) -> dict[str, Any]:
+        micro = self.micro
+        return {"F1": micro.f1, "precision": micro.precision, "recall": micro.recall, "entities": micro.support,
+                "token accuracy": self.token_accuracy, "tokens": self.tokens}  # fmt: skip
+
+    def _repr_html_(self) -> str:
+        """Return a table with a line per label, and all labels together, for notebooks."""
+        parts = zip(*self.by_label, strict=True)
+        by_label = {printable(label): Scores(*part) for label, part in zip(self.labels, parts, strict=True)}
+        return score_table(repr(self), by_label | {"all": self.micro})
 
     def table(self) -> str:
         """Return a table with a line per label, all labels together, and the token accuracy."""

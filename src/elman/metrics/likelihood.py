@@ -2,14 +2,18 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+from elman.metrics.report import Report
 
 
-@dataclass(frozen=True)
-class Likelihood:
+@dataclass(frozen=True, repr=False)
+class Likelihood(Report):
     """Negative log-probability of a text, and the numbers of units and characters that it is averaged over.
 
     `nats_per_character` and `bits_per_character` divide the nats of the whole text by its number of characters for all
-    kinds of units, so models of bytes, characters, words and BPE can be compared. `perplexity` is per unit.
+    kinds of units, so models of bytes, characters, words and BPE can be compared. `perplexity` is per unit. The mean
+    over no characters or no units is NaN.
     """
 
     nats: float  # of all units, including the ends of documents
@@ -19,7 +23,7 @@ class Likelihood:
 
     @property
     def nats_per_character(self) -> float:
-        return self.nats / self.characters
+        return self.nats / self.characters if self.characters else math.nan
 
     @property
     def bits_per_character(self) -> float:
@@ -27,9 +31,13 @@ class Likelihood:
 
     @property
     def nats_per_unit(self) -> float:
-        return self.nats / self.units
+        return self.nats / self.units if self.units else math.nan
 
     @property
     def perplexity(self) -> float:
         """exp(nats per unit): the number of equally likely units with the same loss; infinite on overflow."""
-        return math.exp(self.nats_per_unit) if self.nats_per_unit < 700 else math.inf
+        return math.inf if self.nats_per_unit >= 700 else math.exp(self.nats_per_unit)
+
+    def main_figures(self) -> dict[str, Any]:
+        return {"bits per character": self.bits_per_character, "perplexity": self.perplexity, "units": self.units,
+                "characters": self.characters, "unknown": self.unknown}  # fmt: skip

@@ -4,7 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.representation import brief_fields
 
+
+@brief_fields
 class Scores(NamedTuple):
     """Scores of a class or a label: numbers, or arrays with one number per class."""
 

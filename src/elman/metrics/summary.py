@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from elman.metrics.references import as_references
+from elman.metrics.report import Report
 from elman.metrics.tables import columns
 
 
-@dataclass(frozen=True)
-class SummaryReport:
+@dataclass(frozen=True, repr=False)
+class SummaryReport(Report):
     """ROUGE scores of summaries (mean F1, 0 to 100), and mean lengths in words, which are separated by blanks."""
 
     summaries: int
@@ -19,10 +20,14 @@ class SummaryReport:
     length: float
     reference_length: float
 
+    def main_figures(self) -> dict[str, Any]:
+        return {"summaries": self.summaries, "ROUGE-1": self.rouge1, "ROUGE-2": self.rouge2, "ROUGE-L": self.rougeL}
+
     def table(self) -> str:
         """Return a table with a line per figure."""
-        figures = {"ROUGE-1": self.rouge1, "ROUGE-2": self.rouge2, "ROUGE-L": self.rougeL}
-        rows = [["summaries", f"{self.summaries:,}"], *([name, f"{figure:.2f}"] for name, figure in figures.items())]
+        figures = self.main_figures()
+        rows = [["summaries", f"{figures.pop('summaries'):,}"]]
+        rows += [[name, f"{figure:.2f}"] for name, figure in figures.items()]
         lengths = f"{self.length:.1f} words on average, references {self.reference_length:.1f}"
         return f"{columns(rows)}\n\nROUGE: F1 of stems, by rouge-score\nlength: {lengths}"
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from elman.metrics.edits import closest
 from elman.metrics.references import as_references
+from elman.metrics.report import Report
 from elman.metrics.tables import columns
 
 
-@dataclass(frozen=True)
-class TranslationReport:
+@dataclass(frozen=True, repr=False)
+class TranslationReport(Report):
     """Evaluation report for translations. A signature of sacrebleu records how a figure was computed."""
 
     sentences: int
@@ -21,6 +22,10 @@ class TranslationReport:
     exact: float  # part of the sentences that equal a reference, word for word
     unit_error_rate: float | None  # word edits / words of the closest references; None without words
     lowercase: bool = False  # True if all figures ignore case
+
+    def main_figures(self) -> dict[str, Any]:
+        return {"sentences": self.sentences, "BLEU": self.bleu, "chrF": self.chrf, "exact": self.exact,
+                "word error rate": self.unit_error_rate}  # fmt: skip
 
     def table(self) -> str:
         """Return a table with a line per figure, and signatures."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from elman.kernels.native import ACTIVATIONS, KINDS
 from elman.nearest import did_you_mean
+from elman.representation import brief_fields, call, complete
 from elman.state import State
 
 NORM_EPSILON = 1e-5  # for the layer norms inside an LSTM; the same as in native/recurrences/lstm_normed.hpp
@@ -15,6 +16,7 @@ NORM_EPSILON = 1e-5  # for the layer norms inside an LSTM; the same as in native
 Spec = dict[str, Any]
 
 
+@brief_fields
 class LSTMState(NamedTuple):
     """State of an LSTM; `Any` is a tensor in PyTorch and an array here."""
 
@@ -22,6 +24,7 @@ class LSTMState(NamedTuple):
     c: Any  # [B, H] the cell state
 
 
+@brief_fields
 class CountedLSTMState(NamedTuple):
     """State of an LSTM with random masks; row and step determine the next masks."""
 
@@ -31,6 +34,7 @@ class CountedLSTMState(NamedTuple):
     step: Any  # [B] int64
 
 
+@brief_fields
 class DropoutState(NamedTuple):
     """Row and step, which determine the next mask: stepping and scanning, cut anywhere, drop the same units."""
 
@@ -54,6 +58,10 @@ class Layer:
         self.output_size: int = self.settings["output_size"]
         self.cells = [Layer(cell, tensors) for cell in spec.get("cells", ())]
         self._names, self._tensors = spec.get("tensors", {}), tensors
+
+    @complete
+    def __repr__(self) -> str:
+        return call("Layer", self.kind, f"{self.input_size} -> {self.output_size}")
 
     @property
     def reads_ids(self) -> bool:

@@ -7,19 +7,35 @@ from typing import Any
 import numpy as np
 
 from elman.files import read_tensors
+from elman.html_tables import html_table
 from elman.kernels import native
+from elman.representation import array_form, call, complete, figures
 from elman.runtime.stepper import Stepper
 
 MODEL = "model.safetensors"  # in a run folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelFile:
     """Tensors of a trained model by module path, and its metadata {schema, version, task, settings, spec, ...}."""
 
     path: Path
     tensors: dict[str, np.ndarray]
     metadata: dict[str, Any]
+
+    @complete
+    def __repr__(self) -> str:
+        return call("ModelFile", str(self.path), *figures(self._facts()))
+
+    def _repr_html_(self) -> str:
+        """Return a table of the model and its tensors, for notebooks."""
+        tensors = {name: array_form(tensor) for name, tensor in self.tensors.items()}
+        return html_table(f"ModelFile({self.path})", self._facts() | tensors)
+
+    def _facts(self) -> dict[str, Any]:
+        known = {name: str(self.metadata[name]) for name in ("task", "version") if name in self.metadata}
+        numbers = sum(tensor.size for tensor in self.tensors.values())
+        return known | {"tensors": len(self.tensors), "parameters": numbers, "streams": "yes" if self.steps else "no"}
 
     @property
     def steps(self) -> bool:

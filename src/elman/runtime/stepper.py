@@ -7,6 +7,7 @@ import numpy as np
 
 from elman import state as states
 from elman.kernels import native
+from elman.representation import array_form, brief, call, complete
 from elman.runtime.layer_types import Layer, Spec
 from elman.shapes import check
 from elman.state import State
@@ -69,6 +70,11 @@ class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the 
         self._output.flags.writeable = False
         self._leaves = list(states.leaves(self._state))
         self._initial = states.map(np.copy, self._state)
+
+    @complete
+    def __repr__(self) -> str:
+        return call("Stepper", f"input={array_form(self._input)}", f"output={array_form(self._output)}",
+                    f"state={brief(self._state)}")  # fmt: skip
 
     @property
     def input(self) -> np.ndarray:

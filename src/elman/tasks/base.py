@@ -296,6 +296,14 @@ class Task(Model, Estimator, Settings, TrainingSettings):
     def _parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.net_.parameters())
 
+    def learned(self) -> dict[str, Any]:
+        """Return the sizes of what `prepare` has fitted by name, for the representation of the fitted task."""
+        return {}
+
+    def facts(self) -> dict[str, Any]:
+        """Return the number of parameters and the sizes of what was learned; empty before `fit`."""
+        return {"parameters": self._parameters(), **self.learned()} if hasattr(self, "net_") else {}
+
     def _network_line(self) -> str:
         return f"network: {self.network()}, {self._parameters():,} parameters"
 

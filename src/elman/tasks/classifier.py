@@ -13,10 +13,12 @@ from elman.data.label_text import labels_as_text
 from elman.data.readers.labelled import names_of
 from elman.data.rows_and_labels import as_labels, as_rows, label_numbers
 from elman.errors import RowError, located, named
+from elman.html_tables import html_table
 from elman.layers import Linear, Stack
 from elman.layers.pooling import POOLINGS, Pooling
 from elman.metrics.calibration import temperature
 from elman.metrics.classes import ClassReport, class_report
+from elman.representation import brief, call, complete
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
@@ -234,6 +236,9 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         tags.input_tags.allow_nan = True  # a missing value of a series
         return tags
 
+    def learned(self) -> dict[str, Any]:
+        return {"classes": len(self.classes_), "inputs": self.inputs_.description}
+
     # Files.
 
     def metadata(self) -> dict[str, Any]:
@@ -281,6 +286,16 @@ class StreamingClassifier:
         empty = Sequences(torch.from_numpy(inputs.encode([]).values), [0])
         with torch.no_grad():
             self.probabilities = _softmax(net.classify(empty))[0]
+
+    @complete
+    def __repr__(self) -> str:
+        return call("StreamingClassifier", f"{len(self.classes)} classes", f"label={brief(self.label)}",
+                    f"probability={self.probabilities.max():.4g}")  # fmt: skip
+
+    def _repr_html_(self) -> str:
+        """Return a table of the class probabilities, for notebooks."""
+        rows = zip(self.classes.tolist(), self.probabilities.tolist(), strict=True)
+        return html_table(repr(self), rows, ["class", "probability"], len(self.classes))
 
     def read(self, piece: Any) -> np.ndarray:
         """Read a piece of the row, of one or more steps (of a text: whole words).

@@ -10,11 +10,13 @@ import numpy as np
 
 from elman.data.row_batches import RowBatch, RowBatches
 from elman.errors import counted_as, renumbered
+from elman.representation import brief_fields, call, complete
 from elman.sequences import Sequences
 
 PROBE_ROWS, PROBE_STEPS = 64, 2000  # of a `ProbeLoss`
 
 
+@brief_fields
 @dataclass(frozen=True)
 class Examples:
     """Rows and their targets, as a task is given them.
@@ -54,6 +56,7 @@ class Examples:
             yield
 
 
+@brief_fields
 @dataclass(frozen=True)
 class Encoded:
     """Examples as numbers.
@@ -81,6 +84,7 @@ class Encoded:
         return self.select(np.arange(min(len(self), max(1, int((np.cumsum(self.steps) <= steps).sum())))))
 
 
+@brief_fields
 class Batch(NamedTuple):
     """Examples of one update."""
 
@@ -102,6 +106,10 @@ class Batches:
     def __init__(self, data: Encoded, steps: int, epochs: int, seed: int):
         self.data, self.epochs = data, epochs
         self.rows = RowBatches(data.steps, steps, seed)
+
+    @complete
+    def __repr__(self) -> str:
+        return call("Batches", repr(self.rows), f"{self.epochs} epochs")
 
     def epoch(self, number: int) -> "Sequence[Batch]":
         """Return the batches of an epoch, counted from 1; the same number gives the same batches."""

@@ -304,6 +304,9 @@ class LanguageModel(RecurrentSettings, Task):
             unknown=sum(int((ids == UNKNOWN).sum()) for ids in data) if self.units_.has_unknown else 0,
         )
 
+    def learned(self) -> dict[str, Any]:
+        return {self.units_.name: self.units_.size}
+
     # The n-gram.
 
     def fit_baseline(self, data: list[np.ndarray], folder: Path | None, verbose: bool | int | None) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from elman.files import TEMPORARY
+from elman.representation import brief_fields
 from elman.tasks.settings import CONFIG, write_config
 from elman.training import Event
 from elman.training.checkpoint import LAST
 from elman.training.run_lock import LOCK, RunLock
 
 
+@brief_fields
 @dataclass(frozen=True)
 class Run:
     """Folder, observers and data source of a training run.

@@ -250,6 +250,9 @@ class Tagger(RecurrentSettings, Task):
         flat, found = ([tag for row in rows for tag in row] for rows in (truth, predicted))
         return class_report(flat, found, self.tags_)
 
+    def learned(self) -> dict[str, Any]:
+        return {"words": self.words_.sizes[0], "tags": len(self.tags_), "scheme": self.scheme_}
+
     # Files.
 
     def metadata(self) -> dict[str, Any]:

@@ -150,6 +150,10 @@ class Translator(Writer):
                 f"({self.units_.source.size:,} and {self.units_.target.size:,} different); {len(held_out):,} pairs "
                 "held out")  # fmt: skip
 
+    def learned(self) -> dict[str, Any]:
+        sides = {"source": self.units_.source, "target": self.units_.target}
+        return {f"{side} {units.name}": units.size for side, units in sides.items()}
+
     # The network.
 
     def build(self) -> EncoderDecoder:

@@ -175,6 +175,9 @@ class Writer(DecoderSettings, Task):
         """Return the text of written units."""
         return self.written_units.decode(units).strip()
 
+    def learned(self) -> dict[str, Any]:
+        return {self.written_units.name: self.written_units.size}
+
     # Training.
 
     def batches(self, data: Encoded) -> Data:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
+from elman.representation import brief_fields
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -64,6 +66,7 @@ class Evaluation(NamedTuple):
     seconds: float
 
 
+@brief_fields
 class Examined(NamedTuple):
     """Statistics of the layers, returned by an observer that examines the network: `elman.doctor.watch.Watch`."""
 

@@ -13,6 +13,7 @@ from elman.data.readers.columns import Column
 from elman.data.readers.files import suffix_of
 from elman.data.readers.images import SUFFIXES
 from elman.data.readers.parallel import text_pairs
+from elman.representation import brief_fields
 
 HEADER = "image", "caption"  # default columns of a table with a header
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz")
@@ -47,6 +48,7 @@ class PictureFile(NamedTuple):
             raise ValueError(f"cannot be unpacked: {error}.") from None
 
 
+@brief_fields
 class Captioned(NamedTuple):
     """B different pictures, in the order in which the tables first name them."""
 

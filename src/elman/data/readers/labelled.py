@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.representation import brief_fields
+
 
 class SeriesName(NamedTuple):
     """Name of a series in a table: the column that names it, and its value there. It prints as `machine m17`."""
@@ -30,6 +32,7 @@ def names_of(rows: Any) -> Sequence[SeriesName] | None:
     return rows.names if isinstance(rows, NamedRows) else None
 
 
+@brief_fields
 class Labelled(NamedTuple):
     """Inputs, labels and places of B rows.
 
@@ -49,6 +52,7 @@ class Labelled(NamedTuple):
         return None if names is None else [name.value for name in names]
 
 
+@brief_fields
 class Row(NamedTuple):
     """One row of a reader."""
 

@@ -9,8 +9,10 @@ from elman.data.raw_files import Paths, as_paths, lines
 from elman.data.readers.columns import Column, Columns
 from elman.data.readers.files import TABLES, suffix_of
 from elman.data.readers.labelled import Row, Table, at_least_one
+from elman.representation import brief_fields
 
 
+@brief_fields
 class Parallel(NamedTuple):
     """B pairs of texts, and the place of each source: `train.en:12`, or `words.tsv:12` in a table."""
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from elman.data.units.decoders import Decoder
+from elman.representation import brief_fields, call, complete
 from elman.sequences import Sequences
 
 Text = str | bytes  # bytes only for the units `bytes`
@@ -16,6 +17,7 @@ BOUNDARY = 0  # `<doc>`: the beginning and the end of a document
 UNKNOWN = 1  # `<unk>`: any unit that is not in the vocabulary
 
 
+@brief_fields
 class Unknown(NamedTuple):
     """First unit of a text that is not in the vocabulary, and its position."""
 
@@ -34,6 +36,10 @@ class Units(ABC):
 
     name: ClassVar[str]
     has_unknown: ClassVar[bool] = False  # True if id 1 is `<unk>`
+
+    @complete
+    def __repr__(self) -> str:
+        return call(type(self).__name__, f"{self.size:,} units")
 
     @property
     @abstractmethod

@@ -4,6 +4,8 @@ import codecs
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
+from elman.representation import call, complete
+
 Piece = TypeVar("Piece", str, bytes)
 
 
@@ -16,6 +18,10 @@ class Decoder(Generic[Piece]):
 
     def __init__(self, pieces: Sequence[Piece]):
         self.pieces: Sequence[Piece] = pieces
+
+    @complete
+    def __repr__(self) -> str:
+        return call(type(self).__name__, f"{len(self.pieces):,} units")
 
     def feed(self, unit: int) -> str:
         """Return the text that is complete after `unit`; it may be empty.

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from elman.data.units import UNKNOWN, Units, units_from_json
+from elman.representation import call, complete
 from elman.sequences import Sequences
 
 
@@ -19,6 +20,10 @@ class PairUnits:
 
     def __init__(self, source: Units, target: Units, lowercase: bool = False):
         self.source, self.target, self.lowercase = source, target, lowercase
+
+    @complete
+    def __repr__(self) -> str:
+        return call("PairUnits", repr(self.source), "shared" if self.shared else repr(self.target))
 
     @property
     def shared(self) -> bool:

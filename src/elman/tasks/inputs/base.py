@@ -11,6 +11,7 @@ import torch
 
 from elman.cells import CellModule
 from elman.errors import RowError, about_row
+from elman.representation import call, complete
 from elman.sequences import Sequences
 from elman.tasks.settings import Settings, check_range
 
@@ -73,6 +74,10 @@ class Inputs(ABC):
 
     def __init__(self, settings: InputSettings):
         self.settings = settings
+
+    @complete
+    def __repr__(self) -> str:
+        return call(type(self).__name__, self.description)
 
     def steps(self, row: np.ndarray) -> list[str] | None:
         """Return the text of each step of an encoded row; None if steps are not text."""
