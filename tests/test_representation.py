@@ -52,7 +52,7 @@ from elman.runtime import load
 from elman.tasks import TASKS, task_class
 from elman.tasks.examples import Batches, Encoded, Examples
 from elman.tasks.run import Run
-from elman.training import Evaluation, Examined, Update
+from elman.training import Evaluation, Examined, Score, Update
 
 BAD = "<script>alert('&\"')</script>"
 LONG = 200  # characters
@@ -101,8 +101,8 @@ def objects(text_model, classifier, tagger, tmp_path_factory):
         TranslationReport(3, 20.5, "s" * 500, 30.0, "s", 0.5, None),
         load(path), load(path).stepper(), elman.load(path),
         encoded, Examples(["a"] * 10**5, ["b"] * 10**5), batches, batches.epoch(1)[0],
-        Run("a" * 50, observers=[print] * 99, source={"data": ["x" * 99] * 99}), text_model.result_,
-        Update(1, 1, 0.5, 2.0, 1.0, 0.1, 9, 1.0, 9.0), Evaluation(1, 1, 1.0, 1.0, 1, 2.0),
+        Run("a" * 50, observers=[print] * 99, source={"data": ["x" * 99] * 99}), text_model.result_, Score("F1", 0.5),
+        Update(1, 1, 0.5, 2.0, 1.0, 0.1, 9, 1.0, 9.0), Evaluation(1, 1, Score("F1", 0.5), 0.5, 1, 2.0),
         Examined(1, 1, 1.0, {f"layer {i}": {"a": 1.0} for i in range(999)}),
         *(task_class(word)() for word in TASKS),
     ]  # fmt: skip
@@ -164,6 +164,11 @@ def test_fitted_tasks_print_their_sizes(text_model, classifier, tagger):
     assert repr(text_model).startswith(f"<LanguageModel({settings}) fitted: {sizes}")
     assert "2 classes, inputs series of 2 variables" in repr(classifier)
     assert "9 tags, scheme BIO" in repr(tagger)
+    for model in (text_model, classifier, tagger):
+        best = model.best_score_
+        assert best.value == model.result_.best
+        assert repr(model).endswith(f", best {best.name} {best.format(best.value)}>")
+    assert "best" not in repr(Classifier(epochs=1, validation=0, min_count=1).fit(["a", "b"], [0, 1]))
     assert "Tagger, fitted" in tagger._repr_html_()
     assert "Tagger, not fitted" in Tagger()._repr_html_()
 

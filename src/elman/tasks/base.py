@@ -64,6 +64,7 @@ class Task(Model, Estimator, Settings, TrainingSettings):
         net_: the trained network, an `nn.Module` with a `spec`.
         held_out_: the rows that were held out and their targets, or the documents.
         result_: how the training ended.
+        best_score_: best score on the held-out part; None without one, and if a resumed training had ended.
     """
 
     validation: float = 0.1
@@ -301,8 +302,12 @@ class Task(Model, Estimator, Settings, TrainingSettings):
         return {}
 
     def facts(self) -> dict[str, Any]:
-        """Return the number of parameters and the sizes of what was learned; empty before `fit`."""
-        return {"parameters": self._parameters(), **self.learned()} if hasattr(self, "net_") else {}
+        """Return the number of parameters, the sizes of what was learned and the best score; empty before `fit`."""
+        if not hasattr(self, "net_"):
+            return {}
+        best: Score | None = getattr(self, "best_score_", None)
+        score = {} if best is None else {f"best {best.name}": best.format(best.value)}
+        return {"parameters": self._parameters(), **self.learned(), **score}
 
     def _network_line(self) -> str:
         return f"network: {self.network()}, {self._parameters():,} parameters"
@@ -317,10 +322,13 @@ class Task(Model, Estimator, Settings, TrainingSettings):
         """
 
         folder = run.folder
+        self.best_score_: Score | None = None
 
         def keep_best(event: Event) -> None:
-            if folder and isinstance(event, Evaluation) and event.best_update == event.update:
-                self.save(folder / MODEL)
+            if isinstance(event, Evaluation) and event.best_update == event.update:
+                self.best_score_ = event.score
+                if folder:
+                    self.save(folder / MODEL)
 
         facts = {"training": digest(parts.data), "held_out": digest(parts.held_out_data)}
         metadata = {"task": self.task, "version": elman.__version__, "settings": settings_of(self), "data": facts}
