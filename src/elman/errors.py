@@ -2,6 +2,39 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Self
+
+
+class StepError(ValueError):
+    """Error at one step of a row. It prints as `check_tags: step 1: message`."""
+
+    def __init__(self, where: str, step: int, message: str):
+        super().__init__(where, step, message)
+        self.where, self.step, self.message = where, step, message
+
+    def __str__(self) -> str:
+        return f"{self.where}: step {self.step}: {self.message}"
+
+
+class LinesPlace(str):
+    """Place of a row whose steps are lines of a file, such as the words of a sentence: that of its first line.
+
+    Args:
+        file: name of the file.
+        numbers: number of the line of each step.
+    """
+
+    def __new__(cls, file: object, numbers: Sequence[int]) -> Self:
+        self = super().__new__(cls, f"{file}:{numbers[0]}")
+        self.file, self.numbers = file, numbers
+        return self
+
+    file: object
+    numbers: Sequence[int]
+
+    def of_step(self, step: int) -> str:
+        """Return the place of a step; the end of the row is at its last step."""
+        return f"{self.file}:{self.numbers[min(step, len(self.numbers) - 1)]}"
 
 
 class RowError(ValueError):
@@ -12,14 +45,27 @@ class RowError(ValueError):
         message: the error, without the row.
         kind: type of the row: `row`, or `validation row`.
         name: name of the row, if it has one.
+        step: the step of the row that the error is about; None for the whole row.
     """
 
-    def __init__(self, row: int, message: str, kind: str = "row", name: str = ""):
-        super().__init__(row, message, kind, name)
-        self.row, self.message, self.kind, self.name = int(row), message, kind, name
+    def __init__(self, row: int, message: str, kind: str = "row", name: str = "", step: int | None = None):
+        super().__init__(row, message, kind, name, step)
+        self.row, self.message, self.kind, self.name, self.step = int(row), message, kind, name, step
 
     def __str__(self) -> str:
-        return f"{self.name or f'{self.kind} {self.row}'}: {self.message}"
+        step = "" if self.step is None else f", step {self.step}"
+        return f"{self.name or f'{self.kind} {self.row}'}{step}: {self.message}"
+
+    def changed(self, **parts: Any) -> Self:
+        """Return the same error with other parts."""
+        names = ("row", "message", "kind", "name", "step")
+        return type(self)(**{name: getattr(self, name) for name in names} | parts)
+
+    def at(self, place: str) -> str:
+        """Return the error of a row, or of its step, at this place."""
+        if self.step is not None:
+            place = place.of_step(self.step) if isinstance(place, LinesPlace) else f"{place}: step {self.step}"
+        return f"{place}: {self.message}"
 
 
 class RowTypeError(RowError, TypeError):
@@ -34,6 +80,8 @@ def about_row(row: int) -> Iterator[None]:
     except RowError:
         raise
     except (TypeError, ValueError) as error:
+        if isinstance(error, StepError):
+            raise RowError(row, error.message, step=error.step) from error
         kind = RowTypeError if isinstance(error, TypeError) else RowError
         raise kind(row, str(error)) from error
 
@@ -44,7 +92,7 @@ def renumbered(rows: Sequence[int]) -> Iterator[None]:
     try:
         yield
     except RowError as error:
-        raise type(error)(rows[error.row], error.message, error.kind) from error
+        raise error.changed(row=rows[error.row]) from error
 
 
 @contextmanager
@@ -53,7 +101,7 @@ def counted_as(kind: str) -> Iterator[None]:
     try:
         yield
     except RowError as error:
-        raise type(error)(error.row, error.message, kind) from error
+        raise error.changed(kind=kind) from error
 
 
 @contextmanager
@@ -68,8 +116,7 @@ def named(names: Sequence[object] | None, kind: str = "row") -> Iterator[None]:
     except RowError as error:
         if names is None or error.kind != kind:
             raise
-        name = f"{kind.removesuffix('row')}{names[error.row]}"
-        raise type(error)(error.row, error.message, kind, name) from error
+        raise error.changed(name=f"{kind.removesuffix('row')}{names[error.row]}") from error
 
 
 @contextmanager
@@ -86,4 +133,4 @@ def located(places: Sequence[str], kind: str = "row") -> Iterator[None]:
     except RowError as error:
         if error.kind != kind:
             raise
-        raise ValueError(f"{places[error.row]}: {error.message}") from error
+        raise ValueError(error.at(places[error.row])) from error

@@ -195,11 +195,48 @@ def test_tags_that_break_their_scheme_are_an_error_with_file_and_line_or_repaire
     words = ["train", "tagger", broken, "--out", tmp_path / "run", *tiny, "--set", "epochs=1"]
     result = elman(*words)
     assert result.exit_code == 1, result.output
-    assert re.search(r"broken\.txt:3: tags: step 1: expected .* got I-LOC.*--repair", result.stderr), result.stderr
+    assert re.search(r"broken\.txt:4: expected .* got I-LOC; .*--repair.*scheme=none", result.stderr), result.stderr
     assert not (tmp_path / "run").exists()
     assert elman(*words, "--repair").exit_code == 0
     result = elman("train", "tagger", names, "--validation", broken, "--out", tmp_path / "other", *tiny)
-    assert "broken.txt:3: tags: step 1: expected" in result.stderr
+    assert "broken.txt:4: expected O, B-... or I-PER" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("a.txt", "# id = 1\nAnn B-PER\nsees O\nRome 0\n\n", 4),
+        ("a.conllu", "# id = 1\n1\tAnn\t_\tB-PER\t_\t_\t_\t_\t_\t_\n2-3\tgoes\t_\t_\t_\t_\t_\t_\t_\t_\n"
+                     "2\tgo\t_\tO\t_\t_\t_\t_\t_\t_\n3\tes\t_\t0\t_\t_\t_\t_\t_\t_\n\n", 5),
+        ("b.txt", "Ann B-PER\n\n\nBob B-PER\nLee 0\n", 5),
+        ("-", "Ann B-PER\nLee 0\n\n", 2),
+    ],
+)  # fmt: skip
+def test_an_odd_tag_is_named_with_its_line_and_a_way_out_that_works(elman, names, tiny, tmp_path, name, content, line):
+    good = re.sub(" [A-Z-]+X?- | [A-Z]+ ", " ", names.read_text())
+    if name.endswith("conllu"):
+        good = "".join(f"1\t{word}\t_\t{tag}\t_\t_\t_\t_\t_\t_\n" if word else "\n"
+                       for word, _, tag in (text.partition(" ") for text in good.split("\n")))  # fmt: skip
+    file = tmp_path / name
+    file.write_text(content + good)
+    stdin = file.read_text() if name == "-" else None
+    words = ["train", "tagger", "-" if name == "-" else file, *tiny, "--set", "epochs=1"]
+    result = elman(*words, "--out", tmp_path / "run", stdin=stdin)
+    where = "standard input" if name == "-" else file
+    assert f"Error: {where}:{line}: expected a tag of BIO (O, B-label or I-label), got '0'" in result.stderr, (
+        result.output
+    )
+    assert "scheme=none (--set scheme=none) if tags write no spans." in result.stderr
+    none = elman(*words, "--set", "scheme=none", "--out", tmp_path / "run", stdin=stdin)
+    assert none.exit_code == 0, none.output
+
+
+def test_a_tag_that_training_lacks_is_named_with_its_line(elman, names, tiny, tmp_path):
+    words = ["train", "tagger", names, *tiny, "--set", "epochs=1", "--set", "scheme=none"]
+    other = tmp_path / "other.txt"
+    other.write_text("Ann NNP B-PER\nLee NNP X\n")
+    result = elman(*words, "--validation", other, "--out", tmp_path / "run")
+    assert f"Error: {other}:2: the training rows do not have the tag 'X'" in result.stderr
 
 
 def test_lines_of_another_number_of_columns(elman, names, tiny, tmp_path):

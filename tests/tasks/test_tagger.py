@@ -148,7 +148,9 @@ def test_additional_columns_are_read():
 def test_broken_tags_are_an_error_or_repaired():
     rows, tags = sentences(40)
     tags[7] = ["O"] * (len(tags[7]) - 1) + ["I-LOC"]
-    broken = r"row 7: tags: step \d: expected O or B-... after O in BIO, got I-LOC; correct .* --repair"
+    broken = (
+        r"^row 7, step \d: expected O or B-... after O in BIO, got I-LOC; correct it, .*\(--repair\) .* scheme=none"
+    )
     with pytest.raises(ValueError, match=broken):
         Tagger(**SMALL).fit(rows, tags)
     model = Tagger(**SMALL | {"epochs": 1}, repair=True).fit(rows, tags)
@@ -218,7 +220,7 @@ def test_sentences_and_tags_of_a_wrong_type(rows, tags, message):
 
 
 def test_a_tag_of_the_validation_data_alone_is_an_error():
-    with pytest.raises(RowError, match="validation row 1: the training rows do not have the tag 'Z'") as caught:
+    with pytest.raises(RowError, match="validation row 1, step 0: the training rows do not have the tag 'Z'") as caught:
         Tagger(**SMALL).fit([["a", "b"]] * 4, [["X", "Y"]] * 4, validation_data=([["a"], ["b"]], [["X"], ["Z"]]))
     assert (caught.value.row, caught.value.kind) == (1, "validation row")
     with pytest.raises(RowError, match="the training rows do not have the tag 'B-NEW'"):  # not S-NEW, as it is learnt

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.errors import StepError
 from elman.nearest import did_you_mean
 
 SCHEMES = {"BIO": "BI", "IOB1": "BI", "IOBES": "BIES", "BILOU": "BILU", "BMES": "BMES"}
@@ -84,19 +85,19 @@ def allowed(tags: Sequence[str], scheme: str) -> Allowed:
     )
 
 
-def check_tags(tags: Sequence[str], scheme: str, where: str = "check_tags", way_out: str = "") -> None:
+def check_tags(tags: Sequence[str], scheme: str, where: str = "check_tags") -> None:
     """Raise an error unless the tags of a row are valid in the scheme.
 
     Args:
         where: beginning of the error message, for instance file and line of the sentence.
-        way_out: end of the message about an invalid order of tags.
     Raises:
-        TypeError, ValueError: a tag is invalid; the message names the tag, its step and the expected tags.
+        StepError: a tag is invalid; the message names the tag, its step and the expected tags.
+        TypeError: a tag is not a string.
     Example:
         >>> check_tags(["O", "I-PER"], "BIO")
         Traceback (most recent call last):
             ...
-        ValueError: check_tags: step 1: expected O or B-... after O in BIO, got I-PER.
+        elman.errors.StepError: check_tags: step 1: expected O or B-... after O in BIO, got I-PER.
     """
     scheme = _scheme(where, scheme)
     parsed = _parsed(where, tags, scheme)
@@ -104,8 +105,7 @@ def check_tags(tags: Sequence[str], scheme: str, where: str = "check_tags", way_
         if not _follows(previous, tag, scheme):
             after = "at the start of a row" if previous is None else f"after {tags[step - 1]}"
             got = "the end of the row" if tag is None else tags[step]
-            raise ValueError(f"{where}: step {step}: expected {_expected(previous, scheme)} {after} in {scheme}, got "
-                             f"{got}{'; ' * bool(way_out)}{way_out}.")  # fmt: skip
+            raise StepError(where, step, f"expected {_expected(previous, scheme)} {after} in {scheme}, got {got}.")
 
 
 def spans(tags: Sequence[str], scheme: str, strict: bool = True) -> list[Span]:
@@ -246,6 +246,4 @@ def _check_tag(where: str, step: int, tag: Any, scheme: str) -> None:
         _parse(tag, scheme)
     except ValueError:
         letters = " or ".join(f"{letter}-label" for letter in SCHEMES[scheme])
-        raise ValueError(
-            f"{where}: step {step}: expected a tag of {scheme} ({OUTSIDE}, {letters}), got {tag!r}."
-        ) from None
+        raise StepError(where, step, f"expected a tag of {scheme} ({OUTSIDE}, {letters}), got {tag!r}.") from None

@@ -92,24 +92,27 @@ def as_labels(where: str, y: Any, rows: int) -> np.ndarray:
 
 
 def label_numbers(
-    rows: Sequence[Sequence[Any]], known: Sequence[Any], noun: str, shown: Sequence[Sequence[Any]] | None = None
+    rows: Sequence[Sequence[Any]],
+    known: Sequence[Any],
+    noun: str,
+    shown: Sequence[Sequence[Any]] | None = None,
 ) -> np.ndarray:
     """Return the number of each label among the known ones, int64, of all rows together.
 
     Args:
         rows: labels of each row.
         known: labels of the training rows.
-        noun: `class` or `tag`, for the error.
+        noun: `class` of a row or `tag` of a step, for the error.
         shown: the labels as the error shows them; None for `rows`.
     Raises:
         RowError: a label is unknown.
     """
     numbers, found = {label: number for number, label in enumerate(known)}, []
     for row, (labels, names) in enumerate(zip(rows, shown or rows, strict=True)):
-        for label, name in zip(labels, names, strict=True):
+        for step, (label, name) in enumerate(zip(labels, names, strict=True)):
             if label not in numbers:
-                raise RowError(row, f"the training rows do not have the {noun} {name!r}; add one that has, or leave "
-                                    "this row out.")  # fmt: skip
+                message = f"the training rows do not have the {noun} {name!r}; add one that has, or leave this row out."
+                raise RowError(row, message, step=step if noun == "tag" else None)
             found.append(numbers[label])
     return np.array(found, np.int64)
 

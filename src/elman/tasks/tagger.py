@@ -1,7 +1,8 @@
 """Tags for the words of a sentence, such as named entities and parts of speech (Huang et al. 2015)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import starmap
@@ -18,7 +19,7 @@ from elman.classical.tag_schemes import ALIASES, SCHEMES, Allowed, all_tags, all
 from elman.classical.tag_spellings import Spelling, detect_scheme, detect_spelling, span_tags
 from elman.data.rows_and_labels import as_list, label_numbers
 from elman.data.spelled_words import UNKNOWN, Spelled, Words
-from elman.errors import RowError, RowTypeError, about_row
+from elman.errors import RowError, RowTypeError, StepError, about_row
 from elman.layers import Bidirectional, Dropout, Embedding, Linear, Stack
 from elman.losses import CRFLoss
 from elman.metrics.classes import ClassReport, class_report
@@ -35,7 +36,8 @@ from elman.training import Score
 
 STEPS = 1 << 13  # of a batch in an evaluation
 OUTPUTS = "crf", "softmax"
-WAY_OUT = "correct the tags, or read such rows as the CoNLL evaluation does: repair=True, --repair"
+NO_SPANS = "scheme=none (--set scheme=none) if tags write no spans"
+REPAIR = "repair=True (--repair) to read tags as the CoNLL evaluation does"
 INSIDE = "IOBES"  # the scheme in which spans are learnt: the richest gives the most information
 
 
@@ -157,11 +159,14 @@ class Tagger(RecurrentSettings, Task):
         """Return the tags of row `number` in the scheme that the network learns."""
         if self.scheme_ is None:
             return row
+        tags = self._usual(row)
         with about_row(number):
-            tags = self._usual(row)
+            with _way_out(NO_SPANS):
+                inside = convert(tags, self.scheme_, INSIDE, strict=False)
             if not self.repair and self.scheme_ != "IOB1":  # all rows of B, I and O are valid in IOB1
-                check_tags(tags, self.scheme_, "tags", WAY_OUT)
-            return convert(tags, self.scheme_, INSIDE, strict=False)
+                with _way_out(f"{REPAIR}, or {NO_SPANS}"):
+                    check_tags(tags, self.scheme_)
+            return inside
 
     def _outside(self, row: list[str]) -> list[str]:
         """Return the tags of a row as the training data write them."""
@@ -313,6 +318,16 @@ class TaggerNet(nn.Module):
     def spec(self) -> Any:
         """Return None: spellings are read in both directions, which the runtime does not support."""
         return None
+
+
+@contextmanager
+def _way_out(settings: str) -> Iterator[None]:
+    """Re-raise errors about a tag with settings that accept it."""
+    try:
+        yield
+    except StepError as error:
+        message = f"{error.message.removesuffix('.')}; correct it, or set {settings}."
+        raise StepError(error.where, error.step, message) from error
 
 
 def _tensors(batch: Spelled) -> Spelled:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from elman.data.raw_files import Paths, as_paths, lines
 from elman.data.readers.columns import Column, missing_column
 from elman.data.readers.labelled import Labelled, Row, at_least_one, gather
+from elman.errors import LinesPlace
 
 CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 DOCSTART = "-DOCSTART-"
@@ -105,12 +106,14 @@ def sentences(
         )
     words: list[Any] = []
     found: list[str] = []
-    start = 0
+    numbers: list[int] = []  # of the lines of the words
     for number, line in chain(numbered, [(0, "")]):
         if not line.strip(" \t") or line.startswith(DOCSTART):
             if words:
-                yield Row(words, found if tags else None, f"{file}:{start}")
-            words, found = [], []
+                adjacent = numbers[-1] - numbers[0] + 1 == len(numbers)
+                whole = range(numbers[0], numbers[-1] + 1) if adjacent else numbers
+                yield Row(words, found if tags else None, LinesPlace(file, whole))
+            words, found, numbers = [], [], []
             continue
         if not words and layout.is_comment(line):
             continue
@@ -124,7 +127,7 @@ def sentences(
         given = [fields[column] for column in chosen]
         if not all(given):
             raise ValueError(f"{file}:{number}: column {chosen[given.index('')] + 1} is empty.")
-        start = start if words else number
+        numbers.append(number)
         if tags:
             found.append(given.pop())
         words.append(tuple(given) if extra else given[0])
