@@ -64,8 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         },
         pictures.forecast(
             seen,
-            structural.mean[0],
-            structural.deviation[0],
+            structural,
             truth,
             title="Logarithm of passengers of each month from 1949",
         ),

@@ -3,7 +3,10 @@ from io import BytesIO
 import numpy as np
 import pytest
 
+import elman
 from elman import pictures
+from elman.classical.forecast import Forecast
+from elman.classical.lds import local_level
 
 RNG = np.random.default_rng(0)
 SERIES = RNG.normal(size=(30, 2)).cumsum(0)
@@ -47,10 +50,56 @@ def test_an_infinite_deviation_has_no_band():
 
 
 def test_a_forecast_begins_where_the_series_ends():
-    figure = pictures.forecast(SERIES[:20], SERIES[20:], np.ones((10, 2)), truth=SERIES[20:])
+    figure = pictures.forecast(SERIES[:20], (SERIES[20:], np.ones((10, 2))), truth=SERIES[20:])
     times = [line.get_xdata() for line in figure.axes[1].lines]
     assert (times[0][-1], times[1][0], times[2][0]) == (19, 20, 20)
     assert drawn(figure).startswith(b"\x89PNG")
+
+
+def bounds(figure):
+    """Return mean, low and high of the forecast of the first coordinate."""
+    mean = np.array(figure.axes[0].lines[1].get_ydata())
+    if not figure.axes[0].collections:
+        return mean, None, None
+    vertices, steps = figure.axes[0].collections[0].get_paths()[0].vertices[1:], len(mean)
+    low, high = vertices[:steps, 1], vertices[steps + 1 : 2 * steps + 1, 1][::-1]
+    return mean, np.minimum(low, high), np.maximum(low, high)
+
+
+@pytest.mark.parametrize("model", [elman.DelayTaps(order=2), local_level()])
+@pytest.mark.parametrize("kind", ["array", "row", "list", "column", "Sequences", "pandas"])
+def test_a_forecast_of_a_model_is_drawn_for_a_series_of_any_kind(model, kind):
+    series = SERIES[:, 0]
+    found = model.fit([series[:, None]]).forecast([series[:, None]], steps=4)
+    given = {
+        "array": series,
+        "row": [series],
+        "list": series.tolist(),
+        "column": series[:, None],
+        "Sequences": elman.Sequences.from_list([series[:, None]]),
+        "pandas": pytest.importorskip("pandas").Series(series, name="level"),
+    }[kind]
+    figure = pictures.forecast(given, found, level=0.8)
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), series)
+    low, high = found.interval(0.8)
+    for part, wanted in zip(bounds(figure), (found.mean, low, high), strict=True):
+        np.testing.assert_allclose(part, wanted[0, :, 0])
+
+
+def test_a_forecast_of_statsmodels_has_its_own_intervals():
+    models = pytest.importorskip("statsmodels.tsa.api")
+    found = models.SARIMAX(SERIES[:, 0], order=(1, 1, 0)).fit(disp=False).get_forecast(4)
+    _, low, high = bounds(pictures.forecast(SERIES[:, 0], found, level=0.8))
+    np.testing.assert_allclose(np.stack([low, high], 1), found.conf_int(alpha=0.2), rtol=1e-6)
+
+
+def test_a_mean_alone_has_no_interval_and_bounds_are_drawn_as_they_are():
+    assert bounds(pictures.forecast([1.0, 2.0], [2.5, 3.0]))[1] is None
+    assert pictures.forecast([1, 2], [2, 3]).axes[0].get_legend().get_texts()[1].get_text() == "forecast"
+    mean, low, high = bounds(pictures.forecast([1.0, 2.0], ([2.5, 3.0], [2.0, 1.0], [3.0, 6.0])))
+    assert (mean.tolist(), low.tolist(), high.tolist()) == ([2.5, 3.0], [2.0, 1.0], [3.0, 6.0])
+    masked = np.ma.masked_array([1.0, 9.0, 2.0], mask=[False, True, False])
+    assert np.isnan(pictures.forecast(masked, [2.5]).axes[0].lines[0].get_ydata()[1])
 
 
 @pytest.mark.parametrize(
@@ -62,15 +111,29 @@ def test_a_forecast_begins_where_the_series_ends():
         (lambda: pictures.states(np.zeros((2, 3, 4)), path=[0]), r"expected series of shape \[T\] or \[T, D\]"),
         (lambda: pictures.states(SERIES, path=[0.5] * 30), "expected path of states from 0, as decode"),
         (lambda: pictures.bands(SERIES, smoothed=SERIES), r"expected smoothed=\(mean, deviation\), got ndarray"),
-        (lambda: pictures.forecast(SERIES, SERIES, SERIES, level=90), "expected a level between 0 and 1, got 90"),
+        (lambda: pictures.forecast(SERIES, (SERIES, SERIES), level=90), "expected a level between 0 and 1, got 90"),
         (lambda: pictures.bands(SERIES), "expected filtered or smoothed, got neither"),
         (
             lambda: pictures.bands(SERIES, smoothed=(SERIES, SERIES[:3])),
             r"expected smoothed of the shape .* got \[3, 2\]",
         ),
         (
-            lambda: pictures.forecast(SERIES, SERIES[:2], SERIES[:3]),
-            r"expected deviation of shape \[2, 2\], got \[3, 2\]",
+            lambda: pictures.forecast(SERIES, (SERIES[:2], SERIES[:3])),
+            r"expected the deviation of shape \[2, 2\], like the mean, got \[3, 2\]",
+        ),
+        (lambda: pictures.forecast(SERIES, SERIES[:2, 0]), r"expected the mean of shape \[2, 2\], got \[2, 1\]"),
+        (lambda: pictures.forecast(SERIES, SERIES[:2], truth=SERIES[:3]), r"expected truth of shape \[2, 2\], got \[3"),
+        (
+            lambda: pictures.forecast(SERIES, (SERIES,)),
+            r"expected \(mean, deviation\) or \(mean, low, high\), got 1 parts",
+        ),
+        (
+            lambda: pictures.forecast(SERIES, Forecast(np.zeros((3, 2, 2)), np.ones((3, 2, 2, 2)))),
+            "expected the forecast of a single row, got 3",
+        ),
+        (
+            lambda: pictures.forecast(elman.Sequences.from_list([SERIES, SERIES]), SERIES),
+            "expected series of a single row, got 2",
         ),
     ],
 )

@@ -8,6 +8,18 @@ from elman.pictures.doctor import doctor
 from elman.pictures.forecast import forecast
 from elman.pictures.gates import gates
 from elman.pictures.loss_curves import loss_curves
+from elman.pictures.occlusion import occlusion
 from elman.pictures.states import states
 
-__all__ = ["alignment", "attention_maps", "bands", "confusion", "doctor", "forecast", "gates", "loss_curves", "states"]
+__all__ = [
+    "alignment",
+    "attention_maps",
+    "bands",
+    "confusion",
+    "doctor",
+    "forecast",
+    "gates",
+    "loss_curves",
+    "occlusion",
+    "states",
+]

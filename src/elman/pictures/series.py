@@ -4,21 +4,29 @@ from typing import Any
 
 import numpy as np
 
+from elman.arrays import as_array
+from elman.sequences import Sequences
+
 OBSERVED, LEVEL = "tab:gray", 0.9
 
 
 def as_series(where: str, name: str, array: Any) -> np.ndarray:
-    """Return an array [T] or [T, D] as floats [T, D].
+    """Return the numbers of one row, [T] or [T, D], as floats [T, D], with NaN where one is missing.
 
     Raises:
-        ValueError: the array has another shape.
+        ValueError: there are several rows, or the array has another shape.
     """
-    array = np.asarray(array, dtype=np.float64)
-    if array.ndim not in (1, 2) or not len(array):
+    rows = array.to_list() if isinstance(array, Sequences) else array
+    if isinstance(rows, list) and len(rows) == 1 and np.ndim(rows[0]):
+        rows = rows[0]
+    elif isinstance(array, Sequences):
+        raise ValueError(f"{where}: expected {name} of a single row, got {len(rows)}; select one: x.select([0]).")
+    numbers = as_array(rows).astype(np.float64)
+    if numbers.ndim not in (1, 2) or not len(numbers):
         raise ValueError(
-            f"{where}: expected {name} of shape [T] or [T, D], got {list(array.shape)}; pass a single row."
+            f"{where}: expected {name} of shape [T] or [T, D], got {list(numbers.shape)}; pass a single row."
         )
-    return array.reshape(len(array), -1)
+    return numbers.reshape(len(numbers), -1)
 
 
 def canvas(coordinates: int, title: str) -> tuple[Any, list[Any]]:
@@ -34,12 +42,21 @@ def canvas(coordinates: int, title: str) -> tuple[Any, list[Any]]:
     return figure, list(axes)
 
 
+def check_level(level: float) -> None:
+    """Raise unless `level` is a probability between 0 and 1.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"pictures: expected a level between 0 and 1, got {level}; 0.9 is 90 %.")
+
+
 def shade(axis: Any, times: np.ndarray, mean: np.ndarray, deviation: np.ndarray, level: float, **look: Any) -> None:
     """Draw a mean, and the interval that a Gaussian of that standard deviation covers with probability `level`."""
     from statistics import NormalDist
 
-    if not 0 < level < 1:
-        raise ValueError(f"pictures: expected a level between 0 and 1, got {level}; 0.9 is 90 %.")
+    check_level(level)
     width = NormalDist().inv_cdf(0.5 + level / 2) * deviation
     axis.plot(times, mean, **look)
     axis.fill_between(times, mean - width, mean + width, color=look.get("color"), alpha=0.2, linewidth=0)

@@ -26,6 +26,7 @@ from elman.tasks.base import Task, logger
 from elman.tasks.examples import Batch, Encoded, Examples
 from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
 from elman.tasks.inputs.base import Inputs
+from elman.tasks.occlusion import Occlusion, occlusion
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
@@ -210,6 +211,23 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         rows, targets = data.inputs.map(torch.from_numpy), torch.from_numpy(data.targets)
         texts = self.inputs_.steps(data.inputs.to_list()[0])
         return ProbeLoss(lambda: cross_entropy(self.net_.classify(rows), targets), {} if texts is None else {"": texts})
+
+    def occlusion(self, row: Any, *, label: Any = None, window: int | None = None) -> Occlusion:
+        """Explain a prediction: return how far the probability of a class falls when a part of the row is occluded.
+
+        A part of a series is a window of one variable, whose values are replaced by the variable's mean in training; a
+        part of a text is a word, which is left out (Zeiler and Fergus 2014; Li et al. 2016, arXiv:1612.08220). All
+        copies are predicted in batches. `elman.pictures.occlusion` draws the result.
+
+        Args:
+            row: one series [T, D] or [T], or one text.
+            label: class to explain; None for the predicted one.
+            window: steps of a window; None for a twentieth of the series.
+        Raises:
+            ValueError: the row is empty or of another kind, the class is unknown, or the window is out of range.
+        """
+        self.check_fitted()
+        return occlusion(self, row, label, window)
 
     def stream(self) -> "StreamingClassifier":
         """Return a reader at the beginning of a sequence, which gives the class probabilities after every step.
