@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from elman.arrays import Array, is_tensor, like
+from elman.declared_types import field
 
 SCHEMA = 1  # schema of the files that this version writes; the tests have a golden file
 TEMPORARY = ".partial"  # suffix of a file until it is complete
@@ -51,7 +52,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[st
     if example is not None:
         from safetensors.torch import save
 
-        # safetensors rejects tied weights (one tensor under two names), so each name gets a copy.
+        # safetensors rejects tied weights (one tensor under two names), so each name gets a copy. A copy also has no
+        # deferred change of sign, such as that of `z.conj().imag`, which safetensors would not apply.
         blob = save({name: tensor.detach().contiguous().clone() if is_tensor(tensor) else like(tensor.copy(), example)
                      for name, tensor in tensors.items()})  # fmt: skip
     else:
@@ -81,26 +83,63 @@ def read_tensors(path: Path, torch: bool = False) -> tuple[dict[str, Any], dict[
         blob = path.read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; give a run folder or a model file that elman wrote.") from None
+    data = memoryview(blob)[8 + int.from_bytes(blob[:8], "little") :]
     try:
         table = _table(blob)
-        own = table.pop("__metadata__")
-        text, digest = own[_KEY], own["sha256"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        stored = table.pop("__metadata__")
+        text, expected = field(stored, _KEY, str), field(stored, "sha256", str)
+        found = _digest(table, text, data)
+    except (ValueError, KeyError, RecursionError):
         raise ValueError(f"{path}: expected a model file of elman, got {len(blob)} bytes of another format, or a "
                          "truncated file.") from None  # fmt: skip
-    data = memoryview(blob)[8 + int.from_bytes(blob[:8], "little") :]
-    if _digest(table, text, data) != digest:
+    if found != expected:
         raise ValueError(f"{path}: truncated or altered: its {len(data)} bytes of tensors do not match the digest in "
                          "the file; use an intact copy, or train again.")  # fmt: skip
-    metadata = json.loads(text)
-    schema = metadata.get("schema", SCHEMA)
-    if schema > SCHEMA:
-        raise ValueError(f"{path}: expected a schema up to {SCHEMA}, got {schema}; update elman.")
+    with about_file(path):
+        metadata = _json(text)
+        schema = field({"schema": SCHEMA, **metadata}, "schema", int)
+        if schema > SCHEMA:
+            raise ValueError(f"expected a schema up to {SCHEMA}, got {schema}; update elman.")
+        return _tensors(blob, torch), metadata
+
+
+@contextmanager
+def about_file(path: Path) -> Iterator[None]:
+    """Re-raise the errors about the content of a file as one kind of error, which names the file.
+
+    Raises:
+        ValueError: a value or a type inside is wrong.
+    """
     try:
-        return import_module("safetensors.torch" if torch else "safetensors.numpy").load(blob), metadata
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        text = str(error)
+        raise error if text.startswith(f"{path}: ") else ValueError(f"{path}: {text}") from error
+
+
+def check_finite(tensors: Mapping[str, Array]) -> None:
+    """Raise unless all numbers of all tensors are finite.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    for name, array in tensors.items():
+        wrong = ~(array.isfinite() if is_tensor(array) else np.isfinite(array))
+        if wrong.any():
+            raise ValueError(f"{name}: expected finite numbers, got {int(wrong.sum())} that are NaN or infinite; train "
+                             "again, or use an earlier copy.")  # fmt: skip
+
+
+def _tensors(blob: bytes, torch: bool) -> dict[str, Any]:
+    from safetensors import SafetensorError
+
+    try:
+        return import_module("safetensors.torch" if torch else "safetensors.numpy").load(blob)
     except KeyError as error:  # NumPy lacks the dtype
-        raise ValueError(f"{path}: contains tensors of {error}, which NumPy does not support; read them with "
+        raise ValueError(f"contains tensors of {error}, which NumPy does not support; read them with "
                          "torch=True.") from None  # fmt: skip
+    except SafetensorError as error:
+        raise ValueError(f"not a table of tensors: {error}; write the file again.") from None
 
 
 def _table(blob: bytes) -> dict[str, Any]:
@@ -108,7 +147,22 @@ def _table(blob: bytes) -> dict[str, Any]:
     size = int.from_bytes(blob[:8], "little")
     if len(blob) < 8 or len(blob) < 8 + size:
         raise ValueError("truncated header")
-    return json.loads(blob[8 : 8 + size])
+    return _json(blob[8 : 8 + size])
+
+
+def _json(text: str | bytes) -> dict[str, Any]:
+    """Return a JSON dictionary.
+
+    Raises:
+        ValueError: the text is not JSON, is nested too deeply, or describes another value.
+    """
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("expected JSON of a few levels, got a deeply nested text.") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"expected a JSON dictionary, got {type(found).__name__}.")
+    return found
 
 
 def _digest(table: Mapping[str, Any], metadata: str, data: memoryview) -> str:

@@ -156,7 +156,7 @@ def test_labels_may_be_strings_and_files_keep_them(labels, tmp_path):
     assert again.predict(sequences).dtype == labels.dtype
     with pytest.raises(ValueError, match="expected a NGram, got a model of the kind BagOfWords"):
         NGram.load(tmp_path / "model.safetensors")
-    with pytest.raises(ValueError, match=r"BagOfWords.from_arrays: expected arrays .* for ngrams=3, got"):
+    with pytest.raises(ValueError, match=r"BagOfWords.from_arrays: expected arrays .*, grams.3, got"):
         BagOfWords.from_arrays(model.to_arrays(), **{**model.settings, "ngrams": 3})
 
 

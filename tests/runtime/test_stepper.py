@@ -391,7 +391,22 @@ def wrong_specs():
     other = json.loads(json.dumps(spec).replace('"output_size": 5', '"output_size": 6'))
     yield other, r"lstm: expected cells\.1\.weight_ih float32 \[24, 4\], got float32 \[20, 4\]"
     late = {**spec, "cells": [spec["cells"][1], Embedding(4, 3).spec()]}
-    yield late, "expected an embedding as the first layer"
+    yield late, "lstm: expected an input of 4 features, got 3 features"
+    late = {**spec, "cells": [spec["cells"][0], {**Embedding(4, 5).spec(), "kind": "embedding"}]}
+    yield late, "embedding: expected an input of ids, got 4 features"
+    wide = {**spec, "cells": [{**spec["cells"][0], "settings": {"input_size": 3, "output_size": 8}}]}
+    yield wide, r"linear: expected cells\.0\.weight float32 \[8, 3\], got float32 \[4, 3\]"
+    for kind in ("stack", "residual", "output_feedback"):
+        yield {**spec, "kind": kind, "cells": []}, f"{kind}: expected 1 cells, got 0"
+    yield {**spec, "settings": {"input_size": 3, "output_size": 7}}, "stack: expected an output of 7 features, got 5"
+    around = {**spec, "kind": "residual", "settings": {"input_size": 3, "output_size": 3}, "cells": [spec["cells"][0]]}
+    yield around, "residual: expected a cell with an output of 3 features, got 4"
+    huge = {"kind": "dropout", "settings": {"input_size": 2**40, "output_size": 2**40}}
+    yield huge, r"dropout: expected sizes from 1 to 16777215, got 1099511627776"
+    deep = spec
+    for _ in range(60):
+        deep = {**spec, "cells": [deep]}
+    yield deep, "stack: expected at most 50 layers inside one another, got more"
 
 
 @pytest.mark.parametrize(("spec", "message"), list(wrong_specs()))

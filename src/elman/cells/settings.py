@@ -57,7 +57,7 @@ class CellSettings:
         """Options by name, as a new dictionary."""
         return dict(self._options)
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, /, **changes: Any) -> Self:
         """Return a copy with other options; `kind` replaces the cell."""
         kind = changes.pop("kind", self.kind)
         return type(self)(kind, **{**self.options, **changes})

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from elman.arrays import as_array
-from elman.classical.checks import integers
+from elman.classical.checks import check_names, integers, reals, sorted_keys
 from elman.classical.gram_features import NO_ID, Found, histories, look_up, tabulate
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
@@ -185,14 +185,18 @@ class BagOfWords(ClassicalModel):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
         """Return the model from its `to_arrays` and `settings`."""
-        model = cls(**settings)
-        expected = {"classes", "weights", "bias"} | {f"grams.{length}" for length in range(1, model.ngrams + 1)}
-        if set(arrays) != expected:
-            raise ValueError(f"BagOfWords.from_arrays: expected arrays {sorted(expected)} for ngrams={model.ngrams}, "
-                             f"got {sorted(arrays)}; the file belongs to another model.")  # fmt: skip
-        model.classes_ = unpack(arrays["classes"])
-        model.weights_, model.bias_ = arrays["weights"], arrays["bias"]
-        model.grams_ = [arrays[f"grams.{length}"] for length in range(1, model.ngrams + 1)]
+        where, model = "BagOfWords.from_arrays", cls(**settings)
+        model._check_settings(where)
+        lengths = range(1, min(model.ngrams, len(arrays)) + 1)
+        check_names(where, arrays, ["classes", "weights", "bias", *(f"grams.{length}" for length in lengths)])
+        model.classes_, model.grams_, shorter = unpack(arrays["classes"]), [], 1
+        for length in lengths:
+            name = f"grams.{length}"
+            model.grams_.append(sorted_keys(where, name, arrays[name], shorter * model.vocabulary_size))
+            shorter = len(model.grams_[-1])
+        classes = len(model.classes_)
+        model.weights_ = reals(where, "weights", arrays["weights"], f"F={model.num_features} C={classes}")
+        model.bias_ = reals(where, "bias", arrays["bias"], f"C={classes}")
         return model
 
     # Internals.

@@ -1,6 +1,6 @@
 """Checks of rows and arrays, with one-line errors: where, expected, got, way out."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -148,3 +148,26 @@ def positive_definite(where: str, name: str, array: Any, spec: str, semi: bool =
             kind = "positive semidefinite" if semi else "positive definite"
             raise ValueError(f"{where}: expected {name} of {kind} matrices, got eigenvalue {lowest:.6g}{one}.")
     return array
+
+
+def check_names(where: str, arrays: Mapping[str, Any], needed: Collection[str], optional: Collection[str] = ()) -> None:
+    """Raise unless the arrays of a saved model have all needed names, and no others than the optional ones.
+
+    Raises:
+        ValueError: a name is missing or unknown.
+    """
+    if not set(needed) <= set(arrays) <= {*needed, *optional}:
+        got = ", ".join(sorted(arrays)) or "none"
+        raise ValueError(f"{where}: expected arrays {', '.join(needed)}, got {got}; the file belongs to another model.")
+
+
+def sorted_keys(where: str, name: str, array: Any, below: int) -> np.ndarray:
+    """Return a table of keys, checked to be ascending integers from 0 to `below` - 1.
+
+    Raises:
+        TypeError, ValueError: it is not.
+    """
+    keys = integers(where, name, array, "G", below=below)
+    if (np.diff(keys) <= 0).any():
+        raise ValueError(f"{where}: expected {name} in ascending order.")
+    return keys

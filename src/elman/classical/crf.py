@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from elman.arrays import as_array
-from elman.classical.checks import integers
+from elman.classical.checks import check_names, integers
 from elman.classical.crf_likelihood import (
     Ends,
     Weights,
@@ -254,9 +254,10 @@ class CRF(ClassicalModel):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
         """Return the model from its `to_arrays` and `settings`."""
-        if set(arrays) != set(Weights._fields):
-            raise ValueError(f"CRF.from_arrays: expected arrays {', '.join(Weights._fields)}, got {sorted(arrays)}; "
-                             "the file belongs to another model.")  # fmt: skip
+        check_names("CRF.from_arrays", arrays, Weights._fields)
+        if arrays["transitions"].shape[:1] != (settings.get("num_tags"),):  # before the constructor makes its arrays
+            raise ValueError(f"CRF.from_arrays: expected transitions of num_tags={settings.get('num_tags')}, got "
+                             f"{list(arrays['transitions'].shape)}.")  # fmt: skip
         model = cls(**settings)
         model._set("CRF.from_arrays", Weights(**arrays))
         free = Allowed(*(np.isfinite(array) for array in model._weights))

@@ -8,7 +8,8 @@ import numpy as np
 
 import elman
 from elman.cell import Cell
-from elman.files import SCHEMA, read_tensors, write_tensors
+from elman.declared_types import Record, check_arguments, field
+from elman.files import SCHEMA, about_file, read_tensors, write_tensors
 
 
 class ClassicalModel(Cell):
@@ -25,7 +26,11 @@ class ClassicalModel(Cell):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
-        """Return the model from its `to_arrays` and `settings`."""
+        """Return the model from its `to_arrays` and `settings`.
+
+        Raises:
+            TypeError, ValueError: an array or a setting is missing, or is not one of a fitted model.
+        """
         raise NotImplementedError(f"{cls.__name__} has no from_arrays")
 
     def save(self, path: str | Path) -> None:
@@ -39,12 +44,16 @@ class ClassicalModel(Cell):
 
         Raises:
             FileNotFoundError: the file does not exist.
-            ValueError: the file is damaged, or holds another kind of model.
+            ValueError: the file is damaged, holds another kind of model, or has arrays that do not fit its settings.
         """
-        arrays, metadata = read_tensors(Path(path))
+        path = Path(path)
+        arrays, metadata = read_tensors(path)
         kind = metadata.get("model", metadata.get("task", "something else"))
         if kind != cls.__name__:
             raise ValueError(
                 f"{path}: expected a {cls.__name__}, got a model of the kind {kind}; use the load method of that class."
             )
-        return cls.from_arrays(arrays, **metadata["settings"])
+        with about_file(path):
+            settings = field(metadata, "settings", Record)
+            check_arguments(cls, settings)
+            return cls.from_arrays(arrays, **settings)

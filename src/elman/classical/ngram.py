@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from elman.arrays import as_array
+from elman.classical.checks import check_names, integers, sorted_keys
 from elman.classical.context_counts import ContextCounts, count, descend, find
 from elman.classical.model import ClassicalModel
 from elman.progress import ProgressLine
 from elman.sequences import Sequences
 from elman.shapes import check
 
+LARGEST = 1 << 31  # of a setting: the number of a gram has 63 bits
 BOUNDARY = 0  # the unit before and after every document
 NO_UNIT = -1  # entry of a state before the first unit
 FALLBACK = np.array([0.5, 1.0, 1.5])  # discounts if there are too few counts to estimate them
@@ -99,9 +101,7 @@ class NGram(ClassicalModel):
                 seconds; False is silent; True shows it everywhere; 2 prints a line per length of grams.
         """
         line = ProgressLine(verbose)
-        for name, setting in self.settings.items():
-            if not isinstance(setting, int) or setting < 1:
-                raise ValueError(f"NGram.fit: expected {name} to be an int of at least 1, got {setting!r}.")
+        self._check_settings("NGram.fit")
         rows = documents.to_list() if isinstance(documents, Sequences) else list(documents)
         if not rows:
             raise ValueError("NGram.fit: expected at least one document, got none.")
@@ -162,14 +162,39 @@ class NGram(ClassicalModel):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> "NGram":
         """Return the model from its `to_arrays` and `settings`."""
-        model = cls(**settings)
-        names = [[f"{length}.{field}" for field in ContextCounts._fields] for length in range(model.order)]
-        if set(arrays) != {name for level in names for name in level}:
+        where, model = "NGram.from_arrays", cls(**settings)
+        model._check_settings(where)
+        if len(arrays) != len(ContextCounts._fields) * model.order:  # before as many names are made
             raise ValueError(
-                f"NGram.from_arrays: expected arrays 0.contexts to {model.order - 1}.counts for order {model.order}, "
-                f"got {sorted(arrays)}; the file belongs to another model."
+                f"{where}: expected arrays 0.contexts to {model.order - 1}.counts for order {model.order}, got "
+                f"{', '.join(sorted(arrays))}; the file belongs to another model."
             )
-        return model._smooth([ContextCounts(*(arrays[name] for name in level)) for level in names])
+        levels, shorter = list[ContextCounts](), 1
+        fields = ContextCounts._fields
+        check_names(where, arrays, [f"{length}.{name}" for length in range(model.order) for name in fields])
+        for length in range(model.order):
+            levels.append(model._checked(where, length, arrays, shorter))
+            shorter = len(levels[-1].contexts)
+        return model._smooth(levels)
+
+    def _checked(self, where: str, length: int, arrays: Mapping[str, np.ndarray], shorter: int) -> ContextCounts:
+        """Return the counts of the contexts of `length` units, checked; `shorter` is the number of shorter contexts."""
+        named = {name: (f"{length}.{name}", arrays[f"{length}.{name}"]) for name in ContextCounts._fields}
+        contexts = sorted_keys(where, *named["contexts"], below=shorter * (self.vocabulary_size if length else 1))
+        grams = sorted_keys(where, *named["grams"], below=len(contexts) * self.vocabulary_size)
+        counts = integers(where, *named["counts"], f"G={len(grams)}")
+        if (counts < 1).any() or not np.bincount(grams // self.vocabulary_size, minlength=len(contexts)).all():
+            raise ValueError(f"{where}: expected a count of at least 1 of every gram, and a gram of every context of "
+                             f"{length} units.")  # fmt: skip
+        if not length and not len(contexts):
+            raise ValueError(f"{where}: expected counts, got none.")
+        return ContextCounts(contexts, grams, counts)
+
+    def _check_settings(self, where: str) -> None:
+        for name, setting in self.settings.items():
+            if not isinstance(setting, int) or isinstance(setting, bool) or not 1 <= setting < LARGEST:
+                most = f", and less than {LARGEST}" if isinstance(setting, int) and setting > 1 else ""
+                raise ValueError(f"{where}: expected {name} to be an int of at least 1{most}, got {setting!r}.")
 
     def _smooth(self, counts: list[ContextCounts]) -> "NGram":
         self.counts_ = counts

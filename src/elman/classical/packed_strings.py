@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from elman.declared_types import field
+
 
 def pack(values: np.ndarray) -> np.ndarray:
     """Return a one-dimensional array of strings, integers or booleans as JSON bytes, uint8 [n].
@@ -17,5 +19,10 @@ def pack(values: np.ndarray) -> np.ndarray:
 
 
 def unpack(packed: Any) -> np.ndarray:
-    """Return the array from the result of `pack`."""
-    return np.array(json.loads(np.asarray(packed, np.uint8).tobytes()))
+    """Return the array from the result of `pack`.
+
+    Raises:
+        ValueError: the bytes are not a list of strings, integers or booleans, one kind of them.
+    """
+    stored = json.loads(np.asarray(packed, np.uint8).tobytes())
+    return np.array(field({"values": stored}, "values", list[str] | list[int] | list[bool]))

@@ -1,11 +1,13 @@
 """Spellings of span tags: `B-PER`, `PER-B`, `b_per`, `B` alone, or `name=B-PER` in a field of several values."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import product
+from typing import Any, Self
 
 from elman.classical.tag_schemes import OUTSIDE, SCHEMES, check_tags
+from elman.declared_types import field
 
 LETTERS = frozenset("".join(SCHEMES.values()))
 SEPARATORS = "-_:/"
@@ -34,6 +36,15 @@ class Spelling:
     lower: bool = False
     outside: str = OUTSIDE
     key: str = ""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the spelling that `dataclasses.asdict` converted.
+
+        Raises:
+            ValueError: a part is missing or of another type.
+        """
+        return cls(**{one.name: field(data, one.name, type(one.default)) for one in fields(cls)})
 
     @property
     def note(self) -> str:

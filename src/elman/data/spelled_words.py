@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from elman.declared_types import field
 from elman.errors import RowError, RowTypeError
 from elman.representation import brief_fields, call, complete
 from elman.sequences import Sequences
@@ -118,8 +119,15 @@ class Words:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return the vocabularies that `to_json` wrote."""
-        return cls()._set(data["words"], data["counts"], data["characters"], data["given"])
+        """Return the vocabularies that `to_json` wrote.
+
+        Raises:
+            ValueError: a part is missing or of another type.
+        """
+        words, counts = field(data, "words", list[str]), field(data, "counts", list[int])
+        if len(words) != len(counts):
+            raise ValueError(f"words: expected a count of each of {len(words)} words, got {len(counts)}.")
+        return cls()._set(words, counts, field(data, "characters", list[str]), field(data, "given", list[list[str]]))
 
 
 def _tokens(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:

@@ -7,8 +7,10 @@ import numpy as np
 
 from elman import state as states
 from elman.data.units import BOUNDARY, UNKNOWN, Units, units_from_json
+from elman.declared_types import Record
 from elman.decoding.sampling import Sampling
 from elman.decoding.steps import by_stepper
+from elman.files import about_file
 from elman.html_tables import html_table
 from elman.representation import brief, call, complete
 from elman.runtime import ModelFile, Stepper
@@ -41,7 +43,12 @@ class TextStream:
         Raises:
             ValueError, RuntimeError: as in `ModelFile.stepper`.
         """
-        return cls.of(file.stepper(output="log_probs"), units_from_json(file.metadata["units"]))
+        stepper = file.stepper(output="log_probs")
+        with about_file(file.path):
+            units = units_from_json(file.value("units", Record))
+            if stepper.output.shape[1] != units.size or stepper.input.ndim != 1:
+                raise ValueError(f"spec: expected a model that reads and predicts {units.size} units, got another.")
+        return cls.of(stepper, units)
 
     @complete
     def __repr__(self) -> str:

@@ -1,16 +1,20 @@
 """Layer types of a `spec`, and the step of each. The list is closed, so that a file contains no code."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.declared_types import Record, field
 from elman.kernels.native import ACTIVATIONS, KINDS
 from elman.nearest import did_you_mean
 from elman.representation import brief_fields, call, complete
 from elman.state import State
 
 NORM_EPSILON = 1e-5  # for the layer norms inside an LSTM; the same as in native/recurrences/lstm_normed.hpp
+
+DEEPEST = 50  # layers inside one another
+LARGEST = 1 << 24  # features of a layer
 
 # {kind, settings: {input_size, output_size, ...}, tensors: {name in the cell: name in the file}, cells: [Spec, ...]}
 Spec = dict[str, Any]
@@ -46,18 +50,24 @@ class Layer:
     """Cell or layer as its `spec` describes it, with its tensors.
 
     Raises:
-        ValueError: the layer type is unknown, or a tensor is missing or does not fit.
+        ValueError: the layer type is unknown, a setting is missing or wrong, or a tensor is missing or does not fit.
     """
 
-    def __init__(self, spec: Spec, tensors: Mapping[str, np.ndarray]):
-        self.kind, self.settings = spec["kind"], spec["settings"]
+    def __init__(self, spec: Spec, tensors: Mapping[str, np.ndarray], depth: int = 0):
+        self.kind, self._settings = field(spec, "kind", str), field(spec, "settings", Record)
         if self.kind not in LAYER_TYPES:
             raise ValueError(f"Stepper: expected a layer type of this version ({', '.join(LAYER_TYPES)}), got "
                              f"{self.kind!r}{did_you_mean(self.kind, LAYER_TYPES)}")  # fmt: skip
-        self.input_size: int = self.settings["input_size"]
-        self.output_size: int = self.settings["output_size"]
-        self.cells = [Layer(cell, tensors) for cell in spec.get("cells", ())]
-        self._names, self._tensors = spec.get("tensors", {}), tensors
+        self.input_size: int = self.setting("input_size", int)
+        self.output_size: int = self.setting("output_size", int)
+        for size in (self.input_size, self.output_size):
+            self.check(1 <= size < LARGEST, f"sizes from 1 to {LARGEST - 1}", size)
+        self.check(depth < DEEPEST, f"at most {DEEPEST} layers inside one another", "more")
+        cells = field({"cells": [], **spec}, "cells", list[Record])
+        count = {"stack": max(1, len(cells)), "residual": 1, "output_feedback": 1}.get(self.kind, 0)
+        self.check(len(cells) == count, f"{count} cells", len(cells))
+        self.cells = [Layer(cell, tensors, depth + 1) for cell in cells]
+        self._names, self._tensors = field({"tensors": {}, **spec}, "tensors", Record), tensors
 
     @complete
     def __repr__(self) -> str:
@@ -70,38 +80,94 @@ class Layer:
 
     def tensor(self, name_in_cell: str, *shape: int) -> np.ndarray:
         """Return a tensor by its name in the cell, after a check of its type and shape."""
-        name = self._names[name_in_cell]
+        name = field(self._names, name_in_cell, str)
         array = self._tensors.get(name)
         if array is None or array.dtype != np.float32 or array.shape != shape:
             got = "nothing" if array is None else f"{array.dtype} {list(array.shape)}"
             raise ValueError(f"Stepper: {self.kind}: expected {name} float32 {list(shape)}, got {got}.")
         return np.ascontiguousarray(array)
 
+    def setting(self, name: str, declared: Any, default: Any = None) -> Any:
+        """Return a setting of the declared type; the default if there is one and the setting is missing.
+
+        Raises:
+            ValueError: it is missing, or of another type.
+        """
+        return field(self._settings if default is None else {name: default, **self._settings}, name, declared)
+
+    def word(self, name: str, known: Sequence[str]) -> str:
+        """Return a setting that is one of the known words.
+
+        Raises:
+            ValueError: it is another.
+        """
+        word: str = self.setting(name, str)
+        self.check(word in known, f"{name} to be one of {', '.join(known)}", word)
+        return word
+
+    def check(self, right: bool, expected: str, got: object) -> None:
+        """Raise a ValueError unless the layer is right."""
+        if not right:
+            raise ValueError(f"Stepper: {self.kind}: expected {expected}, got {got}.")
+
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
-        """Append the step of this layer to a native stepper; return its output array and its state."""
-        return LAYER_TYPES[self.kind](stepper, self, x)
+        """Append the step of this layer to a native stepper; return its output array and its state.
+
+        The native stepper compares no sizes, so they are compared here.
+
+        Raises:
+            ValueError: the layer does not fit its input, or its tensors do not fit its settings.
+        """
+        reads = "ids" if self.reads_ids else f"{self.input_size} features"
+        got = "ids" if x.ndim == 1 else f"{x.shape[1]} features"
+        self.check(reads == got, f"an input of {reads}", got)
+        y, state = LAYER_TYPES[self.kind](stepper, self, x)
+        self.check(y.shape[1] == self.output_size, f"an output of {self.output_size} features", y.shape[1])
+        return y, state
+
+
+class SizeCheck:
+    """Stepper without memory: `Layer.add` compares all sizes with it before a real stepper allocates its arrays."""
+
+    def __init__(self, batch_size: int):
+        self._rows = batch_size
+
+    def floats(self, columns: int) -> np.ndarray:
+        """Return an array [B, columns] in which all numbers share their memory."""
+        return np.broadcast_to(np.float32(0), (self._rows, columns))
+
+    def integers(self) -> np.ndarray:
+        """Return an array [B]."""
+        return np.empty(self._rows, np.int64)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None  # add_linear, ...
 
 
 def _rnn(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, State]:
-    return _recurrence(stepper, layer, x, "rnn", 1, activation=layer.settings["activation"])
+    return _recurrence(stepper, layer, x, "rnn", 1, activation=layer.word("activation", ACTIVATIONS))
 
 
 def _lstm(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, State]:
-    settings, outputs = layer.settings, layer.output_size
-    units = settings.get("hidden_size", outputs)
+    outputs = layer.output_size
+    units = layer.setting("hidden_size", int, outputs)
+    layer.check(outputs <= units < LARGEST, f"a hidden_size from {outputs} to {LARGEST - 1}", units)
     c = stepper.floats(units)
-    kind, gates = ("lstm", 4) if settings["forget_gate"] else ("lstm_without_forget", 3)
+    kind, gates = ("lstm", 4) if layer.setting("forget_gate", bool) else ("lstm_without_forget", 3)
+    normed, coupled = (layer.setting(name, bool, False) for name in ("layer_norm", "coupled"))
+    layer.check(not (coupled and gates == 4), "coupled gates without a forget gate", "one")
+    layer.check(not (normed and units > outputs), "layer_norm without a projection", "one")
     options = {
         "weight_hr": layer.tensor("weight_hr", outputs, units) if units > outputs else None,
-        **(_normed(layer, gates * units, units) if settings.get("layer_norm") else {}),
-        "peephole": layer.tensor("peephole", (gates - 1) * units) if settings.get("peephole") else None,
-        "coupled": settings.get("coupled", False),
-        "clip": settings.get("cell_clip", 0.0),
-        "zone_h": settings.get("zoneout_h", 0.0),
-        "zone_c": settings.get("zoneout_c", 0.0),
+        **(_normed(layer, gates * units, units) if normed else {}),
+        "peephole": layer.tensor("peephole", (gates - 1) * units) if layer.setting("peephole", bool, False) else None,
+        "coupled": coupled,
+        "clip": layer.setting("cell_clip", float, 0.0),
+        "zone_h": layer.setting("zoneout_h", float, 0.0),
+        "zone_c": layer.setting("zoneout_c", float, 0.0),
     }
     y, h = _recurrence(stepper, layer, x, kind, gates, c=c, **options)
-    if not settings.get("counted"):
+    if not layer.setting("counted", bool, False):
         return y, LSTMState(h, c)
     return y, CountedLSTMState(h, c, *_counters(stepper))
 
@@ -112,7 +178,7 @@ def _normed(layer: Layer, gates: int, units: int) -> dict[str, np.ndarray]:
 
 
 def _gru(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, State]:
-    reset = layer.settings["reset"]
+    reset = layer.word("reset", ("after", "before"))
     bias_hn = layer.tensor("bias_hn", layer.output_size) if reset == "after" else None
     return _recurrence(stepper, layer, x, f"gru_{reset}", 3, bias_hn=bias_hn)
 
@@ -151,21 +217,20 @@ def _min_gru(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, Sta
 
 
 def _window_net(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, State]:
-    inputs, units, window = layer.input_size, layer.output_size, layer.settings["window"]
+    inputs, units, window = layer.input_size, layer.output_size, layer.setting("window", int)
+    layer.check(1 <= window < LARGEST, f"a window from 1 to {LARGEST - 1}", window)
+    weight, bias = layer.tensor("weight", units, window * inputs), layer.tensor("bias", units)
     past, y = stepper.floats((window - 1) * inputs), stepper.floats(units)
     if window > 1:
         seen = stepper.floats(window * inputs)
         stepper.add_window(x, past, seen)
         x = seen
-    stepper.add_linear(x, layer.tensor("weight", units, window * inputs), layer.tensor("bias", units), y)
-    stepper.add_activation(ACTIVATIONS.index(layer.settings["activation"]), y)
+    stepper.add_linear(x, weight, bias, y)
+    stepper.add_activation(ACTIVATIONS.index(layer.word("activation", ACTIVATIONS)), y)
     return y, past.reshape(len(past), window - 1, inputs)
 
 
 def _embedding(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, State]:
-    if x.ndim != 1:
-        raise ValueError("Stepper: expected an embedding as the first layer, since it reads ids; got one after another "
-                         "layer.")  # fmt: skip
     y = stepper.floats(layer.output_size)
     stepper.add_embedding(x, layer.tensor("weight", layer.input_size, layer.output_size), y)
     return y, ()
@@ -181,7 +246,7 @@ def _linear(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, Stat
 def _layer_norm(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, State]:
     y = stepper.floats(layer.output_size)
     weights = layer.tensor("weight", layer.output_size), layer.tensor("bias", layer.output_size)
-    stepper.add_layer_norm(x, *weights, layer.settings["epsilon"], y)
+    stepper.add_layer_norm(x, *weights, layer.setting("epsilon", float), y)
     return y, ()
 
 
@@ -208,6 +273,7 @@ def _stack(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, State
 
 def _residual(stepper: Any, layer: Layer, x: np.ndarray) -> tuple[np.ndarray, State]:
     around, state = layer.cells[0].add(stepper, x)
+    layer.check(around.shape == x.shape, f"a cell with an output of {x.shape[1]} features", around.shape[1])
     y = stepper.floats(layer.output_size)
     stepper.add_sum(x, around, y)
     return y, state

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from elman.files import read_tensors
+import elman
+from elman.declared_types import Record, field
+from elman.files import about_file, check_finite, read_tensors
 from elman.html_tables import html_table
 from elman.kernels import native
 from elman.representation import array_form, call, complete, figures
@@ -37,6 +39,19 @@ class ModelFile:
         numbers = sum(tensor.size for tensor in self.tensors.values())
         return known | {"tensors": len(self.tensors), "parameters": numbers, "streams": "yes" if self.steps else "no"}
 
+    def value(self, name: str, declared: Any) -> Any:
+        """Return a part of the metadata, after a comparison with its declared type, as in `declared_types.field`.
+
+        Raises:
+            ValueError: the part is missing or of another type.
+        """
+        if name not in self.metadata:
+            version = self.metadata.get("version")
+            raise ValueError(f"{self.path}: expected {name!r} in its metadata, which is missing; version {version} of "
+                             f"elman wrote it, and this is {elman.__version__}: train again.")  # fmt: skip
+        with about_file(self.path):
+            return field(self.metadata, name, declared)
+
     @property
     def steps(self) -> bool:
         """Whether `stepper` works on this machine: the file has a spec, and native kernels are available."""
@@ -52,7 +67,8 @@ class ModelFile:
         if "spec" not in self.metadata:
             raise ValueError(f"{self.path}: expected a spec in the metadata, got none: the model has a cell that "
                              "elman.runtime does not support; step it in PyTorch: elman.load(path).")  # fmt: skip
-        return Stepper(self.metadata["spec"], self.tensors, batch_size, output, weights)
+        with about_file(self.path):
+            return Stepper(self.value("spec", Record), self.tensors, batch_size, output, weights)
 
 
 def load(path: str | Path) -> ModelFile:
@@ -60,11 +76,16 @@ def load(path: str | Path) -> ModelFile:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is damaged or of an unknown schema, as in `elman.files.read_tensors`.
+        ValueError: the file is damaged or of an unknown schema, as in `elman.files.read_tensors`, or the model has
+            weights that are not finite.
     """
     path = Path(path)
     if path.is_dir():
         path = path / MODEL
         if path.parent.joinpath("config.toml").exists() and not path.exists():
             raise FileNotFoundError(f"{path.parent}: the run has no model yet; resume its training.")
-    return ModelFile(path, *read_tensors(path))
+    file = ModelFile(path, *read_tensors(path))
+    if "task" in file.metadata and "place" not in file.metadata:  # moments of an optimiser may overflow
+        with about_file(path):
+            check_finite(file.tensors)
+    return file

@@ -8,7 +8,7 @@ import numpy as np
 from elman import state as states
 from elman.kernels import native
 from elman.representation import array_form, brief, call, complete
-from elman.runtime.layer_types import Layer, Spec
+from elman.runtime.layer_types import Layer, SizeCheck, Spec
 from elman.shapes import check
 from elman.state import State
 
@@ -60,8 +60,10 @@ class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the 
             raise ValueError(f"Stepper: expected output to be one of {', '.join(OUTPUTS)}, got {output!r}.")
         if weights not in WEIGHTS:
             raise ValueError(f"Stepper: expected weights to be one of {', '.join(WEIGHTS)}, got {weights!r}.")
-        super().__init__(batch_size, weights == "bfloat16")
         model = Layer(spec, tensors)
+        check: Any = SizeCheck(batch_size)
+        model.add(check, check.integers() if model.reads_ids else check.floats(model.input_size))
+        super().__init__(batch_size, weights == "bfloat16")
         self._input = self.integers() if model.reads_ids else self.floats(model.input_size)
         if not model.reads_ids:
             self.add_finite(self._input)

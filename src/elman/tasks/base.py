@@ -25,7 +25,7 @@ from elman.tasks.model import Model
 from elman.tasks.plan import TrainingPlan, seconds_per_update
 from elman.tasks.probe import ProbeLoss, activations_of
 from elman.tasks.run import Run
-from elman.tasks.settings import Settings, check_range, settings_of
+from elman.tasks.settings import check_range, settings_of
 from elman.training import Evaluation, Event, Interrupted, NonFinite, Progress, Result, Score, TrainingSettings, train
 from elman.training.checkpoint import LAST
 from elman.training.loop import Data
@@ -52,7 +52,7 @@ class _Parts(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class Task(Model, Estimator, Settings, TrainingSettings):
+class Task(Model, Estimator, TrainingSettings):
     """Base of all applications: an estimator whose settings are its fields, those of its training included.
 
     A subclass implements at least `read`, `encode`, `build`, `loss`, `validate` and `probe_loss`, and `predict`,
@@ -71,6 +71,11 @@ class Task(Model, Estimator, Settings, TrainingSettings):
 
     def __post_init__(self) -> None:
         """Store the settings only: `set_params` changes them, and `fit` checks them."""
+
+    def check_settings(self) -> None:
+        super().check_settings()
+        check(self)
+        check_range(self, 0, 1, "validation")
 
     # Hooks: the settings (`check_settings`) and the data.
 
@@ -253,10 +258,8 @@ class Task(Model, Estimator, Settings, TrainingSettings):
             ValueError, TypeError: a setting is out of range, has no effect, or has the wrong type.
             FileExistsError, FileNotFoundError, BlockingIOError: as `Run.check`.
         """
-        check(self)
-        run.check()
-        check_range(self, 0, 1, "validation")
         self.check_settings()
+        run.check()
 
     def _parts(self, X: Any, y: Any, validation_data: Any) -> _Parts:
         """Read, split and encode the data, and build the network. Errors show the names of rows that have names."""

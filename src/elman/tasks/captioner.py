@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from elman.data.rows_and_labels import as_list
 from elman.data.units import Units, make_units, units_from_json
+from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError
 from elman.layers.decoder import DecoderState
 from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
@@ -25,7 +26,7 @@ from elman.tasks.examples import Batch, Encoded, Examples, pick
 from elman.tasks.inputs.text import TOKEN
 from elman.tasks.photos import Photos
 from elman.tasks.settings import check_range, check_word
-from elman.tasks.writer import Targets, Writer
+from elman.tasks.writer import Targets, Writer, longest_target
 from elman.training.loop import Data
 
 ENCODERS = {"efficientnet": 160, "convolutional": 96}  # and the default size of their pictures
@@ -252,7 +253,7 @@ class Captioner(Writer):
         return {"units": self.units_.to_json(), "longest_target": self.longest_}
 
     def restore(self, file: ModelFile) -> None:
-        self.units_, self.longest_ = units_from_json(file.metadata["units"]), file.metadata["longest_target"]
+        self.units_, self.longest_ = units_from_json(file.value("units", Record)), longest_target(file)
 
 
 @dataclass(frozen=True)

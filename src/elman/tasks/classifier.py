@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from elman.data.label_text import labels_as_text
 from elman.data.readers.labelled import names_of
 from elman.data.rows_and_labels import as_labels, as_rows, label_numbers
+from elman.declared_types import Record, shown
 from elman.errors import RowError, located, named
 from elman.html_tables import html_table
 from elman.layers import Linear, Stack
@@ -263,8 +264,11 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         return {"inputs": self.inputs_.to_json(), "labels": self.classes_.tolist(), "calibrated": self.calibrated_}
 
     def restore(self, file: ModelFile) -> None:
-        self.inputs_ = restore_inputs(self, file.metadata["inputs"])
-        self.classes_, self.calibrated_ = np.array(file.metadata["labels"]), file.metadata["calibrated"]
+        self.inputs_ = restore_inputs(self, file.value("inputs", Record))
+        labels = file.value("labels", list[str] | list[int] | list[bool])
+        self.classes_, self.calibrated_ = np.array(labels), file.value("calibrated", bool)
+        if len(set(labels)) < len(labels) or len(labels) < 2 or self.classes_.dtype.kind not in "biU":
+            raise ValueError(f"labels: expected at least two different ones, in 64 bits, got {shown(labels)}.")
 
 
 class ClassifierNet(Stack):

@@ -19,6 +19,7 @@ from elman.data.batches import DocumentBatches
 from elman.data.documents import CUTS, read_documents, split
 from elman.data.units import UNKNOWN, Text, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
+from elman.declared_types import Record, check_arguments, field
 from elman.decoding import TextStream
 from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.layers import Embedding, Linear, Stack
@@ -339,11 +340,16 @@ class LanguageModel(RecurrentSettings, Task):
         return {"units": self.units_.to_json()}
 
     def restore(self, file: ModelFile) -> None:
-        self.units_ = units_from_json(file.metadata["units"])
+        self.units_ = units_from_json(file.value("units", Record))
         self.ngram_ = None
         if (ngram := file.path.with_name(NGRAM)).exists():
             arrays, metadata = read_tensors(ngram)
             if (metadata.get("task"), metadata.get("units")) != ("n-gram", file.metadata["units"]):
                 raise ValueError(f"{ngram}: not the n-gram of this model; copy its run folder whole, or leave the file "
                                  "out.")  # fmt: skip
-            self.ngram_ = NGram.from_arrays(arrays, **metadata["settings"])
+            settings = field(metadata, "settings", Record)
+            check_arguments(NGram, settings)
+            self.ngram_ = NGram.from_arrays(arrays, **settings)
+            if self.ngram_.vocabulary_size != self.units_.size:
+                raise ValueError(f"{ngram}: expected an n-gram of {self.units_.size} units, got "
+                                 f"{self.ngram_.vocabulary_size}; leave the file out.")  # fmt: skip

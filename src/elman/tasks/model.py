@@ -2,29 +2,31 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import elman
 from elman.data.row_batches import RowBatches
+from elman.declared_types import Record
 from elman.errors import renumbered
-from elman.files import SCHEMA, write_tensors
+from elman.files import SCHEMA, about_file, write_tensors
 from elman.layers.torch_threads import one_torch_thread
 from elman.runtime import ModelFile
+from elman.tasks.building import check_memory, with_tensors
 from elman.tasks.examples import Encoded
-from elman.tasks.settings import parse, settings_of
+from elman.tasks.settings import Settings, parse, settings_of
 from elman.training import model_tensors
 
 T = TypeVar("T")
 
 
-class Model(ABC):
+class Model(Settings, ABC):
     """Network that is built from settings and fitted attributes, and stored with them in one file."""
 
     task: ClassVar[str]  # its name on the command line and in files
@@ -35,16 +37,23 @@ class Model(ABC):
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """Return a new network. PyTorch's generator is seeded."""
+        """Return a new network. PyTorch's generator is seeded. Called twice: once with tensors that have no memory."""
 
     def metadata(self) -> dict[str, Any]:
         """Return all that `restore` needs in addition to the settings, as JSON."""
         return {}
 
-    def restore(self, file: ModelFile) -> None:  # noqa: B027  optional
-        """Set the fitted attributes that `build` needs from the metadata of a model file."""
+    def restore(self, file: ModelFile) -> None:
+        """Set the fitted attributes that `build` needs from the metadata of a model file.
+
+        Raises:
+            ValueError: a part of the metadata is missing or wrong; `file.value` and `elman.declared_types.field` check
+                types.
+        """
 
     def _build(self) -> None:
+        with self.seeded():
+            check_memory(self.build)
         with self.seeded():
             self.net_ = self.build()
 
@@ -133,24 +142,13 @@ class Model(ABC):
         """Return the trained model that `save` wrote.
 
         Raises:
-            ValueError: the tensors do not fit the settings, or a part is missing.
+            ValueError: a setting is out of range, a part is missing, or the tensors do not fit the settings.
         """
-        try:
-            model = cls(**parse(cls, file.metadata["settings"], f"{file.path}:"))
+        with about_file(file.path):
+            model = cls(**parse(cls, file.value("settings", Record), "settings"))
+            model.check_settings()
             model.restore(file)
-        except KeyError as error:
-            version = file.metadata.get("version")
-            raise ValueError(f"{file.path}: expected {error} in its metadata, which is missing; version {version} of "
-                             f"elman wrote it, and this is {elman.__version__}: train again.") from error  # fmt: skip
-        model._build()
-        own: Mapping[str, Tensor] = model_tensors(model.net_)
-        for name in sorted(own.keys() | file.tensors.keys()):
-            expected = tuple(own[name].shape) if name in own else None
-            got = tuple(file.tensors[name].shape) if name in file.tensors else None
-            if expected != got:
-                raise ValueError(f"{file.path}: expected {name} {expected}, got {got}; it does not fit its settings.")
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(torch.from_numpy(file.tensors[name]))
+            with model.seeded():
+                model.net_ = with_tensors(model.build, file.tensors)
         model.net_.eval()
         return model

@@ -59,6 +59,8 @@ def parse(kind: type, given: Mapping[str, Any], where: str = "--set") -> dict[st
     known = [field.name for field in dataclasses.fields(kind) if field.init]
     values: dict[str, Any] = {}
     options: dict[str, dict[str, Any]] = {}
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{where}: expected a table of settings, got {given!r}.")
     for name, value in flat(given).items():
         setting, _, option = name.partition(".")
         if name not in known and not (option and setting in nested):

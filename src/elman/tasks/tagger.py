@@ -19,6 +19,7 @@ from elman.classical.tag_schemes import ALIASES, SCHEMES, Allowed, all_tags, all
 from elman.classical.tag_spellings import Spelling, detect_scheme, detect_spelling, span_tags
 from elman.data.rows_and_labels import as_list, label_numbers
 from elman.data.spelled_words import UNKNOWN, Spelled, Words
+from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError, StepError, about_row
 from elman.layers import Bidirectional, Dropout, Embedding, Linear, Stack
 from elman.losses import CRFLoss
@@ -265,9 +266,14 @@ class Tagger(RecurrentSettings, Task):
                 "spelling": asdict(self.spelling_)}  # fmt: skip
 
     def restore(self, file: ModelFile) -> None:
-        self.words_ = Words.from_json(file.metadata["words"])
-        self.tags_, self.scheme_ = file.metadata["labels"], file.metadata["scheme"]
-        self.spelling_ = Spelling(**file.metadata["spelling"])
+        self.words_ = Words.from_json(file.value("words", Record))
+        self.tags_, self.scheme_ = file.value("labels", list[str]), file.value("scheme", str | None)
+        self.spelling_ = Spelling.from_json(file.value("spelling", Record))
+        if self.scheme_ is not None:
+            check_word("scheme", self.scheme_, [*SCHEMES, *ALIASES])
+        scored = file.tensors.get("readout.bias", np.empty(0)).shape
+        if scored != (len(self.tags_),):  # before `build` compares all pairs of tags
+            raise ValueError(f"labels: expected as many as scores, {list(scored)}, got {len(self.tags_)}.")
 
 
 class TaggerNet(nn.Module):

@@ -24,7 +24,7 @@ from elman.tasks.encoder_decoder import EncoderDecoder
 from elman.tasks.examples import Encoded, Examples
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.settings import check_range
-from elman.tasks.writer import Targets, Writer
+from elman.tasks.writer import Targets, Writer, longest_target
 from elman.training.loop import Data
 
 
@@ -256,4 +256,4 @@ class Translator(Writer):
 
     def restore(self, file: ModelFile) -> None:
         self.units_ = PairUnits.from_json(file.metadata, self.lowercase)
-        self.longest_ = file.metadata["longest_target"]
+        self.longest_ = longest_target(file)

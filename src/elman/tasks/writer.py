@@ -19,6 +19,7 @@ from elman.decoding.search import Request, Search
 from elman.errors import renumbered
 from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputFeedback, Stack
 from elman.layers.decoder import DecoderState
+from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.base import Task, perplexity
@@ -296,3 +297,15 @@ class Writer(DecoderSettings, Task):
             found = self.per_row(data.select(kept), self.search_steps(how.beam), texts)
         best = dict(zip(kept.tolist(), found, strict=True))
         return [best.get(row, [("", 0.0)]) for row in range(len(rows))]
+
+
+def longest_target(file: ModelFile) -> int:
+    """Return the number of units of the longest training target of a model in a file.
+
+    Raises:
+        ValueError: it is missing or out of range.
+    """
+    found: int = file.value("longest_target", int)
+    if not 1 <= found < 2**31:
+        raise ValueError(f"longest_target: expected at least 1 and less than {2**31}, got {found}.")
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.classical.checks import as_sequences, reals
+from elman.classical.checks import as_sequences, check_names, integers, positive_definite, reals
 from elman.classical.delay_taps import checks
 from elman.classical.delay_taps.checks import METHODS
 from elman.classical.delay_taps.products import Design
@@ -202,19 +202,18 @@ class DelayTaps(ClassicalModel):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> "DelayTaps":
         """Return the model from its `to_arrays` and `settings`."""
-        model = cls(**settings)
-        needed = {"taps", "intercept", "noise_cov", "num_windows"}
-        if not needed <= set(arrays):
-            raise ValueError(
-                f"DelayTaps.from_arrays: expected arrays {sorted(needed)}, got {sorted(arrays)}; the file belongs "
-                "to another model."
-            )
+        where, model = "DelayTaps.from_arrays", cls(**settings)
+        check_names(where, arrays, ("taps", "intercept", "noise_cov", "num_windows"), ("criteria",))
+        checks.settings(**model.settings)
+        intercept = reals(where, "intercept", arrays["intercept"], "D")
+        size, order = len(intercept), "p" if isinstance(model.order, str) else f"p={model.order}"
+        (windows,) = integers(where, "num_windows", arrays["num_windows"], "1=1").tolist()
         model.criteria_ = arrays.get("criteria")
         return model._set(
-            reals("DelayTaps.from_arrays", "taps", arrays["taps"], "p D D"),
-            reals("DelayTaps.from_arrays", "intercept", arrays["intercept"], "D"),
-            reals("DelayTaps.from_arrays", "noise_cov", arrays["noise_cov"], "D D"),
-            int(arrays["num_windows"][0]),
+            reals(where, "taps", arrays["taps"], f"{order} D={size} D={size}"),
+            intercept,
+            positive_definite(where, "noise_cov", arrays["noise_cov"], f"D={size} D={size}", semi=True),
+            windows,
         )
 
     # Estimation.

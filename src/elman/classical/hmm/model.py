@@ -7,15 +7,16 @@ import numpy as np
 from scipy.special import softmax
 
 from elman.arrays import as_array
-from elman.classical.checks import as_sequences, distribution, integers, reals
+from elman.classical.checks import as_sequences, check_names, distribution, integers, reals
 from elman.classical.hmm import em, inputs, labelled
 from elman.classical.hmm.chain import Chain, log, log_transition, path_log_prob, random_chain, sample_states, stationary
 from elman.classical.hmm.chain_steps import ChainPrior
 from elman.classical.hmm.em import Model, Problem
-from elman.classical.hmm.emissions import Emission, make_emission
+from elman.classical.hmm.emissions import Emission, make_emission, split_arrays
 from elman.classical.hmm.inputs import Driven
 from elman.classical.hmm.results import Decoded, Filtered, Sample
 from elman.classical.model import ClassicalModel
+from elman.declared_types import Record, field
 from elman.kernels import semiring_scan
 from elman.progress import ProgressLine
 from elman.rows import Rows, one_step_each
@@ -279,11 +280,18 @@ class HMM(ClassicalModel):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
         """Return the model from its `to_arrays` and `settings`."""
-        emission = make_emission(**settings.pop("emission"))
-        self = cls(emission=emission, **settings)
-        own = {name.removeprefix("emission."): array for name, array in arrays.items() if name.startswith("emission.")}
-        chain = Chain(arrays["start"], arrays["transition"], arrays.get("transition_weights"))
-        return self._with(Model(chain, emission.with_arrays(own)))
+        where, (chain, own) = "HMM.from_arrays", split_arrays(arrays)
+        self = cls(**settings | {"emission": make_emission(field(settings, "emission", Record))})
+        check_names(where, chain, ["start", "transition", *["transition_weights"] * bool(self.drive_size)])
+        emission, size = self.emission.with_arrays(own), f"K={self.num_states}"
+        if emission.num_states != self.num_states:
+            raise ValueError(f"{where}: expected an emission of {self.num_states} states, got {emission.num_states}.")
+        weights = chain.get("transition_weights")
+        if weights is not None:
+            weights = reals(where, "transition_weights", weights, f"{size} {size} 1+U={1 + self.drive_size}")
+        start = distribution(where, "start", chain["start"], size)
+        transition = distribution(where, "transition", chain["transition"], f"{size} {size}")
+        return self._with(Model(Chain(start, transition, weights), emission))
 
     # Internals.
 

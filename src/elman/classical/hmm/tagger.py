@@ -7,13 +7,14 @@ import numpy as np
 
 from elman.arrays import as_array
 from elman.cell import unroll
-from elman.classical.checks import as_sequences, reals
+from elman.classical.checks import as_sequences, check_names, distribution, reals
 from elman.classical.hmm import em, labelled, trigrams
-from elman.classical.hmm.emissions import Emission, Words, make_emission
+from elman.classical.hmm.emissions import Emission, Words, make_emission, split_arrays
 from elman.classical.hmm.results import Decoded, Filtered
 from elman.classical.hmm.trigrams import Trigrams
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
+from elman.declared_types import Record, field
 from elman.rows import one_step_each
 from elman.sequences import Sequences
 
@@ -180,11 +181,15 @@ class HMMTagger(ClassicalModel):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
         """Return the model from its `to_arrays` and `settings`."""
-        emission = make_emission(**settings.pop("emission"))
-        self = cls(emission, **settings)
-        own = {name.removeprefix("emission."): array for name, array in arrays.items() if name.startswith("emission.")}
-        self.tags_, self.trigrams_, self.weights_ = unpack(arrays["tags"]), arrays["trigrams"], arrays["weights"]
-        self.emission_ = emission.with_arrays(own)
+        where, (chain, own) = "HMMTagger.from_arrays", split_arrays(arrays)
+        self = cls(**settings | {"emission": make_emission(field(settings, "emission", Record))})
+        check_names(where, chain, ["tags", "trigrams", "weights"])
+        self.tags_, self.emission_ = unpack(chain["tags"]), self.emission.with_arrays(own)
+        size = len(self.tags_)
+        if not size or self.emission_.num_states != size:
+            raise ValueError(f"{where}: expected an emission of {size} tags, got {self.emission_.num_states}.")
+        self.trigrams_ = distribution(where, "trigrams", chain["trigrams"], f"T+1={size + 1} T+1={size + 1} T={size}")
+        self.weights_ = distribution(where, "weights", chain["weights"], f"order+1={self.order + 1}")
         return self
 
     # Internals.

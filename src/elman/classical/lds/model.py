@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from elman import state as states
-from elman.classical.checks import as_sequences, place, reals
+from elman.classical.checks import as_sequences, check_names, place, reals
 from elman.classical.forecast import Forecast
 from elman.classical.lds import em, likelihood
 from elman.classical.lds.inputs import Inputs, Observed, read, read_future
@@ -17,6 +17,7 @@ from elman.classical.lds.results import Filtered, Sample, Smoothed, diffuse_limi
 from elman.classical.lds.sampling import draw
 from elman.classical.lds.variances import Variance, check_value, check_variances, complete
 from elman.classical.model import ClassicalModel
+from elman.declared_types import Record, field
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction
 from elman.progress import ProgressLine
@@ -299,19 +300,17 @@ class LDS(ClassicalModel):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], **settings: Any) -> Self:
         """Return the model from its `to_arrays` and `settings`."""
-        variances, start = settings["variances"], settings["start"]
+        variances, start = field(settings, "variances", list[Record]), field(settings, "start", str)
         names = [*Matrices._fields, "values", *(f"pattern.{number}" for number in range(len(variances)))]
         names += [f"start.{name}" for name in Prediction._fields if start == "given"]
-        if set(arrays) != set(names):
-            raise ValueError(f"LDS.from_arrays: expected arrays {', '.join(names)}, got {', '.join(sorted(arrays))}; "
-                             "the file belongs to another model.")  # fmt: skip
+        check_names("LDS.from_arrays", arrays, names)
         if start == "given":
             start = tuple(arrays[f"start.{name}"] for name in Prediction._fields)
         self = cls(
             **{name: arrays[name] for name in Matrices._fields},
             start=start,
             variances=[Variance(pattern=arrays[f"pattern.{number}"], **one) for number, one in enumerate(variances)],
-            square_root=settings["square_root"],
+            square_root=field(settings, "square_root", bool),
         )
         values: dict[str, float | None] = {}
         for one, value in zip(self.variances, arrays["values"].tolist(), strict=True):

@@ -9,6 +9,7 @@ from elman.data.units.bytes import Bytes
 from elman.data.units.characters import Characters
 from elman.data.units.decoders import Decoder
 from elman.data.units.words import Words
+from elman.declared_types import field
 from elman.nearest import did_you_mean
 
 __all__ = ["BOUNDARY", "UNITS", "UNKNOWN", "Decoder", "Text", "Units", "Unknown", "make_units", "units_from_json"]
@@ -35,8 +36,12 @@ def make_units(name: str, **settings: Any) -> Units:
 
 
 def units_from_json(data: dict[str, Any]) -> Units:
-    """Return the fitted units that `to_json` described."""
-    return _kind(data["name"]).from_json(data)
+    """Return the fitted units that `to_json` described.
+
+    Raises:
+        ValueError: a part is missing or wrong.
+    """
+    return _kind(field(data, "name", str)).from_json(data)
 
 
 def _kind(name: str) -> type[Units]:

@@ -79,7 +79,11 @@ class Units(ABC):
     @classmethod
     @abstractmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return the fitted units that `to_json` described."""
+        """Return the fitted units that `to_json` described.
+
+        Raises:
+            ValueError: a part is missing or wrong.
+        """
 
 
 def check_documents(where: str, documents: Iterable[Any], kinds: tuple[type, ...] = (str,)) -> Iterator[Any]:

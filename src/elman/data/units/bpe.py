@@ -10,6 +10,7 @@ import numpy as np
 
 from elman.data.units.base import Units, check_documents, check_text
 from elman.data.units.decoders import ByteDecoder
+from elman.declared_types import field, shown
 
 # GPT-2's words, with marks counted as letters, and none longer than 32 characters: the time of merging grows with the
 # longest word, and a file that is one line without blanks would be one word.
@@ -99,8 +100,13 @@ class BPE(Units):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        units = cls()
-        units._set(data["merges"])
+        units, known = cls(), set(BYTES)
+        merges = field(data, "merges", list[list[str]])
+        for merge in merges:
+            if len(merge) != 2 or not known.issuperset(merge):
+                raise ValueError(f"merges: expected two units that are bytes or earlier merges, got {shown(merge)}.")
+            known.add("".join(merge))
+        units._set(merges)
         return units
 
 

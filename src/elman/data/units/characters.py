@@ -8,6 +8,7 @@ import numpy as np
 
 from elman.data.units.base import UNKNOWN, Units, Unknown, check_documents, check_limits, check_text, most_frequent
 from elman.data.units.decoders import CharacterDecoder
+from elman.declared_types import field
 
 CHUNK = 1 << 20  # characters looked up at once, so that a long text is not copied as a whole
 
@@ -68,7 +69,7 @@ class Characters(Units):
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         units = cls()
-        units._set(data["vocabulary"])
+        units._set(field(data, "vocabulary", str))
         return units
 
 

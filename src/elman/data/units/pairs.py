@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from elman.data.units import UNKNOWN, Units, units_from_json
+from elman.declared_types import Record, field
 from elman.representation import call, complete
 from elman.sequences import Sequences
 
@@ -93,6 +94,12 @@ class PairUnits:
 
     @classmethod
     def from_json(cls, data: dict[str, Any], lowercase: bool) -> Self:
-        """Return the fitted units that `to_json` wrote."""
-        source = units_from_json(data["source_units"])
-        return cls(source, units_from_json(data["target_units"]) if "target_units" in data else source, lowercase)
+        """Return the fitted units that `to_json` wrote.
+
+        Raises:
+            ValueError: a part is missing or wrong.
+        """
+        source = target = units_from_json(field(data, "source_units", Record))
+        if "target_units" in data:
+            target = units_from_json(field(data, "target_units", Record))
+        return cls(source, target, lowercase)

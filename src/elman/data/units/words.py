@@ -9,6 +9,7 @@ import numpy as np
 
 from elman.data.units.base import UNKNOWN, Units, Unknown, check_documents, check_limits, check_text, most_frequent
 from elman.data.units.decoders import WordDecoder
+from elman.declared_types import field
 
 WORD = re.compile(r"\n|\S+")
 
@@ -71,5 +72,5 @@ class Words(Units):
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         units = cls()
-        units._set(data["vocabulary"])
+        units._set(field(data, "vocabulary", list[str]))
         return units

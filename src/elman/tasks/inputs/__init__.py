@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman.arrays import as_array
+from elman.declared_types import field
 from elman.nearest import did_you_mean
 from elman.tasks.inputs.base import Inputs, InputSettings
 from elman.tasks.inputs.frames import Frames
@@ -13,6 +14,7 @@ from elman.tasks.inputs.pixels import Pixels
 from elman.tasks.inputs.series import Series
 from elman.tasks.inputs.skeletons import Skeletons
 from elman.tasks.inputs.text import TextInputs
+from elman.tasks.settings import check_word
 
 INPUTS: dict[str, type[Inputs]] = {kind.name: kind for kind in (TextInputs, Series, Skeletons, Frames, Pixels)}
 
@@ -42,8 +44,14 @@ def make_inputs(settings: InputSettings, rows: Sequence[Any] = ()) -> Inputs:
 
 
 def restore_inputs(settings: InputSettings, data: dict[str, Any]) -> Inputs:
-    """Return the fitted inputs whose `to_json` wrote `data`."""
-    return INPUTS[data["name"]](settings).restore(data)
+    """Return the fitted inputs whose `to_json` wrote `data`.
+
+    Raises:
+        ValueError: a part of the data is missing or wrong.
+    """
+    name = field(data, "name", str)
+    check_word("inputs", name, INPUTS)
+    return INPUTS[name](settings).restore(data)
 
 
 def _kind_of(row: Any) -> str:

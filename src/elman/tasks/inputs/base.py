@@ -136,7 +136,11 @@ class Inputs(ABC):
 
     @abstractmethod
     def restore(self, data: dict[str, Any]) -> Self:
-        """Set what `to_json` wrote."""
+        """Set what `to_json` wrote.
+
+        Raises:
+            ValueError: a part of the data is missing or wrong.
+        """
 
 
 class NumberInputs(Inputs):

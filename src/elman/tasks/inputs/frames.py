@@ -8,6 +8,7 @@ import torch
 
 from elman.arrays import as_array, tensor
 from elman.cells import CellModule
+from elman.declared_types import field, shown
 from elman.layers import Deviations, Differences, Dropout
 from elman.layers.frame_encoder import FrameEncoder
 from elman.sequences import Sequences
@@ -64,7 +65,11 @@ class Frames(NumberInputs):
         return {"name": self.name, "shape": list(self.shape), "mean": self.mean, "scale": self.scale}
 
     def restore(self, data: dict[str, Any]) -> Self:
-        self.shape, self.mean, self.scale = tuple(data["shape"]), data["mean"], data["scale"]
+        self.shape = tuple(field(data, "shape", list[int]))
+        self.mean, self.scale = field(data, "mean", float), field(data, "scale", float)
+        if len(self.shape) != 3 or min(self.shape) < 1 or self.scale <= 0:
+            raise ValueError(f"frames: expected channels, height and width, and a scale above 0, got "
+                             f"{shown(self.shape)} and {self.scale}.")  # fmt: skip
         return self
 
     def row(self, row: Any) -> np.ndarray:

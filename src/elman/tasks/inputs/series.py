@@ -8,6 +8,7 @@ import torch
 
 from elman.arrays import as_array
 from elman.cells import CellModule
+from elman.declared_types import field, shown
 from elman.errors import RowError
 from elman.layers import Deviations, Differences, Dropout
 from elman.sequences import Sequences
@@ -88,8 +89,17 @@ class Series(NumberInputs):
         return {"name": self.name, **{name: array.tolist() for name, array in arrays.items()}}
 
     def restore(self, data: dict[str, Any]) -> Self:
-        self.mean, self.scale, self.change = (np.array(data[name], float) for name in ("mean", "scale", "change"))
-        self.missing, self.shape = np.array(data["missing"], np.int64), self.mean.shape
+        numbers = [np.array(field(data, name, list[float]), float) for name in ("mean", "scale", "change")]
+        self.mean, self.scale, self.change = numbers
+        self.missing, self.shape = np.array(field(data, "missing", list[int]), np.int64), self.mean.shape
+        if not self.size or {array.shape for array in numbers} != {self.shape}:
+            raise ValueError(f"{self.name}: expected a mean, a scale and a change of each variable, got "
+                             f"{', '.join(str(len(array)) for array in numbers)} of them.")  # fmt: skip
+        if not (self.scale > 0).all() or not (self.change > 0).all():
+            raise ValueError(f"{self.name}: expected scales and changes above 0.")
+        if not np.isin(self.missing, np.arange(self.size)).all() or (np.diff(self.missing) <= 0).any():
+            raise ValueError(f"{self.name}: expected ascending numbers of variables with missing values, got "
+                             f"{shown(self.missing.tolist())}.")  # fmt: skip
         return self
 
     def unit(self, deviations: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 from elman.cells import CellModule
 from elman.data.units import UNKNOWN, Units, make_units, units_from_json
 from elman.data.units.base import check_text
+from elman.declared_types import Record, field
 from elman.errors import about_row
 from elman.layers import Dropout, Embedding
 from elman.sequences import Sequences
@@ -68,7 +69,10 @@ class TextInputs(Inputs):
         return {"name": self.name, "lowercase": self.lowercase, "units": self.units.to_json()}
 
     def restore(self, data: dict[str, Any]) -> Self:
-        self.lowercase, self.units = data["lowercase"], units_from_json(data["units"])
+        self.lowercase, self.units = (
+            field(data, "lowercase", bool),
+            units_from_json(field(data, "units", Record)),
+        )
         self.kind = self.units.name
         return self
 

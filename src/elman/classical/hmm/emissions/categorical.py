@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from elman.classical.checks import distribution, place
+from elman.classical.checks import check_names, distribution, place
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer, warn_of_few
 from elman.classical.hmm.inputs import counts
 from elman.sequences import Sequences
@@ -123,4 +123,6 @@ class Categorical(Emission):
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
         """Return a copy with these probabilities."""
-        return self.with_parameters(probs_=arrays["probs"])
+        check_names("Categorical", arrays, ["probs"])
+        size = "V" if self.num_symbols is None else f"V={self.num_symbols}"
+        return self.with_parameters(probs_=distribution("Categorical", "probs", arrays["probs"], f"K {size}"))

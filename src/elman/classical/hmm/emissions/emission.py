@@ -96,7 +96,11 @@ class Emission:
         raise NotImplementedError(f"{type(self).__name__} has no to_arrays")
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Return a copy with the parameters from `to_arrays`."""
+        """Return a copy with the parameters from `to_arrays`.
+
+        Raises:
+            TypeError, ValueError: an array is missing, or is not a parameter of this emission.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no with_arrays")
 
     def with_parameters(self, **parameters: Any) -> Self:

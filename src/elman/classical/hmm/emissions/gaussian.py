@@ -188,7 +188,27 @@ class Gaussian(Emission):
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
         """Return a copy with these parameters."""
-        return self.with_parameters(**{name + "_": array for name, array in arrays.items()})
+        sized = {"slopes": "K D U", "floor": "D", "mean_prior": "D", "cov_prior": "D D"}
+        checks.check_names("Gaussian", arrays, ["means", "covs", *["slopes"] * bool(self.drive_size)], sized)
+        means = checks.reals("Gaussian", "means", arrays["means"], "K D")
+        sizes = {"K": len(means), "D": means.shape[1], "U": self.drive_size, "G": max(1, *arrays["covs"].shape[:1])}
+        if sizes["K"] % sizes["G"]:
+            raise ValueError(f"Gaussian: expected groups of tied covariances that divide {sizes['K']} states, got "
+                             f"{sizes['G']}.")  # fmt: skip
+
+        def spec(axes: str) -> str:
+            return " ".join(f"{axis}={sizes[axis]}" for axis in axes.split())
+
+        axes = {"diag": "K D", "spherical": "K", "full": "K D D", "tied": "G D D"}[self.covariance]
+        if covariances.is_diagonal(self.covariance):
+            covs = checks.reals("Gaussian", "covs", arrays["covs"], spec(axes))
+            if not (covs > 0).all():
+                raise ValueError(f"Gaussian: expected covs of variances above 0, got {covs.min():.6g}.")
+        else:
+            covs = checks.positive_definite("Gaussian", "covs", arrays["covs"], spec(axes), semi=True)
+        others = {name + "_": checks.reals("Gaussian", name, arrays[name], spec(sized[name]))
+                  for name in sized if name in arrays}  # fmt: skip
+        return self.with_parameters(means_=means, covs_=covs, **others)
 
     @property
     def _limits(self) -> Limits:

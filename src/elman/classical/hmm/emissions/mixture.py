@@ -159,8 +159,13 @@ class GaussianMixture(Emission):
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
         """Return a copy with these parameters."""
+        where, none = "GaussianMixture", np.empty(0)
+        weights = checks.distribution(where, "weights", arrays.get("weights", none), f"K C={self.num_components}")
         own = {name: array for name, array in arrays.items() if name != "weights"}
-        return self.with_parameters(weights_=arrays["weights"], gaussian_=self.gaussian.with_arrays(own))
+        gaussian = self.gaussian.with_arrays(own)
+        if gaussian.num_states != weights.size:
+            raise ValueError(f"GaussianMixture: expected {weights.size} means, got {gaussian.num_states}.")
+        return self.with_parameters(weights_=weights, gaussian_=gaussian)
 
     def log_parts(self, data: RealData) -> tuple[np.ndarray, np.ndarray]:
         """Return log p(x | k) [N, K] and log weights[k, c] p(x | k, c) [N, K, C]."""

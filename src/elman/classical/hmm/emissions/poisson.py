@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from scipy.special import gammaln
 
-from elman.classical.checks import reals
+from elman.classical.checks import check_names, reals
 from elman.classical.hmm.emissions import tall
 from elman.classical.hmm.emissions.clusters import cluster_means
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer, warn_of_few
@@ -119,4 +119,7 @@ class Poisson(Emission):
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
         """Return a copy with these rates."""
-        return self.with_parameters(rates_=arrays["rates"], floor_=arrays["floor"])
+        check_names("Poisson", arrays, ["rates", "floor"])
+        rates = type(self).from_parameters(arrays["rates"]).rates_
+        floor = reals("Poisson", "floor", arrays["floor"], f"D={rates.shape[1]}")
+        return self.with_parameters(rates_=rates, floor_=floor)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from elman.classical.checks import check_names, reals
 from elman.classical.context_counts import find
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
 from elman.classical.packed_strings import pack, unpack
@@ -136,7 +137,14 @@ class Words(Emission):
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Self:
         """Return a copy with these words and counts."""
-        return self._with(unpack(arrays["words"]), arrays["counts"])
+        check_names("Words", arrays, ["words", "counts"])
+        words = unpack(arrays["words"])
+        counts = reals("Words", "counts", arrays["counts"], f"W={len(words)} K")
+        if words.dtype.kind != "U" or (words[1:] <= words[:-1]).any() or not words.size or "" in words:
+            raise ValueError("Words: expected words in ascending order.")
+        if (counts < 0).any() or not (counts.sum(1) > 0).all():
+            raise ValueError("Words: expected counts of at least 0, and a count of every word.")
+        return self._with(words, counts)
 
     # Quantities that follow from the counts.
 
