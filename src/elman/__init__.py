@@ -33,7 +33,10 @@ def __getattr__(name: str) -> Any:
         return import_module(f"elman.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'elman' has no attribute {name!r}")
-    return getattr(import_module(_HOME_OF[name]), name)
+    from elman.optional_packages import needed_by
+
+    with needed_by(f"elman.{name}"):
+        return getattr(import_module(_HOME_OF[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -32,7 +32,7 @@ def fail(error: BaseException):
         (FloatingPointError("update 3: the loss is nan;\nlower learning_rate"), "update 3: the loss is nan; lower "
                                                                                 "learning_rate"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"),
-         "No module named 'torch'; install it with: pip install 'elman[all]'"),
+         "this command needs the package torch; install it with: pip install torch"),
     ],
 )  # fmt: skip
 def test_an_error_that_a_user_can_fix_is_one_line_and_exit_code_1(error, line):

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from elman.optional_packages import MissingPackage
+
 INTERRUPTED = 130  # the exit code of Ctrl-C: 128 + SIGINT
 
 
@@ -21,7 +23,8 @@ class Commands(click.Group):
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("elman"):
                 raise
-            raise click.ClickException(f"{error}; install it with: pip install 'elman[all]'") from error
+            missing = error if isinstance(error, MissingPackage) else MissingPackage(error.name or "", "this command")
+            raise click.ClickException(str(missing)) from error
         except KeyboardInterrupt as error:
             click.echo(f"\n{one_line(error) or 'stopped.'}", err=True)
             ctx.exit(INTERRUPTED)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.convert.layers import optional_package
+from elman.convert.layers import optional_module
 from elman.files import replacing
 
 WEIGHTS = "model.weights.h5"  # file name in an archive
@@ -51,7 +51,7 @@ def open_file(path: Path) -> Iterator[tuple[dict[str, Any] | None, "WeightsFile"
             )
     if weights[:8] != HDF5:
         raise ValueError(f"from_keras: {path}: neither a .keras archive nor a .weights.h5 file.")
-    h5py = optional_package("h5py", "keras", "reading weights of Keras")
+    h5py = optional_module("h5py", "reading weights of Keras")
     try:
         file = h5py.File(io.BytesIO(weights), "r")
     except OSError as error:
@@ -67,7 +67,7 @@ class WeightsFile:
 
     def __init__(self, path: str, file: Any):
         self._where, self._file = f"from_keras: {path}", file
-        self._h5py = optional_package("h5py", "keras", "reading weights of Keras")
+        self._h5py = optional_module("h5py", "reading weights of Keras")
 
     def take(self, path: str, count: int) -> list[np.ndarray]:
         """Return the `count` arrays of the layer at a path.
@@ -114,7 +114,7 @@ def write_archive(path: Path, config: Mapping[str, Any], weights: Mapping[str, S
         OSError: the file cannot be written.
         ModuleNotFoundError: h5py is not installed.
     """
-    h5py = optional_package("h5py", "keras", "writing weights of Keras")
+    h5py = optional_module("h5py", "writing weights of Keras")
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         for name, arrays in weights.items():

@@ -35,7 +35,7 @@ def from_keras(source: Any, config: Any = None, *, logits: bool = False) -> Cell
         ValueError: a layer or a setting is not supported; the file has another format or is truncated; the arrays do
             not match the config.
         FileNotFoundError: the file does not exist.
-        ModuleNotFoundError: h5py, which reads the files, is not installed (the extra `elman[keras]`).
+        ModuleNotFoundError: h5py, which reads the files, is not installed.
     Example:
         >>> kernel, recurrent, bias = np.zeros((3, 16)), np.zeros((4, 16)), np.zeros(16)
         >>> cell = from_keras([kernel, recurrent, bias], {"class_name": "LSTM", "config": {"return_sequences": True}})

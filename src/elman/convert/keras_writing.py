@@ -44,7 +44,7 @@ def to_keras(model: CellModule, path: str | os.PathLike[str] | None = None) -> l
         TypeError: the model is not a cell, layer or stack of elman.
         ValueError: Keras does not support a layer or an option; the path does not end in .keras.
         OSError: the file cannot be written.
-        ModuleNotFoundError: h5py, which writes the file, is not installed (the extra `elman[keras]`).
+        ModuleNotFoundError: h5py, which writes the file, is not installed.
     Example:
         >>> [weight.shape for weight in to_keras(LSTM(3, 4))]
         [(3, 16), (4, 16), (16,)]

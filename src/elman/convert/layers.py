@@ -7,6 +7,7 @@ from typing import Any, cast
 from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.kernels.marshal import Options
 from elman.layers import Bidirectional, LastPooling, Reversed, Stack
+from elman.optional_packages import needed_by
 
 PLAIN = {RNN: {"weight_ih", "weight_hh", "bias"}, LSTM: {"weight_ih", "weight_hh", "bias"},
          GRU: {"weight_ih", "weight_hh", "bias", "bias_hn"}}  # fmt: skip
@@ -94,15 +95,11 @@ def pools_final_state(pooling: CellModule, below: CellModule) -> bool:
     return isinstance(pooling, LastPooling) and pooling.backward_size == whole
 
 
-def optional_package(package: str, extra: str, what: str) -> Any:
-    """Import and return an optional package.
+def optional_module(name: str, feature: str) -> Any:
+    """Import and return a module of an optional package.
 
     Raises:
-        ModuleNotFoundError: the package is not installed.
+        MissingPackage: the package is not installed.
     """
-    try:
-        return import_module(package)
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            f"{what} needs the package {package}: pip install 'elman[{extra}]'", name=package
-        ) from None
+    with needed_by(feature):
+        return import_module(name)

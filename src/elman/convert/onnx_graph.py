@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from elman.cells import CellModule
-from elman.convert.layers import optional_package
+from elman.convert.layers import optional_module
 from elman.convert.onnx_nodes import RECURRENT, layer_of
 
 # Operators that keep zeros zero
@@ -17,7 +17,7 @@ class Graph:
 
     def __init__(self, graph: Any):
         self.helper, self.numpy_helper = (
-            optional_package(f"onnx.{part}", "onnx", "reading ONNX files") for part in ("helper", "numpy_helper")
+            optional_module(f"onnx.{part}", "reading ONNX files") for part in ("helper", "numpy_helper")
         )
         self.given = {tensor.name: tensor for tensor in graph.initializer}
         self.nodes = list(graph.node)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from elman.cells import GRU, LSTM, RNN, CellModule, MinGRU
 from elman.cells.torch_weights import TorchWeights, with_weights
-from elman.convert.layers import directions_of, optional_package, plain_cells
+from elman.convert.layers import directions_of, optional_module, plain_cells
 from elman.layers import Bidirectional, Reversed
 from elman.shapes import check
 
@@ -164,7 +164,7 @@ def node_of(
         outputs: names of the outputs [T, directions, B, H], and of the arrays of the final state [directions, B, H].
     """
     helper, numpy_helper = (
-        optional_package(f"onnx.{part}", "onnx", "writing ONNX files") for part in ("helper", "numpy_helper")
+        optional_module(f"onnx.{part}", "writing ONNX files") for part in ("helper", "numpy_helper")
     )
     settings: dict[str, Any] = {"hidden_size": cells[0].output_size}
     if isinstance(layer, Reversed | Bidirectional):

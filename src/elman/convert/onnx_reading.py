@@ -11,7 +11,7 @@ import torch
 
 from elman.cells import CellModule
 from elman.cells.torch_weights import with_weights
-from elman.convert.layers import LayerLike, optional_package, stacked
+from elman.convert.layers import LayerLike, optional_module, stacked
 from elman.convert.onnx_graph import Graph, is_standard, title
 from elman.layers import Bidirectional, Embedding, LastPooling, LayerNorm, Linear, Reversed
 from elman.shapes import check
@@ -35,7 +35,7 @@ def from_onnx(source: Any, node: str | None = None, *, logits: bool = False) -> 
         TypeError: the source is neither a path nor an `onnx.ModelProto`.
         ValueError: a node or a setting is not supported; the file has another format or is truncated.
         FileNotFoundError: the file does not exist.
-        ModuleNotFoundError: onnx is not installed (the extra `elman[onnx]`).
+        ModuleNotFoundError: onnx is not installed.
     """
     graph = Graph(_loaded(source).graph)
     names = ", ".join(repr(one.name or one.output[0]) for one in graph.recurrences)
@@ -52,12 +52,12 @@ def from_onnx(source: Any, node: str | None = None, *, logits: bool = False) -> 
 
 
 def _loaded(source: Any) -> Any:
-    onnx = optional_package("onnx", "onnx", "reading ONNX files")
+    onnx = optional_module("onnx", "reading ONNX files")
     if isinstance(source, onnx.ModelProto):
         return source
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"from_onnx: expected a path or an onnx.ModelProto, got {type(source).__name__}.")
-    path, protobuf = Path(source), optional_package("google.protobuf.message", "onnx", "reading ONNX files")
+    path, protobuf = Path(source), optional_module("google.protobuf.message", "reading ONNX files")
     if not path.is_file():
         raise FileNotFoundError(f"from_onnx: {path}: no such file; name an ONNX file.")
     try:

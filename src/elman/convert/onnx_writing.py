@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import LSTM, CellModule
-from elman.convert.layers import layers_of, optional_package, pools_final_state
+from elman.convert.layers import layers_of, optional_module, pools_final_state
 from elman.convert.onnx_nodes import Cell, node_of, written_cells
 from elman.files import replacing
 from elman.layers import Dropout, Embedding, LayerNorm, Linear
@@ -36,11 +36,11 @@ def to_onnx(model: CellModule, path: str | os.PathLike[str], *, lengths: bool = 
         TypeError: the model is not a cell, layer or stack of elman.
         ValueError: ONNX does not support a layer or an option, or weights are neither float32 nor float64.
         OSError: the file cannot be written.
-        ModuleNotFoundError: onnx is not installed (the extra `elman[onnx]`).
+        ModuleNotFoundError: onnx is not installed.
     """
     if not isinstance(model, CellModule):
         raise TypeError(f"to_onnx: expected a cell, a layer or a Stack of elman, got {type(model).__name__}.")
-    onnx = optional_package("onnx", "onnx", "writing ONNX files")
+    onnx = optional_module("onnx", "writing ONNX files")
     weight = next(model.parameters(), torch.zeros(0))
     if weight.dtype not in KINDS:
         raise ValueError(f"to_onnx: expected weights of torch.float32 or torch.float64, got {weight.dtype}.")
@@ -65,7 +65,7 @@ class _Graph:
 
     def __init__(self, kind: int, lengths: bool, state: bool):
         self.helper, self.numpy_helper = (
-            optional_package(f"onnx.{part}", "onnx", "writing ONNX files") for part in ("helper", "numpy_helper")
+            optional_module(f"onnx.{part}", "writing ONNX files") for part in ("helper", "numpy_helper")
         )
         self.kind, self.lengths, self.state = kind, "lengths" if lengths else "", state
         self.nodes: list[Any] = []

@@ -9,6 +9,7 @@ import numpy as np
 
 from elman.doctor.findings import Findings, Layer
 from elman.doctor.gates import SHOWN, Gate
+from elman.optional_packages import needed_by
 from elman.pictures.numbers import steps_text
 from elman.tasks.probe import texts_at
 
@@ -93,8 +94,9 @@ def _visible(text: str) -> str:
 
 def _png(activations: np.ndarray) -> bytes:
     """Return a PNG with one pixel per unit and step, from 0 (dark) to 1 (light): [H, T]."""
-    from matplotlib import colormaps
-    from PIL import Image
+    with needed_by("a picture of activations"):
+        from matplotlib import colormaps
+        from PIL import Image
 
     levels = np.round(255 * np.clip(np.asarray(activations, np.float64), 0, 1)).astype(np.uint8)
     picture = Image.fromarray(levels)

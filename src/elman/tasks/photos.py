@@ -17,6 +17,7 @@ from elman.data.readers.captions import PictureFile
 from elman.data.readers.images import decode_image
 from elman.errors import about_row
 from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
+from elman.optional_packages import needed_by
 
 LOG_EVERY = 10.0  # seconds
 
@@ -86,7 +87,8 @@ def read(picture: Any, size: tuple[int, int] | None = None) -> np.ndarray:
     if isinstance(picture, str | os.PathLike | PictureFile):
         file = picture if isinstance(picture, PictureFile) else PictureFile(Path(picture))
         return decode_image(file.read(), size, color=True)
-    from PIL import Image
+    with needed_by("a picture"):
+        from PIL import Image
 
     image = Image.fromarray(_array(picture)).convert("RGB")
     if size is not None and image.size != size[::-1]:

@@ -14,6 +14,7 @@ import numpy as np
 import elman
 from elman.files import replacing
 from elman.nearest import did_you_mean
+from elman.optional_packages import needed_by
 
 CONFIG = "config.toml"
 
@@ -139,7 +140,8 @@ def check_word(name: str, value: object, known: typing.Collection[str]) -> None:
 
 def write_config(run: Path, task: Any, source: Mapping[str, Any]) -> None:
     """Write `config.toml`: the task, the source of its data (files, and how they are read), and every setting."""
-    import tomli_w
+    with needed_by("a training with a run folder"):
+        import tomli_w
 
     config = {"task": task.task, "version": elman.__version__, **source, "settings": _without_none(settings_of(task))}
     with replacing(run / CONFIG) as file:

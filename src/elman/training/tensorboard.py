@@ -5,6 +5,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from elman.optional_packages import needed_by
 from elman.training.events import Evaluation, Event, Examined
 
 EVERY = 10  # seconds between writings
@@ -20,14 +21,12 @@ class TensorBoard:
     Args:
         folder: output folder; created at the first write, after 10 seconds or at the end.
     Raises:
-        ModuleNotFoundError: tensorboard is not installed (the extra `elman[track]`).
+        ModuleNotFoundError: tensorboard is not installed.
     """
 
     def __init__(self, folder: str | Path):
-        try:
+        with needed_by("TensorBoard"):
             from torch.utils.tensorboard import SummaryWriter
-        except ModuleNotFoundError:
-            raise ModuleNotFoundError("TensorBoard needs the package tensorboard", name="tensorboard") from None
         self._kind, self._folder = SummaryWriter, Path(folder)
         self._writer: Any = None
         self._waiting: list[Event] = []

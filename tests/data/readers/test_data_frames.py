@@ -118,8 +118,8 @@ def test_packages_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     given = pandas.DataFrame({"t": ["a"]})
     for package in ("polars", "narwhals"):
         monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModuleNotFoundError, match=r"a\.parquet: needs the package polars$"):
+    with pytest.raises(ModuleNotFoundError, match=r"a\.parquet needs the package polars; install"):
         read_labelled(tmp_path / "a.parquet", text="t")
-    with pytest.raises(ModuleNotFoundError, match=r"^a data frame: needs the package narwhals$"):
+    with pytest.raises(ModuleNotFoundError, match=r"^a data frame needs the package narwhals; install"):
         read_frame(given, text="t")
     assert read_frame({"t": ["a"]}, text="t").inputs == ["a"]

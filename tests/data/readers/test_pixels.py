@@ -193,6 +193,8 @@ def test_a_missing_package_is_an_error(
 ) -> None:
     (tmp_path / name).touch()
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ModuleNotFoundError, match=rf"needs the package {package}$") as raised:
+    with pytest.raises(
+        ModuleNotFoundError, match=rf"needs the package {package}; install it with: pip install {package}$"
+    ) as raised:
         read_labelled(tmp_path / name)
     assert raised.value.name == module

@@ -1,6 +1,7 @@
 """Readers of data frames and Parquet files."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,6 +10,7 @@ from elman.data.label_text import label_text
 from elman.data.raw_files import reading
 from elman.data.readers.columns import Column, Columns, positions
 from elman.data.readers.labelled import Labelled, Row, Table, at_least_one, gather
+from elman.optional_packages import needed_by
 
 ROW = "row "  # begins the number of a record
 
@@ -108,9 +110,5 @@ def _exact(narwhals: Any, table: Any, name: Any) -> Any:
 
 
 def _package(name: str, what: object) -> ModuleType:
-    from importlib import import_module
-
-    try:
+    with needed_by(str(what)):
         return import_module(name)
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(f"{what}: needs the package {name}", name=name) from None

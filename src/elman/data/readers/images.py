@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from elman.data.raw_files import reading
+from elman.optional_packages import needed_by
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 
@@ -30,10 +31,9 @@ def read_image(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndar
 
 def decode_image(content: bytes, size: tuple[int, int] | None, color: bool) -> np.ndarray:
     """Decode a picture from the content of a file, as `read_image` does. Errors do not name the file."""
-    try:
+    with needed_by("a picture"):
         from PIL import Image, ImageOps
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("a picture needs the package pillow", name="PIL") from None
+
     try:
         image = ImageOps.exif_transpose(Image.open(BytesIO(content)))
     except Exception as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, struct.error, ...

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from elman.data.raw_files import reading
+from elman.optional_packages import needed_by
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif")
 
@@ -17,10 +18,8 @@ def read_video(file: Path, size: tuple[int, int] | None, color: bool) -> np.ndar
         ValueError: the file is not a video, it is damaged, or its frames differ in size and no size is given.
         ModuleNotFoundError: PyAV is not installed.
     """
-    try:
+    with needed_by(f"{file}: a video"):
         import av
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(f"{file}: needs the package av", name="av") from None
     with reading(file):
         file.open("rb").close()
     height, width = size or (None, None)

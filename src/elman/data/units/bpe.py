@@ -11,6 +11,7 @@ import numpy as np
 from elman.data.units.base import Units, check_documents, check_text
 from elman.data.units.decoders import ByteDecoder
 from elman.declared_types import field, shown
+from elman.optional_packages import needed_by
 
 # GPT-2's words, with marks counted as letters, and none longer than 32 characters: the time of merging grows with the
 # longest word, and a file that is one line without blanks would be one word.
@@ -31,7 +32,7 @@ class BPE(Units):
     """Byte-pair units: id 0 `<doc>`, then the 256 bytes, then merged units. `decode(encode(text))` is `text`.
 
     The merges of a long text are learned from 8 million of its characters, taken evenly. Training and encoding need
-    `tokenizers` (the extra `elman[text]`); decoding does not.
+    the package tokenizers; decoding does not.
 
     Args:
         vocabulary_size: upper bound of the number of ids; merging ends earlier if no pair occurs twice.
@@ -123,10 +124,8 @@ def _chunks(text: str) -> Iterator[str]:
 
 
 def _tokenizers() -> Any:
-    try:
+    with needed_by("units=bpe"):
         import tokenizers
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("units=bpe needs the package tokenizers", name="tokenizers") from None
     return tokenizers
 
 

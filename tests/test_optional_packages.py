@@ -1,0 +1,84 @@
+"""Errors about packages that are not installed: they name the package, and the command installs it."""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import elman
+from elman.optional_packages import PACKAGES, MissingPackage, needed_by
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OPTIONAL = {re.split(r"[<>=\[]", line)[0] for lines in PROJECT["optional-dependencies"].values() for line in lines}
+
+
+@pytest.mark.parametrize(("module", "package"), [("h5py", "h5py"), ("torch.utils", "torch"), *PACKAGES.items()])
+def test_the_message_names_the_package_of_the_module(module, package):
+    error = MissingPackage(module, "a feature", "use another one")
+    assert str(error) == (f"a feature needs the package {package}; install it with: pip install {package}, or use "
+                          "another one")  # fmt: skip
+    assert error.name == module.partition(".")[0]
+
+
+def test_every_renamed_package_is_one_that_the_project_declares():
+    assert set(PACKAGES.values()) - {"protobuf"} <= OPTIONAL
+
+
+def test_errors_about_elman_itself_and_other_errors_are_unchanged():
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'elman\.lost'"), needed_by("a feature"):
+        import elman.lost  # noqa: F401
+    with pytest.raises(ValueError, match=r"^other$"), needed_by("a feature"):
+        raise ValueError("other")
+    with pytest.raises(MissingPackage, match=r"^inner needs"), needed_by("outer"), needed_by("inner"):
+        import absent_package  # noqa: F401
+
+
+def test_features_name_their_packages(monkeypatch, tmp_path):
+    from elman import pictures
+    from elman.data.readers import read_labelled
+    from elman.data.units import make_units
+    from elman.metrics import class_report, summary_report, translation_report
+    from elman.tasks.settings import write_config
+
+    report = class_report(["a", "b"], ["a", "b"], ["a", "b"])
+    monkeypatch.delitem(sys.modules, "elman.pictures.figure", raising=False)
+
+    calls = {
+        "matplotlib": lambda: pictures.confusion(report),
+        "av": lambda: read_labelled(_touched(tmp_path / "a.mp4")),
+        "PIL": lambda: read_labelled(_touched(tmp_path / "a.png")),
+        "polars": lambda: read_labelled(_touched(tmp_path / "a.parquet"), text=1),
+        "narwhals": lambda: elman.data.readers.read_frame(object(), text="a"),
+        "tokenizers": lambda: make_units("bpe").fit(["a"]),
+        "sacrebleu": lambda: translation_report(["a"], ["a"]),
+        "rouge_score": lambda: summary_report(["a"], ["a"]),
+        "h5py": lambda: elman.convert.to_keras(elman.GRU(3, 4), tmp_path / "a.keras"),
+        "onnx": lambda: elman.convert.to_onnx(elman.GRU(3, 4), tmp_path / "a.onnx"),
+        "tomli_w": lambda: write_config(tmp_path, elman.Classifier(), {}),
+    }
+    for module, call in calls.items():
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, module, None)
+            for name in [name for name in sys.modules if name.startswith(f"{module}.")]:
+                patch.delitem(sys.modules, name)
+            package = PACKAGES.get(module, module)
+            with pytest.raises(
+                MissingPackage, match=f"needs the package {package}; install it with: pip install {package}"
+            ):
+                call()
+            assert package in OPTIONAL
+
+
+def test_no_text_advises_to_install_elman_from_an_index():
+    texts = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.py")]
+    found = [f"{path.name}: {line}" for path in texts for line in path.read_text(encoding="utf-8").splitlines()
+             if re.search(r"pip install ['\"]?elman", line)]  # fmt: skip
+    assert found == []
+
+
+def _touched(path):
+    path.touch()
+    return path
