@@ -255,6 +255,25 @@ def test_a_table_of_other_columns(elman, run, table, tmp_path):
     assert "no column 'boddy'; did you mean body?" in result.stderr
 
 
+def test_pairs_with_an_empty_side_are_skipped_in_training_and_evaluation(elman, files, tmp_path):
+    holes = [tmp_path / "holes.en", tmp_path / "holes.de"]
+    for name, file, first in zip(holes, files, ("\na dog\n", "ein\n\n"), strict=True):
+        name.write_text(first + file.read_text(encoding="utf-8"), encoding="utf-8")
+    run = tmp_path / "run"
+    words = ["train", "translator", *holes, "--out", run, *SIZES, "--set", "epochs=1"]
+    assert "or skip them: skip_empty=True, --skip-empty." in elman(*words).stderr
+    result = elman(*words, "--skip-empty")
+    assert result.exit_code == 0, result.output
+    assert (
+        f"skipped 2 of 122 pairs, in which a side is empty: {holes[0]}:1 (source), {holes[0]}:2 (target)\n"
+        in result.stderr
+    )
+    assert tomllib.loads((run / "config.toml").read_text())["reading"] == {"skip_empty": True}
+    evaluated = elman("evaluate", run, *holes, "--json")
+    assert evaluated.exit_code == 0, evaluated.output
+    assert len(elman("predict", run, holes[0]).stdout.splitlines()) == 122  # a line for every line
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

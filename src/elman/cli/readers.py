@@ -74,10 +74,15 @@ LABELLED = (
                  help="Pictures and videos: resize them to this height and width."),
     click.Option(["--color"], is_flag=True, default=None, help="Pictures and videos: read colours, not greys."),
 )  # fmt: skip
-PARALLEL = (
+PARALLEL_COLUMNS = (
     ColumnOption(["--source"], metavar="COLUMN", help="Tables: the column of source texts."),
     ColumnOption(["--target"], metavar="COLUMN", help="Tables: the column of target texts."),
 )
+PARALLEL = (
+    *PARALLEL_COLUMNS,
+    click.Option(["--skip-empty"], is_flag=True, default=None,
+                 help="Skip pairs in which a text is empty, and report how many."),
+)  # fmt: skip
 
 
 def chosen(options: Options, known: Sequence[click.Option]) -> dict[str, Any]:
@@ -136,11 +141,12 @@ def read_parallel(files: Sequence[Path], options: Options, labelled: bool = True
         OSError, ValueError: as `elman.data.readers.read_parallel`.
         ValueError: if the columns of a table are not named, or there is no file of targets.
     """
-    columns = chosen(options, PARALLEL)
+    reading = chosen(options, PARALLEL)
+    columns = chosen(options, PARALLEL_COLUMNS)
     for file in files:
-        if is_table(file) and len(columns) < len(PARALLEL):
+        if is_table(file) and len(columns) < len(PARALLEL_COLUMNS):
             raise ValueError(f"{file}: a table; name its columns: --source COLUMN and --target COLUMN.")
     if len(files) == 1 and not columns and not is_table(files[0]):
         raise ValueError(f"{files[0]}: expected two files, one of sources and one of targets, got one; name the other "
                          "one after it.")  # fmt: skip
-    return readers.Labelled(*readers.read_parallel(files, **columns))
+    return readers.Labelled(*readers.read_parallel(files, **reading))

@@ -130,3 +130,39 @@ def test_the_counts_of_known_data(data_path: Path, files: list, columns: dict, r
     assert len(read.sources) == len(read.targets) == len(read.places) == rows
     assert (read.sources[0], read.targets[0])[: len(first)] == first
     assert not any(re.search(r"[\r\n]$", text) for text in read.targets)
+
+
+@pytest.mark.parametrize("kind", ["files", "a.tsv", "a.jsonl"])
+def test_pairs_with_an_empty_side_are_skipped_and_reported(write: Write, caplog, kind: str) -> None:
+    pairs = [("a", "A"), ("", "B"), ("c", " \t"[: 1 if kind == "a.tsv" else 2]), ("d", "D"), ("", ""), ("\u00a0", "F")]
+    columns = {} if kind == "files" else {"source": "s", "target": "t"}
+    if kind == "files":
+        names = ("a.en", "a.de")
+        files = [
+            write(name, "\n".join(texts) + "\n") for name, texts in zip(names, zip(*pairs, strict=True), strict=True)
+        ]
+        places = [f"{files[0]}:{line}" for line in (2, 3, 5)]
+    elif kind == "a.tsv":
+        files = write(kind, "s\tt\n" + "".join(f"{source}\t{target}\n" for source, target in pairs))
+        places = [f"{files}:{line}" for line in (3, 4, 6)]
+    else:
+        files = write(kind, "".join(json.dumps({"s": source, "t": target}) + "\n" for source, target in pairs))
+        places = [f"{files}:{line}" for line in (2, 3, 5)]
+    error = ", the first of 4 such pairs of 6; expected text in both; remove such lines from both files, or skip them: "
+    failing(files, error, **columns)
+    assert read_parallel(files, **columns, skip_empty=True)[:2] == (["a", "d"], ["A", "D"])
+    assert caplog.messages == [
+        f"skipped 4 of 6 pairs, in which a side is empty: {places[0]} (source), {places[1]} (target), "
+        f"{places[2]} (source), ..."
+    ]
+    caplog.clear()
+    whole = [write("b.en", "a\n"), write("b.de", "A\n")]
+    assert read_parallel(whole, skip_empty=True) == read_parallel(whole)
+    assert not caplog.messages
+
+
+def test_skipping_leaves_lines_aligned_and_never_all_of_them(write: Write) -> None:
+    short, long, empty = write("a.en", "a\n\n"), write("a.de", "A\nB\nC\n"), write("b.de", "\n \n")
+    failing([short, long], "a.de:3: has no line in the other file", skip_empty=True)
+    error = "a.en:1: the target is empty, the first of 2 such pairs of 2; expected text in both; remove such lines from"
+    failing([short, empty], error, skip_empty=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from elman.cli.hypotheses import LOWERCASE, PREDICT, SEARCH, evaluate_texts, predict_texts
-from elman.cli.readers import PARALLEL, Options, is_table, read_labelled, read_parallel
+from elman.cli.readers import PARALLEL, PARALLEL_COLUMNS, Options, is_table, read_labelled, read_parallel
 from elman.cli.row_stream import RowStream, row_per_line, rows_of
 from elman.cli.task_commands import TaskCommands
 from elman.data.readers.labelled import Row
@@ -64,6 +64,7 @@ log-probabilities.""",
         "train": (
             "elman train translator train.en train.de --out runs/en-de",
             "elman train translator train.en train.de --validation val.en --validation val.de --out runs/en-de",
+            "elman train translator dirty.en dirty.de --skip-empty --out runs/dirty",
             "elman train translator words.tsv --source 1 --target 2 --out runs/sounds --set units=characters",
             "elman train translator --resume --out runs/en-de",
         ),
@@ -76,7 +77,7 @@ log-probabilities.""",
     options={
         "train": PARALLEL,
         "evaluate": (*PARALLEL, LOWERCASE, *SEARCH),
-        "predict": (*PARALLEL, *PREDICT),
+        "predict": (*PARALLEL_COLUMNS, *PREDICT),
         "doctor": PARALLEL,
     },
     read=read_parallel,

@@ -1,5 +1,6 @@
 """Reader of parallel texts (sources and targets), in two files with equally many lines, or in two columns."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -11,6 +12,10 @@ from elman.data.readers.files import TABLES, suffix_of
 from elman.data.readers.labelled import Row, Table, at_least_one
 from elman.representation import brief_fields
 
+SHOWN = 3  # most skipped pairs that the warning names
+
+logger = logging.getLogger("elman")
+
 
 @brief_fields
 class Parallel(NamedTuple):
@@ -21,7 +26,9 @@ class Parallel(NamedTuple):
     places: list[str]
 
 
-def read_parallel(paths: Paths, *, source: Column | None = None, target: Column | None = None) -> Parallel:
+def read_parallel(
+    paths: Paths, *, source: Column | None = None, target: Column | None = None, skip_empty: bool = False
+) -> Parallel:
     """Read pairs of texts from files, in order.
 
     A line of a file is a text. Line 12 of one file belongs to line 12 of the other.
@@ -31,6 +38,8 @@ def read_parallel(paths: Paths, *, source: Column | None = None, target: Column 
             (`.csv .tsv .jsonl`, each also `.gz`, and `.parquet`).
         source, target: for tables: columns of the two texts: names in the header, or, if both are numbers (from 1),
             columns of a `.csv` or `.tsv` without a header.
+        skip_empty: leave out pairs whose source or target is empty; a warning reports how many, and the first ones.
+            By default they are an error.
     Raises:
         OSError: a file is missing or cannot be read.
         ValueError: two files have different numbers of lines, a source or a target is empty, or a line is not UTF-8
@@ -44,7 +53,7 @@ def read_parallel(paths: Paths, *, source: Column | None = None, target: Column 
         raise ValueError(f"expected a source and a target column, got only {source or target!r}.")
     else:
         rows = chain.from_iterable(text_pairs(file, source, target) for file in files)
-    return _gather(rows)
+    return _gather(rows, skip_empty)
 
 
 class _Texts(Columns):
@@ -99,22 +108,30 @@ def _rows_of_pair(source: Path, target: Path) -> Iterator[Row]:
         raise ValueError(f"{longer}:{number}: has no line in the other file: {got}; expected equally many.")
 
 
-def _gather(rows: Iterable[Row]) -> Parallel:
-    """Collect all rows.
+def _gather(rows: Iterable[Row], skip_empty: bool) -> Parallel:
+    """Collect all rows, or those with text on both sides.
 
     Raises:
         ValueError: sources or targets are empty: names the first, and their number.
     """
     found = Parallel([], [], [])
-    empty: list[tuple[str, str]] = []
+    empty: list[tuple[str, str]] = []  # place, and the side that is empty
     for source, target, place, _ in rows:
         if not source.strip() or not target.strip():
             empty.append((place, "target" if source.strip() else "source"))
+            continue
         for part, value in zip(found, (source, target, place), strict=True):
             part.append(value)
+    count = len(found.places) + len(empty)
+    if empty and (not skip_empty or not found.places):
+        place, side = empty[0]
+        more = f", the first of {len(empty):,} such pairs of {count:,}" if len(empty) > 1 else ""
+        skip = ", or skip them: skip_empty=True, --skip-empty" if found.places else ""
+        raise ValueError(f"{place}: the {side} is empty{more}; expected text in both; remove such lines from both "
+                         f"files{skip}.")  # fmt: skip
     if empty:
-        (place, which), *others = empty
-        more = f", the first of {len(empty):,} such pairs of {len(found.places):,}" if others else ""
-        way_out = "expected text in both; remove such lines from both files"
-        raise ValueError(f"{place}: the {which} is empty{more}; {way_out}.")
+        shown = ", ".join(f"{place} ({side})" for place, side in empty[:SHOWN])
+        more = ", ..." if len(empty) > SHOWN else ""
+        logger.warning("skipped %s of %s pairs, in which a side is empty: %s%s", f"{len(empty):,}", f"{count:,}", shown,
+                       more)  # fmt: skip
     return found
