@@ -9,6 +9,7 @@ import click
 
 import elman
 from elman.cli.completion import completion
+from elman.cli.console import printed_log
 from elman.cli.demo import demo
 from elman.cli.doctor import doctor
 from elman.cli.errors import Commands
@@ -47,6 +48,7 @@ def main() -> None:
       elman train translator train.en train.de --out runs/en-de
       elman predict runs/en-de < new.en > new.de
     """
+    click.get_current_context().with_resource(printed_log())
 
 
 for command in (train, evaluate, predict, generate, doctor, list_, demo, selftest, completion):

@@ -15,16 +15,25 @@ class _Echo(logging.Handler):
 
 
 @contextmanager
-def log_messages() -> Iterator[None]:
+def printed_log() -> Iterator[None]:
     """Print the log of the library: information to standard output, warnings to standard error."""
     logger, handler = logging.getLogger("elman"), _Echo()
-    level = logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+@contextmanager
+def log_messages() -> Iterator[None]:
+    """Log information, too; by default the log has warnings only."""
+    logger = logging.getLogger("elman")
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
         logger.setLevel(level)
 
 
