@@ -141,6 +141,26 @@ class NGram(ClassicalModel):
         np.log(probs, out=probs)
         return probs
 
+    def log_prob_any(self, sequences: Sequences, units: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
+        """Return the log-probability that one of `units` follows each step, in nats [N], without an array [N, V].
+
+        Args:
+            units: [V] bool.
+        """
+        histories, _ = self._histories("NGram.log_prob_any", sequences, state)
+        units = np.asarray(units, bool)
+        check("NGram.log_prob_any", "units", units, f"V={self.vocabulary_size}")
+        levels = self._levels("NGram.log_prob_any")
+        probs = np.full(len(histories), units.mean())
+        known = descend([level.contexts for level in levels], histories, self.vocabulary_size)
+        for level, (rows, contexts) in zip(levels, known, strict=True):
+            ones = level.weights * units[level.grams % self.vocabulary_size]
+            sums = np.add.reduceat(ones, level.starts[:-1])  # no context is empty
+            probs[rows] = level.backoffs[contexts] * probs[rows] + sums[contexts]
+        with np.errstate(divide="ignore"):
+            np.log(probs, out=probs)
+        return probs
+
     def after(self, sequences: Sequences, state: np.ndarray | None = None) -> np.ndarray:
         """Return the state after each row, [B, order - 1], without computing distributions."""
         return self._histories("NGram.after", sequences, state)[1]

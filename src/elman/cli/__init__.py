@@ -18,6 +18,7 @@ from elman.cli.generate import generate
 from elman.cli.list import list_
 from elman.cli.predict import predict
 from elman.cli.selftest import selftest
+from elman.cli.surprisal import surprisal
 from elman.cli.train import train
 
 # OpenMP's threads spin while they wait. If another process needs their core, spinning threads slow down those that
@@ -51,5 +52,5 @@ def main() -> None:
     click.get_current_context().with_resource(printed_log())
 
 
-for command in (train, evaluate, predict, generate, doctor, list_, demo, selftest, completion):
+for command in (train, evaluate, predict, generate, surprisal, doctor, list_, demo, selftest, completion):
     main.add_command(command)

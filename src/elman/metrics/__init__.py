@@ -7,6 +7,7 @@ from elman.metrics.edits import edit_distances, error_rate
 from elman.metrics.entities import EntityReport, entity_report
 from elman.metrics.likelihood import Likelihood
 from elman.metrics.summary import SummaryReport, summary_report
+from elman.metrics.surprisal import MinimalPairs, Surprisal
 from elman.metrics.translation import TranslationReport, translation_report
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "Comparison",
     "EntityReport",
     "Likelihood",
+    "MinimalPairs",
     "SummaryReport",
+    "Surprisal",
     "TranslationReport",
     "calibration_error",
     "class_report",

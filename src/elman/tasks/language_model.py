@@ -19,13 +19,17 @@ from elman.data.batches import DocumentBatches
 from elman.data.documents import CUTS, read_documents, split
 from elman.data.units import UNKNOWN, Text, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
+from elman.data.word_rows import word_rows
 from elman.declared_types import Record, check_arguments, field
 from elman.decoding import TextStream
 from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.layers import Embedding, Linear, Stack
 from elman.losses import REDUCTIONS, cross_entropy
-from elman.metrics import Comparison, Likelihood
+from elman.losses.cross_entropy import unit_cross_entropy
+from elman.metrics import Comparison, Likelihood, MinimalPairs, Surprisal
+from elman.metrics.surprisal import minimal_pairs
 from elman.runtime import ModelFile
+from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.base import Task, logger, perplexity
 from elman.tasks.examples import PROBE_STEPS, Examples
@@ -221,6 +225,48 @@ class LanguageModel(RecurrentSettings, Task):
             figures[f"{self.ngram_.order}-gram"] = self.evaluate_ngram(X)
         return Comparison(figures)
 
+    def surprisal(self, X: Texts) -> Surprisal:
+        """Return the surprisal of each word, in bits, and that of the n-gram if there is one.
+
+        The model reads every text from its beginning; no context is carried from one to the next. The sum over a text,
+        its end `</s>` included, is the negative log-probability that `evaluate` reports.
+
+        A word ends where white space or the end of the text follows, and that event belongs to the word, whichever the
+        units are, so that the probabilities of all words add up to one (Oh and Schuler 2024, arXiv:2406.10851;
+        Pimentel and Meister 2024, arXiv:2406.14561). Which white space it is belongs to the next word.
+
+        Args:
+            X: documents, as for `fit`.
+        Example:
+            >>> model = LanguageModel(hidden_size=16, epochs=1, steps=10, streams=4, ngram_order=2, validation=0)
+            >>> model.fit("a cat sat; " * 30).surprisal(["a cat", "a dog"])["word"].tolist()
+            ['a', 'cat', '</s>', 'a', 'dog', '</s>']
+        """
+        self.check_fitted()
+        texts = self.read(X).inputs
+        data = [self.units_.encode(text) for text in texts]
+        rows = word_rows(self.units_, texts, data)
+        costs = {"surprisal": self._unit_costs(data)}
+        if self.ngram_ is not None:
+            costs["ngram_surprisal"] = self._ngram_unit_costs(data)
+        bits = {name: rows.sums(*pair) / math.log(2) for name, pair in costs.items()}
+        return Surprisal({"text": rows.text, "position": rows.position, "word": rows.words, **bits,
+                          "units": rows.units, "unknown": rows.unknown})  # fmt: skip
+
+    def minimal_pairs(self, good: Sequence[Text], bad: Sequence[Text]) -> MinimalPairs:
+        """Compare pairs of texts, the first of which should be more probable.
+
+        Args:
+            good, bad: P texts each; `bad[i]` differs from `good[i]` in what is tested.
+        Raises:
+            ValueError: good and bad differ in length, or are empty.
+        """
+        good, bad = list(good), list(bad)
+        if len(good) != len(bad) or not good:
+            raise ValueError(f"LanguageModel.minimal_pairs: expected as many good texts as bad ones, and at least one, "
+                             f"got {len(good)} and {len(bad)}.")  # fmt: skip
+        return minimal_pairs(good, bad, self.surprisal([*good, *bad]).per_text())
+
     def score(self, X: Texts, y: Any = None) -> float:
         """Return minus the nats per character."""
         return -self.evaluate(X, y).nats_per_character
@@ -280,14 +326,23 @@ class LanguageModel(RecurrentSettings, Task):
 
     def _nats(self, data: list[np.ndarray], streams: int) -> float:
         """Return the negative log-probability of texts, their ends included."""
-        nats, state = 0.0, None
+        return sum(cross_entropy(*step, "sum").item() for step in self._evaluated(data, streams))
+
+    def _unit_costs(self, data: list[np.ndarray]) -> np.ndarray:
+        """Return -log p of each unit, and of the end of the word before it, in nats, [2, N]."""
+        follows = torch.from_numpy(self.units_.follows_word)
+        costs = [unit_cross_entropy(*step, follows).numpy() for step in self._evaluated(data, 1)]
+        return np.concatenate(costs, axis=1, dtype=np.float64)
+
+    def _evaluated(self, data: list[np.ndarray], streams: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield logits and targets of windows in evaluation mode, and report the progress."""
+        state = None
         windows = Windows(data, streams, max(1, LOGITS // self.units_.size // streams))
         with self.evaluating():
             for number, window in enumerate(windows, start=1):
                 logits, targets, state = self._logits(window, state)
-                nats += cross_entropy(logits, targets, "sum").item()
+                yield logits, targets
                 self.report_progress(number / len(windows))
-        return nats
 
     def _read_unit(self, unit: int, state: State) -> tuple[np.ndarray, State]:
         with self.evaluating():
@@ -326,13 +381,25 @@ class LanguageModel(RecurrentSettings, Task):
                         baseline.nats_per_character, baseline.bits_per_character)  # fmt: skip
 
     def _ngram_nats(self, data: list[np.ndarray]) -> float:
+        return -sum(float(ngram.log_prob(*step).sum()) for ngram, step in self._ngram_steps(data))
+
+    def _ngram_unit_costs(self, data: list[np.ndarray]) -> np.ndarray:
+        """Return the same costs as `_unit_costs`."""
+        follows = self.units_.follows_word
+        costs = [
+            [ngram.log_prob(inputs, targets, state), ngram.log_prob_any(inputs, follows, state)]
+            for ngram, (inputs, targets, state) in self._ngram_steps(data)
+        ]
+        return -np.concatenate(costs, axis=1)
+
+    def _ngram_steps(self, data: list[np.ndarray]) -> Iterator[tuple[NGram, tuple[Sequences, np.ndarray, State]]]:
+        """Yield the n-gram with inputs, targets and initial state of windows."""
         assert self.ngram_ is not None
-        nats, state = 0.0, None
+        state = None
         for window in Windows(data, 1, NGRAM_STEPS):
             state = resume(window.source, state, self.ngram_)
-            nats -= float(self.ngram_.log_prob(window.inputs, window.targets, state).sum())
+            yield self.ngram_, (window.inputs, window.targets, state)
             state = self.ngram_.after(window.inputs, state)
-        return nats
 
     # Files.
 

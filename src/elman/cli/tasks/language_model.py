@@ -6,10 +6,13 @@ from typing import Any
 
 import click
 
-from elman.cli.readers import Options, chosen
+from elman.cli.readers import ColumnOption, Options, chosen
+from elman.cli.row_stream import RowStream, row_per_line, rows_of
 from elman.cli.task_commands import SettingOption, TaskCommands
-from elman.data.documents import CUTS
-from elman.data.readers.labelled import Labelled
+from elman.data.documents import CUTS, located_documents
+from elman.data.raw_files import STDIN
+from elman.data.readers import read_parallel
+from elman.data.readers.labelled import Labelled, Row
 from elman.decoding import TextStream
 from elman.runtime import load
 
@@ -19,15 +22,39 @@ STREAMS = click.Option(["--streams"], type=click.IntRange(1),
 DOCUMENTS = SettingOption(["--documents"], type=click.Choice(CUTS),
                           help="A document is a file, a line, or a paragraph between blank lines. Default: file; "
                           "for a trained model, as in its training.")  # fmt: skip
+PAIRS = (
+    ColumnOption(["--good"], metavar="COLUMN", help="Tables of minimal pairs: the column of the texts that should be "
+                 "more probable."),
+    ColumnOption(["--bad"], metavar="COLUMN", help="Tables of minimal pairs: the column of the other texts."),
+)  # fmt: skip
 
 
 def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
     """Return the files as documents, which the model reads."""
+    if columns := chosen(options, PAIRS):
+        if len(columns) < len(PAIRS):
+            raise click.UsageError("--good and --bad: give both, the columns of the two texts of a pair.")
+        return Labelled(*read_parallel(files, source=columns["good"], target=columns["bad"]))
     return Labelled(list(files), None, [str(file) for file in files])
 
 
+def read_rows(model: Any, file: Path, options: Options) -> RowStream:
+    """Return the documents of a file, or its minimal pairs, with the bad text as the label."""
+    if chosen(options, PAIRS):
+        return RowStream(map(Row, *read([file], options)))
+    model.set_params(**chosen(options, [DOCUMENTS]))
+    encoding = "bytes" if model.units == "bytes" else "utf-8"
+    if file == STDIN and model.documents == "line" and encoding == "utf-8":  # each line as soon as it has arrived
+        stream = row_per_line(file)
+        return RowStream((row for row in stream.rows if row.input.strip()), stream.ready)
+    texts, places = zip(*located_documents(file, encoding, model.documents), strict=True)
+    return rows_of(Labelled(list(texts), None, list(places)))
+
+
 def evaluate(model: Any, data: Labelled, options: Options) -> Any:
-    """Return the report on texts, the n-gram's figures included."""
+    """Return the report on texts, the n-gram's figures included, or on minimal pairs."""
+    if data.labels is not None:
+        return model.minimal_pairs(data.inputs, data.labels)
     model.set_params(**chosen(options, [DOCUMENTS]))
     return model.compare(data.inputs, streams=options.get("streams", 1))
 
@@ -51,7 +78,8 @@ COMMANDS = TaskCommands(
 
 FILE is a text file in UTF-8 (.gz is unpacked), or a folder of *.txt files. Each file is a document, or, with
 --documents, each line or each paragraph of it.""",
-        "evaluate": "Language models: likelihood of the texts, compared with that of the n-gram.",
+        "evaluate": "Language models: likelihood of the texts, compared with that of the n-gram; or, with --good and "
+        "--bad, accuracy on minimal pairs.",
     },
     examples={
         "train": (
@@ -61,10 +89,20 @@ FILE is a text file in UTF-8 (.gz is unpacked), or a folder of *.txt files. Each
             "zcat corpus.gz | elman train language-model - --documents line --out runs/lines",
             "elman train language-model --resume --out runs/book",
         ),
-        "evaluate": ("elman evaluate runs/book another.txt",),
+        "evaluate": (
+            "elman evaluate runs/book another.txt",
+            "elman evaluate runs/book blimp.jsonl --good sentence_good --bad sentence_bad",
+        ),
+        "surprisal": (
+            "elman surprisal runs/book stimuli.txt > surprisal.tsv",
+            "elman surprisal runs/book another.txt --per-document",
+            "elman surprisal runs/book blimp.jsonl --good sentence_good --bad sentence_bad",
+            'echo "the old man the boat" | elman surprisal runs/book',
+        ),
     },
-    options={"train": (DOCUMENTS,), "evaluate": (DOCUMENTS, STREAMS)},
+    options={"train": (DOCUMENTS,), "evaluate": (DOCUMENTS, STREAMS, *PAIRS), "surprisal": (DOCUMENTS, *PAIRS)},
     read=read,
+    read_rows=read_rows,
     evaluate=evaluate,
     open_stream=open_stream,
     next_commands=lambda options: ("evaluate RUN FILE", "generate RUN --prompt TEXT"),

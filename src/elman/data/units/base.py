@@ -14,6 +14,7 @@ from elman.sequences import Sequences
 Text = str | bytes  # bytes only for the units `bytes`
 
 BOUNDARY = 0  # `<doc>`: the beginning and the end of a document
+SPACES = " \t\n\r\f\v"  # white space, as `\s` of a regular expression with re.ASCII
 UNKNOWN = 1  # `<unk>`: any unit that is not in the vocabulary
 
 
@@ -67,6 +68,21 @@ class Units(ABC):
         """Return the text of ids."""
         decoder = self.decoder()
         return "".join(map(decoder.feed, np.asarray(ids).tolist())) + decoder.flush()
+
+    @property
+    def follows_word(self) -> np.ndarray:
+        """Whether the word before a unit has ended, [V]: the unit begins with white space, or is the boundary."""
+        pieces = self.decoder().pieces
+        return np.array([not piece or piece[:1] in (SPACES if isinstance(piece, str) else SPACES.encode())
+                         for piece in pieces])  # fmt: skip
+
+    @abstractmethod
+    def locate(self, text: Any, ids: np.ndarray) -> tuple[Text, np.ndarray]:
+        """Return the text, as bytes if the units are made of bytes, and the offset in it after each unit, [n].
+
+        Args:
+            ids: the ids of the text, [n].
+        """
 
     def unknown(self, text: Any) -> Unknown | None:
         """Return the first unit of `text` that is not in the vocabulary, or None."""

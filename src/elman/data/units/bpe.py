@@ -82,7 +82,7 @@ class BPE(Units):
 
     def _set(self, merges: list[list[str]]) -> None:
         self.merges = [(left, right) for left, right in merges]
-        for derived in ("tokens", "spelled", "tokenizer"):
+        for derived in ("tokens", "spelled", "_sizes", "tokenizer"):
             self.__dict__.pop(derived, None)
 
     def encode(self, text: str) -> np.ndarray:
@@ -92,6 +92,14 @@ class BPE(Units):
             for encoding in self.tokenizer.encode_batch_fast(some, add_special_tokens=False):
                 ids.append(np.array(encoding.ids, np.int64))
         return np.concatenate(ids) + 1
+
+    def locate(self, text: str, ids: np.ndarray) -> tuple[bytes, np.ndarray]:
+        return text.encode(), np.cumsum(self._sizes[ids])
+
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        """Number of bytes of every id."""
+        return np.array([*map(len, self.spelled)])
 
     def decoder(self) -> ByteDecoder:
         return ByteDecoder(self.spelled)

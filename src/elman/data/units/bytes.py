@@ -27,8 +27,10 @@ class Bytes(Units):
 
     def encode(self, text: Text) -> np.ndarray:
         check_text("units=bytes", text, (str, bytes))
-        data = text.encode() if isinstance(text, str) else text
-        return np.frombuffer(data, np.uint8).astype(np.int64) + 1
+        return np.frombuffer(_bytes(text), np.uint8).astype(np.int64) + 1
+
+    def locate(self, text: Text, ids: np.ndarray) -> tuple[bytes, np.ndarray]:
+        return _bytes(text), np.arange(1, len(ids) + 1)
 
     def decoder(self) -> ByteDecoder:
         return ByteDecoder([b"", *(bytes([byte]) for byte in range(256))])
@@ -39,3 +41,7 @@ class Bytes(Units):
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         return cls()
+
+
+def _bytes(text: Text) -> bytes:
+    return text.encode() if isinstance(text, str) else text

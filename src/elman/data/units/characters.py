@@ -59,6 +59,9 @@ class Characters(Units):
     def decoder(self) -> CharacterDecoder:
         return CharacterDecoder(["", "\ufffd", *self.vocabulary])
 
+    def locate(self, text: str, ids: np.ndarray) -> tuple[str, np.ndarray]:
+        return text, np.arange(1, len(text) + 1)
+
     def unknown(self, text: str) -> Unknown | None:
         offsets = np.flatnonzero(self.encode(text) == UNKNOWN)
         return Unknown("character", text[offsets[0]], int(offsets[0])) if len(offsets) else None

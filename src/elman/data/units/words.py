@@ -60,6 +60,13 @@ class Words(Units):
     def decoder(self) -> WordDecoder:
         return WordDecoder(["", "<unk>", *self.vocabulary])
 
+    @property
+    def follows_word(self) -> np.ndarray:
+        return np.ones(self.size, bool)  # a unit is a word
+
+    def locate(self, text: str, ids: np.ndarray) -> tuple[str, np.ndarray]:
+        return text, np.fromiter((match.end() for match in WORD.finditer(text)), np.int64)
+
     def unknown(self, text: str) -> Unknown | None:
         for match in WORD.finditer(text):
             if match.group() not in self.ids:
