@@ -1,6 +1,7 @@
 """Table of named columns, which needs no pandas."""
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ class Table:
     `table["name"]` is a column, and iteration yields the rows as dictionaries of Python values.
 
     Args:
-        columns: arrays [R] by name, all of one length.
+        columns: values [R] by name, all of one length. Text becomes an array of Python strings.
     Example:
         >>> table = Table({"word": ["a", "cat"], "surprisal": [1.5, 4.0]})
         >>> table["surprisal"].mean(), list(table)[1]
@@ -22,7 +23,7 @@ class Table:
     """
 
     def __init__(self, columns: Mapping[str, Any]):
-        self.columns = {name: np.asarray(column) for name, column in columns.items()}
+        self.columns = {name: _array(column) for name, column in columns.items()}
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.columns[name]
@@ -40,7 +41,7 @@ class Table:
         Raises:
             ModuleNotFoundError: pandas is not installed.
         """
-        import pandas
+        pandas = import_module("pandas")  # untyped
 
         return pandas.DataFrame(self.columns)
 
@@ -51,6 +52,11 @@ class Table:
         rows = (row.values() for row in self)
         return html_table(repr(self), ([number, *map(_shown, row)] for number, row in enumerate(rows)),
                           ["", *self.columns], len(self))  # fmt: skip
+
+
+def _array(column: Any) -> np.ndarray:
+    is_text = not isinstance(column, np.ndarray) and len(column) > 0 and isinstance(column[0], str | bytes)
+    return np.array(column, object) if is_text else np.asarray(column)  # NumPy pads its own strings to the longest one
 
 
 def _shown(value: Any) -> Any:

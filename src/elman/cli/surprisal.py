@@ -18,11 +18,12 @@ from elman.table import Table
 
 HELP = """Print the surprisal of each word of texts, in bits, with the language model in RUN.
 
-Each line of the output has the place of a document, the number of the word in it (from 0), the word, its surprisal, that
-of the n-gram if RUN has one, and the number of units and of unknown units (<unk>) that the word consists of. A line end
-is the word \\n, and the end of a document is the word </s>.
+Each line of the output has the place of a document, the number of the word in it (from 0), the word, its surprisal,
+that of the n-gram if RUN has one, and the number of units and of unknown units (<unk>) in the word. A line end is the
+word \\n, and the end of a document is the word </s>.
 
-FILE is as for `elman train`. No context is carried from one document to the next. Without FILE, or for -, texts are read from standard input."""
+FILE is as for `elman train`. No context is carried from one document to the next. Without FILE, or for -, texts are
+read from standard input."""
 
 
 def _surprisal(run: Path, files: tuple[Path, ...], jsonl: bool, per_document: bool, **options: Any) -> None:

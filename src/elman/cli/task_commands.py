@@ -53,11 +53,11 @@ class TaskCommands:
         summary: what a trained model does, in an imperative sentence of at most 60 characters.
         help: paragraphs of `--help`, by verb.
         examples: command lines of `--help`, by verb.
-        options: options by verb, for `train`, `evaluate`, `predict`, `surprisal` and `doctor`. Those of `train` define how files are
-            read, and are kept in the run folder for the other verbs.
+        options: options by verb, for `train`, `evaluate`, `predict`, `surprisal` and `doctor`. Those of `train` define
+            how files are read, and are kept in the run folder for the other verbs.
         read: read(files, options, labelled) returns the rows of files; `labelled` is whether they must have labels.
-        read_rows: read_rows(model, file, options) returns the rows to predict, or the texts of `elman surprisal`, from a
-            file or from standard input.
+        read_rows: read_rows(model, file, options) returns the rows to predict, or the texts of `elman surprisal`, from
+            a file or from standard input.
         format_rows: format_rows(model, rows, options) predicts rows and returns the lines to print.
         evaluate: evaluate(model, data, options) returns a report, which has `table()` and `to_json()`.
         open_stream: open_stream(run) returns the model at the beginning of a text, for a task that generates instead of

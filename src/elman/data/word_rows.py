@@ -65,14 +65,18 @@ def word_rows(units: Units, texts: Sequence[Any], ids: Sequence[np.ndarray]) -> 
     word_of_unit = []
     for text, encoded in zip(texts, ids, strict=True):
         located, offsets = units.locate(text, encoded)
-        found = (_BYTES_WORD if isinstance(located, bytes) else _WORD).findall(located)  # with the white space before
+        pattern: re.Pattern[Any] = _BYTES_WORD if isinstance(located, bytes) else _WORD
+        found = pattern.findall(located)  # with the white space before each word
         ends = np.cumsum([*map(len, found)])
         word_of_unit.append(np.append(np.searchsorted(ends, offsets), len(found)) + len(words))
         words += [*map(_text, found), END]
     of_unit = np.concatenate(word_of_unit)
     last = np.array([int(of_words[-1]) for of_words in word_of_unit])  # the end of each text
     sizes = np.diff(last, prepend=-1)
-    number, position = np.repeat(np.arange(len(last)), sizes), np.arange(len(words)) - np.repeat(last + 1 - sizes, sizes)
+    number, position = (
+        np.repeat(np.arange(len(last)), sizes),
+        np.arange(len(words)) - np.repeat(last + 1 - sizes, sizes),
+    )
     targets = np.concatenate([np.append(encoded, BOUNDARY) for encoded in ids])
     unknown = of_unit[targets == UNKNOWN] if units.has_unknown else of_unit[:0]
 
@@ -80,8 +84,8 @@ def word_rows(units: Units, texts: Sequence[Any], ids: Sequence[np.ndarray]) -> 
     after = of_unit[first]
     is_line = np.array([word == LINE for word in words])
     ended = (position[after] > 0) & ~is_line[after - 1] & units.follows_word[targets[first]]
-    counts = (np.bincount(units_of, minlength=len(words)) for units_of in (of_unit, unknown))
-    return WordRows(words, number, position, *counts, of_unit, first[ended])
+    counts, unknown_counts = (np.bincount(part, minlength=len(words)) for part in (of_unit, unknown))
+    return WordRows(words, number, position, counts, unknown_counts, of_unit, first[ended])
 
 
 def _text(word: str | bytes) -> str:

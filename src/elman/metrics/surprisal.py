@@ -15,7 +15,7 @@ class Surprisal(Table):
     """Surprisal of each word of texts: -log2 of its probability given all words before it in its text.
 
     Columns, with a row per word: `text`, the number of its text, and `position`, its number in that text, both from 0;
-    `word`, which is a backslash and an n for a line end, and `</s>` for the end of the text; `surprisal` in bits;
+    `word`, which is a line feed for a line end, and `</s>` for the end of the text; `surprisal` in bits;
     `ngram_surprisal` in bits, if there is an n-gram; `units`, the number of units that the word consists of, with the
     white space before it; `unknown`, the number of those that are not in the vocabulary (`<unk>`).
 
@@ -32,17 +32,22 @@ class Surprisal(Table):
         starts = np.flatnonzero(self["position"] == 0)
         sums = {name: np.add.reduceat(column, starts) for name, column in self.columns.items()
                 if name in ("units", "unknown", *MODELS)}  # fmt: skip
-        table: dict[str, Any] = {"text": self["text"][starts], "words": np.diff(starts, append=len(self)) - 1}
+        table: dict[str, Any] = {"text": self["text"][starts], "words": np.add.reduceat(self._is_word(), starts)}
         table |= {name: sums[name] for name in ("units", "unknown")}
         for name in MODELS:
             if name in sums:
                 table |= {name: sums[name], name.replace("surprisal", "perplexity"): _exp2(sums[name] / sums["units"])}
         return Table(table)
 
+    def _is_word(self) -> np.ndarray:
+        """Whether a row is a word, not a line end or the end of a text, as 0 or 1."""
+        return ((self["word"] != "\n") & (np.append(self["position"][1:], 0) > 0)).astype(np.int64)
+
     def __repr__(self) -> str:
-        words, texts = len(self) - len(set(self["text"].tolist())), len(set(self["text"].tolist()))
+        words, texts = int(self._is_word().sum()), int((self["position"] == 0).sum())
+        perplexity = float(_exp2(self.bits / self["units"].sum()))
         return (f"Surprisal({words:,} word{'s' * (words != 1)} of {texts:,} text{'s' * (texts != 1)}, {self.bits:.1f} "
-                f"bits, perplexity {float(_exp2(self.bits / self['units'].sum())):.3f} per unit)")  # fmt: skip
+                f"bits, perplexity {perplexity:.3f} per unit)")  # fmt: skip
 
 
 class MinimalPairs(Table):
@@ -82,7 +87,7 @@ class MinimalPairs(Table):
         return f"MinimalPairs({len(self):,} pairs, accuracy {self.accuracy:.4f})"
 
 
-def minimal_pairs(good: Sequence[str], bad: Sequence[str], texts: Table) -> MinimalPairs:
+def minimal_pairs(good: Sequence[Any], bad: Sequence[Any], texts: Table) -> MinimalPairs:
     """Return the comparison of pairs of texts.
 
     Args:
@@ -101,4 +106,3 @@ def minimal_pairs(good: Sequence[str], bad: Sequence[str], texts: Table) -> Mini
 def _exp2(bits: Any) -> Any:
     with np.errstate(over="ignore"):
         return np.exp2(bits)
-

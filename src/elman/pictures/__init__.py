@@ -10,6 +10,7 @@ from elman.pictures.gates import gates
 from elman.pictures.loss_curves import loss_curves
 from elman.pictures.occlusion import occlusion
 from elman.pictures.states import states
+from elman.pictures.surprisal import surprisal
 
 __all__ = [
     "alignment",
@@ -22,4 +23,5 @@ __all__ = [
     "loss_curves",
     "occlusion",
     "states",
+    "surprisal",
 ]

@@ -41,7 +41,8 @@ def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labe
 def read_rows(model: Any, file: Path, options: Options) -> RowStream:
     """Return the documents of a file, or its minimal pairs, with the bad text as the label."""
     if chosen(options, PAIRS):
-        return RowStream(map(Row, *read([file], options)))
+        pairs = read([file], options)
+        return RowStream(map(Row, pairs.inputs, pairs.labels or [], pairs.places))
     model.set_params(**chosen(options, [DOCUMENTS]))
     encoding = "bytes" if model.units == "bytes" else "utf-8"
     if file == STDIN and model.documents == "line" and encoding == "utf-8":  # each line as soon as it has arrived
