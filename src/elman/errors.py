@@ -62,7 +62,9 @@ class RowError(ValueError):
         return type(self)(**{name: getattr(self, name) for name in names} | parts)
 
     def at(self, place: str) -> str:
-        """Return the error of a row, or of its step, at this place."""
+        """Return the error of a row, or of its step, at this place; a message that begins with it stays as it is."""
+        if self.message.startswith(f"{place}: "):
+            return self.message
         if self.step is not None:
             place = place.of_step(self.step) if isinstance(place, LinesPlace) else f"{place}: step {self.step}"
         return f"{place}: {self.message}"

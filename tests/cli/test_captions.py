@@ -133,13 +133,16 @@ def test_errors_name_the_line_of_a_bad_picture(elman, photos, captions, tmp_path
     (other / "text.jpg").write_text("no picture")
     for name in ("cut.png", "text.jpg"):
         (tmp_path / "bad.tsv").write_text(f"00.png\tA light .\n{name}\tA dog .\n")
-        check_error(
-            train(tmp_path / "bad.tsv", "--images", other), "bad.tsv:2: expected a picture, but it cannot be read"
-        )
-        check_error(
-            train(captions, "--validation", tmp_path / "bad.tsv", "--images", other),
-            "bad.tsv:2: expected a picture, but",
-        )
+        error = f"bad.tsv:2: {other / name}: expected a picture, but it cannot be read"
+        check_error(train(tmp_path / "bad.tsv", "--images", other), error)
+        check_error(train(captions, "--validation", tmp_path / "bad.tsv", "--images", other), error)
+    archive = tmp_path / "more.zip"
+    with zipfile.ZipFile(archive, "w") as content:
+        content.write(other / "cut.png", "folder/cut.png")
+    (tmp_path / "bad.tsv").write_text("00.png\tA light .\ncut.png\tA dog .\n")
+    check_error(
+        train(tmp_path / "bad.tsv", "--images", archive), f"bad.tsv:2: {archive}/folder/cut.png: expected a picture"
+    )
     (tmp_path / "bad.tsv").write_text("00.png\tA light .\nnone.png\tA dog .\n")
     check_error(train(tmp_path / "bad.tsv"), "bad.tsv:2: the picture 'none.png' is not in")
     check_error(elman("train", "captioner", captions, "--out", tmp_path / "run"), "--images DIR")

@@ -250,7 +250,9 @@ def test_files_without_pictures(model, tmp_path):
         (b"", "Pillow"),
     ):
         (tmp_path / "a.jpg").write_bytes(content)
-        with pytest.raises(ValueError, match=rf"row 0: expected a picture, but it cannot be read: .*{message}"):
+        with pytest.raises(
+            ValueError, match=rf"row 0: \S+a\.jpg: expected a picture, but it cannot be read: .*{message}"
+        ):
             model.predict([tmp_path / "a.jpg"])
     with pytest.raises(FileNotFoundError, match=r"b\.jpg: cannot be read"):
         model.predict([tmp_path / "b.jpg"])

@@ -86,7 +86,11 @@ def read(picture: Any, size: tuple[int, int] | None = None) -> np.ndarray:
     """
     if isinstance(picture, str | os.PathLike | PictureFile):
         file = picture if isinstance(picture, PictureFile) else PictureFile(Path(picture))
-        return decode_image(file.read(), size, color=True)
+        content = file.read()
+        try:
+            return decode_image(content, size, color=True)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
     with needed_by("a picture"):
         from PIL import Image
 

@@ -33,8 +33,6 @@ class PictureFile(NamedTuple):
     def read(self) -> bytes:
         """Return the content of the file.
 
-        A ValueError does not name the file: the place of its row does.
-
         Raises:
             OSError: the file cannot be read.
             ValueError: the .zip is damaged.
@@ -45,7 +43,7 @@ class PictureFile(NamedTuple):
         try:
             return _archive(self.path).read(self.member)
         except (zipfile.BadZipFile, RuntimeError, EOFError) as error:  # a .zip with a password raises RuntimeError
-            raise ValueError(f"cannot be unpacked: {error}.") from None
+            raise ValueError(f"{self}: cannot be unpacked: {error}.") from None
 
 
 @brief_fields
