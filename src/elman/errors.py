@@ -1,5 +1,6 @@
-"""Errors about one row of the data, with the row number as an attribute."""
+"""Errors about one row of the data, with the row number as an attribute; errors about memory."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -136,3 +137,9 @@ def located(places: Sequence[str], kind: str = "row") -> Iterator[None]:
         if error.kind != kind:
             raise
         raise ValueError(error.at(places[error.row])) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error reports too little memory; in PyTorch, that is a RuntimeError about an array."""
+    pytorch = r"can't allocate memory|not enough memory|out of memory|Storage size calculation overflowed"
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(re.search(pytorch, str(error))))

@@ -1,11 +1,13 @@
 import errno
 import subprocess
 import sys
+import tempfile
 
 import click
 import pytest
 from click.testing import CliRunner
 
+import elman
 from elman.cli import main
 from elman.cli.errors import Commands
 from elman.tasks import TASKS
@@ -33,6 +35,11 @@ def fail(error: BaseException):
                                                                                 "learning_rate"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"),
          "this command needs the package torch; install it with: pip install torch"),
+        (MemoryError("Unable to allocate 16.0 TiB"),
+         "out of memory: Unable to allocate 16.0 TiB; give less data, or lower the sizes in the settings."),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+         "out of memory: DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes; give less data, or "
+         "lower the sizes in the settings."),
     ],
 )  # fmt: skip
 def test_an_error_that_a_user_can_fix_is_one_line_and_exit_code_1(error, line):
@@ -42,16 +49,42 @@ def test_an_error_that_a_user_can_fix_is_one_line_and_exit_code_1(error, line):
     assert result.exit_code == 1
 
 
-@pytest.mark.parametrize("bug", [TypeError("a bug"), KeyError("a bug"), AssertionError(), RuntimeError("a bug"),
-                                 ModuleNotFoundError("No module named 'elman.lost'", name="elman.lost")])  # fmt: skip
-def test_a_bug_keeps_its_traceback(bug):
-    assert fail(bug).exception is bug
+@pytest.mark.parametrize(
+    ("bug", "what"),
+    [
+        (TypeError("a bug"), "TypeError: a bug"),
+        (KeyError("a bug"), "KeyError: 'a bug'"),
+        (AssertionError(), "AssertionError"),
+        (RuntimeError("a bug\nin two lines"), "RuntimeError: a bug in two lines"),
+        (EOFError("the end"), "EOFError: the end"),
+        (RecursionError("maximum recursion depth exceeded"), "RecursionError: maximum recursion depth exceeded"),
+        (ModuleNotFoundError("No module named 'elman.lost'", name="elman.lost"),
+         "ModuleNotFoundError: No module named 'elman.lost'"),
+    ],
+)  # fmt: skip
+def test_a_bug_is_one_line_that_names_the_file_with_its_traceback(bug, what, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    result = fail(bug)
+    (report,) = tmp_path.iterdir()
+    line = f"Error: a bug in elman ({what}); please report it with the traceback in {report}."
+    assert result.stderr.strip() == line
+    assert result.exit_code == 1
+    assert f"elman {elman.__version__}, Python " in report.read_text()
+    assert "in go\n    raise error" in report.read_text()
 
 
-def test_a_closed_pipe_prints_nothing():
+def test_a_bug_where_no_file_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    result = fail(TypeError("a bug"))
+    assert result.exit_code == 1
+    line = "Error: a bug in elman (TypeError: a bug); please report it with its traceback, which could not be saved ("
+    assert result.stderr.startswith(f"{line}{tmp_path}")
+
+
+def test_a_reader_that_has_gone_prints_nothing():
     result = fail(BrokenPipeError(errno.EPIPE, "Broken pipe"))
     assert result.output == ""
-    assert result.exit_code == 1
+    assert result.exit_code == 141
 
 
 def test_ctrl_c_is_exit_code_130():

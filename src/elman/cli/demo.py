@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from elman.cli.console import log_messages, progress_bar
+from elman.cli.streams import dropping, guarded
 from elman.data.documents import split
 from elman.files import replacing
 from elman.pictures import loss_curves
@@ -58,7 +59,7 @@ def demo(run: Path | None) -> None:
                f"{len(test)} for the final figures.\n")  # fmt: skip
     model = LanguageModel(**SETTINGS)
     try:
-        with log_messages():
+        with guarded("stdout", dropping), log_messages():
             model.fit(rest, verbose=True, run=Run(run, observers=[Watch()]))
     except Interrupted as error:
         raise KeyboardInterrupt(f"stopped at update {error.update}; `elman demo` starts again.") from error

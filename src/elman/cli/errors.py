@@ -1,33 +1,96 @@
-"""Errors that a user can fix are printed as one line on standard error; a bug shows its traceback."""
+"""Errors on the command line: one line on standard error and an exit code, never a traceback."""
 
 import errno
+import io
+import platform
+import shlex
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
+import elman
+from elman.cli.streams import dropping, fill_closed, flush, guarded, naming
+from elman.errors import is_out_of_memory
 from elman.optional_packages import MissingPackage
 
 INTERRUPTED = 130  # the exit code of Ctrl-C: 128 + SIGINT
+READER_GONE = 141  # the reader of standard output has gone: 128 + SIGPIPE
+
+
+class _Failed(Exception):
+    """Error that click must not handle: it drops the message of Ctrl-C, and ends on its own without a reader."""
+
+
+@contextmanager
+def _unhandled() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, KeyboardInterrupt) as error:
+        raise _Failed from error
 
 
 class Commands(click.Group):
-    """Group of commands with exit code 1 for an error, 2 for wrong usage, and 130 for Ctrl-C."""
+    """Group of commands that ends with 0, or with 1 for an error, 2 for wrong usage, 130 for Ctrl-C, and 141 if the
+    reader of its output has gone."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        fill_closed()
+        with guarded("stderr", dropping), guarded("stdout", naming):
+            code, message = self._outcome(*args, **options)
+            if message:
+                click.echo(message, err=True)
+        sys.exit(code)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _unhandled():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _unhandled():
             return super().invoke(ctx)
-        except (ValueError, OSError, FloatingPointError) as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:  # `elman generate RUN | head`
-                raise
-            raise click.ClickException(one_line(error)) from error
-        except ModuleNotFoundError as error:
-            if (error.name or "").startswith("elman"):
-                raise
-            missing = error if isinstance(error, MissingPackage) else MissingPackage(error.name or "", "this command")
-            raise click.ClickException(str(missing)) from error
-        except KeyboardInterrupt as error:
-            click.echo(f"\n{one_line(error) or 'stopped.'}", err=True)
-            ctx.exit(INTERRUPTED)
+
+    def _outcome(self, *args: Any, **options: Any) -> tuple[int, str]:
+        """Run a command; return its exit code and the message to print."""
+        error: BaseException | None = None
+        code: Any = 0
+        options["standalone_mode"] = False
+        try:
+            code = super().main(*args, **options)
+        except SystemExit as end:  # completion
+            code = end.code
+        except Exception as found:
+            error = found.__cause__ if isinstance(found, _Failed) else found
+        error = error or flush(sys.stdout)
+        return (code if isinstance(code, int) else 0, "") if error is None else describe(error)
+
+
+def describe(error: BaseException) -> tuple[int, str]:
+    """Return the exit code for an error and the message to print, in one line unless it is wrong usage."""
+    if isinstance(error, click.ClickException):
+        message = io.StringIO()
+        error.show(message)
+        return error.exit_code, message.getvalue().rstrip("\n")
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, f"\n{one_line(error) or 'stopped.'}"
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:  # `elman generate RUN | head`
+        return READER_GONE, ""
+    return 1, f"Error: {_reason(error)}"
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("elman"):
+        return str(error if isinstance(error, MissingPackage) else MissingPackage(error.name or "", "this command"))
+    if is_out_of_memory(error):
+        return f"out of memory: {one_line(error)}; give less data, or lower the sizes in the settings."
+    if isinstance(error, ValueError | OSError | FloatingPointError):
+        return one_line(error)
+    (*_, last) = traceback.format_exception_only(error)
+    return f"a bug in elman ({' '.join(last.split())}); please report it with {_saved(error)}."
 
 
 def one_line(error: BaseException) -> str:
@@ -36,3 +99,16 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return " ".join(text.split("\n"))
+
+
+def _saved(error: BaseException) -> str:
+    """Write the traceback of a bug to a file, and return a description of the file."""
+    lines = [f"elman {elman.__version__}, Python {platform.python_version()}, {platform.platform()}\n",
+             f"{shlex.join(sys.argv)}\n\n", *traceback.format_exception(error)]  # fmt: skip
+    try:
+        descriptor, name = tempfile.mkstemp(".txt", "elman-traceback-")
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(lines)
+    except OSError as cause:
+        return f"its traceback, which could not be saved ({one_line(cause)})"
+    return f"the traceback in {name}"

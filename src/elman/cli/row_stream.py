@@ -5,7 +5,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from elman.data.raw_files import STDIN, decoded, lines, split_lines, stdin
+from elman.data.raw_files import STDIN, decoded, lines, reading, split_lines, stdin
 from elman.data.readers.labelled import Labelled, Row, names_of
 
 PIPE_BYTES = 1 << 16  # read at a time: the capacity of a pipe
@@ -33,7 +33,7 @@ class TextLines:
         stream = stdin()  # `read1` returns the bytes that have arrived, and waits only if there are none
         pieces: list[bytes] = []  # of a line that is not complete
         after_return = False  # a line feed that arrives now belongs to the line before
-        while piece := stream.read1(PIPE_BYTES):
+        while piece := _arrived(stream):
             found = split_lines(piece.removeprefix(b"\n") if after_return else piece)
             after_return = piece.endswith(b"\r")
             rest = [found.pop()] if found and not found[-1].endswith((b"\n", b"\r")) else []
@@ -45,6 +45,12 @@ class TextLines:
         self.ready = False
         if pieces:
             yield b"".join(pieces)
+
+
+def _arrived(stream: Any) -> bytes:
+    with reading(STDIN):
+        piece: bytes = stream.read1(PIPE_BYTES)
+    return piece
 
 
 class RowStream(NamedTuple):

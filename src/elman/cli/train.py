@@ -14,6 +14,7 @@ from elman.cli.console import log_messages
 from elman.cli.models import TrainedModel, given
 from elman.cli.readers import DataFile
 from elman.cli.run_source import Source
+from elman.cli.streams import dropping, guarded
 from elman.cli.task_commands import TaskCommands, help_text, task_commands
 from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
@@ -71,10 +72,11 @@ def train_task(commands: TaskCommands, **options: Any) -> None:
         if args.dry_run:
             click.echo(model.plan(data.inputs, data.labels, validation_data=held_out))
             return
-        with observers(model.task, args) as watching:
-            run = replace(run, observers=watching)
-            model.fit(data.inputs, data.labels, validation_data=held_out, verbose=True, run=run)
-    print_result(model, commands, args.run, source)
+        with guarded("stdout", dropping):
+            with observers(model.task, args) as watching:
+                run = replace(run, observers=watching)
+                model.fit(data.inputs, data.labels, validation_data=held_out, verbose=True, run=run)
+            print_result(model, commands, args.run, source)
 
 
 def new_model(commands: TaskCommands, args: TrainArgs, options: Mapping[str, Any]) -> tuple[Any, Source]:

@@ -45,9 +45,9 @@ def read_bytes(file: Path) -> bytes:
         OSError: the file is missing or cannot be read.
         ValueError: the file is not a complete gzip file.
     """
-    if file == STDIN:
-        return _content(stdin())
     with reading(file):
+        if file == STDIN:
+            return _content(stdin())
         data = file.read_bytes()
         return gzip.decompress(data) if file.suffix == ".gz" else data
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections import deque
+from contextlib import suppress
 from typing import ClassVar
 
 log = logging.getLogger("elman.hmm")
@@ -46,7 +47,8 @@ class ConvergenceMonitor:
         """Record the log-likelihood of one more iteration."""
         delta = log_prob - self.history[-1] if self.history else float("nan")
         if self.verbose:
-            print(self._template.format(iter=self.iter + 1, log_prob=log_prob, delta=delta), file=sys.stderr)
+            with suppress(OSError, ValueError):  # a lost or closed standard error is no reason to stop
+                print(self._template.format(iter=self.iter + 1, log_prob=log_prob, delta=delta), file=sys.stderr)
         if delta < -NOISE:
             log.warning("Model is not converging: the log-likelihood fell by %g, from %g to %g.",
                         -delta, self.history[-1], log_prob)  # fmt: skip

@@ -16,7 +16,7 @@ from elman.cells.activations import Activations
 from elman.data.hold_out import hold_out
 from elman.data.readers.labelled import names_of
 from elman.data.row_batches import usual_steps
-from elman.errors import counted_as, named
+from elman.errors import counted_as, is_out_of_memory, named
 from elman.estimator import Estimator
 from elman.runtime import MODEL
 from elman.state import State
@@ -294,7 +294,13 @@ class Task(Model, Estimator, TrainingSettings):
             held_out_data = self.encode(held_out)
         check(self, has_validation=len(held_out) > 0)
         batches = self.batches(data)
-        self._build()
+        try:
+            self._build()
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ValueError(f"{type(self).__name__}.fit: the network needs more memory than there is ({error}); lower "
+                             "hidden_size, or its other sizes.") from error  # fmt: skip
         return _Parts(training, held_out, data, held_out_data, batches)
 
     def _parameters(self) -> int:

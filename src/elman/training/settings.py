@@ -127,12 +127,16 @@ def check(settings: TrainingSettings, has_validation: bool = True) -> None:
 
 
 def _check_types(settings: Any) -> None:
-    """Raise unless the settings, those of subclasses included, are numbers or truth values where declared as such."""
+    """Raise unless the settings, those of subclasses included, are numbers or truth values where declared as such, and
+    whole numbers fit into 64 bits.
+    """
     types = get_type_hints(type(settings))
     for field in fields(settings):
         value = getattr(settings, field.name)
         if wanted := expected_type(value, types[field.name]):
             raise TypeError(f"{type(settings).__name__}: expected {field.name} to be {wanted}, got {value!r}.")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"{type(settings).__name__}: expected {field.name} below 2^63, got {value}.")
 
 
 def _check_word(where: str, name: str, value: Any) -> None:
