@@ -94,6 +94,7 @@ def objects(text_model, classifier, tagger, tmp_path_factory):
         Parallel(["a"] * 10**5, ["b"] * 10**5, ["p"] * 10**5), Constraints(), Sampling(),
         Hypothesis(np.zeros(10**6), -1.0, -1.0, True),
         text_model, text_model.stream(), text_model.units_, text_model.evaluate("abab"), text_model.compare("abab"),
+        text_model.surprisal([BAD, "b"]), text_model.minimal_pairs([BAD], ["b"]),
         classifier, classifier.stream(), classifier.inputs_, classifier.evaluate([np.zeros((1, 2))] * 2, [BAD, "c"]),
         tagger, tagger.words_, tagger.evaluate([["Ann"]], [["B-PER"]]),
         class_report([BAD, 1][:1], [BAD], [BAD, *"abcdefgh" * 0]), entity_report([["B-PER"]], [["O"]], "BIO"),

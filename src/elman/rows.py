@@ -55,7 +55,8 @@ class Rows:
         num_steps: N, if it is known: the lengths must sum to it.
         where: the call that an error names.
     Raises:
-        ValueError: the lengths are not integers of shape [B], one is negative, or they do not sum to num_steps.
+        ValueError: the lengths are not integers of shape [B], one is negative, or they do not sum to num_steps; or
+            `torch.onnx.export` or `torch.jit.trace` is running, which do not support ragged batches.
     Example:
         >>> rows = Rows([3, 0, 2])
         >>> len(rows), rows.num_steps, rows.offsets.tolist()
@@ -67,6 +68,7 @@ class Rows:
     def __init__(self, lengths: Any, num_steps: int | None = None, where: str = "Rows"):
         self._lengths, self._num_steps = lengths, num_steps
         self._kept: dict[str, Any] | None = None
+        _refuse_traces(where)
         if compiling():
             self._lengths = _traced_lengths(lengths)
         else:
@@ -206,6 +208,15 @@ def _checked(lengths: Any, where: str) -> np.ndarray:
     if (total := counts.sum(dtype=np.float64)) >= _LIMIT:
         raise ValueError(f"{where}: expected lengths that sum to less than 2**62 steps, got {total:.3g}.")
     return counts.astype(np.int64, copy=False)
+
+
+def _refuse_traces(where: str) -> None:
+    """Raise while PyTorch traces a module or exports it to ONNX, which would make the result a constant."""
+    torch = sys.modules.get("torch")
+    if torch is None or not (torch.jit.is_tracing() or (compiling() and torch.onnx.is_in_onnx_export())):
+        return
+    raise ValueError(f"{where}: torch.onnx.export and torch.jit.trace do not support ragged batches; write a file with "
+                     "elman.convert.to_onnx(model, path), or use the layers of elman.nn.")  # fmt: skip
 
 
 def _wrong_sum(where: str, expected: int, got: int) -> ValueError:
