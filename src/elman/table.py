@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from elman.html_tables import html_table
+from elman.optional_packages import needed_by
+from elman.representation import call, complete
 
 
 class Table:
@@ -29,7 +31,7 @@ class Table:
         return self.columns[name]
 
     def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
+        return len(next(iter(self.columns.values()), ()))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         values = (column.tolist() for column in self.columns.values())
@@ -41,12 +43,13 @@ class Table:
         Raises:
             ModuleNotFoundError: pandas is not installed.
         """
-        pandas = import_module("pandas")  # untyped
-
+        with needed_by("to_pandas"):
+            pandas = import_module("pandas")  # untyped
         return pandas.DataFrame(self.columns)
 
+    @complete
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self):,} rows of {', '.join(self.columns)})"
+        return call(type(self).__name__, f"{len(self):,} rows of {', '.join(self.columns)}")
 
     def _repr_html_(self) -> str:
         rows = (row.values() for row in self)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman.metrics.tables import columns
+from elman.representation import complete
 from elman.table import Table
 
 MODELS = {"surprisal": "model", "ngram_surprisal": "n-gram"}  # name of a column -> the model that it belongs to
@@ -43,6 +44,7 @@ class Surprisal(Table):
         """Whether a row is a word, not a line end or the end of a text, as 0 or 1."""
         return ((self["word"] != "\n") & (np.append(self["position"][1:], 0) > 0)).astype(np.int64)
 
+    @complete
     def __repr__(self) -> str:
         words, texts = int(self._is_word().sum()), int((self["position"] == 0).sum())
         perplexity = float(_exp2(self.bits / self["units"].sum()))
@@ -83,6 +85,7 @@ class MinimalPairs(Table):
                                 "difference": float(difference.mean())}  # fmt: skip
         return found
 
+    @complete
     def __repr__(self) -> str:
         return f"MinimalPairs({len(self):,} pairs, accuracy {self.accuracy:.4f})"
 
