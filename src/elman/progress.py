@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self, TextIO
 DELAY = 2.0  # seconds before the first automatic line: short computations print nothing
 REDRAW = 0.2  # seconds between updates of a line in place
 PAUSE = 30.0  # seconds between plain lines
+SEARCHES = "joblib.", "sklearn.model_selection."  # modules that fit many models
 
 
 class ProgressLine:
@@ -24,8 +25,8 @@ class ProgressLine:
 
     Args:
         verbose: None shows the line on a terminal and in a notebook if the computation takes longer than 2 seconds. It
-            is silent elsewhere: in files and pipes, in other processes and threads, and inside joblib, which
-            scikit-learn uses to fit many models. False or 0 is silent. True or 1 shows the line everywhere; outside of
+            is silent elsewhere: in files and pipes, in other processes and threads, and inside joblib and the searches of
+            scikit-learn, which fit many models. False or 0 is silent. True or 1 shows the line everywhere; outside of
             terminals and notebooks, it prints a new line every 30 seconds and at each event. 2 prints one line per
             event, and never overwrites it.
         stream: output stream; standard error by default.
@@ -180,12 +181,12 @@ def _in_notebook() -> bool:
 
 
 def _is_worker() -> bool:
-    """Return whether the computation is one of several: in another process or thread, or started by joblib."""
+    """Return whether the computation is one of several: in another process or thread, or started by a search."""
     if multiprocessing.parent_process() is not None or threading.current_thread() is not threading.main_thread():
         return True
     frame: Any = sys._getframe()
     while frame is not None:
-        if str(frame.f_globals.get("__name__", "")).startswith("joblib."):
+        if str(frame.f_globals.get("__name__", "")).startswith(SEARCHES):
             return True
         frame = frame.f_back
     return False
