@@ -25,9 +25,9 @@ class ProgressLine:
 
     Args:
         verbose: None shows the line on a terminal and in a notebook if the computation takes longer than 2 seconds. It
-            is silent elsewhere: in files and pipes, in other processes and threads, and inside joblib and the searches of
-            scikit-learn, which fit many models. False or 0 is silent. True or 1 shows the line everywhere; outside of
-            terminals and notebooks, it prints a new line every 30 seconds and at each event. 2 prints one line per
+            is silent elsewhere: in files and pipes, in other processes and threads, and inside joblib and the searches
+            of scikit-learn, which fit many models. False or 0 is silent. True or 1 shows the line everywhere; outside
+            of terminals and notebooks, it prints a new line every 30 seconds and at each event. 2 prints one line per
             event, and never overwrites it.
         stream: output stream; standard error by default.
         every: seconds between plain lines.
@@ -81,6 +81,10 @@ class ProgressLine:
             return f"{where}: iteration {number} of at most {limit}  log-probability {log_prob:.6f}{left}"
 
         self(text, event=self.verbose == 2)
+
+    def clear(self) -> None:
+        """Forget a text that has not been shown yet, so that it is not shown at the end."""
+        self._waiting = None
 
     def time_left(self, part: float) -> str:
         """Return the time left as `0:01:05 left`, if this part of the computation, above 0, has been done."""

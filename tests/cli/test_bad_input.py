@@ -108,7 +108,8 @@ def test_a_run_that_is_still_training(elman, small, text_file, run_folder, tmp_p
         ("steps=0", "steps: expected at least 1, got 0."),
         ("ngram_order=-1", "ngram_order: expected at least 0, got -1."),
         ("dropout=1", "dropout: expected at least 0 and less than 1, got 1.0."),
-        ("epochs=0", "expected epochs of at least 1, got 0."),
+        ("epochs=0", "expected epochs of at least 1, got 0, which leaves a new network untrained"),
+        ("epochs=-1", "expected epochs of at least 0, got -1."),
         ("cell=lstn", "did you mean lstm?"),
         ("units=charcters", "did you mean characters?"),
         ("reduction=means", "reduction: expected one of "),
@@ -123,8 +124,9 @@ def test_a_setting_that_is_unknown_or_out_of_range(elman, small, text_file, run,
 
 def test_a_resumed_run_keeps_its_settings(elman, run_folder):
     resume = "train", "language-model", "--resume", "--out", run_folder
-    assert error_line(elman(*resume, "--set", "epochs=9")) == (
-        f"--set epochs=9: the run in {run_folder} has 2; leave it out to resume, or train in a new folder."
+    assert error_line(elman(*resume, "--set", "hidden_size=9")) == (
+        f"{run_folder}: the run has hidden_size=8, got 9; keep it, or train in a new folder (a resumed run may change "
+        "epochs, patience, until, evaluate_every)."
     )
     assert "did you mean epochs?" in error_line(elman(*resume, "--set", "epoch=9"))
 

@@ -85,7 +85,58 @@ def test_options_of_the_cell_are_kept_by_the_run(elman, text_file, small, tmp_pa
     assert elman(*words, "--resume", "--set", "cell.zoneout_c=0.1").exit_code == 0
     result = elman(*words, "--resume", "--set", "cell.zoneout_c=0.2")
     assert result.exit_code == 1
-    assert "--set cell=CellSettings('lstm', zoneout_c=0.2): the run in" in result.stderr
+    assert (
+        "the run has cell=CellSettings('lstm', zoneout_c=0.1), got CellSettings('lstm', zoneout_c=0.2)" in result.stderr
+    )
+
+
+def test_more_epochs_extend_a_run(elman, text_file, small, tmp_path):
+    run = tmp_path / "run"
+    words = ["train", "language-model", "--out", run]
+    assert elman(*words, text_file, *small, "--set", "epochs=1").exit_code == 0
+    first = (run / "log.jsonl").read_text()
+    extended = elman(*words, "--resume", "--set", "epochs=3", "--set", "patience=5")
+    assert extended.exit_code == 0, extended.output
+    assert "epochs changed from 1 to 3: the learning rate goes on at" in extended.stderr
+    assert (run / "log.jsonl").read_text().startswith(first)
+    config = tomllib.loads((run / "config.toml").read_text())
+    assert (config["settings"]["epochs"], config["settings"]["patience"], config["data"]) == (3, 5, [str(text_file)])
+    again = elman(*words, "--resume")  # with the settings that it was extended with
+    assert "(after 3 epochs, as set): nothing was trained" in again.stderr, again.output
+    for setting, message in (("epochs=2", "expected epochs of at least 3, which the resumed run has begun, got 2"),
+                             ("learning_rate=1", "the run has learning_rate=0.01, got 1.0; keep it, or train in a "),
+                             ("epochs=x", "--set epochs: expected int, got 'x'")):  # fmt: skip
+        bad = elman(*words, "--resume", "--set", setting)
+        assert bad.exit_code == 1
+        assert message in bad.stderr
+        assert bad.stderr.count("\n") == 1
+    assert tomllib.loads((run / "config.toml").read_text()) == config
+
+
+def test_fine_tuning_keeps_settings_and_vocabulary(elman, text, run_folder, trained, tmp_path):
+    other, run = tmp_path / "other.txt", tmp_path / "run"
+    other.write_text("a cat and a dog; " * 40)
+    words = ["train", "language-model", other, "--from", run_folder]
+    tuned = elman(*words, "--out", run, "--set", "epochs=1")
+    assert tuned.exit_code == 0, tuned.output
+    assert f"weights from {run_folder}/model.safetensors: cells.0.weight, " in tuned.stdout
+    assert "a vocabulary of 16 units" in tuned.stdout
+    config = tomllib.loads((run / "config.toml").read_text())
+    assert config["pretrained"]["path"] == str(run_folder / "model.safetensors")
+    assert (config["settings"]["hidden_size"], config["settings"]["epochs"]) == (8, 1)
+    assert elman("train", "language-model", "--resume", "--out", run).exit_code == 0
+    plan = elman(*words, "--dry-run")
+    assert re.search(r"a vocabulary of 16 units\nnetwork: 1 x lstm of 8 units", plan.stdout), plan.output
+    for options, code, message in (
+        (["--set", "hidden_size=9"], 1, "the pretrained model has hidden_size=8, got 9; set hidden_size=8"),
+        (["--resume"], 2, "leave FILE out (and --from)"),
+    ):
+        bad = elman(*words, "--out", tmp_path / "bad", *options)
+        assert bad.exit_code == code
+        assert message in bad.stderr
+    bad = elman("train", "tagger", other, "--from", run_folder, "--out", tmp_path / "bad")
+    assert "expected a pretrained tagger, got a language-model; name a run of this task" in bad.stderr
+    assert not (tmp_path / "bad").exists()
 
 
 def test_without_a_held_out_part_and_an_ngram_nothing_is_compared(elman, text_file, small, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import elman
 from elman import Classifier, LanguageModel
 from elman.errors import RowError
+from elman.tasks.model import Model
 from elman.tasks.run import Run
 from elman.training import Update, run_lock
 
@@ -20,15 +21,15 @@ def test_a_run_is_a_value(tmp_path):
     assert Run.of(None) == Run()
     assert Run.of(str(tmp_path)) == Run.of(tmp_path) == Run(tmp_path)
     assert Run.of(run := Run(tmp_path, resume=True)) is run
-    Run(tmp_path / "new").check()
-    Run(tmp_path).check()  # an empty folder
+    Run(tmp_path / "new").check(Classifier())
+    Run(tmp_path).check(Classifier())  # an empty folder
     with pytest.raises(FileNotFoundError, match=r"no run to resume \(config\.toml is missing\)"):
-        Run(tmp_path, resume=True).check()
+        Run(tmp_path, resume=True).check(Classifier())
     with pytest.raises(ValueError, match="run: expected a folder to resume, got none"):
-        Run(resume=True).check()
+        Run(resume=True).check(Classifier())
     (tmp_path / "a file").touch()
     with pytest.raises(FileExistsError, match=r"exists already; resume the run in it"):
-        Run(tmp_path).check()
+        Run(tmp_path).check(Classifier())
 
 
 def test_settings_are_checked_before_anything_is_read_or_written(tmp_path):
@@ -204,3 +205,22 @@ def test_a_file_of_an_unknown_task_and_a_checkpoint_are_errors(tmp_path):
     model.save(tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match=r"other\.safetensors: expected one of .*, got 'clasifier'"):
         elman.load(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    "hooks",
+    [
+        {},
+        {"metadata": Classifier.metadata},
+        {"restore": Classifier.restore},
+    ],
+)
+def test_a_task_that_forgets_to_store_what_it_fits_is_an_error_before_the_training(hooks):
+    class Forgetful(Classifier):
+        metadata, restore = Model.metadata, Model.restore
+
+    for name, hook in hooks.items():
+        setattr(Forgetful, name, hook)
+    missing = " and ".join(name for name in ("metadata", "restore") if name not in hooks)
+    with pytest.raises(TypeError, match=f"Forgetful: expected {missing}, so that a model file stores classes_, which"):
+        Forgetful(**SMALL).fit(ROWS, LABELS)

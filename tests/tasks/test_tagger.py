@@ -225,3 +225,17 @@ def test_a_tag_of_the_validation_data_alone_is_an_error():
     assert (caught.value.row, caught.value.kind) == (1, "validation row")
     with pytest.raises(RowError, match="the training rows do not have the tag 'B-NEW'"):  # not S-NEW, as it is learnt
         Tagger(**SMALL).fit([["a", "b"]] * 4, [["B-OLD", "O"]] * 4, validation_data=([["a"]], [["B-NEW"]]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "tags", "changes"),
+    [
+        ([[], []], [[], []], {}),
+        ([[]], [[]], {"scheme": "none"}),
+        (None, None, {"validation": 0.5}),  # the held-out sentences are empty
+    ],
+)
+def test_a_validation_set_without_words_is_an_error_before_the_training(rows, tags, changes):
+    sentences, given = [["Ann", "left"], [], [], []], [["B-PER", "O"], [], [], []]
+    with pytest.raises(ValueError, match=r"Tagger\.fit: expected words to validate on, got \d empty sentences; give"):
+        Tagger(**SMALL | changes).fit(sentences, given, validation_data=None if rows is None else (rows, tags))

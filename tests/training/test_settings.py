@@ -12,7 +12,7 @@ from elman.training.settings import check
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
-        ({"epochs": 0}, "expected epochs of at least 1, got 0."),
+        ({"epochs": -1}, "expected epochs of at least 0, got -1."),
         ({"learning_rate": 0}, "expected learning_rate above 0, got 0."),
         ({"learning_rate": float("nan")}, "expected learning_rate above 0, got nan."),
         ({"learning_rate": float("inf")}, "expected learning_rate above 0, got inf."),

@@ -109,7 +109,9 @@ class NGram(ClassicalModel):
         inputs = Sequences(np.insert(read.values, read.offsets[:-1], BOUNDARY), read.lengths + 1)
         targets = np.insert(read.values, read.offsets[1:], BOUNDARY)
         with line:
-            return self._smooth(count(inputs, targets, self.vocabulary_size, self.order, line))
+            self._smooth(count(inputs, targets, self.vocabulary_size, self.order, line))
+            line.clear()
+        return self
 
     def initial_state(self, batch_size: int) -> np.ndarray:
         """Return the state before the first unit; the first input of a document is the boundary."""

@@ -19,6 +19,7 @@ from elman.cli.task_commands import TaskCommands, help_text, task_commands
 from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
 from elman.errors import located
+from elman.runtime import load
 from elman.tasks import task_class
 from elman.tasks.settings import CONFIG, flat, parse, read_config
 
@@ -29,7 +30,10 @@ PARAMS = (
     click.Option(["--set", "settings"], multiple=True, metavar="NAME=VALUE", help="Change a setting. Can be repeated."),
     click.Option(["--validation"], multiple=True, metavar="FILE", type=DataFile(),
                  help="Choose the best weights on this file instead of a part of FILE. Can be repeated."),
-    click.Option(["--resume"], is_flag=True, help="Continue the run in RUN, with its files and settings."),
+    click.Option(["--from", "pretrained"], metavar="RUN", type=click.Path(path_type=Path),
+                 help="Start from the weights of a trained model, with its settings and vocabularies (fine-tuning)."),
+    click.Option(["--resume"], is_flag=True,
+                 help="Continue the run in RUN, with its files and settings; --set epochs=N extends it."),
     click.Option(["--dry-run"], is_flag=True,
                  help="Only print a summary of the data, the size of the network and the expected time."),
     click.Option(["--during"], is_flag=True,
@@ -45,6 +49,7 @@ class TrainArgs(NamedTuple):
     run: Path
     settings: tuple[str, ...]
     validation: tuple[Path, ...]
+    pretrained: Path | None
     resume: bool
     dry_run: bool
     during: bool
@@ -70,12 +75,13 @@ def train_task(commands: TaskCommands, **options: Any) -> None:
     held_out = validation and (validation.inputs if data.labels is None else validation[:2])
     with located(data.places), located(validation.places, "validation row") if validation else nullcontext():
         if args.dry_run:
-            click.echo(model.plan(data.inputs, data.labels, validation_data=held_out))
+            click.echo(model.plan(data.inputs, data.labels, validation_data=held_out, pretrained=args.pretrained))
             return
         with guarded("stdout", dropping):
             with observers(model.task, args) as watching:
                 run = replace(run, observers=watching)
-                model.fit(data.inputs, data.labels, validation_data=held_out, verbose=True, run=run)
+                model.fit(data.inputs, data.labels, validation_data=held_out, pretrained=args.pretrained, verbose=True,
+                          run=run)  # fmt: skip
             print_result(model, commands, args.run, source)
 
 
@@ -84,7 +90,7 @@ def new_model(commands: TaskCommands, args: TrainArgs, options: Mapping[str, Any
 
     Raises:
         click.UsageError: if no files are named, or files are named for a run to resume.
-        ValueError: if a setting is unknown, or differs from that of the run to resume.
+        ValueError: if a setting is unknown, or the run to resume or the pretrained model is of another task.
         FileNotFoundError: if there is no run to resume.
     """
     kind, fixed = task_class(commands.task), commands.setting_options
@@ -93,23 +99,36 @@ def new_model(commands: TaskCommands, args: TrainArgs, options: Mapping[str, Any
     if not args.resume:
         if not args.files:
             raise click.UsageError("name at least one FILE to train on, or continue a run with --resume.")
+        if args.pretrained is not None:
+            changes = {**_settings_of(args.pretrained, commands.task), **changes}
+            reading = {**Source.of_run(args.pretrained).reading, **reading}
         return kind(**parse(kind, changes)), Source(args.files, args.validation, reading)
-    if args.files or args.validation or reading:
-        raise click.UsageError(f"--resume reads the files that {args.run / CONFIG} names; leave FILE out.")
+    if args.files or args.validation or args.pretrained or reading:
+        raise click.UsageError(f"--resume reads the files that {args.run / CONFIG} names; leave FILE out (and --from).")
     config = read_config(args.run)
     if config["task"] != commands.task:
         raise ValueError(f"{args.run}: expected a run of {commands.task}, got one of {config['task']}; use elman train "
                          f"{config['task']}.")  # fmt: skip
-    settings = parse(kind, config["settings"], str(args.run / CONFIG))
-    for name, value in parse(kind, {**flat(config["settings"]), **changes}).items():
-        if value != settings[name]:
-            raise ValueError(f"--set {name}={value}: the run in {args.run} has {settings[name]}; leave it out to "
-                             "resume, or train in a new folder.")  # fmt: skip
+    parse(kind, config["settings"], str(args.run / CONFIG))
+    settings = parse(kind, {**flat(config["settings"]), **changes})
     source = Source.from_config(config)
     if not source.data:
         raise ValueError(f"{args.run}: was not trained on files; resume it from Python, with the same data.")
     source.check_standard_input(args.run)
     return kind(**settings), source
+
+
+def _settings_of(pretrained: Path, task: str) -> dict[str, Any]:
+    """Return the settings of a trained model by name.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such model, or it is of another task.
+    """
+    metadata = load(pretrained).metadata
+    if metadata.get("task") != task:
+        raise ValueError(f"{pretrained}: expected a pretrained {task}, got a {metadata.get('task')}; name a run of "
+                         "this task.")  # fmt: skip
+    return flat(metadata["settings"])
 
 
 def split_settings(texts: tuple[str, ...]) -> dict[str, str]:

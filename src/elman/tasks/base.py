@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self, final
@@ -23,6 +24,7 @@ from elman.state import State
 from elman.tasks.examples import PROBE_ROWS, Batches, Encoded, Examples, digest
 from elman.tasks.model import Model
 from elman.tasks.plan import TrainingPlan, seconds_per_update
+from elman.tasks.pretrained import Pretrained
 from elman.tasks.probe import ProbeLoss, activations_of
 from elman.tasks.run import Run
 from elman.tasks.settings import check_range, settings_of
@@ -33,6 +35,7 @@ from elman.training.non_finite import non_finite_weight
 from elman.training.run_lock import RunLock
 from elman.training.settings import check
 
+FITTED = "net_", "held_out_", "result_", "best_score_"  # attributes of every fitted task
 logger = logging.getLogger("elman")
 
 
@@ -100,12 +103,23 @@ class Task(Model, Estimator, TrainingSettings):
     def prepare(self, examples: Examples) -> None:
         """Fit vocabularies, scales and classes on the training part."""
 
+    def adapt(self, examples: Examples) -> Sequence[str]:
+        """Adapt the classes or tags of a pretrained model, which `restore` has set, to the training part.
+
+        Returns:
+            names of the layers whose pretrained weights do not fit any more, such as the output layer of new classes.
+        """
+        return ()
+
     def extend(self, held_out: Examples) -> None:
         """Extend what `prepare` has fitted by what the held-out part needs, such as flags of missing values."""
 
     @abstractmethod
     def encode(self, examples: Examples) -> Any:
         """Return examples as numbers, `Encoded` as a rule."""
+
+    def inspect(self, data: Any) -> None:
+        """Set the fitted attributes that depend on the encoded training part, such as the longest text to write."""
 
     def describe(self, data: Any, held_out: Any) -> str:
         """Return one line about the encoded data."""
@@ -179,8 +193,8 @@ class Task(Model, Estimator, TrainingSettings):
 
     @final
     def fit(
-        self, X: Any, y: Any = None, *, validation_data: Any = None, verbose: bool | int | None = None,
-        run: Run | str | Path | None = None,
+        self, X: Any, y: Any = None, *, validation_data: Any = None, pretrained: str | Path | None = None,
+        verbose: bool | int | None = None, run: Run | str | Path | None = None,
     ) -> Self:  # fmt: skip
         """Train on rows and their targets.
 
@@ -189,6 +203,9 @@ class Task(Model, Estimator, TrainingSettings):
             y: one target per row; None if the task learns from documents alone.
             validation_data: (X, y) to choose the best weights by, in place of the held-out part; documents alone if
                 the task takes no y.
+            pretrained: run folder or model file of a trained model of the same task, to start from its weights and to
+                keep its vocabularies and scales. Classes or tags that it does not have need a new output layer. A run
+                that is resumed finds it again.
             verbose: progress: None shows a line on a terminal and in a notebook if the training takes longer than 2
                 seconds; False is silent; True shows it everywhere, elsewhere as a line every 30 seconds and at each
                 evaluation; 2 prints one line per evaluation.
@@ -197,7 +214,8 @@ class Task(Model, Estimator, TrainingSettings):
         Returns:
             the task itself.
         Raises:
-            ValueError: a setting has no effect, or the data cannot be learnt from. A RowError carries the row number.
+            ValueError: a setting has no effect, the data cannot be learnt from, or the pretrained model does not fit. A
+                RowError carries the row number.
             TypeError: a row or a setting has the wrong type, or validation_data are not (X, y).
             FileExistsError: the folder is not empty, and the run is not resumed.
             FileNotFoundError: the folder holds no run to resume.
@@ -210,8 +228,8 @@ class Task(Model, Estimator, TrainingSettings):
         run, progress, before = Run.of(run), Progress(verbose), vars(self).copy()
         self.check_run(run)
         try:
-            parts = self._parts(X, y, validation_data)
-            self.load_pretrained()
+            source = self._pretrained(run, pretrained)
+            parts = self._parts(X, y, validation_data, source)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -219,7 +237,7 @@ class Task(Model, Estimator, TrainingSettings):
         logger.info(self.describe(parts.data, parts.held_out_data))
         logger.info(self._network_line())
         names = {"data": list(parts.training.files), "validation_data": list(parts.held_out.files)}
-        with run.open(self, names if parts.training.files else {}) as lock:
+        with run.open(self, names if parts.training.files else {}, source.origin if source else {}) as lock:
             self.fit_baseline(parts.data, run.folder, verbose)
             with progress:
                 self.result_ = self._train(parts, replace(run, observers=[progress, *run.observers]), lock)
@@ -230,19 +248,21 @@ class Task(Model, Estimator, TrainingSettings):
         return self
 
     @final
-    def plan(self, X: Any, y: Any = None, *, validation_data: Any = None) -> TrainingPlan:
+    def plan(
+        self, X: Any, y: Any = None, *, validation_data: Any = None, pretrained: str | Path | None = None
+    ) -> TrainingPlan:
         """Return a summary of the training that `fit` would do, and of its duration; the task stays unchanged.
 
         Args:
-            X, y, validation_data: as for `fit`.
+            X, y, validation_data, pretrained: as for `fit`.
         Raises:
-            ValueError, TypeError: as `fit`.
+            FileNotFoundError, ValueError, TypeError: as `fit`.
         """
         task = type(self)(**self.get_params(deep=False))
         task.check_run(Run())
-        parts = task._parts(X, y, validation_data)
-        updates = task.epochs * len(parts.batches.epoch(1))
-        seconds, chosen_by = updates * seconds_per_update(task.net_, task._loss, parts.batches, task), None
+        parts = task._parts(X, y, validation_data, task._pretrained(Run(), pretrained))
+        updates, chosen_by = task.epochs * len(parts.batches.epoch(1)), None
+        seconds = updates * seconds_per_update(task.net_, task._loss, parts.batches, task) if updates else 0.0
         if len(parts.held_out):
             began = time.perf_counter()
             chosen_by = task.validate(parts.held_out_data).name
@@ -259,15 +279,30 @@ class Task(Model, Estimator, TrainingSettings):
             FileExistsError, FileNotFoundError, BlockingIOError: as `Run.check`.
         """
         self.check_settings()
-        run.check()
+        run.check(self)
 
-    def _parts(self, X: Any, y: Any, validation_data: Any) -> _Parts:
+    def _pretrained(self, run: Run, path: str | Path | None) -> Pretrained | None:
+        """Return the pretrained model to start from; that of the run, if it is resumed."""
+        begun = run.pretrained() if run.resume else {}
+        if path is None and not begun:
+            if not self.epochs:
+                raise ValueError(f"{type(self).__name__}: expected epochs of at least 1, got 0, which leaves a new "
+                                 "network untrained; set it higher, or start from a pretrained model.")  # fmt: skip
+            return None
+        found = Pretrained.load(begun["path"] if path is None else path, self)
+        if run.resume and found.sha256 != begun.get("sha256"):
+            name = begun.get("path", "no pretrained model")
+            raise ValueError(f"{run.folder}: the run started from {name}, got {found.file.path}, which differs; resume "
+                             "with the same model, or train in a new folder.")  # fmt: skip
+        return found
+
+    def _parts(self, X: Any, y: Any, validation_data: Any, pretrained: Pretrained | None) -> _Parts:
         """Read, split and encode the data, and build the network. Errors show the names of rows that have names."""
         held_out = validation_data[0] if isinstance(validation_data, tuple | list) and validation_data else None
         with named(names_of(X)), named(names_of(held_out), "validation row"):
-            return self._encoded(X, y, validation_data)
+            return self._encoded(X, y, validation_data, pretrained)
 
-    def _encoded(self, X: Any, y: Any, validation_data: Any) -> _Parts:
+    def _encoded(self, X: Any, y: Any, validation_data: Any, pretrained: Pretrained | None) -> _Parts:
         training = self.read(X, y)
         if not len(training):
             raise ValueError(f"{type(self).__name__}.fit: expected rows, got none.")
@@ -284,12 +319,19 @@ class Task(Model, Estimator, TrainingSettings):
         elif self.validation:
             training, held_out = self.split(training)
         self.held_out_: Any = held_out.inputs if held_out.targets is None else (held_out.inputs, held_out.targets)
+        new: Sequence[str] = ()
         with training.numbered():
-            self.prepare(training)
+            if pretrained is None:
+                self.prepare(training)
+                self._check_stored()
+            else:
+                self.restore(pretrained.file)
+                new = self.adapt(training)
         with held_out.numbered():
             self.extend(held_out)
         with training.numbered():
             data = self.encode(training)
+            self.inspect(data)
         with held_out.numbered():
             held_out_data = self.encode(held_out)
         check(self, has_validation=len(held_out) > 0)
@@ -301,7 +343,20 @@ class Task(Model, Estimator, TrainingSettings):
                 raise
             raise ValueError(f"{type(self).__name__}.fit: the network needs more memory than there is ({error}); lower "
                              "hidden_size, or its other sizes.") from error  # fmt: skip
+        if pretrained is None:
+            self.load_pretrained()
+        else:
+            pretrained.copy_to(self.net_, new)
         return _Parts(training, held_out, data, held_out_data, batches)
+
+    def _check_stored(self) -> None:
+        """Raise a TypeError if `prepare` fits attributes that a model file would not store."""
+        kind = type(self)
+        missing = [name for name in ("metadata", "restore") if getattr(kind, name) is getattr(Model, name)]
+        fitted = [name for name in vars(self) if name.endswith("_") and name not in FITTED]
+        if missing and fitted:
+            raise TypeError(f"{kind.__name__}: expected {' and '.join(missing)}, so that a model file stores "
+                            f"{fitted[0]}, which prepare sets; got none.")  # fmt: skip
 
     def _parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.net_.parameters())
@@ -330,10 +385,14 @@ class Task(Model, Estimator, TrainingSettings):
         fails at a number that is not finite before the first evaluation, the file has the weights before that update.
         """
 
-        folder = run.folder
+        folder, resumed = run.folder, run.resume
         self.best_score_: Score | None = None
 
         def keep_best(event: Event) -> None:
+            nonlocal resumed
+            if resumed:
+                run.update_settings(self)
+                resumed = False
             if isinstance(event, Evaluation) and event.best_update == event.update:
                 self.best_score_ = event.score
                 if folder:

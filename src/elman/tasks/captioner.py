@@ -83,6 +83,8 @@ class Captioner(Writer):
     """
 
     task: ClassVar[str] = "captioner"
+    network_settings: ClassVar[Sequence[str]] = ("encoder", "image_size", "encoder_size", "units", "vocabulary_size",
+                                                 "min_count", "lowercase")  # fmt: skip
 
     encoder: str = "efficientnet"
     fine_tune: bool = False

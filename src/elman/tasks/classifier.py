@@ -1,6 +1,7 @@
 """Classes for whole sequences, such as the sentiment of a text or the action in a video."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -34,6 +35,7 @@ from elman.tasks.settings import check_range, check_word
 from elman.training import Score
 
 STEPS = 1 << 14  # of a batch in an evaluation
+READOUT = "cells.2"  # of a `ClassifierNet`
 
 
 @dataclass(kw_only=True)
@@ -69,6 +71,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
 
     task: ClassVar[str] = "classifier"
     estimator_type: ClassVar[str | None] = "classifier"
+    network_settings: ClassVar[Sequence[str]] = ("bidirectional", "pooling")
 
     bidirectional: bool = True
     pooling: str = "max"
@@ -95,14 +98,24 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         return Examples(rows, labels, keys=labels.tolist())
 
     def prepare(self, examples: Examples) -> None:
-        self.classes_ = np.unique(examples.targets)
+        self._set_classes(examples)
+        self.inputs_ = make_inputs(self, examples.inputs).fit(examples.inputs)
+
+    def adapt(self, examples: Examples) -> Sequence[str]:
+        labels, classes = self._comparable(examples.targets)
+        known = bool(np.isin(labels, classes).all())
+        self._set_classes(examples, self.classes_ if known else None)
+        return () if known else (READOUT,)
+
+    def _set_classes(self, examples: Examples, classes: np.ndarray | None = None) -> None:
+        """Set the classes, by default those of the examples, and the weights of the rows of each class."""
+        self.classes_ = np.unique(examples.targets) if classes is None else classes
         if len(self.classes_) < 2:
             raise ValueError("Classifier.fit: expected rows of at least two classes, got one class, "
                              f"{self.classes_.tolist()[0]!r}.")  # fmt: skip
-        self.inputs_ = make_inputs(self, examples.inputs).fit(examples.inputs)
         self._class_weights = None  # [C] in training; None if all rows have the same weight
         if self.class_weight is not None:
-            counts = np.bincount(self._numbers(examples))
+            counts = np.maximum(1, np.bincount(self._numbers(examples), minlength=len(self.classes_)))
             self._class_weights = torch.from_numpy(len(examples) / (len(counts) * counts)).float()
         self.calibrated_ = False
 

@@ -86,6 +86,13 @@ class LanguageModel(RecurrentSettings, Task):
     """
 
     task: ClassVar[str] = "language-model"
+    network_settings: ClassVar[Sequence[str]] = (
+        "units",
+        "vocabulary_size",
+        "min_count",
+        "embedding_size",
+        "tie_weights",
+    )
 
     documents: str = "file"
     units: str = "characters"
@@ -113,6 +120,9 @@ class LanguageModel(RecurrentSettings, Task):
         if self.tie_weights and self.embedding_size not in (None, self.hidden_size):
             raise ValueError(f"tie_weights: needs embedding_size={self.hidden_size} (the hidden_size), got "
                              f"{self.embedding_size}; leave it out.")  # fmt: skip
+
+    def variational_rates(self) -> tuple[float, ...]:
+        return (*super().variational_rates(), self.embedding_dropout)
 
     def read(self, X: Texts, y: Any = None) -> Examples:
         if y is not None:

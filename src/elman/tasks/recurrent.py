@@ -1,7 +1,7 @@
 """Settings of recurrent layers, shared by all tasks that have such layers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -33,6 +33,7 @@ class RecurrentSettings(Settings):
     """
 
     nested_settings: ClassVar[Mapping[str, Any]] = {"cell": CellSettings}
+    network_settings: ClassVar[Sequence[str]] = ("cell", "hidden_size", "num_layers", "layer_norm", "residual")
 
     cell: str | CellSettings = "lstm"
     weight_dropout: float = 0.0
@@ -48,7 +49,7 @@ class RecurrentSettings(Settings):
         super().check_settings()
         check_range(self, 1, math.inf, "hidden_size", "num_layers")
         check_range(self, 0, 1, "dropout")
-        if self.variational and not self.dropout and not getattr(self, "embedding_dropout", 0):
+        if self.variational and not any(self.variational_rates()):
             raise ValueError("variational: has no effect without dropout; set dropout, for instance to 0.3.")
         if self.init_range is None:
             return
@@ -58,6 +59,10 @@ class RecurrentSettings(Settings):
             if name in CellSettings.of(self.cell).options:
                 raise ValueError(f"cell.{name}: has no effect with init_range={self.init_range}; leave one of them "
                                  "out.")  # fmt: skip
+
+    def variational_rates(self) -> tuple[float, ...]:
+        """Return the dropout rates of the layers that `variational` concerns."""
+        return (self.dropout,)
 
     def recurrent_layers(self, input_size: int, bidirectional: bool = False, hidden_size: int | None = None) -> Stack:
         """Return new layers, [N, input_size] -> [N, hidden_size], or [N, 2 hidden_size] if bidirectional.

@@ -39,6 +39,7 @@ STEPS = 1 << 13  # of a batch in an evaluation
 OUTPUTS = "crf", "softmax"
 NO_SPANS = "scheme=none (--set scheme=none) if tags write no spans"
 REPAIR = "repair=True (--repair) to read tags as the CoNLL evaluation does"
+OUTPUT_LAYERS = "readout", "chain"  # of a `TaggerNet`
 INSIDE = "IOBES"  # the scheme in which spans are learnt: the richest gives the most information
 
 
@@ -81,6 +82,8 @@ class Tagger(RecurrentSettings, Task):
     """
 
     task: ClassVar[str] = "tagger"
+    network_settings: ClassVar[Sequence[str]] = ("output", "bidirectional", "embedding_size", "character_size",
+                                                 "given_size", "min_count")  # fmt: skip
 
     scheme: str = "auto"
     output: str = "crf"
@@ -121,6 +124,11 @@ class Tagger(RecurrentSettings, Task):
         return Examples(rows, tags, keys=tags)
 
     def prepare(self, examples: Examples) -> None:
+        self._set_tags(examples)
+        self.words_ = Words(self.min_count).fit(examples.inputs)
+
+    def _set_tags(self, examples: Examples) -> None:
+        """Set the tags, their scheme and their spelling."""
         tags = examples.targets
         spelling = None if self.scheme == "none" else detect_spelling(tags)
         self.spelling_ = spelling or Spelling()
@@ -137,7 +145,19 @@ class Tagger(RecurrentSettings, Task):
         if len(found) < 2:
             raise ValueError(f"Tagger.fit: expected at least two tags, got {found}; a model needs two to distinguish.")
         self.tags_ = found
-        self.words_ = Words(self.min_count).fit(examples.inputs)
+
+    def adapt(self, examples: Examples) -> Sequence[str]:
+        before = self.tags_
+        self._set_tags(examples)
+        if not set(self.tags_) <= set(before):
+            return OUTPUT_LAYERS
+        self.tags_ = before
+        return ()
+
+    def extend(self, held_out: Examples) -> None:
+        if len(held_out) and not any(map(len, held_out.inputs)):
+            raise ValueError(f"Tagger.fit: expected words to validate on, got {len(held_out)} empty sentences; give "
+                             "other validation data, or set validation=0.")  # fmt: skip
 
     def encode(self, examples: Examples) -> Encoded:
         inside = list(starmap(self._inside, enumerate(examples.targets)))

@@ -74,6 +74,10 @@ class Translator(Writer):
     """
 
     task: ClassVar[str] = "translator"
+    network_settings: ClassVar[Sequence[str]] = (
+        "units", "target_units", "vocabulary_size", "target_vocabulary_size", "shared_vocabulary", "min_count",
+        "lowercase", "bidirectional", "encoder_size",
+    )  # fmt: skip
 
     units: str = "bpe"
     target_units: str | None = None
@@ -172,6 +176,10 @@ class Translator(Writer):
 
     def begin(self, data: Encoded) -> DecoderState:
         return self.net_.begin(data.inputs.map(torch.from_numpy))
+
+    def inspect(self, data: Encoded) -> None:
+        lengths = data.targets.units.lengths
+        self.longest_ = int(lengths[lengths <= self.target_limit].max(initial=1))
 
     def batches(self, data: Encoded) -> Data:
         lengths = data.targets.units.lengths

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +29,6 @@ from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
 from elman.training import Score
-from elman.training.loop import Data
 
 ATTENTION = ("additive", "dot", "general", "none")
 STEPS = 1 << 13  # of a batch in an evaluation
@@ -57,6 +56,8 @@ class DecoderSettings(RecurrentSettings):
         cell, hidden_size, num_layers, dropout, ...: see `RecurrentSettings`; of the decoder's layers.
     """
 
+    network_settings: ClassVar[Sequence[str]] = ("attention", "input_feeding", "embedding_size", "tie_weights")
+
     attention: str = "additive"
     input_feeding: bool = False
     embedding_size: int = 256
@@ -71,6 +72,9 @@ class DecoderSettings(RecurrentSettings):
         check_range(self, 1, math.inf, "embedding_size")
         check_range(self, 0, 1, "embedding_dropout", "output_dropout", "label_smoothing", "scheduled_sampling")
         check_word("attention", self.attention, ATTENTION)
+
+    def variational_rates(self) -> tuple[float, ...]:
+        return (*super().variational_rates(), self.embedding_dropout)
 
     def decoder(self, vocabulary_size: int, memory_size: int, summary_size: int) -> Decoder:
         """Return a new decoder: unit numbers to logits, with a memory [M, memory_size] and a summary [B, summary_size].
@@ -181,9 +185,8 @@ class Writer(DecoderSettings, Task):
 
     # Training.
 
-    def batches(self, data: Encoded) -> Data:
+    def inspect(self, data: Encoded) -> None:
         self.longest_ = int(data.targets.units.lengths.max(initial=1))
-        return super().batches(data)
 
     def loss(self, batch: Batch, state: State | None) -> Tensor:
         forcing = TeacherForcing(self.label_smoothing, self.scheduled_sampling * batch.progress)

@@ -18,6 +18,7 @@ from elman import files
 from elman import state as states
 from elman.state import State
 from elman.training.average import Average
+from elman.training.settings import RESUMABLE
 from elman.training.tensors import load_model, model_tensors
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
@@ -29,6 +30,7 @@ class Place:
 
     update: int = 0  # updates done
     epoch: int = 1
+    epochs: int = 0  # as set, when the checkpoint was written
     batch: int = 0  # batches of the epoch done
     batches: int = 0  # batches in the epoch
     evaluated: int = 0  # update of the last evaluation
@@ -48,7 +50,8 @@ class Checkpoints:
     """Reader and writer of the two checkpoint files in the folder `run`.
 
     Args:
-        facts: JSON-able values, stored in the files. A run can only be resumed if they are equal.
+        facts: JSON-able values, stored in the files. A run can only be resumed if they are equal, apart from
+            `RESUMABLE` settings.
     """
 
     def __init__(
@@ -124,7 +127,7 @@ class Checkpoints:
         facts.pop("schema")
         here = {name: _kind(tensor) for name, tensor in model_tensors(self._model).items()}
         there = {name: _kind(tensor) for name, tensor in named(tensors, "model/").items()}
-        difference = first_difference(facts, self._facts) or first_difference(there, here)
+        difference = first_difference(_fixed(facts), _fixed(self._facts)) or first_difference(there, here)
         if difference:
             raise ValueError(
                 f"{path}: the checkpoint of another run: {difference}; resume with the values of the checkpoint, or "
@@ -152,6 +155,12 @@ def first_difference(there: Any, here: Any, where: str = "") -> str:
     if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         return first_difference(dict(enumerate(there)), dict(enumerate(here)), where)
     return "" if there == here else f"{where} is {reprlib.repr(there)}, in this run {reprlib.repr(here)}"
+
+
+def _fixed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts without the settings that may change when a run is resumed."""
+    settings = {name: value for name, value in facts.get("settings", {}).items() if name not in RESUMABLE}
+    return {**facts, "settings": settings}
 
 
 def _kind(tensor: Tensor) -> str:

@@ -74,7 +74,7 @@ class Loop:
         self.interrupts = Interrupts()
         self.checkpoints: Checkpoints | None = None
         self.log: LogFile | None = None
-        self.place = Place()
+        self.place = Place(epochs=settings.epochs)
         self.saved: Place | None = None  # place of the checkpoint on the disk
         self.consistent = True  # weights, optimiser, state and place belong to the same update
         self.state: State | None = None
@@ -98,6 +98,11 @@ class Loop:
         if found is None:
             return
         place, tensors = found
+        if place.epoch > self.settings.epochs:
+            raise ValueError(
+                f"train: expected epochs of at least {place.epoch}, which the resumed run has begun, got "
+                f"{self.settings.epochs}; set it higher, or train in a new folder."
+            )
         self._open_epoch(place.epoch)
         if place.batches != self.place.batches:
             raise ValueError(
@@ -116,6 +121,20 @@ class Loop:
             self.best = self.checkpoints.read_best()
         self.saved = copy(place)
         logger.info("resumed at update %d, epoch %d", place.update, place.epoch)
+        before, place.epochs = place.epochs, self.settings.epochs
+        if before != place.epochs:
+            self._report_extension(before)
+
+    def _report_extension(self, before: int) -> None:
+        """Log how the resumed run differs from a run that had the new number of epochs from the start."""
+        place, settings = self.place, self.settings
+        if settings.schedule != "cosine":
+            logger.info("epochs changed from %d to %d", before, place.epochs)
+            return
+        rate = learning_rate(settings, self.warmup, place.update, place.epoch, self._progress(), place.worse)
+        logger.warning("epochs changed from %d to %d: the learning rate goes on at %.3g, on the cosine of %d epochs; a "
+                       "run of %d epochs from the start would have had other rates, and would end with other weights",
+                       before, place.epochs, rate, place.epochs, place.epochs)  # fmt: skip
 
     def run(self, save_every: float) -> Result:
         """Train to the end, then load the best weights."""
@@ -132,7 +151,8 @@ class Loop:
                 self._save()
         self._save()
         self._load_best()
-        return Result(place.update, place.epoch, place.best, place.best_update, place.seconds)
+        epoch = min(place.epoch, self.settings.epochs)
+        return Result(place.update, epoch, place.best, place.best_update, place.seconds)
 
     def stop(self) -> int:
         """Write a checkpoint, or restore the last one if an update is incomplete; then load the best weights.
@@ -316,7 +336,8 @@ class Loop:
         return "the evaluation that `until` sets was reached" if self._has_reached_goal() else ""
 
     def _at_end(self) -> bool:
-        return self.place.epoch == self.settings.epochs and self.place.batch == self.place.batches
+        place, epochs = self.place, self.settings.epochs
+        return place.epoch > epochs or (place.epoch == epochs and place.batch == place.batches)
 
     def _out_of_patience(self) -> bool:
         return self.settings.patience is not None and self.place.worse_in_a_row >= self.settings.patience

@@ -52,7 +52,9 @@ def train(
         run: folder for `last.safetensors`, `best.safetensors` and `log.jsonl`, locked meanwhile, or the lock of
             one that the caller holds; by default nothing is written.
         resume: continue from the checkpoint in `run`; start from the beginning if there is none yet. A run that has
-            ended trains nothing, and a warning reports it.
+            ended trains nothing, and a warning reports it. More `epochs` extend a run; `patience`, `until` and
+            `evaluate_every` may change as well. The cosine schedule depends on the number of epochs: a warning reports
+            the learning rate.
         observers: called with every `Update` and `Evaluation`. An `Examined` that one of them returns is logged, and
             passed to the others.
         metadata: JSON-able facts about the model, stored in the checkpoints; a run is resumed only if they are equal.

@@ -9,6 +9,7 @@ from elman.declared_types import expected_type
 from elman.nearest import did_you_mean
 
 _WORDS = {"optimizer": ("adamw", "sgd", "rmsprop"), "schedule": ("constant", "cosine", "plateau", "step")}
+RESUMABLE = ("epochs", "patience", "until", "evaluate_every")  # settings that may change when a run is resumed
 _BOUNDS: dict[str, Callable[[float], bool]] = {
     "of at least 1": lambda value: value >= 1,
     "of at least 0": lambda value: value >= 0,
@@ -19,7 +20,7 @@ _BOUNDS: dict[str, Callable[[float], bool]] = {
     "to be finite": lambda value: True,
 }
 _RANGES = {
-    "epochs": "of at least 1",
+    "epochs": "of at least 0",
     "learning_rate": "above 0",
     "momentum": "from 0 to below 1",
     "weight_decay": "of at least 0",
@@ -41,7 +42,7 @@ class TrainingSettings:
     """Settings of the optimiser, its schedule, evaluation and stopping.
 
     Args:
-        epochs: passes over the training data.
+        epochs: passes over the training data; with 0, the weights stay as they are.
         learning_rate: highest learning rate: the warm-up rises to it, and the schedule falls from it.
         optimizer: `adamw`, `sgd` or `rmsprop`, as in PyTorch.
         momentum: momentum of `sgd` and `rmsprop`; 0 by default.

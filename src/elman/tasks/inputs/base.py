@@ -44,6 +44,9 @@ class InputSettings(Settings):
         shift: largest random translation of frames in training, in pixels.
     """
 
+    network_settings: ClassVar[Sequence[str]] = ("units", "lowercase", "vocabulary_size", "min_count", "embedding_size",
+                                                 "differences", "deviations")  # fmt: skip
+
     inputs: str = "auto"
     units: str = "words"
     lowercase: bool | None = None
