@@ -14,6 +14,7 @@ from elman.cli.demo import demo
 from elman.cli.doctor import doctor
 from elman.cli.errors import Commands
 from elman.cli.evaluate import evaluate
+from elman.cli.examples import examples
 from elman.cli.generate import generate
 from elman.cli.list import list_
 from elman.cli.predict import predict
@@ -52,5 +53,5 @@ def main() -> None:
     click.get_current_context().with_resource(printed_log())
 
 
-for command in (train, evaluate, predict, generate, surprisal, doctor, list_, demo, selftest, completion):
+for command in (train, evaluate, predict, generate, surprisal, doctor, list_, demo, examples, selftest, completion):
     main.add_command(command)

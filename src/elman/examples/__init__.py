@@ -1,0 +1,56 @@
+"""Small data to try every command and every reader on: texts, tables, pairs of texts, pictures.
+
+All of it is made up, by `python -m elman.examples.write`: the figures of models trained on it mean nothing.
+"""
+
+import shutil
+from pathlib import Path
+
+from elman.nearest import did_you_mean
+
+DATA = Path(__file__).with_name("data")
+
+__all__ = ["copy", "names", "path"]
+
+
+def names() -> list[str]:
+    """Return the names of the files, and of the folder of pictures."""
+    return sorted(file.name for file in DATA.iterdir())
+
+
+def path(name: str) -> Path:
+    """Return the path of a file, or of the folder of pictures.
+
+    Raises:
+        ValueError: it does not exist.
+    Example:
+        >>> path("machines.csv").name
+        'machines.csv'
+    """
+    known = names()
+    if name not in known:
+        raise ValueError(f"examples: no file {name!r}{did_you_mean(name, known)} There are: {', '.join(known)}.")
+    return DATA / name
+
+
+def copy(folder: str | Path = ".") -> list[Path]:
+    """Copy everything into a folder, which is made if it is missing.
+
+    Returns:
+        the new files and folders.
+    Raises:
+        FileExistsError: the folder has a file of the same name.
+        OSError: a file cannot be written.
+    """
+    folder = Path(folder)
+    targets = [folder / name for name in names()]
+    if found := [target for target in targets if target.exists()]:
+        raise FileExistsError(f"{found[0]}: exists already; name another folder, or move it away.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for target in targets:
+        source = DATA / target.name
+        if source.is_dir():
+            shutil.copytree(source, target, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(source, target)
+    return targets
