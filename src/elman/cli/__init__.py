@@ -41,14 +41,14 @@ def main() -> None:
     \b
     Label texts, tag words:
       elman train classifier reviews.tsv --text sentence --label stars --out runs/reviews
-      elman predict runs/reviews new.txt
+      elman predict runs/reviews reviews-new.txt
       elman train tagger train.txt --validation dev.txt --out runs/names
       echo "Ann Lee went to Rome" | elman predict runs/names
 
     \b
     Translate:
       elman train translator train.en train.de --out runs/en-de
-      elman predict runs/en-de < new.en > new.de
+      elman predict runs/en-de < letter.en > letter.de
     """
     click.get_current_context().with_resource(printed_log())
 

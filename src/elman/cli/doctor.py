@@ -20,7 +20,11 @@ Measures gradients, gates and memory on real data, and reports problems with rem
 
 FILE is as for `elman train`; without it, the validation files of the run, or its training files. A few rows are enough.
 Writes doctor.html, a report for the browser, and doctor.png, a picture, to RUN."""
-EXAMPLES = "elman doctor runs/book", "elman doctor runs/reviews test.tsv --needs 40", "elman doctor runs/names --json"
+EXAMPLES = (
+    "elman doctor runs/book",
+    "elman doctor runs/reviews reviews-test.tsv --needs 40",
+    "elman doctor runs/names --json",
+)
 
 
 def _doctor(

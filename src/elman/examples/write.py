@@ -54,10 +54,11 @@ def _story(draw: random.Random) -> str:
     lines = [f"Once upon a time, {one} the {noun} lived in {place}."]
     for _ in range(draw.randint(4, 7)):
         who = draw.choice([one, other, f"The {noun}", f"The {draw.choice(sorted(ADJECTIVES))} {noun}"])
+        weather, said = draw.choice(["cold", "late", "warm", "dark"]), draw.choice(PLACES)
         verb, where = draw.choice(sorted(VERBS)), draw.choice(sorted(WHERE))
         lines.append(draw.choice([
             f"{who} {verb} {where}.",
-            f"It was {draw.choice(['cold', 'late', 'warm', 'dark'])}, and {who.replace('The', 'the')} said: \"{draw.choice(PLACES)} is far.\"",
+            f'It was {weather}, and {who.replace("The", "the")} said: "{said} is far."',
             f"{one} and {other} {verb[:-1]} together {where}.",
             f"When {one} {verb}, {other} waits.",
         ]))  # fmt: skip
@@ -76,6 +77,7 @@ def _tables() -> dict[str, str]:
         "reviews.tsv": _lines(["sentence\tstars", *reviews[:180]]),
         "reviews-test.tsv": _lines(["sentence\tstars", *reviews[180:220]]),
         "reviews.log": _lines(row.split("\t")[0] for row in reviews[220:]),
+        "reviews-new.txt": _lines(row.split("\t")[0] for row in reviews[220:]),
         "machines.csv": _lines([header, *_shuffled(draw, machines[:32])]),
         "machines-test.csv": _lines([header, *_shuffled(draw, machines[32:])]),
         "tides.csv": _lines(["hour,level", *(f"{hour},{2 + sin(hour * 0.506) + draw.gauss(0, 0.1):.2f}"

@@ -78,15 +78,16 @@ the name of the series (--group) or the place of the row.""",
     examples={
         "train": (
             "elman train classifier reviews.tsv --text sentence --label stars --out runs/reviews",
-            "elman train classifier walks.csv --values x,y,z --group walk --time ms --label person --out runs/walks",
+            "elman train classifier machines.csv --values temperature,vibration --group machine --time time "
+            "--label state --out runs/machines",
             "elman train classifier vowels.ts --validation more.ts --out runs/vowels --set hidden_size=64",
             "elman train classifier signs/ --size 24x36 --out runs/signs",
             "elman train classifier --resume --out runs/reviews",
         ),
-        "evaluate": ("elman evaluate runs/reviews test.tsv --picture confusion.png",),
+        "evaluate": ("elman evaluate runs/reviews reviews-test.tsv --picture confusion.png",),
         "predict": (
             'echo "a film to remember" | elman predict runs/reviews',
-            "elman predict runs/reviews test.tsv > predicted.tsv",
+            "elman predict runs/reviews reviews-test.tsv > predicted.tsv",
             "tail -f reviews.log | elman predict runs/reviews --jsonl",
         ),
     },

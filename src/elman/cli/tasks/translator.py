@@ -70,8 +70,8 @@ log-probabilities.""",
         ),
         "evaluate": ("elman evaluate runs/en-de test.en test.de --lowercase",),
         "predict": (
-            "elman predict runs/en-de < new.en > new.de",
-            'echo "A dog runs." | elman predict runs/en-de --n-best 3 --show-attention dog.png',
+            "elman predict runs/en-de < letter.en > letter.de",
+            'echo "The dog runs." | elman predict runs/en-de --n-best 3 --show-attention attention.png',
         ),
     },
     options={
