@@ -3,12 +3,23 @@
 import torch
 from torch import Tensor, nn
 
+from elman.kernels.torch_threads import calling_thread_only
+
+
+def orthogonal_(weight: Tensor) -> Tensor:
+    """Make a matrix orthogonal in place: a random rotation, by a QR decomposition.
+
+    One thread computes it: the result would depend on their number, and a forked process has no others.
+    """
+    with calling_thread_only():
+        return nn.init.orthogonal_(weight)
+
 
 def orthogonal(gates: int, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> None:
     """Make each gate's recurrent matrix orthogonal, so that h W keeps its length (Saxe et al. 2014, arXiv:1312.6120),
     the input weights Glorot-uniform and the bias zero."""
     for gate in weight_hh.chunk(gates):
-        nn.init.orthogonal_(gate)
+        orthogonal_(gate)
     for gate in weight_ih.chunk(gates):
         nn.init.xavier_uniform_(gate)
     nn.init.zeros_(bias)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.cell import unroll
-from elman.cells.initialization import initialize
+from elman.cells.initialization import initialize, orthogonal_
 from elman.cells.module import CellModule
 from elman.cells.random_masks import Counters, RandomMasks
 from elman.kernels import recurrence
@@ -135,7 +135,7 @@ class LSTM(CellModule, RandomMasks):
     def _initial_projection(self, init: str) -> Tensor:
         weight = torch.empty(self.output_size, self.hidden_size)
         bound = self.hidden_size**-0.5
-        return nn.init.uniform_(weight, -bound, bound) if init == "pytorch" else nn.init.orthogonal_(weight)
+        return nn.init.uniform_(weight, -bound, bound) if init == "pytorch" else orthogonal_(weight)
 
     @torch.no_grad()
     def _initialize_bias(self, forget_bias: float | None, chrono: int | None) -> None:

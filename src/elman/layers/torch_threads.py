@@ -1,27 +1,17 @@
-"""Number of PyTorch's threads while elman works: one, unless PyTorch computes a part of the net that needs more.
+"""Number of PyTorch's threads while elman works: one, unless PyTorch computes a part of the net that needs more."""
 
-PyTorch's threads (OpenMP) wait for work by spinning, for milliseconds, and take the processors from elman's own threads
-and from other processes. `OMP_WAIT_POLICY=PASSIVE` prevents it, but has no effect once PyTorch is loaded. Setting the
-number of threads works at any time.
-"""
-
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
 
 from elman.cells.module import CellModule
 from elman.kernels import native
+from elman.kernels.torch_threads import calling_thread_only
 from elman.layers.embedding import Embedding
 
 TABLES = (Embedding, nn.Embedding, nn.EmbeddingBag)  # they look up vectors and compute no products
-
-_lock = threading.Lock()
-_inside = threading.local()
-_count = 0  # Python threads inside `one_torch_thread`
-_before = 1  # PyTorch's threads before the first of them
 
 
 @contextmanager
@@ -40,24 +30,8 @@ def one_torch_thread(net: nn.Module | None = None) -> Iterator[None]:
         ...     torch.get_num_threads()
         1
     """
-    global _count, _before
-    inside = getattr(_inside, "value", False)
-    if inside or not (net is None or runs_in_kernels(net)):
+    with calling_thread_only() if net is None or runs_in_kernels(net) else nullcontext():
         yield
-        return
-    with _lock:
-        found = torch.get_num_threads()  # each Python thread has a number; its first call copies that of the process
-        _before = _before if _count else found
-        _count += 1
-    _inside.value = True
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        _inside.value = False
-        with _lock:
-            _count -= 1
-        torch.set_num_threads(_before)
 
 
 def runs_in_kernels(net: nn.Module) -> bool:

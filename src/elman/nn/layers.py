@@ -17,6 +17,7 @@ from elman.cells.module import CellModule
 from elman.kernels import recurrence
 from elman.kernels.memory import new
 from elman.kernels.recurrence import Reference
+from elman.kernels.torch_threads import survives_fork
 from elman.layers.bidirectional import Bidirectional
 from elman.nn.batches import Batch, Packed, Padded
 from elman.nn.calls import apply, cells_of, fit, plain, recurrence_of, state_of
@@ -40,6 +41,7 @@ class RNN(nn.RNN):
     computes_as_torch = True  # read by elman.doctor
     calls_kernels = True  # read by elman.layers.torch_threads
 
+    @survives_fork
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
         result = _forward(self, input, None if hx is None else (hx,))
         return super().forward(input, hx) if result is None else (result[0], result[1][0])
@@ -62,6 +64,7 @@ class LSTM(nn.LSTM):
     computes_as_torch = True  # read by elman.doctor
     calls_kernels = True  # read by elman.layers.torch_threads
 
+    @survives_fork
     def forward(self, input: Any, hx: tuple[Tensor, Tensor] | None = None) -> Any:
         result = _forward(self, input, hx)
         return super().forward(input, hx) if result is None else result
@@ -86,6 +89,7 @@ class GRU(nn.GRU):
     computes_as_torch = True  # read by elman.doctor
     calls_kernels = True  # read by elman.layers.torch_threads
 
+    @survives_fork
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
         result = _forward(self, input, None if hx is None else (hx,))
         return super().forward(input, hx) if result is None else (result[0], result[1][0])

@@ -54,7 +54,7 @@ class Model(Settings, ABC):
     def _build(self) -> None:
         with self.seeded():
             check_memory(self.build)
-        with self.seeded():
+        with self.seeded(), one_torch_thread():
             self.net_ = self.build()
 
     # Evaluation.
@@ -148,7 +148,7 @@ class Model(Settings, ABC):
             model = cls(**parse(cls, file.value("settings", Record), "settings"))
             model.check_settings()
             model.restore(file)
-            with model.seeded():
+            with model.seeded(), one_torch_thread():
                 model.net_ = with_tensors(model.build, file.tensors)
         model.net_.eval()
         return model
