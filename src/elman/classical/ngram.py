@@ -16,7 +16,7 @@ from elman.progress import ProgressLine
 from elman.sequences import Sequences
 from elman.shapes import check
 
-LARGEST = 1 << 31  # of a setting: the number of a gram has 63 bits
+BELOW = {"vocabulary_size": 1 << 31, "order": 1000}  # the number of a gram has 63 bits
 BOUNDARY = 0  # the unit before and after every document
 NO_UNIT = -1  # entry of a state before the first unit
 FALLBACK = np.array([0.5, 1.0, 1.5])  # discounts if there are too few counts to estimate them
@@ -214,8 +214,8 @@ class NGram(ClassicalModel):
 
     def _check_settings(self, where: str) -> None:
         for name, setting in self.settings.items():
-            if not isinstance(setting, int) or isinstance(setting, bool) or not 1 <= setting < LARGEST:
-                most = f", and less than {LARGEST}" if isinstance(setting, int) and setting > 1 else ""
+            if not isinstance(setting, int) or isinstance(setting, bool) or not 1 <= setting < BELOW[name]:
+                most = f", and less than {BELOW[name]}" if isinstance(setting, int) and setting > 1 else ""
                 raise ValueError(f"{where}: expected {name} to be an int of at least 1{most}, got {setting!r}.")
 
     def _smooth(self, counts: list[ContextCounts]) -> "NGram":

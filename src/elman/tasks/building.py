@@ -60,10 +60,6 @@ def with_tensors(build: Build, tensors: Mapping[str, np.ndarray]) -> nn.Module:
     return net
 
 
-class _TooLarge(ValueError):
-    """Network with more weights than fit."""
-
-
 def _on_meta(build: Build, most: int, reason: str) -> nn.Module | None:
     """Return the network that `build` returns on PyTorch's meta device, where tensors have shapes and no memory.
 
@@ -85,7 +81,7 @@ def _on_meta(build: Build, most: int, reason: str) -> nn.Module | None:
         nonlocal numbers
         numbers += more
         if numbers > most:
-            raise _TooLarge(f"expected weights that fit, got a network that needs {_bytes(NUMBER * numbers)} or more "
+            raise ValueError(f"expected weights that fit, got a network that needs {_bytes(NUMBER * numbers)} or more "
                             f"for them, {reason}.")  # fmt: skip
 
     hook = register_module_parameter_registration_hook(count)

@@ -15,6 +15,7 @@ import elman
 from elman.cells import CELLS
 from elman.cells.settings import CellSettings
 from elman.classical import NGram
+from elman.classical.ngram import BELOW
 from elman.data.batches import DocumentBatches
 from elman.data.documents import CUTS, read_documents, split
 from elman.data.units import UNKNOWN, Text, make_units, units_from_json
@@ -115,7 +116,7 @@ class LanguageModel(RecurrentSettings, Task):
         check_word("documents", self.documents, CUTS)
         check_word("reduction", self.reduction, REDUCTIONS)
         check_range(self, 1, math.inf, "embedding_size", "streams", "steps")
-        check_range(self, 0, math.inf, "ngram_order")
+        check_range(self, 0, BELOW["order"], "ngram_order")
         check_range(self, 0, 1, "embedding_dropout")
         if self.tie_weights and self.embedding_size not in (None, self.hidden_size):
             raise ValueError(f"tie_weights: needs embedding_size={self.hidden_size} (the hidden_size), got "

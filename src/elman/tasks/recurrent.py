@@ -13,6 +13,8 @@ from elman.layers import Dropout, LayerNorm, Stack, VariationalDropout, WeightDr
 from elman.layers.recurrent_stack import recurrent_stack
 from elman.tasks.settings import Settings, check_range
 
+MOST_LAYERS = 1000
+
 
 @dataclass(kw_only=True)
 class RecurrentSettings(Settings):
@@ -47,7 +49,8 @@ class RecurrentSettings(Settings):
 
     def check_settings(self) -> None:
         super().check_settings()
-        check_range(self, 1, math.inf, "hidden_size", "num_layers")
+        check_range(self, 1, math.inf, "hidden_size")
+        check_range(self, 1, MOST_LAYERS, "num_layers")
         check_range(self, 0, 1, "dropout")
         if self.variational and not any(self.variational_rates()):
             raise ValueError("variational: has no effect without dropout; set dropout, for instance to 0.3.")
