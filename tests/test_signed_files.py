@@ -12,6 +12,9 @@ from elman.training import model_tensors
 from .signed_files import altered, models, read, sign
 
 
+LARGE = r"expected weights that fit, got a network that needs .* or more for them, and the file has .* of them"
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Return the function that loads each file."""
@@ -70,18 +73,18 @@ def wrong_metadata():
     yield (
         "settings.hidden_size",
         2**31,
-        r"expected weights that fit, got a network that needs .* or more for them, and the file has .* of them",
+        LARGE,
     )
     yield (
         "settings.hidden_size",
         10**30,
-        r"expected weights that fit, got a network that needs .* or more for them, and the file has",
+        LARGE,
     )
     yield "settings.num_layers", 2**31, "num_layers: expected at least 1 and less than 1000, got 2147483648"
     yield (
         "settings.num_layers",
         900,
-        r"expected weights that fit, got a network that needs .* or more for them, and the file has",
+        LARGE,
     )
     yield (
         "settings.hidden_size",
