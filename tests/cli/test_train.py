@@ -177,7 +177,8 @@ def test_a_run_with_observers_trains_to_the_same_bits(elman, text_file, trained,
 
 
 def test_a_missing_tensorboard_is_reported_before_anything_is_written(elman, text_file, small, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     result = elman("train", "language-model", text_file, "--out", tmp_path / "run", *small, "--tensorboard")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == (

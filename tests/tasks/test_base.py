@@ -1,13 +1,15 @@
 """Behaviour that all tasks share: runs, plans, progress, and files of fitted models."""
 
+import io
 import logging
 import re
+import sys
 
 import numpy as np
 import pytest
 
 import elman
-from elman import Classifier, LanguageModel
+from elman import Captioner, Classifier, LanguageModel, progress
 from elman.errors import RowError
 from elman.tasks.model import Model
 from elman.tasks.run import Run
@@ -224,3 +226,56 @@ def test_a_task_that_forgets_to_store_what_it_fits_is_an_error_before_the_traini
     missing = " and ".join(name for name in ("metadata", "restore") if name not in hooks)
     with pytest.raises(TypeError, match=f"Forgetful: expected {missing}, so that a model file stores classes_, which"):
         Forgetful(**SMALL).fit(ROWS, LABELS)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_a_line_per_evaluation_or_silent(capsys, monkeypatch):
+    lines = {}
+    for verbose in (None, False, 0, True, 2):
+        Classifier(**SMALL, validation=0.25).fit(ROWS, LABELS, verbose=verbose)
+        out, lines[verbose] = capsys.readouterr()
+        assert out == ""
+    assert lines[None] == lines[False] == ""
+    score = r"calibrated cross-entropy \d\.\d{{4}} nats, best \d\.\d{{4}} nats"
+    pattern = r"update \d+  epoch {}  +\d+%  .*" + score + r"  [\d,]+ steps/s"
+    for verbose in (True, 2):
+        first, second = lines[verbose].splitlines()
+        assert re.fullmatch(pattern.format(1), first)
+        assert re.fullmatch(pattern.format(2), second)
+    with pytest.raises(ValueError, match="verbose: expected None"):
+        Classifier(**SMALL).fit(ROWS, LABELS, verbose="all")
+
+
+def test_a_terminal_shows_one_line_and_the_searches_of_scikit_learn_none(monkeypatch):
+    GridSearchCV = pytest.importorskip("sklearn.model_selection").GridSearchCV
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    Classifier(**SMALL).fit(ROWS, LABELS)
+    shown = sys.stderr.getvalue()
+    assert shown.startswith("\rupdate 1  epoch 1")
+    assert shown.count("\n") == 1
+    GridSearchCV(Classifier(**SMALL), {"hidden_size": [2, 3]}, cv=2).fit(ROWS, LABELS)
+    assert sys.stderr.getvalue() == shown
+
+
+def test_a_training_outlives_its_terminal(monkeypatch):
+    class Closed(Terminal):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    expected = Classifier(**SMALL).fit(ROWS, LABELS, verbose=False).predict_proba(ROWS)
+    assert np.array_equal(Classifier(**SMALL).fit(ROWS, LABELS, verbose=True).predict_proba(ROWS), expected)
+
+
+def test_reading_pictures_is_part_of_the_progress(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(progress, "REDRAW", 0.0)
+    pictures = [np.full((32, 32, 3), shade, np.uint8) for shade in (0, 255)] * 2
+    settings = {**SMALL, "encoder_size": 4, "image_size": 32, "min_count": 1, "validation": 0}
+    Captioner(**settings, encoder="convolutional").fit(pictures, ["dark", "bright"] * 2, verbose=True)
+    assert "\rreading the data   50%  0:00:00 left" in sys.stderr.getvalue()

@@ -229,7 +229,8 @@ class Task(Model, Estimator, TrainingSettings):
         self.check_run(run)
         try:
             source = self._pretrained(run, pretrained)
-            parts = self._parts(X, y, validation_data, source)
+            with self.reporting(progress.reading):
+                parts = self._parts(X, y, validation_data, source)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)

@@ -138,7 +138,8 @@ class Captioner(Writer):
         captions = examples.targets
         units = self.encode_texts([text for texts in captions for text in texts])
         targets = Targets(units, np.array([len(texts) for texts in captions], np.int64))
-        return Encoded(_Pictures(examples.inputs, self._photos().encode(examples.inputs)), targets, targets.steps)
+        numbers = self._photos().encode(examples.inputs, report=self.report_progress)
+        return Encoded(_Pictures(examples.inputs, numbers), targets, targets.steps)
 
     def encode_inputs(self, X: Sequence[Any]) -> Encoded:
         return Encoded(_Pictures(X), None, np.ones(len(X), np.int64))  # read when a batch is searched
@@ -195,7 +196,7 @@ class Captioner(Writer):
 
     def batches(self, data: Encoded) -> Data:
         if self.mirror:
-            mirrored = self._photos().encode(data.inputs.files, mirrored=True)
+            mirrored = self._photos().encode(data.inputs.files, mirrored=True, report=self.report_progress)
             data = replace(data, inputs=replace(data.inputs, mirrored=mirrored))
         return super().batches(data)
 

@@ -32,6 +32,7 @@ class Model(Settings, ABC):
     task: ClassVar[str]  # its name on the command line and in files
     seed: int
     net_: Any
+    _progress: Callable[[float], object] | None = None
 
     # Hooks.
 
@@ -92,16 +93,16 @@ class Model(Settings, ABC):
     @contextmanager
     def reporting(self, progress: Callable[[float], object]) -> Iterator[None]:
         """Call `progress` with the finished share, 0 to 1, of the evaluations and predictions inside."""
-        self._progress = progress
+        before, self._progress = self._progress, progress
         try:
             yield
         finally:
-            del self._progress
+            self._progress = before
 
     def report_progress(self, part: float) -> None:
         """Report the finished share of an evaluation or prediction to the caller of `reporting`, if there is one."""
-        if (progress := getattr(self, "_progress", None)) is not None:
-            progress(part)
+        if self._progress is not None:
+            self._progress(part)
 
     def per_row(
         self,

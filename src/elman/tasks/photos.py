@@ -1,10 +1,8 @@
 """Pictures as a network reads them: pixels of one size, or cached features of a network with fixed weights."""
 
 import hashlib
-import logging
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,6 @@ from elman.data.readers.images import decode_image
 from elman.errors import about_row
 from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
 from elman.optional_packages import needed_by
-
-LOG_EVERY = 10.0  # seconds
-
-logger = logging.getLogger("elman")
 
 
 class Photos:
@@ -40,24 +34,24 @@ class Photos:
         """Shape of an encoded picture: [h w, C] for features, [3, size, size] for pixels."""
         return ((-(-self.size // 32)) ** 2, FEATURES) if self.features else (3, self.size, self.size)
 
-    def encode(self, pictures: Sequence[Any], mirrored: bool = False) -> np.ndarray:
+    def encode(
+        self, pictures: Sequence[Any], mirrored: bool = False, report: Callable[[float], object] = lambda part: None
+    ) -> np.ndarray:
         """Return pictures as float16 features or uint8 pixels, [B, *shape].
 
         Args:
             mirrored: flip the pictures horizontally.
+            report: called with the finished share, 0 to 1.
         Raises:
             RowError: a row is not a picture.
             OSError: a file cannot be read.
             ModuleNotFoundError: Pillow or the package with the weights is not installed.
         """
         found = np.empty((len(pictures), *self.shape), np.float16 if self.features else np.uint8)
-        logged = time.monotonic()
         for number, picture in enumerate(pictures):
             with about_row(number):
                 found[number] = self._features(picture, mirrored) if self.features else self._pixels(picture, mirrored)
-            if time.monotonic() - logged > LOG_EVERY:
-                logged = time.monotonic()
-                logger.info("%s of %s pictures read", f"{number + 1:,}", f"{len(pictures):,}")
+            report((number + 1) / len(pictures))
         return found
 
     def _pixels(self, picture: Any, mirrored: bool = False) -> np.ndarray:

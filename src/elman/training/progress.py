@@ -37,6 +37,12 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         self._line.__exit__(*error)
 
+    def reading(self, part: float) -> None:
+        """Show the share of the data that has been read before the training, 0 to 1."""
+        self._line(lambda: f"reading the data  {part:4.0%}  {self._line.time_left(part)}")
+        if part >= 1:
+            self._line.clear()
+
     def __call__(self, event: Event) -> None:
         if isinstance(event, Update):
             self._first, self._last = self._first or event, event
