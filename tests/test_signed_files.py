@@ -11,7 +11,6 @@ from elman.training import model_tensors
 
 from .signed_files import altered, models, read, sign
 
-
 LARGE = r"expected weights that fit, got a network that needs .* or more for them, and the file has .* of them"
 
 

@@ -20,7 +20,7 @@ BRIEF = {"epochs": 1, "hidden_size": 4, "validation": 0}
     "sizes",
     [
         {"hidden_size": 10**12},
-        {"hidden_size": 10**30},
+        {"hidden_size": 10**18},
         {"hidden_size": 2**31},
         {"embedding_size": 10**12},
         {"cell": CellSettings("window_net", window=10**12)},
