@@ -102,7 +102,7 @@ def test_each_line_is_predicted_before_the_next_one_arrives(start, classifier_ru
 
 @pytest.mark.slow
 def test_each_sentence_in_columns_is_predicted_before_the_next_one_arrives(start, tagger_run):
-    process = start(tagger_run, "--columns")
+    process = start(tagger_run, "--layout", "columns")
     for word in "Ann", "Bob":
         process.stdin.write(f"{word}\n\n")
         process.stdin.flush()
@@ -145,11 +145,12 @@ def test_sentences_are_lines_or_columns(elman, tagger_run, names, tmp_path):
     expected = "".join(f"{word}\t{tag}\n" for word, tag in zip(sentence.split(), tags, strict=True)) + "\n"
     assert elman("predict", tagger_run, stdin=sentence).stdout == expected
     column = sentence.replace(" ", "\n")
-    assert elman("predict", tagger_run, "--columns", stdin=f"{column}\n\n{column}").stdout == 2 * expected
+    assert elman("predict", tagger_run, "--layout", "columns", stdin=f"{column}\n\n{column}").stdout == 2 * expected
     letter, words = tmp_path / "letter.txt", tmp_path / "words.txt"
     letter.write_text(f"{sentence}\n\n{sentence}\n")
     words.write_text(column)
-    assert elman("predict", tagger_run, letter, "--lines").stdout == f"{expected}\n{expected}"
+    for layout in "lines", "plain":
+        assert elman("predict", tagger_run, letter, "--layout", layout).stdout == f"{expected}\n{expected}"
     assert elman("predict", tagger_run, words).stdout == expected
     assert elman("predict", tagger_run, names).stdout.count("\n\n") == 60
 
@@ -161,22 +162,42 @@ def test_sentences_as_json_with_their_spans(elman, tagger_run):
         "place": "standard input:1",
         "words": ["Ann", "Lee", "went", "to", "Oslo"],
         "tags": ["B-PER", "I-PER", "O", "O", "B-LOC"],
+        "offsets": [[0, 3], [4, 7], [8, 12], [13, 15], [16, 20]],
         "spans": [
             {"label": "PER", "start": 0, "stop": 2, "text": "Ann Lee"},
             {"label": "LOC", "start": 4, "stop": 5, "text": "Oslo"},
         ],
     }
-    assert (empty["words"], empty["tags"], empty["spans"]) == ([], [], [])
+    assert (empty["words"], empty["tags"], empty["spans"], empty["offsets"]) == ([], [], [], [])
+    words = json.loads(
+        elman("predict", tagger_run, "--jsonl", "--layout", "lines", stdin="Ann Lee went to Oslo").stdout
+    )
+    assert words == {name: value for name, value in first.items() if name != "offsets"}
+
+
+def test_a_tagger_splits_plain_text_from_standard_input_and_files(elman, tagger_run, tmp_path):
+    text, words = "Ann  Lee didn't go to Oslo.", ["Ann", "Lee", "did", "n't", "go", "to", "Oslo", "."]
+    letter = tmp_path / "letter.txt"
+    letter.write_text(text + "\n")
+    for printed in elman("predict", tagger_run, stdin=text), elman("predict", tagger_run, letter, "--layout", "plain"):
+        assert [line.split("\t")[0] for line in printed.stdout.splitlines()] == [*words, ""]
+    found = json.loads(elman("predict", tagger_run, "--layout", "plain", "--jsonl", letter).stdout)
+    assert [text[start:stop] for start, stop in found["offsets"]] == found["words"] == words
+    ends = [(found["offsets"][span["start"]][0], found["offsets"][span["stop"] - 1][1]) for span in found["spans"]]
+    assert [text[start:stop] for start, stop in ends] == [span["text"] for span in found["spans"]]
+    assert elman("predict", tagger_run, "--layout", "lines", stdin="Oslo.").stdout.startswith("Oslo.\t")
 
 
 def test_a_tagger_that_reads_another_column(elman, names, tiny, tmp_path):
     run = tmp_path / "run"
     assert elman("train", "tagger", names, "--given", 2, "--out", run, *tiny).exit_code == 0
-    printed = elman("predict", run, "--columns", stdin="Ann NNP\nwent VB\n").stdout
+    printed = elman("predict", run, "--layout", "columns", stdin="Ann NNP\nwent VB\n").stdout
     assert re.fullmatch(r"Ann\tNNP\t[\w-]+\nwent\tVB\t[\w-]+\n\n", printed)
     result = elman("predict", run, stdin="Ann went")
     assert result.exit_code == 1
-    assert "expected 2 columns per word, as in training, got lines of words; use --columns." in result.stderr
+    assert "expected 2 columns per word, as in training, got plain text; use --layout columns." in result.stderr
+    result = elman("predict", run, "--layout", "lines", stdin="Ann went")
+    assert "expected 2 columns per word, as in training, got lines of words; use --layout columns." in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -238,7 +259,7 @@ def test_lines_for_a_model_of_series(elman, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["CLASSIFIER", "--lines"], "--lines: not supported for a classifier"),
+        (["CLASSIFIER", "--layout", "lines"], "--layout: not supported for a classifier"),
         (["CLASSIFIER", "--tag", "2"], "--tag: not supported for a classifier"),
         (["TAGGER", "--size", "2x2"], "--size: not supported for a tagger"),
         (["TAGGER", "--n-best", "2"], "--n-best: not supported for a tagger"),

@@ -138,7 +138,7 @@ def _tokens(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
     """
     text = next((number for number, row in enumerate(rows) if isinstance(row, str | bytes)), None)
     if text is not None:
-        raise RowTypeError(text, "expected a list of words, got a string; split it into words first.")
+        raise RowTypeError(text, "expected a list of words, got a string; split it with elman.data.tokenizer.tokenize.")
     tokens = [token if isinstance(token, tuple) else (token,) for row in rows for token in row]
     for step, token in enumerate(tokens):
         if not token or not isinstance(token[0], str):

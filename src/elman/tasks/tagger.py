@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import starmap
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast, overload
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from elman.classical.tag_schemes import ALIASES, SCHEMES, Allowed, all_tags, all
 from elman.classical.tag_spellings import Spelling, detect_scheme, detect_spelling, span_tags
 from elman.data.rows_and_labels import as_list, label_numbers
 from elman.data.spelled_words import UNKNOWN, Spelled, Words
+from elman.data.tokenizer import tokenize
 from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError, StepError, about_row
 from elman.layers import Bidirectional, Dropout, Embedding, Linear, Stack
@@ -41,6 +42,15 @@ NO_SPANS = "scheme=none (--set scheme=none) if tags write no spans"
 REPAIR = "repair=True (--repair) to read tags as the CoNLL evaluation does"
 OUTPUT_LAYERS = "readout", "chain"  # of a `TaggerNet`
 INSIDE = "IOBES"  # the scheme in which spans are learnt: the richest gives the most information
+
+
+class TaggedWord(NamedTuple):
+    """Word of a plain text with its tag: `text[start:stop]` is the word."""
+
+    word: str
+    tag: str
+    start: int
+    stop: int
 
 
 @dataclass(kw_only=True)
@@ -229,10 +239,34 @@ class Tagger(RecurrentSettings, Task):
 
     # The trained model.
 
-    def predict(self, X: Sequence[Sequence[Any]]) -> list[list[str]]:
-        """Return the most probable tags of each sentence, in the scheme of the training tags."""
+    @overload
+    def predict(self, X: str) -> list[TaggedWord]: ...  # type: ignore[overload-overlap]  # a str is a Sequence[str]
+    @overload
+    def predict(self, X: Sequence[str]) -> list[list[TaggedWord]]: ...
+    @overload
+    def predict(self, X: Sequence[Sequence[Any]]) -> list[list[str]]: ...
+
+    def predict(self, X: Any) -> Any:
+        """Return the most probable tags of each sentence, in the scheme of the training tags.
+
+        Args:
+            X: sentences, each a list of words; or plain texts, or a single one, which are split into words and
+                punctuation marks by `elman.data.tokenizer.tokenize`. A text is one sentence.
+        Returns:
+            the tags of each sentence; of a plain text, a `TaggedWord` for each word, with its place in the text.
+        """
         self.check_fitted()
-        return [self._outside(row) for row in self._decoded(self._spelled(as_list("Tagger", X)))]
+        if isinstance(X, str):
+            return self.predict([X])[0]
+        rows = as_list("Tagger", X)
+        if not rows or not all(isinstance(row, str) for row in rows):
+            return [self._outside(row) for row in self._decoded(self._spelled(rows))]
+        if self.words_.given:
+            raise ValueError("Tagger.predict: expected words with given tags, as in training, got plain text.")
+        texts = [tokenize(text) for text in rows]
+        tags = self.predict([[token.text for token in tokens] for tokens in texts])
+        return [[TaggedWord(token.text, tag, token.start, token.stop) for token, tag in zip(tokens, own, strict=True)]
+                for tokens, own in zip(texts, tags, strict=True)]  # fmt: skip
 
     def predict_proba(self, X: Sequence[Sequence[Any]]) -> list[np.ndarray]:
         """Return the probability of each of `tags_` at each word given the whole sentence, [T, K] per sentence."""
@@ -244,6 +278,10 @@ class Tagger(RecurrentSettings, Task):
             return chain.marginals(scores.map(lambda x: x.double().numpy())).to_list()
 
         return self.per_row(self._spelled(as_list("Tagger", X)), STEPS, marginals)
+
+    def probe_row(self, row: Any) -> ProbeLoss:
+        words = [token.text for token in tokenize(row)] if isinstance(row, str) else row
+        return super().probe_row(words)
 
     def score(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> float:
         """Return the F1 of the spans, or the share of words with the right tag if tags write no spans."""

@@ -25,9 +25,10 @@ COLUMNS = (
 )  # fmt: skip
 REPAIR = SettingOption(["--repair"], is_flag=True, default=None,
                        help="Read tags that break their scheme as the CoNLL evaluation reads them.")  # fmt: skip
-LINES = click.Option(["--lines/--columns"], default=None,
-                     help="A line is a sentence, or a word in columns. Default: lines from standard input, columns "
-                     "from a FILE.")  # fmt: skip
+LAYOUT = click.Option(["--layout"], type=click.Choice(["plain", "lines", "columns"]),
+                      help="A line is plain text, to be split into words and punctuation (plain), a sentence with "
+                      "blanks between words (lines), or a word in columns. Default: plain from standard input, columns from a "
+                      "FILE.")  # fmt: skip
 
 
 def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
@@ -53,33 +54,46 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
         OSError: if the file cannot be read.
         ValueError: if sentences are lines and the model reads more than words.
     """
-    if not options.get("lines", file == STDIN):
+    layout = options.get("layout", "plain" if file == STDIN else "columns")
+    if layout == "columns":
         text = TextLines(file)
         return RowStream(sentences(file, iter(text), **_columns(file, options), tags=False), lambda: text.ready)
     if count := len(model.words_.given):
-        raise ValueError(f"{file}: expected {count + 1} columns per word, as in training, got lines of words; use "
-                         "--columns.")  # fmt: skip
-    return row_per_line(file, str.split)
+        got = "plain text" if layout == "plain" else "lines of words"
+        raise ValueError(f"{file}: expected {count + 1} columns per word, as in training, got {got}; use "
+                         "--layout columns.")  # fmt: skip
+    return row_per_line(file, str if layout == "plain" else str.split)
 
 
 def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
     """Return a line per word, its columns and its tag, and an empty line per sentence; or a sentence as JSON."""
     lines: list[str] = []
-    for row, tags in zip(rows, model.predict([row.input for row in rows]), strict=True):
-        words = [word if isinstance(word, tuple) else (word,) for word in row.input]
+    for row, found in zip(rows, model.predict([row.input for row in rows]), strict=True):
+        plain = isinstance(row.input, str)
+        tags = [word.tag for word in found] if plain else found
+        given = [word.word for word in found] if plain else row.input
+        words = [word if isinstance(word, tuple) else (word,) for word in given]
         if options["jsonl"]:
-            lines.append(_json(model, row.place, [columns[0] for columns in words], tags))
+            offsets = [(word.start, word.stop) for word in found] if plain else []
+            lines.append(_json(model, row, [columns[0] for columns in words], tags, offsets))
         else:
             lines += [*("\t".join([*columns, tag]) for columns, tag in zip(words, tags, strict=True)), ""]
     return lines
 
 
-def _json(model: Any, place: str, words: list[str], tags: list[str]) -> str:
-    """Return words, tags, and the spans that the tags write. A span is words `start` to `stop`, the last excluded."""
-    sentence: dict[str, Any] = {"place": place, "words": words, "tags": tags}
+def _json(model: Any, row: Row, words: list[str], tags: list[str], offsets: list[tuple[int, int]]) -> str:
+    """Return words, tags, and the spans that the tags write. A span is words `start` to `stop`, the last excluded.
+
+    For plain text, `offsets` are the first character of each word and the one after its last.
+    """
+    sentence: dict[str, Any] = {"place": row.place, "words": words, "tags": tags}
+    if isinstance(row.input, str):
+        sentence["offsets"] = offsets
     if model.scheme_ is not None:
-        sentence["spans"] = [{**span._asdict(), "text": " ".join(words[span.start : span.stop])}
-                             for span in spans([*map(model.spelling_.read, tags)], model.scheme_)]  # fmt: skip
+        found = spans([*map(model.spelling_.read, tags)], model.scheme_)
+        texts = [row.input[offsets[span.start][0] : offsets[span.stop - 1][1]] if offsets
+                 else " ".join(words[span.start : span.stop]) for span in found]  # fmt: skip
+        sentence["spans"] = [{**span._asdict(), "text": text} for span, text in zip(found, texts, strict=True)]
     return json.dumps(sentence)
 
 
@@ -103,8 +117,8 @@ COMMANDS = TaskCommands(
 FILE holds a word per line, in columns between blanks or tabs, and an empty line after each sentence (.gz is unpacked;
 the columns of .conllu have names). By default the first column is the word and the last one its tag.""",
         "evaluate": "Taggers: precision, recall and F1 of entities, or of each tag if the tags write no entities.",
-        "predict": """Taggers read a sentence per line, words between blanks, or a FILE as for `elman train tagger`,
-with or without tags. They print a line per word, its columns and its tag, and an empty line after each sentence.""",
+        "predict": """Taggers read plain text, a sentence per line, or a FILE as for `elman train tagger`, with or
+without tags. They print a line per word, its columns and its tag, and an empty line after each sentence.""",
     },
     examples={
         "train": (
@@ -114,12 +128,12 @@ with or without tags. They print a line per word, its columns and its tag, and a
             "elman train tagger --resume --out runs/names",
         ),
         "evaluate": ("elman evaluate runs/names test.txt --json",),
-        "predict": ("elman predict runs/names letter.txt --lines",),
+        "predict": ("elman predict runs/names letter.txt --layout plain",),
     },
     options={
         "train": (*COLUMNS, REPAIR),
         "evaluate": (*COLUMNS, PICTURE),
-        "predict": (*COLUMNS, LINES),
+        "predict": (*COLUMNS, LAYOUT),
         "doctor": COLUMNS,
     },
     read=read,
