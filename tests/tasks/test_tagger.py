@@ -227,7 +227,6 @@ def test_a_tag_of_the_validation_data_alone_is_an_error():
         Tagger(**SMALL).fit([["a", "b"]] * 4, [["B-OLD", "O"]] * 4, validation_data=([["a"]], [["B-NEW"]]))
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("rows", "tags", "changes"),
     [
@@ -240,7 +239,8 @@ def test_a_validation_set_without_words_is_an_error_before_the_training(rows, ta
     sentences, given = [["Ann", "left"], [], [], []], [["B-PER", "O"], [], [], []]
     with pytest.raises(ValueError, match=r"Tagger\.fit: expected words to validate on, got \d empty sentences; give"):
         Tagger(**SMALL | changes).fit(sentences, given, validation_data=None if rows is None else (rows, tags))
-=======
+
+
 def test_plain_text_is_split_and_its_tags_have_their_places(model):
     text = "Ann saw Lee in Rome."
     found = model.predict(text)
@@ -260,4 +260,3 @@ def test_plain_text_for_training_or_with_given_tags_is_refused(model):
     given = Tagger(**SMALL | {"epochs": 1}, validation=0).fit([[("Ann", "N"), ("saw", "V")]] * 8, [["A", "B"]] * 8)
     with pytest.raises(ValueError, match="expected words with given tags, as in training, got plain text"):
         given.predict("Ann saw")
->>>>>>> 3bba540 (Taggers read plain text: a tokenizer with places, predict on texts, and --layout plain)

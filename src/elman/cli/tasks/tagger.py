@@ -27,8 +27,8 @@ REPAIR = SettingOption(["--repair"], is_flag=True, default=None,
                        help="Read tags that break their scheme as the CoNLL evaluation reads them.")  # fmt: skip
 LAYOUT = click.Option(["--layout"], type=click.Choice(["plain", "lines", "columns"]),
                       help="A line is plain text, to be split into words and punctuation (plain), a sentence with "
-                      "blanks between words (lines), or a word in columns. Default: plain from standard input, columns from a "
-                      "FILE.")  # fmt: skip
+                      "blanks between words (lines), or a word in columns. Default: plain from standard input, "
+                      "columns from a FILE.")  # fmt: skip
 
 
 def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
