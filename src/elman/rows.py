@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from elman.arrays import Array, compiling, is_tensor, plain, row_numbers
+from elman.arrays import Array, as_array, compiling, is_tensor, row_numbers
 from elman.representation import brief_fields, call, complete
 
 T = TypeVar("T")
@@ -198,7 +198,7 @@ def _checked(lengths: Any, where: str) -> np.ndarray:
     if isinstance(lengths, Rows):
         lengths = lengths.lengths
     try:
-        counts = np.array(lengths.numpy(force=True) if is_tensor(lengths) else plain(lengths))
+        counts = np.array(lengths.numpy(force=True) if is_tensor(lengths) else as_array(lengths))
     except (ValueError, TypeError, RuntimeError):  # lists of unequal lengths; tensors that are sparse, nested or meta
         raise ValueError(f"{where}: expected integer lengths of shape [B], got {type(lengths).__name__}.") from None
     if counts.ndim != 1 or (counts.dtype.kind not in "iu" and (counts.size or counts.dtype.kind not in "fO")):

@@ -314,8 +314,8 @@ def test_scores_that_are_not_numbers(name, wrong):
 
 @pytest.mark.parametrize("name", calls(CRF(2)))
 def test_scores_of_another_kind(name):
-    with pytest.raises(TypeError, match=f"^{name}: expected scores of float64, got float32; convert them with"):
-        calls(CRF(2))[name](Sequences(np.zeros((3, 2), np.float32), [3]))
+    with pytest.raises(TypeError, match=f"^{name}: expected scores of numbers, got complex128"):
+        calls(CRF(2))[name](Sequences(np.zeros((3, 2), complex), [3]))
     with pytest.raises(ValueError, match=f"^{name}: expected scores of shape .*K=2.*, got \\[3, 4\\]"):
         calls(CRF(2))[name](Sequences(np.zeros((3, 4)), [3]))
 
@@ -369,5 +369,5 @@ def test_invalid_settings(make, message):
 
 
 def test_weights_of_another_kind():
-    with pytest.raises(TypeError, match="expected transitions of float64, got int64; convert it with"):
-        CRF.from_parameters(np.zeros((2, 2), np.int64))
+    with pytest.raises(TypeError, match="expected transitions of numbers, got <U1"):
+        CRF.from_parameters(np.full((2, 2), "a"))

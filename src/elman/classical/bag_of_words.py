@@ -5,8 +5,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from elman.arrays import as_array
-from elman.classical.checks import check_names, integers, reals, sorted_keys
+from elman.classical.checks import array_of, as_sequences, check_names, integers, reals, sorted_keys
 from elman.classical.gram_features import NO_ID, Found, histories, look_up, tabulate
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
@@ -251,19 +250,14 @@ class BagOfWords(ClassicalModel):
 
     def _rows(self, where: str, sequences: Sequences | Iterable[Any]) -> Sequences:
         if not isinstance(sequences, Sequences):
-            if isinstance(sequences, np.ndarray):
-                raise TypeError(f"{where}: expected Sequences or a list of rows, got one array; give [x] for one row.")
-            listed = [as_array(row) if len(row) else np.zeros(0, np.int64) for row in sequences]
-            if not listed:
-                raise ValueError(f"{where}: expected at least one row, got none.")
-            sequences = Sequences.from_list(listed)
-        ids = np.asarray(sequences.values)
+            sequences = as_sequences(where, sequences)
+        ids = sequences.values
         if ids.dtype.kind == "U":
             raise TypeError(f"{where}: expected ids, got words; encode the text with elman.data.units first.")
         return sequences.with_values(integers(where, "values", ids, "N", below=self.vocabulary_size))
 
     def _labels(self, where: str, labels: Any, rows: int) -> np.ndarray:
-        labels = as_array(labels)
+        labels = array_of(where, "labels", labels)
         check(where, "labels", labels, f"B={rows}")
         if labels.size and labels.dtype.kind not in "iubU":
             raise TypeError(f"{where}: expected labels of integers or strings, got {labels.dtype}.")

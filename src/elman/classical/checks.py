@@ -1,22 +1,26 @@
 """Checks of rows and arrays, with one-line errors: where, expected, got, way out."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
 
 from elman import state as states
 from elman.arrays import as_array
+from elman.rows import one_step_each
 from elman.sequences import Sequences
 from elman.shapes import check
 
 
-def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:
-    """Return Sequences unchanged, and a list of arrays [T, ...] (or tuples of them), one per row, as Sequences.
+def as_sequences(where: str, rows: Sequences | Iterable[Any], columns: bool = False) -> Sequences:
+    """Return a list of rows [T, ...] (arrays, Series, data frames, lists, or tuples of them) as Sequences.
 
+    Args:
+        rows: Sequences are returned unchanged.
+        columns: whether a step has D numbers: an array or a Series [T] is then a single column, [T, 1].
     Raises:
-        TypeError: one array is given instead of a list of rows.
-        ValueError: there are no rows, or they differ in width.
+        TypeError: one array is given instead of a list of rows, or a row is a generator.
+        ValueError: there are no rows, they differ in width, or, with `columns`, a row is a list of numbers.
     Example:
         >>> as_sequences("HMM.fit", [np.zeros((3, 2)), np.zeros((4, 1))])
         Traceback (most recent call last):
@@ -24,18 +28,80 @@ def as_sequences(where: str, rows: Sequences | Iterable[Any]) -> Sequences:
         ValueError: HMM.fit: expected rows of one width, got steps of shape [2] in row 0 and [1] in row 1.
     """
     if isinstance(rows, Sequences):
-        return rows
-    if isinstance(rows, np.ndarray):
-        raise TypeError(f"{where}: expected Sequences or a list of rows, got one array; give [x] for a single row.")
-    rows = [states.map(as_array, row) for row in rows]
+        one = columns and not isinstance(rows.values, tuple) and rows.values.ndim == 1
+        return rows.with_values(rows.values[:, None]) if one else rows
+    if hasattr(rows, "__array__") or not isinstance(rows, Iterable):
+        got = "one array" if isinstance(rows, np.ndarray) else type(rows).__name__
+        raise TypeError(f"{where}: expected Sequences or a list of rows, got {got}; give [x] for a single row.")
+    given = list(rows)
+    rows = [_row(f"{where}: row {number}", row, columns) for number, row in enumerate(given)]
     if not rows:
         raise ValueError(f"{where}: expected at least one row, got none.")
+    filled = next((row for row in rows if isinstance(row, np.ndarray) and len(row)), None)
+    if filled is not None:  # the type and the width of an empty list are those of the others
+        rows = [filled[:0] if isinstance(one, list) and not one else row for one, row in zip(given, rows, strict=True)]
     widths = [step_shapes(row) for row in rows]
     for number, width in enumerate(widths):
         if width != widths[0]:
             raise ValueError(f"{where}: expected rows of one width, got steps of shape {widths[0]} in row 0 and "
                              f"{width} in row {number}.")  # fmt: skip
     return Sequences.from_list(rows)
+
+
+def one_step_rows(where: str, x: Any, columns: bool = False) -> Sequences:
+    """Return the inputs of a step, [B, ...], as rows of one step each; arguments as in `as_sequences`."""
+    leaves = _row(f"{where}: x", x, columns)
+    return Sequences(leaves, one_step_each(len(next(states.leaves(leaves)))))
+
+
+def _row(where: str, row: Any, columns: bool) -> Any:
+    """Return a row as an array, or as a tuple of arrays."""
+    if isinstance(row, tuple) and any(np.ndim(leaf) for leaf in states.leaves(row)):
+        return states.map(lambda leaf: array_of(where, "steps", leaf), row)
+    array = array_of(where, "steps", row)  # a tuple of numbers is an array too
+    if not array.ndim:
+        raise TypeError(f"{where}: expected an array or a list of steps, got {row!r:.40}; give [x] for a single row.")
+    if columns and array.ndim == 1 and len(array):
+        if isinstance(row, list | tuple):  # in nested lists, these may be the numbers of one step
+            raise ValueError(f"{where}: expected steps of D numbers, got a {type(row).__name__} of {len(row)} numbers; "
+                             "a single series is np.asarray(x)[:, None].")  # fmt: skip
+        return array[:, None]
+    return array
+
+
+def array_of(where: str, name: str, values: Any) -> np.ndarray:
+    """Return values of any container as a NumPy array, as `elman.arrays.as_array` does, and text as NumPy strings.
+
+    Raises:
+        TypeError: they are a generator, a set or a mapping, or masked values are not numbers.
+        ValueError: nested lists differ in length.
+    """
+    if isinstance(values, Iterator | Set | Mapping):
+        raise TypeError(f"{where}: expected {name} as an array or a list, got {type(values).__name__}; convert it with "
+                        "list(...).")  # fmt: skip
+    try:
+        array = as_array(values)
+    except ValueError:
+        raise ValueError(f"{where}: expected {name} as an array, got nested lists of different lengths.") from None
+    except TypeError as error:  # masked text
+        raise TypeError(f"{where}: {name}: {error}") from None
+    is_text = array.dtype.kind == "O" and array.size and all(isinstance(value, str) for value in array.ravel().tolist())
+    return array.astype(str) if is_text else array
+
+
+def floats(where: str, name: str, values: Any) -> np.ndarray:
+    """Return real numbers of any container and type as float64: integers and booleans too.
+
+    Raises:
+        TypeError: the values are not real numbers.
+    Example:
+        >>> floats("HMM", "start", [1, 0])
+        array([1., 0.])
+    """
+    array = array_of(where, name, values)
+    if array.size and array.dtype.kind not in "biuf":
+        raise TypeError(f"{where}: expected {name} of numbers, got {array.dtype}.")
+    return array.astype(np.float64, copy=False)
 
 
 def step_shapes(row: Any) -> str:
@@ -49,25 +115,21 @@ def place(sequences: Sequences, step: int) -> str:
 
 
 def reals(where: str, name: str, array: Any, spec: str, missing: bool = False) -> np.ndarray:
-    """Return `array`, checked to be float64, of that shape and finite.
+    """Return numbers as float64, checked to be of that shape and finite.
 
     Args:
         missing: whether NaN is legal.
     Raises:
-        TypeError: the array is not float64.
+        TypeError: the values are not real numbers.
         ValueError: the shape is wrong, a number is infinite, or NaN where values must not be missing.
     Example:
-        >>> reals("LDS.scan", "values", np.zeros((3, 2), np.int64), "N D=2")
+        >>> reals("LDS.scan", "values", [[1, 2], [3, np.inf]], "N D=2")
         Traceback (most recent call last):
             ...
-        TypeError: LDS.scan: expected values of float64, got int64; convert them with .astype(np.float64).
+        ValueError: LDS.scan: expected values of finite numbers, got inf at [1, 1]; correct the data.
     """
-    array = as_array(array)
+    array = floats(where, name, array)
     check(where, name, array, spec)
-    if array.dtype != np.float64:
-        raise TypeError(
-            f"{where}: expected {name} of float64, got {array.dtype}; convert them with .astype(np.float64)."
-        )
     wrong = np.isinf(array) if missing else ~np.isfinite(array)
     if wrong.any():
         place = ", ".join(str(int(i)) for i in np.argwhere(wrong)[0])
@@ -75,6 +137,26 @@ def reals(where: str, name: str, array: Any, spec: str, missing: bool = False) -
         raise ValueError(
             f"{where}: expected {name} of {allowed}, got {array[wrong][0]} at [{place}]; correct the data."
         )
+    return np.ascontiguousarray(array)
+
+
+def per_step_reals(
+    where: str, name: str, sequences: Sequences, array: Any, spec: str, missing: bool = False
+) -> np.ndarray:
+    """Return numbers of each step of a batch as float64, [N, ...]; errors name row and step. Arguments as in `reals`.
+
+    Raises:
+        TypeError: the values are not real numbers.
+        ValueError: the shape is wrong, a number is infinite, or NaN where values must not be missing.
+    """
+    array = floats(where, name, array)
+    check(where, name, array, spec)
+    wrong = np.isinf(array) if missing else ~np.isfinite(array)
+    if wrong.any():
+        step = int(np.argwhere(wrong)[0][0])
+        allowed = "finite numbers, or NaN where one is missing" if missing else "finite numbers, none missing"
+        raise ValueError(f"{where}: expected {name} of {allowed}, got {array[wrong][0]} in {place(sequences, step)}; "
+                         "correct the data.")  # fmt: skip
     return np.ascontiguousarray(array)
 
 
@@ -90,7 +172,7 @@ def integers(where: str, name: str, array: Any, spec: str, below: int | None = N
             ...
         ValueError: CRF.log_prob: expected tags from 0 to 2, got 3 at [1].
     """
-    array = as_array(array)
+    array = array_of(where, name, array)
     check(where, name, array, spec)
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(f"{where}: expected {name} of integers, got {array.dtype}.")

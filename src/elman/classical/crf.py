@@ -1,13 +1,12 @@
 """Linear-chain conditional random field (Lafferty, McCallum and Pereira 2001)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from elman.arrays import as_array
-from elman.classical.checks import check_names, integers
+from elman.classical.checks import as_sequences, check_names, floats, integers, one_step_rows
 from elman.classical.crf_likelihood import (
     Ends,
     Weights,
@@ -24,7 +23,6 @@ from elman.classical.model import ClassicalModel
 from elman.classical.tag_schemes import Allowed
 from elman.kernels import semiring_scan
 from elman.progress import ProgressLine
-from elman.rows import one_step_each
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -107,21 +105,21 @@ class CRF(ClassicalModel):
             >>> CRF.from_parameters(np.array([[0.0, 1.0], [-np.inf, 0.0]])).start_
             array([0., 0.])
         """
-        transitions = as_array(transitions)
+        transitions = floats("CRF.from_parameters", "transitions", transitions)
         check("CRF.from_parameters", "transitions", transitions, "K K")
         model = cls(len(transitions), allowed)
         zeros = np.zeros(len(transitions))
-        model._set("CRF.from_parameters", Weights(transitions, zeros if start is None else as_array(start),
-                                               zeros if end is None else as_array(end)))  # fmt: skip
+        model._set("CRF.from_parameters", Weights(transitions, zeros if start is None else start,
+                                               zeros if end is None else end))  # fmt: skip
         return model
 
-    def fit(self, scores: Sequences, tags: Any, *, verbose: bool | int | None = None) -> "CRF":
+    def fit(self, scores: Sequences | Iterable[Any], tags: Any, *, verbose: bool | int | None = None) -> "CRF":
         """Fit the weights to `tags` [N] for fixed scores, by L-BFGS; the problem is convex.
 
         To train the model of the scores together with the weights, use `elman.losses.CRFLoss`.
 
         Args:
-            scores: [N, K] of each tag at each step.
+            scores: [N, K] of each tag at each step: Sequences, or a list of rows [T, K].
             tags: [N] from 0 to K - 1.
             verbose: progress: None shows a line on a terminal and in a notebook if the fit takes longer than 2 seconds;
                 False is silent; True shows it everywhere; 2 prints a line per iteration.
@@ -129,7 +127,8 @@ class CRF(ClassicalModel):
             RuntimeError: L-BFGS does not converge in `max_iterations`.
         """
         where, line, iterations = "CRF.fit", ProgressLine(verbose), count(1)
-        x = self._scores(where, scores)
+        scores = self._rows(where, scores)
+        x = scores.values
         tags = integers(where, "tags", tags, f"N={len(x)}", below=self.num_tags)
         free = np.concatenate([np.isfinite(array).ravel() for array in self._weights])
 
@@ -161,8 +160,8 @@ class CRF(ClassicalModel):
 
     def step(self, x: np.ndarray, state: np.ndarray) -> tuple[Filtered, np.ndarray]:
         """Filter the scores of one step of each row, [B, K]: return Filtered(probs [B, K], log_prob [B]) and state."""
-        x = self._scores("CRF.step", Sequences(x, one_step_each(len(x))))
-        check("CRF.step", "state", state, f"B={len(x)} K={self.num_tags}")
+        x = self._rows("CRF.step", one_step_rows("CRF.step", x)).values
+        state = self._state("CRF.step", state, len(x))
         joint = state + x
         log_prob = np.logaddexp.reduce(joint, axis=1)
         self._require_steps("CRF.step", log_prob, np.ones(len(x), np.int64))
@@ -171,9 +170,9 @@ class CRF(ClassicalModel):
 
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
         """Filter all rows in one call of the kernel."""
-        x, lengths = self._scores("CRF.scan", sequences), sequences.lengths
-        state = self.initial_state(len(sequences)) if state is None else state
-        check("CRF.scan", "state", state, f"B={len(sequences)} K={self.num_tags}")
+        sequences = self._rows("CRF.scan", sequences)
+        x, lengths = sequences.values, sequences.lengths
+        state = self.initial_state(len(sequences)) if state is None else self._state("CRF.scan", state, len(sequences))
         probs, log_prob, _ = semiring_scan.forward(state, self.transitions_[None], x, lengths)
         self._require_steps("CRF.scan", log_prob, lengths)
         ends, final = Ends.of(lengths), state.copy()
@@ -185,14 +184,15 @@ class CRF(ClassicalModel):
             final[vanished] = super().scan(sequences.select(vanished), state[vanished])[1]
         return Sequences(Filtered(probs, log_prob), lengths), final
 
-    def log_partition(self, sequences: Sequences) -> np.ndarray:
+    def log_partition(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
         """Return log Z(x) of each row, [B]; 0 for an empty row."""
-        return self._log_partition("CRF.log_partition", self._chain("CRF.log_partition", sequences))
+        return self._log_partition("CRF.log_partition", self._chain(self._rows("CRF.log_partition", sequences)))
 
-    def log_prob(self, sequences: Sequences, tags: Any) -> np.ndarray:
+    def log_prob(self, sequences: Sequences | Iterable[Any], tags: Any) -> np.ndarray:
         """Return log p(y | x) of each row, [B], for tags [N]; -inf if they are forbidden."""
         where = "CRF.log_prob"
-        chain = self._chain(where, sequences)
+        sequences = self._rows(where, sequences)
+        chain = self._chain(sequences)
         tags = integers(where, "tags", tags, f"N={sequences.num_steps}", below=self.num_tags)
         ends = Ends.of(sequences.lengths)
         gain = path_log_weight(chain[2], tags, self._weights, ends)
@@ -200,26 +200,28 @@ class CRF(ClassicalModel):
         log_prob[ends.rows] += np.add.reduceat(gain, ends.first) if len(ends.first) else 0
         return log_prob
 
-    def marginals(self, sequences: Sequences) -> Sequences:
+    def marginals(self, sequences: Sequences | Iterable[Any]) -> Sequences:
         """Return the probability of each tag at each step given the whole row, [N, K]."""
-        posterior = semiring_scan.forward_backward(*self._chain("CRF.marginals", sequences))
+        sequences = self._rows("CRF.marginals", sequences)
+        posterior = semiring_scan.forward_backward(*self._chain(sequences))
         require_paths("CRF.marginals", posterior.log_prob)
         return sequences.with_values(posterior.probs)
 
-    def pairwise(self, sequences: Sequences) -> Sequences:
+    def pairwise(self, sequences: Sequences | Iterable[Any]) -> Sequences:
         """Return the probability of each pair of tags at a step and the next, [N, K, K]; zeros at a row's last step."""
-        start, transitions, x, lengths = self._chain("CRF.pairwise", sequences)
+        start, transitions, x, lengths = self._chain(self._rows("CRF.pairwise", sequences))
         each = np.ascontiguousarray(np.broadcast_to(transitions, (len(x), self.num_tags, self.num_tags)))
         posterior = semiring_scan.forward_backward(start, each, x, lengths, per_step=True)
         require_paths("CRF.pairwise", posterior.log_prob)
         return Sequences(posterior.transitions, lengths)
 
-    def decode(self, sequences: Sequences, method: str = "viterbi", k: int = 1) -> Decoded:
+    def decode(self, sequences: Sequences | Iterable[Any], method: str = "viterbi", k: int = 1) -> Decoded:
         """Return the most probable path of each row (`viterbi`), the k best paths, or the best tag of each step.
 
         The last, `posterior`, minimises the expected number of wrong tags; its path may be forbidden.
         """
         where = "CRF.decode"
+        sequences = self._rows(where, sequences)
         if method == "posterior" and k == 1:
             tags = self.marginals(sequences).values.argmax(1)
             return Decoded(sequences.with_values(tags), self.log_prob(sequences, tags))
@@ -227,7 +229,7 @@ class CRF(ClassicalModel):
             raise ValueError(f"{where}: expected method viterbi, or posterior with k=1, got {method!r} with k={k}.")
         if not isinstance(k, int) or k < 1:
             raise ValueError(f"{where}: expected k to be an int of at least 1, got {k!r}.")
-        chain = self._chain(where, sequences)
+        chain = self._chain(sequences)
         log_partition = self._log_partition(where, chain)
         paths = semiring_scan.best_path(*chain, k=k)
         tags, log_prob = paths.states.T, (paths.log_prob - log_partition).T
@@ -235,9 +237,10 @@ class CRF(ClassicalModel):
             return Decoded(sequences.with_values(tags[:, 0]), log_prob[:, 0])
         return Decoded(sequences.with_values(tags.copy()), log_prob.copy())
 
-    def sample(self, sequences: Sequences, num_samples: int = 1, seed: int = 0) -> np.ndarray:
+    def sample(self, sequences: Sequences | Iterable[Any], num_samples: int = 1, seed: int = 0) -> np.ndarray:
         """Draw tags from p(y | x), [S, N]."""
-        chain = self._chain("CRF.sample", sequences)
+        sequences = self._rows("CRF.sample", sequences)
+        chain = self._chain(sequences)
         uniforms = np.random.default_rng(seed).random((num_samples, sequences.num_steps))
         self._log_partition("CRF.sample", chain)
         return semiring_scan.sample_paths(*chain, uniforms=uniforms)
@@ -273,12 +276,10 @@ class CRF(ClassicalModel):
         kept = []
         for name, array in weights._asdict().items():
             spec = f"K={self.num_tags} K={self.num_tags}" if name == "transitions" else f"K={self.num_tags}"
+            array = floats(where, name, array)
             mask = np.ones(array.shape, bool) if self.allowed is None else getattr(self.allowed, name)
             check(where, name, array, spec)
             check(where, f"allowed.{name}", mask, spec)
-            if array.dtype != np.float64:
-                raise TypeError(f"{where}: expected {name} of float64, got {array.dtype}; convert it with "
-                                ".astype(np.float64).")  # fmt: skip
             kept.append(np.where(mask, array, -np.inf))
         check_weights(where, Weights(*kept))
         self.transitions_, self.start_, self.end_ = kept
@@ -290,24 +291,24 @@ class CRF(ClassicalModel):
         transitions, start, end = np.split(every, [self.num_tags**2, self.num_tags**2 + self.num_tags])
         return Weights(transitions.reshape(self.num_tags, self.num_tags), start, end)
 
-    def _scores(self, where: str, sequences: Sequences) -> np.ndarray:
-        """Return the scores, checked: float64 [N, K], finite or -inf."""
-        if not isinstance(sequences, Sequences):
-            got = type(sequences).__name__
-            raise TypeError(f"{where}: expected Sequences of scores, got {got}; use Sequences.from_list([x]).")
-        x = np.asarray(sequences.values)
-        check(where, "scores", x, f"N={sequences.num_steps} K={self.num_tags}")
-        if x.dtype != np.float64:
-            raise TypeError(
-                f"{where}: expected scores of float64, got {x.dtype}; convert them with .astype(np.float64)."
-            )
-        check_scores(where, x, sequences.lengths)
-        return np.ascontiguousarray(x)
+    def _rows(self, where: str, sequences: Sequences | Iterable[Any]) -> Sequences:
+        """Return rows of scores, checked: float64 [N, K], finite or -inf."""
+        rows = as_sequences(where, sequences)
+        x = floats(where, "scores", rows.values)
+        check(where, "scores", x, f"N={rows.num_steps} K={self.num_tags}")
+        check_scores(where, x, rows.lengths)
+        return rows.with_values(np.ascontiguousarray(x))
 
-    def _chain(self, where: str, sequences: Sequences) -> Chain:
+    def _state(self, where: str, state: Any, rows: int) -> np.ndarray:
+        """Return log-weights of the first tags, float64 [B, K]; -inf forbids a tag."""
+        state = floats(where, "state", state)
+        check(where, "state", state, f"B={rows} K={self.num_tags}")
+        return state
+
+    def _chain(self, rows: Sequences) -> Chain:
         """Return the arguments of the kernel; the end weights are added to the last steps' scores."""
-        x = with_end(self._scores(where, sequences), self.end_, Ends.of(sequences.lengths))
-        return self.initial_state(len(sequences)), self.transitions_[None], x, sequences.lengths
+        x = with_end(rows.values, self.end_, Ends.of(rows.lengths))
+        return self.initial_state(len(rows)), self.transitions_[None], x, rows.lengths
 
     def _log_partition(self, where: str, chain: Chain) -> np.ndarray:
         log_partition = semiring_scan.total(*chain)

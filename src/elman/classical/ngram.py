@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.arrays import as_array
-from elman.classical.checks import check_names, integers, sorted_keys
+from elman.classical.checks import array_of, as_sequences, check_names, integers, sorted_keys
 from elman.classical.context_counts import ContextCounts, count, descend, find
 from elman.classical.model import ClassicalModel
 from elman.progress import ProgressLine
@@ -126,11 +125,15 @@ class NGram(ClassicalModel):
 
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
         """Compute all steps together: the state consists of inputs, so no step depends on the output of another."""
+        sequences = as_sequences("NGram.scan", sequences)
         histories, state = self._histories("NGram.scan", sequences, state)
         return sequences.with_values(self._log_probs("NGram.scan", histories)), state
 
-    def log_prob(self, sequences: Sequences, targets: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
+    def log_prob(
+        self, sequences: Sequences | Iterable[Any], targets: np.ndarray, state: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the log-probability of `targets` [N] after each step, in nats [N], without an array [N, V]."""
+        sequences = as_sequences("NGram.log_prob", sequences)
         histories, _ = self._histories("NGram.log_prob", sequences, state)
         targets = self._ids("NGram.log_prob", "targets", targets, f"N={sequences.num_steps}")
         levels = self._levels("NGram.log_prob")
@@ -143,16 +146,21 @@ class NGram(ClassicalModel):
         np.log(probs, out=probs)
         return probs
 
-    def log_prob_any(self, sequences: Sequences, units: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
+    def log_prob_any(
+        self, sequences: Sequences | Iterable[Any], units: np.ndarray, state: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the log-probability that one of `units` follows each step, in nats [N], without an array [N, V].
 
         Args:
             units: [V] bool.
         """
-        histories, _ = self._histories("NGram.log_prob_any", sequences, state)
-        units = np.asarray(units, bool)
-        check("NGram.log_prob_any", "units", units, f"V={self.vocabulary_size}")
-        levels = self._levels("NGram.log_prob_any")
+        where = "NGram.log_prob_any"
+        histories, _ = self._histories(where, as_sequences(where, sequences), state)
+        units = array_of(where, "units", units)
+        check(where, "units", units, f"V={self.vocabulary_size}")
+        if units.dtype != bool:
+            raise TypeError(f"{where}: expected units of booleans, one per id, got {units.dtype}.")
+        levels = self._levels(where)
         probs = np.full(len(histories), units.mean())
         known = descend([level.contexts for level in levels], histories, self.vocabulary_size)
         for level, (rows, contexts) in zip(levels, known, strict=True):
@@ -163,9 +171,9 @@ class NGram(ClassicalModel):
             np.log(probs, out=probs)
         return probs
 
-    def after(self, sequences: Sequences, state: np.ndarray | None = None) -> np.ndarray:
+    def after(self, sequences: Sequences | Iterable[Any], state: np.ndarray | None = None) -> np.ndarray:
         """Return the state after each row, [B, order - 1], without computing distributions."""
-        return self._histories("NGram.after", sequences, state)[1]
+        return self._histories("NGram.after", as_sequences("NGram.after", sequences), state)[1]
 
     @property
     def settings(self) -> dict[str, int]:
@@ -234,7 +242,7 @@ class NGram(ClassicalModel):
         return self._smoothed
 
     def _ids(self, where: str, name: str, array: Any, spec: str, lowest: int = 0) -> np.ndarray:
-        ids: np.ndarray = as_array(array)
+        ids = array_of(where, name, array)
         check(where, name, ids, spec)
         if ids.size and ids.dtype.kind not in "iu":
             raise TypeError(f"{where}: expected {name} of integer ids, got {ids.dtype}; encode the text first.")

@@ -368,15 +368,14 @@ FIT_ERRORS = [
     ({"order": 3}, [], ValueError, r"expected at least one row, got none\.$"),
     ({"order": 3}, [GOOD[:3]], ValueError, r"order 3 needs a row of at least 4 steps .* the longest has 3"),
     ({"order": 3}, [GOOD[:, :1], GOOD], ValueError, r"got steps of shape \[1\] in row 0 and \[2\] in row 1\.$"),
-    ({"order": 3}, [GOOD[:, 0]], ValueError, r"expected row 0 of shape \[T, D\], got \[30\]\.$"),
+    ({"order": 3}, [GOOD[:, 0].tolist()], ValueError, r"row 0: expected steps of D numbers, got a list of 30 numbers"),
     ({"order": 3}, [np.full((9, 2), np.nan)], ValueError, r"expected values, got 9 steps, all of them missing\.$"),
     ({"order": 3}, [np.column_stack([GOOD, np.full(30, np.nan)])], ValueError, r"coordinate 2 is missing at every"),
     ({"order": 3}, [TORN], ValueError, "the longest has 2"),
-    ({"order": 1}, [INFINITE], ValueError, r"row 0 of finite .*, got inf at \[4, 0\]"),
-    ({"order": 1}, [GOOD.astype(int)], TypeError, r"expected row 0 of float64, got int64; convert them with \.astype"),
-    ({"order": 1}, [GOOD.astype(np.float32)], TypeError, r"expected row 0 of float64, got float32"),
+    ({"order": 1}, [INFINITE], ValueError, r"values of finite .*, got inf in row 0, step 4;"),
+    ({"order": 1}, [GOOD.astype(complex)], TypeError, r"expected values of numbers, got complex128\.$"),
     ({"order": 3}, Sequences(np.zeros((0, 2)), [0, 0]), ValueError, r"expected rows with steps, got"),
-    ({"order": 1}, Sequences(np.zeros(5), [5]), ValueError, r"expected values of shape \[N, D\], got \[5\]\.$"),
+    ({"order": 1}, Sequences(np.zeros((5, 1, 1)), [5]), ValueError, r"values of shape \[N, D\], got \[5, 1, 1\]"),
     ({"order": 5}, [GOOD[:10]], ValueError, r"order 5 has 11 coefficients .* there are 5 windows"),
     ({"order": -1}, [GOOD], ValueError, r"expected order to be an int of at least 0, got -1\.$"),
     ({"order": 2.0}, [GOOD], ValueError, r"expected order to be an int of at least 0, got 2\.0\.$"),
@@ -408,13 +407,13 @@ def test_too_many_missing_values_for_yule_walker():
 def test_bad_input_of_other_methods_is_one_clear_line():
     model = DelayTaps(2).fit([GOOD])
     state = model.initial_state(3)
-    with pytest.raises(TypeError, match=r"^DelayTaps\.step: expected x of float64, got int64"):
-        model.step(np.zeros((3, 2), int), state)
+    with pytest.raises(TypeError, match=r"^DelayTaps\.step: expected x of numbers, got <U1"):
+        model.step(np.full((3, 2), "a"), state)
     with pytest.raises(ValueError, match=r"^DelayTaps\.step: expected x of shape \[B, D=2\], got \[3, 1\]\.$"):
         model.step(np.zeros((3, 1)), state)
     with pytest.raises(ValueError, match=r"^DelayTaps\.step: expected state of shape \[B=2, p=2, D=2\], got"):
         model.step(np.zeros((2, 2)), state)
-    with pytest.raises(ValueError, match=r"^DelayTaps\.scan: expected values of finite .* got -inf at \[1, 0\]"):
+    with pytest.raises(ValueError, match=r"^DelayTaps\.scan: expected values of finite .* got -inf in row 0, step 1"):
         model.scan(Sequences(np.array([[0.0, 0.0], [-np.inf, 0.0]]), [2]))
     with pytest.raises(ValueError, match=r"^DelayTaps\.forecast: row 1: a forecast needs 2 inputs, got fewer"):
         model.forecast(Sequences.from_list([GOOD, GOOD[:1]]), 3)

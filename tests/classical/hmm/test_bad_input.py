@@ -22,8 +22,8 @@ def test_rows_of_different_width():
     fails(r"HMM.fit: expected rows of one width, got steps of shape \[2\] in row 0 and \[3\] in row 1",
           HMM(2, Gaussian()).fit, x)  # fmt: skip
     fails(r"expected observations of shape \[N, D=2\], got \[4, 3\]", example("diag").log_prob, [np.zeros((4, 3))])
-    fails(r"expected observations of shape \[N, D\], got \[5\]; a single series is x\[:, None\]",
-          HMM(2, Gaussian()).fit, [np.zeros(5)])  # fmt: skip
+    fails(r"HMM.fit: row 0: expected steps of D numbers, got a list of 5 numbers; a single series is np.asarray",
+          HMM(2, Gaussian()).fit, [[0.0] * 5])  # fmt: skip
 
 
 def test_no_rows():
@@ -142,9 +142,7 @@ def test_infinities(value):
 
 
 def test_other_dtypes():
-    fails("expected observations of float64, got int64; convert them with .astype", HMM(2, Gaussian()).fit,
-          [np.arange(6).reshape(3, 2)], error=TypeError)  # fmt: skip
-    fails("expected observations of float64, got float32", example("diag").log_prob, [np.zeros((3, 2), np.float32)],
+    fails("expected observations of numbers, got complex128", HMM(2, Gaussian()).fit, [np.zeros((3, 2), complex)],
           error=TypeError)  # fmt: skip
     fails("expected whole numbers of at least 0, got 0.5 in row 0, step 1", HMM(2, Poisson()).fit,
           [np.array([[1.0], [0.5]])])  # fmt: skip
@@ -152,7 +150,7 @@ def test_other_dtypes():
         "expected whole numbers of at least 0, got -1 in row 0, step 0", HMM(2, Poisson()).fit, [np.array([[-1], [2]])]
     )
     fails(
-        "expected observations of integers .*, got <U1",
+        "expected observations of numbers, got <U1",
         HMM(2, Categorical()).fit,
         [np.array(["a", "b"])],
         error=TypeError,
@@ -172,14 +170,8 @@ def test_driving_inputs():
           Sequences(Driven(x.x, np.zeros((6, 3))), [6]))  # fmt: skip
     u = x.u.copy()
     u[4, 0] = NAN
-    fails("expected a driving input of finite numbers, got nan in row 1, step 1; it must not be", model.log_prob,
+    fails("expected the driving input of finite numbers, none missing, got nan in row 1, step 1", model.log_prob,
           Sequences(Driven(x.x, u), [3, 3]))  # fmt: skip
-    fails(
-        "expected a driving input of float64",
-        model.log_prob,
-        Sequences(Driven(x.x, np.zeros((6, 2), int)), [6]),
-        error=TypeError,
-    )
     fails("got a tuple", example("diag").log_prob, Sequences(x, [6]), error=TypeError)
     fails("which have no stationary distribution", model.stationary)
     fails("HMM.sample: expected the driving input", model.sample, [4])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.classical.checks import as_sequences, reals
+from elman.classical.checks import as_sequences, per_step_reals
 from elman.sequences import Sequences
 
 METHODS = ("least_squares", "ridge", "yule_walker")
@@ -45,10 +45,8 @@ def settings(order: Any, method: str, penalty: float | None, intercept: bool, ma
 
 def rows(sequences: Sequences | Iterable[np.ndarray]) -> Sequences:
     """Return the rows, each [T, D], as one batch, checked for fitting."""
-    if not isinstance(sequences, Sequences | np.ndarray):
-        sequences = [reals(WHERE, f"row {number}", row, "T D", missing=True) for number, row in enumerate(sequences)]
-    sequences = as_sequences(WHERE, sequences)
-    values = reals(WHERE, "values", sequences.values, "N D", missing=True)
+    sequences = as_sequences(WHERE, sequences, columns=True)
+    values = per_step_reals(WHERE, "values", sequences, sequences.values, "N D", missing=True)
     if not values.size:
         raise ValueError(f"{WHERE}: expected rows with steps, got values of shape {list(values.shape)}.")
     present = ~np.isnan(values)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.classical.checks import as_sequences, check_names, integers, positive_definite, reals
+from elman.classical.checks import as_sequences, check_names, floats, integers, per_step_reals, positive_definite, reals
 from elman.classical.delay_taps import checks
 from elman.classical.delay_taps.checks import METHODS
 from elman.classical.delay_taps.products import Design
@@ -103,23 +103,26 @@ class DelayTaps(ClassicalModel):
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         """Compute all steps together: the state consists of inputs, so only imputed inputs depend on earlier steps."""
+        sequences = as_sequences("DelayTaps.scan", sequences, columns=True)
         layout = self._read("DelayTaps.scan", sequences, state)
         after = predict(layout.steps, self.taps_, self.intercept_)
         return sequences.with_values(after[layout.places + 1]), layout.last()
 
-    def after(self, sequences: Sequences, state: State | None = None) -> np.ndarray:
+    def after(self, sequences: Sequences | Iterable[Any], state: State | None = None) -> np.ndarray:
         """Return the state after each row, [B, p, D], without computing forecasts."""
         return self._read("DelayTaps.after", sequences, state).last()
 
-    def log_prob(self, sequences: Sequences, state: State | None = None) -> np.ndarray:
+    def log_prob(self, sequences: Sequences | Iterable[Any], state: State | None = None) -> np.ndarray:
         """Return the log-density of each input given the earlier ones, in nats [N].
 
         It is 0 where there is no forecast yet (for the first p inputs of a row), and for missing inputs. For a partly
         missing input it is the log-density of the observed coordinates.
         """
-        layout = self._read("DelayTaps.log_prob", sequences, state)
+        where = "DelayTaps.log_prob"
+        sequences = as_sequences(where, sequences, columns=True)
+        layout = self._read(where, sequences, state)
         before = predict(layout.steps, self.taps_, self.intercept_)[layout.places]
-        return log_density("DelayTaps.log_prob", sequences.values - before, self.noise_cov_)
+        return log_density(where, floats(where, "values", sequences.values) - before, self.noise_cov_)
 
     def forecast(self, given: Sequences | Iterable[Any] | State, steps: int) -> Forecast:
         """Return the forecast of the next inputs of each row, with the covariance of the error.
@@ -137,10 +140,8 @@ class DelayTaps(ClassicalModel):
         self._check_fitted(where)
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise ValueError(f"{where}: expected steps to be an int of at least 1, got {steps!r}.")
-        if isinstance(given, np.ndarray) and given.ndim == 3:
-            state = given
-        else:
-            state = self._read(where, as_sequences(where, given), None).last()
+        is_state = isinstance(given, np.ndarray) and given.ndim == 3
+        state: Any = given if is_state else self._read(where, given, None).last()
         state = self._state(where, state, len(state))
         unseen = np.isnan(state).any((1, 2))
         if unseen.any():
@@ -291,11 +292,11 @@ class DelayTaps(ClassicalModel):
 
     # Inputs.
 
-    def _read(self, where: str, sequences: Sequences, state: State | None) -> Layout:
+    def _read(self, where: str, sequences: Sequences | Iterable[Any], state: State | None) -> Layout:
         """Return the steps of a batch after those of its state, with missing inputs imputed."""
         self._check_fitted(where)
-        sequences = as_sequences(where, sequences)
-        values = reals(where, "values", sequences.values, f"N D={self.output_size}", missing=True)
+        sequences = as_sequences(where, sequences, columns=True)
+        values = per_step_reals(where, "values", sequences, sequences.values, f"N D={self.output_size}", missing=True)
         state = self.initial_state(len(sequences)) if state is None else self._state(where, state, len(sequences))
         layout = Layout(sequences.with_values(values), state)
         layout.fill(self.taps_, self.intercept_)

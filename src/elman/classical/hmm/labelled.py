@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.arrays import as_array
+from elman.classical.checks import array_of
 from elman.classical.hmm import chain_steps, em
 from elman.classical.hmm.chain import Chain, path_log_prob
 from elman.classical.hmm.em import Expected, Model, Problem
@@ -23,11 +23,11 @@ def labels_of(where: str, rows: Sequences, labels: Sequences | Iterable[Any]) ->
     if not isinstance(labels, Sequences | np.ndarray):
         labels = list(labels)
         if any(not isinstance(row, str) and np.ndim(row) for row in labels):
-            full = [as_array(row) for row in labels if len(row)]
+            full = [array_of(where, "labels", row) for row in labels if len(row)]
             values = np.concatenate(full) if full else np.zeros(0, np.int64)
             labels = Sequences(values, [len(row) for row in labels])
     if not isinstance(labels, Sequences):
-        values = as_array(labels)
+        values = array_of(where, "labels", labels)
         check(where, "labels", values, f"N={rows.num_steps}")
         return values
     if len(labels) != len(rows):

@@ -6,8 +6,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import softmax
 
-from elman.arrays import as_array
-from elman.classical.checks import as_sequences, check_names, distribution, integers, reals
+from elman.classical.checks import as_sequences, check_names, distribution, floats, integers, one_step_rows, reals
 from elman.classical.hmm import em, inputs, labelled
 from elman.classical.hmm.chain import Chain, log, log_transition, path_log_prob, random_chain, sample_states, stationary
 from elman.classical.hmm.chain_steps import ChainPrior
@@ -19,7 +18,7 @@ from elman.classical.model import ClassicalModel
 from elman.declared_types import Record, field
 from elman.kernels import semiring_scan
 from elman.progress import ProgressLine
-from elman.rows import Rows, one_step_each
+from elman.rows import Rows
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -132,8 +131,7 @@ class HMM(ClassicalModel):
     def step(self, x: Any, state: np.ndarray) -> tuple[Filtered, np.ndarray]:
         """Filter one observation of each row; return its state probabilities, and the prediction for the next step."""
         where = "HMM.step"
-        first = x[0] if isinstance(x, tuple) else x
-        rows = Sequences(x, one_step_each(len(first)))
+        rows = one_step_rows(where, x, self.emission.columns)
         chain, scores, u = self._scored(where, rows)
         joint = log(self._state(where, state, len(rows))) + scores
         top = joint.max(1, keepdims=True, initial=-np.inf)
@@ -150,6 +148,7 @@ class HMM(ClassicalModel):
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
         """Filter all rows in one call of the kernel."""
         where = "HMM.scan"
+        sequences = self._rows(where, sequences)
         chain, scores, u = self._scored(where, sequences)
         state = self.initial_state(len(sequences)) if state is None else self._state(where, state, len(sequences))
         found = semiring_scan.forward(*self._kernel_arguments(chain, scores, u, sequences, state))
@@ -161,24 +160,24 @@ class HMM(ClassicalModel):
 
     def log_prob(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
         """Return the log-probability of each row, [B]; -inf for an impossible one."""
-        sequences = as_sequences("HMM.log_prob", sequences)
+        sequences = self._rows("HMM.log_prob", sequences)
         chain, scores, u = self._scored("HMM.log_prob", sequences)
         return semiring_scan.total(*self._kernel_arguments(chain, scores, u, sequences))
 
     def filter(self, sequences: Sequences | Iterable[Any]) -> Sequences:
         """Return the state probabilities given the observations up to each step: Filtered(probs [N, K], ...)."""
-        return self.scan(as_sequences("HMM.filter", sequences))[0]
+        return self.scan(self._rows("HMM.filter", sequences))[0]
 
     def smooth(self, sequences: Sequences | Iterable[Any]) -> Sequences:
         """Return the state probabilities given whole rows, [N, K]."""
-        sequences = as_sequences("HMM.smooth", sequences)
+        sequences = self._rows("HMM.smooth", sequences)
         chain, scores, u = self._scored("HMM.smooth", sequences)
         return sequences.with_values(self._smoothed("HMM.smooth", sequences, chain, scores, u))
 
     def decode(self, sequences: Sequences | Iterable[Any], method: str = "viterbi", k: int = 1) -> Decoded:
         """Return the best path of each row (`viterbi`), the k best, or the best state of each step (`posterior`)."""
         where = "HMM.decode"
-        sequences = as_sequences(where, sequences)
+        sequences = self._rows(where, sequences)
         chain, scores, u = self._scored(where, sequences)
         if method == "posterior" and k == 1:
             states = self._smoothed(where, sequences, chain, scores, u).argmax(1)
@@ -201,7 +200,7 @@ class HMM(ClassicalModel):
         size = self._drive_size(where)
         rows = Rows.of(lengths, where=where)
         if size:
-            u = np.zeros((0, 0)) if u is None else as_array(u)
+            u = np.zeros((0, 0)) if u is None else floats(where, "the driving input u", u)
             check(where, "the driving input u", u, f"N={rows.num_steps} U={size}")
             given = Sequences(Driven(np.zeros((rows.num_steps, 0)), u), rows)
             _, u = inputs.drive(where, given, size)
@@ -343,8 +342,11 @@ class HMM(ClassicalModel):
                              f"{self.drive_size}), which have no stationary distribution.")  # fmt: skip
         return self._model(where).chain
 
+    def _rows(self, where: str, sequences: Sequences | Iterable[Any]) -> Sequences:
+        return as_sequences(where, sequences, self.emission.columns)
+
     def _problem(self, where: str, sequences: Sequences | Iterable[Any], emission: Emission) -> Problem:
-        rows, u = inputs.drive(where, as_sequences(where, sequences), self._drive_size(where))
+        rows, u = inputs.drive(where, self._rows(where, sequences), self._drive_size(where))
         data = emission.read(where, rows, u)
         priors = np.broadcast_to(np.asarray(self.transition_prior), (self.num_states, self.num_states))
         prior = ChainPrior(np.full(self.num_states, self.start_prior - 1.0), priors - 1.0)

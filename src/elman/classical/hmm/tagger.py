@@ -5,9 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from elman.arrays import as_array
 from elman.cell import unroll
-from elman.classical.checks import as_sequences, check_names, distribution, reals
+from elman.classical.checks import as_sequences, check_names, distribution, one_step_rows, reals
 from elman.classical.hmm import em, labelled, trigrams
 from elman.classical.hmm.emissions import Emission, Words, make_emission, split_arrays
 from elman.classical.hmm.results import Decoded, Filtered
@@ -15,7 +14,6 @@ from elman.classical.hmm.trigrams import Trigrams
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
 from elman.declared_types import Record, field
-from elman.rows import one_step_each
 from elman.sequences import Sequences
 
 ORDERS = (1, 2)
@@ -76,7 +74,7 @@ class HMMTagger(ClassicalModel):
             tags: strings or integers, one per step: Sequences, a list of rows, or an array [N].
         """
         where = "HMMTagger.fit"
-        rows = as_sequences(where, sequences)
+        rows = as_sequences(where, sequences, self.emission.columns)
         names, ids = np.unique(self._labels(where, rows, tags), return_inverse=True)
         if not len(names):
             raise ValueError(f"{where}: expected tags, got none: all rows are empty.")
@@ -99,7 +97,7 @@ class HMMTagger(ClassicalModel):
         """Filter one observation of each row; return its tag probabilities, and the prediction for the next step."""
         where = "HMMTagger.step"
         chain = self._chain(where)
-        rows = Sequences(as_array(x), one_step_each(len(x)))
+        rows = one_step_rows(where, x, self.emission.columns)
         state = self._state(where, state, len(rows))
         y, state = filtered(chain, self._scores(where, rows), state)
         em.impossible(where, rows, y.log_prob)
@@ -107,25 +105,25 @@ class HMMTagger(ClassicalModel):
 
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
         """Filter all rows together, one time step after another."""
-        return self._scan("HMMTagger.scan", sequences, state)
+        return self._scan("HMMTagger.scan", as_sequences("HMMTagger.scan", sequences, self.emission.columns), state)
 
     # Inference.
 
     def log_prob(self, sequences: Sequences | Iterable[Any]) -> np.ndarray:
         """Return the log-probability of each row, summed over all tags, [B]."""
         where = "HMMTagger.log_prob"
-        rows = as_sequences(where, sequences)
+        rows = as_sequences(where, sequences, self.emission.columns)
         filtered = self._scan(where, rows)[0].values
         return np.bincount(rows.rows, filtered.log_prob, minlength=len(rows))
 
     def filter(self, sequences: Sequences | Iterable[Any]) -> Sequences:
         """Return the tag probabilities given the observations up to each step: Filtered(probs [N, T], log_prob [N])."""
-        return self._scan("HMMTagger.filter", as_sequences("HMMTagger.filter", sequences))[0]
+        return self._scan("HMMTagger.filter", as_sequences("HMMTagger.filter", sequences, self.emission.columns))[0]
 
     def smooth(self, sequences: Sequences | Iterable[Any]) -> Sequences:
         """Return the tag probabilities given whole rows, [N, T]."""
         where = "HMMTagger.smooth"
-        rows = as_sequences(where, sequences)
+        rows = as_sequences(where, sequences, self.emission.columns)
         chain, probs = self._chain(where), [np.zeros((0, len(self.tags_)))]
         for piece in pieces(rows):
             found = trigrams.smooth(chain, self.initial_state(len(piece)), self._scores(where, piece), piece)
@@ -140,7 +138,7 @@ class HMMTagger(ClassicalModel):
             Decoded: states, the tags [N] in the form given to `fit`; log_prob [B] of a row and its tags jointly.
         """
         where = "HMMTagger.decode"
-        rows = as_sequences(where, sequences)
+        rows = as_sequences(where, sequences, self.emission.columns)
         if method not in ("viterbi", "posterior"):
             raise ValueError(f"{where}: expected method viterbi or posterior, got {method!r}.")
         chain, ids, log_probs = self._chain(where), [np.zeros(0, np.int64)], [np.zeros(0)]
@@ -159,7 +157,7 @@ class HMMTagger(ClassicalModel):
     def score(self, sequences: Sequences | Iterable[Any], tags: Sequences | Iterable[Any]) -> float:
         """Return the accuracy of `decode` per step."""
         where = "HMMTagger.score"
-        rows = as_sequences(where, sequences)
+        rows = as_sequences(where, sequences, self.emission.columns)
         labels = self._labels(where, rows, tags)
         if not len(labels):
             raise ValueError(f"{where}: expected at least one step, got none.")

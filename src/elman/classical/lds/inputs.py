@@ -4,13 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.arrays import as_array
-from elman.classical.checks import place
+from elman.classical.checks import array_of, per_step_reals, place
 from elman.classical.lds.matrices import Matrices
 from elman.kernels.kalman import System
 from elman.rows import Rows
 from elman.sequences import Sequences
-from elman.shapes import check
 
 
 class Observed(NamedTuple):
@@ -63,7 +61,7 @@ def read(where: str, sequences: Sequences, matrices: Matrices) -> Inputs:
     """Return the values of a batch, checked against the matrices of a model.
 
     Raises:
-        TypeError: an array is not float64.
+        TypeError: an array is not of numbers.
         ValueError: a shape is wrong, a number is infinite, an input is missing, or Q or R is not a covariance; the
             message names row and step.
     """
@@ -72,11 +70,9 @@ def read(where: str, sequences: Sequences, matrices: Matrices) -> Inputs:
     if isinstance(given, tuple) and not isinstance(given, Observed):
         raise TypeError(f"{where}: expected observations, or Observed(x, u, ...), got {type(given).__name__}.")
     given = given if isinstance(given, Observed) else Observed(given)
-    x = np.asarray(given.x)
-    if x.ndim == 1 and not isinstance(given.x, tuple) and m == 1:
-        raise ValueError(f"{where}: expected observations of shape [N, m=1], got {list(x.shape)}; a single series is "
-                         "x[:, None].")  # fmt: skip
-    rows = sequences.with_values(number(where, "observations", sequences, x, f"N m={m}", missing=True))
+    if isinstance(given.x, tuple):
+        raise TypeError(f"{where}: expected observations x [N, m={m}], got none.")
+    rows = sequences.with_values(per_step_reals(where, "observations", sequences, given.x, f"N m={m}", missing=True))
     if isinstance(given.u, tuple):
         if inputs:
             raise ValueError(f"{where}: expected a driving input u [N, U={inputs}] at each step, got none; give "
@@ -85,13 +81,13 @@ def read(where: str, sequences: Sequences, matrices: Matrices) -> Inputs:
     elif not inputs:
         raise ValueError(f"{where}: expected no driving input, got one; this model has neither B nor D.")
     else:
-        u = number(where, "the driving input u", sequences, given.u, f"N U={inputs}")
+        u = per_step_reals(where, "the driving input u", sequences, given.u, f"N U={inputs}")
     per_step = {}
     specs = {"F": f"N n={n} n={n}", "H": f"N m={m} n={n}", "Q": f"N n={n} n={n}", "R": f"N m={m} m={m}"}
     for name, spec in specs.items():
         matrix = getattr(given, name)
         if not isinstance(matrix, tuple):
-            per_step[name] = number(where, name, sequences, matrix, spec)
+            per_step[name] = per_step_reals(where, name, sequences, matrix, spec)
             if name in "QR":
                 semidefinite(where, name, sequences, per_step[name])
     return Inputs(rows, u, per_step)
@@ -114,28 +110,13 @@ def read_future(where: str, lengths: Any, given: Observed | None, matrices: Matr
     for name, ndim in dimensions.items():
         leaf = getattr(given, name)
         if not isinstance(leaf, tuple):
-            leaf = as_array(leaf)
+            leaf = array_of(where, name, leaf)
             by_row = leaf.ndim == ndim + 1 and where == "LDS.forecast"
             leaves[name] = leaf.reshape(-1, *leaf.shape[2:]) if by_row else leaf
             if len(leaves[name]) != steps:
                 raise ValueError(f"{where}: expected {name} of {steps} steps, got shape {list(leaf.shape)}.")
     missing = np.full((steps, len(matrices.H)), np.nan)
     return read(where, Sequences(Observed(missing, **leaves), rows), matrices)
-
-
-def number(where: str, name: str, sequences: Sequences, array: Any, spec: str, missing: bool = False) -> np.ndarray:
-    """Return `array`, checked: float64, finite, or NaN where `missing` allows it."""
-    array = as_array(array)
-    check(where, name, array, spec)
-    if array.dtype != np.float64:
-        raise TypeError(f"{where}: expected {name} of float64, got {array.dtype}; convert with .astype(np.float64).")
-    wrong = np.isinf(array) if missing else ~np.isfinite(array)
-    if wrong.any():
-        step = int(np.argwhere(wrong)[0][0])
-        allowed = "finite numbers, or NaN where one is missing" if missing else "finite numbers"
-        raise ValueError(f"{where}: expected {name} of {allowed}, got {array[wrong][0]} in {place(sequences, step)}; "
-                         "correct the data.")  # fmt: skip
-    return np.ascontiguousarray(array)
 
 
 def semidefinite(where: str, name: str, sequences: Sequences, matrices: np.ndarray) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from elman import state as states
-from elman.classical.checks import as_sequences, check_names, place, reals
+from elman.classical.checks import as_sequences, check_names, one_step_rows, place, reals
 from elman.classical.forecast import Forecast
 from elman.classical.lds import em, likelihood
 from elman.classical.lds.inputs import Inputs, Observed, read, read_future
@@ -21,7 +21,6 @@ from elman.declared_types import Record, field
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction
 from elman.progress import ProgressLine
-from elman.rows import one_step_each
 from elman.sequences import Sequences
 
 
@@ -133,13 +132,13 @@ class LDS(ClassicalModel):
 
     def step(self, x: Any, state: Prediction) -> tuple[Filtered, Prediction]:
         """Filter one observation of each row; return the filtered state, and the prediction for the next step."""
-        first = next(states.leaves(x))
-        rows = Sequences(x, one_step_each(len(first)))
+        rows = one_step_rows("LDS.step", x, columns=True)
         return self._filtered("LDS.step", self._read("LDS.step", rows), state)
 
     def scan(self, sequences: Sequences, state: Prediction | None = None) -> tuple[Sequences, Prediction]:
         """Filter all rows in one call of the kernel."""
         where = "LDS.scan"
+        sequences = as_sequences(where, sequences, columns=True)
         filtered, last = self._filtered(where, self._read(where, sequences), state)
         return sequences.with_values(filtered), last
 
@@ -148,14 +147,14 @@ class LDS(ClassicalModel):
     def log_prob(self, sequences: Sequences | Iterable[Any], state: Prediction | None = None) -> np.ndarray:
         """Return the log-probability of each row, [B]: the sum over its steps; -inf for an impossible row."""
         where = "LDS.log_prob"
-        rows = self._read(where, as_sequences(where, sequences))
+        rows = self._read(where, as_sequences(where, sequences, columns=True))
         log_probs: np.ndarray = self._kernel(where, kalman.log_likelihood, rows, state)
         return log_probs
 
     def filter(self, sequences: Sequences | Iterable[Any]) -> Sequences:
         """Return the state at each step given the observations up to that step: Filtered(mean [N, n], ...)."""
         where = "LDS.filter"
-        rows = self._read(where, as_sequences(where, sequences))
+        rows = self._read(where, as_sequences(where, sequences, columns=True))
         return rows.rows.with_values(self._filtered(where, rows, None)[0])
 
     def smooth(self, sequences: Sequences | Iterable[Any], state: Prediction | None = None) -> Sequences:
@@ -165,14 +164,14 @@ class LDS(ClassicalModel):
             ValueError: a row has too few observations for its diffuse start.
         """
         where = "LDS.smooth"
-        rows = self._read(where, as_sequences(where, sequences))
+        rows = self._read(where, as_sequences(where, sequences, columns=True))
         found = self._kernel(where, kalman.smooth, rows, state)
         return rows.rows.with_values(Smoothed(found.mean, found.cov, found.lag))
 
     def predict(self, sequences: Sequences | Iterable[Any], state: Prediction | None = None) -> Sequences:
         """Return the one-step forecast of each observation: Forecast(mean [N, m], cov [N, m, m])."""
         where = "LDS.predict"
-        rows = self._read(where, as_sequences(where, sequences))
+        rows = self._read(where, as_sequences(where, sequences, columns=True))
         matrices, state = self._matrices(where), self._state(where, state, rows)
         filtered, _ = self._kernel(where, kalman.filter, rows, state)
         F, Q = rows.of_steps("F", matrices), rows.of_steps("Q", matrices)
@@ -202,7 +201,7 @@ class LDS(ClassicalModel):
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise ValueError(f"{where}: expected steps to be an int of at least 1, got {steps!r}.")
         if not isinstance(given, Prediction):
-            given = self._filtered(where, self._read(where, as_sequences(where, given)), None)[1]
+            given = self._filtered(where, self._read(where, as_sequences(where, given, columns=True)), None)[1]
         rows = read_future(where, np.full(len(given.mean), steps), future, self._matrices(where))
         found, _ = self._kernel(where, kalman.filter, rows, given)
         outputs = self._outputs(self._matrices(where), rows, Prediction(found.mean, found.cov, found.diffuse))
@@ -258,7 +257,7 @@ class LDS(ClassicalModel):
         settings = Settings(learn if learn is None else tuple(learn), method, restarts, seed, max_iterations, tolerance,
                             floor, self.square_root)  # fmt: skip
         given = self._given()
-        rows = read(where, as_sequences(where, sequences), given.matrices)
+        rows = read(where, as_sequences(where, sequences, columns=True), given.matrices)
         problem, first, method = pose(where, rows, given, self.variances, settings)
         with line:
             fitted = (em if method == "em" else likelihood).fit(problem, first, line)

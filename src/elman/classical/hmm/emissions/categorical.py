@@ -40,6 +40,8 @@ class Categorical(Emission):
 
     probs_: np.ndarray
 
+    columns = False
+
     def __init__(self, num_symbols: int | None = None, prior: float = 1.0):
         if num_symbols is not None and num_symbols < 1:
             raise ValueError(f"Categorical: expected num_symbols of at least 1, got {num_symbols}.")

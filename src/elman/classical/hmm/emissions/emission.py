@@ -25,6 +25,7 @@ class Emission:
         x: observations, [N] or [N, D]      posterior: [N, K] probabilities of the states at each step
     """
 
+    columns: bool = True  # whether a step has D numbers; else it is one value
     drive_size: int = 0  # U, if the distribution depends on a driving input
 
     @property

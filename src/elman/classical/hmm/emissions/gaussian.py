@@ -12,7 +12,6 @@ from elman.classical.hmm.emissions.covariances import KINDS, Limits
 from elman.classical.hmm.emissions.emission import Emission
 from elman.classical.hmm.emissions.moments import MeanPrior, Moments
 from elman.classical.hmm.emissions.real_data import RealData
-from elman.classical.hmm.inputs import reals
 from elman.sequences import Sequences
 
 LARGEST = 1e100
@@ -78,7 +77,7 @@ class Gaussian(Emission):
         means = checks.reals("Gaussian", "means", means, "K D")
         states, size = means.shape
         if covariance == "tied" and np.ndim(covs) == 2:
-            covs = np.asarray(covs)[None]
+            covs = checks.floats("Gaussian", "covs", covs)[None]
         sizes = {"diag": f"K={states} D={size}", "spherical": f"K={states}", "full": f"K={states} D={size} D={size}",
                  "tied": f"1=1 D={size} D={size}"}  # fmt: skip
         if slopes is not None:
@@ -115,7 +114,8 @@ class Gaussian(Emission):
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> RealData:
         """Return the observations, centred at the middle of the means, or of the data without means."""
         known = hasattr(self, "means_")
-        values = reals(where, x, f"N D={self.means_.shape[1]}" if known else "N D")
+        spec = f"N D={self.means_.shape[1]}" if known else "N D"
+        values = checks.per_step_reals(where, "observations", x, x.values, spec, missing=True)
         largest = max(np.fmax.reduce(values, None, initial=0.0), -np.fmin.reduce(values, None, initial=0.0))
         if largest > LARGEST:
             raise ValueError(f"{where}: expected observations up to {LARGEST:g}, whose squares are finite, got "
@@ -224,7 +224,7 @@ class Gaussian(Emission):
         varies = variance > np.maximum(1e-20 * mean**2, 1e-200)
         variance = np.where(varies, variance, np.maximum(1.0, 1e-12 * mean**2))
         if self.mean_prior is not None:
-            mean = checks.reals(where, "mean_prior", np.asarray(self.mean_prior), f"D={size}")
+            mean = checks.reals(where, "mean_prior", self.mean_prior, f"D={size}")
         cov = np.diag(variance)
         if self.cov_prior is not None:
             given = np.asarray(self.cov_prior)

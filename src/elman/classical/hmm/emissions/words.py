@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from elman.classical.checks import check_names, reals
+from elman.classical.checks import array_of, check_names, reals
 from elman.classical.context_counts import find
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
 from elman.classical.packed_strings import pack, unpack
@@ -55,6 +55,8 @@ class Words(Emission):
     words_: np.ndarray
     counts_: np.ndarray
 
+    columns = False
+
     def __init__(self, max_suffix: int = 10, rare_count: int = 10):
         for name, given in (("max_suffix", max_suffix), ("rare_count", rare_count)):
             if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 0:
@@ -73,7 +75,7 @@ class Words(Emission):
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> Text:
         """Return the distinct words, and the index of each step's word."""
-        values = np.asarray(x.values)
+        values = array_of(where, "observations", x.values)
         check(where, "observations", values, "N")
         if values.size and values.dtype.kind != "U":
             raise TypeError(f"{where}: expected observations of strings (a NumPy array of str), got {values.dtype}.")
