@@ -2,13 +2,16 @@
 
 import os
 import random
+import re
 import resource
 import shutil
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from elman.files import read_tensors, write_tensors
 from elman.training import run_lock
@@ -135,11 +138,92 @@ def test_nothing_to_resume(elman, tmp_path, run):
     assert "config.toml is missing" in error_line(elman("train", "language-model", "--resume", "--out", run))
 
 
-@pytest.mark.parametrize("config", ["", "task = ", 'task = "language-model"\n[settings]\nhiden_size = 8\n'])
-def test_a_damaged_config(elman, run_folder, tmp_path, config):
+TASK = 'task = "language-model"\n'
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("", "config.toml: expected task, which is missing; write it back or train again."),
+        (TASK, "config.toml: expected settings, which is missing; write it back or train again."),
+        ("task = ", "config.toml: not TOML: "),
+        ("a = " + "[" * 5000, "config.toml: not TOML: "),
+        ("a = " + "9" * 5000, "config.toml: not TOML: "),
+        (f"{TASK}settings = 3\n", "config.toml: expected settings to be a table, got 3; write it back"),
+        ("task = 3\n[settings]\n", "config.toml: expected task to be a string, got 3; "),
+        (f"data = 'a'\n{TASK}[settings]\n", "config.toml: expected data to be a list of strings, got 'a'; "),
+        (f"data = [1]\n{TASK}[settings]\n", "config.toml: expected data to be a list of strings, got [1]; "),
+        (f"validation_data = [[]]\n{TASK}[settings]\n", "expected validation_data to be a list of strings, got [[]]"),
+        (f"reading = []\n{TASK}[settings]\n", "config.toml: expected reading to be a table, got []; "),
+        (f"{TASK}[settings]\nhiden_size = 8\n", "config.toml hiden_size: unknown; did you mean hidden_size?"),
+        (f"{TASK}[settings]\nhidden_size = []\n", "config.toml hidden_size: expected int, got []."),
+        (f"{TASK}[settings]\nhidden_size = {{}}\n", "was not trained on files"),
+        (f"{TASK}[settings]\ndropout = {{a = 1}}\n", "config.toml dropout.a: unknown"),
+        (f"{TASK}[settings]\ncell = 3\n", "config.toml"),
+        (f"{TASK}[settings]\ncell = {{kind = 3}}\n", "config.toml"),
+        (f"{TASK}[settings]\ncell = {{zoneout_c = {{a = 1}}}}\n", "config.toml"),
+        (f"data = ['FILE']\n{TASK}[settings]\nhidden_size = {'9' * 30}\n", "expected hidden_size below 2^63, got 999"),
+        (
+            f"data = ['FILE']\n{TASK}[settings]\nlearning_rate = {'9' * 400}\n",
+            "learning_rate: expected float, got 999",
+        ),
+    ],
+)
+def test_a_damaged_config(elman, run_folder, text_file, tmp_path, config, message):
+    copy = shutil.copytree(run_folder, tmp_path / "copy")
+    (copy / "config.toml").write_text(config.replace("FILE", str(text_file)))
+    assert message in error_line(elman("train", "language-model", "--resume", "--out", copy))
+
+
+@pytest.mark.parametrize("config", ["a = " + "[" * 5000, "settings = 3\ntask = 'language-model'\n", "data = 3\n"])
+@pytest.mark.parametrize("words", [["doctor", "RUN"], ["evaluate", "RUN", "FILE"]])
+def test_a_damaged_config_for_a_trained_model(elman, run_folder, text_file, tmp_path, words, config):
     copy = shutil.copytree(run_folder, tmp_path / "copy")
     (copy / "config.toml").write_text(config)
-    assert "config.toml" in error_line(elman("train", "language-model", "--resume", "--out", copy))
+    names = {"RUN": copy, "FILE": text_file}
+    assert f"{copy / 'config.toml'}: " in error_line(elman(*(names.get(word, word) for word in words)))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (f"hidden_size={2**63}", f"expected hidden_size below 2^63, got {2**63}."),
+        (f"hidden_size={2**62}", "expected weights that fit, got a network that needs "),
+        ("hidden_size=2147483648", "expected weights that fit, got a network that needs "),
+        ("embedding_size=99999999999999", "expected weights that fit, got a network that needs "),
+        ("epochs=99999999999999999999999", "expected epochs below 2^63, got 99999999999999999999999."),
+        (f"warmup={'9' * 500}", "expected warmup below 2^63, got 999"),
+        (f"learning_rate={'9' * 500}", "expected learning_rate above 0, got inf."),
+        (f"steps={2**63}", "expected steps below 2^63"),
+        (f"hidden_size={'9' * 5000}", "--set hidden_size: expected int, got '999"),
+    ],
+)
+def test_sizes_that_no_memory_holds(elman, small, text_file, run, option, message):
+    line = error_line(elman("train", "language-model", text_file, "--out", run, *small, "--set", option))
+    assert message in line
+
+
+@pytest.mark.parametrize("size", ["99999999999x2", "2x99999999999", f"{'9' * 30}x1"])
+def test_pictures_of_a_size_that_no_memory_holds(elman, tmp_path, run, size):
+    for name in ("a", "b"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "pictures" / name / "1.png")
+    line = error_line(elman("train", "classifier", tmp_path / "pictures", "--size", size, "--out", run))
+    assert line.startswith("size: expected (height, width), each from 1 to 16384, got ")
+
+
+@pytest.mark.parametrize("shape", [(80, 2, 2, 2, 2), (80, 4, 5, 6, 7, 8), (80, 7, 8)])
+def test_arrays_of_a_shape_that_no_model_reads(elman, tmp_path, run, shape):
+    np.savez(tmp_path / "a.npz", values=np.zeros(shape), lengths=[4] * 20, labels=[0, 1] * 10)
+    line = error_line(elman("train", "classifier", tmp_path / "a.npz", "--out", run))
+    assert re.match(rf"{tmp_path}/a\.npz:case \d+: expected text, or an array \[T\] or \[T, D\] ", line)
+
+
+def test_the_best_weights_in_the_place_of_the_checkpoint(elman, run_folder, tmp_path):
+    copy = shutil.copytree(run_folder, tmp_path / "copy")
+    shutil.copy(copy / "best.safetensors", copy / "last.safetensors")
+    line = error_line(elman("train", "language-model", "--resume", "--out", copy))
+    assert "last.safetensors: expected last.safetensors, got a copy of best.safetensors; put the file back" in line
 
 
 @pytest.mark.parametrize("words", [["evaluate", "RUN", "FILE"], ["generate", "RUN"]])

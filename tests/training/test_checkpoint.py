@@ -56,6 +56,16 @@ def test_the_contents_of_the_files(run: Path) -> None:
     assert best.keys() == {name for name in tensors if name.startswith("model/")}
 
 
+@pytest.mark.parametrize(("name", "other"), [("last", "best"), ("best", "last")])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_checkpoint_copied_over_the_other_one(tmp_path: Path, name: str, other: str, optimizer: str) -> None:
+    small_run(tmp_path, epochs=1, optimizer=optimizer)
+    (tmp_path / f"{name}.safetensors").write_bytes((tmp_path / f"{other}.safetensors").read_bytes())
+    line = f"{name}.safetensors: expected {name}.safetensors, got a copy of {other}.safetensors; put the file back"
+    with pytest.raises(ValueError, match=line):
+        small_run(tmp_path, resume=True, epochs=1, optimizer=optimizer)
+
+
 def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
     before = contents(run)
     net, result = resume(run)

@@ -17,7 +17,7 @@ from elman.cells.activations import Activations
 from elman.data.hold_out import hold_out
 from elman.data.readers.labelled import names_of
 from elman.data.row_batches import usual_steps
-from elman.errors import counted_as, is_out_of_memory, named
+from elman.errors import counted_as, named
 from elman.estimator import Estimator
 from elman.runtime import MODEL
 from elman.state import State
@@ -337,13 +337,7 @@ class Task(Model, Estimator, TrainingSettings):
             held_out_data = self.encode(held_out)
         check(self, has_validation=len(held_out) > 0)
         batches = self.batches(data)
-        try:
-            self._build()
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise ValueError(f"{type(self).__name__}.fit: the network needs more memory than there is ({error}); lower "
-                             "hidden_size, or its other sizes.") from error  # fmt: skip
+        self._build()
         if pretrained is None:
             self.load_pretrained()
         else:

@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
+import reprlib
 import tomllib
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -17,6 +19,8 @@ from elman.nearest import did_you_mean
 from elman.optional_packages import needed_by
 
 CONFIG = "config.toml"
+_PARTS = {"task": str, "settings": dict, "data": list, "validation_data": list, "reading": dict, "standard_input": str}
+_KINDS = {str: "a string", dict: "a table", list: "a list of strings"}
 
 
 class Settings:
@@ -102,7 +106,8 @@ def _convert(where: str, hint: Any, value: Any) -> Any:
         if isinstance(value, kind) and not (kind in (int, float) and isinstance(value, bool)):
             return value
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+            with suppress(OverflowError):
+                return float(value)
         if isinstance(value, str) and kind is bool and value.lower() in ("true", "false", "yes", "no"):
             return value.lower() in ("true", "yes")
         if isinstance(value, str) and kind in (int, float):
@@ -112,7 +117,7 @@ def _convert(where: str, hint: Any, value: Any) -> Any:
                 continue
     names = {NoneType: "none", bool: "true or false"}
     wanted = " or ".join(names.get(kind, kind.__name__) for kind in kinds)
-    raise ValueError(f"{where}: expected {wanted}, got {value!r}.")
+    raise ValueError(f"{where}: expected {wanted}, got {reprlib.repr(value)}.")
 
 
 def check_range(task: Any, low: float, high: float, *names: str) -> None:
@@ -159,16 +164,20 @@ def read_config(run: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: the folder holds no run.
-        ValueError: the file is not TOML or lacks a part.
+        ValueError: the file is not TOML, lacks a part, or a part has another type.
     """
     path = run / CONFIG
     if not path.exists():
         raise FileNotFoundError(f"{run}: no run there ({CONFIG} is missing); name one that `elman train --out` made.")
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, or a number of 4,300 digits
         raise ValueError(f"{path}: not TOML: {error}") from None
-    for part in ("task", "settings"):
-        if part not in config:
+    for part, kind in _PARTS.items():
+        value = config.get(part, kind())
+        if not isinstance(value, kind) or (kind is list and not all(isinstance(name, str) for name in value)):
+            got = reprlib.repr(value)
+            raise ValueError(f"{path}: expected {part} to be {_KINDS[kind]}, got {got}; write it back or train again.")
+        if part not in config and part in ("task", "settings"):
             raise ValueError(f"{path}: expected {part}, which is missing; write it back or train again.")
     return config

@@ -115,7 +115,7 @@ class Checkpoints:
             yield optimizer, [paths[parameter] for parameter in group["params"]]
 
     def _write(self, name: str, tensors: Mapping[str, Tensor], place: Place) -> None:
-        facts = {"schema": files.SCHEMA, **self._facts, "place": asdict(place)}
+        facts = {"schema": files.SCHEMA, **self._facts, "file": name, "place": asdict(place)}
         files.write_tensors(self.run / name, tensors, facts)
 
     def _read(self, name: str) -> tuple[Place, dict[str, Tensor]]:
@@ -123,6 +123,9 @@ class Checkpoints:
         tensors, facts = files.read_tensors(path, torch=True)
         if "place" not in facts:
             raise ValueError(f"{path}: expected a checkpoint, got a model file; name the folder of a training run.")
+        if (written_as := facts.pop("file", "a model file")) != name:
+            got = f"got a copy of {written_as}; put the file back, or train in a new folder."
+            raise ValueError(f"{path}: expected {name}, {got}")
         place = Place(**facts.pop("place"))
         facts.pop("schema")
         here = {name: _kind(tensor) for name, tensor in model_tensors(self._model).items()}

@@ -1,6 +1,8 @@
 """Arrays of NumPy: ragged series, frames and images; never a pickle."""
 
 import re
+import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +56,7 @@ def test_rows_are_views_of_what_was_read(tmp_path: Path) -> None:
         ({"values": ["x"], "lengths": [1]}, "expected values of numbers, got <U1."),
         (
             {"values": [None], "lengths": [1]},
-            "expected an .npz file of np.savez, without objects: Object arrays cannot",
+            "expected an .npz file of np.savez, without objects: values.npy holds Python objects.",
         ),
         (
             {"values": np.zeros((2, 3, 1)), "labels": ["a"]},
@@ -95,3 +97,48 @@ def test_a_broken_file(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"a\.npz: expected an \.npz file of np\.savez, without objects: Bad CRC"):
         read_labelled(path)
+
+
+def test_a_header_is_compared_with_the_file_before_memory_is_allocated(tmp_path: Path) -> None:
+    def member(header: str, data: bytes = b"\0" * 64, magic: bytes = b"\x93NUMPY\x01\x00") -> bytes:
+        text = header.encode() + b" " * (-(len(header) + 11) % 64) + b"\n"
+        return magic + struct.pack("<H", len(text)) + text + data
+
+    good = "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2, 2), }"
+    damaged = {
+        "values.npy has no header of NumPy (": [
+            member("{'descr': '<f8', 'fortran_order': False"),
+            member("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), 'more': 1}"),
+            member("{'descr': '<f8', 'fortran_order': False, 'shape': (2.5, 2), }"),
+            member("{'descr': '<x9', 'fortran_order': False, 'shape': (2, 2), }"),
+            member("[" * 300),
+            member(good)[:40],
+            member(good, magic=b"\x93NUMPX\x01\x00"),
+            member(good, magic=b"\x93NUMPY\x09\x00"),
+            b"",
+        ],
+        "values.npy has a header of float64 [": [
+            member("{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776, 2), }"),
+            member("{'descr': '<f8', 'fortran_order': False, 'shape': (3, 3), }"),
+            member("{'descr': '<f8', 'fortran_order': False, 'shape': (-8,), }"),
+            member(good)[:-1],
+            member(good, b"\0" * 65),
+        ],
+    }
+    path = tmp_path / "a.npz"
+    for message, members in {"": [member(good)], **damaged}.items():
+        for content in members:
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("values.npy", content)
+            if not message:
+                assert read_labelled(path).inputs[0].shape == (2, 2)
+                continue
+            with pytest.raises(ValueError, match=re.escape(f"{path}: expected an .npz file of np.savez, ")) as error:
+                read_labelled(path)
+            assert message in str(error.value)
+            assert "\n" not in str(error.value)
+
+
+def test_compressed_arrays_are_read(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", values=np.zeros((100, 100, 10)))
+    assert len(read_labelled(tmp_path / "a.npz").inputs) == 100

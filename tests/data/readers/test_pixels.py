@@ -101,9 +101,9 @@ def test_sizes_that_differ(tmp_path: Path) -> None:
     assert abs(read.inputs[0].mean() - GREY[0].mean()) < 5
 
 
-@pytest.mark.parametrize("size", [(0, 5), (5,), (1, 2, 3)])
+@pytest.mark.parametrize("size", [(0, 5), (5,), (1, 2, 3), (16385, 2), (2, 2**63), (2.0, 2), ("2", 2)])
 def test_a_wrong_size_is_an_error(tmp_path: Path, size: tuple[int, ...]) -> None:
-    failing(tmp_path, r"size: expected \(height, width\) of at least 1, got ", size=size)
+    failing(tmp_path, r"size: expected \(height, width\), each from 1 to 16384, got ", size=size)
 
 
 def test_videos(tmp_path: Path) -> None:

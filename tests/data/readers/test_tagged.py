@@ -77,6 +77,16 @@ def test_conllu(write: Write) -> None:
     failing(path, r": no column 'UPSO'; did you mean UPOS\? There are: ID, FORM, ", columns=("FORM", "UPSO"))
 
 
+def test_conllu_with_too_few_columns(write: Write) -> None:
+    for line, column, width in [("a", "FORM", 1), ("1\ta", "UPOS", 2), ("1\ta\ta", "UPOS", 3), ("1 a b c", "XPOS", 4)]:
+        path = write(f"{line}\n\n" * 3, "a.conllu")
+        columns = ("FORM", "XPOS") if column == "XPOS" else None
+        failing(path, f":1: no column {column}: expected 10 columns, ID FORM .* MISC, got {width}; ", columns=columns)
+    assert read_tagged(write("a\tN\n", "a.conllu"), columns=(1, 2))[:2] == ([["a"]], [["N"]])
+    path = write("# global.columns = WORD POS TAG\nYes\tUH\n")
+    failing(path, ":2: no column TAG: expected 3 columns, WORD POS TAG, got 2", columns=("WORD", "TAG"))
+
+
 def test_names_of_columns_in_the_file(write: Write) -> None:
     path = write("# global.columns = WORD TAG\nYes\tUH\n")
     assert read_tagged(path, columns=("WORD", "TAG"))[:2] == ([["Yes"]], [["UH"]])

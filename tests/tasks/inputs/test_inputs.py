@@ -54,7 +54,7 @@ def test_a_kind_can_be_named():
 
 @pytest.mark.parametrize("row", [np.zeros((2, 3, 4, 5, 6)), np.zeros((4, 5, 6)), np.array(["a", "b"]), 3j, None])
 def test_rows_of_no_kind(row):
-    with pytest.raises(TypeError, match="inputs: expected rows of text, or arrays"):
+    with pytest.raises(TypeError, match=r"row 0: expected text, or an array \[T\] or \[T, D\] "):
         make_inputs(InputSettings(), [row])
 
 

@@ -1,5 +1,7 @@
 """Reader of arrays in a `.npz` file of NumPy; pickles are never loaded."""
 
+import lzma
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from elman.data.raw_files import reading
 from elman.data.readers.labelled import Row
 
 ARRAYS = ("values", "lengths", "labels", "label_names")
+_MOST_COMPRESSED = 1032  # bytes that one byte of deflate can stand for
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
 
 
 def read_npz(file: Path) -> Iterator[Row]:
@@ -40,15 +44,44 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
         try:
             if not zipfile.is_zipfile(stream):
                 raise ValueError("it is not a zip archive")
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as archive:
-                known = list(archive)
-                arrays = {name: archive[name] for name in ARRAYS if name in known}
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+            with zipfile.ZipFile(stream) as archive:
+                known = [name.removesuffix(".npy") for name in archive.namelist()]
+                arrays = {
+                    name: _array(archive, f"{name}.npy") for name in ARRAYS if f"{name}.npy" in archive.namelist()
+                }
+        except _DAMAGED as error:
             raise ValueError(f"{file}: expected an .npz file of np.savez, without objects: {error}.") from None
     if "values" not in arrays:
         raise ValueError(f"{file}: expected an array 'values', got {', '.join(known) or 'none'}.")
     return arrays
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """Read an array. Memory is allocated only if the file is as long as its header says.
+
+    Raises:
+        ValueError: the header is damaged, or there are more or fewer bytes than it describes.
+    """
+    entry = archive.getinfo(name)
+    with archive.open(entry) as stream:
+        try:
+            version = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(stream)
+            start = stream.tell()
+        except zipfile.BadZipFile:
+            raise
+        except Exception as error:  # NumPy evaluates the header as Python: SyntaxError, TokenError, RecursionError, ...
+            raise ValueError(f"{name} has no header of NumPy ({' '.join(str(error).split())})") from None
+    expected, got = math.prod(shape) * dtype.itemsize, entry.file_size - start
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects")
+    if got != expected or entry.file_size > _MOST_COMPRESSED * (entry.compress_size + 1):
+        raise ValueError(f"{name} has a header of {dtype} {list(shape)}, which is {expected:,} bytes, got {got:,}, "
+                         f"{entry.compress_size:,} compressed")  # fmt: skip
+    with archive.open(entry) as stream:
+        array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
 
 
 def _rows(file: Path, values: np.ndarray, lengths: np.ndarray | None) -> list[np.ndarray]:

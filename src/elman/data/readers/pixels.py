@@ -9,6 +9,7 @@ from elman.data.raw_files import reading
 from elman.data.readers import images, videos
 from elman.data.readers.labelled import Row
 
+LONGEST_SIDE = 16384  # pixels; a larger size is a mistake, and its pictures would not fit in memory
 SUFFIXES = (*images.SUFFIXES, *videos.SUFFIXES)
 IGNORED = ("thumbs.db", "desktop.ini")  # files that Windows puts into folders; hidden files are ignored as well
 
@@ -22,8 +23,8 @@ class Pixels:
     """
 
     def __init__(self, size: tuple[int, int] | None = None, color: bool = False):
-        if size is not None and (len(size) != 2 or min(size) < 1):
-            raise ValueError(f"size: expected (height, width) of at least 1, got {size}.")
+        if size is not None and (len(size) != 2 or not all(map(_is_side, size))):
+            raise ValueError(f"size: expected (height, width), each from 1 to {LONGEST_SIDE}, got {size}.")
         self.size = None if size is None else (size[0], size[1])
         self.color = color
         self._first: tuple[Path, np.ndarray] | None = None  # the others must have its size
@@ -73,6 +74,10 @@ class Pixels:
 
     def _extent(self, pixels: np.ndarray) -> tuple[int, ...]:
         return pixels.shape[-3:-1] if self.color else pixels.shape[-2:]
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int | np.integer) and bool(1 <= value <= LONGEST_SIDE)
 
 
 def _entries(folder: Path) -> list[Path]:

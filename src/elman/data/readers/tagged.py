@@ -71,7 +71,13 @@ class _Layout(NamedTuple):
     def position(self, file: Path, column: Column) -> int:
         """Return the position of a column in a line."""
         if str(column) in self.names:
-            return self.names.index(str(column))
+            position = self.names.index(str(column))
+            if position >= self.width:
+                raise ValueError(
+                    f"{file}:{self.line}: no column {column}: expected {len(self.names)} columns, "
+                    f"{' '.join(self.names)}, got {self.width}; complete them, or name columns by number, from 1."
+                )
+            return position
         try:
             number = int(str(column).replace("_", "no number"))
         except ValueError:

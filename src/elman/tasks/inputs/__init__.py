@@ -7,6 +7,7 @@ import numpy as np
 
 from elman.arrays import as_array
 from elman.declared_types import field
+from elman.errors import RowTypeError
 from elman.nearest import did_you_mean
 from elman.tasks.inputs.base import Inputs, InputSettings
 from elman.tasks.inputs.frames import Frames
@@ -28,7 +29,7 @@ def make_inputs(settings: InputSettings, rows: Sequence[Any] = ()) -> Inputs:
 
     Raises:
         ValueError: there is no such kind, or a setting has no effect on it.
-        TypeError: the rows are of no known kind.
+        RowTypeError: the first row is of no known kind.
     """
     name = settings.inputs
     if name == "auto":
@@ -70,6 +71,6 @@ def _kind_of(row: Any) -> str:
         return Skeletons.name
     if row.ndim in (1, 2) and row.dtype.kind in "fiubO":
         return Series.name
-    got = f"{row.dtype} {list(row.shape)}" if row.ndim else f"{row.item()!r} in the first row"
-    raise TypeError("inputs: expected rows of text, or arrays [T], [T, D] (series), [T, J, 3] (skeletons), uint8 "
-                    f"[T, H, W] (frames), [H, W] or [H, W, 3] (an image), got {got}.")  # fmt: skip
+    got = f"{row.dtype} {list(row.shape)}" if row.ndim else repr(row.item())
+    raise RowTypeError(0, "expected text, or an array [T] or [T, D] (a series), [T, J, 3] (skeletons), uint8 [T, H, W] "
+                       f"(frames), [H, W] or [H, W, 3] (an image), got {got}.")  # fmt: skip
