@@ -109,7 +109,7 @@ def test_a_run_that_is_still_training(elman, small, text_file, run_folder, tmp_p
         ("hidden_size=0", "hidden_size: expected at least 1, got 0."),
         ("streams=0", "streams: expected at least 1, got 0."),
         ("steps=0", "steps: expected at least 1, got 0."),
-        ("ngram_order=-1", "ngram_order: expected at least 0, got -1."),
+        ("ngram_order=-1", "ngram_order: expected at least 0 and less than 1000, got -1."),
         ("dropout=1", "dropout: expected at least 0 and less than 1, got 1.0."),
         ("epochs=0", "expected epochs of at least 1, got 0, which leaves a new network untrained"),
         ("epochs=-1", "expected epochs of at least 0, got -1."),

@@ -101,7 +101,7 @@ def test_resuming_before_the_first_checkpoint_starts_from_the_beginning(run: Pat
     ("options", "difference"),
     [
         ({"learning_rate": 0.5}, "settings.learning_rate is 0.02, in this run 0.5"),
-        ({"patience": 2}, "settings.patience is None, in this run 2"),
+        ({"clip_value": 2.0}, "settings.clip_value is None, in this run 2.0"),
         ({"metadata": {"task": "other", "labels": ["a", "b"]}}, "task is 'test', in this run 'other'"),
         ({"metadata": {"task": "test", "labels": ["a", "c"]}}, "labels.1 is 'b', in this run 'c'"),
         ({"metadata": {"task": "test"}}, "only the checkpoint has labels"),
