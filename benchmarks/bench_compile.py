@@ -1,12 +1,15 @@
-"""torch.compile(fullgraph=True): a tagger's network with and without the compiler, and the time of compiling.
+"""torch.compile: a tagger's network with and without the compiler, and the time of compiling.
 
-The timed calls are training steps on ragged batches of changing sizes. Compiling is timed once, in a new process with
-empty caches of PyTorch, and compared with compiling a linear layer; most of its time is spent in a C++ compiler.
+The timed calls are training steps on ragged batches of changing sizes. A tagger of elman.nn (embedding, bidirectional
+LSTM, linear layer) is timed on padded and on packed batches, in training and in inference. Compiling is timed once, in
+a new process with empty caches of PyTorch, and compared with compiling a linear layer; most of its time is spent in a
+C++ compiler.
 """
 
 import multiprocessing
 import os
 import tempfile
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -15,7 +18,9 @@ import torch
 from report import Claim, Report, claim
 from timing import Contestant
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+import elman.nn
 from elman import LSTM, Linear, Sequences, Stack
 from elman.data.spelled_words import Spelled, Tokens
 from elman.layers import set_key
@@ -26,7 +31,7 @@ from elman.threads import set_num_threads
 EAGER, COMPILED = "eager", "compiled"
 WORDS, CHARACTERS, TAGS, DIFFERENT = 5000, 80, 17, 0.6  # DIFFERENT: different words / words of a batch
 SHAPES = {"R32H256": (32, 256), "R8H100": (8, 100)}  # sentences of a batch, units
-TOLERANCE = 1e-5
+TOLERANCE, WITHIN = 1e-5, 1 / 1.1
 
 
 def tagger_net(units: int) -> TaggerNet:
@@ -83,6 +88,52 @@ def race(report: Report, shape: str) -> None:
             steps()  # compiles before the clock starts
     contestants = [Contestant(name, steps) for name, steps in both.items()]
     report.race(shape, "tagger, forward and back", contestants, apart=apart)
+
+
+class Words(nn.Module):
+    """Tagger of elman.nn."""
+
+    def __init__(self, units: int, packed: bool):
+        super().__init__()
+        self.packed = packed
+        self.embedding, self.readout = nn.Embedding(WORDS, 100), nn.Linear(2 * units, TAGS)
+        self.layer = elman.nn.LSTM(100, units, bidirectional=True, batch_first=True)
+
+    def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        ids, lengths = batch
+        x = self.embedding(ids)
+        if not self.packed:
+            return self.readout(self.layer(x)[0])
+        y, _ = self.layer(pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))
+        return self.readout(pad_packed_sequence(y, batch_first=True)[0])
+
+
+def race_words(report: Report, shape: str, packed: bool) -> None:
+    rows, units = SHAPES[shape]
+    torch.manual_seed(0)
+    net, draw = Words(units, packed), np.random.default_rng(0)
+    batches = []
+    for _ in range(5):
+        lengths = draw.integers(5, 31, rows)
+        batches.append((torch.from_numpy(draw.integers(WORDS, size=(rows, lengths.max()))), torch.from_numpy(lengths)))
+    runs = {EAGER: net, COMPILED: torch.compile(net, fullgraph=not packed, dynamic=True)}
+
+    def train(run: Any) -> None:
+        for batch in batches:
+            net.zero_grad()
+            run(batch).square().mean().backward()
+
+    def infer(run: Any) -> None:
+        with torch.no_grad():
+            for batch in batches:
+                run(batch)
+
+    layout = "packed" if packed else "padded"
+    for what, calls in (("training", train), ("inference", infer)):
+        for run in runs.values():
+            calls(run)  # compiles before the clock starts
+        contestants = [Contestant(name, partial(calls, run)) for name, run in runs.items()]
+        report.race(shape, f"elman.nn tagger, {layout}, {what}", contestants)
 
 
 def distance(both: dict[str, Steps], batch: Spelled) -> float:
@@ -142,14 +193,21 @@ def compile_times(report: Report) -> dict[str, dict[str, float]]:
 
 
 def claims(report: Report) -> list[Claim]:
-    ratio = report.ratio(COMPILED, shape="R32H256")  # small steps show the overhead of PyTorch per call
-    return claim("torch.compile around a tagger's net, against eager", 1, [ratio and 1 / ratio])
+    tagger = report.ratio(COMPILED, shape="R32H256")  # small steps show the overhead of PyTorch per call
+    ratios = [report.ratio(COMPILED, shape="R32H256", what=f"elman.nn tagger, {layout}, {what}")
+              for layout in ("padded", "packed") for what in ("training", "inference")]  # fmt: skip
+    return [
+        *claim("torch.compile around a tagger's net, against eager", 1, [tagger and 1 / tagger]),
+        *claim("torch.compile around a tagger of elman.nn, against eager", WITHIN, [r and 1 / r for r in ratios]),
+    ]
 
 
 def main() -> None:
     report = Report("compile", __doc__, shapes=list(SHAPES))
     for shape in report.options.shapes:
         race(report, shape)
+        for packed in (False, True):
+            race_words(report, shape, packed)
     times = compile_times(report)
     report.rows[-1]["seconds_to_compile"] = times
     report.claims = claims(report)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from elman.kernels import native
@@ -37,7 +37,7 @@ class Recurrence(NamedTuple):
     """One recurrent layer."""
 
     kind: str  # one of KINDS
-    cell: nn.Module  # its loop is the reference; its parameters have the names of `names`
+    cell: Any  # a module: its loop is the reference, its parameters have the names of `names`; its text, in a compiler
     weights: tuple[Tensor, ...]  # in the order of `names`
     activation: str = "tanh"  # one of ACTIVATIONS, for an rnn
     reverse: bool = False  # whether it reads rows from their last step to their first

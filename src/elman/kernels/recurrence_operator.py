@@ -46,9 +46,7 @@ def _masks(layer: Recurrence) -> list[UnitMask]:
 
 def _text(layer: Recurrence) -> str:
     """Return a layer without its tensors as a Python literal. A compiler traces this and recompiles if it changes."""
-    kind, cell = type_before_parametrizations(layer.cell), layer.cell
-    own = [(name, value) for name, value in cell.__dict__.items() if not name.startswith("_")]
-    settings = ", ".join(f"{name!r}: {_literal(value)}" for name, value in own if isinstance(value, PLAIN))
+    cell = layer.cell if isinstance(layer.cell, str) else cell_text(layer.cell)
     options = "None"
     if layer.options is not None:
         parts = [
@@ -58,9 +56,16 @@ def _text(layer: Recurrence) -> str:
         options = f"({', '.join(parts)},)"
     names = ", ".join(f"{name!r}" for name in layer.names)
     return (
-        f"({kind.__module__!r}, {kind.__qualname__!r}, {{{settings}}}, ({names},), "
-        f"{layer.kind!r}, {layer.activation!r}, {layer.reverse!r}, {options}, {layer.bfloat16!r})"
+        f"({cell}, ({names},), {layer.kind!r}, {layer.activation!r}, {layer.reverse!r}, {options}, {layer.bfloat16!r})"
     )
+
+
+def cell_text(cell: nn.Module) -> str:
+    """Return the class and the settings of a cell as the first items of a Python literal."""
+    kind = type_before_parametrizations(cell)
+    own = [(name, value) for name, value in cell.__dict__.items() if not name.startswith("_")]
+    settings = ", ".join(f"{name!r}: {_literal(value)}" for name, value in own if isinstance(value, PLAIN))
+    return f"{kind.__module__!r}, {kind.__qualname__!r}, {{{settings}}}"
 
 
 def _literal(value: Any) -> str:

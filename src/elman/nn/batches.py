@@ -44,7 +44,9 @@ class Padded:
         self.batch_first = batch_first or not self.batched
         self.x = x if self.batched else x[None]
         self.size = (*self.x.shape[:2],) if self.batch_first else (self.x.shape[1], self.x.shape[0])  # B, T
-        self.rows, self.longest = _full(*self.size), self.size[1]
+        traced = torch.compiler.is_compiling()
+        self.rows = Rows(torch.full(self.size[:1], self.size[1])) if traced else _full(*self.size)
+        self.longest = self.size[1]
         self.shares_memory = self.batch_first or 1 in self.size
 
     def steps(self) -> Tensor:

@@ -14,6 +14,7 @@ from elman.cells.torch_weights import TorchWeights
 from elman.kernels import native, transforms
 from elman.kernels.marshal import Options, Recurrence
 from elman.kernels.native import GATES, KINDS
+from elman.kernels.recurrence_operator import cell_text
 from elman.state import State
 
 MODES = {  # mode of a torch.nn module: kind and activation
@@ -23,19 +24,22 @@ MODES = {  # mode of a torch.nn module: kind and activation
     "GRU": ("gru_after", "tanh"),
 }
 PLAIN = (Tensor, nn.Parameter)  # a subclass may override operations
+_is_exporting = getattr(torch.compiler, "is_exporting", bool)  # since PyTorch 2.7
 
 
 def apply() -> bool:
-    """Return whether the kernels may run: they are available, and PyTorch's operations are not observed by a compiler,
+    """Return whether the kernels may run: they are available, and PyTorch's operations are not observed by an exporter,
     tracer, function transform, autocast or dispatch mode."""
-    return (
-        not torch.compiler.is_compiling()
-        and native.available()
-        and not transforms.active()
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._len_torch_dispatch_stack()
-        and not torch._C._is_tracing()
-    )
+    if not native.available() or torch.is_autocast_enabled("cpu"):
+        return False
+    if torch.compiler.is_compiling():
+        return compiling()
+    return not transforms.active() and not torch._C._len_torch_dispatch_stack() and not torch._C._is_tracing()
+
+
+def compiling() -> bool:
+    """Return whether `torch.compile` traces the call; `torch.export` gets PyTorch's operators instead."""
+    return torch.compiler.is_dynamo_compiling() and not _is_exporting()
 
 
 def plain(tensors: Iterable[Any]) -> bool:
@@ -54,18 +58,19 @@ def fit(mode: str, weights: Sequence[Tensor], inputs: int, units: int, outputs: 
     return all(w.shape == shape and w.is_contiguous() for w, shape in zip(weights, shapes, strict=True))
 
 
-def recurrence_of(mode: str, cell: CellModule, weights: Sequence[Tensor]) -> Recurrence:
+def recurrence_of(mode: str, cell: CellModule | str, weights: Sequence[Tensor]) -> Recurrence:
     """Return one layer in the form that the kernels read.
 
     Args:
-        cell: cell whose loop replaces the kernels where they do not apply.
+        cell: cell whose loop replaces the kernels where they do not apply, or its text.
         weights: weight_ih, weight_hh, bias_ih and bias_hh if there are biases, weight_hr if there is a projection.
     """
     kind, activation = MODES[mode]
     weight_ih, weight_hh, *two = weights
     projection = (two.pop(),) if len(two) % 2 else ()
     bias_ih, bias_hh = two or [weight_hh.new_zeros(len(weight_hh))] * 2
-    biases = TorchWeights(weight_ih, weight_hh, bias_ih, bias_hh).merged_bias(type(cell))
+    kinds = {"LSTM": cells.LSTM, "GRU": cells.GRU}
+    biases = TorchWeights(weight_ih, weight_hh, bias_ih, bias_hh).merged_bias(kinds.get(mode, cells.RNN))
     own = (weight_ih, weight_hh, *biases, *projection)
     return Recurrence(kind, cell, own, activation, options=Options(projection=True) if projection else None)
 
@@ -84,6 +89,15 @@ def cells_of(module: nn.Module, mode: str, sizes: Sequence[tuple[int, int, int]]
         with torch.device("meta"):
             kept = _cells[module] = [_cell(mode, *size) for size in sizes]
     return kept
+
+
+def texts_of(mode: str, sizes: Sequence[tuple[int, int, int]]) -> tuple[str, ...]:
+    """Return the cells of `cells_of` as text, for an operator."""
+    with torch.device("meta"):
+        return tuple(cell_text(_cell(mode, *size)) for size in sizes)
+
+
+texts_of._dynamo_marked_constant = True  # type: ignore[attr-defined]  # assume_constant_result, without its slow import
 
 
 def _cell(mode: str, inputs: int, units: int, outputs: int) -> CellModule:

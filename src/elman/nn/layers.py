@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo
 from torch.nn.utils.rnn import PackedSequence
 
 from elman import state as states
@@ -20,7 +21,8 @@ from elman.kernels.recurrence import Reference
 from elman.kernels.torch_threads import survives_fork
 from elman.layers.bidirectional import Bidirectional
 from elman.nn.batches import Batch, Packed, Padded
-from elman.nn.calls import apply, cells_of, fit, plain, recurrence_of, state_of
+from elman.nn.calls import apply, cells_of, compiling, fit, plain, recurrence_of, state_of, texts_of
+from elman.nn.tracing import trace
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -46,6 +48,10 @@ class RNN(nn.RNN):
         result = _forward(self, input, None if hx is None else (hx,))
         return super().forward(input, hx) if result is None else (result[0], result[1][0])
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        trace(cls)
+
     def __prepare_scriptable__(self) -> nn.Module:
         return _as_torch(self)
 
@@ -68,6 +74,10 @@ class LSTM(nn.LSTM):
     def forward(self, input: Any, hx: tuple[Tensor, Tensor] | None = None) -> Any:
         result = _forward(self, input, hx)
         return super().forward(input, hx) if result is None else result
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        trace(cls)
 
     def __prepare_scriptable__(self) -> nn.Module:
         return _as_torch(self)
@@ -94,21 +104,29 @@ class GRU(nn.GRU):
         result = _forward(self, input, None if hx is None else (hx,))
         return super().forward(input, hx) if result is None else (result[0], result[1][0])
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        trace(cls)
+
     def __prepare_scriptable__(self) -> nn.Module:
         return _as_torch(self)
+
+
+for _kind in (RNN, LSTM, GRU):
+    trace(_kind)
 
 
 def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]] | None:
     """Return the output and the arrays of the final state, or None if PyTorch's forward must run."""
     if not apply() or not isinstance(hx, list | tuple | None):
         return None
-    module._update_flat_weights()
-    packed = isinstance(input, PackedSequence)
-    x, flat, many = (
-        input.data if packed else input,
-        module._flat_weights,
-        (4 if module.bias else 2) + (module.proj_size > 0),
-    )
+    packed, traced = isinstance(input, PackedSequence), compiling()
+    if packed and traced:  # the layout of a packed batch is data, which a compiler does not see
+        return _disable_dynamo(_forward)(module, input, hx)
+    if not traced:
+        module._update_flat_weights()
+    x, many = input.data if packed else input, (4 if module.bias else 2) + (module.proj_size > 0)
+    flat = [getattr(module, name) for name in module._flat_weights_names] if traced else module._flat_weights
     if packed:
         module.check_input(x, input.batch_sizes)  # PyTorch's LSTM omits this check and reads outside its weights
     if not plain((x, *flat, *(hx or ()))) or x.dim() not in ((2,) if packed else (2, 3)) or not x.numel():
@@ -119,14 +137,15 @@ def _forward(module: Any, input: Any, hx: Any) -> tuple[Any, tuple[Tensor, ...]]
     fitting = (fit(module.mode, given, *size) for given, size in zip(weights, sizes, strict=True))
     if x.shape[-1] != module.input_size or not all(fitting) or not _state_fits(module, batch, hx):
         return None
-    if batch.longest < SHORT:
+    if not traced and batch.longest < SHORT:
         return None
     before = None
     if hx is not None:
         by_layer = (leaf.reshape(len(sizes), -1, leaf.shape[-1]).unbind() for leaf in hx)
         before = [state_of(module.mode, leaves) for leaves in zip(*by_layer, strict=True)]
-    y, after = _scan(module, batch, weights, cells_of(module, module.mode, sizes), before)
-    if module.mode != "LSTM" and y.requires_grad and batch.shares_memory:
+    cells = texts_of(module.mode, sizes) if traced else cells_of(module, module.mode, sizes)
+    y, after = _scan(module, batch, weights, cells, before)
+    if not traced and module.mode != "LSTM" and y.requires_grad and batch.shares_memory:
         y = new(*y.shape).copy_(y)  # callers may change the output in place, while the backward pass needs it
     leaves = zip(*map(states.leaves, after), strict=True)
     return batch.output(y), tuple(batch.output_state(_stack(leaf)) for leaf in leaves)
@@ -155,7 +174,7 @@ def _sizes(module: Any) -> list[tuple[int, int, int]]:
 
 
 def _scan(
-    module: Any, batch: Batch, weights: list[list[Tensor]], cells: list[CellModule], before: list[State] | None
+    module: Any, batch: Batch, weights: list[list[Tensor]], cells: Sequence[Any], before: list[State] | None
 ) -> tuple[Tensor, list[State]]:
     """Return the last layer's output and the final states. Layers without dropout between them share one call."""
     both_ways, dropout = module.bidirectional, module.dropout if module.training else 0.0
@@ -169,9 +188,9 @@ def _scan(
         layers = [
             recurrence_of(module.mode, cell, given) for cell, given in zip(cells[part], weights[part], strict=True)
         ]
-        loop: Reference = partial(_stacked, cells[part])
+        loop: Reference = partial(_both_ways if both_ways else _stacked, cells[part])
         if both_ways:
-            layers[1], loop = layers[1]._replace(reverse=True), Bidirectional(*cells[part]).unrolled
+            layers[1] = layers[1]._replace(reverse=True)
         state = None if before is None else tuple(before[part])
         y, final = recurrence.scan(layers, y, batch.rows, state, (blank,) * len(layers), loop, both_ways=both_ways)
         after += final
@@ -185,6 +204,11 @@ def _stacked(cells: Sequence[CellModule], x: Sequences, state: State | None) -> 
         x, new = cell.unrolled(x, before)
         after.append(new)
     return x, tuple(after)
+
+
+def _both_ways(cells: Sequence[CellModule], x: Sequences, state: State | None) -> tuple[Sequences, State]:
+    """Scan the two directions of a layer, without the kernels."""
+    return Bidirectional(*cells).unrolled(x, state)
 
 
 def _stack(leaves: Sequence[Tensor]) -> Tensor:
