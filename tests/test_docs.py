@@ -35,7 +35,7 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 def commands(page: str) -> Iterator[list[str]]:
-    """Return the shell commands of a page as lists of words: those of a pipe or a line separately, without redirections."""
+    """Return the shell commands of a page as lists of words, each of a line separately, without redirections."""
     shell = "".join(block.code for block in blocks(page) if block.language == "bash").replace("\\\n", " ")
     for line in shell.split("\n"):
         words = shlex.split(line, comments=True)

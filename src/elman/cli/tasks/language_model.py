@@ -87,7 +87,7 @@ FILE is a text file in UTF-8 (.gz is unpacked), or a folder of *.txt files. Each
             "elman train language-model book.txt --out runs/book",
             "elman train language-model letters/ --out runs/letters --set hidden_size=256 --set epochs=20",
             "elman train language-model a.txt b.txt --validation c.txt --out runs/words --set units=words",
-            "cat names.txt | elman train language-model - --documents line --out runs/lines",
+            "elman train language-model names.txt --documents line --out runs/lines",
             "elman train language-model --resume --out runs/book",
         ),
         "evaluate": (

@@ -103,13 +103,15 @@ class Columns:
     ) -> Iterator[Row]:
         found: dict[str, Series] = {}
         order, clock, width = TimeOrder(watched), TimeColumn(self.time), len(self.names)
+        prefix = table.place("")
         for number, fields in records:
-            place = table.place(number)
-            key, series = self._series_of(found, table, number, fields)
+            place = f"{prefix}{number}"
+            key, series = self._series_of(found, table, number, fields, place)
             series.values.extend(self._steps(place, fields))
             if self.time is not None:
                 series.times.append((clock.read(place, fields[width - 1]), number, fields[width - 1]))
-            order.observe(key, number, fields[width:])
+            if watched:
+                order.observe(key, number, fields[width:])
         warn_of_duplicates(table, found.values())
         if not self.warned and (back := order.backwards()):
             self.warned.append(back.column)
@@ -119,10 +121,10 @@ class Columns:
             yield Row(series.steps(len(self.values)), series.label, place, series.name)
 
     def _series_of(
-        self, found: dict[str, Series], table: Table, number: int, fields: Sequence[Any]
+        self, found: dict[str, Series], table: Table, number: int, fields: Sequence[Any], place: str
     ) -> tuple[str, Series]:
         """Return the key and the series that a record belongs to; a new series is added to `found`."""
-        place, rest = table.place(number), iter(fields[len(self.values) :])
+        rest = iter(fields[len(self.values) :])
         label = None if self.label is None else self._typed(place, self.label, next(rest))
         value = "" if self.group is None else next(rest)
         key = "" if self.group is None else as_word(place, self.group, value)

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from elman.data.label_text import label_text
 
 SEPARATED = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f\u2019]*\d")  # 1,234.5  1.234,5  1 234  1'234
 MISSING = ("", "NA", "?")  # marks of a missing number, in addition to NaN
+
+_text = lru_cache(maxsize=4096)(label_text)  # of text: a label or a name occurs in many lines
 
 
 def is_missing(value: Any) -> bool:
@@ -28,7 +31,7 @@ def as_word(place: str, column: str, value: Any) -> str:
     Raises:
         ValueError: it is missing.
     """
-    word = "" if not isinstance(value, str) and is_missing(value) else label_text(value)
+    word = _text(value) if isinstance(value, str) else "" if is_missing(value) else label_text(value)
     if not word:
         raise ValueError(f"{place}: expected a value in {column!r}, found none.")
     return word

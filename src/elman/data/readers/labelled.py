@@ -73,8 +73,8 @@ class Table(NamedTuple):
     file: Path | None
     unit: str = ""
 
-    def place(self, number: int) -> str:
-        """Return the place of a record."""
+    def place(self, number: int | str) -> str:
+        """Return the place of a record; for an empty number, how all of them begin."""
         return f"{self.unit}{number}" if self.file is None else f"{self.file}:{self.unit}{number}"
 
     def place_of(self, name: SeriesName) -> str:
