@@ -4,12 +4,12 @@ A model that was trained on a tagged corpus has seen `London` and `.`, but not `
 
 - An address stays whole: `https://example.org/a?b=1`, `www.example.org`, `ada@example.org`, `@ada`, `#maths`.
 - An emoticon after a blank stays whole: `:-)`.
-- A number stays whole with its separators: `1,000.50`, `10:30`, `2024-05-01`, `3/4`. A sign, a currency and `%` are
-  separate: `$ 5`.
+- A number stays whole with its separators: `1,000.50`, `10:30`, `2024-05-01`, `3/4`, `.5`. A sign, a currency and `%`
+  are separate: `$ 5`, `US$ 5`. `1.` at the beginning of the text is the number of an item.
 - Initials and abbreviations keep their period: `U.S.`, `e.g.`, `J.`, `Mr.`, `Inc.`; `No.` does before a number.
 - A word stays whole with the hyphens, apostrophes, `&` and periods inside it: `well-known`, `O'Brien`, `AT&T`,
   `Node.js`. English clitics are words of their own, as in the Penn Treebank: `do n't`, `can not`, `it 's`, `we 'll`.
-- A repeated mark is one word, such as `...`, `--`, `!!!`; any other mark is a word of its own.
+- Repeated marks are one word, such as `...`, `--`, `!?`; any other mark is a word of its own.
 
 Typographic apostrophes and hyphens count as the plain ones. Combining marks belong to the letter or the emoji before
 them. Scripts without blanks between words, such as Chinese and Japanese, are split at punctuation only. Text that has
@@ -22,9 +22,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 ABBREVIATIONS = {
-    "adm", "approx", "apr", "assoc", "ave", "blvd", "bros", "capt", "cf", "cmdr", "co", "col", "corp", "dec",
-    "dept", "dr", "esq", "etc", "feb", "ft", "gen", "gov", "hon", "inc", "jan", "jr", "lt", "ltd", "maj", "messrs",
-    "mr", "mrs", "ms", "mt", "nov", "oct", "prof", "rep", "rev", "sen", "sept", "sgt", "sr", "st", "vs",
+    "adm", "approx", "apr", "ariz", "assoc", "aug", "ave", "blvd", "bros", "calif", "capt", "cf", "cmdr", "co",
+    "col", "colo", "conn", "corp", "dec", "dept", "dr", "esq", "etc", "feb", "fla", "ft", "gen", "gov", "hon",
+    "inc", "jan", "jr", "lt", "ltd", "maj", "messrs", "mich", "minn", "mr", "mrs", "ms", "mt", "nov", "oct", "prof",
+    "rep", "reps", "rev", "sen", "sens", "sept", "sgt", "sr", "st", "tenn", "vs", "wis",
 }  # fmt: skip
 MARK, JOINER = "ʰ", "ʲ"  # word characters that stand for a combining mark and a zero-width joiner
 SHAPES = {"M": MARK, "Cf": JOINER}  # by Unicode category
@@ -43,11 +44,12 @@ TOKEN = re.compile(
     (?P<whole> (?:https?|ftp)://[^\s<>"]*[\w/] | www\.[^\s<>"]*[\w/]
              | \w[\w.+-]{{0,63}}@\w[\w-]*(?:\.\w[\w-]*)+ | (?<!\w)[@\#]\w[\w-]* | [\U0001F1E6-\U0001F1FF]{{2}}
              | (?<!\S)[:;=]-?[()DPp|/](?!\S)
-             | (?<!\S)(?:'(?:s|m|d|re|ve|ll)|n't)(?!\S) )                        # text that has been split before
-    | (?P<number> \d+ (?:[.,:/-]\d+)+ )
-    | (?P<initials> (?:[^\W\d_]\.){{2,}} (?:[^\W\d_](?!\w))? | [A-Z]\.(?=\s+[A-Z][a-z]) | \bPh\.D\. | [Nn]o\.(?=\s*\d) )
+             | (?<!\S)(?i:'(?:s|m|d|re|ve|ll)|n't)(?!\S) )                      # text that has been split before
+    | (?P<number> (?: \d+ (?:[.,:/-]\d+)+ | (?<!\S)\.\d+ ) (?:-[^\W\d_][\w-]*\b)? | \A\d+\.(?=\s+\S) | [A-Z]{{1,3}}\$ )
+    | (?P<initials> (?:[^\W\d_]\.){{2,}} (?: [^\W\d_](?!\w) | -[^\W\d_][\w-]*\b )?
+                  | [A-Z]\.(?=\s+[A-Z][a-z]) | \bPh\.D\. | [Nn]o\.(?=\s*\d) )
     | (?P<word> \w+ (?: (?:[-'&]|\.(?=[a-z\d]))\w+ )* )
-    | (?P<repeated> ([.!?*=~`'-])\6+ )
+    | (?P<repeated> [!?]{{2,}} | ([.*=~`'-])\6+ )
     | (?P<mark> [^\w\s] {MARK}* (?: {JOINER}[^\w\s]{MARK}* )* )
     """,
     re.VERBOSE,
