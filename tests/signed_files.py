@@ -3,6 +3,7 @@
 import hashlib
 import json
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,7 @@ def models(folder):
         runtime,
     )
     from elman.classical.hmm import Categorical, Gaussian, GaussianMixture, HMMTagger, Poisson, Words
+    from elman.tasks.run import Run
 
     brief = {"epochs": 1, "hidden_size": 4, "validation": 0}
     texts, labels = ["a b", "a c", "d e", "d f"] * 4, ["x", "x", "y", "y"] * 4
@@ -149,10 +151,16 @@ def models(folder):
     captions = [["A cat.", "The cat."]] * 4
     settings = {"encoder": "convolutional", "image_size": 32, "min_count": 1}
     keep("captioner", Captioner(**settings, **sizes).fit(pictures, captions), elman.load)
-    language = LanguageModel(steps=10, streams=2, ngram_order=2, **brief)
-    language.fit("to be or not to be " * 8, run=folder / "language")
+    language, text = LanguageModel(steps=10, streams=2, ngram_order=2, **brief), "to be or not to be " * 8
+    language.fit(text, run=folder / "language")
     for name in ("model.safetensors", "ngram.safetensors"):
         found[folder / "language" / name] = lambda path: elman.load(path.parent)
+    training = {**brief, "validation": 0.1, "average": 0.9}
+    run = Run(folder / "run")
+    Classifier(**training).fit(texts, labels, run=run)
+    for name in ("last.safetensors", "best.safetensors"):
+        again = replace(run, resume=True)
+        found[folder / "run" / name] = lambda _, run=again: Classifier(**training).fit(texts, labels, run=run)
     plain = LanguageModel(steps=10, streams=2, ngram_order=0, cell=elman.CellSettings("lstm", zoneout_c=0.1), **brief)
     keep("stepper", plain.fit("to be or not to be " * 8), lambda path: runtime.load(path).stepper())
 

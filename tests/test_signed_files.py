@@ -76,7 +76,7 @@ def wrong_metadata():
     )
     yield (
         "settings.hidden_size",
-        10**30,
+        10**12,
         LARGE,
     )
     yield "settings.num_layers", 2**31, "num_layers: expected at least 1 and less than 1000, got 2147483648"

@@ -9,15 +9,17 @@ import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
 from elman import files
 from elman import state as states
+from elman.declared_types import Record, field, shown
 from elman.state import State
 from elman.training.average import Average
+from elman.training.optimizer import moments_of
 from elman.training.settings import RESUMABLE
 from elman.training.tensors import load_model, model_tensors
 
@@ -44,6 +46,22 @@ class Place:
     worse: int = 0  # evaluations that were not the best so far: the plateau schedule
     seconds: float = 0.0
     log_bytes: int = 0
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the position that a checkpoint stores.
+
+        Raises:
+            ValueError: a number is missing, of another type, or does not fit the others.
+        """
+        place = cls(**{name: field(data, name, declared) for name, declared in get_type_hints(cls).items()})
+        numbers = [value for value in vars(place).values() if type(value) is int]
+        if min(numbers) < 0 or max(numbers) >= 2**63 or place.epoch < 1 or place.batch > place.batches:
+            raise ValueError(f"place: expected numbers of updates, epochs and batches, got {shown(data)}.")
+        if (place.losses > 0) != (place.update > place.evaluated):
+            raise ValueError(f"place: expected training losses since the evaluation at update {place.evaluated}, got "
+                             f"{place.losses} at update {place.update}.")  # fmt: skip
+        return place
 
 
 class Checkpoints:
@@ -123,11 +141,13 @@ class Checkpoints:
         tensors, facts = files.read_tensors(path, torch=True)
         if "place" not in facts:
             raise ValueError(f"{path}: expected a checkpoint, got a model file; name the folder of a training run.")
-        if (written_as := facts.pop("file", "a model file")) != name:
-            got = f"got a copy of {written_as}; put the file back, or train in a new folder."
-            raise ValueError(f"{path}: expected {name}, {got}")
-        place = Place(**facts.pop("place"))
-        facts.pop("schema")
+        with files.about_file(path):
+            written_as, place = field(facts, "file", str), Place.from_json(field(facts, "place", Record))
+            if written_as != name:
+                got = f"got a copy of {written_as:.99}; put the file back, or train in a new folder."
+                raise ValueError(f"expected {name}, {got}")
+            _fixed(facts)
+        facts = {name: value for name, value in facts.items() if name not in ("file", "place", "schema")}
         here = {name: _kind(tensor) for name, tensor in model_tensors(self._model).items()}
         there = {name: _kind(tensor) for name, tensor in named(tensors, "model/").items()}
         difference = first_difference(_fixed(facts), _fixed(self._facts)) or first_difference(there, here)
@@ -136,7 +156,29 @@ class Checkpoints:
                 f"{path}: the checkpoint of another run: {difference}; resume with the values of the checkpoint, or "
                 "train in a new folder."
             )
+        with files.about_file(path):
+            files.check_finite(named(tensors, "model/"))
+            if name == LAST:
+                self._check_moments(tensors)
         return place, tensors
+
+    def _check_moments(self, tensors: Mapping[str, Tensor]) -> None:
+        """Raise a ValueError unless the tensors of the optimisers and of the average are those of this model."""
+        for optimizer, paths in self._parameter_paths():
+            expected = moments_of(optimizer)
+            weights = dict(zip(paths, optimizer.param_groups[0]["params"], strict=True))
+            for path, weight in weights.items():
+                found = named(tensors, f"optimizer/{path}/")
+                kinds = {name: _kind(moment) for name, moment in found.items()}
+                fits = {"float32 []", "float64 []", _kind(weight)}  # the number of steps, and moments
+                if found and (found.keys() != expected or not fits.issuperset(kinds.values())):
+                    raise ValueError(f"optimizer/{path}: expected {', '.join(sorted(expected)) or 'nothing'}, like "
+                                     f"{_kind(weight)}, got {shown(kinds)}.")  # fmt: skip
+        if self._average is not None:
+            here = {name: _kind(tensor) for name, tensor in self._average.state_tensors().items()}
+            there = {name: _kind(tensor) for name, tensor in named(tensors, "average/").items()}
+            if difference := first_difference(there, here):
+                raise ValueError(f"average: {difference}; restore the file, or train in a new folder.")
 
 
 def named(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
@@ -162,7 +204,8 @@ def first_difference(there: Any, here: Any, where: str = "") -> str:
 
 def _fixed(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return facts without the settings that may change when a run is resumed."""
-    settings = {name: value for name, value in facts.get("settings", {}).items() if name not in RESUMABLE}
+    settings = field({"settings": {}, **facts}, "settings", Record)
+    settings = {name: value for name, value in settings.items() if name not in RESUMABLE}
     return {**facts, "settings": settings}
 
 

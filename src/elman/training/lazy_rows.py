@@ -17,6 +17,8 @@ class LazyRows(torch.optim.Optimizer):
         tables: parameters [V, ...] with sparse, coalesced gradients.
         kind: class of PyTorch's optimiser; its state of a parameter must start at zero.
         options: arguments of that optimiser.
+    Attributes:
+        inner: the optimiser of the rows.
     Raises:
         ValueError: in `step`: a gradient is not sparse.
     """
@@ -25,23 +27,23 @@ class LazyRows(torch.optim.Optimizer):
         super().__init__(tables, options)
         (group,) = self.param_groups
         self._rows = {table: nn.Parameter(table.new_empty(0, *table.shape[1:])) for table in group["params"]}
-        self._optimizer = kind(self._rows.values(), **options)
+        self.inner = kind(self._rows.values(), **options)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        self._optimizer.param_groups[0]["lr"] = self.param_groups[0]["lr"]
+        self.inner.param_groups[0]["lr"] = self.param_groups[0]["lr"]
         read = {table: ids for table in self._rows if (ids := rows_read(table.grad)) is not None}
         for table, ids in read.items():
             rows = self._rows[table]
             rows.data, rows.grad = table.index_select(0, ids), table.grad.values()
-            self._optimizer.state[rows] = {
+            self.inner.state[rows] = {
                 name: part.index_select(0, ids) if _has_rows(part, table) else part
                 for name, part in self.state[table].items()
             }
-        self._optimizer.step()
+        self.inner.step()
         for table, ids in read.items():
             rows, moments = self._rows[table], self.state[table]
-            for name, part in self._optimizer.state.pop(rows).items():
+            for name, part in self.inner.state.pop(rows).items():
                 if _has_rows(part, rows):
                     whole = moments[name] if name in moments else torch.zeros_like(table)
                     part = whole.index_copy_(0, ids, part)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from elman import state as states
+from elman.files import about_file
 from elman.layers import set_key
 from elman.state import State
 from elman.training.average import Average
@@ -115,7 +116,8 @@ class Loop:
             self._seed("update", place.update)
             with torch.no_grad():
                 _, example = self.loss(self.batches[0], None)
-            self.state = _detached_copy(states.from_bytes(tensors["state"].numpy().tobytes(), example))
+            with about_file(self.checkpoints.run / LAST):
+                self.state = _detached_copy(states.from_bytes(tensors["state"].numpy().tobytes(), example))
         self.checkpoints.restore(tensors)
         if place.best is not None:
             self.best = self.checkpoints.read_best()

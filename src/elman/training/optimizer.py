@@ -43,6 +43,16 @@ def make_optimizers(model: nn.Module, settings: TrainingSettings) -> list[torch.
     return optimizers
 
 
+def moments_of(optimizer: torch.optim.Optimizer) -> set[str]:
+    """Return the names of the tensors that an optimiser keeps for each parameter that it has updated."""
+    if isinstance(optimizer, LazyRows):
+        optimizer = optimizer.inner
+    momentum = {"momentum_buffer"} if optimizer.defaults.get("momentum") else set()
+    if isinstance(optimizer, torch.optim.AdamW):
+        return {"step", "exp_avg", "exp_avg_sq"}
+    return momentum | ({"step", "square_avg"} if isinstance(optimizer, torch.optim.RMSprop) else set())
+
+
 def lazy_tables(model: nn.Module) -> set[int]:
     """Return the `id` of each weight of a lazy embedding."""
     tables = {id(module.weight) for module in model.modules() if isinstance(module, Embedding) and module.lazy}
