@@ -1,18 +1,36 @@
 """Values that a container marks as missing: they count as NaN, or are refused, but never as data."""
 
+import math
+
 import numpy as np
 import pytest
 
-from elman import BagOfWords, Classifier, DelayTaps, NGram, Sequences
+from elman import (
+    BagOfWords,
+    Captioner,
+    Classifier,
+    DelayTaps,
+    LanguageModel,
+    NGram,
+    Sequences,
+    Tagger,
+    Translator,
+)
+from elman import state as states
 from elman.arrays import as_array
 from elman.classical.hmm import HMM, Gaussian, Poisson, Words
 from elman.classical.lds import local_level
 from elman.data.rows_and_labels import as_labels, as_rows
 from elman.hmm import GaussianHMM
+from elman.metrics import calibration_error, class_report, edit_distances, temperature
 
 SERIES = np.array([[1.0], [-999.0], [2.0], [3.0], [2.0], [1.0], [2.0], [3.0]])
 MISSING = np.where(SERIES == -999.0, np.nan, SERIES)
 MASKED = np.ma.masked_values(SERIES, -999.0)
+
+
+def captioner():
+    return Captioner(encoder="convolutional", image_size=32, min_count=1)
 
 
 def level():
@@ -59,6 +77,23 @@ REFUSALS = {
     "row numbers": lambda: Sequences(np.zeros(3), [1, 2]).select(np.ma.array([1, 0], mask=[0, 1])),
     "labels": lambda: as_labels("here", np.ma.array([1, 2], mask=[0, 1]), 2),
     "labels of text": lambda: as_labels("here", np.ma.array(["a", "b"], mask=[0, 1]), 2),
+    "probabilities": lambda: calibration_error(np.ma.array([[0.5, 0.5]], mask=[[0, 1]]), [0]),
+    "targets of probabilities": lambda: calibration_error([[0.5, 0.5]], np.ma.array([0], mask=True)),
+    "logits": lambda: temperature(np.ma.array([[0.5, 0.5]], mask=True), [0]),
+    "probabilities of a report": lambda: class_report([0], [0], [0, 1], np.ma.array([[1.0, 0.0]], mask=True)),
+    "labels of a report": lambda: class_report(np.ma.array([0, 1], mask=[0, 1]), [0, 1], [0, 1]),
+    "missing labels of a report": lambda: class_report(["a", None], ["a", "b"], ["a", "b"]),
+    "NaN as a label of a report": lambda: class_report([0.0, math.nan], [0, 1], [0, 1]),
+    "units": lambda: edit_distances([np.ma.array([1, 2], mask=[0, 1])], [[1]]),
+    "conditions": lambda: states.where(np.ma.array([True, False], mask=[0, 1]), np.ones(2), np.zeros(2)),
+    "documents": lambda: LanguageModel().fit(["text", None]),
+    "masked documents": lambda: LanguageModel().fit(np.ma.array(["text", "more"], mask=[0, 1])),
+    "NaN as a document": lambda: LanguageModel().fit(["text", math.nan]),
+    "words to tag": lambda: Tagger().fit([["a", None], ["b"]] * 2, [["B-X", "O"], ["O"]] * 2),
+    "tags": lambda: Tagger().fit([["a", "b"]] * 2, [["B-X", None]] * 2),
+    "pixels": lambda: captioner().fit([np.ma.masked_all((32, 32, 3), np.uint8)] * 4, ["a b"] * 4),
+    "captions": lambda: captioner().fit([np.zeros((32, 32, 3), np.uint8)] * 2, ["a", None]),
+    "sources": lambda: Translator().fit(["a", None], ["b", "c"]),
     "observations of hmmlearn": lambda: GaussianHMM(1).fit(MASKED),
 }
 

@@ -61,7 +61,7 @@ def plain(array: Array) -> Array:
 
 
 def as_array(values: Any) -> np.ndarray:
-    """Return values of any container as a NumPy array, with NaN where a number is missing.
+    """Return values of any container as a NumPy array, with NaN where a number is missing. A tensor is detached.
 
     A value is missing where NumPy masks it, and where it is None or the null of pandas or polars. Integers and booleans
     with missing values become float64. Text is unchanged.
@@ -75,7 +75,7 @@ def as_array(values: Any) -> np.ndarray:
     """
     if isinstance(values, list | tuple) and any(isinstance(value, np.ma.MaskedArray) for value in values):
         values = [as_array(value) for value in values]  # NumPy drops the masks of the parts of a list
-    array = np.asarray(plain(values))
+    array = values.numpy(force=True) if is_tensor(values) else np.asarray(plain(values))
     return _without_nulls(array) if array.dtype.kind == "O" and array.ndim else array
 
 
@@ -90,6 +90,19 @@ def _without_nulls(objects: np.ndarray) -> np.ndarray:
 
 def _is_null(value: Any) -> bool:
     return value is None or value is np.ma.masked or type(value).__name__ == "NAType"  # pandas.NA
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a single value is missing: None, masked, NaN, or the null of pandas."""
+    return _is_null(value) or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
+
+
+def row_mask(rows: Any) -> np.ndarray:
+    """Return a condition on rows as booleans. Raise for missing values, which would be read as true."""
+    mask = as_array(rows)
+    if mask.size and mask.dtype.kind not in "biu":
+        raise TypeError(f"expected a boolean for each row, got {mask.dtype}.")
+    return mask.astype(bool, copy=False)
 
 
 def row_numbers(rows: Any) -> np.ndarray:

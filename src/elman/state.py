@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from elman.arrays import Array, is_tensor, like, namespace, row_numbers, take
+from elman.arrays import Array, is_tensor, like, namespace, row_mask, row_numbers, take
 
 State = Any  # Array | Shared | tuple[State, ...]
 
@@ -109,9 +109,9 @@ def where(condition: Any, state: State, other: State) -> State:
 
     def choose(a: Any, b: Any) -> Any:
         if isinstance(a, Shared):
-            chosen = np.asarray(condition, dtype=bool)
+            chosen = row_mask(condition)
             return a.cat([b]).select(np.arange(len(chosen)) + np.where(chosen, 0, len(chosen)))
-        mask = condition if is_tensor(condition) else like(np.asarray(condition, dtype=bool), a)
+        mask = condition if is_tensor(condition) else like(row_mask(condition), a)
         return namespace(a).where(mask.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
 
     return _parts(choose, state, other)

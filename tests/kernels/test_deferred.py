@@ -25,12 +25,14 @@ from elman import (
     WindowNet,
 )
 from elman import state as states
+from elman.convert import to_keras, to_onnx, to_torch
 from elman.kernels.attention import Reads, attend
 from elman.kernels.linear import linear
 from elman.kernels.linear_scan import linear_scan
 from elman.kernels.softmax import softmax_gradient
 from elman.layers import set_key
 from elman.losses import CRFLoss
+from elman.metrics import calibration_error, temperature
 
 LENGTHS = [4, 0, 5]
 CELLS = {
@@ -148,3 +150,22 @@ def test_a_carried_state_does_not_count_the_weights_twice_in_a_gradient_with_a_g
     loss = cell.scan(Sequences(x[3:], [3]), state)[0].values.sum()
     got = torch.autograd.grad(loss, [*cell.parameters()], create_graph=True)
     torch.testing.assert_close(got, torch.autograd.grad(loss, [*cell.parameters()]))
+
+
+def test_converters_and_metrics_read_the_deferred_sign(tmp_path):
+    cell, other = GRU(3, 4), GRU(3, 4)
+    other.load_state_dict(cell.state_dict())
+    for name, weight in list(other.named_parameters()):
+        setattr(other, name, torch.nn.Parameter(negated(weight)))
+        assert getattr(other, name).is_neg()
+    for convert in (to_keras, lambda cell: list(to_torch(cell).parameters())):
+        for ours, theirs in zip(convert(cell), convert(other), strict=True):
+            torch.testing.assert_close(torch.as_tensor(theirs).resolve_neg(), torch.as_tensor(ours))
+    written = []
+    for number, model in enumerate((cell, other)):
+        to_onnx(model, tmp_path / f"{number}.onnx")
+        written.append((tmp_path / f"{number}.onnx").read_bytes())
+    assert written[0] == written[1]
+    logits, targets = torch.randn(6, 3, requires_grad=True), torch.tensor([0, 1, 2, 0, 1, 2])
+    assert temperature(negated(logits), targets) == temperature(logits, targets)
+    assert calibration_error(negated(logits.softmax(1)), targets) == calibration_error(logits.softmax(1), targets)

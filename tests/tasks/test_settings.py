@@ -52,6 +52,14 @@ def test_config_keeps_every_setting_and_none(tmp_path):
     assert settings_of(machine)["limit"] is None
 
 
+@pytest.mark.parametrize(("start", "end"), [("", "\r"), ("", "\r\n"), ("\ufeff", "\n"), ("\ufeff", "\r\n")])
+def test_config_is_read_as_editors_save_it(tmp_path, start, end):
+    write_config(tmp_path, Machine(wheels=3), {})
+    path, expected = tmp_path / "config.toml", read_config(tmp_path)
+    path.write_bytes((start + path.read_text(encoding="utf-8").replace("\n", end)).encode())
+    assert read_config(tmp_path) == expected
+
+
 def test_a_folder_without_a_run_or_with_a_damaged_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="no run there"):
         read_config(tmp_path)

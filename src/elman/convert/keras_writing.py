@@ -93,7 +93,7 @@ def _recurrence(where: str, layer: CellModule, cells: Sequence[RNN | LSTM | GRU]
     for number, cell in enumerate(cells):
         settings.append({"units": cell.output_size, "return_sequences": whole,
                          "go_backwards": number == 1 or isinstance(layer, Reversed), **_options(cell)})  # fmt: skip
-        weights = [swapped(kind, weight.cpu().numpy()).numpy() for weight in TorchWeights.from_cell(cell).common]
+        weights = [swapped(kind, weight.numpy(force=True)).numpy() for weight in TorchWeights.from_cell(cell).common]
         after = isinstance(cell, GRU) and cell.reset == "after"
         bias = np.stack(weights[2:]) if after else weights[2]
         arrays.append([np.ascontiguousarray(weights[0].T), np.ascontiguousarray(weights[1].T), bias])
@@ -132,7 +132,7 @@ def _plain(where: str, layer: CellModule) -> KerasLayer:
 
 
 def _array(weight: Tensor) -> np.ndarray:
-    return weight.detach().cpu().numpy().copy()
+    return weight.numpy(force=True).copy()
 
 
 def _write(path: Path, first: CellModule, written: Sequence[KerasLayer], dtype: str) -> None:

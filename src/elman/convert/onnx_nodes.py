@@ -184,7 +184,7 @@ def node_of(
         arrays = [{"P": part["B"].new_zeros(3 * cells[0].output_size)} | part for part in arrays]
     tensors = {
         letter: numpy_helper.from_array(
-            torch.stack([part[letter] for part in arrays]).cpu().numpy(), f"{name}.{letter}"
+            torch.stack([part[letter] for part in arrays]).numpy(force=True), f"{name}.{letter}"
         )
         for letter in arrays[0]
     }

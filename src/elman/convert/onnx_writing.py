@@ -81,7 +81,7 @@ class _Graph:
 
     def constant(self, array: Any) -> str:
         """Add a constant tensor and return its name."""
-        array = array.detach().cpu().numpy() if isinstance(array, Tensor) else np.array(array, np.int64)
+        array = array.numpy(force=True) if isinstance(array, Tensor) else np.array(array, np.int64)
         self.tensors.append(self.numpy_helper.from_array(np.ascontiguousarray(array), f"tensor_{len(self.tensors)}"))
         return self.tensors[-1].name
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from elman.arrays import tensor
 from elman.cell import unroll
+from elman.cells.module import check_tensor
 from elman.classical.crf import CRF
 from elman.classical.crf_likelihood import Ends, Weights, negative_log_likelihood
 from elman.classical.tag_schemes import Allowed
@@ -143,6 +144,8 @@ def _loss(
 
 def _check(scores: Tensor, tags: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> None:
     """Check shapes and types."""
+    check_tensor("crf_loss", "scores", scores)
+    check_tensor("crf_loss", "tags", tags)
     steps, num_tags = scores.shape if scores.ndim == 2 else (0, 0)
     given = tags.shape, transitions.shape, start.shape, end.shape
     if scores.ndim != 2 or given != ((steps,), (num_tags, num_tags), (num_tags,), (num_tags,)):

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.arrays import as_array
 from elman.errors import RowError
 from elman.shapes import check
 
@@ -84,7 +85,7 @@ def calibration_error(probabilities: Any, targets: Any, bins: int = 15) -> float
 
 def _pair(where: str, name: str, values: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return values [B, C] as float64 and targets [B] as int64, checked."""
-    values, targets = np.asarray(values, np.float64), np.asarray(targets)
+    values, targets = np.asarray(as_array(values), np.float64), as_array(targets)
     check(where, name, values, "B C")
     check(where, "targets", targets, f"B={len(values)}")
     if not values.size:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.arrays import as_array, is_missing
 from elman.errors import RowError, RowTypeError
 from elman.metrics.calibration import calibration_error
 from elman.metrics.report import Report, score_table
@@ -141,7 +142,7 @@ def class_report(
     np.add.at(confusion, (rows, columns), 1)
     nats = error = None
     if probabilities is not None:
-        probabilities = np.asarray(probabilities)
+        probabilities = as_array(probabilities)
         check("class_report", "probabilities", probabilities, f"B={len(rows)} C={len(known)}")
         targets = np.where(rows < len(known), rows, -1)
         error = calibration_error(probabilities, targets)
@@ -153,7 +154,7 @@ def _labels(labels: Sequence[Hashable]) -> list[Hashable]:
     """Return labels as Python values, which JSON supports."""
     values = [label.item() if isinstance(label, np.generic) else label for label in labels]
     for row, label in enumerate(values):
-        if not isinstance(label, Hashable):
+        if is_missing(label) or not isinstance(label, Hashable):
             raise RowTypeError(row, f"class_report: expected one label, got {type(label).__name__} {label!r}.")
     return values
 

@@ -1,12 +1,12 @@
 """Edit distance between sequences (Levenshtein 1966), and word or phoneme error rates."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from elman.errors import RowError
-from elman.representation import brief_fields
+from elman.representation import brief, brief_fields
 
 AT_ONCE = 1 << 16  # distances held at once, so that they stay in the cache
 
@@ -104,6 +104,8 @@ def error_rate(hypotheses: Sequence[Sequence[Hashable]], references: Sequence[Se
 
 def _numbered(row: Sequence[Hashable], numbers: dict[Hashable, int]) -> np.ndarray:
     """Return a number for each unit, the same for equal units."""
+    if not isinstance(row, Iterable) or not all(isinstance(unit, Hashable) for unit in row):
+        raise TypeError(f"edit_distances: expected sequences of units, got {brief(row)}.")
     return np.array([numbers.setdefault(unit, len(numbers)) for unit in row], np.int64)
 
 

@@ -116,7 +116,7 @@ class Captioner(Writer):
     def read(self, X: Any, y: Any) -> Examples:
         pictures = as_list("Captioner", X)
         given = as_list("Captioner", [] if y is None else y)
-        captions = [[texts] if isinstance(texts, str) else list(texts) for texts in given]
+        captions = [list(texts) if isinstance(texts, list | tuple | np.ndarray) else [texts] for texts in given]
         if len(pictures) != len(captions):
             raise ValueError(f"Captioner: expected captions of each of {len(pictures)} pictures, got {len(captions)}.")
         for number, texts in enumerate(captions):

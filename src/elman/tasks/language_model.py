@@ -23,6 +23,7 @@ from elman.data.windows import Window, Windows, resume
 from elman.data.word_rows import word_rows
 from elman.declared_types import Record, check_arguments, field
 from elman.decoding import TextStream
+from elman.errors import RowTypeError
 from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.layers import Embedding, Linear, Stack
 from elman.losses import REDUCTIONS, cross_entropy
@@ -135,6 +136,9 @@ class LanguageModel(RecurrentSettings, Task):
         how: Any = ("bytes" if self.units == "bytes" else "utf-8", self.documents)
         texts = [text for item in documents
                  for text in (read_documents(item, *how) if isinstance(item, Path) else [item])]  # fmt: skip
+        for number, text in enumerate(texts):
+            if not isinstance(text, str | bytes):
+                raise RowTypeError(number, f"expected a document that is text, got {type(text).__name__}.")
         return Examples(texts, files=[str(item.resolve()) for item in documents if isinstance(item, Path)])
 
     def split(self, examples: Examples) -> tuple[Examples, Examples]:

@@ -95,6 +95,8 @@ def read(picture: Any, size: tuple[int, int] | None = None) -> np.ndarray:
 
 
 def _array(picture: Any) -> np.ndarray:
+    if np.ma.is_masked(picture):
+        raise TypeError("expected pixels, got masked ones; fill the masked values.")
     pixels = np.asarray(picture)
     grey = pixels.ndim == 2
     if pixels.dtype != np.uint8 or not (grey or (pixels.ndim == 3 and pixels.shape[2] == 3)) or not pixels.size:

@@ -170,7 +170,7 @@ def read_config(run: Path) -> dict[str, Any]:
     if not path.exists():
         raise FileNotFoundError(f"{run}: no run there ({CONFIG} is missing); name one that `elman train --out` made.")
     try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, or a number of 4,300 digits
         raise ValueError(f"{path}: not TOML: {error}") from None
     for part, kind in _PARTS.items():
