@@ -29,7 +29,11 @@ def train(words: Sequence[str | Path], folder: Path, data: Path) -> Run:
     shown = shlex.join(command).replace(str(data), "DIR").replace(str(folder.parent), "runs")
     print(f"\n$ {shown}", flush=True)
     if not any(event.get("progress") == 1 for event in _events(folder)):
-        main(command[1:], standalone_mode=False)
+        try:
+            main(command[1:])
+        except SystemExit as end:  # the command line ends the process
+            if end.code:
+                raise
     return Run(load(folder), folder, _events(folder)[-1]["seconds"] / 60, shown)
 
 
@@ -56,7 +60,7 @@ def write(
         "trained_by": [run.command for run in runs],
         "result": {"measure": words, "published": published, "at_least": at_least, "reached": round(reached, 4)},
         "scores": [round(score, 4) for score in scores],
-        "held_out_error": [None if run.model is None else _best(run.folder) for run in runs],
+        "held_out_best": [None if run.model is None else _best(run.folder) for run in runs],
         **(_compared(classical, every) if classical else {}),
         **(more or {}),
         "training_minutes": round(sum(run.minutes for run in runs), 2),
@@ -85,13 +89,14 @@ def _figure(measure: str, at_least: float, runs: Sequence[Run], scores: Mapping[
     bars.margins(x=0.15)
     bars.set(xlabel="%", title=measure)
     bars.legend()
-    chosen = any(_evaluations(run.folder) for run in runs)
-    key = "evaluation" if chosen else "loss"
+    chosen = [name for run in runs for event in _evaluations(run.folder) for name in event["evaluation"]]
     for run in runs:
-        points = {event["epoch"]: event[key] for event in _events(run.folder) if key in event}  # the last of an epoch
+        events = _evaluations(run.folder) if chosen else _events(run.folder)
+        points = {event["epoch"]: event["evaluation"][chosen[0]] if chosen else event["loss"]
+                  for event in events if chosen or "loss" in event}  # the last of an epoch  # fmt: skip
         if points:
             curves.plot(list(points), list(points.values()), label=run.folder.name)
-    curves.set(xlabel="epochs", title="validation error" if chosen else "training loss")
+    curves.set(xlabel="epochs", title=f"{chosen[0]}, validation" if chosen else "training loss")
     curves.grid(alpha=0.3)
     curves.legend()
     return figure
@@ -107,5 +112,5 @@ def _evaluations(folder: Path) -> list[dict[str, Any]]:
 
 
 def _best(folder: Path) -> float | None:
-    errors = [event["evaluation"] for event in _evaluations(folder)]
-    return round(min(errors), 4) if errors else None
+    evaluations = _evaluations(folder)
+    return round(evaluations[-1]["best"], 4) if evaluations else None

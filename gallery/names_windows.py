@@ -37,7 +37,7 @@ from elman.classical.bag_of_words import BagOfWords
 from elman.layers import Dropout, Linear, Stack
 from elman.sequences import Sequences
 from elman.state import State
-from elman.training import Progress, TrainingSettings, train
+from elman.training import Progress, Score, TrainingSettings, train
 
 NAME = "names_windows"
 AT_MOST = 0.5  # part of the big window's gain over the most common language that is left after the shift
@@ -133,10 +133,12 @@ def fit_window(window: int, training: Names, validation: Names, alphabet: int, r
     def step(given: Batch, _state: State | None) -> tuple[Tensor, None]:
         return loss(net, given), None
 
+    def evaluate() -> Score:
+        return Score("nats per name", float(loss(net, held_out)))
+
     settings = TrainingSettings(**{name: SETTINGS[name] for name in ("epochs", "learning_rate", "seed")})
     with Progress() as progress:
-        train(net, step, Epochs(training, alphabet), settings, evaluate=lambda: float(loss(net, held_out)), run=run,
-              observers=[progress])  # fmt: skip
+        train(net, step, Epochs(training, alphabet), settings, evaluate=evaluate, run=run, observers=[progress])
     return net
 
 

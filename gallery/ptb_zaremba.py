@@ -19,8 +19,6 @@ import receipt
 
 from elman.cli.console import log_messages
 from elman.tasks import LanguageModel
-from elman.tasks.run import Run
-from elman.training import Progress
 
 NAME = "ptb_zaremba"
 PUBLISHED, AT_MOST = 115, 117  # perplexity of the test part
@@ -59,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = receipt.run_folder(NAME, given.run)
     began = time.perf_counter()
     model = LanguageModel(**SETTINGS)
-    with log_messages(), Progress() as progress:
-        model.fit(train, validation_data=valid, run=Run(run, observers=[progress]))
+    with log_messages():
+        model.fit(train, validation_data=valid, verbose=True, run=run)
     minutes = (time.perf_counter() - began) / 60
     speeds = receipt.speeds(model, run)
     print(f"\n{minutes:.1f} minutes; {speeds['elman']:,} words per second, torch.nn {speeds['torch.nn']:,}.")

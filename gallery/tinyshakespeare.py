@@ -20,8 +20,6 @@ import receipt
 from elman.cli.console import log_messages
 from elman.data import read_documents
 from elman.tasks import LanguageModel
-from elman.tasks.run import Run
-from elman.training import Progress
 
 NAME = "tinyshakespeare"
 TEST = 0.1
@@ -51,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = receipt.run_folder(NAME, given.run)
     began = time.perf_counter()
     model = LanguageModel(**SETTINGS, validation=given.validation)
-    with log_messages(), Progress() as progress:
-        model.fit(text[:cut], run=Run(run, observers=[progress]))
+    with log_messages():
+        model.fit(text[:cut], verbose=True, run=run)
     minutes = (time.perf_counter() - began) / 60
     speeds = receipt.speeds(model, run)
     print(f"\n{minutes:.1f} minutes; {speeds['elman']:,} characters per second, torch.nn {speeds['torch.nn']:,}.")

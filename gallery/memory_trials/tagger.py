@@ -27,8 +27,8 @@ def copying(net: str, lag: int, seed: int, settings: dict[str, Any]) -> tuple[Co
     """Train on copying; only the letters count, and chance is one in eight."""
     generator, letters = np.random.default_rng([seed, lag]), settings["letters"]
     model = _tagger(net, seed, settings, settings["rows"] * (lag + letters))
-    if model.until is not None:  # loss of the letters, as a fraction of all steps
-        model.until *= letters / (lag + letters)
+    if model.until is not None:  # the share of wrong letters, of which all other steps are right
+        model.until = 1 - model.until * letters / (lag + letters)
     parts = ("rows", "validation_rows", "test_rows")
     training, validation, (rows, targets) = (
         memory_problems.copying(settings[part], lag, letters, generator) for part in parts
@@ -52,6 +52,8 @@ def addition(
         memory_problems.addition(settings[part], lag + 1, generator) for part in ("rows", "validation_rows")
     )
     model = _tagger(net, seed, settings, sum(map(len, training[0])))
+    if model.until is not None:  # the share of wrong digits
+        model.until = 1 - model.until
     sample = memory_problems.carries(SAMPLE, lag, generator)
     course = train_examined(model, training, validation, lambda: loss(model, *sample, last=1))
     success, exact = {}, {}

@@ -22,7 +22,7 @@ class Course(NamedTuple):
     Attributes:
         updates: number of updates.
         solved: whether it stopped because the validation rows were solved.
-        evaluations: loss of the validation rows, by update.
+        evaluations: score of the validation rows, by update.
         curves: gradient of the loss with respect to the whole state l steps before, by lag l, relative to lag 0: one
             for each examination. It is the sum over rows, as in an update: a row whose ReLU is off has no gradient, and
             a geometric mean would be zero.
@@ -45,14 +45,15 @@ class Examiner:
 
     def __init__(self, model: Task, loss: Callable[[], Tensor]):
         self.model, self.loss = model, loss
-        self.updates, self.evaluations = 0, dict[int, float]()
+        self.updates, self.evaluations, self.solved = 0, dict[int, float](), False
         self.curves, self.horizons = dict[str, list[float]](), dict[str, float]()
         self.usual_horizons = dict[str, float]()
 
     def __call__(self, event: Event) -> None:
         self.updates = event.update
         if isinstance(event, Evaluation):
-            self.evaluations[event.update] = round(event.evaluation, 5)
+            self.evaluations[event.update] = round(event.score.value, 5)
+            self.solved |= self.model.until is not None and event.score.reaches(self.model.until)
         elif isinstance(event, Update) and event.update in EXAMINED:
             self.examine(f"update {event.update}")
 
@@ -95,6 +96,5 @@ def train_examined(model: Task, training: Sequence[Any], validation: Any, loss: 
     except NonFinite as error:
         failed = str(error)
     examiner.examine("end")
-    solved = model.until is not None and min(examiner.evaluations.values(), default=np.inf) <= model.until
     recorded = examiner.evaluations, examiner.curves, examiner.horizons, examiner.usual_horizons
-    return Course(examiner.updates, solved, *recorded, failed)
+    return Course(examiner.updates, examiner.solved, *recorded, failed)

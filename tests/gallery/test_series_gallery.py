@@ -44,7 +44,7 @@ def test_series(run, program, tmp_path, monkeypatch, capsys):
     facts = run("uea", [*SMALL, "--set", "validation=0"])
     assert facts["result"]["reached"] == min(sets["median"] for sets in facts["sets"].values()) > 0.8
     assert facts["classical"]["HMM per class"] == min(sets["HMM per class"] for sets in facts["sets"].values()) > 0.8
-    assert facts["held_out_error"] == [None, None]  # no part was held out
+    assert facts["held_out_best"] == [None, None]  # no part was held out
     assert "elman train classifier DIR/uea/Walks_TRAIN.ts.gz --set hidden_size=8" in capsys.readouterr().out
 
 

@@ -5,7 +5,7 @@ from elman.pictures import loss_curves
 
 
 def evaluation(update, name, value, higher_is_better=False):
-    return {"update": update, "evaluation": name, name: value, "higher_is_better": higher_is_better, "best": 0.0}
+    return {"update": update, "evaluation": {name: value}, "higher_is_better": higher_is_better, "best": 0.0}
 
 
 def test_a_picture_of_a_log(tmp_path):

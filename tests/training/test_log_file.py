@@ -23,7 +23,7 @@ def test_every_event_is_written_at_once(tmp_path: Path) -> None:
 
 def test_the_value_of_an_evaluation_has_the_name_of_its_score() -> None:
     assert numbers(EVENT) == {
-        "update": 7, "epoch": 1, "evaluation": "F1", "F1": 0.1 + 0.2, "higher_is_better": True, "best": 0.3,
+        "update": 7, "epoch": 1, "evaluation": {"F1": 0.1 + 0.2}, "higher_is_better": True, "best": 0.3,
         "best_update": 7, "seconds": 1.5,
     }  # fmt: skip
 

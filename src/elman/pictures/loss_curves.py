@@ -12,7 +12,7 @@ POINTS = 300  # of the training loss; each is a mean over neighbours
 def loss_curves(log: Path, baseline: float | None = None, name: str = "") -> Any:
     """Draw the training loss, the evaluations on the validation set, and a baseline.
 
-    An evaluation in nats per unit shares the axis of the training loss. Any other has an axis of its own, on the right,
+    An evaluation in nats, such as `nats per unit`, shares the axis of the training loss. Any other has an axis of its own, on the right,
     with its name and direction.
 
     Args:
@@ -28,15 +28,15 @@ def loss_curves(log: Path, baseline: float | None = None, name: str = "") -> Any
 
     events: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()]
     updates = [(event["update"], event["loss"]) for event in events if "loss" in event]
-    evaluations = [event for event in events if "evaluation" in event]
+    evaluations = [event for event in events if "evaluation" in event]  # "evaluation": {name: value}
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     lines = axes.plot(*_means(updates), label="training loss", color="tab:blue", linewidth=1)
     axes.set(xlabel="updates", ylabel="training loss", title=f"{log.parent.name}: {updates[-1][0]:,} updates")
     if evaluations:
-        score = evaluations[0]["evaluation"]
-        points = [(event["update"], event[score]) for event in evaluations]
-        right = axes if score == "nats per unit" else axes.twinx()
+        (score,) = evaluations[0]["evaluation"]
+        points = [(event["update"], event["evaluation"][score]) for event in evaluations]
+        right = axes if score.startswith("nats") else axes.twinx()
         label = f"{score}, validation"
         lines += right.plot(*zip(*points, strict=True), label=label, color="tab:orange", marker="o", markersize=4)
         if baseline is not None:

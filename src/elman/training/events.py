@@ -80,12 +80,12 @@ Event = Update | Evaluation | Examined
 
 
 def numbers(event: Event) -> dict[str, Any]:
-    """Return an event by name, as `log.jsonl` has it: the value of an evaluation under the name of its score."""
+    """Return an event by name, as `log.jsonl` has it: `"evaluation": {"F1": 0.627}`."""
     if not isinstance(event, Evaluation):
         return event._asdict()
     score = event.score
-    named = {"evaluation": score.name, score.name: score.value, "higher_is_better": score.higher_is_better}
-    return {"update": event.update, "epoch": event.epoch, **named, "best": event.best,
+    found = {"evaluation": {score.name: score.value}, "higher_is_better": score.higher_is_better}
+    return {"update": event.update, "epoch": event.epoch, **found, "best": event.best,
             "best_update": event.best_update, "seconds": event.seconds}  # fmt: skip
 
 
