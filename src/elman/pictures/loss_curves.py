@@ -12,8 +12,8 @@ POINTS = 300  # of the training loss; each is a mean over neighbours
 def loss_curves(log: Path, baseline: float | None = None, name: str = "") -> Any:
     """Draw the training loss, the evaluations on the validation set, and a baseline.
 
-    An evaluation in nats, such as `nats per unit`, shares the axis of the training loss. Any other has an axis of its own, on the right,
-    with its name and direction.
+    An evaluation in nats, such as `nats per unit`, shares the axis of the training loss. Any other has an axis of its
+    own, on the right, with its name and direction.
 
     Args:
         log: `log.jsonl` of a run folder.
