@@ -59,6 +59,11 @@ def call(name: str, *args: str, longest: int = LONGEST) -> str:
     return f"{name}({text if len(text) <= longest else text[: longest - 3] + '...'})"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 state`, `1,200 states`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def figures(values: Mapping[str, Any]) -> list[str]:
     """Return values with their names: `["1,200 rows", "accuracy 0.75"]`; values that are None are left out."""
     return [_figure(name, value) for name, value in values.items() if value is not None]

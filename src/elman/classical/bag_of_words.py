@@ -11,10 +11,12 @@ from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
 from elman.classical.softmax_head import Head, fit_head, log_count_ratios, log_softmax
 from elman.progress import ProgressLine
+from elman.representation import brief, brief_fields, counted
 from elman.sequences import Sequences
 from elman.shapes import check
 
 
+@brief_fields
 class BagState(NamedTuple):
     """Counts and last ids of each row."""
 
@@ -168,6 +170,15 @@ class BagOfWords(ClassicalModel):
         return float((self.classes_[probs.argmax(1)] == labels).mean())
 
     # Files.
+
+    def _facts(self) -> list[str]:
+        facts = [f"vocabulary of {self.vocabulary_size:,}", f"up to {counted(self.ngrams, 'id')} per gram"]
+        if not hasattr(self, "weights_"):
+            return [*facts, "not fitted"]
+        return [*facts, counted(self.num_features, "feature"), f"classes {brief(self.classes_.tolist())}"]
+
+    def _parameters(self) -> dict[str, np.ndarray]:
+        return {"bias": self.bias_} if hasattr(self, "weights_") else {}
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -23,12 +23,14 @@ from elman.classical.model import ClassicalModel
 from elman.classical.tag_schemes import Allowed
 from elman.kernels import semiring_scan
 from elman.progress import ProgressLine
+from elman.representation import brief_fields, counted
 from elman.sequences import Sequences
 from elman.shapes import check
 
 Chain = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # arguments of the kernel
 
 
+@brief_fields
 class Filtered(NamedTuple):
     """Tag probabilities of each step given the scores up to it."""
 
@@ -36,6 +38,7 @@ class Filtered(NamedTuple):
     log_prob: np.ndarray  # [...], increase of the log-partition at this step
 
 
+@brief_fields
 class Decoded(NamedTuple):
     """Decoded tags."""
 
@@ -244,6 +247,15 @@ class CRF(ClassicalModel):
         uniforms = np.random.default_rng(seed).random((num_samples, sequences.num_steps))
         self._log_partition("CRF.sample", chain)
         return semiring_scan.sample_paths(*chain, uniforms=uniforms)
+
+    def _facts(self) -> list[str]:
+        forbidden = int(np.isinf(self.transitions_).sum())
+        zero = not any(np.any(array[np.isfinite(array)]) for array in self._weights)
+        return [counted(self.num_tags, "tag"), *([counted(forbidden, "forbidden transition")] if forbidden else []),
+                *(["weights of zero"] if zero else [])]  # fmt: skip
+
+    def _parameters(self) -> dict[str, np.ndarray]:
+        return self._weights._asdict()
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -5,7 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from elman.html_tables import html_table
+from elman.representation import brief_fields
 
+
+@brief_fields
 class Forecast(NamedTuple):
     """Distribution of the next S steps of each row; Gaussian if the noise is.
 
@@ -34,6 +38,14 @@ class Forecast(NamedTuple):
             raise ValueError(f"Forecast.interval: expected a level between 0 and 1, got {level}.")
         width = NormalDist().inv_cdf(0.5 + level / 2) * self.deviation
         return self.mean - width, self.mean + width
+
+    def _repr_html_(self) -> str:
+        """Return a table of mean and standard deviation of each step of the first row, for notebooks."""
+        size = self.mean.shape[-1]
+        names = [f"{name} {number}" if size > 1 else name for name in ("mean", "deviation") for number in range(size)]
+        first = np.concatenate([self.mean[:1], self.deviation[:1]], axis=-1).reshape(-1, 2 * size)
+        rows = [[step, *numbers] for step, numbers in enumerate(first.tolist(), 1)]
+        return html_table(f"{self!r}, row 0", rows, ["step", *names])
 
 
 def responses(taps: np.ndarray, steps: int) -> np.ndarray:

@@ -10,6 +10,8 @@ import elman
 from elman.cell import Cell
 from elman.declared_types import Record, check_arguments, field
 from elman.files import SCHEMA, about_file, read_tensors, write_tensors
+from elman.html_tables import parameter_tables
+from elman.representation import call, complete
 
 
 class ClassicalModel(Cell):
@@ -32,6 +34,22 @@ class ClassicalModel(Cell):
             TypeError, ValueError: an array or a setting is missing, or is not one of a fitted model.
         """
         raise NotImplementedError(f"{cls.__name__} has no from_arrays")
+
+    def _facts(self) -> list[str]:
+        """Return sizes and figures for the representation: `["4 states", "not fitted"]`."""
+        raise NotImplementedError(f"{type(self).__name__} has no _facts")
+
+    def _parameters(self) -> dict[str, np.ndarray]:
+        """Return the parameters that notebooks show, [R] or [R, C], by name; none before `fit`."""
+        return {}
+
+    @complete
+    def __repr__(self) -> str:
+        return call(type(self).__name__, *self._facts())
+
+    def _repr_html_(self) -> str:
+        """Return the facts, and the parameters as shaded tables, for notebooks."""
+        return parameter_tables(repr(self), self._parameters())
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file; a file at `path` is replaced atomically."""

@@ -12,6 +12,7 @@ from elman.classical.checks import array_of, as_sequences, check_names, integers
 from elman.classical.context_counts import ContextCounts, count, descend, find
 from elman.classical.model import ClassicalModel
 from elman.progress import ProgressLine
+from elman.representation import counted
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -174,6 +175,15 @@ class NGram(ClassicalModel):
     def after(self, sequences: Sequences | Iterable[Any], state: np.ndarray | None = None) -> np.ndarray:
         """Return the state after each row, [B, order - 1], without computing distributions."""
         return self._histories("NGram.after", as_sequences("NGram.after", sequences), state)[1]
+
+    def _facts(self) -> list[str]:
+        facts = [f"order {self.order}", counted(self.vocabulary_size, "unit")]
+        if not hasattr(self, "_smoothed"):
+            return [*facts, "not fitted"]
+        return [*facts, counted(sum(len(level.grams) for level in self.counts_), "gram")]
+
+    def _parameters(self) -> dict[str, np.ndarray]:
+        return {"discounts": self.discounts_} if hasattr(self, "_smoothed") else {}
 
     @property
     def settings(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from elman.kernels import kalman_reference as reference
 from elman.kernels import native
 from elman.kernels.kalman_estimate import FilterError, PrecisionError
 from elman.kernels.kalman_reference import Problem
+from elman.representation import brief_fields
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -39,6 +40,7 @@ class Filtered(NamedTuple):
     log_prob: np.ndarray  # [N] of each step given those before
 
 
+@brief_fields
 class Prediction(NamedTuple):
     """State of the next step, before its input."""
 

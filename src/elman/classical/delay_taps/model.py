@@ -14,10 +14,12 @@ from elman.classical.delay_taps.windows import Layout, complete_runs, forecast_n
 from elman.classical.delay_taps.yule_walker import autocovariances, yule_walker
 from elman.classical.forecast import Forecast, error_covariances
 from elman.classical.model import ClassicalModel
+from elman.representation import counted
 from elman.sequences import Sequences
 from elman.state import State
 
 PENALTY = 1.0  # default penalty of ridge
+MOST_LAGS = 5  # whose taps notebooks show
 
 
 class DelayTaps(ClassicalModel):
@@ -186,6 +188,21 @@ class DelayTaps(ClassicalModel):
         return self._criterion("bic", self.noise_cov_, self.num_windows_, self.order_)
 
     # Files.
+
+    def _facts(self) -> list[str]:
+        method = [] if self.method == METHODS[0] else [self.method]
+        if not hasattr(self, "taps_"):
+            return [f"order {self.order}", *method, "not fitted"]
+        noise = f"noise deviation {np.sqrt(self.noise_cov_[0, 0]):.4g}" if self.output_size == 1 else None
+        return [f"order {self.order_}", *method, counted(self.output_size, "coordinate"),
+                f"fitted on {counted(self.num_windows_, 'window')}", *([noise] if noise else [])]  # fmt: skip
+
+    def _parameters(self) -> dict[str, np.ndarray]:
+        if not hasattr(self, "taps_"):
+            return {}
+        taps = ({"taps": self.taps_[:, 0, 0]} if self.output_size == 1 else
+                {f"taps, lag {lag}": array for lag, array in enumerate(self.taps_[:MOST_LAGS], 1)})  # fmt: skip
+        return {**taps, "intercept": self.intercept_, "noise_cov": self.noise_cov_}
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from elman.classical.checks import per_step_reals, place
+from elman.representation import brief_fields
 from elman.sequences import Sequences
 
 
+@brief_fields
 class Driven(NamedTuple):
     """Values of a batch with a driving input: `Sequences(Driven(x, u), lengths)`."""
 

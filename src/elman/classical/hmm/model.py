@@ -18,6 +18,7 @@ from elman.classical.model import ClassicalModel
 from elman.declared_types import Record, field
 from elman.kernels import semiring_scan
 from elman.progress import ProgressLine
+from elman.representation import counted
 from elman.rows import Rows
 from elman.sequences import Sequences
 from elman.shapes import check
@@ -256,6 +257,24 @@ class HMM(ClassicalModel):
                              self.max_iterations, self.tolerance)  # fmt: skip
         self.counts_ = np.bincount(labels, minlength=self.num_states).astype(np.float64)
         return self._with(model)
+
+    def _facts(self) -> list[str]:
+        known = hasattr(self, "emission_")
+        facts = [counted(self.num_states, "state"), (self.emission_ if known else self.emission).brief()]
+        if self.drive_size:
+            facts.append(counted(self.drive_size, "driving input"))
+        if not known:
+            return [*facts, "not fitted"]
+        if not hasattr(self, "history_"):
+            return facts
+        steps = round(float(self.counts_.sum()))
+        per_step = f"log-likelihood {self.history_[-1] / steps:.4g} per step"
+        return [*facts, f"fitted on {counted(steps, 'step')}", per_step]
+
+    def _parameters(self) -> dict[str, np.ndarray]:
+        if not hasattr(self, "emission_"):
+            return {}
+        return {"start": self.start_, "transition": self.transition_, **self.emission_.distributions()}
 
     # Files.
 

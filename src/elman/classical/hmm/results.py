@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from elman.representation import brief_fields
 from elman.sequences import Sequences
 
 
+@brief_fields
 class Filtered(NamedTuple):
     """State probabilities at each step given the observations up to it."""
 
@@ -14,6 +16,7 @@ class Filtered(NamedTuple):
     log_prob: np.ndarray  # [B] of this observation given the earlier ones
 
 
+@brief_fields
 class Decoded(NamedTuple):
     """Decoded states."""
 
@@ -21,6 +24,7 @@ class Decoded(NamedTuple):
     log_prob: np.ndarray  # [B] of a row's observations and path jointly; [B, k]
 
 
+@brief_fields
 class Sample(NamedTuple):
     """Rows drawn from a model."""
 

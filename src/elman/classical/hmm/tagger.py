@@ -14,6 +14,7 @@ from elman.classical.hmm.trigrams import Trigrams
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
 from elman.declared_types import Record, field
+from elman.representation import counted
 from elman.sequences import Sequences
 
 ORDERS = (1, 2)
@@ -162,6 +163,12 @@ class HMMTagger(ClassicalModel):
         if not len(labels):
             raise ValueError(f"{where}: expected at least one step, got none.")
         return float((self.decode(rows).states.values == labels).mean())
+
+    def _facts(self) -> list[str]:
+        known = hasattr(self, "emission_")
+        size = [counted(len(self.tags_), "tag")] if known else []
+        emission = (self.emission_ if known else self.emission).brief()
+        return [*size, emission, f"order {self.order}", *([] if known else ["not fitted"])]
 
     # Files.
 

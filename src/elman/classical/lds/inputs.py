@@ -7,10 +7,12 @@ import numpy as np
 from elman.classical.checks import array_of, per_step_reals, place
 from elman.classical.lds.matrices import Matrices
 from elman.kernels.kalman import System
+from elman.representation import brief_fields
 from elman.rows import Rows
 from elman.sequences import Sequences
 
 
+@brief_fields
 class Observed(NamedTuple):
     """Values of a batch with more than observations; `()` marks a missing part.
 

@@ -21,6 +21,7 @@ from elman.declared_types import Record, field
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction
 from elman.progress import ProgressLine
+from elman.representation import counted
 from elman.sequences import Sequences
 
 
@@ -276,6 +277,22 @@ class LDS(ClassicalModel):
                     for model in (self, other))  # fmt: skip
         matrices, start, variances, square_root = joined(where, one, two, stacked)
         return LDS(**matrices._asdict(), start=start, variances=variances, square_root=square_root)
+
+    def _facts(self) -> list[str]:
+        (m, n), inputs = self.H.shape, self.B.shape[1]
+        start = self._fitted.start if isinstance(self._fitted.start, str) else "known"
+        facts = [counted(n, "state"), counted(m, "output"), *([counted(inputs, "driving input")] if inputs else []),
+                 f"{start} start"]  # fmt: skip
+        facts += [f"{name} {'unknown' if value is None else f'{value:.4g}'}" for name, value in self.variances_.items()]
+        if hasattr(self, "history_"):
+            facts.append(f"fitted, log-likelihood {self.history_.max():.6g}")
+        return facts
+
+    def _parameters(self) -> dict[str, np.ndarray]:
+        unknown = None in self.variances_.values()
+        matrices = self._fitted.matrices if unknown else self._matrices("LDS")
+        hidden = {name for name in "QR" if unknown} | {name for name in "BD" if not self.B.size}
+        return {name: array for name, array in matrices._asdict().items() if name not in hidden}
 
     # Files.
 

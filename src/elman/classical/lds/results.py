@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from elman.representation import brief_fields
 from elman.sequences import Sequences
 
 ROUNDING = 1e-10  # a diffuse covariance below this fraction of its variances is zero
 
 
+@brief_fields
 class Filtered(NamedTuple):
     """State at each step given the observations up to that step."""
 
@@ -17,6 +19,7 @@ class Filtered(NamedTuple):
     log_prob: np.ndarray  # [B] of this observation given the earlier ones
 
 
+@brief_fields
 class Smoothed(NamedTuple):
     """State at each step given the whole row."""
 
@@ -25,6 +28,7 @@ class Smoothed(NamedTuple):
     lag: np.ndarray  # [N, n, n] Cov(s[t+1], s[t]), zeros at the last step of a row
 
 
+@brief_fields
 class Sample(NamedTuple):
     """Rows drawn from a model."""
 

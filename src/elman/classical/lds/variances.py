@@ -8,8 +8,10 @@ import numpy as np
 
 from elman.classical.checks import positive_definite
 from elman.classical.lds.matrices import Matrices
+from elman.representation import brief_fields
 
 
+@brief_fields
 class Variance(NamedTuple):
     """One part of a noise covariance: `value` times `pattern`.
 

@@ -8,6 +8,7 @@ import numpy as np
 from elman.classical.checks import check_names, distribution, place
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer, warn_of_few
 from elman.classical.hmm.inputs import counts
+from elman.representation import counted
 from elman.sequences import Sequences
 
 
@@ -64,6 +65,9 @@ class Categorical(Emission):
     def num_states(self) -> int:
         """K."""
         return len(self.probs_)
+
+    def size(self) -> str:
+        return counted(self.probs_.shape[1], "symbol")
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> Symbols:
         """Return the symbols as ids; a missing symbol has the id V."""

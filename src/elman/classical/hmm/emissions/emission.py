@@ -1,12 +1,15 @@
 """Base of the emission distributions p(x | state)."""
 
 import copy
+import inspect
 import logging
 from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 
+from elman.html_tables import parameter_tables
+from elman.representation import brief, call, complete, counted
 from elman.sequences import Sequences
 
 logger = logging.getLogger("elman")
@@ -111,8 +114,42 @@ class Emission:
             setattr(other, name, value)
         return other
 
+    def size(self) -> str:
+        """Return the size of an observation: `2 features`; for an emission with parameters."""
+        raise NotImplementedError(f"{type(self).__name__} has no size")
+
+    def brief(self) -> str:
+        """Return the kind, and the size of an observation if it is known: `Gaussian of 2 features`."""
+        try:
+            return f"{type(self).__name__} of {self.size()}"
+        except AttributeError:  # without parameters
+            return type(self).__name__
+
+    def distributions(self) -> dict[str, np.ndarray]:
+        """Return the parameters of the distributions by name, without those of the prior."""
+        return {name: array for name, array in self.to_arrays().items()
+                if name != "floor" and not name.endswith("_prior")}  # fmt: skip
+
+    @complete
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
+        """Return the settings that differ from their defaults, and the sizes if there are parameters."""
+        parameters = inspect.signature(type(self)).parameters.values()
+        required = [one.name for one in parameters if one.default is one.empty and one.kind is not one.VAR_KEYWORD]
+        usual = type(self)(**{name: self.settings[name] for name in required}).settings
+        changed = [f"{name}={brief(value)}" for name, value in self.settings.items()
+                   if name in required or value != usual[name]]  # fmt: skip
+        try:
+            sizes = [counted(self.num_states, "state"), self.size()]
+        except AttributeError:
+            sizes = []
+        return call(type(self).__name__, *changed, *sizes)
+
+    def _repr_html_(self) -> str:
+        """Return the parameters as shaded tables, for notebooks."""
+        try:
+            return parameter_tables(repr(self), self.distributions())
+        except AttributeError:  # without parameters
+            return parameter_tables(repr(self), {})
 
 
 def warn_of_few(where: str, distinct: int, num_states: int) -> None:

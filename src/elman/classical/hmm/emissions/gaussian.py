@@ -12,6 +12,7 @@ from elman.classical.hmm.emissions.covariances import KINDS, Limits
 from elman.classical.hmm.emissions.emission import Emission
 from elman.classical.hmm.emissions.moments import MeanPrior, Moments
 from elman.classical.hmm.emissions.real_data import RealData
+from elman.representation import counted
 from elman.sequences import Sequences
 
 LARGEST = 1e100
@@ -110,6 +111,9 @@ class Gaussian(Emission):
     def covariances(self) -> np.ndarray:
         """Covariance matrices [K, D, D] for any kind."""
         return covariances.matrices(self.covariance, self.covs_, *self.means_.shape)
+
+    def size(self) -> str:
+        return counted(self.means_.shape[1], "feature")
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> RealData:
         """Return the observations, centred at the middle of the means, or of the data without means."""

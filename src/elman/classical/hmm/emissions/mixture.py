@@ -11,6 +11,7 @@ from elman.classical.hmm.emissions.clusters import cluster_means
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
 from elman.classical.hmm.emissions.gaussian import Gaussian
 from elman.classical.hmm.emissions.real_data import RealData
+from elman.representation import counted
 from elman.sequences import Sequences
 
 
@@ -101,6 +102,9 @@ class GaussianMixture(Emission):
         """Covariances by state, and by component unless they are tied."""
         covs = self.gaussian_.covs_
         return covs if self.gaussian.covariance == "tied" else covs.reshape(*self.weights_.shape, *covs.shape[1:])
+
+    def size(self) -> str:
+        return counted(self.means_.shape[2], "feature")
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> RealData:
         """Return the observations as `Gaussian` reads them."""

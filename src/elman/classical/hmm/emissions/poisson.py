@@ -11,6 +11,7 @@ from elman.classical.hmm.emissions import tall
 from elman.classical.hmm.emissions.clusters import cluster_means
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer, warn_of_few
 from elman.classical.hmm.inputs import counts
+from elman.representation import counted
 from elman.sequences import Sequences
 
 
@@ -74,6 +75,9 @@ class Poisson(Emission):
     def num_states(self) -> int:
         """K."""
         return len(self.rates_)
+
+    def size(self) -> str:
+        return counted(self.rates_.shape[1], "feature")
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> Counts:
         """Return the counts with their log-factorials."""

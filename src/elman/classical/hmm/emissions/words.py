@@ -9,6 +9,7 @@ from elman.classical.checks import array_of, check_names, reals
 from elman.classical.context_counts import find
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
 from elman.classical.packed_strings import pack, unpack
+from elman.representation import counted
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -72,6 +73,9 @@ class Words(Emission):
     def num_states(self) -> int:
         """K."""
         return self.counts_.shape[1]
+
+    def size(self) -> str:
+        return counted(len(self.counts_), "distinct word")
 
     def read(self, where: str, x: Sequences, u: np.ndarray | None = None) -> Text:
         """Return the distinct words, and the index of each step's word."""
