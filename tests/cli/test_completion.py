@@ -3,7 +3,10 @@ import subprocess
 import sys
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from elman.cells import CELLS
+from elman.cli import main
 from elman.tasks import TASKS
 
 
@@ -33,6 +36,41 @@ def test_verbs_tasks_options_and_files_are_completed_without_pytorch(words, last
 
 def test_list_completes_tasks():
     assert complete("list", last="") == [("plain", task) for task in sorted(TASKS)]
+
+
+def completed(*words, last):
+    """Return the completions of the last word, in this process."""
+    return [item.value for item in ShellComplete(main, {}, "elman", "_ELMAN_COMPLETE").get_completions(list(words), last)]
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "last", "expected"),
+    [
+        ("tagger", [], "hid", ["hidden_size="]),
+        ("classifier", [], "class_w", ["class_weight="]),
+        ("tagger", [], "class_w", []),
+        ("tagger", [], "cell=", [f"cell={cell}" for cell in CELLS]),
+        ("language-model", [], "cell=g", ["cell=gru"]),
+        ("tagger", [], "cell.zoneout_c", ["cell.zoneout_c="]),
+        ("tagger", ["--set", "cell=gru"], "cell.zoneout_c", []),
+        ("tagger", ["--set", "cell=gru"], "cell.res", ["cell.reset="]),
+    ],
+)
+def test_settings_cells_and_their_options_are_completed(task, words, last, expected):
+    assert completed("train", task, *words, "--set", last=last) == expected
+
+
+def test_list_completes_cells_layers_and_classical_models():
+    assert completed("list", last="ls") == ["lstm"]
+    assert completed("list", last="Attention") == ["Attention", "AttentionPooling"]
+    assert completed("list", last="HM") == ["HMM"]
+
+
+def test_bash_keeps_names_and_values_together(elman, tmp_path):
+    script = elman("completion", "bash").stdout
+    assert "COMP_WORDBREAKS=${COMP_WORDBREAKS//=}\n" in script
+    assert "[[ $value == *= ]] && compopt -o nospace\n" in script
+    assert subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True).stderr == ""
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -67,4 +67,7 @@ def test_minimal_pairs(elman, run_folder, tmp_path):
 def test_models_of_other_tasks_are_refused(elman, classifier_run, stimuli):
     result = elman("surprisal", classifier_run, stimuli)
     assert result.exit_code == 1
-    assert "expected a model of language-model, got one of classifier; use elman predict" in result.stderr
+    assert (
+        "holds a model of the task classifier, which elman surprisal does not support; use elman predict"
+        in result.stderr
+    )

@@ -326,9 +326,7 @@ def test_options_and_verbs_of_other_models(elman, classifier_run, summarized, ta
     assert result.exit_code == 2
     assert "--lowercase: not supported for a summarizer; leave it out." in result.stderr
     result = elman("generate", summarized[0])
-    assert (
-        "elman generate: expected a model of language-model, got one of summarizer; use elman predict." in result.stderr
-    )
+    assert "the task summarizer, which elman generate does not support; use elman predict." in result.stderr
 
 
 def test_a_word_to_forbid_that_is_several_units(elman, run):

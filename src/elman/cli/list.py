@@ -5,23 +5,27 @@ import inspect
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 
 import click
 from click.shell_completion import CompletionItem
 
-from elman.cli.task_commands import task_commands
+from elman.cli.task_commands import broken_tasks, task_commands
 from elman.nearest import did_you_mean
 from elman.tasks import TASKS, task_class
 
 
-def _task_words(_context: click.Context, _argument: click.Parameter, start: str) -> list[CompletionItem]:
-    return [CompletionItem(word) for word in task_commands() if word.startswith(start)]
+def _names(_context: click.Context, _argument: click.Parameter, start: str) -> list[CompletionItem]:
+    """Complete the names of tasks; if none begins so, those of cells, layers and classical models."""
+    words = [word for word in task_commands() if word.startswith(start)]
+    if not words:  # PyTorch is loaded
+        words = [word for names in _packages().values() for word in names if word.startswith(start)]
+    return [CompletionItem(word) for word in words]
 
 
 @click.command("list")
-@click.argument("name", required=False, shell_complete=_task_words)
+@click.argument("name", required=False, shell_complete=_names)
 def list_(name: str | None) -> None:
     """List tasks, cells and layers, or the settings of NAME.
 
@@ -31,13 +35,12 @@ def list_(name: str | None) -> None:
       elman list tagger
       elman list lstm
     """
-    from elman import classical, layers
-    from elman.cells import CELLS
-
-    packages = {"cells": CELLS, "layers": _classes(layers), "classical": _classes(classical)}
+    packages = _packages()
     if name is None:
         click.echo("Tasks, for elman train TASK:")
         _table((task, entry.summary) for task, entry in task_commands().items())
+        if broken := broken_tasks():
+            _table((task, f"cannot be imported: {error}") for task, error in broken.items())
         click.echo("\nCells, for --set cell=NAME, and classes of elman.layers and elman.classical:")
         _table((title, ", ".join(names)) for title, names in packages.items())
         click.echo("\nelman list NAME shows the settings of any of them.")
@@ -54,6 +57,14 @@ def list_(name: str | None) -> None:
         _table(settings.items())
     if name in TASKS:
         click.echo("\nelman list CELL shows the options of a cell, for --set cell.NAME=VALUE.")
+
+
+def _packages() -> dict[str, Mapping[str, type]]:
+    """Return cells, layers and classical models by name."""
+    from elman import classical, layers
+    from elman.cells import CELLS
+
+    return {"cells": CELLS, "layers": _classes(layers), "classical": _classes(classical)}
 
 
 def settings_by_group(kind: type) -> dict[str, dict[str, str]]:

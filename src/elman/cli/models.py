@@ -9,7 +9,7 @@ import click
 from elman.cli.console import progress_bar
 from elman.cli.readers import ColumnOption, Options, is_table
 from elman.cli.run_source import Source
-from elman.cli.task_commands import TaskCommands, TaskVerb, task_commands
+from elman.cli.task_commands import TaskCommands, TaskVerb, broken_tasks, task_commands
 from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
 from elman.errors import located
@@ -68,14 +68,15 @@ def check_verb(run: Path, task: Any, verb: str) -> TaskCommands:
     """Return the commands of the task of a model, which must support a verb.
 
     Raises:
-        ValueError: if it does not; the message names the verb that does.
+        ValueError: if it does not; the message names a verb that does.
+        ImportError: if the module of the task cannot be imported.
     """
-    commands = task_commands()
-    entry = commands.get(task)
+    entry = task_commands().get(task)
+    if entry is None and task in broken_tasks():
+        raise broken_tasks()[task]
     if entry is None or verb not in entry.verbs:
-        supported = " or ".join(word for word, other in commands.items() if verb in other.verbs)
-        way_out = f"; use elman {entry.verbs[-1]}." if entry else "."
-        raise ValueError(f"{run}: elman {verb}: expected a model of {supported}, got one of {task}{way_out}")
+        way_out = f"; use elman {entry.verbs[-1]}" if entry else ""
+        raise ValueError(f"{run}: holds a model of the task {task}, which elman {verb} does not support{way_out}.")
     return entry
 
 

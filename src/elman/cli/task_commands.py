@@ -88,13 +88,32 @@ class TaskCommands:
         return "evaluate", "doctor", *(("surprisal", "generate") if self.open_stream else ("predict",))
 
 
-@cache
 def task_commands() -> Mapping[str, TaskCommands]:
     """Return the entries of all tasks, by word: one per module of `elman.cli.tasks`."""
+    return _modules()[0]
+
+
+def broken_tasks() -> Mapping[str, Exception]:
+    """Return the errors of the modules of `elman.cli.tasks` that cannot be imported, by the word of their task."""
+    return _modules()[1]
+
+
+@cache
+def _modules() -> tuple[dict[str, TaskCommands], dict[str, Exception]]:
     from elman.cli import tasks
 
-    entries = [import_module(f"{tasks.__name__}.{module.name}").COMMANDS for module in iter_modules(tasks.__path__)]
-    return {entry.task: entry for entry in entries}
+    entries: dict[str, TaskCommands] = {}
+    broken: dict[str, Exception] = {}
+    for module in iter_modules(tasks.__path__):
+        name = f"{tasks.__name__}.{module.name}"
+        try:
+            entry: TaskCommands = import_module(name).COMMANDS
+            entries[entry.task] = entry
+        except Exception as error:  # one task that is being written does not stop the others
+            found = ImportError(f"{name}: {type(error).__name__}: {error}")
+            found.__cause__ = error
+            broken[module.name.replace("_", "-")] = found
+    return entries, broken
 
 
 class TaskVerb(click.Command):

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import click
 
+from elman.cli.completion import complete_setting
 from elman.cli.console import log_messages
 from elman.cli.models import TrainedModel, given
 from elman.cli.readers import DataFile
 from elman.cli.run_source import Source
 from elman.cli.streams import dropping, guarded
-from elman.cli.task_commands import TaskCommands, help_text, task_commands
+from elman.cli.task_commands import TaskCommands, broken_tasks, help_text, task_commands
 from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
 from elman.errors import located
@@ -27,7 +28,8 @@ PARAMS = (
     click.Argument(["files"], nargs=-1, metavar="[FILE|-]...", type=DataFile()),
     click.Option(["--out", "run"], metavar="RUN", type=click.Path(path_type=Path),
                  help="The run folder to write; optional for --dry-run."),
-    click.Option(["--set", "settings"], multiple=True, metavar="NAME=VALUE", help="Change a setting. Can be repeated."),
+    click.Option(["--set", "settings"], multiple=True, metavar="NAME=VALUE", shell_complete=complete_setting,
+                 help="Change a setting. Can be repeated."),
     click.Option(["--validation"], multiple=True, metavar="FILE", type=DataFile(),
                  help="Choose the best weights on this file instead of a part of FILE. Can be repeated."),
     click.Option(["--from", "pretrained"], metavar="RUN", type=click.Path(path_type=Path),
@@ -185,7 +187,16 @@ def print_result(model: Any, commands: TaskCommands, run: Path, source: Source) 
     click.echo("\n".join([f"\nThe run is in {run}. Next:", *lines]))
 
 
-train = click.Group(
+class _Tasks(click.Group):
+    """Commands of the tasks; a task whose module cannot be imported fails alone."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in broken_tasks():
+            raise broken_tasks()[cmd_name]
+        return super().get_command(ctx, cmd_name)
+
+
+train = _Tasks(
     "train",
     help=help_text(
         ["Train a model for a task, into a run folder.", "`elman list TASK` shows the settings of a task."],
