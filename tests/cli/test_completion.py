@@ -40,7 +40,8 @@ def test_list_completes_tasks():
 
 def completed(*words, last):
     """Return the completions of the last word, in this process."""
-    return [item.value for item in ShellComplete(main, {}, "elman", "_ELMAN_COMPLETE").get_completions(list(words), last)]
+    shell = ShellComplete(main, {}, "elman", "_ELMAN_COMPLETE")
+    return [item.value for item in shell.get_completions(list(words), last)]
 
 
 @pytest.mark.parametrize(
