@@ -91,6 +91,19 @@ def test_nanoseconds_are_kept():
         assert values(read_frame(frame, **HOW)) == {"a": [1, 2]}
 
 
+def test_dates_are_no_values():
+    times = np.array(["2024-01-01", "2024-01-02"], "M8[ns]")
+    for frame in (pandas.DataFrame, polars.DataFrame):
+        with pytest.raises(ValueError, match="row 0: expected a finite number in 'when'"):
+            read_frame(frame({"when": times, "x": [1, 2]}), values=["when", "x"])
+
+
+def test_other_entries_of_a_mapping_may_have_any_length():
+    for other in ([1], 5, None):
+        read = read_frame({"machine": ["a", "a"], "x": [1, 2], "time": other}, values="x", group="machine")
+        assert read.names == ["a"]
+
+
 def test_zones_are_compared_in_utc_and_across_a_change_of_the_clock():
     rows = [("a", "2024-10-27T02:30:00+01:00", 2), ("a", "2024-10-27T02:30:00+02:00", 1), ("a", "2024-10-27 02:00Z", 3)]
     assert values(read_frame(columns(rows), **HOW)) == {"a": [1, 2, 3]}

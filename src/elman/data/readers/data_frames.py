@@ -58,15 +58,17 @@ def read_parquet(file: Path, columns: Columns) -> Iterator[Row]:
             table = polars.read_parquet(stream, columns=list(dict.fromkeys(chosen)))
     except polars.exceptions.PolarsError as error:
         raise ValueError(f"{file}: expected a Parquet file: {error}") from None
-    return columns.rows(Table(file, ROW), _records(table, chosen, file), watched)
+    return columns.rows(Table(file, ROW), _records(table, chosen, columns, file), watched)
 
 
 def _from_mapping(frame: Mapping[Any, Any], columns: Columns) -> Iterator[Row]:
     by_name = {str(key): column for key, column in frame.items()}
     chosen, watched = _chosen("frame", columns, list(map(str, frame)))
-    lengths = {name: len(by_name[name]) for name in chosen}
-    if len({lengths[name] for name in columns.names}) > 1:
+    lengths = {name: len(by_name[name]) for name in columns.names}
+    if len(set(lengths.values())) > 1:
         raise ValueError(f"frame: expected columns of one length, got {lengths}.")
+    if any(not hasattr(by_name[name], "__len__") or len(by_name[name]) not in lengths.values() for name in watched):
+        chosen, watched = columns.names, []  # the columns that are read are a table, the mapping is not
     return columns.rows(Table(None, ROW), enumerate(zip(*(by_name[name] for name in chosen), strict=True)), watched)
 
 
@@ -80,7 +82,7 @@ def _from_frame(frame: Any, columns: Columns) -> Iterator[Row]:
         kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
         raise TypeError(f"frame: expected a data frame or a mapping of columns, got {kind}.") from None
     chosen, watched = _chosen("frame", columns, [str(name) for name in table.columns])
-    return columns.rows(Table(None, ROW), _records(table, chosen, "a data frame"), watched)
+    return columns.rows(Table(None, ROW), _records(table, chosen, columns, "a data frame"), watched)
 
 
 def _chosen(where: object, columns: Columns, known: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -90,20 +92,26 @@ def _chosen(where: object, columns: Columns, known: Sequence[str]) -> tuple[list
     return [*columns.names, *watched], watched
 
 
-def _records(table: Any, chosen: Sequence[str], what: object) -> Iterator[tuple[int, Sequence[Any]]]:
+def _records(table: Any, chosen: Sequence[str], columns: Columns, what: object) -> Iterator[tuple[int, Sequence[Any]]]:
     """Yield the number of each record of a table, and its fields of some columns, which may repeat."""
     narwhals = _package("narwhals", what)
     table = narwhals.from_native(table, eager_only=True, pass_through=False)
     by_name = {str(name): name for name in table.columns}
     distinct = list(dict.fromkeys(chosen))
-    selected = table.select(*(_exact(narwhals, table, by_name[name]) for name in distinct))
+    others = {*columns.values, columns.text, columns.label, columns.group}
+    selected = table.select(
+        *(
+            narwhals.col(by_name[name]) if name in others else _exact(narwhals, table, by_name[name])
+            for name in distinct
+        )
+    )
     places = [distinct.index(name) for name in chosen]
     for number, fields in enumerate(selected.iter_rows()):
         yield number, [fields[place] for place in places]
 
 
 def _exact(narwhals: Any, table: Any, name: Any) -> Any:
-    """Return a column; times as nanoseconds where Python's own times would round them."""
+    """Return a column of times, as nanoseconds where Python's own times would round them."""
     column, kind = narwhals.col(name), table.schema[name]
     rounded = isinstance(kind, narwhals.Datetime) and kind.time_unit == "ns"
     return column.dt.timestamp("ns") if rounded and not table.implementation.is_pandas_like() else column
