@@ -46,7 +46,7 @@ def test_a_classifier_prints_the_data_the_network_its_figures_and_the_next_comma
         re.escape(f"elman evaluate {run} FILE"),
         re.escape(f"elman predict {run} FILE"),
     )
-    assert re.search(r"update \d+ +epoch 4 +100% .* loss \d\.\d+ +evaluation", result.stderr)
+    assert re.search(r"update \d+ +epoch 4 +100% .*loss \d\.\d+ +calibrated cross-entropy \d", result.stderr)
     assert {file.name for file in run.iterdir()} == RUN_FOLDER
 
 
