@@ -303,8 +303,8 @@ def test_a_class_of_one_row_is_trained_on():
         ([[[1.0, 2.0], [3.0]], [1.0]], ["x", "y"], "row 0: .*inhomogeneous"),
         ([[1.0, None], [{}]], ["x", "y"], "row 1: float.. argument must be a string or a real number, not 'dict'"),
         ([[], []], ["x", "y"], "expected rows with steps, got 2 that are all empty"),
-        (np.zeros((2, 5, 7, 9)), ["x", "y"], "expected rows of text, or arrays"),
-        ([None, "a"], ["x", "y"], "expected rows of text, or arrays .* got None in the first row"),
+        (np.zeros((2, 5, 7, 9)), ["x", "y"], "expected text, or an array"),
+        ([None, "a"], ["x", "y"], "^row 0: expected text, or an array .* got None"),
     ],
 )
 def test_unusable_rows(rows, labels, error):
