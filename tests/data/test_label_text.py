@@ -86,3 +86,16 @@ def test_classes_with_one_spelling_stay_different():
     model = fitted(["1", "1.0"])
     assert model.classes_.tolist() == ["1", "1.0"]
     assert model.evaluate(["abab", "cdcd"], ["1", "1.0"]).classes == ("1", "1.0")
+
+
+@pytest.mark.parametrize("label", [["x"], {"a": 1}, b"x", ("x", "y"), np.array(["x"])], ids=repr)
+def test_a_label_is_one_value_of_text_or_a_number(label):
+    with pytest.raises(ValueError, match="row 1: expected one value in 'label', text or a number, got "):
+        read_frame({"text": ["a", "b"], "label": ["x", label]}, text="text", label="label")
+
+
+@pytest.mark.parametrize("label", ['["x"]', '{"a": 1}', "[]"])
+def test_a_label_of_a_jsonl_file_is_one_value(tmp_path, label):
+    (tmp_path / "a.jsonl").write_text(f'{{"text": "ab", "label": {label}}}\n')
+    with pytest.raises(ValueError, match=r"a\.jsonl:1: expected one value in 'label', text or a number"):
+        read_labelled(tmp_path / "a.jsonl", text="text", label="label")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.arrays import as_array
+from elman.arrays import as_array, is_missing
 from elman.errors import RowError
 from elman.sequences import Sequences
 
@@ -78,6 +78,10 @@ def as_labels(where: str, y: Any, rows: int) -> np.ndarray:
     if labels.ndim != 1 or len(labels) != rows:
         got = list(labels.shape)
         raise ValueError(f"{where}: expected a label for each of {rows} rows, got labels of shape {got}.")
+    if labels.dtype.kind in "OTf":
+        missing = [row for row, label in enumerate(labels.tolist()) if is_missing(label)]
+        if missing:
+            raise RowError(missing[0], f"expected a label, got {labels[missing[0]]}; leave the row out.")
     if labels.dtype.kind in "OT":
         labels = _of_one_kind(where, labels.tolist())
     if labels.dtype.kind == "f":

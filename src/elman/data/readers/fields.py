@@ -2,13 +2,14 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from elman.data.label_text import label_text
+from elman.representation import brief
 
 SEPARATED = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f\u2019]*\d")  # 1,234.5  1.234,5  1 234  1'234
 MISSING = ("", "NA", "?")  # marks of a missing number, in addition to NaN
@@ -29,8 +30,10 @@ def as_word(place: str, column: str, value: Any) -> str:
     """Return a label, or the name of a series, as text: the same text from text files and from typed columns.
 
     Raises:
-        ValueError: it is missing.
+        ValueError: it is missing, or several values.
     """
+    if isinstance(value, Collection) and not isinstance(value, str):
+        raise ValueError(f"{place}: expected one value in {column!r}, text or a number, got {brief(value)}.")
     word = _text(value) if isinstance(value, str) else "" if is_missing(value) else label_text(value)
     if not word:
         raise ValueError(f"{place}: expected a value in {column!r}, found none.")
