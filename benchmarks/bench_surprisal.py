@@ -9,8 +9,9 @@ from epochs import data_folder
 from report import Claim, Report
 from timing import Contestant
 
+from elman.classical import NGram
 from elman.data.readers import read_labelled
-from elman.tasks import LanguageModel
+from elman.tasks.language_model import NGRAM_ORDER, LanguageModel
 
 UNITS = ["characters", "words", "bpe"]
 SENTENCES = 10_000
@@ -20,8 +21,8 @@ AT_MOST = 1.2  # times the evaluation
 def untrained(units: str, texts: list[str]) -> Any:
     """Return a language model with a new network and an n-gram."""
     model: Any = LanguageModel(units=units, hidden_size=128, validation=0)
-    parts = model._parts(texts, None, None)
-    model.fit_baseline(parts.data, None)
+    parts = model._parts(texts, None, None, None)
+    model.ngram_ = NGram(model.units_.size, NGRAM_ORDER[units]).fit(parts.data)
     return model
 
 

@@ -51,7 +51,7 @@ class Prepared(NamedTuple):
 def prepared(kind: type[Task], X: Any, y: Any, **settings: Any) -> Prepared:
     """Return a task after everything that `fit` does before training."""
     task = kind(validation=0, epochs=1, **settings)
-    batches: Any = task._parts(X, y, None).batches
+    batches: Any = task._parts(X, y, None, None).batches
     return Prepared(task, batches.data, batches)
 
 

@@ -59,6 +59,8 @@ def test_minimal_pairs(elman, run_folder, tmp_path):
     assert report["model"] == {"pairs": 2, "accuracy": sum(correct) / 2, "difference": pytest.approx(
         sum(float(row["bad_surprisal"]) - float(row["good_surprisal"]) for row in rows) / 2, abs=1e-5)}  # fmt: skip
     assert "accuracy" in elman("evaluate", run_folder, path, *columns).stdout
+    useless = elman("surprisal", run_folder, path, *columns, "--per-document")
+    assert (useless.exit_code, "--per-document: has no effect" in useless.stderr) == (2, True)
     half = elman("surprisal", run_folder, path, "--good", "good")
     assert half.exit_code == 2
     assert "--good and --bad: give both" in half.stderr

@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,6 +114,14 @@ def test_minimal_pairs(model):
 def test_pairs_that_do_not_match_are_errors(model, good, bad):
     with pytest.raises(ValueError, match="expected as many good texts as bad ones"):
         model.minimal_pairs(good, bad)
+
+
+def test_one_pair_and_other_values(model):
+    assert len(model.minimal_pairs("the cat", "cat the")) == 1
+    with pytest.raises(TypeError, match=r"minimal_pairs: expected texts, got \w*Path"):
+        model.minimal_pairs([Path("a.txt")], ["b"])
+    with pytest.raises(ValueError, match="expected at least one text, got none"):
+        model.surprisal([])
 
 
 def test_one_line_and_a_table_in_a_notebook(model):

@@ -43,6 +43,8 @@ def _surprisal(run: Path, files: tuple[Path, ...], jsonl: bool, per_document: bo
 
 def _table(trained: TrainedModel, batch: Sequence[Row], per_document: bool) -> Table:
     if batch[0].label is not None:
+        if per_document:
+            raise click.UsageError("--per-document: has no effect with --good and --bad; leave it out.")
         pairs: Table = trained.model.minimal_pairs([row.input for row in batch], [row.label for row in batch])
         return pairs
     words = trained.model.surprisal([row.input for row in batch])
@@ -67,5 +69,5 @@ surprisal = TaskVerb("surprisal", help=HELP, callback=_surprisal, params=[
     click.Argument(["run"], type=click.Path(path_type=Path)),
     click.Argument(["files"], nargs=-1, metavar="[FILE|-]...", type=DataFile()),
     click.Option(["--per-document"], is_flag=True, help="Print the sums and the perplexity of each document."),
-    click.Option(["--jsonl"], is_flag=True, help="Print a JSON object per word."),
+    click.Option(["--jsonl"], is_flag=True, help="Print a JSON object per line."),
 ])  # fmt: skip

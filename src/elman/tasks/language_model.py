@@ -259,6 +259,8 @@ class LanguageModel(RecurrentSettings, Task):
         """
         self.check_fitted()
         texts = self.read(X).inputs
+        if not len(texts):
+            raise ValueError("LanguageModel.surprisal: expected at least one text, got none.")
         data = [self.units_.encode(text) for text in texts]
         rows = word_rows(self.units_, texts, data)
         costs = {"surprisal": self._unit_costs(data)}
@@ -268,15 +270,19 @@ class LanguageModel(RecurrentSettings, Task):
         return Surprisal({"text": rows.text, "position": rows.position, "word": rows.words, **bits,
                           "units": rows.units, "unknown": rows.unknown})  # fmt: skip
 
-    def minimal_pairs(self, good: Sequence[Text], bad: Sequence[Text]) -> MinimalPairs:
+    def minimal_pairs(self, good: Text | Sequence[Text], bad: Text | Sequence[Text]) -> MinimalPairs:
         """Compare pairs of texts, the first of which should be more probable.
 
         Args:
-            good, bad: P texts each; `bad[i]` differs from `good[i]` in what is tested.
+            good, bad: P texts each, or one; `bad[i]` differs from `good[i]` in what is tested.
         Raises:
+            TypeError: an item is not a text.
             ValueError: good and bad differ in length, or are empty.
         """
-        good, bad = list(good), list(bad)
+        good, bad = ([texts] if isinstance(texts, str | bytes) else list(texts) for texts in (good, bad))
+        for item in (*good, *bad):
+            if not isinstance(item, str | bytes):
+                raise TypeError(f"LanguageModel.minimal_pairs: expected texts, got {type(item).__name__}.")
         if len(good) != len(bad) or not good:
             raise ValueError(f"LanguageModel.minimal_pairs: expected as many good texts as bad ones, and at least one, "
                              f"got {len(good)} and {len(bad)}.")  # fmt: skip
