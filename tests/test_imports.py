@@ -22,6 +22,12 @@ def test_dir_lists_them_without_importing_anything():
     assert {"LSTM", "Sequences", "__version__"} <= set(dir(elman))
 
 
+@pytest.mark.parametrize("name", ["convert", "doctor", "pictures"])
+def test_subpackages_are_attributes(name):
+    assert getattr(elman, name).__name__ == f"elman.{name}"
+    assert name in dir(elman)
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'elman' has no attribute 'LSMT'"):
         elman.LSMT  # noqa: B018
