@@ -160,6 +160,19 @@ def test_rows_of_another_kind_are_an_error(trained):
         Classifier(**SMALL).fit(SERIES, [0, 1] * 6, pretrained=trained)
 
 
+@pytest.mark.parametrize("where", ["training", "validation"])
+def test_values_that_are_missing_only_in_the_new_rows_are_an_error_that_names_them(where, tmp_path):
+    settings = {"hidden_size": 4, "epochs": 1, "validation": 0}
+    Classifier(**settings).fit(SERIES, [0, 1] * 6, run=tmp_path / "run")
+    gaps = [*SERIES[:-1], np.full((6, 1), np.nan)]
+    X, validation = (gaps, SERIES) if where == "training" else (SERIES, gaps)
+    row = "row 11" if where == "training" else "validation row 11"
+    with pytest.raises(
+        ValueError, match=rf"^{row}: step 0, variable 0 is NaN, and no value of it was missing in training"
+    ):
+        Classifier(**settings).fit(X, [0, 1] * 6, validation_data=(validation, [0, 1] * 6), pretrained=tmp_path / "run")
+
+
 def test_the_run_records_the_origin_and_is_resumed_with_it(trained, tmp_path):
     settings = SMALL | {"epochs": 4, "validation": 0.25}
 

@@ -228,7 +228,7 @@ class Task(Model, Estimator, TrainingSettings):
         run, progress, before = Run.of(run), Progress(verbose), vars(self).copy()
         self.check_run(run)
         try:
-            source = self._pretrained(run, pretrained)
+            source = Pretrained.of(pretrained, self, run)
             with self.reporting(progress.reading):
                 parts = self._parts(X, y, validation_data, source)
         except BaseException:
@@ -261,7 +261,7 @@ class Task(Model, Estimator, TrainingSettings):
         """
         task = type(self)(**self.get_params(deep=False))
         task.check_run(Run())
-        parts = task._parts(X, y, validation_data, task._pretrained(Run(), pretrained))
+        parts = task._parts(X, y, validation_data, Pretrained.of(pretrained, task, Run()))
         updates, chosen_by = task.epochs * len(parts.batches.epoch(1)), None
         seconds = updates * seconds_per_update(task.net_, task._loss, parts.batches, task) if updates else 0.0
         if len(parts.held_out):
@@ -281,21 +281,6 @@ class Task(Model, Estimator, TrainingSettings):
         """
         self.check_settings()
         run.check(self)
-
-    def _pretrained(self, run: Run, path: str | Path | None) -> Pretrained | None:
-        """Return the pretrained model to start from; that of the run, if it is resumed."""
-        begun = run.pretrained() if run.resume else {}
-        if path is None and not begun:
-            if not self.epochs:
-                raise ValueError(f"{type(self).__name__}: expected epochs of at least 1, got 0, which leaves a new "
-                                 "network untrained; set it higher, or start from a pretrained model.")  # fmt: skip
-            return None
-        found = Pretrained.load(begun["path"] if path is None else path, self)
-        if run.resume and found.sha256 != begun.get("sha256"):
-            name = begun.get("path", "no pretrained model")
-            raise ValueError(f"{run.folder}: the run started from {name}, got {found.file.path}, which differs; resume "
-                             "with the same model, or train in a new folder.")  # fmt: skip
-        return found
 
     def _parts(self, X: Any, y: Any, validation_data: Any, pretrained: Pretrained | None) -> _Parts:
         """Read, split and encode the data, and build the network. Errors show the names of rows that have names."""

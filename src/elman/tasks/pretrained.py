@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from elman.runtime import ModelFile
 from elman.runtime import load as load_file
 from elman.tasks import load
+from elman.tasks.run import Run
 from elman.tasks.settings import settings_of
 from elman.training import model_tensors
 
@@ -33,6 +34,27 @@ class Pretrained:
     model: Any
     file: ModelFile
     sha256: str
+
+    @classmethod
+    def of(cls, path: str | Path | None, task: Any, run: Run) -> Self | None:
+        """Return the model at a path, or the one that a resumed run started from; None if there is no such model.
+
+        Raises:
+            FileNotFoundError, ValueError: as `load`.
+            ValueError: the resumed run started from another model, or a new network would not be trained.
+        """
+        begun = run.pretrained() if run.resume else {}
+        if path is None and not begun:
+            if not task.epochs:
+                raise ValueError(f"{type(task).__name__}: expected epochs of at least 1, got 0, which leaves a new "
+                                 "network untrained; set it higher, or start from a pretrained model.")  # fmt: skip
+            return None
+        found = cls.load(begun["path"] if path is None else path, task)
+        if run.resume and found.sha256 != begun.get("sha256"):
+            name = begun.get("path", "no pretrained model")
+            raise ValueError(f"{run.folder}: the run started from {name}, got {found.file.path}, which differs; resume "
+                             "with the same model, or train in a new folder.")  # fmt: skip
+        return found
 
     @classmethod
     def load(cls, path: str | Path, task: Any) -> Self:

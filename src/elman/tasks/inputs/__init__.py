@@ -52,7 +52,9 @@ def restore_inputs(settings: InputSettings, data: dict[str, Any]) -> Inputs:
     """
     name = field(data, "name", str)
     check_word("inputs", name, INPUTS)
-    return INPUTS[name](settings).restore(data)
+    inputs = INPUTS[name](settings).restore(data)
+    inputs.restored = True
+    return inputs
 
 
 def _kind_of(row: Any) -> str:

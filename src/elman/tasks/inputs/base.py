@@ -74,6 +74,7 @@ class Inputs(ABC):
 
     name: ClassVar[str]
     without_effect: ClassVar[tuple[str, ...]]  # settings that do not concern it
+    restored: bool = False  # from a model file, whose weights fit the width of its rows
 
     def __init__(self, settings: InputSettings):
         self.settings = settings

@@ -52,8 +52,9 @@ class Series(NumberInputs):
         return self
 
     def note_missing(self, rows: Sequence[Any]) -> None:
-        gone = np.isnan(self.raw(rows).values).any(0)
-        self.missing = np.union1d(self.missing, np.flatnonzero(gone))
+        if not self.restored:
+            gone = np.isnan(self.raw(rows).values).any(0)
+            self.missing = np.union1d(self.missing, np.flatnonzero(gone))
 
     def encode(self, rows: Sequence[Any]) -> Sequences:
         return self._scaled(self.raw(rows))
