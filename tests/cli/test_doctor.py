@@ -5,6 +5,9 @@ import shutil
 
 import pytest
 
+from elman.doctor import Facts, examine
+from elman.doctor.figures import to_json
+
 
 def test_the_default_data_are_the_files_of_the_run(elman, run_folder, tmp_path):
     result = elman("doctor", run_folder, "--out", tmp_path / "seen")
@@ -31,6 +34,13 @@ def test_a_classifier_and_a_tagger_are_examined(elman, classifier_run, tagger_ru
         result = elman("doctor", run, *files, "--json")
         assert result.exit_code == 0, result.output
         assert any(layer["cell"] == "LSTM" for layer in json.loads(result.stdout)["layers"])
+
+
+def test_the_command_and_python_give_the_same_figures(elman, classifier_run, reviews):
+    printed = json.loads(elman("doctor", classifier_run, reviews, "--json", "--needs", 3).stdout)
+    texts, labels = zip(*(line.split("\t") for line in reviews.read_text().splitlines()[1:]), strict=True)
+    found = to_json(examine(classifier_run, texts, labels, facts=Facts(dependency=3)))
+    assert {**printed, "seconds": None} == {**found, "seconds": None}
 
 
 @pytest.mark.slow
