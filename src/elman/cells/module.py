@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from elman import state as states
 from elman.cell import Cell, unroll
 from elman.cells.activations import Activations, activations
+from elman.cells.border import is_plain, to_sequences
+from elman.cells.torch_options import check_options
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
 from elman.representation import brief
@@ -29,6 +31,10 @@ SIZES = "size", "vocabulary_size"  # arguments of layers that keep them as `inpu
 class CellModule(Cell, nn.Module):
     """Cell that is also an `nn.Module`. Calling it runs `scan`: `cell(sequences, state)`.
 
+    A call also accepts other kinds of batches, and returns the kind that it is given: a tensor [B, T, D] (batch first,
+    all rows of T steps), a `PackedSequence`, a list of rows [T, D], and NumPy arrays in place of tensors. Outputs in
+    NumPy have no gradients.
+
     A subclass sets `input_size`, `hidden_size` and `output_size`. Its `project` computes the part of the step that
     depends on the input alone, so that a scan calls it once for all steps of all rows; `advance` computes the rest. A
     subclass that also has a kernel returns it from `recurrence`.
@@ -38,12 +44,14 @@ class CellModule(Cell, nn.Module):
         gate_names: the gates and the candidate, in the row order of `weight_ih`, `weight_hh` and `bias`.
         memory_gate: name of the gate whose activation is the fraction of the state that a step keeps; None for a cell
             without one.
+        step_axes: number of axes of an input of one row: 1 for [D], 0 for ids.
         calls_kernels: whether its products run in native kernels other than that of `recurrence`.
     """
 
     kind: str | None = None
     gate_names: tuple[str, ...] = ()
     memory_gate: str | None = None
+    step_axes: int = 1
     calls_kernels: bool = False
     input_size: int
     hidden_size: int
@@ -56,8 +64,17 @@ class CellModule(Cell, nn.Module):
         """
         return ", ".join(arguments(self))
 
-    def forward(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        return self.scan(sequences, state)
+    def __new__(cls, *sizes: Any, **options: Any) -> Self:
+        check_options(cls, sizes, options)
+        return super().__new__(cls)
+
+    def forward(self, sequences: Any, state: State | None = None) -> tuple[Any, State]:
+        if is_plain(sequences):
+            return self.scan(sequences, state)
+        weight = next(self.parameters(), None)
+        batch, back = to_sequences(sequences, self.step_axes, self.input_size, weight, type(self).__name__)
+        y, state = self.scan(batch, state)
+        return back(y), state
 
     def project(self, x: Tensor) -> Any:
         """Compute the part of a step that does not depend on the state: x [N, D] -> the first argument of `advance`."""
@@ -175,7 +192,8 @@ class CellModule(Cell, nn.Module):
         """Return the sequences with values that passed `check_input`."""
         if isinstance(sequences, Tensor):
             raise TypeError(f"{type(self).__name__}.{verb}: expected Sequences, got a tensor; make them with "
-                            "Sequences.from_list(rows) or Sequences.from_padded(values, lengths).")  # fmt: skip
+                            "Sequences.from_list(rows) or Sequences.from_padded(values, lengths), or call the cell "
+                            "itself.")  # fmt: skip
         x = self.check_input(verb, sequences.values)
         return sequences if x is sequences.values else sequences.with_values(x)
 

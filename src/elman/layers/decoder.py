@@ -49,6 +49,7 @@ class Decoder(CellModule):
     def __init__(self, embedding: Stack, body: Stack | OutputFeedback, readout: Linear, summary_size: int = 0):
         super().__init__()
         self.input_size, self.output_size, self.summary_size = embedding.input_size, readout.output_size, summary_size
+        self.step_axes = embedding.step_axes
         self.embedding, self.body, self.readout = embedding, body, readout
         width = summary_width(self.stack.initial_state(0))
         self.bridge = Linear(summary_size, width) if summary_size else None

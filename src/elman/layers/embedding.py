@@ -28,6 +28,7 @@ class Embedding(Pointwise):
     """
 
     kind = "embedding"
+    step_axes = 0
 
     def __init__(self, vocabulary_size: int, output_size: int, lazy: bool = False):
         super().__init__()

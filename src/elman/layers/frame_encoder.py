@@ -42,6 +42,7 @@ class FrameEncoder(Pointwise):
                 f"FrameEncoder: expected sizes of at least 1 and at least one width, got channels={channels}, "
                 f"height={height}, width={width}, output_size={output_size}, widths={tuple(widths)}."
             )
+        self.step_axes = 3
         self.shape = (channels, height, width)
         self.input_size, self.output_size = channels * height * width, output_size
         self.convolutions = nn.ModuleList()

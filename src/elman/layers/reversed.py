@@ -32,7 +32,7 @@ class Reversed(CellModule):
     def __init__(self, cell: CellModule):
         super().__init__()
         self.cell = cell
-        self.input_size, self.output_size = cell.input_size, cell.output_size
+        self.input_size, self.output_size, self.step_axes = cell.input_size, cell.output_size, cell.step_axes
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.kernels import recurrence
+from elman.layers.from_torch import as_layers
 from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 from elman.state import State
@@ -20,11 +21,13 @@ class Stack(CellModule):
     The state is the tuple of the states of the cells. A stack streams if all its cells do.
 
     Args:
-        cells: any cells and layers, first to last; the output of each is the input of the next.
+        modules: any cells and layers, first to last; the output of each is the input of the next. Pointwise layers of
+            PyTorch (`Linear`, `LayerNorm`, `Dropout`, `Embedding`, activations) become layers of elman with the same
+            weights.
     Shapes:
         x: [N, D of the first]   state: one per cell   ->   y: [N, O of the last]
     Raises:
-        TypeError: a cell is not a `CellModule`, such as a layer of PyTorch.
+        TypeError: a module is neither a `CellModule` nor a pointwise layer of PyTorch.
         ValueError: there is no cell, or an output size differs from the next input size; at a call: the state has
             another number of parts.
     Example:
@@ -35,15 +38,11 @@ class Stack(CellModule):
 
     kind = "stack"
 
-    def __init__(self, *cells: CellModule):
+    def __init__(self, *modules: nn.Module):
         super().__init__()
-        if not cells:
+        if not modules:
             raise ValueError("Stack: expected at least one cell, got none.")
-        for number, cell in enumerate(cells):
-            if not isinstance(cell, CellModule):
-                raise TypeError(f"Stack: expected cells and layers of elman, got {type(cell).__module__}."
-                                f"{type(cell).__name__} as cell {number}; use elman.{type(cell).__name__} if there is "
-                                "one, or apply it to the output with y.map.")  # fmt: skip
+        cells = as_layers(modules)
         for number, (below, above) in enumerate(pairwise(cells)):
             if below.output_size != above.input_size:
                 raise ValueError(
@@ -52,6 +51,7 @@ class Stack(CellModule):
                 )
         self.cells = nn.ModuleList(cells)
         self.input_size, self.output_size = cells[0].input_size, cells[-1].output_size
+        self.step_axes = cells[0].step_axes
         self.streams = all(cell.streams for cell in cells)
 
     def __iter__(self) -> Iterator[CellModule]:

@@ -1,0 +1,50 @@
+"""Options of `torch.nn.LSTM` and its relatives that cells do not have, and the line to write for them."""
+
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
+OPTIONS = {  # option of torch.nn -> advice; None: the advice is a line with other layers
+    "num_layers": None,
+    "bidirectional": None,
+    "dropout": None,
+    "batch_first": "leave it out, tensors are [B, T, D]",
+    "bias": "leave it out, cells have a bias",
+    "proj_size": "use projection_size",
+    "nonlinearity": "use activation",
+    "device": "use .to(device)",
+    "dtype": "use .to(dtype)",
+}
+
+
+def check_options(kind: type, sizes: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+    """Raise if a cell is constructed with options of `torch.nn` that it does not have.
+
+    Raises:
+        TypeError: `LSTM: num_layers is not an option of a cell; write elman.Stack(elman.LSTM(16, 32), ...).`
+    """
+    if not options.keys() & OPTIONS.keys():
+        return
+    known = signature(kind.__init__).parameters  # type: ignore[misc]
+    wrong = [name for name in options if name in OPTIONS and name not in known]
+    if not wrong or any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    advice = [f"{name}: {OPTIONS[name]}" for name in wrong if OPTIONS[name]]
+    if any(OPTIONS[name] is None for name in wrong):
+        advice.append(f"write {_line(kind.__name__, sizes, options)}")
+    raise TypeError(f"{kind.__name__}: expected options of a cell, got {', '.join(wrong)}; {'; '.join(advice)}.")
+
+
+def _line(name: str, sizes: tuple[Any, ...], options: Mapping[str, Any]) -> str:
+    """Return the expression of the layers that the options describe."""
+    named = (options[key] for key in ("input_size", "hidden_size") if key in options)
+    inputs, hidden = (*sizes, *named, "D", "H")[:2]
+    layers, ways, dropout = (options.get(key, 0) for key in ("num_layers", "bidirectional", "dropout"))
+    width = f"2 * {hidden}" if ways and isinstance(hidden, str) else 2 * hidden if ways else hidden
+    parts = []
+    for number in range(layers or 1):
+        cell = f"elman.{name}({width if number else inputs}, {hidden})"
+        parts.append(f"elman.Bidirectional({cell}, {cell})" if ways else cell)
+        if dropout and number + 1 < layers:
+            parts.append(f"elman.Dropout({width}, {dropout})")
+    return parts[0] if len(parts) == 1 else f"elman.Stack({', '.join(parts)})"

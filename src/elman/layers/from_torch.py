@@ -1,0 +1,107 @@
+"""Layers of PyTorch as layers of elman, so that a `Stack` accepts them."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from elman.cells.module import CellModule
+from elman.layers.dropout import Dropout
+from elman.layers.embedding import Embedding
+from elman.layers.layer_norm import LayerNorm
+from elman.layers.linear import Linear
+from elman.layers.pointwise import Pointwise
+
+# Modules that compute each number of an input alone, or each input alone, and have no state.
+POINTWISE = (nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU,
+             nn.Mish, nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Softplus,
+             nn.Softsign, nn.Tanhshrink, nn.Softshrink, nn.Hardshrink, nn.Threshold, nn.RMSNorm)  # fmt: skip
+
+
+class Applied(Pointwise):
+    """Pointwise module of PyTorch as a layer: y = module(x), for every step.
+
+    Args:
+        module: module that maps [N, D] to [N, O], each step on its own.
+        input_size, output_size: D and O.
+    """
+
+    def __init__(self, module: nn.Module, input_size: int, output_size: int):
+        super().__init__()
+        self.module, self.input_size, self.output_size = module, input_size, output_size
+
+    def check_input(self, verb: str, x: Tensor) -> Tensor:
+        return x  # the module checks it
+
+    def apply_to(self, x: Tensor) -> Tensor:
+        y: Tensor = self.module(x)
+        return y
+
+
+def as_layers(modules: Sequence[Any]) -> list[CellModule]:
+    """Return cells as they are, and layers of PyTorch as the layers of elman that compute the same with their weights.
+
+    Raises:
+        TypeError: a module is neither.
+    """
+    layers: list[CellModule] = []
+    size = next((found for module in modules if (found := _input_size(module)) is not None), None)
+    for number, module in enumerate(modules):
+        layer = module if isinstance(module, CellModule) else _as_layer(module, size)
+        if layer is None:
+            raise TypeError(_refused(module, number))
+        layers.append(layer)
+        size = layer.output_size
+    return layers
+
+
+def _input_size(module: Any) -> int | None:
+    """Return the size that a module has of its own."""
+    if isinstance(module, CellModule):
+        return module.input_size
+    if isinstance(module, nn.Linear):
+        return module.in_features
+    if isinstance(module, nn.LayerNorm):
+        return module.normalized_shape[-1]
+    return None
+
+
+def _as_layer(module: Any, size: int | None) -> CellModule | None:
+    """Return a module as a layer that reads inputs of a size; None if it is not supported."""
+    if type(module) is nn.Embedding and (module.padding_idx, module.max_norm) == (None, None):
+        return _sharing(partial(Embedding, module.num_embeddings, module.embedding_dim, module.sparse), module)
+    if type(module) is nn.Linear:
+        if module.bias is None:
+            return Applied(module, module.in_features, module.out_features)
+        return _sharing(partial(Linear, module.in_features, module.out_features), module)
+    if type(module) is nn.LayerNorm and len(module.normalized_shape) == 1:
+        if module.weight is None or module.bias is None:
+            return Applied(module, *module.normalized_shape * 2)
+        return _sharing(partial(LayerNorm, module.normalized_shape[0], module.eps), module)
+    if size is None:
+        return None
+    if type(module) is nn.Dropout and module.p < 1:
+        return Dropout(size, module.p) if module.p else Applied(nn.Identity(), size, size)
+    return Applied(module, size, size) if type(module) in POINTWISE else None
+
+
+def _sharing(make: Callable[[], CellModule], module: nn.Module) -> CellModule:
+    """Return a layer with the weights of a module, which the two share; no random numbers are drawn."""
+    with torch.device("meta"):
+        layer = make()
+    layer._parameters.update(module._parameters)
+    return layer
+
+
+def _refused(module: Any, number: int) -> str:
+    name = f"{type(module).__module__}.{type(module).__name__}"
+    if isinstance(module, nn.RNNBase):
+        advice = f"write elman.{module.mode.partition('_')[0]}({module.input_size}, {module.hidden_size})"
+    elif type(module) in (nn.Dropout, *POINTWISE):
+        advice = "put it after a layer that has a size"
+    else:
+        advice = "apply it to the output with y.map"
+    return (f"Stack: expected cells, layers of elman, or pointwise layers of PyTorch, got {name} as cell {number}; "
+            f"{advice}.")  # fmt: skip
