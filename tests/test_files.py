@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from elman import files
+from elman import LSTM, Linear, Stack, convert, files
 from elman.files import SCHEMA, read_tensors, replacing, write_tensors
+from elman.state import from_bytes, to_bytes
+from elman.training import model_tensors
 
 GOLDEN = Path(__file__).parent / "golden"
 TENSORS = {
@@ -61,6 +63,44 @@ def test_tensors_come_back_as_tensors(path):
     write_tensors(path, written, {})
     read, _ = read_tensors(path, torch=True)
     assert all(torch.equal(read[name], written[name]) and read[name].dtype == written[name].dtype for name in written)
+
+
+def test_a_deferred_change_of_sign_is_applied(path):
+    whole = torch.complex(torch.ones(2, 3), torch.full((2, 3), 2.0))
+    written = {"imag": whole.conj().imag, "view": torch._neg_view(torch.ones(3)), "turned": whole.conj().imag.T}
+    assert all(tensor.is_neg() for tensor in written.values())
+    write_tensors(path, written, {})
+    read, _ = read_tensors(path, torch=True)
+    assert {name: tensor.unique().tolist() for name, tensor in read.items()} == {
+        "imag": [-2.0],
+        "view": [-1.0],
+        "turned": [-2.0],
+    }
+    restored = from_bytes(to_bytes(written["view"]), torch.zeros(3))
+    assert restored.tolist() == [-1.0] * 3
+
+
+@pytest.mark.parametrize("write", ["save", "stepper", "to_keras", "to_onnx"])
+def test_weights_with_a_deferred_change_of_sign(path, write):
+    model = Stack(LSTM(2, 3), Linear(3, 2)).eval()
+    for weight in model.parameters():
+        weight.data = torch._neg_view(-weight.data)
+    if write == "save":
+        write_tensors(path, model_tensors(model), {})
+        read, _ = read_tensors(path, torch=True)
+        assert all(torch.equal(read[name], weight) for name, weight in model_tensors(model).items())
+    elif write == "stepper":
+        x, stepper = torch.ones(1, 2), model.stepper()
+        stepper.input[...] = 1.0
+        stepper()
+        np.testing.assert_allclose(stepper.output, model.step(x, model.initial_state(1))[0].detach(), rtol=1e-5)
+    else:
+        pytest.importorskip("h5py" if write == "to_keras" else "onnx")
+        file = path.with_suffix(".keras" if write == "to_keras" else ".onnx")
+        getattr(convert, write)(model, file)
+        again = getattr(convert, write.replace("to_", "from_"))(file)
+        for mine, theirs in zip(model.parameters(), again.parameters(), strict=True):
+            torch.testing.assert_close(mine, theirs)
 
 
 def test_tied_weights_and_arrays_with_tensors(path):

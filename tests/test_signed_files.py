@@ -98,7 +98,7 @@ def wrong_metadata():
     yield "inputs", "x", "inputs: expected a dictionary, got 'x'"
     yield "inputs.name", "txt", "inputs: expected one of text, .*, got 'txt'; did you mean text"
     yield "inputs.units.vocabulary", {"a": 1}, r"vocabulary: expected a list of texts, got \{'a': 1\}"
-    yield "task", ["classifier"], r"expected one of language-model, .*, got \['classifier'\]"
+    yield "task", ["classifier"], r"task: expected a text, got \['classifier'\]"
 
 
 @pytest.mark.parametrize(("place", "value", "message"), list(wrong_metadata()))

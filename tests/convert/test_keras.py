@@ -371,3 +371,18 @@ def test_without_h5py_the_error_names_the_package(monkeypatch, tmp_path):
             call()
         assert error.value.name == "h5py"
     assert to_keras(GRU(3, 4))  # arrays need no h5py
+
+
+def test_damaged_weights_are_one_line(tmp_path):
+    config, weights = members()
+    generator, refused = np.random.default_rng(0), 0
+    for _ in range(40):
+        damaged = bytearray(weights)
+        for place in generator.integers(len(weights), size=5):
+            damaged[place] = generator.integers(256)
+        try:
+            from_keras(archive(tmp_path / "m.keras", config, bytes(damaged)), logits=True)
+        except ValueError as error:
+            refused += 1
+            assert str(error).startswith("from_keras: ")  # noqa: PT017
+    assert refused

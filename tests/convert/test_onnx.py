@@ -382,6 +382,21 @@ def test_a_graph_must_have_one_output_besides_final_states():
     assert isinstance(from_onnx(graph(node(), SQUEEZE, outputs=("h", "y", "c"))), LSTM)
 
 
+def test_a_node_that_lacks_inputs_is_one_line(tmp_path):
+    to_onnx(Stack(Embedding(9, 4), LSTM(4, 5), LayerNorm(5), Linear(5, 3)).eval(), tmp_path / "m.onnx")
+    whole = onnx.load(tmp_path / "m.onnx")
+    refused = 0
+    for number, count in ((number, count) for number, node in enumerate(whole.graph.node) for count in (1, 2)):
+        model = onnx.ModelProto.FromString(whole.SerializeToString())
+        del model.graph.node[number].input[-count:]
+        try:
+            from_onnx(model)
+        except ValueError as error:
+            refused += 1
+            assert str(error).startswith("from_onnx: ")  # noqa: PT017
+    assert refused >= 4
+
+
 def test_logits_removes_the_readout():
     model = graph(node(), SQUEEZE, make("Softmax", ["y"], ["z"]), outputs=("z",))
     assert isinstance(from_onnx(model, logits=True), LSTM)

@@ -19,6 +19,7 @@ from elman.cli.streams import dropping, guarded
 from elman.cli.task_commands import TaskCommands, broken_tasks, help_text, task_commands
 from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
+from elman.declared_types import Record
 from elman.errors import located
 from elman.runtime import load
 from elman.tasks import task_class
@@ -126,11 +127,10 @@ def _settings_of(pretrained: Path, task: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError, ValueError: there is no such model, or it is of another task.
     """
-    metadata = load(pretrained).metadata
-    if metadata.get("task") != task:
-        raise ValueError(f"{pretrained}: expected a pretrained {task}, got a {metadata.get('task')}; name a run of "
-                         "this task.")  # fmt: skip
-    return flat(metadata["settings"])
+    file = load(pretrained)
+    if (found := file.metadata.get("task")) != task:
+        raise ValueError(f"{pretrained}: expected a pretrained {task}, got a {found}; name a run of this task.")
+    return flat(file.value("settings", Record))
 
 
 def split_settings(texts: tuple[str, ...]) -> dict[str, str]:

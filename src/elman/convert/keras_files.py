@@ -52,21 +52,31 @@ def open_file(path: Path) -> Iterator[tuple[dict[str, Any] | None, "WeightsFile"
     if weights[:8] != HDF5:
         raise ValueError(f"from_keras: {path}: neither a .keras archive nor a .weights.h5 file.")
     h5py = optional_module("h5py", "reading weights of Keras")
-    try:
+    with _undamaged(f"{path}: its weights are"):
         file = h5py.File(io.BytesIO(weights), "r")
-    except OSError as error:
-        raise ValueError(f"from_keras: {path}: its weights are truncated or damaged: {error}.") from None
     with file:
-        if "model_weights" in file:
+        with _undamaged(f"{path}: its weights are"):
+            second = "model_weights" in file
+        if second:
             raise ValueError(f"from_keras: {path}: expected a file of Keras 3, got one of Keras 2; save it as .keras.")
         yield config, WeightsFile(str(path), file)
+
+
+@contextmanager
+def _undamaged(what: str) -> Iterator[None]:
+    """Re-raise errors of the HDF5 library, which are of many types."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        own = str(error).startswith("from_keras: ")
+        raise error if own else ValueError(f"from_keras: {what} truncated or damaged: {error}.") from None
 
 
 class WeightsFile:
     """Arrays in an HDF5 file, by the paths of their layers."""
 
     def __init__(self, path: str, file: Any):
-        self._where, self._file = f"from_keras: {path}", file
+        self._path, self._where, self._file = path, f"from_keras: {path}", file
         self._h5py = optional_module("h5py", "reading weights of Keras")
 
     def take(self, path: str, count: int) -> list[np.ndarray]:
@@ -75,15 +85,16 @@ class WeightsFile:
         Raises:
             ValueError: the number of arrays differs, or one is not an array of numbers in this file.
         """
-        group = self._file
-        for name in f"{path}/vars".split("/"):
-            group = self._inside(group, name, path)
-        if len(group) != count:
-            raise ValueError(
-                f"{self._where}: expected {count} weights in {path} according to the config, got {len(group)}."
-            )
-        arrays = [self._inside(group, str(number), path) for number in range(count)]
-        return [self._read(array, path) for array in arrays]
+        with _undamaged(f"{self._path}: {path} is"):
+            group = self._file
+            for name in f"{path}/vars".split("/"):
+                group = self._inside(group, name, path)
+            if len(group) != count:
+                raise ValueError(
+                    f"{self._where}: expected {count} weights in {path} according to the config, got {len(group)}."
+                )
+            arrays = [self._inside(group, str(number), path) for number in range(count)]
+            return [self._read(array, path) for array in arrays]
 
     def _inside(self, group: Any, name: str, path: str) -> Any:
         if not isinstance(group, self._h5py.Group) or name not in group:
@@ -98,10 +109,7 @@ class WeightsFile:
         plain = isinstance(array, self._h5py.Dataset) and not array.external and not array.is_virtual
         if not plain or array.dtype.kind != "f" or array.nbytes > LARGEST_EXPANSION * (array.id.get_storage_size() + 1):
             raise ValueError(f"{self._where}: expected arrays of numbers in {path}, got something else.")
-        try:
-            return np.asarray(array[()])
-        except OSError as error:
-            raise ValueError(f"{self._where}: {path} is truncated or damaged: {error}.") from None
+        return np.asarray(array[()])
 
 
 def write_archive(path: Path, config: Mapping[str, Any], weights: Mapping[str, Sequence[np.ndarray]]) -> None:

@@ -108,4 +108,4 @@ def is_standard(node: Any) -> bool:
 
 def title(node: Any) -> str:
     """Return operator and name of a node, for error messages."""
-    return f"{node.op_type} {node.name or node.output[0]!r}"
+    return f"{node.op_type} {node.name or next(iter(node.output), '')!r}"

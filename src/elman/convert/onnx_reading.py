@@ -120,7 +120,10 @@ class _Path:
                 raise _Unsupported(given[0].error)
             if len(given) > 1:
                 raise _Unsupported(f"{title(node)} reads several tensors that are not constants")
-            return self._output(node, given[0])
+            try:
+                return self._output(node, given[0])
+            except IndexError:  # the format does not guarantee them
+                raise _Unsupported(f"{title(node)} lacks an input, or names an axis that does not exist") from None
         except _Unsupported as error:
             kind = given[0].kind if node.op_type in MOVES else "y"  # a permuted final state is still a final state
             return [given[0]._replace(error=str(error), kind=kind)] * len(node.output)
@@ -191,6 +194,8 @@ class _Path:
         if place != (1 if kind == "Gather" else 0) and kind != "Add":
             raise _Unsupported(f"{title(node)} reads its data where its weights should be")
         arrays = [self.graph.weight(where, name) for name in node.input if self.graph.constant(name) is not None]
+        if not arrays:
+            raise _Unsupported(f"{title(node)} lacks its weights")
         if kind == "Gather":
             if settings.get("axis", 0) or tensor.parts or arrays[0].ndim != 2:
                 raise _Unsupported(f"{title(node)} does not look up the rows of a table")

@@ -85,6 +85,8 @@ def load(path: str | Path) -> ModelFile:
         if path.parent.joinpath("config.toml").exists() and not path.exists():
             raise FileNotFoundError(f"{path.parent}: the run has no model yet; resume its training.")
     file = ModelFile(path, *read_tensors(path))
+    if "task" in file.metadata:
+        file.value("task", str)
     if "task" in file.metadata and "place" not in file.metadata:  # moments of an optimiser may overflow
         with about_file(path):
             check_finite(file.tensors)

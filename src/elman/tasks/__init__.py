@@ -25,7 +25,7 @@ def task_class(word: str) -> Any:
     Raises:
         ValueError: there is no such task.
     """
-    if not isinstance(word, str) or word not in TASKS:
+    if word not in TASKS:
         raise ValueError(f"expected one of {', '.join(TASKS)}, got {word!r}.")
     module, _, name = TASKS[word].partition(":")
     return getattr(import_module(module), name)
