@@ -11,7 +11,7 @@ WORDS = 60  # words in a line of a text
 
 
 def occlusion(classifier: Any, row: Any, label: Any = None, window: int | None = None, title: str = "") -> Any:
-    """Draw how far the probability of a class falls when a part of a row is occluded: red parts speak for the class.
+    """Draw how far the probability of a class falls when a part of a row is occluded: red parts support the class.
 
     A series is a heat map with a line per variable and a column per window, with the course of each variable on top;
     the bars above belong to windows of all variables, those on the right to whole variables. A text is a heat map of
