@@ -4,7 +4,7 @@ import inspect
 import pkgutil
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
 import numpy as np
 import pytest
@@ -125,6 +125,19 @@ def test_every_public_class_has_an_example(objects):
     kinds = {type(thing) for thing in objects}
     missing = {kind.__name__ for kind in classes if not any(issubclass(known, kind) for known in kinds)}
     assert missing == set()
+
+
+def test_no_public_class_prints_its_address_or_the_elements_of_its_arrays():
+    short = {str, int, float, bool, Path, Score, tuple[str, ...], str | None, float | None}
+    bad = []
+    for kind in public_classes():
+        generated = issubclass(kind, tuple) and kind.__repr__.__module__ not in (
+            "elman.representation",
+            kind.__module__,
+        )
+        if kind.__repr__ is object.__repr__ or (generated and not set(get_type_hints(kind).values()) <= short):
+            bad.append(kind.__name__)
+    assert bad == []
 
 
 def test_every_object_is_printed_in_one_short_line(objects):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elman.doctor.facts import read_history
-from elman.training.events import Evaluation, Update
+from elman.training.events import Evaluation, Score, Update
 from elman.training.log_file import LogFile
 
 
@@ -20,7 +20,7 @@ def log(tmp_path):
     for number, (loss, norm) in enumerate([(2.0, 0.5), (1.5, 3.0), (1.0, 1.0), (0.75, 5.0), (0.5, 1.5)], 1):
         write(update(number, loss, norm))
         if number == 3:
-            write(Evaluation(3, 1, 1.1, 1.1, 3, 1.6))
+            write(Evaluation(3, 1, Score("cross-entropy", 1.1), 1.1, 3, 1.6))
     write.close()
     with path.open("a") as file:
         for number in (1, 4):

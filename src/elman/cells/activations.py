@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from elman.cell import unroll
+from elman.representation import brief_fields
 from elman.sequences import Sequences
 from elman.state import State
 
 LEAVES = {"h": "hidden state", "c": "cell state"}
 
 
+@brief_fields
 class Activations(NamedTuple):
     """Activations of a cell at every step of one row.
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from elman.data.units.base import BOUNDARY, SPACES, UNKNOWN, Units
+from elman.representation import brief_fields
 
 END = "</s>"  # the end of a text
 LINE = "\n"  # white space with a line end
@@ -19,6 +20,7 @@ _WORD = re.compile(r"\s*\n\s*|[^\S\n]*\S+", re.ASCII)
 _BYTES_WORD = re.compile(_WORD.pattern.encode())
 
 
+@brief_fields
 class WordRows(NamedTuple):
     """Words [R] of texts, in order, and the units [N] that a model predicts: those of each text, then its end."""
 

@@ -8,10 +8,12 @@ from torch import Tensor
 
 from elman.cells import GRU
 from elman.doctor.trace import Trace
+from elman.representation import brief_fields
 
 SLOPES = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0, "identity": 1.0}
 
 
+@brief_fields
 class Bound(NamedTuple):
     """Textbook bound: |dh_t / dh_{t-l}| is at most `factor ** l`.
 

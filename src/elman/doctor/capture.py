@@ -17,12 +17,14 @@ from elman.cells import CellModule
 from elman.doctor.torch_layers import TorchCall, traces_of
 from elman.doctor.trace import Trace, float_leaves, states_after
 from elman.kernels import native
+from elman.representation import brief_fields
 from elman.sequences import Sequences
 from elman.state import State
 from elman.training.non_finite_layer import reads_backward
 from elman.training.recurrences import evaluating, has_own_forward, intercepted, recurrences
 
 
+@brief_fields
 class Captured(NamedTuple):
     """Traces of a model.
 

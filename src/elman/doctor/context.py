@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from elman import state as states
 from elman.cells import CellModule
 from elman.doctor.torch_layers import call_with_scan, cells_of
+from elman.representation import brief_fields
 from elman.rows import Rows
 from elman.sequences import Sequences
 from elman.state import State
@@ -21,6 +22,7 @@ ROUNDING = 1e-6  # fraction of the loss
 CHUNK = 1 << 23  # values of the windows that are scanned at once: 32 MiB in float32
 
 
+@brief_fields
 class Context(NamedTuple):
     """Loss by the context that each recurrence sees.
 

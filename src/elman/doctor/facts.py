@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.representation import brief_fields
 from elman.tasks import Task
 from elman.tasks.settings import flat, settings_of
 
 LOG = "log.jsonl"  # in a run folder
 
 
+@brief_fields
 class History(NamedTuple):
     """Course of a training, with one entry per update.
 
@@ -35,6 +37,7 @@ class History(NamedTuple):
     examined: list[dict[str, Any]]
 
 
+@brief_fields
 class Facts(NamedTuple):
     """Facts about a model; each known fact makes the verdicts more precise.
 

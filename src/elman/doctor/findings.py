@@ -10,6 +10,7 @@ from elman.doctor.gates import Gate
 from elman.doctor.gradient_by_lag import Lags, horizon
 from elman.doctor.jacobians import Jacobians
 from elman.doctor.units import Units
+from elman.representation import brief_fields
 
 FAILING, WARNING, HEALTHY = "failing", "warning", "healthy"
 LEVELS = (FAILING, WARNING, HEALTHY)
@@ -64,6 +65,7 @@ class CellInfo(NamedTuple):
         return f"{self.class_name}({self.input_size} -> {self.output_size})"
 
 
+@brief_fields
 class Layer(NamedTuple):
     """Measurements of one recurrence.
 
@@ -115,6 +117,7 @@ class Layer(NamedTuple):
         return None if self.cell.memory_gate is None else self.gates.get(self.cell.memory_gate)
 
 
+@brief_fields
 class Findings(NamedTuple):
     """Measurements of a model.
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from elman.doctor.trace import Trace
+from elman.representation import brief_fields
 
 BINS = 20  # bins of a histogram
 OPEN, CLOSED = (
@@ -15,6 +16,7 @@ SHOWN = 200  # largest number of steps of the first row in a report
 CHUNK = 1 << 20  # activations of a gate that are computed at once
 
 
+@brief_fields
 class Gate(NamedTuple):
     """Activations of one gate, over all steps and units.
 

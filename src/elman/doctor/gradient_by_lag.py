@@ -9,12 +9,14 @@ from torch import Tensor
 
 from elman import state as states
 from elman.doctor.trace import Trace, flat, float_leaves, probe_steps
+from elman.representation import brief_fields
 from elman.state import State
 
 FAINT = 0.01  # fraction of the gradient at lag 0 that is left at the horizon
 FLAT = 1e-9  # slopes below this are rounding errors
 
 
+@brief_fields
 class Lags(NamedTuple):
     """Gradient norms of the loss at some steps with respect to the states before them.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elman.doctor.directions import RESOLVED, backward, forward, orthonormal, orthonormalised, scaled, sizes
 from elman.doctor.trace import Trace, probe_steps
+from elman.representation import brief_fields
 
 DENSE = 512  # largest number of values in a state for which the full product is computed
 ROWS = 1024  # largest number of rows of the products of all trajectories together
@@ -19,6 +20,7 @@ POWER = 16  # least number of steps back and forth that align those directions w
 SPECTRUM = 64  # largest number of Lyapunov exponents
 
 
+@brief_fields
 class Jacobians(NamedTuple):
     """Singular values of the products back from a late step t, as geometric means over the rows that are long enough.
 

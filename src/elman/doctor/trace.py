@@ -14,10 +14,12 @@ from torch import Tensor
 from elman import state as states
 from elman.cell import unroll
 from elman.cells import CellModule
+from elman.representation import brief_fields
 from elman.sequences import Sequences
 from elman.state import State
 
 
+@brief_fields
 class Trace(NamedTuple):
     """Run of one recurrence over one batch.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from elman import state as states
 from elman.cells import CellModule
 from elman.doctor.trace import Trace, flat, float_leaves
+from elman.representation import brief_fields
 
 STILL = 1e-6  # largest range of a dead unit's output
 SATURATED = 0.95  # fraction of the largest possible output
@@ -16,6 +17,7 @@ PLACES = 1000  # largest number of steps in `state_norm`
 CHUNK = 1 << 20  # outputs that are computed at once
 
 
+@brief_fields
 class Units(NamedTuple):
     """Units of one recurrence.
 

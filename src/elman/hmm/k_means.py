@@ -9,11 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from elman.classical.hmm.emissions import tall
+from elman.representation import brief_fields
 
 log = logging.getLogger("elman.hmm")
 RESTARTS, ITERATIONS, TOLERANCE = 10, 300, 1e-4
 
 
+@brief_fields
 class Clusters(NamedTuple):
     """Clustering of N points."""
 

@@ -11,8 +11,10 @@ from elman.hmm.base import Statistics, normalized
 from elman.hmm.checks import random_generator
 from elman.hmm.gaussian import RealHMM, check_covars, covars_of_all, draw, emission, no_prior, outer, quotient
 from elman.hmm.k_means import check_enough, k_means
+from elman.representation import brief_fields
 
 
+@brief_fields
 class Priors(NamedTuple):
     """Priors of a mixture in full shape, with hmmlearn's defaults instead of None."""
 

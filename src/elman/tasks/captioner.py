@@ -18,6 +18,7 @@ from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
 from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
 from elman.metrics.translation import TranslationReport, translation_report
+from elman.representation import brief_fields
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
@@ -34,6 +35,7 @@ CHANNELS = 32, 64, 128, 256  # of the convolutional encoder
 AT_ONCE = 64  # pictures of a batch in a search
 
 
+@brief_fields
 class AttentionMap(NamedTuple):
     """Attention weights of a caption."""
 

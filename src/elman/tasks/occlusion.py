@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.representation import brief_fields
 from elman.tasks.inputs.series import Series
 from elman.tasks.inputs.text import TOKEN, TextInputs
 
@@ -14,6 +15,7 @@ NUMBERS = 1 << 22  # of the occluded copies of a series that are predicted at on
 TEXTS = 1024  # occluded copies of a text that are predicted at once
 
 
+@brief_fields
 class Occlusion(NamedTuple):
     """Importance of each part of a row: the fall of the probability of a class when that part is occluded.
 

@@ -17,6 +17,7 @@ from elman.layers import Embedding, Stack
 from elman.layers.decoder import DecoderState, summary_width
 from elman.metrics.references import as_references
 from elman.metrics.translation import TranslationReport, translation_report
+from elman.representation import brief_fields
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.tasks.base import logger
@@ -28,6 +29,7 @@ from elman.tasks.writer import Targets, Writer, longest_target
 from elman.training.loop import Data
 
 
+@brief_fields
 class Alignment(NamedTuple):
     """Attention weights of a pair."""
 

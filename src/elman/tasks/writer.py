@@ -19,6 +19,7 @@ from elman.decoding.search import Request, Search
 from elman.errors import renumbered
 from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputFeedback, Stack
 from elman.layers.decoder import DecoderState
+from elman.representation import brief_fields
 from elman.runtime import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
@@ -104,6 +105,7 @@ class DecoderSettings(RecurrentSettings):
         return f"{super().network()}, attention: {self.attention}"
 
 
+@brief_fields
 class Targets(NamedTuple):
     """Texts to write, one or several per row."""
 

@@ -6,10 +6,12 @@ import numpy as np
 
 from elman.classical.checks import positive_definite, reals
 from elman.kernels.kalman import Prediction
+from elman.representation import brief_fields
 
 STARTS = ("diffuse", "stationary")
 
 
+@brief_fields
 class Matrices(NamedTuple):
     """Matrices of x[t] = H s[t] + D u[t] + noise(R), s[t+1] = F s[t] + B u[t] + noise(Q). U is 0 without inputs."""
 
