@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from elman import progress
-from elman.progress import ProgressLine
+from elman.progress import ProgressLine, time_left
 
 
 class Terminal(io.StringIO):
@@ -192,3 +192,8 @@ def test_an_iteration_shows_its_number_the_limit_and_the_longest_time_left() -> 
     first, last = stream.getvalue().splitlines()
     assert first == "HMM.fit: iteration 100 of at most 300  log-probability -123.456789  at most 0:00:20 left"
     assert last == "HMM.fit: iteration 300 of at most 300  log-probability -120.000000"
+
+
+@pytest.mark.parametrize("seconds", [1e15, 1e30, float("inf")])
+def test_a_time_that_nobody_waits_for_is_printed(seconds: float) -> None:
+    assert time_left(seconds).startswith("999999999 days, ")

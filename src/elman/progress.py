@@ -105,8 +105,8 @@ class ProgressLine:
 
 
 def time_left(seconds: float) -> str:
-    """Return a duration as `0:01:05 left`."""
-    return f"{timedelta(seconds=round(seconds))} left"
+    """Return a duration as `0:01:05 left`; a longer one than Python can write is shortened."""
+    return f"{timedelta(seconds=round(min(seconds, timedelta.max.total_seconds() - 1)))} left"
 
 
 class _Output(Protocol):
