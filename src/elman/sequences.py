@@ -80,7 +80,7 @@ class Sequences:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Steps of each row, [B] int64, read-only; `torch.tensor(x.lengths)` is a copy as a tensor, for other libraries."""
+        """Steps of each row, [B] int64, read-only; `torch.tensor(x.lengths)` copies them, for other libraries."""
         return self._layout.lengths
 
     @property

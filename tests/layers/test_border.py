@@ -131,3 +131,13 @@ def test_other_batches_raise(batch, error, message):
 def test_ids_of_one_axis_raise():
     with pytest.raises(ValueError, match=r"Embedding: expected a batch of shape \[B, T\], got \[5\]; give x\[None\]"):
         elman.Embedding(7, 3)(torch.zeros(5).long())
+
+
+@pytest.mark.needs_native
+def test_a_compiled_call_reads_a_tensor():
+    torch._dynamo.reset()
+    net = Stack(torch.nn.Embedding(7, 3), elman.LSTM(3, 4), torch.nn.Linear(4, 2))
+    compiled = torch.compile(net, fullgraph=True, dynamic=True, backend="aot_eager")
+    for rows, steps in ((2, 5), (3, 4)):
+        ids = torch.randint(7, (rows, steps))
+        assert torch.equal(compiled(ids)[0], net(ids)[0])

@@ -63,7 +63,8 @@ def to_sequences(batch: Any, axes: int, size: int, like: Tensor | None, where: s
         values = states.map(lambda leaf: leaf.reshape(count, steps, *leaf.shape[1:]), y.values)
         return values if is_tensor(batch) else _array(values)
 
-    return Sequences(x.reshape(count * steps, *x.shape[2:]), [steps] * count), back
+    lengths = torch.full((count,), steps)  # a tensor, for a compiler
+    return Sequences(x.reshape(count * steps, *x.shape[2:]), lengths), back
 
 
 def _from_packed(packed: PackedSequence) -> tuple[Sequences, Back]:
