@@ -27,7 +27,7 @@ class RecurrentSettings(Settings):
         init_range: all weights and biases except those of layer norms are initialised uniformly within plus and minus
             this; None for each layer's own initialisation.
         hidden_size: units of each layer.
-        num_layers: cells on top of one another.
+        num_layers: cells on top of one another, below 1000.
         dropout: dropout rate of each cell's output in training, 0 for none.
         variational: draw one dropout mask per row instead of one per step.
         layer_norm: normalise the input of every cell but the first.
