@@ -51,9 +51,9 @@ def test_altered_files_raise_one_kind_of_error(files):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_many_altered_files_raise_one_kind_of_error(files, seed):
-    check_altered(files, seed, 300)
+    check_altered(files, seed, 150)
 
 
 @pytest.fixture

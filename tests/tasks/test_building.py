@@ -69,7 +69,7 @@ class Scaled(RNN):
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__(input_size, hidden_size)
         self.register_buffer("scale", torch.full((hidden_size,), 2.0), persistent=False)
-        self.shift = torch.arange(3.0)
+        self.shift, self.table = torch.arange(3.0), {"steps": [torch.ones(2)]}
 
     def spec(self, names=None):
         return None
@@ -94,6 +94,7 @@ def test_own_cells_keep_the_tensors_that_no_file_holds(cell, tmp_path, monkeypat
     (own,) = (layer for layer in loaded.net_.modules() if isinstance(layer, cell))
     assert own.scale.tolist() == [2.0] * 4
     assert own.shift.tolist() == [0.0, 1.0, 2.0]
+    assert own.table["steps"][0].tolist() == [1.0, 1.0]
     assert (loaded.predict_proba(TEXTS) == model.predict_proba(TEXTS)).all()
 
 

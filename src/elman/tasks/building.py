@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.utils._pytree import tree_leaves
 
 from elman.files import check_finite
 from elman.training import model_tensors
@@ -117,17 +118,17 @@ def _dtype(array: np.ndarray) -> torch.dtype:
 def _needs_values(net: nn.Module) -> bool:
     """Return whether modules have tensors on the meta device that no file holds."""
     stored = {id(tensor) for tensor in model_tensors(net).values()}
-    others = [tensor for tensor in net.buffers() if id(tensor) not in stored]
-    others += [value for module in net.modules() for value in vars(module).values() if isinstance(value, Tensor)]
-    return any(tensor.is_meta and tensor.numel() for tensor in others)
+    values = (value for module in net.modules() for value in tree_leaves(vars(module)) if isinstance(value, Tensor))
+    return any(value.is_meta and value.numel() and id(value) not in stored for value in values)
 
 
 def _filled(old: Tensor, names: Mapping[int, str], tensors: Mapping[str, np.ndarray]) -> Tensor:
     """Return a parameter or buffer with the numbers of the file."""
     new = torch.empty(old.shape, dtype=old.dtype, device="cpu")
     if (name := names.get(id(old))) is not None:
-        new.copy_(torch.from_numpy(tensors[name]))
-        if new.is_floating_point():
+        stored = torch.from_numpy(tensors[name])
+        new.copy_(stored)
+        if new.dtype != stored.dtype:
             check_finite({name: new})  # a float64 may exceed the largest float32
     return nn.Parameter(new, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else new
 
