@@ -20,7 +20,7 @@ class Table:
         columns: values [R] by name, all of one length. Text becomes an array of Python strings.
     Example:
         >>> table = Table({"word": ["a", "cat"], "surprisal": [1.5, 4.0]})
-        >>> table["surprisal"].mean(), list(table)[1]
+        >>> float(table["surprisal"].mean()), list(table)[1]
         (2.75, {'word': 'cat', 'surprisal': 4.0})
     """
 
