@@ -26,17 +26,21 @@ def numbered_files(_context: click.Context, _option: click.Parameter, value: Pat
     return (value if number == 1 else value.with_stem(f"{value.stem}-{number}") for number in count(1))
 
 
+WIDTH = click.IntRange(1, 10_000)  # a search of this width takes seconds per unit
+LONGEST = 2**31 - 1
+
 SEARCH = (
-    click.Option(["--beam"], metavar="N", type=click.IntRange(1), help="Width of the beam search. Default: 5."),
+    click.Option(["--beam"], metavar="N", type=WIDTH, help="Width of the beam search. Default: 5."),
     click.Option(["--length-penalty"], metavar="P", type=click.FloatRange(0),
                  help="Rank by log-probability / length^P: 0 prefers short texts, a larger P longer ones. Default: 1."),
-    click.Option(["--max-length"], metavar="N", type=click.IntRange(1), help="Write at most N units."),
-    click.Option(["--min-length"], metavar="N", type=click.IntRange(0), help="Write at least N units."),
-    click.Option(["--no-repeat-ngram"], metavar="N", type=click.IntRange(0), help="Never repeat N units in a row."),
+    click.Option(["--max-length"], metavar="N", type=click.IntRange(1, LONGEST), help="Write at most N units."),
+    click.Option(["--min-length"], metavar="N", type=click.IntRange(0, LONGEST), help="Write at least N units."),
+    click.Option(["--no-repeat-ngram"], metavar="N", type=click.IntRange(0, LONGEST),
+                 help="Never repeat N units in a row."),
     click.Option(["--forbid", "forbidden"], metavar="WORD", multiple=True, help="Never write WORD. Can be repeated."),
 )  # fmt: skip
 LOWERCASE = click.Option(["--lowercase"], is_flag=True, default=None, help="Ignore capitals in BLEU and chrF.")
-N_BEST = click.Option(["--n-best"], metavar="N", type=click.IntRange(1),
+N_BEST = click.Option(["--n-best"], metavar="N", type=WIDTH,
                       help="Print the N best texts of each row with their scores.")  # fmt: skip
 SHOW_ATTENTION = click.Option(
     ["--show-attention"], metavar="PNG", type=click.Path(path_type=Path), callback=numbered_files,
