@@ -72,7 +72,7 @@ def train_task(commands: TaskCommands, **options: Any) -> None:
         raise click.UsageError("Missing option '--out'.")
     model, source = new_model(commands, args, given(options))
     run = Run(args.run, args.resume, source=source.to_config())
-    model.check_run(run)
+    model.check_run(run, args.pretrained)
     data = commands.read(source.data, source.reading)
     validation = commands.read(source.validation_data, source.reading) if source.validation_data else None
     held_out = validation and (validation.inputs if data.labels is None else validation[:2])

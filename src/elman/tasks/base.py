@@ -226,9 +226,8 @@ class Task(Model, Estimator, TrainingSettings):
         An error before the training leaves a fitted task as it was.
         """
         run, progress, before = Run.of(run), Progress(verbose), vars(self).copy()
-        self.check_run(run)
+        source = self.check_run(run, pretrained)
         try:
-            source = Pretrained.of(pretrained, self, run)
             with self.reporting(progress.reading):
                 parts = self._parts(X, y, validation_data, source)
         except BaseException:
@@ -260,8 +259,7 @@ class Task(Model, Estimator, TrainingSettings):
             FileNotFoundError, ValueError, TypeError: as `fit`.
         """
         task = type(self)(**self.get_params(deep=False))
-        task.check_run(Run())
-        parts = task._parts(X, y, validation_data, Pretrained.of(pretrained, task, Run()))
+        parts = task._parts(X, y, validation_data, task.check_run(Run(), pretrained))
         updates, chosen_by = task.epochs * len(parts.batches.epoch(1)), None
         seconds = updates * seconds_per_update(task.net_, task._loss, parts.batches, task) if updates else 0.0
         if len(parts.held_out):
@@ -272,15 +270,19 @@ class Task(Model, Estimator, TrainingSettings):
         line = task.describe(parts.data, parts.held_out_data)
         return TrainingPlan(line, task._network_line(), task._parameters(), updates, seconds, chosen_by)
 
-    def check_run(self, run: Run) -> None:
+    def check_run(self, run: Run, pretrained: str | Path | None = None) -> Pretrained | None:
         """Raise unless the settings are in range, and the run can begin or be resumed.
 
+        Returns:
+            the pretrained model, if the training starts from one.
         Raises:
             ValueError, TypeError: a setting is out of range, has no effect, or has the wrong type.
             FileExistsError, FileNotFoundError, BlockingIOError: as `Run.check`.
+            FileNotFoundError, ValueError: the pretrained model is missing or does not fit.
         """
         self.check_settings()
         run.check(self)
+        return Pretrained.of(pretrained, self, run)
 
     def _parts(self, X: Any, y: Any, validation_data: Any, pretrained: Pretrained | None) -> _Parts:
         """Read, split and encode the data, and build the network. Errors show the names of rows that have names."""
