@@ -25,7 +25,7 @@ def read(path):
 
 
 def sign(path, table, metadata, data):
-    """Write a file with a right digest."""
+    """Write a file with a valid digest."""
     text = metadata if isinstance(metadata, str) else json.dumps(metadata)
     digest = hashlib.sha256(json.dumps(table, sort_keys=True).encode() + text.encode() + data).hexdigest()
     header = json.dumps({**table, "__metadata__": {"elman": text, "sha256": digest}}).encode()

@@ -1,4 +1,4 @@
-"""Files with a right digest and wrong contents: one kind of error, or a model with finite numbers."""
+"""Files with a valid digest and invalid contents: one kind of error, or a model with finite numbers."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,9 @@ from elman.training import model_tensors
 
 from .signed_files import altered, models, read, sign
 
-LARGE = r"expected weights that fit, got a network that needs .* or more for them, and the file has .* of them"
+LARGE = (
+    r"expected weights of .*, as in the file, got a network that needs .* or more; its tensors do not fit its settings"
+)
 
 
 @pytest.fixture(scope="module")

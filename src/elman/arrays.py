@@ -98,7 +98,7 @@ def is_missing(value: Any) -> bool:
 
 
 def row_mask(rows: Any) -> np.ndarray:
-    """Return a condition on rows as booleans. Raise for missing values, which would be read as true."""
+    """Return a row mask as booleans; raise if values are missing, because NumPy reads them as true."""
     mask = as_array(rows)
     if mask.size and mask.dtype.kind not in "biu":
         raise TypeError(f"expected a boolean for each row, got {mask.dtype}.")

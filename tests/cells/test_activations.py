@@ -100,6 +100,6 @@ def test_a_cell_of_a_user_shows_the_parts_of_its_state():
         (LSTM(3, 4), row(size=2), "D=3"),
     ],
 )
-def test_what_has_no_activations_is_refused(cell, x, message):
+def test_models_without_activations_are_refused(cell, x, message):
     with pytest.raises(ValueError, match=message):
         cell.activations(x)

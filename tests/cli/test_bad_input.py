@@ -144,12 +144,12 @@ TASK = 'task = "language-model"\n'
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("", "config.toml: expected task, which is missing; write it back or train again."),
-        (TASK, "config.toml: expected settings, which is missing; write it back or train again."),
+        ("", "config.toml: expected task, which is missing; restore it or train again."),
+        (TASK, "config.toml: expected settings, which is missing; restore it or train again."),
         ("task = ", "config.toml: not TOML: "),
         ("a = " + "[" * 5000, "config.toml: not TOML: "),
         ("a = " + "9" * 5000, "config.toml: not TOML: "),
-        (f"{TASK}settings = 3\n", "config.toml: expected settings to be a table, got 3; write it back"),
+        (f"{TASK}settings = 3\n", "config.toml: expected settings to be a table, got 3; restore it"),
         ("task = 3\n[settings]\n", "config.toml: expected task to be a string, got 3; "),
         (f"data = 'a'\n{TASK}[settings]\n", "config.toml: expected data to be a list of strings, got 'a'; "),
         (f"data = [1]\n{TASK}[settings]\n", "config.toml: expected data to be a list of strings, got [1]; "),
@@ -188,9 +188,9 @@ def test_a_damaged_config_for_a_trained_model(elman, run_folder, text_file, tmp_
     ("option", "message"),
     [
         (f"hidden_size={2**63}", f"expected hidden_size below 2^63, got {2**63}."),
-        (f"hidden_size={2**62}", "expected weights that fit, got a network that needs "),
-        ("hidden_size=2147483648", "expected weights that fit, got a network that needs "),
-        ("embedding_size=99999999999999", "expected weights that fit, got a network that needs "),
+        (f"hidden_size={2**62}", "expected weights of at most "),
+        ("hidden_size=2147483648", "expected weights of at most "),
+        ("embedding_size=99999999999999", "expected weights of at most "),
         ("epochs=99999999999999999999999", "expected epochs below 2^63, got 99999999999999999999999."),
         (f"warmup={'9' * 500}", "expected warmup below 2^63, got 999"),
         (f"learning_rate={'9' * 500}", "expected learning_rate above 0, got inf."),

@@ -37,7 +37,7 @@ def test_a_model_is_trained_evaluated_and_examined_on_standard_input(elman, tmp_
     assert json.loads(evaluated.stdout)
     examined = elman("doctor", run, "-", "--json", stdin=data)
     assert examined.exit_code == 0, examined.output
-    assert "was trained on standard input, which is not kept" in error_line(elman("doctor", run))
+    assert "was trained on standard input, which is not stored" in error_line(elman("doctor", run))
 
 
 def test_a_run_keeps_the_digest_and_is_resumed_with_the_same_data_only(elman, text, small, tmp_path):

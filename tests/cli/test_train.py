@@ -97,7 +97,7 @@ def test_more_epochs_extend_a_run(elman, text_file, small, tmp_path):
     first = (run / "log.jsonl").read_text()
     extended = elman(*words, "--resume", "--set", "epochs=3", "--set", "patience=5")
     assert extended.exit_code == 0, extended.output
-    assert "epochs changed from 1 to 3: the learning rate goes on at" in extended.stderr
+    assert "epochs changed from 1 to 3: the learning rate continues at" in extended.stderr
     assert (run / "log.jsonl").read_text().startswith(first)
     config = tomllib.loads((run / "config.toml").read_text())
     assert (config["settings"]["epochs"], config["settings"]["patience"], config["data"]) == (3, 5, [str(text_file)])

@@ -226,7 +226,7 @@ def test_an_odd_tag_is_named_with_its_line_and_a_way_out_that_works(elman, names
     assert f"Error: {where}:{line}: expected a tag of BIO (O, B-label or I-label), got '0'" in result.stderr, (
         result.output
     )
-    assert "scheme=none (--set scheme=none) if tags write no spans." in result.stderr
+    assert "scheme=none (--set scheme=none) if the tags do not encode spans." in result.stderr
     none = elman(*words, "--set", "scheme=none", "--out", tmp_path / "run", stdin=stdin)
     assert none.exit_code == 0, none.output
 

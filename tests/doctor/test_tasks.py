@@ -67,7 +67,7 @@ def test_tasks_are_examined_on_the_data_of_their_fit(model, data):
         ((torch.nn.LSTM(2, 3), lambda: 0, LABELS), TypeError, "got data and targets"),
     ],
 )
-def test_what_cannot_be_examined_is_refused(arguments, error, message):
+def test_other_models_and_data_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         examine(*arguments)
 

@@ -87,6 +87,6 @@ def test_a_notebook_displays_the_figure():
         (LSTM(3, 4), Sequences(torch.zeros(4, 3), [2, 2]), ValueError, "a single row"),
     ],
 )
-def test_what_has_no_gates_is_refused(model, row, error, message):
+def test_models_without_gates_are_refused(model, row, error, message):
     with pytest.raises(error, match=message):
         gates(model, row)

@@ -118,7 +118,7 @@ def test_a_text_of_characters_is_explained_by_its_words():
         ((np.zeros((5, 4)), None, 0), "a window of 1 to 5 steps, got 0"),
     ],
 )
-def test_what_cannot_be_explained_is_refused(series, texts, arguments, message):
+def test_models_and_rows_that_cannot_be_explained_are_refused(series, texts, arguments, message):
     row, label, window = (*arguments, None, None)[:3]
     with pytest.raises(ValueError, match=message):
         series.occlusion(row, label=label, window=window)

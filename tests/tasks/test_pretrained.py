@@ -145,7 +145,7 @@ def test_another_network_is_an_error_of_one_line(trained, changes, message):
     assert not hasattr(model, "net_")
 
 
-def test_what_is_no_pretrained_model_of_the_task_is_an_error(trained, tmp_path):
+def test_a_path_without_a_pretrained_model_of_the_task_is_an_error(trained, tmp_path):
     with pytest.raises(ValueError, match="expected a pretrained tagger, got a classifier; name a run of this task"):
         Tagger().fit(SENTENCES, TAGS, pretrained=trained)
     with pytest.raises(ValueError, match="expected a trained model, got a checkpoint"):

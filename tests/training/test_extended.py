@@ -51,8 +51,8 @@ def test_the_first_part_of_an_extended_run_stays_as_it_was(tmp_path: Path, caplo
     assert result.updates > first.updates
     message = next(message for message in caplog.messages if message.startswith("epochs changed"))
     assert message == (
-        "epochs changed from 2 to 4: the learning rate goes on at 0.01, on the cosine of 4 epochs; a run of 4 epochs "
-        "from the start would have had other rates, and would end with other weights"
+        "epochs changed from 2 to 4: the learning rate continues at 0.01, on the cosine schedule of 4 epochs; "
+        "the weights will differ from those of a single run of 4 epochs"
     )
     rates = [event["learning_rate"] for event in events(tmp_path) if "learning_rate" in event]
     assert rates[first.updates] == pytest.approx(0.01)

@@ -41,7 +41,7 @@ def test_the_tag_of_an_evaluation_has_the_name_of_its_score(tmp_path: Path) -> N
     assert read(tmp_path).Tags()["scalars"] == ["evaluation/nats_per_unit", "evaluation/best"]
 
 
-def test_what_the_doctor_found(tmp_path: Path) -> None:
+def test_examinations_are_written(tmp_path: Path) -> None:
     shares = [0.0, 0.25, 0.25, 0.5]
     with TensorBoard(tmp_path) as board:
         for update, horizon in ((1, 12.0), (2, math.inf), (3, 14.0)):

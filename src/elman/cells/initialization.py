@@ -9,7 +9,8 @@ from elman.kernels.torch_threads import calling_thread_only
 def orthogonal_(weight: Tensor) -> Tensor:
     """Make a matrix orthogonal in place: a random rotation, by a QR decomposition.
 
-    One thread computes it: the result would depend on their number, and a forked process has no others.
+    It is computed by one thread: the bits depend on the number of threads, and in a forked process PyTorch's other
+    threads do not exist.
     """
     with calling_thread_only():
         return nn.init.orthogonal_(weight)

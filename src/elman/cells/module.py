@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from elman import state as states
 from elman.cell import Cell, unroll
 from elman.cells.activations import Activations, activations
-from elman.cells.border import is_plain, to_sequences
+from elman.cells.input_conversion import is_plain, to_sequences
 from elman.cells.torch_options import check_options
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
@@ -58,7 +58,7 @@ class CellModule(Cell, nn.Module):
     output_size: int
 
     def extra_repr(self) -> str:
-        """Return the sizes and the options that differ from their defaults, as the constructor takes them.
+        """Return the constructor's arguments: the sizes, and the options that differ from their defaults.
 
         PyTorch prints them in the representation: `LSTM(16, 32, zoneout_c=0.1)`.
         """
@@ -259,7 +259,7 @@ def check_tensor(where: str, name: str, x: Any) -> None:
 
 
 def arguments(module: nn.Module, **defaults: Any) -> list[str]:
-    """Return the arguments that a module was made with, as far as its attributes of the same names keep them.
+    """Return the arguments of a module's constructor that it stores in attributes of the same names.
 
     A required argument is written as its value, and another one as `name=value` if it differs from its default.
     Arguments that are modules or weights are left out. A weight in place of a flag counts as True.
@@ -267,7 +267,7 @@ def arguments(module: nn.Module, **defaults: Any) -> list[str]:
     Args:
         defaults: values to compare with in place of the declared defaults.
     """
-    kept, named = [], False  # named: an argument before it is left out
+    kept, named = [], False  # named: an earlier argument was left out, so later ones need their names
     for name, argument in inspect.signature(type(module)).parameters.items():
         required = argument.default is argument.empty
         # A layer of one size keeps it as its input size.

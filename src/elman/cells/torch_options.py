@@ -1,4 +1,4 @@
-"""Options of `torch.nn.LSTM` and its relatives that cells do not have, and the line to write for them."""
+"""Options of the recurrent layers of `torch.nn` that cells do not support, and the code to write instead."""
 
 from collections.abc import Mapping
 from inspect import signature

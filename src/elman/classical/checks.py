@@ -38,7 +38,7 @@ def as_sequences(where: str, rows: Sequences | Iterable[Any], columns: bool = Fa
     if not rows:
         raise ValueError(f"{where}: expected at least one row, got none.")
     filled = next((row for row in rows if isinstance(row, np.ndarray) and len(row)), None)
-    if filled is not None:  # the type and the width of an empty list are those of the others
+    if filled is not None:  # an empty list gets the dtype and the width of the other rows
         rows = [filled[:0] if isinstance(one, list) and not one else row for one, row in zip(given, rows, strict=True)]
     widths = [step_shapes(row) for row in rows]
     for number, width in enumerate(widths):
@@ -247,7 +247,7 @@ def sorted_keys(where: str, name: str, array: Any, below: int) -> np.ndarray:
     """Return a table of keys, checked to be ascending integers from 0 to `below` - 1.
 
     Raises:
-        TypeError, ValueError: it is not.
+        TypeError, ValueError: the keys are not integers, are out of range, or are not in ascending order.
     """
     keys = integers(where, name, array, "G", below=below)
     if (np.diff(keys) <= 0).any():

@@ -16,7 +16,7 @@ from elman.representation import counted
 from elman.sequences import Sequences
 from elman.shapes import check
 
-BELOW = {"vocabulary_size": 1 << 31, "order": 1000}  # the number of a gram has 63 bits
+BELOW = {"vocabulary_size": 1 << 31, "order": 1000}  # n-grams are numbered in 63 bits
 BOUNDARY = 0  # the unit before and after every document
 NO_UNIT = -1  # entry of a state before the first unit
 FALLBACK = np.array([0.5, 1.0, 1.5])  # discounts if there are too few counts to estimate them
@@ -204,7 +204,7 @@ class NGram(ClassicalModel):
         """Return the model from its `to_arrays` and `settings`."""
         where, model = "NGram.from_arrays", cls(**settings)
         model._check_settings(where)
-        if len(arrays) != len(ContextCounts._fields) * model.order:  # before as many names are made
+        if len(arrays) != len(ContextCounts._fields) * model.order:  # checked first, because `order` may be huge
             raise ValueError(
                 f"{where}: expected arrays 0.contexts to {model.order - 1}.counts for order {model.order}, got "
                 f"{', '.join(sorted(arrays))}; the file belongs to another model."

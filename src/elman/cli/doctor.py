@@ -53,14 +53,16 @@ def files_of(run: Path) -> tuple[Path, ...]:
     """Return the validation files of a run, or its training files if it has none.
 
     Raises:
-        ValueError: if it was not trained on files, or they are missing.
+        ValueError: it was not trained on files, or they are missing.
     """
     source = Source.of_run(run)
     files = tuple(source.validation_data or source.data)
     if not files:
         raise ValueError(f"{run}: the files it was trained on are unknown; name some: elman doctor {run} FILE")
     if STDIN in files:
-        raise ValueError(f"{run}: was trained on standard input, which is not kept; name data: elman doctor {run} FILE")
+        raise ValueError(
+            f"{run}: was trained on standard input, which is not stored; name a file: elman doctor {run} FILE"
+        )
     if missing := [file for file in files if not file.exists()]:
         raise ValueError(f"{missing[0]}: is missing, and {run} was trained on it; name other data: elman doctor {run} "
                          "FILE")  # fmt: skip

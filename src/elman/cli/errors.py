@@ -23,7 +23,7 @@ READER_GONE = 141  # the reader of standard output has gone: 128 + SIGPIPE
 
 
 class _Failed(Exception):
-    """Error that click must not handle: it drops the message of Ctrl-C, and ends on its own without a reader."""
+    """Error that click must not handle: click drops the message of Ctrl-C, and exits when the reader has gone."""
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def predict_texts(
         facts: facts(row) returns the other parts of a row in JSON.
         draw: draw(input, aligned) returns a figure of the attention weights, for `--show-attention`.
     Raises:
-        ValueError: if the model has no attention weights to draw.
+        ValueError: the model has no attention weights to draw.
     """
     pictures, several = options.get("show_attention"), "n_best" in options
     if pictures and model.attention == "none":

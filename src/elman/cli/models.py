@@ -35,7 +35,7 @@ class TrainedModel(NamedTuple):
         """Return the report on labelled rows, and show a progress bar meanwhile.
 
         Raises:
-            ValueError: if the model cannot read a row; the message names its place.
+            ValueError: the model cannot read a row; the message names its place.
         """
         with located(data.places), progress_bar("evaluating") as progress, self.model.reporting(progress):
             return self.commands.evaluate(self.model, data, self.options)
@@ -49,7 +49,7 @@ def load_model(run: Path, files: Sequence[Path], options: Mapping[str, Any]) -> 
         options: options of the command by name; None if not given.
     Raises:
         FileNotFoundError, ValueError: as `elman.load`.
-        ValueError: if the command does not support the model's task.
+        ValueError: the command does not support the model's task.
         click.UsageError: if the task does not support an option.
     """
     verb, model = click.get_current_context().command, load(run)
@@ -68,8 +68,8 @@ def check_verb(run: Path, task: Any, verb: str) -> TaskCommands:
     """Return the commands of the task of a model, which must support a verb.
 
     Raises:
-        ValueError: if it does not; the message names a verb that does.
-        ImportError: if the module of the task cannot be imported.
+        ValueError: the verb does not support the task; the message names a verb that does.
+        ImportError: the module of the task cannot be imported.
     """
     entry = task_commands().get(task)
     if entry is None and task in broken_tasks():

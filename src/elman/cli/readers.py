@@ -100,8 +100,8 @@ def read_lines(files: Sequence[Path], options: Options, labelled: bool = True) -
     """Read text files with a row per line: a text, a tab, and a label. Empty lines are skipped.
 
     Raises:
-        OSError: if a file cannot be read.
-        ValueError: if a line has no label, or there are no lines.
+        OSError: a file cannot be read.
+        ValueError: a line has no label, or there are no lines.
     """
 
     def rows(file: Path) -> Iterator[Row]:
@@ -120,7 +120,7 @@ def read_labelled(files: Sequence[Path], options: Options, labelled: bool = True
 
     Raises:
         OSError, ValueError: as `elman.data.readers.read_labelled`.
-        ValueError: if the columns of a table are not named, or labels are missing.
+        ValueError: the columns of a table are not named, or labels are missing.
     """
     reading = {name: value for name, value in chosen(options, LABELLED).items() if labelled or name != "label"}
     for file in files:
@@ -139,7 +139,7 @@ def read_parallel(files: Sequence[Path], options: Options, labelled: bool = True
 
     Raises:
         OSError, ValueError: as `elman.data.readers.read_parallel`.
-        ValueError: if the columns of a table are not named, or there is no file of targets.
+        ValueError: the columns of a table are not named, or there is no file of targets.
     """
     reading = chosen(options, PARALLEL)
     columns = chosen(options, PARALLEL_COLUMNS)

@@ -59,7 +59,7 @@ class Source(NamedTuple):
         """Raise an error if a run was trained on standard input, unless the same data are piped in again.
 
         Raises:
-            ValueError: they are not.
+            ValueError: standard input holds other data, or none.
         """
         if self.reads_standard_input:
             content = b"" if sys.stdin and sys.stdin.isatty() else read_bytes(STDIN)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
-# How the null device stands in for a closed stream: reading from it and printing results to it are errors.
+# Modes of the null device that replaces a closed stream: reading from it and printing results to it are errors.
 _STAND_INS = {"stdin": os.O_WRONLY, "stdout": os.O_RDONLY, "stderr": os.O_WRONLY}
 
 
 def fill_closed() -> None:
-    """Put the null device in place of the standard streams that the process was started without.
+    """Replace the standard streams that are closed when the process starts by the null device.
 
-    Otherwise the next file that is opened, such as a model, would get the number of the stream, and what some library
-    prints would be written into it. `sys.stdin` stays None; results that are printed raise an `OSError`.
+    Otherwise the next file that is opened, such as a model, would get the stream's file descriptor, and the output of
+    some library would be written into it. `sys.stdin` stays None; results that are printed raise an `OSError`.
     """
     for name, flags in _STAND_INS.items():
         if getattr(sys, name) is None:
@@ -25,14 +25,14 @@ def fill_closed() -> None:
 
 @contextmanager
 def dropping() -> Iterator[None]:
-    """Drop what cannot be written: progress and log lines are no reason to stop."""
+    """Ignore failed writes, so that lost progress and log lines do not stop a command."""
     with suppress(OSError, ValueError):  # ValueError: the stream is closed
         yield
 
 
 @contextmanager
 def naming() -> Iterator[None]:
-    """Name standard output in its errors."""
+    """Add the name of standard output to its errors."""
     try:
         yield
     except OSError as error:

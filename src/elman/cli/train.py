@@ -93,8 +93,8 @@ def new_model(commands: TaskCommands, args: TrainArgs, options: Mapping[str, Any
 
     Raises:
         click.UsageError: if no files are named, or files are named for a run to resume.
-        ValueError: if a setting is unknown, or the run to resume or the pretrained model is of another task.
-        FileNotFoundError: if there is no run to resume.
+        ValueError: a setting is unknown, or the run to resume or the pretrained model is of another task.
+        FileNotFoundError: there is no run to resume.
     """
     kind, fixed = task_class(commands.task), commands.setting_options
     changes = {**split_settings(args.settings), **{name: options[name] for name in fixed & options.keys()}}
@@ -137,7 +137,7 @@ def split_settings(texts: tuple[str, ...]) -> dict[str, str]:
     """Return the values of `NAME=VALUE` texts by name.
 
     Raises:
-        ValueError: if a text has no `=`.
+        ValueError: a text has no `=`.
     """
     for text in texts:
         if "=" not in text:

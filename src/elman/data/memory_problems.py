@@ -1,8 +1,8 @@
 """Six problems that need memory, to test recurrent models: random rows and their targets.
 
-The *lag* of a row is the distance in steps from the first input that determines the target to the target; if its place
-is random, it is the length of the row. `seed` is a number, or a NumPy Generator to draw several parts from; the same
-seed gives the same rows.
+The *lag* of a row is the number of steps from the first input that determines the target to the target, or, if the
+position of that input is random, the length of the row. `seed` is a number, or a NumPy Generator to draw several parts
+from; the same seed gives the same rows.
 """
 
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def temporal_order(rows: int, lag: int, seed: Seed = 0) -> tuple[list[str], list
 
 
 def copying(rows: int, lag: int, letters: int = 10, seed: Seed = 0) -> tuple[list[list[str]], list[list[str]]]:
-    """Return some letters, a wait and a sign, and as targets the letters, each `lag` steps after it was read.
+    """Return letters, blanks and a recall sign; the targets are the letters, each `lag` steps after it was read.
 
     Hochreiter and Schmidhuber (1997), in the version of Arjovsky, Shah and Bengio (2016, arXiv:1511.06464). A model
     without memory has a cross-entropy of `letters` ln(8) / (lag + letters) nats per step.

@@ -56,7 +56,7 @@ def stdin() -> Any:
     """Return standard input as a stream of bytes.
 
     Raises:
-        ValueError: it is closed.
+        ValueError: standard input is closed.
     """
     if sys.stdin is None or sys.stdin.closed:
         raise ValueError(f"{STDIN}: is closed; name a file, or pipe the data in.")
@@ -65,7 +65,7 @@ def stdin() -> Any:
 
 @lru_cache(maxsize=1)
 def _content(stream: Any) -> bytes:
-    """Return all that a stream holds. It is kept, because a stream can be read only once."""
+    """Return the content of a stream. It is cached, because a stream can be read only once."""
     content: bytes = stream.read()
     return content
 
@@ -74,7 +74,7 @@ def check_exists(path: Path) -> None:
     """Raise an error unless there is a file or folder of this name.
 
     Raises:
-        OSError: it is missing or cannot be read.
+        OSError: the file or folder is missing or cannot be read.
     """
     if path != STDIN:
         with reading(path):

@@ -1,6 +1,6 @@
 """Small data to try every command and every reader on: texts, tables, pairs of texts, pictures.
 
-All of it is made up, by `python -m elman.examples.write`: the figures of models trained on it mean nothing.
+All of it is made up, by `python -m elman.examples.write`, so scores of models trained on it are meaningless.
 """
 
 import shutil
@@ -22,7 +22,7 @@ def path(name: str) -> Path:
     """Return the path of a file, or of the folder of pictures.
 
     Raises:
-        ValueError: it does not exist.
+        ValueError: the name is unknown.
     Example:
         >>> path("machines.csv").name
         'machines.csv'

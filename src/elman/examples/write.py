@@ -1,4 +1,4 @@
-"""Writes the example data: `python -m elman.examples.write` gives the same files again."""
+"""Generator of the example data: `python -m elman.examples.write` reproduces the files."""
 
 import json
 import random

@@ -37,7 +37,7 @@ class Recurrence(NamedTuple):
     """One recurrent layer."""
 
     kind: str  # one of KINDS
-    cell: Any  # a module: its loop is the reference, its parameters have the names of `names`; its text, in a compiler
+    cell: Any  # module with the reference loop and the parameters `names`; inside torch.compile, a text that makes it
     weights: tuple[Tensor, ...]  # in the order of `names`
     activation: str = "tanh"  # one of ACTIVATIONS, for an rnn
     reverse: bool = False  # whether it reads rows from their last step to their first

@@ -14,7 +14,7 @@ from elman.layers.layer_norm import LayerNorm
 from elman.layers.linear import Linear
 from elman.layers.pointwise import Pointwise
 
-# Modules that compute each number of an input alone, or each input alone, and have no state.
+# Stateless modules that map each element, or each input vector, independently of all others.
 POINTWISE = (nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU,
              nn.Mish, nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Softplus,
              nn.Softsign, nn.Tanhshrink, nn.Softshrink, nn.Hardshrink, nn.Threshold, nn.RMSNorm)  # fmt: skip

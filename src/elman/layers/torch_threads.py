@@ -22,9 +22,9 @@ def one_torch_thread(net: nn.Module | None = None) -> Iterator[None]:
     results of the kernels.
 
     Args:
-        net: the limit applies only if the kernels compute all products of this net. It does not with convolutions,
-            layers of PyTorch with weight matrices, cells without a kernel, weights other than float32 on the CPU, or
-            without native kernels. None: the limit applies.
+        net: the limit applies only if native kernels compute all products of this network: not if it has
+            convolutions, layers of PyTorch with weight matrices, cells without a kernel, or weights other than float32
+            on the CPU, and not without native kernels. None limits the threads in any case.
     Example:
         >>> with one_torch_thread():
         ...     torch.get_num_threads()

@@ -28,7 +28,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, reduction: str = "mean", stre
 
 
 def unit_cross_entropy(logits: Tensor, targets: Tensor, units: Tensor) -> Tensor:
-    """Compute the cross-entropy of each step, and that of the event that the next unit is one of several.
+    """Compute two costs of each step: of its target, and of the event that the next unit is one of `units`.
 
     Args:
         logits: [N, V].

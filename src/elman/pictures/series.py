@@ -46,7 +46,7 @@ def check_level(level: float) -> None:
     """Raise unless `level` is a probability between 0 and 1.
 
     Raises:
-        ValueError: it is not.
+        ValueError: the level is out of range.
     """
     if not 0 < level < 1:
         raise ValueError(f"pictures: expected a level between 0 and 1, got {level}; 0.9 is 90 %.")

@@ -91,7 +91,7 @@ class Layer:
         """Return a setting of the declared type; the default if there is one and the setting is missing.
 
         Raises:
-            ValueError: it is missing, or of another type.
+            ValueError: the setting is missing, or of another type.
         """
         return field(self._settings if default is None else {name: default, **self._settings}, name, declared)
 
@@ -99,7 +99,7 @@ class Layer:
         """Return a setting that is one of the known words.
 
         Raises:
-            ValueError: it is another.
+            ValueError: the setting is another word.
         """
         word: str = self.setting(name, str)
         self.check(word in known, f"{name} to be one of {', '.join(known)}", word)

@@ -1,4 +1,4 @@
-"""Building of networks: their sizes are known before memory is taken, and weights that a file holds are not drawn."""
+"""Construction of networks: sizes are checked before memory is allocated, and loading draws no weights."""
 
 import os
 import threading
@@ -25,24 +25,25 @@ def check_memory(build: Build) -> None:
     """Raise unless the weights of the network that `build` returns fit into the memory of this machine.
 
     Raises:
-        ValueError: they do not; or as `build`.
+        ValueError: the weights do not fit; or as `build`.
     """
     if hasattr(os, "sysconf"):  # not on Windows
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        _on_meta(build, memory // NUMBER, f"and this machine has {_bytes(memory)} of memory; set smaller sizes")
+        _on_meta(build, memory // NUMBER, f"at most {_bytes(memory)}, the memory of this machine", "set smaller sizes")
 
 
 def with_tensors(build: Build, tensors: Mapping[str, np.ndarray]) -> nn.Module:
     """Return the network that `build` returns, with the tensors of a file as its weights.
 
-    The network is built without memory and without drawing weights, unless a cell needs the values of its tensors.
+    The network is built without memory and without random initialisation, unless a cell needs the values of its
+    tensors.
 
     Raises:
         ValueError: the tensors do not fit the network; or as `build`.
     """
     numbers = sum(array.size for array in tensors.values())
-    net = _on_meta(build, COPIES * numbers, f"and the file has {_bytes(NUMBER * numbers)} of them; it does not fit its "
-                                            "settings")  # fmt: skip
+    net = _on_meta(build, COPIES * numbers, f"{_bytes(NUMBER * numbers)}, as in the file",
+                   "its tensors do not fit its settings")  # fmt: skip
     if net is not None:
         _check_fit(net, tensors)
     if net is None or _needs_values(net):
@@ -61,12 +62,12 @@ def with_tensors(build: Build, tensors: Mapping[str, np.ndarray]) -> nn.Module:
     return net
 
 
-def _on_meta(build: Build, most: int, reason: str) -> nn.Module | None:
+def _on_meta(build: Build, most: int, expected: str, way_out: str) -> nn.Module | None:
     """Return the network that `build` returns on PyTorch's meta device, where tensors have shapes and no memory.
 
     Args:
         most: numbers that its weights may have.
-        reason: end of the error about more.
+        expected, way_out: parts of the error about more numbers.
     Returns:
         the network; None if a cell needs the values of its weights to be built.
     Raises:
@@ -82,8 +83,8 @@ def _on_meta(build: Build, most: int, reason: str) -> nn.Module | None:
         nonlocal numbers
         numbers += more
         if numbers > most:
-            raise ValueError(f"expected weights that fit, got a network that needs {_bytes(NUMBER * numbers)} or more "
-                            f"for them, {reason}.")  # fmt: skip
+            raise ValueError(f"expected weights of {expected}, got a network that needs "
+                            f"{_bytes(NUMBER * numbers)} or more; {way_out}.")  # fmt: skip
 
     hook = register_module_parameter_registration_hook(count)
     try:

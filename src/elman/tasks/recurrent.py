@@ -64,7 +64,7 @@ class RecurrentSettings(Settings):
                                  "out.")  # fmt: skip
 
     def variational_rates(self) -> tuple[float, ...]:
-        """Return the dropout rates of the layers that `variational` concerns."""
+        """Return the dropout rates of the layers that `variational` applies to."""
         return (self.dropout,)
 
     def recurrent_layers(self, input_size: int, bidirectional: bool = False, hidden_size: int | None = None) -> Stack:

@@ -137,7 +137,7 @@ def check_word(name: str, value: object, known: typing.Collection[str]) -> None:
     """Raise unless the value of a setting is one of the known words.
 
     Raises:
-        ValueError: it is not.
+        ValueError: the value is of another type.
     """
     if value not in known:
         raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}{did_you_mean(value, known)}")
@@ -177,7 +177,7 @@ def read_config(run: Path) -> dict[str, Any]:
         value = config.get(part, kind())
         if not isinstance(value, kind) or (kind is list and not all(isinstance(name, str) for name in value)):
             got = reprlib.repr(value)
-            raise ValueError(f"{path}: expected {part} to be {_KINDS[kind]}, got {got}; write it back or train again.")
+            raise ValueError(f"{path}: expected {part} to be {_KINDS[kind]}, got {got}; restore it or train again.")
         if part not in config and part in ("task", "settings"):
-            raise ValueError(f"{path}: expected {part}, which is missing; write it back or train again.")
+            raise ValueError(f"{path}: expected {part}, which is missing; restore it or train again.")
     return config

@@ -38,7 +38,7 @@ from elman.training import Score
 
 STEPS = 1 << 13  # of a batch in an evaluation
 OUTPUTS = "crf", "softmax"
-NO_SPANS = "scheme=none (--set scheme=none) if tags write no spans"
+NO_SPANS = "scheme=none (--set scheme=none) if the tags do not encode spans"
 REPAIR = "repair=True (--repair) to read tags as the CoNLL evaluation does"
 OUTPUT_LAYERS = "readout", "chain"  # of a `TaggerNet`
 INSIDE = "IOBES"  # the scheme in which spans are learnt: the richest gives the most information
@@ -79,7 +79,7 @@ class Tagger(RecurrentSettings, Task):
     Attributes:
         words_: the vocabularies.
         tags_: [K] the tags that the network scores.
-        scheme_: the scheme of the tags; None if they write no spans.
+        scheme_: the scheme of the tags; None if they do not encode spans.
         spelling_: the spelling of the tags of spans.
         net_: the trained `TaggerNet`.
         held_out_: the held-out sentences and their tags.
@@ -284,12 +284,12 @@ class Tagger(RecurrentSettings, Task):
         return super().probe_row(words)
 
     def score(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> float:
-        """Return the F1 of the spans, or the share of words with the right tag if tags write no spans."""
+        """Return the F1 of the spans, or the accuracy of the tags if they do not encode spans."""
         report = self.evaluate(X, y)
         return report.f1 if isinstance(report, EntityReport) else report.accuracy
 
     def evaluate(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> EntityReport | ClassReport:
-        """Return precision, recall and F1 of each kind of span, or of each tag if tags write no spans."""
+        """Return precision, recall and F1 of each kind of span, or of each tag if they do not encode spans."""
         examples = self.read(X, y)
         return self._report(examples.targets, self.predict(examples.inputs))
 

@@ -308,7 +308,7 @@ def longest_target(file: ModelFile) -> int:
     """Return the number of units of the longest training target of a model in a file.
 
     Raises:
-        ValueError: it is missing or out of range.
+        ValueError: the number is missing or out of range.
     """
     found: int = file.value("longest_target", int)
     if not 1 <= found < 2**31:

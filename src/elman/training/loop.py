@@ -134,9 +134,9 @@ class Loop:
             logger.info("epochs changed from %d to %d", before, place.epochs)
             return
         rate = learning_rate(settings, self.warmup, place.update, place.epoch, self._progress(), place.worse)
-        logger.warning("epochs changed from %d to %d: the learning rate goes on at %.3g, on the cosine of %d epochs; a "
-                       "run of %d epochs from the start would have had other rates, and would end with other weights",
-                       before, place.epochs, rate, place.epochs, place.epochs)  # fmt: skip
+        logger.warning("epochs changed from %d to %d: the learning rate continues at %.3g, on the cosine schedule of "
+                       "%d epochs; the weights will differ from those of a single run of %d epochs", before,
+                       place.epochs, rate, place.epochs, place.epochs)  # fmt: skip
 
     def run(self, save_every: float) -> Result:
         """Train to the end, then load the best weights."""

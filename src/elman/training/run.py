@@ -49,8 +49,8 @@ def train(
             with a warning.
         evaluate: returns a `Score`, or a number that is better if it is lower; called in evaluation mode and without
             gradients.
-        run: folder for `last.safetensors`, `best.safetensors` and `log.jsonl`, locked meanwhile, or the lock of
-            one that the caller holds; by default nothing is written.
+        run: folder for `last.safetensors`, `best.safetensors` and `log.jsonl`, which is locked during the training, or
+            a `RunLock` that the caller holds; by default nothing is written.
         resume: continue from the checkpoint in `run`; start from the beginning if there is none yet. A run that has
             ended trains nothing, and a warning reports it. More `epochs` extend a run; `patience`, `until` and
             `evaluate_every` may change as well. The cosine schedule depends on the number of epochs: a warning reports

@@ -131,8 +131,8 @@ def test_steps_of_the_same_time_are_reported_and_keep_their_order(tmp_path, capl
     assert values(read_labelled(path, **HOW)) == {"m17": [0, 1, 2, 3], "m2": [9]}
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"{path}:5: machine m17 has the time 5 of {path}:2 again (the first of 2 such times); "
-        "such steps keep the order of their lines"
+        f"{path}:5: machine m17 repeats the time 5 of {path}:2 (the first of 2 repeated times); "
+        "steps of the same time keep the order of their lines"
     )
 
 
@@ -199,7 +199,7 @@ def test_a_column_with_the_name_of_a_time_that_runs_backwards_is_reported_once(t
     assert [series.tolist() for series in read.inputs[:3]] == [[[1]], [[1], [2]], [[1], [1]]]
     assert warnings(caplog) == [
         f"{path}:4: '{name}' runs backwards in machine m17, from {path}:3, as in 1 other series; steps keep the order "
-        f"of their lines: if it is their time, sort them by it: time='{name}', --time {name}"
+        f"of their lines; to sort them by this column, set time='{name}' (--time {name})"
     ]
     read_labelled(path, values="x", group="machine", time=name)
     assert warnings(caplog) == []

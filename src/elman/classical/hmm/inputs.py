@@ -21,7 +21,7 @@ def counts(where: str, sequences: Sequences, spec: str, below: int | None = None
     """Return observations as float64, checked: whole numbers from 0 to `below` - 1, NaN where missing.
 
     Raises:
-        TypeError: they are not numbers, or they are booleans.
+        TypeError: the observations are not numbers, or are booleans.
         ValueError: the shape is wrong, or a number is not whole or out of range.
     """
     if np.asarray(sequences.values).dtype.kind == "b":

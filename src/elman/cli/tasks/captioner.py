@@ -32,7 +32,7 @@ def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labe
 
     Raises:
         OSError, ValueError: as `elman.data.readers.read_captions`.
-        ValueError: if the folder of the pictures is not named.
+        ValueError: the folder of the pictures is not named.
     """
     reading = chosen(options, FILES)
     if "images" not in reading:
@@ -44,8 +44,8 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
     """Return a picture, those of a folder or a .zip, or those that the lines of standard input name.
 
     Raises:
-        OSError: if the file cannot be read.
-        ValueError: if it holds no pictures.
+        OSError: the file cannot be read.
+        ValueError: it holds no pictures.
     """
     if file == STDIN:
         lines = row_per_line(file)

@@ -20,8 +20,8 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
     """Return the rows of a file, the lines of a text file, or the texts or the table of series in standard input.
 
     Raises:
-        OSError: if the file cannot be read.
-        ValueError: if it holds text, and the model reads other data.
+        OSError: the file cannot be read.
+        ValueError: it holds text, and the model reads other data.
     """
     series = file == STDIN and "values" in options
     if series or (file != STDIN and not file.name.lower().endswith((".txt", ".txt.gz"))):

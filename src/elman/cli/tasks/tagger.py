@@ -51,8 +51,8 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
     """Return the sentences of a file or of standard input: one per line, or a word per line in columns.
 
     Raises:
-        OSError: if the file cannot be read.
-        ValueError: if sentences are lines and the model reads more than words.
+        OSError: the file cannot be read.
+        ValueError: sentences are lines and the model reads more than words.
     """
     layout = options.get("layout", "plain" if file == STDIN else "columns")
     if layout == "columns":
@@ -82,7 +82,7 @@ def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
 
 
 def _json(model: Any, row: Row, words: list[str], tags: list[str], offsets: list[tuple[int, int]]) -> str:
-    """Return words, tags, and the spans that the tags write. A span is words `start` to `stop`, the last excluded.
+    """Return words, tags, and the spans that the tags encode. A span is words `start` to `stop`, the last excluded.
 
     For plain text, `offsets` are the first character of each word and the one after its last.
     """

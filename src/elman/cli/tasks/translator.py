@@ -16,8 +16,8 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
     """Return the texts of a file or of standard input: a line each, or in a column of a table.
 
     Raises:
-        OSError: if the file cannot be read.
-        ValueError: if the column of a table is not named.
+        OSError: the file cannot be read.
+        ValueError: the column of a table is not named.
     """
     if not is_table(file):
         return row_per_line(file)

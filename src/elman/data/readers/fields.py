@@ -30,7 +30,7 @@ def as_word(place: str, column: str, value: Any) -> str:
     """Return a label, or the name of a series, as text: the same text from text files and from typed columns.
 
     Raises:
-        ValueError: it is missing, or several values.
+        ValueError: the field is missing, or has several values.
     """
     if isinstance(value, Collection) and not isinstance(value, str):
         raise ValueError(f"{place}: expected one value in {column!r}, text or a number, got {brief(value)}.")
@@ -58,7 +58,7 @@ def as_number(place: str, column: str, value: Any) -> float:
     """Return a field as a finite number, or NaN if it is missing.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the field is neither a finite number nor missing.
     """
     try:
         number = math.nan if is_missing(value) else as_numbers([value])[0]

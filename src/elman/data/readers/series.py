@@ -25,7 +25,7 @@ class TimeColumn:
         """Return a field as a time.
 
         Raises:
-            ValueError: it is missing, it is not a time, or it is a time of another kind than the first.
+            ValueError: the field is missing, is not a time, or is a time of another kind than the first.
         """
         if is_missing(value):
             raise ValueError(
@@ -82,8 +82,8 @@ def warn_of_duplicates(table: Table, series: Iterable[Series]) -> None:
     found = [duplicate for one in series for duplicate in one.duplicates()]
     if found:
         name, time, numbers = found[0]
-        whose = "" if name is None else f"{name} has "
-        more = f" (the first of {len(found):,} such times)" if len(found) > 1 else ""
+        whose = "" if name is None else f"{name} "
+        more = f" (the first of {len(found):,} repeated times)" if len(found) > 1 else ""
         first, second = map(table.place, numbers)
-        logger.warning("%s: %sthe time %s of %s again%s; such steps keep the order of their lines", second, whose,
-                       time, first, more)  # fmt: skip
+        logger.warning("%s: %srepeats the time %s of %s%s; steps of the same time keep the order of their lines",
+                       second, whose, time, first, more)  # fmt: skip

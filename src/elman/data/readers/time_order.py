@@ -15,9 +15,9 @@ from elman.data.readers.times import as_time
 
 TIMES = {"time", "date", "datetime", "timestamp", "ts", "t", "step", "tick", "frame", "cycle", "hour", "minute",
          "second", "day", "week", "month", "year"}  # fmt: skip
-BESIDE = {"s", "ms", "us", "ns", "sec", "min", "h", "utc", "local", "unix", "iso", "event", "start", "end", "sample",
-          "record", "recorded", "measurement", "measured", "log", "logged", "elapsed", "sim", "index", "id", "no",
-          "number"}  # fmt: skip
+QUALIFIERS = {"s", "ms", "us", "ns", "sec", "min", "h", "utc", "local", "unix", "iso", "event", "start", "end",
+              "sample", "record", "recorded", "measurement", "measured", "log", "logged", "elapsed", "sim", "index",
+              "id", "no", "number"}  # fmt: skip
 UNNAMED = 8  # first columns of a table that are examined whatever their names
 GROUPS = 5  # least number of series that show whether a column without such a name is a time
 IN_ORDER = 0.9  # share of the series in which such a column increases
@@ -35,17 +35,17 @@ def looks_like_time(name: str) -> bool:
         ['time', 'Start_Time', 'eventDate', 't', 'time_ms']
     """
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
-    words = [word if word in TIMES | BESIDE else word.removesuffix("s") for word in words]
-    return bool(TIMES.intersection(words)) and TIMES.union(BESIDE).issuperset(words)
+    words = [word if word in TIMES | QUALIFIERS else word.removesuffix("s") for word in words]
+    return bool(TIMES.intersection(words)) and TIMES.union(QUALIFIERS).issuperset(words)
 
 
 class Backwards(NamedTuple):
     """Column that looks like the time of series, and runs backwards in some of them."""
 
     column: str
-    group: str  # the first of them
-    numbers: tuple[int, int]  # of two lines of it: the later line has the earlier time
-    groups: int  # how many there are
+    group: str  # the first such series
+    numbers: tuple[int, int]  # two of its lines: the later line has the earlier time
+    groups: int  # number of series that run backwards
 
 
 class TimeOrder:
@@ -92,8 +92,8 @@ def warn_of_order(table: Table, back: Backwards, name: SeriesName | None) -> Non
     whose = "" if name is None else f" in {name}"
     more = f", as in {back.groups - 1:,} other series" if back.groups > 1 else ""
     earlier, later = map(table.place, back.numbers)
-    logger.warning("%s: %r runs backwards%s, from %s%s; steps keep the order of their lines: if it is their time, sort "
-                   "them by it: time=%r, --time %s", later, back.column, whose, earlier, more, back.column,
+    logger.warning("%s: %r runs backwards%s, from %s%s; steps keep the order of their lines; to sort them by this "
+                   "column, set time=%r (--time %s)", later, back.column, whose, earlier, more, back.column,
                    back.column)  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def as_time(value: Any) -> Time:
         value: a number; a date, time or duration of Python, NumPy or pandas; or text with a number, an ISO 8601 date,
             with or without time and zone, or a time of day.
     Raises:
-        ValueError: it is none of them.
+        ValueError: the field is not a time.
     Example:
         >>> as_time("2024-01-31T14:00:00+01:00") == as_time("2024-01-31 13:00Z")
         True

@@ -115,7 +115,7 @@ class Emission:
         return other
 
     def size(self) -> str:
-        """Return the size of an observation: `2 features`; for an emission with parameters."""
+        """Return the size of an observation, such as `2 features`. The emission must have parameters."""
         raise NotImplementedError(f"{type(self).__name__} has no size")
 
     def brief(self) -> str:

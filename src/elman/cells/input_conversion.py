@@ -1,4 +1,4 @@
-"""Conversion at the border of a model: a call of a cell accepts several kinds of batches, and returns the kind given.
+"""Conversion of inputs: a call of a cell accepts several kinds of batches, and returns the kind that it is given.
 
 Inside elman, a batch is always `Sequences` of tensors.
 """
@@ -15,7 +15,7 @@ from elman import state as states
 from elman.arrays import as_array, is_tensor
 from elman.sequences import Sequences
 
-Back = Callable[[Sequences], Any]  # converts an output to the kind of the input
+Restore = Callable[[Sequences], Any]  # converts an output to the kind of the input
 
 
 def is_plain(batch: Any) -> bool:
@@ -23,7 +23,7 @@ def is_plain(batch: Any) -> bool:
     return isinstance(batch, Sequences) and not isinstance(batch.values, np.ndarray)
 
 
-def to_sequences(batch: Any, axes: int, size: int, like: Tensor | None, where: str) -> tuple[Sequences, Back]:
+def to_sequences(batch: Any, axes: int, size: int, like: Tensor | None, where: str) -> tuple[Sequences, Restore]:
     """Return a batch as `Sequences` of tensors, and the conversion of an output to the kind of the batch.
 
     Args:
@@ -67,7 +67,7 @@ def to_sequences(batch: Any, axes: int, size: int, like: Tensor | None, where: s
     return Sequences(x.reshape(count * steps, *x.shape[2:]), lengths), back
 
 
-def _from_packed(packed: PackedSequence) -> tuple[Sequences, Back]:
+def _from_packed(packed: PackedSequence) -> tuple[Sequences, Restore]:
     """Convert a packed batch, which keeps its order of rows and steps."""
     places: Any = np.arange(len(packed.data))
     order = Sequences.from_packed(packed._replace(data=places))

@@ -1,4 +1,4 @@
-"""A call of a cell or layer returns the kind of batch that it is given; what has several meanings raises."""
+"""A call of a cell or layer returns the kind of batch that it is given; ambiguous inputs raise an error."""
 
 import numpy as np
 import pytest
@@ -90,7 +90,7 @@ def test_a_packed_batch_keeps_the_order_of_its_data():
         same(elman.Linear.apply_to(layer := elman.Linear(2, 2), packed.data), layer(packed)[0].data)
 
 
-def test_gradients_and_states_pass_the_border():
+def test_gradients_and_states_pass_through_the_conversion():
     cell, x = elman.GRU(2, 3), torch.randn(2, 4, 2, requires_grad=True)
     whole, final = cell(x)
     first, state = cell(x[:, :2])
