@@ -44,7 +44,7 @@ N_BEST = click.Option(["--n-best"], metavar="N", type=WIDTH,
                       help="Print the N best texts of each row with their scores.")  # fmt: skip
 SHOW_ATTENTION = click.Option(
     ["--show-attention"], metavar="PNG", type=click.Path(path_type=Path), callback=numbered_files,
-    help="Draw the attention weights of each row, of the second and later rows into a-2.png, a-3.png, ...",
+    help="Draw the attention weights of each row: a.png for the first, a-2.png, a-3.png, ... for the others.",
 )  # fmt: skip
 PREDICT = (*SEARCH, N_BEST, SHOW_ATTENTION)
 

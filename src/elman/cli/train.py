@@ -210,7 +210,7 @@ train = _Tasks(
             short_help=commands.summary,
             help=help_text(
                 [*commands.help["train"].split("\n\n"),
-                 f"`elman list {word}` shows its settings. RUN keeps how FILE is read."],
+                 f"`elman list {word}` shows its settings. RUN keeps the options that define how FILE is read."],
                 commands.examples["train"],
             ),
         )

@@ -79,7 +79,7 @@ COMMANDS = TaskCommands(
 FILE is a table with the name of a picture and a caption per line (.csv .tsv .jsonl, .gz is unpacked); a picture may
 have several captions. Its columns are `image` and `caption` by default, or the first and the last of a table without a
 header. --images names the folder or .zip with the pictures.""",
-        "evaluate": "Captioners: BLEU, chrF, and the rate of edits that would correct the captions.",
+        "evaluate": "Captioners: BLEU, chrF, and the word error rate.",
         "predict": """Captioners read pictures: files, all of a folder or a .zip, or names of files from standard input,
 one per line. They print a line per picture: its caption and its place.""",
     },

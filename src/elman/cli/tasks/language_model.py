@@ -16,8 +16,8 @@ from elman.data.readers.labelled import Labelled, Row
 from elman.decoding import TextStream
 from elman.runtime import load
 
-STREAMS = click.Option(["--streams"], type=click.IntRange(1),
-                       help="Split the text into this many parts that are read side by side: faster, but each part "
+STREAMS = click.Option(["--streams"], metavar="N", type=click.IntRange(1),
+                       help="Split the text into this many parts that are read in parallel: faster, but each part "
                        "starts without context.")  # fmt: skip
 DOCUMENTS = SettingOption(["--documents"], type=click.Choice(CUTS),
                           help="A document is a file, a line, or a paragraph between blank lines. Default: file; "

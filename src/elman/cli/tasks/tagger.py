@@ -116,7 +116,7 @@ COMMANDS = TaskCommands(
 
 FILE holds a word per line, in columns between blanks or tabs, and an empty line after each sentence (.gz is unpacked;
 the columns of .conllu have names). By default the first column is the word and the last one its tag.""",
-        "evaluate": "Taggers: precision, recall and F1 of entities, or of each tag if the tags write no entities.",
+        "evaluate": "Taggers: precision, recall and F1 of spans, or of each tag if the tags do not encode spans.",
         "predict": """Taggers read plain text, a sentence per line, or a FILE as for `elman train tagger`, with or
 without tags. They print a line per word, its columns and its tag, and an empty line after each sentence.""",
     },

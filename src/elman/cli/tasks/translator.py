@@ -55,7 +55,7 @@ COMMANDS = TaskCommands(
 FILE and the FILE after it hold a text per line, and each line of one belongs to the same line of the other (.gz is
 unpacked). Or FILE is a table with a column of sources and one of targets (.csv .tsv .jsonl .parquet; in a .csv or .tsv
 without a header, columns are numbers from 1).""",
-        "evaluate": "Translators: BLEU, chrF, and the rate of edits that would correct the texts.",
+        "evaluate": "Translators: BLEU, chrF, and the word error rate.",
         "predict": """Translators and summarizers read a text per line, or the column --source of a table. They print
 the best text of each on a line, and an empty line for an empty text. Scores are length-normalised
 log-probabilities.""",
