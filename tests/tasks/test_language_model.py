@@ -60,6 +60,22 @@ def test_evaluation_equals_the_stream(model):
     assert (report.units, report.characters) == (29 + 3, 29)
 
 
+@pytest.mark.parametrize("call", ["evaluate", "surprisal"])
+def test_an_interrupted_evaluation_restores_gradients_and_the_mode(model, call, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("elman.tasks.language_model.cross_entropy", interrupted)
+    monkeypatch.setattr("elman.tasks.language_model.unit_cross_entropy", interrupted)
+    model.net_.train()
+    with pytest.raises(KeyboardInterrupt) as kept:  # a notebook keeps the traceback, with its frames
+        getattr(model, call)(TEXT[:200])
+    assert kept.tb is not None
+    assert torch.is_grad_enabled()
+    assert model.net_.training
+    model.net_.eval()
+
+
 def test_streams_of_an_evaluation_lose_only_context(model):
     together, apart = model.evaluate(TEXT), model.evaluate(TEXT, streams=8)
     assert together.units == apart.units

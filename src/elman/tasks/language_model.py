@@ -347,23 +347,24 @@ class LanguageModel(RecurrentSettings, Task):
 
     def _nats(self, data: list[np.ndarray], streams: int) -> float:
         """Return the negative log-probability of texts, their ends included."""
-        return sum(cross_entropy(*step, "sum").item() for step in self._evaluated(data, streams))
+        with self.evaluating():
+            return sum(cross_entropy(*step, "sum").item() for step in self._evaluated(data, streams))
 
     def _unit_costs(self, data: list[np.ndarray]) -> np.ndarray:
         """Return -log p of each unit, and of the end of the word before it, in nats, [2, N]."""
         follows = torch.from_numpy(self.units_.follows_word)
-        costs = [unit_cross_entropy(*step, follows).numpy() for step in self._evaluated(data, 1)]
+        with self.evaluating():
+            costs = [unit_cross_entropy(*step, follows).numpy() for step in self._evaluated(data, 1)]
         return np.concatenate(costs, axis=1, dtype=np.float64)
 
     def _evaluated(self, data: list[np.ndarray], streams: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield logits and targets of windows in evaluation mode, and report the progress."""
+        """Yield logits and targets of windows, and report the progress. The caller sets the evaluation mode."""
         state = None
         windows = Windows(data, streams, max(1, LOGITS // self.units_.size // streams))
-        with self.evaluating():
-            for number, window in enumerate(windows, start=1):
-                logits, targets, state = self._logits(window, state)
-                yield logits, targets
-                self.report_progress(number / len(windows))
+        for number, window in enumerate(windows, start=1):
+            logits, targets, state = self._logits(window, state)
+            yield logits, targets
+            self.report_progress(number / len(windows))
 
     def _read_unit(self, unit: int, state: State) -> tuple[np.ndarray, State]:
         with self.evaluating():
