@@ -71,6 +71,17 @@ def test_products_in_pytorch_keep_its_threads(net):
         assert torch.get_num_threads() == 3
 
 
+def test_a_net_is_not_examined_where_one_thread_works_already(monkeypatch):
+    monkeypatch.setattr("elman.layers.torch_threads.runs_in_kernels", lambda net: pytest.fail("examined"))
+    net = elman.LSTM(3, 4)
+    with one_torch_thread(), one_torch_thread(net):
+        assert torch.get_num_threads() == 1
+    torch.set_num_threads(1)
+    with one_torch_thread(net):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 1
+
+
 def test_the_number_of_threads_is_restored_after_errors_and_nested_blocks():
     with one_torch_thread():
         with one_torch_thread(elman.LSTM(3, 4)):

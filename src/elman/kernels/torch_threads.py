@@ -35,6 +35,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def is_limited() -> bool:
+    """Return whether PyTorch works on the calling thread alone, and another Python thread is not the reason."""
+    return getattr(_inside, "value", False) or (_count == 0 and torch.get_num_threads() == 1)
+
+
 @contextmanager
 def calling_thread_only() -> Iterator[None]:
     """Limit PyTorch to the calling thread, and restore its number of threads at the end.

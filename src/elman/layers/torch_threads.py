@@ -8,7 +8,7 @@ from torch import nn
 
 from elman.cells.module import CellModule
 from elman.kernels import native
-from elman.kernels.torch_threads import calling_thread_only
+from elman.kernels.torch_threads import calling_thread_only, is_limited
 from elman.layers.embedding import Embedding
 
 TABLES = (Embedding, nn.Embedding, nn.EmbeddingBag)  # they look up vectors and compute no products
@@ -30,7 +30,8 @@ def one_torch_thread(net: nn.Module | None = None) -> Iterator[None]:
         ...     torch.get_num_threads()
         1
     """
-    with calling_thread_only() if net is None or runs_in_kernels(net) else nullcontext():
+    applies = not is_limited() and (net is None or runs_in_kernels(net))
+    with calling_thread_only() if applies else nullcontext():
         yield
 
 
