@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from elman import progress
-from elman.progress import ProgressLine, time_left
+from elman.progress import ProgressLine, erase, time_left
 
 
 class Terminal(io.StringIO):
@@ -197,3 +197,53 @@ def test_an_iteration_shows_its_number_the_limit_and_the_longest_time_left() -> 
 @pytest.mark.parametrize("seconds", [1e15, 1e30, float("inf")])
 def test_a_time_that_nobody_waits_for_is_printed(seconds: float) -> None:
     assert time_left(seconds).startswith("999999999 days, ")
+
+
+def test_a_line_of_several_phases_ends_once_per_phase() -> None:
+    stream = Terminal()
+    line = ProgressLine(True, stream, delay=0.0)
+    with line:
+        line.share("reading", 1.0)
+    with line:
+        pass
+    with line:
+        line(lambda: "training")
+    assert stream.getvalue() == "\rreading  100%  0:00:00 left\n\rtraining\n"
+
+
+def test_other_text_replaces_the_line() -> None:
+    stream = Terminal()
+    with ProgressLine(True, stream) as line:
+        line(lambda: "halfway")
+        erase()
+        print("a message", file=stream)
+        erase()
+        line._due = 0.0
+        line(lambda: "done")
+    erase()
+    assert stream.getvalue() == "\rhalfway\r       \ra message\n\rdone\n"
+
+
+def test_the_first_line_waits_for_the_delay() -> None:
+    stream = io.StringIO()
+    with ProgressLine(True, stream, every=0.0, delay=60.0) as line:
+        line(lambda: "early", event=True)
+    assert stream.getvalue() == ""
+
+
+class Writer:
+    """Stream with the least that `print` needs."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None:
+        """Nothing to flush."""
+
+
+def test_a_stream_that_only_writes_gets_plain_lines() -> None:
+    assert written(Writer()).text == "iteration 1\niteration 2\niteration 3\n"
+    assert written(Writer(), None).text == ""

@@ -7,9 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from math import inf
-from typing import Any, Protocol, Self, TextIO
+from typing import Any, ClassVar, Protocol, Self, TextIO
 
 DELAY = 2.0  # seconds before the first automatic line: short computations print nothing
 REDRAW = 0.2  # seconds between updates of a line in place
@@ -31,6 +32,7 @@ class ProgressLine:
             event, and never overwrites it.
         stream: output stream; standard error by default.
         every: seconds between plain lines.
+        delay: seconds before the first line; None for 2 if verbose is None, and for 0 otherwise.
     Raises:
         ValueError: verbose is another value.
     Example:
@@ -41,14 +43,20 @@ class ProgressLine:
         iteration 2
     """
 
-    def __init__(self, verbose: bool | int | None = None, stream: TextIO | None = None, every: float = PAUSE):
+    def __init__(
+        self,
+        verbose: bool | int | None = None,
+        stream: TextIO | None = None,
+        every: float = PAUSE,
+        delay: float | None = None,
+    ):
         if verbose not in (None, 0, 1, 2):
             raise ValueError(f"verbose: expected None, False, True or 2 (one line per event), got {verbose!r}.")
         self.verbose = verbose
         self._output = _output(verbose, stream)
         self._every = REDRAW if isinstance(self._output, _Terminal | _Notebook) else inf if verbose == 2 else every
         self._start = time.monotonic()
-        self._begin = self._start + (DELAY if verbose is None else 0.0)
+        self._begin = self._start + ((DELAY if verbose is None else 0.0) if delay is None else delay)
         self._due = self._begin + (0.0 if self._every == REDRAW else self._every)
         self._waiting: Callable[[], str] | None = None  # the latest text, until it is shown
 
@@ -82,13 +90,22 @@ class ProgressLine:
 
         self(text, event=self.verbose == 2)
 
+    def share(self, label: str, part: float) -> None:
+        """Show the finished share of a computation, above 0 and up to 1."""
+        self(lambda: f"{label}  {part:4.0%}  {self.time_left(part)}")
+
     def clear(self) -> None:
         """Forget a text that has not been shown yet, so that it is not shown at the end."""
         self._waiting = None
 
+    @property
+    def seconds(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._start
+
     def time_left(self, part: float) -> str:
         """Return the time left as `0:01:05 left`, if this part of the computation, above 0, has been done."""
-        return time_left((time.monotonic() - self._start) * (1 - part) / part)
+        return time_left(self.seconds * (1 - part) / part)
 
     def _show(self, text: Callable[[], str], now: float) -> None:
         words = text()
@@ -107,6 +124,14 @@ class ProgressLine:
 def time_left(seconds: float) -> str:
     """Return a duration as `0:01:05 left`; a longer one than Python can write is shortened."""
     return f"{timedelta(seconds=round(min(seconds, timedelta.max.total_seconds() - 1)))} left"
+
+
+def erase() -> None:
+    """Erase the line that a terminal shows, so that other text can be printed there; the next update shows it again."""
+    if _Terminal.latest is not None:
+        with suppress(OSError, ValueError):
+            _Terminal.latest.erase()
+        _Terminal.latest = None
 
 
 class _Output(Protocol):
@@ -133,16 +158,25 @@ class _Plain:
 class _Terminal:
     """Terminal whose last line is overwritten."""
 
+    latest: "ClassVar[_Terminal | None]" = None  # the one that was written last
+
     def __init__(self, stream: TextIO):
         self._stream, self._width = stream, 0
 
     def write(self, text: str) -> None:
         text = text[: _columns(self._stream) - 1]
         print("\r" + text.ljust(self._width), end="", file=self._stream, flush=True)
-        self._width = len(text)
+        _Terminal.latest, self._width = self, len(text)
+
+    def erase(self) -> None:
+        print("\r" + " " * self._width, end="\r", file=self._stream, flush=True)
+        self._width = 0
 
     def close(self) -> None:
+        """End the line. Texts that follow begin a new one."""
+        _Terminal.latest = None
         if self._width:
+            self._width = 0
             print(file=self._stream, flush=True)
 
 
@@ -168,7 +202,7 @@ def _output(verbose: bool | int | None, stream: TextIO | None) -> _Output | None
         return None
     notebook = stream is None and _in_notebook()
     stream = stream or (sys.stdout if notebook else sys.stderr)  # notebooks show standard error as an error
-    terminal = stream is not None and not stream.closed and stream.isatty()
+    terminal = stream is not None and _is_terminal(stream)
     if verbose is None and (not (notebook or terminal) or _is_worker()):
         return None
     if verbose != 2 and notebook:
@@ -176,6 +210,11 @@ def _output(verbose: bool | int | None, stream: TextIO | None) -> _Output | None
     if verbose != 2 and terminal:
         return _Terminal(stream)
     return None if stream is None else _Plain(stream)
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Return whether a stream is a terminal; a closed one, or an object that only has `write`, is not."""
+    return not getattr(stream, "closed", False) and getattr(stream, "isatty", bool)()
 
 
 def _in_notebook() -> bool:

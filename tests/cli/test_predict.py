@@ -265,7 +265,7 @@ def test_unsupported_options_are_wrong_usage(elman, classifier_run, tagger_run, 
 
 
 def test_the_row_counter_prints_the_number_of_rows(capsys):
-    with row_counter(every=0) as done:
+    with row_counter(delay=0.0, every=0.0) as done:
         done(400)
         done(800)
     printed = capsys.readouterr()
@@ -278,7 +278,7 @@ def test_the_row_counter_prints_the_number_of_rows(capsys):
 
 def test_the_row_counter_is_quiet_if_rows_appear_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    with row_counter(every=0) as done:
+    with row_counter(delay=0.0, every=0.0) as done:
         done(400)
     assert capsys.readouterr().err == ""
 

@@ -10,7 +10,7 @@ import sys
 import click
 import pytest
 
-from elman.cli.console import progress_bar
+from elman.cli.console import progress_share
 from elman.cli.streams import GuardedStream, dropping, flush, guarded, naming
 
 
@@ -31,10 +31,10 @@ def test_messages_that_cannot_be_written_are_dropped(monkeypatch):
         with guarded("stderr", dropping):
             click.echo("a line", err=True)
             print("a line", file=sys.stderr, flush=True)
-            with progress_bar("a bar") as progress:
+            with progress_share("a share", delay=0.0) as progress:
                 progress(0.5)
         assert sys.stderr is stream
-    assert whole.getvalue().startswith("a line\na line\na bar")
+    assert whole.getvalue().startswith("a line\na line\na share")
 
 
 def test_a_guarded_stream_has_the_attributes_of_its_stream(tmp_path):

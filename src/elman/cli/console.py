@@ -2,15 +2,18 @@
 
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import click
+
+from elman.progress import DELAY, PAUSE, ProgressLine, erase
 
 
 class _Echo(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
+        erase()
         click.echo(record.getMessage(), err=record.levelno > logging.INFO)
 
 
@@ -38,36 +41,34 @@ def log_messages() -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar on standard error. Yields a function to call with the fraction that is done, 0 to 1."""
-    with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
-        yield lambda part: bar.update(round(1000 * part) - bar.pos)
+def progress_share(label: str, delay: float = DELAY) -> Iterator[Callable[[float], None]]:
+    """Show the finished share on standard error, if that takes longer than `delay` seconds.
+
+    Yields a function to call with the share, above 0 and up to 1.
+    """
+    with ProgressLine(True, delay=delay) as line:
+        yield partial(line.share, label)
 
 
 @contextmanager
-def row_counter(every: float | None = None) -> Iterator[Callable[[int], None]]:
-    """Print the number of finished rows and their rate to standard error, if that takes more than 2 seconds.
+def row_counter(delay: float = DELAY, every: float = PAUSE) -> Iterator[Callable[[int], None]]:
+    """Show the number of finished rows and their rate on standard error, if that takes longer than `delay` seconds.
 
-    Yields a function to call with the number of rows that were finished. Nothing is printed if standard output is a
+    Yields a function to call with the number of rows that were finished. Nothing is shown if standard output is a
     terminal, which shows the rows themselves.
 
     Args:
-        every: seconds between messages; None for 0.2 on a terminal, where they replace each other, and 30 elsewhere.
+        every: seconds between lines where they do not replace each other.
     """
-    terminal, quiet = sys.stderr.isatty(), sys.stdout.isatty()
-    pause = (0.2 if terminal else 30.0) if every is None else every
-    began = time.monotonic()
-    due = began + (2.0 if every is None else every)
-    count, shown = 0, False
+    count = 0
+
+    def text() -> str:
+        return f"{count:,} rows, {count / max(line.seconds, 1e-9):,.0f} a second"
 
     def add(rows: int) -> None:
-        nonlocal count, due, shown
+        nonlocal count
         count += rows
-        if not quiet and (now := time.monotonic()) >= due:
-            due, shown = now + pause, True
-            text = f"{count:,} rows, {count / max(now - began, 1e-9):,.0f} a second"
-            click.echo(f"\r{text}\x1b[K" if terminal else text, nl=not terminal, err=True)
+        line(text)
 
-    yield add
-    if shown and terminal:
-        click.echo(err=True)
+    with ProgressLine(not sys.stdout.isatty(), every=every, delay=delay) as line:
+        yield add

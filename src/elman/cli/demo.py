@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from elman.cli.console import log_messages, progress_bar
+from elman.cli.console import log_messages, progress_share
 from elman.cli.streams import dropping, guarded
 from elman.data.documents import split
 from elman.files import replacing
@@ -65,7 +65,7 @@ def demo(run: Path | None) -> None:
         raise KeyboardInterrupt(f"stopped at update {error.update}; `elman demo` starts again.") from error
 
     click.echo("\nThe test topics:")
-    with progress_bar("evaluating") as bar, model.reporting(bar):
+    with progress_share("evaluating") as progress, model.reporting(progress):
         report = model.compare(test)
     click.echo(report.table())
     click.echo("\nA generated paragraph:\n")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from elman.cli.console import progress_bar
+from elman.cli.console import progress_share
 from elman.cli.models import load_model
 from elman.cli.readers import DataFile
 from elman.cli.run_source import Source
@@ -37,7 +37,7 @@ def _doctor(
     data = trained.read(files or files_of(run))
     home = run if run.is_dir() else run.parent
     facts = Facts(run=home, dependency=needs)
-    with located(data.places), progress_bar("examining") as progress:
+    with located(data.places), progress_share("examining") as progress:
         examination = examine(trained.model, data.inputs, data.labels, facts=facts, progress=progress)
     if as_json:
         click.echo(json.dumps(to_json(examination)))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from elman.cli.console import progress_bar
+from elman.cli.console import progress_share
 from elman.cli.readers import ColumnOption, Options, is_table
 from elman.cli.run_source import Source
 from elman.cli.task_commands import TaskCommands, TaskVerb, broken_tasks, task_commands
@@ -32,12 +32,12 @@ class TrainedModel(NamedTuple):
         return self.commands.read(files, self.options)
 
     def evaluate(self, data: Labelled) -> Any:
-        """Return the report on labelled rows, and show a progress bar meanwhile.
+        """Return the report on labelled rows, and show the progress.
 
         Raises:
             ValueError: the model cannot read a row; the message names its place.
         """
-        with located(data.places), progress_bar("evaluating") as progress, self.model.reporting(progress):
+        with located(data.places), progress_share("evaluating") as progress, self.model.reporting(progress):
             return self.commands.evaluate(self.model, data, self.options)
 
 

@@ -228,7 +228,7 @@ class Task(Model, Estimator, TrainingSettings):
         run, progress, before = Run.of(run), Progress(verbose), vars(self).copy()
         source = self.check_run(run, pretrained)
         try:
-            with self.reporting(progress.reading):
+            with progress, self.reporting(progress.reading):
                 parts = self._parts(X, y, validation_data, source)
         except BaseException:
             vars(self).clear()

@@ -39,7 +39,7 @@ class Progress:
 
     def reading(self, part: float) -> None:
         """Show the share of the data that has been read before the training, 0 to 1."""
-        self._line(lambda: f"reading the data  {part:4.0%}  {self._line.time_left(part)}")
+        self._line.share("reading the data", part)
         if part >= 1:
             self._line.clear()
 
