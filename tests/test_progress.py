@@ -195,7 +195,7 @@ def test_an_iteration_shows_its_number_the_limit_and_the_longest_time_left() -> 
 
 
 @pytest.mark.parametrize("seconds", [1e15, 1e30, float("inf")])
-def test_a_time_that_nobody_waits_for_is_printed(seconds: float) -> None:
+def test_a_very_long_time_left_is_printed(seconds: float) -> None:
     assert time_left(seconds).startswith("999999999 days, ")
 
 

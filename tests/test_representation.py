@@ -268,7 +268,7 @@ class Pair(NamedTuple):
     np.ma.masked, np.ma.array([1, 2], mask=[0, 1]), Failing(), "line\nline", [Failing()], nn.Linear(3, 4),
     torch.zeros(3, device="meta"), np.datetime64("2020-01-01"), np.array([None, 1], object), Pair(1, Pair(2, [3] * 99)),
 ])  # fmt: skip
-def test_any_value_is_brief(value):
+def test_the_representation_of_any_value_is_short(value):
     for text in (brief(value), repr(Pair(value, (value, value)))):
         assert len(text) < LONG
         assert "\n" not in text

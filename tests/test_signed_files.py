@@ -124,7 +124,7 @@ def test_wrong_metadata_is_named(words, place, value, message):
         ("{", "Expecting property name"),
     ],
 )
-def test_metadata_of_another_form(words, text, message):
+def test_metadata_of_another_type_are_one_line(words, text, message):
     path, table, _, data = words
     sign(path, table, text, data)
     with pytest.raises(ValueError, match=rf"^{path}: {message}"):

@@ -21,8 +21,8 @@ SEARCHES = "joblib.", "sklearn.model_selection."  # modules that fit many models
 class ProgressLine:
     """Line about a long computation, updated in place on a terminal and in a notebook, until its `with` block ends.
 
-    Progress never stops a computation: if a line cannot be written, because the stream is closed or its reader has
-    gone, no more lines are written.
+    Progress never stops a computation: if a line cannot be written, because the stream is closed or its pipe is
+    broken, no more lines are written.
 
     Args:
         verbose: None shows the line on a terminal and in a notebook if the computation takes longer than 2 seconds. It

@@ -371,7 +371,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_other_values_are_one_clear_line(kind):
+def test_unsupported_values_are_one_line(kind):
     use, message = REFUSED[kind]
     with pytest.raises((TypeError, ValueError), match=message) as caught:
         use()

@@ -59,7 +59,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_one_useful_line(line):
+def test_a_representation_is_one_line_with_sizes(line):
     text = repr(LINES[line])
     assert text.startswith(line)
     assert len(text) <= 200

@@ -198,13 +198,13 @@ def test_a_damaged_config_for_a_trained_model(elman, run_folder, text_file, tmp_
         (f"hidden_size={'9' * 5000}", "--set hidden_size: expected int, got '999"),
     ],
 )
-def test_sizes_that_no_memory_holds(elman, small, text_file, run, option, message):
+def test_sizes_beyond_the_memory_are_one_line(elman, small, text_file, run, option, message):
     line = error_line(elman("train", "language-model", text_file, "--out", run, *small, "--set", option))
     assert message in line
 
 
 @pytest.mark.parametrize("size", ["99999999999x2", "2x99999999999", f"{'9' * 30}x1"])
-def test_pictures_of_a_size_that_no_memory_holds(elman, tmp_path, run, size):
+def test_very_large_pictures_are_refused(elman, tmp_path, run, size):
     for name in ("a", "b"):
         (tmp_path / "pictures" / name).mkdir(parents=True)
         Image.new("L", (8, 8)).save(tmp_path / "pictures" / name / "1.png")
@@ -213,7 +213,7 @@ def test_pictures_of_a_size_that_no_memory_holds(elman, tmp_path, run, size):
 
 
 @pytest.mark.parametrize("shape", [(80, 2, 2, 2, 2), (80, 4, 5, 6, 7, 8), (80, 7, 8)])
-def test_arrays_of_a_shape_that_no_model_reads(elman, tmp_path, run, shape):
+def test_arrays_of_an_unsupported_shape_are_one_line(elman, tmp_path, run, shape):
     np.savez(tmp_path / "a.npz", values=np.zeros(shape), lengths=[4] * 20, labels=[0, 1] * 10)
     line = error_line(elman("train", "classifier", tmp_path / "a.npz", "--out", run))
     assert re.match(rf"{tmp_path}/a\.npz:case \d+: expected text, or an array \[T\] or \[T, D\] ", line)

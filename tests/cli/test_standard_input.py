@@ -54,14 +54,14 @@ def test_a_run_keeps_the_digest_and_is_resumed_with_the_same_data_only(elman, te
         assert f"got {got}; pipe the same data in." in line
 
 
-def test_it_is_read_only_once(elman, run_folder, text):
+def test_standard_input_is_read_only_once(elman, run_folder, text):
     for words in (["evaluate", run_folder, "-", "-"], ["train", "language-model", "-", "--validation", "-"]):
         result = elman(*words, stdin=text)
         assert result.exit_code == 2
         assert "standard input can be read only once" in result.stderr
 
 
-def test_closed_or_empty_it_is_one_line(elman, run_folder, text_file, monkeypatch):
+def test_a_closed_or_empty_standard_input_is_one_line(elman, run_folder, text_file, monkeypatch):
     assert "standard input: empty; expected a file with text." in error_line(elman("evaluate", run_folder, "-"))
     from elman.data.raw_files import STDIN, lines, read_bytes
 

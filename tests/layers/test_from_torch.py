@@ -43,7 +43,7 @@ def test_layers_before_the_first_cell():
     assert Stack(nn.ReLU(), elman.GRU(4, 3)).input_size == 4
 
 
-def test_it_runs_without_pytorch():
+def test_a_stack_of_pytorch_layers_runs_in_the_stepper():
     net = Stack(nn.Embedding(9, 4), elman.LSTM(4, 3), nn.LayerNorm(3), nn.Linear(3, 2)).eval()
     stepper = net.stepper()
     stepper.input[...] = 5

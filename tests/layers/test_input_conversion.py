@@ -128,7 +128,7 @@ def test_other_batches_raise(batch, error, message):
         elman.LSTM(3, 4)(batch)
 
 
-def test_ids_of_one_axis_raise():
+def test_ids_of_one_axis_raise_an_error():
     with pytest.raises(ValueError, match=r"Embedding: expected a batch of shape \[B, T\], got \[5\]; give x\[None\]"):
         elman.Embedding(7, 3)(torch.zeros(5).long())
 

@@ -88,7 +88,7 @@ class Measured(Scaled):
 
 
 @pytest.mark.parametrize("cell", [Scaled, Measured])
-def test_own_cells_keep_the_tensors_that_no_file_holds(cell, tmp_path, monkeypatch):
+def test_user_defined_cells_keep_tensors_that_are_not_in_the_file(cell, tmp_path, monkeypatch):
     monkeypatch.setitem(CELLS, cell.kind, cell)
     model = Classifier(cell=cell.kind, bidirectional=False, **BRIEF).fit(TEXTS, LABELS)
     model.save(tmp_path / "m")

@@ -137,7 +137,7 @@ def test_kinds_without_windows_or_words_are_refused(texts):
             model.occlusion(row)
 
 
-def test_the_pictures(series, texts, bump):
+def test_a_picture_has_panels_for_windows_and_variables(series, texts, bump):
     from elman import pictures
 
     figure = pictures.occlusion(series, bump, window=6)

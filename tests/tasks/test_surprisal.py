@@ -142,7 +142,7 @@ def test_files_are_read_as_for_evaluate_and_no_ngram_is_no_column(model, tmp_pat
     assert alone.minimal_pairs(["the"], ["teh"]).to_json().keys() == {"model"}
 
 
-def test_probabilities_that_float32_cannot_hold(model):
+def test_probabilities_below_the_smallest_float32(model):
     again = elman.LanguageModel(**SMALL).fit(TEXT)
     for parameter in again.net_.parameters():
         parameter.data.mul_(300)

@@ -23,7 +23,7 @@ class Activations(NamedTuple):
         name: path of the cell in its model; empty if it is the model.
         cell: the cell: `LSTM(64 -> 128)`.
         values: [T, H] by name: `input gate` and the others, from 0 (closed) to 1 (open), then `cell state`,
-            `hidden state`. Column t belongs to step t of the row, also for a cell that reads it backward.
+            `hidden state`. Values at index t belong to step t of the row, also for a cell that reads it backward.
         texts: T texts of the steps; None if steps are not text.
     """
 

@@ -19,11 +19,11 @@ from elman.errors import is_out_of_memory
 from elman.optional_packages import MissingPackage
 
 INTERRUPTED = 130  # the exit code of Ctrl-C: 128 + SIGINT
-READER_GONE = 141  # the reader of standard output has gone: 128 + SIGPIPE
+BROKEN_PIPE = 141  # the reader of standard output has ended: 128 + SIGPIPE
 
 
 class _Failed(Exception):
-    """Error that click must not handle: click drops the message of Ctrl-C, and exits when the reader has gone."""
+    """Error that click must not handle: click drops the message of Ctrl-C, and exits by itself after a broken pipe."""
 
 
 @contextmanager
@@ -35,8 +35,8 @@ def _unhandled() -> Iterator[None]:
 
 
 class Commands(click.Group):
-    """Group of commands that ends with 0, or with 1 for an error, 2 for wrong usage, 130 for Ctrl-C, and 141 if the
-    reader of its output has gone."""
+    """Group of commands that ends with 0, or with 1 for an error, 2 for wrong usage, 130 for Ctrl-C, and 141 for a
+    broken pipe."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         fill_closed()
@@ -78,7 +78,7 @@ def describe(error: BaseException) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, f"\n{one_line(error) or 'stopped.'}"
     if isinstance(error, OSError) and error.errno == errno.EPIPE:  # `elman generate RUN | head`
-        return READER_GONE, ""
+        return BROKEN_PIPE, ""
     return 1, f"Error: {_reason(error)}"
 
 

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or have lost their reader."""
+"""Standard streams that are closed or full, or whose pipe is broken."""
 
 import os
 import sys

@@ -91,7 +91,7 @@ def test_nanoseconds_are_kept():
         assert values(read_frame(frame, **HOW)) == {"a": [1, 2]}
 
 
-def test_dates_are_no_values():
+def test_dates_are_refused_as_values():
     times = np.array(["2024-01-01", "2024-01-02"], "M8[ns]")
     for frame in (pandas.DataFrame, polars.DataFrame):
         with pytest.raises(ValueError, match="row 0: expected a finite number in 'when'"):
@@ -206,7 +206,7 @@ def test_a_column_with_the_name_of_a_time_that_runs_backwards_is_reported_once(t
 
 
 @pytest.mark.parametrize("frame", [dict, pandas.DataFrame, polars.DataFrame])
-def test_frames_are_watched_too(caplog, frame):
+def test_a_time_of_a_frame_that_runs_backwards_is_reported(caplog, frame):
     read_frame(frame({"machine": [1, 1], "time": [2, 1], "x": [0.5, 1]}), values="x", group="machine")
     assert warnings(caplog)[0].startswith("row 1: 'time' runs backwards in machine 1, from row 0; steps")
 
@@ -235,7 +235,7 @@ def test_other_columns_are_not_reported(caplog, header, rows):
     assert warnings(caplog) == []
 
 
-def test_names_of_times():
+def test_columns_are_recognised_as_times_by_name():
     for name in ("time", "Times", "startTime", "record_date", "time_s", "t", "Timestamp (UTC)", "step", "frames"):
         assert looks_like_time(name), name
     for name in (
