@@ -1,8 +1,7 @@
-"""Classifier.fit with PyTorch imported first, on a quiet machine and while another process keeps one core busy, against
-the same with OMP_WAIT_POLICY=PASSIVE.
+"""Time of Classifier.fit relative to OMP_WAIT_POLICY=PASSIVE, on a quiet machine and with one core kept busy.
 
-PyTorch's threads spin while they wait, unless that variable is set before PyTorch is loaded. Each contestant is a
-process that fits on request; all take part in every round.
+PyTorch is imported before elman. Its threads spin while they wait, unless that variable is set before PyTorch is
+loaded. Each contestant is a process that fits on request; all take part in every round.
 """
 
 import multiprocessing
@@ -26,7 +25,7 @@ LOADS = {"quiet": 0, "one core busy": 1}  # processes that keep a core busy
 
 
 def worker(kind: str, threads: int, orders: Connection) -> None:
-    """Fit a classifier each time that an order arrives. PyTorch is loaded already."""
+    """Fit a classifier on each request. PyTorch is loaded already."""
     torch.set_num_threads(threads)
     set_num_threads(threads)
     draw = np.random.default_rng(0)

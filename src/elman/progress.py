@@ -32,7 +32,7 @@ class ProgressLine:
             event, and never overwrites it.
         stream: output stream; standard error by default.
         every: seconds between plain lines.
-        delay: seconds before the first line; None for 2 if verbose is None, and for 0 otherwise.
+        delay: seconds before the first line; by default 2 if verbose is None, and 0 otherwise.
     Raises:
         ValueError: verbose is another value.
     Example:

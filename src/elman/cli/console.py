@@ -42,7 +42,7 @@ def log_messages() -> Iterator[None]:
 
 @contextmanager
 def progress_share(label: str, delay: float = DELAY) -> Iterator[Callable[[float], None]]:
-    """Show the finished share on standard error, if that takes longer than `delay` seconds.
+    """Show the finished share of a computation on standard error, if it takes longer than `delay` seconds.
 
     Yields a function to call with the share, above 0 and up to 1.
     """

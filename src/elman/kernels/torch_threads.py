@@ -36,7 +36,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_limited() -> bool:
-    """Return whether PyTorch works on the calling thread alone, and another Python thread is not the reason."""
+    """Return whether PyTorch is limited to one thread already, other than by another Python thread."""
     return getattr(_inside, "value", False) or (_count == 0 and torch.get_num_threads() == 1)
 
 
