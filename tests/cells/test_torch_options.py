@@ -13,13 +13,21 @@ from elman.cells.module import CellModule
         (elman.LSTM, {"num_layers": 3, "bidirectional": True, "dropout": 0.2, "batch_first": True}, 8),
         (elman.GRU, {"bidirectional": True}, 8),
         (elman.MinGRU, {"num_layers": 1}, 4),
+        (elman.LSTM, {"num_layers": 2, "zoneout_c": 0.1, "projection_size": 2}, 2),
+        (elman.LSTM, {"num_layers": 2, "bidirectional": True, "proj_size": 3}, 6),
+        (elman.RNN, {"num_layers": 2, "nonlinearity": "relu"}, 4),
     ],
 )
 def test_the_error_names_the_line_to_write(kind, options, output_size):
-    with pytest.raises(TypeError, match=rf"^{kind.__name__}: expected options of a cell, got num|bi") as error:
+    with pytest.raises(TypeError, match=rf"^{kind.__name__}: expected options of a cell, got (num|bi)") as error:
         kind(3, hidden_size=4, **options)
     line = str(error.value).partition("write ")[2].rstrip(".")
-    assert eval(line, {"elman": elman}).output_size == output_size
+    made = eval(line, {"elman": elman})
+    assert made.output_size == output_size
+    cells = [part for part in made.modules() if type(part) is kind]
+    assert len(cells) == options.get("num_layers", 1) * (1 + options.get("bidirectional", False))
+    assert {cell.zoneout_c for cell in cells if kind is elman.LSTM} <= {options.get("zoneout_c", 0.0)}
+    assert {cell.activation for cell in cells if kind is elman.RNN} <= {"relu"}
 
 
 @pytest.mark.parametrize(

@@ -75,3 +75,21 @@ def test_no_random_number_is_drawn():
 def test_other_modules_raise(modules, message):
     with pytest.raises(TypeError, match=f"^Stack: expected cells, layers of elman, or pointwise layers.*{message}"):
         Stack(*modules)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.RNN(3, 4, nonlinearity="relu"),
+        nn.LSTM(3, 5, num_layers=2, bidirectional=True, dropout=0.2, proj_size=2),
+        nn.GRU(3, 4, num_layers=3),
+    ],
+)
+def test_the_line_for_a_recurrent_layer_has_its_layers_and_directions(module):
+    with pytest.raises(TypeError) as error:
+        Stack(module)
+    line = str(error.value).partition("write ")[2].rstrip(".")
+    made = eval(line, {"elman": elman})
+    ways = 1 + module.bidirectional
+    assert (made.input_size, made.output_size) == (3, ways * (module.proj_size or module.hidden_size))
+    assert sum(hasattr(part, "weight_hh") for part in made.modules()) == ways * module.num_layers

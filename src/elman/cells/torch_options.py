@@ -1,6 +1,6 @@
 """Options of the recurrent layers of `torch.nn` that cells do not support, and the code to write instead."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import Any
 
@@ -15,6 +15,8 @@ OPTIONS = {  # option of torch.nn -> advice; None: the advice is a line with oth
     "device": "use .to(device)",
     "dtype": "use .to(dtype)",
 }
+RENAMED = {"proj_size": "projection_size", "nonlinearity": "activation"}
+SIZES = "input_size", "hidden_size"
 
 
 def check_options(kind: type, sizes: tuple[Any, ...], options: Mapping[str, Any]) -> None:
@@ -31,19 +33,32 @@ def check_options(kind: type, sizes: tuple[Any, ...], options: Mapping[str, Any]
         return
     advice = [f"{name}: {OPTIONS[name]}" for name in wrong if OPTIONS[name]]
     if any(OPTIONS[name] is None for name in wrong):
-        advice.append(f"write {_line(kind.__name__, sizes, options)}")
+        advice.append(f"write {layers_to_write(kind.__name__, sizes, options)}")
     raise TypeError(f"{kind.__name__}: expected options of a cell, got {', '.join(wrong)}; {'; '.join(advice)}.")
 
 
-def _line(name: str, sizes: tuple[Any, ...], options: Mapping[str, Any]) -> str:
-    """Return the expression of the layers that the options describe."""
-    named = (options[key] for key in ("input_size", "hidden_size") if key in options)
+def layers_to_write(name: str, sizes: Sequence[Any], options: Mapping[str, Any]) -> str:
+    """Return the expression of elman that makes the layers which arguments of `torch.nn` describe.
+
+    Args:
+        name: of the cell, such as `LSTM`.
+        sizes: positional arguments.
+        options: the others, those of the cell itself included.
+    Example:
+        >>> layers_to_write("LSTM", [16, 32], {"num_layers": 2, "zoneout_c": 0.1})
+        'elman.Stack(elman.LSTM(16, 32, zoneout_c=0.1), elman.LSTM(32, 32, zoneout_c=0.1))'
+    """
+    named = (options[key] for key in SIZES if key in options)
     inputs, hidden = (*sizes, *named, "D", "H")[:2]
     layers, ways, dropout = (options.get(key, 0) for key in ("num_layers", "bidirectional", "dropout"))
-    width = f"2 * {hidden}" if ways and isinstance(hidden, str) else 2 * hidden if ways else hidden
+    own = {RENAMED.get(key, key): value for key, value in options.items()
+           if key in RENAMED or key not in (*OPTIONS, *SIZES)}  # fmt: skip
+    settings = "".join(f", {key}={value!r}" for key, value in own.items())
+    output = own.get("projection_size") or hidden
+    width = f"2 * {output}" if ways and isinstance(output, str) else 2 * output if ways else output
     parts = []
     for number in range(layers or 1):
-        cell = f"elman.{name}({width if number else inputs}, {hidden})"
+        cell = f"elman.{name}({width if number else inputs}, {hidden}{settings})"
         parts.append(f"elman.Bidirectional({cell}, {cell})" if ways else cell)
         if dropout and number + 1 < layers:
             parts.append(f"elman.Dropout({width}, {dropout})")

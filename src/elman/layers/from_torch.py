@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.cells.module import CellModule
+from elman.cells.torch_options import layers_to_write
 from elman.layers.dropout import Dropout
 from elman.layers.embedding import Embedding
 from elman.layers.layer_norm import LayerNorm
@@ -98,10 +99,25 @@ def _sharing(make: Callable[[], CellModule], module: nn.Module) -> CellModule:
 def _refused(module: Any, number: int) -> str:
     name = f"{type(module).__module__}.{type(module).__name__}"
     if isinstance(module, nn.RNNBase):
-        advice = f"write elman.{module.mode.partition('_')[0]}({module.input_size}, {module.hidden_size})"
+        advice = f"write {_equivalent(module)}"
     elif type(module) in (nn.Dropout, *POINTWISE):
         advice = "put it after a layer that has a size"
     else:
         advice = "apply it to the output with y.map"
     return (f"Stack: expected cells, layers of elman, or pointwise layers of PyTorch, got {name} as cell {number}; "
             f"{advice}.")  # fmt: skip
+
+
+def _equivalent(module: nn.RNNBase) -> str:
+    """Return the expression of elman for a recurrent layer of PyTorch."""
+    name, _, activation = module.mode.partition("_")
+    options: dict[str, Any] = {
+        "num_layers": module.num_layers,
+        "bidirectional": module.bidirectional,
+        "dropout": module.dropout,
+    }
+    if module.proj_size:
+        options["proj_size"] = module.proj_size
+    if activation == "RELU":
+        options["nonlinearity"] = "relu"
+    return layers_to_write(name, [module.input_size, module.hidden_size], options)
