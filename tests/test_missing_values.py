@@ -17,7 +17,7 @@ from elman import (
     Translator,
 )
 from elman import state as states
-from elman.arrays import as_array
+from elman.arrays import as_array, is_missing
 from elman.classical.hmm import HMM, Gaussian, Poisson, Words
 from elman.classical.lds import local_level
 from elman.data.rows_and_labels import as_labels, as_rows
@@ -136,3 +136,19 @@ def test_nulls_of_polars_are_missing():
 def test_text_and_dates_stay_what_they_are():
     assert as_array(["a", None]).tolist() == ["a", None]
     assert as_array(np.array(["2020-01-01", "NaT"], "M8[D]")).dtype.kind == "M"
+
+
+@pytest.mark.parametrize("value", [None, np.ma.masked, math.nan, np.float32("nan"), np.datetime64("NaT"),
+                                   np.timedelta64("NaT")])  # fmt: skip
+def test_a_single_missing_value(value):
+    assert is_missing(value)
+
+
+@pytest.mark.parametrize("value", [0, "", "nan", False, math.inf, np.datetime64("2020-01-01"), np.zeros(2)])
+def test_a_single_value_that_is_data(value):
+    assert not is_missing(value)
+
+
+def test_nulls_of_pandas_are_single_missing_values():
+    pd = pytest.importorskip("pandas")
+    assert [is_missing(value) for value in (pd.NA, pd.NaT, pd.Timestamp(0))] == [True, True, False]

@@ -1,5 +1,6 @@
 """Functions for NumPy and PyTorch arrays alike, without importing PyTorch."""
 
+import math
 import sys
 from numbers import Number
 from types import ModuleType
@@ -93,8 +94,12 @@ def _is_null(value: Any) -> bool:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a single value is missing: None, masked, NaN, or the null of pandas."""
-    return _is_null(value) or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
+    """Return whether a single value is missing: None, masked, NaN, a null of pandas, or a time that is none (NaT)."""
+    if isinstance(value, float | np.floating):
+        return math.isnan(value)
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(value))
+    return _is_null(value) or type(value).__name__ == "NaTType"  # pandas.NaT
 
 
 def row_mask(rows: Any) -> np.ndarray:

@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
+from elman import arrays
 from elman.data.label_text import label_text
 from elman.representation import brief
 
@@ -18,12 +17,8 @@ _text = lru_cache(maxsize=4096)(label_text)  # of text: a label or a name occurs
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a field is empty, NaN, None or a missing value of a data frame."""
-    if isinstance(value, str):
-        return value.strip() in MISSING
-    if isinstance(value, float | np.floating):
-        return math.isnan(value)
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or _is_nat(value)
+    """Return whether a field is empty, or a missing value of a typed column."""
+    return value.strip() in MISSING if isinstance(value, str) else arrays.is_missing(value)
 
 
 def as_word(place: str, column: str, value: Any) -> str:
@@ -72,7 +67,3 @@ def as_number(place: str, column: str, value: Any) -> float:
             f"{place}: expected a finite number in {column!r}, or nothing if it is missing, got {value!r}{way_out}."
         )
     return number
-
-
-def _is_nat(value: Any) -> bool:
-    return isinstance(value, np.datetime64 | np.timedelta64) and bool(np.isnat(value))
