@@ -8,7 +8,7 @@ import numpy as np
 
 from elman.html_tables import html_table
 from elman.optional_packages import needed_by
-from elman.representation import call, complete
+from elman.representation import call, complete, counted
 
 
 class Table:
@@ -49,7 +49,7 @@ class Table:
 
     @complete
     def __repr__(self) -> str:
-        return call(type(self).__name__, f"{len(self):,} rows of {', '.join(self.columns)}")
+        return call(type(self).__name__, f"{counted(len(self), 'row')} of {', '.join(self.columns)}")
 
     def _repr_html_(self) -> str:
         rows = (row.values() for row in self)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman.metrics.tables import columns
-from elman.representation import complete
+from elman.representation import call, complete, counted
 from elman.table import Table
 
 MODELS = {"surprisal": "model", "ngram_surprisal": "n-gram"}  # name of a column -> the model that it belongs to
@@ -48,8 +48,8 @@ class Surprisal(Table):
     def __repr__(self) -> str:
         words, texts = int(self._is_word().sum()), int((self["position"] == 0).sum())
         perplexity = float(_exp2(self.bits / self["units"].sum()))
-        return (f"Surprisal({words:,} word{'s' * (words != 1)} of {texts:,} text{'s' * (texts != 1)}, {self.bits:.1f} "
-                f"bits, perplexity {perplexity:.3f} per unit)")  # fmt: skip
+        return call("Surprisal", f"{counted(words, 'word')} of {counted(texts, 'text')}", f"{self.bits:.1f} bits",
+                    f"perplexity {perplexity:.3f} per unit")  # fmt: skip
 
 
 class MinimalPairs(Table):
@@ -87,7 +87,7 @@ class MinimalPairs(Table):
 
     @complete
     def __repr__(self) -> str:
-        return f"MinimalPairs({len(self):,} pairs, accuracy {self.accuracy:.4f})"
+        return call("MinimalPairs", counted(len(self), "pair"), f"accuracy {self.accuracy:.4f}")
 
 
 def minimal_pairs(good: Sequence[Any], bad: Sequence[Any], texts: Table) -> MinimalPairs:

@@ -1,13 +1,12 @@
 """Forecast of a series with prediction intervals."""
 
 from collections.abc import Iterator
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from elman.classical.forecast import Forecast
-from elman.pictures.series import LEVEL, OBSERVED, as_series, canvas, check_level
+from elman.pictures.series import LEVEL, OBSERVED, as_series, canvas, check_level, half_width
 
 WHERE = "pictures.forecast"
 
@@ -91,5 +90,5 @@ class _Parts(NamedTuple):
         if deviation.shape != mean.shape:
             expected, got = list(mean.shape), list(deviation.shape)
             raise ValueError(f"{WHERE}: expected the deviation of shape {expected}, like the mean, got {got}.")
-        width = NormalDist().inv_cdf(0.5 + level / 2) * deviation
+        width = half_width(level, deviation)
         return cls(mean, mean - width, mean + width)

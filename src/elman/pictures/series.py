@@ -1,5 +1,6 @@
 """Shared parts of pictures of a series: a figure with one axis per coordinate, and a band around a mean."""
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,16 @@ def canvas(coordinates: int, title: str) -> tuple[Any, list[Any]]:
     return figure, list(axes)
 
 
+def half_width(level: float, deviation: np.ndarray) -> np.ndarray:
+    """Return half the width of the interval that a Gaussian of that standard deviation covers with probability `level`.
+
+    Raises:
+        ValueError: the level is not between 0 and 1.
+    """
+    check_level(level)
+    return NormalDist().inv_cdf(0.5 + level / 2) * deviation
+
+
 def check_level(level: float) -> None:
     """Raise unless `level` is a probability between 0 and 1.
 
@@ -54,9 +65,6 @@ def check_level(level: float) -> None:
 
 def shade(axis: Any, times: np.ndarray, mean: np.ndarray, deviation: np.ndarray, level: float, **look: Any) -> None:
     """Draw a mean, and the interval that a Gaussian of that standard deviation covers with probability `level`."""
-    from statistics import NormalDist
-
-    check_level(level)
-    width = NormalDist().inv_cdf(0.5 + level / 2) * deviation
+    width = half_width(level, deviation)
     axis.plot(times, mean, **look)
     axis.fill_between(times, mean - width, mean + width, color=look.get("color"), alpha=0.2, linewidth=0)

@@ -1,7 +1,8 @@
 """Importance of the parts of a row for its class, by occlusion (Zeiler and Fergus 2014, arXiv:1311.2901)."""
 
 from collections.abc import Iterator
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,7 +59,7 @@ def _of_series(model: Any, row: Any, label: Any, window: int | None) -> Occlusio
     steps, variables = series.shape
     if not steps:
         raise ValueError("Classifier.occlusion: expected a series with steps, got an empty one.")
-    window = -(-steps // WINDOWS) if window is None else window
+    window = -(-steps // WINDOWS) if window is None else index(window)
     if not 1 <= window <= steps:
         raise ValueError(f"Classifier.occlusion: expected a window of 1 to {steps} steps, got {window}.")
     edges = np.append(np.arange(0, steps, window), steps)
@@ -88,10 +89,10 @@ def _of_text(model: Any, text: Any, label: Any) -> Occlusion:
     if not words:
         raise ValueError(f"Classifier.occlusion: expected a text with words, got {text!r}.")
     copies = (text[: word.start()] + " " + text[word.end() :] for word in words)
-    label, probability, falls = _falls(model, iter([text, *copies]), TEXTS, label)
-    _, _, all_words = _falls(model, iter([text, ""]), TEXTS, label)
+    label, probability, falls = _falls(model, chain([text], copies, [""]), TEXTS, label)
+    single, all_words = falls[:-1], falls[-1:]
     names = [word.group() for word in words]
-    return Occlusion(label, probability, falls[:, None], falls, all_words, np.arange(len(words) + 1), None, names)
+    return Occlusion(label, probability, single[:, None], single, all_words, np.arange(len(words) + 1), None, names)
 
 
 def _falls(model: Any, copies: Iterator[Any], at_once: int, label: Any) -> tuple[Any, float, np.ndarray]:
