@@ -27,7 +27,7 @@ def copying(net: str, lag: int, seed: int, settings: dict[str, Any]) -> tuple[Co
     """Train on copying; only the letters count, and chance is one in eight."""
     generator, letters = np.random.default_rng([seed, lag]), settings["letters"]
     model = _tagger(net, seed, settings, settings["rows"] * (lag + letters))
-    if model.until is not None:  # the share of wrong letters, of which all other steps are right
+    if model.until is not None:  # share of wrong letters -> accuracy over all steps
         model.until = 1 - model.until * letters / (lag + letters)
     parts = ("rows", "validation_rows", "test_rows")
     training, validation, (rows, targets) = (

@@ -172,7 +172,7 @@ def read_config(run: Path) -> dict[str, Any]:
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, or a number of 4,300 digits
-        raise ValueError(f"{path}: not TOML: {error}") from None
+        raise ValueError(f"{path}: not TOML: {error}; restore it or train again.") from None
     for part, kind in _PARTS.items():
         value = config.get(part, kind())
         if not isinstance(value, kind) or (kind is list and not all(isinstance(name, str) for name in value)):

@@ -262,7 +262,8 @@ class Tagger(RecurrentSettings, Task):
         if not rows or not all(isinstance(row, str) for row in rows):
             return [self._outside(row) for row in self._decoded(self._spelled(rows))]
         if self.words_.given:
-            raise ValueError("Tagger.predict: expected words with given tags, as in training, got plain text.")
+            raise ValueError("Tagger.predict: expected words with given tags, as in training, got plain text; give a "
+                             "list of tuples, (word, tag, ...), for each sentence.")  # fmt: skip
         texts = [tokenize(text) for text in rows]
         tags = self.predict([[token.text for token in tokens] for tokens in texts])
         return [[TaggedWord(token.text, tag, token.start, token.stop) for token, tag in zip(tokens, own, strict=True)]
