@@ -258,5 +258,5 @@ def test_plain_text_for_training_or_with_given_tags_is_refused(model):
     with pytest.raises(TypeError, match="expected a list of words, got a string"):
         model.predict([["Ann"], "Lee"])
     given = Tagger(**SMALL | {"epochs": 1}, validation=0).fit([[("Ann", "N"), ("saw", "V")]] * 8, [["A", "B"]] * 8)
-    with pytest.raises(ValueError, match="expected words with given tags, got plain text; give a list of tuples"):
+    with pytest.raises(ValueError, match="as in training, got plain text; give a list of tuples"):
         given.predict("Ann saw")
