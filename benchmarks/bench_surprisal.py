@@ -11,7 +11,8 @@ from timing import Contestant
 
 from elman.classical import NGram
 from elman.data.readers import read_labelled
-from elman.tasks.language_model import NGRAM_ORDER, LanguageModel
+from elman.tasks.language_model import LanguageModel
+from elman.tasks.ngram_baseline import ORDERS
 
 UNITS = ["characters", "words", "bpe"]
 SENTENCES = 10_000
@@ -22,7 +23,7 @@ def untrained(units: str, texts: list[str]) -> Any:
     """Return a language model with a new network and an n-gram."""
     model: Any = LanguageModel(units=units, hidden_size=128, validation=0)
     parts = model._parts(texts, None, None, None)
-    model.ngram_ = NGram(model.units_.size, NGRAM_ORDER[units]).fit(parts.data)
+    model.ngram_ = NGram(model.units_.size, ORDERS[units]).fit(parts.data)
     return model
 
 

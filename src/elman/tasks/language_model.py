@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import elman
 from elman.cells import CELLS
 from elman.cells.settings import CellSettings
 from elman.classical import NGram
@@ -21,18 +21,17 @@ from elman.data.documents import CUTS, read_documents, split
 from elman.data.units import UNKNOWN, Text, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
 from elman.data.word_rows import word_rows
-from elman.declared_types import Record, check_arguments, field
+from elman.declared_types import Record
 from elman.decoding import TextStream
 from elman.errors import RowTypeError
-from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.layers import Embedding, Linear, Stack
 from elman.losses import REDUCTIONS, cross_entropy
 from elman.losses.cross_entropy import unit_cross_entropy
 from elman.metrics import Comparison, Likelihood, MinimalPairs, Surprisal
 from elman.metrics.surprisal import minimal_pairs
 from elman.runtime import ModelFile
-from elman.sequences import Sequences
 from elman.state import State
+from elman.tasks import ngram_baseline
 from elman.tasks.base import Task, logger, perplexity
 from elman.tasks.examples import PROBE_STEPS, Examples
 from elman.tasks.probe import ProbeLoss
@@ -40,11 +39,8 @@ from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
 from elman.training import Score
 
-NGRAM = "ngram.safetensors"  # the baseline, in the run folder
-NGRAM_ORDER = {"bytes": 7, "characters": 7, "words": 4, "bpe": 4}
 EMBEDDING = 128  # features of a unit by default
-LOGITS = 1 << 22  # of a window in an evaluation of the network
-NGRAM_STEPS = 1 << 20  # of a window in an evaluation of the n-gram
+LOGITS = 1 << 22  # of a window in an evaluation
 
 Texts = Text | Path | Sequence[Text | Path]
 
@@ -227,7 +223,7 @@ class LanguageModel(RecurrentSettings, Task):
         """
         if self.ngram_ is None:
             raise ValueError("LanguageModel.evaluate_ngram: there is no n-gram; fit with another ngram_order than 0.")
-        return self._likelihood(self.read(X), self._ngram_nats)
+        return self._likelihood(self.read(X), partial(ngram_baseline.nats, self.ngram_))
 
     def compare(self, X: Texts, *, streams: int = 1) -> Comparison:
         """Return the likelihood of texts according to the model, and to the n-gram if there is one.
@@ -265,7 +261,7 @@ class LanguageModel(RecurrentSettings, Task):
         rows = word_rows(self.units_, texts, data)
         costs = {"surprisal": self._unit_costs(data)}
         if self.ngram_ is not None:
-            costs["ngram_surprisal"] = self._ngram_unit_costs(data)
+            costs["ngram_surprisal"] = ngram_baseline.unit_costs(self.ngram_, data, self.units_.follows_word)
         bits = {name: rows.sums(*pair) / math.log(2) for name, pair in costs.items()}
         return Surprisal({"text": rows.text, "position": rows.position, "word": rows.words, **bits,
                           "units": rows.units, "unknown": rows.unknown})  # fmt: skip
@@ -385,43 +381,21 @@ class LanguageModel(RecurrentSettings, Task):
     def learned(self) -> dict[str, Any]:
         return {self.units_.name: self.units_.size}
 
-    # The n-gram.
+    # The baseline.
 
     def fit_baseline(self, data: list[np.ndarray], folder: Path | None, verbose: bool | int | None) -> None:
-        order = NGRAM_ORDER[self.units] if self.ngram_order is None else self.ngram_order
+        order = ngram_baseline.ORDERS[self.units] if self.ngram_order is None else self.ngram_order
         self.ngram_ = None
         if order == 0:
             return
         logger.info("fitting the baseline, a %d-gram", order)
         self.ngram_ = NGram(self.units_.size, order).fit(data, verbose=verbose)
         if folder:
-            facts = {"schema": SCHEMA, "version": elman.__version__, "task": "n-gram", "settings": self.ngram_.settings}
-            write_tensors(folder / NGRAM, self.ngram_.to_arrays(), facts | self.metadata())
+            ngram_baseline.write(folder, self.ngram_, self.metadata())
         if self.held_out_:
             baseline = self.evaluate_ngram(self.held_out_)
             logger.info("%d-gram on the held-out part: %.4f nats, %.4f bits a character", order,
                         baseline.nats_per_character, baseline.bits_per_character)  # fmt: skip
-
-    def _ngram_nats(self, data: list[np.ndarray]) -> float:
-        return -sum(float(ngram.log_prob(*step).sum()) for ngram, step in self._ngram_steps(data))
-
-    def _ngram_unit_costs(self, data: list[np.ndarray]) -> np.ndarray:
-        """Return the same costs as `_unit_costs`."""
-        follows = self.units_.follows_word
-        costs = [
-            [ngram.log_prob(inputs, targets, state), ngram.log_prob_any(inputs, follows, state)]
-            for ngram, (inputs, targets, state) in self._ngram_steps(data)
-        ]
-        return -np.concatenate(costs, axis=1)
-
-    def _ngram_steps(self, data: list[np.ndarray]) -> Iterator[tuple[NGram, tuple[Sequences, np.ndarray, State]]]:
-        """Yield the n-gram with inputs, targets and initial state of windows."""
-        assert self.ngram_ is not None
-        state = None
-        for window in Windows(data, 1, NGRAM_STEPS):
-            state = resume(window.source, state, self.ngram_)
-            yield self.ngram_, (window.inputs, window.targets, state)
-            state = self.ngram_.after(window.inputs, state)
 
     # Files.
 
@@ -430,15 +404,4 @@ class LanguageModel(RecurrentSettings, Task):
 
     def restore(self, file: ModelFile) -> None:
         self.units_ = units_from_json(file.value("units", Record))
-        self.ngram_ = None
-        if (ngram := file.path.with_name(NGRAM)).exists():
-            arrays, metadata = read_tensors(ngram)
-            if (metadata.get("task"), metadata.get("units")) != ("n-gram", file.metadata["units"]):
-                raise ValueError(f"{ngram}: not the n-gram of this model; copy its run folder whole, or leave the file "
-                                 "out.")  # fmt: skip
-            settings = field(metadata, "settings", Record)
-            check_arguments(NGram, settings)
-            self.ngram_ = NGram.from_arrays(arrays, **settings)
-            if self.ngram_.vocabulary_size != self.units_.size:
-                raise ValueError(f"{ngram}: expected an n-gram of {self.units_.size} units, got "
-                                 f"{self.ngram_.vocabulary_size}; leave the file out.")  # fmt: skip
+        self.ngram_ = ngram_baseline.read(file, self.units_.size)
