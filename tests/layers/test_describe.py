@@ -77,8 +77,8 @@ def test_a_reference_has_a_reason():
     ("model", "answer"),
     [
         (lambda: LSTM(3, 4), "yes"),
-        (lambda: Own(), "no, a cell has no spec"),
-        (lambda: Bidirectional(GRU(3, 4), GRU(3, 4)), "no, the model needs whole sequences"),
+        (lambda: Own(), "no, Own has no layer type in elman.runtime"),
+        (lambda: Bidirectional(GRU(3, 4), GRU(3, 4)), "no, Bidirectional reads whole sequences, so it cannot stream"),
         (lambda: LSTM(3, 4).double(), "no, weights are float64"),
     ],
 )

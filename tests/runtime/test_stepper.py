@@ -4,6 +4,7 @@ import copy
 import gc
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -12,14 +13,17 @@ import numpy as np
 import pytest
 import torch
 
+import elman
 from elman import (
     GRU,
     LSTM,
     RNN,
     Dropout,
     Embedding,
+    LastPooling,
     LayerNorm,
     Linear,
+    MaxPooling,
     MinGRU,
     OutputFeedback,
     Residual,
@@ -32,7 +36,7 @@ from elman.cells import CellModule
 from elman.files import write_tensors
 from elman.kernels import native
 from elman.layers import Bidirectional, VariationalDropout
-from elman.runtime import Stepper
+from elman.runtime import NoSpec, Stepper
 from elman.sequences import Sequences
 
 pytestmark = pytest.mark.needs_native
@@ -167,6 +171,20 @@ def test_a_state_as_bytes_continues_in_another_stepper_and_in_pytorch():
     with torch.no_grad():
         y, _ = cell.scan(Sequences(x.flatten(0, 1), [4, 4]), trained)
     np.testing.assert_array_equal(y.values.numpy().reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_a_state_that_is_not_finite_raises_and_changes_nothing(number):
+    for cell in (LSTM(3, 4), GRU(3, 4), Stack(WindowNet(3, 4, 3), LSTM(4, 4, zoneout_c=0.1))):
+        stepper = cell.stepper(3)
+        before, wrong = states.to_bytes(stepper.state), states.map(np.copy, stepper.state)
+        [*(leaf for leaf in states.leaves(wrong) if leaf.dtype == np.float32)][-1][2, -1] = number
+        with pytest.raises(
+            ValueError, match=rf"^Stepper\.state: expected finite numbers, got {number} at row 2; the state"
+        ):
+            stepper.state = wrong
+        assert states.to_bytes(stepper.state) == before
+        stepper.reset()
 
 
 def test_reset_restores_the_initial_state():
@@ -368,18 +386,110 @@ def test_a_spec_is_plain_data_without_code():
     }
 
 
-def test_a_bidirectional_layer_and_a_cell_without_a_spec_have_no_stepper():
-    class Own(GRU):
-        def spec(self, names=None):
-            return None
+class Own(CellModule):
+    """Cell of a user."""
 
-    for cell in (Bidirectional(GRU(3, 2), GRU(3, 2)), Stack(Linear(3, 3), Own(3, 4))):
-        assert cell.spec() is None
-        assert not cell.streams_natively()
-        with pytest.raises(
-            ValueError, match=rf"^{type(cell).__name__}\.stepper: expected cells with a spec, got one without"
-        ):
-            cell.stepper()
+    input_size, output_size = 4, 4
+
+    def initial_state(self, batch_size):
+        return ()
+
+    def advance(self, x, state):
+        return x, state
+
+
+NO_STEPPER = {
+    "both ways": (
+        lambda: Bidirectional(GRU(3, 2), GRU(3, 2)), "Bidirectional reads whole sequences, so it cannot stream"
+    ),
+    "own cell": (Own, "Own has no layer type in elman.runtime"),
+    "own cell in a stack": (
+        lambda: Stack(Linear(3, 4), Residual(Stack(GRU(4, 4), Own()))),
+        "cells.1.cell.cells.1 (Own) has no layer type in elman.runtime",
+    ),
+    "pooling": (
+        lambda: Stack(Stack(GRU(3, 4)), MaxPooling(4)), "cells.1 (MaxPooling) has no layer type in elman.runtime"
+    ),
+    "pooling both ways": (
+        lambda: Stack(LastPooling(4, 2), Linear(4, 2)),
+        "cells.0 (LastPooling) reads whole sequences, so it cannot stream",
+    ),
+    "first of several": (
+        lambda: Stack(Bidirectional(GRU(3, 2), GRU(3, 2)), MaxPooling(4)),
+        "cells.0 (Bidirectional) reads whole sequences, so it cannot stream",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "reason"), list(NO_STEPPER.values()), ids=list(NO_STEPPER))
+def test_the_part_without_a_spec_is_named_everywhere(make, reason, tmp_path):
+    cell = make()
+    with pytest.raises(NoSpec, match=f"^{re.escape(reason)}$"):
+        cell.spec()
+    assert not cell.streams_natively()
+    way_out = "use step" if cell.streams else "use scan, or layers that read forward only"
+    with pytest.raises(ValueError, match=rf"^{type(cell).__name__}\.stepper: {re.escape(reason)}; {way_out}\.$"):
+        cell.stepper()
+    if native.available():
+        assert elman.describe(cell).endswith(f"(elman.runtime): no, {reason}.")
+    cell.save(tmp_path / runtime.MODEL)
+    file = runtime.load(tmp_path)
+    assert not file.steps
+    with pytest.raises(ValueError, match=rf"model\.safetensors: {re.escape(reason)}; run the model in PyTorch: "):
+        file.stepper()
+
+
+SAVED = {
+    "lstm": lambda: LSTM(3, 4),
+    "stack": lambda: Stack(LSTM(3, 4, zoneout_c=0.1), Linear(4, 2)),
+    "tied": lambda: _tied(),
+    "double": lambda: Stack(GRU(3, 4), LayerNorm(4)).double(),
+    "own": Own,
+}
+
+
+def _tied():
+    net = Stack(Embedding(7, 3), Linear(3, 7))
+    net.cells[1].weight = net.cells[0].weight
+    return net
+
+
+@pytest.mark.parametrize("make", SAVED.values(), ids=list(SAVED))
+def test_a_saved_model_is_loaded_by_the_same_layers_and_by_the_runtime(make, tmp_path):
+    torch.manual_seed(0)
+    cell, other, path = make().eval(), make().eval(), tmp_path / "cell.safetensors"
+    cell.save(path)
+    assert other.load(str(path)) is other
+    assert all(map(torch.equal, cell.state_dict().values(), other.state_dict().values()))
+    file = runtime.load(path)
+    assert file.metadata["version"] == elman.__version__
+    if cell.streams_natively():
+        pair = file.stepper(2), cell.stepper(2)
+        for stepper in pair:
+            stepper.input[...] = 1
+            stepper()
+        assert np.array_equal(pair[0].output, pair[1].output)
+    with pytest.raises(ValueError, match=r"expected the model of a task, .* elman\.runtime\.load\(path\)\.stepper\(\)"):
+        elman.load(path)
+
+
+def test_weights_of_other_layers_are_not_loaded(tmp_path):
+    path = tmp_path / "cell.safetensors"
+    Stack(LSTM(3, 4), Linear(4, 2)).save(path)
+    for other, message in (
+        (Stack(LSTM(3, 5), Linear(5, 2)), r"cells\.0\.bias \(20,\), got \(16,\)"),
+        (Stack(LSTM(3, 4)), r"cells\.1\.bias nothing, got \(2,\)"),
+        (LSTM(3, 4), r"bias \(16,\), got nothing"),
+    ):
+        before = [weight.clone() for weight in other.parameters()]
+        with pytest.raises(ValueError, match=rf"cell\.safetensors: expected {message}; construct the layers"):
+            other.load(path)
+        assert all(map(torch.equal, before, other.parameters()))
+    damaged = Linear(2, 2)
+    damaged.bias.data.fill_(float("nan"))
+    damaged.save(path)
+    with pytest.raises(ValueError, match="bias: expected finite numbers, got 2"):
+        runtime.load(path)
 
 
 def wrong_specs():
@@ -420,7 +530,10 @@ def test_a_spec_that_does_not_fit_raises(spec, message):
 def test_the_dtype_is_that_of_the_weights():
     cell = Linear(3, 4).double()
     assert not cell.streams_natively()
-    with pytest.raises(ValueError, match=r"^Stepper: linear: expected weight float32 \[4, 3\], got float64 \[4, 3\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"^Stepper: linear: expected weight float32 \[4, 3\], got float64 \[4, 3\]; .*model\.float\(\)",
+    ):
         cell.stepper()
 
 
@@ -428,7 +541,7 @@ def test_a_file_without_a_spec_has_no_stepper(tmp_path):
     write_tensors(tmp_path / runtime.MODEL, {"weight": np.zeros(3, np.float32)}, {"schema": 1})
     file = runtime.load(tmp_path)
     assert not file.steps
-    with pytest.raises(ValueError, match=r"model\.safetensors: expected a spec in the metadata, got none"):
+    with pytest.raises(ValueError, match=r"model\.safetensors: the file describes no step; run the model in PyTorch"):
         file.stepper()
 
 

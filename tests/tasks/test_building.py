@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import elman
 from elman import RNN, CellSettings, Classifier, LanguageModel
 from elman.cells import CELLS
+from elman.runtime import NoSpec
 
 TEXTS, LABELS = ["a b", "a c", "d e", "d f"] * 4, ["x", "x", "y", "y"] * 4
 BRIEF = {"epochs": 1, "hidden_size": 4, "validation": 0}
@@ -74,7 +75,7 @@ class Scaled(RNN):
         self.shift, self.table = torch.arange(3.0), {"steps": [torch.ones(2)]}
 
     def spec(self, names=None):
-        return None
+        raise NoSpec.of(self)
 
 
 class Measured(Scaled):

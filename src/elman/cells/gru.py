@@ -67,7 +67,7 @@ class GRU(CellModule):
         weights = (self.weight_ih, self.weight_hh, self.bias)
         return Recurrence(f"gru_{self.reset}", self, (*weights, self.bias_hn) if self.reset == "after" else weights)
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names, reset=self.reset)
 
     def project(self, x: Tensor) -> Tensor:

@@ -196,7 +196,7 @@ class LSTM(CellModule, RandomMasks):
                           self.cell_clip or 0.0, *masks)  # fmt: skip
         return Recurrence(kind, self, weights + others, options=options)
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         options = {
             "hidden_size": None if self.weight_hr is None else self.hidden_size,
             "layer_norm": self.layer_norm,

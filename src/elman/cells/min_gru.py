@@ -49,7 +49,7 @@ class MinGRU(CellModule):
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.output_size)
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
@@ -10,17 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+import elman
 from elman import state as states
 from elman.cell import Cell, unroll
 from elman.cells.activations import Activations, activations
 from elman.cells.input_conversion import is_plain, to_sequences
 from elman.cells.torch_options import check_options
+from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
 from elman.representation import brief
 from elman.rows import one_step_each
 from elman.runtime import Stepper
 from elman.runtime.layer_types import Spec
+from elman.runtime.no_spec import NoSpec, step_metadata
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import Shared, State
@@ -121,42 +125,86 @@ class CellModule(Cell, nn.Module):
         """Return the kernel that computes `project` and `advance`, with the weights; None without a kernel."""
         return None
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        """Return a description of the step that `elman.runtime` can run, as plain data for a file; None if it cannot.
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        """Return a description of the step that `elman.runtime` can run, as plain data for a file.
 
         Args:
             names: names of the weights in the file, by `id`; None for the names in `named_parameters` of this module.
+        Raises:
+            NoSpec: the runtime cannot run this cell, or a cell in it; the message names it and the reason.
         """
-        return None
+        raise NoSpec.of(self)
 
-    def spec_of(self, names: Mapping[int, str] | None, *cells: str, **settings: Any) -> Spec | None:
+    def spec_of(self, names: Mapping[int, str] | None, *cells: str, **settings: Any) -> Spec:
         """Return a `spec` of this `kind` with all weights, or with the `cells` (module paths) that hold the weights.
 
-        None if one of the cells has no spec.
+        Raises:
+            NoSpec: one of the cells has no spec.
         """
-        names = {id(weight): name for name, weight in self.named_parameters()} if names is None else names
-        parts = [self.get_submodule(cell).spec(names) for cell in cells]  # type: ignore[operator]
-        if None in parts:
-            return None
+        names = self.names(names)
+        parts = [self.spec_of_part(cell, names) for cell in cells]
         sizes = {"input_size": self.input_size, "output_size": self.output_size}
         tensors = {} if cells else {name: names[id(weight)] for name, weight in self.named_parameters()}
         return {"kind": self.kind, "settings": sizes | settings, "tensors": tensors, "cells": parts}
 
+    def spec_of_part(self, path: str, names: Mapping[int, str]) -> Spec:
+        """Return the spec of the cell at a module path.
+
+        Raises:
+            NoSpec: the cell has none; the message names its path.
+        """
+        try:
+            return self.get_submodule(path).spec(names)  # type: ignore[operator]
+        except NoSpec as error:
+            raise error.inside(path) from None
+
+    def names(self, names: Mapping[int, str] | None) -> Mapping[int, str]:
+        """Return the names of the weights in a file, by `id`: the given ones, or those in this module."""
+        return {id(weight): name for name, weight in self.named_parameters()} if names is None else names
+
     def streams_natively(self) -> bool:
         """Return whether `stepper` works for this model on this machine."""
         plain = all(weight.dtype == torch.float32 for weight in self.parameters())
-        return native.available() and plain and self.spec() is not None
+        return native.available() and plain and "spec" in step_metadata(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and spec to a model file, which `elman.runtime.load` reads. A file at `path` is replaced.
+
+        The file contains no code. In PyTorch, construct the same model and call `load`.
+        """
+        metadata = {"schema": SCHEMA, "version": elman.__version__, **step_metadata(self)}
+        write_tensors(Path(path), self.state_dict(), metadata)
+
+    def load(self, path: str | Path) -> Self:
+        """Replace the weights by those of a file that `save` wrote for a model of the same layers; return the model.
+
+        Raises:
+            FileNotFoundError: the file does not exist.
+            ValueError: the file is damaged, or holds the weights of other layers.
+        """
+        tensors, _ = read_tensors(Path(path), torch=True)
+        known = {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
+        found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        odd = sorted(name for name in known.keys() | found.keys() if known.get(name) != found.get(name))
+        if odd:
+            expected, got = (sizes.get(odd[0], "nothing") for sizes in (known, found))
+            raise ValueError(f"{path}: expected {odd[0]} {expected}, got {got}; construct the layers and sizes that "
+                             "were saved.")  # fmt: skip
+        self.load_state_dict(tensors)
+        return self
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
         """Return a `Stepper` with the current weights: it runs in evaluation mode, one step per call, without PyTorch.
 
         Raises:
-            ValueError: a cell has no spec, or the weights are not float32.
+            ValueError: the runtime cannot run a cell, or the weights are not float32.
             RuntimeError: native kernels are not available.
         """
-        spec = self.spec()
-        if spec is None:
-            raise ValueError(f"{type(self).__name__}.stepper: expected cells with a spec, got one without; use step.")
+        try:
+            spec = self.spec()
+        except NoSpec as error:
+            way_out = "use step" if self.streams else "use scan, or layers that read forward only"
+            raise ValueError(f"{type(self).__name__}.stepper: {error}; {way_out}.") from None
         tensors = {name: weight.numpy(force=True) for name, weight in self.named_parameters()}
         return Stepper(spec, tensors, batch_size, output, weights)
 

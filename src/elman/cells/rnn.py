@@ -63,7 +63,7 @@ class RNN(CellModule):
     def recurrence(self) -> Recurrence:
         return Recurrence("rnn", self, (self.weight_ih, self.weight_hh, self.bias), self.activation)
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names, activation=self.activation)
 
     def project(self, x: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ class WindowNet(CellModule):
     def initial_state(self, batch_size: int) -> Tensor:
         return self.zeros(batch_size, self.window - 1, self.input_size)
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names, window=self.window, activation=self.activation)
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from elman.cells import CellModule
 from elman.kernels import cudnn, native
+from elman.runtime.no_spec import step_metadata
 from elman.threads import get_num_threads
 
 HEAD = ("  part", "layer", "parameters", "runs in")
@@ -93,11 +94,7 @@ def _obstacles(part: nn.Module) -> Iterator[str]:
 def _stepping(net: CellModule) -> str:
     if net.streams_natively():
         return "yes"
-    if not net.streams:
-        return "no, the model needs whole sequences"
-    if net.spec() is None:
-        return "no, a cell has no spec"
-    return f"no, {next(_obstacles(net))}"
+    return f"no, {step_metadata(net).get('no_spec') or next(_obstacles(net))}"
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:

@@ -49,7 +49,7 @@ class Dropout(CellModule, RandomMasks):
     def p(self, p: float) -> None:
         self._p = torch.tensor([p], dtype=torch.float64, device="cpu")  # a tensor, for the compiler, like the key
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names)
 
     def initial_state(self, batch_size: int) -> DropoutState:

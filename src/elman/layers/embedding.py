@@ -36,7 +36,7 @@ class Embedding(Pointwise):
         self.lazy = lazy
         self.weight = nn.Parameter(torch.randn(vocabulary_size, output_size))
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names)
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:

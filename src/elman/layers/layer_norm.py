@@ -31,7 +31,7 @@ class LayerNorm(Pointwise):
         self.weight = nn.Parameter(torch.ones(size))
         self.bias = nn.Parameter(torch.zeros(size))
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names, epsilon=self.epsilon)
 
     def apply_to(self, x: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ class Linear(Pointwise):
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(output_size, input_size)))
         self.bias = nn.Parameter(torch.zeros(output_size))
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names)
 
     def apply_to(self, x: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class OutputFeedback(CellModule):
         self.cell = cell
         self.input_size, self.output_size = cell.input_size - cell.output_size, cell.output_size
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names, "cell")
 
     def initial_state(self, batch_size: int) -> State:

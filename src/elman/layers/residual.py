@@ -32,7 +32,7 @@ class Residual(CellModule):
         self.input_size = self.output_size = cell.input_size
         self.streams = cell.streams
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names, "cell")
 
     def initial_state(self, batch_size: int) -> State:

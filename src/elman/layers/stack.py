@@ -57,7 +57,7 @@ class Stack(CellModule):
     def __iter__(self) -> Iterator[CellModule]:
         return cast(Iterator[CellModule], iter(self.cells))
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
         return self.spec_of(names, *(f"cells.{number}" for number in range(len(self.cells))))
 
     def initial_state(self, batch_size: int) -> State:

@@ -39,9 +39,8 @@ class WeightDrop(CellModule, RandomMasks):
         self.cell, self.p = cell, p
         self.input_size, self.output_size, self.streams = cell.input_size, cell.output_size, cell.streams
 
-    def spec(self, names: Mapping[int, str] | None = None) -> Spec | None:
-        names = {id(weight): name for name, weight in self.named_parameters()} if names is None else names
-        return self.cell.spec(names)  # evaluation mode drops nothing
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        return self.spec_of_part("cell", self.names(names))  # evaluation mode drops nothing
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)

@@ -84,7 +84,9 @@ class Layer:
         array = self._tensors.get(name)
         if array is None or array.dtype != np.float32 or array.shape != shape:
             got = "nothing" if array is None else f"{array.dtype} {list(array.shape)}"
-            raise ValueError(f"Stepper: {self.kind}: expected {name} float32 {list(shape)}, got {got}.")
+            other = array is not None and array.dtype != np.float32
+            way_out = "; convert the weights in PyTorch: model.float()" if other else ""
+            raise ValueError(f"Stepper: {self.kind}: expected {name} float32 {list(shape)}, got {got}{way_out}.")
         return np.ascontiguousarray(array)
 
     def setting(self, name: str, declared: Any, default: Any = None) -> Any:

@@ -55,18 +55,19 @@ class ModelFile:
     @property
     def steps(self) -> bool:
         """Whether `stepper` works on this machine: the file has a spec, and native kernels are available."""
-        return "spec" in self.metadata and native.available()
+        return self.metadata.get("spec") is not None and native.available()
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
         """Return a `Stepper`, which runs the model one step at a time.
 
         Raises:
-            ValueError: the file has no spec, or one with layer types of a later version.
+            ValueError: the runtime does not support a layer of the model; the message names the layer.
             RuntimeError: native kernels are not available.
         """
-        if "spec" not in self.metadata:
-            raise ValueError(f"{self.path}: expected a spec in the metadata, got none: the model has a cell that "
-                             "elman.runtime does not support; step it in PyTorch: elman.load(path).")  # fmt: skip
+        if self.metadata.get("spec") is None:
+            reason = self.value("no_spec", str) if "no_spec" in self.metadata else "the file describes no step"
+            way_out = "elman.load(path)" if "task" in self.metadata else "construct it, and call its load(path)"
+            raise ValueError(f"{self.path}: {reason}; run the model in PyTorch: {way_out}.")
         with about_file(self.path):
             return Stepper(self.value("spec", Record), self.tensors, batch_size, output, weights)
 
@@ -87,7 +88,7 @@ def load(path: str | Path) -> ModelFile:
     file = ModelFile(path, *read_tensors(path))
     if "task" in file.metadata:
         file.value("task", str)
-    if "task" in file.metadata and "place" not in file.metadata:  # moments of an optimiser may overflow
+    if file.metadata.keys() & {"task", "spec"} and "place" not in file.metadata:  # an optimiser's moments may overflow
         with about_file(path):
             check_finite(file.tensors)
     return file

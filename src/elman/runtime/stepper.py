@@ -110,6 +110,12 @@ class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the 
                 check("Stepper.state", "a leaf", leaf, " ".join(f"{axis}={size}" for axis, size in axes))
             if leaf.dtype != array.dtype:
                 raise TypeError(f"Stepper.state: expected a leaf of {array.dtype}, got {leaf.dtype}.")
+        for leaf, start in zip(given, states.leaves(self._initial), strict=True):
+            wrong = ~(np.isfinite(leaf) | (leaf == start))  # an initial state may be infinite, such as a maximum's
+            if wrong.any():
+                raise ValueError(f"Stepper.state: expected finite numbers, got {leaf[wrong][0]} at row "
+                                 f"{int(np.argwhere(wrong)[0, 0])}; the state is unchanged. Start a new stream with "
+                                 "reset().")  # fmt: skip
         for array, leaf in zip(own, given, strict=True):
             array[...] = leaf
 

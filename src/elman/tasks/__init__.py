@@ -4,6 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from elman.optional_packages import needed_by
 from elman.runtime import load as load_file
 
 TASKS = {  # name on the command line and in files -> module:class
@@ -36,13 +37,18 @@ def load(path: str | Path) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: the file is damaged, a checkpoint, or of a task that this version does not have.
+        ValueError: the file is damaged, a checkpoint, of no task, or of a task that this version does not have.
+        MissingPackage: PyTorch is not installed.
     """
     file = load_file(path)
     if "place" in file.metadata:
         raise ValueError(f"{path}: expected a trained model, got a checkpoint; name the run folder, or resume the run.")
+    if "task" not in file.metadata:
+        raise ValueError(f"{path}: expected the model of a task, got other weights; for a cell or a Stack, use "
+                         "elman.runtime.load(path).stepper(), or construct it and call its load(path).")  # fmt: skip
     try:
-        kind = task_class(file.metadata.get("task", ""))
+        with needed_by("elman.load", "use elman.runtime.load, which needs none"):
+            kind = task_class(file.metadata["task"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return kind.from_file(file)

@@ -94,9 +94,6 @@ class EncoderDecoder(nn.Module):
         inputs, _ = shifted(Sequences.from_list(units))
         return self.decoder.alignment(inputs.map(torch.from_numpy), states.select(state, rows))
 
-    def spec(self) -> None:
-        """Return None: the runtime supports streaming networks only, and this one reads a whole source first."""
-
     def _mixed(self, inputs: Sequences, state: DecoderState, own: float) -> Sequences:
         """Return the inputs with a random share replaced by the decoder's predictions after reading the reference."""
         with torch.no_grad():

@@ -18,6 +18,7 @@ from elman.errors import renumbered
 from elman.files import SCHEMA, about_file, write_tensors
 from elman.layers.torch_threads import one_torch_thread
 from elman.runtime import ModelFile
+from elman.runtime.no_spec import step_metadata
 from elman.tasks.building import check_memory, with_tensors
 from elman.tasks.examples import Encoded
 from elman.tasks.settings import Settings, parse, settings_of
@@ -134,8 +135,7 @@ class Model(Settings, ABC):
         """Write weights, settings and metadata to a model file. A file at `path` is replaced whole or not at all."""
         self.check_fitted()
         metadata = {"schema": SCHEMA, "version": elman.__version__, "task": self.task, "settings": settings_of(self)}
-        if spec := self.net_.spec():  # for elman.runtime; a user's cell may have none
-            metadata["spec"] = spec
+        metadata |= step_metadata(self.net_)  # for elman.runtime
         write_tensors(Path(path), model_tensors(self.net_), metadata | self.metadata())
 
     @classmethod

@@ -380,10 +380,6 @@ class TaggerNet(nn.Module):
         features, _ = self.body(batch.tokens.with_values(torch.cat(parts, 1)))
         return features.map(self.readout.apply_to)
 
-    def spec(self) -> Any:
-        """Return None: spellings are read in both directions, which the runtime does not support."""
-        return None
-
 
 @contextmanager
 def _way_out(settings: str) -> Iterator[None]:

@@ -1,0 +1,40 @@
+"""Models that `elman.runtime` cannot run, and the reason."""
+
+from typing import Any, Self
+
+from elman.declared_types import Record
+
+
+class NoSpec(ValueError):
+    """Model that `elman.runtime` cannot run: `cells.1 (MaxPooling) has no layer type in elman.runtime`.
+
+    Args:
+        kind: class of the part without a spec.
+        reason: the end of a sentence that begins with the part.
+        path: module path of the part in the model; empty for the model itself.
+    """
+
+    def __init__(self, kind: str, reason: str, path: str = ""):
+        super().__init__(f"{path} ({kind}) {reason}" if path else f"{kind} {reason}")
+        self.kind, self.reason, self.path = kind, reason, path
+
+    @classmethod
+    def of(cls, model: Any) -> Self:
+        """Return the error about a model that has no layer type, or that has no step."""
+        streams = getattr(model, "streams", False)
+        reason = "has no layer type in elman.runtime" if streams else "reads whole sequences, so it cannot stream"
+        return cls(type(model).__name__, reason)
+
+    def inside(self, path: str) -> Self:
+        """Return the same error about a model that contains this one at a module path."""
+        return type(self)(self.kind, self.reason, f"{path}.{self.path}".removesuffix("."))
+
+
+def step_metadata(model: Any) -> Record:
+    """Return the part of a file's metadata that is about the step: `spec`, or `no_spec` with the reason."""
+    try:
+        if not hasattr(model, "spec"):
+            raise NoSpec.of(model)
+        return {"spec": model.spec()}
+    except NoSpec as error:
+        return {"no_spec": str(error)}
