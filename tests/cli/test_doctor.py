@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from elman.doctor import Facts, examine
+from elman.doctor import examine
 from elman.doctor.figures import to_json
 
 
@@ -39,7 +39,7 @@ def test_a_classifier_and_a_tagger_are_examined(elman, classifier_run, tagger_ru
 def test_the_command_and_python_give_the_same_figures(elman, classifier_run, reviews):
     printed = json.loads(elman("doctor", classifier_run, reviews, "--json", "--needs", 3).stdout)
     texts, labels = zip(*(line.split("\t") for line in reviews.read_text().splitlines()[1:]), strict=True)
-    found = to_json(examine(classifier_run, texts, labels, facts=Facts(dependency=3)))
+    found = to_json(examine(classifier_run, texts, labels, dependency=3))
     assert {**printed, "seconds": None} == {**found, "seconds": None}
 
 
@@ -63,7 +63,7 @@ def test_the_model_file_alone_needs_data(elman, run_folder, text_file, tmp_path)
     result = elman("doctor", model)
     assert result.exit_code == 1
     assert result.stderr.endswith(
-        f"{model}: the files it was trained on are unknown; name some: elman doctor {model} FILE\n"
+        f"{model}: the files it was trained on are unknown; name a file: elman doctor {model} FILE\n"
     )
     assert elman("doctor", model, text_file, "--json").exit_code == 0
 
@@ -75,7 +75,7 @@ def test_missing_data(elman, small, tmp_path):
     text.unlink()
     result = elman("doctor", run)
     assert result.exit_code == 1
-    assert f"{text}: is missing, and {run} was trained on it; name other data: elman doctor {run} FILE" in result.stderr
+    assert f"{text}: is missing, and {run} was trained on it; name a file: elman doctor {run} FILE" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -341,7 +341,7 @@ def test_a_cell_of_your_own_gets_verdicts_about_its_gates():
     with torch.no_grad():
         cell.weight_ih[:8] = 0
         cell.bias[:8] = -8
-    found = examine(cell, lambda: cell.scan(x)[0].values[[19, 39]].square().mean(), facts=Facts(dependency=15))
+    found = examine(cell, lambda: cell.scan(x)[0].values[[19, 39]].square().mean(), dependency=15)
     (layer,) = found.layers
     assert (layer.cell.class_name, layer.cell.kind, layer.memory_gate.closed) == ("UpdateGateCell", None, 1.0)
     assert layer.jacobians.forget_product[1] == pytest.approx(torch.sigmoid(torch.tensor(-8.0)).item(), rel=1e-5)

@@ -1,6 +1,8 @@
 import json
 import struct
 
+import pytest
+
 from elman.pictures import loss_curves
 
 
@@ -51,3 +53,27 @@ def test_nats_per_unit_share_the_axis_of_the_training_loss(tmp_path):
     [axes] = loss_curves(log).axes
     assert axes.get_ylabel() == "nats per unit"
     assert [line.get_label() for line in axes.lines] == ["training loss", "nats per unit, validation"]
+
+
+def test_a_run_folder_its_name_and_its_log_give_the_same_picture(tmp_path, monkeypatch):
+    run = tmp_path / "ab"
+    run.mkdir()
+    (run / "log.jsonl").write_text('{"update": 1, "loss": 2.5}\n{"update": 2, "lo')  # a killed run
+    monkeypatch.chdir(run)
+    for given in (run, str(run), run / "log.jsonl", "log.jsonl", "."):
+        [axes] = loss_curves(given).axes
+        assert axes.get_title() == "ab: 1 updates"
+
+
+def test_other_runs_are_one_clear_line(tmp_path):
+    (tmp_path / "log.jsonl").write_text("")
+    for given, error, message in (
+        ("nowhere", FileNotFoundError, "nowhere: is missing; expected a run folder"),
+        (tmp_path.parent / "other", FileNotFoundError, "other: is missing"),
+        (tmp_path, ValueError, "log.jsonl: expected at least one update, got none"),
+        (3, TypeError, "expected a run folder or its log.jsonl, got int"),
+        (None, TypeError, "got NoneType"),
+    ):
+        with pytest.raises(error, match=message) as caught:
+            loss_curves(given)
+        assert "\n" not in str(caught.value)

@@ -79,7 +79,7 @@ def demo(run: Path | None) -> None:
     assert model.ngram_ is not None
     _keep_held_out(model, run)
     baseline = model.evaluate_ngram(model.held_out_).nats_per_unit
-    loss_curves(run / "log.jsonl", baseline, f"{model.ngram_.order}-gram").savefig(picture, dpi=120)
+    loss_curves(run, baseline, f"{model.ngram_.order}-gram").savefig(picture, dpi=120)
     click.echo(f"\nThe loss curves: {picture}\nMore text: elman generate {run} --prompt 'A function '\n"
                f"Why it learns: elman doctor {run}")  # fmt: skip
 

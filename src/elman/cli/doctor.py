@@ -9,10 +9,9 @@ import click
 from elman.cli.console import progress_share
 from elman.cli.models import load_model
 from elman.cli.readers import DataFile
-from elman.cli.run_source import Source
 from elman.cli.task_commands import TaskVerb
-from elman.data.raw_files import STDIN
 from elman.errors import located
+from elman.tasks.run_source import Source
 
 HELP = """Report why the model in RUN learns, or does not.
 
@@ -30,15 +29,15 @@ EXAMPLES = (
 def _doctor(
     run: Path, files: tuple[Path, ...], folder: Path | None, needs: int | None, as_json: bool, **options: Any
 ) -> None:
-    from elman.doctor import Facts, examine
+    from elman.doctor import examine
     from elman.doctor.figures import to_json
 
-    trained = load_model(run, files or Source.of_run(run).data, options)
-    data = trained.read(files or files_of(run))
+    source = Source.of_run(run)
+    trained = load_model(run, files or source.data, options)
+    data = trained.read(files or source.existing_files(run, f"name a file: elman doctor {run} FILE"))
     home = run if run.is_dir() else run.parent
-    facts = Facts(run=home, dependency=needs)
     with located(data.places), progress_share("examining") as progress:
-        examination = examine(trained.model, data.inputs, data.labels, facts=facts, progress=progress)
+        examination = examine(trained.model, data.inputs, data.labels, run=home, dependency=needs, progress=progress)
     if as_json:
         click.echo(json.dumps(to_json(examination)))
         return
@@ -47,26 +46,6 @@ def _doctor(
     folder.mkdir(parents=True, exist_ok=True)
     for file in examination.save(folder):
         click.echo(f"{'Report' if file.suffix == '.html' else 'Picture'}: {file}")
-
-
-def files_of(run: Path) -> tuple[Path, ...]:
-    """Return the validation files of a run, or its training files if it has none.
-
-    Raises:
-        ValueError: it was not trained on files, or they are missing.
-    """
-    source = Source.of_run(run)
-    files = tuple(source.validation_data or source.data)
-    if not files:
-        raise ValueError(f"{run}: the files it was trained on are unknown; name some: elman doctor {run} FILE")
-    if STDIN in files:
-        raise ValueError(
-            f"{run}: was trained on standard input, which is not stored; name a file: elman doctor {run} FILE"
-        )
-    if missing := [file for file in files if not file.exists()]:
-        raise ValueError(f"{missing[0]}: is missing, and {run} was trained on it; name other data: elman doctor {run} "
-                         "FILE")  # fmt: skip
-    return files
 
 
 doctor = TaskVerb("doctor", help=HELP, examples=EXAMPLES, callback=_doctor, params=[

@@ -8,12 +8,12 @@ import click
 
 from elman.cli.console import progress_share
 from elman.cli.readers import ColumnOption, Options, is_table
-from elman.cli.run_source import Source
 from elman.cli.task_commands import TaskCommands, TaskVerb, broken_tasks, task_commands
 from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
 from elman.errors import located
 from elman.tasks import load
+from elman.tasks.run_source import Source
 
 
 class TrainedModel(NamedTuple):

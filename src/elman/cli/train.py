@@ -14,7 +14,6 @@ from elman.cli.completion import complete_setting
 from elman.cli.console import log_messages
 from elman.cli.models import TrainedModel, given
 from elman.cli.readers import DataFile
-from elman.cli.run_source import Source
 from elman.cli.streams import dropping, guarded
 from elman.cli.task_commands import TaskCommands, broken_tasks, help_text, task_commands
 from elman.data.raw_files import STDIN
@@ -23,6 +22,7 @@ from elman.declared_types import Record
 from elman.errors import located
 from elman.runtime import load
 from elman.tasks import task_class
+from elman.tasks.run_source import Source
 from elman.tasks.settings import CONFIG, flat, parse, read_config
 
 PARAMS = (

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from elman.doctor import page
@@ -21,7 +22,9 @@ from elman.doctor.rules import verdicts
 from elman.doctor.summary import summary
 from elman.doctor.trace import Trace
 from elman.doctor.units import units
+from elman.errors import located
 from elman.tasks import Task, load
+from elman.tasks.run_source import Source
 
 
 class Examination(Findings):
@@ -62,14 +65,17 @@ class Examination(Findings):
 
 def examine(
     model: Task | nn.Module | str | Path,
-    data: Any,
+    data: Any = None,
     y: Any = None,
     *,
+    dependency: int | None = None,
+    unrolled: int | None = None,
+    clip_norm: float | None = None,
+    run: str | Path | None = None,
     probes: int = 32,
     max_lag: int | None = 400,
     trajectories: int = 4,
     context: bool = True,
-    facts: Facts | None = None,
     progress: Callable[[float], object] = lambda part: None,
 ) -> Examination:
     """Measure the gradient, the gates and the state of a model on real data.
@@ -80,19 +86,26 @@ def examine(
         model: a trained task; a run folder or a model file; or any module with cells of elman or recurrent layers of
             `torch.nn`.
         data: rows or documents as the `fit` of the task takes them; for a module, a function that computes its loss on
-            some data, a scalar tensor. A few rows are enough, and the function is called a few times.
+            some data, a scalar tensor. A few rows are enough, and the function is called a few times. None for a run
+            folder: its validation files, or its training files.
         y: the targets of the rows; None for a task that learns from documents alone, and for a module.
+        dependency: longest distance, in steps, from an output back to the input that determines it, if you know it:
+            the verdicts are then more precise.
+        unrolled: of a module: length of the windows of truncated BPTT, in steps; None if gradients go back to the start
+            of every row.
+        clip_norm: of a module: largest gradient norm in its training; None without clipping.
+        run: of a trained task: its run folder, whose log has the history of the training.
         probes: number of steps from which the gradient is propagated back.
         max_lag: largest lag, in steps; None: back to the start of every row.
         trajectories: number of rows for the products of Jacobians, which take 4 to 12 s for a layer of 512 units; 0
             skips them.
         context: whether to compute the loss with shorter contexts too, which takes as long as everything else.
-        facts: known facts about the training and the data, for more precise verdicts. Those about a task are filled in.
         progress: called with the fraction that is done, 0 to 1.
     Raises:
-        TypeError: the model is of another kind, or the data of a module are not a function.
-        ValueError: the model has no recurrence, or the loss does not depend on one; or as `fit` of the task.
-        FileNotFoundError: the run folder or the model file is missing.
+        TypeError: the model is of another kind, the data of a module are not a function, or data are missing.
+        ValueError: the model has no recurrence, or the loss does not depend on one; the run was not trained on files;
+            `dependency` or `unrolled` is not a number of steps; or as `fit` of the task.
+        FileNotFoundError: the run folder, the model file or a file of the run is missing.
     Example:
         >>> import torch
         >>> net, x = torch.nn.LSTM(3, 8), torch.randn(20, 4, 3)
@@ -100,7 +113,11 @@ def examine(
         >>> [str(layer.cell) for layer in found.layers]
         ['LSTM(3 -> 8)']
     """
-    net, loss, facts = _examined(model, data, y, facts or Facts())
+    for name, steps in (("dependency", dependency), ("unrolled", unrolled)):
+        if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1):
+            raise ValueError(f"doctor: expected {name} to be a number of steps, at least 1, got {steps!r}.")
+    known = Facts(unrolled=unrolled, clip_norm=clip_norm, dependency=dependency, run=None if run is None else Path(run))
+    net, loss, facts = _examined(model, data, y, known)
     seconds: dict[str, float] = {}
     with _timed(seconds, PASS):
         captured = capture(net, loss)
@@ -123,15 +140,29 @@ def _examined(
     """Return the network, a function that computes its loss, and all facts."""
     if isinstance(model, str | Path):
         path = Path(model)
-        model, facts = load(path), facts._replace(run=path if path.is_dir() else path.parent)
+        task, facts = load(path), facts._replace(run=path if path.is_dir() else path.parent)
+        if data is not None:
+            return _examined(task, data, y, facts)
+        source = Source.of_run(path)
+        files = source.existing_files(path, f"give the data: examine({str(path)!r}, X, y).")
+        rows = task.read_files(files, **source.reading)
+        with located(rows.places):
+            return _examined(task, rows.inputs, rows.labels, facts)
     if isinstance(model, Task):
+        if data is None:
+            raise TypeError(f"doctor: expected data to examine the {model.task} on, got none; give "
+                            "examine(model, X, y), with rows and targets as in fit.")  # fmt: skip
+        for name in ("unrolled", "clip_norm"):
+            if getattr(facts, name) is not None:
+                raise ValueError(f"doctor: {name}: has no effect, because the settings of the {model.task} have it; "
+                                 "leave it out.")  # fmt: skip
         probe = model.probe_loss(data, y)
         return model.net_, probe.loss, facts.with_task(model, probe.texts)
     if not isinstance(model, nn.Module):
         raise TypeError("doctor: expected a trained task, a run folder or a PyTorch module, got "
                         f"{type(model).__name__}.")  # fmt: skip
     if y is not None or not callable(data):
-        got = "data and targets" if y is not None else type(data).__name__
+        got = "data and targets" if y is not None else "none" if data is None else type(data).__name__
         raise TypeError(f"doctor: expected a function that computes the loss of the module, got {got}; give "
                         "examine(model, lambda: loss(model(x), y)).")  # fmt: skip
     return model, data, facts

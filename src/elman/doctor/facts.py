@@ -1,17 +1,15 @@
 """Facts about a model that an examination cannot measure: its training, and the dependency length of its data."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.data.run_log import LOG, read_log
 from elman.representation import brief_fields
 from elman.tasks import Task
 from elman.tasks.settings import flat, settings_of
-
-LOG = "log.jsonl"  # in a run folder
 
 
 @brief_fields
@@ -86,7 +84,7 @@ def read_history(log: Path, clip_norm: float | None) -> History:
         FileNotFoundError: the file is missing.
         ValueError: a line is not a JSON object.
     """
-    events = list(_events(log))
+    events = read_log(log)
     learnt = [event for event in events if "gradient_norm" in event]
     updates = np.array([event["update"] for event in learnt], np.int64)
     losses, norms = (np.array([event[name] for event in learnt], np.float64) for name in ("loss", "gradient_norm"))
@@ -101,18 +99,3 @@ def read_history(log: Path, clip_norm: float | None) -> History:
         non_finite=int((~np.isfinite(losses) | ~np.isfinite(norms)).sum()),
         examined=[event for event in events if "layers" in event],
     )
-
-
-def _events(log: Path) -> list[dict[str, Any]]:
-    lines = log.read_text().split("\n")
-    events = []
-    for number, line in enumerate(lines, 1):
-        try:
-            event = json.loads(line) if line else {}
-        except json.JSONDecodeError:
-            event = None
-        if isinstance(event, dict):
-            events.append(event)
-        elif number < len(lines):
-            raise ValueError(f"{log}, line {number}: expected a JSON object, got {line[:40]!r}; repair or delete it.")
-    return events

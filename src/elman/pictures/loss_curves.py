@@ -1,38 +1,44 @@
 """Curves of a training run, from its log: training loss and evaluations."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from elman.data.run_log import log_of, read_log
+
 POINTS = 300  # of the training loss; each is a mean over neighbours
 
 
-def loss_curves(log: Path, baseline: float | None = None, name: str = "") -> Any:
+def loss_curves(run: str | Path, baseline: float | None = None, name: str = "") -> Any:
     """Draw the training loss, the evaluations on the validation set, and a baseline.
 
     An evaluation in nats, such as `nats per unit`, shares the axis of the training loss. Any other has an axis of its
     own, on the right, with its name and direction.
 
     Args:
-        log: `log.jsonl` of a run folder.
+        run: run folder, or the `log.jsonl` in one.
         baseline: evaluation of another model, in the unit of those in the log.
         name: name of that model.
     Returns:
         a matplotlib `Figure`.
     Raises:
+        FileNotFoundError: there is no such run folder or log.
+        ValueError: no update is logged, or a line is damaged.
         ModuleNotFoundError: matplotlib is not installed.
     """
     from elman.pictures.figure import Figure
 
-    events: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()]
+    log = log_of(run)
+    events = read_log(log)
     updates = [(event["update"], event["loss"]) for event in events if "loss" in event]
+    if not updates:
+        raise ValueError(f"{log}: expected at least one update, got none; train first.")
     evaluations = [event for event in events if "evaluation" in event]  # "evaluation": {name: value}
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     lines = axes.plot(*_means(updates), label="training loss", color="tab:blue", linewidth=1)
-    axes.set(xlabel="updates", ylabel="training loss", title=f"{log.parent.name}: {updates[-1][0]:,} updates")
+    axes.set(xlabel="updates", ylabel="training loss", title=f"{log.resolve().parent.name}: {updates[-1][0]:,} updates")
     if evaluations:
         (score,) = evaluations[0]["evaluation"]
         points = [(event["update"], event["evaluation"][score]) for event in evaluations]

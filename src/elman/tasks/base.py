@@ -15,7 +15,7 @@ from torch import Tensor
 import elman
 from elman.cells.activations import Activations
 from elman.data.hold_out import hold_out
-from elman.data.readers.labelled import names_of
+from elman.data.readers.labelled import Labelled, names_of
 from elman.data.row_batches import usual_steps
 from elman.errors import counted_as, named
 from elman.estimator import Estimator
@@ -89,6 +89,17 @@ class Task(Model, Estimator, TrainingSettings):
         Raises:
             TypeError, ValueError: a row or a target cannot be used; a RowError carries its number.
         """
+
+    @classmethod
+    def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
+        """Read files as `elman train` does, for `elman.doctor.examine` of a run folder.
+
+        Args:
+            options: options of the reader that the run keeps.
+        Raises:
+            OSError, ValueError: a file is missing or cannot be read.
+        """
+        raise ValueError(f"{cls.__name__}: reads no files; give the rows of the run's files.")
 
     def split(self, examples: Examples) -> tuple[Examples, Examples]:
         """Return the training part and the held-out part."""

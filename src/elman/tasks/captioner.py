@@ -3,12 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from elman.data import readers
+from elman.data.readers.labelled import Labelled
 from elman.data.rows_and_labels import as_list
 from elman.data.units import Units, make_units, units_from_json
 from elman.declared_types import Record
@@ -114,6 +117,10 @@ class Captioner(Writer):
         if self.fine_tune and self.encoder != "efficientnet":
             raise ValueError(f"fine_tune: has no effect with encoder={self.encoder}, which is always trained; leave it "
                              "out.")  # fmt: skip
+
+    @classmethod
+    def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
+        return Labelled(*readers.read_captions(files, **options))
 
     def read(self, X: Any, y: Any) -> Examples:
         pictures = as_list("Captioner", X)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from elman.data import readers
 from elman.data.label_text import labels_as_text
-from elman.data.readers.labelled import names_of
+from elman.data.readers.labelled import Labelled, names_of
 from elman.data.rows_and_labels import as_labels, as_rows, label_numbers
 from elman.declared_types import Record, shown
 from elman.errors import RowError, located, named
@@ -91,6 +93,10 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         check_word("pooling", self.pooling, POOLINGS)
         if self.class_weight not in (None, "balanced"):
             raise ValueError(f"class_weight: expected None or 'balanced', got {self.class_weight!r}.")
+
+    @classmethod
+    def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
+        return readers.read_labelled(files, **options)
 
     def read(self, X: Any, y: Any) -> Examples:
         rows = as_rows("Classifier", X)

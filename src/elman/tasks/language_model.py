@@ -18,6 +18,7 @@ from elman.classical import NGram
 from elman.classical.ngram import BELOW
 from elman.data.batches import DocumentBatches
 from elman.data.documents import CUTS, read_documents, split
+from elman.data.readers.labelled import Labelled
 from elman.data.units import UNKNOWN, Text, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
 from elman.data.word_rows import word_rows
@@ -121,6 +122,10 @@ class LanguageModel(RecurrentSettings, Task):
 
     def variational_rates(self) -> tuple[float, ...]:
         return (*super().variational_rates(), self.embedding_dropout)
+
+    @classmethod
+    def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
+        return Labelled(list(files), None, [str(file) for file in files])
 
     def read(self, X: Texts, y: Any = None) -> Examples:
         if y is not None:

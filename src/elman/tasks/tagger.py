@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import starmap
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast, overload
 
 import numpy as np
@@ -17,6 +18,8 @@ from elman import state as states
 from elman.cells import LSTM, CellModule
 from elman.classical.tag_schemes import ALIASES, SCHEMES, Allowed, all_tags, allowed, check_tags, convert
 from elman.classical.tag_spellings import Spelling, detect_scheme, detect_spelling, span_tags
+from elman.data import readers
+from elman.data.readers.labelled import Labelled
 from elman.data.rows_and_labels import as_list, label_numbers
 from elman.data.spelled_words import UNKNOWN, Spelled, Words
 from elman.data.tokenizer import tokenize
@@ -119,6 +122,11 @@ class Tagger(RecurrentSettings, Task):
         check_range(self, 0, 1, "input_dropout", "word_dropout")
         check_word("output", self.output, OUTPUTS)
         check_word("scheme", self.scheme, ["auto", "none", *SCHEMES, *ALIASES])
+
+    @classmethod
+    def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
+        columns = options.get("word"), options.get("tag")
+        return readers.read_tagged(files, columns=columns, extra=options.get("given", ()))
 
     def read(self, X: Any, y: Any) -> Examples:
         rows, tags = as_list("Tagger", X), [list(row) for row in as_list("Tagger", [] if y is None else y)]

@@ -3,11 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 
+from elman.data import readers
+from elman.data.readers.labelled import Labelled
 from elman.data.rows_and_labels import as_list
 from elman.data.units import UNKNOWN, Units, make_units
 from elman.data.units.pairs import PairUnits
@@ -107,6 +110,10 @@ class Translator(Writer):
                              f"{self.target_units}; leave one of them out.")  # fmt: skip
         if self.shared_vocabulary and self.target_vocabulary_size is not None:
             raise ValueError("shared_vocabulary: has no effect with a target_vocabulary_size; leave one of them out.")
+
+    @classmethod
+    def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
+        return Labelled(*readers.read_parallel(files, **options))
 
     def read(self, X: Any, y: Any) -> Examples:
         name = type(self).__name__

@@ -37,14 +37,12 @@ def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labe
     Raises:
         OSError, ValueError: as `elman.data.readers.read_tagged`.
     """
-    return readers.read_tagged(files, **_columns(files[0], options), tags=labelled)
+    return readers.read_tagged(files, **_columns(options), tags=labelled)
 
 
-def _columns(file: Path, options: Options) -> dict[str, Any]:
+def _columns(options: Options) -> dict[str, Any]:
     """Return the columns as arguments of `elman.data.readers.read_tagged`."""
-    word, tag = ("FORM", "UPOS") if ".conllu" in file.suffixes else ("1", "-1")
-    columns = (options.get("word", word), options.get("tag", tag)) if options.keys() & {"word", "tag"} else None
-    return {"columns": columns, "extra": options.get("given", ())}
+    return {"columns": (options.get("word"), options.get("tag")), "extra": options.get("given", ())}
 
 
 def read_rows(model: Any, file: Path, options: Options) -> RowStream:
@@ -57,7 +55,7 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
     layout = options.get("layout", "plain" if file == STDIN else "columns")
     if layout == "columns":
         text = TextLines(file)
-        return RowStream(sentences(file, iter(text), **_columns(file, options), tags=False), lambda: text.ready)
+        return RowStream(sentences(file, iter(text), **_columns(options), tags=False), lambda: text.ready)
     if count := len(model.words_.given):
         got = "plain text" if layout == "plain" else "lines of words"
         raise ValueError(f"{file}: expected {count + 1} columns per word, as in training, got {got}; use "

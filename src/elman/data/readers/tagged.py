@@ -22,7 +22,7 @@ Lines = Iterator[tuple[int, str]]
 def read_tagged(
     paths: Paths,
     *,
-    columns: Sequence[Column] | Column | None = None,
+    columns: Sequence[Column | None] | Column | None = None,
     extra: Sequence[Column] | Column = (),
     tags: bool = True,
 ) -> Labelled:
@@ -34,7 +34,8 @@ def read_tagged(
     Args:
         paths: files; `.gz` is unpacked. In `.conllu` files, multiword tokens and empty nodes are skipped.
         columns: columns of the word and of the tag: numbers from 1 (or from the end, with -1), or names of CoNLL-U or
-            of a line `# global.columns = ...`. By default, the first and the last; in `.conllu` files, FORM and UPOS.
+            of a line `# global.columns = ...`. None, for both or for one: the first and the last; in `.conllu` files,
+            FORM and UPOS.
         extra: columns to read in addition to the word.
         tags: False reads words only, for example from files without tags; `columns` may then be just that of the word.
     Returns:
@@ -91,7 +92,7 @@ class _Layout(NamedTuple):
 
 
 def sentences(
-    file: Path, content: Iterable[str], columns: Sequence[Column] | None, extra: Sequence[Column], tags: bool
+    file: Path, content: Iterable[str], columns: Sequence[Column | None] | None, extra: Sequence[Column], tags: bool
 ) -> Iterator[Row]:
     """Yield each sentence as soon as its last line is read.
 
@@ -101,9 +102,9 @@ def sentences(
     """
     conllu = file.name.removesuffix(".gz").endswith(".conllu")
     layout, numbered = _layout(file, ((number, line.rstrip("\r\n")) for number, line in enumerate(content, 1)), conllu)
-    if columns is None:
-        columns = ("FORM", "UPOS") if conllu else (1, -1)
-    wanted = [columns[0], *extra, *(columns[1:] if tags else ())]
+    usual: tuple[Column, Column] = ("FORM", "UPOS") if conllu else (1, -1)
+    named = [default if name is None else name for name, default in zip(columns or (None, None), usual, strict=False)]
+    wanted = [named[0], *extra, *(named[1:] if tags else ())]
     chosen = [layout.position(file, column) for column in wanted]
     if tags and chosen[0] == chosen[-1]:
         raise ValueError(

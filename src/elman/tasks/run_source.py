@@ -32,6 +32,24 @@ class Source(NamedTuple):
         folder = run.parent if run.name == MODEL else run
         return cls.from_config(read_config(folder)) if (folder / CONFIG).exists() else cls(())
 
+    def existing_files(self, run: Path, way_out: str) -> list[Path]:
+        """Return the validation files of a run, or its training files if it has none.
+
+        Args:
+            way_out: ends the errors.
+        Raises:
+            ValueError: the run was not trained on files.
+            FileNotFoundError: a file is missing.
+        """
+        files = list(self.validation_data or self.data)
+        if not files:
+            raise ValueError(f"{run}: the files it was trained on are unknown; {way_out}")
+        if STDIN in files:
+            raise ValueError(f"{run}: was trained on standard input, which is not stored; {way_out}")
+        if missing := [file for file in files if not file.exists()]:
+            raise FileNotFoundError(f"{missing[0]}: is missing, and {run} was trained on it; {way_out}")
+        return files
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Source":
         """Return the source in the content of a `config.toml`."""
