@@ -94,7 +94,7 @@ def _is_null(value: Any) -> bool:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a single value is missing: None, masked, NaN, a null of pandas, or a time that is none (NaT)."""
+    """Return whether a single value is missing: None, masked, NaN, a null of pandas, or NaT."""
     if isinstance(value, float | np.floating):
         return math.isnan(value)
     if isinstance(value, np.datetime64 | np.timedelta64):

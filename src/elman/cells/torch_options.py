@@ -38,12 +38,12 @@ def check_options(kind: type, sizes: tuple[Any, ...], options: Mapping[str, Any]
 
 
 def layers_to_write(name: str, sizes: Sequence[Any], options: Mapping[str, Any]) -> str:
-    """Return the expression of elman that makes the layers which arguments of `torch.nn` describe.
+    """Return the elman expression for a layer of `torch.nn` that was given these arguments.
 
     Args:
-        name: of the cell, such as `LSTM`.
+        name: name of the cell, such as `LSTM`.
         sizes: positional arguments.
-        options: the others, those of the cell itself included.
+        options: keyword arguments, which may include options of the cell itself.
     Example:
         >>> layers_to_write("LSTM", [16, 32], {"num_layers": 2, "zoneout_c": 0.1})
         'elman.Stack(elman.LSTM(16, 32, zoneout_c=0.1), elman.LSTM(32, 32, zoneout_c=0.1))'
