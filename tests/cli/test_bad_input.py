@@ -41,7 +41,7 @@ def run(tmp_path):
             b"to be",
             "text: 5 characters to train on, less than one window of 20; give more text, or a lower setting",
         ),
-        (b"caf\xe9 au lait, " * 100, "text.txt: byte offset 3 is not UTF-8 (0xe9); convert the file"),
+        (b"caf\xe9 au lait, " * 100, "text.txt: byte 4 of the file is not UTF-8 (0xe9); convert the file"),
         (b"\xef\xbb\xbf", "text.txt: empty; expected a file with text."),
         (b"a" * 10_000, "all of them 'a'; expected at least two different ones."),
     ],

@@ -10,6 +10,9 @@ import pytest
 
 from elman import load
 from elman.cli.console import row_counter
+from elman.cli.row_stream import results
+from elman.data.readers.labelled import Row
+from elman.errors import RowError
 
 LINES = ["the good film", "", "a\tdull  plot \x1b[2J", "good " * 30]
 
@@ -134,9 +137,44 @@ def test_a_terminal_gets_a_hint_that_its_lines_are_read(start, classifier_run):
 
 
 def test_a_line_that_is_not_utf8(elman, classifier_run):
-    result = elman("predict", classifier_run, stdin=b"the film\ncaf\xe9\n")
+    result = elman("predict", classifier_run, stdin=b"the film\r\n\r\ncaf\xe9\nthe plot\n")
     assert result.exit_code == 1
-    assert "Error: standard input:2: byte 4 of the line is not UTF-8 (0xe9)" in result.stderr
+    assert "Error: standard input:3: byte 4 of the line is not UTF-8 (0xe9)" in result.stderr
+    assert result.stdout == elman("predict", classifier_run, stdin="the film\n\n").stdout  # the lines before it
+
+
+def test_rows_before_an_error_are_printed(elman, classifier_run, tagger_run, run_folder, tmp_path):
+    columns = tmp_path / "a.txt"
+    columns.write_text("Ann\tO\n\nLee\tO\nOslo\n")
+    for run, words, stdin, error in (
+        (classifier_run, [], b"the film\ncaf\xe9\n", "standard input:2: byte 4"),
+        (tagger_run, [columns], None, f"{columns}:4: expected 2 columns"),
+        (tagger_run, ["--layout", "columns"], "Ann\tO\n\nLee\tO\nOslo\n", "standard input:4: expected 2 columns"),
+    ):
+        result = elman("predict", run, *words, stdin=stdin)
+        assert result.exit_code == 1
+        assert f"Error: {error}" in result.stderr
+        assert len(result.stdout.strip().split("\n")) == 1
+    result = elman("surprisal", run_folder, "--documents", "line", stdin=b"the cat\ncaf\xe9\n")
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()[1:]] == ["standard input:1"] * 3
+    assert "Error: standard input:2: byte 4" in result.stderr
+
+
+def test_results_before_a_row_that_fails():
+    def compute(rows):
+        for number, row in enumerate(rows):
+            if row.input < 0:
+                raise RowError(number, "negative")
+        if len(rows) > 2:
+            raise RowError(2, "too many")  # a later check finds an earlier row
+        return [row.input for row in rows]
+
+    batch = [Row(value, None, f"a:{value}") for value in (0, 1, 2, 3, -4, 5)]
+    found = results(batch, compute)
+    assert next(found) == [0, 1]
+    with pytest.raises(ValueError, match="a:2: too many"):
+        next(found)
+    assert list(results(batch[:2], compute)) == [[0, 1]]
 
 
 def test_sentences_are_lines_or_columns(elman, tagger_run, names, tmp_path):

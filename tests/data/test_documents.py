@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman.data.documents import read_documents, split
+from elman.data.raw_files import lines
 
 
 def write(path: Path, data: bytes | str) -> Path:
@@ -15,10 +16,39 @@ def write(path: Path, data: bytes | str) -> Path:
     return path
 
 
-def test_files_are_documents_as_they_are(tmp_path: Path) -> None:
-    a, b = write(tmp_path / "a", "één\r\n\n"), write(tmp_path / "b.gz", gzip.compress(b"zwei\r", mtime=0))
-    assert read_documents([b, str(a)]) == ["zwei\r", "één\r\n\n"]
-    assert read_documents(a) == read_documents(str(a)) == ["één\r\n\n"]
+def test_files_are_documents(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", "één\n\n"), write(tmp_path / "b.gz", gzip.compress(b"zwei\n", mtime=0))
+    assert read_documents([b, str(a)]) == ["zwei\n", "één\n\n"]
+    assert read_documents(a) == read_documents(str(a)) == ["één\n\n"]
+
+
+@pytest.mark.parametrize("documents", ["file", "line", "blank"])
+def test_line_ends_are_line_feeds_except_in_bytes(tmp_path: Path, documents: str) -> None:
+    text = "one\ntwo\n\nthree\u2028\x0b\x85\n"  # other separators stay as they are
+    unix = read_documents(write(tmp_path / "unix", text), "utf-8", documents)
+    for end in ("\r\n", "\r", "\r\r\n"):
+        other = write(tmp_path / "other", text.replace("\n", end))
+        assert read_documents(other, "utf-8", documents) == unix
+        whole = read_documents(other, "bytes")
+        assert whole == [text.replace("\n", end).encode()]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.TSV", "a.jsonl.gz", "a.parquet"])
+@pytest.mark.parametrize("encoding", ["utf-8", "bytes"])
+def test_a_table_is_no_text(tmp_path: Path, name: str, encoding: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"{name}: expected a text file, got a table \(\..*--good COLUMN --bad COLUMN"
+    ):
+        read_documents(write(tmp_path / name, b"{}"), encoding)
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-16-LE", "UTF-16-BE", "UTF-32-LE", "UTF-32-BE"])
+def test_a_byte_order_mark_names_the_encoding(tmp_path: Path, encoding: str) -> None:
+    mark = "" if encoding == "UTF-16" else "\ufeff"  # Python writes that of UTF-16
+    path = write(tmp_path / "a.txt", f"{mark}Hallo Welt\n".encode(encoding))
+    for read in (read_documents, lambda path: list(lines(path))):
+        with pytest.raises(ValueError, match=rf"the byte order mark of .*iconv -f {encoding[:6]} -t utf-8"):
+            read(path)
 
 
 def test_a_folder_is_its_text_files_sorted(tmp_path: Path) -> None:
@@ -39,13 +69,14 @@ def test_lines_and_paragraphs(tmp_path: Path, encoding: str) -> None:
     path = write(tmp_path / "a.txt", "\none\r\ntwo\n\n \t\r\n\r\nthree \n\n")
     kind = str.encode if encoding == "bytes" else str
     assert read_documents(path, encoding, "line") == [kind(text) for text in ("one", "two", "three ")]
-    assert read_documents(path, encoding, "blank") == [kind(text) for text in ("one\r\ntwo", "three ")]
+    paragraph = "one\r\ntwo" if encoding == "bytes" else "one\ntwo"
+    assert read_documents(path, encoding, "blank") == [kind(text) for text in (paragraph, "three ")]
 
 
 def test_a_file_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", b"abc" * 1000 + b"\xff")
     with pytest.raises(
-        ValueError, match=r"a\.txt: byte offset 3000 is not UTF-8 \(0xff\); convert .*iconv .*units=bytes"
+        ValueError, match=r"a\.txt: byte 3001 of the file is not UTF-8 \(0xff\); convert .*iconv .*units=bytes"
     ):
         read_documents(path)
     assert read_documents(path, "bytes") == [path.read_bytes()]

@@ -44,6 +44,40 @@ def test_the_sum_is_the_log_probability_of_evaluate(models, kind):
     assert texts["words"].tolist() == [3, 0, 3, 3, 1]
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\r\r\n"])
+@pytest.mark.parametrize("kind", ["characters", "words", "bpe"])
+def test_line_ends_change_nothing(models, kind, end, tmp_path):
+    model, other = models[kind], tmp_path / "other.txt"
+    text = "the cat\nsat on\n\nthe mat\n"
+    other.write_bytes(text.replace("\n", end).encode())
+    for same in (other, other.read_bytes().decode()):  # a file, and a Python string
+        assert model.evaluate(same) == model.evaluate(text)
+        assert list(model.surprisal(same)) == list(model.surprisal(text))
+        assert model.evaluate_ngram(same) == model.evaluate_ngram(text)
+    prompts = "the cat\n", f"the cat{end}"
+    assert len({"".join(model.generate(prompt, length=9)) for prompt in prompts}) == 1
+    assert model.stream().read(prompts[0]).tolist() == model.stream().read(prompts[1]).tolist()
+
+
+def test_line_ends_change_no_training():
+    sized = {**SMALL, "units": "characters"}
+    unix, windows = (LanguageModel(**sized).fit(text) for text in (TEXT, TEXT.replace("\n", "\r\n")))
+    assert windows.units_.to_json() == unix.units_.to_json()
+    assert windows.evaluate(TEXTS) == unix.evaluate(TEXTS)
+
+
+def test_bytes_read_line_ends_unchanged(models):
+    model = models["bytes"]
+    assert model.evaluate("the cat\r\n").units == model.evaluate("the cat\n").units + 1
+    assert model.stream().read("cat\r\n").tolist() != model.stream().read("cat\n").tolist()
+
+
+@pytest.mark.parametrize("data", [3, None, 2.5, object()])
+def test_other_data_than_texts(model, data):
+    with pytest.raises(TypeError, match="expected a text, the Path of a file, or a list of them, got"):
+        model.evaluate(data)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_context_is_carried_from_one_text_to_the_next(models, kind):
     together = models[kind].surprisal(TEXTS)

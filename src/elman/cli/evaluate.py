@@ -7,17 +7,18 @@ from typing import Any
 import click
 
 from elman.cli.models import load_model
-from elman.cli.readers import DataFile
+from elman.cli.readers import DataFile, standard_input
 from elman.cli.task_commands import TaskVerb
 from elman.pictures import confusion
 
 HELP = """Evaluate the model in RUN on data it has not seen.
 
-FILE is as for `elman train`; - is standard input. RUN keeps the options that define how FILE is read; give them
-again for a file with other columns."""
+FILE is as for `elman train`. Without FILE, or for -, data are read from standard input. RUN keeps the options that
+define how FILE is read; give them again for a file with other columns."""
 
 
 def _evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    files = files or (standard_input(click.get_current_context()),)
     trained = load_model(run, files, options)
     report = trained.evaluate(trained.read(files))
     if picture := trained.options.get("picture"):
@@ -27,6 +28,6 @@ def _evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any)
 
 evaluate = TaskVerb("evaluate", help=HELP, callback=_evaluate, params=[
     click.Argument(["run"], type=click.Path(path_type=Path)),
-    click.Argument(["files"], nargs=-1, required=True, metavar="FILE...", type=DataFile()),
+    click.Argument(["files"], nargs=-1, metavar="[FILE|-]...", type=DataFile()),
     click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object."),
 ])  # fmt: skip

@@ -8,8 +8,8 @@ import click
 from elman.cli.console import row_counter
 from elman.cli.models import load_model
 from elman.cli.readers import DataFile, standard_input
+from elman.cli.row_stream import results
 from elman.cli.task_commands import TaskVerb
-from elman.errors import located
 
 HELP = """Predict labels, tags or text with the model in RUN.
 
@@ -23,9 +23,8 @@ def _predict(run: Path, files: tuple[Path, ...], **options: Any) -> None:
     with row_counter() as count:
         for file in files:
             for batch in commands.read_rows(model, file, given).batches():
-                with located([row.place for row in batch]):
-                    lines = commands.format_rows(model, batch, given)
-                click.echo("\n".join(lines))
+                for lines in results(batch, lambda rows: commands.format_rows(model, rows, given)):
+                    click.echo("\n".join(lines))
                 count(len(batch))
 
 

@@ -1,12 +1,15 @@
 """Rows to predict, in batches that do not wait for rows that have not arrived yet."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from elman.data.raw_files import STDIN, decoded, lines, reading, split_lines, stdin
 from elman.data.readers.labelled import Labelled, Row, names_of
+from elman.errors import RowError, located
+
+Result = TypeVar("Result")
 
 PIPE_BYTES = 1 << 16  # read at a time: the capacity of a pipe
 BATCH_ROWS = 512
@@ -60,17 +63,38 @@ class RowStream(NamedTuple):
     ready: Callable[[], bool] = lambda: True  # whether the next row has arrived already
 
     def batches(self) -> Iterator[list[Row]]:
-        """Yield the rows in batches. A batch ends where the next row has not arrived yet."""
+        """Yield the rows in batches. A batch ends where the next row has not arrived yet, or cannot be read."""
         batch: list[Row] = []
         numbers = 0
-        for row in self.rows:
-            batch.append(row)
-            numbers += getattr(row.input, "size", 0)
-            if len(batch) == BATCH_ROWS or numbers >= BATCH_NUMBERS or not self.ready():
+        try:
+            for row in self.rows:
+                batch.append(row)
+                numbers += getattr(row.input, "size", 0)
+                if len(batch) == BATCH_ROWS or numbers >= BATCH_NUMBERS or not self.ready():
+                    yield batch
+                    batch, numbers = [], 0
+        except Exception:
+            if batch:
                 yield batch
-                batch, numbers = [], 0
+            raise
         if batch:
             yield batch
+
+
+def results(batch: Sequence[Row], compute: Callable[[Sequence[Row]], Result]) -> Iterator[Result]:
+    """Yield the result of a batch; if a row of it fails, the result of the rows before it, and raise the error.
+
+    Raises:
+        ValueError: the model cannot read a row; the message names its place.
+    """
+    with located([row.place for row in batch]):
+        try:
+            found = compute(batch)
+        except RowError as error:
+            if error.row:
+                yield from results(batch[: error.row], compute)
+            raise
+        yield found
 
 
 def row_per_line(file: Path, parse: Callable[[str], Any] = lambda line: line) -> RowStream:

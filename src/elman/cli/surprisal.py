@@ -10,9 +10,9 @@ import click
 from elman.cli.console import row_counter
 from elman.cli.models import TrainedModel, load_model
 from elman.cli.readers import DataFile, standard_input
+from elman.cli.row_stream import results
 from elman.cli.task_commands import TaskVerb
 from elman.data.readers.labelled import Row
-from elman.errors import located
 from elman.metrics.tables import printable
 from elman.table import Table
 
@@ -32,12 +32,12 @@ def _surprisal(run: Path, files: tuple[Path, ...], jsonl: bool, per_document: bo
     with row_counter() as count:
         for file in files or (standard_input(click.get_current_context()),):
             for batch in trained.commands.read_rows(trained.model, file, trained.options).batches():
-                with located([row.place for row in batch]):
-                    table = _table(trained, batch, per_document)
-                rows = list(_placed(table, batch))
-                if not jsonl and not header:
-                    click.echo("\t".join(header := list(rows[0])))
-                click.echo("\n".join(json.dumps(row) if jsonl else "\t".join(map(_cell, row.values())) for row in rows))
+                for table in results(batch, lambda rows: _table(trained, rows, per_document)):
+                    rows = list(_placed(table, batch))
+                    if not jsonl and not header:
+                        click.echo("\t".join(header := list(rows[0])))
+                    lines = (json.dumps(row) if jsonl else "\t".join(map(_cell, row.values())) for row in rows)
+                    click.echo("\n".join(lines))
                 count(len(batch))
 
 

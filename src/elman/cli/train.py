@@ -101,7 +101,9 @@ def new_model(commands: TaskCommands, args: TrainArgs, options: Mapping[str, Any
     reading = {name: value for name, value in options.items() if name not in fixed}
     if not args.resume:
         if not args.files:
-            raise click.UsageError("name at least one FILE to train on, or continue a run with --resume.")
+            raise click.UsageError(
+                "name at least one FILE to train on (- is standard input), or continue a run with --resume."
+            )
         if args.pretrained is not None:
             changes = {**_settings_of(args.pretrained, commands.task), **changes}
             reading = {**Source.of_run(args.pretrained).reading, **reading}

@@ -7,7 +7,18 @@ from typing import Any, Literal, NamedTuple, get_args, overload
 
 import numpy as np
 
-from elman.data.raw_files import STDIN, AnyText, Paths, as_paths, read_bytes, reading, split_lines
+from elman.data.raw_files import (
+    STDIN,
+    AnyText,
+    Paths,
+    as_paths,
+    decode,
+    read_bytes,
+    reading,
+    split_lines,
+    with_line_feeds,
+)
+from elman.data.readers.files import TABLES, suffix_of
 
 Cut = Literal["file", "line", "blank"]
 CUTS: tuple[str, ...] = get_args(Cut)
@@ -25,16 +36,17 @@ def read_documents(paths: Paths, encoding: Literal["utf-8"] = ..., documents: Cu
 @overload
 def read_documents(paths: Paths, encoding: Literal["bytes"], documents: Cut = ...) -> list[bytes]: ...
 def read_documents(paths: Paths, encoding: str = "utf-8", documents: Cut = "file") -> list[str] | list[bytes]:
-    """Read documents from files, in order, with their line ends unchanged.
+    """Read documents from files, in order.
 
     Args:
         paths: files, or folders, whose `*.txt` and `*.txt.gz` files are read in sorted order; `.gz` is unpacked.
-        encoding: `utf-8` (a byte order mark is dropped), or `bytes` to read the files undecoded.
+        encoding: `utf-8` (every line end becomes a line feed, and a byte order mark is dropped), or `bytes` to read the
+            files unchanged.
         documents: unit of a document: `file`, a whole file; `line`, each line that is not blank; `blank`, each
             paragraph between blank lines. The line end after a line or a paragraph is not part of it.
     Raises:
         OSError: a path is missing or cannot be read.
-        ValueError: a file is empty or not UTF-8, or a folder has no text files.
+        ValueError: a file is empty, not UTF-8, or a table (`.csv`, `.jsonl`, ...), or a folder has no text files.
     """
     return [document.text for document in located_documents(paths, encoding, documents)]
 
@@ -45,6 +57,7 @@ def located_documents(paths: Paths, encoding: str = "utf-8", documents: str = "f
         raise ValueError(f"documents: expected file, line or blank, got {documents!r}.")
     found: list[Document] = []
     for file in (file for path in as_paths(paths) for file in _files(path)):
+        _check_is_text(file)
         text: Any = read_bytes(file) if encoding == "bytes" else _decode(file, read_bytes(file))
         if not text:
             raise ValueError(f"{file}: empty; expected a file with text.")
@@ -55,6 +68,12 @@ def located_documents(paths: Paths, encoding: str = "utf-8", documents: str = "f
             raise ValueError(f"{file}: expected a line of text, found only white space.")
         found += parts
     return found
+
+
+def _check_is_text(file: Path) -> None:
+    if file != STDIN and (suffix := suffix_of(file)) in TABLES:
+        raise ValueError(f"{file}: expected a text file, got a table ({suffix}); write its texts to a text file. For "
+                         "minimal pairs, name their columns: elman evaluate --good COLUMN --bad COLUMN.")  # fmt: skip
 
 
 def _cut(text: AnyText, documents: str) -> Iterator[tuple[int, AnyText]]:
@@ -127,8 +146,5 @@ def _files(path: Path) -> list[Path]:
 
 
 def _decode(file: Path, data: bytes) -> str:
-    try:
-        return data.decode().removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: byte offset {error.start} is not UTF-8 (0x{data[error.start]:02x}); convert the "
-                         "file, e.g. iconv -f latin1 -t utf-8, or use --set units=bytes.") from None  # fmt: skip
+    text = decode(data, str(file), " of the file", ", or use --set units=bytes")
+    return with_line_feeds(text.removeprefix("\ufeff"))

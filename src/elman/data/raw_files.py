@@ -1,5 +1,6 @@
 """Reading files whole or line by line, with `.gz` unpacked. Every error names the file."""
 
+import codecs
 import gzip
 import os
 import re
@@ -16,7 +17,13 @@ from typing import Any, TypeVar
 STDIN = Path("standard input")  # stands for standard input wherever a file is read; errors and places show it
 LINE_END = r"\r{0,2}\n|\r(?!\r?\n)"  # LF, CR LF (CR CR LF after a faulty conversion), or CR alone
 _LINE = rf"[^\r\n]*(?:{LINE_END})|[^\r\n]+"
+_END = re.compile(LINE_END)
 _LINES: dict[type, re.Pattern[Any]] = {str: re.compile(_LINE), bytes: re.compile(_LINE.encode())}
+# Byte order marks of other encodings than UTF-8. The mark of UTF-32-LE begins with that of UTF-16-LE.
+MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}  # fmt: skip
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 AnyText = TypeVar("AnyText", str, bytes)
@@ -108,6 +115,35 @@ def split_lines(data: AnyText) -> list[AnyText]:
     return _LINES[type(data)].findall(data)
 
 
+def with_line_feeds(text: str) -> str:
+    """Return a text in which every line ends with a line feed alone.
+
+    Example:
+        >>> with_line_feeds("LF\\nCR LF\\r\\nCR\\rno end")
+        'LF\\nCR LF\\nCR\\nno end'
+    """
+    return _END.sub("\n", text) if "\r" in text else text
+
+
+def decode(data: bytes, where: str, unit: str, way_out: str = "") -> str:
+    """Decode UTF-8.
+
+    Args:
+        where: beginning of the error.
+        unit: what the position in the error counts: `byte` 1 is the first.
+        way_out: end of the error, a remedy besides the conversion.
+    Raises:
+        ValueError: the data are not UTF-8; a byte order mark shows which encoding they have.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        found = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
+        got = f"the byte order mark of {found}" if found else f"0x{data[error.start]:02x}"
+        raise ValueError(f"{where}: byte {error.start + 1}{unit} is not UTF-8 ({got}); convert the file, e.g. "
+                         f"iconv -f {found or 'latin1'} -t utf-8{way_out}.") from None  # fmt: skip
+
+
 def decoded(where: object, content: Iterable[bytes]) -> Iterator[str]:
     """Decode lines of bytes, one by one; a byte order mark is dropped.
 
@@ -118,11 +154,5 @@ def decoded(where: object, content: Iterable[bytes]) -> Iterator[str]:
         ValueError: a line is not UTF-8.
     """
     for number, line in enumerate(chain.from_iterable(map(split_lines, content)), 1):
-        try:
-            text = line.decode()
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{where}:{number}: byte {error.start + 1} of the line is not UTF-8 (0x{line[error.start]:02x}); "
-                "convert the file, e.g. iconv -f latin1 -t utf-8."
-            ) from None
+        text = decode(line, f"{where}:{number}", " of the line")
         yield text.removeprefix("\ufeff") if number == 1 else text

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from elman import state as states
+from elman.data.raw_files import with_line_feeds
 from elman.data.units import BOUNDARY, UNKNOWN, Units, units_from_json
 from elman.declared_types import Record
 from elman.decoding.sampling import Sampling
@@ -148,6 +149,7 @@ def known_units(units: Units, text: str) -> np.ndarray:
     Raises:
         ValueError: the prompt contains a unit that is not in the vocabulary.
     """
+    text = text if units.name == "bytes" else with_line_feeds(text)  # as in training
     if unknown := units.unknown(text):
         raise ValueError(f"prompt: {unknown} is not in the vocabulary of the model; leave it "
                          "out, or train with --set units=bytes, which supports every text.")  # fmt: skip

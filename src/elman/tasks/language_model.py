@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from elman.classical import NGram
 from elman.classical.ngram import BELOW
 from elman.data.batches import DocumentBatches
 from elman.data.documents import CUTS, read_documents, split
+from elman.data.raw_files import with_line_feeds
 from elman.data.readers.labelled import Labelled
 from elman.data.units import UNKNOWN, Text, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
@@ -51,7 +52,7 @@ class LanguageModel(RecurrentSettings, Task):
     """Model that reads a text unit by unit and gives the distribution of the next unit. It can generate text.
 
     `fit` takes documents: a text, the `Path` of a file, or a list of either. Each is read from its beginning to its
-    end. Validation data are documents too.
+    end. Validation data are documents too. Every line end (CR LF, CR) is read as a line feed, except by `bytes`.
 
     Args:
         documents: document in a file that X names: the whole `file`, each `line`, or each paragraph between `blank`
@@ -133,6 +134,9 @@ class LanguageModel(RecurrentSettings, Task):
                             "validate on as validation_data.")  # fmt: skip
         if isinstance(X, str) and os.path.isfile(X):
             raise ValueError(f"text: {X!r} is the name of a file; to read the file, give Path({X!r}).")
+        if not isinstance(X, Iterable | Path):
+            raise TypeError(f"LanguageModel: expected a text, the Path of a file, or a list of them, got "
+                            f"{type(X).__name__}.")  # fmt: skip
         documents = [X] if isinstance(X, str | bytes | Path) else list(X)
         how: Any = ("bytes" if self.units == "bytes" else "utf-8", self.documents)
         texts = [text for item in documents
@@ -140,6 +144,8 @@ class LanguageModel(RecurrentSettings, Task):
         for number, text in enumerate(texts):
             if not isinstance(text, str | bytes):
                 raise RowTypeError(number, f"expected a document that is text, got {type(text).__name__}.")
+        if self.units != "bytes":
+            texts = [with_line_feeds(text) if isinstance(text, str) else text for text in texts]
         return Examples(texts, files=[str(item.resolve()) for item in documents if isinstance(item, Path)])
 
     def split(self, examples: Examples) -> tuple[Examples, Examples]:

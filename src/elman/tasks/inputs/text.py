@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from elman.cells import CellModule
+from elman.data.raw_files import with_line_feeds
 from elman.data.units import UNKNOWN, Units, make_units, units_from_json
 from elman.data.units.base import check_text
 from elman.declared_types import Record, field
@@ -85,4 +86,4 @@ class TextInputs(Inputs):
         text = text.lower() if self.lowercase else text
         if self.kind == "words":
             return " ".join(TOKEN.findall(text))
-        return text.encode() if self.kind == "bytes" else text
+        return text.encode() if self.kind == "bytes" else with_line_feeds(text)
