@@ -110,7 +110,7 @@ def test_the_files_of_a_run_that_cannot_be_read_are_one_clear_line(run, tmp_path
         ({"dependency": 0}, "dependency to be a number of steps, at least 1, got 0"),
         ({"dependency": "50"}, "dependency to be a number of steps, at least 1, got '50'"),
         ({"unrolled": 2.5}, "unrolled to be a number of steps"),
-        ({"unrolled": 20}, "unrolled: has no effect, because the settings of the classifier have it"),
+        ({"unrolled": 20}, "unrolled: has no effect, because the settings of the classifier set it"),
         ({"clip_norm": 1.0}, "clip_norm: has no effect"),
     ],
 )

@@ -26,7 +26,7 @@ def log_of(run: str | Path) -> Path:
 
 
 def read_log(log: Path) -> list[dict[str, Any]]:
-    """Read the events of a log. An incomplete last line, as a killed run leaves it, is ignored.
+    """Read the events of a log. An incomplete last line, which a killed run may leave, is ignored.
 
     Raises:
         FileNotFoundError: the file is missing.

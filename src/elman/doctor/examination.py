@@ -89,12 +89,12 @@ def examine(
             some data, a scalar tensor. A few rows are enough, and the function is called a few times. None for a run
             folder: its validation files, or its training files.
         y: the targets of the rows; None for a task that learns from documents alone, and for a module.
-        dependency: longest distance, in steps, from an output back to the input that determines it, if you know it:
-            the verdicts are then more precise.
-        unrolled: of a module: length of the windows of truncated BPTT, in steps; None if gradients go back to the start
+        dependency: longest distance, in steps, from an output back to the input that determines it. It makes the
+            verdicts more precise; None if unknown.
+        unrolled: for a module: length of the windows of truncated BPTT, in steps; None if gradients go back to the start
             of every row.
-        clip_norm: of a module: largest gradient norm in its training; None without clipping.
-        run: of a trained task: its run folder, whose log has the history of the training.
+        clip_norm: for a module: largest gradient norm in its training; None without clipping.
+        run: for a trained task: its run folder, whose log has the history of the training.
         probes: number of steps from which the gradient is propagated back.
         max_lag: largest lag, in steps; None: back to the start of every row.
         trajectories: number of rows for the products of Jacobians, which take 4 to 12 s for a layer of 512 units; 0
@@ -154,7 +154,7 @@ def _examined(
                             "examine(model, X, y), with rows and targets as in fit.")  # fmt: skip
         for name in ("unrolled", "clip_norm"):
             if getattr(facts, name) is not None:
-                raise ValueError(f"doctor: {name}: has no effect, because the settings of the {model.task} have it; "
+                raise ValueError(f"doctor: {name}: has no effect, because the settings of the {model.task} set it; "
                                  "leave it out.")  # fmt: skip
         probe = model.probe_loss(data, y)
         return model.net_, probe.loss, facts.with_task(model, probe.texts)

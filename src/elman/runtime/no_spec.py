@@ -6,11 +6,11 @@ from elman.declared_types import Record
 
 
 class NoSpec(ValueError):
-    """Model that `elman.runtime` cannot run: `cells.1 (MaxPooling) has no layer type in elman.runtime`.
+    """Error about a model that `elman.runtime` cannot run: `cells.1 (MaxPooling) has no layer type in elman.runtime`.
 
     Args:
         kind: class of the part without a spec.
-        reason: the end of a sentence that begins with the part.
+        reason: the message after the name of the part.
         path: module path of the part in the model; empty for the model itself.
     """
 

@@ -36,7 +36,7 @@ class Source(NamedTuple):
         """Return the validation files of a run, or its training files if it has none.
 
         Args:
-            way_out: ends the errors.
+            way_out: end of the error messages.
         Raises:
             ValueError: the run was not trained on files.
             FileNotFoundError: a file is missing.
