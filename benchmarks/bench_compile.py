@@ -25,7 +25,8 @@ from elman import LSTM, Linear, Sequences, Stack
 from elman.data.spelled_words import Spelled, Tokens
 from elman.layers import set_key
 from elman.state import map as map_state
-from elman.tasks.tagger import Tagger, TaggerNet
+from elman.tasks.tagger import Tagger
+from elman.tasks.tagger_net import TaggerNet
 from elman.threads import set_num_threads
 
 EAGER, COMPILED = "eager", "compiled"

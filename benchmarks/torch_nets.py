@@ -21,7 +21,7 @@ from elman.data.units.base import UNKNOWN as UNKNOWN_UNIT
 from elman.layers import Bidirectional, Dropout
 from elman.sequences import Sequences
 from elman.tasks.classifier import ClassifierNet
-from elman.tasks.tagger import TaggerNet
+from elman.tasks.tagger_net import TaggerNet
 
 FORBIDDEN = -1e4  # pytorch-crf does not accept -inf
 

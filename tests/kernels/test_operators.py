@@ -182,7 +182,7 @@ def test_poolings(pooling, backward_size):
 @pytest.mark.slow
 def test_the_net_of_a_tagger():
     from elman.tasks import Tagger
-    from elman.tasks.tagger import _tensors
+    from elman.tasks.tagger_net import as_tensors
 
     words = [["the", "cat", "sat"], ["a", "dog"], ["on", "the", "mat", "again"], ["hello"], ["a", "cat", "sat"]]
     tags = [["O" if word != "cat" else "B-X" for word in row] for row in words]
@@ -192,7 +192,7 @@ def test_the_net_of_a_tagger():
     made = set()
     for update, rows in enumerate(([0, 4], [2, 1, 0], [0, 2, 3, 4])):  # at first fewer words than tokens
         set_key(net, 1, update)
-        batch, results = _tensors(data.select(np.array(rows))), []
+        batch, results = as_tensors(data.select(np.array(rows))), []
         for scores in (run, net):
             torch.manual_seed(update)
             net.zero_grad()

@@ -9,7 +9,7 @@ from elman import Tagger
 from elman.classical.tag_schemes import check_tags, convert
 from elman.errors import RowError
 from elman.tasks.run import Run
-from elman.tasks.tagger import _tensors
+from elman.tasks.tagger_net import as_tensors
 from elman.training import Evaluation, Interrupted, Score
 
 PEOPLE, PLACES, VERBS = ["Ann", "Bob", "Lee", "Kim"], ["Rome", "Oslo", "Lima"], ["saw", "left", "met"]
@@ -90,7 +90,7 @@ def test_marginals_are_those_of_all_rows_of_tags(model):
     [marginals] = model.predict_proba([row])
     chain = model.net_.chain.crf()
     with model.evaluating():
-        x = model.net_(_tensors(model.words_.encode([row]))).values.double().numpy()
+        x = model.net_(as_tensors(model.words_.encode([row]))).values.double().numpy()
     total = np.zeros_like(x)
     for path in itertools.product(range(len(model.tags_)), repeat=3):
         weight = chain.start_[path[0]] + chain.end_[path[2]] + sum(x[t, k] for t, k in enumerate(path))

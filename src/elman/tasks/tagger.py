@@ -7,16 +7,14 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import starmap
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, cast, overload
+from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from elman import state as states
-from elman.cells import LSTM, CellModule
-from elman.classical.tag_schemes import ALIASES, SCHEMES, Allowed, all_tags, allowed, check_tags, convert
+from elman.classical.tag_schemes import ALIASES, SCHEMES, all_tags, allowed, check_tags, convert
 from elman.classical.tag_spellings import Spelling, detect_scheme, detect_spelling, span_tags
 from elman.data import readers
 from elman.data.readers.labelled import Labelled
@@ -25,25 +23,22 @@ from elman.data.spelled_words import UNKNOWN, Spelled, Words
 from elman.data.tokenizer import tokenize
 from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError, StepError, about_row
-from elman.layers import Bidirectional, Dropout, Embedding, Linear, Stack
-from elman.losses import CRFLoss
 from elman.metrics.classes import ClassReport, class_report
 from elman.metrics.entities import EntityReport, entity_report
 from elman.runtime import ModelFile
-from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.base import Task, logger
 from elman.tasks.examples import Batch, Encoded, Examples
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
 from elman.tasks.settings import check_range, check_word
+from elman.tasks.tagger_net import OUTPUT_LAYERS, TaggerNet, as_tensors
 from elman.training import Score
 
 STEPS = 1 << 13  # of a batch in an evaluation
 OUTPUTS = "crf", "softmax"
 NO_SPANS = "scheme=none (--set scheme=none) if the tags do not encode spans"
 REPAIR = "repair=True (--repair) to read tags as the CoNLL evaluation does"
-OUTPUT_LAYERS = "readout", "chain"  # of a `TaggerNet`
 INSIDE = "IOBES"  # the scheme in which spans are learnt: the richest gives the most information
 
 
@@ -217,7 +212,7 @@ class Tagger(RecurrentSettings, Task):
 
     # The network.
 
-    def build(self) -> "TaggerNet":
+    def build(self) -> TaggerNet:
         rules = None if self.scheme_ is None else allowed(self.tags_, INSIDE)
         net = TaggerNet(self, self.words_.sizes, len(self.tags_), rules)
         self.initialize(net)
@@ -227,7 +222,7 @@ class Tagger(RecurrentSettings, Task):
         return f"{super().network()}, {self.output} output"
 
     def loss(self, batch: Batch, state: State | None) -> Tensor:
-        some = _tensors(batch.examples.inputs)
+        some = as_tensors(batch.examples.inputs)
         if self.word_dropout:
             word = some.tokens.values.word
             word = torch.where(torch.rand(len(word)) < self.word_dropout, UNKNOWN, word)
@@ -283,7 +278,7 @@ class Tagger(RecurrentSettings, Task):
         chain = self.net_.chain.crf()
 
         def marginals(batch: Encoded, _: np.ndarray) -> list[np.ndarray]:
-            scores = self.net_(_tensors(batch.inputs))
+            scores = self.net_(as_tensors(batch.inputs))
             return chain.marginals(scores.map(lambda x: x.double().numpy())).to_list()
 
         return self.per_row(self._spelled(as_list("Tagger", X)), STEPS, marginals)
@@ -306,13 +301,13 @@ class Tagger(RecurrentSettings, Task):
         data = self.few_rows(X, y)
         words = [word if isinstance(word, str) else word[0] for word in X[0]]
         tags = torch.from_numpy(data.targets.values)
-        return ProbeLoss(partial(self._tag_loss, _tensors(data.inputs), tags), {"body": words})
+        return ProbeLoss(partial(self._tag_loss, as_tensors(data.inputs), tags), {"body": words})
 
     def _decoded(self, data: Encoded) -> list[list[str]]:
         """Return the most probable tags in the scheme that the network learns."""
 
         def best(batch: Encoded, _: np.ndarray) -> list[list[str]]:
-            decoded = self.net_.chain.decode(self.net_(_tensors(batch.inputs)))
+            decoded = self.net_.chain.decode(self.net_(as_tensors(batch.inputs)))
             return [[self.tags_[number] for number in row.tolist()] for row in decoded.to_list()]
 
         return self.per_row(data, STEPS, best)
@@ -343,52 +338,6 @@ class Tagger(RecurrentSettings, Task):
             raise ValueError(f"labels: expected as many as scores, {list(scored)}, got {len(self.tags_)}.")
 
 
-class TaggerNet(nn.Module):
-    """Network from sentences to the score of each tag at each word (Lample et al. 2016, arXiv:1603.01360).
-
-    The features of a word are its embedding, the final states of an LSTM that reads its characters in both directions,
-    and an embedding of each given tag. A word that occurs several times in a batch is spelled once.
-
-    Args:
-        settings: of the task.
-        sizes: numbers of words, of characters, and of each kind of given tags.
-        num_tags: K.
-        rules: which tags may follow each other; None for all.
-    """
-
-    def __init__(self, settings: Tagger, sizes: tuple[int, int, list[int]], num_tags: int, rules: Allowed | None):
-        super().__init__()
-        words, characters, given = sizes
-        self.word = Embedding(words, settings.embedding_size, lazy=True)
-        nn.init.normal_(self.word.weight, std=0.1)
-        self.given = nn.ModuleList(Embedding(size, settings.given_size) for size in given)
-        width = settings.embedding_size + len(given) * settings.given_size
-        self.spelling: Stack | None = None
-        if size := settings.character_size:
-            directions = LSTM(size, size), LSTM(size, size)
-            self.spelling = Stack(Embedding(characters, size), Bidirectional(*directions))
-            width += 2 * size
-        drops: list[CellModule] = [Dropout(width, settings.input_dropout)] if settings.input_dropout else []
-        layers = settings.recurrent_layers(width, bidirectional=settings.bidirectional)
-        self.body = Stack(*drops, *layers)
-        self.readout = Linear(layers.output_size, num_tags)
-        self.chain = CRFLoss(num_tags, rules)
-        if settings.output == "softmax":  # the chain only forbids tags then
-            self.chain.requires_grad_(False)
-
-    def forward(self, batch: Spelled) -> Sequences:
-        """Return the scores of the tags, [N, K]."""
-        word, spelling, given = batch.tokens.values
-        parts: list[Tensor] = [self.word.apply_to(word)]
-        parts += [cast(Embedding, table).apply_to(ids)
-                  for table, ids in zip(self.given, given.unbind(1), strict=True)]  # fmt: skip
-        if self.spelling is not None:
-            _, (_, (forward, backward)) = self.spelling(batch.characters)
-            parts.append(torch.cat([forward.h, backward.h], 1).index_select(0, spelling))
-        features, _ = self.body(batch.tokens.with_values(torch.cat(parts, 1)))
-        return features.map(self.readout.apply_to)
-
-
 @contextmanager
 def _way_out(settings: str) -> Iterator[None]:
     """Re-raise errors about a tag with settings that accept it."""
@@ -397,10 +346,3 @@ def _way_out(settings: str) -> Iterator[None]:
     except StepError as error:
         message = f"{error.message.removesuffix('.')}; correct it, or set {settings}."
         raise StepError(error.where, error.step, message) from error
-
-
-def _tensors(batch: Spelled) -> Spelled:
-    def tensors(part: Sequences) -> Sequences:
-        return part.map(lambda values: states.map(torch.from_numpy, values))
-
-    return Spelled(tensors(batch.tokens), tensors(batch.characters))
