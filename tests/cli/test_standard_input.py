@@ -55,7 +55,7 @@ def test_a_run_keeps_the_digest_and_is_resumed_with_the_same_data_only(elman, te
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "surprisal"])
-def test_it_is_read_without_a_file(elman, run_folder, text, verb):
+def test_standard_input_is_read_without_a_file(elman, run_folder, text, verb):
     found = elman(verb, run_folder, stdin=text)
     assert found.exit_code == 0, found.output
     assert found.stdout == elman(verb, run_folder, "-", stdin=text).stdout

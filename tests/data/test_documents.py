@@ -35,7 +35,7 @@ def test_line_ends_are_line_feeds_except_in_bytes(tmp_path: Path, documents: str
 
 @pytest.mark.parametrize("name", ["a.csv", "a.TSV", "a.jsonl.gz", "a.parquet"])
 @pytest.mark.parametrize("encoding", ["utf-8", "bytes"])
-def test_a_table_is_no_text(tmp_path: Path, name: str, encoding: str) -> None:
+def test_a_table_is_refused_as_text(tmp_path: Path, name: str, encoding: str) -> None:
     with pytest.raises(
         ValueError, match=rf"{name}: expected a text file, got a table \(\..*--good COLUMN --bad COLUMN"
     ):

@@ -82,7 +82,7 @@ class RowStream(NamedTuple):
 
 
 def results(batch: Sequence[Row], compute: Callable[[Sequence[Row]], Result]) -> Iterator[Result]:
-    """Yield the result of a batch; if a row of it fails, the result of the rows before it, and raise the error.
+    """Yield the result of a batch. If a row fails, yield the result of the rows before it, then raise the error.
 
     Raises:
         ValueError: the model cannot read a row; the message names its place.

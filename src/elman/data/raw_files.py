@@ -130,8 +130,8 @@ def decode(data: bytes, where: str, unit: str, way_out: str = "") -> str:
 
     Args:
         where: beginning of the error.
-        unit: what the position in the error counts: `byte` 1 is the first.
-        way_out: end of the error, a remedy besides the conversion.
+        unit: text after the position, which is counted from 1: ` of the line`.
+        way_out: end of the error: a remedy in addition to the conversion.
     Raises:
         ValueError: the data are not UTF-8; a byte order mark shows which encoding they have.
     """

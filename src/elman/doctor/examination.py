@@ -91,8 +91,8 @@ def examine(
         y: the targets of the rows; None for a task that learns from documents alone, and for a module.
         dependency: longest distance, in steps, from an output back to the input that determines it. It makes the
             verdicts more precise; None if unknown.
-        unrolled: for a module: length of the windows of truncated BPTT, in steps; None if gradients go back to the start
-            of every row.
+        unrolled: for a module: length of the windows of truncated BPTT, in steps; None if gradients go back to the
+            start of every row.
         clip_norm: for a module: largest gradient norm in its training; None without clipping.
         run: for a trained task: its run folder, whose log has the history of the training.
         probes: number of steps from which the gradient is propagated back.
