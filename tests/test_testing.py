@@ -507,6 +507,108 @@ def test_a_cell_without_input_size_needs_inputs():
         def input_size(self):
             raise AttributeError
 
-    with pytest.raises(TypeError, match=r"check_cell: Sized has no input_size; give inputs"):
+    with pytest.raises(
+        TypeError, match=r"check_cell: Sized has no input_size; set self\.input_size and .*, or give inputs"
+    ):
         check_cell(Sized())
     check_cell(Sized(), np.ones((1, 2)))
+
+
+class OutputOnly(Leaky):
+    def step(self, x, state):
+        return super().step(x, state)[0]
+
+
+class Triple(Leaky):
+    def step(self, x, state):
+        return (*super().step(x, state), state)
+
+
+class AdvanceOutputOnly(CellModule):
+    """Cell of `advance` without a `step`."""
+
+    def __init__(self):
+        super().__init__()
+        self.input_size = self.output_size = 3
+
+    def initial_state(self, batch_size):
+        return torch.zeros(batch_size, 3)
+
+    def advance(self, x, state):
+        return x + state
+
+
+class StateInATuple(Leaky):
+    def step(self, x, state):
+        y, h = super().step(x, state)
+        return y, (h,)
+
+
+class NarrowState(Leaky):
+    def step(self, x, state):
+        y, h = super().step(x, state)
+        return y, h[:, :2]
+
+
+class ListState(Leaky):
+    def initial_state(self, batch_size):
+        return [self.zeros(batch_size, 4)]
+
+    def step(self, x, state):
+        y, h = super().step(x, state[0])
+        return y, [h]
+
+
+class NoInputSize(Leaky):
+    def __init__(self):
+        super().__init__()
+        del self.input_size
+
+
+class NoOutputSize(Leaky):
+    def __init__(self):
+        super().__init__()
+        del self.output_size
+
+
+BEGINNERS = {  # cell -> the error of a call with two rows, and of `check_cell`
+    OutputOnly: r"OutputOnly\.step: expected a step that returns a pair, got float32 \[\d, 4\]; return y, state\.",
+    Triple: r"Triple\.step: expected a step that returns a pair, got \(float32 .*\); return y, state\.",
+    AdvanceOutputOnly: r"AdvanceOutputOnly\.advance: expected a step that returns a pair, got float32 \[\d, 3\]",
+    StateInATuple: r"StateInATuple\.step: expected a step that returns a state like the one before it, "
+    r"float32 \[\d, 4\], got \(float32 \[\d, 4\],\); return y and the state in the structure of initial_state\.",
+    NarrowState: r"NarrowState\.step: expected .*, float32 \[\d, 4\], got float32 \[\d, 2\]; return y and the state",
+    NoInputSize: r"NoInputSize has no input_size; set self\.input_size and self\.output_size in __init__\.",
+    NoOutputSize: r"NoOutputSize has no output_size; set self\.input_size and self\.output_size in __init__\.",
+}
+
+
+@pytest.mark.parametrize("kind", BEGINNERS)
+def test_a_wrong_signature_names_what_to_write(kind):
+    with pytest.raises((TypeError, ValueError), match=BEGINNERS[kind]):
+        kind()(torch.zeros(2, 2, 3))
+    with pytest.raises((AssertionError, TypeError), match=f"^check_cell: .*{BEGINNERS[kind]}"):
+        check_cell(kind())
+
+
+def test_a_state_in_a_list_is_refused():
+    with pytest.raises(TypeError, match=r"ListState\.step: expected a state of an array or a tuple of them, got \["):
+        ListState()(torch.zeros(2, 2, 3))
+    with pytest.raises(AssertionError, match=r"initial_state\(3\) is a list, expected an array or a tuple of them"):
+        check_cell(ListState())
+
+
+def test_a_step_of_numpy_that_returns_the_output_only():
+    class Smoother(Cell):
+        input_size = output_size = 2
+
+        def initial_state(self, batch_size):
+            return np.zeros((batch_size, 2))
+
+        def step(self, x, state):
+            return 0.8 * state + 0.2 * x
+
+    rows = Sequences(np.zeros((3, 2)), [2, 1])
+    for run in (lambda: Smoother().scan(rows), lambda: check_cell(Smoother())):
+        with pytest.raises((TypeError, AssertionError), match=r"Smoother\.step: expected a step that returns a pair"):
+            run()

@@ -7,6 +7,7 @@ from torch import nn
 
 import elman
 from elman import Sequences, Stack
+from elman.layers import Reversed
 from elman.testing import check_cell
 
 
@@ -62,6 +63,42 @@ def test_no_random_number_is_drawn():
     assert torch.rand(()) == expected
 
 
+class Smoother(elman.Cell):
+    """Cell of NumPy."""
+
+    input_size = output_size = 2
+
+    def initial_state(self, batch_size):
+        return np.zeros((batch_size, 2))
+
+    def step(self, x, state):
+        y = 0.8 * state + 0.2 * x
+        return y, y
+
+
+class SmootherOfTensors(Smoother, nn.Module):
+    """Cell of PyTorch that is not a `CellModule`."""
+
+    def initial_state(self, batch_size):
+        return torch.zeros(batch_size, 2)
+
+
+@pytest.mark.parametrize("cell", [Smoother(), SmootherOfTensors()])
+def test_a_cell_that_is_not_a_module_of_elman_satisfies_the_laws_and_is_refused_in_layers(cell):
+    check_cell(cell)
+    for layer in (elman.Residual, Reversed, elman.OutputFeedback, lambda cell: elman.Bidirectional(cell, cell),
+                  lambda cell: elman.WeightDrop(cell, 0.5)):  # fmt: skip
+        with pytest.raises(TypeError, match=rf"got .*{type(cell).__name__} as cell 0; inherit from elman\.cells"):
+            layer(cell)
+
+
+def test_wrappers_accept_layers_of_pytorch():
+    linear, x = nn.Linear(4, 4), torch.randn(2, 3, 4)
+    torch.testing.assert_close(elman.Residual(linear)(x)[0], x + linear(x))
+    torch.testing.assert_close(Reversed(linear)(x)[0], linear(x))
+    torch.testing.assert_close(elman.Bidirectional(linear, linear)(x)[0], torch.cat([linear(x)] * 2, -1))
+
+
 @pytest.mark.parametrize(
     ("modules", "message"),
     [
@@ -70,6 +107,10 @@ def test_no_random_number_is_drawn():
         ((elman.GRU(3, 4), nn.BatchNorm1d(4)), r"BatchNorm1d as cell 1; apply it to the output with y\.map"),
         ((nn.ReLU(),), "ReLU as cell 0; put it after a layer that has a size"),
         ((elman.GRU(3, 4), torch.relu), "as cell 1; apply it to the output"),
+        ((nn.LSTMCell(3, 4),), r"LSTMCell as cell 0; write elman\.LSTM\(3, 4\)\."),
+        ((elman.GRU(3, 4), elman.LSTM), r"got the class LSTM as cell 1; give an instance: LSTM\(\.\.\.\)\."),
+        ((Smoother(), elman.Linear(2, 1)), r"Smoother as cell 0; inherit from elman\.cells\.CellModule in place of"),
+        ((elman.GRU(3, 2), SmootherOfTensors()), r"SmootherOfTensors as cell 1; inherit from elman\.cells\.CellModule"),
     ],
 )
 def test_other_modules_raise(modules, message):

@@ -75,6 +75,8 @@ class CellModule(Cell, nn.Module):
     def forward(self, sequences: Any, state: State | None = None) -> tuple[Any, State]:
         if is_plain(sequences):
             return self.scan(sequences, state)
+        check_sizes(type(self).__name__, self)
+        check_sizes(type(self).__name__, self)
         weight = next(self.parameters(), None)
         batch, back = to_sequences(sequences, self.step_axes, self.input_size, weight, type(self).__name__)
         y, state = self.scan(batch, state)
@@ -242,6 +244,7 @@ class CellModule(Cell, nn.Module):
             raise TypeError(f"{type(self).__name__}.{verb}: expected Sequences, got a tensor; make them with "
                             "Sequences.from_list(rows) or Sequences.from_padded(values, lengths), or call the cell "
                             "itself.")  # fmt: skip
+        check_sizes(f"{type(self).__name__}.{verb}", self)
         x = self.check_input(verb, sequences.values)
         return sequences if x is sequences.values else sequences.with_values(x)
 
@@ -297,6 +300,18 @@ class CellModule(Cell, nn.Module):
     def zeros(self, *shape: int) -> Tensor:
         """Return zeros of the weights' dtype and device."""
         return next(self.parameters()).new_zeros(shape)
+
+
+def check_sizes(where: str, cell: CellModule) -> None:
+    """Raise unless a cell has its sizes.
+
+    Raises:
+        TypeError: the constructor of the cell does not set them.
+    """
+    missing = [name for name in ("input_size", "output_size") if not hasattr(cell, name)]
+    if missing:
+        raise TypeError(f"{where}: {type(cell).__name__} has no {' and no '.join(missing)}; set self.input_size and "
+                        "self.output_size in __init__.")  # fmt: skip
 
 
 def check_tensor(where: str, name: str, x: Any) -> None:

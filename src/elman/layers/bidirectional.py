@@ -7,6 +7,7 @@ from torch import Tensor
 
 from elman.cells.module import CellModule
 from elman.kernels import recurrence
+from elman.layers.from_torch import as_layers
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -23,6 +24,7 @@ class Bidirectional(CellModule):
         x: [N, D]   state: (state of forward, state of backward)   ->   y: [N, O forward + O backward]
         final state: (forward after the last step, backward after the first step)
     Raises:
+        TypeError: a cell is not a `CellModule`, as in `Stack`.
         ValueError: the two cells have different input sizes; `step` is called.
     Example:
         >>> from elman import GRU
@@ -34,6 +36,7 @@ class Bidirectional(CellModule):
 
     def __init__(self, forward_cell: CellModule, backward_cell: CellModule):
         super().__init__()
+        forward_cell, backward_cell = as_layers("Bidirectional", [forward_cell, backward_cell])
         if forward_cell.input_size != backward_cell.input_size:
             raise ValueError(f"Bidirectional: expected two cells of the same input size, got "
                              f"{forward_cell.input_size} and {backward_cell.input_size}.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Layers of PyTorch as layers of elman, so that a `Stack` accepts them."""
+"""Parts of a layer that contains others: cells, layers, and the layers of PyTorch that have an equivalent."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from elman.cells.module import CellModule
+from elman.cell import Cell
+from elman.cells.module import CellModule, check_sizes
 from elman.cells.torch_options import layers_to_write
 from elman.layers.dropout import Dropout
 from elman.layers.embedding import Embedding
@@ -41,18 +42,21 @@ class Applied(Pointwise):
         return y
 
 
-def as_layers(modules: Sequence[Any]) -> list[CellModule]:
+def as_layers(where: str, modules: Sequence[Any]) -> list[CellModule]:
     """Return cells as they are, and layers of PyTorch as the layers of elman that compute the same with their weights.
 
+    Args:
+        where: the layer that contains them, for errors.
     Raises:
-        TypeError: a module is neither.
+        TypeError: a module is neither, or a cell has no sizes.
     """
     layers: list[CellModule] = []
     size = next((found for module in modules if (found := _input_size(module)) is not None), None)
     for number, module in enumerate(modules):
         layer = module if isinstance(module, CellModule) else _as_layer(module, size)
         if layer is None:
-            raise TypeError(_refused(module, number))
+            raise TypeError(_refused(where, module, number))
+        check_sizes(where, layer)
         layers.append(layer)
         size = layer.output_size
     return layers
@@ -61,7 +65,7 @@ def as_layers(modules: Sequence[Any]) -> list[CellModule]:
 def _input_size(module: Any) -> int | None:
     """Return the size that a module has of its own."""
     if isinstance(module, CellModule):
-        return module.input_size
+        return getattr(module, "input_size", None)
     if isinstance(module, nn.Linear):
         return module.in_features
     if isinstance(module, nn.LayerNorm):
@@ -96,15 +100,21 @@ def _sharing(make: Callable[[], CellModule], module: nn.Module) -> CellModule:
     return layer
 
 
-def _refused(module: Any, number: int) -> str:
+def _refused(where: str, module: Any, number: int) -> str:
     name = f"{type(module).__module__}.{type(module).__name__}"
-    if isinstance(module, nn.RNNBase):
+    if isinstance(module, type) and issubclass(module, Cell):
+        name, advice = f"the class {module.__name__}", f"give an instance: {module.__name__}(...)"
+    elif isinstance(module, Cell):
+        advice = "inherit from elman.cells.CellModule in place of elman.Cell, and compute in PyTorch"
+    elif isinstance(module, nn.RNNBase):
         advice = f"write {_equivalent(module)}"
+    elif isinstance(module, nn.RNNCellBase):
+        advice = f"write elman.{type(module).__name__.removesuffix('Cell')}({module.input_size}, {module.hidden_size})"
     elif type(module) in (nn.Dropout, *POINTWISE):
         advice = "put it after a layer that has a size"
     else:
         advice = "apply it to the output with y.map"
-    return (f"Stack: expected cells, layers of elman, or pointwise layers of PyTorch, got {name} as cell {number}; "
+    return (f"{where}: expected cells, layers of elman, or pointwise layers of PyTorch, got {name} as cell {number}; "
             f"{advice}.")  # fmt: skip
 
 

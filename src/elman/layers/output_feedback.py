@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from elman.cells.module import CellModule
+from elman.layers.from_torch import as_layers
 from elman.runtime.layer_types import Spec
 from elman.state import State
 
@@ -17,10 +18,11 @@ class OutputFeedback(CellModule):
     With a simple recurrent network and a read-out, this is a Jordan network; with a linear layer, an autoregression.
 
     Args:
-        cell: any cell or stack that streams, of input size D + O and output size O.
+        cell: any cell, layer or stack that streams, as in `Stack`, of input size D + O and output size O.
     Shapes:
         x: [N, D]   state: (state of the cell, y [B, O])   ->   y: [N, O]
     Raises:
+        TypeError: the cell is not a `CellModule`, as in `Stack`.
         ValueError: the input size of the cell is not above its output size, or the cell does not stream.
     Example:
         >>> from elman import RNN, Linear, Stack
@@ -30,8 +32,9 @@ class OutputFeedback(CellModule):
 
     kind = "output_feedback"
 
-    def __init__(self, cell: CellModule):
+    def __init__(self, cell: nn.Module):
         super().__init__()
+        (cell,) = as_layers("OutputFeedback", [cell])
         if cell.input_size <= cell.output_size:
             raise ValueError(f"OutputFeedback: expected a cell with an input size above its output size "
                              f"{cell.output_size}, got {cell.input_size}.")  # fmt: skip

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from elman.cells.module import CellModule
+from elman.layers.from_torch import as_layers
 from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
 from elman.state import State
@@ -14,17 +15,19 @@ class Residual(CellModule):
     """Cell with a residual connection: y = x + cell(x)
 
     Args:
-        cell: any cell or stack of equal input and output size.
+        cell: any cell, layer or stack of equal input and output size, as in `Stack`.
     Shapes:
         x: [N, D]   state: the state of the cell   ->   y: [N, D]
     Raises:
+        TypeError: the cell is not a `CellModule`, as in `Stack`.
         ValueError: the cell's input and output sizes differ.
     """
 
     kind = "residual"
 
-    def __init__(self, cell: CellModule):
+    def __init__(self, cell: nn.Module):
         super().__init__()
+        (cell,) = as_layers("Residual", [cell])
         if cell.input_size != cell.output_size:
             raise ValueError(f"Residual: expected a cell of equal input and output size, got {type(cell).__name__} "
                              f"from {cell.input_size} to {cell.output_size}.")  # fmt: skip

@@ -5,6 +5,7 @@ from typing import NoReturn
 from torch import Tensor
 
 from elman.cells.module import CellModule
+from elman.layers.from_torch import as_layers
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -20,6 +21,7 @@ class Reversed(CellModule):
         x: [N, D]   state: the state of the cell   ->   y: [N, O]
         final state: the state of the cell after the first step
     Raises:
+        TypeError: the cell is not a `CellModule`, as in `Stack`.
         ValueError: `step` is called.
     Example:
         >>> from elman import GRU
@@ -31,6 +33,7 @@ class Reversed(CellModule):
 
     def __init__(self, cell: CellModule):
         super().__init__()
+        (cell,) = as_layers("Reversed", [cell])
         self.cell = cell
         self.input_size, self.output_size, self.step_axes = cell.input_size, cell.output_size, cell.step_axes
 

@@ -27,7 +27,7 @@ class Stack(CellModule):
     Shapes:
         x: [N, D of the first]   state: one per cell   ->   y: [N, O of the last]
     Raises:
-        TypeError: a module is neither a `CellModule` nor a pointwise layer of PyTorch.
+        TypeError: a module is neither a `CellModule` nor a pointwise layer of PyTorch, or it has no sizes.
         ValueError: there is no cell, or an output size differs from the next input size; at a call: the state has
             another number of parts.
     Example:
@@ -42,7 +42,7 @@ class Stack(CellModule):
         super().__init__()
         if not modules:
             raise ValueError("Stack: expected at least one cell, got none.")
-        cells = as_layers(modules)
+        cells = as_layers("Stack", modules)
         for number, (below, above) in enumerate(pairwise(cells)):
             if below.output_size != above.input_size:
                 raise ValueError(

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from elman.cells.module import CellModule
 from elman.cells.random_masks import RandomMasks
 from elman.kernels.dropout import random_mask
+from elman.layers.from_torch import as_layers
 from elman.rows import one_step_each
 from elman.runtime.layer_types import Spec
 from elman.sequences import Sequences
@@ -27,11 +28,13 @@ class WeightDrop(CellModule, RandomMasks):
     Shapes:
         as those of the cell
     Raises:
+        TypeError: the cell is not a `CellModule`, as in `Stack`.
         ValueError: p is out of range, or the cell has no `weight_hh`.
     """
 
     def __init__(self, cell: CellModule, p: float):
         super().__init__()
+        (cell,) = as_layers("WeightDrop", [cell])
         if not 0 < p < 1:
             raise ValueError(f"WeightDrop: expected 0 < p < 1, got {p}; leave it out to drop nothing.")
         if not isinstance(getattr(cell, "weight_hh", None), Tensor):

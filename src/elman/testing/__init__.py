@@ -34,7 +34,7 @@ def check_cell(
         The names of the laws that were checked; `stepper equals scan` only if `cell.stepper()` works.
     Raises:
         AssertionError: a law is broken; the message has the law, the difference, row and step, and the likely cause.
-        TypeError: `cell` is not a cell, or needs `inputs`.
+        TypeError: `cell` is not a cell, has no sizes, or needs `inputs`.
     Example:
         >>> from elman import GRU
         >>> check_cell(GRU(3, 4))  # doctest: +NORMALIZE_WHITESPACE, +ELLIPSIS
@@ -45,6 +45,11 @@ def check_cell(
         raise TypeError(
             f"check_cell: expected an elman.Cell, got {cell!r:.80}; inherit from elman.Cell, and give an instance."
         )
+    if is_module(cell):
+        from elman.cells.module import CellModule, check_sizes
+
+        if isinstance(cell, CellModule):
+            check_sizes("check_cell", cell)
     name = type(cell).__name__
     checked = []
     for law in applying(cell):

@@ -112,9 +112,8 @@ def is_module(cell: Any) -> bool:
 def example_steps(cell: Any, rng: np.random.Generator) -> Array:
     """Return Gaussian numbers [64, input_size] as an array or tensor of the cell's dtype."""
     if not hasattr(cell, "input_size"):
-        raise TypeError(
-            f"check_cell: {type(cell).__name__} has no input_size; give inputs, an array [M, ...] of steps."
-        )
+        raise TypeError(f"check_cell: {type(cell).__name__} has no input_size; set self.input_size and "
+                        "self.output_size, or give inputs, an array [M, ...] of steps.")  # fmt: skip
     steps = rng.standard_normal((64, cell.input_size))
     if not is_module(cell):
         return steps
