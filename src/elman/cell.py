@@ -47,7 +47,7 @@ def unroll(
     adjacent. This takes one reordering of the values before and one after; time and memory grow with N, not B x T.
 
     Raises:
-        TypeError: `step` does not return a pair, or the state is not of arrays.
+        TypeError: `step` does not return a pair, or the state is not an array or a tuple of arrays.
         ValueError: the first step changes the structure of the state, or a shape in it.
     """
     for leaf in states.leaves(states.by_row(state)):
