@@ -22,7 +22,7 @@ def test_the_default_data_are_the_files_of_the_run(elman, run_folder, tmp_path):
 
 
 def test_json_is_one_object_and_writes_no_file(elman, run_folder, tmp_path):
-    printed = json.loads(elman("doctor", run_folder, "--json", "--needs", 12).stdout)
+    printed = json.loads(elman("doctor", run_folder, "--json", "--dependency", 12).stdout)
     layer = printed["layers"][0]
     assert (layer["cell"], layer["input_size"], layer["output_size"]) == ("LSTM", 4, 8)
     assert printed["training"]["unrolled"] == 20
@@ -37,7 +37,7 @@ def test_a_classifier_and_a_tagger_are_examined(elman, classifier_run, tagger_ru
 
 
 def test_the_command_and_python_give_the_same_figures(elman, classifier_run, reviews):
-    printed = json.loads(elman("doctor", classifier_run, reviews, "--json", "--needs", 3).stdout)
+    printed = json.loads(elman("doctor", classifier_run, reviews, "--json", "--dependency", 3).stdout)
     texts, labels = zip(*(line.split("\t") for line in reviews.read_text().splitlines()[1:]), strict=True)
     found = to_json(examine(classifier_run, texts, labels, dependency=3))
     assert {**printed, "seconds": None} == {**found, "seconds": None}
@@ -84,7 +84,7 @@ def test_missing_data(elman, small, tmp_path):
         (["nowhere"], 1, "nowhere"),
         (["LANGUAGE", "FILE", "--text", "x"], 2, "--text: not supported for a language-model; leave it out."),
         (["CLASSIFIER", "FILE", "--word", "1"], 2, "--word: not supported for a classifier; leave it out."),
-        (["CLASSIFIER", "FILE", "--needs", "0"], 2, "--needs"),
+        (["CLASSIFIER", "FILE", "--dependency", "0"], 2, "--dependency"),
     ],
 )
 def test_wrong_usage(elman, classifier_run, run_folder, reviews, words, code, message):

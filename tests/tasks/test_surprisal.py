@@ -36,7 +36,7 @@ def test_the_sum_is_the_log_probability_of_evaluate(models, kind):
     assert found.bits * math.log(2) == pytest.approx(model.evaluate(TEXTS).nats, rel=1e-6)
     baseline = found["ngram_surprisal"].sum() * math.log(2)
     assert baseline == pytest.approx(model.evaluate_ngram(TEXTS).nats, rel=1e-12)
-    texts = found.per_text()
+    texts = found.per_document()
     assert texts["surprisal"] * math.log(2) == pytest.approx([figure.nats for figure in figures], rel=1e-5)
     assert texts["perplexity"] == pytest.approx([figure.perplexity for figure in figures], rel=1e-4)
     assert texts["units"].tolist() == [figure.units for figure in figures]
@@ -84,7 +84,7 @@ def test_no_context_is_carried_from_one_text_to_the_next(models, kind):
     for number, text in enumerate(TEXTS):
         alone = models[kind].surprisal(text)
         for name in "surprisal", "ngram_surprisal":
-            assert alone[name] == pytest.approx(together[name][together["text"] == number], abs=1e-4)
+            assert alone[name] == pytest.approx(together[name][together["document"] == number], abs=1e-4)
 
 
 def probabilities(model, text):
@@ -160,10 +160,10 @@ def test_one_pair_and_other_values(model):
 
 def test_one_line_and_a_table_in_a_notebook(model):
     found = model.surprisal(["the cat", "<unk>\n"])
-    assert repr(found).startswith("Surprisal(3 words of 2 texts, ")
+    assert repr(found).startswith("Surprisal(3 words of 2 documents, ")
     assert "&lt;unk&gt;" in found._repr_html_()
-    assert found.to_pandas().columns.tolist() == ["text", "position", "word", "surprisal", "ngram_surprisal", "units",
-                                                  "unknown"]  # fmt: skip
+    names = ["document", "position", "word", "surprisal", "ngram_surprisal", "units", "unknown"]
+    assert found.to_pandas().columns.tolist() == names
 
 
 def test_files_are_read_as_for_evaluate_and_no_ngram_is_no_column(model, tmp_path):

@@ -21,13 +21,13 @@ FILE is as for `elman train`; without it, the validation files of the run, or it
 Writes doctor.html, a report for the browser, and doctor.png, a picture, to RUN."""
 EXAMPLES = (
     "elman doctor runs/book",
-    "elman doctor runs/reviews reviews-test.tsv --needs 40",
+    "elman doctor runs/reviews reviews-test.tsv --dependency 40",
     "elman doctor runs/names --json",
 )
 
 
 def _doctor(
-    run: Path, files: tuple[Path, ...], folder: Path | None, needs: int | None, as_json: bool, **options: Any
+    run: Path, files: tuple[Path, ...], folder: Path | None, dependency: int | None, as_json: bool, **options: Any
 ) -> None:
     from elman.doctor import examine
     from elman.doctor.figures import to_json
@@ -37,7 +37,9 @@ def _doctor(
     data = trained.read(files or source.existing_files(run, f"name a file: elman doctor {run} FILE"))
     home = run if run.is_dir() else run.parent
     with located(data.places), progress_share("examining") as progress:
-        examination = examine(trained.model, data.inputs, data.labels, run=home, dependency=needs, progress=progress)
+        examination = examine(
+            trained.model, data.inputs, data.labels, run=home, dependency=dependency, progress=progress
+        )
     if as_json:
         click.echo(json.dumps(to_json(examination)))
         return
@@ -53,7 +55,7 @@ doctor = TaskVerb("doctor", help=HELP, examples=EXAMPLES, callback=_doctor, para
     click.Argument(["files"], nargs=-1, metavar="[FILE]...", type=DataFile()),
     click.Option(["--out", "folder"], metavar="DIR", type=click.Path(path_type=Path),
                  help="Write doctor.png and doctor.html to DIR instead of RUN."),
-    click.Option(["--needs"], metavar="STEPS", type=click.IntRange(1),
+    click.Option(["--dependency"], metavar="STEPS", type=click.IntRange(1),
                  help="Longest dependency in the data, in steps, if you know it."),
     click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object with all figures; write no files."),
 ])  # fmt: skip

@@ -48,14 +48,14 @@ def _table(trained: TrainedModel, batch: Sequence[Row], per_document: bool) -> T
         pairs: Table = trained.model.minimal_pairs([row.input for row in batch], [row.label for row in batch])
         return pairs
     words = trained.model.surprisal([row.input for row in batch])
-    table: Table = words.per_text() if per_document else words
+    table: Table = words.per_document() if per_document else words
     return table
 
 
 def _placed(table: Table, batch: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table, each with its place instead of the number of its text."""
+    """Yield the rows of a table, each with its place instead of the number of its document."""
     for number, row in enumerate(table):
-        yield {"place": batch[row.pop("text", number)].place, **row}
+        yield {"place": batch[row.pop("document", number)].place, **row}
 
 
 def _cell(value: Any) -> str:

@@ -13,10 +13,10 @@ MODELS = {"surprisal": "model", "ngram_surprisal": "n-gram"}  # name of a column
 
 
 class Surprisal(Table):
-    """Surprisal of each word of texts: -log2 of its probability given all words before it in its text.
+    """Surprisal of each word of documents: -log2 of its probability given all words before it in its document.
 
-    Columns, with a row per word: `text`, the number of its text, and `position`, its number in that text, both from 0;
-    `word`, which is a line feed for a line end, and `</s>` for the end of the text; `surprisal` in bits;
+    Columns, with a row per word: `document`, the number of its document, and `position`, its number in there, both from
+    0; `word`, which is a line feed for a line end, and `</s>` for the end of the document; `surprisal` in bits;
     `ngram_surprisal` in bits, if there is an n-gram; `units`, the number of units that the word consists of, with the
     white space before it; `unknown`, the number of those that are not in the vocabulary (`<unk>`).
 
@@ -25,15 +25,18 @@ class Surprisal(Table):
 
     @property
     def bits(self) -> float:
-        """Surprisal of all texts together."""
+        """Surprisal of all documents together."""
         return float(self["surprisal"].sum())
 
-    def per_text(self) -> Table:
-        """Return a table with a row per text, with its surprisal in bits and its perplexity per unit."""
+    def per_document(self) -> Table:
+        """Return a table with a row per document, with its surprisal in bits and its perplexity per unit."""
         starts = np.flatnonzero(self["position"] == 0)
         sums = {name: np.add.reduceat(column, starts) for name, column in self.columns.items()
                 if name in ("units", "unknown", *MODELS)}  # fmt: skip
-        table: dict[str, Any] = {"text": self["text"][starts], "words": np.add.reduceat(self._is_word(), starts)}
+        table: dict[str, Any] = {
+            "document": self["document"][starts],
+            "words": np.add.reduceat(self._is_word(), starts),
+        }
         table |= {name: sums[name] for name in ("units", "unknown")}
         for name in MODELS:
             if name in sums:
@@ -41,15 +44,15 @@ class Surprisal(Table):
         return Table(table)
 
     def _is_word(self) -> np.ndarray:
-        """Whether a row is a word, not a line end or the end of a text, as 0 or 1."""
+        """Whether a row is a word, not a line end or the end of a document, as 0 or 1."""
         return ((self["word"] != "\n") & (np.append(self["position"][1:], 0) > 0)).astype(np.int64)
 
     @complete
     def __repr__(self) -> str:
-        words, texts = int(self._is_word().sum()), int((self["position"] == 0).sum())
+        words, documents = int(self._is_word().sum()), int((self["position"] == 0).sum())
         perplexity = float(_exp2(self.bits / self["units"].sum()))
-        return call("Surprisal", f"{counted(words, 'word')} of {counted(texts, 'text')}", f"{self.bits:.1f} bits",
-                    f"perplexity {perplexity:.3f} per unit")  # fmt: skip
+        sizes = f"{counted(words, 'word')} of {counted(documents, 'document')}"
+        return call("Surprisal", sizes, f"{self.bits:.1f} bits", f"perplexity {perplexity:.3f} per unit")
 
 
 class MinimalPairs(Table):
@@ -95,7 +98,7 @@ def minimal_pairs(good: Sequence[Any], bad: Sequence[Any], texts: Table) -> Mini
 
     Args:
         good, bad: P texts each.
-        texts: `Surprisal.per_text()` of the good texts, then the bad ones, [2P].
+        texts: `Surprisal.per_document()` of the good texts, then the bad ones, [2P].
     """
     found: dict[str, Any] = {"good": good, "bad": bad}
     for name in MODELS:

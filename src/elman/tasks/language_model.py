@@ -274,7 +274,7 @@ class LanguageModel(RecurrentSettings, Task):
         if self.ngram_ is not None:
             costs["ngram_surprisal"] = ngram_baseline.unit_costs(self.ngram_, data, self.units_.follows_word)
         bits = {name: rows.sums(*pair) / math.log(2) for name, pair in costs.items()}
-        return Surprisal({"text": rows.text, "position": rows.position, "word": rows.words, **bits,
+        return Surprisal({"document": rows.text, "position": rows.position, "word": rows.words, **bits,
                           "units": rows.units, "unknown": rows.unknown})  # fmt: skip
 
     def minimal_pairs(self, good: Text | Sequence[Text], bad: Text | Sequence[Text]) -> MinimalPairs:
@@ -293,7 +293,7 @@ class LanguageModel(RecurrentSettings, Task):
         if len(good) != len(bad) or not good:
             raise ValueError(f"LanguageModel.minimal_pairs: expected as many good texts as bad ones, and at least one, "
                              f"got {len(good)} and {len(bad)}.")  # fmt: skip
-        return minimal_pairs(good, bad, self.surprisal([*good, *bad]).per_text())
+        return minimal_pairs(good, bad, self.surprisal([*good, *bad]).per_document())
 
     def score(self, X: Texts, y: Any = None) -> float:
         """Return minus the nats per character."""
