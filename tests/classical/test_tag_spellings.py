@@ -81,7 +81,9 @@ def tagger(**settings):
 @pytest.mark.parametrize("settings", [{}, {"repair": True}, {"scheme": "IOB1"}])
 def test_an_odd_tag_is_named_with_its_row(settings):
     odd = ["B-PER", "I-PER", "0", "O", "B-LOC"]
-    with pytest.raises(ValueError, match=r"^row 9, step 2: expected .*got '0'; correct it, or set scheme=none"):
+    with pytest.raises(
+        ValueError, match=r"^row 9, step 2: expected .*got '0'; correct it, convert .*, or set scheme=none"
+    ):
         tagger(**settings).fit([WORDS] * 10, [GOOD] * 9 + [odd])
 
 

@@ -1,6 +1,7 @@
 """`elman evaluate` on a classifier and on a tagger."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -110,7 +111,6 @@ def test_another_column_of_tags_has_no_entities_and_a_picture(elman, names, tiny
             "--picture: draws a confusion matrix, and this model finds entities",
         ),
         (["LANGUAGE", "FILE", "--picture", "x.png"], "--picture: not supported for a language-model; leave it out."),
-        (["CLASSIFIER"], "Missing argument 'FILE...'"),
     ],
 )
 def test_unsupported_options_are_wrong_usage(elman, classifier_run, tagger_run, run_folder, reviews, words, message):
@@ -128,3 +128,14 @@ def test_rows_that_the_model_cannot_read(elman, classifier_run, tmp_path):
     result = elman("evaluate", model, file)
     assert result.exit_code == 1
     assert f"{file}:case 0: expected text" in result.stderr
+
+
+def test_an_odd_tag_is_named_with_its_line_before_the_model_runs(elman, tagger_run, names, tmp_path, monkeypatch):
+    monkeypatch.setattr("elman.tasks.tagger.Tagger.predict", None)
+    mixed = r"'S-PER', which belongs to IOBES or BMES; .* one scheme .*: BIO, that of the model"
+    for tag, message in (("S-PER", mixed), ("B-", "'B-'; correct it"), ("0", "'0'; correct it"), ("PER", "'PER'; ")):
+        odd = tmp_path / "odd.txt"
+        odd.write_text(f"{names.read_text()}\n\nAnn NNP O\nLee NNP {tag}\n")
+        result = elman("evaluate", tagger_run, odd)
+        line = len(odd.read_text().splitlines())
+        assert re.search(rf"odd\.txt:{line}: expected a tag of BIO .*, got {message}", result.stderr), result.stderr

@@ -324,3 +324,24 @@ def test_the_row_counter_is_quiet_if_rows_appear_on_a_terminal(capsys, monkeypat
 def test_the_folder_of_a_run_may_be_named_by_its_model_file(elman, classifier_run, reviews):
     model = Path(classifier_run) / "model.safetensors"
     assert elman("predict", model, reviews).stdout == elman("predict", classifier_run, reviews).stdout
+
+
+def test_plain_text_in_place_of_columns_names_the_layout(elman, tagger_run, tmp_path):
+    plain = tmp_path / "plain.txt"
+    plain.write_text("Ann Lee went to Oslo\nTwo men talk\n")
+    result = elman("predict", tagger_run, plain)
+    assert f"{plain}:2: expected 5 columns as in line 1, got 3: 'Two men talk'; for plain text, use --layout plain" in (
+        result.stderr
+    )
+    assert elman("predict", tagger_run, plain, "--layout", "plain").exit_code == 0  # the advice works
+    for verb in (["evaluate", tagger_run], ["train", "tagger", "--out", tmp_path / "run"]):
+        result = elman(*verb, plain)
+        assert (
+            f"{plain}:2: expected 5 columns as in line 1, got 3: 'Two men talk'; write a word per line" in result.stderr
+        )
+        plain.write_text("Ann\nLee\n")
+        message = (
+            f"{plain}:1: expected a word and a tag, got column 1 of 1 for both; write a tag in a column after each word"
+        )
+        assert message in elman(*verb, plain).stderr
+        plain.write_text("Ann Lee went to Oslo\nTwo men talk\n")

@@ -285,3 +285,14 @@ def test_series_are_sorted_by_time_and_predictions_have_their_names(elman, confi
     assert (row["place"], row["name"]) == (f"{shuffled}: machine m11", "m11")
     for words in (["predict", run, odd], ["evaluate", run, odd]):
         assert f"Error: {odd}: machine m9: " in elman(*words).stderr
+
+
+@pytest.mark.parametrize("tag", ["S-PER", "E-PER", "M-PER", "U-PER"])
+def test_tags_of_two_schemes_name_the_other_scheme(elman, names, tiny, tmp_path, tag):
+    mixed = tmp_path / "mixed.txt"
+    mixed.write_text(f"{names.read_text()}\n\nAnn NNP O\nLee NNP {tag}\n")
+    result = elman("train", "tagger", mixed, "--out", tmp_path / "run", *tiny)
+    line = len(mixed.read_text().splitlines())
+    other = {"S": "IOBES or BMES", "E": "IOBES or BMES", "M": "BMES", "U": "BILOU"}[tag[0]]
+    assert re.search(rf"mixed\.txt:{line}: expected a tag of BIO .*, got '{tag}', which belongs to {other}; .*"
+                     "convert all rows to one scheme .*scheme=none", result.stderr), result.stderr  # fmt: skip

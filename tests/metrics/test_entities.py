@@ -130,9 +130,10 @@ def test_rows_without_entities_or_words():
         (
             [["O"]],
             [["S-A"]],
-            r"row 0: entity_report: predicted tags: spans: step 0: expected a tag of BIO \(O, B-label or",
+            r"row 0, step 0: entity_report: predicted tags: expected a tag of BIO \(O, .*, got 'S-A', "
+            "which belongs to IOBES or BMES",
         ),
-        ([["O"], ["B-"]], [["O"], ["O"]], "row 1: entity_report: true tags: spans: step 0: expected a tag of BIO"),
+        ([["O"], ["B-"]], [["O"], ["O"]], "row 1, step 0: entity_report: true tags: expected a tag of BIO"),
     ],
 )
 def test_rows_that_cannot_be_compared_are_errors(truth, predicted, message):

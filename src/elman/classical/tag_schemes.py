@@ -246,4 +246,8 @@ def _check_tag(where: str, step: int, tag: Any, scheme: str) -> None:
         _parse(tag, scheme)
     except ValueError:
         letters = " or ".join(f"{letter}-label" for letter in SCHEMES[scheme])
-        raise StepError(where, step, f"expected a tag of {scheme} ({OUTSIDE}, {letters}), got {tag!r}.") from None
+        others = [other for other in SCHEMES if tag[1:2] == "-" and tag[0] in SCHEMES[other] and tag[2:]]
+        belongs = f", which belongs to {' or '.join(others)}" if others else ""
+        raise StepError(
+            where, step, f"expected a tag of {scheme} ({OUTSIDE}, {letters}), got {tag!r}{belongs}."
+        ) from None

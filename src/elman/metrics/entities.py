@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from elman.classical.tag_schemes import Span, spans
-from elman.errors import RowError, RowTypeError
+from elman.errors import RowError, RowTypeError, StepError
 from elman.metrics.report import Report, score_table
 from elman.metrics.scores import Scores, scores
 from elman.metrics.tables import columns, printable, score_rows
@@ -123,6 +123,8 @@ def entity_report(truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[s
 def _spans(which: str, number: int, tags: Sequence[str], scheme: str) -> set[Span]:
     try:
         return set(spans(tags, scheme, strict=False))
+    except StepError as error:
+        raise RowError(number, f"entity_report: {which} tags: {error.message}", step=error.step) from None
     except (TypeError, ValueError) as error:
         kind = RowTypeError if isinstance(error, TypeError) else RowError
         raise kind(number, f"entity_report: {which} tags: {error}") from None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from elman.classical.tag_schemes import ALIASES, SCHEMES, all_tags, allowed, check_tags, convert
+from elman.classical.tag_schemes import ALIASES, SCHEMES, all_tags, allowed, check_tags, convert, spans
 from elman.classical.tag_spellings import Spelling, detect_scheme, detect_spelling, span_tags
 from elman.data import readers
 from elman.data.readers.labelled import Labelled
@@ -37,8 +37,9 @@ from elman.training import Score
 
 STEPS = 1 << 13  # of a batch in an evaluation
 OUTPUTS = "crf", "softmax"
-NO_SPANS = "scheme=none (--set scheme=none) if the tags do not encode spans"
-REPAIR = "repair=True (--repair) to read tags as the CoNLL evaluation does"
+NO_SPANS = "set scheme=none (--set scheme=none) if the tags do not encode spans"
+REPAIR = "set repair=True (--repair) to read tags as the CoNLL evaluation does"
+CONVERT = "convert all rows to one scheme (elman.classical.tag_schemes.convert)"
 INSIDE = "IOBES"  # the scheme in which spans are learnt: the richest gives the most information
 
 
@@ -195,10 +196,10 @@ class Tagger(RecurrentSettings, Task):
             return row
         tags = self._usual(row)
         with about_row(number):
-            with _way_out(NO_SPANS):
+            with _way_out(CONVERT, NO_SPANS):
                 inside = convert(tags, self.scheme_, INSIDE, strict=False)
             if not self.repair and self.scheme_ != "IOB1":  # all rows of B, I and O are valid in IOB1
-                with _way_out(f"{REPAIR}, or {NO_SPANS}"):
+                with _way_out(REPAIR, NO_SPANS):
                     check_tags(tags, self.scheme_)
             return inside
 
@@ -294,7 +295,12 @@ class Tagger(RecurrentSettings, Task):
 
     def evaluate(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> EntityReport | ClassReport:
         """Return precision, recall and F1 of each kind of span, or of each tag if they do not encode spans."""
+        self.check_fitted()
         examples = self.read(X, y)
+        if self.scheme_ is not None:  # before the model runs
+            for number, row in enumerate(examples.targets):
+                with about_row(number), _way_out(f"{CONVERT}: {self.scheme_}, that of the model"):
+                    spans(self._usual(row), self.scheme_, strict=False)
         return self._report(examples.targets, self.predict(examples.inputs))
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
@@ -339,10 +345,10 @@ class Tagger(RecurrentSettings, Task):
 
 
 @contextmanager
-def _way_out(settings: str) -> Iterator[None]:
-    """Re-raise errors about a tag with settings that accept it."""
+def _way_out(*others: str) -> Iterator[None]:
+    """Re-raise errors about a tag with other remedies than to correct it."""
     try:
         yield
     except StepError as error:
-        message = f"{error.message.removesuffix('.')}; correct it, or set {settings}."
+        message = f"{error.message.removesuffix('.')}; {', '.join(['correct it', *others[:-1]])}, or {others[-1]}."
         raise StepError(error.where, error.step, message) from error

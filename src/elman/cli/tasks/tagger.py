@@ -14,7 +14,7 @@ from elman.cli.task_commands import PICTURE, SettingOption, TaskCommands, evalua
 from elman.data import readers
 from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled, Row
-from elman.data.readers.tagged import sentences
+from elman.data.readers.tagged import WAY_OUT, sentences
 
 COLUMNS = (
     click.Option(["--word"], metavar="COLUMN", help="The column of words, a number from 1. Default: 1."),
@@ -29,6 +29,7 @@ LAYOUT = click.Option(["--layout"], type=click.Choice(["plain", "lines", "column
                       help="A line is plain text, to be split into words and punctuation (plain), a sentence with "
                       "blanks between words (lines), or a word in columns. Default: plain from standard input, "
                       "columns from a FILE.")  # fmt: skip
+PLAIN = f"for plain text, use --layout plain; for words in columns, {WAY_OUT}"
 
 
 def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
@@ -53,10 +54,12 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
         ValueError: sentences are lines and the model reads more than words.
     """
     layout = options.get("layout", "plain" if file == STDIN else "columns")
+    count = len(model.words_.given)
     if layout == "columns":
-        text = TextLines(file)
-        return RowStream(sentences(file, iter(text), **_columns(options), tags=False), lambda: text.ready)
-    if count := len(model.words_.given):
+        text, way_out = TextLines(file), WAY_OUT if count else PLAIN
+        rows = sentences(file, iter(text), **_columns(options), tags=False, way_out=way_out)
+        return RowStream(rows, lambda: text.ready)
+    if count:
         got = "plain text" if layout == "plain" else "lines of words"
         raise ValueError(f"{file}: expected {count + 1} columns per word, as in training, got {got}; use "
                          "--layout columns.")  # fmt: skip

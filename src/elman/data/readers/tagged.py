@@ -10,11 +10,13 @@ from elman.data.raw_files import Paths, as_paths, lines
 from elman.data.readers.columns import Column, missing_column
 from elman.data.readers.labelled import Labelled, Row, at_least_one, gather
 from elman.errors import LinesPlace
+from elman.representation import brief
 
 CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 DOCSTART = "-DOCSTART-"
 COMMENT = re.compile(r"# \S+ = ")  # comment of CoNLL-U, even if it has as many words as there are columns
 NO_WORD = re.compile(r"\d+[-.]\d+")  # ID of a multiword token or an empty node
+WAY_OUT = "write a word per line, with the same columns in all lines, and an empty line after each sentence"
 
 Lines = Iterator[tuple[int, str]]
 
@@ -92,13 +94,19 @@ class _Layout(NamedTuple):
 
 
 def sentences(
-    file: Path, content: Iterable[str], columns: Sequence[Column | None] | None, extra: Sequence[Column], tags: bool
+    file: Path,
+    content: Iterable[str],
+    columns: Sequence[Column | None] | None,
+    extra: Sequence[Column],
+    tags: bool,
+    way_out: str = WAY_OUT,
 ) -> Iterator[Row]:
     """Yield each sentence as soon as its last line is read.
 
     Args:
         content: lines of the file.
         columns, extra, tags: as for `read_tagged`.
+        way_out: remedy for lines with different numbers of columns.
     """
     conllu = file.name.removesuffix(".gz").endswith(".conllu")
     layout, numbered = _layout(file, ((number, line.rstrip("\r\n")) for number, line in enumerate(content, 1)), conllu)
@@ -109,7 +117,7 @@ def sentences(
     if tags and chosen[0] == chosen[-1]:
         raise ValueError(
             f"{file}:{layout.line}: expected a word and a tag, got column {chosen[0] + 1} of {layout.width} for both; "
-            "tags=False reads files without tags."
+            "write a tag in a column after each word, or read words alone (tags=False in Python, elman predict)."
         )
     words: list[Any] = []
     found: list[str] = []
@@ -127,7 +135,8 @@ def sentences(
         fields = _cut(line, layout.tabs)
         if len(fields) != layout.width:
             raise ValueError(
-                f"{file}:{number}: expected {layout.width} columns as in line {layout.line}, got {len(fields)}."
+                f"{file}:{number}: expected {layout.width} columns as in line {layout.line}, got {len(fields)}: "
+                f"{brief(line)}; {way_out}."
             )
         if conllu and NO_WORD.fullmatch(fields[0]):
             continue
