@@ -6,6 +6,7 @@ import pytest
 import elman
 from elman import pictures
 from elman.classical.forecast import Forecast
+from elman.classical.hmm import Gaussian
 from elman.classical.lds import local_level
 
 RNG = np.random.default_rng(0)
@@ -33,6 +34,66 @@ def test_the_default_path_is_the_most_probable_one():
     colors = [[patch.get_facecolor() for patch in each] for each in patches]
     assert colors[0] == colors[1]
     assert len(set(colors[0])) == 3
+
+
+ROW = SERIES[:, :1]
+REGIMES = elman.HMM(2, Gaussian(), seed=1).fit([ROW])
+
+
+def picture(figure):
+    patches = [(patch.get_xy()[0], patch.get_facecolor()) for patch in figure.axes[0].patches]
+    probs = [path.vertices.tolist() for part in figure.axes[-1].collections for path in part.get_paths()]
+    return patches, probs
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        REGIMES.decode([ROW]),
+        REGIMES.decode([ROW])[0],
+        REGIMES.decode([ROW], "posterior"),
+        REGIMES.decode([ROW])[0].values.tolist(),
+        [REGIMES.decode([ROW])[0].values],
+    ],
+    ids=["Decoded", "Sequences", "posterior", "list", "row"],
+)
+def test_states_accepts_what_decode_returns(path):
+    decoded = REGIMES.decode([ROW], "posterior" if path is not None and hasattr(path, "log_prob") else "viterbi")
+    wanted = path.states.values if hasattr(path, "states") else decoded.states.values
+    assert picture(pictures.states(ROW, path)) == picture(pictures.states([ROW], wanted))
+
+
+def test_states_accepts_what_filter_and_smooth_return():
+    filtered, smoothed = REGIMES.filter([ROW]), REGIMES.smooth([ROW])
+    wanted = filtered.values.probs
+    for probs in (filtered, filtered.values, wanted):
+        assert picture(pictures.states(ROW, probs=probs)) == picture(pictures.states(ROW, wanted.argmax(1), wanted))
+    assert picture(pictures.states(ROW, probs=smoothed)) == picture(pictures.states(ROW, probs=smoothed.values))
+
+
+NOT_SERIES = [
+    (lambda: pictures.states(REGIMES, SERIES), "pictures.states: expected series as numbers .*, got HMM"),
+    (lambda: pictures.states(SERIES, REGIMES), "pictures.states: expected path as numbers .*, got HMM"),
+    (lambda: pictures.states(SERIES, probs=REGIMES), "expected probs as numbers .*, got HMM"),
+    (lambda: pictures.states(SERIES, [0] * 30, means=REGIMES), "expected means as numbers .*, got HMM"),
+    (lambda: pictures.states("abc", [0]), "expected series as numbers .*, got str"),
+    (lambda: pictures.states([[1.0], [1.0, 2.0]], [0]), "expected series as numbers .*, got list"),
+    (lambda: pictures.bands(SERIES, smoothed=(REGIMES, SERIES)), "expected smoothed as numbers .*, got HMM"),
+    (lambda: pictures.forecast(REGIMES, SERIES), "pictures.forecast: expected series as numbers .*, got HMM"),
+    (lambda: pictures.forecast((SERIES, SERIES), SERIES), "expected series as numbers .*, got tuple"),
+    (lambda: pictures.forecast(SERIES, REGIMES), "expected the mean as numbers .*, got HMM"),
+    (
+        lambda: pictures.forecast(Forecast(np.zeros((1, 2, 2)), np.ones((1, 2, 2, 2))), SERIES),
+        r"expected the series first, got a forecast; give forecast\(series, forecast\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), NOT_SERIES)
+def test_a_value_that_is_no_series_is_one_clear_line(call, message):
+    with pytest.raises(TypeError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
 
 
 def test_bands_cover_their_level():
@@ -110,6 +171,10 @@ def test_a_mean_alone_has_no_interval_and_bounds_are_drawn_as_they_are():
         (lambda: pictures.states(SERIES, path=[0] * 30, names=[]), "expected 1 names, got 0"),
         (lambda: pictures.states(np.zeros((2, 3, 4)), path=[0]), r"expected series of shape \[T\] or \[T, D\]"),
         (lambda: pictures.states(SERIES, path=[0.5] * 30), "expected path of states from 0, as decode"),
+        (lambda: pictures.states(ROW, REGIMES.smooth([ROW])), r"got numbers of shape \[30, 2\]; .* are probs="),
+        (lambda: pictures.states(ROW, REGIMES.decode([ROW], k=2)), r"choose one of several paths: path\[:, 0\]"),
+        (lambda: pictures.states(ROW, REGIMES.decode([ROW, ROW])), "expected path of a single row, got 2"),
+        (lambda: pictures.bands(SERIES, SERIES), r"the series comes first: bands\(series, smoothed=\(mean, deviation"),
         (lambda: pictures.bands(SERIES, smoothed=SERIES), r"expected smoothed=\(mean, deviation\), got ndarray"),
         (lambda: pictures.forecast(SERIES, (SERIES, SERIES), level=90), "expected a level between 0 and 1, got 90"),
         (lambda: pictures.bands(SERIES), "expected filtered or smoothed, got neither"),

@@ -19,6 +19,7 @@ def bands(series: Any, filtered: Any = None, smoothed: Any = None, level: float 
     Returns:
         a matplotlib Figure; `figure.savefig("bands.png")` writes it.
     Raises:
+        TypeError: a part is not an array of numbers.
         ValueError: neither filtered nor smoothed is given, or the shapes differ.
         ModuleNotFoundError: matplotlib is not installed.
     Example:
@@ -34,7 +35,8 @@ def bands(series: Any, filtered: Any = None, smoothed: Any = None, level: float 
     times = np.arange(len(observed))
     for name, pair in given.items():
         if not isinstance(pair, tuple) or len(pair) != 2:
-            raise ValueError(f"pictures.bands: expected {name}=(mean, deviation), got {type(pair).__name__}.")
+            raise ValueError(f"pictures.bands: expected {name}=(mean, deviation), got {type(pair).__name__}; "
+                             "the series comes first: bands(series, smoothed=(mean, deviation)).")  # fmt: skip
         mean, deviation = (as_series("pictures.bands", name, part) for part in pair)
         for part in (mean, deviation):
             if part.shape != observed.shape:

@@ -25,6 +25,7 @@ def forecast(series: Any, forecast: Any, truth: Any = None, level: float = LEVEL
     Returns:
         a matplotlib Figure; `figure.savefig("forecast.png")` writes it.
     Raises:
+        TypeError: an argument is of another kind, such as a model, or series and forecast are swapped.
         ValueError: the shapes differ, or there are several rows.
         ModuleNotFoundError: matplotlib is not installed.
     Example:
@@ -35,6 +36,8 @@ def forecast(series: Any, forecast: Any, truth: Any = None, level: float = LEVEL
         1
     """
     check_level(level)
+    if isinstance(series, Forecast) or hasattr(series, "predicted_mean"):
+        raise TypeError(f"{WHERE}: expected the series first, got a forecast; give forecast(series, forecast).")
     observed, parts = as_series(WHERE, "series", series), _Parts.of(forecast, level)
     came = None if truth is None else as_series(WHERE, "truth", truth)
     wanted = [len(parts.mean), observed.shape[1]]

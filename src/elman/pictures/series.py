@@ -11,18 +11,39 @@ from elman.sequences import Sequences
 OBSERVED, LEVEL = "tab:gray", 0.9
 
 
-def as_series(where: str, name: str, array: Any) -> np.ndarray:
+def one_row(where: str, name: str, values: Any) -> np.ndarray:
+    """Return the values of one row, [T, ...]: of an array, a list, a Series, a frame, or rows with this one alone.
+
+    Raises:
+        TypeError: the values are not those of a series, such as a model or a forecast.
+        ValueError: there are several rows.
+    """
+    rows = values.to_list() if isinstance(values, Sequences) else values
+    if isinstance(rows, list) and len(rows) == 1 and np.ndim(rows[0]):
+        rows = rows[0]
+    elif isinstance(values, Sequences):
+        raise ValueError(f"{where}: expected {name} of a single row, got {len(rows)}; select one: x.select([0]).")
+    try:
+        array = None if isinstance(rows, tuple) and any(map(np.ndim, rows)) else as_array(rows)
+    except (TypeError, ValueError):  # nested lists of different lengths
+        array = None
+    if array is None or not array.ndim or array.dtype.kind not in "biufO":
+        raise TypeError(f"{where}: expected {name} as numbers [T] or [T, D], got {type(rows).__name__}.")
+    return array
+
+
+def as_series(where: str, name: str, values: Any) -> np.ndarray:
     """Return the numbers of one row, [T] or [T, D], as floats [T, D], with NaN where one is missing.
 
     Raises:
+        TypeError: the values are not numbers.
         ValueError: there are several rows, or the array has another shape.
     """
-    rows = array.to_list() if isinstance(array, Sequences) else array
-    if isinstance(rows, list) and len(rows) == 1 and np.ndim(rows[0]):
-        rows = rows[0]
-    elif isinstance(array, Sequences):
-        raise ValueError(f"{where}: expected {name} of a single row, got {len(rows)}; select one: x.select([0]).")
-    numbers = as_array(rows).astype(np.float64)
+    array = one_row(where, name, values)
+    try:
+        numbers = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{where}: expected {name} as numbers [T] or [T, D], got {type(values).__name__}.") from None
     if numbers.ndim not in (1, 2) or not len(numbers):
         raise ValueError(
             f"{where}: expected {name} of shape [T] or [T, D], got {list(numbers.shape)}; pass a single row."
