@@ -183,8 +183,8 @@ def test_bad_input_is_one_clear_line():
         BagOfWords(5).fit(sequences, labels)
     with pytest.raises(TypeError, match=r"BagOfWords.fit: expected ids, got words; encode"):
         BagOfWords(V).fit([["the", "cat"], ["sat"]], [0, 1])
-    with pytest.raises(TypeError, match=r"BagOfWords.predict: expected Sequences or a list of rows, got one array"):
-        model.predict(np.array([1, 2]))
+    with pytest.raises(TypeError, match=r"BagOfWords.predict: expected Sequences, a list of rows or a single array"):
+        model.predict(12)
     with pytest.raises(ValueError, match=r"BagOfWords.fit: expected a gram that occurs 1 times or more, got 0 ids"):
         BagOfWords(V).fit([[], []], [0, 1])
     with pytest.raises(ValueError, match=r"BagOfWords.fit: expected at least one row, got none"):

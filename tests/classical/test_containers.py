@@ -277,6 +277,53 @@ def test_a_series_of_numbers_is_one_column(kind):
     np.testing.assert_array_equal(DelayTaps(1).fit(rows).taps_, DelayTaps(1).fit(Sequences(COLUMN, [10, 6])).taps_)
 
 
+ROWS: dict[str, tuple[np.ndarray, Callable[[Any], Any]]] = {  # a row, and the use of one row or of a list of rows
+    "HMM": (X, lambda x: soft().filter(x).values),
+    "HMM.fit": (X, lambda x: HMM(2, Gaussian(), seed=1).fit(x)),
+    "HMM of counts": (COLUMN[:, 0], lambda x: HMM(2, Poisson()).fit(x).decode(x).states.values),
+    "HMM of symbols": (IDS, lambda x: HMM(2, Categorical(3)).fit(x).log_prob(x)),
+    "HMMTagger": (IDS, lambda x: tagger().decode(x).states.values),
+    "LDS": (COLUMN, lambda x: lds(np.asarray).forecast(x, 3)),
+    "LDS of a series": (COLUMN[:, 0], lambda x: lds(np.asarray).smooth(x).values),
+    "CRF": (X, lambda x: crf(np.asarray).decode(x)[0].values),
+    "DelayTaps": (X, lambda x: DelayTaps(2).fit(x).forecast(x, 2)),
+    "BagOfWords": (IDS, lambda x: bag().predict_proba(x)),
+    "NGram": (IDS, lambda x: NGram(4, 2).fit(x).scan(x)[0].values),
+}
+ONE_ROW: dict[str, Callable[[np.ndarray], Any]] = {
+    "array": lambda array: array,
+    "integers": CONTAINERS["integers"],
+    "objects": CONTAINERS["objects"],
+    "pandas": pandas_of,
+    "nullable": nullable,
+    "polars": polars_of,
+}
+
+
+@pytest.mark.parametrize("use", ROWS)
+def test_an_array_a_series_and_a_frame_are_a_single_row(use):
+    row, function = ROWS[use]
+    wanted = list(numbers(function([row])))
+    for name, convert in ONE_ROW.items():
+        for first, second in zip(wanted, numbers(function(convert(row))), strict=True):
+            np.testing.assert_array_equal(second, first, err_msg=name)
+
+
+def test_inputs_with_observations_are_a_single_row():
+    given = Observed(COLUMN, COLUMN)
+    np.testing.assert_array_equal(driven(np.asarray).log_prob(given), driven(np.asarray).log_prob([given]))
+
+
+def test_a_series_of_rows_is_a_list_of_rows():
+    rows = [IDS[:3], IDS[3:6], IDS[6:9], IDS[9:]]
+    wanted = bag().predict_proba(rows)
+    for kind in (pandas.Series, polars.Series):
+        np.testing.assert_array_equal(bag().predict_proba(kind([row.tolist() for row in rows])), wanted)
+    ragged = np.empty(4, object)
+    ragged[:] = [*rows[:3], rows[3][:2]]
+    np.testing.assert_array_equal(bag().predict_proba(ragged)[:3], wanted[:3])
+
+
 LEVEL = LDS(ONES[:1, :1], ONES[:1, :1], ONES[:1, :1], ONES[:1, :1])
 REFUSED = {
     "a generator of numbers": (
@@ -309,23 +356,23 @@ REFUSED = {
     ),
     "numbers as rows": (
         lambda: LEVEL.filter([1.0, 2.0]),
-        r"row 0: expected an array or a list of steps, .* give \[x\]",
+        r"row 0: expected an array or a list of steps, got 1.0; a single row is np.asarray\(x\)",
     ),
-    "a series as rows": (
-        lambda: LEVEL.filter(pandas.Series([1.0])),
-        r"a list of rows, got Series; give \[x\] for a single",
-    ),
-    "a data frame as rows": (
+    "a data frame of another width": (
         lambda: LEVEL.filter(pandas.DataFrame(ONES)),
-        r"a list of rows, got DataFrame; give \[x\]",
+        r"LDS.filter: expected observations of shape \[N, m=1\], got \[2, 2\]",
     ),
-    "a polars frame as rows": (
-        lambda: LEVEL.filter(polars.DataFrame(ONES)),
-        r"got DataFrame; give \[x\]",
+    "an array of rows": (
+        lambda: LEVEL.filter(np.ones((3, 2, 1))),
+        r"row 0: expected a row \[T\] or \[T, D\], got an array \[3, 2, 1\]; list\(x\) makes a row of each",
+    ),
+    "an array of documents": (
+        lambda: NGram(4, 2).fit(IDS[:, None]),
+        r"NGram.fit: expected",
     ),
     "None": (
         lambda: LEVEL.filter(None),
-        "expected Sequences or a list of rows, got NoneType",
+        "expected Sequences, a list of rows or a single array, got NoneType",
     ),
     "text": (
         lambda: LEVEL.filter([["a", "b"]]),
@@ -333,7 +380,7 @@ REFUSED = {
     ),
     "a list of one series": (
         lambda: LEVEL.filter([[1.0, 2.0]]),
-        r"a single series is np.asarray\(x\)\[:, None\]",
+        r"a series of single numbers is np.asarray\(x\)\.$",
     ),
     "text as parameters": (
         lambda: LDS([["a"]], ONES),

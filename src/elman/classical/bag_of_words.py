@@ -83,7 +83,7 @@ class BagOfWords(ClassicalModel):
         """Choose the features and fit their weights, a convex problem.
 
         Args:
-            sequences: rows of ids: Sequences, or a list of arrays.
+            sequences: rows of ids: Sequences, a list of arrays, or one array for a single row.
             labels: [B], one per row: integers or strings.
             verbose: progress: None shows a line on a terminal and in a notebook if the fit takes longer than 2 seconds;
                 False is silent; True shows it everywhere; 2 prints a line per iteration.

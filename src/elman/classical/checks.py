@@ -13,14 +13,16 @@ from elman.shapes import check
 
 
 def as_sequences(where: str, rows: Sequences | Iterable[Any], columns: bool = False) -> Sequences:
-    """Return a list of rows [T, ...] (arrays, Series, data frames, lists, or tuples of them) as Sequences.
+    """Return rows [T, ...] (arrays, Series, data frames, lists, or tuples of them) as Sequences.
 
     Args:
-        rows: Sequences are returned unchanged.
+        rows: Sequences, which are returned unchanged; a list of rows; or a single row, if it is an array, a Series, a
+            data frame or a named tuple of arrays. A list is never a single row.
         columns: whether a step has D numbers: an array or a Series [T] is then a single column, [T, 1].
     Raises:
-        TypeError: one array is given instead of a list of rows, or a row is a generator.
-        ValueError: there are no rows, they differ in width, or, with `columns`, a row is a list of numbers.
+        TypeError: there are no rows to read, or a row is a generator.
+        ValueError: the list is empty, rows differ in width, or, with `columns`, a row is a list of numbers or an array
+            of more than two axes.
     Example:
         >>> as_sequences("HMM.fit", [np.zeros((3, 2)), np.zeros((4, 1))])
         Traceback (most recent call last):
@@ -30,10 +32,7 @@ def as_sequences(where: str, rows: Sequences | Iterable[Any], columns: bool = Fa
     if isinstance(rows, Sequences):
         one = columns and not isinstance(rows.values, tuple) and rows.values.ndim == 1
         return rows.with_values(rows.values[:, None]) if one else rows
-    if hasattr(rows, "__array__") or not isinstance(rows, Iterable):
-        got = "one array" if isinstance(rows, np.ndarray) else type(rows).__name__
-        raise TypeError(f"{where}: expected Sequences or a list of rows, got {got}; give [x] for a single row.")
-    given = list(rows)
+    given = list_of_rows(where, rows)
     rows = [_row(f"{where}: row {number}", row, columns) for number, row in enumerate(given)]
     if not rows:
         raise ValueError(f"{where}: expected at least one row, got none.")
@@ -48,6 +47,21 @@ def as_sequences(where: str, rows: Sequences | Iterable[Any], columns: bool = Fa
     return Sequences.from_list(rows)
 
 
+def list_of_rows(where: str, rows: Iterable[Any]) -> list[Any]:
+    """Return rows as a list; an array, a Series, a data frame or a named tuple of arrays is a single row.
+
+    Raises:
+        TypeError: the rows are not iterable.
+    """
+    if not isinstance(rows, Iterable):
+        raise TypeError(f"{where}: expected Sequences, a list of rows or a single array, got {type(rows).__name__}.")
+    if hasattr(rows, "__array__"):
+        array = np.asarray(rows)
+        holds_rows = array.dtype.kind == "O" and array.ndim == 1 and any(map(np.ndim, array))  # a Series of lists
+        return list(rows) if holds_rows else [rows]
+    return [rows] if isinstance(rows, tuple) and hasattr(rows, "_fields") else list(rows)
+
+
 def one_step_rows(where: str, x: Any, columns: bool = False) -> Sequences:
     """Return the inputs of a step, [B, ...], as rows of one step each; arguments as in `as_sequences`."""
     leaves = _row(f"{where}: x", x, columns)
@@ -60,11 +74,15 @@ def _row(where: str, row: Any, columns: bool) -> Any:
         return states.map(lambda leaf: array_of(where, "steps", leaf), row)
     array = array_of(where, "steps", row)  # a tuple of numbers is an array too
     if not array.ndim:
-        raise TypeError(f"{where}: expected an array or a list of steps, got {row!r:.40}; give [x] for a single row.")
+        raise TypeError(f"{where}: expected an array or a list of steps, got {row!r:.40}; a single row is "
+                        "np.asarray(x).")  # fmt: skip
+    if columns and array.ndim > 2:
+        raise ValueError(f"{where}: expected a row [T] or [T, D], got an array {list(array.shape)}; list(x) makes a "
+                         "row of each part.")  # fmt: skip
     if columns and array.ndim == 1 and len(array):
         if isinstance(row, list | tuple):  # in nested lists, these may be the numbers of one step
             raise ValueError(f"{where}: expected steps of D numbers, got a {type(row).__name__} of {len(row)} numbers; "
-                             "a single series is np.asarray(x)[:, None].")  # fmt: skip
+                             "a series of single numbers is np.asarray(x).")  # fmt: skip
         return array[:, None]
     return array
 

@@ -122,7 +122,7 @@ class CRF(ClassicalModel):
         To train the model of the scores together with the weights, use `elman.losses.CRFLoss`.
 
         Args:
-            scores: [N, K] of each tag at each step: Sequences, or a list of rows [T, K].
+            scores: [N, K] of each tag at each step: Sequences, a list of rows [T, K], or one array for a single row.
             tags: [N] from 0 to K - 1.
             verbose: progress: None shows a line on a terminal and in a notebook if the fit takes longer than 2 seconds;
                 False is silent; True shows it everywhere; 2 prints a line per iteration.

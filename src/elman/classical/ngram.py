@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.classical.checks import array_of, as_sequences, check_names, integers, sorted_keys
+from elman.classical.checks import array_of, as_sequences, check_names, integers, list_of_rows, sorted_keys
 from elman.classical.context_counts import ContextCounts, count, descend, find
 from elman.classical.model import ClassicalModel
 from elman.progress import ProgressLine
@@ -96,13 +96,13 @@ class NGram(ClassicalModel):
         """Count documents: ids [n] without boundaries; the input is 0 u1 .. un, the target u1 .. un 0.
 
         Args:
-            documents: Sequences of ids, or a list of arrays.
+            documents: Sequences of ids, a list of arrays, or one array for a single document.
             verbose: progress: None shows a line on a terminal and in a notebook if counting takes longer than 2
                 seconds; False is silent; True shows it everywhere; 2 prints a line per length of grams.
         """
         line = ProgressLine(verbose)
         self._check_settings("NGram.fit")
-        rows = documents.to_list() if isinstance(documents, Sequences) else list(documents)
+        rows = documents.to_list() if isinstance(documents, Sequences) else list_of_rows("NGram.fit", documents)
         if not rows:
             raise ValueError("NGram.fit: expected at least one document, got none.")
         read = Sequences.from_list([self._ids("NGram.fit", "documents", row, "N", lowest=1) for row in rows])

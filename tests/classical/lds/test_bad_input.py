@@ -35,8 +35,11 @@ WRONG = {
         lambda: LEVEL.filter([np.zeros((3, 2))]),
         r"LDS.filter: expected observations of shape \[N, m=1\], got \[3, 2\].",
     ),
-    "a flat series": (lambda: LEVEL.filter([[0.0] * 3]), r"a single series is np.asarray\(x\)\[:, None\]"),
-    "one array": (lambda: LEVEL.filter(X), r"expected Sequences or a list of rows, got one array; give \[x\]"),
+    "a flat series": (lambda: LEVEL.filter([[0.0] * 3]), r"a series of single numbers is np.asarray\(x\)"),
+    "several rows in one array": (
+        lambda: LEVEL.filter(X[None]),
+        r"got an array \[1, \d+, 1\]; list\(x\) makes a row of",
+    ),
     "no rows": (lambda: LEVEL.filter([]), "expected at least one row, got none"),
     "a plain tuple": (lambda: DRIVEN.filter([(X, X)]), r"expected observations, or Observed\(x, u, ...\), got tuple"),
     "an all-missing series": (

@@ -223,7 +223,8 @@ class HMM(ClassicalModel):
         """Fit by EM over all rows, from `restarts` random starts together.
 
         Args:
-            sequences: rows of observations: Sequences, or a list of arrays.
+            sequences: rows of observations: Sequences, a list of arrays, or one array, Series or data frame for a
+                single row.
             refine: start from the current parameters instead of random ones. Probabilities of zero stay zero (without
                 a prior), so this can be used to forbid transitions.
             verbose: progress: None shows a line on a terminal and in a notebook if the fit takes longer than 2 seconds;

@@ -71,7 +71,7 @@ class HMMTagger(ClassicalModel):
         """Fit by counting.
 
         Args:
-            sequences: rows of observations: Sequences, or a list of rows.
+            sequences: rows of observations: Sequences, a list of rows, or one array for a single row.
             tags: strings or integers, one per step: Sequences, a list of rows, or an array [N].
         """
         where = "HMMTagger.fit"

@@ -239,7 +239,8 @@ class LDS(ClassicalModel):
         and Cholesky factors of covariances, with finite-difference gradients computed in one call of the kernel.
 
         Args:
-            sequences: rows of observations, NaN where missing: Sequences, or a list of arrays or `Observed`.
+            sequences: rows of observations, NaN where missing: Sequences, a list of arrays or `Observed`, or one array,
+                Series, data frame or `Observed` for a single row.
             learn: names of variances; or of matrices among F H Q R B D; or `mean` and `cov` of the start. None: the
                 unknown variances, or Q and R if there are none.
             method: `em` or `likelihood`. None: `likelihood` for variances, `em` for matrices.
