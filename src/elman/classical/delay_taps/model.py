@@ -133,7 +133,8 @@ class DelayTaps(ClassicalModel):
         inputs.
 
         Args:
-            given: the rows so far: Sequences, a list of arrays [T, D], or one array; or the state after them, [B, p, D].
+            given: the rows so far: Sequences, a list of arrays [T, D], or one array for a single row; or the state
+                after them, [B, p, D].
             steps: S, the number of steps to forecast, at least 1.
         Raises:
             ValueError: a row has fewer than p inputs; the forecasts of an unstable model overflow.
