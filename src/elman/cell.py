@@ -52,8 +52,8 @@ def unroll(
     """
     for leaf in states.leaves(states.by_row(state)):
         if not hasattr(leaf, "shape"):
-            raise TypeError(f"{_name(step)}: expected a state of an array or a tuple of them, got {brief(leaf)}; return "
-                            "such a state from initial_state.")  # fmt: skip
+            raise TypeError(f"{_name(step)}: expected a state of an array or a tuple of them, got {brief(leaf)}; "
+                            "return such a state from initial_state.")  # fmt: skip
         check("scan", "state", leaf, f"B={len(sequences)} ...")
     plan = sequences.plan
     if not plan.alive:
@@ -90,7 +90,8 @@ def _check_same_structure(step: Callable[..., Any], before: State, after: State)
     """Raise unless a step returned a state of the same tuples and shapes as the state that it was given."""
     if _structure(before) != _structure(after):
         raise ValueError(f"{_name(step)}: expected a step that returns a state like the one before it, "
-                         f"{brief(before)}, got {brief(after)}; return y and the state in the structure of initial_state.")  # fmt: skip
+                         f"{brief(before)}, got {brief(after)}; return y and the state in the structure of "
+                         "initial_state.")  # fmt: skip
 
 
 def _structure(state: State) -> Any:

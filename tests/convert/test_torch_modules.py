@@ -1,5 +1,7 @@
 """Layers of torch.nn, converted to elman and back."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -22,7 +24,7 @@ from elman import (
     Stack,
     VariationalDropout,
 )
-from elman.convert import from_torch, to_torch
+from elman.convert import from_torch, to_keras, to_onnx, to_torch
 from elman.layers import Reversed
 
 from .running import random_weights, same_nets, scanned
@@ -215,3 +217,62 @@ def test_arguments_of_another_type_raise():
         from_torch({})
     with pytest.raises(TypeError, match="to_torch: expected a cell, a layer or a Stack of elman, got LSTM"):
         to_torch(nn.LSTM(3, 4))
+
+
+class Tagger(nn.Module):
+    """Network of a user's own class."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.lstm, self.readout = nn.Embedding(9, 3), nn.LSTM(3, 4), nn.Linear(4, 2)
+        self.scale = nn.Parameter(torch.ones(2))
+
+    def forward(self, ids):
+        return self.readout(self.lstm(self.embedding(ids))[0]) * self.scale
+
+
+def test_a_network_of_an_own_class_is_converted_part_by_part():
+    net = Tagger()
+    parts = r"elman\.Stack\(from_torch\(net\.embedding\), from_torch\(net\.lstm\), from_torch\(net\.readout\)\)\.$"
+    with pytest.raises(ValueError, match=rf"^from_torch: Tagger is not supported; .* part by part: {parts}"):
+        from_torch(net)
+    converted = Stack(from_torch(net.embedding), from_torch(net.lstm), from_torch(net.readout))
+    ids = torch.tensor([[1, 2, 3]])
+    torch.testing.assert_close(converted(ids)[0], net(ids.T).transpose(0, 1))
+    with pytest.raises(
+        ValueError, match=r"^from_torch: 1: Conv1d is not supported; convert the layers before and after"
+    ):
+        from_torch(nn.Sequential(nn.Linear(2, 2), nn.Conv1d(2, 2, 2)))
+
+
+def test_writers_name_the_conversion_of_a_module_of_pytorch(tmp_path):
+    for write, advice in (
+        (
+            lambda net: to_onnx(net, tmp_path / "m.onnx"),
+            "use torch.onnx.export, or convert its layers with elman.convert",
+        ),
+        (lambda net: to_keras(net, tmp_path / "m.keras"), "convert its layers with elman.convert.from_torch first"),
+        (to_torch, "it is of PyTorch already"),
+    ):
+        with pytest.raises(TypeError, match=f"got Tagger; {advice}"):
+            write(Tagger())
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("cell", "theirs"),
+    [
+        (LSTM(3, 4), nn.LSTM(3, 4)),
+        (GRU(3, 4), nn.GRU(3, 4, num_layers=2, bidirectional=True, bias=False)),
+        (RNN(3, 4), nn.RNNCell(3, 4)),
+        (Stack(LSTM(3, 4), Linear(4, 2)), Tagger()),
+    ],
+)
+def test_a_state_dict_of_pytorch_names_the_conversion(cell, theirs):
+    before = copy.deepcopy(cell.state_dict())
+    message = rf"^{type(cell).__name__}\.load_state_dict: expected weights of elman, got .*elman\.convert\.from_torch"
+    with pytest.raises(RuntimeError, match=message):
+        cell.load_state_dict(theirs.state_dict())
+    assert cell.state_dict().keys() == before.keys()
+    with pytest.raises(RuntimeError, match="size mismatch for weight_ih"):
+        LSTM(3, 4).load_state_dict(LSTM(3, 5).state_dict())

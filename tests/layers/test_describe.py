@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import elman
+import elman.nn as elman_nn
 from elman import (
     GRU,
     LSTM,
@@ -99,7 +100,10 @@ def test_a_task_is_described_by_its_network():
 
 
 def test_an_untrained_task_raises():
-    with pytest.raises(TypeError, match=r"^describe: expected a cell, a layer or a trained task, got LanguageModel\.$"):
+    with pytest.raises(
+        TypeError,
+        match=r"^describe: expected a cell, a layer, a trained task or a module of PyTorch, got LanguageModel\.$",
+    ):
         elman.describe(LanguageModel())
 
 
@@ -108,3 +112,41 @@ def test_without_native_kernels():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=os.environ | {"ELMAN_NATIVE": "0"}, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("LSTM(3 -> 4), 128 parameters, float32 on cpu: reference: ELMAN_NATIVE=0\nThreads: ")
+
+
+class Tagger(torch.nn.Module):
+    """Network of a user's own class."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.embedding, self.lstm, self.readout = layers.Embedding(9, 3), layers.LSTM(3, 4), layers.Linear(4, 2)
+        self.rest = torch.nn.Sequential(torch.nn.Dropout(0.1), Stack(GRU(2, 2)))
+
+
+@pytest.mark.needs_native
+def test_a_module_of_pytorch_shows_what_runs_in_kernels():
+    isa = f"native ({native.module.isa})"
+    parts = {
+        "embedding": "PyTorch",
+        "readout": "PyTorch",
+        "rest.1": "Stack(2 -> 2)                          32",
+        "rest.1.cells.0": isa,
+    }
+    for layers, lstm in ((elman_nn, isa), (torch.nn, "PyTorch")):
+        text = elman.describe(Tagger(layers))
+        found = {line.split()[0]: line for line in text.splitlines() if line.startswith("  ")}
+        assert found.keys() == {"part", "lstm", *parts}
+        for name, runner in ({"lstm": lstm} | parts).items():
+            assert found[name].split()[-len(runner.split()) :] == runner.split()
+        assert text.endswith(": no, Tagger is not a cell or a layer of elman.")
+    alone = elman.describe(elman_nn.GRU(3, 4)).splitlines()[0]
+    assert alone == f"GRU(3, 4), 108 parameters, float32 on cpu: {isa}"
+    assert ": reference: weights are float64\n" in elman.describe(elman_nn.RNN(3, 4).double())
+
+
+@pytest.mark.parametrize("wrong", [3, "runs/m", torch.zeros(3), None, LSTM])
+def test_other_objects_are_not_described(wrong):
+    with pytest.raises(
+        TypeError, match=r"^describe: expected a cell, a layer, a trained task or a module of PyTorch, got"
+    ):
+        elman.describe(wrong)

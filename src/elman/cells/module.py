@@ -1,6 +1,7 @@
 """Base class of cells whose parameters PyTorch trains."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import Shared, State
 
+_OF_TORCH = re.compile(
+    r"\b(weight|bias)_[ih]h_l\d+(_reverse)?$|\bbias_[ih]h$"
+)  # weights of recurrent layers of torch.nn
 SIZES = "size", "vocabulary_size"  # arguments of layers that keep them as `input_size`
 
 
@@ -81,6 +85,22 @@ class CellModule(Cell, nn.Module):
         batch, back = to_sequences(sequences, self.step_axes, self.input_size, weight, type(self).__name__)
         y, state = self.scan(batch, state)
         return back(y), state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Copy tensors into the parameters and buffers, as in `nn.Module`.
+
+        Raises:
+            RuntimeError: names or shapes differ; for the weights of `torch.nn.LSTM` and the like, the message names the
+                conversion.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except RuntimeError as error:
+            if not any(_OF_TORCH.search(name) for name in state_dict):
+                raise
+            raise RuntimeError(f"{type(self).__name__}.load_state_dict: expected weights of elman, got those of a "
+                               "recurrent layer of torch.nn; convert the layer: "
+                               "elman.convert.from_torch(layer).") from error  # fmt: skip
 
     def project(self, x: Tensor) -> Any:
         """Compute the part of a step that does not depend on the state: x [N, D] -> the first argument of `advance`."""

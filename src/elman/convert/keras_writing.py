@@ -14,7 +14,7 @@ from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.cells.torch_weights import TorchWeights
 from elman.convert.keras_files import write_archive
 from elman.convert.keras_layers import ACTIVATIONS, POOLINGS, RECURRENT, snake, swapped
-from elman.convert.layers import layers_of, plain_cells, pools_final_state
+from elman.convert.layers import check_model, layers_of, plain_cells, pools_final_state
 from elman.layers import (
     Bidirectional,
     Dropout,
@@ -49,8 +49,7 @@ def to_keras(model: CellModule, path: str | os.PathLike[str] | None = None) -> l
         >>> [weight.shape for weight in to_keras(LSTM(3, 4))]
         [(3, 16), (4, 16), (16,)]
     """
-    if not isinstance(model, CellModule):
-        raise TypeError(f"to_keras: expected a cell, a layer or a Stack of elman, got {type(model).__name__}.")
+    check_model("to_keras", model)
     if path is not None and Path(path).suffix != ".keras":
         raise ValueError(f"to_keras: expected a path that ends in .keras, got {path}.")
     layers = list(layers_of(model))

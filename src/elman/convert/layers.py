@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, cast
 
+from torch import nn
+
 from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.kernels.marshal import Options
 from elman.layers import Bidirectional, LastPooling, Reversed, Stack
@@ -24,6 +26,20 @@ def layers_of(model: CellModule) -> Iterator[CellModule]:
             yield from layers_of(cell)
     else:
         yield model
+
+
+def check_model(where: str, model: Any, advice: str = "convert its layers with elman.convert.from_torch first") -> None:
+    """Raise unless a model is a cell, a layer or a stack of elman.
+
+    Args:
+        advice: what to do with a module of PyTorch.
+    Raises:
+        TypeError: the model is something else.
+    """
+    if isinstance(model, CellModule):
+        return
+    way_out = f"; {advice}" if isinstance(model, nn.Module) else ""
+    raise TypeError(f"{where}: expected a cell, a layer or a Stack of elman, got {type(model).__name__}{way_out}.")
 
 
 def stacked(where: str, parts: Sequence[LayerLike]) -> CellModule:

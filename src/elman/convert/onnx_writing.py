@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import LSTM, CellModule
-from elman.convert.layers import layers_of, optional_module, pools_final_state
+from elman.convert.layers import check_model, layers_of, optional_module, pools_final_state
 from elman.convert.onnx_nodes import Cell, node_of, written_cells
 from elman.files import replacing
 from elman.layers import Dropout, Embedding, LayerNorm, Linear
@@ -38,8 +38,7 @@ def to_onnx(model: CellModule, path: str | os.PathLike[str], *, lengths: bool = 
         OSError: the file cannot be written.
         ModuleNotFoundError: onnx is not installed.
     """
-    if not isinstance(model, CellModule):
-        raise TypeError(f"to_onnx: expected a cell, a layer or a Stack of elman, got {type(model).__name__}.")
+    check_model("to_onnx", model, "use torch.onnx.export, or convert its layers with elman.convert.from_torch first")
     onnx = optional_module("onnx", "writing ONNX files")
     weight = next(model.parameters(), torch.zeros(0))
     if weight.dtype not in KINDS:

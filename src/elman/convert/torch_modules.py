@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from elman.cells import GRU, LSTM, RNN, CellModule
 from elman.cells.torch_weights import TorchWeights, cell_from_layer, layer_suffixes, with_weights
-from elman.convert.layers import LayerLike, layers_of, plain_cells, stacked
+from elman.convert.layers import LayerLike, check_model, layers_of, plain_cells, stacked
 from elman.layers import Bidirectional, Dropout, Embedding, LayerNorm, Linear, Reversed
 
 RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
@@ -47,7 +47,7 @@ def _read(module: Any, where: str) -> Iterator[LayerLike]:
         return
     where = f"{where}: {type(module).__name__}"
     if not isinstance(module, KNOWN):
-        raise ValueError(f"{where} is not supported; convert the layers before and after it separately.")
+        raise ValueError(f"{where} is not supported; {_advice(module)}.")
     if not type(module).forward.__module__.startswith(SOURCES):
         raise ValueError(
             f"{where} overrides forward; if it computes the same as its base class, copy its weights to that class."
@@ -70,6 +70,15 @@ def _read(module: Any, where: str) -> Iterator[LayerLike]:
         yield with_weights(lambda: layer, _weight_and_bias(module)) if module.elementwise_affine else layer
     elif isinstance(module, nn.Dropout) and module.p:
         yield partial(Dropout, p=module.p)
+
+
+def _advice(module: Any) -> str:
+    """Return what to do with a module that cannot be converted, such as a network of the user's own class."""
+    parts = [name for name, part in module.named_children() if isinstance(part, KNOWN)]
+    if not parts:
+        return "convert the layers before and after it separately"
+    lines = ", ".join(f"from_torch(net.{name})" for name in parts)
+    return f"its forward may do anything; convert it part by part: elman.Stack({lines})"
 
 
 def _weight_and_bias(module: Any) -> dict[str, Tensor]:
@@ -113,8 +122,7 @@ def to_torch(model: CellModule, batch_first: bool = False) -> nn.Module:
         >>> gru.num_layers
         2
     """
-    if not isinstance(model, CellModule):
-        raise TypeError(f"to_torch: expected a cell, a layer or a Stack of elman, got {type(model).__name__}.")
+    check_model("to_torch", model, "it is of PyTorch already")
     layers, modules = list(layers_of(model)), []
     while layers:
         where = f"to_torch: {type(layers[0]).__name__}"

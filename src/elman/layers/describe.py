@@ -22,7 +22,7 @@ def describe(model: Any) -> str:
     *PyTorch*: a layer without kernels in elman. *PyTorch, step by step*: a Python loop over the steps, the slowest.
 
     Args:
-        model: a cell, a layer or a trained task.
+        model: a cell, a layer, a trained task, or a module of PyTorch, such as one with layers of `elman.nn`.
     Raises:
         TypeError: the model is of another type.
     Example:
@@ -36,11 +36,12 @@ def describe(model: Any) -> str:
         ...
     """
     net = getattr(model, "net_", model)
-    if not isinstance(net, CellModule):
-        raise TypeError(f"describe: expected a cell, a layer or a trained task, got {type(model).__name__}.")
-    parts = [(path, module) for path, module in net.named_modules() if isinstance(module, CellModule) and path]
+    if not isinstance(net, nn.Module):
+        raise TypeError("describe: expected a cell, a layer, a trained task or a module of PyTorch, got "
+                        f"{type(model).__name__}.")  # fmt: skip
+    parts = list(_parts(net))
     rows = [("  " + path, _title(part), f"{_parameters(part):,}", _runner(part)) for path, part in parts]
-    alone = "" if parts else f": {_runner(net)}"
+    alone = "" if parts else f": {_runner(net)}".removesuffix(": ")
     lines = [f"{_title(net)}, {_parameters(net):,} parameters, {_types(net)}{alone}"]
     lines += _table([HEAD, *rows]) if rows else []
     threads = f"{get_num_threads()} of the native kernels ({native.module.isa}), " if native.available() else ""
@@ -49,8 +50,20 @@ def describe(model: Any) -> str:
     return "\n".join(lines)
 
 
-def _title(part: CellModule) -> str:
-    return f"{type(part).__name__}({part.input_size} -> {part.output_size})"
+def _parts(net: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Yield paths and modules: the cells, the layers in them, and other modules with weights of their own."""
+    for name, part in net.named_children():
+        inner = f"{path}.{name}".removeprefix(".")
+        if isinstance(part, CellModule) or (not isinstance(net, CellModule) and part._parameters):
+            yield inner, part
+        yield from _parts(part, inner)
+
+
+def _title(part: nn.Module) -> str:
+    if isinstance(part, CellModule):
+        return f"{type(part).__name__}({part.input_size} -> {part.output_size})"
+    options = part.extra_repr()
+    return f"{type(part).__name__}({options})" if options else type(part).__name__
 
 
 def _parameters(part: nn.Module) -> int:
@@ -62,8 +75,10 @@ def _types(net: nn.Module) -> str:
     return ", ".join(kinds) or "no parameters"
 
 
-def _runner(part: CellModule) -> str:
+def _runner(part: nn.Module) -> str:
     """Return `native (avx2)`, `reference: weights are float64`, `PyTorch`, ...; empty for a container of cells."""
+    if not isinstance(part, CellModule):
+        return _native_or_reference(part) if getattr(part, "calls_kernels", False) else "PyTorch"
     has_kernel = part.recurrence() is not None or part.calls_kernels
     if not has_kernel and type(part).scan is CellModule.scan:
         return "PyTorch, step by step"
@@ -74,6 +89,11 @@ def _runner(part: CellModule) -> str:
     kernel = part.recurrence()
     if kernel is not None and cudnn.applies(kernel, kernel.weights[0]):
         return "PyTorch's packed kernels (cuDNN)"
+    return _native_or_reference(part)
+
+
+def _native_or_reference(part: nn.Module) -> str:
+    """Return the implementation of a part that has kernels."""
     reason = next(_obstacles(part), "")
     return f"reference: {reason}" if reason else f"native ({native.module.isa})"
 
@@ -91,8 +111,8 @@ def _obstacles(part: nn.Module) -> Iterator[str]:
             yield "weights are not contiguous"
 
 
-def _stepping(net: CellModule) -> str:
-    if net.streams_natively():
+def _stepping(net: nn.Module) -> str:
+    if isinstance(net, CellModule) and net.streams_natively():
         return "yes"
     return f"no, {step_metadata(net).get('no_spec') or next(_obstacles(net))}"
 

@@ -20,10 +20,10 @@ class NoSpec(ValueError):
 
     @classmethod
     def of(cls, model: Any) -> Self:
-        """Return the error about a model that has no layer type, or that has no step."""
-        streams = getattr(model, "streams", False)
+        """Return the error about a model that has no layer type, that has no step, or that is not a cell."""
+        streams = getattr(model, "streams", None)
         reason = "has no layer type in elman.runtime" if streams else "reads whole sequences, so it cannot stream"
-        return cls(type(model).__name__, reason)
+        return cls(type(model).__name__, "is not a cell or a layer of elman" if streams is None else reason)
 
     def inside(self, path: str) -> Self:
         """Return the same error about a model that contains this one at a module path."""

@@ -33,6 +33,8 @@ class EncoderDecoder(nn.Module):
         decoder: module that writes units.
     """
 
+    streams = False  # reads whole sequences
+
     def __init__(self, encoder: nn.Module, decoder: Decoder):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder

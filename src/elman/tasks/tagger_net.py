@@ -29,6 +29,8 @@ class TaggerNet(nn.Module):
         rules: which tags may follow each other; None for all.
     """
 
+    streams = False  # reads whole sequences
+
     def __init__(self, settings: Any, sizes: tuple[int, int, list[int]], num_tags: int, rules: Allowed | None):
         super().__init__()
         words, characters, given = sizes
