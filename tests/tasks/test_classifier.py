@@ -441,15 +441,15 @@ def test_errors_and_predictions_have_the_names_of_series():
 
     missing = read_frame(frame.assign(x=frame.x.where(frame.machine != "m17")), **columns, label="state")
     for call in (lambda rows, labels: model.predict(rows), model.evaluate, model.probe_loss):
-        with pytest.raises(RowError, match=r"^machine m17: step 0, variable 0 is NaN"):
+        with pytest.raises(RowError, match=r"^machine m17: step 0, variable x is NaN"):
             call(missing.inputs, missing.labels)
     infinite = read_frame(frame, **columns, label="state")
     infinite.inputs[1][2] = np.inf
     for fit in (lambda: Classifier(**QUICK).fit(infinite.inputs, infinite.labels),
                 lambda: Classifier(**QUICK).plan(infinite.inputs, infinite.labels)):  # fmt: skip
-        with pytest.raises(RowError, match=r"^machine m17: step 2, variable 0 is infinite"):
+        with pytest.raises(RowError, match=r"^machine m17: step 2, variable x is infinite"):
             fit()
-    with pytest.raises(RowError, match=r"^validation machine m17: step 2, variable 0 is infinite"):
+    with pytest.raises(RowError, match=r"^validation machine m17: step 2, variable x is infinite"):
         Classifier(**QUICK).fit(rows.inputs, rows.labels, validation_data=(infinite.inputs, infinite.labels))
 
 

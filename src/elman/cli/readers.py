@@ -51,6 +51,19 @@ def comma_separated(_context: click.Context, _option: click.Parameter, value: st
     return [part.strip() for part in value.split(",")] if value else []
 
 
+def check_commas(files: Sequence[Path], options: Options, option: str) -> None:
+    """Raise if a missing file looks like one more column of an option, which takes a single word.
+
+    Raises:
+        FileNotFoundError: no file has this name.
+    """
+    columns: Sequence[str] = options.get(option, ())
+    for file in files if columns else ():
+        if file != STDIN and not file.suffix and file.name == str(file) and not file.exists():
+            raise FileNotFoundError(f"{file}: no such file; if it is a column, separate columns with commas: "
+                                    f"--{option} {','.join([*columns, file.name])}.")  # fmt: skip
+
+
 def height_and_width(_context: click.Context, _option: click.Parameter, value: str | None) -> list[int] | None:
     """Return the two numbers of `24x36`."""
     if value is None:
@@ -122,11 +135,13 @@ def read_labelled(files: Sequence[Path], options: Options, labelled: bool = True
         OSError, ValueError: as `elman.data.readers.read_labelled`.
         ValueError: the columns of a table are not named, or labels are missing.
     """
+    check_commas(files, options, "values")
     reading = {name: value for name, value in chosen(options, LABELLED).items() if labelled or name != "label"}
     for file in files:
         if is_table(file) and not reading.keys() & {"text", "values"}:
-            raise ValueError(f"{file}: a table; name its columns: --text COLUMN, or --values COLUMN,COLUMN,..., and "
-                             "--label COLUMN.")  # fmt: skip
+            label = "; and --label COLUMN" if labelled else ""
+            raise ValueError(f"{file}: a table; name its columns: --text COLUMN, or --values COLUMN,COLUMN,... with "
+                             f"--group COLUMN{label}.")  # fmt: skip
     data = readers.read_labelled(files, **reading)
     if labelled and data.labels is None:
         raise ValueError(f"{data.places[0]}: has no label; name the column of labels (--label COLUMN), or put the "

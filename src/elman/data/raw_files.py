@@ -12,7 +12,9 @@ from functools import lru_cache
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+from elman.data.frames import READ_FRAME, table_name, type_name
 
 STDIN = Path("standard input")  # stands for standard input wherever a file is read; errors and places show it
 LINE_END = r"\r{0,2}\n|\r(?!\r?\n)"  # LF, CR LF (CR CR LF after a faulty conversion), or CR alone
@@ -30,8 +32,20 @@ AnyText = TypeVar("AnyText", str, bytes)
 
 
 def as_paths(paths: Paths) -> list[Path]:
-    """Return one path or several as a list."""
-    return [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    """Return one path or several as a list.
+
+    Raises:
+        TypeError: a table in memory, or another object than a path, is given.
+    """
+    if table := table_name(paths):
+        raise TypeError(f"expected the path of a file, got {table}; read it with {READ_FRAME}.")
+    one = isinstance(paths, str | os.PathLike) or not isinstance(paths, Iterable)
+    found: list[Any] = [paths] if one else list(cast(Iterable[Any], paths))
+    for path in found:
+        if not isinstance(path, str | os.PathLike):
+            got = table_name(path) or type_name(path)
+            raise TypeError(f"expected the path of a file, got {got}; read a table in memory with {READ_FRAME}.")
+    return [Path(path) for path in found]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Rows and labels in the forms that scikit-learn accepts: lists, arrays, data frames, tensors."""
+"""Rows and labels in the forms that users have: results of readers, lists, arrays, data frames, tensors."""
 
 import sys
 import warnings
@@ -9,51 +9,139 @@ from typing import Any
 import numpy as np
 
 from elman.arrays import as_array, is_missing
-from elman.errors import RowError
+from elman.data.frames import READ_FRAME, frame_array, is_frame, names_of_columns, table_name
+from elman.data.readers.captions import Captioned
+from elman.data.readers.labelled import Labelled, NamedRows
+from elman.data.readers.parallel import Parallel
+from elman.errors import RowError, about_row
 from elman.sequences import Sequences
 
+SHOWN = 20  # most variables that an error lists
 KINDS = {"strings": str, "booleans": bool | np.bool_, "integers": Integral, "numbers": Number}
 
 
+def with_targets(X: Any, y: Any = None) -> tuple[Any, Any]:
+    """Return rows and their targets: both parts of a reader's result if `X` is one, unless `y` is given."""
+    if isinstance(X, Labelled | Parallel | Captioned):
+        rows, targets, _ = X
+        return rows, targets if y is None else y
+    return X, y
+
+
 def as_list(where: str, X: Any) -> list[Any]:
-    """Return rows of any type as a list.
+    """Return rows of any type as a list, without copying the named rows of a reader.
 
     Args:
         where: begins the error.
     Raises:
-        TypeError: one row is given instead of several, or no rows.
+        TypeError: one row or a table is given instead of rows, or no rows.
     """
+    X, _ = with_targets(X)
+    if isinstance(X, NamedRows):
+        return X
     if isinstance(X, str | bytes):
         raise TypeError(f"{where}: expected a list of rows, got one text; put it in a list: [text].")
+    if table := table_name(X):
+        raise TypeError(f"{where}: expected a list of rows, got {table}; give one of its columns, or make rows of it "
+                        f"with {READ_FRAME}.")  # fmt: skip
     try:
-        return list(X)
+        rows = list(X)
     except TypeError:
         raise TypeError(f"{where}: expected a list of rows, got {type(X).__name__}.") from None
+    if rows and isinstance(rows[0], tuple) and len(rows[0]) == 2 and is_frame(rows[0][1]):
+        raise TypeError(f"{where}: expected a list of rows, got pairs of a name and a data frame, as groupby returns "
+                        f"them; give the frame to {READ_FRAME}.")  # fmt: skip
+    return rows
 
 
 def as_rows(where: str, X: Any) -> list[Any]:
-    """Return rows as a list. A table with one column of texts is one text per row.
+    """Return rows as a list, with the names that a reader or data frames give them.
+
+    Each line of an array or a data frame is a row; of one with a single column of texts, each text. A list of data
+    frames has a series per frame, whose columns are the variables.
 
     Args:
         where: begins the errors.
     Raises:
-        TypeError, ValueError: one row is given instead of several, or the rows have no usable type.
+        TypeError, ValueError: one row or a table is given instead of rows, or the rows have no usable type.
     """
+    X, _ = with_targets(X)
     if isinstance(X, Sequences):
         return X.to_list()
     if hasattr(X, "toarray"):
         raise TypeError(f"{where}: expected dense rows, got a sparse matrix; give X.toarray().")
     if hasattr(X, "__array__"):
+        frame = X if is_frame(X) else None
         X = np.atleast_1d(as_array(X))
         if X.dtype.kind == "c":
             raise ValueError(f"{where}: expected real numbers, got {X.dtype}. Complex data not supported.")
         if X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "OUT" and all(isinstance(text, str) for text in X[:, 0]):
             X = X[:, 0]
+        elif frame is not None:
+            return _lines(where, frame)
     rows = as_list(where, X)
+    if rows and all(map(is_frame, rows)):
+        return _series(rows)
     if rows and isinstance(rows[0], Number | np.bool_):
         raise ValueError(f"{where}: expected rows, got single numbers. Reshape your data: [x] is one row, and "
                          "x.reshape(-1, 1) has a row for each number.")  # fmt: skip
     return rows
+
+
+def one_row(where: str, row: Any) -> list[Any]:
+    """Return a row as a list of rows. The result of a reader has one row.
+
+    Raises:
+        ValueError: the result of a reader has several rows, or none.
+    """
+    rows, _ = with_targets(row)
+    if rows is row and not isinstance(row, NamedRows):
+        return [row]
+    if len(rows) != 1:
+        raise ValueError(f"{where}: expected one row, got {len(rows)}; give one of them, such as rows.inputs[0].")
+    found: list[Any] = rows
+    return found
+
+
+def _lines(where: str, frame: Any) -> list[Any]:
+    """Return the lines of a data frame of numbers as rows, each a series of one variable."""
+    try:
+        lines = frame_array(frame, f"give one column of texts, or make rows of the frame with {READ_FRAME}")
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return NamedRows(lines, columns=names_of_columns(frame))
+
+
+def _series(frames: Sequence[Any]) -> list[Any]:
+    """Return data frames as series [T, D]. All frames have the variables of the first one, in any order."""
+    variables, rows = names_of_columns(frames[0]), list[Any]()
+    for number, frame in enumerate(frames):
+        with about_row(number):
+            array = frame_array(frame, f"select columns of numbers (frame[[COLUMN, ...]]), or use {READ_FRAME}")
+            rows.append(in_order(array, names_of_columns(frame), variables, "row 0"))
+    return NamedRows(rows, variables=variables)
+
+
+def in_order(series: np.ndarray, given: Sequence[str] | None, wanted: Sequence[str] | None, source: str) -> np.ndarray:
+    """Return a series [T, D] with its variables in another order.
+
+    Args:
+        given: names of the variables of the series; None for unknown ones, which are in order.
+        wanted: the same names, in the order to return; None for any order.
+        source: whose order that is, for the error.
+    Raises:
+        ValueError: the names are not the same.
+    """
+    if given is None or wanted is None or given == wanted:
+        return series
+    if sorted(given) != sorted(wanted):
+        raise ValueError(f"expected the variables {_listed(wanted)}, as in {source}, got {_listed(given)}; select "
+                         "these columns, or rename them.")  # fmt: skip
+    return series[:, [given.index(name) for name in wanted]]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def as_labels(where: str, y: Any, rows: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from elman.data.rows_and_labels import with_targets
 from elman.doctor import page
 from elman.doctor.bounds import bound
 from elman.doctor.capture import capture
@@ -156,7 +157,7 @@ def _examined(
             if getattr(facts, name) is not None:
                 raise ValueError(f"doctor: {name}: has no effect, because the settings of the {model.task} set it; "
                                  "leave it out.")  # fmt: skip
-        probe = model.probe_loss(data, y)
+        probe = model.probe_loss(*with_targets(data, y))
         return model.net_, probe.loss, facts.with_task(model, probe.texts)
     if not isinstance(model, nn.Module):
         raise TypeError("doctor: expected a trained task, a run folder or a PyTorch module, got "

@@ -17,6 +17,7 @@ from elman.cells.activations import Activations
 from elman.data.hold_out import hold_out
 from elman.data.readers.labelled import Labelled, names_of
 from elman.data.row_batches import usual_steps
+from elman.data.rows_and_labels import one_row, with_targets
 from elman.errors import counted_as, named
 from elman.estimator import Estimator
 from elman.runtime import MODEL
@@ -89,6 +90,11 @@ class Task(Model, Estimator, TrainingSettings):
         Raises:
             TypeError, ValueError: a row or a target cannot be used; a RowError carries its number.
         """
+
+    @final
+    def examples(self, X: Any, y: Any = None) -> Examples:
+        """Return rows and targets that `read` has checked; `X` may be the result of a reader, which has both."""
+        return self.read(*with_targets(X, y))
 
     @classmethod
     def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
@@ -173,12 +179,12 @@ class Task(Model, Estimator, TrainingSettings):
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         """Return the training loss of a few rows, for the doctor."""
 
-    def probe_row(self, row: Any) -> ProbeLoss:
-        """Return the training loss of one row, with the prediction as its target.
+    def probe_row(self, rows: list[Any]) -> ProbeLoss:
+        """Return the training loss of a list of one row, with the prediction as its target.
 
         A task without `predict` overrides it.
         """
-        return self.probe_loss([row], self.predict([row]))  # type: ignore[attr-defined]
+        return self.probe_loss(rows, self.predict(rows))  # type: ignore[attr-defined]
 
     def activations(self, row: Any) -> list[Activations]:
         """Return the gates and states of the recurrent cells at every step of a row, for `elman.pictures.gates`.
@@ -191,13 +197,13 @@ class Task(Model, Estimator, TrainingSettings):
             ValueError: the task is not fitted, or the row cannot be read.
         """
         self.check_fitted()
-        return activations_of(self.net_, self.probe_row(row))
+        return activations_of(self.net_, self.probe_row(one_row(f"{type(self).__name__}.activations", row)))
 
     def few_rows(self, X: Any, y: Any) -> Any:
         """Return the first rows and targets, encoded, for `probe_loss`."""
         self.check_fitted()
         with named(names_of(X)):
-            examples = self.read(X, y)
+            examples = self.examples(X, y)
             return self.encode(examples.select(np.arange(min(len(examples), PROBE_ROWS)))).first()
 
     # Training.
@@ -210,10 +216,10 @@ class Task(Model, Estimator, TrainingSettings):
         """Train on rows and their targets.
 
         Args:
-            X: rows, or documents: see the class.
-            y: one target per row; None if the task learns from documents alone.
-            validation_data: (X, y) to choose the best weights by, in place of the held-out part; documents alone if
-                the task takes no y.
+            X: rows, or documents: see the class. The result of a reader has rows and targets.
+            y: one target per row; None if the task learns from documents alone, or if `X` has targets.
+            validation_data: (X, y), or the result of a reader, to choose the best weights by, in place of the held-out
+                part; documents alone if the task takes no y.
             pretrained: run folder or model file of a trained model of the same task, to start from its weights and to
                 keep its vocabularies and scales. Classes or tags that it does not have need a new output layer. A run
                 that is resumed finds it again.
@@ -297,7 +303,9 @@ class Task(Model, Estimator, TrainingSettings):
 
     def _parts(self, X: Any, y: Any, validation_data: Any, pretrained: Pretrained | None) -> _Parts:
         """Read, split and encode the data, and build the network. Errors show the names of rows that have names."""
-        held_out = validation_data[0] if isinstance(validation_data, tuple | list) and validation_data else None
+        X, y = with_targets(X, y)
+        rows, _ = with_targets(validation_data)
+        held_out = rows[0] if rows is validation_data and isinstance(rows, tuple | list) and rows else rows
         with named(names_of(X)), named(names_of(held_out), "validation row"):
             return self._encoded(X, y, validation_data, pretrained)
 
@@ -307,7 +315,9 @@ class Task(Model, Estimator, TrainingSettings):
             raise ValueError(f"{type(self).__name__}.fit: expected rows, got none.")
         held_out = training.select(np.arange(0))
         if validation_data is not None:
-            given = (validation_data, None) if y is None else validation_data
+            given = with_targets(validation_data)
+            if given[0] is validation_data:
+                given = (validation_data, None) if y is None else validation_data
             if not isinstance(given, tuple | list) or len(given) != 2:
                 got = f"{len(given)} parts" if isinstance(given, tuple | list) else type(given).__name__
                 raise TypeError(f"{type(self).__name__}.fit: expected validation_data=(X, y), got {got}.")

@@ -227,7 +227,7 @@ class Captioner(Writer):
     # The trained model.
 
     def evaluate(
-        self, X: Sequence[Any], y: Sequence[Any], *, lowercase: bool = False, **search: Any
+        self, X: Sequence[Any], y: Sequence[Any] | None = None, *, lowercase: bool = False, **search: Any
     ) -> TranslationReport:
         """Return BLEU, chrF and more of the predictions.
 
@@ -237,23 +237,23 @@ class Captioner(Writer):
             lowercase: compare in lower case, which is the default if the model writes lower case.
             search: options of the search, as for `predict`.
         """
-        examples = self.read(X, y)
+        examples = self.examples(X, y)
         references = [[self._spaced(text) for text in texts] for texts in examples.targets]
         return translation_report(self.predict(examples.inputs, **search), references, lowercase or self.lowercase)
 
-    def log_probs(self, X: Sequence[Any], y: Sequence[Any]) -> list[np.ndarray]:
+    def log_probs(self, X: Sequence[Any], y: Sequence[Any] | None = None) -> list[np.ndarray]:
         """Return the log-probabilities of the captions of each picture in nats, float64 [captions] per picture."""
         self.check_fitted()
-        return self._log_probs(self.encode(self.read(X, y)))
+        return self._log_probs(self.encode(self.examples(X, y)))
 
-    def align(self, X: Sequence[Any], y: Sequence[str]) -> list[AttentionMap]:
+    def align(self, X: Sequence[Any], y: Sequence[str] | None = None) -> list[AttentionMap]:
         """Return the attention weights of one caption per picture.
 
         Raises:
             ValueError: the model has no attention.
         """
         self.check_fitted()
-        data = self.encode(self.read(X, y))
+        data = self.encode(self.examples(X, y))
         rows = zip(data.targets.units.to_list(), self._attention(data), strict=True)
         return [AttentionMap([*(self.decode(ids[[place]]) for place in range(len(ids))), ""],
                              weights.reshape(len(weights), math.isqrt(weights.shape[1]), -1))

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from elman.data import readers
 from elman.data.label_text import labels_as_text
 from elman.data.readers.labelled import Labelled, names_of
-from elman.data.rows_and_labels import as_labels, as_rows, label_numbers
+from elman.data.rows_and_labels import as_labels, as_rows, label_numbers, one_row
 from elman.declared_types import Record, shown
 from elman.errors import RowError, located, named
 from elman.html_tables import html_table
@@ -44,8 +44,12 @@ READOUT = "cells.2"  # of a `ClassifierNet`
 class Classifier(InputSettings, RecurrentSettings, Task):
     """Model that gives a sequence its class, with probabilities; on a stream, after every step.
 
-    `fit` takes rows (texts; arrays [T, D] or [T]; `Sequences`; skeletons, frames, images, see `InputSettings`) and one
-    label per row: strings, integers or booleans.
+    `fit` takes rows (texts; arrays [T, D] or [T]; data frames of numbers with a variable per column; `Sequences`;
+    skeletons, frames, images, see `InputSettings`) and one label per row: strings, integers or booleans. Every method
+    takes the result of a reader as well, with its labels: `fit(read_frame(...))`.
+
+    Variables with names, from a reader or from data frames, are stored with the model: rows that have the same names
+    in another order are reordered, and other names are an error. Rows without names are read in the order of training.
 
     Args:
         bidirectional: read every sequence in both directions; such a model cannot stream.
@@ -210,16 +214,16 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         weights = np.exp(logits - logits.max(1, keepdims=True)) if len(logits) else logits
         return weights / weights.sum(1, keepdims=True)
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any = None) -> float:
         """Return the share of rows whose class is right."""
         return self.evaluate(X, y).accuracy
 
-    def evaluate(self, X: Any, y: Any) -> ClassReport:
+    def evaluate(self, X: Any, y: Any = None) -> ClassReport:
         """Return accuracy, precision, recall and F1 of each class, confusion matrix, and calibration.
 
         Labels of another type than the classes are compared as text, as files write them.
         """
-        examples = self.read(X, y)
+        examples = self.examples(X, y)
         with named(names_of(X)):
             probabilities = self.predict_proba(examples.inputs)
         labels, classes = self._comparable(examples.targets)
@@ -349,7 +353,8 @@ class StreamingClassifier:
             TypeError, ValueError: the piece cannot be read; the state is unchanged.
         """
         with located(["StreamingClassifier.read"]):
-            steps = self.inputs.encode([piece]).map(torch.from_numpy)
+            rows = as_rows("piece", one_row("piece", piece))
+            steps = self.inputs.encode(rows).map(torch.from_numpy)
         with torch.no_grad():
             logits, self.state = self.net(steps, self.state)
         after = _softmax(logits.values)

@@ -20,6 +20,7 @@ from elman.data.batches import DocumentBatches
 from elman.data.documents import CUTS, read_documents, split
 from elman.data.raw_files import with_line_feeds
 from elman.data.readers.labelled import Labelled
+from elman.data.rows_and_labels import as_list
 from elman.data.units import UNKNOWN, Text, make_units, units_from_json
 from elman.data.windows import Window, Windows, resume
 from elman.data.word_rows import word_rows
@@ -137,7 +138,7 @@ class LanguageModel(RecurrentSettings, Task):
         if not isinstance(X, Iterable | Path):
             raise TypeError(f"LanguageModel: expected a text, the Path of a file, or a list of them, got "
                             f"{type(X).__name__}.")  # fmt: skip
-        documents = [X] if isinstance(X, str | bytes | Path) else list(X)
+        documents = [X] if isinstance(X, str | bytes | Path) else as_list("LanguageModel", X)
         how: Any = ("bytes" if self.units == "bytes" else "utf-8", self.documents)
         texts = [text for item in documents
                  for text in (read_documents(item, *how) if isinstance(item, Path) else [item])]  # fmt: skip
@@ -224,7 +225,7 @@ class LanguageModel(RecurrentSettings, Task):
                 begins without context. With 1, every document is read from its beginning to its end.
         """
         self.check_fitted()
-        return self._likelihood(self.read(X, y), lambda data: self._nats(data, streams))
+        return self._likelihood(self.examples(X, y), lambda data: self._nats(data, streams))
 
     def evaluate_ngram(self, X: Texts) -> Likelihood:
         """Return the likelihood of texts according to the n-gram, the baseline.
@@ -234,7 +235,7 @@ class LanguageModel(RecurrentSettings, Task):
         """
         if self.ngram_ is None:
             raise ValueError("LanguageModel.evaluate_ngram: there is no n-gram; fit with another ngram_order than 0.")
-        return self._likelihood(self.read(X), partial(ngram_baseline.nats, self.ngram_))
+        return self._likelihood(self.examples(X), partial(ngram_baseline.nats, self.ngram_))
 
     def compare(self, X: Texts, *, streams: int = 1) -> Comparison:
         """Return the likelihood of texts according to the model, and to the n-gram if there is one.
@@ -265,7 +266,7 @@ class LanguageModel(RecurrentSettings, Task):
             ['a', 'cat', '</s>', 'a', 'dog', '</s>']
         """
         self.check_fitted()
-        texts = self.read(X).inputs
+        texts = self.examples(X).inputs
         if not len(texts):
             raise ValueError("LanguageModel.surprisal: expected at least one text, got none.")
         data = [self.units_.encode(text) for text in texts]
@@ -302,13 +303,13 @@ class LanguageModel(RecurrentSettings, Task):
     def probe_loss(self, X: Texts, y: Any = None) -> ProbeLoss:
         return self._probe(X, 8)
 
-    def probe_row(self, row: str) -> ProbeLoss:
-        return self._probe([row], 1)
+    def probe_row(self, rows: list[str]) -> ProbeLoss:
+        return self._probe(rows, 1)
 
     def _probe(self, X: Texts, streams: int) -> ProbeLoss:
         """Return the loss of the first steps of the texts, in at most this number of streams."""
         self.check_fitted()
-        data = self.encode(self.read(X, None))
+        data = self.encode(self.examples(X, None))
         total = sum(map(len, data))
         if not total:
             raise ValueError("LanguageModel.probe_loss: expected a text, got an empty one.")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.data.rows_and_labels import as_rows, one_row
 from elman.representation import brief_fields
 from elman.tasks.inputs.series import Series
 from elman.tasks.inputs.text import TOKEN, TextInputs
@@ -47,15 +48,16 @@ def occlusion(model: Any, row: Any, label: Any, window: int | None) -> Occlusion
     labels = model.classes_.tolist()
     if label is not None and label not in labels:
         raise ValueError(f"Classifier.occlusion: expected one of the classes {labels[:10]}, got {label!r}.")
+    rows = one_row("Classifier.occlusion", row)
     if isinstance(model.inputs_, TextInputs):
-        return _of_text(model, row, label)
+        return _of_text(model, rows[0], label)
     if type(model.inputs_) is Series:
-        return _of_series(model, row, label, window)
+        return _of_series(model, rows, label, window)
     raise ValueError(f"Classifier.occlusion: expected a model of series or texts, got one of {model.inputs_.name}.")
 
 
-def _of_series(model: Any, row: Any, label: Any, window: int | None) -> Occlusion:
-    series = model.inputs_.raw([row]).values
+def _of_series(model: Any, rows: list[Any], label: Any, window: int | None) -> Occlusion:
+    series = model.inputs_.raw(as_rows("Classifier.occlusion", rows)).values
     steps, variables = series.shape
     if not steps:
         raise ValueError("Classifier.occlusion: expected a series with steps, got an empty one.")
@@ -79,7 +81,7 @@ def _of_series(model: Any, row: Any, label: Any, window: int | None) -> Occlusio
     at_once = max(1, NUMBERS // series.size)
     label, probability, falls = _falls(model, copies(), at_once, label)
     single, by_time, by_variable = np.split(falls, [len(spans) * variables, len(spans) * (variables + 1)])
-    names = [str(name) for name in getattr(row, "columns", range(variables))]
+    names = [model.inputs_.variable(number) for number in range(variables)]
     importance = single.reshape(-1, variables)
     return Occlusion(label, probability, importance, by_time, by_variable, edges, series, names)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from elman.data.rows_and_labels import with_targets
 from elman.metrics.references import as_references
 from elman.metrics.summary import SummaryReport, summary_report
 from elman.tasks.translator import Translator
@@ -23,12 +24,12 @@ class Summarizer(Translator):
     source_limit: int = 300
     target_limit: int = 100
 
-    def score(self, X: Sequence[str], y: Sequence[Any]) -> float:
+    def score(self, X: Sequence[str], y: Sequence[Any] | None = None) -> float:
         """Return the ROUGE-L, from 0 to 1."""
         return self.evaluate(X, y).rougeL / 100
 
     def evaluate(  # type: ignore[override]  # another report, without `lowercase`: ROUGE ignores case
-        self, X: Sequence[str], y: Sequence[Any], **search: Any
+        self, X: Sequence[str], y: Sequence[Any] | None = None, **search: Any
     ) -> SummaryReport:
         """Return ROUGE of the predictions. ROUGE ignores case.
 
@@ -37,5 +38,6 @@ class Summarizer(Translator):
             y: the summary of each, or a list of several.
             search: options of the search, as for `predict`.
         """
-        references = as_references(f"{type(self).__name__}.evaluate", X, y)
+        X, y = with_targets(X, y)
+        references = as_references(f"{type(self).__name__}.evaluate", X, () if y is None else y)
         return summary_report(self.predict(X, **search), references)

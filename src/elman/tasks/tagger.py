@@ -284,19 +284,21 @@ class Tagger(RecurrentSettings, Task):
 
         return self.per_row(self._spelled(as_list("Tagger", X)), STEPS, marginals)
 
-    def probe_row(self, row: Any) -> ProbeLoss:
-        words = [token.text for token in tokenize(row)] if isinstance(row, str) else row
+    def probe_row(self, rows: list[Any]) -> ProbeLoss:
+        words = [[token.text for token in tokenize(row)] if isinstance(row, str) else row for row in rows]
         return super().probe_row(words)
 
-    def score(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> float:
+    def score(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]] | None = None) -> float:
         """Return the F1 of the spans, or the accuracy of the tags if they do not encode spans."""
         report = self.evaluate(X, y)
         return report.f1 if isinstance(report, EntityReport) else report.accuracy
 
-    def evaluate(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]]) -> EntityReport | ClassReport:
+    def evaluate(
+        self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]] | None = None
+    ) -> EntityReport | ClassReport:
         """Return precision, recall and F1 of each kind of span, or of each tag if they do not encode spans."""
         self.check_fitted()
-        examples = self.read(X, y)
+        examples = self.examples(X, y)
         if self.scheme_ is not None:  # before the model runs
             for number, row in enumerate(examples.targets):
                 with about_row(number), _way_out(f"{CONVERT}: {self.scheme_}, that of the model"):

@@ -11,7 +11,7 @@ import torch
 
 from elman.data import readers
 from elman.data.readers.labelled import Labelled
-from elman.data.rows_and_labels import as_list
+from elman.data.rows_and_labels import as_list, with_targets
 from elman.data.units import UNKNOWN, Units, make_units
 from elman.data.units.pairs import PairUnits
 from elman.decoding import Hypothesis
@@ -210,7 +210,7 @@ class Translator(Writer):
     # The trained model.
 
     def evaluate(
-        self, X: Sequence[str], y: Sequence[Any], *, lowercase: bool = False, **search: Any
+        self, X: Sequence[str], y: Sequence[Any] | None = None, *, lowercase: bool = False, **search: Any
     ) -> TranslationReport:
         """Return BLEU, chrF and more of the predictions.
 
@@ -220,22 +220,23 @@ class Translator(Writer):
             lowercase: compare in lower case.
             search: options of the search, as for `predict`.
         """
-        references = as_references(f"{type(self).__name__}.evaluate", X, y)
+        X, y = with_targets(X, y)
+        references = as_references(f"{type(self).__name__}.evaluate", X, () if y is None else y)
         return translation_report(self.predict(X, **search), references, lowercase or self.lowercase)
 
-    def log_probs(self, X: Sequence[str], y: Sequence[str]) -> np.ndarray:
+    def log_probs(self, X: Sequence[str], y: Sequence[str] | None = None) -> np.ndarray:
         """Return the log-probability of each target given its source in nats, float64 [B]."""
         self.check_fitted()
-        return np.concatenate([np.empty(0), *self._log_probs(self.encode(self.read(X, y)))])
+        return np.concatenate([np.empty(0), *self._log_probs(self.encode(self.examples(X, y)))])
 
-    def align(self, X: Sequence[str], y: Sequence[str]) -> list[Alignment]:
+    def align(self, X: Sequence[str], y: Sequence[str] | None = None) -> list[Alignment]:
         """Return the attention weights of each pair.
 
         Raises:
             ValueError: the model has no attention.
         """
         self.check_fitted()
-        data, units = self.encode(self.read(X, y)), self.units_
+        data, units = self.encode(self.examples(X, y)), self.units_
         parts = zip(data.inputs.to_list(), data.targets.units.to_list(), self._attention(data), strict=True)
         return [Alignment(units.each_source(source), [*units.each_target(target), ""], weights)
                 for source, target, weights in parts]  # fmt: skip

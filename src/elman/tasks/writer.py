@@ -201,9 +201,9 @@ class Writer(DecoderSettings, Task):
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         return self._probe(self.few_rows(X, y))
 
-    def probe_row(self, row: Any) -> ProbeLoss:
-        written = Targets(self.encode_texts(self.predict([row])), np.ones(1, np.int64))  # may be the empty text
-        return self._probe(replace(self.encode_inputs([row]), targets=written))
+    def probe_row(self, rows: list[Any]) -> ProbeLoss:
+        written = Targets(self.encode_texts(self.predict(rows)), np.ones(1, np.int64))  # may be the empty text
+        return self._probe(replace(self.encode_inputs(rows), targets=written))
 
     def _probe(self, data: Encoded) -> ProbeLoss:
         return ProbeLoss(lambda: self.net_.loss(self.begin(data), data.targets.units)[0], self.texts_of_steps(data))
@@ -234,7 +234,7 @@ class Writer(DecoderSettings, Task):
     # Prediction.
 
     @abstractmethod
-    def evaluate(self, X: Sequence[Any], y: Sequence[Any]) -> Any:
+    def evaluate(self, X: Sequence[Any], y: Sequence[Any] | None = None) -> Any:
         """Return a report on rows whose texts are known."""
 
     def predict(self, X: Sequence[Any], **search: Any) -> list[str]:
@@ -275,7 +275,7 @@ class Writer(DecoderSettings, Task):
         generator = np.random.default_rng(seed)
         return [text for ((text, _),) in self._found(X, how, lambda request: how.drawn(request, sampling, generator))]
 
-    def score(self, X: Sequence[Any], y: Sequence[Any]) -> float:
+    def score(self, X: Sequence[Any], y: Sequence[Any] | None = None) -> float:
         """Return the BLEU, from 0 to 1."""
         return self.evaluate(X, y).bleu / 100
 

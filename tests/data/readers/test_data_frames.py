@@ -1,7 +1,9 @@
 """Data frames of every library, and Parquet: the same rows as from a text file."""
 
+import pickle
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pandas
 import polars
 import pytest
 
-from elman.data.readers import read_frame, read_labelled
+from elman.data.readers import read_frame, read_labelled, read_parallel, read_tagged
 
 
 class ArrowStream:
@@ -81,9 +83,49 @@ def test_columns_whose_names_are_numbers() -> None:
 
 
 def test_other_objects_than_data_frames_are_errors() -> None:
-    for given in (["a"], polars.LazyFrame({"t": ["a"]}), None):
-        with pytest.raises(TypeError, match=r"^frame: expected a data frame or a mapping of columns, got [\w.]+\.$"):
+    lazy = polars.LazyFrame({"t": ["a"]})
+    name = r"the name 't\.csv'; read files with elman\.data\.readers\.read_labelled"
+    for given, got in ((["a"], "list"), (None, "NoneType"), (lazy, r"polars\.LazyFrame; give frame\.collect\(\)"),
+                       ("t.csv", name), (Path("t.csv"), name)):  # fmt: skip
+        with pytest.raises(TypeError, match=rf"^frame: expected a data frame or a mapping of columns, got {got}\.$"):
             read_frame(given, text="t")
+    assert read_frame(lazy.collect(), text="t").inputs == ["a"]
+
+
+def test_data_frames_are_not_files() -> None:
+    for given in (pandas.DataFrame({"t": ["a"]}), polars.DataFrame({"t": ["a"]}), polars.LazyFrame({"t": ["a"]}),
+                  {"t": ["a"]}, [pandas.DataFrame({"t": ["a"]})]):  # fmt: skip
+        for read in (partial(read_labelled, text="t"), read_parallel, read_tagged):
+            with pytest.raises(TypeError, match=r"^expected the path of a file, got [\w.]+.*read_frame\("):
+                read(given)
+    with pytest.raises(TypeError, match=r"^expected the path of a file, got int; .*read_frame"):
+        read_labelled([3], text="t")
+
+
+def test_columns_in_one_text_are_not_a_list() -> None:
+    given = {"temp": [1.0], "vib": [2.0], "a,b": [3.0]}
+    for values in ("temp,vib", ["vib, temp"]):
+        with pytest.raises(ValueError, match=r"no column '[\w, ]+'; several columns are a list: \['\w+', '\w+'\]\."):
+            read_frame(given, values=values)
+    with pytest.raises(ValueError, match=r"no column 'temp,vub'; did you mean temp\?"):
+        read_frame(given, values="temp,vub")
+    assert read_frame(given, values="a,b").variables == ["a,b"]
+
+
+def test_variables_keep_their_names(tmp_path: Path) -> None:
+    given = {"m": ["a", "b", "a"], "x": [1.0, 2, 3], "y": [4.0, 5, 6]}
+    read = read_frame(given, values=["y", "x"], group="m")
+    assert read.variables == ["y", "x"]
+    assert read_frame(given, values="x").variables == ["x"]
+    assert read_frame({"t": ["a"]}, text="t").variables is None
+    file = tmp_path / "a.csv"
+    file.write_text("x,y\n1,2\n")
+    assert read_labelled(file, values=["y", "x"]).variables == ["y", "x"]
+    file.write_text("1,2\n")
+    assert read_labelled(file, values=[2, 1]).variables is None
+    part, kept = read.inputs[1:], pickle.loads(pickle.dumps(read.inputs))
+    assert (part.variables, [str(name) for name in part.names]) == (("y", "x"), ["m b"])
+    assert (kept.variables, [str(name) for name in kept.names]) == (("y", "x"), ["m a", "m b"])
 
 
 def test_columns_of_different_lengths() -> None:

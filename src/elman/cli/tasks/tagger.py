@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from elman.classical.tag_schemes import spans
-from elman.cli.readers import Options, comma_separated
+from elman.cli.readers import Options, check_commas, comma_separated
 from elman.cli.row_stream import RowStream, TextLines, row_per_line
 from elman.cli.task_commands import PICTURE, SettingOption, TaskCommands, evaluate_rows
 from elman.data import readers
@@ -38,6 +38,7 @@ def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labe
     Raises:
         OSError, ValueError: as `elman.data.readers.read_tagged`.
     """
+    check_commas(files, options, "given")
     return readers.read_tagged(files, **_columns(options), tags=labelled)
 
 

@@ -64,6 +64,11 @@ class Columns:
         inputs = self.values if self.text is None else (self.text,)
         return [*inputs, *(name for name in (self.label, self.group, self.time) if name is not None)]
 
+    @property
+    def variables(self) -> tuple[str, ...] | None:
+        """Names of the variables; None for the numbers of columns without a header."""
+        return None if all(name.isdecimal() for name in self.values) else self.values
+
     def watched(self, known: Sequence[str]) -> list[str]:
         """Return the columns of a table that may be the time of its series, if `time` does not name it."""
         if self.text is not None or self.time is not None:
@@ -118,7 +123,7 @@ class Columns:
             warn_of_order(table, back, found[back.group].name)
         for series in found.values():
             place = table.place(series.number) if series.name is None else table.place_of(series.name)
-            yield Row(series.steps(len(self.values)), series.label, place, series.name)
+            yield Row(series.steps(len(self.values)), series.label, place, series.name, self.variables)
 
     def _series_of(
         self, found: dict[str, Series], table: Table, number: int, fields: Sequence[Any], place: str
@@ -152,6 +157,9 @@ class Columns:
 def missing_column(where: object, name: str, known: Iterable[str], way_out: str = "") -> ValueError:
     """Return the error for a missing column, with a list of the existing ones."""
     names = list(known)
+    parts = [part.strip() for part in name.split(",")]
+    if len(parts) > 1 and set(parts) <= set(names):
+        return ValueError(f"{where}: no column {name!r}; several columns are a list: {parts}.")
     listed = ", ".join(each if len(each) <= 40 else each[:40] + "..." for each in names[:SHOWN])
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ValueError(f"{where}: no column {name!r}{did_you_mean(name, names)} There are: {listed}{more}{way_out}.")

@@ -1,11 +1,13 @@
 """Readers of data frames and Parquet files."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from elman.data.frames import type_name
 from elman.data.label_text import label_text
 from elman.data.raw_files import reading
 from elman.data.readers.columns import Column, Columns, positions
@@ -79,10 +81,18 @@ def _from_frame(frame: Any, columns: Columns) -> Iterator[Row]:
             frame = _package("polars", "a stream of Arrow").DataFrame(frame)
         table = narwhals.from_native(frame, eager_only=True)
     except TypeError:
-        kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
-        raise TypeError(f"frame: expected a data frame or a mapping of columns, got {kind}.") from None
+        raise TypeError(f"frame: expected a data frame or a mapping of columns, {_other(frame)}.") from None
     chosen, watched = _chosen("frame", columns, [str(name) for name in table.columns])
     return columns.rows(Table(None, ROW), _records(table, chosen, columns, "a data frame"), watched)
+
+
+def _other(value: Any) -> str:
+    """Return what a value is that is not a data frame, and the way out if there is one."""
+    if isinstance(value, str | os.PathLike):
+        return f"got the name {os.fspath(value)!r}; read files with elman.data.readers.read_labelled"
+    if hasattr(value, "collect"):
+        return f"got {type_name(value)}; give frame.collect()"
+    return f"got {type_name(value)}"
 
 
 def _chosen(where: object, columns: Columns, known: Sequence[str]) -> tuple[list[str], list[str]]:

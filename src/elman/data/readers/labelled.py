@@ -20,16 +20,44 @@ class SeriesName(NamedTuple):
 
 
 class NamedRows(list[Any]):
-    """List of rows with a name for each, which errors show in place of the number of a row."""
+    """List of rows that keeps the names in the table that they were read from. Slices keep them as well.
 
-    def __init__(self, rows: Iterable[Any], names: Sequence[SeriesName]):
+    Args:
+        names: name of each row, which errors show in place of its number; None for rows without names.
+        variables: names of the variables of all rows, which are arrays [T, D] then; None for unknown ones.
+        columns: columns of the data frame whose lines are the rows; None for rows that were read in another way.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[Any],
+        names: Sequence[SeriesName] | None = None,
+        variables: tuple[str, ...] | None = None,
+        columns: tuple[str, ...] | None = None,
+    ):
         super().__init__(rows)
-        self.names = names
+        self.names, self.variables, self.columns = names, variables, columns
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.select(range(len(self))[index]) if isinstance(index, slice) else super().__getitem__(index)
+
+    def select(self, rows: Iterable[int]) -> "NamedRows":
+        """Return some of the rows, with their names."""
+        numbers = list(rows)
+        names = None if self.names is None else [self.names[row] for row in numbers]
+        return NamedRows([self[row] for row in numbers], names, self.variables, self.columns)
 
 
 def names_of(rows: Any) -> Sequence[SeriesName] | None:
     """Return the names of rows, or None if they have none."""
+    if isinstance(rows, Labelled):
+        rows = rows.inputs
     return rows.names if isinstance(rows, NamedRows) else None
+
+
+def variables_of(rows: Any) -> tuple[str, ...] | None:
+    """Return the names of the variables of rows, or None if they have none."""
+    return rows.variables if isinstance(rows, NamedRows) else None
 
 
 @brief_fields
@@ -51,6 +79,12 @@ class Labelled(NamedTuple):
         names = names_of(self.inputs)
         return None if names is None else [name.value for name in names]
 
+    @property
+    def variables(self) -> list[str] | None:
+        """Names of the variables of the series; None for rows without them."""
+        variables = variables_of(self.inputs)
+        return None if variables is None else list(variables)
+
 
 @brief_fields
 class Row(NamedTuple):
@@ -60,6 +94,7 @@ class Row(NamedTuple):
     label: Any  # None for an unlabelled row
     place: str
     name: SeriesName | None = None
+    variables: tuple[str, ...] | None = None  # names of the variables of a series
 
 
 class Table(NamedTuple):
@@ -93,7 +128,8 @@ def gather(rows: Iterable[Row]) -> Labelled:
     labels: list[Any] = []
     places: list[str] = []
     names: list[SeriesName] = []
-    for value, label, place, name in rows:
+    variables: set[tuple[str, ...] | None] = set()
+    for value, label, place, name, own in rows:
         if inputs and (label is None) != (labels[0] is None):
             has, has_not = (places[0], place) if label is None else (place, places[0])
             raise ValueError(f"{has_not}: has no label, but {has} has one; read them separately.")
@@ -104,10 +140,13 @@ def gather(rows: Iterable[Row]) -> Labelled:
         inputs.append(value)
         labels.append(label)
         places.append(place)
+        variables.add(own)
         if name is not None:
             names.append(name)
-    if names and len(names) == len(inputs):
-        inputs = NamedRows(inputs, names)
+    of_rows = names if names and len(names) == len(inputs) else None
+    common = variables.pop() if len(variables) == 1 else None
+    if of_rows or common:
+        inputs = NamedRows(inputs, of_rows, common)
     return Labelled(inputs, None if None in labels[:1] else labels, places)
 
 

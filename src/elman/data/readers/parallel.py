@@ -116,7 +116,7 @@ def _gather(rows: Iterable[Row], skip_empty: bool) -> Parallel:
     """
     found = Parallel([], [], [])
     empty: list[tuple[str, str]] = []  # place, and the side that is empty
-    for source, target, place, _ in rows:
+    for source, target, place, *_ in rows:
         if not source.strip() or not target.strip():
             empty.append((place, "target" if source.strip() else "source"))
             continue

@@ -168,8 +168,15 @@ class NumberInputs(Inputs):
         for number, row in enumerate(given):
             if len(row) and row.shape[1:] != shape:
                 raise RowError(number, f"expected steps of shape [{self.axes}] = {list(shape)}, as in training, got "
-                                       f"{list(row.shape[1:])}; give rows of one size.")  # fmt: skip
+                                       f"{_size(row, rows[number], shape)}.")  # fmt: skip
         return Sequences(np.concatenate([np.zeros((0, *shape), np.float32), *full]), [*map(len, given)])
+
+
+def _size(row: np.ndarray, given: Any, shape: tuple[int, ...]) -> str:
+    """Return the shape of the steps of a row, with the way out: a row may be a step, whose axis of time is missing."""
+    if np.ndim(given) == 1 and shape == (len(row),):
+        return f"[1] in a row of {len(row)} steps; write [x] for one series x [T, D], or x[None] for one step x [D]"
+    return f"{list(row.shape[1:])}; give rows of one size"
 
 
 def without_steps(sequences: Sequences, part: float) -> Sequences:

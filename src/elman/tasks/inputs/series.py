@@ -1,5 +1,6 @@
 """Series of numbers, standardised; missing values are flagged."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -8,15 +9,24 @@ import torch
 
 from elman.arrays import as_array
 from elman.cells import CellModule
+from elman.data.frames import READ_FRAME
+from elman.data.readers.labelled import NamedRows, names_of, variables_of
+from elman.data.rows_and_labels import in_order
 from elman.declared_types import field, shown
-from elman.errors import RowError
+from elman.errors import RowError, about_row
 from elman.layers import Deviations, Differences, Dropout
 from elman.sequences import Sequences
 from elman.tasks.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, NumberInputs
 
+SHOWN = 4  # most columns that a warning lists
+
+logger = logging.getLogger("elman")
+
 
 class Series(NumberInputs):
     """Rows that are arrays [T, D], or [T] for one variable. NaN is a missing value.
+
+    The names of the variables, if the rows have them, are those of later rows: these may have them in another order.
 
     Each variable is scaled to mean 0 and standard deviation 1 in the training part. Missing values become 0, and each
     variable with missing values gets an additional feature that is 1 where it is missing.
@@ -27,12 +37,16 @@ class Series(NumberInputs):
     without_effect: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS, *OF_FRAMES, "embedding_size")
     default_differences: ClassVar[bool] = False
 
+    variables: tuple[str, ...] | None = None  # their names, in training
+
     def fit(self, rows: Sequence[Any]) -> Self:
+        self.variables = variables_of(rows)
         raw = self.raw(rows)
         values = raw.values
         if not len(values):
             raise ValueError(f"{self.name}: expected rows with steps, got {len(rows)} that are all empty: 0 feature(s) "
                              f"(shape=({len(rows)}, 0)) while a minimum of 1 is required.")  # fmt: skip
+        _warn_of_lines(rows, raw)
         self.shape = values.shape[1:]
         gone = np.isnan(values)
         there = np.maximum((~gone).sum(0), 1)
@@ -40,8 +54,9 @@ class Series(NumberInputs):
             self.mean = np.where(gone, 0, values).sum(0) / there
             scale = np.sqrt((np.where(gone, 0, values - self.mean) ** 2).sum(0) / there)
         if not np.isfinite(scale).all():
-            raise ValueError(f"{self.name}: the standard deviation of variable {np.argmin(np.isfinite(scale))} "
-                             "is not finite; use smaller numbers.")  # fmt: skip
+            large = self.variable(int(np.argmin(np.isfinite(scale))))
+            raise ValueError(f"{self.name}: the standard deviation of variable {large} is not finite; use smaller "
+                             "numbers.")  # fmt: skip
         scale = self.unit(scale)
         self.scale = np.where(scale > 1e-12 * np.abs(self.mean), scale, 1.0)
         self.missing = np.flatnonzero(gone.any(0))
@@ -86,8 +101,9 @@ class Series(NumberInputs):
         return f"{self.name} of {self.size:,} variable{'' if self.size == 1 else 's'}{missing}"
 
     def to_json(self) -> dict[str, Any]:
+        variables = None if self.variables is None else list(self.variables)
         arrays = {"mean": self.mean, "scale": self.scale, "missing": self.missing, "change": self.change}
-        return {"name": self.name, **{name: array.tolist() for name, array in arrays.items()}}
+        return {"name": self.name, "variables": variables, **{name: array.tolist() for name, array in arrays.items()}}
 
     def restore(self, data: dict[str, Any]) -> Self:
         numbers = [np.array(field(data, name, list[float]), float) for name in ("mean", "scale", "change")]
@@ -96,6 +112,10 @@ class Series(NumberInputs):
         if not self.size or {array.shape for array in numbers} != {self.shape}:
             raise ValueError(f"{self.name}: expected a mean, a scale and a change of each variable, got "
                              f"{', '.join(str(len(array)) for array in numbers)} of them.")  # fmt: skip
+        variables = field(data, "variables", list[str] | None)
+        self.variables = None if variables is None else tuple(variables)
+        if variables is not None and len(set(variables)) != self.size:
+            raise ValueError(f"{self.name}: expected {self.size} different names of variables, got {shown(variables)}.")
         if not (self.scale > 0).all() or not (self.change > 0).all():
             raise ValueError(f"{self.name}: expected scales and changes above 0.")
         if not np.isin(self.missing, np.arange(self.size)).all() or (np.diff(self.missing) <= 0).any():
@@ -107,6 +127,13 @@ class Series(NumberInputs):
         """Return the divisor of each variable, or of its differences, from their standard deviations [D]."""
         return deviations
 
+    def variable(self, number: int) -> str:
+        """Return the name of a variable, or its number if it has none."""
+        return str(number) if self.variables is None else self.variables[number]
+
+    def raw(self, rows: Sequence[Any]) -> Sequences:
+        return super().raw(self._in_order(rows))
+
     def row(self, row: Any) -> np.ndarray:
         """Return one row as float64 [T, D]."""
         array = as_array(row)
@@ -115,10 +142,21 @@ class Series(NumberInputs):
         if array.dtype.kind not in "fiub" or array.ndim not in (1, 2):
             raise ValueError(f"expected numbers of shape [T, D] or [T], got {array.dtype} {list(array.shape)}.")
         if np.isinf(array).any():
-            step, *variable = np.argwhere(np.isinf(array))[0]
-            raise ValueError(f"step {step}, variable {variable[0] if variable else 0} is infinite; give a finite "
-                             "number, or NaN if it is missing.")  # fmt: skip
+            step, variable = np.argwhere(np.isinf(array.reshape(len(array), -1)))[0].tolist()
+            raise ValueError(f"step {step}, variable {self.variable(variable)} is infinite; give a finite number, or "
+                             "NaN if it is missing.")  # fmt: skip
         return array.reshape(len(array), -1 if array.size else 1).astype(np.float64)
+
+    def _in_order(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return rows with their variables in the order of training, if both have names."""
+        given = variables_of(rows)
+        if given is None or given == self.variables:
+            return rows
+        found = []
+        for number, row in enumerate(rows):
+            with about_row(number):
+                found.append(in_order(row, given, self.variables, "training"))
+        return found
 
     def _scaled(self, raw: Sequences) -> Sequences:
         """Return standardised rows with their flags of missing values, float32 [N, D + missing]."""
@@ -126,9 +164,22 @@ class Series(NumberInputs):
         new = np.setdiff1d(np.flatnonzero(gone.any(0)), self.missing)
         if len(new):
             step = np.flatnonzero(gone[:, new[0]])[0]
-            place = f"step {raw.times[step]}, variable {new[0]}"
+            place = f"step {raw.times[step]}, variable {self.variable(new[0])}"
             raise RowError(raw.rows[step], f"{place} is NaN, and no value of it was missing in training; fill it in, "
                                            "or train on rows with missing values.")  # fmt: skip
         with np.errstate(over="ignore"):  # a row whose logits are not finite is reported in prediction
             values = np.where(gone, 0, (raw.values - self.mean) / self.scale)
             return raw.with_values(np.concatenate([values, gone[:, self.missing]], 1).astype(np.float32))
+
+
+def _warn_of_lines(rows: Sequence[Any], raw: Sequences) -> None:
+    """Log a warning if the rows for the training look like the steps of series."""
+    columns, names = rows.columns if isinstance(rows, NamedRows) else None, names_of(rows)
+    if columns is not None:
+        logger.warning("each line of the data frame is read as a series of one variable, whose steps are the columns "
+                       "%s; if a line is a step, and a column a variable, make series of the frame with %s",
+                       ", ".join(columns[:SHOWN]) + ", ..." * (len(columns) > SHOWN), READ_FRAME)  # fmt: skip
+    elif len(rows) > 1 and raw.lengths.max() == 1:
+        way_out = "one array [T, D] per series" if names is None else "the column that names the series of each line"
+        group = "" if names is None else f", for each value of the column {names[0].column!r}"
+        logger.warning("each of the %s series has a single step%s; give %s", f"{len(rows):,}", group, way_out)
