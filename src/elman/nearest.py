@@ -11,6 +11,12 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
         >>> did_you_mean("hiden_size", ["hidden_size", "epochs"])
         '; did you mean hidden_size?'
     """
+    near = nearest(word, known)
+    return "." if near is None else f"; did you mean {near}?"
+
+
+def nearest(word: object, known: Iterable[str]) -> str | None:
+    """Return the known word that resembles a word most, or None."""
     names = {name.lower(): name for name in known}
     near = get_close_matches(str(word).lower(), names, n=1)
-    return f"; did you mean {names[near[0]]}?" if near else "."
+    return names[near[0]] if near else None

@@ -90,19 +90,21 @@ def test_options_of_the_cell_are_kept_by_the_run(elman, text_file, small, tmp_pa
     )
 
 
-def test_more_epochs_extend_a_run(elman, text_file, small, tmp_path):
-    run = tmp_path / "run"
+def test_more_epochs_extend_a_run(elman, text, small, tmp_path):
+    run, file = tmp_path / "run", tmp_path / "text.txt"
+    file.write_text(text)
     words = ["train", "language-model", "--out", run]
-    assert elman(*words, text_file, *small, "--set", "epochs=1").exit_code == 0
+    assert elman(*words, file, *small, "--set", "epochs=1").exit_code == 0
     first = (run / "log.jsonl").read_text()
     extended = elman(*words, "--resume", "--set", "epochs=3", "--set", "patience=5")
     assert extended.exit_code == 0, extended.output
     assert "epochs changed from 1 to 3: the learning rate continues at" in extended.stderr
     assert (run / "log.jsonl").read_text().startswith(first)
     config = tomllib.loads((run / "config.toml").read_text())
-    assert (config["settings"]["epochs"], config["settings"]["patience"], config["data"]) == (3, 5, [str(text_file)])
+    assert (config["settings"]["epochs"], config["settings"]["patience"], config["data"]) == (3, 5, [str(file)])
     again = elman(*words, "--resume")  # with the settings that it was extended with
     assert "(after 3 epochs, as set): nothing was trained" in again.stderr, again.output
+    file.unlink()  # settings are checked before the data are read
     for setting, message in (("epochs=2", "expected epochs of at least 3, which the resumed run has begun, got 2"),
                              ("learning_rate=1", "the run has learning_rate=0.01, got 1.0; keep it, or train in a "),
                              ("epochs=x", "--set epochs: expected int, got 'x'")):  # fmt: skip
@@ -226,7 +228,16 @@ def test_ctrl_c_stops_cleanly_and_prints_the_command_that_continues(elman, text_
         (["--out", "RUN"], "name at least one FILE"),
         (["FILE"], "Missing option '--out'"),
         (["FILE", "--resume", "--out", "RUN"], "leave FILE out"),
-        (["FILE", "--out", "RUN", "--hidden-size", "8"], "No such option '--hidden-size'"),
+        (
+            ["FILE", "--out", "RUN", "--hidden-size", "8"],
+            "No such option '--hidden-size'; did you mean --set hidden_size=8?",
+        ),
+        (["FILE", "--epochs=2", "--out", "RUN"], "No such option '--epochs'; did you mean --set epochs=2?"),
+        (["FILE", "--out", "RUN", "--cell.zoneout_c=0.1"], "did you mean --set cell.zoneout_c=0.1?"),
+        (["FILE", "--learning_rate", "--out", "RUN"], "did you mean --set learning_rate=VALUE?"),
+        (["FILE", "--out", "RUN", "--step", "9"], "No such option '--step'; did you mean --set steps=9?"),
+        (["FILE", "--out", "RUN", "--resum"], "No such option '--resum'; did you mean --resume?"),
+        (["FILE", "--out", "RUN", "--zzz"], "settings are given as --set NAME=VALUE, elman list language-model shows"),
     ],
 )
 def test_wrong_usage_exits_with_2(elman, text_file, tmp_path, words, message):

@@ -1,12 +1,12 @@
 """`elman completion`."""
 
-from dataclasses import fields
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from elman.tasks import task_class
+from elman.tasks.settings import setting_names
 
 INSTALL = {  # command that installs the script, by shell
     "bash": "elman completion bash > ~/.local/share/bash-completion/completions/elman",
@@ -31,7 +31,7 @@ def complete_setting(context: click.Context, _option: click.Parameter, start: st
     from elman.cells.settings import option_types
 
     kind: Any = task_class(str(context.info_name))
-    words = [f"{field.name}=" for field in fields(kind) if field.init]
+    words = [f"{name}=" for name in setting_names(kind)]
     if start.startswith("cell="):
         words = [f"cell={cell}" for cell in CELLS]
     elif start.startswith("cell."):

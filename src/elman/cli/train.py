@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +21,11 @@ from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
 from elman.declared_types import Record
 from elman.errors import located
+from elman.nearest import nearest
 from elman.runtime import load
 from elman.tasks import task_class
 from elman.tasks.run_source import Source
-from elman.tasks.settings import CONFIG, flat, parse, read_config
+from elman.tasks.settings import CONFIG, flat, parse, read_config, setting_names
 
 PARAMS = (
     click.Argument(["files"], nargs=-1, metavar="[FILE|-]...", type=DataFile()),
@@ -189,6 +191,30 @@ def print_result(model: Any, commands: TaskCommands, run: Path, source: Source) 
     click.echo("\n".join([f"\nThe run is in {run}. Next:", *lines]))
 
 
+class _Train(click.Command):
+    """`elman train TASK`. An unknown option that is, or resembles, a setting is an error that names `--set`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            option = error.option_name
+            values = [(text.partition("=")[2] or after) for text, after in pairwise([*given, ""])
+                      if text.partition("=")[0] == option]  # fmt: skip
+            value = next((value for value in values if value and not value.startswith("-")), "VALUE")
+            known = {name: name for parameter in self.params for name in parameter.opts if name.startswith("--")}
+            for setting in setting_names(task_class(str(self.name))):
+                known.setdefault(f"--{setting.replace('_', '-')}", f"--set {setting}={value}")
+                if option.startswith(f"--{setting}."):  # an option of a setting: cell.zoneout_c
+                    known[option.replace("_", "-")] = f"--set {option[2:]}={value}"
+            found = nearest(option.replace("_", "-"), known)
+            way_out = f"did you mean {known[found]}?" if found else (
+                f"settings are given as --set NAME=VALUE, elman list {self.name} shows them."
+            )  # fmt: skip
+            raise click.UsageError(f"No such option {option!r}; {way_out}", ctx) from None
+
+
 class _Tasks(click.Group):
     """Commands of the tasks; a task whose module cannot be imported fails alone."""
 
@@ -205,7 +231,7 @@ train = _Tasks(
         [commands.examples["train"][0] for commands in task_commands().values()],
     ),
     commands=[
-        click.Command(
+        _Train(
             word,
             callback=partial(train_task, commands),
             params=[*PARAMS, *commands.options.get("train", ())],

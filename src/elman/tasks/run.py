@@ -12,7 +12,7 @@ from elman.files import TEMPORARY
 from elman.representation import brief_fields
 from elman.tasks.settings import CONFIG, parse, read_config, settings_of, write_config
 from elman.training import Event
-from elman.training.checkpoint import LAST
+from elman.training.checkpoint import LAST, read_place
 from elman.training.run_lock import LOCK, RunLock
 from elman.training.settings import RESUMABLE
 
@@ -52,7 +52,7 @@ class Run:
             FileNotFoundError: the folder holds no run to resume.
             BlockingIOError: another training writes to the folder.
             ValueError: a run without a folder is resumed, or a run of another task, or with other settings than it
-                began with, apart from `RESUMABLE` ones.
+                began with, apart from `RESUMABLE` ones, or fewer epochs than it has begun.
             TypeError: the observers are not functions.
         """
         if not isinstance(self.observers, Sequence) or not all(map(callable, self.observers)):
@@ -125,6 +125,8 @@ def _check_settings(folder: Path, task: Any) -> None:
         if name not in RESUMABLE and value != before[name]:
             raise ValueError(f"{folder}: the run has {name}={before[name]!r}, got {value!r}; keep it, or train in a "
                              f"new folder (a resumed run may change {', '.join(RESUMABLE)}).")  # fmt: skip
+    if task.epochs < before["epochs"] and (place := read_place(folder)):
+        place.check_epochs(task.epochs)
 
 
 def _is_empty(folder: Path) -> bool:

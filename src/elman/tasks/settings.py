@@ -34,12 +34,17 @@ class Settings:
         """
 
 
+def setting_names(kind: Any) -> list[str]:
+    """Return the names of the settings of a class of tasks."""
+    return [field.name for field in dataclasses.fields(kind) if field.init]
+
+
 def settings_of(task: Any) -> dict[str, Any]:
     """Return the settings of a task by name, as values that JSON and TOML can hold, apart from None.
 
     A setting with options is a dictionary: `{"kind": "lstm", "zoneout_c": 0.1}`.
     """
-    return {field.name: _plain(getattr(task, field.name)) for field in dataclasses.fields(task) if field.init}
+    return {name: _plain(getattr(task, name)) for name in setting_names(task)}
 
 
 def _plain(value: Any) -> Any:
@@ -61,7 +66,7 @@ def parse(kind: type, given: Mapping[str, Any], where: str = "--set") -> dict[st
         ValueError: `--set hiden_size: unknown; did you mean hidden_size?`, or a value of another type.
     """
     types, nested = typing.get_type_hints(kind), getattr(kind, "nested_settings", {})
-    known = [field.name for field in dataclasses.fields(kind) if field.init]
+    known = setting_names(kind)
     values: dict[str, Any] = {}
     options: dict[str, dict[str, Any]] = {}
     if not isinstance(given, Mapping):

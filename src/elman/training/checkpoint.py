@@ -63,6 +63,16 @@ class Place:
                              f"{place.losses} at update {place.update}.")  # fmt: skip
         return place
 
+    def check_epochs(self, epochs: int) -> None:
+        """Raise unless a run may continue from here with this number of epochs.
+
+        Raises:
+            ValueError: it has begun a later epoch.
+        """
+        if self.epoch > epochs:
+            raise ValueError(f"train: expected epochs of at least {self.epoch}, which the resumed run has begun, got "
+                             f"{epochs}; set it higher, or train in a new folder.")  # fmt: skip
+
 
 class Checkpoints:
     """Reader and writer of the two checkpoint files in the folder `run`.
@@ -138,15 +148,7 @@ class Checkpoints:
 
     def _read(self, name: str) -> tuple[Place, dict[str, Tensor]]:
         path = self.run / name
-        tensors, facts = files.read_tensors(path, torch=True)
-        if "place" not in facts:
-            raise ValueError(f"{path}: expected a checkpoint, got a model file; name the folder of a training run.")
-        with files.about_file(path):
-            written_as, place = field(facts, "file", str), Place.from_json(field(facts, "place", Record))
-            if written_as != name:
-                got = f"got a copy of {written_as:.99}; put the file back, or train in a new folder."
-                raise ValueError(f"expected {name}, {got}")
-            _fixed(facts)
+        place, tensors, facts = _read_file(path)
         facts = {name: value for name, value in facts.items() if name not in ("file", "place", "schema")}
         here = {name: _kind(tensor) for name, tensor in model_tensors(self._model).items()}
         there = {name: _kind(tensor) for name, tensor in named(tensors, "model/").items()}
@@ -179,6 +181,29 @@ class Checkpoints:
             there = {name: _kind(tensor) for name, tensor in named(tensors, "average/").items()}
             if difference := first_difference(there, here):
                 raise ValueError(f"average: {difference}; restore the file, or train in a new folder.")
+
+
+def read_place(run: Path) -> Place | None:
+    """Return the place of a run to resume, before its model is built; None if there is no checkpoint yet.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    return _read_file(run / LAST)[0] if (run / LAST).exists() else None
+
+
+def _read_file(path: Path) -> tuple[Place, dict[str, Tensor], dict[str, Any]]:
+    """Return the place, the tensors and the facts of a checkpoint file."""
+    tensors, facts = files.read_tensors(path, torch=True)
+    if "place" not in facts:
+        raise ValueError(f"{path}: expected a checkpoint, got a model file; name the folder of a training run.")
+    with files.about_file(path):
+        written_as, place = field(facts, "file", str), Place.from_json(field(facts, "place", Record))
+        if written_as != path.name:
+            got = f"got a copy of {written_as:.99}; put the file back, or train in a new folder."
+            raise ValueError(f"expected {path.name}, {got}")
+        _fixed(facts)
+    return place, tensors, facts
 
 
 def named(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:

@@ -99,11 +99,7 @@ class Loop:
         if found is None:
             return
         place, tensors = found
-        if place.epoch > self.settings.epochs:
-            raise ValueError(
-                f"train: expected epochs of at least {place.epoch}, which the resumed run has begun, got "
-                f"{self.settings.epochs}; set it higher, or train in a new folder."
-            )
+        place.check_epochs(self.settings.epochs)
         self._open_epoch(place.epoch)
         if place.batches != self.place.batches:
             raise ValueError(
