@@ -35,6 +35,7 @@ def check_altered(files, seed, count):
                 text = str(error)
                 assert str(path.parent) in text, (path, number, text)
                 assert "\n" not in text, (path, number, text)
+                assert "do not match the digest" not in text, (path, number, text)
             else:
                 check_finite(found)
         path.write_bytes(whole)
