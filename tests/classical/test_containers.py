@@ -124,6 +124,7 @@ USES: dict[type[ClassicalModel], dict[str, Callable[[Any], Any]]] = {
         "filter": lambda c: soft().filter([c(X)]).values,
         "smooth": lambda c: soft().smooth([c(X)]).values,
         "decode": lambda c: soft().decode([c(X)]).states.values,
+        "forecast": lambda c: soft().forecast([c(X)], 2, state=c(ONES[:1])),
         "sample": lambda c: hmm(c).sample(c(np.array([3, 2])), seed=1)[0].values,
         "stationary": lambda c: symbols(c).stationary(),
         "fit": lambda c: HMM(2, Gaussian(), seed=1).fit([c(X), c(X[:5])]),

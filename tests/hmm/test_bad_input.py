@@ -35,10 +35,9 @@ def raises_line(line, kind=ValueError):
      r"expected X of finite numbers, got nan at \[1, 0\]; elman.HMM reads NaN as missing."),
     ([[1.0, 2.0], [3.0, -np.inf]], r"expected X of finite numbers, got -inf at \[1, 1\]; correct the data."),
 ])  # fmt: skip
-@pytest.mark.parametrize("verb", ["fit", "score", "score_samples", "decode", "predict", "predict_proba", "bic"])
+@pytest.mark.parametrize("verb", ["fit", "score", "score_samples", "decode", "predict", "predict_proba", "aic", "bic"])
 def test_invalid_observations(verb, given, line):
-    where = {"predict": "decode", "predict_proba": "score_samples", "bic": "score"}.get(verb, verb)
-    with raises_line(f"GaussianHMM.{where}: {line}"):
+    with raises_line(f"GaussianHMM.{verb}: {line}"):
         getattr(gaussian(), verb)(given)
 
 
@@ -63,7 +62,7 @@ def test_observations_of_another_width():
     (5, r"expected integer lengths of shape \[B\], got int64 \[\]."),
     ([2**63 - 1, 2**63 - 1, 7], r"expected lengths that sum to less than 2\*\*62 steps, got 1.84e\+19."),
 ])  # fmt: skip
-@pytest.mark.parametrize("verb", ["fit", "score", "decode"])
+@pytest.mark.parametrize("verb", ["fit", "score", "decode", "predict"])
 def test_invalid_lengths(verb, lengths, line):
     with raises_line(f"GaussianHMM.{verb}: {line}"):
         getattr(gaussian(), verb)(X, lengths)
@@ -141,10 +140,9 @@ def test_an_unknown_decoder():
 
 
 @pytest.mark.parametrize("name", ["GaussianHMM", "CategoricalHMM", "GMMHMM", "PoissonHMM", "MultinomialHMM"])
-@pytest.mark.parametrize("verb", ["score", "decode", "predict", "predict_proba"])
+@pytest.mark.parametrize("verb", ["score", "score_samples", "decode", "predict", "predict_proba", "aic", "bic"])
 def test_a_model_that_was_not_fitted(name, verb):
-    where = {"predict": "decode", "predict_proba": "score_samples"}.get(verb, verb)
-    line = f"{name}.{where}: expected a fitted model, got one without parameters; call fit, or set them."
+    line = f"{name}.{verb}: expected a fitted model, got one without parameters; call fit, or set them."
     for kind in (ValueError, AttributeError, hmm.NotFittedError):
         with raises_line(line, kind):
             getattr(getattr(hmm, name)(), verb)([[0]])

@@ -63,3 +63,29 @@ def error_covariances(taps: np.ndarray, noise_cov: np.ndarray, steps: int) -> np
     """Return the error covariances of forecasts 1 to `steps` steps ahead, [steps, D, D]."""
     weights = responses(taps, steps)
     return np.cumsum(weights @ noise_cov @ weights.transpose(0, 2, 1), axis=0)
+
+
+def check_steps(where: str, steps: int) -> None:
+    """Raise unless a number of steps to forecast is an integer of at least 1.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise ValueError(f"{where}: expected steps to be an int of at least 1, got {steps!r}.")
+
+
+def mixture_moments(weights: np.ndarray, means: np.ndarray, covs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean [..., D] and covariance [..., D, D] of mixtures of K distributions: the law of total covariance.
+
+    Args:
+        weights: [..., K]; they sum to one.
+        means: [..., K, D]; covs: [..., K, D, D]. Leading axes are broadcast.
+    Example:
+        >>> mixture_moments(np.array([0.5, 0.5]), np.array([[-1.0], [1.0]]), np.ones((2, 1, 1)))
+        (array([0.]), array([[2.]]))
+    """
+    mean = np.einsum("...k,...kd->...d", weights, means)
+    between = means - mean[..., None, :]
+    within = np.einsum("...k,...kde->...de", weights, covs)
+    return mean, within + np.einsum("...k,...kd,...ke->...de", weights, between, between)

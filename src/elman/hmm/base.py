@@ -105,11 +105,11 @@ class BaseHMM(Estimator):
 
     def predict(self, X: Any, lengths: Any = None) -> np.ndarray:
         """Return the states [N] that `decode` finds."""
-        return self.decode(X, lengths)[1]
+        return self.decode(*self._rows("predict", X, lengths))[1]
 
     def predict_proba(self, X: Any, lengths: Any = None) -> np.ndarray:
         """Return the posterior probabilities [N, K] of the states, given the whole row."""
-        return self.score_samples(X, lengths)[1]
+        return self.score_samples(*self._rows("predict_proba", X, lengths))[1]
 
     def sample(self, n_samples: int = 1, random_state: Any = None, currstate: int | None = None) -> tuple[Any, Any]:
         """Draw one row of `n_samples` steps: observations [n, D] and states [n], the first of which is `currstate`."""
@@ -141,11 +141,12 @@ class BaseHMM(Estimator):
 
     def aic(self, X: Any, lengths: Any = None) -> float:
         """Return Akaike's criterion, -2 log-likelihood + 2 free parameters: lower is better."""
-        return -2 * self.score(X, lengths) + 2 * self._free_parameters("aic")
+        return -2 * self.score(*self._rows("aic", X, lengths)) + 2 * self._free_parameters("aic")
 
     def bic(self, X: Any, lengths: Any = None) -> float:
         """Return Schwarz's criterion, -2 log-likelihood + log(N) free parameters: lower is better."""
-        return -2 * self.score(X, lengths) + float(np.log(len(X))) * self._free_parameters("bic")
+        X, rows = self._rows("bic", X, lengths)
+        return -2 * self.score(X, rows) + float(np.log(len(X))) * self._free_parameters("bic")
 
     def _free_parameters(self, verb: str) -> int:
         free = self._get_n_fit_scalars_per_param()

@@ -36,7 +36,7 @@ def forecast(series: Any, forecast: Any, truth: Any = None, level: float = LEVEL
         1
     """
     check_level(level)
-    if isinstance(series, Forecast) or hasattr(series, "predicted_mean"):
+    if isinstance(series, Forecast) or hasattr(series, "observations") or hasattr(series, "predicted_mean"):
         raise TypeError(f"{WHERE}: expected the series first, got a forecast; give forecast(series, forecast).")
     observed, parts = as_series(WHERE, "series", series), _Parts.of(forecast, level)
     came = None if truth is None else as_series(WHERE, "truth", truth)
@@ -72,6 +72,7 @@ class _Parts(NamedTuple):
     @classmethod
     def of(cls, forecast: Any, level: float) -> "_Parts":
         """Return the parts of a forecast of any kind: see `forecast`."""
+        forecast = getattr(forecast, "observations", forecast)  # of an HMM
         if isinstance(forecast, Forecast):
             rows = len(forecast.mean)
             if rows != 1:

@@ -12,7 +12,7 @@ from elman.classical.delay_taps.checks import METHODS
 from elman.classical.delay_taps.products import Design
 from elman.classical.delay_taps.windows import Layout, complete_runs, forecast_next, predict, window_matrix
 from elman.classical.delay_taps.yule_walker import autocovariances, yule_walker
-from elman.classical.forecast import Forecast, error_covariances
+from elman.classical.forecast import Forecast, check_steps, error_covariances
 from elman.classical.model import ClassicalModel
 from elman.representation import counted
 from elman.sequences import Sequences
@@ -141,8 +141,7 @@ class DelayTaps(ClassicalModel):
         """
         where = "DelayTaps.forecast"
         self._check_fitted(where)
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"{where}: expected steps to be an int of at least 1, got {steps!r}.")
+        check_steps(where, steps)
         is_state = isinstance(given, np.ndarray) and given.ndim == 3
         state: Any = given if is_state else self._read(where, given, None).last()
         state = self._state(where, state, len(state))

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.classical.checks import per_step_reals, place
+from elman.classical.checks import per_step_reals, place, reals
 from elman.representation import brief_fields
 from elman.sequences import Sequences
 
@@ -54,3 +54,19 @@ def drive(where: str, sequences: Sequences, size: int) -> tuple[Sequences, np.nd
     x, u = values
     u = per_step_reals(where, "the driving input", sequences, u, f"N={sequences.num_steps} U={size}")
     return sequences.with_values(x), u
+
+
+def future(where: str, u: Any, rows: int, steps: int, size: int) -> np.ndarray | None:
+    """Return the driving input of future steps, checked: [B, S, U], or None for a model without one.
+
+    Raises:
+        TypeError, ValueError: the input is missing, has no effect or has another shape.
+    """
+    if not size:
+        if u is not None:
+            raise ValueError(f"{where}: expected no driving input, got one; this model has none (drive_size=0).")
+        return None
+    if u is None:
+        raise ValueError(f"{where}: expected the driving input of the future steps, got none; give u [B={rows}, "
+                         f"S={steps}, U={size}].")  # fmt: skip
+    return reals(where, "the driving input u", u, f"B={rows} S={steps} U={size}")

@@ -7,13 +7,14 @@ import numpy as np
 from scipy.special import softmax
 
 from elman.classical.checks import as_sequences, check_names, distribution, floats, integers, one_step_rows, reals
-from elman.classical.hmm import em, inputs, labelled
+from elman.classical.forecast import check_steps
+from elman.classical.hmm import em, forecasting, inputs, labelled
 from elman.classical.hmm.chain import Chain, log, log_transition, path_log_prob, random_chain, sample_states, stationary
 from elman.classical.hmm.chain_steps import ChainPrior
 from elman.classical.hmm.em import Model, Problem
 from elman.classical.hmm.emissions import Emission, make_emission, split_arrays
 from elman.classical.hmm.inputs import Driven
-from elman.classical.hmm.results import Decoded, Filtered, Sample
+from elman.classical.hmm.results import Decoded, Filtered, Sample, StateForecast
 from elman.classical.model import ClassicalModel
 from elman.declared_types import Record, field
 from elman.kernels import semiring_scan
@@ -148,14 +149,7 @@ class HMM(ClassicalModel):
 
     def scan(self, sequences: Sequences, state: np.ndarray | None = None) -> tuple[Sequences, np.ndarray]:
         """Filter all rows in one call of the kernel."""
-        where = "HMM.scan"
-        sequences = self._rows(where, sequences)
-        chain, scores, u = self._scored(where, sequences)
-        state = self.initial_state(len(sequences)) if state is None else self._state(where, state, len(sequences))
-        found = semiring_scan.forward(*self._kernel_arguments(chain, scores, u, sequences, state))
-        em.impossible(where, sequences, found.log_prob)
-        last = np.where(sequences.lengths[:, None] > 0, found.last, state)
-        return sequences.with_values(Filtered(found.probs, found.log_prob)), last
+        return self._filtered("HMM.scan", sequences, state)
 
     # Inference.
 
@@ -167,7 +161,7 @@ class HMM(ClassicalModel):
 
     def filter(self, sequences: Sequences | Iterable[Any]) -> Sequences:
         """Return the state probabilities given the observations up to each step: Filtered(probs [N, K], ...)."""
-        return self.scan(self._rows("HMM.filter", sequences))[0]
+        return self._filtered("HMM.filter", sequences)[0]
 
     def smooth(self, sequences: Sequences | Iterable[Any]) -> Sequences:
         """Return the state probabilities given whole rows, [N, K]."""
@@ -193,6 +187,32 @@ class HMM(ClassicalModel):
         if k == 1:
             return Decoded(sequences.with_values(found.states[0]), found.log_prob[0])
         return Decoded(sequences.with_values(found.states.T.copy()), found.log_prob.T.copy())
+
+    def forecast(self, sequences: Sequences | Iterable[Any], steps: int, u: Any = None, *,
+                 state: np.ndarray | None = None) -> StateForecast:  # fmt: skip
+        """Return the forecast of the next steps of each row: StateForecast(probs [B, S, K], observations).
+
+        The probabilities are exact. The observations are a mixture over the states, so `observations.interval` is that
+        of the Gaussian with their mean and covariance.
+
+        Args:
+            sequences: the rows so far.
+            steps: S, the number of steps to forecast, at least 1.
+            u: driving input of these steps, [B, S, U]; for a driven model only.
+            state: [B, K] prediction for the first step of the rows, as `scan` takes it.
+        Example:
+            >>> from elman.classical.hmm import Gaussian
+            >>> levels = Gaussian.from_parameters([[0.0], [10.0]], [[1.0], [1.0]])
+            >>> found = HMM.from_parameters([1, 0], [[0.9, 0.1], [0.2, 0.8]], levels).forecast([[[0.1]]], steps=2)
+            >>> found.probs.round(2), found.observations.mean[0, :, 0].round(2)
+            (array([[[0.9 , 0.1 ],
+                    [0.83, 0.17]]]), array([1. , 1.7]))
+        """
+        where = "HMM.forecast"
+        check_steps(where, steps)
+        _, last = self._filtered(where, sequences, state)
+        model, u = self._model(where), inputs.future(where, u, len(last), steps, self._drive_size(where))
+        return forecasting.forecast(model.chain, model.emission, last, steps, u)
 
     def sample(self, lengths: Any, seed: int = 0, u: np.ndarray | None = None) -> Sample:
         """Draw rows of these lengths from the model; a driven model needs `u` [N, U]."""
@@ -391,6 +411,17 @@ class HMM(ClassicalModel):
         model = self._model(where)
         rows, u = inputs.drive(where, sequences, self._drive_size(where))
         return model.chain, model.emission.log_prob(model.emission.read(where, rows, u)), u if self.drive_size else None
+
+    def _filtered(self, where: str, sequences: Sequences | Iterable[Any], state: np.ndarray | None = None
+                  ) -> tuple[Sequences, np.ndarray]:  # fmt: skip
+        """Return the filtered states of all rows, and the predictions after them [B, K]."""
+        sequences = self._rows(where, sequences)
+        chain, scores, u = self._scored(where, sequences)
+        state = self.initial_state(len(sequences)) if state is None else self._state(where, state, len(sequences))
+        found = semiring_scan.forward(*self._kernel_arguments(chain, scores, u, sequences, state))
+        em.impossible(where, sequences, found.log_prob)
+        last = np.where(sequences.lengths[:, None] > 0, found.last, state)
+        return sequences.with_values(Filtered(found.probs, found.log_prob)), last
 
     def _kernel_arguments(self, chain: Chain, scores: np.ndarray, u: np.ndarray | None, sequences: Sequences,
                           state: np.ndarray | None = None) -> KernelArguments:  # fmt: skip

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from elman.classical.forecast import Forecast
 from elman.representation import brief_fields
 from elman.sequences import Sequences
 
@@ -22,6 +23,14 @@ class Decoded(NamedTuple):
 
     states: Sequences  # [N] int64; [N, k] for the k best paths, best first, -1 where a row has fewer
     log_prob: np.ndarray  # [B] of a row's observations and path jointly; [B, k]
+
+
+@brief_fields
+class StateForecast(NamedTuple):
+    """Forecast of the next S steps of each row: their states, and the observations, a mixture over the states."""
+
+    probs: np.ndarray  # [B, S, K] of the states
+    observations: Forecast | None  # mean [B, S, D] and covariance; None for symbols and words
 
 
 @brief_fields

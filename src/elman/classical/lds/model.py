@@ -7,7 +7,7 @@ import numpy as np
 
 from elman import state as states
 from elman.classical.checks import as_sequences, check_names, one_step_rows, place, reals
-from elman.classical.forecast import Forecast
+from elman.classical.forecast import Forecast, check_steps
 from elman.classical.lds import em, likelihood
 from elman.classical.lds.inputs import Inputs, Observed, read, read_future
 from elman.classical.lds.joining import Parts, joined
@@ -199,8 +199,7 @@ class LDS(ClassicalModel):
             future: inputs and matrices of the future steps, leaves [B, S, ...]: `Observed((), u)` for a driven model.
         """
         where = "LDS.forecast"
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"{where}: expected steps to be an int of at least 1, got {steps!r}.")
+        check_steps(where, steps)
         if not isinstance(given, Prediction):
             given = self._filtered(where, self._read(where, as_sequences(where, given, columns=True)), None)[1]
         rows = read_future(where, np.full(len(given.mean), steps), future, self._matrices(where))

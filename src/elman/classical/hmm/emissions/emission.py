@@ -91,6 +91,14 @@ class Emission:
         """Return the log-density of the parameters under the prior, up to a constant; 0 without a prior."""
         return 0.0
 
+    def moments(self, u: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return mean [K, D] and covariance [K, D, D] of each state; None for observations that are not numbers.
+
+        Args:
+            u: driving input [..., U], which the means then depend on: [..., K, D].
+        """
+        return None
+
     def sample(self, states: np.ndarray, rng: np.random.Generator, u: np.ndarray | None = None) -> np.ndarray:
         """Draw one observation for each of `states` [N]."""
         raise NotImplementedError(f"{type(self).__name__} has no sample")

@@ -175,6 +175,12 @@ class Gaussian(Emission):
         prior = MeanPrior(self.mean_prior_, self.mean_weight)
         return covariances.log_prior(self.covariance, self.means_, self.covs_, prior, self._limits)
 
+    def moments(self, u: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean [..., K, D] and covariance [K, D, D] of each state."""
+        if self.slopes_ is None or u is None:
+            return self.means_, self.covariances
+        return self.means_ + np.einsum("kdu,...u->...kd", self.slopes_, u), self.covariances
+
     def sample(self, states: np.ndarray, rng: np.random.Generator, u: np.ndarray | None = None) -> np.ndarray:
         """Draw observations [N, D]."""
         lower = np.linalg.cholesky(self.covariances)

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from elman.classical import checks
+from elman.classical.forecast import mixture_moments
 from elman.classical.hmm.emissions.clusters import cluster_means
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
 from elman.classical.hmm.emissions.gaussian import Gaussian
@@ -150,6 +151,14 @@ class GaussianMixture(Emission):
     def log_prior(self) -> float:
         """Return the log-prior of weights, means and covariances, up to a constant."""
         return float(xlogy(self.weight_prior - 1, self.weights_).sum()) + self.gaussian_.log_prior()
+
+    def moments(self, u: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean [..., K, D] and covariance [..., K, D, D] of each state."""
+        means, covs = self.gaussian_.moments(u)
+        shape, size = self.weights_.shape, means.shape[-1]
+        return mixture_moments(
+            self.weights_, means.reshape(*means.shape[:-2], *shape, size), covs.reshape(*shape, size, size)
+        )
 
     def sample(self, states: np.ndarray, rng: np.random.Generator, u: np.ndarray | None = None) -> np.ndarray:
         """Draw observations [N, D]."""

@@ -113,6 +113,10 @@ class Poisson(Emission):
         """Return the log-density of the gamma priors, up to a constant."""
         return float(((self.shape - 1) * np.log(self.rates_) - self.rate * self.rates_).sum())
 
+    def moments(self, u: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean [K, D] and covariance [K, D, D] of each state."""
+        return self.rates_, self.rates_[:, :, None] * np.eye(self.rates_.shape[1])
+
     def sample(self, states: np.ndarray, rng: np.random.Generator, u: np.ndarray | None = None) -> np.ndarray:
         """Draw counts [N, D] int64."""
         return rng.poisson(self.rates_[states])
