@@ -1,5 +1,6 @@
 """Estimators, plain classes and dataclasses, with scikit-learn's tools."""
 
+import inspect
 from abc import ABC
 from dataclasses import dataclass
 from typing import ClassVar
@@ -73,6 +74,16 @@ class Tags(Base):
 
     def score(self, X, y):
         return float(np.mean([tag == self.tags_[0] for row in y for tag in row]))
+
+
+@pytest.mark.parametrize("kind", [Plain, Nearest, Tags])
+def test_an_unknown_setting_of_the_constructor(kind):
+    name = next(iter(kind().get_params()))
+    for typed in (f"{name}s", name[:-1], name.upper()):
+        with pytest.raises(TypeError, match=rf"^{kind.__name__}: {typed}: unknown; did you mean {name}\?$"):
+            kind(**{typed: 1})
+    assert list(inspect.signature(kind).parameters) == list(inspect.signature(kind.__init__).parameters)[1:]
+    assert kind(**{name: 7}).get_params()[name] == 7
 
 
 @pytest.mark.parametrize("kind", [Plain, Nearest])

@@ -29,6 +29,14 @@ class Nested(Protocol):
         """Return a copy with other options."""
 
 
+class _InitSignature:
+    """Signature of a class: that of its `__init__`, which `inspect` would read from `Estimator.__new__`."""
+
+    def __get__(self, instance: object, owner: type) -> inspect.Signature:
+        signature = inspect.signature(owner.__init__)  # type: ignore[misc]  # of this class, not of a subclass
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
 class Estimator:
     """Base of classes whose settings are the arguments of the constructor, each stored under its name.
 
@@ -39,6 +47,14 @@ class Estimator:
 
     estimator_type: ClassVar[str | None] = None
     nested_settings: ClassVar[Mapping[str, type[Nested]]] = {}
+    __signature__ = _InitSignature()
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        known = cls._defaults() if settings else {}
+        for name in settings:
+            if name not in known:
+                raise TypeError(f"{cls.__name__}: {name}: unknown{did_you_mean(name, known)}")
+        return super().__new__(cls)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

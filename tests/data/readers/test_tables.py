@@ -117,6 +117,10 @@ def test_ragged_lines(write: Write, name: str, separator: str) -> None:
             write(name, good + line + "\n"), f":3: expected 2 fields as in line 1, got {count}; ", text="t", label="l"
         )
     failing(write(name, good + "y\n"), ":3: expected 2 fields as in line 1, got 1; ", text=1, label=2)
+    several = good + "y\n" + separator.join("x1") + "\nz\n" + separator.join("y22") + "\n"
+    failing(write(name, several), r":3: expected 2 fields .*, got 1 \(the first of 3 such lines\); ", text=1, label=2)
+    path = write(name, several.encode() + b"caf\xe9\n")  # counted up to a line that cannot be read
+    failing(path, r":3: .* \(the first of 3 such lines\); ", text=1, label=2)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz"])

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -90,13 +91,24 @@ def _rows(file: Path, records: Records, columns: Columns) -> Iterator[Row]:
     def fields() -> Records:
         for number, fields in records:
             if len(fields) != width:
+                count = 1 + _ragged(records, width)
+                others = f" (the first of {count:,} such lines)" if count > 1 else ""
                 raise ValueError(
-                    f"{file}:{number}: expected {width} fields as in line {first[0]}, got {len(fields)}; "
+                    f"{file}:{number}: expected {width} fields as in line {first[0]}, got {len(fields)}{others}; "
                     "a field with separators or line breaks needs quotes (line breaks: in CSV only)."
                 )
             yield number, [fields[column] for column in chosen]
 
     return columns.rows(Table(file), fields(), watched)
+
+
+def _ragged(records: Records, width: int) -> int:
+    """Return how many of the remaining records have another number of fields, up to the first unreadable one."""
+    count = 0
+    with suppress(ValueError):
+        for _, fields in records:
+            count += len(fields) != width
+    return count
 
 
 def _jsonl(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
