@@ -1,6 +1,7 @@
 """Errors about packages that are not installed: they name the package, and the command installs it."""
 
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -82,3 +83,31 @@ def test_no_text_advises_to_install_elman_from_an_index():
 def _touched(path):
     path.touch()
     return path
+
+
+def test_without_pytorch_every_package_that_needs_it_names_the_command(tmp_path):
+    elman.LanguageModel(hidden_size=4, epochs=1, steps=5, streams=2, ngram_order=0, validation=0).fit(
+        "to be or not to be " * 5, run=tmp_path / "run"
+    )
+    calls = [f"import elman.{name}" for name in ("nn", "cells", "layers", "losses", "training", "convert", "doctor")]
+    calls += [
+        "from elman.cells.settings import CellSettings",
+        "elman.LSTM",
+        "elman.describe",
+        "elman.load(sys.argv[1])",
+    ]
+    code = "\n".join([
+        "import sys; sys.modules['torch'] = None; import elman",
+        f"for call in {calls!r}:",
+        "    try: exec(call)",
+        "    except ModuleNotFoundError as error: print(error)",
+        "print(elman.runtime.load(sys.argv[1]).steps)",
+    ])  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], capture_output=True, text=True, check=True)
+    *messages, steps = done.stdout.splitlines()
+    assert steps in ("True", "False")
+    assert len(messages) == len(calls)
+    for message in messages:
+        assert re.match(r"elman\.\w+ needs the package torch; install it with: pip install torch", message)
+    assert messages[0].startswith("elman.nn needs")
+    assert messages[-1].endswith("pip install torch, or use elman.runtime.load, which does not need it")

@@ -1,5 +1,10 @@
 """Recurrent cells that PyTorch trains, one per file. Tests, settings and the command line use all cells in `CELLS`."""
 
+from elman.optional_packages import needed_by
+
+with needed_by("elman.cells"):
+    import torch  # noqa: F401
+
 from elman.cells.gru import GRU
 from elman.cells.lstm import LSTM
 from elman.cells.min_gru import MinGRU

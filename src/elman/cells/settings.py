@@ -117,7 +117,8 @@ def option_types(kind: str) -> Mapping[str, Any]:
     """
     if not isinstance(kind, str) or kind not in CELLS:
         hint = did_you_mean(kind, CELLS)
-        own = f"; add a cell of your own first: elman.cells.CELLS[{kind!r}] = YourCell"
+        own = (f"; add a cell of your own first: elman.cells.CELLS[{kind!r}] = YourCell, on the command line in a "
+               "module that elman --import MODULE imports")  # fmt: skip
         raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {kind!r}{own if hint == '.' else hint}")
     types = typing.get_type_hints(CELLS[kind].__init__)
     return {name: types.get(name, Any) for name in inspect.signature(CELLS[kind]).parameters if name not in SIZES}

@@ -4,6 +4,9 @@ Nothing here imports PyTorch before a command runs, so that `--help` is quick.
 """
 
 import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
@@ -29,7 +32,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(elman.__version__, prog_name="elman")
-def main() -> None:
+@click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="Import a Python module of yours first, such as one that adds a cell to elman.cells.CELLS.",
+)
+def main(modules: Sequence[str]) -> None:
     """Train, evaluate and run models that carry a state through a sequence.
 
     \b
@@ -51,6 +61,29 @@ def main() -> None:
       elman predict runs/en-de < letter.en > letter.de
     """
     click.get_current_context().with_resource(printed_log())
+    import_modules(modules)
+
+
+def import_modules(modules: Sequence[str]) -> None:
+    """Import modules that the user names, from the current folder or the environment.
+
+    Raises:
+        click.BadParameter: there is no such module, or it raises an error.
+        ModuleNotFoundError: the module imports a package that is not installed.
+    """
+    if modules and "" not in sys.path:
+        sys.path.insert(0, "")  # the current folder, as `python -m` does
+    for module in modules:
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            if not f"{module}.".startswith(f"{error.name}."):
+                raise  # a package that the module imports
+            raise click.BadParameter(f"no module {module!r} in the current folder or among the installed packages.",
+                                     param_hint="--import") from None  # fmt: skip
+        except Exception as error:
+            raise click.BadParameter(f"{module} raised {type(error).__name__}: {error}; python -m {module} shows "
+                                     "where.", param_hint="--import") from error  # fmt: skip
 
 
 for command in (train, evaluate, predict, generate, surprisal, doctor, list_, demo, examples, selftest, completion):

@@ -84,7 +84,8 @@ def describe(error: BaseException) -> tuple[int, str]:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("elman"):
-        return str(error if isinstance(error, MissingPackage) else MissingPackage(error.name or "", "this command"))
+        known = isinstance(error, MissingPackage) and error.name != "torch"  # which a command needs as a whole
+        return str(error if known else MissingPackage(error.name or "", "this command"))
     if is_out_of_memory(error):
         return f"out of memory: {one_line(error)}; give less data, or lower the sizes in the settings."
     if isinstance(error, ValueError | OSError | FloatingPointError):

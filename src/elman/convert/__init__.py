@@ -3,6 +3,11 @@
 A converted model computes the same numbers. A layer or setting that the target does not support raises an error.
 """
 
+from elman.optional_packages import needed_by
+
+with needed_by("elman.convert"):
+    import torch  # noqa: F401
+
 from elman.convert.keras_reading import from_keras
 from elman.convert.keras_writing import to_keras
 from elman.convert.onnx_reading import from_onnx

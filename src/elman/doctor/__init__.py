@@ -3,6 +3,11 @@
 `examine` accepts any PyTorch module with cells of elman, or with an `RNN`, `LSTM` or `GRU` of `torch.nn`.
 """
 
+from elman.optional_packages import needed_by
+
+with needed_by("elman.doctor"):
+    import torch  # noqa: F401
+
 from elman.doctor.capture import Captured, capture
 from elman.doctor.examination import Examination, examine
 from elman.doctor.facts import Facts

@@ -1,5 +1,10 @@
 """Layers around and between cells: stacking, dropout, norms, attention, pooling. Each works with every cell."""
 
+from elman.optional_packages import needed_by
+
+with needed_by("elman.layers"):
+    import torch  # noqa: F401
+
 from elman.layers.attention import Attention
 from elman.layers.bidirectional import Bidirectional
 from elman.layers.decoder import Decoder

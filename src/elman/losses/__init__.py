@@ -1,5 +1,10 @@
 """Loss functions."""
 
+from elman.optional_packages import needed_by
+
+with needed_by("elman.losses"):
+    import torch  # noqa: F401
+
 from elman.losses.crf import CRFLoss, crf_loss
 from elman.losses.cross_entropy import REDUCTIONS, cross_entropy
 from elman.losses.readout_loss import readout_loss

@@ -6,7 +6,10 @@ names are those of `torch.nn`.
 
 from typing import Any
 
-import torch.nn
+from elman.optional_packages import needed_by
+
+with needed_by("elman.nn"):
+    import torch.nn
 
 from elman.nn.layers import GRU, LSTM, RNN
 

@@ -47,7 +47,7 @@ def load(path: str | Path) -> Any:
         raise ValueError(f"{path}: expected the model of a task, got other weights; for a cell or a Stack, use "
                          "elman.runtime.load(path).stepper(), or construct it and call its load(path).")  # fmt: skip
     try:
-        with needed_by("elman.load", "use elman.runtime.load, which needs none"):
+        with needed_by("elman.load", "use elman.runtime.load, which does not need it"):
             kind = task_class(file.metadata["task"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

@@ -1,5 +1,10 @@
 """Training: one loop for every task, with settings, checkpoints, events and progress."""
 
+from elman.optional_packages import needed_by
+
+with needed_by("elman.training"):
+    import torch  # noqa: F401
+
 from elman.training.events import Evaluation, Event, Examined, Score, Update
 from elman.training.interrupts import Interrupted
 from elman.training.loop import Data, Result
