@@ -247,3 +247,24 @@ class Writer:
 def test_a_stream_that_only_writes_gets_plain_lines() -> None:
     assert written(Writer()).text == "iteration 1\niteration 2\niteration 3\n"
     assert written(Writer(), None).text == ""
+
+
+class Odd:
+    """Object in the place of a stream, whose methods fail."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+    def fail(self, *_: Any) -> Any:
+        raise self.error
+
+    write = flush = isatty = fail
+
+
+def test_objects_in_the_place_of_a_stream_do_not_stop_the_computation() -> None:
+    detached = io.TextIOWrapper(io.BytesIO())
+    detached.detach()
+    odd = [Odd(error) for error in (RuntimeError("lost"), AttributeError("x"), OSError("y"), io.UnsupportedOperation())]
+    for stream in (*odd, detached, io.BytesIO(), 5, object()):
+        for verbose in (None, True, 2):
+            written(stream, verbose)

@@ -117,7 +117,7 @@ class ProgressLine:
         if self._output is not None:
             try:
                 write(self._output)
-            except (OSError, ValueError):  # ValueError: the stream is closed
+            except Exception:  # a program may put any object in the place of standard error
                 self._output = None
 
 
@@ -129,7 +129,7 @@ def time_left(seconds: float) -> str:
 def erase() -> None:
     """Erase the line that a terminal shows, so that other text can be printed there; the next update shows it again."""
     if _Terminal.latest is not None:
-        with suppress(OSError, ValueError):
+        with suppress(Exception):
             _Terminal.latest.erase()
         _Terminal.latest = None
 
@@ -214,7 +214,10 @@ def _output(verbose: bool | int | None, stream: TextIO | None) -> _Output | None
 
 def _is_terminal(stream: Any) -> bool:
     """Return whether a stream is a terminal; a closed one, or an object that only has `write`, is not."""
-    return not getattr(stream, "closed", False) and getattr(stream, "isatty", bool)()
+    try:
+        return not getattr(stream, "closed", False) and bool(getattr(stream, "isatty", bool)())
+    except Exception:  # a detached buffer, or any other object in the place of standard error
+        return False
 
 
 def _in_notebook() -> bool:

@@ -52,6 +52,23 @@ def test_results_that_cannot_be_written_are_an_error_that_names_the_stream(monke
             write()
 
 
+@pytest.mark.parametrize("name", ["caf\udce9", "\ud800", "\udcff\udcfe/run", "ä \udcff"])
+def test_file_names_that_are_not_utf_8_are_printed_with_backslashes(monkeypatch, name):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    for guard in (naming, dropping):
+        with guarded("stdout", guard):
+            click.echo(f"in {name}.")
+    assert stream.buffer.getvalue().decode() == 2 * f"in {name}.\n".encode(errors="backslashreplace").decode()
+
+
+def test_results_that_the_encoding_lacks_are_an_error_with_a_way_out(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    message = r"standard output: its encoding latin-1 lacks '\\u20ac'; set the environment"
+    with guarded("stdout", naming), pytest.raises(ValueError, match=message):
+        click.echo("5 \u20ac")
+
+
 def test_an_error_of_the_last_write_is_found_before_the_process_ends():
     reader, writer = os.pipe()
     with open(writer, "w") as stream:

@@ -127,3 +127,12 @@ def test_training_and_evaluation_use_one_thread():
     assert seen == [1] * len(seen)
     assert len(seen) >= 3
     assert torch.get_num_threads() == 3
+
+
+def test_a_number_of_threads_that_the_caller_sets_meanwhile_is_kept():
+    with one_torch_thread():
+        torch.set_num_threads(2)
+    assert torch.get_num_threads() == 2
+    with one_torch_thread(), one_torch_thread():
+        torch.set_num_threads(4)
+    assert torch.get_num_threads() == 4

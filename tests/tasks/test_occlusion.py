@@ -116,6 +116,10 @@ def test_a_text_of_characters_is_explained_by_its_words():
         ((np.zeros((5, 4)), "spike"), r"one of the classes \['bump', 'noise'\], got 'spike'"),
         ((np.zeros((5, 4)), None, 6), "a window of 1 to 5 steps, got 6"),
         ((np.zeros((5, 4)), None, 0), "a window of 1 to 5 steps, got 0"),
+        ((np.zeros((5, 4)), None, 1.5), "a window of 1 to 5 steps, got 1.5"),
+        ((np.zeros((5, 4)), None, "a"), "a window of 1 to 5 steps, got 'a'"),
+        ((np.zeros((5, 4)), None, np.nan), "a window of 1 to 5 steps, got nan"),
+        ((np.zeros((5, 4)), np.array(["bump", "noise"]), 2), "expected one of the classes"),
     ],
 )
 def test_models_and_rows_that_cannot_be_explained_are_refused(series, texts, arguments, message):

@@ -208,6 +208,16 @@ def test_a_pretrained_model_that_has_changed_is_an_error_on_resuming(tmp_path):
         Classifier(**SMALL).fit(ROWS, LABELS, run=Run(tmp_path / "b", resume=True))
 
 
+@pytest.mark.parametrize("table", ['path = 5\nsha256 = "0"', 'sha256 = "0"', 'path = "a"', "x = 1"])
+def test_an_altered_origin_is_an_error_on_resuming(trained, tmp_path, table):
+    Classifier(**SMALL).fit(ROWS, LABELS, pretrained=trained, run=tmp_path / "a")
+    path = tmp_path / "a" / "config.toml"
+    head, _, tail = path.read_text().partition("[pretrained]")
+    path.write_text(f"{head}[pretrained]\n{table}\n{tail[tail.index('[settings]') :]}")
+    with pytest.raises(ValueError, match=r"config\.toml: pretrained: (path|sha256): expected a text"):
+        Classifier(**SMALL).fit(ROWS, LABELS, run=Run(tmp_path / "a", resume=True))
+
+
 def test_a_plan_reads_the_pretrained_model(trained):
     assert Classifier(**SMALL).plan(ROWS, LABELS, pretrained=trained).updates == 14
     assert Classifier(**SMALL | {"epochs": 0}).plan(ROWS, LABELS, pretrained=trained).seconds == 0.0

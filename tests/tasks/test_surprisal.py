@@ -192,3 +192,18 @@ def test_windows_of_an_evaluation_do_not_change_it(model, monkeypatch):
     again = model.surprisal(TEXTS)
     for name in "surprisal", "ngram_surprisal":
         assert again[name] == pytest.approx(found[name], abs=1e-4)
+
+
+@pytest.mark.parametrize("X", [None, 5, float("nan"), np.array("a"), object()])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "score", "surprisal"])
+def test_documents_that_are_no_list(model, method, X):
+    again = LanguageModel(**SMALL) if method == "fit" else model
+    with pytest.raises(TypeError, match=f"^LanguageModel: expected a .*list of .*, got {type(X).__name__}"):
+        getattr(again, method)(X)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_a_surrogate_pair_is_an_error_of_its_row(models, kind):
+    for method in (models[kind].surprisal, models[kind].evaluate, LanguageModel(**SMALL, units=kind).fit):
+        with pytest.raises(ValueError, match=r"^row 1: the text has half a surrogate pair \(U\+D800\) at offset 2"):
+            method(["the cat", "a \ud800"])

@@ -116,7 +116,8 @@ def test_a_folder_that_cannot_be_made_or_written(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "run" / LOCK).mkdir(parents=True)
     for folder, message in {"file": "cannot be made: File exists", "file/run": "cannot be made: Not a directory",
-                            "run": "cannot be written: Is a directory"}.items():  # fmt: skip
+                            "run": "cannot be written: Is a directory",
+                            "/proc/run": "/proc/run: cannot be made: No such file or directory"}.items():  # fmt: skip
         with pytest.raises(OSError, match=message):
             RunLock(tmp_path / folder).__enter__()
 

@@ -38,6 +38,10 @@ def naming() -> Iterator[None]:
     except OSError as error:
         error.filename = "standard output"
         raise
+    except UnicodeEncodeError as error:
+        missing = error.object[error.start : error.end]
+        raise ValueError(f"standard output: its encoding {error.encoding} lacks {missing!a}; set the environment "
+                         "variable PYTHONIOENCODING=utf-8.") from None  # fmt: skip
 
 
 class GuardedStream:
@@ -48,7 +52,10 @@ class GuardedStream:
 
     def write(self, text: str) -> int:
         with self._guard():
-            self._stream.write(text)
+            try:
+                self._stream.write(text)
+            except UnicodeEncodeError:  # bytes of a file name that is not UTF-8
+                self._stream.write(text.encode(errors="backslashreplace").decode())
         return len(text)
 
     def flush(self) -> None:

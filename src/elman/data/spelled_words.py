@@ -9,7 +9,7 @@ import numpy as np
 
 from elman.declared_types import field
 from elman.errors import RowError, RowTypeError
-from elman.representation import brief_fields, call, complete
+from elman.representation import brief, brief_fields, call, complete
 from elman.sequences import Sequences
 
 DIGIT = re.compile(r"\d")
@@ -134,16 +134,19 @@ def _tokens(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
     """Return the words of all sentences, each with its given tags.
 
     Raises:
-        TypeError: a sentence is a string, or a word is not.
+        TypeError: a sentence is not a list of words, or a word is not a string.
     """
     text = next((number for number, row in enumerate(rows) if isinstance(row, str | bytes)), None)
     if text is not None:
         raise RowTypeError(text, "expected a list of words, got a string; split it with elman.data.tokenizer.tokenize.")
+    for number, row in enumerate(rows):
+        if not hasattr(row, "__len__") or getattr(row, "ndim", 1) == 0:
+            raise RowTypeError(number, f"expected a list of words, got {brief(row)}.")
     tokens = [token if isinstance(token, tuple) else (token,) for row in rows for token in row]
     for step, token in enumerate(tokens):
         if not token or not isinstance(token[0], str):
             form = token[0] if token else token
-            raise RowTypeError(_row_of(step, rows), f"expected words, got {type(form).__name__} {form!r}.")
+            raise RowTypeError(_row_of(step, rows), f"expected words, got {type(form).__name__} {brief(form)}.")
     return tokens
 
 

@@ -120,6 +120,8 @@ class TextStream:
         """
         if length < 1:
             raise ValueError(f"generate: expected a length of at least 1, got {length}.")
+        if seed < 0:
+            raise ValueError(f"generate: expected a seed of at least 0, got {seed}.")
         sampling = Sampling(temperature, top_k, top_p)
         self.read(prompt)
         return self.write(length, sampling, np.random.default_rng(seed))

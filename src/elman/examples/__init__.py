@@ -40,17 +40,25 @@ def copy(folder: str | Path = ".") -> list[Path]:
         the new files and folders.
     Raises:
         FileExistsError: the folder has a file of the same name.
-        OSError: a file cannot be written.
+        OSError: the folder cannot be made, or a file cannot be written.
     """
     folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(f"{folder}: cannot be made: {error.strerror}; name another folder.") from None
     targets = [folder / name for name in names()]
     if found := [target for target in targets if target.exists()]:
         raise FileExistsError(f"{found[0]}: exists already; name another folder, or move it away.")
-    folder.mkdir(parents=True, exist_ok=True)
-    for target in targets:
-        source = DATA / target.name
-        if source.is_dir():
-            shutil.copytree(source, target, copy_function=shutil.copyfile)
-        else:
-            shutil.copyfile(source, target)
+    try:
+        for target in targets:
+            source = DATA / target.name
+            if source.is_dir():
+                shutil.copytree(source, target, copy_function=shutil.copyfile)
+            else:
+                shutil.copyfile(source, target)
+    except BaseException:
+        for target in targets:
+            shutil.rmtree(target, ignore_errors=True) if target.is_dir() else target.unlink(missing_ok=True)
+        raise
     return targets

@@ -65,7 +65,8 @@ def calling_thread_only() -> Iterator[None]:
         _inside.value = False
         with _lock:
             _count -= 1
-        torch.set_num_threads(_before)
+        if torch.get_num_threads() == 1:  # the caller's code may have set another number
+            torch.set_num_threads(_before)
 
 
 def survives_fork(function: Callable[P, R]) -> Callable[P, R]:

@@ -15,6 +15,8 @@ def as_references(where: str, hypotheses: Sequence[str], references: Sequence[st
     for name, texts in (("hypotheses", hypotheses), ("references", references)):
         if isinstance(texts, str):
             raise TypeError(f"{where}: expected a list of {name}, got one text; put it in a list: [text].")
+        if not hasattr(texts, "__len__") or getattr(texts, "ndim", 1) == 0:
+            raise TypeError(f"{where}: expected a list of {name}, got {type(texts).__name__}.")
     if not len(hypotheses) or len(hypotheses) != len(references):
         got = f"{len(hypotheses)} hypotheses and {len(references)} rows of references"
         raise ValueError(f"{where}: expected at least one row, as many of references as of hypotheses, got {got}.")

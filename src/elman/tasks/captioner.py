@@ -14,8 +14,9 @@ from elman.data import readers
 from elman.data.readers.labelled import Labelled
 from elman.data.rows_and_labels import as_list
 from elman.data.units import Units, make_units, units_from_json
+from elman.data.units.base import check_text
 from elman.declared_types import Record
-from elman.errors import RowError, RowTypeError
+from elman.errors import RowError, RowTypeError, about_row
 from elman.layers.decoder import DecoderState
 from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
 from elman.layers.picture_encoder import PictureEncoder
@@ -136,6 +137,8 @@ class Captioner(Writer):
                     raise RowTypeError(number, f"expected captions that are text, got {type(text).__name__}.")
                 if not text.strip():
                     raise RowError(number, "a caption is empty; write one, or leave it out.")
+                with about_row(number):
+                    check_text("", text)
         return Examples(pictures, captions)
 
     def prepare(self, examples: Examples) -> None:

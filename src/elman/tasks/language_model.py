@@ -22,11 +22,12 @@ from elman.data.raw_files import with_line_feeds
 from elman.data.readers.labelled import Labelled
 from elman.data.rows_and_labels import as_list
 from elman.data.units import UNKNOWN, Text, make_units, units_from_json
+from elman.data.units.base import check_text
 from elman.data.windows import Window, Windows, resume
 from elman.data.word_rows import word_rows
 from elman.declared_types import Record
 from elman.decoding import TextStream
-from elman.errors import RowTypeError
+from elman.errors import RowTypeError, about_row
 from elman.layers import Embedding, Linear, Stack
 from elman.losses import REDUCTIONS, cross_entropy
 from elman.losses.cross_entropy import unit_cross_entropy
@@ -145,6 +146,8 @@ class LanguageModel(RecurrentSettings, Task):
         for number, text in enumerate(texts):
             if not isinstance(text, str | bytes):
                 raise RowTypeError(number, f"expected a document that is text, got {type(text).__name__}.")
+            with about_row(number):
+                check_text("", text, (str, bytes))
         if self.units != "bytes":
             texts = [with_line_feeds(text) if isinstance(text, str) else text for text in texts]
         return Examples(texts, files=[str(item.resolve()) for item in documents if isinstance(item, Path)])
@@ -287,13 +290,14 @@ class LanguageModel(RecurrentSettings, Task):
             TypeError: an item is not a text.
             ValueError: good and bad differ in length, or are empty.
         """
-        good, bad = ([texts] if isinstance(texts, str | bytes) else list(texts) for texts in (good, bad))
+        where = "LanguageModel.minimal_pairs"
+        good, bad = ([texts] if isinstance(texts, str | bytes) else as_list(where, texts) for texts in (good, bad))
         for item in (*good, *bad):
             if not isinstance(item, str | bytes):
-                raise TypeError(f"LanguageModel.minimal_pairs: expected texts, got {type(item).__name__}.")
+                raise TypeError(f"{where}: expected texts, got {type(item).__name__}.")
         if len(good) != len(bad) or not good:
-            raise ValueError(f"LanguageModel.minimal_pairs: expected as many good texts as bad ones, and at least one, "
-                             f"got {len(good)} and {len(bad)}.")  # fmt: skip
+            raise ValueError(f"{where}: expected as many good texts as bad ones, and at least one, got {len(good)} and "
+                             f"{len(bad)}.")  # fmt: skip
         return minimal_pairs(good, bad, self.surprisal([*good, *bad]).per_document())
 
     def score(self, X: Texts, y: Any = None) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain, islice, pairwise
-from operator import index
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +46,7 @@ class Occlusion(NamedTuple):
 def occlusion(model: Any, row: Any, label: Any, window: int | None) -> Occlusion:
     """Return what `Classifier.occlusion` returns, for a trained classifier."""
     labels = model.classes_.tolist()
-    if label is not None and label not in labels:
+    if label is not None and (np.ndim(label) or label not in labels):
         raise ValueError(f"Classifier.occlusion: expected one of the classes {labels[:10]}, got {label!r}.")
     rows = one_row("Classifier.occlusion", row)
     if isinstance(model.inputs_, TextInputs):
@@ -61,10 +61,10 @@ def _of_series(model: Any, rows: list[Any], label: Any, window: int | None) -> O
     steps, variables = series.shape
     if not steps:
         raise ValueError("Classifier.occlusion: expected a series with steps, got an empty one.")
-    window = -(-steps // WINDOWS) if window is None else index(window)
-    if not 1 <= window <= steps:
-        raise ValueError(f"Classifier.occlusion: expected a window of 1 to {steps} steps, got {window}.")
-    edges = np.append(np.arange(0, steps, window), steps)
+    window = -(-steps // WINDOWS) if window is None else window
+    if not isinstance(window, Integral) or not 1 <= int(window) <= steps:
+        raise ValueError(f"Classifier.occlusion: expected a window of 1 to {steps} steps, got {window!r}.")
+    edges = np.append(np.arange(0, steps, int(window)), steps)
     spans = [slice(start, stop) for start, stop in pairwise(edges.tolist())]
     each = [slice(number, number + 1) for number in range(variables)]
     places = [(span, variable) for span in spans for variable in each]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from elman.declared_types import field as json_field
 from elman.files import TEMPORARY
 from elman.representation import brief_fields
 from elman.tasks.settings import CONFIG, parse, read_config, settings_of, write_config
@@ -103,9 +104,17 @@ class Run:
                 raise
 
     def pretrained(self) -> dict[str, str]:
-        """Return path and digest of the model that the resumed run started from; empty if it started from none."""
+        """Return path and digest of the model that the resumed run started from; empty if it started from none.
+
+        Raises:
+            ValueError: one of them is missing from `config.toml`, or of another type.
+        """
         assert self.folder is not None
-        return read_config(self.folder).get("pretrained", {})
+        found = read_config(self.folder).get("pretrained", {})
+        try:
+            return {name: json_field(found, name, str) for name in ("path", "sha256")} if found else {}
+        except ValueError as error:
+            raise ValueError(f"{self.folder / CONFIG}: pretrained: {error}") from None
 
     def update_settings(self, task: Any) -> None:
         """Write the settings that changed when the run was resumed to `config.toml`."""

@@ -19,7 +19,8 @@ from elman.nearest import did_you_mean
 from elman.optional_packages import needed_by
 
 CONFIG = "config.toml"
-_PARTS = {"task": str, "settings": dict, "data": list, "validation_data": list, "reading": dict, "standard_input": str}
+_PARTS = {"task": str, "settings": dict, "data": list, "validation_data": list, "reading": dict, "standard_input": str,
+          "pretrained": dict}  # fmt: skip
 _KINDS = {str: "a string", dict: "a table", list: "a list of strings"}
 
 

@@ -13,9 +13,10 @@ from elman.data import readers
 from elman.data.readers.labelled import Labelled
 from elman.data.rows_and_labels import as_list, with_targets
 from elman.data.units import UNKNOWN, Units, make_units
+from elman.data.units.base import check_text
 from elman.data.units.pairs import PairUnits
 from elman.decoding import Hypothesis
-from elman.errors import RowError, RowTypeError
+from elman.errors import RowError, RowTypeError, about_row
 from elman.layers import Embedding, Stack
 from elman.layers.decoder import DecoderState, summary_width
 from elman.metrics.references import as_references
@@ -126,6 +127,8 @@ class Translator(Writer):
                     raise RowTypeError(number, f"expected a {side} that is text, got {type(text).__name__}.")
                 if not text.strip():
                     raise RowError(number, f"the {side} is empty; leave the pair out.")
+                with about_row(number):
+                    check_text("", text)
         return Examples(sources, targets, groups=sources)  # all targets of a source are held out together
 
     def prepare(self, examples: Examples) -> None:
@@ -147,6 +150,8 @@ class Translator(Writer):
         for row, text in enumerate(X):
             if not isinstance(text, str):
                 raise RowTypeError(row, f"expected a source that is text, got {type(text).__name__}.")
+            with about_row(row):
+                check_text("", text)
         sources = self.units_.encode_sources(X)
         if long := int((sources.lengths > self.source_limit).sum()):
             logger.warning("%d of %d sources have more than %d units: the rest is ignored (source_limit)",

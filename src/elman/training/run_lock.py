@@ -80,7 +80,7 @@ class RunLock:
         end = time.monotonic() + _WAIT
         while not self._acquire():
             if time.monotonic() >= end:
-                raise BlockingIOError(self._in_use())
+                raise BlockingIOError(self._in_use()) if self._path.exists() else self._cannot("made", errno.ENOENT)
             time.sleep(0.02)
         assert self._file is not None
         _held.add(self)
@@ -121,8 +121,7 @@ class RunLock:
         except FileNotFoundError:
             return False
         except OSError as error:
-            made = "written" if self._path.parent.is_dir() else "made"
-            raise type(error)(f"{self.folder}: cannot be {made}: {error.strerror}; name another folder.") from None
+            raise self._cannot("written" if self._path.parent.is_dir() else "made", error.errno) from None
         try:
             _lock(file)
         except OSError as error:
@@ -136,6 +135,11 @@ class RunLock:
             return False
         self._file = file
         return True
+
+    def _cannot(self, done: str, number: int | None) -> OSError:
+        """Return the error of a folder that cannot be made or written, given the number of the cause."""
+        kind = type(OSError(number, ""))  # such as PermissionError
+        return kind(f"{self.folder}: cannot be {done}: {os.strerror(number or 0)}; name another folder.")
 
     def _is_current(self, file: int) -> bool:
         """Return whether the open file is still the one at the path."""

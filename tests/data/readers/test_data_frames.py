@@ -155,6 +155,26 @@ def test_a_malformed_parquet_file_is_an_error(tmp_path: Path, data: bytes) -> No
         read_labelled(path, text="t")
 
 
+def test_columns_of_one_name_are_an_error() -> None:
+    for names in (["v", "t", "t"], ["v", "x", "x"]):
+        with pytest.raises(ValueError, match=f"a name of its own for each column, got '{names[1]}' 2 times; rename"):
+            read_frame(pandas.DataFrame([[1, 2, 3]], columns=names), values="v")
+
+
+@pytest.mark.parametrize("column", [5, iter([1]), np.array(5), None])
+def test_a_column_without_a_length_is_an_error(column: Any) -> None:
+    with pytest.raises(ValueError, match=r"^frame: expected columns of one length, got {'v': 1, 't': None}\.$"):
+        read_frame({"v": [1], "t": column}, values="v", time="t")
+
+
+@pytest.mark.parametrize("value", [10**400, np.ones((9, 9)), ["a"] * 900, "a" * 900])
+def test_errors_shorten_the_value(value: Any) -> None:
+    with pytest.raises(ValueError, match="expected a finite number in 'v'") as error:
+        read_frame({"v": [value]}, values="v")
+    assert len(str(error.value)) < 250
+    assert "\n" not in str(error.value)
+
+
 def test_packages_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.parquet").touch()
     given = pandas.DataFrame({"t": ["a"]})

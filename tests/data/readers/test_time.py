@@ -5,6 +5,7 @@ import io
 import json
 import logging
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -251,3 +252,34 @@ def test_columns_are_recognised_as_times_by_name():
         "",
     ):
         assert not looks_like_time(name), name
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (np.datetime64("-5000-01-01"), np.datetime64("999999-12-31")),  # far outside NumPy's nanoseconds
+        (np.datetime64("2023", "Y"), np.datetime64("2024-02", "M")),
+        (np.timedelta64(-1, "as"), np.timedelta64(1, "ns")),
+        (datetime.min.replace(tzinfo=timezone(timedelta(hours=23))),  # in UTC outside Python's years
+         datetime.max.replace(tzinfo=timezone(timedelta(hours=-23)))),
+    ],
+)  # fmt: skip
+def test_times_outside_the_range_of_a_library_are_in_order(earlier, later):
+    assert as_time(earlier).value < as_time(later).value
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, "1" + "0" * 400, "1e400", Decimal("sNaN"), Decimal("1e400"), np.timedelta64(1, "Y"), True]
+)
+def test_numbers_outside_the_floats_are_not_times(value):
+    with pytest.raises(ValueError, match="expected a number or an ISO 8601 date"):
+        as_time(value)
+    read_frame({"time": [value, 1], "x": [0, 1]}, values="x")  # a column that only looks like a time
+
+
+@pytest.mark.parametrize("kind", ["Duration", "Time", "Datetime"])
+def test_nanoseconds_of_polars_are_in_order(kind, caplog):
+    dtype = polars.Time if kind == "Time" else getattr(polars, kind)("ns")
+    frame = polars.DataFrame({"t": polars.Series([3, 1, 2]).cast(dtype), "x": [3, 1, 2]})
+    assert read_frame(frame, values="x", time="t").inputs[0].ravel().tolist() == [1, 2, 3]
+    assert warnings(caplog) == []

@@ -66,6 +66,12 @@ def test_the_merges_of_a_very_long_text_come_from_all_over_it(monkeypatch) -> No
     assert len(units.encode("a low newest")) == 3
 
 
+@pytest.mark.parametrize("size", [2**31, 10**18, 10**30])
+def test_a_limit_above_all_pairs_reserves_no_memory(size) -> None:
+    text = "é" * 64 + TEXT
+    assert BPE(size).fit([text]).to_json() == BPE(4096).fit([text]).to_json()
+
+
 def test_without_tokenizers_it_still_decodes(monkeypatch) -> None:
     units = BPE().fit([TEXT])
     ids, data = units.encode(TEXT), units.to_json()

@@ -66,12 +66,20 @@ def read_parquet(file: Path, columns: Columns) -> Iterator[Row]:
 def _from_mapping(frame: Mapping[Any, Any], columns: Columns) -> Iterator[Row]:
     by_name = {str(key): column for key, column in frame.items()}
     chosen, watched = _chosen("frame", columns, list(map(str, frame)))
-    lengths = {name: len(by_name[name]) for name in columns.names}
-    if len(set(lengths.values())) > 1:
+    lengths = {name: _length(by_name[name]) for name in columns.names}
+    if len(set(lengths.values())) > 1 or None in lengths.values():
         raise ValueError(f"frame: expected columns of one length, got {lengths}.")
-    if any(not hasattr(by_name[name], "__len__") or len(by_name[name]) not in lengths.values() for name in watched):
+    if any(_length(by_name[name]) not in lengths.values() for name in watched):
         chosen, watched = columns.names, []  # the columns that are read are a table, the mapping is not
     return columns.rows(Table(None, ROW), enumerate(zip(*(by_name[name] for name in chosen), strict=True)), watched)
+
+
+def _length(column: Any) -> int | None:
+    """Return the length of a column; None for a single value or an iterator."""
+    try:
+        return len(column)
+    except TypeError:
+        return None
 
 
 def _from_frame(frame: Any, columns: Columns) -> Iterator[Row]:
@@ -80,6 +88,9 @@ def _from_frame(frame: Any, columns: Columns) -> Iterator[Row]:
         if hasattr(frame, "__arrow_c_stream__") and not narwhals.dependencies.is_into_dataframe(frame):
             frame = _package("polars", "a stream of Arrow").DataFrame(frame)
         table = narwhals.from_native(frame, eager_only=True)
+    except narwhals.exceptions.DuplicateError as error:
+        names = " ".join(str(error).split("\n- ")[1:])
+        raise ValueError(f"frame: expected a name of its own for each column, got {names}; rename them.") from None
     except TypeError:
         raise TypeError(f"frame: expected a data frame or a mapping of columns, {_other(frame)}.") from None
     chosen, watched = _chosen("frame", columns, [str(name) for name in table.columns])
@@ -123,8 +134,13 @@ def _records(table: Any, chosen: Sequence[str], columns: Columns, what: object) 
 def _exact(narwhals: Any, table: Any, name: Any) -> Any:
     """Return a column of times, as nanoseconds where Python's own times would round them."""
     column, kind = narwhals.col(name), table.schema[name]
-    rounded = isinstance(kind, narwhals.Datetime) and kind.time_unit == "ns"
-    return column.dt.timestamp("ns") if rounded and not table.implementation.is_pandas_like() else column
+    if table.implementation.is_pandas_like():  # its own times have nanoseconds
+        return column
+    if isinstance(kind, narwhals.Datetime) and kind.time_unit == "ns":
+        return column.dt.timestamp("ns")
+    if isinstance(kind, narwhals.Duration) and kind.time_unit == "ns":
+        return column.dt.total_nanoseconds()
+    return column.cast(narwhals.Int64) if isinstance(kind, narwhals.Time) else column
 
 
 def _package(name: str, what: object) -> ModuleType:

@@ -64,6 +64,7 @@ def as_number(place: str, column: str, value: Any) -> float:
         if isinstance(value, str) and SEPARATED.fullmatch(value.strip()):
             way_out = " (write numbers without thousands separators, and with a decimal point: 1234.5)"
         raise ValueError(
-            f"{place}: expected a finite number in {column!r}, or nothing if it is missing, got {value!r}{way_out}."
+            f"{place}: expected a finite number in {column!r}, or nothing if it is missing, got "
+            f"{brief(value)}{way_out}."
         )
     return number

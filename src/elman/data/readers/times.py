@@ -3,16 +3,21 @@
 import datetime as dt
 import math
 import re
+from contextlib import suppress
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.representation import brief
+
 MONTH = re.compile(r"\d{4}-\d\d")
 DIGITS = re.compile(r"([.,]\d{6})(\d{1,3})\d*")  # a fraction of a second: datetime ignores all but six digits
 EPOCH = dt.datetime(1970, 1, 1)
 MICROSECOND = dt.timedelta(microseconds=1)
+ATTOSECONDS = {"W": 604_800 * 10**18, "D": 86_400 * 10**18, "h": 3_600 * 10**18, "m": 60 * 10**18, "s": 10**18,
+               "ms": 10**15, "us": 10**12, "ns": 10**9, "ps": 10**6, "fs": 10**3, "as": 1}  # fmt: skip
 EXAMPLES = "17, 2024-01-31, 2024-01-31T14:05:00+01:00"
 
 NUMBER = "a number"
@@ -51,8 +56,8 @@ def as_time(value: Any) -> Time:
         below = getattr(value, "nanosecond", 0)
         value = dt.datetime.combine(value.date(), value.timetz())
         offset = value.utcoffset()
-        naive = value.replace(tzinfo=None) - (offset or dt.timedelta())
-        return Time(LOCAL if offset is None else ZONED, (naive - EPOCH) // MICROSECOND * 1000 + below)
+        since = (value.replace(tzinfo=None) - EPOCH) // MICROSECOND - (offset or dt.timedelta()) // MICROSECOND
+        return Time(LOCAL if offset is None else ZONED, since * 1000 + below)
     if isinstance(value, dt.date):
         return Time(LOCAL, (value - EPOCH.date()) // MICROSECOND * 1000)
     if isinstance(value, dt.time):
@@ -60,11 +65,17 @@ def as_time(value: Any) -> Time:
         return Time(CLOCK, since // MICROSECOND * 1000)
     if isinstance(value, dt.timedelta):  # pandas.Timedelta is one, with nanoseconds
         return Time(DURATION, value // MICROSECOND * 1000 + getattr(value, "nanoseconds", 0))
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return Time(NUMBER, int(value))
-    if isinstance(value, Real | Decimal) and not isinstance(value, bool) and math.isfinite(value):
-        return Time(NUMBER, float(value))
+    if isinstance(value, Real | Decimal) and not isinstance(value, bool):
+        return _of_number(value)
     raise _error(value)
+
+
+def _of_number(value: Any, written: Any = None) -> Time:
+    """Return a number as a time; an error shows it as it is written."""
+    with suppress(OverflowError, ValueError):  # ValueError: a signalling NaN
+        if math.isfinite(value):  # as a float64
+            return Time(NUMBER, int(value) if isinstance(value, Integral) else float(value))
+    raise _error(value if written is None else written)
 
 
 def _of_text(text: str) -> Time:
@@ -72,11 +83,9 @@ def _of_text(text: str) -> Time:
         for number in (int, float):
             try:
                 value = number(text)
-            except (ValueError, OverflowError):
+            except ValueError:
                 continue
-            if math.isfinite(value):
-                return Time(NUMBER, value)
-            raise _error(text)
+            return _of_number(value, text)
     digits = DIGITS.search(text)
     below = int(digits[2].ljust(3, "0")) if digits else 0
     text_of_date = f"{text}-01" if MONTH.fullmatch(text) else text
@@ -90,11 +99,14 @@ def _of_text(text: str) -> Time:
 
 
 def _of_numpy(value: Any) -> int:
-    """Return nanoseconds; years beyond 2262 do not fit NumPy's own."""
-    kind = "M8" if isinstance(value, np.datetime64) else "m8"
-    whole = value.astype(f"{kind}[us]")
-    return int(whole.astype(np.int64)) * 1000 + int((value - whole).astype("m8[ns]").astype(np.int64))
+    """Return nanoseconds, in Python's whole numbers; years beyond 2262 do not fit those of NumPy."""
+    if isinstance(value, np.datetime64) and np.datetime_data(value.dtype)[0] in "YM":
+        value = value.astype("M8[D]")
+    unit, count = np.datetime_data(value.dtype)
+    if unit not in ATTOSECONDS:  # months differ in length
+        raise _error(value)
+    return int(value.astype(np.int64)) * count * ATTOSECONDS[unit] // ATTOSECONDS["ns"]
 
 
 def _error(value: Any) -> ValueError:
-    return ValueError(f"expected a number or an ISO 8601 date or time ({EXAMPLES}), got {value!r}")
+    return ValueError(f"expected a number or an ISO 8601 date or time ({EXAMPLES}), got {brief(value)}")

@@ -67,11 +67,15 @@ class BPE(Units):
         return len(self.tokens) + 1
 
     def fit(self, documents: Iterable[str]) -> Self:
+        texts = list(check_documents("units=bpe", documents))
+        largest = len(BYTES) + 4 * sum(map(len, texts))  # each pair shortens the text; memory is reserved for the limit
         tokenizer = _tokenizer(_tokenizers().models.BPE())
         trainer = _tokenizers().trainers.BpeTrainer(
-            vocab_size=self.vocabulary_size - 1, min_frequency=2, initial_alphabet=sorted(BYTES), show_progress=False
+            vocab_size=min(self.vocabulary_size - 1, largest),
+            min_frequency=2,
+            initial_alphabet=sorted(BYTES),
+            show_progress=False,
         )
-        texts = list(check_documents("units=bpe", documents))
         chunks = chain.from_iterable(map(_chunks, texts))
         every = -(-sum(map(len, texts)) // ENOUGH) or 1
         tokenizer.train_from_iterator(islice(chunks, 0, None, every), trainer)
