@@ -76,6 +76,7 @@ def read_tensors(path: Path, torch: bool = False) -> tuple[dict[str, Any], dict[
 
     Raises:
         FileNotFoundError: the file is missing.
+        IsADirectoryError: the path is a folder.
         ValueError: the file is not a model file of elman, is truncated or altered, or is of a later version of elman.
     """
     path = Path(path)
@@ -83,6 +84,8 @@ def read_tensors(path: Path, torch: bool = False) -> tuple[dict[str, Any], dict[
         blob = path.read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; give a run folder or a model file that elman wrote.") from None
+    except IsADirectoryError:
+        raise IsADirectoryError(f"{path}: expected a model file, got a folder; give the path of the file.") from None
     data = memoryview(blob)[8 + int.from_bytes(blob[:8], "little") :]
     try:
         table = _table(blob)

@@ -473,6 +473,21 @@ def test_a_saved_model_is_loaded_by_the_same_layers_and_by_the_runtime(make, tmp
         elman.load(path)
 
 
+def test_a_file_of_float64_does_not_step(tmp_path):
+    for path, cell, steps in (("a", LSTM(3, 4), True), ("b", LSTM(3, 4).double(), False)):
+        cell.save(tmp_path / path)
+        file = runtime.load(tmp_path / path)
+        assert file.steps == steps
+        assert f"streams {'yes' if steps else 'no'}" in repr(file)
+    with pytest.raises(ValueError, match=r"b: Stepper: lstm: .* got float64 .*; .* model\.float\(\)"):
+        file.stepper()
+
+
+def test_a_folder_is_not_loaded(tmp_path):
+    with pytest.raises(IsADirectoryError, match="expected a model file, got a folder; give the path of the file"):
+        LSTM(3, 4).load(tmp_path)
+
+
 def test_weights_of_other_layers_are_not_loaded(tmp_path):
     path = tmp_path / "cell.safetensors"
     Stack(LSTM(3, 4), Linear(4, 2)).save(path)

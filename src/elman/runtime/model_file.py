@@ -54,8 +54,9 @@ class ModelFile:
 
     @property
     def steps(self) -> bool:
-        """Whether `stepper` works on this machine: the file has a spec, and native kernels are available."""
-        return self.metadata.get("spec") is not None and native.available()
+        """Whether `stepper` works on this machine: the file has a spec and float32 weights, and native kernels are available."""
+        single = all(tensor.dtype == np.float32 for tensor in self.tensors.values() if tensor.dtype.kind == "f")
+        return self.metadata.get("spec") is not None and single and native.available()
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
         """Return a `Stepper`, which runs the model one step at a time.
