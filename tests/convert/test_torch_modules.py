@@ -252,7 +252,7 @@ def test_writers_name_the_conversion_of_a_module_of_pytorch(tmp_path):
             "use torch.onnx.export, or convert its layers with elman.convert",
         ),
         (lambda net: to_keras(net, tmp_path / "m.keras"), "convert its layers with elman.convert.from_torch first"),
-        (to_torch, "it is of PyTorch already"),
+        (to_torch, "it is a PyTorch module already"),
     ):
         with pytest.raises(TypeError, match=f"got Tagger; {advice}"):
             write(Tagger())

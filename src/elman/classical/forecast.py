@@ -69,7 +69,7 @@ def check_steps(where: str, steps: int) -> None:
     """Raise unless a number of steps to forecast is an integer of at least 1.
 
     Raises:
-        ValueError: it is not.
+        ValueError: the number is not an integer of at least 1.
     """
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
         raise ValueError(f"{where}: expected steps to be an int of at least 1, got {steps!r}.")

@@ -122,7 +122,7 @@ def to_torch(model: CellModule, batch_first: bool = False) -> nn.Module:
         >>> gru.num_layers
         2
     """
-    check_model("to_torch", model, "it is of PyTorch already")
+    check_model("to_torch", model, "it is a PyTorch module already")
     layers, modules = list(layers_of(model)), []
     while layers:
         where = f"to_torch: {type(layers[0]).__name__}"

@@ -67,7 +67,7 @@ class Place:
         """Raise unless a run may continue from here with this number of epochs.
 
         Raises:
-            ValueError: it has begun a later epoch.
+            ValueError: the run has begun a later epoch.
         """
         if self.epoch > epochs:
             raise ValueError(f"train: expected epochs of at least {self.epoch}, which the resumed run has begun, got "
