@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -20,6 +21,13 @@ def test_dir_lists_them_without_importing_anything():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
     assert {"LSTM", "Sequences", "__version__"} <= set(dir(elman))
+
+
+@pytest.mark.parametrize("name", ["convert", "doctor", "examples", "pictures", "data.memory_problems", "data.readers"])
+def test_dir_of_a_module_lists_its_public_names_only(name):
+    module = import_module(f"elman.{name}")
+    assert dir(module) == sorted(module.__all__)
+    assert all(callable(getattr(module, public)) for public in module.__all__)
 
 
 @pytest.mark.parametrize("name", ["convert", "doctor", "pictures"])

@@ -15,3 +15,7 @@ from elman.convert.onnx_writing import to_onnx
 from elman.convert.torch_modules import from_torch, to_torch
 
 __all__ = ["from_keras", "from_onnx", "from_torch", "to_keras", "to_onnx", "to_torch"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -57,8 +57,10 @@ def hold_out(
                 left.subtract(group_keys[group])
                 staying, wanted = staying - 1, wanted - 1
     if not held.any():
-        raise ValueError(f"hold_out: expected a row whose classes or tags all occur in other rows too, got {len(keys)} "
-                         "rows without one; give more rows, or set validation=0.")  # fmt: skip
+        noun = "row" if groups is None else "group"
+        raise ValueError(f"hold_out: each of the {len(held)} {noun}s has a class or a tag that no other {noun} has, so "
+                         "none can be held out; swap X and y if these are not labels, give more rows, or set "
+                         "validation=0.")  # fmt: skip
     out = held[numbers]
     return np.flatnonzero(~out), np.flatnonzero(out)
 

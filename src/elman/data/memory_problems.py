@@ -24,6 +24,12 @@ PLACES = "near", "behind", "under"
 MANNERS = "already", "again", "often", "there"
 ENDS = "full", "happy", "tired"
 
+__all__ = ["adding", "addition", "agreement", "carries", "copying", "counting", "gaps", "temporal_order"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def adding(rows: int, lag: int, seed: Seed = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return numbers from 0 to 1, two of them marked, one in each half, and the sums of the marked ones.

@@ -13,6 +13,10 @@ DATA = Path(__file__).with_name("data")
 __all__ = ["copy", "names", "path"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def names() -> list[str]:
     """Return the names of the files, and of the folder of pictures."""
     return sorted(file.name for file in DATA.iterdir())

@@ -38,6 +38,7 @@ from elman.training import Score
 
 STEPS = 1 << 14  # of a batch in an evaluation
 READOUT = "cells.2"  # of a `ClassifierNet`
+FEW_ROWS = 20  # with fewer rows, many classes are no reason for a warning
 
 
 @dataclass(kw_only=True)
@@ -109,6 +110,9 @@ class Classifier(InputSettings, RecurrentSettings, Task):
 
     def prepare(self, examples: Examples) -> None:
         self._set_classes(examples)
+        if len(examples) >= FEW_ROWS and 2 * len(self.classes_) > len(examples):
+            logger.warning("Classifier.fit: %d classes for %d rows; swap X and y if the labels are the rows",
+                           len(self.classes_), len(examples))  # fmt: skip
         self.inputs_ = make_inputs(self, examples.inputs).fit(examples.inputs)
 
     def adapt(self, examples: Examples) -> Sequence[str]:

@@ -18,3 +18,7 @@ __all__ = [
     "read_parallel",
     "read_tagged",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
