@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elman import load
+from elman import Classifier, load
 from elman.cli.console import row_counter
 from elman.cli.row_stream import results
+from elman.data.readers import read_labelled
 from elman.data.readers.labelled import Row
 from elman.errors import RowError
 
@@ -345,3 +346,45 @@ def test_plain_text_in_place_of_columns_names_the_layout(elman, tagger_run, tmp_
         )
         assert message in elman(*verb, plain).stderr
         plain.write_text("Ann Lee went to Oslo\nTwo men talk\n")
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory):
+    """Return a table of four series, and the run of a model that was trained on it in Python."""
+    folder = tmp_path_factory.mktemp("machines")
+    lines = [f"m{number},{step},{number % 2},{step}" for number in range(4) for step in range(3)]
+    (folder / "new.csv").write_text("\n".join(["machine,hour,temp,vib", *lines]) + "\n")
+    rows = read_labelled(folder / "new.csv", values=["temp", "vib"], group="machine", time="hour")
+    model = Classifier(hidden_size=4, epochs=3, learning_rate=0.05, validation=0)
+    model.fit(rows.inputs, ["a", "b", "a", "b"], run=folder / "run")
+    return folder / "new.csv", folder / "run"
+
+
+def test_a_run_of_python_needs_the_columns_of_a_table_and_no_labels(elman, machines):
+    table, run = machines
+    result = elman("predict", run, table)
+    assert "name its columns: --text COLUMN, or --values COLUMN,COLUMN,... with --group COLUMN.\n" in result.stderr
+    assert "--label" not in result.stderr
+    assert "; and --label COLUMN.\n" in elman("evaluate", run, table).stderr
+    result = elman("predict", run, table, "--values", "temp,vib", "--group", "machine", "--time", "hour")
+    assert [line.split("\t")[::2] for line in result.stdout.splitlines()] == [["a", "m0"], ["b", "m1"], ["a", "m2"],
+                                                                              ["b", "m3"]]  # fmt: skip
+
+
+def test_columns_are_read_by_name_in_any_order(elman, machines):
+    table, run = machines
+    options = ("--group", "machine", "--time", "hour")
+    one, two = (elman("predict", run, table, "--values", values, *options) for values in ("temp,vib", "vib,temp"))
+    assert one.stdout == two.stdout != ""
+    result = elman("predict", run, table, "--values", "temp,hour", *options)
+    assert "machine m0: expected the variables temp, vib, as in training, got temp, hour; select these" in result.stderr
+
+
+@pytest.mark.parametrize(("verb", "words"), [("predict", ["RUN"]), ("evaluate", ["RUN", "FILE"]),
+                                             ("train", ["classifier", "FILE", "--out", "x"])])  # fmt: skip
+def test_columns_after_a_blank_are_not_files(elman, machines, verb, words):
+    names = dict(zip(("FILE", "RUN"), machines, strict=True))
+    result = elman(verb, *(names.get(word, word) for word in words), "--values", "temp", "vib")
+    assert "vib: no such file; if it is a column, separate columns with commas: --values temp,vib.\n" in result.stderr
+    result = elman(verb, *(names.get(word, word) for word in words), "vib.csv", "--values", "temp")
+    assert "vib.csv: cannot be read: No such file or directory" in result.stderr

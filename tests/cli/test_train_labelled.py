@@ -162,7 +162,11 @@ def test_wrong_usage_exits_with_2(elman, reviews, tmp_path, words, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "reviews.tsv: a table; name its columns: --text COLUMN, or --values COLUMN,COLUMN,..., and --label"),
+        (
+            [],
+            "reviews.tsv: a table; name its columns: --text COLUMN, or --values COLUMN,COLUMN,... with --group COLUMN; "
+            "and --label",
+        ),
         (["--text", "sentence"], "reviews.tsv:2: has no label; name the column of labels (--label COLUMN)"),
         (["--text", "sentenc", "--label", "label"], "reviews.tsv: no column 'sentenc'; did you mean sentence?"),
         (["--values", "sentence", "--label", "label"], "reviews.tsv:2: expected a finite number in 'sentence'"),

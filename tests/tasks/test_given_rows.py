@@ -88,8 +88,24 @@ def test_other_variables_are_an_error(model):
     for columns in (["temp"], ["temp", "vib", "ts"]):
         with pytest.raises(RowError, match=r"^row 0: expected the variables temp, vib, as in training, got "):
             model.predict([one[0][columns]])
-    with pytest.raises(RowError, match=r"^row 1: expected the variables temp, vib, as in row 0, got temp, ts;"):
-        Classifier(**QUICK).fit([one[0][["temp", "vib"]], one[1][["temp", "ts"]]], ["a", "b"])
+    with pytest.raises(RowError, match=r"^row 1: expected the variables temp, vib, as in training, got temp, ts;"):
+        Classifier(**QUICK, validation=0).fit([one[0][["temp", "vib"]], one[1][["temp", "ts"]]], ["a", "b"])
+
+
+def test_rows_of_different_orders_have_the_variables_of_the_first_one_with_names(model):
+    rows = [*ROWS.inputs[:5], *SWAPPED.inputs[5:]]
+    mixed = Classifier(**QUICK, validation=0).fit([np.asarray(rows[0]), *rows[1:]], ROWS.labels)
+    assert mixed.inputs_.variables == ("temp", "vib")
+    expected = Classifier(**QUICK, validation=0).fit(ROWS)
+    assert np.array_equal(mixed.predict_proba(rows), expected.predict_proba(ROWS))
+
+
+def test_lists_and_spans_of_series_keep_the_names(model):
+    training, test = SWAPPED.inputs[::2], [SWAPPED.inputs[row] for row in (3, 1)]
+    trained = Classifier(**QUICK).fit([*training], SWAPPED.labels[:10])
+    assert trained.inputs_.variables == ("vib", "temp")
+    assert np.array_equal(model.predict_proba(test), model.predict_proba([ROWS.inputs[row] for row in (3, 1)]))
+    assert np.array_equal(model.predict_proba([test[0][-3:]]), model.predict_proba([ROWS.inputs[3][-3:]]))
 
 
 def test_columns_without_names_are_in_order(model):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from elman.data.raw_files import STDIN, decoded, lines, reading, split_lines, stdin
-from elman.data.readers.labelled import Labelled, Row, names_of, variables_of
+from elman.data.readers.labelled import Labelled, Row, names_of
 from elman.errors import RowError, located
 
 Result = TypeVar("Result")
@@ -110,5 +110,4 @@ def row_per_line(file: Path, parse: Callable[[str], Any] = lambda line: line) ->
 
 def rows_of(data: Labelled) -> RowStream:
     """Return rows that have been read, without their labels."""
-    names, variables = names_of(data) or repeat(None), repeat(variables_of(data.inputs))
-    return RowStream(map(Row, data.inputs, repeat(None), data.places, names, variables))
+    return RowStream(map(Row, data.inputs, repeat(None), data.places, names_of(data) or repeat(None)))

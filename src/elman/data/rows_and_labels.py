@@ -11,12 +11,11 @@ import numpy as np
 from elman.arrays import as_array, is_missing
 from elman.data.frames import READ_FRAME, frame_array, is_frame, names_of_columns, table_name
 from elman.data.readers.captions import Captioned
-from elman.data.readers.labelled import Labelled, NamedRows
+from elman.data.readers.labelled import Labelled, NamedRows, NamedSeries
 from elman.data.readers.parallel import Parallel
 from elman.errors import RowError, about_row
 from elman.sequences import Sequences
 
-SHOWN = 20  # most variables that an error lists
 KINDS = {"strings": str, "booleans": bool | np.bool_, "integers": Integral, "numbers": Number}
 
 
@@ -113,35 +112,13 @@ def _lines(where: str, frame: Any) -> list[Any]:
 
 
 def _series(frames: Sequence[Any]) -> list[Any]:
-    """Return data frames as series [T, D]. All frames have the variables of the first one, in any order."""
-    variables, rows = names_of_columns(frames[0]), list[Any]()
+    """Return data frames as series [T, D], whose variables have the names of the columns."""
+    rows: list[Any] = []
     for number, frame in enumerate(frames):
         with about_row(number):
             array = frame_array(frame, f"select columns of numbers (frame[[COLUMN, ...]]), or use {READ_FRAME}")
-            rows.append(in_order(array, names_of_columns(frame), variables, "row 0"))
-    return NamedRows(rows, variables=variables)
-
-
-def in_order(series: np.ndarray, given: Sequence[str] | None, wanted: Sequence[str] | None, source: str) -> np.ndarray:
-    """Return a series [T, D] with its variables in another order.
-
-    Args:
-        given: names of the variables of the series; None for unknown ones, which are in order.
-        wanted: the same names, in the order to return; None for any order.
-        source: whose order that is, for the error.
-    Raises:
-        ValueError: the names are not the same.
-    """
-    if given is None or wanted is None or given == wanted:
-        return series
-    if sorted(given) != sorted(wanted):
-        raise ValueError(f"expected the variables {_listed(wanted)}, as in {source}, got {_listed(given)}; select "
-                         "these columns, or rename them.")  # fmt: skip
-    return series[:, [given.index(name) for name in wanted]]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+            rows.append(NamedSeries(array, names_of_columns(frame)))
+    return rows
 
 
 def as_labels(where: str, y: Any, rows: int) -> np.ndarray:

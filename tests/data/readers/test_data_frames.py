@@ -124,8 +124,16 @@ def test_variables_keep_their_names(tmp_path: Path) -> None:
     file.write_text("1,2\n")
     assert read_labelled(file, values=[2, 1]).variables is None
     part, kept = read.inputs[1:], pickle.loads(pickle.dumps(read.inputs))
-    assert (part.variables, [str(name) for name in part.names]) == (("y", "x"), ["m b"])
-    assert (kept.variables, [str(name) for name in kept.names]) == (("y", "x"), ["m a", "m b"])
+    assert (part[0].variables, [str(name) for name in part.names]) == (("y", "x"), ["m b"])
+    assert (kept[0].variables, [str(name) for name in kept.names]) == (("y", "x"), ["m a", "m b"])
+
+
+def test_spans_of_steps_keep_the_names_and_other_views_do_not() -> None:
+    series = read_frame({"x": [1.0, 2, 3], "y": [4.0, 5, 6]}, values=["y", "x"]).inputs[0]
+    for kept in (series, series[1:], series[::2], pickle.loads(pickle.dumps(series))):
+        assert kept.variables == ("y", "x")
+    for other in (series[:, ::-1], series[:, 0], series[0], series * 2, series.T, series.copy(), np.asarray(series)):
+        assert getattr(other, "variables", None) is None
 
 
 def test_columns_of_different_lengths() -> None:

@@ -10,7 +10,7 @@ from elman.cli.row_stream import RowStream, row_per_line, rows_of
 from elman.cli.task_commands import PICTURE, TaskCommands
 from elman.data.label_text import label_text
 from elman.data.raw_files import STDIN
-from elman.data.readers.labelled import Row, gather
+from elman.data.readers.labelled import Row
 from elman.metrics.tables import printable
 
 SHOWN = 60  # characters of a text
@@ -37,7 +37,7 @@ def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
     classes = model.classes_.tolist()
     names = [label if isinstance(label, str) else label_text(label) for label in classes]
     lines = []
-    for row, probabilities in zip(rows, model.predict_proba(gather(rows).inputs).tolist(), strict=True):
+    for row, probabilities in zip(rows, model.predict_proba([row.input for row in rows]).tolist(), strict=True):
         best = max(range(len(classes)), key=probabilities.__getitem__)
         if options["jsonl"]:
             rounded = [float(f"{probability:.6g}") for probability in probabilities]

@@ -7,7 +7,7 @@ from typing import Any
 
 from elman.data.label_text import label_value
 from elman.data.readers.fields import as_number, as_numbers, as_word, is_missing
-from elman.data.readers.labelled import Row, SeriesName, Table
+from elman.data.readers.labelled import NamedSeries, Row, SeriesName, Table
 from elman.data.readers.series import Series, TimeColumn, warn_of_duplicates
 from elman.data.readers.time_order import UNNAMED, TimeOrder, looks_like_time, warn_of_order
 from elman.nearest import did_you_mean
@@ -123,7 +123,8 @@ class Columns:
             warn_of_order(table, back, found[back.group].name)
         for series in found.values():
             place = table.place(series.number) if series.name is None else table.place_of(series.name)
-            yield Row(series.steps(len(self.values)), series.label, place, series.name, self.variables)
+            steps = NamedSeries(series.steps(len(self.values)), self.variables)
+            yield Row(steps, series.label, place, series.name)
 
     def _series_of(
         self, found: dict[str, Series], table: Table, number: int, fields: Sequence[Any], place: str

@@ -19,24 +19,49 @@ class SeriesName(NamedTuple):
         return f"{self.column} {self.value}"
 
 
+class NamedSeries(np.ndarray):
+    """Series, float64 [T, D], whose variables have names. Spans of steps keep the names; other results have none.
+
+    Attributes:
+        variables: D names; None where they are unknown.
+    """
+
+    variables: tuple[str, ...] | None
+
+    def __new__(cls, values: np.ndarray, variables: tuple[str, ...] | None) -> "NamedSeries":
+        self = np.asarray(values).view(cls)
+        self.variables = variables
+        return self
+
+    def __array_finalize__(self, array: Any) -> None:
+        self.variables = None
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return NamedSeries(found, self.variables) if isinstance(index, slice) else found
+
+    def __reduce__(self) -> Any:
+        return NamedSeries, (np.asarray(self), self.variables)
+
+
+def variables_of(row: Any) -> tuple[str, ...] | None:
+    """Return the names of the variables of a row, or None if they have none."""
+    return row.variables if isinstance(row, NamedSeries) else None
+
+
 class NamedRows(list[Any]):
     """List of rows that keeps the names in the table that they were read from. Slices keep them as well.
 
     Args:
         names: name of each row, which errors show in place of its number; None for rows without names.
-        variables: names of the variables of all rows, which are arrays [T, D] then; None for unknown ones.
         columns: columns of the data frame whose lines are the rows; None for rows that were read in another way.
     """
 
     def __init__(
-        self,
-        rows: Iterable[Any],
-        names: Sequence[SeriesName] | None = None,
-        variables: tuple[str, ...] | None = None,
-        columns: tuple[str, ...] | None = None,
+        self, rows: Iterable[Any], names: Sequence[SeriesName] | None = None, columns: tuple[str, ...] | None = None
     ):
         super().__init__(rows)
-        self.names, self.variables, self.columns = names, variables, columns
+        self.names, self.columns = names, columns
 
     def __getitem__(self, index: Any) -> Any:
         return self.select(range(len(self))[index]) if isinstance(index, slice) else super().__getitem__(index)
@@ -45,7 +70,7 @@ class NamedRows(list[Any]):
         """Return some of the rows, with their names."""
         numbers = list(rows)
         names = None if self.names is None else [self.names[row] for row in numbers]
-        return NamedRows([self[row] for row in numbers], names, self.variables, self.columns)
+        return NamedRows([self[row] for row in numbers], names, self.columns)
 
 
 def names_of(rows: Any) -> Sequence[SeriesName] | None:
@@ -53,11 +78,6 @@ def names_of(rows: Any) -> Sequence[SeriesName] | None:
     if isinstance(rows, Labelled):
         rows = rows.inputs
     return rows.names if isinstance(rows, NamedRows) else None
-
-
-def variables_of(rows: Any) -> tuple[str, ...] | None:
-    """Return the names of the variables of rows, or None if they have none."""
-    return rows.variables if isinstance(rows, NamedRows) else None
 
 
 @brief_fields
@@ -82,7 +102,7 @@ class Labelled(NamedTuple):
     @property
     def variables(self) -> list[str] | None:
         """Names of the variables of the series; None for rows without them."""
-        variables = variables_of(self.inputs)
+        variables = variables_of(self.inputs[0]) if self.inputs else None
         return None if variables is None else list(variables)
 
 
@@ -94,7 +114,6 @@ class Row(NamedTuple):
     label: Any  # None for an unlabelled row
     place: str
     name: SeriesName | None = None
-    variables: tuple[str, ...] | None = None  # names of the variables of a series
 
 
 class Table(NamedTuple):
@@ -128,8 +147,7 @@ def gather(rows: Iterable[Row]) -> Labelled:
     labels: list[Any] = []
     places: list[str] = []
     names: list[SeriesName] = []
-    variables: set[tuple[str, ...] | None] = set()
-    for value, label, place, name, own in rows:
+    for value, label, place, name in rows:
         if inputs and (label is None) != (labels[0] is None):
             has, has_not = (places[0], place) if label is None else (place, places[0])
             raise ValueError(f"{has_not}: has no label, but {has} has one; read them separately.")
@@ -140,13 +158,10 @@ def gather(rows: Iterable[Row]) -> Labelled:
         inputs.append(value)
         labels.append(label)
         places.append(place)
-        variables.add(own)
         if name is not None:
             names.append(name)
-    of_rows = names if names and len(names) == len(inputs) else None
-    common = variables.pop() if len(variables) == 1 else None
-    if of_rows or common:
-        inputs = NamedRows(inputs, of_rows, common)
+    if names and len(names) == len(inputs):
+        inputs = NamedRows(inputs, names)
     return Labelled(inputs, None if None in labels[:1] else labels, places)
 
 

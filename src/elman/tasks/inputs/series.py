@@ -11,14 +11,13 @@ from elman.arrays import as_array
 from elman.cells import CellModule
 from elman.data.frames import READ_FRAME
 from elman.data.readers.labelled import NamedRows, names_of, variables_of
-from elman.data.rows_and_labels import in_order
 from elman.declared_types import field, shown
-from elman.errors import RowError, about_row
+from elman.errors import RowError
 from elman.layers import Deviations, Differences, Dropout
 from elman.sequences import Sequences
 from elman.tasks.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, NumberInputs
 
-SHOWN = 4  # most columns that a warning lists
+SHOWN = 20  # most names that an error or a warning lists
 
 logger = logging.getLogger("elman")
 
@@ -40,7 +39,7 @@ class Series(NumberInputs):
     variables: tuple[str, ...] | None = None  # their names, in training
 
     def fit(self, rows: Sequence[Any]) -> Self:
-        self.variables = variables_of(rows)
+        self.variables = next(filter(None, map(variables_of, rows)), None)
         raw = self.raw(rows)
         values = raw.values
         if not len(values):
@@ -132,7 +131,7 @@ class Series(NumberInputs):
         return str(number) if self.variables is None else self.variables[number]
 
     def raw(self, rows: Sequence[Any]) -> Sequences:
-        return super().raw(self._in_order(rows))
+        return super().raw([self._in_order(number, row) for number, row in enumerate(rows)])
 
     def row(self, row: Any) -> np.ndarray:
         """Return one row as float64 [T, D]."""
@@ -147,16 +146,15 @@ class Series(NumberInputs):
                              "NaN if it is missing.")  # fmt: skip
         return array.reshape(len(array), -1 if array.size else 1).astype(np.float64)
 
-    def _in_order(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Return rows with their variables in the order of training, if both have names."""
-        given = variables_of(rows)
-        if given is None or given == self.variables:
-            return rows
-        found = []
-        for number, row in enumerate(rows):
-            with about_row(number):
-                found.append(in_order(row, given, self.variables, "training"))
-        return found
+    def _in_order(self, number: int, row: Any) -> Any:
+        """Return a row with its variables in the order of training, if their names are known."""
+        given, wanted = variables_of(row), self.variables
+        if given is None or wanted is None or given == wanted:
+            return row
+        if sorted(given) != sorted(wanted):
+            raise RowError(number, f"expected the variables {_listed(wanted)}, as in training, got {_listed(given)}; "
+                                   "select these columns, or rename them.")  # fmt: skip
+        return row[:, [given.index(name) for name in wanted]]
 
     def _scaled(self, raw: Sequences) -> Sequences:
         """Return standardised rows with their flags of missing values, float32 [N, D + missing]."""
@@ -172,13 +170,17 @@ class Series(NumberInputs):
             return raw.with_values(np.concatenate([values, gone[:, self.missing]], 1).astype(np.float32))
 
 
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
 def _warn_of_lines(rows: Sequence[Any], raw: Sequences) -> None:
     """Log a warning if the rows for the training look like the steps of series."""
     columns, names = rows.columns if isinstance(rows, NamedRows) else None, names_of(rows)
     if columns is not None:
         logger.warning("each line of the data frame is read as a series of one variable, whose steps are the columns "
                        "%s; if a line is a step, and a column a variable, make series of the frame with %s",
-                       ", ".join(columns[:SHOWN]) + ", ..." * (len(columns) > SHOWN), READ_FRAME)  # fmt: skip
+                       _listed(columns), READ_FRAME)  # fmt: skip
     elif len(rows) > 1 and raw.lengths.max() == 1:
         way_out = "one array [T, D] per series" if names is None else "the column that names the series of each line"
         group = "" if names is None else f", for each value of the column {names[0].column!r}"
