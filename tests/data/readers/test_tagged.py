@@ -111,6 +111,19 @@ def test_white_space_that_is_a_part_of_a_word(write: Write) -> None:
     assert read_tagged(write("a\u00a0b X\n\u2028 Y\n")).inputs == [["a\u00a0b", "\u2028"]]
 
 
+def test_a_warning_names_plain_text_with_as_many_words_in_every_line(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    for plain in ("Ann went to Rome .", "Ann went to Rome .\n\nBob went to Oslo .\n", "Ann is here\n"):
+        read_tagged(write(plain), tags=False)
+        count = len(plain.split("\n")[0].split())
+        assert f"every sentence is one word in {count} columns; write a word per line" in caplog.text
+        caplog.clear()
+    for columns in ("Ann NNP O\nis VB O\n", "Ann O\n\nBob O\n", "Ann\n\nBob\n", "Ann\tNNP\tO\n"):
+        read_tagged(write(columns), tags=False)
+    assert not caplog.text
+
+
 def test_lines_that_are_ragged(write: Write) -> None:
     failing(
         write("a X\nb\n"),

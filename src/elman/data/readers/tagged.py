@@ -1,5 +1,6 @@
 """Reader of tagged sentences, one word per line: the CoNLL formats, from the shared tasks to CoNLL-U."""
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -17,6 +18,8 @@ DOCSTART = "-DOCSTART-"
 COMMENT = re.compile(r"# \S+ = ")  # comment of CoNLL-U, even if it has as many words as there are columns
 NO_WORD = re.compile(r"\d+[-.]\d+")  # ID of a multiword token or an empty node
 WAY_OUT = "write a word per line, with the same columns in all lines, and an empty line after each sentence"
+
+logger = logging.getLogger("elman")
 
 Lines = Iterator[tuple[int, str]]
 
@@ -106,7 +109,8 @@ def sentences(
     Args:
         content: lines of the file.
         columns, extra, tags: as for `read_tagged`.
-        way_out: remedy for lines with different numbers of columns.
+        way_out: remedy for a file that seems to have no columns. A warning reports plain text in which each line ends a
+            sentence; other plain text is an error.
     """
     conllu = file.name.removesuffix(".gz").endswith(".conllu")
     layout, numbered = _layout(file, ((number, line.rstrip("\r\n")) for number, line in enumerate(content, 1)), conllu)
@@ -122,11 +126,13 @@ def sentences(
     words: list[Any] = []
     found: list[str] = []
     numbers: list[int] = []  # of the lines of the words
+    longest = 0
     for number, line in chain(numbered, [(0, "")]):
         if not line.strip(" \t") or line.startswith(DOCSTART):
             if words:
                 adjacent = numbers[-1] - numbers[0] + 1 == len(numbers)
                 whole = range(numbers[0], numbers[-1] + 1) if adjacent else numbers
+                longest = max(longest, len(words))
                 yield Row(words, found if tags else None, LinesPlace(file, whole))
             words, found, numbers = [], [], []
             continue
@@ -147,6 +153,8 @@ def sentences(
         if tags:
             found.append(given.pop())
         words.append(tuple(given) if extra else given[0])
+    if longest == 1 and layout.width > 2 and not layout.tabs:
+        logger.warning("%s: every sentence is one word in %d columns; %s", file, layout.width, way_out)
 
 
 def _layout(file: Path, content: Lines, conllu: bool) -> tuple[_Layout, Lines]:
