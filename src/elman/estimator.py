@@ -118,6 +118,7 @@ class Estimator:
         text = call(type(self).__name__, *changed, longest=max(20, LONGEST - len(facts)))
         return f"<{text} fitted: {facts}>" if facts else text
 
+    @complete
     def _repr_html_(self) -> str:
         """Return a table of the facts and of the settings that differ from their defaults, for notebooks."""
         facts, changed = self.facts(), self._changed()

@@ -4,6 +4,7 @@ import dataclasses
 import reprlib
 from collections.abc import Callable, Mapping
 from functools import wraps
+from html import escape
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -76,14 +77,17 @@ def _figure(name: str, value: Any) -> str:
 
 
 def complete(method: Callable[[Any], str]) -> Callable[[Any], str]:
-    """Decorate a `__repr__` so that it works for an object that lacks attributes, such as before its `fit`."""
+    """Decorate `__repr__` or `_repr_html_` so that it works for every object: one that lacks attributes, such as before
+    its `fit`, or whose attributes have wrong types. It is called where an error would hide another one.
+    """
 
     @wraps(method)
     def represent(self: Any) -> str:
         try:
             return method(self)
-        except AttributeError:
-            return f"<{type(self).__name__}, incomplete>"
+        except Exception:
+            text = f"<{type(self).__name__}, incomplete>"
+            return text if method.__name__ == "__repr__" else escape(text)
 
     return represent
 

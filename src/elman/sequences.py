@@ -54,6 +54,7 @@ class Sequences:
         forms = map(array_form, states.leaves(self.values))
         return call("Sequences", f"{len(self):,} rows", f"{self.num_steps:,} steps", *forms)
 
+    @complete
     def _repr_html_(self) -> str:
         """Return a table of the first rows, for notebooks."""
         rows = ((row, length) for row, length in enumerate(self.lengths.tolist()))

@@ -51,6 +51,7 @@ class Table:
     def __repr__(self) -> str:
         return call(type(self).__name__, f"{counted(len(self), 'row')} of {', '.join(self.columns)}")
 
+    @complete
     def _repr_html_(self) -> str:
         rows = (row.values() for row in self)
         return html_table(repr(self), ([number, *map(_shown, row)] for number, row in enumerate(rows)),

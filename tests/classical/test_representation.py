@@ -105,5 +105,15 @@ def test_a_large_matrix_is_cut():
     assert html.count("<tr>") == 21
 
 
-def test_a_model_without_attributes_is_printed():
-    assert repr(HMM.__new__(HMM)) == "<HMM, incomplete>"
+@pytest.mark.parametrize("kind", [HMM, CRF, LDS, NGram, BagOfWords, DelayTaps, HMMTagger])
+def test_a_model_without_attributes_is_printed(kind):
+    model = kind.__new__(kind)
+    assert repr(model) == f"<{kind.__name__}, incomplete>"
+    assert "incomplete" in model._repr_html_()
+    assert "<HMM," not in model._repr_html_()
+
+
+@pytest.mark.parametrize("model", [NGram("x"), BagOfWords("x"), NGram(None), DelayTaps("<script>")])
+def test_a_model_with_arguments_of_wrong_types_is_printed(model):
+    assert type(model).__name__ in repr(model)
+    assert "<script" not in model._repr_html_()

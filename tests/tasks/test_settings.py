@@ -71,6 +71,17 @@ def test_a_folder_without_a_run_or_with_a_damaged_one(tmp_path):
         read_config(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "source", [{"data": ["/a/caf\udce9.tsv"]}, {"reading": {"text": "\udcff"}}, {"data": ["\ud800" * 99]}]
+)
+def test_names_that_are_not_utf_8_are_an_error_and_leave_no_file(tmp_path, source):
+    with pytest.raises(
+        ValueError, match=r"config\.toml: expected names and settings in UTF-8, got '.*\\ud.*'; rename it"
+    ):
+        write_config(tmp_path, Machine(wheels=3), source)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_numbers_of_numpy_are_written_as_numbers(tmp_path):
     machine = Machine(wheels=np.int64(3), speed=np.float32(0.5), brake=np.bool_(False))
     write_config(tmp_path, machine, {})

@@ -47,6 +47,7 @@ class ClassicalModel(Cell):
     def __repr__(self) -> str:
         return call(type(self).__name__, *self._facts())
 
+    @complete
     def _repr_html_(self) -> str:
         """Return the facts, and the parameters as shaded tables, for notebooks."""
         return parameter_tables(repr(self), self._parameters())

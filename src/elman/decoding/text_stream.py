@@ -55,6 +55,7 @@ class TextStream:
     def __repr__(self) -> str:
         return call("TextStream", repr(self._units), f"state={brief(self.state)}")
 
+    @complete
     def _repr_html_(self) -> str:
         """Return a table of the most probable next units, for notebooks."""
         rows = [[text or "end of the text", probability] for text, probability in self.most_probable(10)]

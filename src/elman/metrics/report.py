@@ -19,6 +19,7 @@ class Report:
     def __repr__(self) -> str:
         return call(type(self).__name__, *figures(self.main_figures()))
 
+    @complete
     def _repr_html_(self) -> str:
         """Return a table of the main figures, for notebooks."""
         return html_table(type(self).__name__, self.main_figures())

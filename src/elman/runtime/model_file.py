@@ -29,6 +29,7 @@ class ModelFile:
     def __repr__(self) -> str:
         return call("ModelFile", str(self.path), *figures(self._facts()))
 
+    @complete
     def _repr_html_(self) -> str:
         """Return a table of the model and its tensors, for notebooks."""
         tensors = {name: array_form(tensor) for name, tensor in self.tensors.items()}

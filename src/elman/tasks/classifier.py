@@ -341,6 +341,7 @@ class StreamingClassifier:
         return call("StreamingClassifier", f"{len(self.classes)} classes", f"label={brief(self.label)}",
                     f"probability={self.probabilities.max():.4g}")  # fmt: skip
 
+    @complete
     def _repr_html_(self) -> str:
         """Return a table of the class probabilities, for notebooks."""
         rows = zip(self.classes.tolist(), self.probabilities.tolist(), strict=True)

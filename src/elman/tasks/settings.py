@@ -155,8 +155,12 @@ def write_config(run: Path, task: Any, source: Mapping[str, Any]) -> None:
         import tomli_w
 
     config = {"task": task.task, "version": elman.__version__, **source, "settings": _without_none(settings_of(task))}
-    with replacing(run / CONFIG) as file:
-        tomli_w.dump(config, file)
+    try:
+        with replacing(run / CONFIG) as file:
+            tomli_w.dump(config, file)
+    except UnicodeEncodeError as error:
+        got = error.object[max(0, error.start - 40) : error.end + 20].strip('"')
+        raise ValueError(f"{run / CONFIG}: expected names and settings in UTF-8, got {got!a}; rename it.") from None
 
 
 def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -152,6 +152,7 @@ class Emission:
             sizes = []
         return call(type(self).__name__, *changed, *sizes)
 
+    @complete
     def _repr_html_(self) -> str:
         """Return the parameters as shaded tables, for notebooks."""
         try:
