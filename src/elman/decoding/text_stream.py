@@ -152,7 +152,8 @@ def known_units(units: Units, text: str) -> np.ndarray:
     Raises:
         ValueError: the prompt contains a unit that is not in the vocabulary.
     """
-    text = text if units.name == "bytes" else with_line_feeds(text)  # as in training
+    if units.name != "bytes" and isinstance(text, str):
+        text = with_line_feeds(text)  # as in training
     if unknown := units.unknown(text):
         raise ValueError(f"prompt: {unknown} is not in the vocabulary of the model; leave it "
                          "out, or train with --set units=bytes, which supports every text.")  # fmt: skip

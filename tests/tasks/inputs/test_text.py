@@ -40,6 +40,17 @@ def test_words(text, words):
     assert [inputs.units.vocabulary[i - 2] for i in ids] == words
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\r\r\n"])
+def test_line_ends_change_nothing_but_bytes(end):
+    text = "good\n\nbad\n"
+    for units in ("words", "characters", "bpe", "bytes"):
+        settings = InputSettings(units=units, min_count=None, vocabulary_size=300 if units == "bpe" else None)
+        unix, other = (TextInputs(settings).fit([same] * 2) for same in (text, text.replace("\n", end)))
+        assert unix.to_json() == other.to_json()
+        same = np.array_equal(encoded(unix, text), encoded(unix, text.replace("\n", end)))
+        assert same == (units != "bytes")
+
+
 def test_rare_words_are_unknown():
     inputs = every_word("once twice twice")
     assert UNKNOWN not in encoded(inputs, "once twice")
