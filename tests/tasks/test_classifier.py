@@ -570,7 +570,7 @@ def test_a_row_of_a_million_steps(largest_tensor):
 def test_swapped_rows_and_labels_are_named(caplog):
     texts, labels = [f"film number {number}" for number in range(30)], ["good", "bad", "fair"] * 10
     model = Classifier(hidden_size=4, embedding_size=4, epochs=1)
-    with pytest.raises(ValueError, match="each of the 30 rows has a class .* swap X and y if these are not labels"):
+    with pytest.raises(ValueError, match=r"each of the 30 rows has a class .* swap X and y if these are not labels"):
         model.fit(labels, texts)
     model.fit(labels, [*texts[:24], *texts[:6]])  # some texts occur twice
     [warning] = [record.getMessage() for record in caplog.records if "swap" in record.getMessage()]

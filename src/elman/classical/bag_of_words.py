@@ -10,6 +10,7 @@ from elman.classical.gram_features import NO_ID, Found, histories, look_up, tabu
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
 from elman.classical.softmax_head import Head, fit_head, log_count_ratios, log_softmax
+from elman.nearest import suggests_arguments
 from elman.progress import ProgressLine
 from elman.representation import brief, brief_fields, counted
 from elman.sequences import Sequences
@@ -79,6 +80,7 @@ class BagOfWords(ClassicalModel):
         self.vocabulary_size, self.ngrams, self.binary = vocabulary_size, ngrams, binary
         self.smoothing, self.l2, self.naive_bayes, self.min_count = smoothing, l2, naive_bayes, min_count
 
+    @suggests_arguments
     def fit(self, sequences: Sequences | Iterable[Any], labels: Any, *, verbose: bool | int | None = None) -> Self:
         """Choose the features and fit their weights, a convex problem.
 

@@ -22,6 +22,7 @@ from elman.classical.crf_likelihood import (
 from elman.classical.model import ClassicalModel
 from elman.classical.tag_schemes import Allowed
 from elman.kernels import semiring_scan
+from elman.nearest import suggests_arguments
 from elman.progress import ProgressLine
 from elman.representation import brief_fields, counted
 from elman.sequences import Sequences
@@ -116,6 +117,7 @@ class CRF(ClassicalModel):
                                                zeros if end is None else end))  # fmt: skip
         return model
 
+    @suggests_arguments
     def fit(self, scores: Sequences | Iterable[Any], tags: Any, *, verbose: bool | int | None = None) -> "CRF":
         """Fit the weights to `tags` [N] for fixed scores, by L-BFGS; the problem is convex.
 

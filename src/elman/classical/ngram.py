@@ -11,6 +11,7 @@ import numpy as np
 from elman.classical.checks import array_of, as_sequences, check_names, integers, list_of_rows, sorted_keys
 from elman.classical.context_counts import ContextCounts, count, descend, find
 from elman.classical.model import ClassicalModel
+from elman.nearest import suggests_arguments
 from elman.progress import ProgressLine
 from elman.representation import counted
 from elman.sequences import Sequences
@@ -92,6 +93,7 @@ class NGram(ClassicalModel):
     def __init__(self, vocabulary_size: int, order: int = 6):
         self.vocabulary_size, self.order = vocabulary_size, order
 
+    @suggests_arguments
     def fit(self, documents: Sequences | Iterable[np.ndarray], *, verbose: bool | int | None = None) -> "NGram":
         """Count documents: ids [n] without boundaries; the input is 0 u1 .. un, the target u1 .. un 0.
 

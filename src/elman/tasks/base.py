@@ -20,6 +20,7 @@ from elman.data.row_batches import usual_steps
 from elman.data.rows_and_labels import one_row, with_targets
 from elman.errors import counted_as, named
 from elman.estimator import Estimator
+from elman.nearest import suggests_arguments
 from elman.runtime import MODEL
 from elman.state import State
 from elman.tasks.examples import PROBE_ROWS, Batches, Encoded, Examples, digest
@@ -209,6 +210,7 @@ class Task(Model, Estimator, TrainingSettings):
     # Training.
 
     @final
+    @suggests_arguments
     def fit(
         self, X: Any, y: Any = None, *, validation_data: Any = None, pretrained: str | Path | None = None,
         verbose: bool | int | None = None, run: Run | str | Path | None = None,

@@ -14,6 +14,7 @@ from elman.classical.delay_taps.windows import Layout, complete_runs, forecast_n
 from elman.classical.delay_taps.yule_walker import autocovariances, yule_walker
 from elman.classical.forecast import Forecast, check_steps, error_covariances
 from elman.classical.model import ClassicalModel
+from elman.nearest import suggests_arguments
 from elman.representation import counted
 from elman.sequences import Sequences
 from elman.state import State
@@ -70,6 +71,7 @@ class DelayTaps(ClassicalModel):
         self.order, self.method, self.penalty = order, method, penalty
         self.intercept, self.max_order = intercept, max_order
 
+    @suggests_arguments
     def fit(self, sequences: Sequences | Iterable[np.ndarray]) -> "DelayTaps":
         """Fit rows [T, D]: every window of p inputs and its target, if none of them is missing.
 

@@ -18,6 +18,7 @@ from elman.classical.hmm.results import Decoded, Filtered, Sample, StateForecast
 from elman.classical.model import ClassicalModel
 from elman.declared_types import Record, field
 from elman.kernels import semiring_scan
+from elman.nearest import suggests_arguments
 from elman.progress import ProgressLine
 from elman.representation import counted
 from elman.rows import Rows
@@ -238,6 +239,7 @@ class HMM(ClassicalModel):
 
     # Fitting.
 
+    @suggests_arguments
     def fit(self, sequences: Sequences | Iterable[Any], refine: bool = False, *,
             verbose: bool | int | None = None) -> Self:  # fmt: skip
         """Fit by EM over all rows, from `restarts` random starts together.

@@ -14,6 +14,7 @@ from elman.classical.hmm.trigrams import Trigrams
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
 from elman.declared_types import Record, field
+from elman.nearest import suggests_arguments
 from elman.representation import counted
 from elman.sequences import Sequences
 
@@ -67,6 +68,7 @@ class HMMTagger(ClassicalModel):
         if order not in ORDERS:
             raise ValueError(f"HMMTagger: expected order to be 1 or 2, got {order!r}.")
 
+    @suggests_arguments
     def fit(self, sequences: Sequences | Iterable[Any], tags: Sequences | Iterable[Any]) -> Self:
         """Fit by counting.
 

@@ -20,6 +20,7 @@ from elman.classical.model import ClassicalModel
 from elman.declared_types import Record, field
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction
+from elman.nearest import suggests_arguments
 from elman.progress import ProgressLine
 from elman.representation import counted
 from elman.sequences import Sequences
@@ -228,6 +229,7 @@ class LDS(ClassicalModel):
 
     # Fitting.
 
+    @suggests_arguments
     def fit(self, sequences: Sequences | Iterable[Any], learn: Iterable[str] | None = None, method: str | None = None,
             *, restarts: int = 3, seed: int = 0, max_iterations: int = 500, tolerance: float = 1e-8,
             floor: float = 1e-6, verbose: bool | int | None = None) -> Self:  # fmt: skip
