@@ -133,3 +133,12 @@ def test_a_plain_tuple_is_as_good_as_a_named_one():
 def test_values_of_numpy_are_refused(cell):
     with pytest.raises((TypeError, ValueError), match="expected values in a tensor, got ndarray"):
         cell().scan(Sequences(np.zeros((9, 3), np.float32), LENGTHS))
+
+
+@pytest.mark.parametrize("cell", [*CELLS.values(), *WITHOUT_STATE.values()], ids=[*CELLS, *WITHOUT_STATE])
+@pytest.mark.parametrize(
+    "values", [torch.zeros(3, 3, 3), [np.zeros((3, 3))], 5, None], ids=["tensor", "list", "integer", "None"]
+)
+def test_a_scan_reads_sequences_alone(cell, values):
+    with pytest.raises(TypeError, match=r"\.scan: expected Sequences, got "):
+        cell().scan(values)

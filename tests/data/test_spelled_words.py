@@ -62,7 +62,7 @@ def test_json_round_trip():
 @pytest.mark.parametrize(
     ("rows", "error"),
     [
-        ([["a"], "b c"], "row 1: expected a list of words, got a string; split it into words first"),
+        ([["a"], "b c"], "row 1: expected a list of words, got a string; split it with elman.data.tokenizer.tokenize"),
         ([["a"], [("b", "X")]], r"row 1: expected 0 given tags with every word, as in training, got 1 with 'b'"),
         ([[3]], "row 0: expected words, got int 3"),
         ([[], ["a"], ["a", ()]], r"row 2: expected words, got tuple \(\)"),

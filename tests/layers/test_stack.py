@@ -46,7 +46,7 @@ def test_sizes_that_do_not_match_raise():
 @pytest.mark.parametrize(
     ("inputs", "error"),
     [
-        (torch.zeros(2, 5, 3), "expected Sequences, got a tensor; make them with Sequences.from_list"),
+        (torch.zeros(2, 5, 3), "expected Sequences, got Tensor; make them with Sequences.from_list"),
         (Sequences.from_list([np.zeros((5, 3), np.float32)]), "expected values in a tensor, got ndarray; convert them"),
     ],
     ids=["padded", "numpy"],

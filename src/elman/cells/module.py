@@ -260,13 +260,19 @@ class CellModule(Cell, nn.Module):
 
     def checked(self, verb: str, sequences: Sequences) -> Sequences:
         """Return the sequences with values that passed `check_input`."""
-        if isinstance(sequences, Tensor):
-            raise TypeError(f"{type(self).__name__}.{verb}: expected Sequences, got a tensor; make them with "
-                            "Sequences.from_list(rows) or Sequences.from_padded(values, lengths), or call the cell "
-                            "itself.")  # fmt: skip
+        self.check_sequences(verb, sequences)
         check_sizes(f"{type(self).__name__}.{verb}", self)
         x = self.check_input(verb, sequences.values)
         return sequences if x is sequences.values else sequences.with_values(x)
+
+    def check_sequences(self, verb: str, sequences: Sequences) -> None:
+        """Raise a TypeError unless a batch is ragged and its values are a tensor."""
+        where = f"{type(self).__name__}.{verb}"
+        if not isinstance(sequences, Sequences):
+            raise TypeError(f"{where}: expected Sequences, got {type(sequences).__name__}; make them with "
+                            "Sequences.from_list(rows) or Sequences.from_padded(values, lengths), or call the cell "
+                            "itself.")  # fmt: skip
+        check_tensor(where, "values", sequences.values)
 
     def checked_with_state(self, verb: str, sequences: Sequences, state: State | None) -> tuple[Sequences, State]:
         """Return the sequences as `checked` does, and the state that passed `check_state`; None for the initial one."""

@@ -46,5 +46,6 @@ class Residual(CellModule):
         return x + y, state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        self.check_sequences("scan", sequences)
         y, state = self.cell(sequences, state)
         return y.map(lambda values: sequences.values + values), state

@@ -44,6 +44,7 @@ class Reversed(CellModule):
         raise ValueError("Reversed.step: the layer reads a sequence from its end and cannot stream; use scan.")
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        self.check_sequences("scan", sequences)
         y, state = self.cell(sequences.reverse(), state)
         return y.reverse(), state
 

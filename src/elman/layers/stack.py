@@ -72,6 +72,7 @@ class Stack(CellModule):
         return x, tuple(after)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        self.check_sequences("scan", sequences)
         if state is not None:
             self._check_state("scan", state)
         after: list[State] = []

@@ -55,6 +55,7 @@ class WeightDrop(CellModule, RandomMasks):
         return y.values, state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        self.check_sequences("scan", sequences)
         if not self.training:
             return self.cell(sequences, state)
         return functional_call(self.cell, {"weight_hh": self._dropped()}, (sequences, state))
