@@ -233,6 +233,7 @@ def test_ctrl_c_stops_cleanly_and_prints_the_command_that_continues(elman, text_
             "No such option '--hidden-size'; did you mean --set hidden_size=8?",
         ),
         (["FILE", "--epochs=2", "--out", "RUN"], "No such option '--epochs'; did you mean --set epochs=2?"),
+        (["FILE", "epochs=2", "--out", "RUN"], "epochs=2: expected a file, got a setting; write --set epochs=2."),
         (["FILE", "--out", "RUN", "--cell.zoneout_c=0.1"], "did you mean --set cell.zoneout_c=0.1?"),
         (["FILE", "--learning_rate", "--out", "RUN"], "did you mean --set learning_rate=VALUE?"),
         (["FILE", "--out", "RUN", "--step", "9"], "No such option '--step'; did you mean --set steps=9?"),

@@ -106,6 +106,10 @@ def new_model(commands: TaskCommands, args: TrainArgs, options: Mapping[str, Any
             raise click.UsageError(
                 "name at least one FILE to train on (- is standard input), or continue a run with --resume."
             )
+        for file in args.files:
+            setting, equals, _ = str(file).partition("=")
+            if equals and setting.partition(".")[0] in setting_names(kind) and not file.exists():
+                raise click.UsageError(f"{file}: expected a file, got a setting; write --set {file}.")
         if args.pretrained is not None:
             changes = {**_settings_of(args.pretrained, commands.task), **changes}
             reading = {**Source.of_run(args.pretrained).reading, **reading}
