@@ -55,7 +55,7 @@ class ModelFile:
 
     @property
     def steps(self) -> bool:
-        """Whether `stepper` works on this machine: the file has a spec and float32 weights, and native kernels are available."""
+        """Whether `stepper` works on this machine: it has native kernels, and the file a spec and float32 weights."""
         single = all(tensor.dtype == np.float32 for tensor in self.tensors.values() if tensor.dtype.kind == "f")
         return self.metadata.get("spec") is not None and single and native.available()
 
