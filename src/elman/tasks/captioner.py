@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from elman.data import readers
 from elman.data.readers.labelled import Labelled
+from elman.data.readers.pixels import LONGEST_SIDE
 from elman.data.rows_and_labels import as_list
 from elman.data.units import Units, make_units, units_from_json
 from elman.data.units.base import check_text
@@ -112,7 +113,8 @@ class Captioner(Writer):
 
     def check_settings(self) -> None:
         super().check_settings()
-        check_range(self, 1, math.inf, "encoder_size", "min_count", "image_size")
+        check_range(self, 1, math.inf, "encoder_size", "min_count")
+        check_range(self, 1, LONGEST_SIDE + 1, "image_size")
         check_range(self, 0, 1, "encoder_dropout")
         check_word("encoder", self.encoder, ENCODERS)
         if self.fine_tune and self.encoder != "efficientnet":
