@@ -124,7 +124,7 @@ def test_wrong_facts(run, facts, message):
     [
         ((Classifier(), TEXTS, LABELS), ValueError, "Classifier: not fitted yet"),
         (("nowhere", TEXTS, LABELS), FileNotFoundError, "nowhere"),
-        ((Classifier(),), TypeError, r"data to examine the classifier on, got none; give examine\(model, X, y\)"),
+        ((Classifier(),), TypeError, r"data to examine the classifier on, got none; give examine\(model, X, y\), or"),
         ((torch.nn.LSTM(2, 3),), TypeError, "computes the loss of the module, got none; give"),
         ((3, TEXTS), TypeError, "expected a trained task, a run folder or a PyTorch module, got int"),
         ((torch.nn.LSTM(2, 3), torch.zeros(4, 2)), TypeError, "computes the loss of the module, got Tensor; give"),

@@ -152,7 +152,7 @@ def _examined(
     if isinstance(model, Task):
         if data is None:
             raise TypeError(f"doctor: expected data to examine the {model.task} on, got none; give "
-                            "examine(model, X, y), with rows and targets as in fit.")  # fmt: skip
+                            "examine(model, X, y), or examine(model, X) if its fit takes no targets.")  # fmt: skip
         for name in ("unrolled", "clip_norm"):
             if getattr(facts, name) is not None:
                 raise ValueError(f"doctor: {name}: has no effect, because the settings of the {model.task} set it; "

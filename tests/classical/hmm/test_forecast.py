@@ -113,6 +113,14 @@ def test_the_forecast_is_drawn():
         pictures.forecast(found, series)
 
 
+def test_notebooks_show_the_state_probabilities():
+    found = HMM.from_parameters(START, TRANSITION, EMISSIONS["full"][0]).forecast(MEANS[:0], 2)
+    page = found._repr_html_()
+    assert "state 2" in page
+    assert "0.8" in page
+    assert "state 2" in found._replace(probs=found.probs[:0])._repr_html_()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

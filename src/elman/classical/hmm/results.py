@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from elman.classical.forecast import Forecast
+from elman.html_tables import html_table
 from elman.representation import brief_fields
 from elman.sequences import Sequences
 
@@ -31,6 +32,12 @@ class StateForecast(NamedTuple):
 
     probs: np.ndarray  # [B, S, K] of the states
     observations: Forecast | None  # mean [B, S, D] and covariance; None for symbols and words
+
+    def _repr_html_(self) -> str:
+        """Return a table of the state probabilities at each step of the first row, for notebooks."""
+        size = self.probs.shape[-1]
+        rows = [[step, *probs] for step, probs in enumerate(self.probs[:1].reshape(-1, size).tolist(), 1)]
+        return html_table(f"{self!r}, row 0", rows, ["step", *(f"state {state}" for state in range(size))])
 
 
 @brief_fields
