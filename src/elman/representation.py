@@ -28,6 +28,8 @@ class _Brief(reprlib.Repr):
             return self.repr1(x.item(), level) if not isinstance(x, np.void) else "void"
         if isinstance(x, np.ndarray) or is_tensor(x):
             return array_form(x)
+        if isinstance(x, list):  # of a subclass
+            return self.repr_list(x, level)
         return " ".join(super().repr_instance(x, level).split())
 
 

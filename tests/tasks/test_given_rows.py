@@ -15,6 +15,7 @@ from elman.data.rows_and_labels import with_targets
 from elman.errors import RowError
 
 QUICK = {"hidden_size": 4, "epochs": 6, "learning_rate": 0.05, "bidirectional": False}
+ONE_EPOCH = QUICK | {"epochs": 1}
 COLUMNS = {"group": "machine", "time": "ts", "label": "state"}
 WAY_OUT = r".*elman\.data\.readers\.read_frame\(frame, values="
 
@@ -186,7 +187,7 @@ def test_no_task_reads_the_names_of_columns_as_rows(task):
 
 def test_lines_of_a_data_frame_are_series_of_one_variable(caplog):
     lines = FRAME[["temp", "vib"]]
-    found = Classifier(**QUICK).fit(lines, FRAME.state)
+    found = Classifier(**ONE_EPOCH).fit(lines, FRAME.state)
     assert len(found.predict(lines)) == 160
     [record] = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert (
@@ -203,13 +204,13 @@ def test_lines_of_a_data_frame_are_series_of_one_variable(caplog):
     ([np.ones((1, 3))] * 160, "each of the 160 series has a single step; give one array [T, D] per series"),
 ], ids=["group", "array", "list"])  # fmt: skip
 def test_series_of_single_steps_are_a_warning(rows, message, caplog):
-    Classifier(**QUICK, validation=0).fit(with_targets(rows)[0], ["a", "b"] * 80)
+    Classifier(**ONE_EPOCH, validation=0).fit(with_targets(rows)[0], ["a", "b"] * 80)
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [message]
 
 
 def test_series_of_several_steps_are_no_warning(caplog):
-    Classifier(**QUICK).fit(ROWS)
-    Classifier(**QUICK, validation=0).fit(np.ones((4, 2)), ["a", "b"] * 2)
+    Classifier(**ONE_EPOCH).fit(ROWS)
+    Classifier(**ONE_EPOCH, validation=0).fit(np.ones((4, 2)), ["a", "b"] * 2)
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 

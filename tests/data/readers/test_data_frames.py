@@ -1,5 +1,6 @@
 """Data frames of every library, and Parquet: the same rows as from a text file."""
 
+import copy
 import pickle
 import sys
 from collections.abc import Callable
@@ -117,6 +118,7 @@ def test_variables_keep_their_names(tmp_path: Path) -> None:
     read = read_frame(given, values=["y", "x"], group="m")
     assert read.variables == ["y", "x"]
     assert read_frame(given, values="x").variables == ["x"]
+    assert repr(read).startswith("Labelled(inputs=[float64 [2, 2], float64 [1, 2]], labels=None,")
     assert read_frame({"t": ["a"]}, text="t").variables is None
     file = tmp_path / "a.csv"
     file.write_text("x,y\n1,2\n")
@@ -128,11 +130,15 @@ def test_variables_keep_their_names(tmp_path: Path) -> None:
     assert (kept[0].variables, [str(name) for name in kept.names]) == (("y", "x"), ["m a", "m b"])
 
 
-def test_spans_of_steps_keep_the_names_and_other_views_do_not() -> None:
+def test_copies_and_spans_of_steps_keep_the_names_and_other_views_do_not() -> None:
     series = read_frame({"x": [1.0, 2, 3], "y": [4.0, 5, 6]}, values=["y", "x"]).inputs[0]
-    for kept in (series, series[1:], series[::2], pickle.loads(pickle.dumps(series))):
+    copies = (copy.copy(series), copy.deepcopy(series), series.copy(), pickle.loads(pickle.dumps(series)))
+    for kept in (series, series[1:], series[::2], *copies):
         assert kept.variables == ("y", "x")
-    for other in (series[:, ::-1], series[:, 0], series[0], series * 2, series.T, series.copy(), np.asarray(series)):
+    for one in copies:
+        np.testing.assert_array_equal(one, series)
+        assert not np.shares_memory(one, series)
+    for other in (series[:, ::-1], series[:, 0], series[0], series * 2, series.T, np.asarray(series)):
         assert getattr(other, "variables", None) is None
 
 

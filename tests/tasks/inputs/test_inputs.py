@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman import Sequences
+from elman.data.readers.labelled import NamedSeries
 from elman.errors import RowError
 from elman.layers import Stack
 from elman.tasks.inputs import INPUTS, InputSettings, make_inputs, restore_inputs
@@ -81,6 +82,17 @@ def test_fitted_inputs_are_restored(name):
     one, other = inputs.encode(ROWS[name]), again.encode(ROWS[name])
     assert np.array_equal(one.values, other.values)
     assert np.array_equal(one.lengths, other.lengths)
+
+
+@pytest.mark.parametrize("names", [["x"], ["x", "x"], ["x", 1], "xy", [], ["x", "y", "y"]])
+def test_wrong_names_of_variables_are_not_restored(names):
+    settings = InputSettings(inputs="series")
+    written = make_inputs(settings).fit([NamedSeries(np.eye(2), ("x", "y"))]).to_json()
+    assert restore_inputs(settings, written).variables == ("x", "y")
+    with pytest.raises(ValueError, match="variables"):
+        restore_inputs(settings, written | {"variables": names})
+    with pytest.raises(ValueError, match="variables"):
+        restore_inputs(settings, {name: value for name, value in written.items() if name != "variables"})
 
 
 @pytest.mark.parametrize("name", INPUTS)

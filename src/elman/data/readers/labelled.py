@@ -20,7 +20,8 @@ class SeriesName(NamedTuple):
 
 
 class NamedSeries(np.ndarray):
-    """Series, float64 [T, D], whose variables have names. Spans of steps keep the names; other results have none.
+    """Series, float64 [T, D], whose variables have names. Copies and spans of steps keep the names; other results have
+    none.
 
     Attributes:
         variables: D names; None where they are unknown.
@@ -39,6 +40,15 @@ class NamedSeries(np.ndarray):
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)
         return NamedSeries(found, self.variables) if isinstance(index, slice) else found
+
+    def __copy__(self) -> "NamedSeries":
+        return NamedSeries(np.array(self), self.variables)
+
+    def __deepcopy__(self, memo: Any) -> "NamedSeries":
+        return self.__copy__()
+
+    def copy(self, order: Any = "C") -> "NamedSeries":
+        return NamedSeries(np.array(self, order=order), self.variables)
 
     def __reduce__(self) -> Any:
         return NamedSeries, (np.asarray(self), self.variables)

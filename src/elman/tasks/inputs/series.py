@@ -113,7 +113,7 @@ class Series(NumberInputs):
                              f"{', '.join(str(len(array)) for array in numbers)} of them.")  # fmt: skip
         variables = field(data, "variables", list[str] | None)
         self.variables = None if variables is None else tuple(variables)
-        if variables is not None and len(set(variables)) != self.size:
+        if variables is not None and not len(variables) == len(set(variables)) == self.size:
             raise ValueError(f"{self.name}: expected {self.size} different names of variables, got {shown(variables)}.")
         if not (self.scale > 0).all() or not (self.change > 0).all():
             raise ValueError(f"{self.name}: expected scales and changes above 0.")
