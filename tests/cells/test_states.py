@@ -24,9 +24,11 @@ from elman import (
     Sequences,
     Stack,
     VariationalDropout,
+    WeightDrop,
     WindowNet,
 )
 from elman import state as states
+from elman.layers import Reversed
 
 LENGTHS = [4, 0, 5]
 CELLS = {
@@ -142,3 +144,20 @@ def test_values_of_numpy_are_refused(cell):
 def test_a_scan_reads_sequences_alone(cell, values):
     with pytest.raises(TypeError, match=r"\.scan: expected Sequences, got "):
         cell().scan(values)
+
+
+LAYERS = {
+    "reversed": lambda: Reversed(LSTM(3, 4)),
+    "weight drop": lambda: WeightDrop(LSTM(3, 4), 0.5),
+    "stack in a stack": lambda: Stack(Stack(LSTM(3, 4))),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+def test_the_scan_of_a_layer_refuses_batches_that_only_a_call_converts(layer):
+    values = np.zeros((9, 3), np.float32)
+    with pytest.raises(TypeError, match="expected values in a tensor, got ndarray"):
+        layer().scan(Sequences(values, LENGTHS))
+    with pytest.raises(TypeError, match="expected Sequences, got Tensor"):
+        layer().scan(torch.zeros(1, 9, 3))
+    assert isinstance(layer()(Sequences(values, LENGTHS))[0].values, np.ndarray)

@@ -3,7 +3,6 @@
 import inspect
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from weakref import WeakKeyDictionary
@@ -17,6 +16,7 @@ from elman import state as states
 from elman.cell import Cell, unroll
 from elman.cells.activations import Activations, activations
 from elman.cells.input_conversion import is_plain, to_sequences
+from elman.cells.state_form import described, fits, form, same_kinds
 from elman.cells.torch_options import check_options
 from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.kernels import autocast, cudnn, native, recurrence
@@ -28,7 +28,7 @@ from elman.runtime.layer_types import Spec
 from elman.runtime.no_spec import NoSpec, step_metadata
 from elman.sequences import Sequences
 from elman.shapes import check
-from elman.state import Shared, State
+from elman.state import State
 
 _OF_TORCH = re.compile(
     r"\b(weight|bias)_[ih]h_l\d+(_reverse)?$|\bbias_[ih]h$"
@@ -293,13 +293,13 @@ class CellModule(Cell, nn.Module):
         if torch.compiler.is_compiling():
             return state
         known = _forms.get(self)
-        if known is None or not _fits(state, known[1], rows):
+        if known is None or not fits(state, known[1], rows):
             blank = self.initial_state(0)  # the settings or the dtype of the weights may have changed
-            known = _forms[self] = type(blank), _form(blank)
-            if not _fits(state, known[1], rows):
+            known = _forms[self] = type(blank), form(blank)
+            if not fits(state, known[1], rows):
                 where = f"{type(self).__name__}.{verb}"
-                raise (ValueError if _same_kinds(state, blank) else TypeError)(
-                    f"{where}: expected a state of {_described(blank, f'B={rows}')}, got {_described(state)}; "
+                raise (ValueError if same_kinds(state, blank) else TypeError)(
+                    f"{where}: expected a state of {described(blank, f'B={rows}')}, got {described(state)}; "
                     f"give the state that the last call returned, or initial_state({rows})."
                 )
         if known[0] is Tensor or isinstance(state, known[0]):
@@ -372,46 +372,3 @@ def arguments(module: nn.Module, **defaults: Any) -> list[str]:
 
 
 _forms: Any = WeakKeyDictionary()  # cell -> the type and the form of its initial state
-
-
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    """Dtype and sizes of an array of a state, without the axis of rows."""
-
-    dtype: torch.dtype
-    sizes: tuple[int, ...]
-
-
-def _form(blank: State) -> Any:
-    """Return the structure of a state: tuples of `_Leaf`, and the types of shared parts."""
-    if isinstance(blank, tuple):
-        return tuple(map(_form, blank))
-    return _Leaf(blank.dtype, tuple(blank.shape[1:])) if isinstance(blank, Tensor) else type(blank)
-
-
-def _fits(state: State, form: Any, rows: int) -> bool:
-    """Return whether a state has a structure, with its dtypes and sizes, and `rows` rows."""
-    if type(form) is _Leaf:
-        return isinstance(state, Tensor) and state.dtype is form.dtype and state.shape == (rows, *form.sizes)
-    if type(form) is tuple:
-        same = isinstance(state, tuple) and len(state) == len(form)
-        return same and all(_fits(part, other, rows) for part, other in zip(state, form, strict=True))
-    return isinstance(state, form) and len(state.rows) == rows
-
-
-def _same_kinds(state: State, blank: State) -> bool:
-    """Return whether the leaves that both states have are of the same kinds and dtypes."""
-    pairs = zip(*(states.leaves(states.by_row(one)) for one in (state, blank)), strict=False)
-    return all(isinstance(leaf, type(wanted)) and leaf.dtype == wanted.dtype for leaf, wanted in pairs)
-
-
-def _described(state: State, rows: str = "") -> str:
-    """Describe a state: `(float32 [3, 4], int64 [3])`. `rows` stands for the first axis."""
-    if isinstance(state, tuple):
-        return f"({', '.join(_described(part, rows) for part in state)})"
-    if isinstance(state, Shared):
-        return f"{type(state).__name__} of {rows or len(state.rows)} rows"
-    if not isinstance(state, Tensor):
-        return type(state).__name__
-    axes = [rows, *state.shape[1:]] if rows else state.shape
-    return f"{str(state.dtype).removeprefix('torch.')} [{', '.join(map(str, axes))}]"
