@@ -56,8 +56,8 @@ def as_list(where: str, X: Any) -> list[Any]:
 def as_rows(where: str, X: Any) -> list[Any]:
     """Return rows as a list, with the names that a reader or data frames give them.
 
-    Each line of an array or a data frame is a row; of one with a single column of texts, each text. A list of data
-    frames has a series per frame, whose columns are the variables.
+    Each line of an array or a data frame is a row. In a table with a single column of texts, each text is a row. Each
+    frame in a list of data frames is a series, whose variables are the columns.
 
     Args:
         where: begins the errors.
