@@ -12,7 +12,6 @@ import torch
 
 import elman
 from elman import (
-    CRF,
     HMM,
     LSTM,
     Attention,
@@ -77,8 +76,15 @@ def calls(path: Path) -> dict[str, Advice]:
     hmm = HMM(2, Gaussian()).fit(ROWS)
     lstm, gru = LSTM(3, 4), MinGRU(3, 4)
     return {
-        "one array": Advice(
-            lambda: hmm.log_prob(ROWS[0]), "give [x] for a single row", lambda: hmm.log_prob([ROWS[0]])
+        "an array of rows": Advice(
+            lambda: hmm.log_prob(np.stack(ROWS[:1])),
+            "list(x) makes a row of each part",
+            lambda: hmm.log_prob(list(np.stack(ROWS[:1]))),
+        ),
+        "a list of numbers": Advice(
+            lambda: HMM(2, Gaussian()).fit([1.0, 2.0]),
+            "a single row is np.asarray(x)",
+            lambda: HMM(2, Gaussian()).fit(np.asarray([1.0, 2.0])),
         ),
         "a mask of rows": Advice(
             lambda: x.select([True]), "np.flatnonzero(mask)", lambda: x.select(np.flatnonzero([True]))
@@ -132,11 +138,6 @@ def calls(path: Path) -> dict[str, Advice]:
             lambda: recurrent_stack(LSTM, 3, 4, 2, residual=True),
         ),
         "tags of floats": Advice(lambda: crf_of(torch.zeros(2)), ".long()", lambda: crf_of(torch.zeros(2).long())),
-        "scores of one array": Advice(
-            lambda: CRF(2).log_partition(np.zeros((3, 2))),
-            "give [x]",
-            lambda: CRF(2).log_partition([np.zeros((3, 2))]),
-        ),
         "one document": Advice(
             lambda: make_units("words", min_count=1).fit("a b"),
             "put it in a list",
