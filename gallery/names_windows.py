@@ -25,7 +25,6 @@ from typing import NamedTuple
 import numpy as np
 import receipt
 
-from elman.data import read_documents
 
 # isort: split
 import torch
@@ -34,6 +33,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from elman.cells import WindowNet
 from elman.classical.bag_of_words import BagOfWords
+from elman.data.readers import read_labelled
 from elman.layers import Dropout, Linear, Stack
 from elman.sequences import Sequences
 from elman.state import State
@@ -162,8 +162,8 @@ def bounded(names: Names) -> Sequences:
 
 def read(path: Path) -> tuple[Names, Names, Names, int]:
     """Return the training, validation and test names, and the number of letters, including the empty place."""
-    (text,) = read_documents(path)
-    pairs = [(name, language) for name, language in (line.split("\t") for line in dict.fromkeys(text.splitlines()))]
+    file = read_labelled(path, text="1", label="2")
+    pairs = list(dict.fromkeys(zip(file.inputs, file.labels or [], strict=True)))
     different = sorted({name for name, _ in pairs})
     drawn = np.random.default_rng(SETTINGS["seed"]).random(len(different))
     place = dict(zip(different, drawn.tolist(), strict=True))
