@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import receipt
 
+from elman.data.readers import read_labelled
 
 # isort: split
 import torch
@@ -33,7 +34,6 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from elman.cells import WindowNet
 from elman.classical.bag_of_words import BagOfWords
-from elman.data.readers import read_labelled
 from elman.layers import Dropout, Linear, Stack
 from elman.sequences import Sequences
 from elman.state import State
