@@ -197,7 +197,7 @@ USES: dict[type[ClassicalModel], dict[str, Callable[[Any], Any]]] = {
         "step": lambda c: ngram().step(c(IDS[:2]), c(IDS[2:4, None])),
         "scan": lambda c: last(ngram().scan([c(IDS)])),
         "log_prob": lambda c: ngram().log_prob([c(IDS)], c(IDS)),
-        "log_prob_any": lambda c: ngram().log_prob_any([c(IDS)], [True, False, True, False]),
+        "log_prob_and_any": lambda c: ngram().log_prob_and_any([c(IDS)], c(IDS), [True, False, True, False]),
         "after": lambda c: ngram().after([c(IDS)]),
     },
 }  # fmt: skip

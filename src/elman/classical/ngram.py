@@ -136,42 +136,53 @@ class NGram(ClassicalModel):
         self, sequences: Sequences | Iterable[Any], targets: np.ndarray, state: np.ndarray | None = None
     ) -> np.ndarray:
         """Return the log-probability of `targets` [N] after each step, in nats [N], without an array [N, V]."""
-        sequences = as_sequences("NGram.log_prob", sequences)
-        histories, _ = self._histories("NGram.log_prob", sequences, state)
-        targets = self._ids("NGram.log_prob", "targets", targets, f"N={sequences.num_steps}")
-        levels = self._levels("NGram.log_prob")
-        probs = np.full(len(targets), 1 / self.vocabulary_size)
-        known = descend([level.contexts for level in levels], histories, self.vocabulary_size)
-        for level, (rows, contexts) in zip(levels, known, strict=True):
-            grams, seen = find(level.grams, contexts * self.vocabulary_size + targets[rows])
-            probs[rows] *= level.backoffs[contexts]
-            probs[rows[seen]] += level.weights[grams[seen]]
-        np.log(probs, out=probs)
-        return probs
+        known, targets = self._known("NGram.log_prob", sequences, targets, state)
+        return self._log_prob(known, targets)
 
-    def log_prob_any(
-        self, sequences: Sequences | Iterable[Any], units: np.ndarray, state: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Return the log-probability that one of `units` follows each step, in nats [N], without an array [N, V].
+    def log_prob_and_any(
+        self,
+        sequences: Sequences | Iterable[Any],
+        targets: np.ndarray,
+        units: np.ndarray,
+        state: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the log-probability of `targets` as `log_prob` does, and that one of `units` follows, in nats [N].
 
         Args:
             units: [V] bool.
         """
-        where = "NGram.log_prob_any"
-        histories, _ = self._histories(where, as_sequences(where, sequences), state)
+        where = "NGram.log_prob_and_any"
+        known, targets = self._known(where, sequences, targets, state)
         units = array_of(where, "units", units)
         check(where, "units", units, f"V={self.vocabulary_size}")
         if units.dtype != bool:
             raise TypeError(f"{where}: expected units of booleans, one per id, got {units.dtype}.")
-        levels = self._levels(where)
-        probs = np.full(len(histories), units.mean())
-        known = descend([level.contexts for level in levels], histories, self.vocabulary_size)
-        for level, (rows, contexts) in zip(levels, known, strict=True):
+        probs = np.full(len(targets), units.mean())
+        for level, (rows, contexts) in zip(self._levels(where), known, strict=True):
             ones = level.weights * units[level.grams % self.vocabulary_size]
             sums = np.add.reduceat(ones, level.starts[:-1])  # no context is empty
             probs[rows] = level.backoffs[contexts] * probs[rows] + sums[contexts]
         with np.errstate(divide="ignore"):
             np.log(probs, out=probs)
+        return self._log_prob(known, targets), probs
+
+    def _known(
+        self, where: str, sequences: Sequences | Iterable[Any], targets: Any, state: Any
+    ) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+        """Return the known contexts of all steps, as `descend` yields them, and the targets."""
+        sequences = as_sequences(where, sequences)
+        histories, _ = self._histories(where, sequences, state)
+        targets = self._ids(where, "targets", targets, f"N={sequences.num_steps}")
+        levels = self._levels(where)
+        return list(descend([level.contexts for level in levels], histories, self.vocabulary_size)), targets
+
+    def _log_prob(self, known: Iterable[tuple[np.ndarray, np.ndarray]], targets: np.ndarray) -> np.ndarray:
+        probs = np.full(len(targets), 1 / self.vocabulary_size)
+        for level, (rows, contexts) in zip(self._levels("NGram.log_prob"), known, strict=True):
+            grams, seen = find(level.grams, contexts * self.vocabulary_size + targets[rows])
+            probs[rows] *= level.backoffs[contexts]
+            probs[rows[seen]] += level.weights[grams[seen]]
+        np.log(probs, out=probs)
         return probs
 
     def after(self, sequences: Sequences | Iterable[Any], state: np.ndarray | None = None) -> np.ndarray:

@@ -31,10 +31,7 @@ def unit_costs(ngram: NGram, data: list[np.ndarray], follows: np.ndarray) -> np.
     Args:
         follows: [V] bool.
     """
-    costs = [
-        [ngram.log_prob(inputs, targets, state), ngram.log_prob_any(inputs, follows, state)]
-        for inputs, targets, state in _steps(ngram, data)
-    ]
+    costs = [ngram.log_prob_and_any(inputs, targets, follows, state) for inputs, targets, state in _steps(ngram, data)]
     return -np.concatenate(costs, axis=1)
 
 
