@@ -26,11 +26,9 @@ def claims(results: dict[str, Any]) -> list[Claim]:
 
 def markdown(results: dict[str, Any]) -> str:
     """Return the page: the machine, the picture, the claims, and every row."""
-    facts = next(iter(results.values()))
-    machine, versions = facts["machine"], facts["versions"]
+    first = next(iter(results.values()))
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, kernels for {machine['kernels']}; "
-        + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".",
+        f"{_machine(first)}; " + ", ".join(f"{name} {number}" for name, number in first["versions"].items()) + ".",
         "", *(f"The machine was busy during *{name}*: the peak fell to {facts['peak_swing']:.0%} of its best."
           for name, facts in results.items() if facts["peak_swing"] < STEADY),
         "", "![speed of training relative to other libraries](benchmarks.png)",
@@ -40,10 +38,16 @@ def markdown(results: dict[str, Any]) -> str:
     ]  # fmt: skip
     for name, facts in results.items():
         lines += ["", f"### {name.replace('_', ' ').capitalize()}", "", facts["about"], "",
+                  *([f"Machine: {_machine(facts)}.", ""] if _machine(facts) != _machine(first) else []),
                   "| shape | | | ms (p10 to p90) | GFLOP/s | of the peak | times as long |",
                   "| --- | --- | --- | ---: | ---: | ---: | ---: |",
                   *(line for row in facts["rows"] for line in _lines(row))]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _machine(facts: dict[str, Any]) -> str:
+    machine = facts["machine"]
+    return f"{machine['processor']}, {machine['cores']} cores, kernels for {machine['kernels']}"
 
 
 def _lines(row: dict[str, Any]) -> list[str]:
