@@ -51,7 +51,10 @@ def test_it_makes_the_cell():
 @pytest.mark.parametrize(
     ("cell", "error"),
     [
-        (CellSettings("lstn"), r"^cell: expected one of rnn, lstm, .*, got 'lstn'; did you mean lstm\?$"),
+        (
+            CellSettings("lstn"),
+            r"^cell: expected one of rnn, lstm, .*, got 'lstn'; did you mean lstm\? A cell of your own ",
+        ),
         (CellSettings("lstm", zoneut_c=0.1), r"^cell\.zoneut_c: unknown option of cell=lstm; did you mean zoneout_c"),
         (CellSettings("gru", peephole=True), r"^cell\.peephole: cell=gru has no such option \(available for lstm\)"),
         (CellSettings("lstm", projection_size=3), r"^cell\.projection_size: unknown option of cell=lstm"),

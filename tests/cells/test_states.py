@@ -161,3 +161,10 @@ def test_the_scan_of_a_layer_refuses_batches_that_only_a_call_converts(layer):
     with pytest.raises(TypeError, match="expected Sequences, got Tensor"):
         layer().scan(torch.zeros(1, 9, 3))
     assert isinstance(layer()(Sequences(values, LENGTHS))[0].values, np.ndarray)
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+@pytest.mark.parametrize("state", [None, 5, torch.zeros(1, 4), (torch.zeros(3, 4),) * 3], ids=["None", "5", "row", "3"])
+def test_a_step_names_itself_in_an_error_about_its_state(cell, state):
+    with pytest.raises((TypeError, ValueError), match=r"^\w+\.step: expected a "):
+        cell().step(X[:3], state)

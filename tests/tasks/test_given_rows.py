@@ -10,6 +10,7 @@ import pytest
 import elman
 from elman import Captioner, Classifier, LanguageModel, Summarizer, Tagger, Translator
 from elman.data.readers import Labelled, read_frame
+from elman.data.readers.labelled import NamedSeries
 from elman.data.readers.parallel import Parallel
 from elman.data.rows_and_labels import with_targets
 from elman.errors import RowError
@@ -107,6 +108,32 @@ def test_lists_and_spans_of_series_keep_the_names(model):
     assert trained.inputs_.variables == ("vib", "temp")
     assert np.array_equal(model.predict_proba(test), model.predict_proba([ROWS.inputs[row] for row in (3, 1)]))
     assert np.array_equal(model.predict_proba([test[0][-3:]]), model.predict_proba([ROWS.inputs[3][-3:]]))
+
+
+@pytest.mark.parametrize("select", [
+    lambda x: x[x[:, 0] > 0], lambda x: x[:, :], lambda x: x[[0, 2]], lambda x: x[1][None], lambda x: x[1:2],
+    lambda x: x.astype("f4"), lambda x: x.copy(), lambda x: x[::2, :],
+], ids=["mask", "all", "steps", "step", "span", "type", "copy", "every second"])  # fmt: skip
+def test_selections_of_steps_keep_the_names(select):
+    x = NamedSeries(np.arange(8.0).reshape(4, 2) - 2, ("temp", "vib"))
+    assert select(x).variables == ("temp", "vib")
+
+
+@pytest.mark.parametrize("select", [
+    lambda x: x[:, 0], lambda x: x[:, [1, 0]], lambda x: x[:, ::-1], lambda x: x[..., 0], lambda x: x.T,
+    lambda x: x + 1, lambda x: x[x > 0], lambda x: x[1][:1], lambda x: x[np.array([[0, 1]])],
+])  # fmt: skip
+def test_other_results_have_no_names(select):
+    x = NamedSeries(np.arange(8.0).reshape(4, 2) - 2, ("temp", "vib"))
+    assert select(x).variables is None
+
+
+def test_columns_of_the_same_name_are_an_error():
+    rows = [pd.DataFrame(np.ones((3, 2)), columns=["vib", "vib"])] * 4
+    with pytest.raises(ValueError, match=r"row 0: expected columns of different names, got 'vib' twice; rename one"):
+        Classifier(**ONE_EPOCH).fit(rows, [0, 1, 0, 1])
+    mixed = [pd.DataFrame(np.ones((3, 2)), columns=["vib", 0])] * 4
+    assert Classifier(**ONE_EPOCH).fit(mixed, [0, 1, 0, 1]).inputs_.variables == ("vib", "0")
 
 
 def test_columns_without_names_are_in_order(model):

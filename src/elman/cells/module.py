@@ -238,7 +238,13 @@ class CellModule(Cell, nn.Module):
         if torch.compiler.is_compiling() or not recurrence.applies([kernel], x):
             with autocast.off():
                 return self.advance(self.project(x), self.check_state("step", state, len(x)))
-        return recurrence.scan([kernel], x, one_step_each(len(x)), state, state, self.unrolled)
+        if state is None:  # which the kernel reads as the initial state
+            self.check_state("step", state, len(x))
+        try:
+            return recurrence.scan([kernel], x, one_step_each(len(x)), state, state, self.unrolled)
+        except (TypeError, ValueError):
+            self.check_state("step", state, len(x))  # names the cell and the way out
+            raise
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         kernel = self.recurrence()

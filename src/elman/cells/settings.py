@@ -116,10 +116,9 @@ def option_types(kind: str) -> Mapping[str, Any]:
         ValueError: the cell is unknown.
     """
     if not isinstance(kind, str) or kind not in CELLS:
-        hint = did_you_mean(kind, CELLS)
-        own = (f"; add a cell of your own first: elman.cells.CELLS[{kind!r}] = YourCell, on the command line in a "
-               "module that elman --import MODULE imports")  # fmt: skip
-        raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {kind!r}{own if hint == '.' else hint}")
+        own = (f" A cell of your own is added first: elman.cells.CELLS[{kind!r}] = YourCell, on the command line in a "
+               "module that elman --import MODULE imports before the verb.")  # fmt: skip
+        raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {kind!r}{did_you_mean(kind, CELLS)}{own}")
     types = typing.get_type_hints(CELLS[kind].__init__)
     return {name: types.get(name, Any) for name in inspect.signature(CELLS[kind]).parameters if name not in SIZES}
 

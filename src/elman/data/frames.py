@@ -1,11 +1,14 @@
 """Data frames of pandas, polars or pyarrow that are given as rows; none of these packages is imported."""
 
+from collections import Counter
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from elman.arrays import as_array
+from elman.declared_types import shown
 
 READ_FRAME = "elman.data.readers.read_frame(frame, values=[COLUMN, ...], group=COLUMN, label=COLUMN)"
 SHOWN = 8  # most columns that an error lists
@@ -22,10 +25,19 @@ def frame_columns(frame: Any) -> list[Any]:
 
 
 def names_of_columns(frame: Any) -> tuple[str, ...] | None:
-    """Return the names of the columns of a data frame; None if one of them is not text, or occurs twice."""
+    """Return the names of the columns of a data frame; None if all are numbers, as pandas gives to arrays.
+
+    Raises:
+        ValueError: two columns have the same name.
+    """
     columns = frame_columns(frame)
-    named = columns and all(isinstance(name, str) for name in columns) and len(set(columns)) == len(columns)
-    return tuple(columns) if named else None
+    if not columns or all(isinstance(name, Integral) for name in columns):
+        return None
+    names = tuple(str(name) for name in columns)
+    twice = [name for name, number in Counter(names).items() if number > 1]
+    if twice:
+        raise ValueError(f"expected columns of different names, got {shown(twice[0])} twice; rename one of them.")
+    return names
 
 
 def frame_array(frame: Any, way_out: str) -> np.ndarray:

@@ -106,9 +106,10 @@ def _lines(where: str, frame: Any) -> list[Any]:
     """Return the lines of a data frame of numbers as rows, each a series of one variable."""
     try:
         lines = frame_array(frame, f"give one column of texts, or make rows of the frame with {READ_FRAME}")
+        columns = names_of_columns(frame)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    return NamedRows(lines, columns=names_of_columns(frame))
+    return NamedRows(lines, columns=columns)
 
 
 def _series(frames: Sequence[Any]) -> list[Any]:

@@ -20,8 +20,8 @@ class SeriesName(NamedTuple):
 
 
 class NamedSeries(np.ndarray):
-    """Series, float64 [T, D], whose variables have names. Copies and spans of steps keep the names; other results have
-    none.
+    """Series, float64 [T, D], whose variables have names. Copies, conversions of the type and selections of steps keep
+    the names; other results have none.
 
     Attributes:
         variables: D names; None where they are unknown.
@@ -39,7 +39,19 @@ class NamedSeries(np.ndarray):
 
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)
-        return NamedSeries(found, self.variables) if isinstance(index, slice) else found
+        if isinstance(found, NamedSeries) and self._has_all_variables(index):
+            found.variables = self.variables
+        return found
+
+    def _has_all_variables(self, index: Any) -> bool:
+        """Return whether the last axis of `self[index]` still holds all variables, in their order."""
+        parts = [part for part in (index if isinstance(index, tuple) else (index,)) if part is not None]
+        if any(part is Ellipsis or np.ndim(part) > 1 for part in parts):
+            return False
+        return len(parts) < self.ndim or (isinstance(parts[-1], slice) and parts[-1] == slice(None))
+
+    def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
+        return NamedSeries(np.asarray(self).astype(dtype, *args, **options), self.variables)
 
     def __copy__(self) -> "NamedSeries":
         return NamedSeries(np.array(self), self.variables)
