@@ -109,8 +109,8 @@ def test_options_of_a_cell_in_text_and_in_files(tmp_path):
         ({"cell": "gru", "cell.peephole": "yes"}, "--set cell.peephole: cell=gru has no such option (available for "
                                                   "lstm); leave it out."),
         ({"cell.kind": "gruu"}, "--set cell: expected one of rnn, lstm, gru, min_gru, window_net, got 'gruu'; did you "
-                                "mean gru? A cell of your own is added first: elman.cells.CELLS['gruu'] = YourCell, on the "
-                                "command line in a module that elman --import MODULE imports before the verb."),
+                                "mean gru? A cell of your own is added first: elman.cells.CELLS['gruu'] = YourCell, on "
+                                "the command line in a module that elman --import MODULE imports before the verb."),
         ({"cell.zoneout_c": "much"}, "--set cell.zoneout_c: expected float, got 'much'."),
         ({"scheme.x": "1"}, "--set scheme.x: unknown; did you mean scheme?"),
         ({"cell.": "1"}, "--set cell.: unknown; did you mean cell?"),
