@@ -550,15 +550,6 @@ class NarrowState(Leaky):
         return y, h[:, :2]
 
 
-class ListState(Leaky):
-    def initial_state(self, batch_size):
-        return [self.zeros(batch_size, 4)]
-
-    def step(self, x, state):
-        y, h = super().step(x, state[0])
-        return y, [h]
-
-
 class NoInputSize(Leaky):
     def __init__(self):
         super().__init__()

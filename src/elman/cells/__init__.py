@@ -3,7 +3,7 @@
 from elman.optional_packages import needed_by
 
 with needed_by("elman.cells"):
-    import torch  # noqa: F401
+    import torch  # noqa: F401  # the first import of it, for an error that names this module
 
 from elman.cells.gru import GRU
 from elman.cells.lstm import LSTM

@@ -176,7 +176,7 @@ class CellModule(Cell, nn.Module):
             NoSpec: the cell has none; the message names its path.
         """
         try:
-            return self.get_submodule(path).spec(names)  # type: ignore[operator]
+            return self.get_submodule(path).spec(names)  # type: ignore[operator]  # a submodule that is a cell
         except NoSpec as error:
             raise error.inside(path) from None
 

@@ -27,7 +27,7 @@ def check_options(kind: type, sizes: tuple[Any, ...], options: Mapping[str, Any]
     """
     if not options.keys() & OPTIONS.keys():
         return
-    known = signature(kind.__init__).parameters  # type: ignore[misc]
+    known = signature(kind.__init__).parameters  # type: ignore[misc]  # `CellModule.__new__` hides those of the class
     wrong = [name for name in options if name in OPTIONS and name not in known]
     if not wrong or any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         return

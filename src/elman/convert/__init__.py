@@ -6,7 +6,7 @@ A converted model computes the same numbers. A layer or setting that the target 
 from elman.optional_packages import needed_by
 
 with needed_by("elman.convert"):
-    import torch  # noqa: F401
+    import torch  # noqa: F401  # the first import of it, for an error that names this module
 
 from elman.convert.keras_reading import from_keras
 from elman.convert.keras_writing import to_keras

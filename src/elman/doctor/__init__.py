@@ -6,7 +6,7 @@
 from elman.optional_packages import needed_by
 
 with needed_by("elman.doctor"):
-    import torch  # noqa: F401
+    import torch  # noqa: F401  # the first import of it, for an error that names this module
 
 from elman.doctor.capture import Captured, capture
 from elman.doctor.examination import Examination, examine

@@ -3,7 +3,7 @@
 from elman.optional_packages import needed_by
 
 with needed_by("elman.layers"):
-    import torch  # noqa: F401
+    import torch  # noqa: F401  # the first import of it, for an error that names this module
 
 from elman.layers.attention import Attention
 from elman.layers.bidirectional import Bidirectional

@@ -3,7 +3,7 @@
 from elman.optional_packages import needed_by
 
 with needed_by("elman.training"):
-    import torch  # noqa: F401
+    import torch  # noqa: F401  # the first import of it, for an error that names this module
 
 from elman.training.events import Evaluation, Event, Examined, Score, Update
 from elman.training.interrupts import Interrupted
