@@ -9,8 +9,8 @@ import pytest
 
 import elman
 from elman import Captioner, Classifier, LanguageModel, Summarizer, Tagger, Translator
+from elman.data.named_rows import NamedSeries
 from elman.data.readers import Labelled, read_frame
-from elman.data.readers.labelled import NamedSeries
 from elman.data.readers.parallel import Parallel
 from elman.data.rows_and_labels import with_targets
 from elman.errors import RowError

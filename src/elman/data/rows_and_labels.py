@@ -10,8 +10,9 @@ import numpy as np
 
 from elman.arrays import as_array, is_missing
 from elman.data.frames import READ_FRAME, frame_array, is_frame, names_of_columns, table_name
+from elman.data.named_rows import NamedRows, NamedSeries
 from elman.data.readers.captions import Captioned
-from elman.data.readers.labelled import Labelled, NamedRows, NamedSeries
+from elman.data.readers.labelled import Labelled
 from elman.data.readers.parallel import Parallel
 from elman.errors import RowError, about_row
 from elman.sequences import Sequences

@@ -75,10 +75,8 @@ def word_rows(units: Units, texts: Sequence[Any], ids: Sequence[np.ndarray]) -> 
     of_unit = np.concatenate(word_of_unit)
     last = np.array([int(of_words[-1]) for of_words in word_of_unit])  # the end of each text
     sizes = np.diff(last, prepend=-1)
-    number, position = (
-        np.repeat(np.arange(len(last)), sizes),
-        np.arange(len(words)) - np.repeat(last + 1 - sizes, sizes),
-    )
+    number = np.repeat(np.arange(len(last)), sizes)
+    position = np.arange(len(words)) - np.repeat(last + 1 - sizes, sizes)
     targets = np.concatenate([np.append(encoded, BOUNDARY) for encoded in ids])
     unknown = of_unit[targets == UNKNOWN] if units.has_unknown else of_unit[:0]
 

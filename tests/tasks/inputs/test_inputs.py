@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman import Sequences
-from elman.data.readers.labelled import NamedSeries
+from elman.data.named_rows import NamedSeries
 from elman.errors import RowError
 from elman.layers import Stack
 from elman.tasks.inputs import INPUTS, InputSettings, make_inputs, restore_inputs

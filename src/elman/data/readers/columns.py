@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from elman.data.label_text import label_value
+from elman.data.named_rows import NamedSeries, SeriesName
 from elman.data.readers.fields import as_number, as_numbers, as_word, is_missing
-from elman.data.readers.labelled import NamedSeries, Row, SeriesName, Table
+from elman.data.readers.labelled import Row, Table
 from elman.data.readers.series import Series, TimeColumn, warn_of_duplicates
 from elman.data.readers.time_order import UNNAMED, TimeOrder, looks_like_time, warn_of_order
 from elman.nearest import did_you_mean

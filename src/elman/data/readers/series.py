@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.data.named_rows import SeriesName
 from elman.data.readers.fields import is_missing
-from elman.data.readers.labelled import SeriesName, Table
+from elman.data.readers.labelled import Table
 from elman.data.readers.times import Time, as_time
 
 logger = logging.getLogger("elman")

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.data.named_rows import SeriesName
 from elman.data.readers.fields import is_missing
-from elman.data.readers.labelled import SeriesName, Table
+from elman.data.readers.labelled import Table
 from elman.data.readers.times import as_time
 
 TIMES = {"time", "date", "datetime", "timestamp", "ts", "t", "step", "tick", "frame", "cycle", "hour", "minute",

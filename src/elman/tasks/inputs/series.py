@@ -10,7 +10,8 @@ import torch
 from elman.arrays import as_array
 from elman.cells import CellModule
 from elman.data.frames import READ_FRAME
-from elman.data.readers.labelled import NamedRows, names_of, variables_of
+from elman.data.named_rows import NamedRows, variables_of
+from elman.data.readers.labelled import names_of
 from elman.declared_types import field, shown
 from elman.errors import RowError
 from elman.layers import Deviations, Differences, Dropout
