@@ -19,7 +19,7 @@ from torch_nets import READERS, Sentences, TorchTagger, Trainer
 from elman.data.readers import read_tagged
 from elman.data.row_batches import RowBatch
 from elman.tasks import Tagger
-from elman.tasks.examples import Encoded
+from elman.data.examples import Encoded
 from elman.threads import set_num_threads
 
 SHAPE = "CoNLL-2003"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from elman.data.row_batches import RowBatch
 from elman.tasks import Task
-from elman.tasks.examples import Batch, Batches, Encoded
+from elman.data.examples import Batch, Batches, Encoded
 from elman.training import train
 
 UPDATES = 40

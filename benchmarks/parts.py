@@ -17,7 +17,7 @@ from elman.layers.pooling import MaxPooling
 from elman.losses import CRFLoss
 from elman.sequences import Sequences
 from elman.tasks import classifier, encoder_decoder
-from elman.tasks.examples import Encoded
+from elman.data.examples import Encoded
 from elman.training import loop
 from elman.training.lazy_rows import LazyRows
 

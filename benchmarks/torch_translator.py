@@ -18,7 +18,7 @@ from torch_nets import Layout, embedding_of, linear_of, padded
 from elman.data.units import BOUNDARY
 from elman.sequences import Sequences
 from elman.tasks.encoder_decoder import EncoderDecoder, shifted
-from elman.tasks.examples import Encoded
+from elman.data.examples import Encoded
 
 HELD = 128  # sentences translated at once: the fastest of 32 to 256
 

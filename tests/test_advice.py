@@ -44,7 +44,7 @@ from elman.layers.recurrent_stack import recurrent_stack
 from elman.losses import crf_loss
 from elman.metrics import calibration_error, translation_report
 from elman.tasks.run import Run
-from elman.tasks.settings import parse
+from elman.settings import parse
 
 TINY = {"epochs": 1, "hidden_size": 4}
 TEXTS, LABELS = ["ab", "cd"] * 4, ["x", "y"] * 4

@@ -76,7 +76,7 @@ def check_elman(page: str, words: list[str]) -> None:
     """Parse a command without running it; `--set` must name settings."""
     from elman.cli import main
     from elman.tasks import task_class
-    from elman.tasks.settings import parse
+    from elman.settings import parse
 
     command: click.Command = main
     while isinstance(command, click.Group):

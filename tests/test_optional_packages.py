@@ -42,7 +42,7 @@ def test_features_name_their_packages(monkeypatch, tmp_path):
     from elman.data.readers import read_labelled
     from elman.data.units import make_units
     from elman.metrics import class_report, summary_report, translation_report
-    from elman.tasks.settings import write_config
+    from elman.settings import write_config
 
     report = class_report(["a", "b"], ["a", "b"], ["a", "b"])
     monkeypatch.delitem(sys.modules, "elman.pictures.figure", raising=False)

@@ -50,7 +50,7 @@ from elman.representation import brief, brief_fields, call
 from elman.rows import Rows
 from elman.runtime import load
 from elman.tasks import TASKS, task_class
-from elman.tasks.examples import Batches, Encoded, Examples
+from elman.data.examples import Batches, Encoded, Examples
 from elman.tasks.run import Run
 from elman.training import Evaluation, Examined, Score, Update
 

@@ -296,7 +296,7 @@ def test_every_setting_in_a_remedy_exists(healthy, failing):
     import re
 
     from elman import Classifier, LanguageModel
-    from elman.tasks.settings import parse
+    from elman.settings import parse
 
     found = [failing(), failing(rate=1.3), healthy._replace(facts=healthy.facts._replace(unrolled=5))]
     found += [healthy._replace(context=context_of(1.0, 1.0, 1.0)), failing(layers=healthy.layers, facts=healthy.facts)]

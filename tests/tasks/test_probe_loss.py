@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from elman import Classifier, LanguageModel, Tagger, Translator
-from elman.tasks.examples import Encoded
+from elman.data.examples import Encoded
 
 SMALL = {"hidden_size": 8, "epochs": 1}
 

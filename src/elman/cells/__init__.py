@@ -11,7 +11,7 @@ from elman.cells.min_gru import MinGRU
 from elman.cells.module import CellModule
 from elman.cells.rnn import RNN
 from elman.cells.window_net import WindowNet
-from elman.runtime.layer_types import LSTMState
+from elman.network.states import LSTMState
 
 CELLS: dict[str, type[CellModule]] = {str(cell.kind): cell for cell in (RNN, LSTM, GRU, MinGRU, WindowNet)}
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from elman.cells.initialization import initialize
 from elman.cells.module import CellModule
 from elman.kernels.marshal import Recurrence
-from elman.runtime.layer_types import Spec
+from elman.network.spec import Spec
 
 
 class GRU(CellModule):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from elman.cells.module import CellModule
 from elman.kernels.linear import linear
 from elman.kernels.linear_scan import linear_scan
-from elman.runtime.layer_types import Spec
+from elman.network.spec import Spec
 from elman.sequences import Sequences
 
 

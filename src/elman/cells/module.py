@@ -23,9 +23,9 @@ from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
 from elman.representation import brief
 from elman.rows import one_step_each
-from elman.runtime import Stepper
-from elman.runtime.layer_types import Spec
-from elman.runtime.no_spec import NoSpec, step_metadata
+from elman.network import Stepper, make_layer
+from elman.network.spec import Spec
+from elman.network.no_spec import NoSpec, spec_metadata
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -148,7 +148,7 @@ class CellModule(Cell, nn.Module):
         return None
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec:
-        """Return a description of the step that `elman.runtime` can run, as plain data for a file.
+        """Return a description that `elman.network` can run, as plain data for a file.
 
         Args:
             names: names of the weights in the file, by `id`; None for the names in `named_parameters` of this module.
@@ -166,7 +166,8 @@ class CellModule(Cell, nn.Module):
         names = self.names(names)
         parts = [self.spec_of_part(cell, names) for cell in cells]
         sizes = {"input_size": self.input_size, "output_size": self.output_size}
-        tensors = {} if cells else {name: names[id(weight)] for name, weight in self.named_parameters()}
+        own = {} if cells else {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        tensors = {name: names[id(tensor)] for name, tensor in own.items() if id(tensor) in names}
         return {"kind": self.kind, "settings": sizes | settings, "tensors": tensors, "cells": parts}
 
     def spec_of_part(self, path: str, names: Mapping[int, str]) -> Spec:
@@ -182,19 +183,21 @@ class CellModule(Cell, nn.Module):
 
     def names(self, names: Mapping[int, str] | None) -> Mapping[int, str]:
         """Return the names of the weights in a file, by `id`: the given ones, or those in this module."""
-        return {id(weight): name for name, weight in self.named_parameters()} if names is None else names
+        if names is not None:
+            return names
+        return {id(tensor): name for name, tensor in reversed(self.state_dict(keep_vars=True).items())}  # tied: the first
 
     def streams_natively(self) -> bool:
         """Return whether `stepper` works for this model on this machine."""
         plain = all(weight.dtype == torch.float32 for weight in self.parameters())
-        return native.available() and plain and "spec" in step_metadata(self)
+        return self.streams and native.available() and plain and "spec" in spec_metadata(self)
 
     def save(self, path: str | Path) -> None:
         """Write weights and spec to a model file, which `elman.runtime.load` reads. A file at `path` is replaced.
 
         The file contains no code. In PyTorch, construct the same model and call `load`.
         """
-        metadata = {"schema": SCHEMA, "version": elman.__version__, **step_metadata(self)}
+        metadata = {"schema": SCHEMA, "version": elman.__version__, **spec_metadata(self)}
         write_tensors(Path(path), self.state_dict(), metadata)
 
     def load(self, path: str | Path) -> Self:
@@ -227,8 +230,8 @@ class CellModule(Cell, nn.Module):
         except NoSpec as error:
             way_out = "use step" if self.streams else "use scan, or layers that read forward only"
             raise ValueError(f"{type(self).__name__}.stepper: {error}; {way_out}.") from None
-        tensors = {name: weight.numpy(force=True) for name, weight in self.named_parameters()}
-        return Stepper(spec, tensors, batch_size, output, weights)
+        tensors = {name: tensor.numpy(force=True) for name, tensor in self.state_dict().items()}
+        return make_layer(spec, tensors).stepper(batch_size, output, weights)
 
     def step(self, x: Tensor, state: State) -> tuple[Any, State]:
         x = self.check_input("step", x)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from elman.cells.initialization import initialize
 from elman.cells.module import CellModule, arguments
 from elman.kernels.marshal import Recurrence
-from elman.runtime.layer_types import Spec
+from elman.network.spec import Spec
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu, "identity": lambda x: x}
 

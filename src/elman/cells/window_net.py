@@ -9,7 +9,7 @@ from elman.cells.module import CellModule
 from elman.cells.rnn import ACTIVATIONS
 from elman.kernels.linear import linear
 from elman.kernels.windows import window_linear
-from elman.runtime.layer_types import Spec
+from elman.network.spec import Spec
 from elman.sequences import Sequences
 
 GAINS = {"tanh": 5 / 3, "sigmoid": 1.0, "relu": 2**0.5, "identity": 1.0}  # initialisation gains, as in PyTorch

@@ -6,7 +6,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from elman.tasks import task_class
-from elman.tasks.settings import setting_names
+from elman.settings import setting_names
 
 INSTALL = {  # command that installs the script, by shell
     "bash": "elman completion bash > ~/.local/share/bash-completion/completions/elman",

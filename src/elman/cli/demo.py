@@ -12,7 +12,7 @@ from elman.cli.streams import dropping, guarded
 from elman.data.documents import split
 from elman.files import replacing
 from elman.pictures import loss_curves
-from elman.tasks.settings import write_config
+from elman.settings import write_config
 
 SETTINGS: dict[str, Any] = {  # for three minutes; chosen on the validation topics
     "hidden_size": 256,

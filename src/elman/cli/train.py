@@ -22,10 +22,10 @@ from elman.data.readers.labelled import Labelled
 from elman.declared_types import Record
 from elman.errors import located
 from elman.nearest import nearest
-from elman.runtime import load
+from elman.network import read_model
 from elman.tasks import task_class
 from elman.tasks.run_source import Source
-from elman.tasks.settings import CONFIG, flat, parse, read_config, setting_names
+from elman.settings import CONFIG, flat, parse, read_config, setting_names
 
 PARAMS = (
     click.Argument(["files"], nargs=-1, metavar="[FILE|-]...", type=DataFile()),
@@ -135,7 +135,7 @@ def _settings_of(pretrained: Path, task: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError, ValueError: there is no such model, or it is of another task.
     """
-    file = load(pretrained)
+    file = read_model(pretrained)
     if (found := file.metadata.get("task")) != task:
         raise ValueError(f"{pretrained}: expected a pretrained {task}, got a {found}; name a run of this task.")
     return flat(file.value("settings", Record))

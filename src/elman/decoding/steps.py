@@ -7,7 +7,7 @@ import numpy as np
 
 from elman import state as states
 from elman.arrays import Array
-from elman.runtime import Stepper
+from elman.network import Stepper
 from elman.state import State
 
 Step = Callable[[np.ndarray, State], tuple[Array, State]]

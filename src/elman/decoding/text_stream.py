@@ -14,7 +14,7 @@ from elman.decoding.steps import by_stepper
 from elman.files import about_file
 from elman.html_tables import html_table
 from elman.representation import brief, call, complete
-from elman.runtime import ModelFile, Stepper
+from elman.network import ModelFile, Stepper
 from elman.state import State
 
 Read = Callable[[int, State], tuple[np.ndarray, State]]  # a unit and a state -> log-probabilities [V] and a state
@@ -44,7 +44,7 @@ class TextStream:
         Raises:
             ValueError, RuntimeError: as in `ModelFile.stepper`.
         """
-        stepper = file.stepper(output="log_probs")
+        stepper = file.network().stepper(output="log_probs")
         with about_file(file.path):
             units = units_from_json(file.value("units", Record))
             if stepper.output.shape[1] != units.size or stepper.input.ndim != 1:

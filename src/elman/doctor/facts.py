@@ -9,7 +9,7 @@ import numpy as np
 from elman.data.run_log import LOG, read_log
 from elman.representation import brief_fields
 from elman.tasks import Task
-from elman.tasks.settings import flat, settings_of
+from elman.settings import flat, settings_of
 
 
 @brief_fields

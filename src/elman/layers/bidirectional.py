@@ -1,5 +1,6 @@
 """Bidirectional layer: two cells that read a sequence from both ends (Schuster and Paliwal 1997)."""
 
+from collections.abc import Mapping
 from typing import NoReturn
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from elman.cells.module import CellModule
 from elman.kernels import recurrence
 from elman.layers.from_torch import as_layers
+from elman.network.spec import Spec
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -32,6 +34,7 @@ class Bidirectional(CellModule):
         64
     """
 
+    kind = "bidirectional"
     streams = False
 
     def __init__(self, forward_cell: CellModule, backward_cell: CellModule):
@@ -43,6 +46,9 @@ class Bidirectional(CellModule):
         self.forward_cell, self.backward_cell = forward_cell, backward_cell
         self.input_size = forward_cell.input_size
         self.output_size = forward_cell.output_size + backward_cell.output_size
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        return self.spec_of(names, "forward_cell", "backward_cell")
 
     def initial_state(self, batch_size: int) -> State:
         return self.forward_cell.initial_state(batch_size), self.backward_cell.initial_state(batch_size)

@@ -9,7 +9,7 @@ from torch import nn
 
 from elman.cells import CellModule
 from elman.kernels import cudnn, native
-from elman.runtime.no_spec import step_metadata
+from elman.network.no_spec import spec_metadata
 from elman.threads import get_num_threads
 
 HEAD = ("  part", "layer", "parameters", "runs in")
@@ -114,7 +114,7 @@ def _obstacles(part: nn.Module) -> Iterator[str]:
 def _stepping(net: nn.Module) -> str:
     if isinstance(net, CellModule) and net.streams_natively():
         return "yes"
-    return f"no, {step_metadata(net).get('no_spec') or next(_obstacles(net))}"
+    return f"no, {spec_metadata(net).get('no_spec') or next(_obstacles(net))}"
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from elman.cells.module import CellModule
 from elman.cells.random_masks import Counters, RandomMasks
 from elman.kernels.dropout import dropout
-from elman.runtime.layer_types import DropoutState, Spec
+from elman.network.spec import Spec
+from elman.network.states import DropoutState
 from elman.sequences import Sequences
 
 

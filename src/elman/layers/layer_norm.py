@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.layers.pointwise import Pointwise
-from elman.runtime.layer_types import Spec
+from elman.network.spec import Spec
 
 
 class LayerNorm(Pointwise):

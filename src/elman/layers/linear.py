@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from elman.kernels.linear import linear
 from elman.layers.pointwise import Pointwise
-from elman.runtime.layer_types import Spec
+from elman.network.spec import Spec
 
 
 class Linear(Pointwise):

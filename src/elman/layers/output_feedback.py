@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.layers.from_torch import as_layers
-from elman.runtime.layer_types import Spec
+from elman.network.spec import Spec
 from elman.state import State
 
 

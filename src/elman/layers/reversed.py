@@ -1,11 +1,13 @@
 """Wrapper that runs a cell from the last step of a sequence to its first."""
 
+from collections.abc import Mapping
 from typing import NoReturn
 
 from torch import Tensor
 
 from elman.cells.module import CellModule
 from elman.layers.from_torch import as_layers
+from elman.network.spec import Spec
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -29,6 +31,7 @@ class Reversed(CellModule):
         32
     """
 
+    kind = "reversed"
     streams = False
 
     def __init__(self, cell: CellModule):
@@ -36,6 +39,9 @@ class Reversed(CellModule):
         (cell,) = as_layers("Reversed", [cell])
         self.cell = cell
         self.input_size, self.output_size, self.step_axes = cell.input_size, cell.output_size, cell.step_axes
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        return self.spec_of(names, "cell")
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from elman.cells.module import CellModule
 from elman.kernels import recurrence
 from elman.layers.from_torch import as_layers
-from elman.runtime.layer_types import Spec
+from elman.network.spec import Spec
 from elman.sequences import Sequences
 from elman.state import State
 

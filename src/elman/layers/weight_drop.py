@@ -12,7 +12,7 @@ from elman.cells.random_masks import RandomMasks
 from elman.kernels.dropout import random_mask
 from elman.layers.from_torch import as_layers
 from elman.rows import one_step_each
-from elman.runtime.layer_types import Spec
+from elman.network.spec import Spec
 from elman.sequences import Sequences
 from elman.state import State
 

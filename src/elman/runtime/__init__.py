@@ -1,7 +1,6 @@
-"""Inference without PyTorch: this package needs NumPy, `elman.state` and the native module only."""
+"""Trained models without PyTorch: `load(path)`, then `predict`, `evaluate`, `generate` or `stream` as the task has them."""
 
-from elman.runtime.model_file import MODEL, ModelFile, load
-from elman.runtime.no_spec import NoSpec
-from elman.runtime.stepper import Stepper
+from elman.network import ModelFile, NoSpec, Stepper
+from elman.network import read_model as load
 
-__all__ = ["MODEL", "ModelFile", "NoSpec", "Stepper", "load"]
+__all__ = ["ModelFile", "NoSpec", "Stepper", "load"]

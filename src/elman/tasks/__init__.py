@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from elman.optional_packages import needed_by
-from elman.runtime import load as load_file
+from elman.network import read_model
 
 TASKS = {  # name on the command line and in files -> module:class
     "language-model": "elman.tasks.language_model:LanguageModel",
@@ -40,7 +40,7 @@ def load(path: str | Path) -> Any:
         ValueError: the file is damaged, a checkpoint, of no task, or of a task that this version does not have.
         MissingPackage: PyTorch is not installed.
     """
-    file = load_file(path)
+    file = read_model(path)
     if "place" in file.metadata:
         raise ValueError(f"{path}: expected a trained model, got a checkpoint; name the run folder, or resume the run.")
     if "task" not in file.metadata:

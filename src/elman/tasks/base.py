@@ -21,15 +21,15 @@ from elman.data.rows_and_labels import one_row, with_targets
 from elman.errors import counted_as, named
 from elman.estimator import Estimator
 from elman.nearest import suggests_arguments
-from elman.runtime import MODEL
+from elman.network import MODEL
 from elman.state import State
-from elman.tasks.examples import PROBE_ROWS, Batches, Encoded, Examples, digest
+from elman.data.examples import PROBE_ROWS, Batches, Encoded, Examples, digest
 from elman.tasks.model import Model
 from elman.tasks.plan import TrainingPlan, seconds_per_update
 from elman.tasks.pretrained import Pretrained
 from elman.tasks.probe import ProbeLoss, activations_of
 from elman.tasks.run import Run
-from elman.tasks.settings import check_range, settings_of
+from elman.settings import check_range, settings_of
 from elman.training import Evaluation, Event, Interrupted, NonFinite, Progress, Result, Score, TrainingSettings, train
 from elman.training.checkpoint import LAST
 from elman.training.loop import Data

@@ -24,14 +24,14 @@ from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.representation import brief_fields
-from elman.runtime import ModelFile
+from elman.network import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.encoder_decoder import EncoderDecoder
-from elman.tasks.examples import Batch, Encoded, Examples, pick
+from elman.data.examples import Batch, Encoded, Examples, pick
 from elman.tasks.inputs.text import TOKEN
 from elman.tasks.photos import Photos
-from elman.tasks.settings import check_range, check_word
+from elman.settings import check_range, check_word
 from elman.tasks.writer import Targets, Writer, longest_target
 from elman.training.loop import Data
 

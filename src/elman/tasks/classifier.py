@@ -23,17 +23,17 @@ from elman.layers.pooling import POOLINGS, Pooling
 from elman.metrics.calibration import temperature
 from elman.metrics.classes import ClassReport, class_report
 from elman.representation import brief, call, complete
-from elman.runtime import ModelFile
+from elman.network import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.base import Task, logger
-from elman.tasks.examples import Batch, Encoded, Examples
+from elman.data.examples import Batch, Encoded, Examples
 from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
 from elman.tasks.inputs.base import Inputs
 from elman.tasks.occlusion import Occlusion, occlusion
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
-from elman.tasks.settings import check_range, check_word
+from elman.settings import check_range, check_word
 from elman.training import Score
 
 STEPS = 1 << 14  # of a batch in an evaluation

@@ -33,14 +33,14 @@ from elman.losses import REDUCTIONS, cross_entropy
 from elman.losses.cross_entropy import unit_cross_entropy
 from elman.metrics import Comparison, Likelihood, MinimalPairs, Surprisal
 from elman.metrics.surprisal import minimal_pairs
-from elman.runtime import ModelFile
+from elman.network import ModelFile
 from elman.state import State
 from elman.tasks import ngram_baseline
 from elman.tasks.base import Task, logger, perplexity
-from elman.tasks.examples import PROBE_STEPS, Examples
+from elman.data.examples import PROBE_STEPS, Examples
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
-from elman.tasks.settings import check_range, check_word
+from elman.settings import check_range, check_word
 from elman.training import Score
 
 EMBEDDING = 128  # features of a unit by default

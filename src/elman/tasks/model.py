@@ -17,11 +17,11 @@ from elman.declared_types import Record
 from elman.errors import renumbered
 from elman.files import SCHEMA, about_file, write_tensors
 from elman.layers.torch_threads import one_torch_thread
-from elman.runtime import ModelFile
-from elman.runtime.no_spec import step_metadata
+from elman.network import ModelFile
+from elman.network.no_spec import spec_metadata
 from elman.tasks.building import check_memory, with_tensors
-from elman.tasks.examples import Encoded
-from elman.tasks.settings import Settings, parse, settings_of
+from elman.data.examples import Encoded
+from elman.settings import Settings, parse, settings_of
 from elman.training import model_tensors
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ class Model(Settings, ABC):
         """Write weights, settings and metadata to a model file. A file at `path` is replaced whole or not at all."""
         self.check_fitted()
         metadata = {"schema": SCHEMA, "version": elman.__version__, "task": self.task, "settings": settings_of(self)}
-        metadata |= step_metadata(self.net_)  # for elman.runtime
+        metadata |= spec_metadata(self.net_)  # for elman.runtime
         write_tensors(Path(path), model_tensors(self.net_), metadata | self.metadata())
 
     @classmethod

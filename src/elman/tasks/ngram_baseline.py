@@ -11,7 +11,7 @@ from elman.classical import NGram
 from elman.data.windows import Windows, resume
 from elman.declared_types import Record, check_arguments, field
 from elman.files import SCHEMA, read_tensors, write_tensors
-from elman.runtime import ModelFile
+from elman.network import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 

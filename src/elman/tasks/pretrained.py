@@ -11,11 +11,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from elman.runtime import ModelFile
-from elman.runtime import load as load_file
+from elman.network import ModelFile
+from elman.network import read_model
 from elman.tasks import load
 from elman.tasks.run import Run
-from elman.tasks.settings import settings_of
+from elman.settings import settings_of
 from elman.training import model_tensors
 
 logger = logging.getLogger("elman")
@@ -64,7 +64,7 @@ class Pretrained:
             FileNotFoundError: there is no such model.
             ValueError: it is damaged or of another task, or its network has other settings.
         """
-        model, file = load(path), load_file(path)
+        model, file = load(path), read_model(path)
         if model.task != task.task:
             raise ValueError(f"{path}: expected a pretrained {task.task}, got a {model.task}; name a run of this task.")
         theirs, ours = settings_of(model), settings_of(task)

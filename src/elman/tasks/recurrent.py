@@ -11,7 +11,7 @@ from elman.cells import CellModule
 from elman.cells.settings import CellSettings
 from elman.layers import Dropout, LayerNorm, Stack, VariationalDropout, WeightDrop
 from elman.layers.recurrent_stack import recurrent_stack
-from elman.tasks.settings import Settings, check_range
+from elman.settings import Settings, check_range
 
 MOST_LAYERS = 1000
 

@@ -11,7 +11,7 @@ from typing import Any
 from elman.declared_types import field as json_field
 from elman.files import TEMPORARY
 from elman.representation import brief_fields
-from elman.tasks.settings import CONFIG, parse, read_config, settings_of, write_config
+from elman.settings import CONFIG, parse, read_config, settings_of, write_config
 from elman.training import Event
 from elman.training.checkpoint import LAST, read_place
 from elman.training.run_lock import LOCK, RunLock

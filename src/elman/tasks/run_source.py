@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from elman.data.raw_files import STDIN, read_bytes
-from elman.runtime import MODEL
-from elman.tasks.settings import CONFIG, read_config
+from elman.network import MODEL
+from elman.settings import CONFIG, read_config
 
 
 class Source(NamedTuple):

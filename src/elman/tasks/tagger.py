@@ -25,13 +25,13 @@ from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError, StepError, about_row
 from elman.metrics.classes import ClassReport, class_report
 from elman.metrics.entities import EntityReport, entity_report
-from elman.runtime import ModelFile
+from elman.network import ModelFile
 from elman.state import State
 from elman.tasks.base import Task, logger
-from elman.tasks.examples import Batch, Encoded, Examples
+from elman.data.examples import Batch, Encoded, Examples
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
-from elman.tasks.settings import check_range, check_word
+from elman.settings import check_range, check_word
 from elman.tasks.tagger_net import OUTPUT_LAYERS, TaggerNet, as_tensors
 from elman.training import Score
 

@@ -22,13 +22,13 @@ from elman.layers.decoder import DecoderState, summary_width
 from elman.metrics.references import as_references
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.representation import brief_fields
-from elman.runtime import ModelFile
+from elman.network import ModelFile
 from elman.sequences import Sequences
 from elman.tasks.base import logger
 from elman.tasks.encoder_decoder import EncoderDecoder
-from elman.tasks.examples import Encoded, Examples
+from elman.data.examples import Encoded, Examples
 from elman.tasks.probe import ProbeLoss
-from elman.tasks.settings import check_range
+from elman.settings import check_range
 from elman.tasks.writer import Targets, Writer, longest_target
 from elman.training.loop import Data
 

@@ -20,15 +20,15 @@ from elman.errors import renumbered
 from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputFeedback, Stack
 from elman.layers.decoder import DecoderState
 from elman.representation import brief_fields
-from elman.runtime import ModelFile
+from elman.network import ModelFile
 from elman.sequences import Sequences
 from elman.state import State
 from elman.tasks.base import Task, perplexity
 from elman.tasks.encoder_decoder import TeacherForcing
-from elman.tasks.examples import Batch, Encoded
+from elman.data.examples import Batch, Encoded
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
-from elman.tasks.settings import check_range, check_word
+from elman.settings import check_range, check_word
 from elman.training import Score
 
 ATTENTION = ("additive", "dot", "general", "none")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from elman import state as states
 from elman.arrays import is_tensor
-from elman.runtime import Stepper
+from elman.network import make_layer
 from elman.sequences import Sequences
 from elman.state import State
 from elman.testing.harness import Harness, Result, difference, named_leaves, require
@@ -147,18 +147,18 @@ class SteppedByRuntime:
     """Cell that takes its steps with a `Stepper`."""
 
     def __init__(self, cell: Any):
-        self.spec = json.loads(json.dumps(cell.spec()))  # as from a file
-        self.weights = {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
+        spec = json.loads(json.dumps(cell.spec()))  # as from a file
+        self.layer = make_layer(spec, {name: tensor.detach().numpy() for name, tensor in cell.state_dict().items()})
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        stepper = Stepper(self.spec, self.weights, len(x))
+        stepper = self.layer.stepper(len(x))
         stepper.state = states.map(Tensor.numpy, state)
         stepper.input[...] = x.numpy()
         stepper()
         return tensors(stepper.output), tensors(stepper.state)
 
     def initial_state(self, batch_size: int) -> State:
-        return tensors(Stepper(self.spec, self.weights, batch_size).state)
+        return tensors(self.layer.stepper(batch_size).state)
 
 
 def tensors(state: State) -> State:

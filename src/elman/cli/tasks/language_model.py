@@ -14,7 +14,7 @@ from elman.data.raw_files import STDIN
 from elman.data.readers import read_parallel
 from elman.data.readers.labelled import Labelled, Row
 from elman.decoding import TextStream
-from elman.runtime import load
+from elman.network import read_model
 
 STREAMS = click.Option(["--streams"], metavar="N", type=click.IntRange(1),
                        help="Split the text into this many parts that are read in parallel: faster, but each part "
@@ -62,8 +62,8 @@ def evaluate(model: Any, data: Labelled, options: Options) -> Any:
 
 def open_stream(run: Path) -> TextStream:
     """Return the model at the start of a text, without PyTorch where possible: that loads in a tenth of the time."""
-    file = load(run)
-    if file.steps:
+    file = read_model(run)
+    if file.runs:
         return TextStream.from_file(file)
     from elman.tasks import load as load_task
 

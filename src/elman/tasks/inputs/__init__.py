@@ -15,7 +15,7 @@ from elman.tasks.inputs.pixels import Pixels
 from elman.tasks.inputs.series import Series
 from elman.tasks.inputs.skeletons import Skeletons
 from elman.tasks.inputs.text import TextInputs
-from elman.tasks.settings import check_word
+from elman.settings import check_word
 
 INPUTS: dict[str, type[Inputs]] = {kind.name: kind for kind in (TextInputs, Series, Skeletons, Frames, Pixels)}
 

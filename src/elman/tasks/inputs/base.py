@@ -13,7 +13,7 @@ from elman.cells import CellModule
 from elman.errors import RowError, about_row
 from elman.representation import call, complete
 from elman.sequences import Sequences
-from elman.tasks.settings import Settings, check_range
+from elman.settings import Settings, check_range
 
 OF_TEXT = "units", "lowercase", "vocabulary_size", "min_count", "word_dropout"
 OF_NUMBERS = "noise", "step_dropout", "differences", "deviations"

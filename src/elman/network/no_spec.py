@@ -1,4 +1,4 @@
-"""Models that `elman.runtime` cannot run, and the reason."""
+"""Models that `elman.network` cannot run, and the reason."""
 
 from typing import Any, Self
 
@@ -6,7 +6,7 @@ from elman.declared_types import Record
 
 
 class NoSpec(ValueError):
-    """Error about a model that `elman.runtime` cannot run: `cells.1 (MaxPooling) has no layer type in elman.runtime`.
+    """Error about a model that `elman.network` cannot run: `cells.1 (MaxPooling) has no layer type in elman.network`.
 
     Args:
         kind: class of the part without a spec.
@@ -20,18 +20,18 @@ class NoSpec(ValueError):
 
     @classmethod
     def of(cls, model: Any) -> Self:
-        """Return the error about a model that has no layer type, that has no step, or that is not a cell."""
-        streams = getattr(model, "streams", None)
-        reason = "has no layer type in elman.runtime" if streams else "reads whole sequences, so it cannot stream"
-        return cls(type(model).__name__, "is not a cell or a layer of elman" if streams is None else reason)
+        """Return the error about a model that has no layer type, or that is not a cell."""
+        known = hasattr(model, "streams")
+        return cls(type(model).__name__, "has no layer type in elman.network" if known
+                   else "is not a cell or a layer of elman")  # fmt: skip
 
     def inside(self, path: str) -> Self:
         """Return the same error about a model that contains this one at a module path."""
         return type(self)(self.kind, self.reason, f"{path}.{self.path}".removesuffix("."))
 
 
-def step_metadata(model: Any) -> Record:
-    """Return the part of a file's metadata that is about the step: `spec`, or `no_spec` with the reason."""
+def spec_metadata(model: Any) -> Record:
+    """Return the part of a file's metadata that describes the network: `spec`, or `no_spec` with the reason."""
     try:
         if not hasattr(model, "spec"):
             raise NoSpec.of(model)

@@ -3,7 +3,7 @@ import pytest
 
 from elman.errors import RowError
 from elman.sequences import Sequences
-from elman.tasks.examples import Batches, Encoded, Examples, digest
+from elman.data.examples import Batches, Encoded, Examples, digest
 
 
 def test_selected_rows_keep_their_numbers_in_errors():

@@ -1,6 +1,5 @@
 """Streaming inference: a trained model bound to fixed arrays, one step per call."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,6 @@ import numpy as np
 from elman import state as states
 from elman.kernels import native
 from elman.representation import array_form, brief, call, complete
-from elman.runtime.layer_types import Layer, SizeCheck, Spec
 from elman.shapes import check
 from elman.state import State
 
@@ -30,15 +28,13 @@ class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the 
     `output` and `state` unchanged.
 
     Args:
-        spec: the return value of `cell.spec()`.
-        tensors: the weights, float32, by the names in `spec`. They are copied.
+        layer: a `Layer` that streams. Its weights are copied.
         batch_size: rows that step together, B.
         output: `logits`, the output of the model; or its softmax in float64, as `probs` or `log_probs` (nats).
         weights: `float32`, or `bfloat16`: half the memory traffic for models that do not fit the cache, at 8 bits of
             precision per weight. Inputs and sums stay float32.
     Raises:
-        ValueError: the layer type, output or weights are unknown, or tensors do not fit; at a call: the input is not
-            finite or not in the vocabulary.
+        ValueError: output or weights are unknown; at a call: the input is not finite or not in the vocabulary.
         RuntimeError: native kernels are not available.
     Example:
         >>> from elman import LSTM  # PyTorch makes the weights; `elman.runtime.load(path).stepper()` needs none
@@ -49,8 +45,7 @@ class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the 
         ((1, 4), (1, 4))
     """
 
-    def __init__(self, spec: Spec, tensors: Mapping[str, np.ndarray], batch_size: int = 1, output: str = "logits",
-                 weights: str = "float32"):  # fmt: skip
+    def __init__(self, layer: Any, batch_size: int = 1, output: str = "logits", weights: str = "float32"):
         if not native.available():
             raise RuntimeError("Stepper: native kernels are not available (installed without a compiler, or "
                                "ELMAN_NATIVE=0); step the model in PyTorch: elman.load(path).")  # fmt: skip
@@ -60,14 +55,11 @@ class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the 
             raise ValueError(f"Stepper: expected output to be one of {', '.join(OUTPUTS)}, got {output!r}.")
         if weights not in WEIGHTS:
             raise ValueError(f"Stepper: expected weights to be one of {', '.join(WEIGHTS)}, got {weights!r}.")
-        model = Layer(spec, tensors)
-        check: Any = SizeCheck(batch_size)
-        model.add(check, check.integers() if model.reads_ids else check.floats(model.input_size))
         super().__init__(batch_size, weights == "bfloat16")
-        self._input = self.integers() if model.reads_ids else self.floats(model.input_size)
-        if not model.reads_ids:
+        self._input = self.integers() if layer.reads_ids else self.floats(layer.input_size)
+        if not layer.reads_ids:
             self.add_finite(self._input)
-        y, self._state = model.add(self, self._input)
+        y, self._state = layer.add(self, self._input)
         self._output = self._converted(y, output)
         self._output.flags.writeable = False
         self._leaves = list(states.leaves(self._state))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from elman import CellSettings, Tagger
-from elman.tasks.settings import flat, parse, read_config, settings_of, write_config
+from elman.settings import flat, parse, read_config, settings_of, write_config
 
 
 @dataclass(kw_only=True)

@@ -10,9 +10,8 @@ import elman
 from elman.declared_types import Record, field
 from elman.files import about_file, check_finite, read_tensors
 from elman.html_tables import html_table
-from elman.kernels import native
 from elman.representation import array_form, call, complete, figures
-from elman.runtime.stepper import Stepper
+from elman.network.layer_types import make_layer
 
 MODEL = "model.safetensors"  # in a run folder
 
@@ -38,7 +37,7 @@ class ModelFile:
     def _facts(self) -> dict[str, Any]:
         known = {name: str(self.metadata[name]) for name in ("task", "version") if name in self.metadata}
         numbers = sum(tensor.size for tensor in self.tensors.values())
-        return known | {"tensors": len(self.tensors), "parameters": numbers, "streams": "yes" if self.steps else "no"}
+        return known | {"tensors": len(self.tensors), "parameters": numbers, "runs without PyTorch": "yes" if self.runs else "no"}
 
     def value(self, name: str, declared: Any) -> Any:
         """Return a part of the metadata, after a comparison with its declared type, as in `declared_types.field`.
@@ -54,27 +53,26 @@ class ModelFile:
             return field(self.metadata, name, declared)
 
     @property
-    def steps(self) -> bool:
-        """Whether `stepper` works on this machine: it has native kernels, and the file a spec and float32 weights."""
+    def runs(self) -> bool:
+        """Whether `network` works: the file has a spec and float32 weights."""
         single = all(tensor.dtype == np.float32 for tensor in self.tensors.values() if tensor.dtype.kind == "f")
-        return self.metadata.get("spec") is not None and single and native.available()
+        return self.metadata.get("spec") is not None and single
 
-    def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
-        """Return a `Stepper`, which runs the model one step at a time.
+    def network(self) -> Any:
+        """Return the network of the model, which runs without PyTorch: a `Layer`.
 
         Raises:
-            ValueError: the runtime does not support a layer of the model; the message names the layer.
-            RuntimeError: native kernels are not available.
+            ValueError: a layer of the model has no layer type in `elman.network`; the message names the layer.
         """
         if self.metadata.get("spec") is None:
-            reason = self.value("no_spec", str) if "no_spec" in self.metadata else "the file describes no step"
+            reason = self.value("no_spec", str) if "no_spec" in self.metadata else "the file describes no network"
             way_out = "elman.load(path)" if "task" in self.metadata else "construct it, and call its load(path)"
             raise ValueError(f"{self.path}: {reason}; run the model in PyTorch: {way_out}.")
         with about_file(self.path):
-            return Stepper(self.value("spec", Record), self.tensors, batch_size, output, weights)
+            return make_layer(self.value("spec", Record), self.tensors)
 
 
-def load(path: str | Path) -> ModelFile:
+def read_model(path: str | Path) -> ModelFile:
     """Read a model file, or the model file of a run folder.
 
     Raises:

@@ -1,0 +1,182 @@
+"""Layers that contain layers: stacks, residual connections, output feedback, both directions."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from elman.kernels import native
+from elman.network.layer import Layer
+from elman.network.recurrent import Recurrent, scan_recurrences
+from elman.network.spec import LayerSpec
+from elman.sequences import Sequences
+from elman.state import State
+
+
+class Stack(Layer):
+    """Chain of layers; the state is the tuple of theirs."""
+
+    kind = "stack"
+
+    def __init__(self, spec: LayerSpec):
+        super().__init__(spec)
+        spec.check(len(self.cells) > 0, "at least 1 cell", 0)
+        sizes = [self.input_size, *(cell.output_size for cell in self.cells)]
+        for cell, size in zip(self.cells, sizes, strict=False):
+            spec.check(cell.input_size == size, f"a {cell.kind} with an input_size of {size}", cell.input_size)
+        for below, above in pairwise(self.cells):
+            spec.check(above.step_shape != () , f"features as the input of {above.kind}", f"the output of {below.kind}")
+        spec.check(sizes[-1] == self.output_size, f"an output_size of {sizes[-1]}", self.output_size)
+        self.step_shape = self.cells[0].step_shape
+        self.streams = all(cell.streams for cell in self.cells)
+
+    def initial_state(self, batch_size: int) -> State:
+        return tuple(cell.initial_state(batch_size) for cell in self.cells)
+
+    def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        after = []
+        for cell, before in zip(self.cells, state, strict=True):
+            x, new = cell.step(x, before)
+            after.append(new)
+        return x, tuple(after)
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        after: list[State] = []
+        for cells in self._waves():
+            before = None if state is None else state[len(after) : len(after) + len(cells)]
+            if len(cells) == 1:
+                sequences, *new = cells[0].scan(sequences, None if before is None else before[0])
+            else:
+                y, new = scan_recurrences(cells, sequences.values, sequences.layout, before)
+                sequences = sequences.with_values(y)
+            after += new
+        return sequences, tuple(after)
+
+    def _waves(self) -> list[list[Any]]:
+        """Return the layers in groups; one native call runs a group as a wavefront, all layers at the same time."""
+        waves: list[list[Any]] = []
+        for cell in self.cells:
+            if waves and native.available() and isinstance(cell, Recurrent) and isinstance(waves[-1][-1], Recurrent):
+                waves[-1].append(cell)
+            else:
+                waves.append([cell])
+        return waves
+
+    def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
+        after = []
+        for cell in self.cells:
+            x, state = cell.add(stepper, x)
+            after.append(state)
+        return x, tuple(after)
+
+
+class Residual(Layer):
+    """Residual connection around a layer: y = x + cell(x) (He et al. 2016, arXiv:1512.03385)."""
+
+    kind = "residual"
+
+    def __init__(self, spec: LayerSpec):
+        super().__init__(spec)
+        self.cell: Layer = spec.cell()
+        sizes = self.cell.input_size, self.cell.output_size, self.output_size
+        spec.check(set(sizes) == {self.input_size}, f"sizes of {self.input_size}", list(sizes))
+        self.streams = self.cell.streams
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
+
+    def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        y, state = self.cell.step(x, state)
+        return x + y, state
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        y, state = self.cell.scan(sequences, state)
+        return y.map(lambda values: sequences.values + values), state
+
+    def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
+        around, state = self.cell.add(stepper, x)
+        y = stepper.floats(self.output_size)
+        stepper.add_sum(x, around, y)
+        return y, state
+
+
+class OutputFeedback(Layer):
+    """Layer that also reads its previous output: y = cell([x, y of the previous step]) (Jordan 1986)."""
+
+    kind = "output_feedback"
+
+    def __init__(self, spec: LayerSpec):
+        super().__init__(spec)
+        self.cell: Layer = spec.cell()
+        wanted = self.input_size + self.output_size
+        spec.check(self.cell.input_size == wanted, f"a cell with an input_size of {wanted}", self.cell.input_size)
+        spec.check(self.cell.output_size == self.output_size, f"a cell with an output_size of {self.output_size}",
+                   self.cell.output_size)  # fmt: skip
+        spec.check(self.cell.streams, "a cell that streams", f"a {self.cell.kind}, which reads whole sequences")
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size), np.zeros((batch_size, self.output_size), np.float32)
+
+    def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        inner, before = state
+        y, inner = self.cell.step(np.concatenate([x, before], 1), inner)
+        return y, (inner, y)
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        return super(Layer, self).scan(sequences, state)  # repeats the step
+
+    def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
+        before, joined = stepper.floats(self.output_size), stepper.floats(self.input_size + self.output_size)
+        stepper.add_join(x, before, joined)
+        y, state = self.cell.add(stepper, joined)
+        stepper.add_copy(y, before)
+        return y, (state, before)
+
+
+class Bidirectional(Layer):
+    """Two layers that read every row in opposite directions (Schuster and Paliwal 1997)."""
+
+    kind = "bidirectional"
+    streams = False
+
+    def __init__(self, spec: LayerSpec):
+        super().__init__(spec)
+        spec.check(len(self.cells) == 2, "2 cells", len(self.cells))
+        self.forward, self.backward = self.cells
+        sizes = [cell.input_size for cell in self.cells]
+        spec.check(sizes == 2 * [self.input_size], f"cells with an input_size of {self.input_size}", sizes)
+        total = sum(cell.output_size for cell in self.cells)
+        spec.check(self.output_size == total, f"an output_size of {total}", self.output_size)
+        self.step_shape = self.forward.step_shape
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.forward.initial_state(batch_size), self.backward.initial_state(batch_size)
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        if native.available() and all(isinstance(cell, Recurrent) for cell in self.cells):
+            y, after = scan_recurrences(self.cells, sequences.values, sequences.layout, state, both_ways=True)
+            return sequences.with_values(y), tuple(after)
+        first, last = (None, None) if state is None else state
+        forward, first = self.forward.scan(sequences, first)
+        backward, last = self.backward.scan(sequences.reverse(), last)
+        values = np.concatenate([forward.values, backward.reverse().values], 1)
+        return sequences.with_values(values), (first, last)
+
+
+class Reversed(Layer):
+    """Layer that reads every row from its last step to its first."""
+
+    kind = "reversed"
+    streams = False
+
+    def __init__(self, spec: LayerSpec):
+        super().__init__(spec)
+        self.cell: Layer = spec.cell()
+        self.step_shape = self.cell.step_shape
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        y, state = self.cell.scan(sequences.reverse(), state)
+        return y.reverse(), state

@@ -1,0 +1,125 @@
+"""Layers without a state: embedding, affine map, layer norm; and dropout, which only counts steps."""
+
+from typing import Any
+
+import numpy as np
+
+from elman.kernels import native
+from elman.network.layer import Layer, Pointwise
+from elman.network.memory import address, new
+from elman.network.spec import LayerSpec
+from elman.network.states import DropoutState
+from elman.sequences import Sequences
+from elman.state import State
+
+
+def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """Compute y = x W' + b with the native kernel, else in NumPy.
+
+    Args:
+        x: [N, D] float32.
+        weight: [O, D].
+        bias: [O], or None.
+    """
+    if not native.available():
+        return x @ weight.T if bias is None else x @ weight.T + bias
+    x, outputs = np.ascontiguousarray(x), len(weight)
+    y = new(len(x), outputs)
+    native.module.linear(len(x), x.shape[1], outputs, *map(address, (x, weight, bias, y)))
+    return y
+
+
+class Embedding(Pointwise):
+    """Table of features by id: y = weight[id]."""
+
+    kind = "embedding"
+
+    def __init__(self, spec: LayerSpec):
+        super().__init__(spec)
+        self.step_shape = ()
+        self.weight = spec.tensor("weight", self.input_size, self.output_size)
+
+    def apply_to(self, x: np.ndarray) -> np.ndarray:
+        if len(x) and not 0 <= x.min() <= x.max() < self.input_size:
+            odd = int(np.argmax((x < 0) | (x >= self.input_size)))
+            raise ValueError(f"Embedding: expected ids from 0 to {self.input_size - 1}, got {x[odd]} at step {odd}.")
+        return self.weight[x]
+
+    def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
+        y = stepper.floats(self.output_size)
+        stepper.add_embedding(x, self.weight, y)
+        return y, ()
+
+
+class Linear(Pointwise):
+    """Affine map: y = x W' + b."""
+
+    kind = "linear"
+
+    def __init__(self, spec: LayerSpec):
+        super().__init__(spec)
+        self.weight = spec.tensor("weight", self.output_size, self.input_size)
+        self.bias = spec.tensor("bias", self.output_size)
+
+    def apply_to(self, x: np.ndarray) -> np.ndarray:
+        return linear(x, self.weight, self.bias)
+
+    def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
+        y = stepper.floats(self.output_size)
+        stepper.add_linear(x, self.weight, self.bias, y)
+        return y, ()
+
+
+class LayerNorm(Pointwise):
+    """Layer norm: y = (x - mean) / sqrt(variance + epsilon) * weight + bias (Ba et al. 2016, arXiv:1607.06450)."""
+
+    kind = "layer_norm"
+
+    def __init__(self, spec: LayerSpec):
+        super().__init__(spec)
+        size = self.output_size
+        spec.check(self.input_size == size, f"an input_size of {size}, its output_size", self.input_size)
+        self.weight, self.bias = spec.tensor("weight", size), spec.tensor("bias", size)
+        self.epsilon: float = spec.setting("epsilon", float)
+
+    def apply_to(self, x: np.ndarray) -> np.ndarray:
+        return normalized(x, self.epsilon) * self.weight + self.bias
+
+    def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
+        y = stepper.floats(self.output_size)
+        stepper.add_layer_norm(x, self.weight, self.bias, self.epsilon, y)
+        return y, ()
+
+
+def normalized(x: np.ndarray, epsilon: float) -> np.ndarray:
+    """Return the rows of x [N, D] with mean 0 and variance 1."""
+    centred = x - x.mean(1, keepdims=True)
+    return centred / np.sqrt((centred * centred).mean(1, keepdims=True) + np.float32(epsilon))
+
+
+class Dropout(Layer):
+    """Identity, because nothing is dropped in evaluation mode. It counts steps so that training can continue."""
+
+    kind = "dropout"
+
+    def __init__(self, spec: LayerSpec):
+        super().__init__(spec)
+        spec.check(self.input_size == self.output_size, f"an output_size of {self.input_size}", self.output_size)
+
+    def initial_state(self, batch_size: int) -> DropoutState:
+        return DropoutState(np.arange(batch_size), np.zeros(batch_size, np.int64))
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, DropoutState]:
+        row, step = self.initial_state(len(sequences)) if state is None else state
+        return sequences, DropoutState(row, step + sequences.lengths)
+
+    def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
+        return x, DropoutState(*counters(stepper))
+
+
+def counters(stepper: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the rows and of their steps, so that training can continue from the state."""
+    row, step = stepper.integers(), stepper.integers()
+    row[:] = range(len(row))
+    stepper.add_count(step)
+    return row, step

@@ -1,0 +1,77 @@
+"""Spec of a layer: plain data in a model file, with the tensors that it names."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from elman.declared_types import Record, field
+from elman.nearest import did_you_mean
+
+LARGEST = 1 << 24  # features of a layer
+
+# {kind, settings: {input_size, output_size, ...}, tensors: {name in the layer: name in the file}, cells: [Spec, ...]}
+Spec = dict[str, Any]
+
+
+class LayerSpec:
+    """Spec of a layer with its tensors and the layers inside it. Its methods check what they return.
+
+    Args:
+        spec: the return value of `CellModule.spec`.
+        tensors: the tensors of the file, by the names in `spec`.
+        cells: the layers inside this one.
+    Attributes:
+        kind: layer type.
+        input_size, output_size: features of a step.
+        cells: the layers inside this one.
+    Raises:
+        ValueError: a setting is missing, out of range or of another type.
+    """
+
+    def __init__(self, spec: Spec, tensors: Mapping[str, np.ndarray], cells: Sequence[Any] = ()):
+        self.kind, self._settings = field(spec, "kind", str), field(spec, "settings", Record)
+        self._names, self._tensors = field({"tensors": {}, **spec}, "tensors", Record), tensors
+        self.cells = list(cells)
+        self.input_size, self.output_size = self.size("input_size"), self.size("output_size")
+
+    def __contains__(self, name_in_layer: str) -> bool:
+        """Return whether the layer has a tensor of this name."""
+        return name_in_layer in self._names
+
+    def tensor(self, name_in_layer: str, *shape: int) -> np.ndarray:
+        """Return a tensor by its name in the layer, float32, after a check of its type and shape."""
+        name = field(self._names, name_in_layer, str)
+        array = self._tensors.get(name)
+        if array is None or array.dtype != np.float32 or array.shape != shape:
+            got = "nothing" if array is None else f"{array.dtype} {list(array.shape)}"
+            other = array is not None and array.dtype != np.float32
+            way_out = "; convert the weights in PyTorch: model.float()" if other else ""
+            raise ValueError(f"{self.kind}: expected {name} float32 {list(shape)}, got {got}{way_out}.")
+        return np.ascontiguousarray(array)
+
+    def setting(self, name: str, declared: Any, default: Any = None) -> Any:
+        """Return a setting of the declared type; the default if there is one and the setting is missing."""
+        return field(self._settings if default is None else {name: default, **self._settings}, name, declared)
+
+    def size(self, name: str, default: int | None = None) -> int:
+        """Return a setting that is a number of features."""
+        size: int = self.setting(name, int, default)
+        self.check(1 <= size < LARGEST, f"{name} from 1 to {LARGEST - 1}", size)
+        return size
+
+    def word(self, name: str, known: Sequence[str]) -> str:
+        """Return a setting that is one of the known words."""
+        word: str = self.setting(name, str)
+        self.check(word in known, f"{name} to be one of {', '.join(known)}", f"{word!r}{did_you_mean(word, known)[:-1]}")
+        return word
+
+    def cell(self) -> Any:
+        """Return the only layer inside this one."""
+        self.check(len(self.cells) == 1, "1 cell", len(self.cells))
+        return self.cells[0]
+
+    def check(self, right: bool, expected: str, got: object) -> None:
+        """Raise a ValueError unless the layer is right."""
+        if not right:
+            raise ValueError(f"{self.kind}: expected {expected}, got {got}.")
