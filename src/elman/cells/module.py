@@ -16,16 +16,17 @@ from elman import state as states
 from elman.cell import Cell, unroll
 from elman.cells.activations import Activations, activations
 from elman.cells.input_conversion import is_plain, to_sequences
+from elman.cells.spec import Names, spec_of
 from elman.cells.state_form import described, fits, form, same_kinds
 from elman.cells.torch_options import check_options
 from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
+from elman.network import Stepper, make_layer
+from elman.network.no_spec import NoSpec, spec_metadata
+from elman.network.spec import Spec
 from elman.representation import brief
 from elman.rows import one_step_each
-from elman.network import Stepper, make_layer
-from elman.network.spec import Spec
-from elman.network.no_spec import NoSpec, spec_metadata
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -157,35 +158,15 @@ class CellModule(Cell, nn.Module):
         """
         raise NoSpec.of(self)
 
-    def spec_of(self, names: Mapping[int, str] | None, *cells: str, **settings: Any) -> Spec:
-        """Return a `spec` of this `kind` with all weights, or with the `cells` (module paths) that hold the weights.
+    def spec_of(self, names: Names | None, *cells: str, **settings: Any) -> Spec:
+        """Return a `spec` of this `kind` with its own weights, and the `cells` (module paths) that it contains.
 
         Raises:
             NoSpec: one of the cells has no spec.
         """
-        names = self.names(names)
-        parts = [self.spec_of_part(cell, names) for cell in cells]
+        assert self.kind is not None
         sizes = {"input_size": self.input_size, "output_size": self.output_size}
-        own = {} if cells else {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        tensors = {name: names[id(tensor)] for name, tensor in own.items() if id(tensor) in names}
-        return {"kind": self.kind, "settings": sizes | settings, "tensors": tensors, "cells": parts}
-
-    def spec_of_part(self, path: str, names: Mapping[int, str]) -> Spec:
-        """Return the spec of the cell at a module path.
-
-        Raises:
-            NoSpec: the cell has none; the message names its path.
-        """
-        try:
-            return self.get_submodule(path).spec(names)  # type: ignore[operator]  # a submodule that is a cell
-        except NoSpec as error:
-            raise error.inside(path) from None
-
-    def names(self, names: Mapping[int, str] | None) -> Mapping[int, str]:
-        """Return the names of the weights in a file, by `id`: the given ones, or those in this module."""
-        if names is not None:
-            return names
-        return {id(tensor): name for name, tensor in reversed(self.state_dict(keep_vars=True).items())}  # tied: the first
+        return spec_of(self, self.kind, names, *cells, **sizes, **settings)
 
     def streams_natively(self) -> bool:
         """Return whether `stepper` works for this model on this machine."""

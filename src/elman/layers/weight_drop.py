@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from elman.cells.module import CellModule
+from elman.cells.spec import names_in, spec_of_part
 from elman.cells.random_masks import RandomMasks
 from elman.kernels.dropout import random_mask
 from elman.layers.from_torch import as_layers
@@ -43,7 +44,7 @@ class WeightDrop(CellModule, RandomMasks):
         self.input_size, self.output_size, self.streams = cell.input_size, cell.output_size, cell.streams
 
     def spec(self, names: Mapping[int, str] | None = None) -> Spec:
-        return self.spec_of_part("cell", self.names(names))  # evaluation mode drops nothing
+        return spec_of_part(self, "cell", names_in(self, names))  # evaluation mode drops nothing
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)

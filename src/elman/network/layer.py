@@ -36,11 +36,21 @@ class Layer(Cell):
 
     def __init__(self, spec: LayerSpec):
         self.input_size, self.output_size, self.cells = spec.input_size, spec.output_size, spec.cells
+        self._tensor_sizes = spec.tensor_sizes
         self.step_shape: tuple[int, ...] = (self.input_size,)
 
     @complete
     def __repr__(self) -> str:
         return call(type(self).__name__, f"{self.input_size} -> {self.output_size}")
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of weights and buffers, of the layers inside included; tied weights count once."""
+        return sum(self._sizes().values())
+
+    def _sizes(self) -> dict[str, int]:
+        inside = [size for cell in self.cells for size in cell._sizes().items()]
+        return dict(inside) | self._tensor_sizes
 
     @property
     def reads_ids(self) -> bool:

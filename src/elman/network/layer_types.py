@@ -12,6 +12,7 @@ from elman.network.layer import Layer
 from elman.network.pointwise import Dropout, Embedding, LayerNorm, Linear
 from elman.network.recurrent import GRU, LSTM, RNN
 from elman.network.spec import LayerSpec, Spec
+from elman.network.tagger import TaggerNetwork
 from elman.network.windows import MinGRU, WindowNet
 
 DEEPEST = 50  # layers inside one another
@@ -19,7 +20,7 @@ DEEPEST = 50  # layers inside one another
 LAYER_TYPES: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (RNN, LSTM, GRU, MinGRU, WindowNet, Embedding, Linear, LayerNorm, Dropout, Stack, Residual,
-                  OutputFeedback, Bidirectional, Reversed)
+                  OutputFeedback, Bidirectional, Reversed, TaggerNetwork)
 }  # fmt: skip
 
 

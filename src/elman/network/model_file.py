@@ -10,8 +10,8 @@ import elman
 from elman.declared_types import Record, field
 from elman.files import about_file, check_finite, read_tensors
 from elman.html_tables import html_table
-from elman.representation import array_form, call, complete, figures
 from elman.network.layer_types import make_layer
+from elman.representation import array_form, call, complete, figures
 
 MODEL = "model.safetensors"  # in a run folder
 

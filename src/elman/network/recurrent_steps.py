@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from elman.network.pointwise import normalized
-
 NORM_EPSILON = 1e-5  # for the layer norms inside an LSTM; the same as in native/recurrences/lstm_normed.hpp
 
 Weights = Mapping[str, np.ndarray]

@@ -25,6 +25,7 @@ class LayerSpec:
         kind: layer type.
         input_size, output_size: features of a step.
         cells: the layers inside this one.
+        tensor_sizes: numbers in each tensor that has been read, by its name in the file.
     Raises:
         ValueError: a setting is missing, out of range or of another type.
     """
@@ -32,7 +33,7 @@ class LayerSpec:
     def __init__(self, spec: Spec, tensors: Mapping[str, np.ndarray], cells: Sequence[Any] = ()):
         self.kind, self._settings = field(spec, "kind", str), field(spec, "settings", Record)
         self._names, self._tensors = field({"tensors": {}, **spec}, "tensors", Record), tensors
-        self.cells = list(cells)
+        self.cells, self.tensor_sizes = list(cells), dict[str, int]()
         self.input_size, self.output_size = self.size("input_size"), self.size("output_size")
 
     def __contains__(self, name_in_layer: str) -> bool:
@@ -48,6 +49,7 @@ class LayerSpec:
             other = array is not None and array.dtype != np.float32
             way_out = "; convert the weights in PyTorch: model.float()" if other else ""
             raise ValueError(f"{self.kind}: expected {name} float32 {list(shape)}, got {got}{way_out}.")
+        self.tensor_sizes[name] = array.size
         return np.ascontiguousarray(array)
 
     def setting(self, name: str, declared: Any, default: Any = None) -> Any:

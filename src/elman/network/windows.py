@@ -4,11 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from elman.kernels import native
 from elman.kernels.native import ACTIVATIONS
 from elman.network.layer import Layer
-from elman.network.pointwise import linear
-from elman.network.recurrent_steps import ACTIVATION, sigmoid
 from elman.network.spec import LARGEST, LayerSpec
 from elman.sequences import Sequences
 from elman.state import State

@@ -1,6 +1,43 @@
-"""Trained models without PyTorch: `load(path)`, then `predict`, `evaluate`, `generate` or `stream` as the task has them."""
+"""Trained models without PyTorch: `load(path)`, then `predict`, `evaluate`, `generate` or `stream`."""
 
-from elman.network import ModelFile, NoSpec, Stepper
-from elman.network import read_model as load
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
-__all__ = ["ModelFile", "NoSpec", "Stepper", "load"]
+from elman.network import Layer, ModelFile, NoSpec, Stepper, read_model
+
+MODELS = {  # word of the task in files -> module:class
+    "tagger": "elman.runtime.tagger:TaggerModel",
+}
+
+__all__ = ["MODELS", "Layer", "ModelFile", "NoSpec", "Stepper", "load", "trained_model"]
+
+
+def load(path: str | Path) -> Any:
+    """Return the trained model in a model file or a run folder, ready for use without PyTorch.
+
+    Returns:
+        the trained model of a task, with its `predict`, `evaluate` and the like; or the `Layer` of a cell or a stack,
+        with `scan`, `step` and `stepper`.
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: the file is damaged, a checkpoint, or of a task that this version does not have; or a layer of the
+            model runs in PyTorch only.
+    """
+    file = read_model(path)
+    if "place" in file.metadata:
+        raise ValueError(f"{path}: expected a trained model, got a checkpoint; name the run folder, or resume the run.")
+    return trained_model(file) if "task" in file.metadata else file.network()
+
+
+def trained_model(file: ModelFile) -> Any:
+    """Return the trained model of a task in a file.
+
+    Raises:
+        ValueError: the task is unknown, a part of the file is missing or wrong, or a layer runs in PyTorch only.
+    """
+    task = file.value("task", str)
+    if task not in MODELS:
+        raise ValueError(f"{file.path}: expected one of {', '.join(MODELS)}, got {task!r}.")
+    module, _, name = MODELS[task].partition(":")
+    return getattr(import_module(module), name).from_file(file)

@@ -4,8 +4,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from elman.optional_packages import needed_by
 from elman.network import read_model
+from elman.optional_packages import needed_by
 
 TASKS = {  # name on the command line and in files -> module:class
     "language-model": "elman.tasks.language_model:LanguageModel",

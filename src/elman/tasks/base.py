@@ -14,22 +14,22 @@ from torch import Tensor
 
 import elman
 from elman.cells.activations import Activations
+from elman.data.examples import PROBE_ROWS, Batches, Encoded, Examples, digest
 from elman.data.hold_out import hold_out
 from elman.data.readers.labelled import Labelled, names_of
 from elman.data.row_batches import usual_steps
 from elman.data.rows_and_labels import one_row, with_targets
 from elman.errors import counted_as, named
-from elman.estimator import Estimator
 from elman.nearest import suggests_arguments
 from elman.network import MODEL
+from elman.runtime.model import TrainedModel
+from elman.settings import check_range, settings_of
 from elman.state import State
-from elman.data.examples import PROBE_ROWS, Batches, Encoded, Examples, digest
 from elman.tasks.model import Model
 from elman.tasks.plan import TrainingPlan, seconds_per_update
 from elman.tasks.pretrained import Pretrained
 from elman.tasks.probe import ProbeLoss, activations_of
 from elman.tasks.run import Run
-from elman.settings import check_range, settings_of
 from elman.training import Evaluation, Event, Interrupted, NonFinite, Progress, Result, Score, TrainingSettings, train
 from elman.training.checkpoint import LAST
 from elman.training.loop import Data
@@ -57,7 +57,7 @@ class _Parts(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class Task(Model, Estimator, TrainingSettings):
+class Task(Model, TrainingSettings):
     """Base of all applications: an estimator whose settings are its fields, those of its training included.
 
     A subclass implements at least `read`, `encode`, `build`, `loss`, `validate` and `probe_loss`, and `predict`,
@@ -83,19 +83,6 @@ class Task(Model, Estimator, TrainingSettings):
         check_range(self, 0, 1, "validation")
 
     # Hooks: the settings (`check_settings`) and the data.
-
-    @abstractmethod
-    def read(self, X: Any, y: Any) -> Examples:
-        """Check rows and targets, and return them with the keys that they are split by.
-
-        Raises:
-            TypeError, ValueError: a row or a target cannot be used; a RowError carries its number.
-        """
-
-    @final
-    def examples(self, X: Any, y: Any = None) -> Examples:
-        """Return rows and targets that `read` has checked; `X` may be the result of a reader, which has both."""
-        return self.read(*with_targets(X, y))
 
     @classmethod
     def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
@@ -287,7 +274,7 @@ class Task(Model, Estimator, TrainingSettings):
             evaluations = updates // task.evaluate_every if task.evaluate_every else task.epochs
             seconds += evaluations * (time.perf_counter() - began)
         line = task.describe(parts.data, parts.held_out_data)
-        return TrainingPlan(line, task._network_line(), task._parameters(), updates, seconds, chosen_by)
+        return TrainingPlan(line, task._network_line(), task.num_parameters(), updates, seconds, chosen_by)
 
     def check_run(self, run: Run, pretrained: str | Path | None = None) -> Pretrained | None:
         """Raise unless the settings are in range, and the run can begin or be resumed.
@@ -357,29 +344,18 @@ class Task(Model, Estimator, TrainingSettings):
     def _check_stored(self) -> None:
         """Raise a TypeError if `prepare` fits attributes that a model file would not store."""
         kind = type(self)
-        missing = [name for name in ("metadata", "restore") if getattr(kind, name) is getattr(Model, name)]
+        missing = [name for name in ("metadata", "restore") if getattr(kind, name) is getattr(TrainedModel, name)]
         fitted = [name for name in vars(self) if name.endswith("_") and name not in FITTED]
         if missing and fitted:
             raise TypeError(f"{kind.__name__}: expected {' and '.join(missing)}, so that a model file stores "
                             f"{fitted[0]}, which prepare sets; got none.")  # fmt: skip
 
-    def _parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.net_.parameters())
-
-    def learned(self) -> dict[str, Any]:
-        """Return the sizes of what `prepare` has fitted by name, for the representation of the fitted task."""
-        return {}
-
     def facts(self) -> dict[str, Any]:
-        """Return the number of parameters, the sizes of what was learned and the best score; empty before `fit`."""
-        if not hasattr(self, "net_"):
-            return {}
         best: Score | None = getattr(self, "best_score_", None)
-        score = {} if best is None else {f"best {best.name}": best.format(best.value)}
-        return {"parameters": self._parameters(), **self.learned(), **score}
+        return super().facts() | ({} if best is None else {f"best {best.name}": best.format(best.value)})
 
     def _network_line(self) -> str:
-        return f"network: {self.network()}, {self._parameters():,} parameters"
+        return f"network: {self.network()}, {self.num_parameters():,} parameters"
 
     def _loss(self, batch: Any, state: State | None) -> tuple[Tensor, State | None]:
         loss = self.loss(batch, state)

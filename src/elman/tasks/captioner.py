@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.data import readers
+from elman.data.examples import Batch, Encoded, Examples, pick
 from elman.data.readers.labelled import Labelled
 from elman.data.readers.pixels import LONGEST_SIDE
 from elman.data.rows_and_labels import as_list
@@ -23,15 +24,14 @@ from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
 from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
 from elman.metrics.translation import TranslationReport, translation_report
-from elman.representation import brief_fields
 from elman.network import ModelFile
+from elman.representation import brief_fields
 from elman.sequences import Sequences
+from elman.settings import check_range, check_word
 from elman.state import State
 from elman.tasks.encoder_decoder import EncoderDecoder
-from elman.data.examples import Batch, Encoded, Examples, pick
 from elman.tasks.inputs.text import TOKEN
 from elman.tasks.photos import Photos
-from elman.settings import check_range, check_word
 from elman.tasks.writer import Targets, Writer, longest_target
 from elman.training.loop import Data
 

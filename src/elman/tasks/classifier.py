@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from elman.data import readers
+from elman.data.examples import Batch, Encoded, Examples
 from elman.data.label_text import labels_as_text
 from elman.data.readers.labelled import Labelled, names_of
 from elman.data.rows_and_labels import as_labels, as_rows, label_numbers, one_row
@@ -22,18 +23,17 @@ from elman.layers import Linear, Stack
 from elman.layers.pooling import POOLINGS, Pooling
 from elman.metrics.calibration import temperature
 from elman.metrics.classes import ClassReport, class_report
-from elman.representation import brief, call, complete
 from elman.network import ModelFile
+from elman.representation import brief, call, complete
 from elman.sequences import Sequences
+from elman.settings import check_range, check_word
 from elman.state import State
 from elman.tasks.base import Task, logger
-from elman.data.examples import Batch, Encoded, Examples
 from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
 from elman.tasks.inputs.base import Inputs
 from elman.tasks.occlusion import Occlusion, occlusion
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
-from elman.settings import check_range, check_word
 from elman.training import Score
 
 STEPS = 1 << 14  # of a batch in an evaluation

@@ -18,6 +18,7 @@ from elman.classical import NGram
 from elman.classical.ngram import BELOW
 from elman.data.batches import DocumentBatches
 from elman.data.documents import CUTS, read_documents, split
+from elman.data.examples import PROBE_STEPS, Examples
 from elman.data.raw_files import with_line_feeds
 from elman.data.readers.labelled import Labelled
 from elman.data.rows_and_labels import as_list
@@ -34,13 +35,12 @@ from elman.losses.cross_entropy import unit_cross_entropy
 from elman.metrics import Comparison, Likelihood, MinimalPairs, Surprisal
 from elman.metrics.surprisal import minimal_pairs
 from elman.network import ModelFile
+from elman.settings import check_range, check_word
 from elman.state import State
 from elman.tasks import ngram_baseline
 from elman.tasks.base import Task, logger, perplexity
-from elman.data.examples import PROBE_STEPS, Examples
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
-from elman.settings import check_range, check_word
 from elman.training import Score
 
 EMBEDDING = 128  # features of a unit by default

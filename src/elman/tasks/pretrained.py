@@ -11,11 +11,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from elman.network import ModelFile
-from elman.network import read_model
+from elman.network import ModelFile, read_model
+from elman.settings import settings_of
 from elman.tasks import load
 from elman.tasks.run import Run
-from elman.settings import settings_of
 from elman.training import model_tensors
 
 logger = logging.getLogger("elman")

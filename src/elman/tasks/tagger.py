@@ -1,59 +1,45 @@
-"""Tags for the words of a sentence, such as named entities and parts of speech (Huang et al. 2015)."""
+"""Training of a tagger (Huang et al. 2015, arXiv:1508.01991)."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, overload
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from elman.classical.tag_schemes import ALIASES, SCHEMES, all_tags, allowed, check_tags, convert, spans
+from elman.classical import CRF
+from elman.classical.tag_schemes import ALIASES, SCHEMES, all_tags, check_tags, convert
 from elman.classical.tag_spellings import Spelling, detect_scheme, detect_spelling, span_tags
 from elman.data import readers
+from elman.data.examples import Batch, Encoded, Examples
 from elman.data.readers.labelled import Labelled
-from elman.data.rows_and_labels import as_list, label_numbers
+from elman.data.rows_and_labels import label_numbers
 from elman.data.spelled_words import UNKNOWN, Spelled, Words
 from elman.data.tokenizer import tokenize
-from elman.declared_types import Record
-from elman.errors import RowError, RowTypeError, StepError, about_row
-from elman.metrics.classes import ClassReport, class_report
-from elman.metrics.entities import EntityReport, entity_report
-from elman.network import ModelFile
+from elman.errors import about_row
+from elman.metrics.entities import EntityReport
+from elman.runtime.tagger import CONVERT, INSIDE, TaggerModel, way_out
+from elman.sequences import Sequences
+from elman.settings import check_range, check_word
 from elman.state import State
 from elman.tasks.base import Task, logger
-from elman.data.examples import Batch, Encoded, Examples
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
-from elman.settings import check_range, check_word
 from elman.tasks.tagger_net import OUTPUT_LAYERS, TaggerNet, as_tensors
 from elman.training import Score
 
-STEPS = 1 << 13  # of a batch in an evaluation
 OUTPUTS = "crf", "softmax"
 NO_SPANS = "set scheme=none (--set scheme=none) if the tags do not encode spans"
 REPAIR = "set repair=True (--repair) to read tags as the CoNLL evaluation does"
-CONVERT = "convert all rows to one scheme (elman.classical.tag_schemes.convert)"
-INSIDE = "IOBES"  # the scheme in which spans are learnt: the richest gives the most information
-
-
-class TaggedWord(NamedTuple):
-    """Word of a plain text with its tag: `text[start:stop]` is the word."""
-
-    word: str
-    tag: str
-    start: int
-    stop: int
 
 
 @dataclass(kw_only=True)
-class Tagger(RecurrentSettings, Task):
+class Tagger(TaggerModel, RecurrentSettings, Task):
     """Model that gives every word of a sentence its tag. Spans (names, phrases) are written as their scheme demands.
 
     `fit` takes sentences, each a list of words, or of tuples of a word and given tags, and one tag per word.
@@ -90,7 +76,6 @@ class Tagger(RecurrentSettings, Task):
         [['B-PER', 'I-PER', 'O', 'O', 'B-LOC']]
     """
 
-    task: ClassVar[str] = "tagger"
     network_settings: ClassVar[Sequence[str]] = ("output", "bidirectional", "embedding_size", "character_size",
                                                  "given_size", "min_count")  # fmt: skip
 
@@ -123,19 +108,6 @@ class Tagger(RecurrentSettings, Task):
     def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
         columns = options.get("word"), options.get("tag")
         return readers.read_tagged(files, columns=columns, extra=options.get("given", ()))
-
-    def read(self, X: Any, y: Any) -> Examples:
-        rows, tags = as_list("Tagger", X), [list(row) for row in as_list("Tagger", [] if y is None else y)]
-        if len(rows) != len(tags):
-            raise ValueError(f"Tagger: expected tags for each of {len(rows)} sentences, got tags for {len(tags)}.")
-        for number, (row, of_row) in enumerate(zip(rows, tags, strict=True)):
-            if not hasattr(row, "__len__"):
-                raise RowTypeError(number, f"expected a list of words, got {type(row).__name__}.")
-            if len(row) != len(of_row):
-                raise RowError(number, f"expected a tag for each of {len(row)} words, got {len(of_row)} tags.")
-            if odd := [tag for tag in of_row if not isinstance(tag, str)]:
-                raise RowTypeError(number, f"expected tags that are text, got {type(odd[0]).__name__} {odd[0]!r}.")
-        return Examples(rows, tags, keys=tags)
 
     def prepare(self, examples: Examples) -> None:
         self._set_tags(examples)
@@ -185,37 +157,23 @@ class Tagger(RecurrentSettings, Task):
         return (f"{len(data):,} sentences of {data.steps.sum():,} words, {words:,} different, {characters} characters; "
                 f"{len(held_out):,} held out; {len(self.tags_)} tags{spans}")  # fmt: skip
 
-    def _spelled(self, X: Sequence[Sequence[Any]]) -> Encoded:
-        """Return sentences as numbers, without tags."""
-        data = self.words_.encode(X)
-        return Encoded(data, None, data.tokens.lengths)
-
     def _inside(self, number: int, row: list[str]) -> list[str]:
         """Return the tags of row `number` in the scheme that the network learns."""
         if self.scheme_ is None:
             return row
         tags = self._usual(row)
         with about_row(number):
-            with _way_out(CONVERT, NO_SPANS):
+            with way_out(CONVERT, NO_SPANS):
                 inside = convert(tags, self.scheme_, INSIDE, strict=False)
             if not self.repair and self.scheme_ != "IOB1":  # all rows of B, I and O are valid in IOB1
-                with _way_out(REPAIR, NO_SPANS):
+                with way_out(REPAIR, NO_SPANS):
                     check_tags(tags, self.scheme_)
             return inside
-
-    def _outside(self, row: list[str]) -> list[str]:
-        """Return the tags of a row as the training data write them."""
-        return row if self.scheme_ is None else [*map(self.spelling_.write, convert(row, INSIDE, self.scheme_))]
-
-    def _usual(self, row: list[str]) -> list[str]:
-        """Return the tags of a row of data in the usual spelling."""
-        return [self.spelling_.read(tag) for tag in row]
 
     # The network.
 
     def build(self) -> TaggerNet:
-        rules = None if self.scheme_ is None else allowed(self.tags_, INSIDE)
-        net = TaggerNet(self, self.words_.sizes, len(self.tags_), rules)
+        net = TaggerNet(self, self.words_.sizes, len(self.tags_), self.rules())
         self.initialize(net)
         return net
 
@@ -236,121 +194,27 @@ class Tagger(RecurrentSettings, Task):
 
     def validate(self, data: Encoded) -> Score:
         truth = [[self.tags_[number] for number in row.tolist()] for row in data.targets.to_list()]
-        report = self._report(*([self._outside(row) for row in tags] for tags in (truth, self._decoded(data))))
+        report = self._report(*([self.written(row) for row in tags] for tags in (truth, self._decoded(data))))
         if isinstance(report, EntityReport):
             return Score("F1", report.f1, higher_is_better=True)
         return Score("accuracy", report.accuracy, higher_is_better=True, unit="%")
 
     # The trained model.
 
-    @overload
-    def predict(self, X: str) -> list[TaggedWord]: ...  # type: ignore[overload-overlap]  # a str is a Sequence[str]
-    @overload
-    def predict(self, X: Sequence[str]) -> list[list[TaggedWord]]: ...
-    @overload
-    def predict(self, X: Sequence[Sequence[Any]]) -> list[list[str]]: ...
+    def scores(self, batch: Spelled, state: State | None = None) -> tuple[Sequences, State]:
+        scores, state = self.net_.scores(as_tensors(batch), state)
+        return scores.map(lambda values: values.numpy()), state
 
-    def predict(self, X: Any) -> Any:
-        """Return the most probable tags of each sentence, in the scheme of the training tags.
-
-        Args:
-            X: sentences, each a list of words; or plain texts, or a single one, which are split into words and
-                punctuation marks by `elman.data.tokenizer.tokenize`. A text is one sentence.
-        Returns:
-            the tags of each sentence; of a plain text, a `TaggedWord` for each word, with its place in the text.
-        """
-        self.check_fitted()
-        if isinstance(X, str):
-            return self.predict([X])[0]
-        rows = as_list("Tagger", X)
-        if not rows or not all(isinstance(row, str) for row in rows):
-            return [self._outside(row) for row in self._decoded(self._spelled(rows))]
-        if self.words_.given:
-            raise ValueError("Tagger.predict: expected words with given tags, as in training, got plain text; give a "
-                             "list of tuples, (word, tag, ...), for each sentence.")  # fmt: skip
-        texts = [tokenize(text) for text in rows]
-        tags = self.predict([[token.text for token in tokens] for tokens in texts])
-        return [[TaggedWord(token.text, tag, token.start, token.stop) for token, tag in zip(tokens, own, strict=True)]
-                for tokens, own in zip(texts, tags, strict=True)]  # fmt: skip
-
-    def predict_proba(self, X: Sequence[Sequence[Any]]) -> list[np.ndarray]:
-        """Return the probability of each of `tags_` at each word given the whole sentence, [T, K] per sentence."""
-        self.check_fitted()
-        chain = self.net_.chain.crf()
-
-        def marginals(batch: Encoded, _: np.ndarray) -> list[np.ndarray]:
-            scores = self.net_(as_tensors(batch.inputs))
-            return chain.marginals(scores.map(lambda x: x.double().numpy())).to_list()
-
-        return self.per_row(self._spelled(as_list("Tagger", X)), STEPS, marginals)
+    @property
+    def crf_(self) -> CRF:
+        return self.net_.chain.crf()
 
     def probe_row(self, rows: list[Any]) -> ProbeLoss:
         words = [[token.text for token in tokenize(row)] if isinstance(row, str) else row for row in rows]
         return super().probe_row(words)
-
-    def score(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]] | None = None) -> float:
-        """Return the F1 of the spans, or the accuracy of the tags if they do not encode spans."""
-        report = self.evaluate(X, y)
-        return report.f1 if isinstance(report, EntityReport) else report.accuracy
-
-    def evaluate(
-        self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]] | None = None
-    ) -> EntityReport | ClassReport:
-        """Return precision, recall and F1 of each kind of span, or of each tag if they do not encode spans."""
-        self.check_fitted()
-        examples = self.examples(X, y)
-        if self.scheme_ is not None:  # before the model runs
-            for number, row in enumerate(examples.targets):
-                with about_row(number), _way_out(f"{CONVERT}: {self.scheme_}, that of the model"):
-                    spans(self._usual(row), self.scheme_, strict=False)
-        return self._report(examples.targets, self.predict(examples.inputs))
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         data = self.few_rows(X, y)
         words = [word if isinstance(word, str) else word[0] for word in X[0]]
         tags = torch.from_numpy(data.targets.values)
         return ProbeLoss(partial(self._tag_loss, as_tensors(data.inputs), tags), {"body": words})
-
-    def _decoded(self, data: Encoded) -> list[list[str]]:
-        """Return the most probable tags in the scheme that the network learns."""
-
-        def best(batch: Encoded, _: np.ndarray) -> list[list[str]]:
-            decoded = self.net_.chain.decode(self.net_(as_tensors(batch.inputs)))
-            return [[self.tags_[number] for number in row.tolist()] for row in decoded.to_list()]
-
-        return self.per_row(data, STEPS, best)
-
-    def _report(self, truth: list[list[str]], predicted: list[list[str]]) -> EntityReport | ClassReport:
-        if self.scheme_ is not None:
-            return entity_report([*map(self._usual, truth)], [*map(self._usual, predicted)], self.scheme_)
-        flat, found = ([tag for row in rows for tag in row] for rows in (truth, predicted))
-        return class_report(flat, found, self.tags_)
-
-    def learned(self) -> dict[str, Any]:
-        return {"words": self.words_.sizes[0], "tags": len(self.tags_), "scheme": self.scheme_}
-
-    # Files.
-
-    def metadata(self) -> dict[str, Any]:
-        return {"words": self.words_.to_json(), "labels": self.tags_, "scheme": self.scheme_,
-                "spelling": asdict(self.spelling_)}  # fmt: skip
-
-    def restore(self, file: ModelFile) -> None:
-        self.words_ = Words.from_json(file.value("words", Record))
-        self.tags_, self.scheme_ = file.value("labels", list[str]), file.value("scheme", str | None)
-        self.spelling_ = Spelling.from_json(file.value("spelling", Record))
-        if self.scheme_ is not None:
-            check_word("scheme", self.scheme_, [*SCHEMES, *ALIASES])
-        scored = file.tensors.get("readout.bias", np.empty(0)).shape
-        if scored != (len(self.tags_),):  # before `build` compares all pairs of tags
-            raise ValueError(f"labels: expected as many as scores, {list(scored)}, got {len(self.tags_)}.")
-
-
-@contextmanager
-def _way_out(*others: str) -> Iterator[None]:
-    """Re-raise errors about a tag with other remedies than to correct it."""
-    try:
-        yield
-    except StepError as error:
-        message = f"{error.message.removesuffix('.')}; {', '.join(['correct it', *others[:-1]])}, or {others[-1]}."
-        raise StepError(error.where, error.step, message) from error

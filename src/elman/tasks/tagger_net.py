@@ -7,11 +7,14 @@ from torch import Tensor, nn
 
 from elman import state as states
 from elman.cells import LSTM, CellModule
+from elman.cells.spec import Names, spec_of
 from elman.classical.tag_schemes import Allowed
 from elman.data.spelled_words import Spelled
 from elman.layers import Bidirectional, Dropout, Embedding, Linear, Stack
 from elman.losses import CRFLoss
+from elman.network.spec import Spec
 from elman.sequences import Sequences
+from elman.state import State
 
 OUTPUT_LAYERS = "readout", "chain"  # of a `TaggerNet`
 
@@ -29,8 +32,6 @@ class TaggerNet(nn.Module):
         rules: which tags may follow each other; None for all.
     """
 
-    streams = False  # reads whole sequences
-
     def __init__(self, settings: Any, sizes: tuple[int, int, list[int]], num_tags: int, rules: Allowed | None):
         super().__init__()
         words, characters, given = sizes
@@ -46,13 +47,32 @@ class TaggerNet(nn.Module):
         drops: list[CellModule] = [Dropout(width, settings.input_dropout)] if settings.input_dropout else []
         layers = settings.recurrent_layers(width, bidirectional=settings.bidirectional)
         self.body = Stack(*drops, *layers)
+        self.streams = self.body.streams
         self.readout = Linear(layers.output_size, num_tags)
         self.chain = CRFLoss(num_tags, rules)
         if settings.output == "softmax":  # the chain only forbids tags then
             self.chain.requires_grad_(False)
 
+    def spec(self, names: Names | None = None) -> Spec:
+        """Return the description that `elman.network` runs.
+
+        Raises:
+            NoSpec: a layer has no layer type in `elman.network`.
+        """
+        given = [f"given.{number}" for number in range(len(self.given))]
+        spelling = [] if self.spelling is None else ["spelling"]
+        spec = spec_of(self, "tagger", names, "word", *given, *spelling, "body", "readout",
+                       input_size=self.word.input_size, output_size=self.readout.output_size,
+                       given=len(given), spells=bool(spelling))  # fmt: skip
+        chain = {name.removeprefix("chain."): place for name, place in spec["tensors"].items()}
+        return spec | {"tensors": {name: chain[name] for name in ("transitions", "start", "end")}}
+
     def forward(self, batch: Spelled) -> Sequences:
         """Return the scores of the tags, [N, K]."""
+        return self.scores(batch)[0]
+
+    def scores(self, batch: Spelled, state: State | None = None) -> tuple[Sequences, State]:
+        """Return the scores of the tags, [N, K], and the state of the recurrent layers, which a stream continues."""
         word, spelling, given = batch.tokens.values
         parts: list[Tensor] = [self.word.apply_to(word)]
         parts += [cast(Embedding, table).apply_to(ids)
@@ -60,8 +80,8 @@ class TaggerNet(nn.Module):
         if self.spelling is not None:
             _, (_, (forward, backward)) = self.spelling(batch.characters)
             parts.append(torch.cat([forward.h, backward.h], 1).index_select(0, spelling))
-        features, _ = self.body(batch.tokens.with_values(torch.cat(parts, 1)))
-        return features.map(self.readout.apply_to)
+        features, state = self.body(batch.tokens.with_values(torch.cat(parts, 1)), state)
+        return features.map(self.readout.apply_to), state
 
 
 def as_tensors(batch: Spelled) -> Spelled:

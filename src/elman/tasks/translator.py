@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from elman.data import readers
+from elman.data.examples import Encoded, Examples
 from elman.data.readers.labelled import Labelled
 from elman.data.rows_and_labels import as_list, with_targets
 from elman.data.units import UNKNOWN, Units, make_units
@@ -21,14 +22,13 @@ from elman.layers import Embedding, Stack
 from elman.layers.decoder import DecoderState, summary_width
 from elman.metrics.references import as_references
 from elman.metrics.translation import TranslationReport, translation_report
-from elman.representation import brief_fields
 from elman.network import ModelFile
+from elman.representation import brief_fields
 from elman.sequences import Sequences
+from elman.settings import check_range
 from elman.tasks.base import logger
 from elman.tasks.encoder_decoder import EncoderDecoder
-from elman.data.examples import Encoded, Examples
 from elman.tasks.probe import ProbeLoss
-from elman.settings import check_range
 from elman.tasks.writer import Targets, Writer, longest_target
 from elman.training.loop import Data
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import CellModule
+from elman.data.examples import Batch, Encoded
 from elman.data.rows_and_labels import as_list
 from elman.data.units import UNKNOWN, Units
 from elman.decoding import Hypothesis, Sampling
@@ -19,16 +20,15 @@ from elman.decoding.search import Request, Search
 from elman.errors import renumbered
 from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputFeedback, Stack
 from elman.layers.decoder import DecoderState
-from elman.representation import brief_fields
 from elman.network import ModelFile
+from elman.representation import brief_fields
 from elman.sequences import Sequences
+from elman.settings import check_range, check_word
 from elman.state import State
 from elman.tasks.base import Task, perplexity
 from elman.tasks.encoder_decoder import TeacherForcing
-from elman.data.examples import Batch, Encoded
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
-from elman.settings import check_range, check_word
 from elman.training import Score
 
 ATTENTION = ("additive", "dot", "general", "none")

@@ -9,13 +9,13 @@ from elman.arrays import as_array
 from elman.declared_types import field
 from elman.errors import RowTypeError
 from elman.nearest import did_you_mean
+from elman.settings import check_word
 from elman.tasks.inputs.base import Inputs, InputSettings
 from elman.tasks.inputs.frames import Frames
 from elman.tasks.inputs.pixels import Pixels
 from elman.tasks.inputs.series import Series
 from elman.tasks.inputs.skeletons import Skeletons
 from elman.tasks.inputs.text import TextInputs
-from elman.settings import check_word
 
 INPUTS: dict[str, type[Inputs]] = {kind.name: kind for kind in (TextInputs, Series, Skeletons, Frames, Pixels)}
 
