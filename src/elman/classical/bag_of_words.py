@@ -9,8 +9,10 @@ from elman.classical.checks import array_of, as_sequences, check_names, integers
 from elman.classical.gram_features import NO_ID, Found, histories, look_up, tabulate
 from elman.classical.model import ClassicalModel
 from elman.classical.packed_strings import pack, unpack
-from elman.classical.softmax_head import Head, fit_head, log_count_ratios, log_softmax
+from elman.classical.softmax_head import Head, fit_head, log_count_ratios
+from elman.classical.special import softmax
 from elman.nearest import suggests_arguments
+from elman.optional_packages import needed_by
 from elman.progress import ProgressLine
 from elman.representation import brief, brief_fields, counted
 from elman.sequences import Sequences
@@ -135,7 +137,7 @@ class BagOfWords(ClassicalModel):
         found = look_up(self.grams_, history, self.vocabulary_size)
         counts = state.counts.copy()
         counts[found.steps, found.features] += 1  # a step adds a feature at most once
-        return np.exp(log_softmax(self._scores(counts, head))), BagState(counts, history[:, 1:])
+        return softmax(self._scores(counts, head)), BagState(counts, history[:, 1:])
 
     def scan(self, sequences: Sequences, state: BagState | None = None) -> tuple[Sequences, BagState]:
         """Return the class probabilities after each step, [N, C], in time O(N), and the state after each row."""
@@ -150,7 +152,7 @@ class BagOfWords(ClassicalModel):
         gains = np.zeros((rows.num_steps, len(head.bias)))
         np.add.at(gains, new.steps, head.weights[new.features])
         scores = running_sums(rows.with_values(gains), self._scores(state.counts, head))
-        return rows.with_values(np.exp(log_softmax(scores))), BagState(counts, last)
+        return rows.with_values(softmax(scores)), BagState(counts, last)
 
     # Inference.
 
@@ -215,21 +217,26 @@ class BagOfWords(ClassicalModel):
 
     def _probs(self, where: str, sequences: Sequences | Iterable[Any]) -> np.ndarray:
         head = self._head(where)
-        features = self._matrix(self._rows(where, sequences))
-        return np.exp(log_softmax(features @ head.weights + head.bias))
+        rows = self._rows(where, sequences)
+        row, feature = self._occurrences(rows)
+        sums = [np.bincount(row, weights[feature], len(rows)) for weights in head.weights.T]
+        return softmax(np.stack(sums, axis=1) + head.bias)
 
     def _matrix(self, rows: Sequences) -> Any:
-        """Return a sparse matrix [B, F] of counts, or of ones."""
-        from scipy.sparse import csr_matrix
+        """Return a sparse matrix [B, F] of counts, or of ones, for `fit`."""
+        with needed_by("BagOfWords.fit"):
+            from scipy.sparse import csr_matrix
 
+        row, feature = self._occurrences(rows)
+        return csr_matrix((np.ones(len(row)), (row, feature)), (len(rows), self.num_features))  # adds repeated entries
+
+    def _occurrences(self, rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
+        """Return the row and the feature, both [M], of each occurrence that counts: with `binary`, once per row."""
         found, _ = self._found(rows, np.full((len(rows), self.ngrams - 1), NO_ID, np.int64))
-        places = (rows.rows[found.steps], found.features)
-        matrix = csr_matrix(
-            (np.ones(len(found.steps)), places), (len(rows), self.num_features)
-        )  # sums repeated entries
+        row, feature = rows.rows[found.steps], found.features
         if self.binary:
-            matrix.data[:] = 1
-        return matrix
+            row, feature = np.divmod(np.unique(row * self.num_features + feature), self.num_features)
+        return row, feature
 
     def _found(self, rows: Sequences, last: np.ndarray) -> tuple[Found, np.ndarray]:
         """Return the features that each step adds, and the last ids after each row."""

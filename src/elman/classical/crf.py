@@ -23,6 +23,7 @@ from elman.classical.model import ClassicalModel
 from elman.classical.tag_schemes import Allowed
 from elman.kernels import semiring_scan
 from elman.nearest import suggests_arguments
+from elman.optional_packages import needed_by
 from elman.progress import ProgressLine
 from elman.representation import brief_fields, counted
 from elman.sequences import Sequences
@@ -147,7 +148,8 @@ class CRF(ClassicalModel):
         def report(intermediate_result: Any) -> None:
             line.iteration(where, next(iterations), self.max_iterations, -float(intermediate_result.fun))
 
-        from scipy.optimize import minimize
+        with needed_by("CRF.fit"):
+            from scipy.optimize import minimize
 
         begin = np.concatenate([array.ravel() for array in self._weights])[free]
         options = {"maxiter": self.max_iterations, "ftol": 1e-12, "gtol": 1e-6 * max(1, len(x))}

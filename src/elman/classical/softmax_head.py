@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.classical.special import log_softmax
+from elman.optional_packages import needed_by
 from elman.progress import ProgressLine
 
 MAX_ITERATIONS = 1000
@@ -38,7 +40,8 @@ def fit_head(features: Any, classes: np.ndarray, ratios: np.ndarray, l2: float, 
         features: [B, F] sparse. classes: [B] from 0. ratios: [F, C]; the logits are features @ (ratios w) + bias.
         line: shows the progress.
     """
-    from scipy.optimize import minimize
+    with needed_by("BagOfWords.fit"):
+        from scipy.optimize import minimize
 
     shape, by_feature, iterations = ratios.shape, features.T.tocsr(), count(1)
     chosen = (np.arange(len(classes)), classes)
@@ -62,9 +65,3 @@ def fit_head(features: Any, classes: np.ndarray, ratios: np.ndarray, l2: float, 
         logger.warning("BagOfWords.fit: %d iterations did not reach the optimum; a larger l2 helps", MAX_ITERATIONS)
     weights = found.x[: -shape[1]].reshape(shape)
     return Head(ratios * weights, found.x[-shape[1] :])
-
-
-def log_softmax(scores: np.ndarray) -> np.ndarray:
-    """Return the logarithm of the softmax over the last axis."""
-    scores = scores - scores.max(-1, keepdims=True)
-    return scores - np.log(np.exp(scores).sum(-1, keepdims=True))

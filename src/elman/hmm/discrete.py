@@ -4,11 +4,11 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln, xlogy
 
 from elman.classical.hmm.emissions import Categorical, Poisson, tall
 from elman.classical.hmm.emissions.categorical import Symbols
 from elman.classical.hmm.emissions.poisson import Counts
+from elman.classical.special import log_factorial, xlogy
 from elman.hmm.base import BaseHMM, Statistics, normalized
 from elman.hmm.checks import counts, integers, random_generator
 
@@ -150,7 +150,7 @@ class MultinomialHMM(SymbolHMM):
     def _compute_log_likelihood(self, X: np.ndarray) -> np.ndarray:
         integers("MultinomialHMM", X)
         self._check_width(X)
-        orders = gammaln(X.sum(1) + 1) - gammaln(X + 1).sum(1)
+        orders = log_factorial(X.sum(1)) - log_factorial(X).sum(1)
         return np.stack([xlogy(X, probs).sum(1) + orders for probs in self.emissionprob_], axis=1)
 
     def _emission_statistics(self, X: np.ndarray, lattice: np.ndarray, posteriors: np.ndarray) -> Statistics:

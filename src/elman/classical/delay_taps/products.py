@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from elman.classical.delay_taps.windows import chunks
+from elman.optional_packages import needed_by
 from elman.sequences import Sequences
 
 WELL_CONDITIONED = 1e4  # largest condition number of the windows for which the corrected solution is accurate
@@ -125,7 +126,8 @@ class Design:
             windows = np.concatenate([windows, np.diag(np.sqrt(self.penalties(penalty)[:lags]))])
             targets = np.concatenate([targets, np.zeros((lags, self.size))])
         elif triangle.well_conditioned:
-            from scipy.linalg import solve_triangular
+            with needed_by("DelayTaps.fit"):
+                from scipy.linalg import solve_triangular
 
             return solve_triangular(windows[:lags], targets[:lags])
         cutoff = np.finfo(float).eps * max(triangle.windows, lags)  # as for least squares on the windows

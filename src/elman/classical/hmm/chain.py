@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import log_softmax
 
+from elman.classical.special import log_softmax
 from elman.rows import Rows
 from elman.sequences import Sequences
 
@@ -33,7 +33,7 @@ def log_transition(chain: Chain, u: np.ndarray | None) -> np.ndarray:
 def driven(weights: np.ndarray, u: np.ndarray) -> np.ndarray:
     """Return log softmax(b + W u) over the last axis, [N, K, K], for weights [K, K, 1 + U] and u [N, U]."""
     logits = np.tensordot(u, weights[:, :, 1:], axes=(1, 2)) + weights[:, :, 0]
-    return log_softmax(logits, axis=2)
+    return log_softmax(logits)
 
 
 def stationary(transition: np.ndarray) -> np.ndarray | None:

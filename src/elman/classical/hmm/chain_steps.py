@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import log_softmax, softmax, xlogy
 
 from elman.classical.hmm.chain import Chain, stationary
 from elman.classical.hmm.emissions.emission import DEAD
+from elman.classical.special import log_softmax, softmax, xlogy
+from elman.optional_packages import needed_by
 
 LBFGS = {"maxiter": 20, "ftol": 1e-15, "gtol": 1e-9}  # options for one M step
 
@@ -24,7 +25,7 @@ def log_prior(chain: Chain, prior: ChainPrior, stationary_start: bool) -> float:
     if prior.transition.any():
         logs = xlogy(prior.transition, chain.transition)
         if chain.weights is not None:
-            at_zero = log_softmax(chain.weights[:, :, 0], axis=1)
+            at_zero = log_softmax(chain.weights[:, :, 0])
             logs = prior.transition * np.where(prior.transition > 0, at_zero, 0.0)
         total += float(logs.sum())
     return total
@@ -61,7 +62,7 @@ def from_stationary(chain: Chain, first: np.ndarray, transitions: np.ndarray, pr
     def matrix(theta: np.ndarray) -> np.ndarray:
         logits = np.full((size, size), -np.inf)
         logits[allowed] = theta
-        return softmax(logits, axis=1)
+        return softmax(logits)
 
     def negative(theta: np.ndarray) -> tuple[float, np.ndarray]:
         transition = matrix(theta)
@@ -73,7 +74,8 @@ def from_stationary(chain: Chain, first: np.ndarray, transitions: np.ndarray, pr
 
     before, _ = objective(chain.transition)
     theta = np.log(chain.transition[allowed])
-    from scipy.optimize import minimize
+    with needed_by('HMM.fit with start="stationary"'):
+        from scipy.optimize import minimize
 
     found = minimize(negative, theta, jac=True, method="L-BFGS-B", options=LBFGS)
     after = matrix(found.x)
@@ -105,7 +107,7 @@ def driven(chain: Chain, u: np.ndarray, transitions: np.ndarray, prior: ChainPri
     def value(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
         logits = np.tensordot(inputs, coefficients, axes=(1, 2))  # [N + 1, K, K]
         logits[:, ~allowed] = -np.inf
-        logs = log_softmax(logits, axis=2)
+        logs = log_softmax(logits)
         total = float((transitions * np.where(allowed, logs, 0.0)).sum())
         error = transitions - totals[:, :, None] * np.exp(logs)
         return total, np.tensordot(error, inputs, axes=(0, 0))
@@ -117,7 +119,8 @@ def driven(chain: Chain, u: np.ndarray, transitions: np.ndarray, prior: ChainPri
     bias = np.where(allowed, weights[:, :, 0], 0.0)
     now = np.concatenate([(bias + weights[:, :, 1:] @ mean)[:, :, None], weights[:, :, 1:] * scale], axis=2)
     before = value(now)[0]
-    from scipy.optimize import minimize
+    with needed_by("HMM.fit with driven transitions"):
+        from scipy.optimize import minimize
 
     found = minimize(negative, now.ravel(), jac=True, method="L-BFGS-B", options=LBFGS)
     new = found.x.reshape(shape)
@@ -127,7 +130,7 @@ def driven(chain: Chain, u: np.ndarray, transitions: np.ndarray, prior: ChainPri
     bias = np.where(allowed, new[:, :, 0] - slopes @ mean, -np.inf)
     bias -= bias.max(1, keepdims=True)
     weights = np.concatenate([bias[:, :, None], np.where(allowed[:, :, None], slopes, 0.0)], axis=2)
-    return chain._replace(transition=softmax(bias, axis=1), weights=weights)
+    return chain._replace(transition=softmax(bias), weights=weights)
 
 
 def _divided(counts: np.ndarray, old: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import softmax
 
 from elman.classical.checks import as_sequences, check_names, distribution, floats, integers, one_step_rows, reals
 from elman.classical.forecast import check_steps
@@ -16,6 +15,7 @@ from elman.classical.hmm.emissions import Emission, make_emission, split_arrays
 from elman.classical.hmm.inputs import Driven
 from elman.classical.hmm.results import Decoded, Filtered, Sample, StateForecast
 from elman.classical.model import ClassicalModel
+from elman.classical.special import softmax
 from elman.declared_types import Record, field
 from elman.kernels import semiring_scan
 from elman.nearest import suggests_arguments
@@ -117,7 +117,7 @@ class HMM(ClassicalModel):
         if transition_weights is not None:
             weights = reals("HMM", "transition_weights", transition_weights, f"K={states} K={states} 1+U")
             settings["drive_size"] = weights.shape[2] - 1
-            transition = softmax(weights[:, :, 0], axis=1)
+            transition = softmax(weights[:, :, 0])
         self = cls(states, emission, **settings)
         transition = distribution("HMM", "transition", transition, f"K={states} K={states}")
         if self.start == "stationary":

@@ -11,6 +11,7 @@ from elman.classical.lds.matrices import Matrices
 from elman.classical.lds.problem import Fit, Parameters, Problem, known, scales
 from elman.kernels import kalman
 from elman.kernels.kalman import Prediction, System
+from elman.optional_packages import needed_by
 from elman.progress import ProgressLine
 
 logger = logging.getLogger("elman")
@@ -110,7 +111,8 @@ def leaf(parameters: Parameters, name: str) -> np.ndarray:
 
 def fit(problem: Problem, parameters: Parameters, line: ProgressLine) -> Fit:
     """Return the best optimum from several starts: the given parameters, and random ones."""
-    from scipy.optimize import minimize
+    with needed_by('LDS.fit with method="likelihood"'):
+        from scipy.optimize import minimize
 
     check(problem, parameters)
     coordinates = Coordinates(problem, parameters, scales(problem, parameters.matrices))

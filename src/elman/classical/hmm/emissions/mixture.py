@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import xlogy
 
 from elman.classical import checks
 from elman.classical.forecast import mixture_moments
@@ -12,6 +11,8 @@ from elman.classical.hmm.emissions.clusters import cluster_means
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer
 from elman.classical.hmm.emissions.gaussian import Gaussian
 from elman.classical.hmm.emissions.real_data import RealData
+from elman.classical.special import xlogy
+from elman.optional_packages import needed_by
 from elman.representation import counted
 from elman.sequences import Sequences
 
@@ -127,7 +128,8 @@ class GaussianMixture(Emission):
         spread = inner.means_.std(0)
         away = (inner.means_[:, None] - centres) / np.where(spread > 0, spread, 1.0)
         slots = np.repeat((away**2).sum(2), components, axis=1)  # [K C, K C]: a state has one slot per component
-        from scipy.optimize import linear_sum_assignment
+        with needed_by("a fit of a GaussianMixture"):
+            from scipy.optimize import linear_sum_assignment
 
         order = linear_sum_assignment(slots)[1].argsort()
         slopes = None if inner.slopes_ is None else inner.slopes_[order]

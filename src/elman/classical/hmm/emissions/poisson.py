@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.special import gammaln
 
 from elman.classical.checks import check_names, reals
 from elman.classical.hmm.emissions import tall
 from elman.classical.hmm.emissions.clusters import cluster_means
 from elman.classical.hmm.emissions.emission import DEAD, Emission, buffer, warn_of_few
 from elman.classical.hmm.inputs import counts
+from elman.classical.special import log_factorial
 from elman.representation import counted
 from elman.sequences import Sequences
 
@@ -27,7 +27,7 @@ class Counts(NamedTuple):
         """Return the counts of `values` [N, D] float64."""
         seen = ~np.isnan(values)
         filled = np.where(seen, values, 0)
-        return Counts(np.hstack([filled, seen]), gammaln(filled + 1).sum(1), values)
+        return Counts(np.hstack([filled, seen]), log_factorial(filled).sum(1), values)
 
 
 class Poisson(Emission):
