@@ -1,6 +1,7 @@
 """The line that shows the progress of long computations: where it appears and where it is silent."""
 
 import io
+import multiprocessing.process
 import os
 import pty
 import sys
@@ -144,7 +145,7 @@ def test_threads_and_joblib_are_silent_unless_progress_is_requested() -> None:
 
 def test_other_processes_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "DELAY", 0.0)
-    monkeypatch.setattr(progress.multiprocessing, "parent_process", lambda: object())
+    monkeypatch.setattr(multiprocessing.process, "parent_process", lambda: object())
     assert written(Terminal(), None).getvalue() == ""
 
 

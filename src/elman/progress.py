@@ -1,6 +1,5 @@
 """Line that shows how far a long computation is: on a terminal, in a notebook, or in a log."""
 
-import multiprocessing
 import os
 import shutil
 import sys
@@ -228,7 +227,10 @@ def _in_notebook() -> bool:
 
 def _is_worker() -> bool:
     """Return whether the computation is one of several: in another process or thread, or started by a search."""
-    if multiprocessing.parent_process() is not None or threading.current_thread() is not threading.main_thread():
+    multiprocessing = sys.modules.get("multiprocessing.process")  # imported in every process that it started
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        return True
+    if threading.current_thread() is not threading.main_thread():
         return True
     frame: Any = sys._getframe()
     while frame is not None:

@@ -5,11 +5,12 @@ import tempfile
 
 import pytest
 
-from elman.cli import main, tasks
+from elman.cli import VERBS, main, tasks
 from elman.cli.task_commands import TaskVerb, _modules, task_commands
 from elman.tasks import TASKS
 
-VERBS = [command for command in main.commands.values() if isinstance(command, TaskVerb)]
+COMMANDS = [main.get_command(None, verb) for verb in VERBS]
+TASK_VERBS = [command for command in COMMANDS if isinstance(command, TaskVerb)]
 
 
 def test_every_task_has_an_entry():
@@ -23,7 +24,9 @@ def test_an_entry_has_a_short_summary_and_examples_of_its_task(entry):
     assert all(line.startswith(f"elman train {entry.task} ") for line in entry.examples["train"])
 
 
-@pytest.mark.parametrize("command", [*VERBS, *main.commands["train"].commands.values()], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "command", [*TASK_VERBS, *main.get_command(None, "train").commands.values()], ids=lambda one: one.name
+)
 def test_no_two_options_of_a_command_have_the_same_name(command):
     names = [name for option in command.params for name in option.opts]
     assert len(names) == len(set(names))

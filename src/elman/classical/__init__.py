@@ -1,10 +1,21 @@
-"""Classical models of sequences: NumPy, float64, no PyTorch."""
+"""Classical models of sequences: NumPy, float64, no PyTorch. Each is imported when it is first used."""
 
-from elman.classical.bag_of_words import BagOfWords
-from elman.classical.crf import CRF
-from elman.classical.delay_taps import DelayTaps
-from elman.classical.hmm import HMM
-from elman.classical.lds import LDS
-from elman.classical.ngram import NGram
+from importlib import import_module
+from typing import Any
 
-__all__ = ["CRF", "HMM", "LDS", "BagOfWords", "DelayTaps", "NGram"]
+MODELS = {
+    "DelayTaps": "elman.classical.delay_taps.model",
+    "BagOfWords": "elman.classical.bag_of_words",
+    "NGram": "elman.classical.ngram",
+    "HMM": "elman.classical.hmm.model",
+    "LDS": "elman.classical.lds.model",
+    "CRF": "elman.classical.crf",
+}
+
+__all__ = sorted(MODELS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in MODELS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(MODELS[name]), name)

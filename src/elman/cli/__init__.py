@@ -1,6 +1,6 @@
 """The command line: one file per verb, and one per task in `tasks`.
 
-Nothing here imports PyTorch before a command runs, so that `--help` is quick.
+A verb is imported when it is used, and PyTorch in the functions that need it, so that every command starts quickly.
 """
 
 import os
@@ -11,26 +11,42 @@ from importlib import import_module
 import click
 
 import elman
-from elman.cli.completion import completion
 from elman.cli.console import printed_log
-from elman.cli.demo import demo
-from elman.cli.doctor import doctor
 from elman.cli.errors import Commands
-from elman.cli.evaluate import evaluate
-from elman.cli.examples import examples
-from elman.cli.generate import generate
-from elman.cli.list import list_
-from elman.cli.predict import predict
-from elman.cli.selftest import selftest
-from elman.cli.surprisal import surprisal
-from elman.cli.train import train
+
+VERBS = {
+    "train": "elman.cli.train:train",
+    "evaluate": "elman.cli.evaluate:evaluate",
+    "predict": "elman.cli.predict:predict",
+    "generate": "elman.cli.generate:generate",
+    "surprisal": "elman.cli.surprisal:surprisal",
+    "doctor": "elman.cli.doctor:doctor",
+    "list": "elman.cli.list:list_",
+    "demo": "elman.cli.demo:demo",
+    "examples": "elman.cli.examples:examples",
+    "selftest": "elman.cli.selftest:selftest",
+    "completion": "elman.cli.completion:completion",
+}
 
 # OpenMP's threads spin while they wait. If another process needs their core, spinning threads slow down those that
 # work, elman's own included; sleeping ones cost little. This must be set before PyTorch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+class _Verbs(Commands):
+    """Commands of `VERBS`, each imported when it is first used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in VERBS and cmd_name not in self.commands:
+            module, _, name = VERBS[cmd_name].partition(":")
+            self.add_command(getattr(import_module(module), name))
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(elman.__version__, prog_name="elman")
 @click.option(
     "--import",
@@ -84,7 +100,3 @@ def import_modules(modules: Sequence[str]) -> None:
         except Exception as error:
             raise click.BadParameter(f"{module} raised {type(error).__name__}: {error}; python -m {module} shows "
                                      "where.", param_hint="--import") from error  # fmt: skip
-
-
-for command in (train, evaluate, predict, generate, surprisal, doctor, list_, demo, examples, selftest, completion):
-    main.add_command(command)

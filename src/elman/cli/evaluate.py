@@ -9,7 +9,6 @@ import click
 from elman.cli.models import load_model
 from elman.cli.readers import DataFile, standard_input
 from elman.cli.task_commands import TaskVerb
-from elman.pictures import confusion
 
 HELP = """Evaluate the model in RUN on data it has not seen.
 
@@ -22,6 +21,8 @@ def _evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any)
     trained = load_model(run, files, options)
     report = trained.evaluate(trained.read(files))
     if picture := trained.options.get("picture"):
+        from elman.pictures import confusion
+
         confusion(report).savefig(picture, dpi=120)
     click.echo(json.dumps(report.to_json()) if as_json else report.table())
 

@@ -15,7 +15,6 @@ from elman.data import readers
 from elman.data.raw_files import STDIN
 from elman.data.readers.captions import PictureFile, pictures_in
 from elman.data.readers.labelled import Labelled, Row
-from elman.pictures import attention_maps
 
 BATCH = 32  # pictures of a folder
 FILES = (
@@ -57,8 +56,6 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
 
 def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
     """Return the captions of pictures, each with its place."""
-    from elman.tasks.photos import read
-
     return predict_texts(
         model,
         rows,
@@ -66,8 +63,16 @@ def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
         key="caption",
         line=lambda row, text: f"{text}\t{row.place}",
         facts=lambda row: {},
-        draw=lambda picture, aligned: attention_maps(read(picture), aligned.words, aligned.weights),
+        draw=_draw,
     )
+
+
+def _draw(picture: Any, aligned: Any) -> Any:
+    """Return a figure of the attention of each word."""
+    from elman.pictures import attention_maps
+    from elman.tasks.photos import read
+
+    return attention_maps(read(picture), aligned.words, aligned.weights)
 
 
 COMMANDS = TaskCommands(

@@ -9,7 +9,6 @@ from elman.cli.readers import PARALLEL, PARALLEL_COLUMNS, Options, is_table, rea
 from elman.cli.row_stream import RowStream, row_per_line, rows_of
 from elman.cli.task_commands import TaskCommands
 from elman.data.readers.labelled import Row
-from elman.pictures import alignment
 
 
 def read_rows(model: Any, file: Path, options: Options) -> RowStream:
@@ -35,8 +34,15 @@ def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
         key="target",
         line=lambda row, text: " ".join(text.splitlines()),
         facts=lambda row: {"source": row.input},
-        draw=lambda text, aligned: alignment(aligned.source, aligned.target, aligned.weights),
+        draw=_draw,
     )
+
+
+def _draw(text: str, aligned: Any) -> Any:
+    """Return a figure of the attention weights."""
+    from elman.pictures import alignment
+
+    return alignment(aligned.source, aligned.target, aligned.weights)
 
 
 def next_commands(options: Options) -> Sequence[str]:
