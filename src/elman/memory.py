@@ -1,7 +1,7 @@
 """Memory of a decoder: source sequences, and the number of the sequence that each row reads."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -9,6 +9,32 @@ from elman.arrays import row_numbers
 from elman.representation import call, complete
 from elman.sequences import Sequences
 from elman.state import Shared, State
+
+
+class Reads(NamedTuple):
+    """Ranges of memory: the `steps[b]` queries of row b read `sizes[b]` steps of the memory from `starts[b]` on."""
+
+    steps: np.ndarray  # [B] int64
+    starts: np.ndarray  # [B] int64
+    sizes: np.ndarray  # [B] int64
+
+    @property
+    def num_pairs(self) -> int:
+        """Number of pairs of a query and a memory step that it reads, P."""
+        return int(self.steps @ self.sizes)
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the query and the memory step of every pair, [P] each: by row, then query, then memory step."""
+        sizes = np.repeat(self.sizes, self.steps)  # [N] steps that each query reads
+        query = np.repeat(np.arange(len(sizes)), sizes)
+        place = np.arange(len(query)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return query, np.repeat(np.repeat(self.starts, self.steps), sizes) + place
+
+    def split(self, weights: np.ndarray) -> list[np.ndarray]:
+        """Return the weights of all pairs, [P], as one array [T, S] per row."""
+        parts = np.split(weights, np.cumsum(self.steps * self.sizes)[:-1])
+        shapes = zip(self.steps, self.sizes, strict=True)
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)]
 
 
 class Memory(Shared):
@@ -46,6 +72,10 @@ class Memory(Shared):
     def sizes(self) -> np.ndarray:
         """Length of each row's sequence, [B]."""
         return self.sequences.lengths[self.rows]
+
+    def reads(self, steps: np.ndarray) -> Reads:
+        """Return the ranges of memory that `steps` [B] queries of each row read."""
+        return Reads(steps, self.starts, self.sizes)
 
     def arrays(self) -> State:
         return self.sequences.values, self.sequences.lengths, self.rows

@@ -8,7 +8,8 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from elman.kernels import native
-from elman.kernels.attention import Reads, attend, reference
+from elman.kernels.attention import attend, reference
+from elman.memory import Reads
 from elman.threads import get_num_threads, set_num_threads
 
 scores = pytest.mark.parametrize("additive", [False, True], ids=["dot", "additive"])

@@ -26,12 +26,13 @@ from elman import (
 )
 from elman import state as states
 from elman.convert import to_keras, to_onnx, to_torch
-from elman.kernels.attention import Reads, attend
+from elman.kernels.attention import attend
 from elman.kernels.linear import linear
 from elman.kernels.linear_scan import linear_scan
 from elman.kernels.softmax import softmax_gradient
 from elman.layers import set_key
 from elman.losses import CRFLoss
+from elman.memory import Reads
 from elman.metrics import calibration_error, temperature
 
 LENGTHS = [4, 0, 5]

@@ -4,9 +4,10 @@ import torch
 
 from elman import LSTM
 from elman import state as states
+from elman.data.units import shifted
 from elman.layers import Bidirectional, Embedding, Stack
 from elman.sequences import Sequences
-from elman.tasks.encoder_decoder import EncoderDecoder, TeacherForcing, shifted
+from elman.tasks.encoder_decoder import EncoderDecoder, TeacherForcing
 from elman.tasks.writer import DecoderSettings
 
 SOURCES = Sequences(torch.tensor([3, 1, 4, 1, 5, 9, 2]), [3, 4])

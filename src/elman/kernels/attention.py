@@ -1,6 +1,6 @@
 """Attention of ragged queries to a ragged memory (Bahdanau et al. 2015, arXiv:1409.0473; Luong et al. 2015)."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,23 +9,9 @@ from torch import Tensor
 from elman.arrays import like, row_numbers
 from elman.kernels import native, transforms
 from elman.kernels.memory import address, new, plain
+from elman.memory import Reads
 from elman.rows import Rows
 from elman.shapes import check
-
-
-class Reads(NamedTuple):
-    """Ranges of memory: the `steps[b]` queries of row b read `sizes[b]` steps of the memory from `starts[b]` on."""
-
-    steps: np.ndarray  # [B] int64
-    starts: np.ndarray  # [B] int64
-    sizes: np.ndarray  # [B] int64
-
-    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the query and the memory step of every pair, [P] each: by row, then query, then memory step."""
-        sizes = np.repeat(self.sizes, self.steps)  # [N] steps that each query reads
-        query = np.repeat(np.arange(len(sizes)), sizes)
-        place = np.arange(len(query)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return query, np.repeat(np.repeat(self.starts, self.steps), sizes) + place
 
 
 def reference(

@@ -1,6 +1,6 @@
 """Attention over a memory (Bahdanau et al. 2015, arXiv:1409.0473)."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -8,23 +8,17 @@ from torch import Tensor, nn
 
 from elman.cells.module import CellModule
 from elman.kernels import autocast
-from elman.kernels.attention import Reads, attend
+from elman.kernels.attention import attend
 from elman.kernels.linear import linear
 from elman.layers.linear import Linear
 from elman.memory import Memory
 from elman.nearest import did_you_mean
-from elman.representation import brief_fields
+from elman.network.attention import SCORES
+from elman.network.spec import Spec
+from elman.network.states import KeysAndValues
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
-
-SCORES = ("additive", "dot", "general")
-
-
-@brief_fields
-class KeysAndValues(NamedTuple):
-    keys: Tensor  # [M, A] compared with the queries
-    values: Tensor  # [M, D] averaged to the context
 
 
 class Attention(CellModule):
@@ -55,6 +49,7 @@ class Attention(CellModule):
         torch.Size([2, 16])
     """
 
+    kind = "attention"
     calls_kernels = True
 
     def __init__(self, input_size: int, memory_size: int, output_size: int, score: str = "additive"):
@@ -72,6 +67,12 @@ class Attention(CellModule):
         self.bias_query = nn.Parameter(torch.zeros(input_size)) if score == "additive" else None
         self.weight_score = _uniform(1, input_size) if score == "additive" else None
         self.combine = Linear(input_size + memory_size, output_size)
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        return self.spec_of(names, memory_size=self.memory_size, score=self.score)
+
+    def streams_natively(self) -> bool:
+        return False  # the arrays of a stepper have fixed sizes, and a memory has not
 
     def initial_state(self, batch_size: int, memory: Memory | None = None) -> Memory:
         """Return the state with the memory and its keys.
@@ -100,21 +101,17 @@ class Attention(CellModule):
         """Return the attention weights of each row, [T, S]; each sums to 1 over S."""
         with torch.no_grad():
             _, weights = self._read(sequences.values, sequences.lengths, state)
-        sizes = sequences.lengths * state.sizes
-        rows = np.split(weights.cpu().numpy(), np.cumsum(sizes)[:-1])
-        shapes = zip(sequences.lengths, state.sizes, strict=True)
-        return [row.reshape(shape) for row, shape in zip(rows, shapes, strict=False)]
+        return state.reads(sequences.lengths).split(weights.cpu().numpy())
 
     def _keys_and_values(self, values: Tensor) -> KeysAndValues:
         values = autocast.cast_input(values, self.combine.weight.dtype)
         return KeysAndValues(values if self.weight_key is None else linear(values, self.weight_key), values)
 
     def _read(self, x: Tensor, steps: np.ndarray, memory: Memory) -> tuple[Tensor, Tensor]:
-        reads = Reads(steps, memory.starts, memory.sizes)
         query = x if self.weight_query is None else linear(x, self.weight_query, self.bias_query)
         additive = None if self.weight_score is None else self.weight_score[0]
         keys, values = memory.sequences.values
-        context, weights = attend(query, keys, values, reads, additive)
+        context, weights = attend(query, keys, values, memory.reads(steps), additive)
         return self.combine.apply_to(torch.cat([x, context], -1)).tanh(), weights
 
 

@@ -7,7 +7,10 @@ import numpy as np
 
 from elman.declared_types import Record, field
 from elman.nearest import did_you_mean
+from elman.network.attention import Attention
 from elman.network.containers import Bidirectional, OutputFeedback, Residual, Reversed, Stack
+from elman.network.decoder import Decoder
+from elman.network.encoder_decoder import EncoderDecoder
 from elman.network.layer import Layer
 from elman.network.pointwise import Dropout, Embedding, LayerNorm, Linear
 from elman.network.recurrent import GRU, LSTM, RNN
@@ -20,7 +23,7 @@ DEEPEST = 50  # layers inside one another
 LAYER_TYPES: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (RNN, LSTM, GRU, MinGRU, WindowNet, Embedding, Linear, LayerNorm, Dropout, Stack, Residual,
-                  OutputFeedback, Bidirectional, Reversed, TaggerNetwork)
+                  OutputFeedback, Bidirectional, Reversed, Attention, Decoder, EncoderDecoder, TaggerNetwork)
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from elman.data.units import Units, make_units, units_from_json
 from elman.data.units.base import check_text
 from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError, about_row
-from elman.layers.decoder import DecoderState
+from elman.network.states import DecoderState
 from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
 from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet

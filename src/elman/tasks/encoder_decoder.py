@@ -1,5 +1,6 @@
 """Encoder-decoder networks (Sutskever et al. 2014, arXiv:1409.3215; Cho et al. 2014, arXiv:1406.1078)."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from elman import state as states
-from elman.data.units import BOUNDARY
+from elman.cells.spec import Names, spec_of
+from elman.data.units import BOUNDARY, shifted
 from elman.layers import Decoder
-from elman.layers.decoder import DecoderState, summary_of
 from elman.losses import readout_loss
 from elman.losses.readout_loss import chunks
-from elman.memory import Memory
+from elman.network.encoder_decoder import AnyEncoderDecoder
+from elman.network.spec import Spec
+from elman.network.states import DecoderState
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -24,7 +27,7 @@ class TeacherForcing(NamedTuple):
     own: float = 0.0  # share of the inputs that are the decoder's own predictions
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(AnyEncoderDecoder, nn.Module):
     """Encoder, and a decoder that starts from its final state and attends to its output.
 
     Args:
@@ -39,18 +42,18 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 
-    def begin(self, sources: Any, rows: np.ndarray | None = None) -> DecoderState:
-        """Return the decoder's state before the first unit.
+    def spec(self, names: Names | None = None) -> Spec:
+        """Return the description that `elman.network` runs.
 
-        Args:
-            sources: the input of the encoder.
-            rows: [B] the source of each row, which several rows may share; by default each source has one row.
+        Raises:
+            NoSpec: a layer has no layer type in `elman.network`.
         """
+        sizes = {"input_size": getattr(self.encoder, "input_size", 1), "output_size": self.decoder.output_size}
+        return spec_of(self, "encoder_decoder", names, "encoder", "decoder", **sizes)
+
+    def encode(self, sources: Any) -> tuple[Sequences, State]:
         memory, final = self.encoder(sources)
-        summary = summary_of(final) if self.decoder.summary_size else None
-        if summary is not None and rows is not None:
-            summary = states.select(summary, rows)
-        return self.decoder.initial_state(len(memory) if rows is None else len(rows), Memory(memory, rows), summary)
+        return memory, final
 
     def loss(
         self, state: DecoderState, units: Sequences, forcing: TeacherForcing | None = None
@@ -107,14 +110,3 @@ class EncoderDecoder(nn.Module):
         taken = (torch.rand(len(predicted)).numpy() < own) & (inputs.times > 0)
         before = np.concatenate([[BOUNDARY], predicted[:-1]])
         return inputs.map(lambda ids: np.where(taken & (before != BOUNDARY), before, ids))
-
-
-def shifted(units: Sequences) -> tuple[Sequences, np.ndarray]:
-    """Return the inputs of a decoder, the boundary and all units, and its targets, all units and the boundary."""
-    lengths = units.lengths + 1
-    first = np.cumsum(lengths) - lengths
-    inputs = np.full(int(lengths.sum()), BOUNDARY, np.int64)
-    targets = inputs.copy()
-    place = first[units.rows] + units.times
-    inputs[place + 1], targets[place] = units.values, units.values
-    return Sequences(inputs, lengths), targets

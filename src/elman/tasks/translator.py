@@ -19,7 +19,8 @@ from elman.data.units.pairs import PairUnits
 from elman.decoding import Hypothesis
 from elman.errors import RowError, RowTypeError, about_row
 from elman.layers import Embedding, Stack
-from elman.layers.decoder import DecoderState, summary_width
+from elman.network.decoder import summary_width
+from elman.network.states import DecoderState
 from elman.metrics.references import as_references
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.network import ModelFile

@@ -19,8 +19,8 @@ from elman.decoding import Hypothesis, Sampling
 from elman.decoding.search import Request, Search
 from elman.errors import renumbered
 from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputFeedback, Stack
-from elman.layers.decoder import DecoderState
 from elman.network import ModelFile
+from elman.network.states import DecoderState
 from elman.representation import brief_fields
 from elman.sequences import Sequences
 from elman.settings import check_range, check_word

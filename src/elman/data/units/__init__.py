@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-from elman.data.units.base import BOUNDARY, UNKNOWN, Text, Units, Unknown
+from elman.data.units.base import BOUNDARY, UNKNOWN, Text, Units, Unknown, shifted
 from elman.data.units.bpe import BPE
 from elman.data.units.bytes import Bytes
 from elman.data.units.characters import Characters
@@ -12,7 +12,8 @@ from elman.data.units.words import Words
 from elman.declared_types import field
 from elman.nearest import did_you_mean
 
-__all__ = ["BOUNDARY", "UNITS", "UNKNOWN", "Decoder", "Text", "Units", "Unknown", "make_units", "units_from_json"]
+__all__ = ["BOUNDARY", "UNITS", "UNKNOWN", "Decoder", "Text", "Units", "Unknown", "make_units", "shifted",
+           "units_from_json"]  # fmt: skip
 
 UNITS: dict[str, type[Units]] = {kind.name: kind for kind in (Bytes, Characters, Words, BPE)}
 

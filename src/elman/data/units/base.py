@@ -139,3 +139,14 @@ def most_frequent(counts: Counter[str], vocabulary_size: int | None, min_count: 
     """Return the most frequent units, most frequent first, with room left for the two special ids."""
     ordered = sorted((unit for unit, count in counts.items() if count >= min_count), key=lambda u: (-counts[u], u))
     return ordered if vocabulary_size is None else ordered[: vocabulary_size - 2]
+
+
+def shifted(units: Sequences) -> tuple[Sequences, np.ndarray]:
+    """Return the inputs of a decoder, the boundary and all units, and its targets, all units and the boundary."""
+    lengths = units.lengths + 1
+    first = np.cumsum(lengths) - lengths
+    inputs = np.full(int(lengths.sum()), BOUNDARY, np.int64)
+    targets = inputs.copy()
+    place = first[units.rows] + units.times
+    inputs[place + 1], targets[place] = units.values, units.values
+    return Sequences(inputs, lengths), targets

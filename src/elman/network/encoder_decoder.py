@@ -1,0 +1,72 @@
+"""Encoder-decoder networks (Sutskever et al. 2014, arXiv:1409.3215; Cho et al. 2014, arXiv:1406.1078)."""
+
+from typing import Any
+
+import numpy as np
+
+from elman import state as states
+from elman.memory import Memory
+from elman.network.decoder import summary_of
+from elman.network.layer import Layer
+from elman.network.spec import LayerSpec
+from elman.network.states import DecoderState
+from elman.sequences import Sequences
+from elman.shapes import check
+from elman.state import State
+
+
+class AnyEncoderDecoder:
+    """Encoder, and a decoder that starts from its final state and attends to its output, in NumPy or PyTorch.
+
+    Attributes:
+        encoder: layers from sources to their output, `Sequences` [M, D], and a final state. All numbers of that state, of
+            all layers and directions, are the decoder's summary.
+        decoder: the decoder.
+    """
+
+    encoder: Any
+    decoder: Any
+
+    def encode(self, sources: Any) -> tuple[Sequences, State]:
+        """Return the output of the encoder and its final state."""
+        raise NotImplementedError(f"{type(self).__name__} has no encode")
+
+    def begin(self, sources: Any, rows: np.ndarray | None = None) -> DecoderState:
+        """Return the decoder's state before the first unit.
+
+        Args:
+            sources: the input of the encoder.
+            rows: [B] the source of each row, which several rows may share; by default each source has one row.
+        """
+        memory, final = self.encode(sources)
+        summary, size = None, self.decoder.summary_size
+        if size:
+            summary = summary_of(final)
+            check("EncoderDecoder", "summary", summary, f"B={len(memory)} F={size}")
+            if rows is not None:
+                summary = states.select(summary, rows)
+        state: DecoderState = self.decoder.initial_state(
+            len(memory) if rows is None else len(rows), Memory(memory, rows), summary
+        )
+        return state
+
+
+class EncoderDecoder(AnyEncoderDecoder, Layer):
+    """Network from sources to a decoder's state, from which the decoder writes units."""
+
+    kind = "encoder_decoder"
+    streams = False  # reads whole sequences
+
+    def __init__(self, spec: LayerSpec):
+        super().__init__(spec)
+        spec.check(len(self.cells) == 2, "an encoder and a decoder", f"{len(self.cells)} cells")
+        self.encoder, self.decoder = self.cells
+        self.step_shape = self.encoder.step_shape
+        spec.check(self.decoder.kind == "decoder", "a decoder", f"a {self.decoder.kind}")
+        attention, size = self.decoder.attention, self.encoder.output_size
+        if attention is not None:
+            spec.check(attention.memory_size == size, f"a memory_size of {size}", attention.memory_size)
+
+    def encode(self, sources: Sequences) -> tuple[Sequences, State]:
+        memory, final = self.encoder.scan(sources)
+        return memory, final
