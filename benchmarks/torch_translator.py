@@ -15,10 +15,10 @@ from torch.nn.functional import cross_entropy, dropout
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch_nets import Layout, embedding_of, linear_of, padded
 
+from elman.data.examples import Encoded
 from elman.data.units import BOUNDARY, shifted
 from elman.sequences import Sequences
 from elman.tasks.encoder_decoder import EncoderDecoder
-from elman.data.examples import Encoded
 
 HELD = 128  # sentences translated at once: the fastest of 32 to 256
 

@@ -19,12 +19,12 @@ from elman.data.units import Units, make_units, units_from_json
 from elman.data.units.base import check_text
 from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError, about_row
-from elman.network.states import DecoderState
 from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
 from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.network import ModelFile
+from elman.network.states import DecoderState
 from elman.representation import brief_fields
 from elman.sequences import Sequences
 from elman.settings import check_range, check_word

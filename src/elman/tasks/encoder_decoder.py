@@ -1,6 +1,5 @@
 """Encoder-decoder networks (Sutskever et al. 2014, arXiv:1409.3215; Cho et al. 2014, arXiv:1406.1078)."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -19,11 +19,11 @@ from elman.data.units.pairs import PairUnits
 from elman.decoding import Hypothesis
 from elman.errors import RowError, RowTypeError, about_row
 from elman.layers import Embedding, Stack
-from elman.network.decoder import summary_width
-from elman.network.states import DecoderState
 from elman.metrics.references import as_references
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.network import ModelFile
+from elman.network.decoder import summary_width
+from elman.network.states import DecoderState
 from elman.representation import brief_fields
 from elman.sequences import Sequences
 from elman.settings import check_range
