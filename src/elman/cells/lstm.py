@@ -17,7 +17,7 @@ from elman.kernels.dropout import random_mask
 from elman.kernels.linear import linear
 from elman.kernels.marshal import Options, Recurrence, UnitMask
 from elman.kernels.masks import Steps
-from elman.network.recurrent_steps import NORM_EPSILON
+from elman.network.recurrent import NORM_EPSILON
 from elman.network.spec import Spec
 from elman.network.states import CountedLSTMState, LSTMState
 from elman.sequences import Sequences

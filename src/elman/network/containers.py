@@ -1,14 +1,14 @@
 """Layers that contain layers: stacks, residual connections, output feedback, both directions."""
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
 
-from elman.kernels import native
+from elman.cell import unroll
 from elman.network.layer import Layer
-from elman.network.recurrent import Recurrent, scan_recurrences
 from elman.network.spec import LayerSpec
+from elman.network.time_loop import Recurrent, scan_recurrences
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -17,6 +17,7 @@ class Stack(Layer):
     """Chain of layers; the state is the tuple of theirs."""
 
     kind = "stack"
+    same_bits = True
 
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
@@ -25,15 +26,16 @@ class Stack(Layer):
         for cell, size in zip(self.cells, sizes, strict=False):
             spec.check(cell.input_size == size, f"a {cell.kind} with an input_size of {size}", cell.input_size)
         for below, above in pairwise(self.cells):
-            spec.check(above.step_shape != () , f"features as the input of {above.kind}", f"the output of {below.kind}")
+            wanted, got = list(above.step_shape), list(below.output_shape)
+            spec.check(wanted == got, f"steps of shape {wanted} as the input of {above.kind}", got)
         spec.check(sizes[-1] == self.output_size, f"an output_size of {sizes[-1]}", self.output_size)
-        self.step_shape = self.cells[0].step_shape
-        self.streams = all(cell.streams for cell in self.cells)
+        self.step_shape, self.output_shape = self.cells[0].step_shape, self.cells[-1].output_shape
 
     def initial_state(self, batch_size: int) -> State:
         return tuple(cell.initial_state(batch_size) for cell in self.cells)
 
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        x, state = self.checked_step(x, state)
         after = []
         for cell, before in zip(self.cells, state, strict=True):
             x, new = cell.step(x, before)
@@ -41,26 +43,19 @@ class Stack(Layer):
         return x, tuple(after)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        sequences, state = self.checked(sequences, state)
+        before = [None] * len(self.cells) if state is None else list(state)
         after: list[State] = []
-        for cells in self._waves():
-            before = None if state is None else state[len(after) : len(after) + len(cells)]
-            if len(cells) == 1:
-                sequences, *new = cells[0].scan(sequences, None if before is None else before[0])
-            else:
-                y, new = scan_recurrences(cells, sequences.values, sequences.layout, before)
-                sequences = sequences.with_values(y)
-            after += new
+        for recurrent, group in groupby(self.cells, lambda cell: isinstance(cell, Recurrent)):
+            cells = list(group)
+            if recurrent:  # one native call runs them as a wavefront, all layers at the same time
+                sequences, new = scan_recurrences(cells, sequences, before[len(after) : len(after) + len(cells)])
+                after += new
+                continue
+            for cell in cells:
+                sequences, one = cell.scan(sequences, before[len(after)])
+                after.append(one)
         return sequences, tuple(after)
-
-    def _waves(self) -> list[list[Any]]:
-        """Return the layers in groups; one native call runs a group as a wavefront, all layers at the same time."""
-        waves: list[list[Any]] = []
-        for cell in self.cells:
-            if waves and native.available() and isinstance(cell, Recurrent) and isinstance(waves[-1][-1], Recurrent):
-                waves[-1].append(cell)
-            else:
-                waves.append([cell])
-        return waves
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         after = []
@@ -74,22 +69,27 @@ class Residual(Layer):
     """Residual connection around a layer: y = x + cell(x) (He et al. 2016, arXiv:1512.03385)."""
 
     kind = "residual"
+    same_bits = True
 
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
         self.cell: Layer = spec.cell()
         sizes = self.cell.input_size, self.cell.output_size, self.output_size
         spec.check(set(sizes) == {self.input_size}, f"sizes of {self.input_size}", list(sizes))
-        self.streams = self.cell.streams
+        shapes = list(self.cell.step_shape), list(self.cell.output_shape)
+        spec.check(shapes[0] == shapes[1], f"a cell with an output of shape {shapes[0]}", shapes[1])
+        self.step_shape, self.output_shape = self.cell.step_shape, self.cell.output_shape
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)
 
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        x, state = self.checked_step(x, state)
         y, state = self.cell.step(x, state)
         return x + y, state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        sequences, state = self.checked(sequences, state)
         y, state = self.cell.scan(sequences, state)
         return y.map(lambda values: sequences.values + values), state
 
@@ -104,6 +104,7 @@ class OutputFeedback(Layer):
     """Layer that also reads its previous output: y = cell([x, y of the previous step]) (Jordan 1986)."""
 
     kind = "output_feedback"
+    same_bits = True
 
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
@@ -118,12 +119,17 @@ class OutputFeedback(Layer):
         return self.cell.initial_state(batch_size), np.zeros((batch_size, self.output_size), np.float32)
 
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        return self._advance(*self.checked_step(x, state))
+
+    def _advance(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         inner, before = state
         y, inner = self.cell.step(np.concatenate([x, before], 1), inner)
         return y, (inner, y)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        return super(Layer, self).scan(sequences, state)  # repeats the step
+        sequences, state = self.checked(sequences, state)
+        start = self.initial_state(len(sequences)) if state is None else state
+        return unroll(self._advance, sequences, start)
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         before, joined = stepper.floats(self.output_size), stepper.floats(self.input_size + self.output_size)
@@ -137,6 +143,7 @@ class Bidirectional(Layer):
     """Two layers that read every row in opposite directions (Schuster and Paliwal 1997)."""
 
     kind = "bidirectional"
+    same_bits = True
     streams = False
 
     def __init__(self, spec: LayerSpec):
@@ -147,16 +154,19 @@ class Bidirectional(Layer):
         spec.check(sizes == 2 * [self.input_size], f"cells with an input_size of {self.input_size}", sizes)
         total = sum(cell.output_size for cell in self.cells)
         spec.check(self.output_size == total, f"an output_size of {total}", self.output_size)
+        shapes = [list(cell.step_shape) for cell in self.cells]
+        spec.check(shapes[0] == shapes[1], f"two cells with an input of shape {shapes[0]}", shapes[1])
         self.step_shape = self.forward.step_shape
 
     def initial_state(self, batch_size: int) -> State:
         return self.forward.initial_state(batch_size), self.backward.initial_state(batch_size)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        if native.available() and all(isinstance(cell, Recurrent) for cell in self.cells):
-            y, after = scan_recurrences(self.cells, sequences.values, sequences.layout, state, both_ways=True)
-            return sequences.with_values(y), tuple(after)
+        sequences, state = self.checked(sequences, state)
         first, last = (None, None) if state is None else state
+        if all(isinstance(cell, Recurrent) for cell in self.cells):
+            y, after = scan_recurrences(self.cells, sequences, (first, last), both_ways=True)
+            return y, tuple(after)
         forward, first = self.forward.scan(sequences, first)
         backward, last = self.backward.scan(sequences.reverse(), last)
         values = np.concatenate([forward.values, backward.reverse().values], 1)
@@ -167,16 +177,18 @@ class Reversed(Layer):
     """Layer that reads every row from its last step to its first."""
 
     kind = "reversed"
+    same_bits = True
     streams = False
 
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
         self.cell: Layer = spec.cell()
-        self.step_shape = self.cell.step_shape
+        self.step_shape, self.output_shape = self.cell.step_shape, self.cell.output_shape
 
     def initial_state(self, batch_size: int) -> State:
         return self.cell.initial_state(batch_size)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        sequences, state = self.checked(sequences, state)
         y, state = self.cell.scan(sequences.reverse(), state)
         return y.reverse(), state

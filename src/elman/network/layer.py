@@ -5,12 +5,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from elman.cell import Cell
+from elman.network.checks import check_input, check_state
 from elman.network.no_spec import NoSpec
 from elman.network.spec import LayerSpec
 from elman.network.stepper import Stepper
 from elman.representation import call, complete
+from elman.rows import one_step_each
 from elman.sequences import Sequences
-from elman.shapes import check
 from elman.state import State
 
 
@@ -18,26 +19,37 @@ class Layer(Cell):
     """Cell that a model file describes, in evaluation mode, float32.
 
     A subclass reads its tensors in the constructor and checks all sizes there. It implements `initial_state` and
-    either `step` or `scan`; `add` if the native stepper has its operations. With native kernels, a scan computes the
-    same bits as the PyTorch layer; without them, NumPy computes the definition.
+    either `step` or `scan`; `add` if the native stepper has its operations. Its `step` and `scan` begin with a call of
+    `checked_step` and `checked`: the outermost layer checks what comes from outside, and the layers inside it rely on
+    that.
 
     Args:
         spec: spec, tensors and inner layers.
     Attributes:
         kind: layer type.
+        same_bits: whether native kernels compute the bits of the PyTorch layer; else both are within 1e-5.
         input_size, output_size: features of a step, D and O.
         step_shape: shape of the input of one row and step: (D,), () for ids, (C, H, W) for frames.
+        output_shape: shape of the output of one row and step: (O,), or (C, H, W) for frames.
         cells: the layers inside this one.
+        outermost: whether no layer contains this one.
     Raises:
         ValueError: a setting is missing or wrong, or a tensor is missing or does not fit.
     """
 
     kind: ClassVar[str]
+    same_bits: bool = False
+    outermost: bool = True
 
     def __init__(self, spec: LayerSpec):
         self.input_size, self.output_size, self.cells = spec.input_size, spec.output_size, spec.cells
         self._tensor_sizes = spec.tensor_sizes
         self.step_shape: tuple[int, ...] = (self.input_size,)
+        self.output_shape: tuple[int, ...] = (self.output_size,)
+        self.streams = self.streams and all(cell.streams for cell in self.cells)
+        self.same_bits = self.same_bits and all(cell.same_bits for cell in self.cells)
+        for cell in self.cells:
+            cell.outermost = False
 
     @complete
     def __repr__(self) -> str:
@@ -62,8 +74,51 @@ class Layer(Cell):
 
     def step(self, x: np.ndarray, state: State) -> tuple[Any, State]:
         """Run one step of each row, as a scan of rows of one step."""
-        y, state = self.scan(Sequences(x, np.ones(len(x), np.int64)), state)
+        x, state = self.checked_step(x, state)
+        y, state = self.scan(Sequences(x, one_step_each(len(x))), state)
         return y.values, state
+
+    def checked(self, sequences: Sequences, state: State | None) -> tuple[Sequences, State | None]:
+        """Return the arguments of `scan`, checked if this is the outermost layer.
+
+        Raises:
+            ValueError: a shape is wrong, or a number is not finite.
+            TypeError: the input is not a ragged batch of NumPy arrays, or an array is of another type.
+        """
+        if not self.outermost:
+            return sequences, state
+        where = f"{type(self).__name__}.scan"
+        if not isinstance(sequences, Sequences):
+            raise TypeError(f"{where}: expected Sequences, got {type(sequences).__name__}; make them with "
+                            "Sequences.from_list(rows).")  # fmt: skip
+        layout = sequences.layout
+        x = check_input(where, "values", sequences.values, self.step_shape,
+                        lambda at: f"row {layout.rows[at]}, step {layout.times[at]}")  # fmt: skip
+        sequences = sequences if x is sequences.values else sequences.with_values(x)
+        return sequences, None if state is None else check_state(where, state, self.initial_state(len(sequences)))
+
+    def checked_step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """Return the arguments of `step`, checked if this is the outermost layer; other layers must stream.
+
+        Raises:
+            ValueError: the layer reads whole sequences, a shape is wrong, or a number is not finite.
+            TypeError: the input or a leaf of the state is of another type.
+        """
+        if not self.outermost:
+            return x, state
+        self.check_streams("step")
+        where = f"{type(self).__name__}.step"
+        x = check_input(where, "x", x, self.step_shape, "row {}".format, "B")
+        return x, check_state(where, state, self.initial_state(len(x)))
+
+    def check_streams(self, verb: str) -> None:
+        """Raise a ValueError if this layer, or one inside it, reads whole sequences."""
+        if not self.streams:
+            inner = self
+            while whole := [cell for cell in inner.cells if not cell.streams]:
+                inner = whole[0]
+            raise ValueError(f"{type(self).__name__}.{verb}: {type(inner).__name__} reads whole sequences, so it "
+                             "cannot stream; use scan, or layers that read forward only.")  # fmt: skip
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
         """Return a `Stepper`, which runs the layer one step per call.
@@ -71,6 +126,7 @@ class Layer(Cell):
         Raises:
             ValueError: the layer, or one inside it, reads whole sequences; an argument is unknown.
         """
+        self.check_streams("stepper")
         return Stepper(self, batch_size, output, weights)
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
@@ -84,21 +140,6 @@ class Layer(Cell):
         """
         raise NoSpec(type(self).__name__, "has no operation in the native stepper")
 
-    def check_input(self, where: str, x: np.ndarray) -> np.ndarray:
-        """Return a batch of inputs, [N, *step_shape], checked: float32 and finite, or ids.
-
-        Raises:
-            ValueError: the shape is another one.
-            TypeError: the type is another one.
-        """
-        letters = {0: "", 1: "D", 3: "C H W"}[len(self.step_shape)].split()
-        sizes = " ".join(f"{letter}={size}" for letter, size in zip(letters, self.step_shape, strict=True))
-        check(where, "values", x, f"N {sizes}".strip())
-        kind = np.int64 if self.reads_ids else np.float32
-        if x.dtype != kind:
-            raise TypeError(f"{where}: expected values of {np.dtype(kind)}, got {x.dtype}.")
-        return np.ascontiguousarray(x)
-
 
 class Pointwise(Layer):
     """Layer with the state `()`: a scan is one call of `apply_to` on all steps of all rows."""
@@ -108,7 +149,9 @@ class Pointwise(Layer):
         raise NotImplementedError(f"{type(self).__name__} has no apply_to")
 
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        x, state = self.checked_step(x, state)
         return self.apply_to(x), state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        sequences, _ = self.checked(sequences, state)
         return sequences.map(self.apply_to), ()

@@ -37,7 +37,11 @@ class ModelFile:
     def _facts(self) -> dict[str, Any]:
         known = {name: str(self.metadata[name]) for name in ("task", "version") if name in self.metadata}
         numbers = sum(tensor.size for tensor in self.tensors.values())
-        return known | {"tensors": len(self.tensors), "parameters": numbers, "runs without PyTorch": "yes" if self.runs else "no"}
+        return known | {
+            "tensors": len(self.tensors),
+            "parameters": numbers,
+            "runs without PyTorch": "yes" if self.runs else "no",
+        }
 
     def value(self, name: str, declared: Any) -> Any:
         """Return a part of the metadata, after a comparison with its declared type, as in `declared_types.field`.

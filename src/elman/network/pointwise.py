@@ -4,35 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from elman.kernels import native
+from elman.network.functions import linear, normalized
 from elman.network.layer import Layer, Pointwise
-from elman.network.memory import address, new
 from elman.network.spec import LayerSpec
 from elman.network.states import DropoutState
 from elman.sequences import Sequences
 from elman.state import State
 
 
-def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
-    """Compute y = x W' + b with the native kernel, else in NumPy.
-
-    Args:
-        x: [N, D] float32.
-        weight: [O, D].
-        bias: [O], or None.
-    """
-    if not native.available():
-        return x @ weight.T if bias is None else x @ weight.T + bias
-    x, outputs = np.ascontiguousarray(x), len(weight)
-    y = new(len(x), outputs)
-    native.module.linear(len(x), x.shape[1], outputs, *map(address, (x, weight, bias, y)))
-    return y
-
-
 class Embedding(Pointwise):
     """Table of features by id: y = weight[id]."""
 
     kind = "embedding"
+    same_bits = True
 
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
@@ -42,7 +26,7 @@ class Embedding(Pointwise):
     def apply_to(self, x: np.ndarray) -> np.ndarray:
         if len(x) and not 0 <= x.min() <= x.max() < self.input_size:
             odd = int(np.argmax((x < 0) | (x >= self.input_size)))
-            raise ValueError(f"Embedding: expected ids from 0 to {self.input_size - 1}, got {x[odd]} at step {odd}.")
+            raise ValueError(f"Embedding: expected ids from 0 to {self.input_size - 1}, got {x[odd]} at index {odd}.")
         return self.weight[x]
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
@@ -55,6 +39,7 @@ class Linear(Pointwise):
     """Affine map: y = x W' + b."""
 
     kind = "linear"
+    same_bits = True
 
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
@@ -71,7 +56,10 @@ class Linear(Pointwise):
 
 
 class LayerNorm(Pointwise):
-    """Layer norm: y = (x - mean) / sqrt(variance + epsilon) * weight + bias (Ba et al. 2016, arXiv:1607.06450)."""
+    """Layer norm: y = (x - mean) / sqrt(variance + epsilon) * weight + bias (Ba et al. 2016, arXiv:1607.06450).
+
+    PyTorch sums in another order, so that its results differ in the last bits.
+    """
 
     kind = "layer_norm"
 
@@ -83,7 +71,8 @@ class LayerNorm(Pointwise):
         self.epsilon: float = spec.setting("epsilon", float)
 
     def apply_to(self, x: np.ndarray) -> np.ndarray:
-        return normalized(x, self.epsilon) * self.weight + self.bias
+        y = normalized(x, self.epsilon)
+        return np.add(np.multiply(y, self.weight, y), self.bias, y)
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         y = stepper.floats(self.output_size)
@@ -91,16 +80,11 @@ class LayerNorm(Pointwise):
         return y, ()
 
 
-def normalized(x: np.ndarray, epsilon: float) -> np.ndarray:
-    """Return the rows of x [N, D] with mean 0 and variance 1."""
-    centred = x - x.mean(1, keepdims=True)
-    return centred / np.sqrt((centred * centred).mean(1, keepdims=True) + np.float32(epsilon))
-
-
 class Dropout(Layer):
     """Identity, because nothing is dropped in evaluation mode. It counts steps so that training can continue."""
 
     kind = "dropout"
+    same_bits = True
 
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
@@ -110,6 +94,7 @@ class Dropout(Layer):
         return DropoutState(np.arange(batch_size), np.zeros(batch_size, np.int64))
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, DropoutState]:
+        sequences, state = self.checked(sequences, state)
         row, step = self.initial_state(len(sequences)) if state is None else state
         return sequences, DropoutState(row, step + sequences.lengths)
 

@@ -65,7 +65,9 @@ class LayerSpec:
     def word(self, name: str, known: Sequence[str]) -> str:
         """Return a setting that is one of the known words."""
         word: str = self.setting(name, str)
-        self.check(word in known, f"{name} to be one of {', '.join(known)}", f"{word!r}{did_you_mean(word, known)[:-1]}")
+        self.check(
+            word in known, f"{name} to be one of {', '.join(known)}", f"{word!r}{did_you_mean(word, known)[:-1]}"
+        )
         return word
 
     def cell(self) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from elman.kernels.native import ACTIVATIONS
+from elman.network.functions import ACTIVATION, linear, linear_scan, sigmoid, window_linear
 from elman.network.layer import Layer
 from elman.network.spec import LARGEST, LayerSpec
 from elman.sequences import Sequences
@@ -25,7 +26,12 @@ class MinGRU(Layer):
         return np.zeros((batch_size, self.output_size), np.float32)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, np.ndarray]:
-        raise NotImplementedError
+        sequences, state = self.checked(sequences, state)
+        h0 = self.initial_state(len(sequences)) if state is None else np.ascontiguousarray(state)
+        z, n = np.split(linear(sequences.values, self.weight, self.bias), 2, 1)
+        z = sigmoid(z)
+        y, last = linear_scan(1 - z, z * n, sequences.layout, h0)
+        return sequences.with_values(y), last
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         h, y = stepper.floats(self.output_size), stepper.floats(self.output_size)
@@ -43,6 +49,7 @@ class WindowNet(Layer):
         self.window: int = spec.setting("window", int)
         spec.check(1 <= self.window < LARGEST, f"a window from 1 to {LARGEST - 1}", self.window)
         self.activation = spec.word("activation", ACTIVATIONS)
+        self.same_bits = self.activation in ("relu", "identity")
         self.weight = spec.tensor("weight", self.output_size, self.window * self.input_size)
         self.bias = spec.tensor("bias", self.output_size)
 
@@ -50,7 +57,10 @@ class WindowNet(Layer):
         return np.zeros((batch_size, self.window - 1, self.input_size), np.float32)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, np.ndarray]:
-        raise NotImplementedError
+        sequences, state = self.checked(sequences, state)
+        past = self.initial_state(len(sequences)) if state is None else state
+        y, last = window_linear(sequences.values, sequences.layout, past, self.weight, self.bias)
+        return sequences.with_values(ACTIVATION[self.activation](y)), last
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         past, y = stepper.floats((self.window - 1) * self.input_size), stepper.floats(self.output_size)

@@ -1,0 +1,106 @@
+"""Functions of arrays that several layers share: native kernels where they are available, else NumPy."""
+
+from typing import Any
+
+import numpy as np
+
+from elman.cell import unroll
+from elman.kernels import native
+from elman.network.memory import address, new
+from elman.rows import Rows
+from elman.sequences import Sequences
+
+CHUNK = 1 << 19  # numbers of all windows in memory at once
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Compute the logistic function without overflow."""
+    return 0.5 * np.tanh(0.5 * x) + 0.5
+
+
+ACTIVATION: dict[str, Any] = {
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+    "relu": lambda x: np.maximum(x, 0),
+    "identity": lambda x: x,
+}
+
+
+def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """Compute y = x W' + b. The native kernel computes each row bitwise the same in any batch, as in PyTorch.
+
+    Args:
+        x: [N, D] float32.
+        weight: [O, D].
+        bias: [O], or None.
+    """
+    if not native.available():
+        y = x @ weight.T
+        return y if bias is None else np.add(y, bias, y)
+    x, outputs = np.ascontiguousarray(x), len(weight)
+    assert x.dtype == np.float32
+    assert x.shape[1] == weight.shape[1]
+    y = new(len(x), outputs)
+    native.module.linear(len(x), x.shape[1], outputs, *map(address, (x, weight, bias, y)))
+    return y
+
+
+def normalized(x: np.ndarray, epsilon: float) -> np.ndarray:
+    """Return the rows of x [N, D] with mean 0 and variance 1: (x - mean) / sqrt(variance + epsilon)."""
+    centred = x - x.mean(1, keepdims=True)
+    variance = np.einsum("nd,nd->n", centred, centred)[:, None] / np.float32(x.shape[1])
+    return np.divide(centred, np.sqrt(variance + np.float32(epsilon)), centred)
+
+
+def linear_scan(a: np.ndarray, x: np.ndarray, rows: Rows, h0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute h[t] = a[t] * h[t-1] + x[t] along every row, as `elman.kernels.linear_scan`.
+
+    Args:
+        a, x: [N, H] float32, contiguous.
+        rows: their layout.
+        h0: the state before the first step, [B, H].
+    Returns:
+        h [N, H], and the last h of each row [B, H].
+    """
+    if native.available():
+        h, last = np.empty_like(x), np.empty_like(h0)
+        native.module.linear_scan(a, x, rows.native_offsets, h0, h, last)
+        return h, last
+
+    def step(inputs: tuple[np.ndarray, np.ndarray], h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        a, x = inputs
+        h = a * h + x
+        return h, h
+
+    y, last = unroll(step, Sequences((a, x), rows), h0)
+    return y.values, last
+
+
+def window_linear(
+    x: np.ndarray, rows: Rows, past: np.ndarray, weight: np.ndarray, bias: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute y[t] = W [x[t-k+1], ..., x[t]] + b along every row; memory grows with N, not with N times k.
+
+    Args:
+        x: [N, D] float32.
+        rows: its layout.
+        past: the k - 1 steps before each row, [B, k - 1, D], latest last.
+        weight: [H, k * D], oldest step first.
+        bias: [H].
+    Returns:
+        y [N, H], and the last k - 1 steps of each row, [B, k - 1, D].
+    """
+    count, before, size = past.shape
+    line = np.empty((count * before + len(x), size), np.float32)  # each row behind its past
+    begins = rows.offsets[:-1] + before * np.arange(count)
+    starts = rows.times + np.repeat(begins, rows.lengths)  # [N] the first step of each window
+    line[begins[:, None] + np.arange(before)] = past
+    line[starts + before] = x
+    last = line[(begins + rows.lengths)[:, None] + np.arange(before)]
+    if not len(x):
+        return new(0, len(weight)), last
+    width = (before + 1) * size
+    overlapping = np.lib.stride_tricks.as_strided(line, (len(line) - before, width), line.strides, writeable=False)
+    step = max(1, CHUNK // width)
+    parts = [linear(overlapping[starts[at : at + step]], weight, bias) for at in range(0, len(x), step)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts), last
