@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from elman.arrays import tensor
 from elman.cells.module import CellModule
 from elman.layers.linear import Linear
 from elman.layers.output_feedback import OutputFeedback
@@ -54,4 +55,4 @@ class Decoder(AnyDecoder, CellModule):
 
     def alignment(self, ids: Sequences, state: DecoderState) -> list[np.ndarray]:
         with torch.no_grad():
-            return super().alignment(ids, state)
+            return super().alignment(ids.map(tensor), state)

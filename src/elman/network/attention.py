@@ -28,10 +28,7 @@ def reference(
         if size == 0:
             continue
         query, read = queries[end - steps : end], slice(start, start + size)
-        if additive is None:
-            scores = query @ keys[read].T
-        else:
-            scores = np.tanh(query[:, None] + keys[read]) @ additive
+        scores = query @ keys[read].T if additive is None else np.tanh(query[:, None] + keys[read]) @ additive
         scores = np.exp(scores - scores.max(1, keepdims=True))
         scores /= scores.sum(1, keepdims=True)
         context[end - steps : end] = scores @ values[read]

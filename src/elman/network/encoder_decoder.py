@@ -14,13 +14,15 @@ from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
 
+LOGITS = 1 << 22  # logits in memory at once
+
 
 class AnyEncoderDecoder:
     """Encoder, and a decoder that starts from its final state and attends to its output, in NumPy or PyTorch.
 
     Attributes:
-        encoder: layers from sources to their output, `Sequences` [M, D], and a final state. All numbers of that state, of
-            all layers and directions, are the decoder's summary.
+        encoder: layers from sources to their output, `Sequences` [M, D], and a final state. All numbers of that state,
+            of all layers and directions, are the decoder's summary.
         decoder: the decoder.
     """
 
@@ -70,3 +72,26 @@ class EncoderDecoder(AnyEncoderDecoder, Layer):
     def encode(self, sources: Sequences) -> tuple[Sequences, State]:
         memory, final = self.encoder.scan(sources)
         return memory, final
+
+    def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """Return the logits of the next unit and the new state of the decoder, as `elman.decoding` needs them."""
+        y, state = self.decoder.step(x, state)
+        return y, state
+
+    def log_probs(self, state: DecoderState, inputs: Sequences, targets: np.ndarray) -> np.ndarray:
+        """Return the log-probability of each target given the inputs up to its step, float32 [N].
+
+        Args:
+            state: from `begin`.
+            inputs: numbers of units [N] that the decoder reads.
+            targets: the unit after each input, [N].
+        """
+        features, _ = self.decoder.features(inputs, state)
+        found, size = np.empty(len(targets), np.float32), max(1, LOGITS // self.output_size)
+        for start in range(0, len(targets), size):
+            part = slice(start, start + size)
+            logits = self.decoder.readout.apply_to(features.values[part])
+            logits -= logits.max(1, keepdims=True)
+            wanted = np.take_along_axis(logits, targets[part, None], 1)[:, 0]
+            found[part] = wanted - np.log(np.exp(logits, out=logits).sum(1))
+        return found

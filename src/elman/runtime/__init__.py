@@ -8,6 +8,8 @@ from elman.network import Layer, ModelFile, NoSpec, Stepper, read_model
 
 MODELS = {  # word of the task in files -> module:class
     "tagger": "elman.runtime.tagger:TaggerModel",
+    "translator": "elman.runtime.translator:TranslatorModel",
+    "summarizer": "elman.runtime.summarizer:SummarizerModel",
 }
 
 __all__ = ["MODELS", "Layer", "ModelFile", "NoSpec", "Stepper", "load", "trained_model"]

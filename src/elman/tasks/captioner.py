@@ -24,15 +24,15 @@ from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.network import ModelFile
-from elman.network.states import DecoderState
 from elman.representation import brief_fields
+from elman.runtime.writer import Targets, longest_target
 from elman.sequences import Sequences
 from elman.settings import check_range, check_word
 from elman.state import State
 from elman.tasks.encoder_decoder import EncoderDecoder
 from elman.tasks.inputs.text import TOKEN
 from elman.tasks.photos import Photos
-from elman.tasks.writer import Targets, Writer, longest_target
+from elman.tasks.writer import Writer
 from elman.training.loop import Data
 
 ENCODERS = {"efficientnet": 160, "convolutional": 96}  # and the default size of their pictures
@@ -203,10 +203,9 @@ class Captioner(Writer):
     def written_units(self) -> Units:
         return self.units_
 
-    def begin(self, data: Encoded) -> DecoderState:
-        pictures, owners = data.inputs, None if data.targets is None else data.targets.owners
-        numbers = self._photos().encode(pictures.files) if pictures.numbers is None else pictures.numbers
-        return self.net_.begin(torch.from_numpy(numbers), owners)  # all captions of a picture share its memory
+    def sources(self, data: Encoded) -> np.ndarray:
+        pictures = data.inputs
+        return self._photos().encode(pictures.files) if pictures.numbers is None else pictures.numbers
 
     def batches(self, data: Encoded) -> Data:
         if self.mirror:

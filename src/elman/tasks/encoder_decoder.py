@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from elman import state as states
+from elman.arrays import tensor
 from elman.cells.spec import Names, spec_of
 from elman.data.units import BOUNDARY, shifted
 from elman.layers import Decoder
@@ -51,7 +52,7 @@ class EncoderDecoder(AnyEncoderDecoder, nn.Module):
         return spec_of(self, "encoder_decoder", names, "encoder", "decoder", **sizes)
 
     def encode(self, sources: Any) -> tuple[Sequences, State]:
-        memory, final = self.encoder(sources)
+        memory, final = self.encoder(sources.map(tensor) if isinstance(sources, Sequences) else tensor(sources))
         return memory, final
 
     def loss(
@@ -75,28 +76,17 @@ class EncoderDecoder(AnyEncoderDecoder, nn.Module):
         wanted = torch.from_numpy(targets)
         return readout_loss(features.values, readout.weight, readout.bias, wanted, forcing.smoothing)
 
-    def log_probs(self, state: DecoderState, units: Sequences) -> np.ndarray:
-        """Return the log-probability of each row, its end included, float64 [B]."""
+    def log_probs(self, state: DecoderState, inputs: Sequences, targets: np.ndarray) -> np.ndarray:
+        """Return the log-probability of each target given the inputs up to its step, float32 [N]."""
         with torch.no_grad():
-            _, each = self.loss(state, units)
-        rows = np.repeat(np.arange(len(units)), units.lengths + 1)
-        return np.bincount(rows, each.double().numpy(), len(units))
+            features, _ = self.decoder.features(inputs.map(torch.from_numpy), state)
+            readout = self.decoder.readout
+            return readout_loss(features.values, readout.weight, readout.bias, torch.from_numpy(targets))[1].numpy()
 
     def step(self, ids: np.ndarray, state: State) -> tuple[Tensor, State]:
         """Return the logits of the next unit and the new state, as `elman.decoding` needs them."""
         with torch.no_grad():
             return self.decoder.step(torch.from_numpy(ids), state)
-
-    def attention_weights(self, state: DecoderState, rows: np.ndarray, units: list[np.ndarray]) -> list[np.ndarray]:
-        """Return the attention weights [T + 1, S] of each row of units, the end included.
-
-        Args:
-            state: from `begin`.
-            rows: row of the state that writes each row of units.
-            units: numbers of units, without the boundary.
-        """
-        inputs, _ = shifted(Sequences.from_list(units))
-        return self.decoder.alignment(inputs.map(torch.from_numpy), states.select(state, rows))
 
     def _mixed(self, inputs: Sequences, state: DecoderState, own: float) -> Sequences:
         """Return the inputs with a random share replaced by the decoder's predictions after reading the reference."""

@@ -1,43 +1,18 @@
-"""Summaries: short texts from long ones (Nallapati et al. 2016, arXiv:1602.06023)."""
+"""Training of a summarizer (Nallapati et al. 2016, arXiv:1602.06023)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
-from elman.data.rows_and_labels import with_targets
-from elman.metrics.references import as_references
-from elman.metrics.summary import SummaryReport, summary_report
+from elman.runtime.summarizer import SummarizerModel
 from elman.tasks.translator import Translator
 
 
 @dataclass(kw_only=True)
-class Summarizer(Translator):
+class Summarizer(SummarizerModel, Translator):
     """`Translator` with other defaults: only the beginning of long sources is read, and both sides share a vocabulary.
 
     The length of a summary is an option of `predict`: `min_length`, `max_length` and `length_penalty`, see
     `elman.decoding.search.Search`. Settings, attributes and errors as in `Translator`.
     """
 
-    task: ClassVar[str] = "summarizer"
-
     shared_vocabulary: bool = True
-    source_limit: int = 300
     target_limit: int = 100
-
-    def score(self, X: Sequence[str], y: Sequence[Any] | None = None) -> float:
-        """Return the ROUGE-L, from 0 to 1."""
-        return self.evaluate(X, y).rougeL / 100
-
-    def evaluate(  # type: ignore[override]  # another report, without `lowercase`: ROUGE ignores case
-        self, X: Sequence[str], y: Sequence[Any] | None = None, **search: Any
-    ) -> SummaryReport:
-        """Return ROUGE of the predictions. ROUGE ignores case.
-
-        Args:
-            X: texts.
-            y: the summary of each, or a list of several.
-            search: options of the search, as for `predict`.
-        """
-        X, y = with_targets(X, y)
-        references = as_references(f"{type(self).__name__}.evaluate", X, () if y is None else y)
-        return summary_report(self.predict(X, **search), references)

@@ -1,0 +1,37 @@
+"""Trained summarizers: short texts from long ones (Nallapati et al. 2016, arXiv:1602.06023)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from elman.data.rows_and_labels import with_targets
+from elman.metrics.references import as_references
+from elman.metrics.summary import SummaryReport, summary_report
+from elman.runtime.translator import TranslatorModel
+
+
+@dataclass(kw_only=True)
+class SummarizerModel(TranslatorModel):
+    """Trained summarizer, which runs without PyTorch. Settings and attributes as in `TranslatorModel`."""
+
+    task: ClassVar[str] = "summarizer"
+
+    source_limit: int = 300
+
+    def score(self, X: Sequence[str], y: Sequence[Any] | None = None) -> float:
+        """Return the ROUGE-L, from 0 to 1."""
+        return self.evaluate(X, y).rougeL / 100
+
+    def evaluate(  # type: ignore[override]  # another report, without `lowercase`: ROUGE ignores case
+        self, X: Sequence[str], y: Sequence[Any] | None = None, **search: Any
+    ) -> SummaryReport:
+        """Return ROUGE of the predictions. ROUGE ignores case.
+
+        Args:
+            X: texts.
+            y: the summary of each, or a list of several.
+            search: options of the search, as for `predict`.
+        """
+        X, y = with_targets(X, y)
+        references = as_references(f"{type(self).__name__}.evaluate", X, () if y is None else y)
+        return summary_report(self.predict(X, **search), references)
