@@ -6,9 +6,9 @@ import numpy as np
 
 from elman.kernels import native
 from elman.memory import Memory, Reads
+from elman.network.functions import linear
 from elman.network.layer import Layer
 from elman.network.memory import address, new
-from elman.network.pointwise import linear
 from elman.network.spec import LayerSpec
 from elman.network.states import KeysAndValues
 from elman.sequences import Sequences
