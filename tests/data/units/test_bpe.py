@@ -1,9 +1,16 @@
-"""Byte pairs: the merges against counting by hand, long and awkward texts, and no tokenizers."""
+"""Byte pairs: the merges against counting by hand, ids against the package tokenizers, long and awkward texts."""
 
+import copy
+import pickle
 import sys
+import unicodedata
+from functools import cache
 
 import numpy as np
 import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from elman.data.units import bpe, units_from_json
 from elman.data.units.bpe import BPE
@@ -72,11 +79,53 @@ def test_a_limit_above_all_pairs_reserves_no_memory(size) -> None:
     assert BPE(size).fit([text]).to_json() == BPE(4096).fit([text]).to_json()
 
 
-def test_without_tokenizers_it_still_decodes(monkeypatch) -> None:
+def test_without_tokenizers_it_still_encodes_and_decodes(monkeypatch) -> None:
     units = BPE().fit([TEXT])
     ids, data = units.encode(TEXT), units.to_json()
     monkeypatch.setitem(sys.modules, "tokenizers", None)
+    np.testing.assert_array_equal(units_from_json(data).encode(TEXT), ids)
     assert units_from_json(data).decode(ids) == TEXT
-    for act in (lambda: units_from_json(data).encode(TEXT), lambda: BPE().fit([TEXT])):
-        with pytest.raises(ModuleNotFoundError, match="units=bpe needs the package tokenizers"):
-            act()
+    with pytest.raises(ModuleNotFoundError, match="units=bpe needs the package tokenizers"):
+        BPE().fit([TEXT])
+
+
+def tokens(units: BPE, text: str) -> list[int]:
+    """Return the ids of the package tokenizers."""
+    vocabulary = {token: id for id, token in enumerate(units.tokens)}
+    tokenizer = bpe._tokenizer(tokenizers.models.BPE(vocabulary, units.merges))
+    return [id + 1 for id in tokenizer.encode(text, add_special_tokens=False).ids]
+
+
+OLD = [chr(code) for code in range(0xD800) if unicodedata.ucd_3_2_0.category(chr(code)) != "Cn"]  # known to both
+PIECES = [" ", "  ", "\n", "\t", "\xa0", "\x1c", "'", "'s", "'ll", "'LL", "don't", "low", "newest", "a\u0301", "12",
+          "½", "一", "-", "_", "日本語", "x" * 40, "7" * 33, "!" * 50, " " * 70]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(PIECES) | st.sampled_from(OLD) | st.characters(max_codepoint=127)).map("".join))
+def test_ids_are_those_of_the_package_tokenizers(text) -> None:
+    units = fitted()
+    assert units.encode(text).tolist() == tokens(units, text)
+
+
+@cache
+def fitted() -> BPE:
+    return BPE().fit([TEXT * 3 + "".join(PIECES) * 5])
+
+
+def test_units_that_two_merges_write_are_those_of_the_package_tokenizers() -> None:
+    letters = [[left, right] for left in "abc" for right in "abc"]
+    merges = [["a", "b"], ["b", "c"], ["a", "bc"], ["abc", "a"], ["ab", "c"], ["c", "abc"], ["abc", "abc"], *letters]
+    units = units_from_json({"name": "bpe", "merges": merges})
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        text = "".join(generator.choice(list("abc"), 20))
+        assert units.encode(text).tolist() == tokens(units, text)
+
+
+def test_pickles_and_copies_encode_alike() -> None:
+    units = fitted()
+    ids = units.encode(TEXT)
+    for other in (pickle.loads(pickle.dumps(units)), copy.deepcopy(units)):
+        np.testing.assert_array_equal(other.encode(TEXT + "unseen"), units.encode(TEXT + "unseen"))
+    np.testing.assert_array_equal(units.encode(TEXT), ids)

@@ -10,29 +10,22 @@ import numpy as np
 
 from elman.data.units.base import Units, check_documents, check_text
 from elman.data.units.decoders import ByteDecoder
+from elman.data.units.merges import LETTERS, Merges, split_words
 from elman.declared_types import field, shown
 from elman.optional_packages import needed_by
 
-# GPT-2's words, with marks counted as letters, and none longer than 32 characters: the time of merging grows with the
-# longest word, and a file that is one line without blanks would be one word.
+# The words of `merges.split_words`, as a regular expression of the package tokenizers.
 WORD = r"'(?:[sdmt]|ll|ve|re)| ?[\p{L}\p{M}]{1,32}| ?\p{N}{1,32}| ?[^\s\p{L}\p{M}\p{N}]{1,32}|\s{1,32}(?!\S)|\s{1,32}"
-CHUNK = 1 << 16  # characters given to the tokenizer at once: it needs dozens of bytes for each
-AT_ONCE = 16  # chunks that the tokenizer's threads share
+CHUNK = 1 << 16  # characters that are split into words at once: the tokenizer needs dozens of bytes for each
 ENOUGH = 1 << 23  # characters to learn merges from: 50 million of noise took 5 GB and two minutes
-
-# Tokens are written with one letter per byte, as in GPT-2: the byte itself if it is a visible character.
-VISIBLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-LETTERS = {byte: chr(byte) for byte in VISIBLE} | {
-    byte: chr(256 + i) for i, byte in enumerate(sorted(set(range(256)) - set(VISIBLE)))
-}
 BYTES = {letter: byte for byte, letter in LETTERS.items()}
 
 
 class BPE(Units):
     """Byte-pair units: id 0 `<doc>`, then the 256 bytes, then merged units. `decode(encode(text))` is `text`.
 
-    The merges of a long text are learned from 8 million of its characters, taken evenly. Training and encoding need
-    the package tokenizers; decoding does not.
+    The merges of a long text are learned from 8 million of its characters, taken evenly, by the package tokenizers.
+    Encoding and decoding do not need it.
 
     Args:
         vocabulary_size: upper bound of the number of ids; merging ends earlier if no pair occurs twice.
@@ -58,9 +51,9 @@ class BPE(Units):
         return [b"", *(bytes(BYTES[letter] for letter in token) for token in self.tokens)]
 
     @cached_property
-    def tokenizer(self) -> Any:
-        vocabulary = {token: i for i, token in enumerate(self.tokens)}
-        return _tokenizer(_tokenizers().models.BPE(vocabulary, self.merges))
+    def _words(self) -> Merges:
+        """Ids of words."""
+        return Merges(self.merges, {token: id for id, token in enumerate(self.tokens, 1)})
 
     @property
     def size(self) -> int:
@@ -86,16 +79,13 @@ class BPE(Units):
 
     def _set(self, merges: list[list[str]]) -> None:
         self.merges = [(left, right) for left, right in merges]
-        for derived in ("tokens", "spelled", "_sizes", "tokenizer"):
+        for derived in ("tokens", "spelled", "_sizes", "_words"):
             self.__dict__.pop(derived, None)
 
     def encode(self, text: str) -> np.ndarray:
         check_text("units=bpe", text)
-        ids, chunks = [np.empty(0, np.int64)], _chunks(text)
-        while some := list(islice(chunks, AT_ONCE)):
-            for encoding in self.tokenizer.encode_batch_fast(some, add_special_tokens=False):
-                ids.append(np.array(encoding.ids, np.int64))
-        return np.concatenate(ids) + 1
+        words = chain.from_iterable(map(split_words, _chunks(text)))
+        return np.fromiter(chain.from_iterable(map(self._words.__getitem__, words)), np.int64)
 
     def locate(self, text: str, ids: np.ndarray) -> tuple[bytes, np.ndarray]:
         return text.encode(), np.cumsum(self._sizes[ids])
