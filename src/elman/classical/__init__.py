@@ -3,11 +3,12 @@
 from importlib import import_module
 from typing import Any
 
-MODELS = {
+MODELS = {  # class of a model, as its file names it -> module
     "DelayTaps": "elman.classical.delay_taps.model",
     "BagOfWords": "elman.classical.bag_of_words",
     "NGram": "elman.classical.ngram",
     "HMM": "elman.classical.hmm.model",
+    "HMMTagger": "elman.classical.hmm.tagger",
     "LDS": "elman.classical.lds.model",
     "CRF": "elman.classical.crf",
 }

@@ -11,6 +11,7 @@ from elman.cell import Cell
 from elman.declared_types import Record, check_arguments, field
 from elman.files import SCHEMA, about_file, read_tensors, write_tensors
 from elman.html_tables import parameter_tables
+from elman.network import ModelFile
 from elman.representation import call, complete
 
 
@@ -65,14 +66,21 @@ class ClassicalModel(Cell):
             FileNotFoundError: the file does not exist.
             ValueError: the file is damaged, holds another kind of model, or has arrays that do not fit its settings.
         """
-        path = Path(path)
-        arrays, metadata = read_tensors(path)
-        kind = metadata.get("model", metadata.get("task", "something else"))
+        return cls.from_file(ModelFile(Path(path), *read_tensors(Path(path))))
+
+    @classmethod
+    def from_file(cls, file: ModelFile) -> Self:
+        """Return the model in a file that was read.
+
+        Raises:
+            ValueError: the file holds another kind of model, or has arrays that do not fit its settings.
+        """
+        kind = file.metadata.get("model", file.metadata.get("task", "something else"))
         if kind != cls.__name__:
             raise ValueError(
-                f"{path}: expected a {cls.__name__}, got a model of the kind {kind}; use the load method of that class."
+                f"{file.path}: expected a {cls.__name__}, got a model of the kind {kind}; use elman.runtime.load."
             )
-        with about_file(path):
-            settings = field(metadata, "settings", Record)
+        with about_file(file.path):
+            settings = field(file.metadata, "settings", Record)
             check_arguments(cls, settings)
-            return cls.from_arrays(arrays, **settings)
+            return cls.from_arrays(file.tensors, **settings)

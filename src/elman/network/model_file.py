@@ -35,12 +35,12 @@ class ModelFile:
         return html_table(f"ModelFile({self.path})", self._facts() | tensors)
 
     def _facts(self) -> dict[str, Any]:
-        known = {name: str(self.metadata[name]) for name in ("task", "version") if name in self.metadata}
+        known = {name: str(self.metadata[name]) for name in ("task", "model", "version") if name in self.metadata}
         numbers = sum(tensor.size for tensor in self.tensors.values())
         return known | {
             "tensors": len(self.tensors),
             "parameters": numbers,
-            "runs without PyTorch": "yes" if self.runs else "no",
+            "runs without PyTorch": "yes" if self.runs or "model" in self.metadata else "no",
         }
 
     def value(self, name: str, declared: Any) -> Any:
