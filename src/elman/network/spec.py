@@ -62,6 +62,12 @@ class LayerSpec:
         self.check(1 <= size < LARGEST, f"{name} from 1 to {LARGEST - 1}", size)
         return size
 
+    def sizes(self, name: str) -> list[int]:
+        """Return a setting that is a list of numbers of features, at least one."""
+        sizes: list[int] = self.setting(name, list[int])
+        self.check(bool(sizes) and all(1 <= size < LARGEST for size in sizes), f"{name} from 1 to {LARGEST - 1}", sizes)
+        return sizes
+
     def word(self, name: str, known: Sequence[str]) -> str:
         """Return a setting that is one of the known words."""
         word: str = self.setting(name, str)
