@@ -40,7 +40,8 @@ def test_laws_hold_in_float64_and_below_a_cell():
 def by_hand(layer, frame):
     """Compute one frame in NumPy and SciPy: convolution, max pooling, relu, and the read-out."""
     maps = frame.numpy()
-    for convolution, (down, across) in zip(layer.convolutions, layer.halves, strict=True):
+    for convolution, block in zip(layer.convolutions, layer.blocks, strict=True):
+        down, across = block.window
         weight, bias = convolution.weight.detach().numpy(), convolution.bias.detach().numpy()
         summed = np.stack([sum(correlate2d(one, kernel, "same") for one, kernel in zip(maps, kernels, strict=True)) + b
                            for kernels, b in zip(weight, bias, strict=True)])  # fmt: skip

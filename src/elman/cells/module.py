@@ -23,6 +23,7 @@ from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
 from elman.network import Stepper, make_layer
+from elman.network.layer_types import steps_natively
 from elman.network.no_spec import NoSpec, spec_metadata
 from elman.network.spec import Spec
 from elman.representation import brief
@@ -171,7 +172,8 @@ class CellModule(Cell, nn.Module):
     def streams_natively(self) -> bool:
         """Return whether `stepper` works for this model on this machine."""
         plain = all(weight.dtype == torch.float32 for weight in self.parameters())
-        return self.streams and native.available() and plain and "spec" in spec_metadata(self)
+        spec = spec_metadata(self).get("spec")
+        return self.streams and native.available() and plain and spec is not None and steps_natively(spec)
 
     def save(self, path: str | Path) -> None:
         """Write weights and spec to a model file, which `elman.runtime.load` reads. A file at `path` is replaced.

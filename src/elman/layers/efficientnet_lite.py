@@ -13,21 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman import cache
+from elman.cells.spec import Names, spec_of
+from elman.network.efficientnet_lite import FEATURES, STEM, Block, blocks_of_stages, same_padding
+from elman.network.pictures import MEAN, SCALE
+from elman.network.spec import Spec
 from elman.optional_packages import needed_by
 from elman.shapes import check
 
-# number of blocks, kernel size, stride of the first block, expansion ratio of its channels, output channels
-STAGES = (
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
-)
-STEM, FEATURES, CLASSES = 32, 1280, 1000
-MEAN, SCALE = 127.0, 128.0  # a pixel becomes (pixel - MEAN) / SCALE, as in pretraining
+CLASSES = 1000
 NAME = "efficientnet-lite0.safetensors"
 EPSILON = 1e-3  # added to the variance in the batch norms
 LAYERS = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}  # convolution: its batch norm
@@ -48,13 +41,9 @@ class EfficientNetLite0(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = _Same(3, STEM, 3, 2)
-        blocks, channels = list[nn.Module](), STEM
-        for count, kernel, stride, wider, size in STAGES:
-            for number in range(count):
-                blocks.append(_Block(channels, size, kernel, 1 if number else stride, wider))
-                channels = size
-        self.blocks = nn.Sequential(*blocks)
-        self.head = _Same(channels, FEATURES, 1)
+        blocks = blocks_of_stages()
+        self.blocks = nn.Sequential(*map(_Block, blocks))
+        self.head = _Same(blocks[-1].output_channels, FEATURES, 1)
         self.classes: nn.Module = nn.Linear(FEATURES, CLASSES)
 
     @classmethod
@@ -67,6 +56,12 @@ class EfficientNetLite0(nn.Module):
         net = cls()
         net.load_state_dict(efficientnet_weights())
         return net.eval()
+
+    def spec(self, names: Names | None = None) -> Spec:
+        """Return the description that `elman.network` runs; it leaves out the classes of ImageNet."""
+        spec = spec_of(self, "efficientnet_lite0", names, input_size=3, output_size=FEATURES)
+        tensors = {name: there for name, there in spec["tensors"].items() if not name.startswith("classes.")}
+        return spec | {"tensors": tensors}
 
     def forward(self, pictures: Tensor) -> Tensor:
         check("EfficientNetLite0", "pictures", pictures, "B C=3 H W")
@@ -88,22 +83,23 @@ class _Same(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
         if kernel > 1:
-            needed = [max(0, (-(-size // stride) - 1) * stride + kernel - size) for size in (x.shape[3], x.shape[2])]
-            x = F.pad(x, [part for zeros in needed for part in (zeros // 2, zeros - zeros // 2)])
+            height, width = x.shape[2:]
+            x = F.pad(x, [*same_padding(width, kernel, stride), *same_padding(height, kernel, stride)])
         return super().forward(x)
 
 
 class _Block(nn.Module):
-    """Inverted residual block: expand, depthwise convolution, project; plus the input if the shape is the same."""
+    """Inverted residual block."""
 
-    def __init__(self, channels: int, size: int, kernel: int, stride: int, wider: int):
+    def __init__(self, block: Block):
         super().__init__()
-        inside = channels * wider
-        widen = [_Same(channels, inside, 1)] if wider > 1 else []
+        inside = block.inside
+        expand = [_Same(block.channels, inside, 1)] if block.expansion > 1 else []
         self.convolutions = nn.ModuleList([
-            *widen, _Same(inside, inside, kernel, stride, groups=inside), _Same(inside, size, 1)
+            *expand, _Same(inside, inside, block.kernel, block.stride, groups=inside),
+            _Same(inside, block.output_channels, 1)
         ])  # fmt: skip
-        self.adds = channels == size and stride == 1
+        self.adds = block.adds
 
     def forward(self, x: Tensor) -> Tensor:
         *others, last = self.convolutions

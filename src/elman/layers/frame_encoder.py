@@ -1,6 +1,6 @@
 """Small convolutional network for the frames of a video (LeCun et al. 1989), trained end to end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from elman.kernels import autocast
 from elman.layers.linear import Linear
 from elman.layers.pointwise import Pointwise
+from elman.network.frame_encoder import blocks_of
+from elman.network.spec import Spec
 from elman.shapes import check
 
 
@@ -34,6 +36,8 @@ class FrameEncoder(Pointwise):
         torch.Size([7, 128])
     """
 
+    kind = "frame_encoder"
+
     def __init__(self, channels: int, height: int, width: int, output_size: int, widths: Sequence[int] = (16, 32, 64)):
         super().__init__()
         sizes = (channels, height, width, output_size, *widths)
@@ -45,15 +49,17 @@ class FrameEncoder(Pointwise):
         self.step_axes = 3
         self.shape = (channels, height, width)
         self.input_size, self.output_size = channels * height * width, output_size
-        self.convolutions = nn.ModuleList()
-        self.halves: list[tuple[int, int]] = []  # window of the max pooling in each block
-        for size in widths:
-            if height == width == 1 and self.halves:
-                break
-            self.convolutions.append(nn.Conv2d(channels, size, 3, padding=1))
-            self.halves.append((min(2, height), min(2, width)))
-            channels, height, width = size, max(1, height // 2), max(1, width // 2)
-        self.readout = Linear(channels * height * width, output_size)
+        self.widths = tuple(widths)
+        self.blocks = blocks_of(*self.shape, widths)
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(block.channels, block.output_channels, 3, padding=1) for block in self.blocks
+        )
+        last = self.blocks[-1]
+        self.readout = Linear(last.output_channels * last.output[0] * last.output[1], output_size)
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        channels, height, width = self.shape
+        return self.spec_of(names, channels=channels, height=height, width=width, widths=list(self.widths))
 
     def check_input(self, verb: str, x: Tensor) -> Tensor:
         """Check that x is [N, C, H, W] in the weights' dtype; cast an autocast dtype back to that."""
@@ -68,6 +74,6 @@ class FrameEncoder(Pointwise):
 
     def apply_to(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)  # the fastest layout for convolutions on a CPU
-        for convolution, half in zip(self.convolutions, self.halves, strict=True):
-            x = F.max_pool2d(convolution(x), half).relu()
+        for convolution, block in zip(self.convolutions, self.blocks, strict=True):
+            x = F.max_pool2d(convolution(x), block.window).relu()
         return self.readout.apply_to(x.flatten(1))

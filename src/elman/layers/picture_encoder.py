@@ -4,9 +4,11 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elman.cells.spec import Names, spec_of
 from elman.layers.dropout import Dropout
 from elman.layers.linear import Linear
 from elman.layers.stack import Stack
+from elman.network.spec import Spec
 from elman.sequences import Sequences
 from elman.shapes import check
 
@@ -38,6 +40,16 @@ class PictureEncoder(nn.Module):
         project = Linear(channels, output_size)
         drops = [Dropout(channels, dropout), project, Dropout(output_size, dropout / 2)] if dropout else [project]
         self.read = Stack(*drops)
+
+    def spec(self, names: Names | None = None) -> Spec:
+        """Return the description that `elman.network` runs.
+
+        Raises:
+            NoSpec: the trunk has none.
+        """
+        trunk = [] if self.trunk is None else ["trunk"]
+        sizes = {"input_size": self.channels, "output_size": self.output_size}
+        return spec_of(self, "picture_encoder", names, *trunk, "read", **sizes)
 
     def forward(self, pictures: Tensor) -> tuple[Sequences, Tensor]:
         features = pictures if self.trunk is None else self.trunk(pictures).flatten(2).mT

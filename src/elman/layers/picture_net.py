@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elman.cells.spec import Names, spec_of
+from elman.network.pictures import GROUPS, MEAN, SCALE
+from elman.network.spec import Spec
 from elman.shapes import check
-
-GROUPS = 8  # number of groups of channels in each group norm
-MEAN, SCALE = 127.0, 128.0  # a pixel becomes (pixel - MEAN) / SCALE
 
 
 class PictureNet(nn.Module):
@@ -30,10 +30,16 @@ class PictureNet(nn.Module):
         super().__init__()
         if not widths or any(width < 1 or width % GROUPS for width in widths):
             raise ValueError(f"PictureNet: expected widths that are multiples of {GROUPS}, got {tuple(widths)}.")
+        self.widths = tuple(widths)
         self.convolutions, self.norms = nn.ModuleList(), nn.ModuleList()
         for channels, size in zip((3, *widths), widths, strict=False):
             self.convolutions.append(nn.Conv2d(channels, size, 3, stride=2, padding=1, bias=False))
             self.norms.append(nn.GroupNorm(GROUPS, size))
+
+    def spec(self, names: Names | None = None) -> Spec:
+        """Return the description that `elman.network` runs."""
+        sizes = {"input_size": 3, "output_size": self.widths[-1]}
+        return spec_of(self, "picture_net", names, **sizes, widths=list(self.widths))
 
     def forward(self, pictures: Tensor) -> Tensor:
         check("PictureNet", "pictures", pictures, "B C=3 H W")

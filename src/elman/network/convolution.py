@@ -49,7 +49,7 @@ def depthwise(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int =
 
 def windows(x: np.ndarray, sides: tuple[int, ...], stride: int) -> np.ndarray:
     """Return all windows of maps [B, H, W, C] as a view [B, h, w, k, l, C]."""
-    found = np.lib.stride_tricks.sliding_window_view(x, sides, (1, 2))  # type: ignore[call-overload]
+    found = np.lib.stride_tricks.sliding_window_view(x, sides, (1, 2))
     view: np.ndarray = found[:, ::stride, ::stride].transpose(0, 1, 2, 4, 5, 3)
     return view
 
@@ -92,12 +92,12 @@ def group_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, groups: int,
         groups: number of groups; C is a multiple of it.
         epsilon: added to the variances.
     """
-    count, channels = len(x), x.shape[3]
-    places = x.reshape(count, -1, channels)
+    count, height, width, channels = x.shape
+    places = x.reshape(count, height * width, channels)
 
     def by_group(of_channels: np.ndarray) -> np.ndarray:
         """Replace each [B, C] by the mean over its group, [B, 1, C]."""
-        means = of_channels.reshape(count, groups, -1).mean(2)
+        means = of_channels.reshape(count, groups, channels // groups).mean(2)
         return np.repeat(means, channels // groups, 1)[:, None]
 
     places -= by_group(places.mean(1))

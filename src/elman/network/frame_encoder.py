@@ -69,4 +69,4 @@ class FrameEncoder(Pointwise):
         for block, weight, bias in zip(self.blocks, self.weights, self.biases, strict=True):
             x = max_pool(convolution(padded(x, (1, 1), (1, 1)), weight, bias), block.window)
             np.maximum(x, 0, out=x)
-        return linear(x.reshape(len(x), -1), self.weight, self.bias)
+        return linear(x.reshape(len(x), self.weight.shape[1]), self.weight, self.bias)

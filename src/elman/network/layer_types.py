@@ -10,8 +10,11 @@ from elman.nearest import did_you_mean
 from elman.network.attention import Attention
 from elman.network.containers import Bidirectional, OutputFeedback, Residual, Reversed, Stack
 from elman.network.decoder import Decoder
+from elman.network.efficientnet_lite import EfficientNetLite0
 from elman.network.encoder_decoder import EncoderDecoder
+from elman.network.frame_encoder import FrameEncoder
 from elman.network.layer import Layer
+from elman.network.pictures import PictureEncoder, PictureNet
 from elman.network.pointwise import Dropout, Embedding, LayerNorm, Linear
 from elman.network.recurrent import GRU, LSTM, RNN
 from elman.network.spec import LayerSpec, Spec
@@ -23,7 +26,8 @@ DEEPEST = 50  # layers inside one another
 LAYER_TYPES: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (RNN, LSTM, GRU, MinGRU, WindowNet, Embedding, Linear, LayerNorm, Dropout, Stack, Residual,
-                  OutputFeedback, Bidirectional, Reversed, Attention, Decoder, EncoderDecoder, TaggerNetwork)
+                  OutputFeedback, Bidirectional, Reversed, Attention, Decoder, EncoderDecoder, TaggerNetwork,
+                  FrameEncoder, PictureNet, EfficientNetLite0, PictureEncoder)
 }  # fmt: skip
 
 
@@ -45,3 +49,8 @@ def make_layer(spec: Spec, tensors: Mapping[str, np.ndarray], depth: int = 0) ->
         raise ValueError(f"spec: expected at most {DEEPEST} layers inside one another, got more.")
     cells = [make_layer(cell, tensors, depth + 1) for cell in field({"cells": [], **spec}, "cells", list[Record])]
     return LAYER_TYPES[kind](LayerSpec(spec, tensors, cells))
+
+
+def steps_natively(spec: Spec) -> bool:
+    """Return whether the native stepper has the operations of a layer and of all layers inside it."""
+    return LAYER_TYPES[spec["kind"]].add is not Layer.add and all(map(steps_natively, spec["cells"]))

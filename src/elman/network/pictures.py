@@ -114,9 +114,11 @@ class PictureEncoder(Layer):
         features = sequences
         if self.trunk is not None:
             maps = self.trunk.features(sequences)
-            features = maps.reshape(len(maps), -1, maps.shape[3])
+            features = maps.reshape(len(maps), maps.shape[1] * maps.shape[2], maps.shape[3])
         check("PictureEncoder", "features", features, f"B P C={self.input_size}")
         count, places, _ = features.shape
-        steps = Sequences(features.reshape(count * places, -1).astype(np.float32, copy=False), np.full(count, places))
+        steps = Sequences(
+            features.reshape(count * places, self.input_size).astype(np.float32, copy=False), np.full(count, places)
+        )
         y = self.read.scan(steps)[0].map(lambda values: np.maximum(values, 0))
         return y, y.values.reshape(count, places, self.output_size).mean(1)

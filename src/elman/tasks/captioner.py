@@ -19,11 +19,12 @@ from elman.data.units import Units, make_units, units_from_json
 from elman.data.units.base import check_text
 from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError, about_row
-from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
+from elman.layers.efficientnet_lite import EfficientNetLite0
 from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.network import ModelFile
+from elman.network.efficientnet_lite import FEATURES
 from elman.representation import brief_fields
 from elman.runtime.writer import Targets, longest_target
 from elman.sequences import Sequences

@@ -14,7 +14,8 @@ from elman import cache
 from elman.data.readers.captions import PictureFile
 from elman.data.readers.images import decode_image
 from elman.errors import about_row
-from elman.layers.efficientnet_lite import FEATURES, EfficientNetLite0
+from elman.layers.efficientnet_lite import EfficientNetLite0
+from elman.network.efficientnet_lite import FEATURES
 from elman.optional_packages import needed_by
 
 
