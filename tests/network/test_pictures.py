@@ -130,6 +130,9 @@ def test_wrong_inputs_raise():
     with pytest.raises(ValueError, match=r"PictureEncoder: expected features of shape \[B, P, C=7\], got \[2, 6, 8\]"):
         encoder.scan(np.zeros((2, 6, 8), np.float32))
 
+    with pytest.raises(ValueError, match=r"PictureNet: reads pictures, not steps; use it in a PictureEncoder"):
+        net.scan(Sequences(np.zeros((2, 3), np.float32), [2]))
+
 
 def edited(module, path, value):
     """Return the spec of a module with another setting, or tensor of another name."""
@@ -164,3 +167,14 @@ def test_a_file_that_does_not_fit_raises(module, path, value, message):
     tensors |= {"weight": np.zeros((16, 3), np.float32), "bias": np.zeros(16, np.float32)}
     with pytest.raises(ValueError, match=message):
         make_layer(edited(module, path, value), tensors)
+
+
+@pytest.mark.parametrize("module", [PictureNet((8,)), PictureEncoder(8, 8, 0.0, PictureNet((8,)))])
+def test_no_stack_contains_a_network_that_reads_pictures(module):
+    tensors = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
+    linear = Linear(8, 8)
+    tensors |= {name: tensor.detach().numpy() for name, tensor in linear.state_dict().items()}
+    settings = {"input_size": module.spec()["settings"]["input_size"], "output_size": 8}
+    spec = {"kind": "stack", "settings": settings, "cells": [module.spec(), linear.spec()]}
+    with pytest.raises(ValueError, match="stack: expected steps of shape"):
+        make_layer(spec, tensors)

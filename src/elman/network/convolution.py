@@ -9,7 +9,7 @@ from functools import reduce
 
 import numpy as np
 
-from elman.network.pointwise import linear
+from elman.network.functions import linear
 
 PIXELS = 1 << 16  # of the pictures that go through a network together: their maps stay in the processor's cache
 Sides = tuple[int, int]

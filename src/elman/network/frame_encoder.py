@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from elman.network.convolution import Sides, channels_last, convolution, in_parts, max_pool, padded
+from elman.network.functions import linear
 from elman.network.layer import Pointwise
-from elman.network.pointwise import linear
 from elman.network.spec import LayerSpec
 
 

@@ -13,11 +13,12 @@ from elman.state import State
 
 MEAN, SCALE = 127.0, 128.0  # a pixel becomes (pixel - MEAN) / SCALE
 GROUPS = 8  # of the channels in each group norm of a `PictureNet`
+ANY = 0  # size that differs between pictures; no step of a row has such a shape
 EPSILON = 1e-5  # added to its variances, as in torch.nn.GroupNorm
 
 
 class Trunk(Layer):
-    """Network from pixels to a feature map. It reads pictures of any size; not the steps of rows.
+    """Network from pixels to a feature map. It reads pictures of any size, not the steps of rows.
 
     Shapes:
         pictures [B, 3, H, W] of 0 to 255   ->   features [B, h, w, output_size]
@@ -28,6 +29,7 @@ class Trunk(Layer):
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
         spec.check(self.input_size == 3, "an input_size of 3, the channels of a picture", self.input_size)
+        self.step_shape, self.output_shape = (3, ANY, ANY), (self.output_size, ANY, ANY)
 
     def features(self, pictures: np.ndarray) -> np.ndarray:
         """Compute the feature maps of pictures, a few at a time.
@@ -96,9 +98,10 @@ class PictureEncoder(Layer):
             spec.check(isinstance(self.trunk, Trunk), "a network that reads pictures", self.trunk.kind)
             got = self.trunk.output_size
             spec.check(got == self.input_size, f"a {self.trunk.kind} with an output_size of {self.input_size}", got)
-        sizes = [self.read.input_size, self.read.output_size]
-        wanted = [self.input_size, self.output_size]
+        sizes, wanted = [*self.read.step_shape, *self.read.output_shape], [self.input_size, self.output_size]
         spec.check(sizes == wanted, f"layers from {wanted[0]} to {wanted[1]} features", sizes)
+        self.step_shape = (ANY, self.input_size) if self.trunk is None else self.trunk.step_shape
+        self.output_shape = ANY, self.output_size
 
     def scan(self, sequences: Any, state: State | None = None) -> tuple[Sequences, np.ndarray]:
         """Return the places of pictures, one row per picture, and the mean of each row.
