@@ -43,8 +43,8 @@ from elman.hmm import CategoricalHMM, GaussianHMM
 from elman.layers.recurrent_stack import recurrent_stack
 from elman.losses import crf_loss
 from elman.metrics import calibration_error, translation_report
-from elman.tasks.run import Run
 from elman.settings import parse
+from elman.tasks.run import Run
 
 TINY = {"epochs": 1, "hidden_size": 4}
 TEXTS, LABELS = ["ab", "cd"] * 4, ["x", "y"] * 4
@@ -296,10 +296,10 @@ def calls(path: Path) -> dict[str, Advice]:
             "call fit first",
             lambda: Classifier(**TINY, units="characters").fit(TEXTS, LABELS).predict(["a"]),
         ),
-        "a layer without an ONNX node": Advice(
-            lambda: to_onnx(Stack(LSTM(3, 4), AttentionPooling(4), Linear(4, 2)), path / "a.onnx"),
-            "convert the layers before and after it separately",
-            lambda: (to_onnx(LSTM(3, 4), path / "a.onnx"), to_onnx(Linear(4, 2), path / "b.onnx")),
+        "steps of a model that reads whole rows": Advice(
+            lambda: to_onnx(Bidirectional(LSTM(3, 4), LSTM(3, 4)), path / "a.onnx", steps=True),
+            "export whole rows, without steps",
+            lambda: to_onnx(Bidirectional(LSTM(3, 4), LSTM(3, 4)), path / "a.onnx"),
         ),
         "a layer without one of Keras": Advice(
             lambda: to_keras(Stack(LSTM(3, 4), MinGRU(4, 4), Linear(4, 2))),

@@ -21,6 +21,7 @@ VERBS = {
     "generate": "elman.cli.generate:generate",
     "surprisal": "elman.cli.surprisal:surprisal",
     "doctor": "elman.cli.doctor:doctor",
+    "export": "elman.cli.export:export",
     "list": "elman.cli.list:list_",
     "demo": "elman.cli.demo:demo",
     "examples": "elman.cli.examples:examples",

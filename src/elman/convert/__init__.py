@@ -1,20 +1,24 @@
 """Conversion of recurrent layers and their weights from PyTorch, Keras and ONNX to elman, and back.
 
 A converted model computes the same numbers. A layer or setting that the target does not support raises an error.
+Only `to_onnx` works without PyTorch.
 """
+
+from importlib import import_module
+from typing import Any
 
 from elman.optional_packages import needed_by
 
-with needed_by("elman.convert"):
-    import torch  # noqa: F401  # the first import of it, for an error that names this module
+_HOME_OF = {"from_keras": "keras_reading", "to_keras": "keras_writing", "from_onnx": "onnx_reading",
+            "to_onnx": "onnx_writing", "from_torch": "torch_modules", "to_torch": "torch_modules"}  # fmt: skip
+__all__ = sorted(_HOME_OF)
 
-from elman.convert.keras_reading import from_keras
-from elman.convert.keras_writing import to_keras
-from elman.convert.onnx_reading import from_onnx
-from elman.convert.onnx_writing import to_onnx
-from elman.convert.torch_modules import from_torch, to_torch
 
-__all__ = ["from_keras", "from_onnx", "from_torch", "to_keras", "to_onnx", "to_torch"]
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'elman.convert' has no attribute {name!r}")
+    with needed_by("elman.convert"):
+        return getattr(import_module(f"elman.convert.{_HOME_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,10 +1,4 @@
-"""Conversion between single RNN, LSTM or GRU nodes of ONNX and cells.
-
-Gates are in the order `GATES`. There are two biases, and a first axis of directions: W [1 or 2, G H, D],
-R [.., G H, H], B [.., 2 G H], and for peepholes P [.., 3 H] in the order input, output, forget. With the attribute
-input_forget, f = 1 - i, and the weights of f are ignored. A MinGRU is a GRU with R = 0 and an identity as activation
-of the candidate; its update gate is one minus that of the GRU, so that the weights have the opposite sign.
-"""
+"""Cells for the recurrent nodes of ONNX files; `onnx_operators` describes the layout of their weights."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,20 +9,11 @@ from torch import Tensor
 
 from elman.cells import GRU, LSTM, RNN, CellModule, MinGRU
 from elman.cells.torch_weights import TorchWeights, with_weights
-from elman.convert.layers import directions_of, optional_module, plain_cells
+from elman.convert.onnx_operators import ACTIVATIONS, DEFAULTS, MIN_GRU, ORDER, PEEPHOLE_ORDER
 from elman.layers import Bidirectional, Reversed
 from elman.shapes import check
 
-Cell = RNN | LSTM | GRU | MinGRU
-
 RECURRENT: dict[str, type[CellModule]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
-GATES = {"RNN": ["candidate"], "LSTM": ["input", "output", "forget", "candidate"],
-         "GRU": ["update", "reset", "candidate"]}  # fmt: skip
-ORDER = {kind: [cell.gate_names.index(gate) for gate in GATES[kind]] for kind, cell in RECURRENT.items()}
-PEEPHOLE_ORDER = [0, 2, 1]  # order of the gates with peepholes
-DEFAULTS = {"RNN": ["Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}  # activations
-MIN_GRU = ["Sigmoid", "Affine"]
-ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "identity": "Affine"}
 DIRECTIONS = ("forward", "reverse", "bidirectional")
 
 
@@ -128,98 +113,3 @@ def _min_gru(w: Tensor, bias: Tensor, hidden: int) -> CellModule:
         update, _, candidate = weight.split(hidden)
         weights[name] = torch.cat([-update, candidate])
     return with_weights(lambda: MinGRU(w.shape[1], hidden), weights)
-
-
-def written_cells(where: str, layer: CellModule) -> Sequence[Cell] | None:
-    """Return the one or two cells of a layer that a node can compute, forward first; None for another layer.
-
-    Raises:
-        ValueError: ONNX does not support an option, or not with different values in the two directions.
-    """
-    cells = directions_of(layer)
-    minimal = [cell for cell in cells if isinstance(cell, MinGRU)]
-    if len(minimal) == len(cells) and len({cell.output_size for cell in cells}) == 1:
-        return minimal
-    found = plain_cells(where, layer, "peephole", "coupled")
-    for name, values in (("reset", "'after' and 'before'"), ("coupled", "True and False")):
-        if len({getattr(cell, name, None) for cell in found or ()}) > 1:
-            raise ValueError(f"{where}: expected one {name} in both directions, got {values}.")
-    return found
-
-
-def node_of(
-    layer: CellModule,
-    cells: Sequence[Cell],
-    name: str,
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-) -> tuple[Any, list[Any]]:
-    """Return the node for a layer, and its weights.
-
-    Args:
-        layer: a cell, or a `Bidirectional` or `Reversed` of one.
-        cells: the cells of the layer, one per direction.
-        name: name of the node, and prefix of the names of its weights.
-        inputs: names of x, of the lengths of the rows or "", and of the arrays of the initial state, if any.
-        outputs: names of the outputs [T, directions, B, H], and of the arrays of the final state [directions, B, H].
-    """
-    helper, numpy_helper = (
-        optional_module(f"onnx.{part}", "writing ONNX files") for part in ("helper", "numpy_helper")
-    )
-    settings: dict[str, Any] = {"hidden_size": cells[0].output_size}
-    if isinstance(layer, Reversed | Bidirectional):
-        settings["direction"] = "reverse" if isinstance(layer, Reversed) else "bidirectional"
-    if isinstance(cells[0], GRU):
-        settings["linear_before_reset"] = int(cells[0].reset == "after")
-    if isinstance(cells[0], LSTM) and cells[0].coupled:
-        settings["input_forget"] = 1
-    if isinstance(cells[0], RNN | MinGRU):
-        settings["activations"] = [
-            word for cell in cells for word in ([ACTIVATIONS[cell.activation]] if isinstance(cell, RNN) else MIN_GRU)
-        ]
-        if "Affine" in settings["activations"]:
-            settings |= {"activation_alpha": [1.0] * len(cells), "activation_beta": [0.0] * len(cells)}
-    arrays = [_min_gru_arrays(cell) if isinstance(cell, MinGRU) else _arrays(cell) for cell in cells]
-    if any("P" in part for part in arrays):  # if only one direction has peepholes, those of the other are zero
-        arrays = [{"P": part["B"].new_zeros(3 * cells[0].output_size)} | part for part in arrays]
-    tensors = {
-        letter: numpy_helper.from_array(
-            torch.stack([part[letter] for part in arrays]).numpy(force=True), f"{name}.{letter}"
-        )
-        for letter in arrays[0]
-    }
-    names = {letter: tensor.name for letter, tensor in tensors.items()}
-    x, lengths, *state = inputs
-    read = [x, *(names[letter] for letter in "WRB"), lengths, *state, *[""] * (2 - len(state)), names.get("P", "")]
-    while not read[-1]:
-        read.pop()
-    return helper.make_node(_kind(cells[0]), read, list(outputs), name=name, **settings), list(tensors.values())
-
-
-def _kind(cell: Cell) -> str:
-    return next((kind for kind, ours in RECURRENT.items() if isinstance(cell, ours)), "GRU")
-
-
-def _arrays(cell: RNN | LSTM | GRU) -> dict[str, Tensor]:
-    """Return W, R, B, and with peepholes P, of one direction."""
-    order, hidden, weights = ORDER[_kind(cell)], cell.output_size, TorchWeights.from_cell(cell)
-    coupled = isinstance(cell, LSTM) and cell.coupled
-
-    def written(weight: Tensor, order: Sequence[int]) -> Tensor:
-        if coupled:  # sigmoid(-x) = 1 - sigmoid(x): correct for readers without input_forget as well
-            input_gate, rest = weight[:hidden], weight[hidden:]
-            weight = torch.cat([input_gate, -input_gate, rest])
-        return _ordered(weight, hidden, order)
-
-    w, r, *biases = (written(weight, order) for weight in weights.common)
-    arrays = {"W": w, "R": r, "B": torch.cat(biases)}
-    return arrays if weights.peephole is None else arrays | {"P": written(weights.peephole, PEEPHOLE_ORDER)}
-
-
-def _min_gru_arrays(cell: MinGRU) -> dict[str, Tensor]:
-    hidden = cell.output_size
-    w, bias = (
-        torch.cat([-weight[:hidden], torch.zeros_like(weight[:hidden]), weight[hidden:]])
-        for weight in (cell.weight_ih.detach(), cell.bias.detach())
-    )
-    return {"W": w, "R": w.new_zeros(len(w), hidden), "B": torch.cat([bias, torch.zeros_like(bias)])}
