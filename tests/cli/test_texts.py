@@ -10,8 +10,7 @@ import tomllib
 import pytest
 import sacrebleu
 
-from elman import load
-from elman.cli.tasks import translator
+from elman import load, pictures
 from elman.metrics import summary_report
 from elman.pictures import alignment
 
@@ -192,7 +191,7 @@ def test_pictures_of_attention(elman, run, tmp_path, monkeypatch):
         drawn.append((source, target))
         return alignment(source, target, weights)
 
-    monkeypatch.setattr(translator, "alignment", draw)
+    monkeypatch.setattr(pictures, "alignment", draw)
     picture = tmp_path / "look.png"
     result = elman("predict", run, "--show-attention", picture, stdin="a big dog sleeps\n\na cat\n")
     assert result.exit_code == 0, result.output
@@ -214,7 +213,7 @@ def test_no_pictures_without_attention(elman, files, tmp_path):
                  "attention=none").exit_code == 0  # fmt: skip
     result = elman("predict", run, "--show-attention", tmp_path / "a.png", stdin="a dog\n")
     assert result.exit_code == 1
-    assert "--show-attention: expected a model with attention, got attention=none; leave it" in result.stderr
+    assert "--show-attention: expected a model with attention, got one without; leave it" in result.stderr
 
 
 def test_figures_equal_those_of_sacrebleu_on_the_predictions(elman, run, files, pairs):

@@ -11,6 +11,7 @@ from elman.cli.models import load_model
 from elman.cli.readers import DataFile
 from elman.cli.task_commands import TaskVerb
 from elman.errors import located
+from elman.tasks import load
 from elman.tasks.run_source import Source
 
 HELP = """Report why the model in RUN learns, or does not.
@@ -33,7 +34,7 @@ def _doctor(
     from elman.doctor.figures import to_json
 
     source = Source.of_run(run)
-    trained = load_model(run, files or source.data, options)
+    trained = load_model(run, files or source.data, options, load)
     data = trained.read(files or source.existing_files(run, f"name a file: elman doctor {run} FILE"))
     home = run if run.is_dir() else run.parent
     with located(data.places), progress_share("examining") as progress:

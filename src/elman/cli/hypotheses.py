@@ -75,8 +75,8 @@ def predict_texts(
         ValueError: the model has no attention weights to draw.
     """
     pictures, several = options.get("show_attention"), "n_best" in options
-    if pictures and model.attention == "none":
-        raise ValueError("--show-attention: expected a model with attention, got attention=none; leave it out.")
+    if pictures and not model.attends:
+        raise ValueError("--show-attention: expected a model with attention, got one without; leave it out.")
     lines: list[str] = []
     found = model.n_best([row.input for row in rows], options.get("n_best", 1), **chosen(options, SEARCH))
     for row, best in zip(rows, found, strict=True):

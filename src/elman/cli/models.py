@@ -1,18 +1,19 @@
 """Trained models for the commands that use them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from elman import runtime, tasks
 from elman.cli.console import progress_share
 from elman.cli.readers import ColumnOption, Options, is_table
 from elman.cli.task_commands import TaskCommands, TaskVerb, broken_tasks, task_commands
 from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
 from elman.errors import located
-from elman.tasks import load
+from elman.network import read_model
 from elman.tasks.run_source import Source
 
 
@@ -41,12 +42,27 @@ class TrainedModel(NamedTuple):
             return self.commands.evaluate(self.model, data, self.options)
 
 
-def load_model(run: Path, files: Sequence[Path], options: Mapping[str, Any]) -> TrainedModel:
+def without_torch(run: Path) -> Any:
+    """Return the trained model of a task; in PyTorch if the runtime does not support it, such as a cell of the user.
+
+    Raises:
+        FileNotFoundError, ValueError: as `elman.load`.
+    """
+    file = read_model(run)
+    if file.runs and file.metadata.get("task") in runtime.MODELS and "place" not in file.metadata:
+        return runtime.trained_model(file)
+    return tasks.load(run)
+
+
+def load_model(
+    run: Path, files: Sequence[Path], options: Mapping[str, Any], load: Callable[[Path], Any] = without_torch
+) -> TrainedModel:
     """Load the trained model in a run folder or a model file, for the current command.
 
     Args:
         files: data files; kept columns are ignored if none of them is a table.
         options: options of the command by name; None if not given.
+        load: load(run) returns the model.
     Raises:
         FileNotFoundError, ValueError: as `elman.load`.
         ValueError: the command does not support the model's task.
