@@ -425,7 +425,7 @@ class InheritedSpec(LSTM):
 def test_a_spec_that_differs_from_the_step_is_caught(fault):
     torch.manual_seed(0)
     message = (
-        rf"check_cell: {fault.__name__}: stepper equals scan: stepping without PyTorch changes the values by .* a spec"
+        rf"check_cell: {fault.__name__}: runtime equals scan: scanning without PyTorch changes the values by .* a spec"
     )
     with pytest.raises(AssertionError, match=message):
         check_cell(fault(3, 4))

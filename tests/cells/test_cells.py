@@ -55,7 +55,8 @@ def variants_and_types():
 )
 def test_laws_hold(name, settings, dtype):
     laws = check_cell(CELLS[name](3, 4, **settings).to(dtype))
-    assert len(laws) == 11 + ("stepper equals scan" in laws)
+    assert len(laws) == 11 + ("runtime equals scan" in laws) + ("stepper equals scan" in laws)
+    assert ("runtime equals scan" in laws) == (dtype == torch.float32)
     assert ("stepper equals scan" in laws) == (native.available() and dtype == torch.float32)
 
 

@@ -180,7 +180,7 @@ def test_the_same_bits_for_any_number_of_threads(kind):
 @pytest.mark.needs_native
 @pytest.mark.parametrize("kind", ["lstm", "lstm_projected", "gru_after", "gru_before", "rnn_tanh"])
 def test_the_laws_hold(kind):
-    with lowered(), patch.object(CellModule, "streams_natively", lambda _: False):  # a stepper has types of its own
+    with lowered(), patch.object(CellModule, "runs_without_torch", lambda _: False):  # which has types of its own
         check_cell(make("forwards", kind, 3, 21))
 
 

@@ -20,6 +20,7 @@ from elman import (
     Linear,
     MinGRU,
     OutputFeedback,
+    Residual,
     Stack,
 )
 from elman.cells import CellModule
@@ -73,18 +74,24 @@ def test_a_reference_has_a_reason():
     assert "reference: weights are on meta" in elman.describe(LSTM(3, 4).to("meta"))
 
 
-@pytest.mark.needs_native
 @pytest.mark.parametrize(
     ("model", "answer"),
     [
-        (lambda: LSTM(3, 4), "yes"),
-        (lambda: Own(), "no, Own has no layer type in elman.runtime"),
-        (lambda: Bidirectional(GRU(3, 4), GRU(3, 4)), "no, Bidirectional reads whole sequences, so it cannot stream"),
+        (lambda: LSTM(3, 4), "runs, also step by step"),
+        (lambda: Own(), "no, Own has no layer type in elman.network"),
+        (
+            lambda: Bidirectional(GRU(3, 4), GRU(3, 4)),
+            "runs, but not step by step, because Bidirectional reads whole sequences",
+        ),
+        (
+            lambda: Stack(Linear(3, 3), Residual(Stack(Bidirectional(GRU(3, 2), GRU(3, 1))))),
+            "runs, but not step by step, because cells.1.cell.cells.0 (Bidirectional) reads whole sequences",
+        ),
         (lambda: LSTM(3, 4).double(), "no, weights are float64"),
     ],
 )
-def test_the_last_line_reports_whether_it_steps_without_pytorch(model, answer):
-    assert elman.describe(model()).splitlines()[-1] == f"One step at a time without PyTorch (elman.runtime): {answer}."
+def test_the_last_line_reports_whether_it_runs_without_pytorch(model, answer):
+    assert elman.describe(model()).splitlines()[-1] == f"Without PyTorch (elman.runtime): {answer}."
 
 
 def test_tied_parameters_count_once():

@@ -2,9 +2,7 @@
 
 import copy
 import gc
-import json
 import os
-import re
 import resource
 import subprocess
 import sys
@@ -13,30 +11,25 @@ import numpy as np
 import pytest
 import torch
 
-import elman
 from elman import (
     GRU,
     LSTM,
     RNN,
     Dropout,
     Embedding,
-    LastPooling,
     LayerNorm,
     Linear,
-    MaxPooling,
     MinGRU,
     OutputFeedback,
     Residual,
     Stack,
     WindowNet,
-    network,
 )
 from elman import state as states
 from elman.cells import CellModule
-from elman.files import write_tensors
 from elman.kernels import native
-from elman.layers import Bidirectional, VariationalDropout
-from elman.network import NoSpec, Stepper, make_layer
+from elman.layers import VariationalDropout
+from elman.network import Stepper
 from elman.sequences import Sequences
 
 pytestmark = pytest.mark.needs_native
@@ -342,228 +335,3 @@ def test_settings_out_of_range_raise():
         Linear(2, 2).stepper(output="prob")
     with pytest.raises(ValueError, match="expected weights to be one of float32, bfloat16, got 'float16'"):
         Linear(2, 2).stepper(weights="float16")
-
-
-def saved(cell: CellModule, path, **more) -> network.ModelFile:
-    tensors = {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
-    write_tensors(path / network.MODEL, tensors, {"schema": 1, "spec": cell.spec(), **more})
-    return network.read_model(path)
-
-
-def test_a_file_steps(tmp_path):
-    cell = made(NATIVE["language model"], 8)
-    cell.cells[3].weight = torch.nn.Parameter(torch.randn(IDS, 8))
-    file, x = saved(cell, tmp_path), drawn(cell, 2, 4)
-    assert file.runs
-    np.testing.assert_array_equal(stepped(file.network().stepper(2), x), stepped(cell.stepper(2), x))
-
-
-def test_tied_weights_have_one_name(tmp_path):
-    cell = Stack(Embedding(IDS, 7), GRU(7, 7), Linear(7, IDS))
-    cell.cells[2].weight = cell.cells[0].weight
-    assert cell.spec()["cells"][2]["tensors"] == {"weight": "cells.0.weight", "bias": "cells.2.bias"}
-    x = drawn(cell, 1, 4)
-    with torch.no_grad():
-        y, _ = cell.scan(Sequences(x[0], [4]))
-    np.testing.assert_array_equal(stepped(saved(cell, tmp_path).stepper(), x)[0], y.values.numpy())
-
-
-def test_a_spec_is_plain_data_without_code():
-    spec = made(NATIVE["deep"], 5).spec()
-    assert json.loads(json.dumps(spec)) == spec
-    assert spec["cells"][2] == {
-        "kind": "residual",
-        "settings": {"input_size": 5, "output_size": 5},
-        "tensors": {},
-        "cells": [
-            {
-                "kind": "gru",
-                "settings": {"input_size": 5, "output_size": 5, "reset": "after"},
-                "tensors": {name: f"cells.2.cell.{name}" for name in ("weight_ih", "weight_hh", "bias", "bias_hn")},
-                "cells": [],
-            }
-        ],
-    }
-
-
-class Own(CellModule):
-    """Cell of a user."""
-
-    input_size, output_size = 4, 4
-
-    def initial_state(self, batch_size):
-        return ()
-
-    def advance(self, x, state):
-        return x, state
-
-
-NO_STEPPER = {
-    "both ways": (
-        lambda: Bidirectional(GRU(3, 2), GRU(3, 2)), "Bidirectional reads whole sequences, so it cannot stream"
-    ),
-    "own cell": (Own, "Own has no layer type in elman.runtime"),
-    "own cell in a stack": (
-        lambda: Stack(Linear(3, 4), Residual(Stack(GRU(4, 4), Own()))),
-        "cells.1.cell.cells.1 (Own) has no layer type in elman.runtime",
-    ),
-    "pooling": (
-        lambda: Stack(Stack(GRU(3, 4)), MaxPooling(4)), "cells.1 (MaxPooling) has no layer type in elman.runtime"
-    ),
-    "pooling both ways": (
-        lambda: Stack(LastPooling(4, 2), Linear(4, 2)),
-        "cells.0 (LastPooling) reads whole sequences, so it cannot stream",
-    ),
-    "first of several": (
-        lambda: Stack(Bidirectional(GRU(3, 2), GRU(3, 2)), MaxPooling(4)),
-        "cells.0 (Bidirectional) reads whole sequences, so it cannot stream",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("make", "reason"), list(NO_STEPPER.values()), ids=list(NO_STEPPER))
-def test_the_part_without_a_spec_is_named_everywhere(make, reason, tmp_path):
-    cell = make()
-    with pytest.raises(NoSpec, match=f"^{re.escape(reason)}$"):
-        cell.spec()
-    assert not cell.streams_natively()
-    way_out = "use step" if cell.streams else "use scan, or layers that read forward only"
-    with pytest.raises(ValueError, match=rf"^{type(cell).__name__}\.stepper: {re.escape(reason)}; {way_out}\.$"):
-        cell.stepper()
-    if native.available():
-        assert elman.describe(cell).endswith(f"(elman.runtime): no, {reason}.")
-    cell.save(tmp_path / network.MODEL)
-    file = network.read_model(tmp_path)
-    assert not file.runs
-    with pytest.raises(ValueError, match=rf"model\.safetensors: {re.escape(reason)}; run the model in PyTorch: "):
-        file.network().stepper()
-
-
-SAVED = {
-    "lstm": lambda: LSTM(3, 4),
-    "stack": lambda: Stack(LSTM(3, 4, zoneout_c=0.1), Linear(4, 2)),
-    "tied": lambda: _tied(),
-    "double": lambda: Stack(GRU(3, 4), LayerNorm(4)).double(),
-    "own": Own,
-}
-
-
-def _tied():
-    net = Stack(Embedding(7, 3), Linear(3, 7))
-    net.cells[1].weight = net.cells[0].weight
-    return net
-
-
-@pytest.mark.parametrize("make", SAVED.values(), ids=list(SAVED))
-def test_a_saved_model_is_loaded_by_the_same_layers_and_by_the_runtime(make, tmp_path):
-    torch.manual_seed(0)
-    cell, other, path = make().eval(), make().eval(), tmp_path / "cell.safetensors"
-    cell.save(path)
-    assert other.load(str(path)) is other
-    assert all(map(torch.equal, cell.state_dict().values(), other.state_dict().values()))
-    file = network.read_model(path)
-    assert file.metadata["version"] == elman.__version__
-    if cell.streams_natively():
-        pair = file.network().stepper(2), cell.stepper(2)
-        for stepper in pair:
-            stepper.input[...] = 1
-            stepper()
-        assert np.array_equal(pair[0].output, pair[1].output)
-    with pytest.raises(ValueError, match=r"expected the model of a task, .* elman\.runtime\.load\(path\)\.stepper\(\)"):
-        elman.load(path)
-
-
-def test_a_file_of_float64_does_not_step(tmp_path):
-    for path, cell, steps in (("a", LSTM(3, 4), True), ("b", LSTM(3, 4).double(), False)):
-        cell.save(tmp_path / path)
-        file = network.read_model(tmp_path / path)
-        assert file.runs == steps
-        assert f"streams {'yes' if steps else 'no'}" in repr(file)
-    with pytest.raises(ValueError, match=r"b: Stepper: lstm: .* got float64 .*; .* model\.float\(\)"):
-        file.network().stepper()
-
-
-def test_a_folder_is_not_loaded(tmp_path):
-    with pytest.raises(IsADirectoryError, match="expected a model file, got a folder; give the path of the file"):
-        LSTM(3, 4).load(tmp_path)
-
-
-def test_weights_of_other_layers_are_not_loaded(tmp_path):
-    path = tmp_path / "cell.safetensors"
-    Stack(LSTM(3, 4), Linear(4, 2)).save(path)
-    for other, message in (
-        (Stack(LSTM(3, 5), Linear(5, 2)), r"cells\.0\.bias \(20,\), got \(16,\)"),
-        (Stack(LSTM(3, 4)), r"cells\.1\.bias nothing, got \(2,\)"),
-        (LSTM(3, 4), r"bias \(16,\), got nothing"),
-    ):
-        before = [weight.clone() for weight in other.parameters()]
-        with pytest.raises(ValueError, match=rf"cell\.safetensors: expected {message}; construct the layers"):
-            other.load(path)
-        assert all(map(torch.equal, before, other.parameters()))
-    damaged = Linear(2, 2)
-    damaged.bias.data.fill_(float("nan"))
-    damaged.save(path)
-    with pytest.raises(ValueError, match="bias: expected finite numbers, got 2"):
-        network.read_model(path)
-
-
-def wrong_specs():
-    spec = Stack(Linear(3, 4), LSTM(4, 5)).spec()
-    unknown = json.loads(json.dumps(spec).replace("lstm", "lsmt"))
-    yield unknown, r"expected a layer type of this version \(rnn, lstm, .*\), got 'lsmt'; did you mean lstm\?"
-    missing = json.loads(json.dumps(spec).replace("cells.1.bias", "cells.7.bias"))
-    yield missing, r"lstm: expected cells\.7\.bias float32 \[20\], got nothing"
-    other = json.loads(json.dumps(spec).replace('"output_size": 5', '"output_size": 6'))
-    yield other, r"lstm: expected cells\.1\.weight_ih float32 \[24, 4\], got float32 \[20, 4\]"
-    late = {**spec, "cells": [spec["cells"][1], Embedding(4, 3).spec()]}
-    yield late, "lstm: expected an input of 4 features, got 3 features"
-    late = {**spec, "cells": [spec["cells"][0], {**Embedding(4, 5).spec(), "kind": "embedding"}]}
-    yield late, "embedding: expected an input of ids, got 4 features"
-    wide = {**spec, "cells": [{**spec["cells"][0], "settings": {"input_size": 3, "output_size": 8}}]}
-    yield wide, r"linear: expected cells\.0\.weight float32 \[8, 3\], got float32 \[4, 3\]"
-    for kind in ("stack", "residual", "output_feedback"):
-        yield {**spec, "kind": kind, "cells": []}, f"{kind}: expected 1 cells, got 0"
-    yield {**spec, "settings": {"input_size": 3, "output_size": 7}}, "stack: expected an output of 7 features, got 5"
-    around = {**spec, "kind": "residual", "settings": {"input_size": 3, "output_size": 3}, "cells": [spec["cells"][0]]}
-    yield around, "residual: expected a cell with an output of 3 features, got 4"
-    huge = {"kind": "dropout", "settings": {"input_size": 2**40, "output_size": 2**40}}
-    yield huge, r"dropout: expected sizes from 1 to 16777215, got 1099511627776"
-    deep = spec
-    for _ in range(60):
-        deep = {**spec, "cells": [deep]}
-    yield deep, "stack: expected at most 50 layers inside one another, got more"
-
-
-@pytest.mark.parametrize(("spec", "message"), list(wrong_specs()))
-def test_a_spec_that_does_not_fit_raises(spec, message):
-    cell = Stack(Linear(3, 4), LSTM(4, 5))
-    tensors = {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
-    with pytest.raises(ValueError, match=f"{message}"):
-        make_layer(spec, tensors)
-
-
-def test_the_dtype_is_that_of_the_weights():
-    cell = Linear(3, 4).double()
-    assert not cell.streams_natively()
-    with pytest.raises(
-        ValueError,
-        match=r"^linear: expected weight float32 \[4, 3\], got float64 \[4, 3\]; .*model\.float\(\)",
-    ):
-        cell.stepper()
-
-
-def test_a_file_without_a_spec_has_no_stepper(tmp_path):
-    write_tensors(tmp_path / network.MODEL, {"weight": np.zeros(3, np.float32)}, {"schema": 1})
-    file = network.read_model(tmp_path)
-    assert not file.runs
-    with pytest.raises(ValueError, match=r"model\.safetensors: the file describes no step; run the model in PyTorch"):
-        file.network().stepper()
-
-
-def test_without_native_kernels_a_stepper_raises(tmp_path):
-    saved(Linear(2, 3), tmp_path)
-    code = "import sys\nfrom elman import network\nfile = network.read_model(sys.argv[1]); print(file.runs)\nfile.network().stepper()"
-    environment = {**os.environ, "ELMAN_NATIVE": "0"}
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], env=environment, capture_output=True, text=True)
-    assert done.stdout == "False\n"
-    assert done.stderr.splitlines()[-1].startswith("RuntimeError: Stepper: native kernels are not available (")

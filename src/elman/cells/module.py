@@ -169,11 +169,16 @@ class CellModule(Cell, nn.Module):
         sizes = {"input_size": self.input_size, "output_size": self.output_size}
         return spec_of(self, self.kind, names, *cells, **sizes, **settings)
 
+    def runs_without_torch(self) -> bool:
+        """Return whether `elman.network` runs this model: every layer has a spec, and the weights are float32."""
+        plain = all(weight.dtype == torch.float32 for weight in self.parameters())
+        return plain and "spec" in spec_metadata(self)
+
     def streams_natively(self) -> bool:
         """Return whether `stepper` works for this model on this machine."""
-        plain = all(weight.dtype == torch.float32 for weight in self.parameters())
-        spec = spec_metadata(self).get("spec")
-        return self.streams and native.available() and plain and spec is not None and steps_natively(spec)
+        if not (self.streams and native.available() and self.runs_without_torch()):
+            return False
+        return steps_natively(self.spec())
 
     def save(self, path: str | Path) -> None:
         """Write weights and spec to a model file, which `elman.runtime.load` reads. A file at `path` is replaced.

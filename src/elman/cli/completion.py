@@ -5,8 +5,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from elman.tasks import task_class
 from elman.settings import setting_names
+from elman.tasks import task_class
 
 INSTALL = {  # command that installs the script, by shell
     "bash": "elman completion bash > ~/.local/share/bash-completion/completions/elman",

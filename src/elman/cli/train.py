@@ -23,9 +23,9 @@ from elman.declared_types import Record
 from elman.errors import located
 from elman.nearest import nearest
 from elman.network import read_model
+from elman.settings import CONFIG, flat, parse, read_config, setting_names
 from elman.tasks import task_class
 from elman.tasks.run_source import Source
-from elman.settings import CONFIG, flat, parse, read_config, setting_names
 
 PARAMS = (
     click.Argument(["files"], nargs=-1, metavar="[FILE|-]...", type=DataFile()),

@@ -13,8 +13,8 @@ from elman.decoding.sampling import Sampling
 from elman.decoding.steps import by_stepper
 from elman.files import about_file
 from elman.html_tables import html_table
-from elman.representation import brief, call, complete
 from elman.network import ModelFile, Stepper
+from elman.representation import brief, call, complete
 from elman.state import State
 
 Read = Callable[[int, State], tuple[np.ndarray, State]]  # a unit and a state -> log-probabilities [V] and a state

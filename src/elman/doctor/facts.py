@@ -8,8 +8,8 @@ import numpy as np
 
 from elman.data.run_log import LOG, read_log
 from elman.representation import brief_fields
-from elman.tasks import Task
 from elman.settings import flat, settings_of
+from elman.tasks import Task
 
 
 @brief_fields

@@ -9,7 +9,7 @@ from torch import nn
 
 from elman.cells import CellModule
 from elman.kernels import cudnn, native
-from elman.network.no_spec import spec_metadata
+from elman.network.no_spec import named, spec_metadata
 from elman.threads import get_num_threads
 
 HEAD = ("  part", "layer", "parameters", "runs in")
@@ -17,6 +17,8 @@ HEAD = ("  part", "layer", "parameters", "runs in")
 
 def describe(model: Any) -> str:
     """Return a table of the parts of a model, their numbers of parameters, the code that runs them, and the threads.
+
+    The last line reports whether `elman.runtime` runs the model, and whether it runs it step by step.
 
     *native*: C++ kernels. *reference*: the same computation in PyTorch, with the reason why the kernels do not apply.
     *PyTorch*: a layer without kernels in elman. *PyTorch, step by step*: a Python loop over the steps, the slowest.
@@ -46,7 +48,7 @@ def describe(model: Any) -> str:
     lines += _table([HEAD, *rows]) if rows else []
     threads = f"{get_num_threads()} of the native kernels ({native.module.isa}), " if native.available() else ""
     lines.append(f"Threads: {threads}{torch.get_num_threads()} of PyTorch.")
-    lines.append(f"One step at a time without PyTorch (elman.runtime): {_stepping(net)}.")
+    lines.append(f"Without PyTorch (elman.runtime): {_without_torch(net)}.")
     return "\n".join(lines)
 
 
@@ -111,10 +113,17 @@ def _obstacles(part: nn.Module) -> Iterator[str]:
             yield "weights are not contiguous"
 
 
-def _stepping(net: nn.Module) -> str:
-    if isinstance(net, CellModule) and net.streams_natively():
-        return "yes"
-    return f"no, {spec_metadata(net).get('no_spec') or next(_obstacles(net))}"
+def _without_torch(net: nn.Module) -> str:
+    """Return whether `elman.network` runs a model and its steps, with the reason if not."""
+    other = next((weight.dtype for weight in net.parameters() if weight.dtype != torch.float32), None)
+    reason = spec_metadata(net).get("no_spec") or (other and f"weights are {str(other).removeprefix('torch.')}")
+    if reason:
+        return f"no, {reason}"
+    if getattr(net, "streams", False):
+        return "runs, also step by step"
+    whole = [(path, part) for path, part in net.named_modules() if getattr(part, "streams", True) is False]
+    path, part = whole[-1] if whole else ("", net)  # the innermost of the last
+    return f"runs, but not step by step, because {named(type(part).__name__, path)} reads whole sequences"
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:

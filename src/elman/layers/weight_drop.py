@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.func import functional_call
 
 from elman.cells.module import CellModule
-from elman.cells.spec import names_in, spec_of_part
 from elman.cells.random_masks import RandomMasks
+from elman.cells.spec import names_in, spec_of_part
 from elman.kernels.dropout import random_mask
 from elman.layers.from_torch import as_layers
-from elman.rows import one_step_each
 from elman.network.spec import Spec
+from elman.rows import one_step_each
 from elman.sequences import Sequences
 from elman.state import State
 

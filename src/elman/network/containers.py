@@ -24,7 +24,7 @@ class Stack(Layer):
         spec.check(len(self.cells) > 0, "at least 1 cell", 0)
         sizes = [self.input_size, *(cell.output_size for cell in self.cells)]
         for cell, size in zip(self.cells, sizes, strict=False):
-            spec.check(cell.input_size == size, f"a {cell.kind} with an input_size of {size}", cell.input_size)
+            spec.check(cell.input_size == size, f"{cell.kind} with an input_size of {size}", cell.input_size)
         for below, above in pairwise(self.cells):
             wanted, got = list(above.step_shape), list(below.output_shape)
             spec.check(wanted == got, f"steps of shape {wanted} as the input of {above.kind}", got)

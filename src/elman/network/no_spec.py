@@ -5,6 +5,11 @@ from typing import Any, Self
 from elman.declared_types import Record
 
 
+def named(kind: str, path: str) -> str:
+    """Return the name of a part of a model for a message: `cells.1 (MaxPooling)`; its class for the model itself."""
+    return f"{path} ({kind})" if path else kind
+
+
 class NoSpec(ValueError):
     """Error about a model that `elman.network` cannot run: `cells.1 (MaxPooling) has no layer type in elman.network`.
 
@@ -15,7 +20,7 @@ class NoSpec(ValueError):
     """
 
     def __init__(self, kind: str, reason: str, path: str = ""):
-        super().__init__(f"{path} ({kind}) {reason}" if path else f"{kind} {reason}")
+        super().__init__(f"{named(kind, path)} {reason}")
         self.kind, self.reason, self.path = kind, reason, path
 
     @classmethod

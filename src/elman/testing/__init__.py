@@ -31,7 +31,8 @@ def check_cell(
         tolerance: largest `|a - b| / (1 + |b|)` where the order of arithmetic may differ; None for 1e-10 in float64 and
             1e-5 in float32. Copies, repetitions and empty rows are compared bitwise.
     Returns:
-        The names of the laws that were checked; `stepper equals scan` only if `cell.stepper()` works.
+        The names of the laws that were checked; `runtime equals scan` only for float32 cells that `elman.runtime` runs,
+        and `stepper equals scan` only if `cell.stepper()` works.
     Raises:
         AssertionError: a law is broken; the message has the law, the difference, row and step, and the likely cause.
         TypeError: `cell` is not a cell, has no sizes, or needs `inputs`.
@@ -82,15 +83,12 @@ def applying(cell: Cell) -> list[Callable[[Harness], None]]:
 
         chosen += [torch_laws.saving, torch_laws.numeric_gradients]
         chosen += [torch_laws.gradients_of_stepping] if cell.streams else []
-        chosen += [torch_laws.stepper_equals_scan] if steps_natively(cell) else []
+        if hasattr(cell, "runs_without_torch") and cell.runs_without_torch():
+            chosen += [torch_laws.runtime_equals_scan]
+            chosen += [torch_laws.stepper_equals_scan] if cell.streams_natively() else []  # type: ignore[attr-defined]
     elif hasattr(cell, "to_arrays"):
         chosen += [laws.saving]
     return chosen
-
-
-def steps_natively(cell: Any) -> bool:
-    """Return whether `elman.runtime` can run the cell."""
-    return hasattr(cell, "streams_natively") and cell.streams_natively()
 
 
 def copied(cell: Cell) -> Any:

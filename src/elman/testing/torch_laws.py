@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from elman import state as states
 from elman.arrays import is_tensor
+from elman.kernels import native
 from elman.network import make_layer
 from elman.sequences import Sequences
 from elman.state import State
@@ -147,13 +149,12 @@ class SteppedByRuntime:
     """Cell that takes its steps with a `Stepper`."""
 
     def __init__(self, cell: Any):
-        spec = json.loads(json.dumps(cell.spec()))  # as from a file
-        self.layer = make_layer(spec, {name: tensor.detach().numpy() for name, tensor in cell.state_dict().items()})
+        self.layer = without_torch(cell)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         stepper = self.layer.stepper(len(x))
-        stepper.state = states.map(Tensor.numpy, state)
-        stepper.input[...] = x.numpy()
+        stepper.state = arrays(state)
+        stepper.input[...] = arrays(x)
         stepper()
         return tensors(stepper.output), tensors(stepper.state)
 
@@ -161,9 +162,46 @@ class SteppedByRuntime:
         return tensors(self.layer.stepper(batch_size).state)
 
 
+def without_torch(cell: Any) -> Any:
+    """Return the layer of `elman.network` that spec and weights of a cell describe."""
+    spec = json.loads(json.dumps(cell.spec()))  # as from a file
+    return make_layer(spec, {name: tensor.detach().numpy() for name, tensor in cell.state_dict().items()})
+
+
+def arrays(state: State) -> State:
+    """Return tensors as NumPy arrays in the same memory."""
+    return states.map(lambda leaf: leaf.detach().numpy() if is_tensor(leaf) else leaf, state)
+
+
 def tensors(state: State) -> State:
     """Return copies of NumPy arrays as tensors."""
     return states.map(lambda leaf: torch.from_numpy(leaf.copy()), state)
+
+
+def runtime_equals_scan(harness: Harness) -> None:
+    """Check that the layer in `elman.network` equals the cell: natively, bitwise where it promises that, and in NumPy.
+
+    Both scan rows of any lengths, from the initial state and from another one, and step if the cell streams.
+    """
+    x, state = harness.draw()
+    layer, fresh = without_torch(harness.cell), harness.initial_state(len(x))
+    expected = [(start, harness.scan(x, start)) for start in (fresh, state)]
+    if harness.given_state is None:
+        own = Result((), tensors(layer.initial_state(len(x))))
+        harness.compare(own, Result((), fresh), x, "the initial state without PyTorch", WRONG_SPEC, bitwise=True)
+        expected.append((None, expected[0][1]))
+    without = Harness(layer, harness.steps, harness.rng)
+    for where, place, bitwise in (
+        ("without PyTorch", nullcontext, native.available() and layer.same_bits),
+        ("without PyTorch and native kernels", native.disabled, False),
+    ):
+        runs = {"scanning": without.scan} | ({"stepping": without.stepping} if harness.cell.streams else {})
+        for start, wanted in expected:
+            given = None if start is None else arrays(start)
+            for verb in ("scanning",) if start is None else runs:
+                with place():
+                    run = Result(*map(tensors, runs[verb](x.map(arrays), given)))
+                harness.compare(run, wanted, x, f"{verb} {where}", WRONG_SPEC, bitwise)
 
 
 def stepper_equals_scan(harness: Harness) -> None:
@@ -175,4 +213,4 @@ def stepper_equals_scan(harness: Harness) -> None:
     harness.compare(own, Result((), fresh), x, "the initial state of a stepper", WRONG_SPEC, bitwise=True)
     without = Harness(runtime, harness.steps, harness.rng, harness.tolerance)
     for start in (fresh, state):
-        harness.compare(without.stepping(x, start), harness.scan(x, start), x, "stepping without PyTorch", WRONG_SPEC)
+        harness.compare(without.stepping(x, start), harness.scan(x, start), x, "stepping by a stepper", WRONG_SPEC)

@@ -1,0 +1,116 @@
+"""Specs: plain data that describes a network; a wrong one is refused before anything is built."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from elman import GRU, LSTM, RNN, Dropout, Embedding, Linear, OutputFeedback, Residual, Stack
+from elman.layers import Bidirectional, LayerNorm
+from elman.network import make_layer
+
+DEEP = Stack(LSTM(7, 5), Dropout(5, 0.2), Residual(GRU(5, 5)), OutputFeedback(RNN(8, 3)), Linear(3, 5))
+
+
+def tensors(cell):
+    return {name: tensor.detach().numpy() for name, tensor in cell.state_dict().items()}
+
+
+def test_a_spec_is_plain_data_without_code():
+    spec = DEEP.spec()
+    assert json.loads(json.dumps(spec)) == spec
+    assert spec["cells"][2] == {
+        "kind": "residual",
+        "settings": {"input_size": 5, "output_size": 5},
+        "tensors": {},
+        "cells": [
+            {
+                "kind": "gru",
+                "settings": {"input_size": 5, "output_size": 5, "reset": "after"},
+                "tensors": {name: f"cells.2.cell.{name}" for name in ("weight_ih", "weight_hh", "bias", "bias_hn")},
+                "cells": [],
+            }
+        ],
+    }
+
+
+def test_a_tied_weight_has_its_first_name():
+    cell = Stack(Embedding(11, 7), GRU(7, 7), Linear(7, 11))
+    cell.cells[2].weight = cell.cells[0].weight
+    assert cell.spec()["cells"][2]["tensors"] == {"weight": "cells.0.weight", "bias": "cells.2.bias"}
+    assert make_layer(cell.spec(), tensors(cell)).num_parameters == sum(weight.numel() for weight in cell.parameters())
+
+
+def wrong_specs():
+    """Yield specs of `Stack(Linear(3, 4), LSTM(4, 5))` with an error, and its message."""
+    spec = Stack(Linear(3, 4), LSTM(4, 5)).spec()
+    linear, lstm = spec["cells"]
+
+    def replaced(old, new):
+        return json.loads(json.dumps(spec).replace(old, new))
+
+    def with_settings(cell, **settings):
+        return {**cell, "settings": {**cell["settings"], **settings}}
+
+    types = r"spec: expected a layer type of this version \(rnn, lstm, .*\), got"
+    yield replaced("lstm", "lsmt"), types + r" 'lsmt'; did you mean lstm\?"
+    yield replaced('"lstm"', "3"), "kind: expected a text, got 3"
+    yield replaced("cells.1.bias", "cells.7.bias"), r"lstm: expected cells\.7\.bias float32 \[20\], got nothing"
+    yield replaced('"cells.1.bias"', "null"), r"bias: expected a text, got None"
+    other = r"lstm: expected cells\.1\.weight_ih float32 \[24, 4\], got float32 \[20, 4\]"
+    yield replaced('"output_size": 5', '"output_size": 6'), other
+    wide = with_settings(linear, output_size=8)
+    yield {**spec, "cells": [wide]}, r"linear: expected cells\.0\.weight float32 \[8, 3\], got float32 \[4, 3\]"
+    yield {**spec, "cells": [lstm]}, "stack: expected lstm with an input_size of 3, got 4"
+    table = {"kind": "dropout", "settings": {"input_size": 4, "output_size": 4}}
+    reads_ids = {**Embedding(4, 5).spec(), "tensors": {"weight": "cells.1.table"}}
+    yield {**spec, "cells": [linear, reads_ids]}, r"stack: expected steps of shape \[\] as the input of embedding, got"
+    yield {**spec, "cells": []}, "stack: expected at least 1 cell, got 0"
+    for kind in ("residual", "output_feedback", "reversed"):
+        yield {**spec, "kind": kind, "cells": []}, f"{kind}: expected 1 cell, got 0"
+    yield {**spec, "kind": "bidirectional"}, r"bidirectional: expected cells with an input_size of 3, got \[3, 4\]"
+    yield with_settings(spec, output_size=7), "stack: expected an output_size of 5, got 7"
+    around = with_settings({**spec, "kind": "residual", "cells": [linear]}, output_size=3)
+    yield around, r"residual: expected sizes of 3, got \[3, 4, 3\]"
+    yield with_settings(table, input_size=2**40), r"dropout: expected input_size from 1 to 16777215, got 1099511627776"
+    yield with_settings(table, input_size=True), "input_size: expected a whole number, got True"
+    yield with_settings(lstm, zoneout_c=1.0), r"lstm: expected zoneout from 0 to below 1, got \[0.0, 1.0\]"
+    yield with_settings(lstm, cell_clip=-1.0), "lstm: expected cell_clip above 0, got -1.0"
+    yield with_settings(lstm, coupled=True), "lstm: expected coupled gates without a forget gate, got one"
+    deep = linear
+    for _ in range(60):
+        deep = {**spec, "cells": [deep]}
+    yield deep, "spec: expected at most 50 layers inside one another, got more"
+
+
+@pytest.mark.parametrize(("spec", "message"), list(wrong_specs()))
+def test_a_spec_that_does_not_fit_raises(spec, message):
+    known = tensors(Stack(Linear(3, 4), LSTM(4, 5))) | {"cells.1.table": torch.zeros(4, 5).numpy()}
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make_layer(spec, known)
+
+
+def test_the_dtype_is_float32():
+    cell = Linear(3, 4).double()
+    message = r"^linear: expected weight float32 \[4, 3\], got float64 \[4, 3\]; .*model\.float\(\)"
+    with pytest.raises(ValueError, match=message):
+        cell.stepper()
+    assert not cell.runs_without_torch()
+
+
+@pytest.mark.parametrize(
+    ("cell", "part"),
+    [
+        (Bidirectional(GRU(3, 2), GRU(3, 2)), "Bidirectional"),
+        (Stack(LayerNorm(3), Residual(Bidirectional(GRU(3, 2), GRU(3, 1)))), "Bidirectional"),
+    ],
+)
+def test_a_layer_that_reads_whole_sequences_does_not_step(cell, part):
+    layer = make_layer(cell.spec(), tensors(cell))
+    assert not layer.streams
+    name = type(layer).__name__
+    reason = f"{part} reads whole sequences, so it cannot stream; use scan, or layers that read forward only."
+    for verb, call in (("stepper", cell.stepper), ("stepper", layer.stepper), ("step", lambda: layer.step(None, ()))):
+        with pytest.raises(ValueError, match=re.escape(f"{name}.{verb}: {reason}")):
+            call()
