@@ -4,8 +4,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <stdexcept>
-#include <string>
 #include <utility>
 
 #include "engine/engine.hpp"
@@ -14,29 +12,17 @@
 namespace elman {
 namespace {
 
-// Whether a value is infinite or NaN: its exponent is all ones.
-bool any_not_finite(const float* x, Index size) {
-  constexpr std::uint32_t ones = 0x7F800000u;
-  std::uint32_t found = 0;
-  for (Index i = 0; i < size; ++i) {
-    std::uint32_t bits;
-    std::memcpy(&bits, x + i, sizeof bits);
-    found |= (bits & ones) == ones;
-  }
-  return found != 0;
-}
-
 [[noreturn, gnu::cold]] void refuse(const float* x, Index rows, Index columns) {
   const Index at = std::find_if(x, x + rows * columns, [](float value) { return !std::isfinite(value); }) - x;
   const char* value = std::isnan(x[at]) ? "nan" : x[at] > 0 ? "inf" : "-inf";
-  throw std::invalid_argument("Stepper: expected finite input, got " + std::string(value) + " at row " +
-                              std::to_string(at / columns) + ", feature " + std::to_string(at % columns) +
-                              "; the state is unchanged. Skip this step or replace the value.");
+  throw WrongRow(
+      "expected finite input, got " + std::string(value), at / columns,
+      ", feature " + std::to_string(at % columns) + "; the state is unchanged. Skip this step or replace the value.");
 }
 
 [[noreturn, gnu::cold]] void refuse(Index id, Index row, Index vocabulary) {
-  throw std::invalid_argument("Stepper: expected ids from 0 to " + std::to_string(vocabulary - 1) + ", got " +
-                              std::to_string(id) + " at row " + std::to_string(row) + "; the state is unchanged.");
+  throw WrongRow("expected ids from 0 to " + std::to_string(vocabulary - 1) + ", got " + std::to_string(id), row,
+                 "; the state is unchanged.");
 }
 
 void softmax_of(const float* x, Index size, bool logarithm, double* y) {
@@ -53,55 +39,70 @@ void softmax_of(const float* x, Index size, bool logarithm, double* y) {
 
 }  // namespace
 
-Stepper::Stepper(Index rows, bool half) : rows_(rows), half_(half), storage_(std::make_shared<Storage>()) {
+bool all_finite(const float* x, Index size) {
+  constexpr std::uint32_t ones = 0x7F800000u;  // the exponent of infinity and NaN
+  std::uint32_t found = 0;
+  for (Index i = 0; i < size; ++i) {
+    std::uint32_t bits;
+    std::memcpy(&bits, x + i, sizeof bits);
+    found |= (bits & ones) == ones;
+  }
+  return found == 0;
+}
+
+Stepper::Stepper(Index rows, std::shared_ptr<PackedWeights> weights)
+    : rows_(rows), weights_(std::move(weights)), storage_(std::make_shared<Storage>()) {
   for (Index row = 0; row <= rows; ++row) offsets_.push_back(row);
   for (Index row = 0; row < rows; ++row) entries_.push_back({row, 0});
-  const Index groups = (rows + Lanes::widest - 1) / Lanes::widest;
-  for (Index group = 0; group <= groups; ++group) begin_.push_back(rows * group / std::max<Index>(groups, 1));
+  begin_.resize(static_cast<std::size_t>((rows + Lanes::widest - 1) / Lanes::widest + 1));
 }
 
-float* Stepper::block(std::size_t floats) {
-  storage_->emplace_back(floats);
-  return storage_->back().data();
+void Stepper::run(Index rows) {
+  groups_ = (rows + Lanes::widest - 1) / Lanes::widest;
+  for (Index group = 0; group <= groups_; ++group)
+    begin_[static_cast<std::size_t>(group)] = rows * group / std::max<Index>(groups_, 1);
+  for (const Operation& operation : operations_) operation(rows);
 }
 
-// Small arrays share a block, so that a small model uses few pages.
-void* Stepper::take(std::size_t bytes) {
-  bytes = (bytes + 63) / 64 * 64;
-  if (bytes > left_) {
-    left_ = std::max<std::size_t>(bytes, 1 << 16);
-    next_ = reinterpret_cast<char*>(block(left_ / sizeof(float)));
-    std::memset(next_, 0, left_);
-  }
-  left_ -= bytes;
-  return std::exchange(next_, next_ + bytes);
+void Stepper::append(double work_per_row, Operation operation) {
+  work_ += work_per_row;
+  operations_.push_back(std::move(operation));
+}
+
+// Returns the next packed weights; the first stepper of the layer computes them by `fill(storage)`.
+template <class Fill>
+float* Stepper::packed(const Fill& fill) {
+  std::vector<float*>& arrays = weights_->arrays;
+  if (next_weights_ == arrays.size()) arrays.push_back(fill(weights_->storage));
+  return arrays[next_weights_++];
 }
 
 const float* Stepper::copy_weights(const float* values, Index count) {
   if (!values) return nullptr;
-  const std::size_t bytes = sizeof(float) * static_cast<std::size_t>(count);
-  return static_cast<float*>(std::memcpy(take(bytes), values, bytes));
+  return packed([&](Storage& storage) {
+    const Index bytes = 4 * count;
+    return static_cast<float*>(std::memcpy(storage.take(bytes), values, static_cast<std::size_t>(bytes)));
+  });
 }
 
 void Stepper::finite(const float* x, Index columns) {
-  operations_.push_back([=, this] {
-    if (any_not_finite(x, rows_ * columns)) refuse(x, rows_, columns);
+  append(static_cast<double>(columns), [=](Index rows) {
+    if (!all_finite(x, rows * columns)) refuse(x, rows, columns);
   });
 }
 
 void Stepper::embedding(const Index* ids, const float* weight, Index vocabulary, Index columns, float* y) {
   const float* table = copy_weights(weight, vocabulary * columns);
-  operations_.push_back([=, this] {
-    for (Index row = 0; row < rows_; ++row)
+  append(static_cast<double>(columns), [=](Index rows) {
+    for (Index row = 0; row < rows; ++row)
       if (ids[row] < 0 || ids[row] >= vocabulary) refuse(ids[row], row, vocabulary);
-    for (Index row = 0; row < rows_; ++row) std::copy_n(table + ids[row] * columns, columns, y + row * columns);
+    for (Index row = 0; row < rows; ++row) std::copy_n(table + ids[row] * columns, columns, y + row * columns);
   });
 }
 
 void Stepper::recurrence(Layer layer, float* h, float* c) {
-  if (half_) layer.products = Products::bfloat16_weights;
-  storage_->push_back(packed(layer, false));
-  float* const weights = storage_->back().data();
+  if (weights_->half) layer.products = Products::bfloat16_weights;
+  float* const weights = packed([&](Storage& storage) { return storage.keep(elman::packed(layer, false)); });
   layer.x_stride = layer.inputs;
   layer.y_stride = layer.outputs;
   layer.saved = floats(saved_stride(layer));
@@ -115,9 +116,10 @@ void Stepper::recurrence(Layer layer, float* h, float* c) {
   layer.h0 = layer.h_last = h;
   layer.c0 = layer.c_last = c;
   layer.weight_ih = layer.weight_hh = layer.bias_hn = layer.weight_hr = nullptr;  // packed: the originals may be freed
-  operations_.push_back([=, this] {
-    const Ragged batch{offsets_.data(), rows_};
-    for (std::size_t group = 0; group + 1 < begin_.size(); ++group)
+  const double work = 2.0 * static_cast<double>(gates * (layer.inputs + layer.outputs + 20));
+  append(work, [=, this](Index rows) {
+    const Ragged batch{offsets_.data(), rows};
+    for (Index group = 0; group < groups_; ++group)
       kernels().recurrence.forward(layer, weights, batch, {entries_.data(), begin_.data() + group}, 0, 1);
   });
 }
@@ -126,60 +128,71 @@ void Stepper::min_gru(const float* x, const float* weight, const float* bias, In
                       float* y) {
   float* const gates = floats(2 * units);
   linear(x, weight, bias, inputs, 2 * units, gates);
-  operations_.push_back([=, this] {
-    for (Index row = 0; row < rows_; ++row) kernels().rows.min_gru(units, gates + row * 2 * units, h + row * units);
-    std::copy_n(h, rows_ * units, y);
+  append(20.0 * static_cast<double>(units), [=](Index rows) {
+    for (Index row = 0; row < rows; ++row) kernels().rows.min_gru(units, gates + row * 2 * units, h + row * units);
+    std::copy_n(h, rows * units, y);
   });
 }
 
 void Stepper::linear(const float* x, const float* weight, const float* bias, Index inputs, Index outputs, float* y) {
-  float* const weights = block(static_cast<std::size_t>(kernels().linear.size(inputs, outputs, false)));
-  kernels().linear.pack(weight, bias, inputs, outputs, false, weights, 0, 1);
-  if (half_) kernels().linear.halve(inputs, outputs, weights);
+  const bool half = weights_->half;
+  float* const weights = packed([&](Storage& storage) {
+    float* array = static_cast<float*>(storage.take(4 * kernels().linear.size(inputs, outputs, false)));
+    kernels().linear.pack(weight, bias, inputs, outputs, false, array, 0, 1);
+    if (half) kernels().linear.halve(inputs, outputs, array);
+    return array;
+  });
   const Index blocks = kernels().linear.blocks(outputs);
-  operations_.push_back([=, this] {
-    kernels().linear.multiply(weights, inputs, outputs, false, half_, rows_, x, inputs, y, outputs, 0, blocks, nullptr);
+  append(2.0 * static_cast<double>(inputs * outputs), [=](Index rows) {
+    kernels().linear.multiply(weights, inputs, outputs, false, half, rows, x, inputs, y, outputs, 0, blocks, nullptr);
   });
 }
 
 void Stepper::layer_norm(const float* x, const float* weight, const float* bias, float epsilon, Index size, float* y) {
   weight = copy_weights(weight, size);
   bias = copy_weights(bias, size);
-  operations_.push_back([=, this] {
-    for (Index row = 0; row < rows_; ++row)
+  append(5.0 * static_cast<double>(size), [=](Index rows) {
+    for (Index row = 0; row < rows; ++row)
       kernels().rows.layer_norm(size, epsilon, weight, bias, x + row * size, y + row * size);
   });
 }
 
-void Stepper::add(const float* a, const float* b, Index columns, float* y) {
-  operations_.push_back([=, this] {
-    for (Index i = 0; i < rows_ * columns; ++i) y[i] = a[i] + b[i];
-  });
-}
-
-void Stepper::activate(Activation activation, Index columns, float* y) {
-  operations_.push_back([=, this] {
-    const auto apply = [=, this](auto f) { std::transform(y, y + rows_ * columns, y, f); };
-    switch (activation) {
-      case Activation::tanh: return apply([](float v) { return std::tanh(v); });
-      case Activation::sigmoid: return apply([](float v) { return 1.0f / (1.0f + std::exp(-v)); });
-      case Activation::relu: return apply([](float v) { return v < 0.0f ? 0.0f : v; });
-      case Activation::identity: return;
+void Stepper::rms_norm(const float* x, const float* weight, float epsilon, Index size, float* y) {
+  weight = copy_weights(weight, size);
+  append(5.0 * static_cast<double>(size), [=](Index rows) {
+    for (Index row = 0; row < rows; ++row) {
+      const float *from = x + row * size, *end = from + size;
+      float squares = 0;
+      for (const float* value = from; value != end; ++value) squares += *value * *value;
+      const float scale = 1.0f / std::sqrt(squares / static_cast<float>(size) + epsilon);
+      float* to = y + row * size;
+      for (Index i = 0; i < size; ++i) to[i] = from[i] * scale * (weight ? weight[i] : 1.0f);
     }
   });
 }
 
+void Stepper::add(const float* a, const float* b, Index columns, float* y) {
+  append(static_cast<double>(columns), [=](Index rows) {
+    for (Index i = 0; i < rows * columns; ++i) y[i] = a[i] + b[i];
+  });
+}
+
+void Stepper::pointwise(Pointwise function, float a, float b, Index columns, float* y) {
+  append(50.0 * static_cast<double>(columns),
+         [=](Index rows) { std::transform(y, y + rows * columns, y, [=](float x) { return function(x, a, b); }); });
+}
+
 void Stepper::window(const float* x, Index columns, Index past_columns, float* past, float* seen) {
   join(past, past_columns, x, columns, seen);
-  operations_.push_back([=, this] {
-    for (Index row = 0; row < rows_; ++row)
+  append(static_cast<double>(past_columns), [=](Index rows) {
+    for (Index row = 0; row < rows; ++row)
       std::copy_n(seen + row * (past_columns + columns) + columns, past_columns, past + row * past_columns);
   });
 }
 
 void Stepper::join(const float* a, Index a_columns, const float* b, Index b_columns, float* y) {
-  operations_.push_back([=, this] {
-    for (Index row = 0; row < rows_; ++row) {
+  append(static_cast<double>(a_columns + b_columns), [=](Index rows) {
+    for (Index row = 0; row < rows; ++row) {
       std::copy_n(a + row * a_columns, a_columns, y + row * (a_columns + b_columns));
       std::copy_n(b + row * b_columns, b_columns, y + row * (a_columns + b_columns) + a_columns);
     }
@@ -187,18 +200,68 @@ void Stepper::join(const float* a, Index a_columns, const float* b, Index b_colu
 }
 
 void Stepper::copy(const float* x, Index columns, float* y) {
-  operations_.push_back([=, this] { std::copy_n(x, rows_ * columns, y); });
+  append(static_cast<double>(columns), [=](Index rows) { std::copy_n(x, rows * columns, y); });
 }
 
 void Stepper::count(Index* steps) {
-  operations_.push_back([=, this] {
-    for (Index row = 0; row < rows_; ++row) ++steps[row];
+  append(1, [=](Index rows) {
+    for (Index row = 0; row < rows; ++row) ++steps[row];
+  });
+}
+
+void Stepper::mean(const float* x, Index columns, bool deviation, float* sum, Index* steps, float* y) {
+  append(5.0 * static_cast<double>(columns), [=](Index rows) {
+    for (Index row = 0; row < rows; ++row) {
+      const float number = static_cast<float>(++steps[row]);
+      for (Index i = row * columns; i < (row + 1) * columns; ++i) {
+        sum[i] += x[i];
+        const float average = sum[i] / number;
+        y[i] = deviation ? x[i] - average : average;
+      }
+    }
+  });
+}
+
+void Stepper::max(const float* x, Index columns, float* largest, float* y) {
+  append(2.0 * static_cast<double>(columns), [=](Index rows) {
+    for (Index i = 0; i < rows * columns; ++i) y[i] = largest[i] = x[i] > largest[i] ? x[i] : largest[i];
+  });
+}
+
+void Stepper::differences(const float* x, const float* scale, Index columns, float* previous, Index* steps, float* y) {
+  scale = copy_weights(scale, columns);
+  append(5.0 * static_cast<double>(columns), [=](Index rows) {
+    for (Index row = 0; row < rows; ++row) {
+      const float* now = x + row * columns;
+      float *before = previous + row * columns, *value = y + 2 * row * columns, *change = value + columns;
+      const bool first = steps[row]++ == 0;
+      for (Index i = 0; i < columns; ++i) {
+        change[i] = first ? 0.0f : (now[i] - before[i]) / scale[i];
+        value[i] = before[i] = now[i];
+      }
+    }
+  });
+}
+
+void Stepper::attention(const float* x, const float* score, Index columns, float* largest, float* weight, float* sum,
+                        float* y) {
+  append(4.0 * static_cast<double>(columns) + 100, [=](Index rows) {
+    for (Index row = 0; row < rows; ++row) {
+      const float top = std::max(largest[row], score[row]);
+      const float before = std::exp(largest[row] - top), now = std::exp(score[row] - top);
+      weight[row] = before * weight[row] + now;
+      largest[row] = top;
+      for (Index i = row * columns; i < (row + 1) * columns; ++i) {
+        sum[i] = before * sum[i] + now * x[i];
+        y[i] = sum[i] / weight[row];
+      }
+    }
   });
 }
 
 void Stepper::softmax(const float* x, Index columns, bool logarithm, double* y) {
-  operations_.push_back([=, this] {
-    for (Index row = 0; row < rows_; ++row) softmax_of(x + row * columns, columns, logarithm, y + row * columns);
+  append(100.0 * static_cast<double>(columns), [=](Index rows) {
+    for (Index row = 0; row < rows; ++row) softmax_of(x + row * columns, columns, logarithm, y + row * columns);
   });
 }
 

@@ -22,7 +22,7 @@ from elman.cells.torch_options import check_options
 from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
-from elman.network import Stepper, make_layer
+from elman.network import Layer, Stepper, make_layer
 from elman.network.layer_types import steps_natively
 from elman.network.no_spec import NoSpec, spec_metadata
 from elman.network.spec import Spec
@@ -206,20 +206,27 @@ class CellModule(Cell, nn.Module):
         self.load_state_dict(tensors)
         return self
 
+    def network(self) -> Layer:
+        """Return the same layers with a copy of the current weights, as `elman.network` runs them without PyTorch.
+
+        Raises:
+            NoSpec: the runtime cannot run a cell.
+            ValueError: the weights are not float32.
+        """
+        tensors = {name: np.array(tensor.numpy(force=True)) for name, tensor in self.state_dict().items()}
+        return make_layer(self.spec(), tensors)
+
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
         """Return a `Stepper` with the current weights: it runs in evaluation mode, one step per call, without PyTorch.
 
         Raises:
-            ValueError: the runtime cannot run a cell, or the weights are not float32.
-            RuntimeError: native kernels are not available.
+            ValueError: the runtime cannot run a cell, a cell reads whole sequences, or the weights are not float32.
         """
         try:
-            spec = self.spec()
+            layer = self.network()
         except NoSpec as error:
-            way_out = "use step" if self.streams else "use scan, or layers that read forward only"
-            raise ValueError(f"{type(self).__name__}.stepper: {error}; {way_out}.") from None
-        tensors = {name: tensor.numpy(force=True) for name, tensor in self.state_dict().items()}
-        return make_layer(spec, tensors).stepper(batch_size, output, weights)
+            raise ValueError(f"{type(self).__name__}.stepper: {error}; use step.") from None
+        return layer.stepper(batch_size, output, weights)
 
     def step(self, x: Tensor, state: State) -> tuple[Any, State]:
         x = self.check_input("step", x)

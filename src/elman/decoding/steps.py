@@ -5,7 +5,6 @@ from threading import Lock
 
 import numpy as np
 
-from elman import state as states
 from elman.arrays import Array
 from elman.network import Stepper
 from elman.state import State
@@ -23,19 +22,10 @@ def by_stepper(stepper: Stepper) -> Step:
 
     It accepts any number of rows, and computes as many at once as the stepper has.
     """
-    lock, size = Lock(), len(stepper.input)
-
-    def part(ids: np.ndarray, state: State, start: int) -> tuple[np.ndarray, State]:
-        rows = np.minimum(np.arange(start, start + size), len(ids) - 1)  # the last row is repeated to fill the stepper
-        real = min(size, len(ids) - start)
-        stepper.state = states.select(state, rows)
-        stepper.input[...] = ids[rows]
-        stepper()
-        return stepper.output[:real].copy(), states.map(lambda leaf: leaf[:real].copy(), stepper.state)
+    lock = Lock()
 
     def step(ids: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         with lock:
-            parts = [part(ids, state, start) for start in range(0, len(ids), size)]
-        return np.concatenate([scores for scores, _ in parts]), states.cat([after for _, after in parts])
+            return stepper.step(ids, state)
 
     return step

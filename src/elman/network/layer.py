@@ -8,7 +8,7 @@ from elman.cell import Cell
 from elman.network.checks import check_input, check_state
 from elman.network.no_spec import NoSpec
 from elman.network.spec import LayerSpec
-from elman.network.stepper import Stepper
+from elman.network.stepper import Stepper, make_stepper
 from elman.representation import call, complete
 from elman.rows import one_step_each
 from elman.sequences import Sequences
@@ -33,6 +33,7 @@ class Layer(Cell):
         output_shape: shape of the output of one row and step: (O,), or (C, H, W) for frames.
         cells: the layers inside this one.
         outermost: whether no layer contains this one.
+        packed_weights: weights that the native steppers of this layer share, by their precision.
     Raises:
         ValueError: a setting is missing or wrong, or a tensor is missing or does not fit.
     """
@@ -50,6 +51,7 @@ class Layer(Cell):
         self.same_bits = self.same_bits and all(cell.same_bits for cell in self.cells)
         for cell in self.cells:
             cell.outermost = False
+        self.packed_weights: dict[str, Any] = {}
 
     @complete
     def __repr__(self) -> str:
@@ -114,11 +116,15 @@ class Layer(Cell):
     def check_streams(self, verb: str) -> None:
         """Raise a ValueError if this layer, or one inside it, reads whole sequences."""
         if not self.streams:
-            inner = self
-            while whole := [cell for cell in inner.cells if not cell.streams]:
-                inner = whole[0]
-            raise ValueError(f"{type(self).__name__}.{verb}: {type(inner).__name__} reads whole sequences, so it "
-                             "cannot stream; use scan, or layers that read forward only.")  # fmt: skip
+            raise ValueError(f"{type(self).__name__}.{verb}: {self._reads_whole()}; use scan, or train with "
+                             "bidirectional=False.")  # fmt: skip
+
+    def _reads_whole(self) -> NoSpec:
+        """Return the reason why this layer cannot step: the layer inside it that reads whole sequences, with its path."""
+        for number, cell in enumerate(self.cells):
+            if not cell.streams:
+                return cell._reads_whole().inside(f"cells.{number}")
+        return NoSpec(type(self).__name__, "reads whole sequences, so it cannot stream")
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
         """Return a `Stepper`, which runs the layer one step per call.
@@ -127,7 +133,7 @@ class Layer(Cell):
             ValueError: the layer, or one inside it, reads whole sequences; an argument is unknown.
         """
         self.check_streams("stepper")
-        return Stepper(self, batch_size, output, weights)
+        return make_stepper(self, batch_size, output, weights)
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         """Append the step of this layer to a native stepper; return its output array and its state.

@@ -1,28 +1,25 @@
 """Streaming inference: a trained model bound to fixed arrays, one step per call."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from elman import state as states
 from elman.kernels import native
+from elman.network.checks import check_array, check_finite, check_leaves, structured
+from elman.network.no_spec import NoSpec
 from elman.representation import array_form, brief, call, complete
-from elman.shapes import check
 from elman.state import State
 
 WEIGHTS = ("float32", "bfloat16")
 OUTPUTS = ("logits", "probs", "log_probs")
-AXES = {1: "B", 2: "B H", 3: "B k-1 D"}  # number of axes of a leaf of the state -> their letters
-
-_NativeStepper: Any = native.module.Stepper if native.available() else object
 
 
-class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the extension may be missing
-    """Native model that runs one step of each row per call: `stepper()` reads `input` and writes `output` and `state`.
+class Stepper:
+    """Model that runs one step of each row per call: `stepper()` reads `input` and writes `output` and `state`.
 
-    The constructor packs the weights and allocates all arrays. A call takes no arguments, allocates nothing, runs on
-    the calling thread and holds Python's global interpreter lock. With float32 weights, a step returns the same bits
-    as a native scan.
+    `layer.stepper()` returns a `NativeStepper` if native kernels have operations for all layers, else a `NumPyStepper`.
 
     A call checks the input first. An id outside the vocabulary, a NaN or an infinity raises an error and leaves
     `output` and `state` unchanged.
@@ -34,8 +31,8 @@ class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the 
         weights: `float32`, or `bfloat16`: half the memory traffic for models that do not fit the cache, at 8 bits of
             precision per weight. Inputs and sums stay float32.
     Raises:
-        ValueError: output or weights are unknown; at a call: the input is not finite or not in the vocabulary.
-        RuntimeError: native kernels are not available.
+        ValueError: output or weights are unknown, or a layer reads whole sequences; at a call: the input is not finite
+            or not in the vocabulary.
     Example:
         >>> from elman import LSTM  # PyTorch makes the weights; `elman.runtime.load(path).stepper()` needs none
         >>> stepper = LSTM(3, 4).stepper()
@@ -45,25 +42,21 @@ class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the 
         ((1, 4), (1, 4))
     """
 
-    def __init__(self, layer: Any, batch_size: int = 1, output: str = "logits", weights: str = "float32"):
-        if not native.available():
-            raise RuntimeError("Stepper: native kernels are not available (installed without a compiler, or "
-                               "ELMAN_NATIVE=0); step the model in PyTorch: elman.load(path).")  # fmt: skip
-        if batch_size < 1:
-            raise ValueError(f"Stepper: expected a batch_size of at least 1, got {batch_size}.")
-        if output not in OUTPUTS:
-            raise ValueError(f"Stepper: expected output to be one of {', '.join(OUTPUTS)}, got {output!r}.")
-        if weights not in WEIGHTS:
-            raise ValueError(f"Stepper: expected weights to be one of {', '.join(WEIGHTS)}, got {weights!r}.")
-        super().__init__(batch_size, weights == "bfloat16")
-        self._input = self.integers() if layer.reads_ids else self.floats(layer.input_size)
-        if not layer.reads_ids:
-            self.add_finite(self._input)
-        y, self._state = layer.add(self, self._input)
-        self._output = self._converted(y, output)
-        self._output.flags.writeable = False
-        self._leaves = list(states.leaves(self._state))
-        self._initial = states.map(np.copy, self._state)
+    _input: np.ndarray
+    _output: np.ndarray
+    _state: State
+    _initial: State
+
+    def __call__(self) -> None:
+        """Run one step of every row."""
+        raise NotImplementedError
+
+    def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """Run one step of other rows, any number of them: x [n, ...] and a state -> y [n, O] and the next state.
+
+        `input`, `output` and `state` may be overwritten. Threads that share a stepper call it one at a time.
+        """
+        raise NotImplementedError
 
     @complete
     def __repr__(self) -> str:
@@ -91,38 +84,173 @@ class Stepper(_NativeStepper):  # type: ignore[misc]  # a base of type Any: the 
 
     @state.setter
     def state(self, state: State) -> None:
-        own, given = self._leaves, [np.asarray(leaf) for leaf in states.leaves(state)]
-        if len(own) != len(given):
-            raise ValueError(
-                f"Stepper.state: expected {len(own)} leaves, got {len(given)}; the state is of another model."
-            )
-        for array, leaf in zip(own, given, strict=True):
-            if leaf.shape != array.shape:
-                axes = zip(AXES[array.ndim].split(), array.shape, strict=True)
-                check("Stepper.state", "a leaf", leaf, " ".join(f"{axis}={size}" for axis, size in axes))
-            if leaf.dtype != array.dtype:
-                raise TypeError(f"Stepper.state: expected a leaf of {array.dtype}, got {leaf.dtype}.")
-        for leaf, start in zip(given, states.leaves(self._initial), strict=True):
-            wrong = ~(np.isfinite(leaf) | (leaf == start))  # an initial state may be infinite, such as a maximum's
-            if wrong.any():
-                raise ValueError(f"Stepper.state: expected finite numbers, got {leaf[wrong][0]} at row "
-                                 f"{int(np.argwhere(wrong)[0, 0])}; the state is unchanged. Start a new stream with "
-                                 "reset().")  # fmt: skip
-        for array, leaf in zip(own, given, strict=True):
-            array[...] = leaf
+        self._assign(state, check_leaves("Stepper.state", state, self._state))
 
     def reset(self) -> None:
         """Set every row to the initial state."""
         self.state = self._initial
+
+    def _assign(self, state: State, leaves: list[np.ndarray]) -> None:
+        """Copy a state into the arrays, after a check that its leaves, which have the right shapes, are finite."""
+        check_finite("Stepper.state", leaves, self._initial)
+        for own, leaf in zip(states.leaves(states.by_row(self._state)), leaves, strict=True):
+            own[...] = leaf
+
+
+_Native: Any = native.module.Stepper if native.available() else object
+
+
+class NativeStepper(_Native, Stepper):  # type: ignore[misc]  # a base of type Any: the extension may be missing
+    """`Stepper` in native code: with float32 weights, a step returns the same bits as a native scan.
+
+    The constructor allocates all arrays, and packs the weights for the first stepper of a layer; the steppers of a
+    layer share them. A call takes no arguments, allocates nothing and runs on the calling thread. A call that takes
+    more than about 50 microseconds releases Python's global interpreter lock.
+
+    Raises:
+        NoSpec: there is no native operation for a layer.
+    """
+
+    def __init__(self, layer: Any, batch_size: int = 1, output: str = "logits", weights: str = "float32"):
+        if weights not in layer.packed_weights:
+            layer.packed_weights[weights] = native.module.PackedWeights(weights == "bfloat16")
+        super().__init__(batch_size, layer.packed_weights[weights])
+        if layer.reads_ids:
+            self._input = self.integers()
+        else:
+            features = self.floats(int(np.prod(layer.step_shape)))
+            self.add_finite(features)
+            self._input = features.reshape(batch_size, *layer.step_shape)
+        y, self._state = layer.add(self, self._input)
+        self._output = self._converted(y, output)
+        self._leaves = list(states.leaves(self._state))
+        self.bind(self._input, self._output, self._leaves)
+        self._output.flags.writeable = False
+        self._initial = states.map(np.copy, self._state)
+
+    def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        size, rows = len(self._input), len(x)
+        x = check_array("Stepper.step", "x", x, self._input.shape[1:], "n")
+        before = check_leaves("Stepper.step", state, self._state, rows)
+        y, after = np.empty((rows, self._output.shape[1]), self._output.dtype), [np.empty_like(leaf) for leaf in before]
+        for start in range(0, rows, size):
+            part = slice(start, start + size)
+            self.advance(x[part], [leaf[part] for leaf in before], y[part], [leaf[part] for leaf in after])
+        return y, structured(after, self._state)
+
+    def _assign(self, state: State, leaves: list[np.ndarray]) -> None:
+        if not self.assign(leaves):  # in one call, without a hand-over of the interpreter lock
+            super()._assign(state, leaves)
 
     def _converted(self, y: np.ndarray, output: str) -> np.ndarray:
         """Return the output array, logits or their softmax, which is never the input array itself."""
         if output != "logits":
             converted = self.doubles(y.shape[1])
             self.add_softmax(y, output == "log_probs", converted)
-        elif y is self._input:
+        elif np.may_share_memory(y, self._input):
             converted = self.floats(y.shape[1])
             self.add_copy(y, converted)
         else:
             converted = y
         return converted
+
+
+class NumPyStepper(Stepper):
+    """`Stepper` that calls `layer.step`: for layers without a native operation, and without native kernels."""
+
+    def __init__(self, layer: Any, batch_size: int = 1, output: str = "logits"):
+        self._layer, self._kind = layer, output
+        self._input = np.zeros((batch_size, *layer.step_shape), np.int64 if layer.reads_ids else np.float32)
+        self._output = np.zeros((batch_size, layer.output_size), np.float32 if output == "logits" else np.float64)
+        self._output.flags.writeable = False
+        self._initial = layer.initial_state(batch_size)
+        self._state = states.map(np.copy, self._initial)
+
+    def __call__(self) -> None:
+        y, state = self.step(self._input, self._state)
+        self._output.flags.writeable = True
+        self._output[...] = y
+        self._output.flags.writeable = False
+        self._copy(state)
+
+    def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        x = check_array("Stepper.step", "x", x, self._input.shape[1:], "n")
+        check_values("Stepper", x, self._layer, lambda row: f"row {row}")
+        y, state = self._layer.step(x, state)
+        return distribution(y, self._kind), state
+
+    def _assign(self, state: State, leaves: list[np.ndarray]) -> None:
+        check_finite("Stepper.state", leaves, self._initial)
+        self._copy(state)
+
+    def _copy(self, state: State) -> None:
+        """Copy a state into the arrays of the stepper; parts that rows share are replaced."""
+        self._state = _copied(self._state, state)
+
+
+def _copied(own: State, given: State) -> State:
+    if isinstance(own, tuple):
+        parts = [_copied(*pair) for pair in zip(own, given, strict=True)]
+        return type(own)(*parts) if hasattr(own, "_fields") else tuple(parts)
+    if isinstance(own, states.Shared):
+        return given
+    own[...] = given
+    return own
+
+
+def make_stepper(layer: Any, batch_size: int, output: str, weights: str) -> Stepper:
+    """Return the stepper of a layer that streams: native if it can be, else in NumPy.
+
+    Raises:
+        ValueError: an argument is unknown.
+    """
+    check_arguments("Stepper", batch_size, output, weights)
+    if not native.available():
+        return _in_numpy(layer, batch_size, output, weights, "native kernels are not installed")
+    try:
+        return NativeStepper(layer, batch_size, output, weights)
+    except NoSpec as error:
+        del layer.packed_weights[weights]
+        return _in_numpy(layer, batch_size, output, weights, str(error))
+
+
+def _in_numpy(layer: Any, batch_size: int, output: str, weights: str, reason: str) -> NumPyStepper:
+    if weights != "float32":
+        raise ValueError(f"Stepper: expected weights='float32', got {weights!r}, which needs native kernels: {reason}.")
+    return NumPyStepper(layer, batch_size, output)
+
+
+def check_arguments(where: str, batch_size: int, output: str, weights: str) -> None:
+    """Raise a ValueError unless the arguments of a stepper are in their range."""
+    if batch_size < 1:
+        raise ValueError(f"{where}: expected a batch_size of at least 1, got {batch_size}.")
+    if output not in OUTPUTS:
+        raise ValueError(f"{where}: expected output to be one of {', '.join(OUTPUTS)}, got {output!r}.")
+    if weights not in WEIGHTS:
+        raise ValueError(f"{where}: expected weights to be one of {', '.join(WEIGHTS)}, got {weights!r}.")
+
+
+def check_values(where: str, x: np.ndarray, layer: Any, place: Callable[[int], str]) -> None:
+    """Raise a ValueError unless inputs are finite, or ids in the vocabulary; `place(row)` names a row."""
+    if layer.reads_ids:
+        wrong = (x < 0) | (x >= layer.input_size)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(f"{where}: expected ids from 0 to {layer.input_size - 1}, got {x[row]} at {place(row)}; "
+                             "the state is unchanged.")  # fmt: skip
+    elif not np.isfinite(x).all():
+        flat = x.reshape(len(x), -1)
+        row, feature = np.argwhere(~np.isfinite(flat))[0].tolist()
+        raise ValueError(f"{where}: expected finite input, got {flat[row, feature]} at {place(row)}, feature {feature}; "
+                         "the state is unchanged. Skip this step or replace the value.")  # fmt: skip
+
+
+def distribution(logits: np.ndarray, output: str) -> np.ndarray:
+    """Return logits as they are, or their softmax in float64: `probs` or `log_probs`."""
+    if output == "logits":
+        return logits
+    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
+    if output == "log_probs":
+        return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    shares = np.exp(shifted)
+    return shares / shares.sum(1, keepdims=True)

@@ -69,5 +69,5 @@ class WindowNet(Layer):
             stepper.add_window(x, past, seen)
             x = seen
         stepper.add_linear(x, self.weight, self.bias, y)
-        stepper.add_activation(ACTIVATIONS.index(self.activation), y)
+        stepper.add_pointwise(self.activation, y)
         return y, past.reshape(len(past), self.window - 1, self.input_size)
