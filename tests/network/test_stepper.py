@@ -173,7 +173,7 @@ def test_a_state_that_is_not_finite_raises_and_changes_nothing(number):
         before, wrong = states.to_bytes(stepper.state), states.map(np.copy, stepper.state)
         [*(leaf for leaf in states.leaves(wrong) if leaf.dtype == np.float32)][-1][2, -1] = number
         with pytest.raises(
-            ValueError, match=rf"^Stepper\.state: expected finite numbers, got {number} at row 2; the state"
+            ValueError, match=rf"^Stepper\.state: expected finite numbers in the state, got {number} at row 2"
         ):
             stepper.state = wrong
         assert states.to_bytes(stepper.state) == before
@@ -199,9 +199,9 @@ def test_the_state_has_the_structure_of_the_cells_state():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda s: s.h, r"expected 2 leaves, got 1; the state is of another model"),
-        (lambda s: (s.h, s.c[:1]), r"expected a leaf of shape \[B=2, H=3\], got \[1, 3\]"),
-        (lambda s: (s.h + 1, s.c.astype(np.float64)), r"expected a leaf of float32, got float64"),
+        (lambda s: s.h, r"expected a state of 2 leaves, got 1, .*; it is the state of another model"),
+        (lambda s: (s.h, s.c[:1]), r"expected a state with a leaf of shape \[B=2, H=3\], got \[1, 3\]"),
+        (lambda s: (s.h + 1, s.c.astype(np.float64)), r"expected a state with a leaf of float32, got float64"),
     ],
 )
 def test_a_state_of_another_model_raises_and_changes_nothing(wrong, message):

@@ -120,7 +120,7 @@ class Layer(Cell):
                              "bidirectional=False.")  # fmt: skip
 
     def _reads_whole(self) -> NoSpec:
-        """Return the reason why this layer cannot step: the layer inside it that reads whole sequences, with its path."""
+        """Return the reason why this layer cannot step: the part of it that reads whole sequences, with its path."""
         for number, cell in enumerate(self.cells):
             if not cell.streams:
                 return cell._reads_whole().inside(f"cells.{number}")

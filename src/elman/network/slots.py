@@ -112,8 +112,8 @@ class Streams:
         if len(x) != len(rows):
             raise ValueError(f"Streams.step: expected a row of inputs per slot, {len(rows)}, got {len(x)}.")
         if len(rows) > self.batch_size:
-            raise ValueError(f"Streams.step: expected at most {self.batch_size} rows, the batch size of the pool, got "
-                             f"{len(rows)}; step them in parts, or make the pool with a larger batch_size.")  # fmt: skip
+            raise ValueError(f"Streams.step: expected at most {self.batch_size} rows, its batch_size, got {len(rows)}; "
+                             "step them in parts, or make the pool with a larger batch_size.")  # fmt: skip
         y = np.empty((len(rows), *self._output.shape[1:]), self._output.dtype)
         self._pool.step(rows, x, y)
         return y

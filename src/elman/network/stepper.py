@@ -97,7 +97,11 @@ class Stepper:
             own[...] = leaf
 
 
-_Native: Any = native.module.Stepper if native.available() else object
+class _Missing:
+    """Base of a native stepper where native kernels are not installed."""
+
+
+_Native: Any = native.module.Stepper if native.available() else _Missing
 
 
 class NativeStepper(_Native, Stepper):  # type: ignore[misc]  # a base of type Any: the extension may be missing
@@ -241,8 +245,8 @@ def check_values(where: str, x: np.ndarray, layer: Any, place: Callable[[int], s
     elif not np.isfinite(x).all():
         flat = x.reshape(len(x), -1)
         row, feature = np.argwhere(~np.isfinite(flat))[0].tolist()
-        raise ValueError(f"{where}: expected finite input, got {flat[row, feature]} at {place(row)}, feature {feature}; "
-                         "the state is unchanged. Skip this step or replace the value.")  # fmt: skip
+        raise ValueError(f"{where}: expected finite input, got {flat[row, feature]} at {place(row)}, feature "
+                         f"{feature}; the state is unchanged. Skip this step or replace the value.")  # fmt: skip
 
 
 def distribution(logits: np.ndarray, output: str) -> np.ndarray:
