@@ -103,14 +103,14 @@ def test_the_dtype_is_float32():
     ("cell", "part"),
     [
         (Bidirectional(GRU(3, 2), GRU(3, 2)), "Bidirectional"),
-        (Stack(LayerNorm(3), Residual(Bidirectional(GRU(3, 2), GRU(3, 1)))), "Bidirectional"),
+        (Stack(LayerNorm(3), Residual(Bidirectional(GRU(3, 2), GRU(3, 1)))), "cells.1.cells.0 (Bidirectional)"),
     ],
 )
 def test_a_layer_that_reads_whole_sequences_does_not_step(cell, part):
     layer = make_layer(cell.spec(), tensors(cell))
     assert not layer.streams
     name = type(layer).__name__
-    reason = f"{part} reads whole sequences, so it cannot stream; use scan, or layers that read forward only."
+    reason = f"{part} reads whole sequences, so it cannot stream; use scan, or train with bidirectional=False."
     for verb, call in (("stepper", cell.stepper), ("stepper", layer.stepper), ("step", lambda: layer.step(None, ()))):
         with pytest.raises(ValueError, match=re.escape(f"{name}.{verb}: {reason}")):
             call()

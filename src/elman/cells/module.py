@@ -225,7 +225,8 @@ class CellModule(Cell, nn.Module):
         try:
             layer = self.network()
         except NoSpec as error:
-            raise ValueError(f"{type(self).__name__}.stepper: {error}; use step.") from None
+            way_out = "use step" if self.streams else "use scan, or layers that read forward only"
+            raise ValueError(f"{type(self).__name__}.stepper: {error}; {way_out}.") from None
         return layer.stepper(batch_size, output, weights)
 
     def step(self, x: Tensor, state: State) -> tuple[Any, State]:
