@@ -10,6 +10,7 @@ from elman import state as states
 from elman.arrays import Array, is_tensor, like, namespace
 from elman.cell import Cell
 from elman.memory import Memory
+from elman.network.checks import check_state
 from elman.network.layer import Layer
 from elman.network.spec import LayerSpec
 from elman.network.states import DecoderState
@@ -139,6 +140,20 @@ class Decoder(AnyDecoder, Layer):
             width = summary_width(self.stack.initial_state(0))
             spec.check(self.bridge.output_size == width, f"a bridge to {width} numbers", self.bridge.output_size)
             self.summary_size = self.bridge.input_size
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, DecoderState]:
+        sequences, _ = self.checked(sequences, None)
+        self._check_rows("scan", state, len(sequences))
+        return super().scan(sequences, state)
+
+    def step(self, x: np.ndarray, state: DecoderState) -> tuple[np.ndarray, DecoderState]:
+        self._check_rows("step", state, len(x))
+        return super().step(x, state)
+
+    def _check_rows(self, verb: str, state: State | None, rows: int) -> None:
+        """Raise unless a state from outside has the leaves of `initial_state`, apart from its memory."""
+        if self.outermost and state is not None:
+            check_state(f"Decoder.{verb}", states.by_row(state), states.by_row(self.initial_state(rows)))
 
 
 def summary_width(state: State) -> int:

@@ -69,7 +69,9 @@ class EncoderDecoder(AnyEncoderDecoder, Layer):
         if attention is not None:
             spec.check(attention.memory_size == size, f"a memory_size of {size}", attention.memory_size)
 
-    def encode(self, sources: Sequences) -> tuple[Sequences, State]:
+    def encode(self, sources: Any) -> tuple[Sequences, State]:
+        if isinstance(sources, Sequences):  # an encoder of pictures checks its input itself
+            sources, _ = self.checked(sources, None)
         memory, final = self.encoder.scan(sources)
         return memory, final
 

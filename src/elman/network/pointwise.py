@@ -93,6 +93,10 @@ class Dropout(Layer):
     def initial_state(self, batch_size: int) -> DropoutState:
         return DropoutState(np.arange(batch_size), np.zeros(batch_size, np.int64))
 
+    def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, DropoutState]:
+        x, (row, step) = self.checked_step(x, state)
+        return x, DropoutState(row, step + 1)
+
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, DropoutState]:
         sequences, state = self.checked(sequences, state)
         row, step = self.initial_state(len(sequences)) if state is None else state
