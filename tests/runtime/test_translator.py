@@ -18,7 +18,8 @@ from . import torch_free
 
 WORDS = {"the": "der", "old": "alte", "small": "kleine", "dog": "Hund", "cat": "Kater", "sees": "sieht"}
 SMALL = {"hidden_size": 16, "encoder_size": 8, "embedding_size": 12, "epochs": 3, "learning_rate": 0.02,
-         "validation": 0, "output_dropout": 0.1, "embedding_dropout": 0.1, "dropout": 0.1, "label_smoothing": 0}  # fmt: skip
+         "validation": 0, "output_dropout": 0.1, "embedding_dropout": 0.1, "dropout": 0.1,
+         "label_smoothing": 0}  # fmt: skip
 SETTINGS = {
     "additive, copies": {"units": "words", "min_count": 3, "epochs": 8},
     "dot, input feeding": {"units": "words", "attention": "dot", "input_feeding": True, "num_layers": 2},
