@@ -113,10 +113,22 @@ def lines(file: Path) -> Iterator[str]:
         yield from decoded(file, stream)
 
 
-def _opened(file: Path) -> Any:
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """Open a file, unpacked.
+
+    An error in the code that reads `lines` leaves the generator suspended until it is collected, in any order with the
+    stream. So the stream does not own the descriptor: Python warns about a stream that it finds open.
+    """
     if file == STDIN:
-        return BytesIO(read_bytes(file))
-    return gzip.open(file) if file.suffix == ".gz" else file.open("rb")
+        yield BytesIO(read_bytes(file))
+        return
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        with open(descriptor, "rb", closefd=False) as stream:
+            yield gzip.GzipFile(fileobj=stream) if file.suffix == ".gz" else stream
+    finally:
+        os.close(descriptor)
 
 
 def split_lines(data: AnyText) -> list[AnyText]:

@@ -1,9 +1,11 @@
 """Readers of tables: CSV, TSV, JSONL, with and without header, and errors with file and line."""
 
 import csv
+import gc
 import gzip
 import io
 import json
+import os
 import re
 import tracemalloc
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elman.data import raw_files
 from elman.data.label_text import label_text
 from elman.data.readers import Labelled, read_labelled
 
@@ -151,6 +154,17 @@ def test_texts_and_labels_that_are_missing(write: Write) -> None:
     failing(write("a.jsonl", '{"t": "x", "l": null}'), ":1: expected a value in 'l', found none", text="t", label="l")
     failing(write("a.jsonl", '{"t": null}'), ":1: expected text in 't', got none; an empty text is ''", text="t")
     failing(write("a.jsonl", '{"t": 5}'), ":1: expected text in 't', got int", text="t")
+
+
+def test_an_error_leaves_no_file_open(write: Write) -> None:
+    path = write("a.jsonl", '{"t": null}\n{"t": "x"}')
+    gc.collect()
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(20):
+        failing(path, ":1: expected text in 't', got none", text="t")
+        next(raw_files.lines(path))
+    gc.collect()  # an open stream raises a ResourceWarning here, which fails the test
+    assert len(os.listdir("/dev/fd")) == before
 
 
 def test_bytes_that_are_not_utf8_name_the_line(write: Write) -> None:
