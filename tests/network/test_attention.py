@@ -125,6 +125,10 @@ def test_a_state_round_trips_through_bytes():
             lambda layer: layer.step(QUERIES.values[:3], layer.initial_state(5, Memory(SOURCES))),
             r"Attention: expected state of shape \[B=3\], got \[5\]",
         ),
+        (
+            lambda layer: layer.step(QUERIES.values[:5, :4], layer.initial_state(5, Memory(SOURCES))),
+            r"Attention: expected x of shape \[N, D=6\], got \[5, 4\]",
+        ),
     ],
 )
 def test_bad_input(call, message):

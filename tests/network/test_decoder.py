@@ -138,7 +138,16 @@ def test_rows_join_and_leave():
             lambda cells: cells[1]["cells"].__setitem__(3, cells[1]["cells"][2]),
             r"decoder: expected a bridge to 32 numbers",
         ),
-        (lambda cells: cells.__setitem__(0, cells[1]["cells"][0]), r"expected a memory_size of 4, got 8"),
+        (
+            lambda cells: cells.__setitem__(0, cells[1]["cells"][0]),
+            r"encoder_decoder: expected sizes of 9 and 9, got 10",
+        ),
+        (
+            lambda cells: cells[0].update(
+                settings={"input_size": 10, "output_size": 6}, cells=[cells[0]["cells"][0]], tensors={}
+            ),
+            r"encoder_decoder: expected a memory_size of 6, got 8",
+        ),
     ],
 )
 def test_bad_files(change, message):
@@ -151,3 +160,16 @@ def test_bad_files(change, message):
         return
     with pytest.raises(ValueError, match=message):
         make_layer(spec, tensors)
+
+
+def test_bad_states():
+    own = without_torch(network()).decoder
+    own.outermost = True  # as in a file of its own
+    with pytest.raises(ValueError, match=r"Decoder\.step: expected a state with a leaf of shape \[B=2\], got \[3\]"):
+        own.step(np.array([1, 2]), own.initial_state(3))
+    with pytest.raises(ValueError, match=r"Embedding: expected ids from 0 to 8, got 9"):
+        own.step(np.array([1, 9]), own.initial_state(2))
+    encoder = Stack(Embedding(10, 8), Linear(8, 8))
+    net = EncoderDecoder(encoder, network().decoder)
+    with pytest.raises(ValueError, match="EncoderDecoder: expected an encoder with a state of 16 numbers, got 0"):
+        without_torch(net).begin(SOURCES)

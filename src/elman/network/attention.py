@@ -6,6 +6,7 @@ import numpy as np
 
 from elman.kernels import native
 from elman.memory import Memory, Reads
+from elman.network.checks import check_input
 from elman.network.functions import linear
 from elman.network.layer import Layer
 from elman.network.memory import address, new
@@ -107,7 +108,7 @@ class Attention(Layer):
     def _read(self, x: np.ndarray, steps: np.ndarray, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
         """Return the output and the attention weights of all queries."""
         check("Attention", "state", memory.rows, f"B={len(steps)}")  # the native kernel relies on it
-        x = np.ascontiguousarray(x)
+        x = check_input("Attention", "x", x, self.step_shape, "row {}".format) if self.outermost else x
         query = x if self.weight_query is None else linear(x, self.weight_query, self.bias_query)
         keys, values = memory.sequences.values
         context, weights = attend(query, keys, values, memory.reads(steps), self.weight_score)

@@ -124,16 +124,13 @@ class Decoder(AnyDecoder, Layer):
         spec.check(self.embedding.reads_ids, "an embedding that reads ids", f"a {self.embedding.kind}")
         spec.check(self.stack.kind == "stack", "a stack as its body", f"a {self.stack.kind}")
         spec.check(self.readout.kind == "linear", "a linear readout", f"a {self.readout.kind}")
-        spec.check(
-            self.embedding.streams and self.body.streams, "layers that stream", "layers that read whole sequences"
-        )
-        sizes = [size for cell in self.cells[:3] for size in (cell.input_size, cell.output_size)]
-        ends = [
-            self.input_size,
-            *np.repeat([cell.output_size for cell in self.cells[:2]], 2).tolist(),
-            self.output_size,
-        ]
-        spec.check(sizes == ends, f"layers of sizes {ends}", sizes)
+        for cell, size in zip(
+            self.cells[:3], [self.input_size, *(cell.output_size for cell in self.cells)], strict=False
+        ):
+            spec.check(cell.streams, f"a {cell.kind} that streams", "one that reads whole sequences")
+            spec.check(cell.input_size == size, f"a {cell.kind} with an input_size of {size}", cell.input_size)
+        size = self.output_size
+        spec.check(self.readout.output_size == size, f"a readout to {size} units", self.readout.output_size)
         self.summary_size = 0
         if self.bridge is not None:
             spec.check(self.bridge.kind == "linear", "a linear bridge", f"a {self.bridge.kind}")

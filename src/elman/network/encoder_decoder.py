@@ -6,12 +6,11 @@ import numpy as np
 
 from elman import state as states
 from elman.memory import Memory
-from elman.network.decoder import summary_of
+from elman.network.decoder import summary_of, summary_width
 from elman.network.layer import Layer
 from elman.network.spec import LayerSpec
 from elman.network.states import DecoderState
 from elman.sequences import Sequences
-from elman.shapes import check
 from elman.state import State
 
 LOGITS = 1 << 22  # logits in memory at once
@@ -43,8 +42,9 @@ class AnyEncoderDecoder:
         memory, final = self.encode(sources)
         summary, size = None, self.decoder.summary_size
         if size:
+            if (width := summary_width(final)) != size:
+                raise ValueError(f"EncoderDecoder: expected an encoder with a state of {size} numbers, got {width}.")
             summary = summary_of(final)
-            check("EncoderDecoder", "summary", summary, f"B={len(memory)} F={size}")
             if rows is not None:
                 summary = states.select(summary, rows)
         state: DecoderState = self.decoder.initial_state(
@@ -65,6 +65,8 @@ class EncoderDecoder(AnyEncoderDecoder, Layer):
         self.encoder, self.decoder = self.cells
         self.step_shape = self.encoder.step_shape
         spec.check(self.decoder.kind == "decoder", "a decoder", f"a {self.decoder.kind}")
+        sizes, got = [self.encoder.input_size, self.decoder.output_size], [self.input_size, self.output_size]
+        spec.check(got == sizes, f"sizes of {sizes[0]} and {sizes[1]}", f"{got[0]} and {got[1]}")
         attention, size = self.decoder.attention, self.encoder.output_size
         if attention is not None:
             spec.check(attention.memory_size == size, f"a memory_size of {size}", attention.memory_size)

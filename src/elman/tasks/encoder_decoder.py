@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from elman import state as states
 from elman.arrays import tensor
-from elman.cells.spec import Names, spec_of
+from elman.cells.spec import Names, names_in, spec_of, spec_of_part
 from elman.data.units import BOUNDARY, shifted
 from elman.layers import Decoder
 from elman.losses import readout_loss
@@ -48,7 +48,8 @@ class EncoderDecoder(AnyEncoderDecoder, nn.Module):
         Raises:
             NoSpec: a layer has no layer type in `elman.network`.
         """
-        sizes = {"input_size": getattr(self.encoder, "input_size", 1), "output_size": self.decoder.output_size}
+        reads = spec_of_part(self, "encoder", names_in(self, names))["settings"]["input_size"]
+        sizes = {"input_size": reads, "output_size": self.decoder.output_size}
         return spec_of(self, "encoder_decoder", names, "encoder", "decoder", **sizes)
 
     def encode(self, sources: Any) -> tuple[Sequences, State]:
