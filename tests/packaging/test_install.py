@@ -16,10 +16,16 @@ EXERCISE = Path(__file__).with_name("exercise_native.py")
 pytestmark = pytest.mark.slow
 
 
-def run(*command, **environment):
+def run(*command, cwd=None, stdin="", **environment):
     """Run a command that must succeed; return its standard output."""
     done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=600, env={**os.environ, **environment}
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=cwd,
+        input=stdin,
+        env={**os.environ, **environment},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -40,11 +46,26 @@ def built(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory, built):
-    """Return the `bin` folder of an environment with the wheel and its dependencies alone."""
+    """Return the `bin` folder of an environment with the wheel and what running trained models needs."""
     folder = tmp_path_factory.mktemp("clean") / "env"
     run(sys.executable, "-m", "venv", folder)
-    run(folder / "bin" / "python", "-m", "pip", "install", wheel_of(built))
+    run(folder / "bin" / "python", "-m", "pip", "install", f"{wheel_of(built)}[runtime]")
     return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Return a folder with the example data and a run of each task, trained in this environment."""
+    folder = tmp_path_factory.mktemp("runs")
+    run(sys.executable, "-m", "elman.cli", "examples", folder / "data")
+    tiny = "--set hidden_size=8 --set epochs=1"
+    for words in ("language-model book.txt --out ../book --set units=bpe --set ngram_order=2",
+                  "classifier reviews.tsv --text sentence --label stars --out ../reviews",
+                  "tagger train.txt --validation dev.txt --out ../names",
+                  "translator train.en train.de --out ../en-de",
+                  "captioner captions.tsv --images photos/ --out ../photos"):  # fmt: skip
+        run(sys.executable, "-m", "elman.cli", "train", *words.split(), *tiny.split(), cwd=folder / "data")
+    return folder
 
 
 def test_the_source_archive_contains_all_sources(built):
@@ -69,6 +90,31 @@ def test_a_clean_environment_runs_it_without_pytorch(clean):
 
 def test_a_clean_environment_has_the_command(clean):
     assert "train" in run(clean / "elman", "--help")
+
+
+def test_the_runtime_adds_at_most_40_megabytes_to_numpy(clean):
+    (packages,) = clean.parent.glob("lib/python*/site-packages")
+    others = ("numpy", "pip", "setuptools", "pkg_resources", "_distutils", "distutils")
+    added = [folder for folder in packages.iterdir() if not folder.name.startswith(others)]
+    assert sum(file.stat().st_size for folder in added for file in folder.rglob("*")) < 40e6
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin"),
+    [
+        ("predict reviews", "a film to remember\n"),
+        ("predict names", "Ada Lovelace lived in London.\n"),
+        ("predict en-de", "The old dog sleeps in the snow.\n"),
+        ("predict photos data/photos/07.png", ""),
+        ("generate book --length 40", ""),
+        ("evaluate book data/another.txt", ""),
+        ("evaluate names data/test.txt", ""),
+        ("surprisal book data/stimuli.txt", ""),
+    ],
+)
+def test_trained_models_run_without_pytorch_and_print_the_same(clean, runs, words, stdin):
+    with_torch = run(sys.executable, "-m", "elman.cli", *words.split(), cwd=runs, stdin=stdin)
+    assert run(clean / "elman", *words.split(), cwd=runs, stdin=stdin) == with_torch
 
 
 def test_without_a_compiler_elman_falls_back_to_python(tmp_path):
