@@ -67,15 +67,15 @@ def leaves(state: State) -> Iterator[Array]:
 
 def by_row(state: State) -> State:
     """Return the state with shared parts replaced by their `rows`, so that every array is [B, ...]."""
-    return _parts(lambda part: part.rows if isinstance(part, Shared) else part, state)
+    return map_parts(lambda part: part.rows if isinstance(part, Shared) else part, state)
 
 
-def _parts(fn: Callable[..., Any], *states: State) -> State:
+def map_parts(fn: Callable[..., Any], *states: State) -> State:
     """Apply `fn` as `map` does, but to a shared part as a whole."""
     first = states[0]
     if not isinstance(first, tuple):
         return fn(*states)
-    parts = [_parts(fn, *parts) for parts in zip(*states, strict=True)]
+    parts = [map_parts(fn, *parts) for parts in zip(*states, strict=True)]
     return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
 
 
@@ -101,7 +101,7 @@ def select(state: State, rows: Any) -> State:
     def move(part: Any) -> Any:
         return part.select(row_numbers(rows)) if isinstance(part, Shared) else take(part, rows)
 
-    return _parts(move, state)
+    return map_parts(move, state)
 
 
 def where(condition: Any, state: State, other: State) -> State:
@@ -114,7 +114,7 @@ def where(condition: Any, state: State, other: State) -> State:
         mask = condition if is_tensor(condition) else like(row_mask(condition), a)
         return namespace(a).where(mask.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
 
-    return _parts(choose, state, other)
+    return map_parts(choose, state, other)
 
 
 def cat(states: Sequence[State]) -> State:
@@ -126,7 +126,7 @@ def cat(states: Sequence[State]) -> State:
         module = namespace(first)
         return (module.cat if is_tensor(first) else module.concatenate)((first, *others))  # vmap has no concatenate
 
-    return _parts(join, *states)
+    return map_parts(join, *states)
 
 
 def split(state: State, sizes: Sequence[int]) -> list[State]:
@@ -147,7 +147,7 @@ def split(state: State, sizes: Sequence[int]) -> list[State]:
 
 def to_bytes(state: State) -> bytes:
     """Return the leaves of a state as the bytes of a safetensors file."""
-    state = _parts(lambda part: part.alone() if isinstance(part, Shared) else part, state)
+    state = map_parts(lambda part: part.alone() if isinstance(part, Shared) else part, state)
     arrays = {str(i): leaf for i, leaf in enumerate(leaves(state))}
     if tensors := [leaf for leaf in arrays.values() if is_tensor(leaf)]:
         from safetensors.torch import save

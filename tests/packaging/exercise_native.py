@@ -15,7 +15,7 @@ from elman.kernels.best import reference as reference_best
 from elman.kernels.masks import draw as draw_masks
 from elman.kernels.masks import reference as reference_masks
 from elman.kernels.native import ACTIVATIONS, KINDS
-from elman.runtime import Stepper
+from elman.network import Streams, make_layer
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias", "bias_hn")
 
@@ -517,12 +517,15 @@ def model(generator, units):
 
 
 def step(generator, rows, units):
-    """Check that rows that step together give the same results as each row alone."""
-    net = model(generator, units)
-    together, alone = Stepper(*net, rows, output="probs"), [Stepper(*net, output="probs") for _ in range(rows)]
+    """Check that rows that step together give the same results as each row alone, also as streams of a pool."""
+    net = make_layer(*model(generator, units))
+    together, alone = net.stepper(rows, output="probs"), [net.stepper(output="probs") for _ in range(rows)]
+    streams = Streams(net, capacity=2 * rows, batch_size=rows, output="probs")
+    slots = generator.permutation([streams.open() for _ in range(2 * rows)])[:rows]
     for _ in range(3):
         together.input[...] = generator.integers(0, 5, rows)
         together()
+        np.testing.assert_array_equal(streams.step(slots, together.input), together.output)
         for row, one in enumerate(alone):
             one.input[...] = together.input[row]
             one()
@@ -530,6 +533,41 @@ def step(generator, rows, units):
     for leaf, *own in zip(*map(list, map(states.leaves, (together.state, *(one.state for one in alone)))), strict=True):
         if leaf.dtype == np.float32:
             np.testing.assert_array_equal(leaf, np.concatenate(own))
+    sent, x = streams.to_bytes(slots[0]), together.input[:1]
+    streams.close(slots[0])
+    moved = streams.from_bytes(sent)
+    scores, after = alone[0].step(x, alone[0].state)
+    np.testing.assert_array_equal(streams.step([moved], x), scores)
+    for ours, theirs in zip(*map(states.leaves, (streams.state(moved), after)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def running(generator, rows, columns):
+    """Check the operations that summarise the steps so far."""
+    stepper = native.module.Stepper(rows, native.module.PackedWeights())
+    x, scores = stepper.floats(columns), stepper.floats(1)
+    scale = generator.uniform(0.5, 2, columns).astype(np.float32)
+    mean, deviation, largest, change, attended, norm = (stepper.floats(n * columns) for n in (1, 1, 1, 2, 1, 1))
+    most, top = stepper.floats(columns), stepper.floats(1)
+    most.fill(-np.inf)
+    top.fill(-np.inf)
+    stepper.add_mean_pooling(x, stepper.floats(columns), stepper.integers(), mean)
+    stepper.add_deviations(x, stepper.floats(columns), stepper.integers(), deviation)
+    stepper.add_max_pooling(x, most, largest)
+    stepper.add_differences(x, stepper.floats(columns), stepper.integers(), scale, change)
+    stepper.add_attention_pooling(x, scores, top, stepper.floats(1), stepper.floats(columns), attended)
+    stepper.add_rms_norm(x, scale, 1e-5, norm)
+    steps, weights = generator.standard_normal((2, 4, rows, columns), np.float32)
+    for t in range(4):
+        x[...], scores[...] = steps[t], weights[t, :, :1]
+        stepper()
+        seen, shares = steps[: t + 1].astype(float), np.exp(weights[: t + 1, :, :1].astype(float))
+        near(mean, seen.mean(0))
+        near(deviation, seen[-1] - seen.mean(0))
+        np.testing.assert_array_equal(largest, seen.max(0))
+        near(change, np.concatenate([x, (x - steps[t - 1]) / scale if t else 0 * x], 1))
+        near(attended, (shares * seen).sum(0) / shares.sum(0))
+        near(norm, x / np.sqrt((x * x).mean(1, keepdims=True) + 1e-5) * scale)
 
 
 def overrun(kernel):
@@ -601,4 +639,5 @@ if __name__ == "__main__":
         softmax(np.random.default_rng(number), number % 6, 1 + number * 7 % 150 + (2000 if number % 5 == 0 else 0))
     for number in range(30):
         step(np.random.default_rng(number), rows=(1, 2, 5, 30)[number % 4], units=1 + number)
+        running(np.random.default_rng(number), rows=(1, 2, 5, 30)[number % 4], columns=1 + number)
     print("native agrees")

@@ -1,6 +1,6 @@
 """Checks of inputs and states from outside: one line with the place, the expected and the given value."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,10 +103,13 @@ def check_state(where: str, given: Any, initial: State) -> State:
     """
     arrays = check_leaves(where, given, initial)
     check_finite(where, arrays, initial)
-    return structured(arrays, initial)
+    parts: list[Any] = []
+    states.map_parts(parts.append, given)
+    kept = zip(parts, arrays, strict=True)
+    return structured([part if isinstance(part, states.Shared) else array for part, array in kept], initial)
 
 
-def structured(leaves: Sequence[np.ndarray], example: State) -> State:
-    """Return a state with these leaves in the structure of another state."""
-    rest = iter(leaves)
-    return states.map(lambda _: next(rest), example)
+def structured(parts: Iterable[Any], example: State) -> State:
+    """Return a state of these arrays and shared parts, in the structure of another state."""
+    rest = iter(parts)
+    return states.map_parts(lambda _: next(rest), example)

@@ -15,7 +15,7 @@ from elman.state import State
 
 
 class Streams:
-    """Pool of streams of one model, which step together in batches of any company.
+    """Pool of streams of one model, any of which step together in a batch.
 
     Every stream has a slot, a number that no other stream of the pool gets. The state of a stream is a record of the
     pool; a step computes the rows of its batch and no others. The outputs of a stream do not depend on the other
@@ -231,7 +231,7 @@ class _NumPyPool:
                 self._next.append(self._used)
                 self._used += 1
             slot = self._next.pop()
-            self._states[slot] = states.map(np.copy, self._initial)
+            self._states[slot] = _alone(self._initial)
             return slot
 
     def close(self, slot: int) -> None:
@@ -255,19 +255,24 @@ class _NumPyPool:
 
     def _keep(self, slots: list[int], state: State) -> None:
         parts = states.split(state, [1] * len(slots))
-        self._states.update((slot, states.map(np.copy, part)) for slot, part in zip(slots, parts, strict=True))
+        self._states.update((slot, _alone(part)) for slot, part in zip(slots, parts, strict=True))
 
     def read(self, slot: int) -> State:
         with self._lock:
             self._check("state", slot)
-            return states.map(np.copy, self._states[slot])
+            return _alone(self._states[slot])
 
     def write(self, slot: int, state: State) -> None:
         with self._lock:
             self._check("state", slot)
-            self._states[slot] = states.map(np.copy, state)
+            self._states[slot] = _alone(state)
 
     def _check(self, verb: str, slot: int) -> None:
         if slot not in self._states:
             raise ValueError(f"Streams.{verb}: expected the slot of an open stream, got {slot}, which is closed or was "
                              "never opened.")  # fmt: skip
+
+
+def _alone(state: State) -> State:
+    """Return a copy of a state without the rows of a batch that it does not read."""
+    return states.map_parts(lambda part: part.alone() if isinstance(part, states.Shared) else np.array(part), state)

@@ -189,17 +189,14 @@ class NumPyStepper(Stepper):
 
     def _copy(self, state: State) -> None:
         """Copy a state into the arrays of the stepper; parts that rows share are replaced."""
-        self._state = _copied(self._state, state)
 
+        def copied(own: Any, given: Any) -> Any:
+            if isinstance(own, states.Shared):
+                return given
+            own[...] = given
+            return own
 
-def _copied(own: State, given: State) -> State:
-    if isinstance(own, tuple):
-        parts = [_copied(*pair) for pair in zip(own, given, strict=True)]
-        return type(own)(*parts) if hasattr(own, "_fields") else tuple(parts)
-    if isinstance(own, states.Shared):
-        return given
-    own[...] = given
-    return own
+        self._state = states.map_parts(copied, self._state, state)
 
 
 def make_stepper(layer: Any, batch_size: int, output: str, weights: str) -> Stepper:
