@@ -58,7 +58,8 @@ def started(run: Path, line: str) -> tuple[float, float]:
     command = [sys.executable, "-m", "elman.cli", "predict", str(run)]
     began = time.perf_counter()
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.write(line + "\n")
     process.stdin.flush()
     process.stdout.readline()
