@@ -6,7 +6,6 @@ the process to its first output; its memory is the largest resident set, without
 """
 
 import gzip
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from epochs import data_folder, prepared
+from peak_memory import held
 from report import Claim, Report
 from timing import Contestant
 
@@ -64,11 +64,11 @@ def started(run: Path, line: str) -> tuple[float, float]:
     process.stdin.flush()
     process.stdout.readline()
     seconds = time.perf_counter() - began
+    peak = held("VmHWM", process.pid) / 1e6  # not ru_maxrss, which includes the process that started this one
     process.stdin.close()
     process.stdout.close()
-    _, _, usage = os.wait4(process.pid, 0)
-    process.returncode = 0
-    return seconds, usage.ru_maxrss / 1000
+    process.wait()
+    return seconds, peak
 
 
 def main() -> None:

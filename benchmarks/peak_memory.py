@@ -7,7 +7,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-STATUS, PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+PEAK = Path("/proc/self/clear_refs")
 
 
 def peak(work: Callable[..., Any], *arguments: Any) -> int | None:
@@ -29,12 +29,14 @@ def _peak(work: Callable[..., Any], *arguments: Any) -> int:
     def begin() -> None:
         nonlocal before
         PEAK.write_text("5")  # resets the peak
-        before = _held("VmRSS")
+        before = held("VmRSS")
 
     work(*arguments, begin)
-    return _held("VmHWM") - before
+    return held("VmHWM") - before
 
 
-def _held(what: str) -> int:
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(what))
+def held(what: str, process: int | str = "self") -> int:
+    """Return an entry of the status of a process, such as its largest resident set VmHWM, in bytes."""
+    status = Path(f"/proc/{process}/status").read_text().splitlines()
+    line = next(line for line in status if line.startswith(what))
     return 1024 * int(line.split()[1])
