@@ -80,8 +80,9 @@ def check_elman(page: str, words: list[str]) -> None:
 
     command: click.Command = main
     while isinstance(command, click.Group):
-        assert words[0] in command.commands, f"{page}: elman {words[0]}"
-        command, words = command.commands[words[0]], words[1:]
+        found = command.get_command(click.Context(command), words[0])
+        assert found is not None, f"{page}: elman {words[0]}"
+        command, words = found, words[1:]
     context = command.make_context(command.name, words)
     if given := context.params.get("settings"):
         parse(task_class(command.name), dict(text.split("=", 1) for text in given))
