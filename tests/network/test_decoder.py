@@ -173,3 +173,9 @@ def test_bad_states():
     net = EncoderDecoder(encoder, network().decoder)
     with pytest.raises(ValueError, match="EncoderDecoder: expected an encoder with a state of 16 numbers, got 0"):
         without_torch(net).begin(SOURCES)
+
+
+@pytest.mark.parametrize("call", [lambda net: net.scan(SOURCES), lambda net: net.stepper()], ids=["scan", "stepper"])
+def test_an_encoder_decoder_does_not_stream(call):
+    with pytest.raises(ValueError, match=r"^EncoderDecoder\.\w+: the .*; use predict of the trained model, or begin"):
+        call(without_torch(network()))

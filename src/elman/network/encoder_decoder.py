@@ -1,6 +1,6 @@
 """Encoder-decoder networks (Sutskever et al. 2014, arXiv:1409.3215; Cho et al. 2014, arXiv:1406.1078)."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -70,6 +70,14 @@ class EncoderDecoder(AnyEncoderDecoder, Layer):
         attention, size = self.decoder.attention, self.encoder.output_size
         if attention is not None:
             spec.check(attention.memory_size == size, f"a memory_size of {size}", attention.memory_size)
+
+    def scan(self, sequences: Sequences, state: State | None = None) -> NoReturn:
+        raise ValueError("EncoderDecoder.scan: the output has steps of its own, not those of the source; use predict of "
+                         "the trained model, or begin and step.")  # fmt: skip
+
+    def check_streams(self, verb: str) -> NoReturn:
+        raise ValueError(f"EncoderDecoder.{verb}: the encoder reads the whole source first, so nothing can stream; use "
+                         "predict of the trained model, or begin and step.")  # fmt: skip
 
     def encode(self, sources: Any) -> tuple[Sequences, State]:
         if isinstance(sources, Sequences):  # an encoder of pictures checks its input itself
