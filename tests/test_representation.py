@@ -246,7 +246,7 @@ def test_cells_of_users_are_printed():
 def test_states_print_shapes():
     rows = Sequences(torch.zeros(2, 3), [1, 1])
     assert repr(LSTM(3, 4).scan(rows)[1]) == "LSTMState(h=float32 [2, 4], c=float32 [2, 4])"
-    assert repr(MeanPooling(3).scan(rows)[1]) == "MeanState(sum=float32 [2, 3], steps=int64 [2])"
+    assert repr(MeanPooling(3).scan(rows)[1]) == "RunningSum(sum=float32 [2, 3], steps=int64 [2])"
     state = Stack(LSTM(3, 4), GRU(4, 5)).stepper().state
     assert repr(state[0]) == "LSTMState(h=float32 [1, 4], c=float32 [1, 4])"
 

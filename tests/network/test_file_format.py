@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "file-format.md"
 ROWS = {cells[0].strip(" `"): cells[1:3] for line in PAGE.read_text(encoding="utf-8").splitlines()
         if line.startswith("| `") and len(cells := line.strip("|").split("|")) == 4}  # fmt: skip
 READS = r"spec\.(?:setting|size|sizes|word)\(\s*\"(\w+)\""
-TENSORS = r"spec\.tensor\(\s*f?\"([^\"]+)\""
+TENSORS = r"spec\.(?:tensor|buffer)\(\s*f?\"([^\"]+)\""
 
 
 def names(text):

@@ -171,7 +171,8 @@ class CellModule(Cell, nn.Module):
 
     def runs_without_torch(self) -> bool:
         """Return whether `elman.network` runs this model: every layer has a spec, and the weights are float32."""
-        plain = all(weight.dtype == torch.float32 for weight in self.parameters())
+        tensors = *self.parameters(), *self.buffers()
+        plain = all(tensor.dtype == torch.float32 for tensor in tensors if tensor.is_floating_point())
         return plain and "spec" in spec_metadata(self)
 
     def streams_natively(self) -> bool:

@@ -1,7 +1,6 @@
 """Subtraction of the running mean of a row, which removes constants such as a speaker's spectrum or the lighting."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -9,16 +8,9 @@ from torch import Tensor
 
 from elman.cells.module import CellModule, check_tensor
 from elman.kernels import autocast
-from elman.representation import brief_fields
+from elman.network.spec import Spec
+from elman.network.states import RunningSum
 from elman.shapes import check
-
-
-@brief_fields
-class RunningSum(NamedTuple):
-    """Sum and number of the steps so far."""
-
-    sum: Tensor  # [B, ...]
-    steps: Tensor  # [B] int64
 
 
 class Deviations(CellModule):
@@ -40,6 +32,8 @@ class Deviations(CellModule):
         [[0.0], [1.0], [4.0]]
     """
 
+    kind = "deviations"
+
     blank: Tensor  # carries the dtype and device of the state
 
     def __init__(self, shape: int | Sequence[int]):
@@ -47,6 +41,9 @@ class Deviations(CellModule):
         self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
         self.input_size = self.output_size = int(np.prod(self.shape))
         self.register_buffer("blank", torch.zeros(0), persistent=False)
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        return self.spec_of(names, shape=list(self.shape))
 
     def initial_state(self, batch_size: int) -> RunningSum:
         steps = torch.zeros(batch_size, dtype=torch.int64, device=self.blank.device)

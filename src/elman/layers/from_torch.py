@@ -1,6 +1,6 @@
 """Parts of a layer that contains others: cells, layers, and the layers of PyTorch that have an equivalent."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,11 +15,20 @@ from elman.layers.embedding import Embedding
 from elman.layers.layer_norm import LayerNorm
 from elman.layers.linear import Linear
 from elman.layers.pointwise import Pointwise
+from elman.network import NoSpec, activations
+from elman.network.spec import Spec
+
+# Functions of each element, by their names in `torch.nn.functional` and in `elman.network`.
+FUNCTIONS: dict[type[nn.Module], str] = {
+    nn.Identity: "identity", nn.ReLU: "relu", nn.ReLU6: "relu6", nn.LeakyReLU: "leaky_relu", nn.ELU: "elu",
+    nn.CELU: "celu", nn.SELU: "selu", nn.GELU: "gelu", nn.SiLU: "silu", nn.Mish: "mish", nn.Tanh: "tanh",
+    nn.Sigmoid: "sigmoid", nn.LogSigmoid: "logsigmoid", nn.Hardtanh: "hardtanh", nn.Hardsigmoid: "hardsigmoid",
+    nn.Hardswish: "hardswish", nn.Softplus: "softplus", nn.Softsign: "softsign", nn.Tanhshrink: "tanhshrink",
+    nn.Softshrink: "softshrink", nn.Hardshrink: "hardshrink", nn.Threshold: "threshold",
+}  # fmt: skip
 
 # Stateless modules that map each element, or each input vector, independently of all others.
-POINTWISE = (nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU,
-             nn.Mish, nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Softplus,
-             nn.Softsign, nn.Tanhshrink, nn.Softshrink, nn.Hardshrink, nn.Threshold, nn.RMSNorm)  # fmt: skip
+POINTWISE = (*FUNCTIONS, nn.PReLU, nn.RMSNorm)
 
 
 class Applied(Pointwise):
@@ -34,12 +43,38 @@ class Applied(Pointwise):
         super().__init__()
         self.module, self.input_size, self.output_size = module, input_size, output_size
 
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        self.kind, settings = _kind_and_settings(self.module)
+        spec = self.spec_of(names, **settings)
+        return spec | {"tensors": {name.removeprefix("module."): file for name, file in spec["tensors"].items()}}
+
     def check_input(self, verb: str, x: Tensor) -> Tensor:
         return x  # the module checks it
 
     def apply_to(self, x: Tensor) -> Tensor:
         y: Tensor = self.module(x)
         return y
+
+
+def _kind_and_settings(module: nn.Module) -> tuple[str, dict[str, Any]]:
+    """Return the layer type of a pointwise module in `elman.network`, and its settings.
+
+    Raises:
+        NoSpec: the module has no layer type.
+    """
+    if type(module) in FUNCTIONS:
+        name = FUNCTIONS[type(module)] + ("_tanh" if getattr(module, "approximate", "none") == "tanh" else "")
+        return "activation", {"function": name} | {
+            parameter: float(getattr(module, parameter)) for parameter in activations.FUNCTIONS[name].parameters}
+    if type(module) is nn.Linear:
+        return "linear", {}
+    if type(module) is nn.LayerNorm:
+        return "layer_norm", {"epsilon": module.eps}
+    if type(module) is nn.PReLU:
+        return "prelu", {"slopes": module.num_parameters}
+    if type(module) is nn.RMSNorm and len(module.normalized_shape) == 1:
+        return "rms_norm", {"epsilon": torch.finfo(torch.float32).eps if module.eps is None else module.eps}
+    raise NoSpec.of(module)
 
 
 def as_layers(where: str, modules: Sequence[Any]) -> list[CellModule]:

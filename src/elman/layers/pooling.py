@@ -5,7 +5,8 @@ operations on all steps. `step` updates a running output, so that a classifier o
 step.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,8 @@ from elman.cells.module import CellModule, check_tensor
 from elman.kernels import autocast
 from elman.kernels.linear import linear
 from elman.layers.linear import Linear
-from elman.representation import brief_fields
+from elman.network.spec import Spec
+from elman.network.states import AttentionState, RunningSum
 from elman.sequences import Sequences
 from elman.shapes import check
 from elman.state import State
@@ -45,6 +47,9 @@ class Pooling(CellModule):
         self.backward_size = backward_size
         self.register_buffer("blank", torch.zeros(0), persistent=False)
 
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        return self.spec_of(names)
+
     def pool(self, sequences: Sequences) -> Tensor:
         """Return the last output of each row, [B, D]; zeros for an empty row."""
         raise NotImplementedError(f"{type(self).__name__} has no pool")
@@ -72,9 +77,14 @@ class LastPooling(Pooling):
     Arguments, shapes and errors are those of `Pooling`; the state is ().
     """
 
+    kind = "last_pooling"
+
     def __init__(self, size: int, backward_size: int = 0):
         super().__init__(size, backward_size)
         self.streams = not backward_size
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        return self.spec_of(names, backward_size=self.backward_size)
 
     def initial_state(self, batch_size: int) -> State:
         return ()
@@ -114,25 +124,19 @@ class LastPooling(Pooling):
         return list(x.split([self.input_size - self.backward_size, self.backward_size], -1))
 
 
-@brief_fields
-class MeanState(NamedTuple):
-    """Sum and number of the steps so far."""
-
-    sum: Tensor  # [B, D]
-    steps: Tensor  # [B] int64
-
-
 class MeanPooling(Pooling):
     """Pooling to the mean: y is the mean of the steps so far.
 
-    Arguments, shapes and errors are those of `Pooling`; the state is MeanState(sum [B, D], steps [B]).
+    Arguments, shapes and errors are those of `Pooling`; the state is RunningSum(sum [B, D], steps [B]).
     """
 
-    def initial_state(self, batch_size: int) -> MeanState:
-        return MeanState(self.zeros(batch_size, self.input_size), self.zeros(batch_size).long())
+    kind = "mean_pooling"
 
-    def advance(self, x: Tensor, state: MeanState) -> tuple[Tensor, MeanState]:
-        state = MeanState(state.sum + x, state.steps + 1)
+    def initial_state(self, batch_size: int) -> RunningSum:
+        return RunningSum(self.zeros(batch_size, self.input_size), self.zeros(batch_size).long())
+
+    def advance(self, x: Tensor, state: RunningSum) -> tuple[Tensor, RunningSum]:
+        state = RunningSum(state.sum + x, state.steps + 1)
         return state.sum / state.steps[:, None], state
 
     def pool(self, sequences: Sequences) -> Tensor:
@@ -149,6 +153,8 @@ class MaxPooling(Pooling):
     Arguments, shapes and errors are those of `Pooling`; the state is y [B, D], from -inf.
     """
 
+    kind = "max_pooling"
+
     def initial_state(self, batch_size: int) -> Tensor:
         return self.blank.new_full((batch_size, self.input_size), -torch.inf)
 
@@ -161,15 +167,6 @@ class MaxPooling(Pooling):
         if torch.compiler.is_compiling():
             return _largest(sequences.values, sequences)
         return _Largest.apply(sequences.values, sequences)
-
-
-@brief_fields
-class AttentionState(NamedTuple):
-    """Running softmax over the steps so far; weights are relative to the weight of the largest score."""
-
-    largest: Tensor  # [B] score
-    weight: Tensor  # [B]
-    sum: Tensor  # [B, D]
 
 
 class AttentionPooling(Pooling):
@@ -187,12 +184,16 @@ class AttentionPooling(Pooling):
         ValueError, TypeError: as in `Pooling`.
     """
 
+    kind = "attention_pooling"
     calls_kernels = True
 
     def __init__(self, size: int, backward_size: int = 0, attention_size: int = 128):
         super().__init__(size, backward_size)
         self.hidden = Linear(size, attention_size)
         self.query = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, attention_size)))
+
+    def spec(self, names: Mapping[int, str] | None = None) -> Spec:
+        return self.spec_of(names, attention_size=self.query.shape[1])
 
     def initial_state(self, batch_size: int) -> AttentionState:
         lowest = self.blank.new_full((batch_size,), -torch.inf)

@@ -59,7 +59,7 @@ class Layer(Cell):
 
     @property
     def num_parameters(self) -> int:
-        """Number of weights and buffers, of the layers inside included; tied weights count once."""
+        """Number of weights, of the layers inside included; tied weights count once."""
         return sum(self._sizes().values())
 
     def _sizes(self) -> dict[str, int]:

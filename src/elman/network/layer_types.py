@@ -7,7 +7,10 @@ import numpy as np
 
 from elman.declared_types import Record, field
 from elman.nearest import did_you_mean
+from elman.network.activations import Activation, PReLU, RMSNorm
 from elman.network.attention import Attention
+from elman.network.changes import Deviations, Differences
+from elman.network.classifier import ClassifierNetwork
 from elman.network.containers import Bidirectional, OutputFeedback, Residual, Reversed, Stack
 from elman.network.decoder import Decoder
 from elman.network.efficientnet_lite import EfficientNetLite0
@@ -16,6 +19,7 @@ from elman.network.frame_encoder import FrameEncoder
 from elman.network.layer import Layer
 from elman.network.pictures import PictureEncoder, PictureNet
 from elman.network.pointwise import Dropout, Embedding, LayerNorm, Linear
+from elman.network.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
 from elman.network.recurrent import GRU, LSTM, RNN
 from elman.network.spec import LayerSpec, Spec
 from elman.network.tagger import TaggerNetwork
@@ -27,7 +31,8 @@ LAYER_TYPES: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (RNN, LSTM, GRU, MinGRU, WindowNet, Embedding, Linear, LayerNorm, Dropout, Stack, Residual,
                   OutputFeedback, Bidirectional, Reversed, Attention, Decoder, EncoderDecoder, TaggerNetwork,
-                  FrameEncoder, PictureNet, EfficientNetLite0, PictureEncoder)
+                  FrameEncoder, PictureNet, EfficientNetLite0, PictureEncoder, LastPooling, MeanPooling, MaxPooling,
+                  AttentionPooling, Deviations, Differences, Activation, PReLU, RMSNorm, ClassifierNetwork)
 }  # fmt: skip
 
 

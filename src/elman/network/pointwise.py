@@ -44,7 +44,8 @@ class Linear(Pointwise):
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
         self.weight = spec.tensor("weight", self.output_size, self.input_size)
-        self.bias = spec.tensor("bias", self.output_size)
+        self.bias = spec.tensor("bias", self.output_size) if "bias" in spec else None
+        self.same_bits = self.bias is not None  # else PyTorch multiplies
 
     def apply_to(self, x: np.ndarray) -> np.ndarray:
         return linear(x, self.weight, self.bias)
@@ -67,7 +68,8 @@ class LayerNorm(Pointwise):
         super().__init__(spec)
         size = self.output_size
         spec.check(self.input_size == size, f"an input_size of {size}, its output_size", self.input_size)
-        self.weight, self.bias = spec.tensor("weight", size), spec.tensor("bias", size)
+        self.weight = spec.tensor("weight", size) if "weight" in spec else np.ones(size, np.float32)
+        self.bias = spec.tensor("bias", size) if "bias" in spec else np.zeros(size, np.float32)
         self.epsilon: float = spec.setting("epsilon", float)
 
     def apply_to(self, x: np.ndarray) -> np.ndarray:

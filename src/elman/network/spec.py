@@ -25,7 +25,7 @@ class LayerSpec:
         kind: layer type.
         input_size, output_size: features of a step.
         cells: the layers inside this one.
-        tensor_sizes: numbers in each tensor that has been read, by its name in the file.
+        tensor_sizes: numbers in each weight that has been read, by its name in the file.
     Raises:
         ValueError: a setting is missing, out of range or of another type.
     """
@@ -41,7 +41,13 @@ class LayerSpec:
         return name_in_layer in self._names
 
     def tensor(self, name_in_layer: str, *shape: int) -> np.ndarray:
-        """Return a tensor by its name in the layer, float32, after a check of its type and shape."""
+        """Return a weight by its name in the layer, float32, after a check of its type and shape."""
+        array = self.buffer(name_in_layer, *shape)
+        self.tensor_sizes[self._names[name_in_layer]] = array.size
+        return array
+
+    def buffer(self, name_in_layer: str, *shape: int) -> np.ndarray:
+        """Return a tensor that training does not change, as `tensor` does; it does not count as a weight."""
         name = field(self._names, name_in_layer, str)
         array = self._tensors.get(name)
         if array is None or array.dtype != np.float32 or array.shape != shape:
@@ -49,7 +55,6 @@ class LayerSpec:
             other = array is not None and array.dtype != np.float32
             way_out = "; convert the weights in PyTorch: model.float()" if other else ""
             raise ValueError(f"{self.kind}: expected {name} float32 {list(shape)}, got {got}{way_out}.")
-        self.tensor_sizes[name] = array.size
         return np.ascontiguousarray(array)
 
     def setting(self, name: str, declared: Any, default: Any = None) -> Any:

@@ -40,6 +40,14 @@ class RunningSum(NamedTuple):
 
 
 @brief_fields
+class PreviousStep(NamedTuple):
+    """The previous step, and the number of steps so far."""
+
+    previous: Any  # [B, ...]; zeros before the first step
+    steps: Any  # [B] int64
+
+
+@brief_fields
 class AttentionState(NamedTuple):
     """Running softmax over the steps so far; weights are relative to the weight of the largest score."""
 
