@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from elman import Classifier
-from elman.tasks import occlusion as module
+from elman.runtime import occlusion as module
 
 STEPS, PLACE, VARIABLE = 30, slice(12, 18), 2
 

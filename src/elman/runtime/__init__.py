@@ -8,6 +8,7 @@ from elman import classical
 from elman.network import Layer, ModelFile, NoSpec, Stepper, read_model
 
 MODELS = {  # word of the task in files -> module:class
+    "classifier": "elman.runtime.classifier:ClassifierModel",
     "tagger": "elman.runtime.tagger:TaggerModel",
     "translator": "elman.runtime.translator:TranslatorModel",
     "summarizer": "elman.runtime.summarizer:SummarizerModel",

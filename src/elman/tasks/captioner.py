@@ -19,6 +19,7 @@ from elman.data.units import Units, make_units, units_from_json
 from elman.data.units.base import check_text
 from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError, about_row
+from elman.inputs.text import TOKEN
 from elman.layers.efficientnet_lite import EfficientNetLite0
 from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
@@ -31,7 +32,6 @@ from elman.sequences import Sequences
 from elman.settings import check_range, check_word
 from elman.state import State
 from elman.tasks.encoder_decoder import EncoderDecoder
-from elman.tasks.inputs.text import TOKEN
 from elman.tasks.photos import Photos
 from elman.tasks.writer import Writer
 from elman.training.loop import Data

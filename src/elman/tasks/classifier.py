@@ -13,36 +13,28 @@ from torch.nn.functional import cross_entropy
 
 from elman.data import readers
 from elman.data.examples import Batch, Encoded, Examples
-from elman.data.label_text import labels_as_text
-from elman.data.readers.labelled import Labelled, names_of
-from elman.data.rows_and_labels import as_labels, as_rows, label_numbers, one_row
-from elman.declared_types import Record, shown
-from elman.errors import RowError, located, named
-from elman.html_tables import html_table
+from elman.data.readers.labelled import Labelled
+from elman.data.rows_and_labels import label_numbers
+from elman.inputs import InputSettings, make_inputs
 from elman.layers import Linear, Stack
 from elman.layers.pooling import POOLINGS, Pooling
 from elman.metrics.calibration import temperature
-from elman.metrics.classes import ClassReport, class_report
-from elman.network import ModelFile
-from elman.representation import brief, call, complete
+from elman.runtime.classifier import ClassifierModel
 from elman.sequences import Sequences
 from elman.settings import check_range, check_word
 from elman.state import State
 from elman.tasks.base import Task, logger
-from elman.tasks.inputs import InputSettings, make_inputs, restore_inputs
-from elman.tasks.inputs.base import Inputs
-from elman.tasks.occlusion import Occlusion, occlusion
+from elman.tasks.input_layers import augmented, input_layers
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
 from elman.training import Score
 
-STEPS = 1 << 14  # of a batch in an evaluation
 READOUT = "cells.2"  # of a `ClassifierNet`
 FEW_ROWS = 20  # with fewer rows, many classes are no reason for a warning
 
 
 @dataclass(kw_only=True)
-class Classifier(InputSettings, RecurrentSettings, Task):
+class Classifier(ClassifierModel, InputSettings, RecurrentSettings, Task):
     """Model that gives a sequence its class, with probabilities; on a stream, after every step.
 
     `fit` takes rows (texts; arrays [T, D] or [T]; data frames of numbers with a variable per column; `Sequences`;
@@ -76,8 +68,6 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         array(['ab', 'cd'], dtype='<U2')
     """
 
-    task: ClassVar[str] = "classifier"
-    estimator_type: ClassVar[str | None] = "classifier"
     network_settings: ClassVar[Sequence[str]] = ("bidirectional", "pooling")
 
     bidirectional: bool = True
@@ -103,17 +93,12 @@ class Classifier(InputSettings, RecurrentSettings, Task):
     def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
         return readers.read_labelled(files, **options)
 
-    def read(self, X: Any, y: Any) -> Examples:
-        rows = as_rows("Classifier", X)
-        labels = as_labels("Classifier", y, len(rows))
-        return Examples(rows, labels, keys=labels.tolist())
-
     def prepare(self, examples: Examples) -> None:
         self._set_classes(examples)
         if len(examples) >= FEW_ROWS and 2 * len(self.classes_) > len(examples):
             logger.warning("Classifier.fit: %d classes for %d rows; swap X and y if the labels are the rows",
                            len(self.classes_), len(examples))  # fmt: skip
-        self.inputs_ = make_inputs(self, examples.inputs).fit(examples.inputs)
+        self.inputs_ = make_inputs(self, examples.inputs).fit(examples.inputs, self)
 
     def adapt(self, examples: Examples) -> Sequence[str]:
         labels, classes = self._comparable(examples.targets)
@@ -149,20 +134,11 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         labels, classes = self._comparable(examples.targets)
         return label_numbers([[label] for label in labels.tolist()], classes.tolist(), "class")
 
-    def _comparable(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return labels and classes as they are, or both as files write them, if only that makes them comparable."""
-        text = (labels.dtype.kind == "U", self.classes_.dtype.kind == "U")
-        if not any(text) or (all(text) and np.isin(labels, self.classes_).all()):
-            return labels, self.classes_
-        classes = labels_as_text(self.classes_)
-        distinct = len(set(classes.tolist())) == len(classes)
-        return (labels_as_text(labels), classes) if distinct else (labels, self.classes_)
-
     # The network.
 
     def build(self) -> "ClassifierNet":
-        front = self.inputs_.layers()
-        size = front[-1].output_size if front else self.inputs_.width
+        front = input_layers(self.inputs_, self)
+        size = front[-1].output_size if front else self.inputs_.input_size
         layers = self.recurrent_layers(size, bidirectional=self.bidirectional)
         width = layers.output_size
         pooling = POOLINGS[self.pooling](width, width // 2 if self.bidirectional and self.pooling == "last" else 0)
@@ -177,7 +153,7 @@ class Classifier(InputSettings, RecurrentSettings, Task):
         return f"{super().network()}, {both}{self.pooling} pooling"
 
     def loss(self, batch: Batch, state: State | None) -> Tensor:
-        rows = self.inputs_.augment(batch.examples.inputs.map(torch.from_numpy))
+        rows = augmented(self.inputs_, self, batch.examples.inputs.map(torch.from_numpy))
         logits, targets = self.net_.classify(rows), torch.from_numpy(batch.examples.targets)
         return cross_entropy(logits, targets, self._class_weights, label_smoothing=self.label_smoothing)
 
@@ -200,102 +176,15 @@ class Classifier(InputSettings, RecurrentSettings, Task):
 
     # The trained model.
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of each row, [B]."""
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(1)]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class, [B, C], in the order of `classes_`."""
-        self.check_fitted()
-        with named(names_of(X)):
-            data = self.inputs_.encode(as_rows("Classifier", X))
-            logits = self._logits(Encoded(data, None, data.lengths))
-            if not np.isfinite(logits).all():
-                row = int(np.argmin(np.isfinite(logits).all(1)))
-                raise RowError(row, "the logits are not finite. The inputs are far outside the range of the training "
-                                    "rows; check their units.")  # fmt: skip
-        weights = np.exp(logits - logits.max(1, keepdims=True)) if len(logits) else logits
-        return weights / weights.sum(1, keepdims=True)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Return the share of rows whose class is right."""
-        return self.evaluate(X, y).accuracy
-
-    def evaluate(self, X: Any, y: Any = None) -> ClassReport:
-        """Return accuracy, precision, recall and F1 of each class, confusion matrix, and calibration.
-
-        Labels of another type than the classes are compared as text, as files write them.
-        """
-        examples = self.examples(X, y)
-        with named(names_of(X)):
-            probabilities = self.predict_proba(examples.inputs)
-        labels, classes = self._comparable(examples.targets)
-        predicted = classes[probabilities.argmax(1)].tolist()
-        return class_report(labels.tolist(), predicted, classes.tolist(), probabilities, self.calibrated_)
+    def classify(self, rows: Sequences) -> np.ndarray:
+        logits: np.ndarray = self.net_.classify(rows.map(torch.from_numpy)).numpy()
+        return logits
 
     def probe_loss(self, X: Any, y: Any = None) -> ProbeLoss:
         data = self.few_rows(X, y)
         rows, targets = data.inputs.map(torch.from_numpy), torch.from_numpy(data.targets)
         texts = self.inputs_.steps(data.inputs.to_list()[0])
         return ProbeLoss(lambda: cross_entropy(self.net_.classify(rows), targets), {} if texts is None else {"": texts})
-
-    def occlusion(self, row: Any, *, label: Any = None, window: int | None = None) -> Occlusion:
-        """Explain a prediction: return how far the probability of a class falls when a part of the row is occluded.
-
-        A part of a series is a window of one variable, whose values are replaced by the variable's mean in training; a
-        part of a text is a word, which is left out (Zeiler and Fergus 2014; Li et al. 2016, arXiv:1612.08220). All
-        copies are predicted in batches. `elman.pictures.occlusion` draws the result.
-
-        Args:
-            row: one series [T, D] or [T], or one text.
-            label: class to explain; None for the predicted one.
-            window: steps of a window; None for a twentieth of the series.
-        Raises:
-            ValueError: the row is empty or of another kind, the class is unknown, or the window is out of range.
-        """
-        self.check_fitted()
-        return occlusion(self, row, label, window)
-
-    def stream(self) -> "StreamingClassifier":
-        """Return a reader at the beginning of a sequence, which gives the class probabilities after every step.
-
-        Raises:
-            ValueError: the model reads sequences in both directions.
-        """
-        self.check_fitted()
-        if not self.net_.streams:
-            raise ValueError("Classifier.stream: expected bidirectional=False, got a model that reads a sequence in "
-                             "both directions; train one with bidirectional=False.")  # fmt: skip
-        return StreamingClassifier(self.net_, self.inputs_, self.classes_)
-
-    def _logits(self, data: Encoded) -> np.ndarray:
-        """Return the logits of each row, float64 [B, C]."""
-        net = cast(ClassifierNet, self.net_)
-        logits: list[np.ndarray] = self.per_row(
-            data, STEPS, lambda batch, _: net.classify(batch.inputs.map(torch.from_numpy)).numpy()
-        )
-        return np.array(logits, np.float64).reshape(len(data), len(self.classes_))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # a missing value of a series
-        return tags
-
-    def learned(self) -> dict[str, Any]:
-        return {"classes": len(self.classes_), "inputs": self.inputs_.description}
-
-    # Files.
-
-    def metadata(self) -> dict[str, Any]:
-        return {"inputs": self.inputs_.to_json(), "labels": self.classes_.tolist(), "calibrated": self.calibrated_}
-
-    def restore(self, file: ModelFile) -> None:
-        self.inputs_ = restore_inputs(self, file.value("inputs", Record))
-        labels = file.value("labels", list[str] | list[int] | list[bool])
-        self.classes_, self.calibrated_ = np.array(labels), file.value("calibrated", bool)
-        if len(set(labels)) < len(labels) or len(labels) < 2 or self.classes_.dtype.kind not in "biU":
-            raise ValueError(f"labels: expected at least two different ones, in 64 bits, got {shown(labels)}.")
 
 
 class ClassifierNet(Stack):
@@ -305,6 +194,8 @@ class ClassifierNet(Stack):
         scan: Sequences of encoded rows   ->   logits [N, C] of each row up to that step
         classify: the same   ->   logits [B, C] of whole rows
     """
+
+    kind = "classifier"
 
     def __init__(self, body: Stack, pooling: Pooling, readout: Linear):
         super().__init__(body, pooling, readout)
@@ -318,59 +209,3 @@ class ClassifierNet(Stack):
         body, pooling, readout = self.cells
         features, _ = body(sequences)
         return cast(Linear, readout).apply_to(cast(Pooling, pooling).pool(features))
-
-
-class StreamingClassifier:
-    """Reader of one sequence, piece by piece, which returns class probabilities.
-
-    Attributes:
-        classes: [C] the labels.
-        probabilities: [C] of each class, given all steps so far; before the first step, those of an empty sequence.
-        state: a value; store it and restore it to try several continuations.
-    """
-
-    def __init__(self, net: ClassifierNet, inputs: Inputs, classes: np.ndarray):
-        self.net, self.inputs, self.classes = net, inputs, classes
-        self.state: State = net.initial_state(1)
-        empty = Sequences(torch.from_numpy(inputs.encode([]).values), [0])
-        with torch.no_grad():
-            self.probabilities = _softmax(net.classify(empty))[0]
-
-    @complete
-    def __repr__(self) -> str:
-        return call("StreamingClassifier", f"{len(self.classes)} classes", f"label={brief(self.label)}",
-                    f"probability={self.probabilities.max():.4g}")  # fmt: skip
-
-    @complete
-    def _repr_html_(self) -> str:
-        """Return a table of the class probabilities, for notebooks."""
-        rows = zip(self.classes.tolist(), self.probabilities.tolist(), strict=True)
-        return html_table(repr(self), rows, ["class", "probability"], len(self.classes))
-
-    def read(self, piece: Any) -> np.ndarray:
-        """Read a piece of the row, of one or more steps (of a text: whole words).
-
-        Skeletons are divided by the size of the body in their piece, so reading them in pieces is not exact.
-
-        Returns:
-            the probabilities after each of its steps, [T, C].
-        Raises:
-            TypeError, ValueError: the piece cannot be read; the state is unchanged.
-        """
-        with located(["StreamingClassifier.read"]):
-            rows = as_rows("piece", one_row("piece", piece))
-            steps = self.inputs.encode(rows).map(torch.from_numpy)
-        with torch.no_grad():
-            logits, self.state = self.net(steps, self.state)
-        after = _softmax(logits.values)
-        self.probabilities = after[-1] if len(after) else self.probabilities
-        return after
-
-    @property
-    def label(self) -> Any:
-        """Most probable class, given all steps so far."""
-        return self.classes[self.probabilities.argmax()]
-
-
-def _softmax(logits: Tensor) -> np.ndarray:
-    return logits.double().softmax(-1).numpy()

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from elman.data.rows_and_labels import as_rows, one_row
+from elman.inputs.series import Series
+from elman.inputs.text import TOKEN, TextInputs
 from elman.representation import brief_fields
-from elman.tasks.inputs.series import Series
-from elman.tasks.inputs.text import TOKEN, TextInputs
 
 WINDOWS = 20  # of a series, by default
 NUMBERS = 1 << 22  # of the occluded copies of a series that are predicted at once

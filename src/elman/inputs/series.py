@@ -5,18 +5,16 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 
 from elman.arrays import as_array
-from elman.cells import CellModule
 from elman.data.frames import READ_FRAME
 from elman.data.named_rows import NamedRows, variables_of
 from elman.data.readers.labelled import names_of
 from elman.declared_types import field, shown
 from elman.errors import RowError
-from elman.layers import Deviations, Differences, Dropout
+from elman.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, InputSettings, NumberInputs
+from elman.rows import Rows
 from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_FRAMES, OF_SKELETONS, OF_TEXT, NumberInputs
 
 SHOWN = 20  # most names that an error or a warning lists
 
@@ -35,11 +33,10 @@ class Series(NumberInputs):
     name: ClassVar[str] = "series"
     axes: ClassVar[str] = "D"
     without_effect: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS, *OF_FRAMES, "embedding_size")
-    default_differences: ClassVar[bool] = False
 
     variables: tuple[str, ...] | None = None  # their names, in training
 
-    def fit(self, rows: Sequence[Any]) -> Self:
+    def fit(self, rows: Sequence[Any], settings: InputSettings) -> Self:
         self.variables = next(filter(None, map(variables_of, rows)), None)
         raw = self.raw(rows)
         values = raw.values
@@ -60,9 +57,8 @@ class Series(NumberInputs):
         scale = self.unit(scale)
         self.scale = np.where(scale > 1e-12 * np.abs(self.mean), scale, 1.0)
         self.missing = np.flatnonzero(gone.any(0))
-        encoded = self._scaled(raw)
-        after = encoded.times > 0
-        change = encoded.values[after][:, : self.size] - encoded.values[np.flatnonzero(after) - 1][:, : self.size]
+        encoded, after = self.scaled(values, raw.layout)[:, : self.size], raw.times > 0
+        change = encoded[after] - encoded[np.flatnonzero(after) - 1]
         self.change = np.maximum(self.unit(change.std(0)), 1e-3) if len(change) else np.ones(self.size)
         return self
 
@@ -71,29 +67,14 @@ class Series(NumberInputs):
             gone = np.isnan(self.raw(rows).values).any(0)
             self.missing = np.union1d(self.missing, np.flatnonzero(gone))
 
-    def encode(self, rows: Sequence[Any]) -> Sequences:
-        return self._scaled(self.raw(rows))
-
-    def layers(self) -> list[CellModule]:
-        wanted, drop = self.settings.differences, self.input_dropout
-        size, layers = self.width, list[CellModule]()
-        if self.settings.deviations:
-            layers.append(Deviations(size))
-        if self.default_differences if wanted is None else wanted:
-            scale = torch.from_numpy(np.concatenate([self.change, np.ones(len(self.missing))])).float()
-            layers.append(Differences(size, scale))
-            size *= 2
-        drops: list[CellModule] = [Dropout(size, drop)] if drop else []
-        return [*layers, *drops]
-
     @property
     def size(self) -> int:
         """Number of variables."""
         return self.shape[0]
 
     @property
-    def width(self) -> int:
-        return self.size + len(self.missing)
+    def step_shape(self) -> tuple[int, ...]:
+        return (self.size + len(self.missing),)
 
     @property
     def description(self) -> str:
@@ -134,6 +115,9 @@ class Series(NumberInputs):
     def raw(self, rows: Sequence[Any]) -> Sequences:
         return super().raw([self._in_order(number, row) for number, row in enumerate(rows)])
 
+    def encode_row(self, row: Any) -> np.ndarray:
+        return super().encode_row(self._in_order(0, row))
+
     def row(self, row: Any) -> np.ndarray:
         """Return one row as float64 [T, D]."""
         array = as_array(row)
@@ -157,18 +141,20 @@ class Series(NumberInputs):
                                    "select these columns, or rename them.")  # fmt: skip
         return row[:, [given.index(name) for name in wanted]]
 
-    def _scaled(self, raw: Sequences) -> Sequences:
-        """Return standardised rows with their flags of missing values, float32 [N, D + missing]."""
-        gone = np.isnan(raw.values)
-        new = np.setdiff1d(np.flatnonzero(gone.any(0)), self.missing)
-        if len(new):
-            step = np.flatnonzero(gone[:, new[0]])[0]
-            place = f"step {raw.times[step]}, variable {self.variable(new[0])}"
-            raise RowError(raw.rows[step], f"{place} is NaN, and no value of it was missing in training; fill it in, "
-                                           "or train on rows with missing values.")  # fmt: skip
+    def scaled(self, values: np.ndarray, layout: Rows) -> np.ndarray:
+        """Return standardised steps with their flags of missing values, float32 [N, D + missing]."""
+        gone = np.isnan(values)
+        new = gone.any(0)
+        new[self.missing] = False
+        if new.any():
+            variable = int(new.argmax())
+            step = int(gone[:, variable].argmax())
+            place = f"step {layout.times[step]}, variable {self.variable(variable)}"
+            raise RowError(layout.rows[step], f"{place} is NaN, and no value of it was missing in training; fill it "
+                                              "in, or train on rows with missing values.")  # fmt: skip
         with np.errstate(over="ignore"):  # a row whose logits are not finite is reported in prediction
-            values = np.where(gone, 0, (raw.values - self.mean) / self.scale)
-            return raw.with_values(np.concatenate([values, gone[:, self.missing]], 1).astype(np.float32))
+            scaled = np.where(gone, 0, (values - self.mean) / self.scale)
+            return np.concatenate([scaled, gone[:, self.missing]], 1).astype(np.float32)
 
 
 def _listed(names: Sequence[str]) -> str:

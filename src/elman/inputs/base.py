@@ -1,17 +1,17 @@
-"""Base of all kinds of inputs: fit, encode, augment, and make the layers that read them."""
+"""Base of all kinds of inputs, which turn rows into numbers, and their settings."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 
-from elman.cells import CellModule
 from elman.errors import RowError, about_row
 from elman.representation import call, complete
+from elman.rows import Rows
 from elman.sequences import Sequences
 from elman.settings import Settings, check_range
 
@@ -70,14 +70,11 @@ class InputSettings(Settings):
 
 
 class Inputs(ABC):
-    """Preprocessor of a task: turns rows into numbers, and makes the layers that read them."""
+    """Preprocessor of a task: turns rows into numbers."""
 
     name: ClassVar[str]
     without_effect: ClassVar[tuple[str, ...]]  # settings that do not concern it
     restored: bool = False  # from a model file, whose weights fit the width of its rows
-
-    def __init__(self, settings: InputSettings):
-        self.settings = settings
 
     @complete
     def __repr__(self) -> str:
@@ -87,13 +84,8 @@ class Inputs(ABC):
         """Return the text of each step of an encoded row; None if steps are not text."""
         return None
 
-    @property
-    def input_dropout(self) -> float:
-        """Dropout rate of the features that the recurrent layers read."""
-        return 0.3 if self.settings.input_dropout is None else self.settings.input_dropout
-
     @abstractmethod
-    def fit(self, rows: Sequence[Any]) -> Self:
+    def fit(self, rows: Sequence[Any], settings: InputSettings) -> Self:
         """Compute from the training rows all that `encode` needs.
 
         Raises:
@@ -112,22 +104,20 @@ class Inputs(ABC):
             RowError: a row cannot be read.
         """
 
-    def augment(self, sequences: Sequences) -> Sequences:
-        """Return randomly changed rows for training, drawn from PyTorch's generator."""
-        if self.settings.step_dropout:
-            sequences = without_steps(sequences, self.settings.step_dropout)
-        if self.settings.noise:
-            sequences = sequences.map(lambda x: x + self.settings.noise * torch.randn_like(x))
-        return sequences
+    def encode_row(self, row: Any) -> np.ndarray:
+        """Return one row as numbers, [T, *step_shape]; errors are about row 0."""
+        values: np.ndarray = self.encode([row]).values
+        return values
 
     @property
     @abstractmethod
-    def width(self) -> int:
-        """Numbers per step of an encoded row."""
+    def step_shape(self) -> tuple[int, ...]:
+        """Shape of an encoded step; `()` for an id."""
 
-    @abstractmethod
-    def layers(self) -> list[CellModule]:
-        """Return new layers that read encoded rows; an empty list if the recurrent layers can."""
+    @property
+    def input_size(self) -> int:
+        """Number of features of an encoded step, or of different ids."""
+        return math.prod(self.step_shape)
 
     @property
     @abstractmethod
@@ -157,6 +147,25 @@ class NumberInputs(Inputs):
     def row(self, row: Any) -> np.ndarray:
         """Return one row as an array [T, *shape], checked."""
 
+    @abstractmethod
+    def scaled(self, values: np.ndarray, layout: Rows) -> np.ndarray:
+        """Return standardised steps, [N, *step_shape] float32, of checked ones [N, *shape] in this layout.
+
+        Raises:
+            RowError: a value cannot be used.
+        """
+
+    def encode(self, rows: Sequence[Any]) -> Sequences:
+        raw = self.raw(rows)
+        return raw.with_values(self.scaled(raw.values, raw.layout))
+
+    def encode_row(self, row: Any) -> np.ndarray:
+        with about_row(0):
+            values = self.row(row)
+        self._check_shape(0, values, row, self.shape)
+        values = values if len(values) else np.zeros((0, *self.shape), np.float32)
+        return self.scaled(values, one_row_of(len(values)))
+
     def raw(self, rows: Sequence[Any]) -> Sequences:
         """Return all rows, [N, *shape], checked."""
         given = []
@@ -166,10 +175,19 @@ class NumberInputs(Inputs):
         full = [row for row in given if len(row)]
         shape = getattr(self, "shape", (full or given or [np.zeros((0, 1))])[0].shape[1:])
         for number, row in enumerate(given):
-            if len(row) and row.shape[1:] != shape:
-                raise RowError(number, f"expected steps of shape [{self.axes}] = {list(shape)}, as in training, got "
-                                       f"{_size(row, rows[number], shape)}.")  # fmt: skip
+            self._check_shape(number, row, rows[number], shape)
         return Sequences(np.concatenate([np.zeros((0, *shape), np.float32), *full]), [*map(len, given)])
+
+    def _check_shape(self, number: int, row: np.ndarray, given: Any, shape: tuple[int, ...]) -> None:
+        if len(row) and row.shape[1:] != shape:
+            raise RowError(number, f"expected steps of shape [{self.axes}] = {list(shape)}, as in training, got "
+                                   f"{_size(row, given, shape)}.")  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def one_row_of(steps: int) -> Rows:
+    """Return the layout of a single row."""
+    return Rows([steps])
 
 
 def _size(row: np.ndarray, given: Any, shape: tuple[int, ...]) -> str:
@@ -177,14 +195,3 @@ def _size(row: np.ndarray, given: Any, shape: tuple[int, ...]) -> str:
     if np.ndim(given) == 1 and shape == (len(row),):
         return f"[1] in a row of {len(row)} steps; write [x] for one series x [T, D], or x[None] for one step x [D]"
     return f"{list(row.shape[1:])}; give rows of one size"
-
-
-def without_steps(sequences: Sequences, part: float) -> Sequences:
-    """Return the rows without a random share of their steps; at least one step of each row stays."""
-    keep = torch.rand(sequences.num_steps).numpy() >= part
-    lengths = sequences.lengths
-    starts = sequences.offsets[:-1][lengths > 0]
-    empty = np.add.reduceat(keep, starts) == 0 if len(starts) else np.zeros(0, bool)
-    keep[starts[empty]] = True
-    steps = torch.from_numpy(np.flatnonzero(keep))
-    return Sequences(sequences.values[steps], np.bincount(sequences.rows[keep], minlength=len(lengths)))

@@ -3,15 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from elman import Sequences
 from elman.data.named_rows import NamedSeries
 from elman.errors import RowError
-from elman.layers import Stack
-from elman.tasks.inputs import INPUTS, InputSettings, make_inputs, restore_inputs
-from elman.tasks.inputs.base import without_steps
+from elman.inputs import INPUTS, InputSettings, make_inputs, restore_inputs
 
 GENERATOR = np.random.default_rng(0)
 ROWS = {
@@ -21,6 +16,11 @@ ROWS = {
     "frames": [GENERATOR.integers(0, 255, (length, 6, 7)).astype(np.uint8) for length in (4, 0, 1)],
     "pixels": [GENERATOR.integers(0, 255, shape).astype(np.uint8) for shape in ((2, 2), (0, 5), (1, 1))],
 }
+
+
+def fitted(name, rows=None):
+    settings = InputSettings(inputs=name)
+    return make_inputs(settings).fit(ROWS[name] if rows is None else rows, settings)
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_settings_without_effect(name):
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_fitted_inputs_are_restored(name):
-    settings = InputSettings(inputs=name)
-    inputs = make_inputs(settings).fit(ROWS[name])
-    again = restore_inputs(settings, inputs.to_json())
+    inputs = fitted(name)
+    again = restore_inputs(inputs.to_json())
     assert again.to_json() == inputs.to_json()
-    assert (again.width, again.description) == (inputs.width, inputs.description)
+    assert (again.step_shape, again.input_size) == (inputs.step_shape, inputs.input_size)
+    assert again.description == inputs.description
     one, other = inputs.encode(ROWS[name]), again.encode(ROWS[name])
     assert np.array_equal(one.values, other.values)
     assert np.array_equal(one.lengths, other.lengths)
@@ -86,30 +86,17 @@ def test_fitted_inputs_are_restored(name):
 
 @pytest.mark.parametrize("names", [["x"], ["x", "x"], ["x", 1], "xy", [], ["x", "y", "y"]])
 def test_wrong_names_of_variables_are_not_restored(names):
-    settings = InputSettings(inputs="series")
-    written = make_inputs(settings).fit([NamedSeries(np.eye(2), ("x", "y"))]).to_json()
-    assert restore_inputs(settings, written).variables == ("x", "y")
+    written = fitted("series", [NamedSeries(np.eye(2), ("x", "y"))]).to_json()
+    assert restore_inputs(written).variables == ("x", "y")
     with pytest.raises(ValueError, match="variables"):
-        restore_inputs(settings, written | {"variables": names})
+        restore_inputs(written | {"variables": names})
     with pytest.raises(ValueError, match="variables"):
-        restore_inputs(settings, {name: value for name, value in written.items() if name != "variables"})
-
-
-@pytest.mark.parametrize("name", INPUTS)
-def test_layers_read_encoded_rows(name):
-    inputs = make_inputs(InputSettings(inputs=name)).fit(ROWS[name])
-    for rows in (ROWS[name], ROWS[name][1:2], []):
-        encoded = inputs.encode(rows).map(torch.from_numpy)
-        assert len(encoded) == len(rows)
-        y, _ = Stack(*inputs.layers()).eval()(encoded)
-        assert y.values.shape == (encoded.num_steps, inputs.layers()[-1].output_size)
-        assert y.values.dtype == torch.float32
-        assert y.values.isfinite().all()
+        restore_inputs({name: value for name, value in written.items() if name != "variables"})
 
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_rows_do_not_see_each_other(name):
-    inputs = make_inputs(InputSettings(inputs=name)).fit(ROWS[name])
+    inputs = fitted(name)
     together = inputs.encode(ROWS[name]).to_list()
     for row, encoded in zip(ROWS[name], together, strict=True):
         assert np.array_equal(inputs.encode([row]).values, encoded)
@@ -117,42 +104,8 @@ def test_rows_do_not_see_each_other(name):
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_errors_carry_the_number_of_the_row(name):
-    inputs = make_inputs(InputSettings(inputs=name)).fit(ROWS[name])
+    inputs = fitted(name)
     wrong = {"text": 3.0, "series": np.zeros((2, 9)), "pixels": np.zeros((2, 2, 9))}.get(name, np.zeros((2, 9, 3)))
     with pytest.raises(RowError, match="expected") as caught:
         inputs.encode([ROWS[name][0], wrong])
     assert caught.value.row == 1
-
-
-@given(lengths=st.lists(st.integers(0, 5), max_size=8), part=st.floats(0, 0.99))
-def test_steps_that_are_left_out(lengths, part):
-    values = torch.arange(sum(lengths))
-    rows = Sequences(values, lengths)
-    left = without_steps(rows, part)
-    for row, before in zip(left.to_list(), rows.to_list(), strict=True):
-        assert set(row.tolist()) <= set(before.tolist())
-        assert row.tolist() == sorted(row.tolist())
-        assert (len(row) > 0) == (len(before) > 0)
-
-
-def test_the_part_of_steps_that_is_left_out():
-    left = without_steps(Sequences(torch.zeros(10_000), [10_000]), 0.3)
-    assert left.num_steps == pytest.approx(7000, abs=200)
-
-
-@pytest.mark.parametrize("name", ["series", "frames"])
-def test_noise_has_its_deviation(name):
-    still = [np.ones_like(row) for row in ROWS[name]] * 100
-    inputs = make_inputs(InputSettings(inputs=name, noise=0.5)).fit(still)
-    rows = inputs.encode(still).map(torch.from_numpy)
-    added = inputs.augment(rows).values - rows.values
-    assert added.std().item() == pytest.approx(0.5, rel=0.1)
-    assert added.mean().item() == pytest.approx(0, abs=0.05)
-
-
-def test_word_dropout():
-    inputs = make_inputs(InputSettings(word_dropout=0.2), ["a"]).fit(["a b c"] * 2)
-    rows = inputs.encode(["a b c"] * 2000).map(torch.from_numpy)
-    augmented = inputs.augment(rows).values
-    assert (augmented == 1).float().mean().item() == pytest.approx(0.2, abs=0.03)
-    assert torch.equal(augmented[augmented != 1], rows.values[augmented != 1])

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 
-from elman.arrays import as_array, tensor
-from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_FRAMES, OF_TEXT
-from elman.tasks.inputs.series import Series
+from elman.arrays import as_array
+from elman.inputs.base import OF_FRAMES, OF_TEXT, InputSettings
+from elman.inputs.series import Series
 
 
 class Skeletons(Series):
@@ -26,17 +24,11 @@ class Skeletons(Series):
 
     name: ClassVar[str] = "skeletons"
     without_effect: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_FRAMES, "embedding_size")
-    default_differences: ClassVar[bool] = True
 
-    def fit(self, rows: Sequence[Any]) -> Self:
-        super().fit(rows)
+    def fit(self, rows: Sequence[Any], settings: InputSettings) -> Self:
+        super().fit(rows, settings)
         self.dimensions = next(np.shape(row)[2] for row in rows if len(row))
         return self
-
-    def augment(self, sequences: Sequences) -> Sequences:
-        if self.settings.turn:
-            sequences = self._turned(sequences)
-        return super().augment(sequences)
 
     def unit(self, deviations: np.ndarray) -> np.ndarray:
         return np.full_like(deviations, np.sqrt(np.mean(deviations**2)))
@@ -56,11 +48,3 @@ class Skeletons(Series):
         joints = joints - joints.mean(1, keepdims=True)
         size = np.median(np.sqrt((joints**2).sum(2).mean(1)))
         return (joints / (size or 1.0)).reshape(len(joints), -1)
-
-    def _turned(self, sequences: Sequences) -> Sequences:
-        """Return each row rotated at random."""
-        mean, scale = (torch.from_numpy(array).float() for array in (self.mean, self.scale))
-        angles = np.radians(self.settings.turn) / 2**0.5 * torch.randn(len(sequences), *2 * [self.dimensions])
-        turns = torch.linalg.matrix_exp(angles - angles.mT)[tensor(sequences.rows)]  # [N, 2, 2] or [N, 3, 3]
-        joints = (sequences.values * scale + mean).view(len(turns), -1, self.dimensions)
-        return sequences.with_values(((joints @ turns).flatten(1) - mean) / scale)

@@ -1,18 +1,14 @@
-"""Frames of video: each goes through a small convolutional network that is trained with the rest."""
+"""Frames of video, standardised."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 
-from elman.arrays import as_array, tensor
-from elman.cells import CellModule
+from elman.arrays import as_array
 from elman.declared_types import field, shown
-from elman.layers import Deviations, Differences, Dropout
-from elman.layers.frame_encoder import FrameEncoder
-from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_SKELETONS, OF_TEXT, NumberInputs
+from elman.inputs.base import OF_SKELETONS, OF_TEXT, InputSettings, NumberInputs
+from elman.rows import Rows
 
 
 class Frames(NumberInputs):
@@ -22,7 +18,7 @@ class Frames(NumberInputs):
     axes: ClassVar[str] = "C, H, W"
     without_effect: ClassVar[tuple[str, ...]] = (*OF_TEXT, *OF_SKELETONS)
 
-    def fit(self, rows: Sequence[Any]) -> Self:
+    def fit(self, rows: Sequence[Any], settings: InputSettings) -> Self:
         raw = self.raw(rows)
         if not raw.num_steps:
             raise ValueError(f"frames: expected rows with frames, got {len(rows)} that are all empty.")
@@ -30,31 +26,12 @@ class Frames(NumberInputs):
         self.mean, self.scale = float(raw.values.mean()), float(raw.values.std()) or 1.0
         return self
 
-    def encode(self, rows: Sequence[Any]) -> Sequences:
-        return self.raw(rows).map(lambda x: (x - np.float32(self.mean)) / np.float32(self.scale))
-
-    def augment(self, sequences: Sequences) -> Sequences:
-        if self.settings.shift:
-            sequences = _shifted(sequences, self.settings.shift)
-        return super().augment(sequences)
+    def scaled(self, values: np.ndarray, layout: Rows) -> np.ndarray:
+        return (values - np.float32(self.mean)) / np.float32(self.scale)
 
     @property
-    def width(self) -> int:
-        return int(np.prod(self.shape))
-
-    def layers(self) -> list[CellModule]:
-        settings, layers = self.settings, list[CellModule]()
-        channels, height, width = self.shape
-        if settings.deviations:
-            layers.append(Deviations(self.shape))
-        if settings.differences is not False:
-            layers.append(Differences(self.shape))
-            channels *= 2
-        size = settings.embedding_size or 128
-        layers.append(FrameEncoder(channels, height, width, size))
-        if self.input_dropout:
-            layers.append(Dropout(size, self.input_dropout))
-        return layers
+    def step_shape(self) -> tuple[int, ...]:
+        return self.shape
 
     @property
     def description(self) -> str:
@@ -83,12 +60,3 @@ class Frames(NumberInputs):
         if not np.isfinite(frames).all():
             raise ValueError("a frame holds NaN or infinity; fill it in, or leave the frame out.")
         return frames
-
-
-def _shifted(sequences: Sequences, most: int) -> Sequences:
-    """Return the frames of each row translated by up to `most` pixels, all alike; the edge is repeated."""
-    x = sequences.values
-    moves = torch.randint(-most, most + 1, (2, len(sequences)))[:, tensor(sequences.rows), None]
-    y, x_ = ((torch.arange(size) + move).clamp(0, size - 1) for size, move in zip(x.shape[2:], moves, strict=True))
-    moved = x[torch.arange(len(x))[:, None, None], :, y[:, :, None], x_[:, None, :]]  # [N, H, W, C]
-    return sequences.with_values(moved.movedim(3, 1))

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from elman.tasks.inputs import InputSettings
-from elman.tasks.inputs.series import Series
+from elman.inputs import InputSettings
+from elman.inputs.series import Series
 
 RAGGED = [np.array([[1.0, 100.0], [3.0, 300.0]]), np.array([[5.0, 200.0]]), np.zeros((0, 2))]
 
 
-def fitted(rows, **settings):
-    return Series(InputSettings(**settings)).fit(rows)
+def fitted(rows):
+    return Series().fit(rows, InputSettings())
 
 
 def test_variables_have_mean_0_and_deviation_1():
@@ -40,7 +40,7 @@ def test_missing_values_are_0_and_flagged():
     rows = [np.array([[1.0, np.nan], [3.0, 8.0]]), np.array([[5.0, 10.0], [np.nan, 9.0]])]
     inputs = fitted(rows)
     assert inputs.missing.tolist() == [0, 1]
-    assert inputs.width == 4
+    assert inputs.step_shape == (4,)
     values = inputs.encode(rows).values
     assert values[:, 2:].tolist() == [[0, 1], [0, 0], [0, 0], [1, 0]]
     assert values[0, 1] == values[3, 0] == 0
@@ -51,9 +51,9 @@ def test_missing_values_are_0_and_flagged():
 def test_only_variables_that_miss_values_get_a_feature():
     rows = [np.array([[1.0, np.nan, 2.0], [3.0, 8.0, 3.0]])]
     inputs = fitted(rows)
-    assert (inputs.missing.tolist(), inputs.width) == ([1], 4)
+    assert (inputs.missing.tolist(), inputs.input_size) == ([1], 4)
     inputs.note_missing([np.array([[np.nan, np.nan, 1.0]])])
-    assert (inputs.missing.tolist(), inputs.width) == ([0, 1], 5)
+    assert (inputs.missing.tolist(), inputs.input_size) == ([0, 1], 5)
     assert inputs.encode([[[np.nan, 8.0, 2.5]]]).values[0, 3:].tolist() == [1, 0]
 
 
@@ -73,16 +73,6 @@ def test_a_row_of_one_variable():
     flat, column = [[1.0, 2.0, 4.0], [0.0]], [[[1.0], [2.0], [4.0]], [[0.0]]]
     assert np.array_equal(fitted(flat).encode(flat).values, fitted(column).encode(column).values)
     assert fitted(flat).description == "series of 1 variable"
-
-
-def test_differences_have_deviation_1():
-    generator = np.random.default_rng(0)
-    rows = [generator.normal(size=(50, 2)).cumsum(0) * [1, 1000] for _ in range(4)]
-    inputs = fitted(rows, differences=True, input_dropout=0)
-    [layer] = inputs.layers()
-    change = np.concatenate([np.diff(row, axis=0) for row in inputs.encode(rows).to_list()])
-    np.testing.assert_allclose(layer.scale.numpy(), change.std(0), rtol=1e-5)
-    assert fitted(rows, input_dropout=0).layers() == []
 
 
 def test_errors_name_the_row():

@@ -1,17 +1,15 @@
 import numpy as np
 import pytest
-import torch
 
-from elman.layers import Deviations, Differences
-from elman.tasks.inputs import InputSettings
-from elman.tasks.inputs.frames import Frames
+from elman.inputs import InputSettings
+from elman.inputs.frames import Frames
 
 GENERATOR = np.random.default_rng(0)
 GREY = [GENERATOR.integers(0, 256, (length, 6, 7)).astype(np.uint8) for length in (3, 0, 2)]
 
 
-def fitted(rows, **settings):
-    return Frames(InputSettings(**settings)).fit(rows)
+def fitted(rows):
+    return Frames().fit(rows, InputSettings())
 
 
 def test_grey_frames_have_mean_0_and_deviation_1():
@@ -52,13 +50,6 @@ def test_empty_rows_have_no_size():
     assert fitted(rows).encode(rows).lengths.tolist() == [0, 3, 0, 2]
 
 
-@pytest.mark.parametrize("differences", [None, True, False])
-def test_differences_of_frames(differences):
-    layers = fitted(GREY, differences=differences, embedding_size=5, input_dropout=0).layers()
-    assert any(isinstance(layer, Differences) for layer in layers) == (differences is not False)
-    assert layers[-1].output_size == 5
-
-
 @pytest.mark.parametrize(
     ("row", "error"),
     [
@@ -85,26 +76,3 @@ def test_unusable_frames(row, error):
 def test_rows_without_frames():
     with pytest.raises(ValueError, match="frames: expected rows with frames, got 2 that are all empty"):
         fitted([GREY[1], GREY[1]])
-
-
-def test_a_row_is_shifted_as_a_whole_and_its_edge_is_repeated():
-    inputs = fitted(GREY, shift=2)
-    given = inputs.encode(GREY).map(torch.from_numpy)
-    padded = np.pad(given.values.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), "edge")
-    moves = [(down, across) for down in range(5) for across in range(5)]
-    seen = set()
-    torch.manual_seed(0)
-    for _ in range(40):
-        shifted = inputs.augment(given).values.numpy()
-        found = [[move for move in moves if (padded[row, :, move[0] :, move[1] :][..., :6, :7] == shifted[row]).all()]
-                 for row in (slice(0, 3), slice(3, 5))]  # fmt: skip
-        assert [len(own) for own in found] == [1, 1]
-        seen.update(found[0] + found[1])
-    assert len(seen) > 20
-    assert np.array_equal(fitted(GREY, shift=0).augment(given).values, given.values)
-
-
-def test_deviations_remove_what_does_not_move():
-    layers = fitted(GREY, deviations=True).layers()
-    assert isinstance(layers[0], Deviations)
-    assert not any(isinstance(layer, Deviations) for layer in fitted(GREY).layers())

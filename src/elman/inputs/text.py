@@ -5,17 +5,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 
-from elman.cells import CellModule
 from elman.data.raw_files import with_line_feeds
-from elman.data.units import UNKNOWN, Units, make_units, units_from_json
+from elman.data.units import Units, make_units, units_from_json
 from elman.data.units.base import check_text
 from elman.declared_types import Record, field
 from elman.errors import about_row
-from elman.layers import Dropout, Embedding
+from elman.inputs.base import OF_FRAMES, OF_NUMBERS, OF_SKELETONS, Inputs, InputSettings
 from elman.sequences import Sequences
-from elman.tasks.inputs.base import OF_FRAMES, OF_NUMBERS, OF_SKELETONS, Inputs
 
 TOKEN = re.compile(r"['\u2019]?\w+(?:['\u2019-]\w+)*|[^\w\s]")  # it's | 's | well-known | , | ...
 
@@ -26,8 +23,7 @@ class TextInputs(Inputs):
     name: ClassVar[str] = "text"
     without_effect: ClassVar[tuple[str, ...]] = (*OF_NUMBERS, *OF_SKELETONS, *OF_FRAMES)
 
-    def fit(self, rows: Sequence[Any]) -> Self:
-        settings = self.settings
+    def fit(self, rows: Sequence[Any], settings: InputSettings) -> Self:
         self.kind = settings.units
         words = self.kind == "words"
         self.lowercase = words if settings.lowercase is None else settings.lowercase
@@ -41,26 +37,13 @@ class TextInputs(Inputs):
     def steps(self, row: np.ndarray) -> list[str]:
         return [self.units.decode([unit]) for unit in row.tolist()]
 
-    def augment(self, sequences: Sequences) -> Sequences:
-        part = self.settings.word_dropout
-        if not part or not self.units.has_unknown:
-            return sequences
-        return sequences.map(lambda ids: torch.where(torch.rand(len(ids)) < part, UNKNOWN, ids))
+    @property
+    def step_shape(self) -> tuple[int, ...]:
+        return ()
 
     @property
-    def width(self) -> int:
-        return 1
-
-    @property
-    def input_dropout(self) -> float:
-        heavy = self.kind == "words" and self.settings.input_dropout is None
-        return 0.7 if heavy else super().input_dropout
-
-    def layers(self) -> list[CellModule]:
-        size, drop = self.settings.embedding_size or 256, self.input_dropout
-        embedding = Embedding(self.units.size, size, lazy=True)
-        torch.nn.init.normal_(embedding.weight, std=0.1)
-        return [embedding, *([Dropout(size, drop)] if drop else [])]
+    def input_size(self) -> int:
+        return self.units.size
 
     @property
     def description(self) -> str:

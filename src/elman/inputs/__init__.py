@@ -8,24 +8,25 @@ import numpy as np
 from elman.arrays import as_array
 from elman.declared_types import field
 from elman.errors import RowTypeError
+from elman.inputs.base import Inputs, InputSettings
+from elman.inputs.frames import Frames
+from elman.inputs.pixels import Pixels
+from elman.inputs.series import Series
+from elman.inputs.skeletons import Skeletons
+from elman.inputs.text import TextInputs
 from elman.nearest import did_you_mean
 from elman.settings import check_word
-from elman.tasks.inputs.base import Inputs, InputSettings
-from elman.tasks.inputs.frames import Frames
-from elman.tasks.inputs.pixels import Pixels
-from elman.tasks.inputs.series import Series
-from elman.tasks.inputs.skeletons import Skeletons
-from elman.tasks.inputs.text import TextInputs
 
 INPUTS: dict[str, type[Inputs]] = {kind.name: kind for kind in (TextInputs, Series, Skeletons, Frames, Pixels)}
 
 COLORS = 3, 4  # channels of a coloured image; other sizes of the last axis are grey frames
 
-__all__ = ["INPUTS", "InputSettings", "Inputs", "make_inputs", "restore_inputs"]
+__all__ = ["INPUTS", "Frames", "InputSettings", "Inputs", "Pixels", "Series", "Skeletons", "TextInputs", "make_inputs",
+           "restore_inputs"]  # fmt: skip
 
 
 def make_inputs(settings: InputSettings, rows: Sequence[Any] = ()) -> Inputs:
-    """Return the inputs that `settings.inputs` names; with `auto`, the kind of the first row.
+    """Return new inputs of the kind that `settings.inputs` names; with `auto`, the kind of the first row.
 
     Raises:
         ValueError: there is no such kind, or a setting has no effect on it.
@@ -41,10 +42,10 @@ def make_inputs(settings: InputSettings, rows: Sequence[Any] = ()) -> Inputs:
         value = getattr(settings, setting)
         if value and value != getattr(InputSettings, setting):
             raise ValueError(f"{setting}: has no effect on inputs={name}; leave it out.")
-    return INPUTS[name](settings)
+    return INPUTS[name]()
 
 
-def restore_inputs(settings: InputSettings, data: dict[str, Any]) -> Inputs:
+def restore_inputs(data: dict[str, Any]) -> Inputs:
     """Return the fitted inputs whose `to_json` wrote `data`.
 
     Raises:
@@ -52,7 +53,7 @@ def restore_inputs(settings: InputSettings, data: dict[str, Any]) -> Inputs:
     """
     name = field(data, "name", str)
     check_word("inputs", name, INPUTS)
-    inputs = INPUTS[name](settings).restore(data)
+    inputs = INPUTS[name]().restore(data)
     inputs.restored = True
     return inputs
 

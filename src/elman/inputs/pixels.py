@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from elman.arrays import as_array
-from elman.tasks.inputs.series import Series
+from elman.inputs.series import Series
 
 
 class Pixels(Series):
