@@ -50,7 +50,7 @@ def unroll(
         TypeError: `step` does not return a pair, or the state is not an array or a tuple of arrays.
         ValueError: the first step changes the structure of the state, or a shape in it.
     """
-    for leaf in states.leaves(states.by_row(state)):
+    for leaf in states.row_leaves(state):
         if not hasattr(leaf, "shape"):
             raise TypeError(f"{_name(step)}: expected a state of an array or a tuple of them, got {brief(leaf)}; "
                             "return such a state from initial_state.")  # fmt: skip

@@ -65,6 +65,15 @@ def leaves(state: State) -> Iterator[Array]:
         yield state
 
 
+def row_leaves(state: State) -> Iterator[Array]:
+    """Yield the arrays [B, ...] of a state, in order: of a shared part, its `rows`."""
+    if isinstance(state, tuple):
+        for part in state:
+            yield from row_leaves(part)
+    else:
+        yield state.rows if isinstance(state, Shared) else state
+
+
 def by_row(state: State) -> State:
     """Return the state with shared parts replaced by their `rows`, so that every array is [B, ...]."""
     return map_parts(lambda part: part.rows if isinstance(part, Shared) else part, state)

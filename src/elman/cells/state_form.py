@@ -37,7 +37,7 @@ def fits(state: State, expected: Any, rows: int) -> bool:
 
 def same_kinds(state: State, blank: State) -> bool:
     """Return whether the leaves that both states have are of the same kinds and dtypes."""
-    pairs = zip(*(states.leaves(states.by_row(one)) for one in (state, blank)), strict=False)
+    pairs = zip(*(states.row_leaves(one) for one in (state, blank)), strict=False)
     return all(isinstance(leaf, type(wanted)) and leaf.dtype == wanted.dtype for leaf, wanted in pairs)
 
 

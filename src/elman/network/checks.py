@@ -58,24 +58,24 @@ def check_input(
     return x
 
 
-def check_leaves(where: str, given: Any, example: State, rows: int | None = None) -> list[np.ndarray]:
+def check_leaves(where: str, given: Any, example: Sequence[np.ndarray], rows: int | None = None) -> list[np.ndarray]:
     """Return the leaves of a state, contiguous, after a comparison of their number, shapes and types with an example.
 
     Args:
         where: the call that an error names.
         given: the state.
-        example: a state of the model.
+        example: the leaves of a state of the model.
         rows: rows of the state; None for those of the example.
     Raises:
         ValueError: the number of leaves or a shape is wrong.
         TypeError: a leaf is of another type.
     """
-    wanted, leaves = (list(states.leaves(states.by_row(state))) for state in (example, given))
-    if len(wanted) != len(leaves):
-        raise ValueError(f"{where}: expected a state of {len(wanted)} leaves, got {len(leaves)}, {brief(given)}; it is "
-                         "the state of another model.")  # fmt: skip
+    leaves = list(states.row_leaves(given))
+    if len(example) != len(leaves):
+        raise ValueError(f"{where}: expected a state of {len(example)} leaves, got {len(leaves)}, {brief(given)}; it "
+                         "is the state of another model.")  # fmt: skip
     arrays = [np.ascontiguousarray(leaf) for leaf in leaves]
-    for array, leaf in zip(arrays, wanted, strict=True):
+    for array, leaf in zip(arrays, example, strict=True):
         shape = leaf.shape if rows is None else (rows, *leaf.shape[1:])
         if array.shape != shape:
             axes = zip(STATE_AXES[leaf.ndim].split(), shape, strict=True)
@@ -85,9 +85,9 @@ def check_leaves(where: str, given: Any, example: State, rows: int | None = None
     return arrays
 
 
-def check_finite(where: str, leaves: Sequence[np.ndarray], initial: State) -> None:
+def check_finite(where: str, leaves: Sequence[np.ndarray], initial: Sequence[np.ndarray]) -> None:
     """Raise a ValueError unless the leaves of a state are finite, or as infinite as an initial state: a maximum's."""
-    for array, leaf in zip(leaves, states.leaves(states.by_row(initial)), strict=True):
+    for array, leaf in zip(leaves, initial, strict=True):
         wrong = ~(np.isfinite(array) | (array == leaf))
         if wrong.any():
             raise ValueError(f"{where}: expected finite numbers in the state, got {array[wrong][0]} at row "
@@ -101,8 +101,9 @@ def check_state(where: str, given: Any, initial: State) -> State:
         ValueError: the number of leaves, a shape or a number is wrong.
         TypeError: a leaf is of another type.
     """
-    arrays = check_leaves(where, given, initial)
-    check_finite(where, arrays, initial)
+    example = list(states.row_leaves(initial))
+    arrays = check_leaves(where, given, example)
+    check_finite(where, arrays, example)
     parts: list[Any] = []
     states.map_parts(parts.append, given)
     kept = zip(parts, arrays, strict=True)

@@ -191,7 +191,7 @@ def _shifted(written: Array, before: Array, rows: Sequences) -> Array:
 
 def _numbers(state: State) -> Iterator[Array]:
     """Yield the floating-point leaves [B, ...]; a memory, which rows share, has none."""
-    return (leaf for leaf in states.leaves(states.by_row(state)) if _is_real(leaf))
+    return (leaf for leaf in states.row_leaves(state) if _is_real(leaf))
 
 
 def _is_real(leaf: Array) -> bool:

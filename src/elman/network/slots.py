@@ -155,8 +155,8 @@ class Streams:
         return np.ascontiguousarray(rows, np.int64)
 
     def _check_state(self, verb: str, state: State) -> None:
-        leaves = check_leaves(f"Streams.{verb}", state, self._initial)
-        check_finite(f"Streams.{verb}", leaves, self._initial)
+        initial = list(states.row_leaves(self._initial))
+        check_finite(f"Streams.{verb}", check_leaves(f"Streams.{verb}", state, initial), initial)
 
 
 class _NativePool:

@@ -46,6 +46,7 @@ class Stepper:
     _output: np.ndarray
     _state: State
     _initial: State
+    _starts: list[np.ndarray]  # leaves of the initial state
 
     def __call__(self) -> None:
         """Run one step of every row."""
@@ -84,17 +85,35 @@ class Stepper:
 
     @state.setter
     def state(self, state: State) -> None:
-        self._assign(state, check_leaves("Stepper.state", state, self._state))
+        self._assign(state, check_leaves("Stepper.state", state, self._starts))
 
     def reset(self) -> None:
         """Set every row to the initial state."""
         self.state = self._initial
 
+    def _begin(self, state: State) -> None:
+        """Set the arrays of the state, which hold the initial state."""
+        self._state, self._initial = state, states.map(np.copy, state)
+        self._starts = list(states.row_leaves(self._initial))
+
     def _assign(self, state: State, leaves: list[np.ndarray]) -> None:
         """Copy a state into the arrays, after a check that its leaves, which have the right shapes, are finite."""
-        check_finite("Stepper.state", leaves, self._initial)
-        for own, leaf in zip(states.leaves(states.by_row(self._state)), leaves, strict=True):
-            own[...] = leaf
+        check_finite("Stepper.state", leaves, self._starts)
+        self._copy(state)
+
+    def _copy(self, state: State) -> None:
+        """Copy a state into the arrays; parts that rows share are replaced."""
+        parts: list[Any] = []
+        states.map_parts(parts.append, state)
+        rest = iter(parts)
+
+        def copied(own: Any) -> Any:
+            if isinstance(own, states.Shared):
+                return next(rest)
+            own[...] = next(rest)
+            return own
+
+        self._state = states.map_parts(copied, self._state)
 
 
 class _Missing:
@@ -125,18 +144,20 @@ class NativeStepper(_Native, Stepper):  # type: ignore[misc]  # a base of type A
             features = self.floats(int(np.prod(layer.step_shape)))
             self.add_finite(features)
             self._input = features.reshape(batch_size, *layer.step_shape)
-        y, self._state = layer.add(self, self._input)
-        self._output = self._converted(y, output)
-        self._leaves = list(states.leaves(self._state))
-        self.bind(self._input, self._output, self._leaves)
+        y, state = layer.add(self, self._input)
+        self._output = self._converted(y, output).reshape(batch_size, *layer.output_shape)
+        self.bind(self._input, self._output, list(states.leaves(state)))
         self._output.flags.writeable = False
-        self._initial = states.map(np.copy, self._state)
+        self._begin(state)
 
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         size, rows = len(self._input), len(x)
         x = check_array("Stepper.step", "x", x, self._input.shape[1:], "n")
-        before = check_leaves("Stepper.step", state, self._state, rows)
-        y, after = np.empty((rows, self._output.shape[1]), self._output.dtype), [np.empty_like(leaf) for leaf in before]
+        before = check_leaves("Stepper.step", state, self._starts, rows)
+        y, after = (
+            np.empty((rows, *self._output.shape[1:]), self._output.dtype),
+            [np.empty_like(leaf) for leaf in before],
+        )
         for start in range(0, rows, size):
             part = slice(start, start + size)
             self.advance(x[part], [leaf[part] for leaf in before], y[part], [leaf[part] for leaf in after])
@@ -165,10 +186,10 @@ class NumPyStepper(Stepper):
     def __init__(self, layer: Any, batch_size: int = 1, output: str = "logits"):
         self._layer, self._kind = layer, output
         self._input = np.zeros((batch_size, *layer.step_shape), np.int64 if layer.reads_ids else np.float32)
-        self._output = np.zeros((batch_size, layer.output_size), np.float32 if output == "logits" else np.float64)
+        kind = np.float32 if output == "logits" else np.float64
+        self._output = np.zeros((batch_size, *layer.output_shape), kind)
         self._output.flags.writeable = False
-        self._initial = layer.initial_state(batch_size)
-        self._state = states.map(np.copy, self._initial)
+        self._begin(layer.initial_state(batch_size))
 
     def __call__(self) -> None:
         y, state = self.step(self._input, self._state)
@@ -182,21 +203,6 @@ class NumPyStepper(Stepper):
         check_values("Stepper", x, self._layer, lambda row: f"row {row}")
         y, state = self._layer.step(x, state)
         return distribution(y, self._kind), state
-
-    def _assign(self, state: State, leaves: list[np.ndarray]) -> None:
-        check_finite("Stepper.state", leaves, self._initial)
-        self._copy(state)
-
-    def _copy(self, state: State) -> None:
-        """Copy a state into the arrays of the stepper; parts that rows share are replaced."""
-
-        def copied(own: Any, given: Any) -> Any:
-            if isinstance(own, states.Shared):
-                return given
-            own[...] = given
-            return own
-
-        self._state = states.map_parts(copied, self._state, state)
 
 
 def make_stepper(layer: Any, batch_size: int, output: str, weights: str) -> Stepper:

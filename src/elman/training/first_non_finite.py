@@ -149,5 +149,5 @@ def _bad_rows(part: State, rows: int) -> np.ndarray:
 
 
 def _numbers(state: State) -> list[Tensor]:
-    leaves = states.leaves(states.by_row(state))
+    leaves = states.row_leaves(state)
     return [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
