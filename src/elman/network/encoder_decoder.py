@@ -72,8 +72,8 @@ class EncoderDecoder(AnyEncoderDecoder, Layer):
             spec.check(attention.memory_size == size, f"a memory_size of {size}", attention.memory_size)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> NoReturn:
-        raise ValueError("EncoderDecoder.scan: the output has steps of its own, not those of the source; use predict of "
-                         "the trained model, or begin and step.")  # fmt: skip
+        raise ValueError("EncoderDecoder.scan: the output has steps of its own, not those of the source; use predict "
+                         "of the trained model, or begin and step.")  # fmt: skip
 
     def check_streams(self, verb: str) -> NoReturn:
         raise ValueError(f"EncoderDecoder.{verb}: the encoder reads the whole source first, so nothing can stream; use "
