@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from elman import classical
-from elman.network import Layer, ModelFile, NoSpec, Stepper, read_model
+from elman.network import Layer, ModelFile, NoSpec, Stepper, Streams, read_model
 
 MODELS = {  # word of the task in files -> module:class
     "classifier": "elman.runtime.classifier:ClassifierModel",
@@ -14,7 +14,7 @@ MODELS = {  # word of the task in files -> module:class
     "summarizer": "elman.runtime.summarizer:SummarizerModel",
 }
 
-__all__ = ["MODELS", "Layer", "ModelFile", "NoSpec", "Stepper", "classical_model", "load", "trained_model"]
+__all__ = ["MODELS", "Layer", "ModelFile", "NoSpec", "Stepper", "Streams", "classical_model", "load", "trained_model"]
 
 
 def load(path: str | Path) -> Any:
