@@ -11,9 +11,9 @@ import onnx
 from onnx import helper
 
 import elman
-from elman.convert.onnx_writing import containers, recurrent  # noqa: F401  # they add their writers
+from elman.convert.onnx_writing import containers, pictures, recurrent  # noqa: F401  # they add their writers
 from elman.convert.onnx_writing.checking import compare
-from elman.convert.onnx_writing.graphs import NetworkGraph, RowsGraph, StepGraph
+from elman.convert.onnx_writing.task_graphs import graph_of
 from elman.files import replacing
 from elman.network import Layer, make_layer, read_model
 
@@ -53,7 +53,7 @@ def to_onnx(model: Any, path: str | os.PathLike[str], *, steps: bool = False, st
     if not OPSET <= opset <= newest:
         raise ValueError(f"to_onnx: expected an opset from {OPSET} to {newest}, got {opset}.")
     network, metadata = _network(model)
-    graph: NetworkGraph = StepGraph(network) if steps else RowsGraph(network, state)
+    graph = graph_of(network, steps, state)
     proto = graph.graph.model(graph.outputs, opset)
     about = {"version": elman.__version__, "graph": "step" if steps else "rows", **graph.description, "model": metadata}
     helper.set_model_props(proto, {"elman": json.dumps(about)})

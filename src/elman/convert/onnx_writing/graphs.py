@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from elman import state as states
+from elman.convert.onnx_writing.attention import PaddedMemory, with_padded_memory
 from elman.convert.onnx_writing.layers import write_scan, write_step
 from elman.convert.onnx_writing.rows import PaddedRows
 from elman.convert.onnx_writing.values import Graph, Value
@@ -15,6 +16,7 @@ from elman.sequences import Sequences
 from elman.state import State
 
 SAMPLE_LENGTHS = [5, 0, 3, 1]  # steps of the rows of a comparison
+SAMPLE_ROWS = 3
 
 Arrays = Mapping[str, np.ndarray]
 Shape = tuple[int | str, ...]  # sizes of axes; a letter for any size
@@ -67,65 +69,100 @@ class RowsGraph(NetworkGraph):
         super().__init__(network)
 
     def build(self) -> None:
-        x, lengths = self.input("x", "B", "T"), self.graph.input("lengths", np.int64, ["B"])
-        rows = PaddedRows(lengths, x)
         leaves = StateLeaves(self.network.initial_state(1), self.graph) if self.with_state else None
-        y, after = write_scan(self.network, x, rows, leaves.inputs if leaves else None)
+        y, after = self.write(self.graph.input("lengths", np.int64, ["B"]), leaves.inputs if leaves else None)
         self.outputs = [("y", y, ("B", "T", self.network.output_size))]
         if leaves:
             self.outputs += leaves.outputs(y, after)
             self.description = {"state": leaves.description}
 
+    def write(self, lengths: Value, state: State | None) -> tuple[Value, State]:
+        """Write the other inputs and all nodes; return y and the state after the last step of each row."""
+        x = self.input("x", "B", "T")
+        return write_scan(self.network, x, PaddedRows(lengths, x), state)
+
     def comparison(self, random: np.random.Generator) -> Iterator[tuple[Arrays, Arrays, Arrays]]:
         lengths = np.array(SAMPLE_LENGTHS)
-        x = self.sample(random, len(lengths), lengths.max())
-        real = np.arange(x.shape[1]) < lengths[:, None]
+        real = np.arange(lengths.max()) < lengths[:, None]
         state = self.network.initial_state(len(lengths))
         for _ in range(2 if self.with_state else 1):
-            given = {"x": x, "lengths": lengths, **dict(named_leaves(state))}
-            y, state = self.network.scan(Sequences(x[real], lengths), state)
+            given = {"lengths": lengths} | self.inputs(random, *real.shape) | dict(named_leaves(state))
+            y, state = self.run(given, real, state)
             padded = np.zeros((*real.shape, *y.values.shape[1:]), y.values.dtype)
             padded[real] = y.values
             yield given, {"y": padded, **after_names(state)}, {"y": real}
+
+    def inputs(self, random: np.random.Generator, *sizes: int) -> dict[str, np.ndarray]:
+        """Return random inputs [B, T, ...], without the lengths."""
+        return {"x": self.sample(random, *sizes)}
+
+    def run(self, given: Arrays, real: np.ndarray, state: State) -> tuple[Sequences, State]:
+        """Scan the real steps of the inputs with the network; return y and the final state."""
+        y, state = self.network.scan(Sequences(given["x"][real], given["lengths"]), state)
+        return y, state
 
 
 class StepGraph(NetworkGraph):
     """Graph of a step: x [B, ...] and the state before it -> y [B, O] and the state after it.
 
+    Attributes:
+        cell: the network, or the part of it that has the step.
     Raises:
         ValueError: the network reads whole rows.
     """
 
+    @property
+    def cell(self) -> Any:
+        return self.network
+
     def build(self) -> None:
-        if not self.network.streams:
-            raise ValueError(f"to_onnx: {whole_rows_layer(self.network)} reads whole rows, so that the network has no "
+        if not self.cell.streams:
+            raise ValueError(f"to_onnx: {whole_rows_layer(self.cell)} reads whole rows, so that the network has no "
                              "steps; export whole rows, without steps.")  # fmt: skip
-        x, leaves = self.input("x", "B"), StateLeaves(self.network.initial_state(1), self.graph)
-        y, after = write_step(self.network, x, leaves.inputs)
-        self.outputs = [("y", y, ("B", self.network.output_size)), *leaves.outputs(y, after)]
+        leaves = StateLeaves(self.cell.initial_state(1), self.graph)
+        y, after = self.write(leaves.inputs)
+        self.outputs = [("y", y, ("B", self.cell.output_size)), *leaves.outputs(y, after)]
         self.description = {"state": leaves.description}
 
+    def write(self, state: State) -> tuple[Value, State]:
+        """Write inputs and nodes of the step; return y and the state after it."""
+        return write_step(self.cell, self.input("x", "B"), state)
+
     def comparison(self, random: np.random.Generator) -> Iterator[tuple[Arrays, Arrays, Arrays]]:
-        state = self.network.initial_state(3)
+        state = self.first_state(random)
         for _ in range(3):
-            x = self.sample(random, 3)
-            given = {"x": x, **dict(named_leaves(state))}
-            y, state = self.network.step(x, state)
+            given = self.inputs(random) | dict(named_leaves(state))
+            y, state = self.run(given, state)
             yield given, {"y": y, **after_names(state)}, {}
+
+    def first_state(self, random: np.random.Generator) -> State:
+        """Return a state before the first step of `SAMPLE_ROWS` rows."""
+        return self.cell.initial_state(SAMPLE_ROWS)
+
+    def inputs(self, random: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return random inputs of a step."""
+        return {"x": self.sample(random, SAMPLE_ROWS)}
+
+    def run(self, given: Arrays, state: State) -> tuple[np.ndarray, State]:
+        """Run a step of the network."""
+        y, state = self.cell.step(given["x"], state)
+        return y, state
 
 
 class StateLeaves:
     """Leaves of a state as inputs and outputs of a graph.
 
-    Leaves on which no output depends, such as the counters of dropout, are left out.
+    Leaves on which no output depends, such as the counters of dropout, are left out. A leaf that a step does not
+    change, such as a memory, is an input only.
 
     Args:
-        first: initial state of a single row.
+        first: initial state of a single row, of arrays.
     """
 
     def __init__(self, first: State, graph: Graph):
-        self._graph, self._first = graph, dict(named_leaves(first))
-        made = iter([graph.input(name, leaf.dtype, ["B", *leaf.shape[1:]]) for name, leaf in self._first.items()])
+        self._graph, self._first, first = graph, dict(named_leaves(first)), with_padded_memory(first)
+        self._axes = dict(named_axes(first))
+        made = iter([graph.input(name, leaf.dtype, self._axes[name]) for name, leaf in self._first.items()])
         self.inputs: State = states.map(lambda _: next(made), first)
         self.description: list[dict[str, Any]] = []
 
@@ -139,10 +176,11 @@ class StateLeaves:
                 break
         kept = {name: leaf for name, leaf in self._first.items() if name in needed}
         self.description = [
-            {"input": name, "output": after_name(name), "shape": ["B", *leaf.shape[1:]], "dtype": str(leaf.dtype),
-             "initial": initial_number(leaf)} for name, leaf in kept.items()
+            {"input": name, "output": None if ends[name].name == name else after_name(name),
+             "shape": list(self._axes[name]), "dtype": str(leaf.dtype), "initial": initial_number(leaf)}
+            for name, leaf in kept.items()
         ]  # fmt: skip
-        return [(after_name(name), ends[name], ("B", *leaf.shape[1:])) for name, leaf in kept.items()]
+        return [(after_name(name), ends[name], self._axes[name]) for name in kept if ends[name].name != name]
 
 
 def initial_number(leaf: np.ndarray) -> int | float | str:
@@ -151,13 +189,25 @@ def initial_number(leaf: np.ndarray) -> int | float | str:
     return number if np.isfinite(number) else str(number)
 
 
-def named_leaves(state: State, name: str = "state") -> Iterator[tuple[str, Any]]:
+def named_leaves(state: State) -> Iterator[tuple[str, Any]]:
     """Yield the leaves of a state by name: `state.0.h` for the field h of its first part."""
+    return ((name, leaf) for name, leaf, _ in _walk(with_padded_memory(state), "state", ("B",)))
+
+
+def named_axes(state: State) -> Iterator[tuple[str, Shape]]:
+    """Yield the sizes of the axes of each leaf: B rows, S steps of a memory, and numbers."""
+    for name, leaf, axes in _walk(state, "state", ("B",)):
+        yield name, (*axes[: leaf.ndim], *leaf.shape[len(axes) :])
+
+
+def _walk(state: State, name: str, axes: Shape) -> Iterator[tuple[str, Any, Shape]]:
+    """Yield the leaves of a state by name, with the names of their first axes."""
     if not isinstance(state, tuple):
-        yield name, state
+        yield name, state, axes
         return
+    axes = ("B", "S") if isinstance(state, PaddedMemory) else axes
     for field, part in zip(getattr(state, "_fields", range(len(state))), state, strict=True):
-        yield from named_leaves(part, f"{name}.{field}")
+        yield from _walk(part, f"{name}.{field}", axes)
 
 
 def after_name(name: str) -> str:
@@ -165,7 +215,7 @@ def after_name(name: str) -> str:
     return f"next_{name}"
 
 
-def after_names(state: State) -> Arrays:
+def after_names(state: State) -> dict[str, np.ndarray]:
     """Return the leaves of a state by the names of the outputs."""
     return {after_name(name): leaf for name, leaf in named_leaves(state)}
 

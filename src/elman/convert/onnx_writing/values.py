@@ -110,13 +110,18 @@ def sigmoid(x: Value) -> Value:
     return x.graph.node("Sigmoid", x)
 
 
-def softmax(x: Value) -> Value:
-    """Compute the softmax over the last axis."""
-    return x.graph.node("Softmax", x, axis=-1)
+def relu(x: Value) -> Value:
+    """Compute x where it is positive, and 0 elsewhere."""
+    return x.graph.node("Relu", x)
+
+
+def softmax(x: Value, axis: int = -1) -> Value:
+    """Compute the softmax over an axis."""
+    return x.graph.node("Softmax", x, axis=axis)
 
 
 ACTIVATIONS: dict[str, Callable[[Value], Value]] = {
-    "tanh": tanh, "sigmoid": sigmoid, "relu": lambda x: x.graph.node("Relu", x), "identity": lambda x: x,
+    "tanh": tanh, "sigmoid": sigmoid, "relu": relu, "identity": lambda x: x,
 }  # fmt: skip
 
 

@@ -1,0 +1,228 @@
+"""Graphs of networks of tasks, which read and compute more than one sequence."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from elman import state as states
+from elman.convert.onnx_writing.attention import with_padded_memory, write_first_state
+from elman.convert.onnx_writing.graphs import (
+    SAMPLE_LENGTHS,
+    SAMPLE_ROWS,
+    Arrays,
+    NetworkGraph,
+    RowsGraph,
+    StepGraph,
+    named_axes,
+    named_leaves,
+)
+from elman.convert.onnx_writing.layers import write_scan, write_step
+from elman.convert.onnx_writing.rows import PaddedRows
+from elman.convert.onnx_writing.values import Graph, Value, concat
+from elman.network import Layer
+from elman.network.tagger import TaggerNetwork
+from elman.sequences import Sequences
+from elman.state import State
+
+Axes = tuple[str, ...]
+
+
+class TaggerInputs:
+    """Inputs of the graph of a tagger: ids of words and given tags, and the spellings of the words.
+
+    A row of `characters` is the spelling of a word; `spelling` is the number of its row for each word.
+
+    Args:
+        axes: (B, T) for whole rows, (B,) for a step.
+    """
+
+    def __init__(self, network: TaggerNetwork, graph: Graph, axes: Axes):
+        self.network, self.graph = network, graph
+        self.word = graph.input("word", np.int64, axes)
+        self.given = graph.input("given", np.int64, [*axes, len(network.given)]) if network.given else None
+        if network.spelling is not None:
+            self.spelling = graph.input("spelling", np.int64, axes)
+            self.characters = graph.input("characters", np.int64, ["M", "C"])
+            self.character_lengths = graph.input("character_lengths", np.int64, ["M"])
+
+    def features(self) -> Value:
+        """Write the nodes of the input of the body, [*axes, D]."""
+        parts = [write_step(self.network.word, self.word, ())[0]]
+        for number, table in enumerate(self.network.given):
+            ids = self.graph.node("Gather", self.given, np.array(number), axis=-1)
+            parts.append(write_step(table, ids, ())[0])
+        if self.network.spelling is not None:
+            rows = PaddedRows(self.character_lengths, self.characters)
+            _, (_, (forward, backward)) = write_scan(self.network.spelling, self.characters, rows, None)
+            spelled = concat([forward.h, backward.h], 1)
+            parts.append(self.graph.node("Gather", spelled, self.spelling, dtype=np.float32))
+        return concat(parts, -1) if len(parts) > 1 else parts[0]
+
+    @staticmethod
+    def sample(network: TaggerNetwork, random: np.random.Generator, *sizes: int) -> dict[str, np.ndarray]:
+        """Return random inputs."""
+        words, characters, given = network.sizes
+        tags = [random.integers(0, size, sizes) for size in given]
+        return {
+            "word": random.integers(0, words, sizes),
+            "given": np.stack(tags, -1) if tags else np.zeros((*sizes, 0), np.int64),
+            "spelling": random.integers(0, len(SAMPLE_LENGTHS), sizes),
+            "characters": random.integers(0, max(characters, 1), (len(SAMPLE_LENGTHS), max(SAMPLE_LENGTHS))),
+            "character_lengths": np.maximum(SAMPLE_LENGTHS, 1),
+        }
+
+    @staticmethod
+    def run(network: TaggerNetwork, inputs: Arrays, real: np.ndarray, state: State) -> tuple[Sequences, State]:
+        """Return the scores of the network, and the state after them, for the real steps of [B, T]."""
+        tokens = Sequences(tuple(inputs[name][real] for name in ("word", "spelling", "given")), real.sum(1))
+        sizes = inputs["character_lengths"]
+        spelled = np.arange(inputs["characters"].shape[1]) < sizes[:, None]
+        return network.scores(tokens, Sequences(inputs["characters"][spelled], sizes), state)
+
+
+def leave_out_decoding(graph: NetworkGraph) -> None:
+    """Describe the decoding of tags, which is not part of a graph."""
+    names = "transitions", "start", "end"
+    weights = zip(names, graph.network.chain, strict=True)
+    graph.description |= {"chain": {name: weight.tolist() for name, weight in weights}}
+    graph.unsupported.append("the decoding of the CRF is not in the graph: y has the score of each tag, and the "
+                             "metadata have the weights of the transitions.")  # fmt: skip
+
+
+class TaggerRowsGraph(RowsGraph):
+    """Graph of a tagger: sentences -> y [B, T, K], the score of each tag at each word."""
+
+    network: Any
+
+    def build(self) -> None:
+        super().build()
+        leave_out_decoding(self)
+
+    def write(self, lengths: Value, state: State | None) -> tuple[Value, State]:
+        features = TaggerInputs(self.network, self.graph, ("B", "T")).features()
+        body, state = write_scan(self.network.body, features, PaddedRows(lengths, features), state)
+        return write_step(self.network.readout, body, ())[0], state
+
+    def inputs(self, random: np.random.Generator, *sizes: int) -> dict[str, np.ndarray]:
+        return TaggerInputs.sample(self.network, random, *sizes)
+
+    def run(self, given: Arrays, real: np.ndarray, state: State) -> tuple[Sequences, State]:
+        return TaggerInputs.run(self.network, given, real, state)
+
+
+class TaggerStepGraph(StepGraph):
+    """Graph of a step of a tagger that reads forwards: a word -> y [B, K], the scores of its tags."""
+
+    network: Any
+
+    def build(self) -> None:
+        super().build()
+        leave_out_decoding(self)
+
+    def write(self, state: State) -> tuple[Value, State]:
+        features = TaggerInputs(self.network, self.graph, ("B",)).features()
+        body, state = write_step(self.network.body, features, state)
+        return write_step(self.network.readout, body, ())[0], state
+
+    def inputs(self, random: np.random.Generator) -> dict[str, np.ndarray]:
+        return TaggerInputs.sample(self.network, random, SAMPLE_ROWS)
+
+    def run(self, given: Arrays, state: State) -> tuple[np.ndarray, State]:
+        rows = {name: array[:, None] if name in ("word", "spelling", "given") else array
+                for name, array in given.items()}  # fmt: skip
+        y, state = TaggerInputs.run(self.network, rows, np.ones((SAMPLE_ROWS, 1), bool), state)
+        return y.values, state
+
+
+class EncoderGraph(NetworkGraph):
+    """Graph of an encoder: sources -> the state of the decoder before the first unit, the inputs of `DecoderGraph`."""
+
+    network: Any
+
+    @property
+    def _reads_pictures(self) -> bool:
+        return bool(self.network.encoder.kind == "picture_encoder")
+
+    def build(self) -> None:
+        encoder, decoder = self.network.encoder, self.network.decoder
+        if self._reads_pictures:
+            trunk = encoder.trunk is not None
+            x = self.graph.input("x", np.float32, ["B", 3, "H", "W"] if trunk else ["B", "P", encoder.input_size])
+            memory, final = write_scan(encoder, x, None, None)
+            places = self.graph.node("Expand", memory.size(1), memory.size(0))
+            rows = PaddedRows(places, memory)
+        else:
+            x = self.input("x", "B", "S")
+            rows = PaddedRows(self.graph.input("lengths", np.int64, ["B"]), x)
+            memory, final = write_scan(encoder, x, rows, None)
+        leaves = [leaf for leaf in states.leaves(final) if leaf.dtype == np.float32]
+        summary = concat([leaf.reshape(0, -1) for leaf in leaves], 1) if decoder.summary_size else None
+        state = write_first_state(decoder, rows, memory, summary)
+        axes = dict(named_axes(with_padded_memory(decoder.initial_state(1))))
+        needed = {leaf["input"] for leaf in DecoderGraph(self.network).description["state"]}
+        found = zip(axes, states.leaves(state), strict=True)
+        self.outputs = [(name, value, axes[name]) for name, value in found if name in needed]
+
+    def comparison(self, random: np.random.Generator) -> Iterator[tuple[Arrays, Arrays, Arrays]]:
+        given, state = random_sources(self.network, random)
+        expected = dict(named_leaves(state))
+        lengths = given.get("lengths")
+        real = None if lengths is None else np.arange(max(lengths)) < lengths[:, None]
+        masks = {} if real is None else {name: real for name in expected if name.endswith((".keys", ".values"))}
+        yield given, expected, masks
+
+
+def random_sources(network: Any, random: np.random.Generator) -> tuple[dict[str, np.ndarray], State]:
+    """Return random inputs of an encoder, and the state of the decoder before the first unit."""
+    encoder, count = network.encoder, len(SAMPLE_LENGTHS)
+    if encoder.kind == "picture_encoder":
+        if encoder.trunk is None:
+            x = random.standard_normal((count, 6, encoder.input_size), np.float32)
+        else:
+            x = random.integers(0, 256, (count, 3, 33, 40)).astype(np.float32)
+        return {"x": x}, network.begin(x)
+    lengths = np.array(SAMPLE_LENGTHS)
+    real = np.arange(lengths.max()) < lengths[:, None]
+    if encoder.reads_ids:
+        x = random.integers(0, encoder.input_size, real.shape)
+    else:
+        x = random.standard_normal((*real.shape, *encoder.step_shape), np.float32)
+    return {"x": x, "lengths": lengths}, network.begin(Sequences(x[real], lengths))
+
+
+class DecoderGraph(StepGraph):
+    """Graph of a step of a decoder: a unit and the state before it -> y [B, V], the logits of the next unit.
+
+    The state before the first unit is the output of `EncoderGraph`. All rows have a memory of their own, or share one
+    with B = 1.
+    """
+
+    network: Any
+
+    @property
+    def cell(self) -> Any:
+        return self.network.decoder
+
+    def write(self, state: State) -> tuple[Value, State]:
+        return write_step(self.cell, self.graph.input("x", np.int64, ["B"]), state)
+
+    def first_state(self, random: np.random.Generator) -> State:
+        return random_sources(self.network, random)[1]
+
+    def inputs(self, random: np.random.Generator) -> dict[str, np.ndarray]:
+        return {"x": random.integers(0, self.cell.input_size, len(SAMPLE_LENGTHS))}
+
+
+GRAPHS: dict[str, tuple[type[RowsGraph] | type[EncoderGraph], type[StepGraph]]] = {
+    "tagger": (TaggerRowsGraph, TaggerStepGraph),
+    "encoder_decoder": (EncoderGraph, DecoderGraph),
+}
+
+
+def graph_of(network: Layer, steps: bool, with_state: bool) -> NetworkGraph:
+    """Return the graph of a network, for whole rows or a step."""
+    rows, step = GRAPHS.get(network.kind, (RowsGraph, StepGraph))
+    if steps:
+        return step(network)
+    return rows(network, with_state) if issubclass(rows, RowsGraph) else rows(network)
