@@ -54,6 +54,10 @@ class NetworkGraph(ABC):
         kind = np.int64 if self.network.reads_ids else np.float32
         return self.graph.input(name, kind, [*axes, *self.network.step_shape])
 
+    def rows(self, values: Value) -> PaddedRows:
+        """Add the lengths of the rows of a padded batch as an input, and return the layout."""
+        return PaddedRows(self.graph.input("lengths", np.int64, ["B"]), values)
+
     def sample(self, random: np.random.Generator, *sizes: int) -> np.ndarray:
         """Return random values for such an input."""
         if self.network.reads_ids:
@@ -70,16 +74,16 @@ class RowsGraph(NetworkGraph):
 
     def build(self) -> None:
         leaves = StateLeaves(self.network.initial_state(1), self.graph) if self.with_state else None
-        y, after = self.write(self.graph.input("lengths", np.int64, ["B"]), leaves.inputs if leaves else None)
+        y, after = self.write(leaves.inputs if leaves else None)
         self.outputs = [("y", y, ("B", "T", self.network.output_size))]
         if leaves:
             self.outputs += leaves.outputs(y, after)
             self.description = {"state": leaves.description}
 
-    def write(self, lengths: Value, state: State | None) -> tuple[Value, State]:
+    def write(self, state: State | None) -> tuple[Value, State]:
         """Write the other inputs and all nodes; return y and the state after the last step of each row."""
         x = self.input("x", "B", "T")
-        return write_scan(self.network, x, PaddedRows(lengths, x), state)
+        return write_scan(self.network, x, self.rows(x), state)
 
     def comparison(self, random: np.random.Generator) -> Iterator[tuple[Arrays, Arrays, Arrays]]:
         lengths = np.array(SAMPLE_LENGTHS)

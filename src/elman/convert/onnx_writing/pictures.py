@@ -79,7 +79,7 @@ class PictureEncoderWriter(LayerWriter, kind="picture_encoder"):
              ) -> tuple[Value, State]:  # fmt: skip
         """Compute y [B, h w, D] of pictures [B, 3, H, W], or of features [B, h w, C], and its mean."""
         features = x if layer.trunk is None else write_scan(layer.trunk, x, rows, None)[0]
-        y, _ = write_scan(layer.read, features, rows, None)
+        y, _ = write_scan(layer.read, features, PaddedRows.unpadded(features), None)
         y = relu(y)
         return y, y.mean(1)
 

@@ -23,6 +23,11 @@ class PaddedRows:
         self.graph, self.lengths = lengths.graph, lengths
         self._values = values
 
+    @classmethod
+    def unpadded(cls, values: Value) -> "PaddedRows":
+        """Return the layout of a batch [B, T, ...] whose rows all have T steps."""
+        return cls(values.graph.node("Expand", values.size(1), values.size(0)), values)
+
     @cached_property
     def count(self) -> Value:
         """B, [1] int64."""

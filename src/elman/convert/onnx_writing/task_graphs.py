@@ -99,9 +99,9 @@ class TaggerRowsGraph(RowsGraph):
         super().build()
         leave_out_decoding(self)
 
-    def write(self, lengths: Value, state: State | None) -> tuple[Value, State]:
+    def write(self, state: State | None) -> tuple[Value, State]:
         features = TaggerInputs(self.network, self.graph, ("B", "T")).features()
-        body, state = write_scan(self.network.body, features, PaddedRows(lengths, features), state)
+        body, state = write_scan(self.network.body, features, self.rows(features), state)
         return write_step(self.network.readout, body, ())[0], state
 
     def inputs(self, random: np.random.Generator, *sizes: int) -> dict[str, np.ndarray]:
@@ -149,12 +149,12 @@ class EncoderGraph(NetworkGraph):
         if self._reads_pictures:
             trunk = encoder.trunk is not None
             x = self.graph.input("x", np.float32, ["B", 3, "H", "W"] if trunk else ["B", "P", encoder.input_size])
-            memory, final = write_scan(encoder, x, None, None)
-            places = self.graph.node("Expand", memory.size(1), memory.size(0))
-            rows = PaddedRows(places, memory)
+            rows = PaddedRows.unpadded(x)
+            memory, final = write_scan(encoder, x, rows, None)
+            rows = PaddedRows.unpadded(memory)
         else:
             x = self.input("x", "B", "S")
-            rows = PaddedRows(self.graph.input("lengths", np.int64, ["B"]), x)
+            rows = self.rows(x)
             memory, final = write_scan(encoder, x, rows, None)
         leaves = [leaf for leaf in states.leaves(final) if leaf.dtype == np.float32]
         summary = concat([leaf.reshape(0, -1) for leaf in leaves], 1) if decoder.summary_size else None
@@ -203,6 +203,11 @@ class DecoderGraph(StepGraph):
     @property
     def cell(self) -> Any:
         return self.network.decoder
+
+    def build(self) -> None:
+        super().build()
+        for leaf in self.description["state"]:
+            leaf["initial"] = None  # an output of `EncoderGraph`
 
     def write(self, state: State) -> tuple[Value, State]:
         return write_step(self.cell, self.graph.input("x", np.int64, ["B"]), state)

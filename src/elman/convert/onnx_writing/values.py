@@ -218,8 +218,9 @@ class Graph:
             self._nodes.append(helper.make_node("Identity", [value.name], [name], name=f"output {name}"))
         needed = self.ancestors([info.name for info in infos])
         nodes = [node for node in self._nodes if needed.intersection(node.output)]
+        inputs = sorted(self.inputs, key=lambda info: info.name.startswith("state"))  # x first
         graph = helper.make_graph(
-            nodes, "elman", [info for info in self.inputs if info.name in needed], infos,
+            nodes, "elman", [info for info in inputs if info.name in needed], infos,
             [constant for constant in self._constants if constant.name in needed],
         )  # fmt: skip
         opsets = [helper.make_opsetid("", opset)]

@@ -1,0 +1,145 @@
+"""ONNX files of the networks of tasks, run by onnxruntime and compared with PyTorch."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from elman import (
+    GRU,
+    LSTM,
+    Attention,
+    Bidirectional,
+    Decoder,
+    Dropout,
+    Embedding,
+    Linear,
+    OutputFeedback,
+    Sequences,
+    Stack,
+    Tagger,
+)
+from elman.convert import to_onnx
+from elman.layers.decoder import summary_width
+from elman.layers.efficientnet_lite import EfficientNetLite0
+from elman.layers.picture_encoder import PictureEncoder
+from elman.layers.picture_net import PictureNet
+from elman.tasks.encoder_decoder import EncoderDecoder
+
+from .running import random_weights
+
+pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+LENGTHS = [3, 0, 5]
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def session(path):
+    file = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    about = json.loads(file.get_modelmeta().custom_metadata_map["elman"])
+    names = [output.name for output in file.get_outputs()]
+    read = {value.name for value in file.get_inputs()}
+
+    def run(**given):
+        outputs = file.run(names, {name: np.asarray(array) for name, array in given.items() if name in read})
+        return dict(zip(names, outputs, strict=True))
+
+    return run, about
+
+
+def text_encoder():
+    return Stack(Embedding(9, 4), Dropout(4, 0.1), Bidirectional(LSTM(4, 3), LSTM(4, 3)))
+
+
+ENCODERS = {
+    "text": text_encoder,
+    "series": lambda: Stack(GRU(4, 6), GRU(6, 6)),
+    "features": lambda: PictureEncoder(5, 6, 0.1),
+    "pictures": lambda: PictureEncoder(16, 6, 0.1, PictureNet((8, 16))),
+    "photos": lambda: PictureEncoder(1280, 6, 0.1, EfficientNetLite0()),
+}
+DECODERS = {
+    "additive": lambda: Stack(LSTM(4, 5), Attention(5, 6, 5)),
+    "general": lambda: Stack(GRU(4, 5), Dropout(5, 0.1), LSTM(5, 5), Attention(5, 6, 5, "general")),
+    "dot, input feeding": lambda: OutputFeedback(Stack(LSTM(4 + 7, 6), Attention(6, 6, 7, "dot"))),
+    "no attention": lambda: Stack(LSTM(4, 5, zoneout_c=0.1)),
+}
+
+
+def encoder_decoder(encoder, decoder):
+    encoder, body = ENCODERS[encoder](), DECODERS[decoder]()
+    size = encoder.output_size if isinstance(encoder, PictureEncoder) else summary_width(encoder.initial_state(0))
+    net = EncoderDecoder(encoder, Decoder(Stack(Embedding(8, 4)), body, Linear(body.output_size, 8), size))
+    return net.eval() if isinstance(getattr(encoder, "trunk", None), EfficientNetLite0) else random_weights(net)
+
+
+def sources(encoder):
+    """Return the inputs of the graph, and those of the network."""
+    if encoder in ("features", "pictures", "photos"):
+        x = torch.randn(3, 12, 5) if encoder == "features" else torch.randint(0, 256, (3, 3, 40, 35)).float()
+        return {"x": x}, x
+    x = torch.randint(0, 9, (3, 5)) if encoder == "text" else torch.randn(3, 5, 4)
+    return {"x": x, "lengths": np.int64(LENGTHS)}, Sequences.from_padded(x, LENGTHS)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [*(("text", name) for name in DECODERS), *((name, "additive") for name in ENCODERS if name != "text")],
+)
+def test_an_encoder_and_the_steps_of_its_decoder(encoder, decoder, tmp_path):
+    """The outputs of the first file are inputs of the second one, by name."""
+    net = encoder_decoder(encoder, decoder)
+    to_onnx(net, tmp_path / "encoder.onnx")
+    to_onnx(net, tmp_path / "step.onnx", steps=True)
+    encode, _ = session(tmp_path / "encoder.onnx")
+    step, about = session(tmp_path / "step.onnx")
+    given, inputs = sources(encoder)
+    found = encode(**given)
+    assert found.keys() == {leaf["input"] for leaf in about["state"]}
+    with torch.no_grad():
+        state = net.begin(inputs)
+        for unit in torch.randint(0, 8, (4, 3)):
+            y, state = net.decoder.step(unit, state)
+            computed = step(x=unit, **found)
+            np.testing.assert_allclose(computed["y"], y, rtol=1e-5, atol=1e-6)
+            found |= {leaf["input"]: computed[leaf["output"]] for leaf in about["state"] if leaf["output"]}
+
+
+@pytest.mark.parametrize("settings", [{}, {"bidirectional": False}, {"bidirectional": False, "character_size": 0}])
+def test_the_scores_of_a_tagger(settings, tmp_path, caplog):
+    rows = [[("Ann", "NNP"), ("Lee", "NNP"), ("slept", "VBD")], [("Bob", "NNP"), ("saw", "VBD"), ("Rome", "NNP")]] * 4
+    tags = [["B-PER", "I-PER", "O"], ["B-PER", "O", "B-LOC"]] * 4
+    model = Tagger(epochs=1, hidden_size=6, embedding_size=4, **settings).fit(rows, tags)
+    model.save(tmp_path / "model.safetensors")
+    to_onnx(tmp_path / "model.safetensors", tmp_path / "model.onnx")
+    assert "the decoding of the CRF is not in the graph" in caplog.text
+    run, about = session(tmp_path / "model.onnx")
+    assert np.shape(about["chain"]["transitions"]) == (len(model.tags_), len(model.tags_))
+    assert about["model"]["labels"] == model.tags_
+    batch = model.words_.encode([rows[1], rows[0][:1]])
+    word, spelling, given = batch.tokens.to_padded()
+    inputs = {"word": word, "spelling": spelling, "given": given, "characters": batch.characters.to_padded(),
+              "character_lengths": batch.characters.lengths}  # fmt: skip
+    y = run(lengths=batch.tokens.lengths, **inputs)["y"]
+    with model.evaluating():
+        truth = np.asarray(model.scores(batch)[0].values)
+    np.testing.assert_allclose(np.concatenate([y[0], y[1, :1]]), truth, rtol=1e-5, atol=1e-6)
+    if not settings:
+        return
+    to_onnx(tmp_path / "model.safetensors", tmp_path / "step.onnx", steps=True)
+    run, about = session(tmp_path / "step.onnx")
+    state = {leaf["input"]: np.zeros([2, *leaf["shape"][1:]], np.float32) for leaf in about["state"]}
+    y = run(**inputs | {name: inputs[name][:, 0] for name in ("word", "spelling", "given")}, **state)["y"]
+    np.testing.assert_allclose(y, truth[[0, 3]], rtol=1e-5, atol=1e-6)
+
+
+def test_attention_without_an_encoder_raises(tmp_path):
+    with pytest.raises(ValueError, match=r"^to_onnx: Attention reads the memory of an encoder; export the whole enc"):
+        to_onnx(Stack(LSTM(3, 4), Attention(4, 4, 4)), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
