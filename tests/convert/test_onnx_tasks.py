@@ -10,11 +10,15 @@ from elman import (
     GRU,
     LSTM,
     Attention,
+    AttentionPooling,
     Bidirectional,
     Decoder,
     Dropout,
     Embedding,
+    LastPooling,
     Linear,
+    MaxPooling,
+    MeanPooling,
     OutputFeedback,
     Sequences,
     Stack,
@@ -25,6 +29,7 @@ from elman.layers.decoder import summary_width
 from elman.layers.efficientnet_lite import EfficientNetLite0
 from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
+from elman.tasks.classifier import ClassifierNet
 from elman.tasks.encoder_decoder import EncoderDecoder
 
 from .running import random_weights
@@ -137,6 +142,30 @@ def test_the_scores_of_a_tagger(settings, tmp_path, caplog):
     state = {leaf["input"]: np.zeros([2, *leaf["shape"][1:]], np.float32) for leaf in about["state"]}
     y = run(**inputs | {name: inputs[name][:, 0] for name in ("word", "spelling", "given")}, **state)["y"]
     np.testing.assert_allclose(y, truth[[0, 3]], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", [LastPooling(4, 2), MeanPooling(4), MaxPooling(4), AttentionPooling(4)], ids=repr)
+def test_the_class_probabilities_of_whole_rows(pooling, tmp_path):
+    net = random_weights(ClassifierNet(Stack(Bidirectional(GRU(3, 2), GRU(3, 2))), pooling, Linear(4, 5)))
+    to_onnx(net, tmp_path / "model.onnx")
+    x = torch.randn(3, 5, 3)
+    run, _ = session(tmp_path / "model.onnx")
+    found = run(x=np.where(np.arange(5)[:, None] < np.array(LENGTHS)[:, None, None], x, np.nan), lengths=LENGTHS)
+    with torch.no_grad():
+        y = net.classify(Sequences.from_padded(x, LENGTHS))
+    np.testing.assert_allclose(found["y"], y, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found["probabilities"], y.softmax(1), rtol=1e-5, atol=1e-6)
+    with pytest.raises(
+        ValueError, match="a classifier has no graph of whole rows with states; write its steps instead"
+    ):
+        to_onnx(net, tmp_path / "model.onnx", state=True)
+
+
+def test_the_class_probabilities_of_the_steps_so_far(tmp_path):
+    net = random_weights(ClassifierNet(Stack(GRU(3, 4)), MaxPooling(4), Linear(4, 5)))
+    to_onnx(net, tmp_path / "model.onnx", steps=True)
+    _, about = session(tmp_path / "model.onnx")
+    assert [leaf["initial"] for leaf in about["state"]] == [0.0, "-inf"]
 
 
 def test_attention_without_an_encoder_raises(tmp_path):

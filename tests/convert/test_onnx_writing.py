@@ -11,11 +11,18 @@ from elman import (
     GRU,
     LSTM,
     RNN,
+    AttentionPooling,
     Bidirectional,
+    Deviations,
+    Differences,
     Dropout,
     Embedding,
+    FrameEncoder,
+    LastPooling,
     LayerNorm,
     Linear,
+    MaxPooling,
+    MeanPooling,
     MinGRU,
     OutputFeedback,
     Residual,
@@ -25,16 +32,21 @@ from elman import (
 )
 from elman.convert import to_onnx
 from elman.layers import Reversed
+from elman.network import LAYER_TYPES, make_layer
+from elman.network.activations import FUNCTIONS as ours
 
 from .running import random_weights
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from elman.convert.onnx_writing.activations import FUNCTIONS  # noqa: E402
 from elman.convert.onnx_writing.graphs import named_leaves  # noqa: E402
 from elman.convert.onnx_writing.layers import WRITERS  # noqa: E402
+from elman.convert.onnx_writing.task_graphs import GRAPHS  # noqa: E402
 
 LENGTHS = [4, 0, 6, 1]
+FRAME = 2, 7, 9
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +77,17 @@ MODELS = {
     "bidirectional": lambda: Stack(Bidirectional(LSTM(3, 4), LSTM(3, 4)), Bidirectional(GRU(8, 2), GRU(8, 2))),
     "bidirectional, two operators": lambda: Bidirectional(LSTM(3, 4), MinGRU(3, 2)),
     "bidirectional, loops": lambda: Bidirectional(LSTM(3, 4, cell_clip=1.0), OutputFeedback(GRU(5, 2))),
+    "frame_encoder": lambda: Stack(FrameEncoder(2, 7, 9, 4, (3, 4)), GRU(4, 3)),
+    "last_pooling": lambda: Stack(GRU(3, 4), LastPooling(4), Linear(4, 2)),
+    "last_pooling, both ways": lambda: Stack(Bidirectional(GRU(3, 2), GRU(3, 2)), LastPooling(4, 2)),
+    "mean_pooling": lambda: Stack(GRU(3, 4), MeanPooling(4), Linear(4, 2)),
+    "max_pooling": lambda: Stack(GRU(3, 4), MaxPooling(4), Linear(4, 2)),
+    "attention_pooling": lambda: Stack(GRU(3, 4), AttentionPooling(4, attention_size=3), Linear(4, 2)),
+    "deviations, differences": lambda: Stack(Deviations(3), Differences(3), GRU(6, 4)),
+    "deviations, differences of frames": lambda: Stack(Deviations(FRAME), Differences(FRAME, torch.rand(2) + 1),
+                                                       FrameEncoder(4, 7, 9, 3, (3,)), GRU(3, 2)),
+    "activation": lambda: Stack(nn.GELU(), nn.Softplus(2.0), Linear(3, 4), nn.Hardshrink(0.1)),
+    "prelu, rms_norm": lambda: Stack(Linear(3, 4), nn.PReLU(4), nn.RMSNorm(4), nn.PReLU()),
     "reversed": lambda: Stack(Reversed(GRU(3, 4)), Reversed(WindowNet(4, 3)), Reversed(LSTM(3, 4, layer_norm=True))),
 }  # fmt: skip
 
@@ -73,30 +96,41 @@ def session(path):
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def random_input(net, *sizes):
-    return torch.randint(0, 9, sizes) if isinstance(net, Stack) and net.step_axes == 0 else torch.randn(*sizes, 3)
+def random_input(name, *sizes):
+    if name.startswith("embedding"):
+        return torch.randint(0, 9, sizes)
+    return torch.randn(*sizes, *FRAME) / 10 if "frame" in name else torch.randn(*sizes, 3)
+
+
+def close(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_every_layer_type_has_a_writer_or_a_graph():
+    assert LAYER_TYPES.keys() == WRITERS.keys() | GRAPHS.keys()
+
+
+def test_every_activation(tmp_path):
+    assert ours.keys() == FUNCTIONS.keys()
+    for name, function in ours.items():
+        parameters = {"threshold": 20.0 if name == "softplus" else 0.1, "value": -0.7, "min_val": -0.5, "max_val": 0.3}
+        settings = {part: parameters.get(part, 0.4) for part in function.parameters}
+        spec = {"kind": "activation", "settings": {"input_size": 3, "output_size": 3, "function": name, **settings}}
+        to_onnx(make_layer(spec, {}), tmp_path / f"{name}.onnx")  # compares
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_whole_rows_equal_the_model(name, tmp_path):
+def test_whole_rows_equal_the_model_whatever_the_padding(name, tmp_path):
     net = random_weights(MODELS[name]())
     to_onnx(net, tmp_path / "model.onnx")
-    x = random_input(net, 4, 6)
-    (y,) = session(tmp_path / "model.onnx").run(None, {"x": x.numpy(), "lengths": np.int64(LENGTHS)})
+    x, real = random_input(name, 4, 6), np.arange(6) < np.array(LENGTHS)[:, None]
+    given = x.numpy().copy()
+    if given.dtype == np.float32:
+        given[~real] = np.nan
+    (y,) = session(tmp_path / "model.onnx").run(None, {"x": given, "lengths": np.int64(LENGTHS)})
     with torch.no_grad():
         truth, _ = net.scan(Sequences.from_padded(x, LENGTHS))
-    real = np.arange(6) < np.array(LENGTHS)[:, None]
-    np.testing.assert_allclose(y[real], truth.values, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_padding_and_other_rows_have_no_influence(name, tmp_path):
-    net = random_weights(MODELS[name]())
-    to_onnx(net, tmp_path / "model.onnx")
-    x, run = random_input(net, 3, 7).numpy(), session(tmp_path / "model.onnx").run
-    (alone,) = run(None, {"x": x[:1, :5], "lengths": np.int64([5])})
-    (together,) = run(None, {"x": x, "lengths": np.int64([5, 7, 2])})
-    np.testing.assert_allclose(together[0, :5], alone[0], rtol=1e-5, atol=1e-6)
+    close(y[real], truth.values)
 
 
 @pytest.mark.parametrize("name", [name for name, make in MODELS.items() if make().streams])
@@ -110,18 +144,18 @@ def test_steps_equal_the_model(name, tmp_path):
     sizes = [[3 if size == "B" else size for size in leaf["shape"]] for leaf in about["state"]]
     state = {leaf["input"]: np.full(size, float(leaf["initial"]), leaf["dtype"])
              for leaf, size in zip(about["state"], sizes, strict=True)}  # fmt: skip
-    x = random_input(net, 3, 5)
+    x = random_input(name, 3, 5)
     with torch.no_grad():
         truth, after = net.scan(Sequences.from_padded(x, [5, 5, 5]))
     for t in range(5):
         outputs = step.run(None, {"x": x[:, t].numpy(), **state})
         found = dict(zip([output.name for output in step.get_outputs()], outputs, strict=True))
-        np.testing.assert_allclose(found["y"], truth.to_padded()[:, t], rtol=1e-5, atol=1e-6)
+        close(found["y"], truth.to_padded()[:, t])
         state = {leaf["input"]: found[leaf["output"]] for leaf in about["state"]}
     leaves = dict(named_leaves(after))
-    assert {name for name in leaves if not name.endswith((".row", ".step"))} == state.keys()
-    for name, leaf in state.items():
-        np.testing.assert_allclose(leaf, leaves[name], rtol=1e-5, atol=1e-6)
+    assert {leaf for leaf in leaves if not leaf.endswith((".row", ".step"))} == state.keys()
+    for leaf, found in state.items():
+        close(found, leaves[leaf])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -132,17 +166,16 @@ def test_rows_that_are_cut_continue_from_their_states(name, tmp_path):
     read, written = [value.name for value in file.get_inputs()], [value.name for value in file.get_outputs()]
     state = net.initial_state(3)
     for length in ([2, 0, 3], [1, 2, 0]):
-        x = random_input(net, 3, 3)
+        x = random_input(name, 3, 3)
         given = {"x": x, "lengths": np.int64(length), **dict(named_leaves(state))}
-        found = dict(zip(written, file.run(None, {name: np.asarray(given[name]) for name in read}), strict=True))
+        found = dict(zip(written, file.run(None, {value: np.asarray(given[value]) for value in read}), strict=True))
         with torch.no_grad():
             y, state = net.scan(Sequences.from_padded(x, length), state)
         real = np.arange(3) < np.array(length)[:, None]
-        np.testing.assert_allclose(found["y"][real], y.values, rtol=1e-5, atol=1e-6)
-        for name, leaf in named_leaves(state):
-            if f"next_{name}" in written:
-                np.testing.assert_allclose(found[f"next_{name}"], leaf, rtol=1e-5, atol=1e-6)
-    assert len(written) > 1
+        close(found["y"][real], y.values)
+        for leaf, truth in named_leaves(state):
+            if leaf in read:
+                close(found[f"next_{leaf}"], truth)
 
 
 def test_a_newer_opset(tmp_path):

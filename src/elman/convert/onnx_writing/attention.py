@@ -7,14 +7,12 @@ import numpy as np
 from elman import state as states
 from elman.convert.onnx_writing.layers import LayerWriter, write_step
 from elman.convert.onnx_writing.rows import PaddedRows
-from elman.convert.onnx_writing.values import Value, concat, softmax, tanh, where
+from elman.convert.onnx_writing.values import Value, concat, tanh, where
 from elman.memory import Memory
 from elman.network.attention import Attention
 from elman.network.decoder import Decoder
 from elman.network.states import DecoderState
 from elman.state import State
-
-LOWEST = -1e30  # score of a step that is padding
 
 
 class PaddedMemory(NamedTuple):
@@ -29,7 +27,8 @@ def with_padded_memory(state: State) -> State:
     """Return a state of arrays in which every `Memory` is a `PaddedMemory`."""
     if isinstance(state, Memory):
         sequences = state.sequences.select(state.rows)
-        return PaddedMemory(*sequences.to_padded(), sequences.lengths)
+        keys, values = sequences.to_padded()
+        return PaddedMemory(keys, values, sequences.lengths)
     if not isinstance(state, tuple):
         return state
     parts = [with_padded_memory(part) for part in state]
@@ -50,8 +49,7 @@ class AttentionWriter(LayerWriter, kind="attention"):
             scores = state.keys @ query.expand_dims(2)
         else:
             scores = tanh(state.keys + query.expand_dims(1)) @ layer.weight_score[:, None]
-        real = PaddedRows(state.lengths, state.values).mask.expand_dims(2)  # [B, S, 1]
-        weights = softmax(where(real, scores, LOWEST), axis=1) * real.astype(np.float32)  # 0 for an empty memory
+        weights = PaddedRows(state.lengths, state.values).softmax(scores)  # [B, S, 1]
         context = (weights.transpose(0, 2, 1) @ state.values).squeeze(1)
         return tanh(concat([x, context], 1) @ layer.weight.T + layer.bias), state
 
@@ -80,6 +78,7 @@ def write_first_state(decoder: Decoder, rows: PaddedRows, memory: Value, summary
         memory: output of the encoder, [B, S, D].
         summary: summary of the sources, [B, F]; None without a bridge.
     """
+    memory = where(rows.mask.expand_dims(2), memory, 0)  # a NaN in the padding would not be ignored otherwise
     numbers = None if summary is None else tanh(write_step(decoder.bridge, summary, ())[0])
     used = 0
 

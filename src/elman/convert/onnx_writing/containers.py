@@ -25,6 +25,10 @@ class StackWriter(LayerWriter, kind="stack"):
         return x, tuple(after)
 
 
+class ClassifierWriter(StackWriter, kind="classifier"):
+    """Nodes of the logits after every step."""
+
+
 class ResidualWriter(LayerWriter, kind="residual"):
     def step(self, layer: Any, x: Value, state: State) -> tuple[Value, State]:
         y, state = write_step(layer.cell, x, state)

@@ -11,7 +11,7 @@ import onnx
 from onnx import helper
 
 import elman
-from elman.convert.onnx_writing import containers, pictures, recurrent  # noqa: F401  # they add their writers
+from elman.convert.onnx_writing import activations, containers, pictures, recurrent  # noqa: F401  # they add their writers
 from elman.convert.onnx_writing.checking import compare
 from elman.convert.onnx_writing.task_graphs import graph_of
 from elman.files import replacing

@@ -58,11 +58,12 @@ class NetworkGraph(ABC):
         """Add the lengths of the rows of a padded batch as an input, and return the layout."""
         return PaddedRows(self.graph.input("lengths", np.int64, ["B"]), values)
 
-    def sample(self, random: np.random.Generator, *sizes: int) -> np.ndarray:
-        """Return random values for such an input."""
-        if self.network.reads_ids:
-            return random.integers(0, self.network.input_size, sizes)
-        return random.standard_normal((*sizes, *self.network.step_shape), np.float32)
+
+def sample(network: Layer, random: np.random.Generator, *sizes: int) -> np.ndarray:
+    """Return random inputs of a network, numbers or ids, of the shape [*sizes, *network.step_shape]."""
+    if network.reads_ids:
+        return random.integers(0, network.input_size, sizes)
+    return random.standard_normal((*sizes, *network.step_shape), np.float32)
 
 
 class RowsGraph(NetworkGraph):
@@ -98,7 +99,7 @@ class RowsGraph(NetworkGraph):
 
     def inputs(self, random: np.random.Generator, *sizes: int) -> dict[str, np.ndarray]:
         """Return random inputs [B, T, ...], without the lengths."""
-        return {"x": self.sample(random, *sizes)}
+        return {"x": sample(self.network, random, *sizes)}
 
     def run(self, given: Arrays, real: np.ndarray, state: State) -> tuple[Sequences, State]:
         """Scan the real steps of the inputs with the network; return y and the final state."""
@@ -145,7 +146,7 @@ class StepGraph(NetworkGraph):
 
     def inputs(self, random: np.random.Generator) -> dict[str, np.ndarray]:
         """Return random inputs of a step."""
-        return {"x": self.sample(random, SAMPLE_ROWS)}
+        return {"x": sample(self.network, random, SAMPLE_ROWS)}
 
     def run(self, given: Arrays, state: State) -> tuple[np.ndarray, State]:
         """Run a step of the network."""

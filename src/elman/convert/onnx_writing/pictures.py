@@ -34,7 +34,7 @@ class TrunkWriter(LayerWriter):
         """Compute the feature maps [B, C, h, w] of scaled pixels [B, 3, H, W]."""
         raise NotImplementedError(f"{type(self).__name__} has no maps")
 
-    def scan(self, layer: Any, x: Value, rows: PaddedRows | None, state: State | None) -> tuple[Value, State]:
+    def scan(self, layer: Any, x: Value, rows: PaddedRows, state: State | None) -> tuple[Value, State]:
         """Compute the features of each place of pictures: [B, 3, H, W] of 0 to 255 -> [B, h w, C]."""
         maps = self.maps(layer, (x - MEAN) / SCALE)
         return maps.reshape(0, 0, -1).transpose(0, 2, 1), ()
@@ -75,7 +75,7 @@ class EfficientNetLite0Writer(TrunkWriter, kind="efficientnet_lite0"):
 class PictureEncoderWriter(LayerWriter, kind="picture_encoder"):
     """Nodes of an encoder of pictures as rows of places."""
 
-    def scan(self, layer: PictureEncoder, x: Value, rows: PaddedRows | None, state: State | None
+    def scan(self, layer: PictureEncoder, x: Value, rows: PaddedRows, state: State | None
              ) -> tuple[Value, State]:  # fmt: skip
         """Compute y [B, h w, D] of pictures [B, 3, H, W], or of features [B, h w, C], and its mean."""
         features = x if layer.trunk is None else write_scan(layer.trunk, x, rows, None)[0]

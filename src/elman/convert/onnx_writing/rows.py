@@ -7,8 +7,10 @@ import numpy as np
 from onnx import helper
 
 from elman import state as states
-from elman.convert.onnx_writing.values import Value, concat, equal, integers, less, where
+from elman.convert.onnx_writing.values import Value, concat, equal, integers, less, softmax, where
 from elman.state import State
+
+LOWEST = -1e30  # score of a step that is padding
 
 
 class PaddedRows:
@@ -54,9 +56,18 @@ class PaddedRows:
         """Return values [B, T, ...] with the steps of every row from its last to its first."""
         return self.graph.node("ReverseSequence", values, self.lengths, batch_axis=0, time_axis=1)
 
-    def ends(self, values: Value, lengths: Value) -> Value:
-        """Return the value at the given step of each row: values [B, T, ...], steps [B] -> [B, ...]."""
-        return self.graph.node("GatherND", values, lengths.expand_dims(1, 2), batch_dims=1).squeeze(1)
+    def at(self, values: Value, steps: Value) -> Value:
+        """Return the value at a step of each row: values [B, T, ...], steps [B] -> [B, ...]."""
+        return self.graph.node("GatherND", values, steps.expand_dims(1), batch_dims=1)
+
+    def sum(self, values: Value) -> Value:
+        """Return the sum over the steps of each row: [B, T, D] -> [B, D]."""
+        return where(self.mask.expand_dims(2), values, 0).sum(1)
+
+    def softmax(self, scores: Value) -> Value:
+        """Return the softmax over the steps of each row, [B, T, 1]; zeros for padding."""
+        real = self.mask.expand_dims(2)
+        return softmax(where(real, scores, LOWEST), axis=1) * real.astype(np.float32)
 
     def initial(self, state: State) -> State:
         """Return an initial state for all rows, from that of a single row."""

@@ -16,10 +16,12 @@ from elman.convert.onnx_writing.graphs import (
     StepGraph,
     named_axes,
     named_leaves,
+    sample,
 )
-from elman.convert.onnx_writing.layers import write_scan, write_step
+from elman.convert.onnx_writing.layers import write_scan, write_step, writer
+from elman.convert.onnx_writing.pooling import PoolingWriter
 from elman.convert.onnx_writing.rows import PaddedRows
-from elman.convert.onnx_writing.values import Graph, Value, concat
+from elman.convert.onnx_writing.values import Graph, Value, concat, softmax
 from elman.network import Layer
 from elman.network.tagger import TaggerNetwork
 from elman.sequences import Sequences
@@ -81,7 +83,7 @@ class TaggerInputs:
         return network.scores(tokens, Sequences(inputs["characters"][spelled], sizes), state)
 
 
-def leave_out_decoding(graph: NetworkGraph) -> None:
+def leave_out_decoding(graph: "TaggerRowsGraph | TaggerStepGraph") -> None:
     """Describe the decoding of tags, which is not part of a graph."""
     names = "transitions", "start", "end"
     weights = zip(names, graph.network.chain, strict=True)
@@ -135,6 +137,31 @@ class TaggerStepGraph(StepGraph):
         return y.values, state
 
 
+class ClassifierGraph(RowsGraph):
+    """Graph of a classifier: whole rows -> y [B, K], the logits of the classes, and their probabilities."""
+
+    network: Any
+
+    def build(self) -> None:
+        x = self.input("x", "B", "T")
+        rows = self.rows(x)
+        features, _ = write_scan(self.network.body, x, rows, None)
+        pooling = writer(self.network.pooling)
+        assert isinstance(pooling, PoolingWriter)
+        y, _ = write_step(self.network.readout, pooling.pool(self.network.pooling, features, rows), ())
+        self.outputs = [(name, value, ("B", self.network.output_size))
+                        for name, value in (("y", y), ("probabilities", softmax(y)))]  # fmt: skip
+
+    def comparison(self, random: np.random.Generator) -> Iterator[tuple[Arrays, Arrays, Arrays]]:
+        lengths = np.array(SAMPLE_LENGTHS)
+        real = np.arange(lengths.max()) < lengths[:, None]
+        given = self.inputs(random, *real.shape)
+        y = self.network.classify(Sequences(given["x"][real], lengths))
+        exponentials = np.exp(y - y.max(1, keepdims=True))
+        probabilities = exponentials / exponentials.sum(1, keepdims=True)
+        yield {"lengths": lengths, **given}, {"y": y, "probabilities": probabilities}, {}
+
+
 class EncoderGraph(NetworkGraph):
     """Graph of an encoder: sources -> the state of the decoder before the first unit, the inputs of `DecoderGraph`."""
 
@@ -184,10 +211,7 @@ def random_sources(network: Any, random: np.random.Generator) -> tuple[dict[str,
         return {"x": x}, network.begin(x)
     lengths = np.array(SAMPLE_LENGTHS)
     real = np.arange(lengths.max()) < lengths[:, None]
-    if encoder.reads_ids:
-        x = random.integers(0, encoder.input_size, real.shape)
-    else:
-        x = random.standard_normal((*real.shape, *encoder.step_shape), np.float32)
+    x = sample(encoder, random, *real.shape)
     return {"x": x, "lengths": lengths}, network.begin(Sequences(x[real], lengths))
 
 
@@ -219,7 +243,8 @@ class DecoderGraph(StepGraph):
         return {"x": random.integers(0, self.cell.input_size, len(SAMPLE_LENGTHS))}
 
 
-GRAPHS: dict[str, tuple[type[RowsGraph] | type[EncoderGraph], type[StepGraph]]] = {
+GRAPHS: dict[str, tuple[type[NetworkGraph], type[NetworkGraph]]] = {
+    "classifier": (ClassifierGraph, StepGraph),
     "tagger": (TaggerRowsGraph, TaggerStepGraph),
     "encoder_decoder": (EncoderGraph, DecoderGraph),
 }
@@ -230,4 +255,8 @@ def graph_of(network: Layer, steps: bool, with_state: bool) -> NetworkGraph:
     rows, step = GRAPHS.get(network.kind, (RowsGraph, StepGraph))
     if steps:
         return step(network)
-    return rows(network, with_state) if issubclass(rows, RowsGraph) else rows(network)
+    if with_state and network.kind not in GRAPHS:
+        return RowsGraph(network, with_state=True)
+    if with_state:
+        raise ValueError(f"to_onnx: a {network.kind} has no graph of whole rows with states; write its steps instead.")
+    return rows(network)

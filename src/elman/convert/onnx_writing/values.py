@@ -90,6 +90,11 @@ def clip(x: Value, low: float, high: float) -> Value:
     return x.graph.node("Clip", x, low, high)
 
 
+def maximum(a: Value, b: Any) -> Value:
+    """Return the larger of two numbers, element by element."""
+    return a.graph.node("Max", a, b)
+
+
 def equal(a: Value, b: Any) -> Value:
     """Return whether numbers are equal."""
     return a.graph.node("Equal", a, b, dtype=bool)
@@ -103,6 +108,11 @@ def less(a: Value, b: Any) -> Value:
 def tanh(x: Value) -> Value:
     """Compute the hyperbolic tangent."""
     return x.graph.node("Tanh", x)
+
+
+def exp(x: Value) -> Value:
+    """Compute the exponential function."""
+    return x.graph.node("Exp", x)
 
 
 def sigmoid(x: Value) -> Value:
@@ -218,9 +228,10 @@ class Graph:
             self._nodes.append(helper.make_node("Identity", [value.name], [name], name=f"output {name}"))
         needed = self.ancestors([info.name for info in infos])
         nodes = [node for node in self._nodes if needed.intersection(node.output)]
-        inputs = sorted(self.inputs, key=lambda info: info.name.startswith("state"))  # x first
+        first = [info for info in self.inputs if not info.name.startswith("state")]  # kept even if no output reads it
+        inputs = [*first, *(info for info in self.inputs if info not in first and info.name in needed)]
         graph = helper.make_graph(
-            nodes, "elman", [info for info in inputs if info.name in needed], infos,
+            nodes, "elman", inputs, infos,
             [constant for constant in self._constants if constant.name in needed],
         )  # fmt: skip
         opsets = [helper.make_opsetid("", opset)]
