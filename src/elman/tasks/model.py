@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,6 +30,10 @@ class Model(TrainedModel):
     @abstractmethod
     def build(self) -> nn.Module:
         """Return a new network. PyTorch's generator is seeded. Called twice: once with tensors that have no memory."""
+
+    def fitted_tensors(self) -> dict[str, np.ndarray]:
+        """Return the arrays that `prepare` fits, by their names in the model file; the network has other names."""
+        return {}
 
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.net_.parameters())
@@ -66,7 +71,7 @@ class Model(TrainedModel):
         self.check_fitted()
         metadata = {"schema": SCHEMA, "version": elman.__version__, "task": self.task, "settings": settings_of(self)}
         metadata |= spec_metadata(self.net_)
-        write_tensors(Path(path), model_tensors(self.net_), metadata | self.metadata())
+        write_tensors(Path(path), model_tensors(self.net_) | self.fitted_tensors(), metadata | self.metadata())
 
     @classmethod
     def from_file(cls, file: ModelFile) -> Self:
@@ -79,7 +84,9 @@ class Model(TrainedModel):
             model = cls(**parse(cls, file.value("settings", Record), "settings"))
             model.check_settings()
             model.restore(file)
+            fitted = model.fitted_tensors()
+            weights = {name: tensor for name, tensor in file.tensors.items() if name not in fitted}
             with model.seeded(), one_torch_thread():
-                model.net_ = with_tensors(model.build, file.tensors)
+                model.net_ = with_tensors(model.build, weights)
         model.net_.eval()
         return model

@@ -70,7 +70,7 @@ def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:
 def _draw(picture: Any, aligned: Any) -> Any:
     """Return a figure of the attention of each word."""
     from elman.pictures import attention_maps
-    from elman.tasks.photos import read
+    from elman.runtime.photos import read
 
     return attention_maps(read(picture), aligned.words, aligned.weights)
 
