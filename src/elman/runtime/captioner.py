@@ -1,4 +1,4 @@
-"""Trained captioners: sentences for pictures (Vinyals et al. 2015, arXiv:1411.4555; Xu et al. 2015, arXiv:1502.03044)."""
+"""Trained captioners: sentences for pictures (Vinyals et al. 2015; Xu et al. 2015, arXiv:1502.03044)."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from elman.data.units import Units, units_from_json
 from elman.data.units.base import check_text
 from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError, about_row
-from elman.tasks.inputs.text import TOKEN
+from elman.inputs.text import TOKEN
 from elman.metrics.translation import TranslationReport, translation_report
 from elman.network import ModelFile
 from elman.representation import brief_fields
