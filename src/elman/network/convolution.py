@@ -28,7 +28,10 @@ def convolution(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = Non
     """
     seen = windows(x, weight.shape[1:3], stride)
     flat = weight.reshape(len(weight), -1)
-    return linear(seen.reshape(-1, flat.shape[1]), flat, bias).reshape(*seen.shape[:3], len(weight))
+    y = linear(seen.reshape(-1, flat.shape[1]), flat)
+    if bias is not None:
+        y += bias  # last: a sum that begins with a large bias rounds every term to its precision
+    return y.reshape(*seen.shape[:3], len(weight))
 
 
 def depthwise(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int = 1) -> np.ndarray:
