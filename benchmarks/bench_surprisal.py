@@ -12,7 +12,7 @@ from timing import Contestant
 from elman.classical import NGram
 from elman.data.readers import read_labelled
 from elman.tasks.language_model import LanguageModel
-from elman.tasks.ngram_baseline import ORDERS
+from elman.runtime.ngram_baseline import ORDERS
 
 UNITS = ["characters", "words", "bpe"]
 SENTENCES = 10_000

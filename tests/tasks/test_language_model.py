@@ -7,7 +7,7 @@ import torch
 
 import elman
 from elman import CellSettings, LanguageModel
-from elman.tasks.ngram_baseline import NGRAM
+from elman.runtime.ngram_baseline import NGRAM
 from elman.tasks.run import Run
 from elman.training import Evaluation, NonFinite, Update
 

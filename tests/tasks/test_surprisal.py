@@ -188,7 +188,7 @@ def test_probabilities_below_the_smallest_float32(model):
 def test_windows_of_an_evaluation_do_not_change_it(model, monkeypatch):
     found = model.surprisal(TEXTS)
     monkeypatch.setattr("elman.tasks.language_model.LOGITS", 5 * model.units_.size)
-    monkeypatch.setattr("elman.tasks.ngram_baseline.STEPS", 7)
+    monkeypatch.setattr("elman.runtime.ngram_baseline.STEPS", 7)
     again = model.surprisal(TEXTS)
     for name in "surprisal", "ngram_surprisal":
         assert again[name] == pytest.approx(found[name], abs=1e-4)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from elman.cli.models import check_verb
+from elman.cli.models import check_verb, without_torch
 from elman.network import read_model
 
 
@@ -27,9 +27,8 @@ def generate(run: Path, prompt: str, **sampling: Any) -> None:
       elman generate runs/book --prompt "Once upon" --length 1000
       elman generate runs/book --temperature 0.7 --top-p 0.9 --seed 3
     """
-    commands = check_verb(run, read_model(run).metadata.get("task"), "generate")
-    assert commands.open_stream
-    written = commands.open_stream(run).generate(prompt, **sampling)
+    check_verb(run, read_model(run).metadata.get("task"), "generate")
+    written = without_torch(run).generate(prompt, **sampling)
     click.echo(prompt, nl=False)
     for text in written:
         click.echo(text, nl=False)

@@ -60,8 +60,7 @@ class TaskCommands:
             a file or from standard input.
         format_rows: format_rows(model, rows, options) predicts rows and returns the lines to print.
         evaluate: evaluate(model, data, options) returns a report, which has `table()` and `to_json()`.
-        open_stream: open_stream(run) returns the model at the beginning of a text, for a task that generates instead of
-            predicting.
+        generates: whether the trained model has `generate` and `surprisal` instead of `predict`.
         next_commands: next_commands(options) returns the commands to print after training, with RUN for the run folder.
     """
 
@@ -74,7 +73,7 @@ class TaskCommands:
     read_rows: Callable[[Any, Path, Options], RowStream] = read_first_fields
     format_rows: Callable[[Any, Sequence[Row], Options], list[str]] = format_labels
     evaluate: Callable[[Any, Labelled, Options], Any] = evaluate_rows
-    open_stream: Callable[[Path], Any] | None = None
+    generates: bool = False
     next_commands: Callable[[Options], Sequence[str]] = lambda options: ("evaluate RUN FILE", "predict RUN FILE")
 
     @property
@@ -85,7 +84,7 @@ class TaskCommands:
     @property
     def verbs(self) -> tuple[str, ...]:
         """Verbs that support a trained model of the task."""
-        return "evaluate", "doctor", *(("surprisal", "generate") if self.open_stream else ("predict",))
+        return "evaluate", "doctor", *(("surprisal", "generate") if self.generates else ("predict",))
 
 
 def task_commands() -> Mapping[str, TaskCommands]:

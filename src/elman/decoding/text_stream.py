@@ -7,13 +7,11 @@ import numpy as np
 
 from elman import state as states
 from elman.data.raw_files import with_line_feeds
-from elman.data.units import BOUNDARY, UNKNOWN, Units, units_from_json
-from elman.declared_types import Record
+from elman.data.units import BOUNDARY, UNKNOWN, Units
 from elman.decoding.sampling import Sampling
 from elman.decoding.steps import by_stepper
-from elman.files import about_file
 from elman.html_tables import html_table
-from elman.network import ModelFile, Stepper
+from elman.network import Stepper
 from elman.representation import brief, call, complete
 from elman.state import State
 
@@ -36,20 +34,6 @@ class TextStream:
     def of(cls, stepper: Stepper, units: Units) -> "TextStream":
         """Return the text stream of a stepper of one row with output `log_probs`, without PyTorch."""
         return cls(_reading(stepper), states.map(np.copy, stepper.state), units)
-
-    @classmethod
-    def from_file(cls, file: ModelFile) -> "TextStream":
-        """Return the text stream of a language model in a file, without PyTorch.
-
-        Raises:
-            ValueError, RuntimeError: as in `ModelFile.stepper`.
-        """
-        stepper = file.network().stepper(output="log_probs")
-        with about_file(file.path):
-            units = units_from_json(file.value("units", Record))
-            if stepper.output.shape[1] != units.size or stepper.input.ndim != 1:
-                raise ValueError(f"spec: expected a model that reads and predicts {units.size} units, got another.")
-        return cls.of(stepper, units)
 
     @complete
     def __repr__(self) -> str:

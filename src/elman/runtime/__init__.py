@@ -9,6 +9,7 @@ from elman.network import Layer, ModelFile, NoSpec, Stepper, Streams, read_model
 
 MODELS = {  # word of the task in files -> module:class
     "classifier": "elman.runtime.classifier:ClassifierModel",
+    "language-model": "elman.runtime.language_model:TextModel",
     "tagger": "elman.runtime.tagger:TaggerModel",
     "translator": "elman.runtime.translator:TranslatorModel",
     "captioner": "elman.runtime.captioner:CaptionerModel",

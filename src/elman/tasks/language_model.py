@@ -1,10 +1,8 @@
-"""Probability of the next unit of a text, given all units before it (Mikolov et al. 2010)."""
+"""Training of a language model (Mikolov et al. 2010)."""
 
 import math
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,40 +15,29 @@ from elman.cells.settings import CellSettings
 from elman.classical import NGram
 from elman.classical.ngram import BELOW
 from elman.data.batches import DocumentBatches
-from elman.data.documents import CUTS, read_documents, split
+from elman.data.documents import split
 from elman.data.examples import PROBE_STEPS, Examples
-from elman.data.raw_files import with_line_feeds
 from elman.data.readers.labelled import Labelled
-from elman.data.rows_and_labels import as_list
-from elman.data.units import UNKNOWN, Text, make_units, units_from_json
-from elman.data.units.base import check_text
+from elman.data.units import make_units
 from elman.data.windows import Window, Windows, resume
-from elman.data.word_rows import word_rows
-from elman.declared_types import Record
 from elman.decoding import TextStream
-from elman.errors import RowTypeError, about_row
 from elman.layers import Embedding, Linear, Stack
 from elman.losses import REDUCTIONS, cross_entropy
 from elman.losses.cross_entropy import unit_cross_entropy
-from elman.metrics import Comparison, Likelihood, MinimalPairs, Surprisal
-from elman.metrics.surprisal import minimal_pairs
-from elman.network import ModelFile
+from elman.runtime import ngram_baseline
+from elman.runtime.language_model import TextModel, Texts
 from elman.settings import check_range, check_word
 from elman.state import State
-from elman.tasks import ngram_baseline
 from elman.tasks.base import Task, logger, perplexity
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
 from elman.training import Score
 
 EMBEDDING = 128  # features of a unit by default
-LOGITS = 1 << 22  # of a window in an evaluation
-
-Texts = Text | Path | Sequence[Text | Path]
 
 
 @dataclass(kw_only=True)
-class LanguageModel(RecurrentSettings, Task):
+class LanguageModel(TextModel, RecurrentSettings, Task):
     """Model that reads a text unit by unit and gives the distribution of the next unit. It can generate text.
 
     `fit` takes documents: a text, the `Path` of a file, or a list of either. Each is read from its beginning to its
@@ -87,7 +74,6 @@ class LanguageModel(RecurrentSettings, Task):
         7
     """
 
-    task: ClassVar[str] = "language-model"
     network_settings: ClassVar[Sequence[str]] = (
         "units",
         "vocabulary_size",
@@ -96,8 +82,6 @@ class LanguageModel(RecurrentSettings, Task):
         "tie_weights",
     )
 
-    documents: str = "file"
-    units: str = "characters"
     vocabulary_size: int | None = None
     min_count: int | None = None
     embedding_size: int | None = None
@@ -114,7 +98,6 @@ class LanguageModel(RecurrentSettings, Task):
 
     def check_settings(self) -> None:
         super().check_settings()
-        check_word("documents", self.documents, CUTS)
         check_word("reduction", self.reduction, REDUCTIONS)
         check_range(self, 1, math.inf, "embedding_size", "streams", "steps")
         check_range(self, 0, BELOW["order"], "ngram_order")
@@ -130,28 +113,6 @@ class LanguageModel(RecurrentSettings, Task):
     def read_files(cls, files: Sequence[Path], **options: Any) -> Labelled:
         return Labelled(list(files), None, [str(file) for file in files])
 
-    def read(self, X: Texts, y: Any = None) -> Examples:
-        if y is not None:
-            raise TypeError("LanguageModel: expected documents without targets, got y; give other documents to "
-                            "validate on as validation_data.")  # fmt: skip
-        if isinstance(X, str) and os.path.isfile(X):
-            raise ValueError(f"text: {X!r} is the name of a file; to read the file, give Path({X!r}).")
-        if not isinstance(X, Iterable | Path):
-            raise TypeError(f"LanguageModel: expected a text, the Path of a file, or a list of them, got "
-                            f"{type(X).__name__}.")  # fmt: skip
-        documents = [X] if isinstance(X, str | bytes | Path) else as_list("LanguageModel", X)
-        how: Any = ("bytes" if self.units == "bytes" else "utf-8", self.documents)
-        texts = [text for item in documents
-                 for text in (read_documents(item, *how) if isinstance(item, Path) else [item])]  # fmt: skip
-        for number, text in enumerate(texts):
-            if not isinstance(text, str | bytes):
-                raise RowTypeError(number, f"expected a document that is text, got {type(text).__name__}.")
-            with about_row(number):
-                check_text("", text, (str, bytes))
-        if self.units != "bytes":
-            texts = [with_line_feeds(text) if isinstance(text, str) else text for text in texts]
-        return Examples(texts, files=[str(item.resolve()) for item in documents if isinstance(item, Path)])
-
     def split(self, examples: Examples) -> tuple[Examples, Examples]:
         training, held_out = split(list(examples.inputs), self.validation, self.seed)
         return Examples(training, files=examples.files), Examples(held_out)
@@ -159,9 +120,6 @@ class LanguageModel(RecurrentSettings, Task):
     def prepare(self, examples: Examples) -> None:
         units = make_units(self.units, vocabulary_size=self.vocabulary_size, min_count=self.min_count)
         self.units_ = units.fit(list(examples.inputs))
-
-    def encode(self, examples: Examples) -> list[np.ndarray]:
-        return [self.units_.encode(text) for text in examples.inputs]
 
     def describe(self, data: list[np.ndarray], held_out: list[np.ndarray]) -> str:
         sizes = [f"{sum(map(len, part)):,} units in {len(part):,} document{'s' * (len(part) != 1)}"
@@ -219,91 +177,6 @@ class LanguageModel(RecurrentSettings, Task):
 
     # The trained model.
 
-    def evaluate(self, X: Texts, y: Any = None, *, streams: int = 1) -> Likelihood:
-        """Return the likelihood of texts.
-
-        Args:
-            X: documents, as for `fit`.
-            streams: cut the text into this many streams that are read in parallel. That is faster, but each stream
-                begins without context. With 1, every document is read from its beginning to its end.
-        """
-        self.check_fitted()
-        return self._likelihood(self.examples(X, y), lambda data: self._nats(data, streams))
-
-    def evaluate_ngram(self, X: Texts) -> Likelihood:
-        """Return the likelihood of texts according to the n-gram, the baseline.
-
-        Raises:
-            ValueError: there is no n-gram.
-        """
-        if self.ngram_ is None:
-            raise ValueError("LanguageModel.evaluate_ngram: there is no n-gram; fit with another ngram_order than 0.")
-        return self._likelihood(self.examples(X), partial(ngram_baseline.nats, self.ngram_))
-
-    def compare(self, X: Texts, *, streams: int = 1) -> Comparison:
-        """Return the likelihood of texts according to the model, and to the n-gram if there is one.
-
-        Args:
-            X, streams: as for `evaluate`.
-        """
-        figures = {CELLS[CellSettings.of(self.cell).kind].__name__: self.evaluate(X, streams=streams)}
-        if self.ngram_ is not None:
-            figures[f"{self.ngram_.order}-gram"] = self.evaluate_ngram(X)
-        return Comparison(figures)
-
-    def surprisal(self, X: Texts) -> Surprisal:
-        """Return the surprisal of each word, in bits, and that of the n-gram if there is one.
-
-        The model reads every text from its beginning; no context is carried from one to the next. The sum over a text,
-        its end `</s>` included, is the negative log-probability that `evaluate` reports.
-
-        A word ends where white space or the end of the text follows, and that event belongs to the word, whichever the
-        units are, so that the probabilities of all words add up to one (Oh and Schuler 2024, arXiv:2406.10851;
-        Pimentel and Meister 2024, arXiv:2406.14561). Which white space it is belongs to the next word.
-
-        Args:
-            X: documents, as for `fit`.
-        Example:
-            >>> model = LanguageModel(hidden_size=16, epochs=1, steps=10, streams=4, ngram_order=2, validation=0)
-            >>> model.fit("a cat sat; " * 30).surprisal(["a cat", "a dog"])["word"].tolist()
-            ['a', 'cat', '</s>', 'a', 'dog', '</s>']
-        """
-        self.check_fitted()
-        texts = self.examples(X).inputs
-        if not len(texts):
-            raise ValueError("LanguageModel.surprisal: expected at least one text, got none.")
-        data = [self.units_.encode(text) for text in texts]
-        rows = word_rows(self.units_, texts, data)
-        costs = {"surprisal": self._unit_costs(data)}
-        if self.ngram_ is not None:
-            costs["ngram_surprisal"] = ngram_baseline.unit_costs(self.ngram_, data, self.units_.follows_word)
-        bits = {name: rows.sums(*pair) / math.log(2) for name, pair in costs.items()}
-        return Surprisal({"document": rows.text, "position": rows.position, "word": rows.words, **bits,
-                          "units": rows.units, "unknown": rows.unknown})  # fmt: skip
-
-    def minimal_pairs(self, good: Text | Sequence[Text], bad: Text | Sequence[Text]) -> MinimalPairs:
-        """Compare pairs of texts, the first of which should be more probable.
-
-        Args:
-            good, bad: P texts each, or one; `bad[i]` differs from `good[i]` in what is tested.
-        Raises:
-            TypeError: an item is not a text.
-            ValueError: good and bad differ in length, or are empty.
-        """
-        where = "LanguageModel.minimal_pairs"
-        good, bad = ([texts] if isinstance(texts, str | bytes) else as_list(where, texts) for texts in (good, bad))
-        for item in (*good, *bad):
-            if not isinstance(item, str | bytes):
-                raise TypeError(f"{where}: expected texts, got {type(item).__name__}.")
-        if len(good) != len(bad) or not good:
-            raise ValueError(f"{where}: expected as many good texts as bad ones, and at least one, got {len(good)} and "
-                             f"{len(bad)}.")  # fmt: skip
-        return minimal_pairs(good, bad, self.surprisal([*good, *bad]).per_document())
-
-    def score(self, X: Texts, y: Any = None) -> float:
-        """Return minus the nats per character."""
-        return -self.evaluate(X, y).nats_per_character
-
     def probe_loss(self, X: Texts, y: Any = None) -> ProbeLoss:
         return self._probe(X, 8)
 
@@ -322,80 +195,25 @@ class LanguageModel(RecurrentSettings, Task):
         texts = [self.units_.decode([unit]) for unit in window.inputs.to_list()[0].tolist()]
         return ProbeLoss(lambda: cross_entropy(*self._logits(window, None)[:2]), {"": texts})
 
-    def stream(self) -> TextStream:
-        """Return a reader at the beginning of a text, which gives the distribution of the next unit after each unit.
+    def costs(self, window: Window, state: State | None, units: np.ndarray) -> tuple[np.ndarray, State]:
+        logits, targets, state = self._logits(window, state)
+        costs = unit_cross_entropy(logits, targets, torch.from_numpy(units))
+        return costs.numpy(force=True).astype(np.float64), state
 
-        It keeps the weights as they are now.
-        """
+    @property
+    def cell_name(self) -> str:
+        return CELLS[CellSettings.of(self.cell).kind].__name__
+
+    def stream(self) -> TextStream:
         self.check_fitted()
         if self.net_.streams_natively():
-            return TextStream.of(self.net_.stepper(output="log_probs"), self.units_)
+            return super().stream()
         return TextStream(self._read_unit, self.net_.initial_state(1), self.units_)
-
-    def generate(
-        self,
-        prompt: str = "",
-        *,
-        length: int = 500,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int = 0,
-    ) -> Iterator[str]:
-        """Continue a prompt: yield pieces of text, up to `length` units or the end of the text.
-
-        Args:
-            length: units at most.
-            temperature: below 1 prefers probable units, above 1 improbable ones.
-            top_k: sample from the `top_k` most probable units; None for all.
-            top_p: sample from the most probable units that have this probability together; None for all.
-            seed: of the random choice.
-        Raises:
-            ValueError: a unit of the prompt is not in the vocabulary, or a setting is out of range.
-        """
-        return self.stream().generate(
-            prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
-        )
-
-    def _nats(self, data: list[np.ndarray], streams: int) -> float:
-        """Return the negative log-probability of texts, their ends included."""
-        with self.evaluating():
-            return sum(cross_entropy(*step, "sum").item() for step in self._evaluated(data, streams))
-
-    def _unit_costs(self, data: list[np.ndarray]) -> np.ndarray:
-        """Return -log p of each unit, and of the end of the word before it, in nats, [2, N]."""
-        follows = torch.from_numpy(self.units_.follows_word)
-        with self.evaluating():
-            costs = [unit_cross_entropy(*step, follows).numpy() for step in self._evaluated(data, 1)]
-        return np.concatenate(costs, axis=1, dtype=np.float64)
-
-    def _evaluated(self, data: list[np.ndarray], streams: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield logits and targets of windows, and report the progress. The caller sets the evaluation mode."""
-        state = None
-        windows = Windows(data, streams, max(1, LOGITS // self.units_.size // streams))
-        for number, window in enumerate(windows, start=1):
-            logits, targets, state = self._logits(window, state)
-            yield logits, targets
-            self.report_progress(number / len(windows))
 
     def _read_unit(self, unit: int, state: State) -> tuple[np.ndarray, State]:
         with self.evaluating():
             logits, state = self.net_.step(torch.tensor([unit]), state)
         return logits[0].double().log_softmax(-1).numpy(), state
-
-    def _likelihood(self, examples: Examples, nats: Callable[[list[np.ndarray]], float]) -> Likelihood:
-        data = self.encode(examples)
-        return Likelihood(
-            nats=nats(data),
-            units=sum(map(len, data)) + len(data),
-            characters=sum(
-                len(text if isinstance(text, str) else text.decode(errors="replace")) for text in examples.inputs
-            ),
-            unknown=sum(int((ids == UNKNOWN).sum()) for ids in data) if self.units_.has_unknown else 0,
-        )
-
-    def learned(self) -> dict[str, Any]:
-        return {self.units_.name: self.units_.size}
 
     # The baseline.
 
@@ -412,12 +230,3 @@ class LanguageModel(RecurrentSettings, Task):
             baseline = self.evaluate_ngram(self.held_out_)
             logger.info("%d-gram on the held-out part: %.4f nats, %.4f bits a character", order,
                         baseline.nats_per_character, baseline.bits_per_character)  # fmt: skip
-
-    # Files.
-
-    def metadata(self) -> dict[str, Any]:
-        return {"units": self.units_.to_json()}
-
-    def restore(self, file: ModelFile) -> None:
-        self.units_ = units_from_json(file.value("units", Record))
-        self.ngram_ = ngram_baseline.read(file, self.units_.size)

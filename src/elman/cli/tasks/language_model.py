@@ -13,8 +13,6 @@ from elman.data.documents import CUTS, located_documents
 from elman.data.raw_files import STDIN
 from elman.data.readers import read_parallel
 from elman.data.readers.labelled import Labelled, Row
-from elman.decoding import TextStream
-from elman.network import read_model
 
 STREAMS = click.Option(["--streams"], metavar="N", type=click.IntRange(1),
                        help="Split the text into this many parts that are read in parallel: faster, but each part "
@@ -60,17 +58,6 @@ def evaluate(model: Any, data: Labelled, options: Options) -> Any:
     return model.compare(data.inputs, streams=options.get("streams", 1))
 
 
-def open_stream(run: Path) -> TextStream:
-    """Return the model at the start of a text, without PyTorch where possible: that loads in a tenth of the time."""
-    file = read_model(run)
-    if file.runs:
-        return TextStream.from_file(file)
-    from elman.tasks import load as load_task
-
-    stream: TextStream = load_task(run).stream()
-    return stream
-
-
 COMMANDS = TaskCommands(
     task="language-model",
     summary="Predict and generate text.",
@@ -105,6 +92,6 @@ FILE is a text file in UTF-8 (.gz is unpacked), or a folder of *.txt files. Each
     read=read,
     read_rows=read_rows,
     evaluate=evaluate,
-    open_stream=open_stream,
+    generates=True,
     next_commands=lambda options: ("evaluate RUN FILE", "generate RUN --prompt TEXT"),
 )
