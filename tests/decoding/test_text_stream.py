@@ -1,17 +1,16 @@
 """Text stream on a stepper: without PyTorch, with the same numbers, and with a state that is a value."""
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from elman import LanguageModel, load, runtime
+from elman import LanguageModel, runtime
 from elman import state as states
 from elman.decoding import TextStream
+from elman.network import MODEL
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "language-model-1.safetensors"
 TEXT = "the cat sat on the mat and the dog sat on the log; " * 20
 
 pytestmark = pytest.mark.needs_native
@@ -25,7 +24,7 @@ def model() -> LanguageModel:
 
 @pytest.fixture
 def file(model, tmp_path):
-    model.save(tmp_path / runtime.MODEL)
+    model.save(tmp_path / MODEL)
     return runtime.load(tmp_path)
 
 
@@ -34,7 +33,7 @@ def by_pytorch(model: LanguageModel) -> TextStream:
 
 
 def test_a_file_reads_as_the_model_does(model, file):
-    ours, theirs = TextStream.from_file(file), by_pytorch(model)
+    ours, theirs = file.stream(), by_pytorch(model)
     assert np.array_equal(model.stream().log_probs, ours.log_probs)
     for character in "the cat and the dog":
         ours.read(character)
@@ -46,12 +45,12 @@ def test_a_file_reads_as_the_model_does(model, file):
 
 def test_a_file_writes_what_the_model_writes(model, file):
     expected = "".join(model.generate("the ", length=300, seed=5))
-    assert "".join(TextStream.from_file(file).generate("the ", length=300, seed=5)) == expected
+    assert "".join(file.stream().generate("the ", length=300, seed=5)) == expected
     assert "".join(by_pytorch(model).generate("the ", length=300, seed=5)) == expected
 
 
 def test_the_state_is_a_value(file):
-    stream = TextStream.from_file(file)
+    stream = file.stream()
     stream.read("the cat ")
     kept, twin = stream.state, stream.fork()
     sent = states.to_bytes(kept)
@@ -63,7 +62,7 @@ def test_the_state_is_a_value(file):
 
 
 def test_streams_of_one_stepper_may_be_read_by_several_threads(file):
-    stream = TextStream.from_file(file)
+    stream = file.stream()
     texts = ["the cat sat on the mat", "and the dog sat on the log"] * 4
     alone = [stream.fork().read(text * 5) for text in texts]
     with ThreadPoolExecutor(8) as pool:
@@ -92,8 +91,3 @@ def test_a_network_without_spec_streams_in_pytorch(model):
         assert "".join(model.generate("the ", length=5))
     finally:
         model.net_.float()
-
-
-def test_a_file_of_an_earlier_version_streams_in_pytorch():
-    assert not runtime.load(GOLDEN).steps
-    assert isinstance(load(GOLDEN).stream(), TextStream)

@@ -187,7 +187,7 @@ def test_probabilities_below_the_smallest_float32(model):
 
 def test_windows_of_an_evaluation_do_not_change_it(model, monkeypatch):
     found = model.surprisal(TEXTS)
-    monkeypatch.setattr("elman.tasks.language_model.LOGITS", 5 * model.units_.size)
+    monkeypatch.setattr("elman.runtime.language_model.LOGITS", 5 * model.units_.size)
     monkeypatch.setattr("elman.runtime.ngram_baseline.STEPS", 7)
     again = model.surprisal(TEXTS)
     for name in "surprisal", "ngram_surprisal":

@@ -234,21 +234,22 @@ class TextModel(TrainedModel):
     def _nats(self, data: list[np.ndarray], streams: int) -> float:
         """Return the negative log-probability of texts, their ends included."""
         every = np.ones(self.units_.size, bool)
-        return sum(float(costs[0].sum()) for costs in self._costs(data, streams, every))
+        with self.evaluating():
+            return sum(float(costs[0].sum()) for costs in self._costs(data, streams, every))
 
     def _unit_costs(self, data: list[np.ndarray]) -> np.ndarray:
         """Return -log p of each unit, and of the end of the word before it, in nats, [2, N]."""
-        return np.concatenate([*self._costs(data, 1, self.units_.follows_word)], axis=1)
+        with self.evaluating():
+            return np.concatenate([*self._costs(data, 1, self.units_.follows_word)], axis=1)
 
     def _costs(self, data: list[np.ndarray], streams: int, units: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the costs of windows, and report the progress."""
+        """Yield the costs of windows, and report the progress. The caller prepares the network."""
         state = None
         windows = Windows(data, streams, max(1, LOGITS // self.units_.size // streams))
-        with self.evaluating():
-            for number, window in enumerate(windows, start=1):
-                costs, state = self.costs(window, state, units)
-                yield costs
-                self.report_progress(number / len(windows))
+        for number, window in enumerate(windows, start=1):
+            costs, state = self.costs(window, state, units)
+            yield costs
+            self.report_progress(number / len(windows))
 
     def _likelihood(self, examples: Examples, nats: Callable[[list[np.ndarray]], float]) -> Likelihood:
         data = self.encode(examples)

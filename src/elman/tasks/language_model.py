@@ -206,7 +206,7 @@ class LanguageModel(TextModel, RecurrentSettings, Task):
 
     def stream(self) -> TextStream:
         self.check_fitted()
-        if self.net_.streams_natively():
+        if self.net_.runs_without_torch():
             return super().stream()
         return TextStream(self._read_unit, self.net_.initial_state(1), self.units_)
 
