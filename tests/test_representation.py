@@ -39,6 +39,7 @@ from elman import (
     WindowNet,
 )
 from elman.data import DocumentBatches, Windows, make_units
+from elman.data.examples import Batches, Encoded, Examples
 from elman.data.readers import Captioned, Labelled, Parallel, PictureFile
 from elman.data.row_batches import RowBatches
 from elman.data.units import UNITS, Unknown
@@ -46,11 +47,11 @@ from elman.data.units.pairs import PairUnits
 from elman.decoding import Constraints, Hypothesis, Sampling
 from elman.estimator import Estimator
 from elman.metrics import Comparison, Likelihood, SummaryReport, TranslationReport, class_report, entity_report
+from elman.network import Streams, read_model
 from elman.representation import brief, brief_fields, call
 from elman.rows import Rows
 from elman.runtime import load
 from elman.tasks import TASKS, task_class
-from elman.data.examples import Batches, Encoded, Examples
 from elman.tasks.run import Run
 from elman.training import Evaluation, Examined, Score, Update
 
@@ -100,7 +101,8 @@ def objects(text_model, classifier, tagger, tmp_path_factory):
         class_report([BAD, 1][:1], [BAD], [BAD, *"abcdefgh" * 0]), entity_report([["B-PER"]], [["O"]], "BIO"),
         Likelihood(0.0, 0, 0), Comparison({BAD: Likelihood(9.0, 5, 4)}), SummaryReport(3, 1.0, 2.0, 3.0, 4.0, 5.0),
         TranslationReport(3, 20.5, "s" * 500, 30.0, "s", 0.5, None),
-        load(path), load(path).stepper(), elman.load(path),
+        load(path), load(path).stepper(), load(path).net_, Streams(load(path).net_, 3), read_model(path),
+        elman.load(path),
         encoded, Examples(["a"] * 10**5, ["b"] * 10**5), batches, batches.epoch(1)[0],
         Run("a" * 50, observers=[print] * 99, source={"data": ["x" * 99] * 99}), text_model.result_, Score("F1", 0.5),
         Update(1, 1, 0.5, 2.0, 1.0, 0.1, 9, 1.0, 9.0), Evaluation(1, 1, Score("F1", 0.5), 0.5, 1, 2.0),
