@@ -15,10 +15,13 @@ from elman import (
     GRU,
     LSTM,
     Attention,
+    AttentionPooling,
     Dropout,
     Embedding,
     LayerNorm,
     Linear,
+    MaxPooling,
+    MeanPooling,
     MinGRU,
     OutputFeedback,
     Residual,
@@ -27,7 +30,7 @@ from elman import (
 )
 from elman import state as states
 from elman.kernels import native
-from elman.layers import Bidirectional
+from elman.layers import Bidirectional, Deviations, Differences
 from elman.memory import Memory
 from elman.network import Streams
 from elman.sequences import Sequences
@@ -38,6 +41,8 @@ MODELS = {
     "language model": lambda: Stack(Embedding(IDS, 7), LSTM(7, 16, zoneout_c=0.1), Dropout(16, 0.2), Linear(16, IDS)),
     "deep": lambda: Stack(WindowNet(FEATURES, 8, 3), Residual(Stack(LayerNorm(8), MinGRU(8, 8))),
                           OutputFeedback(GRU(8 + 6, 6))),
+    "running class": lambda: Stack(Deviations(FEATURES), Differences(FEATURES), GRU(2 * FEATURES, 6), MaxPooling(6),
+                                   AttentionPooling(6, attention_size=3), MeanPooling(6), Linear(6, 3)),
     "no state": lambda: Linear(FEATURES, 3),
 }  # fmt: skip
 KERNELS = [pytest.param(True, marks=pytest.mark.needs_native, id="native"), pytest.param(False, id="numpy")]
@@ -85,7 +90,7 @@ EVENTS = st.lists(st.one_of(st.just("open"), st.just("close"), st.integers(1, 6)
 
 
 @pytest.mark.parametrize("name", MODELS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=EVENTS, seed=st.integers(0, 2**16), output=st.sampled_from(["logits", "log_probs"]))
 def test_any_order_of_opening_stepping_and_closing_equals_separate_steppers(is_native, name, events, seed, output):
     layer, draw = made(name), np.random.default_rng(seed)
