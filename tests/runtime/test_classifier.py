@@ -10,8 +10,10 @@ from elman import runtime
 from elman import state as states
 from elman.files import read_tensors, write_tensors
 from elman.kernels import native
+from elman.network import Streams
 from elman.runtime.classifier import ClassifierModel
 from elman.tasks import Classifier, load
+from elman.testing.torch_laws import without_torch
 
 from . import torch_free
 
@@ -139,6 +141,22 @@ def test_the_state_of_a_stream_is_a_value(name):
         other.state = state
         assert np.array_equal(other.probabilities, kept.probabilities[0])
         assert np.array_equal(other.read(row[2:]), wanted)
+
+
+@pytest.mark.parametrize("name", ["changes", "attention, forwards", "max, forwards", "mean, forwards", "characters"])
+def test_streams_of_a_pool_give_the_probabilities_of_a_stream(name):
+    model = trained(name)
+    encoded = [model.inputs_.encode_row(row) for row in rows_of(name)[:4]]
+    streams = Streams(without_torch(model.net_), capacity=4, output="probs")
+    slots = {number: streams.open() for number in range(4)}
+    for step in range(max(map(len, encoded))):
+        reading = [number for number in range(4) if step < len(encoded[number])]
+        inputs = np.stack([encoded[number][step] for number in reading])
+        got = streams.step([slots[number] for number in reading], inputs)
+        for number, probabilities in zip(reading, got, strict=True):
+            if step == len(encoded[number]) - 1:
+                wanted = model.stream().read(rows_of(name)[number])[-1]
+                np.testing.assert_allclose(probabilities, wanted, rtol=0, atol=1e-6)
 
 
 def test_a_piece_that_overflows_leaves_the_stream_unchanged():
