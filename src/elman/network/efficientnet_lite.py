@@ -96,9 +96,8 @@ class EfficientNetLite0(Trunk):
             ValueError: a tensor is missing or does not fit.
         """
         sizes = {"input_size": 3, "output_size": FEATURES}
-        return cls(
-            LayerSpec({"kind": cls.kind, "settings": sizes, "tensors": {name: name for name in tensors}}, tensors)
-        )
+        spec = {"kind": cls.kind, "settings": sizes, "tensors": {name: name for name in tensors}}
+        return cls(LayerSpec(spec, tensors))
 
     def maps(self, x: np.ndarray) -> np.ndarray:
         x = relu6(convolution(same(x, 3, 2), *self.stem, stride=2))

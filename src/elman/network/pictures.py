@@ -13,8 +13,8 @@ from elman.state import State
 
 MEAN, SCALE = 127.0, 128.0  # a pixel becomes (pixel - MEAN) / SCALE
 GROUPS = 8  # of the channels in each group norm of a `PictureNet`
-ANY = 0  # size that differs between pictures; no step of a row has such a shape
 EPSILON = 1e-5  # added to its variances, as in torch.nn.GroupNorm
+ANY = 0  # size that differs between pictures; no step of a row has such a shape
 
 
 class Trunk(Layer):
@@ -120,8 +120,7 @@ class PictureEncoder(Layer):
             features = maps.reshape(len(maps), maps.shape[1] * maps.shape[2], maps.shape[3])
         check("PictureEncoder", "features", features, f"B P C={self.input_size}")
         count, places, _ = features.shape
-        steps = Sequences(
-            features.reshape(count * places, self.input_size).astype(np.float32, copy=False), np.full(count, places)
-        )
-        y = self.read.scan(steps)[0].map(lambda values: np.maximum(values, 0))
+        steps = features.reshape(count * places, self.input_size).astype(np.float32, copy=False)
+        y, _ = self.read.scan(Sequences(steps, np.full(count, places)))
+        y = y.map(lambda values: np.maximum(values, 0))
         return y, y.values.reshape(count, places, self.output_size).mean(1)

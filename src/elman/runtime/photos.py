@@ -90,9 +90,11 @@ class Photos:
             return self._computed(picture, mirrored)
         folder = f"efficientnet-lite0-{self.trunk.digest[:16]}-{self.size}"
         name = f"{folder}/{_digest(picture)}{'-mirrored' * mirrored}.safetensors"
-        return cache.load_or_compute(name, lambda: {"features": np.float16(self._computed(picture, mirrored))})[
-            "features"
-        ]
+
+        def features() -> dict[str, np.ndarray]:
+            return {"features": self._computed(picture, mirrored).astype(np.float16)}
+
+        return cache.load_or_compute(name, features)["features"]
 
     def _computed(self, picture: Any, mirrored: bool) -> np.ndarray:
         pixels = read(picture, (self.size, self.size)).transpose(2, 0, 1)
