@@ -30,7 +30,7 @@ def test_dir_of_a_module_lists_its_public_names_only(name):
     assert all(callable(getattr(module, public)) for public in module.__all__)
 
 
-@pytest.mark.parametrize("name", ["convert", "doctor", "pictures"])
+@pytest.mark.parametrize("name", ["classical", "convert", "doctor", "pictures", "runtime"])
 def test_subpackages_are_attributes(name):
     assert getattr(elman, name).__name__ == f"elman.{name}"
     assert name in dir(elman)
