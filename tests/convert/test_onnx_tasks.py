@@ -1,6 +1,8 @@
 """ONNX files of the networks of tasks, run by onnxruntime and compared with PyTorch."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -19,12 +21,14 @@ from elman import (
     Linear,
     MaxPooling,
     MeanPooling,
+    NGram,
     OutputFeedback,
     Sequences,
     Stack,
     Tagger,
 )
 from elman.convert import to_onnx
+from elman.files import SCHEMA, write_tensors
 from elman.layers.decoder import summary_width
 from elman.layers.efficientnet_lite import EfficientNetLite0
 from elman.layers.picture_encoder import PictureEncoder
@@ -166,6 +170,25 @@ def test_the_class_probabilities_of_the_steps_so_far(tmp_path):
     to_onnx(net, tmp_path / "model.onnx", steps=True)
     _, about = session(tmp_path / "model.onnx")
     assert [leaf["initial"] for leaf in about["state"]] == [0.0, "-inf"]
+
+
+def test_the_command_needs_no_pytorch(tmp_path):
+    net = encoder_decoder("text", "additive")
+    write_tensors(tmp_path / "model.safetensors", net.state_dict(), {"schema": SCHEMA, "spec": net.spec()})
+    code = "import sys; sys.modules['torch'] = None; from elman.cli import main; main()"
+    words = ["export", tmp_path / "model.safetensors", tmp_path / "model.onnx"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "reads x int64 [B, S], lengths int64 [B]"
+
+
+def test_models_that_are_no_networks_of_rows(tmp_path):
+    NGram(3, 2).fit([np.array([1, 2])]).save(tmp_path / "ngram.safetensors")
+    for model, message in (
+        (tmp_path / "ngram.safetensors", "ngram.safetensors: expected a network, got a classical model, NGram"),
+        (PictureEncoder(5, 6, 0.1), "PictureEncoder reads pictures, not steps; export the whole encoder-decoder"),
+    ):
+        with pytest.raises(ValueError, match=f"^to_onnx: .*{message}"):
+            to_onnx(model, tmp_path / "model.onnx")
 
 
 def test_attention_without_an_encoder_raises(tmp_path):

@@ -13,8 +13,7 @@ from elman.optional_packages import needed_by
 
 PLAIN = {RNN: {"weight_ih", "weight_hh", "bias"}, LSTM: {"weight_ih", "weight_hh", "bias"},
          GRU: {"weight_ih", "weight_hh", "bias", "bias_hn"}}  # fmt: skip
-# Attribute of a cell -> its option, where other libraries support it too
-OPTIONS = {"weight_hr": "projection", "peephole": "peephole", "coupled": "coupled"}
+OPTIONS = {"weight_hr": "projection"}  # weight of a cell -> its option, where PyTorch supports it too
 
 LayerLike = CellModule | Callable[[int], CellModule]  # a layer, or a function that makes one from its input size
 

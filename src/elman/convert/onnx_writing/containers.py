@@ -10,6 +10,8 @@ from elman.state import State
 
 
 class StackWriter(LayerWriter, kind="stack"):
+    """Nodes of one layer after another."""
+
     def step(self, layer: Any, x: Value, state: State) -> tuple[Value, State]:
         after = []
         for cell, before in zip(layer.cells, state, strict=True):
@@ -30,6 +32,8 @@ class ClassifierWriter(StackWriter, kind="classifier"):
 
 
 class ResidualWriter(LayerWriter, kind="residual"):
+    """Nodes of a layer, and the sum with its input."""
+
     def step(self, layer: Any, x: Value, state: State) -> tuple[Value, State]:
         y, state = write_step(layer.cell, x, state)
         return x + y, state
@@ -40,6 +44,8 @@ class ResidualWriter(LayerWriter, kind="residual"):
 
 
 class OutputFeedbackWriter(LayerWriter, kind="output_feedback"):
+    """Nodes of a layer that also reads its previous output."""
+
     def step(self, layer: Any, x: Value, state: State) -> tuple[Value, State]:
         inner, before = state
         y, inner = write_step(layer.cell, concat([x, before], 1), inner)
@@ -60,6 +66,8 @@ class BidirectionalWriter(LayerWriter, kind="bidirectional"):
 
 
 class ReversedWriter(LayerWriter, kind="reversed"):
+    """One operator where there is one, else a scan of reversed rows."""
+
     def scan(self, layer: Any, x: Value, rows: PaddedRows, state: State | None) -> tuple[Value, State]:
         written = write_operator([layer.cell], "reverse", x, rows, None if state is None else [state])
         if written is not None:

@@ -34,7 +34,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str], *, steps: bool = False, st
     (task, labels, units, scales). If onnxruntime is installed, the file is run and compared with the model first.
 
     Args:
-        model: a run folder, a model file, a layer of `elman.network`, or a cell or layer in PyTorch, float32.
+        model: a run folder, a model file, a trained model, a layer of `elman.network`, or a cell or layer in PyTorch,
+            of float32.
         path: path of the file.
         steps: whether to write the graph of a single step.
         state: whether the graph of whole rows reads the state before the first step, and computes the last one.
@@ -84,11 +85,16 @@ def _network(model: Any) -> tuple[Layer, Mapping[str, Any]]:
 
     Raises:
         TypeError: the model is neither a path nor a network.
-        ValueError: a layer has no layer type.
+        ValueError: the model is no network, or a layer has no layer type.
     """
     if isinstance(model, str | os.PathLike):
         file = read_model(Path(model))
+        if "model" in file.metadata:
+            raise ValueError(f"to_onnx: {file.path}: expected a network, got a classical model, "
+                             f"{file.metadata['model']}, which has no ONNX file.")  # fmt: skip
         return file.network(), {name: part for name, part in file.metadata.items() if name != "spec"}
+    if hasattr(model, "net_"):
+        return _network(model.net_)[0], {"task": model.task, **model.metadata()}
     if isinstance(model, Layer):
         return model, {}
     if not hasattr(model, "spec") or not hasattr(model, "state_dict"):

@@ -75,22 +75,28 @@ class PointwiseWriter(LayerWriter):
 
 
 class EmbeddingWriter(PointwiseWriter, kind="embedding"):
+    """Node that reads rows of a table."""
+
     def apply(self, layer: Any, x: Value) -> Value:
         return x.graph.node("Gather", layer.weight, x, dtype=np.float32)
 
 
 class LinearWriter(PointwiseWriter, kind="linear"):
+    """Nodes of an affine map."""
+
     def apply(self, layer: Any, x: Value) -> Value:
         return x @ layer.weight.T + layer.bias
 
 
 class LayerNormWriter(PointwiseWriter, kind="layer_norm"):
+    """Node of a layer norm."""
+
     def apply(self, layer: Any, x: Value) -> Value:
         return x.graph.node("LayerNormalization", x, layer.weight, layer.bias, epsilon=layer.epsilon)
 
 
 class DropoutWriter(LayerWriter, kind="dropout"):
-    """Identity. The counters of the state are the same for every output, so that `Graph.model` leaves them out."""
+    """Identity. No output depends on the counters of the state, so that graphs leave them out."""
 
     def step(self, layer: Any, x: Value, state: DropoutState) -> tuple[Value, State]:
         return x, DropoutState(state.row, state.step + 1)

@@ -161,7 +161,7 @@ class MinGRUWriter(RecurrentWriter, kind="min_gru"):
 
 
 class LSTMWriter(RecurrentWriter, kind="lstm"):
-    """Nodes of an LSTM. Projection, layer norm, clipping, zoneout and no forget gate are no options of the operator."""
+    """Nodes of an LSTM. The operator has no projection, layer norm, clipping or zoneout, and always a forget gate."""
 
     def defined_step(self, layer: LSTM, x: Value, state: State) -> tuple[Value, State]:
         weights, (h, c), node = layer.weights, state[:2], x.graph.node

@@ -23,6 +23,7 @@ from elman.convert.onnx_writing.pooling import PoolingWriter
 from elman.convert.onnx_writing.rows import PaddedRows
 from elman.convert.onnx_writing.values import Graph, Value, concat, softmax
 from elman.network import Layer
+from elman.network.pictures import ANY
 from elman.network.tagger import TaggerNetwork
 from elman.sequences import Sequences
 from elman.state import State
@@ -251,8 +252,15 @@ GRAPHS: dict[str, tuple[type[NetworkGraph], type[NetworkGraph]]] = {
 
 
 def graph_of(network: Layer, steps: bool, with_state: bool) -> NetworkGraph:
-    """Return the graph of a network, for whole rows or a step."""
+    """Return the graph of a network, for whole rows or a step.
+
+    Raises:
+        ValueError: the network has no such graph, or a layer of it is not supported.
+    """
     rows, step = GRAPHS.get(network.kind, (RowsGraph, StepGraph))
+    if network.kind not in GRAPHS and ANY in network.step_shape:
+        raise ValueError(f"to_onnx: {type(network).__name__} reads pictures, not steps; export the whole "
+                         "encoder-decoder.")  # fmt: skip
     if steps:
         return step(network)
     if with_state and network.kind not in GRAPHS:
