@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from elman import layers
-from elman.cells import GRU, LSTM, RNN, MinGRU
+from elman.cells import CELLS, GRU, LSTM, RNN, CellModule, MinGRU
 from elman.layers import (
     Attention,
     AttentionPooling,
@@ -27,6 +28,7 @@ from elman.layers import (
     VariationalDropout,
     WeightDrop,
 )
+from elman.network import LAYER_TYPES
 from elman.sequences import Sequences
 from elman.testing import check_cell
 
@@ -62,6 +64,7 @@ TOGETHER = {
     "stack in a stack": lambda: Stack(Stack(RNN(3, 2)), Stack(Linear(2, 2), Stack(LSTM(2, 2)))),
     "residual pointwise layer": lambda: Residual(Linear(3, 3)),
     "feedback through memory": lambda: OutputFeedback(Stack(MinGRU(4, 3), Linear(3, 1))),
+    "layers of PyTorch": lambda: Stack(GRU(3, 4), nn.RMSNorm(4), nn.PReLU(), nn.GELU(), nn.Linear(4, 2)),
     "running class probabilities": lambda: Stack(GRU(3, 4), AttentionPooling(4, attention_size=5), Linear(4, 2)),
 }
 WHOLE = {
@@ -91,6 +94,7 @@ def test_laws_hold(name):
     cell = (ALONE | TOGETHER | WHOLE)[name]()
     laws = check_cell(cell, STEPS.get(name))
     assert cell.streams == ("cutting rows" in laws)
+    assert "runtime equals scan" in laws
 
 
 @pytest.mark.parametrize("name", ["Embedding", "LayerNorm", "Residual", "Bidirectional", "Jordan net", "deep residual"])
@@ -101,6 +105,18 @@ def test_laws_hold_in_float64(name):
 
 def test_every_layer_is_here():
     assert {name for name in layers.__all__ if name[0].isupper()} == set(ALONE)
+
+
+def test_the_laws_cover_every_layer_type_of_a_cell():
+    def of_classes(cls):
+        return {cls.kind}.union(*map(of_classes, cls.__subclasses__()))
+
+    def of_spec(spec):
+        return {spec["kind"]}.union(*map(of_spec, spec["cells"]))
+
+    cells = [make() for make in (ALONE | TOGETHER | WHOLE).values()] + [cell(3, 4) for cell in CELLS.values()]
+    covered = set().union(*(of_spec(cell.spec()) for cell in cells))
+    assert of_classes(CellModule) & set(LAYER_TYPES) <= covered
 
 
 @pytest.mark.parametrize("name", WHOLE)
