@@ -94,6 +94,13 @@ def test_wrong_names_of_variables_are_not_restored(names):
         restore_inputs({name: value for name, value in written.items() if name != "variables"})
 
 
+@pytest.mark.parametrize("dimensions", [4, 2, 0])
+def test_wrong_dimensions_of_joints_are_not_restored(dimensions):
+    written = fitted("skeletons").to_json()
+    with pytest.raises(ValueError, match=f"skeletons: expected 15 coordinates in 2 or 3 dimensions, got {dimensions}"):
+        restore_inputs(written | {"dimensions": dimensions})
+
+
 @pytest.mark.parametrize("name", INPUTS)
 def test_rows_do_not_see_each_other(name):
     inputs = fitted(name)

@@ -143,6 +143,19 @@ def test_the_state_of_a_stream_is_a_value(name):
         assert np.array_equal(other.read(row[2:]), wanted)
 
 
+def test_the_state_of_another_model_raises_and_changes_nothing():
+    stream, other = (trained(name).stream() for name in ("max, forwards", "mean, forwards"))
+    before = states.to_bytes(stream.state)
+    for state in (other.state, stream.state.network, (stream.state.network, np.zeros((1, 3))), None):
+        with pytest.raises(ValueError, match="the state of another model"):
+            stream.state = state
+    with pytest.raises(ValueError, match="expected finite numbers in the state, got nan"):
+        stream.state = states.map(
+            lambda leaf: np.full_like(leaf, np.nan) if leaf.dtype == np.float32 else leaf, stream.state
+        )
+    assert states.to_bytes(stream.state) == before
+
+
 @pytest.mark.parametrize("name", ["changes", "attention, forwards", "max, forwards", "mean, forwards", "characters"])
 def test_streams_of_a_pool_give_the_probabilities_of_a_stream(name):
     model = trained(name)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from elman import Sequences
 from elman.data.units import UNKNOWN
-from elman.inputs import INPUTS, InputSettings, make_inputs
+from elman.inputs import INPUTS, InputSettings, make_inputs, restore_inputs
 from elman.layers import Deviations, Differences, Stack
 from elman.tasks.input_layers import augmented, input_layers, without_steps
 
@@ -130,6 +130,20 @@ def test_layers_read_encoded_rows(name):
         assert y.values.shape == (encoded.num_steps, layers[-1].output_size)
         assert y.values.dtype == torch.float32
         assert y.values.isfinite().all()
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_restored_inputs_have_the_same_layers_and_changes(name):
+    """A training that starts from a trained model continues with its inputs."""
+    inputs, settings, layers = made(ROWS[name], inputs=name)
+    again = restore_inputs(inputs.to_json())
+    assert repr(Stack(*input_layers(again, settings))) == repr(Stack(*layers))
+    rows = inputs.encode(ROWS[name]).map(torch.from_numpy)
+    changed = []
+    for one in (inputs, again):
+        torch.manual_seed(0)
+        changed.append(augmented(one, settings, rows).values)
+    assert torch.equal(*changed)
 
 
 @drawn(lengths=st.lists(st.integers(0, 5), max_size=8), part=st.floats(0, 0.99))

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from elman.arrays import as_array
+from elman.declared_types import field
 from elman.inputs.base import OF_FRAMES, OF_TEXT, InputSettings
 from elman.inputs.series import Series
 
@@ -28,6 +29,17 @@ class Skeletons(Series):
     def fit(self, rows: Sequence[Any], settings: InputSettings) -> Self:
         super().fit(rows, settings)
         self.dimensions = next(np.shape(row)[2] for row in rows if len(row))
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | {"dimensions": self.dimensions}
+
+    def restore(self, data: dict[str, Any]) -> Self:
+        super().restore(data)
+        self.dimensions = field(data, "dimensions", int)
+        if self.dimensions not in (2, 3) or self.size % self.dimensions:
+            raise ValueError(f"skeletons: expected {self.size} coordinates in 2 or 3 dimensions, got "
+                             f"{self.dimensions}.")  # fmt: skip
         return self
 
     def unit(self, deviations: np.ndarray) -> np.ndarray:

@@ -64,6 +64,10 @@ class StreamingClassifier:
 
     @state.setter
     def state(self, state: StreamState) -> None:
+        shape = (1, len(self.classes))
+        if not isinstance(state, tuple) or len(state) != 2 or np.shape(state[1]) != shape:
+            raise ValueError("StreamingClassifier.state: expected the state of the network, and probabilities "
+                             f"{list(shape)}, got {brief(state)}; it is the state of another model.")  # fmt: skip
         network, probabilities = state
         self._stepper.state = network
         self.probabilities = probabilities[0].copy()
