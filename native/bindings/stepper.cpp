@@ -44,31 +44,38 @@ struct BoundStepper : Stepper {
   bool running = false;
 };
 
+struct Running {
+  explicit Running(BoundStepper& stepper) : stepper(stepper) { stepper.running = true; }
+  ~Running() { stepper.running = false; }
+
+  BoundStepper& stepper;
+};
+
 // Runs one call of a stepper. Only a long one releases the interpreter lock: taking it back costs up to a switch
-// interval (5 ms) where another thread computes in Python, and the others can wait for a short one.
-template <class Call>
-void run(BoundStepper& stepper, Index rows, const Call& call) {
+// interval (5 ms) where another thread computes in Python, and the others can wait for a short one. An error is about
+// `where` and about the place of a row.
+template <class Call, class Place>
+void run(BoundStepper& stepper, Index rows, const char* where, const Place& place, const Call& call) {
   constexpr double long_call = 4e6;  // floating-point operations: about 50 microseconds
   if (stepper.running)
     throw std::invalid_argument(
         "Stepper: expected one call at a time, got two threads; make a stepper for each: they share the weights.");
-  std::optional<nb::gil_scoped_release> released;
-  stepper.running = true;
-  try {
+  std::optional<WrongRow> wrong;
+  {
+    const Running running(stepper);
+    std::optional<nb::gil_scoped_release> released;
     if (static_cast<double>(rows) * stepper.work() > long_call) released.emplace();
-    call();
-  } catch (...) {
-    released.reset();
-    stepper.running = false;
-    throw;
+    try {
+      call();
+    } catch (const WrongRow& error) {
+      wrong = error;
+    }
   }
-  released.reset();
-  stepper.running = false;
+  if (wrong)
+    throw std::invalid_argument(std::string(where) + ": " + wrong->what() + " at " + place(wrong->row) + wrong->after);
 }
 
-std::string message(const char* where, const WrongRow& error, const std::string& place) {
-  return std::string(where) + ": " + error.what() + " at " + place + error.after;
-}
+std::string row_number(Index row) { return "row " + std::to_string(row); }
 
 // Implements stepper() as a type slot: the dispatch of a bound method takes longer than a step of a small model.
 PyObject* call(PyObject* self, PyObject* args, PyObject* keywords) {
@@ -82,10 +89,7 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* keywords) {
   }
   BoundStepper& stepper = *nb::inst_ptr<BoundStepper>(self);
   try {
-    run(stepper, stepper.rows(), [&] { stepper.run(stepper.rows()); });
-  } catch (const WrongRow& error) {
-    PyErr_SetString(PyExc_ValueError, message("Stepper", error, "row " + std::to_string(error.row)).c_str());
-    return nullptr;
+    run(stepper, stepper.rows(), "Stepper", row_number, [&] { stepper.run(stepper.rows()); });
   } catch (const std::invalid_argument& error) {
     PyErr_SetString(PyExc_ValueError, error.what());
     return nullptr;
@@ -133,18 +137,22 @@ void bind_stepper(nb::module_& m) {
           "state"_a, "Copies the leaves of a state; returns False, and copies nothing, unless they are finite.")
       .def(
           "advance",
-          [](BoundStepper& s, AnyRead x, const std::vector<AnyRead>& before, Any y, const std::vector<Any>& after) {
+          [](BoundStepper& s, AnyRead x, const std::vector<AnyRead>& before, Any y, const std::vector<Any>& after,
+             Index first) {
             const auto rows = static_cast<Index>(x.shape(0));
-            const auto address = [&](const auto& arrays) {
-              return [&](Index row, std::size_t i) {
-                return static_cast<char*>(const_cast<void*>(static_cast<const void*>(arrays[i].data()))) +
-                       row * s.state[i].bytes;
-              };
+            const auto read = [&](Index row, std::size_t i) {
+              return static_cast<const char*>(before[i].data()) + row * s.state[i].bytes;
             };
-            run(s, rows, [&] { s.step(rows, x.data(), y.data(), address(before), address(after)); });
+            const auto write = [&](Index row, std::size_t i) {
+              return static_cast<char*>(after[i].data()) + row * s.state[i].bytes;
+            };
+            const auto place = [&](Index row) { return row_number(first + row); };
+            run(s, rows, "Stepper", place, [&] { s.step(rows, x.data(), y.data(), read, write); });
           },
-          "x"_a.noconvert(), "before"_a, "y"_a.noconvert(), "after"_a,
-          "One step of at most `rows` rows of other arrays: y and the state after it, from x and the state before.")
+          "x"_a.noconvert(), "before"_a, "y"_a.noconvert(), "after"_a, "first"_a,
+          "One step of some rows of other arrays, from number `first` on: y and the state after it, from x and the "
+          "state "
+          "before.")
       .def(
           "floats", [](BoundStepper& s, Index columns) { return view(s, s.floats(columns), s.rows(), columns); },
           "columns"_a)
@@ -297,13 +305,13 @@ void bind_stepper(nb::module_& m) {
       .def(
           "read",
           [](const Streams& streams, Index slot, Bytes record) {
-            std::memcpy(record.data(), streams.record(slot), record.nbytes());
+            std::memcpy(record.data(), streams.record(slot, "state"), record.nbytes());
           },
           "slot"_a, "record"_a.noconvert())
       .def(
           "write",
           [](const Streams& streams, Index slot, Bytes record) {
-            std::memcpy(streams.record(slot), record.data(), record.nbytes());
+            std::memcpy(streams.record(slot, "set_state"), record.data(), record.nbytes());
           },
           "slot"_a, "record"_a.noconvert())
       .def(
@@ -311,12 +319,8 @@ void bind_stepper(nb::module_& m) {
           [](Streams& streams, BoundStepper& stepper, Slots slots, AnyRead x, Any y) {
             const auto rows = static_cast<Index>(slots.shape(0));
             Streams::Round round(streams, slots.data(), rows);
-            try {
-              run(stepper, rows, [&] { round.run(stepper, x.data(), y.data()); });
-            } catch (const WrongRow& error) {
-              const std::string text = message("Streams.step", error, "slot " + std::to_string(round.slot(error.row)));
-              throw std::invalid_argument(text);
-            }
+            const auto place = [&](Index row) { return "slot " + std::to_string(round.slot(row)); };
+            run(stepper, rows, "Streams.step", place, [&] { round.run(stepper, x.data(), y.data()); });
           },
           "stepper"_a, "slots"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(),
           "One step of some streams, in the arrays of a stepper: y from x, a row per slot.");

@@ -44,8 +44,8 @@ Index Streams::open() {
   if (free_.empty()) {
     const std::size_t index = entries_.size();
     if (index == chunks_.size() * chunk_) chunks_.emplace_back(chunk_ * initial_.size() / sizeof(float));
-    free_.reserve(index + 1);
     entries_.push_back({static_cast<Index>(index) - capacity_, Use::closed});
+    free_.reserve(entries_.capacity());
     free_.push_back(index);
   }
   const std::size_t index = free_.back();

@@ -25,11 +25,11 @@ class Streams {
   const std::vector<Index>& offsets() const { return offsets_; }  // of the leaves in a record
 
   // A slot is a number that no later stream gets: the k-th stream of record i has the slot i + k * capacity.
-  Index open();  // throws if there are `capacity` open streams
-  void close(Index slot);
+  Index open();            // throws if there are `capacity` open streams
+  void close(Index slot);  // throws as `record` does
 
-  // The record of a stream. These throw unless the stream is open and in no round.
-  char* record(Index slot) const { return address(find(slot, "state")); }
+  // The record of a stream, for the function that an error names. Throws unless it is open and in no round.
+  char* record(Index slot, const char* where) const { return address(find(slot, where)); }
 
   // A round: one step of some streams, each at most once. Only `run` may be called while other threads open or close
   // streams, or run other rounds.

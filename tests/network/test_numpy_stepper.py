@@ -89,6 +89,11 @@ def test_wrong_input_raises_the_same_error_and_changes_nothing(name, wrong):
     for stepper, (output, state) in zip(both, before, strict=True):
         assert np.array_equal(stepper.output, output)
         assert states.to_bytes(stepper.state) == state
+    rows = np.array([0, 0, 0, 0, 1])  # more than the stepper has
+    x, state = both[0].input[rows], states.select(both[0].state, rows)
+    for stepper in both:
+        assert failure(lambda stepper=stepper: stepper.step(x, state)) == (
+            first[0], first[1].replace("row 1", "row 4"))  # fmt: skip
 
 
 @pytest.mark.parametrize(

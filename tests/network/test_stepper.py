@@ -6,6 +6,8 @@ import os
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
@@ -335,3 +337,21 @@ def test_settings_out_of_range_raise():
         Linear(2, 2).stepper(output="prob")
     with pytest.raises(ValueError, match="expected weights to be one of float32, bfloat16, got 'float16'"):
         Linear(2, 2).stepper(weights="float16")
+
+
+def test_a_second_thread_in_a_long_call_raises():
+    stepper, done = LSTM(512, 512).stepper(64), Event()  # a call of milliseconds, which releases the interpreter lock
+
+    def run(_: int) -> str:
+        while not done.is_set():
+            try:
+                stepper()
+            except ValueError as error:
+                done.set()
+                return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as threads:
+        messages = "".join(threads.map(run, range(2)))
+    assert messages.startswith("Stepper: expected one call at a time, got two threads; make a stepper for each")
+    stepper()

@@ -264,7 +264,7 @@ class _NumPyPool:
 
     def write(self, slot: int, state: State) -> None:
         with self._lock:
-            self._check("state", slot)
+            self._check("set_state", slot)
             self._states[slot] = _alone(state)
 
     def _check(self, verb: str, slot: int) -> None:

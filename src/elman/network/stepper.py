@@ -160,7 +160,7 @@ class NativeStepper(_Native, Stepper):  # type: ignore[misc]  # a base of type A
         )
         for start in range(0, rows, size):
             part = slice(start, start + size)
-            self.advance(x[part], [leaf[part] for leaf in before], y[part], [leaf[part] for leaf in after])
+            self.advance(x[part], [leaf[part] for leaf in before], y[part], [leaf[part] for leaf in after], start)
         return y, structured(after, self._state)
 
     def _assign(self, state: State, leaves: list[np.ndarray]) -> None:
