@@ -11,8 +11,8 @@ from timing import Contestant
 
 from elman.classical import NGram
 from elman.data.readers import read_labelled
-from elman.tasks.language_model import LanguageModel
 from elman.runtime.ngram_baseline import ORDERS
+from elman.tasks.language_model import LanguageModel
 
 UNITS = ["characters", "words", "bpe"]
 SENTENCES = 10_000

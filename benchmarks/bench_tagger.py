@@ -16,10 +16,10 @@ from peak_memory import peak
 from report import Claim, Report, claim
 from torch_nets import READERS, Sentences, TorchTagger, Trainer
 
+from elman.data.examples import Encoded
 from elman.data.readers import read_tagged
 from elman.data.row_batches import RowBatch
 from elman.tasks import Tagger
-from elman.data.examples import Encoded
 from elman.threads import set_num_threads
 
 SHAPE = "CoNLL-2003"

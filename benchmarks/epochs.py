@@ -15,9 +15,9 @@ from report import Report
 from timing import Contestant
 from torch import Tensor, nn
 
+from elman.data.examples import Batch, Batches, Encoded
 from elman.data.row_batches import RowBatch
 from elman.tasks import Task
-from elman.data.examples import Batch, Batches, Encoded
 from elman.training import train
 
 UPDATES = 40

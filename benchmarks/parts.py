@@ -11,13 +11,13 @@ from unittest.mock import patch
 
 import torch
 
+from elman.data.examples import Encoded
 from elman.kernels import native, recurrence
 from elman.layers import Attention, Dropout, Embedding, Linear
 from elman.layers.pooling import MaxPooling
 from elman.losses import CRFLoss
 from elman.sequences import Sequences
 from elman.tasks import classifier, encoder_decoder
-from elman.data.examples import Encoded
 from elman.training import loop
 from elman.training.lazy_rows import LazyRows
 

@@ -75,8 +75,8 @@ def test_commands_exist(page):
 def check_elman(page: str, words: list[str]) -> None:
     """Parse a command without running it; `--set` must name settings."""
     from elman.cli import main
-    from elman.tasks import task_class
     from elman.settings import parse
+    from elman.tasks import task_class
 
     command: click.Command = main
     while isinstance(command, click.Group):

@@ -23,7 +23,7 @@ _HOMES = {
     "elman.threads": ["get_num_threads", "set_num_threads"],
     "elman.tasks": ["LanguageModel", "Classifier", "Tagger", "Translator", "Summarizer", "Captioner", "load"],
 }  # fmt: skip
-_PACKAGES = ["classical", "convert", "doctor", "examples", "pictures", "runtime"]  # subpackages that are attributes of `elman`
+_PACKAGES = ["classical", "convert", "doctor", "examples", "pictures", "runtime"]  # attributes of `elman`
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from elman.data.examples import Batches, Encoded, Examples, digest
 from elman.errors import RowError
 from elman.sequences import Sequences
-from elman.data.examples import Batches, Encoded, Examples, digest
 
 
 def test_selected_rows_keep_their_numbers_in_errors():

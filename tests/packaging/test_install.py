@@ -83,13 +83,13 @@ def test_the_wheel_contains_the_licence_the_types_and_the_extension(built):
 
 
 def test_a_clean_environment_runs_it_without_pytorch(clean):
-    assert run(clean / "python", EXERCISE) == "native agrees\n"
+    assert run(clean / "python", EXERCISE, PYTHONPATH="") == "native agrees\n"
     code = "import elman, importlib.util as u; print(elman.Sequences.__name__, u.find_spec('torch'))"
-    assert run(clean / "python", "-c", code) == "Sequences None\n"
+    assert run(clean / "python", "-c", code, PYTHONPATH="") == "Sequences None\n"
 
 
 def test_a_clean_environment_has_the_command(clean):
-    assert "train" in run(clean / "elman", "--help")
+    assert "train" in run(clean / "elman", "--help", PYTHONPATH="")
 
 
 def test_the_runtime_adds_at_most_40_megabytes_to_numpy(clean):
@@ -114,7 +114,7 @@ def test_the_runtime_adds_at_most_40_megabytes_to_numpy(clean):
 )
 def test_trained_models_run_without_pytorch_and_print_the_same(clean, runs, words, stdin):
     with_torch = run(sys.executable, "-m", "elman.cli", *words.split(), cwd=runs, stdin=stdin)
-    assert run(clean / "elman", *words.split(), cwd=runs, stdin=stdin) == with_torch
+    assert run(clean / "elman", *words.split(), cwd=runs, stdin=stdin, PYTHONPATH="") == with_torch
 
 
 def test_without_a_compiler_elman_falls_back_to_python(tmp_path):

@@ -107,7 +107,9 @@ def test_a_model_that_reads_both_ways_does_not_stream(pair):
     task, model = pair
     for one in (task, model):
         if not one.streams:
-            with pytest.raises(ValueError, match=r"stream: expected bidirectional=False, got a model that reads .* both"):
+            with pytest.raises(
+                ValueError, match=r"stream: expected bidirectional=False, got a model that reads .* both"
+            ):
                 one.stream()
         else:
             with pytest.raises(ValueError, match="expected a look_ahead of at least 0 words, got -1"):

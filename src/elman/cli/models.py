@@ -17,7 +17,7 @@ from elman.network import read_model
 from elman.tasks.run_source import Source
 
 
-class TrainedModel(NamedTuple):
+class LoadedModel(NamedTuple):
     """Trained model with the commands of its task."""
 
     model: Any
@@ -56,7 +56,7 @@ def without_torch(run: Path) -> Any:
 
 def load_model(
     run: Path, files: Sequence[Path], options: Mapping[str, Any], load: Callable[[Path], Any] = without_torch
-) -> TrainedModel:
+) -> LoadedModel:
     """Load the trained model in a run folder or a model file, for the current command.
 
     Args:
@@ -77,7 +77,7 @@ def load_model(
     if not any(is_table(file) or file == STDIN for file in files):
         columns = {option.name for option in verb.tasks if isinstance(option, ColumnOption)}
         kept = {name: value for name, value in kept.items() if name not in columns}
-    return TrainedModel(model, commands, {**kept, **options})
+    return LoadedModel(model, commands, {**kept, **options})
 
 
 def check_verb(run: Path, task: Any, verb: str) -> TaskCommands:

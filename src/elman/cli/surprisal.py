@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from elman.cli.console import row_counter
-from elman.cli.models import TrainedModel, load_model
+from elman.cli.models import LoadedModel, load_model
 from elman.cli.readers import DataFile, standard_input
 from elman.cli.row_stream import results
 from elman.cli.task_commands import TaskVerb
@@ -41,7 +41,7 @@ def _surprisal(run: Path, files: tuple[Path, ...], jsonl: bool, per_document: bo
                 count(len(batch))
 
 
-def _table(trained: TrainedModel, batch: Sequence[Row], per_document: bool) -> Table:
+def _table(trained: LoadedModel, batch: Sequence[Row], per_document: bool) -> Table:
     if batch[0].label is not None:
         if per_document:
             raise click.UsageError("--per-document: has no effect with --good and --bad; leave it out.")

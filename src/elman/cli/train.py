@@ -13,7 +13,7 @@ import click
 
 from elman.cli.completion import complete_setting
 from elman.cli.console import log_messages
-from elman.cli.models import TrainedModel, given
+from elman.cli.models import LoadedModel, given
 from elman.cli.readers import DataFile
 from elman.cli.streams import dropping, guarded
 from elman.cli.task_commands import TaskCommands, broken_tasks, help_text, task_commands
@@ -188,7 +188,7 @@ def print_result(model: Any, commands: TaskCommands, run: Path, source: Source) 
     if len(inputs):
         click.echo(f"Update {result.best_update:,} has the best weights on the held-out part. Their figures there:\n")
         data = Labelled(inputs, labels, [f"held-out row {number}" for number in range(len(inputs))])
-        click.echo(TrainedModel(model, commands, {}).evaluate(data).table())
+        click.echo(LoadedModel(model, commands, {}).evaluate(data).table())
     lines = [
         f"  elman {line.replace('RUN', shlex.quote(str(run)), 1)}" for line in commands.next_commands(source.reading)
     ]

@@ -65,7 +65,8 @@ def _kind_and_settings(module: nn.Module) -> tuple[str, dict[str, Any]]:
     if type(module) in FUNCTIONS:
         name = FUNCTIONS[type(module)] + ("_tanh" if getattr(module, "approximate", "none") == "tanh" else "")
         return "activation", {"function": name} | {
-            parameter: float(getattr(module, parameter)) for parameter in activations.FUNCTIONS[name].parameters}
+            parameter: float(getattr(module, parameter)) for parameter in activations.FUNCTIONS[name].parameters
+        }
     if type(module) is nn.Linear:
         return "linear", {}
     if type(module) is nn.LayerNorm:
