@@ -144,17 +144,22 @@ class Series(NumberInputs):
     def scaled(self, values: np.ndarray, layout: Rows) -> np.ndarray:
         """Return standardised steps with their flags of missing values, float32 [N, D + missing]."""
         gone = np.isnan(values)
-        new = gone.any(0)
-        new[self.missing] = False
-        if new.any():
-            variable = int(new.argmax())
+        if gone.any():
+            self._check_missing(gone, layout)
+        with np.errstate(over="ignore"):  # a row whose logits are not finite is reported in prediction
+            scaled: np.ndarray = ((values - self.mean) / self.scale).astype(np.float32)
+        scaled[gone] = 0
+        return np.concatenate([scaled, gone[:, self.missing]], 1, dtype=np.float32) if len(self.missing) else scaled
+
+    def _check_missing(self, gone: np.ndarray, layout: Rows) -> None:
+        """Raise a RowError if a value is missing, [N, D], of a variable that had all values in training."""
+        new = np.setdiff1d(np.flatnonzero(gone.any(0)), self.missing)
+        if len(new):
+            variable = int(new[0])
             step = int(gone[:, variable].argmax())
             place = f"step {layout.times[step]}, variable {self.variable(variable)}"
             raise RowError(layout.rows[step], f"{place} is NaN, and no value of it was missing in training; fill it "
                                               "in, or train on rows with missing values.")  # fmt: skip
-        with np.errstate(over="ignore"):  # a row whose logits are not finite is reported in prediction
-            scaled = np.where(gone, 0, (values - self.mean) / self.scale)
-            return np.concatenate([scaled, gone[:, self.missing]], 1).astype(np.float32)
 
 
 def _listed(names: Sequence[str]) -> str:
