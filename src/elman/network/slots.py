@@ -8,7 +8,7 @@ import numpy as np
 
 from elman import state as states
 from elman.kernels import native
-from elman.network.checks import check_array, check_finite, check_leaves
+from elman.network.checks import check_array, check_state
 from elman.network.stepper import NativeStepper, Stepper, check_arguments, check_values, make_stepper
 from elman.representation import call, complete
 from elman.state import State
@@ -80,7 +80,7 @@ class Streams:
             TypeError: a leaf of the state has another type.
         """
         if state is not None:
-            self._check_state("open", state)
+            state = check_state("Streams.open", state, self._initial)
         slot: int = self._pool.open()
         if state is not None:
             self._pool.write(slot, state)
@@ -133,8 +133,7 @@ class Streams:
             ValueError: the slot is not that of an open stream, or the state is of another model or not finite.
             TypeError: a leaf of the state has another type.
         """
-        self._check_state("set_state", state)
-        self._pool.write(slot, state)
+        self._pool.write(slot, check_state("Streams.set_state", state, self._initial))
 
     def to_bytes(self, slot: int) -> bytes:
         """Return the state of a stream as bytes, from which a pool in another process continues it."""
@@ -153,10 +152,6 @@ class Streams:
         if rows.ndim != 1 or rows.dtype.kind not in "iu":
             raise TypeError(f"Streams.step: expected slots [n] of integers, got {rows.dtype} {list(rows.shape)}.")
         return np.ascontiguousarray(rows, np.int64)
-
-    def _check_state(self, verb: str, state: State) -> None:
-        initial = list(states.row_leaves(self._initial))
-        check_finite(f"Streams.{verb}", check_leaves(f"Streams.{verb}", state, initial), initial)
 
 
 class _NativePool:

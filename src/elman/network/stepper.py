@@ -151,13 +151,11 @@ class NativeStepper(_Native, Stepper):  # type: ignore[misc]  # a base of type A
         self._begin(state)
 
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
-        size, rows = len(self._input), len(x)
         x = check_array("Stepper.step", "x", x, self._input.shape[1:], "n")
+        size, rows = len(self._input), len(x)
         before = check_leaves("Stepper.step", state, self._starts, rows)
-        y, after = (
-            np.empty((rows, *self._output.shape[1:]), self._output.dtype),
-            [np.empty_like(leaf) for leaf in before],
-        )
+        y = np.empty((rows, *self._output.shape[1:]), self._output.dtype)
+        after = [np.empty_like(leaf) for leaf in before]
         for start in range(0, rows, size):
             part = slice(start, start + size)
             self.advance(x[part], [leaf[part] for leaf in before], y[part], [leaf[part] for leaf in after], start)
