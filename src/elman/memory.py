@@ -54,7 +54,7 @@ class Memory(Shared):
 
     def __init__(self, sequences: Sequences, rows: Any = None):
         self.sequences = sequences
-        self.rows = np.arange(len(sequences)) if rows is None else row_numbers(rows)
+        self.rows = np.arange(len(sequences), dtype=np.int64) if rows is None else row_numbers(rows)
         if self.rows.size and not 0 <= self.rows.min() <= self.rows.max() < len(sequences):
             got = f"{self.rows.min()} to {self.rows.max()}"
             raise ValueError(f"Memory: expected rows from 0 to {len(sequences) - 1}, got {got}.")

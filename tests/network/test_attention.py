@@ -11,6 +11,7 @@ from elman.kernels import native
 from elman.layers import Attention
 from elman.memory import Memory
 from elman.network import make_layer
+from elman.network.states import KeysAndValues
 from elman.sequences import Sequences
 
 SCORES = ("additive", "dot", "general")
@@ -113,6 +114,13 @@ def test_a_state_round_trips_through_bytes():
     np.testing.assert_array_equal(layer.step(x, back)[0], layer.step(x, states.select(state, [2, 2]))[0])
 
 
+def wider(state, more_of_keys, more_of_values):
+    """Return the state of another model, with more features."""
+    keys, values = state.sequences.values
+    more = [np.pad(array, [(0, 0), (0, more)]) for array, more in ((keys, more_of_keys), (values, more_of_values))]
+    return Memory(state.sequences.with_values(KeysAndValues(*more)), state.rows)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -128,6 +136,14 @@ def test_a_state_round_trips_through_bytes():
         (
             lambda layer: layer.step(QUERIES.values[:5, :4], layer.initial_state(5, Memory(SOURCES))),
             r"Attention: expected x of shape \[N, D=6\], got \[5, 4\]",
+        ),
+        (
+            lambda layer: layer.step(QUERIES.values[:5], wider(layer.initial_state(5, Memory(SOURCES)), 1, 0)),
+            r"Attention: expected keys of shape \[M, D=6\], got \[14, 7\]",
+        ),
+        (
+            lambda layer: layer.step(QUERIES.values[:5], wider(layer.initial_state(5, Memory(SOURCES)), 0, 1)),
+            r"Attention: expected values of shape \[M, D=6\], got \[14, 7\]",
         ),
     ],
 )

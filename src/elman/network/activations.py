@@ -1,5 +1,6 @@
 """Activations and other layers of PyTorch that map every step on its own, as functions in NumPy."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ def hardsigmoid(x: np.ndarray) -> np.ndarray:
 
 def gelu_tanh(x: np.ndarray) -> np.ndarray:
     """Compute the approximation of GELU by tanh (Hendrycks and Gimpel 2016, arXiv:1606.08415)."""
-    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x * x * x)))
+    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 
 FUNCTIONS: dict[str, Function] = {
@@ -58,7 +59,7 @@ FUNCTIONS: dict[str, Function] = {
     "elu": Function(elu, ("alpha",)),
     "celu": Function(lambda x, alpha: elu(x / alpha, 1.0) * alpha, ("alpha",)),
     "selu": Function(lambda x: 1.0507009873554805 * elu(x, 1.6732632423543772)),
-    "gelu": Function(lambda x: 0.5 * x * (1 + erf(x * np.sqrt(0.5)))),
+    "gelu": Function(lambda x: 0.5 * x * (1 + erf(x * math.sqrt(0.5)))),
     "gelu_tanh": Function(gelu_tanh),
     "silu": Function(lambda x: x * sigmoid(x)),
     "mish": Function(lambda x: x * np.tanh(softplus(x))),

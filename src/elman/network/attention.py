@@ -6,7 +6,7 @@ import numpy as np
 
 from elman.kernels import native
 from elman.memory import Memory, Reads
-from elman.network.checks import check_input
+from elman.network.checks import check_array, check_input
 from elman.network.functions import linear
 from elman.network.layer import Layer
 from elman.network.memory import address, new
@@ -46,6 +46,7 @@ def attend(
     """
     if not native.available():
         return reference(queries, keys, values, reads, additive)
+    queries = np.ascontiguousarray(queries)
     context, weights = new(len(queries), values.shape[1]), new(reads.num_pairs, 1)
     sizes = len(keys), keys.shape[1], values.shape[1]
     native.module.attend(*reads, *sizes, *map(address, (queries, keys, values, additive, weights, context)))
@@ -101,16 +102,22 @@ class Attention(Layer):
         _, weights = self._read(sequences.values, sequences.lengths, state)
         return state.reads(sequences.lengths).split(weights)
 
+    def _checked_memory(self, memory: Memory, rows: int) -> KeysAndValues:
+        """Return the keys and the values of a state, which the native kernel reads without a check of its own."""
+        check("Attention", "state", memory.rows, f"B={rows}")
+        keys, values = memory.sequences.values
+        return KeysAndValues(check_array("Attention", "keys", keys, (self.input_size,), "M"),
+                             check_array("Attention", "values", values, (self.memory_size,), "M"))  # fmt: skip
+
     def _keys_and_values(self, values: np.ndarray) -> KeysAndValues:
         values = np.ascontiguousarray(values, np.float32)
         return KeysAndValues(values if self.weight_key is None else linear(values, self.weight_key), values)
 
     def _read(self, x: np.ndarray, steps: np.ndarray, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
         """Return the output and the attention weights of all queries."""
-        check("Attention", "state", memory.rows, f"B={len(steps)}")  # the native kernel relies on it
+        keys, values = self._checked_memory(memory, len(steps))
         x = check_input("Attention", "x", x, self.step_shape, "row {}".format) if self.outermost else x
         query = x if self.weight_query is None else linear(x, self.weight_query, self.bias_query)
-        keys, values = memory.sequences.values
         context, weights = attend(query, keys, values, memory.reads(steps), self.weight_score)
         joined: Any = linear(np.concatenate([x, context], 1), self.weight, self.bias)
         return np.tanh(joined, out=joined), weights

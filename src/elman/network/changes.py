@@ -65,7 +65,7 @@ class Differences(Layer):
 
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, PreviousStep]:
         x, (previous, steps) = self.checked_step(x, state)
-        return self._joined(x, previous, steps > 0), PreviousStep(x, steps + 1)
+        return self._joined(x, previous, steps > 0), PreviousStep(x.copy(), steps + 1)  # the caller may overwrite x
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, PreviousStep]:
         sequences, state = self.checked(sequences, state)

@@ -93,7 +93,7 @@ class Dropout(Layer):
         spec.check(self.input_size == self.output_size, f"an output_size of {self.input_size}", self.output_size)
 
     def initial_state(self, batch_size: int) -> DropoutState:
-        return DropoutState(np.arange(batch_size), np.zeros(batch_size, np.int64))
+        return DropoutState(np.arange(batch_size, dtype=np.int64), np.zeros(batch_size, np.int64))
 
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, DropoutState]:
         x, (row, step) = self.checked_step(x, state)

@@ -86,7 +86,7 @@ class LSTM(Recurrent):
         h, c = arrays
         if not self.counted:
             return LSTMState(h, c)
-        return CountedLSTMState(h, c, np.arange(len(h)), np.zeros(len(h), np.int64))
+        return CountedLSTMState(h, c, np.arange(len(h), dtype=np.int64), np.zeros(len(h), np.int64))
 
     def arrays(self, state: State) -> list[np.ndarray]:
         return list(state[:2])

@@ -135,9 +135,8 @@ class NativeStepper(_Native, Stepper):  # type: ignore[misc]  # a base of type A
     """
 
     def __init__(self, layer: Any, batch_size: int = 1, output: str = "logits", weights: str = "float32"):
-        if weights not in layer.packed_weights:
-            layer.packed_weights[weights] = native.module.PackedWeights(weights == "bfloat16")
-        super().__init__(batch_size, layer.packed_weights[weights])
+        packed = native.module.PackedWeights(weights == "bfloat16")
+        super().__init__(batch_size, layer.packed_weights.setdefault(weights, packed))
         if layer.reads_ids:
             self._input = self.integers()
         else:
@@ -215,7 +214,7 @@ def make_stepper(layer: Any, batch_size: int, output: str, weights: str) -> Step
     try:
         return NativeStepper(layer, batch_size, output, weights)
     except NoSpec as error:
-        del layer.packed_weights[weights]
+        layer.packed_weights.pop(weights, None)  # incomplete
         return _in_numpy(layer, batch_size, output, weights, str(error))
 
 

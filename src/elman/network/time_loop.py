@@ -37,7 +37,7 @@ class Recurrent(Layer):
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
         self.options, self.state_sizes = {}, (self.output_size,)
-        self._packed: Any = None
+        self._packed: list[Any] = []  # packed weights, once they are needed
 
     def read_weights(self, spec: LayerSpec, gates: int, units: int, **others: tuple[int, ...]) -> None:
         """Read the weights that all recurrent layers have, and others of the given shapes."""
@@ -92,9 +92,9 @@ class Recurrent(Layer):
             layer.coupled, layer.clip = bool(self.options["coupled"]), self.options["clip"]
             layer.set_zone_h(0, self.options["zone_h"])
             layer.set_zone_c(0, self.options["zone_c"])
-        if self._packed is None:
-            self._packed = layer.pack(False)
-        layer.packed = self._packed.address
+        if not self._packed:
+            self._packed.append(layer.pack(False))
+        layer.packed = self._packed[0].address  # threads that pack at the same time all use the first result
         return layer
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
