@@ -1,14 +1,12 @@
 """Comparison of an ONNX file, run by onnxruntime, with the network that it was made from."""
 
-import logging
 from typing import Any
 
 import numpy as np
 
 from elman.convert.onnx_writing.graphs import NetworkGraph
 
-LOG = logging.getLogger("elman")
-TOLERANCE = 1e-5  # allowed difference, relative for numbers above 1
+TOLERANCE = 1e-5  # allowed difference, relative to the largest number of a vector if that is above 1
 
 
 def compare(graph: NetworkGraph, file: bytes) -> float | None:
@@ -40,13 +38,18 @@ def compare(graph: NetworkGraph, file: bytes) -> float | None:
 
 
 def _difference(name: str, found: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference, relative for numbers above 1."""
+    """Return the largest difference, relative to the largest number of the same vector if that is above 1.
+
+    Raises:
+        ValueError: it is above the tolerance, or the shapes differ.
+    """
     if found.shape != expected.shape:
         raise ValueError(f"to_onnx: expected {name} of shape {list(expected.shape)} from onnxruntime, got "
                          f"{list(found.shape)}; no file was written.")  # fmt: skip
+    scale = np.max(np.abs(expected), -1, keepdims=True, where=np.isfinite(expected), initial=1)
     other = found != expected  # infinities may be equal
-    found, expected = found[other], expected[other]
-    difference = float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1), initial=0))
+    differences = np.abs(found[other] - expected[other]) / np.broadcast_to(scale, expected.shape)[other]
+    difference = float(np.max(differences, initial=0))
     if not difference <= TOLERANCE:
         raise ValueError(f"to_onnx: expected {name} within {TOLERANCE:g} of the network from onnxruntime, got a "
                          f"difference of {difference:.2g}; no file was written.")  # fmt: skip

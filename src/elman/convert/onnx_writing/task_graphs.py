@@ -208,7 +208,10 @@ def random_sources(network: Any, random: np.random.Generator) -> tuple[dict[str,
         if encoder.trunk is None:
             x = random.standard_normal((count, 6, encoder.input_size), np.float32)
         else:
-            x = random.integers(0, 256, (count, 3, 33, 40)).astype(np.float32)
+            areas = random.integers(0, 256, (count, 3, 3, 5)).astype(
+                np.float32
+            )  # of one colour each, as in photographs
+            x = areas.repeat(11, 2).repeat(8, 3)
         return {"x": x}, network.begin(x)
     lengths = np.array(SAMPLE_LENGTHS)
     real = np.arange(lengths.max()) < lengths[:, None]
