@@ -53,7 +53,7 @@ def write_operator(
         parts = [part if isinstance(part, tuple) else (part,) for part in state]
         first[:leaves] = [concat([part[leaf].expand_dims(0) for part in parts], 0) for leaf in range(leaves)]
     lengths = None if rows is None else rows.lengths32
-    y, *last = graph.nodes_outputs(
+    y, *last = graph.node_outputs(
         operator, [x.transpose(1, 0, 2), w, r, b, lengths, *first, p], 1 + leaves, hidden_size=cells[0].output_size,
         **attributes,
     )  # fmt: skip

@@ -104,7 +104,7 @@ class PaddedRows:
         inputs, outputs = ([info(value.name, kind(value.dtype), None) for value in values]
                            for values in ([*inside, now, real], new))  # fmt: skip
         body = helper.make_graph(nodes, "step", inputs, outputs)
-        ends = self.graph.nodes_outputs("Scan", [*given, x, self.mask], len(new), body=body, num_scan_inputs=2,
+        ends = self.graph.node_outputs("Scan", [*given, x, self.mask], len(new), body=body, num_scan_inputs=2,
                                            scan_input_axes=[1, 1], scan_output_axes=[1])  # fmt: skip
         for end, value in zip(ends, new, strict=True):
             end.dtype = value.dtype

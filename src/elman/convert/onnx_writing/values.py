@@ -82,7 +82,7 @@ def where(condition: Value, a: Any, b: Any) -> Value:
 
 def split(x: Value, sections: int, axis: int) -> list[Value]:
     """Return equal parts along an axis."""
-    return x.graph.nodes_outputs("Split", [x], sections, axis=axis, num_outputs=sections) if sections > 1 else [x]
+    return x.graph.node_outputs("Split", [x], sections, axis=axis, num_outputs=sections) if sections > 1 else [x]
 
 
 def clip(x: Value, low: float, high: float) -> Value:
@@ -175,9 +175,9 @@ class Graph:
             dtype: dtype of the output; None for that of `like`.
             like: value whose dtype numbers get; None for the first input that is a value.
         """
-        return self.nodes_outputs(operator, inputs, 1, dtype, like, **settings)[0]
+        return self.node_outputs(operator, inputs, 1, dtype, like, **settings)[0]
 
-    def nodes_outputs(
+    def node_outputs(
         self, operator: str, inputs: Sequence[Any], outputs: int, dtype: Any = None, like: Value | None = None,
         **settings: Any,
     ) -> list[Value]:  # fmt: skip
