@@ -45,7 +45,7 @@ def fitted(name, rows=None):
         (np.zeros((28, 28, 3), np.uint8), "pixels"),
     ],
 )
-def test_the_first_row_tells_the_kind(row, name):
+def test_the_first_row_decides_the_kind(row, name):
     assert make_inputs(InputSettings(), [row]).name == name
 
 
@@ -102,7 +102,7 @@ def test_wrong_dimensions_of_joints_are_not_restored(dimensions):
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_rows_do_not_see_each_other(name):
+def test_rows_do_not_affect_each_other(name):
     inputs = fitted(name)
     together = inputs.encode(ROWS[name]).to_list()
     for row, encoded in zip(ROWS[name], together, strict=True):

@@ -129,7 +129,7 @@ def test_probabilities_before_the_first_step():
     np.testing.assert_allclose(empty.stream().probabilities, empty.predict_proba([""])[0], rtol=1e-5)
 
 
-def test_the_state_can_be_put_back():
+def test_the_state_can_be_restored():
     rows, labels = series()
     model = Classifier(**SETTINGS).fit(rows, labels)
     stream = model.stream()
@@ -141,7 +141,7 @@ def test_the_state_can_be_put_back():
     assert np.array_equal(stream.read(rows[1]), first)
 
 
-def test_two_streams_do_not_see_each_other():
+def test_two_streams_do_not_affect_each_other():
     rows, labels = series()
     model = Classifier(**SETTINGS).fit(rows, labels)
     alone = model.stream().read(rows[0])
@@ -153,7 +153,7 @@ def test_two_streams_do_not_see_each_other():
     np.testing.assert_allclose(np.concatenate(together), alone, rtol=1e-5)
 
 
-def test_a_piece_that_cannot_be_read_leaves_the_stream_where_it_was():
+def test_a_piece_that_cannot_be_read_leaves_the_stream_unchanged():
     rows, labels = series()
     model = Classifier(**SETTINGS).fit(rows, labels)
     stream = model.stream()

@@ -73,7 +73,7 @@ class Inputs(ABC):
     """Preprocessor of a task: turns rows into numbers."""
 
     name: ClassVar[str]
-    without_effect: ClassVar[tuple[str, ...]]  # settings that do not concern it
+    without_effect: ClassVar[tuple[str, ...]]  # settings that this kind does not use
     restored: bool = False  # from a model file, whose weights fit the width of its rows
 
     @complete
