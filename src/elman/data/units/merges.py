@@ -16,8 +16,8 @@ KEPT_WORDS = 1 << 16  # words whose ids are remembered
 
 # GPT-2's words, with marks counted as letters, and none longer than 32 characters: the time of merging grows with the
 # longest word, and a file that is one line without blanks would be one word. `re` has no classes of Unicode, so it
-# reads the kinds of the characters: the letters of English endings, A for other letters, 0 for numbers, blanks, and a dot
-# for the rest. Python's version of Unicode has the classes.
+# reads the kinds of the characters: the letters of English endings, A for other letters, 0 for numbers, blanks, and a
+# dot for the rest. The classes are those of Python's version of Unicode.
 _WORD = re.compile(r"'(?:[sdmt]|ll|ve|re)| ?[sdmtlvreA]{1,32}| ?0{1,32}| ?[.']{1,32}|\s{1,32}(?!\S)|\s{1,32}", re.ASCII)
 _BLANKS = "\t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
