@@ -59,7 +59,7 @@ def test_the_seed_decides(elman, run_folder):
 
 def test_units_are_printed_as_they_are_generated_until_the_reader_has_gone(run_folder):
     process = subprocess.Popen(
-        [sys.executable, "-m", "elman.cli", "generate", str(run_folder), "--length", "10000000", "--temperature", "0.1"],
+        [sys.executable, "-m", "elman.cli", "generate", str(run_folder), "--length", "1000000", "--temperature", "0.1"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
