@@ -3,12 +3,16 @@
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from elman import GRU, LSTM, RNN, Dropout, Embedding, Linear, OutputFeedback, Residual, Stack
-from elman.layers import Bidirectional, LayerNorm
-from elman.network import make_layer
+from elman import GRU, LSTM, RNN, Dropout, Embedding, Linear, MinGRU, OutputFeedback, Residual, Stack, WindowNet
+from elman.layers import Bidirectional, LayerNorm, Reversed
+from elman.network import LAYER_TYPES, make_layer
+from elman.sequences import Sequences
 
 DEEP = Stack(LSTM(7, 5), Dropout(5, 0.2), Residual(GRU(5, 5)), OutputFeedback(RNN(8, 3)), Linear(3, 5))
 
@@ -78,6 +82,10 @@ def wrong_specs():
     yield with_settings(lstm, zoneout_c=1.0), r"lstm: expected zoneout from 0 to below 1, got \[0.0, 1.0\]"
     yield with_settings(lstm, cell_clip=-1.0), "lstm: expected cell_clip above 0, got -1.0"
     yield with_settings(lstm, coupled=True), "lstm: expected coupled gates without a forget gate, got one"
+    turned = {**spec, "kind": "reversed", "cells": [linear]}
+    yield turned, "reversed: expected a cell from 3 to 5, got 3 to 4"
+    norm = {**LayerNorm(4).spec(), "tensors": {"weight": "cells.1.four", "bias": "cells.1.four"}}
+    yield with_settings(norm, epsilon=-1.0), "layer_norm: expected epsilon of at least 0, got -1.0"
     deep = linear
     for _ in range(60):
         deep = {**spec, "cells": [deep]}
@@ -86,9 +94,46 @@ def wrong_specs():
 
 @pytest.mark.parametrize(("spec", "message"), list(wrong_specs()))
 def test_a_spec_that_does_not_fit_raises(spec, message):
-    known = tensors(Stack(Linear(3, 4), LSTM(4, 5))) | {"cells.1.table": torch.zeros(4, 5).numpy()}
+    known = tensors(Stack(Linear(3, 4), LSTM(4, 5)))
+    known |= {"cells.1.table": torch.zeros(4, 5).numpy(), "cells.1.four": torch.zeros(4).numpy()}
     with pytest.raises(ValueError, match=f"^{message}"):
         make_layer(spec, known)
+
+
+MANY = (
+    Stack(LSTM(3, 4, projection_size=2), Residual(GRU(2, 2)), OutputFeedback(RNN(5, 3)), Reversed(LSTM(3, 3))),
+    Bidirectional(Stack(MinGRU(3, 2), Dropout(2, 0.1)), WindowNet(3, 3, 2)),
+    Stack(Embedding(5, 3), Bidirectional(LSTM(3, 2), GRU(3, 1)), LayerNorm(3), Linear(3, 2)),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(MANY), st.data())
+def test_other_numbers_and_parts_are_refused_or_fit(cell, data):
+    """Native kernels read memory at the sizes that a spec declares, so no spec may declare sizes that do not fit."""
+
+    def nodes(spec):
+        return [spec, *(inner for part in spec["cells"] for inner in nodes(part))]
+
+    spec = json.loads(json.dumps(cell.spec()))
+    node = data.draw(st.sampled_from(nodes(spec)))
+    if data.draw(st.booleans()):
+        name = data.draw(st.sampled_from(sorted(node["settings"])))
+        node["settings"][name] = data.draw(st.sampled_from([0, 1, 2, 3, 4, 5, 6, -1, True, None, "tanh", 0.5]))
+    elif node["cells"] and data.draw(st.booleans()):
+        node["cells"] = data.draw(st.permutations(node["cells"]))[: data.draw(st.integers(0, 3))]
+    else:
+        node["kind"] = data.draw(st.sampled_from(sorted(LAYER_TYPES)))
+    try:
+        layer = make_layer(spec, tensors(cell))
+    except ValueError:
+        return
+    x = np.zeros(5, np.int64) if layer.reads_ids else np.ones((5, *layer.step_shape), np.float32)
+    y, state = layer.scan(Sequences(x, [3, 0, 2]))
+    assert y.values.shape == (5, *layer.output_shape)
+    layer.scan(Sequences(x, [3, 0, 2]), state)
+    if layer.streams:
+        layer.stepper(2)()
 
 
 def test_the_dtype_is_float32():

@@ -183,6 +183,8 @@ class Reversed(Layer):
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
         self.cell: Layer = spec.cell()
+        sizes, own = [self.cell.input_size, self.cell.output_size], [self.input_size, self.output_size]
+        spec.check(sizes == own, f"a cell from {own[0]} to {own[1]}", f"{sizes[0]} to {sizes[1]}")
         self.step_shape, self.output_shape = self.cell.step_shape, self.cell.output_shape
 
     def initial_state(self, batch_size: int) -> State:

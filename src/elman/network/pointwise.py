@@ -71,6 +71,7 @@ class LayerNorm(Pointwise):
         self.weight = spec.tensor("weight", size) if "weight" in spec else np.ones(size, np.float32)
         self.bias = spec.tensor("bias", size) if "bias" in spec else np.zeros(size, np.float32)
         self.epsilon: float = spec.setting("epsilon", float)
+        spec.check(self.epsilon >= 0, "epsilon of at least 0", self.epsilon)
 
     def apply_to(self, x: np.ndarray) -> np.ndarray:
         y = normalized(x, self.epsilon)
