@@ -533,6 +533,7 @@ def step(generator, rows, units):
     for leaf, *own in zip(*map(list, map(states.leaves, (together.state, *(one.state for one in alone)))), strict=True):
         if leaf.dtype == np.float32:
             np.testing.assert_array_equal(leaf, np.concatenate(own))
+    assert streams.step(slots[:0], together.input[:0]).shape == (0, 7)
     sent, x = streams.to_bytes(slots[0]), together.input[:1]
     streams.close(slots[0])
     moved = streams.from_bytes(sent)
