@@ -5,6 +5,7 @@
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -126,15 +127,16 @@ void bind_stepper(nb::module_& m) {
           "input"_a.noconvert(), "output"_a.noconvert(), "state"_a,
           "The arrays of a step, [rows, ...]: those of the state in its order.")
       .def(
+          "finite",
+          [](const BoundStepper&, const std::vector<AnyRead>& state) { return std::ranges::all_of(state, finite); },
+          "state"_a, "Whether the leaves of a state are finite.")
+      .def(
           "assign",
           [](BoundStepper& s, const std::vector<AnyRead>& state) {
-            for (const AnyRead& array : state)
-              if (!finite(array)) return false;
             for (std::size_t i = 0; i < state.size(); ++i)
               std::memcpy(s.state[i].data, state[i].data(), state[i].nbytes());
-            return true;
           },
-          "state"_a, "Copies the leaves of a state; returns False, and copies nothing, unless they are finite.")
+          "state"_a, "Copies the leaves of a state.")
       .def(
           "advance",
           [](BoundStepper& s, AnyRead x, const std::vector<AnyRead>& before, Any y, const std::vector<Any>& after,

@@ -169,17 +169,20 @@ def to_bytes(state: State) -> bytes:
     return save_numpy({name: np.ascontiguousarray(leaf) for name, leaf in arrays.items()})
 
 
-def from_bytes(data: bytes, example: State) -> State:
+def from_bytes(data: bytes | bytearray | memoryview, example: State) -> State:
     """Return the state that `to_bytes` wrote, in the structure, kind and device of `example` (any number of rows).
 
     Raises:
         ValueError: the leaves differ from those of `example`, or the bytes are truncated.
+        TypeError: the data are no bytes.
     """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"state.from_bytes: expected bytes, got {type(data).__name__}.")
     from safetensors import SafetensorError
 
     kind = "torch" if any(is_tensor(leaf) for leaf in leaves(example)) else "numpy"
     try:
-        stored = import_module(f"safetensors.{kind}").load(data)
+        stored = import_module(f"safetensors.{kind}").load(bytes(data))
     except SafetensorError as error:
         raise ValueError(f"state.from_bytes: expected the bytes of a state, got {len(data)} bytes of another format, "
                          f"or truncated bytes: {error}.") from None  # fmt: skip

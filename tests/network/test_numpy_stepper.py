@@ -111,6 +111,14 @@ def test_a_wrong_state_raises_the_same_error(wrong):
     assert first == second
 
 
+def test_a_call_with_arguments_and_a_state_of_tensors():
+    both = steppers("series", 2)
+    assert failure(lambda: both[0](3)) == failure(lambda: both[1](3))
+    tensors = states.map(lambda leaf: torch.from_numpy(leaf.copy()), both[0].state)
+    for stepper in both:
+        stepper.state = (tensors[0], states.map(lambda leaf: leaf.requires_grad_(), tensors[1]), *tensors[2:])
+
+
 def test_a_layer_without_a_native_operation_steps_in_numpy():
     torch.manual_seed(0)
     layer = Stack(LSTM(3, 6), Attention(6, 4, 5)).network()

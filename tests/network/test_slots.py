@@ -197,7 +197,7 @@ def test_a_wrong_row_raises_before_a_stream_changes(is_native):
     refused(streams, [a, b], x, ValueError, "expected a row of inputs per slot, 2, got 3")
     refused(streams, [a, b, c], x[:, :4], ValueError, r"expected inputs of shape \[n, D=5\], got \[3, 4\]")
     refused(streams, [a, b, c], x.astype(np.float64), TypeError, "expected inputs of float32, got float64")
-    refused(streams, [0.5, 1.0, 2.0], x, TypeError, r"expected slots \[n\] of integers, got float64 \[3\]")
+    refused(streams, [0.5, 1.0, 2.0], x, TypeError, r"expected slots \[n\], whole numbers, got \[0\.5, 1")
     streams.close(b)
     for slot in (b, -1, 4, 2**62):
         refused(
@@ -228,6 +228,14 @@ def test_slots_and_states_from_outside_are_checked(is_native):
     for verb, call in (("state", streams.state), ("close", streams.close), ("state", streams.to_bytes)):
         with pytest.raises(ValueError, match=rf"^Streams\.{verb}: expected the slot of an open stream, got {b}, which"):
             call(b)
+    for wrong in (None, "a", 0.0, [a], True):
+        with pytest.raises(TypeError, match=r"^Streams\.close: expected a slot, a whole number, got "):
+            streams.close(wrong)
+        with pytest.raises(TypeError, match=r"^Streams\.step: expected slots \[n\], whole numbers, got "):
+            streams.step([[a], a] if wrong is None else [wrong], inputs(layer, 1))
+    for wrong in (-1, 2**63, 2**70):
+        with pytest.raises(ValueError, match=r"^Streams\.state: expected the slot of an open stream, got "):
+            streams.state(wrong)
     state, before = streams.state(a), streams.to_bytes(a)
     lstm, rest = state
     with pytest.raises(ValueError, match=r"^Streams\.set_state: expected a state of 2 leaves, got 1, "):
@@ -238,6 +246,9 @@ def test_slots_and_states_from_outside_are_checked(is_native):
         streams.open((lstm._replace(c=lstm.c.astype(float)), rest))
     with pytest.raises(ValueError, match=r"^Streams\.set_state: expected finite numbers in the state, got nan"):
         streams.set_state(a, (lstm._replace(c=lstm.c * np.nan), rest))
+    with pytest.raises(TypeError, match=r"^state\.from_bytes: expected bytes, got str"):
+        streams.from_bytes("state")
+    streams.close(streams.from_bytes(memoryview(before)))
     with pytest.raises(ValueError, match="these bytes are the state of another model"):
         streams.from_bytes(states.to_bytes((lstm.h,)))
     assert len(streams) == 1
@@ -248,10 +259,18 @@ def test_arguments_out_of_range_raise():
     layer = made("lstm")
     for arguments, message in (
         ({"capacity": 0}, "expected a capacity from 1 to"),
-        ({"capacity": 3, "batch_size": 0}, "expected a batch_size of at least 1, got 0"),
+        ({"capacity": 3, "batch_size": 0}, "expected a batch_size from 1 to 1048576, got 0"),
+        ({"capacity": 3, "batch_size": 2**40}, "expected a batch_size from 1 to 1048576, got 1099511627776"),
         ({"capacity": 3, "output": "prob"}, "expected output to be one of logits, probs, log_probs, got 'prob'"),
     ):
         with pytest.raises(ValueError, match=f"^Streams: {message}"):
+            Streams(layer, **arguments)
+    for arguments, message in (
+        ({"capacity": 3.5}, "expected capacity to be a whole number, got 3.5"),
+        ({"capacity": None}, "expected capacity to be a whole number, got None"),
+        ({"capacity": 3, "batch_size": "4"}, "expected batch_size to be a whole number, got '4'"),
+    ):
+        with pytest.raises(TypeError, match=f"^Streams: {message}"):
             Streams(layer, **arguments)
     both = Stack(Bidirectional(GRU(FEATURES, 3), GRU(FEATURES, 3)), Linear(6, 2)).network()
     message = r"^Stack\.streams: cells\.0 \(Bidirectional\) reads whole sequences.* train with bidirectional=False"

@@ -331,7 +331,7 @@ def test_bfloat16_weights_are_those_that_pytorch_rounds(name, rows):
 
 
 def test_settings_out_of_range_raise():
-    with pytest.raises(ValueError, match="expected a batch_size of at least 1, got 0"):
+    with pytest.raises(ValueError, match="Stepper: expected a batch_size from 1 to 1048576, got 0"):
         Linear(2, 2).stepper(0)
     with pytest.raises(ValueError, match="expected output to be one of logits, probs, log_probs, got 'prob'"):
         Linear(2, 2).stepper(output="prob")

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from elman import state as states
+from elman.arrays import is_tensor
+from elman.declared_types import expected_type
 from elman.representation import brief
 from elman.shapes import check
 from elman.state import State
@@ -74,7 +76,7 @@ def check_leaves(where: str, given: Any, example: Sequence[np.ndarray], rows: in
     if len(example) != len(leaves):
         raise ValueError(f"{where}: expected a state of {len(example)} leaves, got {len(leaves)}, {brief(given)}; it "
                          "is the state of another model.")  # fmt: skip
-    arrays = [np.ascontiguousarray(leaf) for leaf in leaves]
+    arrays = [np.ascontiguousarray(leaf.detach().cpu() if is_tensor(leaf) else leaf) for leaf in leaves]
     for array, leaf in zip(arrays, example, strict=True):
         shape = leaf.shape if rows is None else (rows, *leaf.shape[1:])
         if array.shape != shape:
@@ -88,7 +90,7 @@ def check_leaves(where: str, given: Any, example: Sequence[np.ndarray], rows: in
 def check_finite(where: str, leaves: Sequence[np.ndarray], initial: Sequence[np.ndarray]) -> None:
     """Raise a ValueError unless the leaves of a state are finite, or as infinite as an initial state: a maximum's."""
     for array, leaf in zip(leaves, initial, strict=True):
-        wrong = ~(np.isfinite(array) | (array == leaf))
+        wrong = ~(np.isfinite(array) | (array == leaf[:1]))
         if wrong.any():
             raise ValueError(f"{where}: expected finite numbers in the state, got {array[wrong][0]} at row "
                              f"{int(np.argwhere(wrong)[0, 0])}.")  # fmt: skip
@@ -108,6 +110,14 @@ def check_state(where: str, given: Any, initial: State) -> State:
     states.map_parts(parts.append, given)
     kept = zip(parts, arrays, strict=True)
     return structured([part if isinstance(part, states.Shared) else array for part, array in kept], initial)
+
+
+def check_count(where: str, name: str, value: Any, most: int) -> None:
+    """Raise unless an argument is a whole number from 1 to `most`."""
+    if expected := expected_type(value, int):
+        raise TypeError(f"{where}: expected {name} to be {expected}, got {brief(value)}.")
+    if not 1 <= value <= most:
+        raise ValueError(f"{where}: expected a {name} from 1 to {most}, got {value}.")
 
 
 def structured(parts: Iterable[Any], example: State) -> State:

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from elman import state as states
+from elman.declared_types import expected_type
 from elman.kernels import native
-from elman.network.checks import check_array, check_state
+from elman.network.checks import check_array, check_count, check_state
 from elman.network.stepper import NativeStepper, Stepper, check_arguments, check_values, make_stepper
-from elman.representation import call, complete
+from elman.representation import brief, call, complete
 from elman.state import State
+
+MOST_STREAMS = 1 << 40
+NO_SLOT = (1 << 63) - 1  # larger than every slot
 
 
 class Streams:
@@ -51,8 +55,7 @@ class Streams:
     ):
         check_arguments("Streams", batch_size, output, weights)
         layer.check_streams("streams")
-        if not 1 <= capacity < 1 << 40:
-            raise ValueError(f"Streams: expected a capacity from 1 to {(1 << 40) - 1}, got {capacity}.")
+        check_count("Streams", "capacity", capacity, MOST_STREAMS)
         self.capacity, self.batch_size = capacity, batch_size
         one = make_stepper(layer, 1, output, weights)
         self._input, self._output, self._initial = one.input, one.output, states.map(np.copy, one.state)
@@ -92,7 +95,7 @@ class Streams:
         Raises:
             ValueError: the slot is not that of an open stream.
         """
-        self._pool.close(slot)
+        self._pool.close(_slot("close", slot))
 
     def step(self, slots: Sequence[int] | np.ndarray, inputs: Any) -> np.ndarray:
         """Run one step of some streams.
@@ -107,7 +110,7 @@ class Streams:
                 another shape, not finite or not in the vocabulary. No stream has changed.
             TypeError: slots or inputs have another type.
         """
-        rows = self._slots(slots)
+        rows = _slots(slots)
         x = check_array("Streams.step", "inputs", inputs, self._input.shape[1:], "n")
         if len(x) != len(rows):
             raise ValueError(f"Streams.step: expected a row of inputs per slot, {len(rows)}, got {len(x)}.")
@@ -124,7 +127,7 @@ class Streams:
         Raises:
             ValueError: the slot is not that of an open stream.
         """
-        return self._pool.read(slot)
+        return self._pool.read(_slot("state", slot))
 
     def set_state(self, slot: int, state: State) -> None:
         """Replace the state of a stream, leaves [1, ...].
@@ -133,25 +136,38 @@ class Streams:
             ValueError: the slot is not that of an open stream, or the state is of another model or not finite.
             TypeError: a leaf of the state has another type.
         """
-        self._pool.write(slot, check_state("Streams.set_state", state, self._initial))
+        self._pool.write(_slot("set_state", slot), check_state("Streams.set_state", state, self._initial))
 
     def to_bytes(self, slot: int) -> bytes:
         """Return the state of a stream as bytes, from which a pool in another process continues it."""
         return states.to_bytes(self.state(slot))
 
-    def from_bytes(self, data: bytes) -> int:
+    def from_bytes(self, data: bytes | bytearray | memoryview) -> int:
         """Open a stream with the state that `to_bytes` returned, and return its slot.
 
         Raises:
             ValueError: the pool is full, or the bytes are not the state of a stream of this model.
+            TypeError: the data are no bytes.
         """
         return self.open(states.from_bytes(data, self._initial))
 
-    def _slots(self, slots: Any) -> np.ndarray:
-        rows = np.asarray(slots, None if len(slots) else np.int64)
-        if rows.ndim != 1 or rows.dtype.kind not in "iu":
-            raise TypeError(f"Streams.step: expected slots [n] of integers, got {rows.dtype} {list(rows.shape)}.")
-        return np.ascontiguousarray(rows, np.int64)
+
+def _slot(verb: str, slot: Any) -> int:
+    """Return a slot as an integer; the pool checks whether its stream is open."""
+    if expected_type(slot, int):
+        raise TypeError(f"Streams.{verb}: expected a slot, a whole number, got {brief(slot)}.")
+    return min(int(slot), NO_SLOT)
+
+
+def _slots(slots: Any) -> np.ndarray:
+    """Return slots as an array [n] of integers."""
+    try:
+        rows = np.asarray(slots)
+    except ValueError:  # lists of different lengths
+        rows = np.zeros((), object)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise TypeError(f"Streams.step: expected slots [n], whole numbers, got {brief(slots)}.")
+    return np.ascontiguousarray(rows, np.int64)
 
 
 class _NativePool:

@@ -7,13 +7,14 @@ import numpy as np
 
 from elman import state as states
 from elman.kernels import native
-from elman.network.checks import check_array, check_finite, check_leaves, structured
+from elman.network.checks import check_array, check_count, check_finite, check_leaves, check_state, structured
 from elman.network.no_spec import NoSpec
 from elman.representation import array_form, brief, call, complete
 from elman.state import State
 
 WEIGHTS = ("float32", "bfloat16")
 OUTPUTS = ("logits", "probs", "log_probs")
+MOST_ROWS = 1 << 20
 
 
 class Stepper:
@@ -85,7 +86,7 @@ class Stepper:
 
     @state.setter
     def state(self, state: State) -> None:
-        self._assign(state, check_leaves("Stepper.state", state, self._starts))
+        self._assign(state)
 
     def reset(self) -> None:
         """Set every row to the initial state."""
@@ -96,10 +97,9 @@ class Stepper:
         self._state, self._initial = state, states.map(np.copy, state)
         self._starts = list(states.row_leaves(self._initial))
 
-    def _assign(self, state: State, leaves: list[np.ndarray]) -> None:
-        """Copy a state into the arrays, after a check that its leaves, which have the right shapes, are finite."""
-        check_finite("Stepper.state", leaves, self._starts)
-        self._copy(state)
+    def _assign(self, state: State) -> None:
+        """Copy a state into the arrays, after a check."""
+        self._copy(check_state("Stepper.state", state, self._initial))
 
     def _copy(self, state: State) -> None:
         """Copy a state into the arrays; parts that rows share are replaced."""
@@ -152,7 +152,7 @@ class NativeStepper(_Native, Stepper):  # type: ignore[misc]  # a base of type A
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         x = check_array("Stepper.step", "x", x, self._input.shape[1:], "n")
         size, rows = len(self._input), len(x)
-        before = check_leaves("Stepper.step", state, self._starts, rows)
+        before = self._leaves("Stepper.step", state, rows)
         y = np.empty((rows, *self._output.shape[1:]), self._output.dtype)
         after = [np.empty_like(leaf) for leaf in before]
         for start in range(0, rows, size):
@@ -160,9 +160,15 @@ class NativeStepper(_Native, Stepper):  # type: ignore[misc]  # a base of type A
             self.advance(x[part], [leaf[part] for leaf in before], y[part], [leaf[part] for leaf in after], start)
         return y, structured(after, self._state)
 
-    def _assign(self, state: State, leaves: list[np.ndarray]) -> None:
-        if not self.assign(leaves):  # in one call, without a hand-over of the interpreter lock
-            super()._assign(state, leaves)
+    def _assign(self, state: State) -> None:
+        self.assign(self._leaves("Stepper.state", state))
+
+    def _leaves(self, where: str, state: State, rows: int | None = None) -> list[np.ndarray]:
+        """Return the leaves of a state, checked in calls that do not hand over the interpreter lock."""
+        leaves = check_leaves(where, state, self._starts, rows)
+        if not self.finite(leaves):
+            check_finite(where, leaves, self._starts)
+        return leaves
 
     def _converted(self, y: np.ndarray, output: str) -> np.ndarray:
         """Return the output array, logits or their softmax, which is never the input array itself."""
@@ -188,7 +194,9 @@ class NumPyStepper(Stepper):
         self._output.flags.writeable = False
         self._begin(layer.initial_state(batch_size))
 
-    def __call__(self) -> None:
+    def __call__(self, *arguments: Any, **keywords: Any) -> None:
+        if arguments or keywords:
+            raise TypeError("Stepper: a call takes no arguments; write them into stepper.input before.")
         y, state = self.step(self._input, self._state)
         self._output.flags.writeable = True
         self._output[...] = y
@@ -225,9 +233,8 @@ def _in_numpy(layer: Any, batch_size: int, output: str, weights: str, reason: st
 
 
 def check_arguments(where: str, batch_size: int, output: str, weights: str) -> None:
-    """Raise a ValueError unless the arguments of a stepper are in their range."""
-    if batch_size < 1:
-        raise ValueError(f"{where}: expected a batch_size of at least 1, got {batch_size}.")
+    """Raise a ValueError or a TypeError unless the arguments of a stepper are right."""
+    check_count(where, "batch_size", batch_size, MOST_ROWS)
     if output not in OUTPUTS:
         raise ValueError(f"{where}: expected output to be one of {', '.join(OUTPUTS)}, got {output!r}.")
     if weights not in WEIGHTS:
