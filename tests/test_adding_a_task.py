@@ -16,9 +16,8 @@ INSTALLED = """
 import json, shlex, sys, types
 import elman.runtime, elman.tasks
 elman.runtime.__path__.append("runtime")
-elman.runtime.MODELS |= {%s}
 elman.tasks.__path__.append("tasks")
-elman.tasks.TASKS |= {%s}
+elman.runtime.TASKS |= {%s}
 commands = sys.modules["elman.cli.tasks"] = types.ModuleType("elman.cli.tasks")  # before elman.cli lists its modules
 commands.__path__ = [elman.__path__[0] + "/cli/tasks", "commands"]
 from click.testing import CliRunner
@@ -46,8 +45,8 @@ def printed(tmp_path_factory):
     (folder / "data.py").write_text(DATA)
     (folder / "python.py").write_text(PYTHON)
     (folder / "console").write_text(CONSOLE)
-    task, model = re.findall(r'^    ("\w+": "[\w.:]+"),$', PAGE, re.MULTILINE)
-    run = subprocess.run([sys.executable, "-c", INSTALLED % (model, task)], cwd=folder, capture_output=True, text=True)
+    registered = re.search(r'^    ("\w+": "\w+"),$', PAGE, re.MULTILINE)[1]
+    run = subprocess.run([sys.executable, "-c", INSTALLED % registered], cwd=folder, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     *lines, printed = run.stdout.splitlines()
     assert printed == "['odd', 'even']"
@@ -65,7 +64,7 @@ def test_it_generalises_from_short_strings_to_long_ones(printed):
     outputs, labels = printed
     predicted = outputs["elman predict runs/parity long.tsv"].splitlines()
     assert sum(line.split("\t")[0] == label for line, label in zip(predicted, labels, strict=True)) > 190  # of 200
-    assert outputs["Parity"] == outputs["ParityModel"] == ["odd", "even"]
+    assert outputs["Parity"] == outputs["TrainedParity"] == ["odd", "even"]
 
 
 def test_every_command_works(printed):

@@ -111,7 +111,7 @@ def test_without_pytorch_every_package_that_needs_it_names_the_command(tmp_path)
     ])  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], capture_output=True, text=True, check=True)
     *messages, kind = done.stdout.splitlines()
-    assert kind == "TextModel"
+    assert kind == "TrainedLanguageModel"
     assert len(messages) == len(calls)
     for message in messages:
         assert re.match(r"elman\.\w+ needs the package torch; install it with: pip install torch", message)

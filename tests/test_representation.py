@@ -50,8 +50,8 @@ from elman.metrics import Comparison, Likelihood, SummaryReport, TranslationRepo
 from elman.network import Streams, read_model
 from elman.representation import brief, brief_fields, call
 from elman.rows import Rows
-from elman.runtime import load
-from elman.tasks import TASKS, task_class
+from elman.runtime import TASKS, load
+from elman.tasks import task_class
 from elman.tasks.run import Run
 from elman.training import Evaluation, Examined, Score, Update
 

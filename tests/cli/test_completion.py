@@ -7,7 +7,7 @@ from click.shell_completion import ShellComplete
 
 from elman.cells import CELLS
 from elman.cli import main
-from elman.tasks import TASKS
+from elman.runtime import TASKS
 
 
 def complete(*words, last):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import elman
 from elman.cli import main
 from elman.cli.errors import Commands
-from elman.tasks import TASKS
+from elman.runtime import TASKS
 
 
 def fail(error: BaseException):

@@ -3,7 +3,8 @@ from dataclasses import fields
 
 from elman import layers
 from elman.cells import CELLS
-from elman.tasks import TASKS, task_class
+from elman.runtime import TASKS
+from elman.tasks import task_class
 
 
 def test_the_list_names_every_task_cell_and_layer_on_one_screen(elman):

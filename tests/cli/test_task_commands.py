@@ -7,7 +7,7 @@ import pytest
 
 from elman.cli import VERBS, main, tasks
 from elman.cli.task_commands import TaskVerb, _modules, task_commands
-from elman.tasks import TASKS
+from elman.runtime import TASKS
 
 COMMANDS = [main.get_command(None, verb) for verb in VERBS]
 TASK_VERBS = [command for command in COMMANDS if isinstance(command, TaskVerb)]

@@ -9,7 +9,7 @@ import pytest
 from elman import runtime
 from elman.files import read_tensors, write_tensors
 from elman.kernels import native
-from elman.runtime.captioner import CaptionerModel
+from elman.runtime.captioner import TrainedCaptioner
 from elman.tasks import Captioner, load
 
 from . import torch_free
@@ -52,7 +52,7 @@ def trained(name: str) -> Captioner:
 
 
 @pytest.fixture(scope="module", params=list(SETTINGS))
-def pair(request, tmp_path_factory) -> tuple[Captioner, CaptionerModel]:
+def pair(request, tmp_path_factory) -> tuple[Captioner, TrainedCaptioner]:
     """Return the same captioner in PyTorch and without it."""
     path = tmp_path_factory.mktemp("captioner") / "model.safetensors"
     trained(request.param).save(path)
@@ -78,7 +78,7 @@ def check_equal(model, task):
 
 def test_captions_and_scores_are_those_of_pytorch(pair):
     task, model = pair
-    assert type(model) is CaptionerModel
+    assert type(model) is TrainedCaptioner
     check_equal(model, task)
     assert model.sample(bright(3)[0], seed=3, top_k=5) == task.sample(bright(3)[0], seed=3, top_k=5)
     assert model.predict(bright(2)[0], prefixes="the") == task.predict(bright(2)[0], prefixes="the")
@@ -154,5 +154,5 @@ def test_pictures_of_a_wrong_type_raise(pair):
     _, model = pair
     with pytest.raises(TypeError, match=r"row 1: expected the name of a picture file, or pixels"):
         model.predict([bright(1)[0][0], 7])
-    with pytest.raises(ValueError, match=r"CaptionerModel: expected captions of each of 1 pictures, got 0"):
+    with pytest.raises(ValueError, match=r"TrainedCaptioner: expected captions of each of 1 pictures, got 0"):
         model.log_probs(bright(1)[0], [])

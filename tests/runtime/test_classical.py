@@ -11,7 +11,7 @@ from elman.classical.hmm import GaussianMixture, Poisson
 from elman.classical.lds import local_level
 from elman.classical.model import ClassicalModel
 from elman.files import write_tensors
-from elman.runtime import read_model
+from elman.network import read_model
 
 from . import torch_free
 

@@ -11,7 +11,7 @@ from elman import state as states
 from elman.files import read_tensors, write_tensors
 from elman.kernels import native
 from elman.network import Streams
-from elman.runtime.classifier import ClassifierModel
+from elman.runtime.classifier import TrainedClassifier
 from elman.tasks import Classifier, load
 from elman.testing.torch_laws import without_torch
 
@@ -65,7 +65,7 @@ def trained(name: str) -> Classifier:
 
 
 @pytest.fixture(scope="module", params=list(SETTINGS))
-def pair(request, tmp_path_factory) -> tuple[str, Classifier, ClassifierModel]:
+def pair(request, tmp_path_factory) -> tuple[str, Classifier, TrainedClassifier]:
     """Return the same classifier in PyTorch and without it."""
     path = tmp_path_factory.mktemp("classifier") / "model.safetensors"
     trained(request.param).save(path)
@@ -176,7 +176,7 @@ def test_a_piece_that_overflows_leaves_the_stream_unchanged():
     stream = trained("max, forwards").stream()
     stream.read(rows_of("series")[1])
     state = states.to_bytes(stream.state)
-    with pytest.raises(ValueError, match=r"StreamingClassifier.read: the piece is far outside the range of the train"):
+    with pytest.raises(ValueError, match=r"ClassifierStream.read: the piece is far outside the range of the train"):
         stream.read([[0, 0, 0], [1e200, 0, 0]])
     assert states.to_bytes(stream.state) == state
 

@@ -18,7 +18,7 @@ from elman.kernels import native
 from elman.losses.cross_entropy import unit_cross_entropy
 from elman.network import MODEL
 from elman.runtime import ngram_baseline
-from elman.runtime.language_model import TextModel
+from elman.runtime.language_model import TrainedLanguageModel
 from elman.runtime.unit_costs import unit_costs
 from elman.tasks import LanguageModel, load
 
@@ -45,7 +45,7 @@ def trained(name: str) -> LanguageModel:
 
 
 @pytest.fixture(scope="module", params=SETTINGS)
-def pair(request, tmp_path_factory) -> tuple[str, LanguageModel, TextModel]:
+def pair(request, tmp_path_factory) -> tuple[str, LanguageModel, TrainedLanguageModel]:
     """Return the name of a language model, the model in PyTorch, and without it."""
     folder = tmp_path_factory.mktemp("model")
     task = trained(request.param)
@@ -57,7 +57,7 @@ def pair(request, tmp_path_factory) -> tuple[str, LanguageModel, TextModel]:
 
 def test_likelihoods_and_surprisals_are_those_of_pytorch(pair):
     _, task, model = pair
-    assert type(model) is TextModel
+    assert type(model) is TrainedLanguageModel
     for streams in (1, 3):
         assert model.evaluate(TEXT, streams=streams).nats == pytest.approx(
             task.evaluate(TEXT, streams=streams).nats, 1e-6

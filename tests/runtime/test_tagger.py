@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from elman import runtime
 from elman.kernels import native
-from elman.runtime.tagger import TaggerModel
+from elman.runtime.tagger import TrainedTagger
 from elman.tasks import Tagger, load
 
 from . import torch_free
@@ -40,7 +40,7 @@ def trained(name: str) -> Tagger:
 
 
 @pytest.fixture(scope="module", params=list(SETTINGS))
-def pair(request, tmp_path_factory) -> tuple[Tagger, TaggerModel]:
+def pair(request, tmp_path_factory) -> tuple[Tagger, TrainedTagger]:
     """Return the same tagger in PyTorch and without it."""
     path = tmp_path_factory.mktemp("tagger") / "model.safetensors"
     trained(request.param).save(path)

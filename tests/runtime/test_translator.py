@@ -11,7 +11,7 @@ from elman.cells.settings import CellSettings
 from elman.files import write_tensors
 from elman.kernels import native
 from elman.network import read_model
-from elman.runtime.translator import TranslatorModel
+from elman.runtime.translator import TrainedTranslator
 from elman.tasks import Summarizer, Translator, load
 
 from . import torch_free
@@ -186,7 +186,7 @@ def test_bad_files(change, message, tmp_path):
             ValueError,
             r"expected a target for each of 1 sources",
         ),
-        (lambda model: TranslatorModel().predict(["cat"]), ValueError, r"TranslatorModel: not fitted yet"),
+        (lambda model: TrainedTranslator().predict(["cat"]), ValueError, r"TrainedTranslator: not fitted yet"),
     ],
 )
 def test_bad_input(call, kind, message, tmp_path):

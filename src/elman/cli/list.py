@@ -13,7 +13,8 @@ from click.shell_completion import CompletionItem
 
 from elman.cli.task_commands import broken_tasks, task_commands
 from elman.nearest import did_you_mean
-from elman.tasks import TASKS, task_class
+from elman.runtime import TASKS
+from elman.tasks import task_class
 
 
 def _names(_context: click.Context, _argument: click.Parameter, start: str) -> list[CompletionItem]:

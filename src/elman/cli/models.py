@@ -13,7 +13,6 @@ from elman.cli.task_commands import TaskCommands, TaskVerb, broken_tasks, task_c
 from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Labelled
 from elman.errors import located
-from elman.network import read_model
 from elman.tasks.run_source import Source
 
 
@@ -48,8 +47,8 @@ def without_torch(run: Path) -> Any:
     Raises:
         FileNotFoundError, ValueError: as `elman.load`.
     """
-    file = read_model(run)
-    if file.runs and file.metadata.get("task") in runtime.MODELS and "place" not in file.metadata:
+    file = runtime.read_trained(run)
+    if file.runs and file.metadata.get("task") in runtime.TASKS:
         return runtime.trained_model(file)
     return tasks.load(run)
 

@@ -49,7 +49,7 @@ class TaskCommands:
     a task whose files hold a text per line, a tab and a label.
 
     Args:
-        task: word of the task, as in `elman.tasks.TASKS`.
+        task: word of the task, as in `elman.runtime.TASKS`.
         summary: what a trained model does, in an imperative sentence of at most 60 characters.
         help: paragraphs of `--help`, by verb.
         examples: command lines of `--help`, by verb.

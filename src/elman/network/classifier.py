@@ -9,7 +9,7 @@ from elman.network.spec import LayerSpec
 from elman.sequences import Sequences
 
 
-class ClassifierNetwork(Stack):
+class ClassifierNet(Stack):
     """Stack of a body, a pooling and a linear read-out. As a cell it returns the logits after every step."""
 
     kind = "classifier"

@@ -10,7 +10,7 @@ from elman.nearest import did_you_mean
 from elman.network.activations import Activation, PReLU, RMSNorm
 from elman.network.attention import Attention
 from elman.network.changes import Deviations, Differences
-from elman.network.classifier import ClassifierNetwork
+from elman.network.classifier import ClassifierNet
 from elman.network.containers import Bidirectional, OutputFeedback, Residual, Reversed, Stack
 from elman.network.decoder import Decoder
 from elman.network.efficientnet_lite import EfficientNetLite0
@@ -22,7 +22,7 @@ from elman.network.pointwise import Dropout, Embedding, LayerNorm, Linear
 from elman.network.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
 from elman.network.recurrent import GRU, LSTM, RNN
 from elman.network.spec import LayerSpec, Spec
-from elman.network.tagger import TaggerNetwork
+from elman.network.tagger import TaggerNet
 from elman.network.windows import MinGRU, WindowNet
 
 DEEPEST = 50  # layers inside one another
@@ -30,9 +30,9 @@ DEEPEST = 50  # layers inside one another
 LAYER_TYPES: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (RNN, LSTM, GRU, MinGRU, WindowNet, Embedding, Linear, LayerNorm, Dropout, Stack, Residual,
-                  OutputFeedback, Bidirectional, Reversed, Attention, Decoder, EncoderDecoder, TaggerNetwork,
+                  OutputFeedback, Bidirectional, Reversed, Attention, Decoder, EncoderDecoder, TaggerNet,
                   FrameEncoder, PictureNet, EfficientNetLite0, PictureEncoder, LastPooling, MeanPooling, MaxPooling,
-                  AttentionPooling, Deviations, Differences, Activation, PReLU, RMSNorm, ClassifierNetwork)
+                  AttentionPooling, Deviations, Differences, Activation, PReLU, RMSNorm, ClassifierNet)
 }  # fmt: skip
 
 

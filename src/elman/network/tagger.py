@@ -10,7 +10,7 @@ from elman.sequences import Sequences
 from elman.state import State
 
 
-class TaggerNetwork(Layer):
+class TaggerNet(Layer):
     """Network from words to the score of each tag at each word.
 
     The features of a word are its embedding, the final states of a bidirectional layer that reads its characters, and

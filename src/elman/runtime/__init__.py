@@ -7,16 +7,19 @@ from typing import Any
 from elman import classical
 from elman.network import Layer, ModelFile, NoSpec, Stepper, Streams, read_model
 
-MODELS = {  # word of the task in files -> module:class
-    "classifier": "elman.runtime.classifier:ClassifierModel",
-    "language-model": "elman.runtime.language_model:TextModel",
-    "tagger": "elman.runtime.tagger:TaggerModel",
-    "translator": "elman.runtime.translator:TranslatorModel",
-    "captioner": "elman.runtime.captioner:CaptionerModel",
-    "summarizer": "elman.runtime.summarizer:SummarizerModel",
+# Name of a task on the command line and in files -> its class. `elman.tasks.tagger.Tagger` trains a `tagger`, and
+# `elman.runtime.tagger.TrainedTagger` runs it.
+TASKS = {
+    "language-model": "LanguageModel",
+    "classifier": "Classifier",
+    "tagger": "Tagger",
+    "translator": "Translator",
+    "summarizer": "Summarizer",
+    "captioner": "Captioner",
 }
 
-__all__ = ["MODELS", "Layer", "ModelFile", "NoSpec", "Stepper", "Streams", "classical_model", "load", "trained_model"]
+__all__ = ["TASKS", "Layer", "ModelFile", "NoSpec", "Stepper", "Streams", "load", "module_of", "read_trained",
+           "trained_model"]  # fmt: skip
 
 
 def load(path: str | Path) -> Any:
@@ -30,12 +33,23 @@ def load(path: str | Path) -> Any:
         ValueError: the file is damaged, a checkpoint, or of a model that this version does not have; or a layer of
             the model runs in PyTorch only.
     """
+    file = read_trained(path)
+    if "model" in file.metadata:
+        return _classical_model(file)
+    return trained_model(file) if "task" in file.metadata else file.network()
+
+
+def read_trained(path: str | Path) -> ModelFile:
+    """Read the file of a trained model, or the model file of a run folder.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: the file is damaged, or a checkpoint.
+    """
     file = read_model(path)
     if "place" in file.metadata:
         raise ValueError(f"{path}: expected a trained model, got a checkpoint; name the run folder, or resume the run.")
-    if "model" in file.metadata:
-        return classical_model(file)
-    return trained_model(file) if "task" in file.metadata else file.network()
+    return file
 
 
 def trained_model(file: ModelFile) -> Any:
@@ -45,13 +59,17 @@ def trained_model(file: ModelFile) -> Any:
         ValueError: the task is unknown, a part of the file is missing or wrong, or a layer runs in PyTorch only.
     """
     task = file.value("task", str)
-    if task not in MODELS:
-        raise ValueError(f"{file.path}: expected one of {', '.join(MODELS)}, got {task!r}.")
-    module, _, name = MODELS[task].partition(":")
-    return getattr(import_module(module), name).from_file(file)
+    if task not in TASKS:
+        raise ValueError(f"{file.path}: expected one of {', '.join(TASKS)}, got {task!r}.")
+    return getattr(import_module(f"elman.runtime.{module_of(task)}"), f"Trained{TASKS[task]}").from_file(file)
 
 
-def classical_model(file: ModelFile) -> Any:
+def module_of(task: str) -> str:
+    """Return the name of the modules of a task: in `elman.runtime`, `elman.tasks` and `elman.cli.tasks`."""
+    return task.replace("-", "_")
+
+
+def _classical_model(file: ModelFile) -> Any:
     """Return the classical model in a file.
 
     Raises:

@@ -19,7 +19,7 @@ from elman.metrics.translation import TranslationReport, translation_report
 from elman.network import ModelFile
 from elman.representation import brief_fields
 from elman.runtime.photos import FixedTrunk, Photos
-from elman.runtime.writer import Targets, WriterModel, longest_target
+from elman.runtime.writer import Targets, TrainedWriter, longest_target
 from elman.sequences import Sequences
 from elman.settings import check_range, check_word
 
@@ -53,7 +53,7 @@ class Pictures:
 
 
 @dataclass(kw_only=True)
-class CaptionerModel(WriterModel):
+class TrainedCaptioner(TrainedWriter):
     """Trained captioner, which runs without PyTorch.
 
     Args:

@@ -14,8 +14,8 @@ from elman.errors import RowError, named
 from elman.inputs import restore_inputs
 from elman.metrics.classes import ClassReport, class_report
 from elman.network import ModelFile
-from elman.network.classifier import ClassifierNetwork
-from elman.runtime.classifier_stream import StreamingClassifier, softmax
+from elman.network.classifier import ClassifierNet
+from elman.runtime.classifier_stream import ClassifierStream, softmax
 from elman.runtime.model import TrainedModel
 from elman.runtime.occlusion import Occlusion, occlusion
 from elman.sequences import Sequences
@@ -24,7 +24,7 @@ STEPS = 1 << 14  # of a batch in an evaluation
 
 
 @dataclass(kw_only=True)
-class ClassifierModel(TrainedModel):
+class TrainedClassifier(TrainedModel):
     """Trained classifier, which runs without PyTorch.
 
     Attributes:
@@ -117,7 +117,7 @@ class ClassifierModel(TrainedModel):
         self.check_fitted()
         return occlusion(self, row, label, window)
 
-    def stream(self) -> StreamingClassifier:
+    def stream(self) -> ClassifierStream:
         """Return a reader at the beginning of a sequence, which gives the class probabilities after every step.
 
         Raises:
@@ -130,7 +130,7 @@ class ClassifierModel(TrainedModel):
                              )  # fmt: skip
         with self.evaluating():
             empty = self.classify(Sequences(self.inputs_.encode([]).values, [0]))
-        return StreamingClassifier(self.stepper(1, "probs"), self.inputs_, self.classes_, softmax(empty))
+        return ClassifierStream(self.stepper(1, "probs"), self.inputs_, self.classes_, softmax(empty))
 
     def learned(self) -> dict[str, Any]:
         return {"classes": len(self.classes_), "inputs": self.inputs_.description}
@@ -153,7 +153,7 @@ class ClassifierModel(TrainedModel):
             raise ValueError(f"labels: expected at least two different ones, in 64 bits, got {shown(labels)}.")
 
     def check_network(self) -> None:
-        if not isinstance(self.net_, ClassifierNetwork):
+        if not isinstance(self.net_, ClassifierNet):
             raise ValueError(f"spec: expected a classifier, got a {self.net_.kind}.")
         if self.net_.output_size != len(self.classes_):
             raise ValueError(f"labels: expected {self.net_.output_size}, as the network has, got {len(self.classes_)}.")

@@ -16,13 +16,13 @@ from elman.state import State
 
 @brief_fields
 class StreamState(NamedTuple):
-    """State of a `StreamingClassifier`."""
+    """State of a `ClassifierStream`."""
 
     network: State
     probabilities: np.ndarray  # [1, C] float64
 
 
-class StreamingClassifier:
+class ClassifierStream:
     """Reader of one sequence, piece by piece, which returns class probabilities.
 
     Args:
@@ -45,7 +45,7 @@ class StreamingClassifier:
 
     @complete
     def __repr__(self) -> str:
-        return call("StreamingClassifier", f"{len(self.classes)} classes", f"label={brief(self.label)}",
+        return call("ClassifierStream", f"{len(self.classes)} classes", f"label={brief(self.label)}",
                     f"probability={self.probabilities.max():.4g}")  # fmt: skip
 
     @complete
@@ -66,7 +66,7 @@ class StreamingClassifier:
     def state(self, state: StreamState) -> None:
         shape = (1, len(self.classes))
         if not isinstance(state, tuple) or len(state) != 2 or np.shape(state[1]) != shape:
-            raise ValueError("StreamingClassifier.state: expected the state of the network, and probabilities "
+            raise ValueError("ClassifierStream.state: expected the state of the network, and probabilities "
                              f"{list(shape)}, got {brief(state)}; it is the state of another model.")  # fmt: skip
         network, probabilities = state
         self._stepper.state = network
@@ -87,7 +87,7 @@ class StreamingClassifier:
         Raises:
             TypeError, ValueError: the piece cannot be read; the state is unchanged.
         """
-        with located(["StreamingClassifier.read"]):
+        with located(["ClassifierStream.read"]):
             steps = self._inputs.encode_row(*as_rows("piece", one_row("piece", piece)))
         after = np.empty((len(steps), len(self.classes)))
         for before, leaf in zip(self._before, self._leaves, strict=True):
@@ -102,7 +102,7 @@ class StreamingClassifier:
         except ValueError as error:
             for before, leaf in zip(self._before, self._leaves, strict=True):
                 leaf[...] = before
-            raise ValueError(f"StreamingClassifier.read: the piece is far outside the range of the training rows "
+            raise ValueError(f"ClassifierStream.read: the piece is far outside the range of the training rows "
                              f"({error}); check its units. The state is unchanged.") from error  # fmt: skip
         if len(after):
             self.probabilities = after[-1]

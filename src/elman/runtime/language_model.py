@@ -40,7 +40,7 @@ Texts = Text | Path | Sequence[Text | Path]
 
 
 @dataclass(kw_only=True)
-class TextModel(TrainedModel):
+class TrainedLanguageModel(TrainedModel):
     """Trained language model, which runs without PyTorch.
 
     Args:

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 from elman.data.rows_and_labels import with_targets
 from elman.metrics.references import as_references
 from elman.metrics.summary import SummaryReport, summary_report
-from elman.runtime.translator import TranslatorModel
+from elman.runtime.translator import TrainedTranslator
 
 
 @dataclass(kw_only=True)
-class SummarizerModel(TranslatorModel):
-    """Trained summarizer, which runs without PyTorch. Settings and attributes as in `TranslatorModel`."""
+class TrainedSummarizer(TrainedTranslator):
+    """Trained summarizer, which runs without PyTorch. Settings and attributes as in `TrainedTranslator`."""
 
     task: ClassVar[str] = "summarizer"
 

@@ -41,7 +41,7 @@ class TaggedWord(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class TaggerModel(TrainedModel):
+class TrainedTagger(TrainedModel):
     """Trained tagger, which runs without PyTorch.
 
     Attributes:

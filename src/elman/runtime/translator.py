@@ -20,7 +20,7 @@ from elman.metrics.translation import TranslationReport, translation_report
 from elman.network import ModelFile
 from elman.network.states import DecoderState
 from elman.representation import brief_fields
-from elman.runtime.writer import Targets, WriterModel, longest_target
+from elman.runtime.writer import Targets, TrainedWriter, longest_target
 from elman.sequences import Sequences
 from elman.settings import check_range
 
@@ -37,7 +37,7 @@ class Alignment(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class TranslatorModel(WriterModel):
+class TrainedTranslator(TrainedWriter):
     """Trained translator, which runs without PyTorch.
 
     Args:

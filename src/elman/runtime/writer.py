@@ -50,7 +50,7 @@ class Targets(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class WriterModel(TrainedModel):
+class TrainedWriter(TrainedModel):
     """Base of trained models with an encoder and a decoder. Encoded targets are `Targets`.
 
     A subclass implements the hooks of a trained model, and `written_units`, `encode_inputs`, `encode_texts`, `sources`

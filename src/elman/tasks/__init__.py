@@ -4,20 +4,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from elman.network import read_model
 from elman.optional_packages import needed_by
+from elman.runtime import TASKS, module_of, read_trained
 
-TASKS = {  # name on the command line and in files -> module:class
-    "language-model": "elman.tasks.language_model:LanguageModel",
-    "classifier": "elman.tasks.classifier:Classifier",
-    "tagger": "elman.tasks.tagger:Tagger",
-    "translator": "elman.tasks.translator:Translator",
-    "summarizer": "elman.tasks.summarizer:Summarizer",
-    "captioner": "elman.tasks.captioner:Captioner",
-}
-_HOMES = {"Task": "elman.tasks.base"} | {home.partition(":")[2]: home.partition(":")[0] for home in TASKS.values()}
+_HOMES = {"Task": "elman.tasks.base"} | {name: f"elman.tasks.{module_of(word)}" for word, name in TASKS.items()}
 
-__all__ = ["TASKS", "load", "task_class", *sorted(_HOMES)]
+__all__ = ["load", "task_class", *sorted(_HOMES)]
 
 
 def task_class(word: str) -> Any:
@@ -28,8 +20,7 @@ def task_class(word: str) -> Any:
     """
     if word not in TASKS:
         raise ValueError(f"expected one of {', '.join(TASKS)}, got {word!r}.")
-    module, _, name = TASKS[word].partition(":")
-    return getattr(import_module(module), name)
+    return getattr(import_module(f"elman.tasks.{module_of(word)}"), TASKS[word])
 
 
 def load(path: str | Path) -> Any:
@@ -40,9 +31,7 @@ def load(path: str | Path) -> Any:
         ValueError: the file is damaged, a checkpoint, of no task, or of a task that this version does not have.
         MissingPackage: PyTorch is not installed.
     """
-    file = read_model(path)
-    if "place" in file.metadata:
-        raise ValueError(f"{path}: expected a trained model, got a checkpoint; name the run folder, or resume the run.")
+    file = read_trained(path)
     if "task" not in file.metadata:
         raise ValueError(f"{path}: expected the model of a task, got other weights; for a cell or a Stack, use "
                          "elman.runtime.load(path).stepper(), or construct it and call its load(path).")  # fmt: skip

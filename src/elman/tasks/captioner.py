@@ -18,7 +18,7 @@ from elman.layers.efficientnet_lite import EfficientNetLite0, efficientnet_weigh
 from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
 from elman.network.efficientnet_lite import FEATURES
-from elman.runtime.captioner import TRUNK, CaptionerModel
+from elman.runtime.captioner import TRUNK, TrainedCaptioner
 from elman.runtime.photos import FixedTrunk, Photos
 from elman.settings import check_range
 from elman.state import State
@@ -30,7 +30,7 @@ CHANNELS = 32, 64, 128, 256  # of the convolutional encoder
 
 
 @dataclass(kw_only=True)
-class Captioner(CaptionerModel, Writer):
+class Captioner(TrainedCaptioner, Writer):
     """Model that describes a picture in a sentence: a convolutional encoder, and a decoder that attends to its map.
 
     `fit` takes pictures (names of files, `PictureFile`, or uint8 arrays [H, W, 3] or [H, W]), and one caption or a list

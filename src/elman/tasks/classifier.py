@@ -19,7 +19,7 @@ from elman.inputs import InputSettings, make_inputs
 from elman.layers import Linear, Stack
 from elman.layers.pooling import POOLINGS, Pooling
 from elman.metrics.calibration import temperature
-from elman.runtime.classifier import ClassifierModel
+from elman.runtime.classifier import TrainedClassifier
 from elman.sequences import Sequences
 from elman.settings import check_range, check_word
 from elman.state import State
@@ -34,7 +34,7 @@ FEW_ROWS = 20  # with fewer rows, many classes are no reason for a warning
 
 
 @dataclass(kw_only=True)
-class Classifier(ClassifierModel, InputSettings, RecurrentSettings, Task):
+class Classifier(TrainedClassifier, InputSettings, RecurrentSettings, Task):
     """Model that gives a sequence its class, with probabilities; on a stream, after every step.
 
     `fit` takes rows (texts; arrays [T, D] or [T]; data frames of numbers with a variable per column; `Sequences`;

@@ -25,7 +25,7 @@ from elman.layers import Embedding, Linear, Stack
 from elman.losses import REDUCTIONS, cross_entropy
 from elman.losses.cross_entropy import unit_cross_entropy
 from elman.runtime import ngram_baseline
-from elman.runtime.language_model import TextModel, Texts
+from elman.runtime.language_model import Texts, TrainedLanguageModel
 from elman.settings import check_range, check_word
 from elman.state import State
 from elman.tasks.base import Task, logger, perplexity
@@ -37,7 +37,7 @@ EMBEDDING = 128  # features of a unit by default
 
 
 @dataclass(kw_only=True)
-class LanguageModel(TextModel, RecurrentSettings, Task):
+class LanguageModel(TrainedLanguageModel, RecurrentSettings, Task):
     """Model that reads a text unit by unit and gives the distribution of the next unit. It can generate text.
 
     `fit` takes documents: a text, the `Path` of a file, or a list of either. Each is read from its beginning to its

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from elman.runtime.summarizer import SummarizerModel
+from elman.runtime.summarizer import TrainedSummarizer
 from elman.tasks.translator import Translator
 
 
 @dataclass(kw_only=True)
-class Summarizer(SummarizerModel, Translator):
+class Summarizer(TrainedSummarizer, Translator):
     """`Translator` with other defaults: only the beginning of long sources is read, and both sides share a vocabulary.
 
     The length of a summary is an option of `predict`: `min_length`, `max_length` and `length_penalty`, see

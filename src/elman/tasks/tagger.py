@@ -23,7 +23,7 @@ from elman.data.spelled_words import UNKNOWN, Spelled, Words
 from elman.data.tokenizer import tokenize
 from elman.errors import about_row
 from elman.metrics.entities import EntityReport
-from elman.runtime.tagger import CONVERT, INSIDE, TaggerModel, way_out
+from elman.runtime.tagger import CONVERT, INSIDE, TrainedTagger, way_out
 from elman.sequences import Sequences
 from elman.settings import check_range, check_word
 from elman.state import State
@@ -39,7 +39,7 @@ REPAIR = "set repair=True (--repair) to read tags as the CoNLL evaluation does"
 
 
 @dataclass(kw_only=True)
-class Tagger(TaggerModel, RecurrentSettings, Task):
+class Tagger(TrainedTagger, RecurrentSettings, Task):
     """Model that gives every word of a sentence its tag. Spans (names, phrases) are written as their scheme demands.
 
     `fit` takes sentences, each a list of words, or of tuples of a word and given tags, and one tag per word.

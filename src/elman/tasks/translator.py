@@ -16,7 +16,7 @@ from elman.data.units.pairs import PairUnits
 from elman.layers import Embedding, Stack
 from elman.metrics.references import as_references
 from elman.network.decoder import summary_width
-from elman.runtime.translator import TranslatorModel
+from elman.runtime.translator import TrainedTranslator
 from elman.settings import check_range
 from elman.tasks.base import logger
 from elman.tasks.encoder_decoder import EncoderDecoder
@@ -26,7 +26,7 @@ from elman.training.loop import Data
 
 
 @dataclass(kw_only=True)
-class Translator(TranslatorModel, Writer):
+class Translator(TrainedTranslator, Writer):
     """Model that reads a text and writes another: an encoder, and a decoder that attends to it.
 
     `fit` takes the sources, and one target per source.

@@ -13,7 +13,7 @@ from elman.cells import CellModule
 from elman.data.examples import Batch, Encoded
 from elman.layers import Attention, Decoder, Dropout, Embedding, Linear, OutputFeedback, Stack
 from elman.network.attention import SCORES
-from elman.runtime.writer import Targets, WriterModel
+from elman.runtime.writer import Targets, TrainedWriter
 from elman.settings import check_range, check_word
 from elman.state import State
 from elman.tasks.base import Task, perplexity
@@ -95,10 +95,10 @@ class DecoderSettings(RecurrentSettings):
 
 
 @dataclass(kw_only=True)
-class Writer(WriterModel, DecoderSettings, Task):
+class Writer(TrainedWriter, DecoderSettings, Task):
     """Base of tasks with an encoder and a decoder. Encoded targets are `Targets`.
 
-    A subclass implements the hooks of a task and of a `WriterModel`.
+    A subclass implements the hooks of a task and of a `TrainedWriter`.
     """
 
     batch_steps: int | None = None

@@ -24,7 +24,7 @@ from elman.convert.onnx_writing.rows import PaddedRows
 from elman.convert.onnx_writing.values import Graph, Value, concat, softmax
 from elman.network import Layer
 from elman.network.pictures import ANY
-from elman.network.tagger import TaggerNetwork
+from elman.network.tagger import TaggerNet
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -40,7 +40,7 @@ class TaggerInputs:
         axes: (B, T) for whole rows, (B,) for a step.
     """
 
-    def __init__(self, network: TaggerNetwork, graph: Graph, axes: Axes):
+    def __init__(self, network: TaggerNet, graph: Graph, axes: Axes):
         self.network, self.graph = network, graph
         self.word = graph.input("word", np.int64, axes)
         self.given = graph.input("given", np.int64, [*axes, len(network.given)]) if network.given else None
@@ -63,7 +63,7 @@ class TaggerInputs:
         return concat(parts, -1) if len(parts) > 1 else parts[0]
 
     @staticmethod
-    def sample(network: TaggerNetwork, random: np.random.Generator, *sizes: int) -> dict[str, np.ndarray]:
+    def sample(network: TaggerNet, random: np.random.Generator, *sizes: int) -> dict[str, np.ndarray]:
         """Return random inputs."""
         words, characters, given = network.sizes
         tags = [random.integers(0, size, sizes) for size in given]
@@ -76,7 +76,7 @@ class TaggerInputs:
         }
 
     @staticmethod
-    def run(network: TaggerNetwork, inputs: Arrays, real: np.ndarray, state: State) -> tuple[Sequences, State]:
+    def run(network: TaggerNet, inputs: Arrays, real: np.ndarray, state: State) -> tuple[Sequences, State]:
         """Return the scores of the network, and the state after them, for the real steps of [B, T]."""
         tokens = Sequences(tuple(inputs[name][real] for name in ("word", "spelling", "given")), real.sum(1))
         sizes = inputs["character_lengths"]

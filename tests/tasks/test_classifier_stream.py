@@ -162,11 +162,11 @@ def test_a_piece_that_cannot_be_read_leaves_the_stream_unchanged():
     for piece, error in [
         (
             [[1.0, 2.0, 3.0]],
-            r"StreamingClassifier.read: expected steps of shape \[D\] = \[2\], as in training, got \[3\]",
+            r"ClassifierStream.read: expected steps of shape \[D\] = \[2\], as in training, got \[3\]",
         ),
-        ([1.0, 2.0], r"StreamingClassifier.read: expected steps of shape \[D\] = \[2\], as in training, got \[1\]"),
-        ([[1.0, np.inf]], "StreamingClassifier.read: step 0, variable 1 is infinite"),
-        ([[np.nan, 1.0]], "StreamingClassifier.read: step 0, variable 0 is NaN"),
+        ([1.0, 2.0], r"ClassifierStream.read: expected steps of shape \[D\] = \[2\], as in training, got \[1\]"),
+        ([[1.0, np.inf]], "ClassifierStream.read: step 0, variable 1 is infinite"),
+        ([[np.nan, 1.0]], "ClassifierStream.read: step 0, variable 0 is NaN"),
     ]:
         with pytest.raises(ValueError, match=error):
             stream.read(piece)
