@@ -46,6 +46,7 @@ from elman.data.units import UNITS, Unknown
 from elman.data.units.pairs import PairUnits
 from elman.decoding import Constraints, Hypothesis, Sampling
 from elman.estimator import Estimator
+from elman.inputs import INPUTS, InputSettings, make_inputs
 from elman.metrics import Comparison, Likelihood, SummaryReport, TranslationReport, class_report, entity_report
 from elman.network import Streams, read_model
 from elman.representation import brief, brief_fields, call
@@ -78,6 +79,13 @@ def tagger():
     return Tagger(hidden_size=4, embedding_size=4, epochs=1).fit(*rows)
 
 
+def fitted(name):
+    """Return the preprocessor of a kind of rows."""
+    rows = {"text": [BAD], "skeletons": [np.ones((2, 3, 2))], "frames": [np.ones((2, 4, 4), np.uint8)]}
+    settings = InputSettings(inputs=name)
+    return make_inputs(settings).fit(rows.get(name, [np.ones((5, 2))]), settings)
+
+
 @pytest.fixture(scope="module")
 def objects(text_model, classifier, tagger, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "model.safetensors"
@@ -107,7 +115,7 @@ def objects(text_model, classifier, tagger, tmp_path_factory):
         Run("a" * 50, observers=[print] * 99, source={"data": ["x" * 99] * 99}), text_model.result_, Score("F1", 0.5),
         Update(1, 1, 0.5, 2.0, 1.0, 0.1, 9, 1.0, 9.0), Evaluation(1, 1, Score("F1", 0.5), 0.5, 1, 2.0),
         Examined(1, 1, 1.0, {f"layer {i}": {"a": 1.0} for i in range(999)}),
-        *(task_class(word)() for word in TASKS),
+        *(task_class(word)() for word in TASKS), *(fitted(name) for name in INPUTS),
     ]  # fmt: skip
 
 
