@@ -33,8 +33,8 @@ def load(path: str | Path) -> Any:
     """
     file = read_trained(path)
     if "task" not in file.metadata:
-        raise ValueError(f"{path}: expected the model of a task, got other weights; for a cell or a Stack, use "
-                         "elman.runtime.load(path).stepper(), or construct it and call its load(path).")  # fmt: skip
+        raise ValueError(f"{path}: expected the model of a task, got another one; use "
+                         "elman.runtime.load(path), or construct the cell and call its load(path).")  # fmt: skip
     try:
         with needed_by("elman.load", "use elman.runtime.load, which does not need it"):
             kind = task_class(file.metadata["task"])
