@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-RUNNING = ("classical", "data", "decoding", "inputs", "metrics", "network", "runtime")
+RUNNING = ("classical", "data", "decoding", "hmm", "inputs", "metrics", "network", "runtime")
 
 
 @pytest.fixture(scope="module")
