@@ -15,7 +15,6 @@ from elman import (
     HMM,
     LSTM,
     Attention,
-    AttentionPooling,
     BagOfWords,
     Bidirectional,
     CellSettings,
@@ -43,6 +42,7 @@ from elman.hmm import CategoricalHMM, GaussianHMM
 from elman.layers.recurrent_stack import recurrent_stack
 from elman.losses import crf_loss
 from elman.metrics import calibration_error, translation_report
+from elman.network import Streams
 from elman.settings import parse
 from elman.tasks.run import Run
 
@@ -107,10 +107,15 @@ def calls(path: Path) -> dict[str, Advice]:
             "use scan",
             lambda: Bidirectional(LSTM(3, 4), LSTM(3, 4)).scan(Sequences(torch.zeros(2, 3), [2])),
         ),
-        "a stepper without a spec": Advice(
-            lambda: Stack(LSTM(3, 4), AttentionPooling(4)).stepper(),
-            "use step",
-            lambda: (net := Stack(LSTM(3, 4), AttentionPooling(4))).step(torch.zeros(1, 3), net.initial_state(1)),
+        "a stepper of whole sequences": Advice(
+            lambda: Stack(Bidirectional(LSTM(3, 4), LSTM(3, 4))).stepper(),
+            "use scan",
+            lambda: Stack(Bidirectional(LSTM(3, 4), LSTM(3, 4))).scan(Sequences(torch.zeros(2, 3), [2])),
+        ),
+        "a batch beyond the pool": Advice(
+            lambda: Streams(Linear(2, 2).network(), 9, 2).step([0, 1, 2], np.zeros((3, 2), np.float32)),
+            "a larger batch_size",
+            lambda: Streams(Linear(2, 2).network(), 9, batch_size=3),
         ),
         "a pooling of both directions": Advice(
             lambda: LastPooling(4, 2).step(torch.zeros(1, 4), ()),
