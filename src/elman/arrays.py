@@ -44,13 +44,19 @@ def like(index: Array, array: Array) -> Array:
     return tensor(index).to(array.device) if is_tensor(array) else index
 
 
+def is_masked_array(values: Any) -> bool:
+    """Return whether values are a masked array of NumPy. `numpy.ma`, which takes long to import, is not imported."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(values, masked.MaskedArray)
+
+
 def plain(array: Array) -> Array:
     """Return a NumPy masked array as a plain one with NaN where it is masked; return any other array itself.
 
     Raises:
         TypeError: the masked values are not numbers, so that nothing can mark them as missing.
     """
-    if not isinstance(array, np.ma.MaskedArray):
+    if not is_masked_array(array):
         return array
     if not np.ma.is_masked(array):
         return np.asarray(array)
@@ -74,7 +80,7 @@ def as_array(values: Any) -> np.ndarray:
         >>> as_array([1, None, 3])
         array([ 1., nan,  3.])
     """
-    if isinstance(values, list | tuple) and any(isinstance(value, np.ma.MaskedArray) for value in values):
+    if isinstance(values, list | tuple) and any(map(is_masked_array, values)):
         values = [as_array(value) for value in values]  # NumPy drops the masks of the parts of a list
     array = values.numpy(force=True) if is_tensor(values) else np.asarray(plain(values))
     return _without_nulls(array) if array.dtype.kind == "O" and array.ndim else array
@@ -90,7 +96,8 @@ def _without_nulls(objects: np.ndarray) -> np.ndarray:
 
 
 def _is_null(value: Any) -> bool:
-    return value is None or value is np.ma.masked or type(value).__name__ == "NAType"  # pandas.NA
+    masked = is_masked_array(value) and value is np.ma.masked
+    return value is None or masked or type(value).__name__ == "NAType"  # pandas.NA
 
 
 def is_missing(value: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman import state as states
-from elman.arrays import Array, compiling, is_tensor, like, plain, take, tensor
+from elman.arrays import Array, compiling, is_masked_array, is_tensor, like, plain, take, tensor
 from elman.html_tables import html_table
 from elman.representation import array_form, call, complete
 from elman.rows import Plan, Rows
@@ -35,7 +35,7 @@ class Sequences:
             self._check_values()
 
     def _check_values(self) -> None:
-        if any(isinstance(leaf, np.ma.MaskedArray) for leaf in states.leaves(self._values)):
+        if any(map(is_masked_array, states.leaves(self._values))):
             self._values = states.map(plain, self._values)
         steps = self._layout.num_steps
         for leaf in states.leaves(self._values):

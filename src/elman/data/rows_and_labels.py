@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.arrays import as_array, is_missing
+from elman.arrays import as_array, is_masked_array, is_missing
 from elman.data.frames import READ_FRAME, frame_array, is_frame, names_of_columns, table_name
 from elman.data.named_rows import NamedRows, NamedSeries
 from elman.data.readers.captions import Captioned
@@ -136,7 +136,7 @@ def as_labels(where: str, y: Any, rows: int) -> np.ndarray:
         raise ValueError(f"{where}: requires y to be passed, but the target y is None; give a label for each row.")
     # NumPy silently converts a list of strings and numbers to strings.
     labels = np.array(y, dtype=object) if isinstance(y, list | tuple) else np.asarray(y)
-    if np.ma.is_masked(y):
+    if is_masked_array(y) and np.ma.is_masked(y):
         raise ValueError(f"{where}: expected a label for each row, got masked labels; leave their rows out.")
     if labels.ndim == 2 and labels.shape[1] == 1:
         kind = getattr(sys.modules.get("sklearn.exceptions"), "DataConversionWarning", UserWarning)

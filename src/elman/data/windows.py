@@ -152,7 +152,7 @@ def concatenated(where: str, documents: Sequence[np.ndarray]) -> np.ndarray:
     return text
 
 
-def shuffled(text: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def shuffled(text: np.ndarray, generator: "np.random.Generator") -> np.ndarray:
     """Return the concatenated documents in another order."""
     boundaries = np.flatnonzero(text == BOUNDARY)
     order = generator.permutation(len(boundaries) - 1)
@@ -160,6 +160,6 @@ def shuffled(text: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return text if len(documents) == 1 else np.concatenate([*documents, text[-1:]])
 
 
-def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
+def epoch_generator(seed: int, epoch: int) -> "np.random.Generator":
     """Return the random generator of one epoch, a function of the seed and the epoch."""
     return np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64)))

@@ -65,7 +65,7 @@ def sample(
     state: State,
     rows: int,
     sampling: Sampling,
-    generator: np.random.Generator,
+    generator: "np.random.Generator",
     *,
     max_length: int | Sequence[int],
     start: int = BOUNDARY,

@@ -52,7 +52,7 @@ class Sampling:
         np.put_along_axis(probs, order, ranked, 1)
         return probs / probs.sum(1, keepdims=True)
 
-    def draw(self, log_probs: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def draw(self, log_probs: np.ndarray, generator: "np.random.Generator") -> np.ndarray:
         """Draw one unit per row, [B] int64, given log_probs [B, V]."""
         ends = np.cumsum(self.probabilities(log_probs), 1)
         return (ends > generator.random((len(ends), 1)) * ends[:, -1:]).argmax(1)

@@ -100,7 +100,7 @@ class Search:
             constraints=request.constraints,
         )
 
-    def drawn(self, request: Request, sampling: Sampling, generator: np.random.Generator) -> list[list[Hypothesis]]:
+    def drawn(self, request: Request, sampling: Sampling, generator: "np.random.Generator") -> list[list[Hypothesis]]:
         """Return one random hypothesis of each row."""
         begin = request.step, request.state, len(request.usual_lengths)
         lengths = self._longest(request)

@@ -66,7 +66,7 @@ class TextStream:
         ids = np.argsort(-self.log_probs, kind="stable")[:count].tolist()
         return [(self._units.decode([unit]), math.exp(self.log_probs[unit])) for unit in ids]
 
-    def write(self, length: int, sampling: Sampling, generator: np.random.Generator) -> Iterator[str]:
+    def write(self, length: int, sampling: Sampling, generator: "np.random.Generator") -> Iterator[str]:
         """Draw and read up to `length` units, or to the end of the text; yield text as soon as it is complete."""
         decoder = self._units.decoder()
         decoder.feed(self._last)  # so that a blank separates the next word from it

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from elman import cache
+from elman.arrays import is_masked_array
 from elman.data.readers.captions import PictureFile
 from elman.data.readers.images import decode_image
 from elman.errors import about_row
@@ -127,7 +128,7 @@ def read(picture: Any, size: tuple[int, int] | None = None) -> np.ndarray:
 
 
 def _array(picture: Any) -> np.ndarray:
-    if np.ma.is_masked(picture):
+    if is_masked_array(picture) and np.ma.is_masked(picture):
         raise TypeError("expected pixels, got masked ones; fill the masked values.")
     pixels = np.asarray(picture)
     grey = pixels.ndim == 2
