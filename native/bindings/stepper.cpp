@@ -241,7 +241,7 @@ void bind_stepper(nb::module_& m) {
       .def(
           "add_pointwise",
           [](BoundStepper& s, std::string_view name, Out y, float a, float b) {
-            const Pointwise function = pointwise::find(name);
+            const Pointwise function = functions::find(name);
             if (!function) throw std::invalid_argument("Stepper: unknown function " + std::string(name) + ".");
             s.pointwise(function, a, b, static_cast<Index>(y.shape(1)), y.data());
           },

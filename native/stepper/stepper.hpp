@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "engine/layer.hpp"
-#include "stepper/pointwise.hpp"
+#include "stepper/functions.hpp"
 #include "stepper/storage.hpp"
 
 namespace elman {

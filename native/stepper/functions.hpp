@@ -9,7 +9,7 @@ namespace elman {
 
 using Pointwise = float (*)(float x, float a, float b);
 
-namespace pointwise {
+namespace functions {
 
 inline float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
@@ -18,7 +18,7 @@ struct Named {
   Pointwise function;
 };
 
-inline constexpr Named functions[] = {
+inline constexpr Named all[] = {
     {"tanh", [](float x, float, float) { return std::tanh(x); }},
     {"sigmoid", [](float x, float, float) { return sigmoid(x); }},
     {"relu", [](float x, float, float) { return x < 0.0f ? 0.0f : x; }},
@@ -37,10 +37,10 @@ inline constexpr Named functions[] = {
 
 // Null: there is no function of that name.
 inline Pointwise find(std::string_view name) {
-  for (const Named& one : functions)
+  for (const Named& one : all)
     if (one.name == name) return one.function;
   return nullptr;
 }
 
-}  // namespace pointwise
+}  // namespace functions
 }  // namespace elman
