@@ -1,7 +1,7 @@
 """A trained tagger without PyTorch: the same tags and probabilities, and tags of a stream of words."""
 
 import json
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from elman import runtime
 from elman.kernels import native
+from elman.network import make_layer
 from elman.runtime.tagger import TrainedTagger
 from elman.tasks import Tagger, load
 
@@ -114,6 +115,26 @@ def test_a_model_that_reads_both_ways_does_not_stream(pair):
         else:
             with pytest.raises(ValueError, match="expected a look_ahead of at least 0 words, got -1"):
                 one.stream(-1)
+
+
+def test_the_network_has_no_steps_of_one_number(pair):
+    task, model = pair
+    with pytest.raises(ValueError, match=r"^Tagger.stepper: the network reads more than one sequence; use predict"):
+        task.stepper()
+    for call in (model.stepper, partial(model.net_.scan, NAMES), partial(model.net_.step, NAMES, None)):
+        with pytest.raises(ValueError, match=r"^TaggerNet\.\w+: reads words with their spellings and given tags; use"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("place", "message"), [(0, "tables of ids"), (1, "an LSTM in both directions as its spelling")]
+)
+def test_a_file_with_other_layers_in_the_network_raises(place, message):
+    task = trained("default")
+    spec, tensors = task.net_.spec(), {name: weight.numpy() for name, weight in task.net_.state_dict().items()}
+    spec["cells"][place] = spec["cells"][1 - place]
+    with pytest.raises(ValueError, match=f"^tagger: expected {message}, got other layers"):
+        make_layer(spec, tensors)
 
 
 def test_a_word_that_cannot_be_read_leaves_the_stream_unchanged():

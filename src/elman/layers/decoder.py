@@ -10,13 +10,13 @@ from elman.cells.module import CellModule
 from elman.layers.linear import Linear
 from elman.layers.output_feedback import OutputFeedback
 from elman.layers.stack import Stack
-from elman.network.decoder import AnyDecoder, summary_width
+from elman.network.decoder import BaseDecoder, summary_width
 from elman.network.spec import Spec
 from elman.network.states import DecoderState
 from elman.sequences import Sequences
 
 
-class Decoder(AnyDecoder, CellModule):
+class Decoder(BaseDecoder, CellModule):
     """Network that predicts each unit from the previous ones and a source.
 
     logits = W body(embedding(previous unit)) + b

@@ -7,9 +7,8 @@ import numpy as np
 from elman.kernels import native
 from elman.memory import Memory, Reads
 from elman.network.checks import check_array, check_input
-from elman.network.functions import linear
+from elman.network.functions import address, linear, new
 from elman.network.layer import Layer
-from elman.network.memory import address, new
 from elman.network.spec import LayerSpec
 from elman.network.states import KeysAndValues
 from elman.sequences import Sequences

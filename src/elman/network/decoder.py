@@ -18,8 +18,8 @@ from elman.sequences import Sequences
 from elman.state import State
 
 
-class AnyDecoder(Cell):
-    """Decoder in NumPy or PyTorch: the definition that both share. See `elman.layers.Decoder`.
+class BaseDecoder(Cell):
+    """Base of the decoders in NumPy and in PyTorch, which defines their computation. See `elman.layers.Decoder`.
 
     Attributes:
         embedding: units to features.
@@ -111,7 +111,7 @@ class AnyDecoder(Cell):
         raise AssertionError("the attention is a layer of the stack")
 
 
-class Decoder(AnyDecoder, Layer):
+class Decoder(BaseDecoder, Layer):
     """Network that predicts each unit from the previous ones and a source."""
 
     kind = "decoder"

@@ -16,8 +16,8 @@ from elman.state import State
 LOGITS = 1 << 22  # logits in memory at once
 
 
-class AnyEncoderDecoder:
-    """Encoder, and a decoder that starts from its final state and attends to its output, in NumPy or PyTorch.
+class BaseEncoderDecoder:
+    """Base of the encoder-decoders in NumPy and in PyTorch: a decoder starts from the final state of an encoder.
 
     Attributes:
         encoder: layers from sources to their output, `Sequences` [M, D], and a final state. All numbers of that state,
@@ -53,7 +53,7 @@ class AnyEncoderDecoder:
         return state
 
 
-class EncoderDecoder(AnyEncoderDecoder, Layer):
+class EncoderDecoder(BaseEncoderDecoder, Layer):
     """Network from sources to a decoder's state, from which the decoder writes units."""
 
     kind = "encoder_decoder"

@@ -1,4 +1,4 @@
-"""Functions of arrays that several layers share: native kernels where they are available, else NumPy."""
+"""Functions of arrays that several layers share: native kernels where they are available, else NumPy; their memory."""
 
 from typing import Any
 
@@ -6,11 +6,25 @@ import numpy as np
 
 from elman.cell import unroll
 from elman.kernels import native
-from elman.network.memory import address, new
 from elman.rows import Rows
 from elman.sequences import Sequences
 
 CHUNK = 1 << 19  # numbers of all windows in memory at once
+LARGE = 1 << 16  # numbers of an array from which pooled memory is faster
+
+
+def new(rows: int, columns: int) -> np.ndarray:
+    """Return an uninitialised float32 array [rows, columns]; a large one uses memory that is pooled between calls."""
+    if rows * columns < LARGE:
+        return np.empty((rows, columns), np.float32)
+    pairs = native.module.doubles([(rows * columns + 1) // 2])  # two float32 in the memory of a float64
+    found: np.ndarray = pairs.view(np.float32)[: rows * columns].reshape(rows, columns)
+    return found
+
+
+def address(array: np.ndarray | None) -> int:
+    """Return the address of the numbers of an array that is contiguous; 0 for None."""
+    return 0 if array is None else array.__array_interface__["data"][0]
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -24,6 +38,18 @@ ACTIVATION: dict[str, Any] = {
     "relu": lambda x: np.maximum(x, 0),
     "identity": lambda x: x,
 }
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """Compute the softmax over the features of x [N, D], in float64."""
+    weights = np.exp(x.astype(np.float64) - x.max(1, keepdims=True))
+    return weights / weights.sum(1, keepdims=True)
+
+
+def log_softmax(x: np.ndarray) -> np.ndarray:
+    """Compute the logarithm of the softmax over the features of x [N, D], in float64."""
+    shifted = x.astype(np.float64) - x.max(1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
 
 
 def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:

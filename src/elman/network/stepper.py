@@ -8,12 +8,17 @@ import numpy as np
 from elman import state as states
 from elman.kernels import native
 from elman.network.checks import check_array, check_count, check_finite, check_leaves, check_state, structured
+from elman.network.functions import log_softmax, softmax
 from elman.network.no_spec import NoSpec
 from elman.representation import array_form, brief, call, complete
 from elman.state import State
 
 WEIGHTS = ("float32", "bfloat16")
-OUTPUTS = ("logits", "probs", "log_probs")
+CONVERSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # of the output of a layer, by the name of the result
+    "logits": lambda y: y,
+    "probs": softmax,
+    "log_probs": log_softmax,
+}
 MOST_ROWS = 1 << 20
 
 
@@ -187,7 +192,7 @@ class NumPyStepper(Stepper):
     """`Stepper` that calls `layer.step`: for layers without a native operation, and without native kernels."""
 
     def __init__(self, layer: Any, batch_size: int = 1, output: str = "logits"):
-        self._layer, self._kind = layer, output
+        self._layer, self._converted = layer, CONVERSIONS[output]
         self._input = np.zeros((batch_size, *layer.step_shape), np.int64 if layer.reads_ids else np.float32)
         kind = np.float32 if output == "logits" else np.float64
         self._output = np.zeros((batch_size, *layer.output_shape), kind)
@@ -207,7 +212,7 @@ class NumPyStepper(Stepper):
         x = check_array("Stepper.step", "x", x, self._input.shape[1:], "n")
         check_values("Stepper", x, self._layer, lambda row: f"row {row}")
         y, state = self._layer.step(x, state)
-        return distribution(y, self._kind), state
+        return self._converted(y), state
 
 
 def make_stepper(layer: Any, batch_size: int, output: str, weights: str) -> Stepper:
@@ -235,8 +240,8 @@ def _in_numpy(layer: Any, batch_size: int, output: str, weights: str, reason: st
 def check_arguments(where: str, batch_size: int, output: str, weights: str) -> None:
     """Raise a ValueError or a TypeError unless the arguments of a stepper are right."""
     check_count(where, "batch_size", batch_size, MOST_ROWS)
-    if output not in OUTPUTS:
-        raise ValueError(f"{where}: expected output to be one of {', '.join(OUTPUTS)}, got {output!r}.")
+    if output not in CONVERSIONS:
+        raise ValueError(f"{where}: expected output to be one of {', '.join(CONVERSIONS)}, got {output!r}.")
     if weights not in WEIGHTS:
         raise ValueError(f"{where}: expected weights to be one of {', '.join(WEIGHTS)}, got {weights!r}.")
 
@@ -254,14 +259,3 @@ def check_values(where: str, x: np.ndarray, layer: Any, place: Callable[[int], s
         row, feature = np.argwhere(~np.isfinite(flat))[0].tolist()
         raise ValueError(f"{where}: expected finite input, got {flat[row, feature]} at {place(row)}, feature "
                          f"{feature}; the state is unchanged. Skip this step or replace the value.")  # fmt: skip
-
-
-def distribution(logits: np.ndarray, output: str) -> np.ndarray:
-    """Return logits as they are, or their softmax in float64: `probs` or `log_probs`."""
-    if output == "logits":
-        return logits
-    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
-    if output == "log_probs":
-        return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    shares = np.exp(shifted)
-    return shares / shares.sum(1, keepdims=True)

@@ -1,20 +1,57 @@
 """Network of the tagger without PyTorch (Lample et al. 2016, arXiv:1603.01360)."""
 
-from typing import Any
+from typing import Any, NoReturn
 
-import numpy as np
-
+from elman.arrays import namespace, take
 from elman.network.layer import Layer
 from elman.network.spec import LayerSpec
 from elman.sequences import Sequences
 from elman.state import State
 
+OTHER_INPUT = "reads words with their spellings and given tags"
 
-class TaggerNet(Layer):
-    """Network from words to the score of each tag at each word.
 
-    The features of a word are its embedding, the final states of a bidirectional layer that reads its characters, and
-    an embedding of each given tag. The recurrent layers read them, and the read-out gives the scores.
+class BaseTaggerNet:
+    """Base of the networks of taggers in NumPy and in PyTorch, from words to the score of each tag at each word.
+
+    The features of a word are its embedding, an embedding of each given tag, and the final states of a bidirectional
+    layer that reads its characters. The recurrent layers read them, and the read-out gives the scores.
+
+    Attributes:
+        word: table of words.
+        given: a table for each kind of given tags.
+        spelling: layers that read the characters of a word; None if the spelling is ignored.
+        body: the recurrent layers.
+        readout: features to scores.
+    """
+
+    word: Any
+    given: Any
+    spelling: Any
+    body: Any
+    readout: Any
+
+    def scores(self, tokens: Sequences, characters: Sequences, state: State | None = None) -> tuple[Sequences, State]:
+        """Return the scores of the tags at each word, [N, K], and the state of the body.
+
+        Args:
+            tokens: values (word, spelling, given): ids of words [N], rows of `characters` [N], and given tags [N, E].
+            characters: the spellings of the different words, ids [M].
+            state: state of the body after earlier words; None at the beginning.
+        """
+        word, spelling, given = tokens.values
+        parts = [self.word.apply_to(word)]
+        parts += [table.apply_to(given[:, number]) for number, table in enumerate(self.given)]
+        if self.spelling is not None:
+            _, (_, (forward, backward)) = self.spelling.scan(characters)
+            parts.append(take(namespace(forward.h).concatenate([forward.h, backward.h], 1), spelling))
+        features = tokens.with_values(namespace(parts[0]).concatenate(parts, 1))
+        features, state = self.body.scan(features, state)
+        return features.map(self.readout.apply_to), state
+
+
+class TaggerNet(BaseTaggerNet, Layer):
+    """Network of a tagger. As a layer it has the state of its body.
 
     Attributes:
         sizes: numbers of words, of characters (0: the spelling is ignored), and of each kind of given tags.
@@ -28,11 +65,12 @@ class TaggerNet(Layer):
         given, spells = spec.setting("given", int), spec.setting("spells", bool)
         spec.check(given >= 0, "a number of given tags of at least 0", given)
         spec.check(len(self.cells) == 3 + given + spells, f"{3 + given + spells} cells", len(self.cells))
-        self.word: Any = self.cells[0]
-        self.given: list[Any] = self.cells[1 : 1 + given]
-        self.spelling: Layer | None = self.cells[1 + given] if spells else None
+        self.word, self.given = self.cells[0], self.cells[1 : 1 + given]
+        self.spelling = self.cells[1 + given] if spells else None
         self.body, self.readout = self.cells[-2:]
-        spec.check(all(cell.reads_ids for cell in self.cells[: 1 + given + spells]), "tables of ids", "features")
+        spec.check(all(cell.kind == "embedding" for cell in self.cells[: 1 + given]), "tables of ids", "other layers")
+        spec.check(not spells or _reads_both_ways(self.spelling), "an LSTM in both directions as its spelling",
+                   "other layers")  # fmt: skip
         width = sum(cell.output_size for cell in self.cells[: 1 + given + spells])
         spec.check(self.body.input_size == width, f"a body with an input_size of {width}", self.body.input_size)
         spec.check(self.readout.kind == "linear", "a linear read-out", self.readout.kind)
@@ -48,19 +86,14 @@ class TaggerNet(Layer):
     def initial_state(self, batch_size: int) -> State:
         return self.body.initial_state(batch_size)
 
-    def scores(self, tokens: Sequences, characters: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        """Return the scores of the tags at each word, [N, K], and the state of the body.
+    def scan(self, sequences: Sequences, state: State | None = None) -> NoReturn:
+        raise ValueError(f"TaggerNet.scan: {OTHER_INPUT}; use predict of the trained model.")
 
-        Args:
-            tokens: values (word, spelling, given): ids of words [N], rows of `characters` [N], and given tags [N, E].
-            characters: the spellings of the different words, ids [M].
-            state: state of the body after earlier words; None at the beginning.
-        """
-        word, spelling, given = tokens.values
-        parts: list[np.ndarray] = [self.word.apply_to(word)]
-        parts += [table.apply_to(given[:, number]) for number, table in enumerate(self.given)]
-        if self.spelling is not None:
-            _, (_, (forward, backward)) = self.spelling.scan(characters)
-            parts.append(np.concatenate([forward.h, backward.h], 1)[spelling])
-        features, state = self.body.scan(tokens.with_values(np.concatenate(parts, 1)), state)
-        return features.map(self.readout.apply_to), state
+    def check_streams(self, verb: str) -> NoReturn:
+        raise ValueError(f"TaggerNet.{verb}: {OTHER_INPUT}; use stream of the trained model.")
+
+
+def _reads_both_ways(layer: Any) -> bool:
+    """Return whether a layer is an embedding of characters and an LSTM in both directions."""
+    kinds = [cell.kind for cell in (*layer.cells, *(inner for cell in layer.cells for inner in cell.cells))]
+    return bool(layer.kind == "stack" and kinds == ["embedding", "bidirectional", "lstm", "lstm"])

@@ -8,9 +8,8 @@ import numpy as np
 from elman.cell import unroll
 from elman.kernels import native
 from elman.kernels.native import ACTIVATIONS, KINDS
-from elman.network.functions import linear
+from elman.network.functions import address, linear, new
 from elman.network.layer import Layer
-from elman.network.memory import address, new
 from elman.network.spec import LayerSpec
 from elman.rows import one_step_each
 from elman.sequences import Sequences

@@ -15,7 +15,8 @@ from elman.inputs import restore_inputs
 from elman.metrics.classes import ClassReport, class_report
 from elman.network import ModelFile
 from elman.network.classifier import ClassifierNet
-from elman.runtime.classifier_stream import ClassifierStream, softmax
+from elman.network.functions import softmax
+from elman.runtime.classifier_stream import ClassifierStream
 from elman.runtime.model import TrainedModel
 from elman.runtime.occlusion import Occlusion, occlusion
 from elman.sequences import Sequences

@@ -105,12 +105,5 @@ class ClassifierStream:
             raise ValueError(f"ClassifierStream.read: the piece is far outside the range of the training rows "
                              f"({error}); check its units. The state is unchanged.") from error  # fmt: skip
         if len(after):
-            self.probabilities = after[-1]
+            self.probabilities = after[-1].copy()
         return after
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return the probabilities of logits, float64 [B, C]."""
-    weights = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True, initial=-np.inf))
-    probabilities: np.ndarray = weights / weights.sum(1, keepdims=True)
-    return probabilities

@@ -98,8 +98,11 @@ class TrainedModel(Settings, Estimator, ABC):
         """Return a `Stepper` of the network, which reads numbers or ids and runs one step per call.
 
         Raises:
-            ValueError: a layer reads whole sequences, or an argument is unknown.
+            ValueError: a layer reads whole sequences, the network reads more than one, or an argument is unknown.
         """
+        if not hasattr(self.net_, "stepper"):
+            raise ValueError(f"{type(self).__name__}.stepper: the network reads more than one sequence; use predict or "
+                             "stream.")  # fmt: skip
         return self.net_.stepper(batch_size, output, weights)
 
     @contextmanager

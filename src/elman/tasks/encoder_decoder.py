@@ -13,7 +13,7 @@ from elman.data.units import BOUNDARY, shifted
 from elman.layers import Decoder
 from elman.losses import readout_loss
 from elman.losses.readout_loss import chunks
-from elman.network.encoder_decoder import AnyEncoderDecoder
+from elman.network.encoder_decoder import BaseEncoderDecoder
 from elman.network.spec import Spec
 from elman.network.states import DecoderState
 from elman.sequences import Sequences
@@ -27,7 +27,7 @@ class TeacherForcing(NamedTuple):
     own: float = 0.0  # share of the inputs that are the decoder's own predictions
 
 
-class EncoderDecoder(AnyEncoderDecoder, nn.Module):
+class EncoderDecoder(BaseEncoderDecoder, nn.Module):
     """Encoder, and a decoder that starts from its final state and attends to its output.
 
     Args:

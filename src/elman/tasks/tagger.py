@@ -202,7 +202,7 @@ class Tagger(TrainedTagger, RecurrentSettings, Task):
     # The trained model.
 
     def scores(self, batch: Spelled, state: State | None = None) -> tuple[Sequences, State]:
-        scores, state = self.net_.scores(as_tensors(batch), state)
+        scores, state = self.net_.scores(*as_tensors(batch), state)
         return scores.map(lambda values: values.numpy()), state
 
     @property

@@ -1,9 +1,9 @@
 """Network of the tagger."""
 
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from elman import state as states
 from elman.cells import LSTM, CellModule
@@ -13,13 +13,13 @@ from elman.data.spelled_words import Spelled
 from elman.layers import Bidirectional, Dropout, Embedding, Linear, Stack
 from elman.losses import CRFLoss
 from elman.network.spec import Spec
+from elman.network.tagger import BaseTaggerNet
 from elman.sequences import Sequences
-from elman.state import State
 
 OUTPUT_LAYERS = "readout", "chain"  # of a `TaggerNet`
 
 
-class TaggerNet(nn.Module):
+class TaggerNet(BaseTaggerNet, nn.Module):
     """Network from sentences to the score of each tag at each word (Lample et al. 2016, arXiv:1603.01360).
 
     The features of a word are its embedding, the final states of an LSTM that reads its characters in both directions,
@@ -69,19 +69,7 @@ class TaggerNet(nn.Module):
 
     def forward(self, batch: Spelled) -> Sequences:
         """Return the scores of the tags, [N, K]."""
-        return self.scores(batch)[0]
-
-    def scores(self, batch: Spelled, state: State | None = None) -> tuple[Sequences, State]:
-        """Return the scores of the tags, [N, K], and the state of the recurrent layers, which a stream continues."""
-        word, spelling, given = batch.tokens.values
-        parts: list[Tensor] = [self.word.apply_to(word)]
-        parts += [cast(Embedding, table).apply_to(ids)
-                  for table, ids in zip(self.given, given.unbind(1), strict=True)]  # fmt: skip
-        if self.spelling is not None:
-            _, (_, (forward, backward)) = self.spelling(batch.characters)
-            parts.append(torch.cat([forward.h, backward.h], 1).index_select(0, spelling))
-        features, state = self.body(batch.tokens.with_values(torch.cat(parts, 1)), state)
-        return features.map(self.readout.apply_to), state
+        return self.scores(*batch)[0]
 
 
 def as_tensors(batch: Spelled) -> Spelled:

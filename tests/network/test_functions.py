@@ -1,9 +1,9 @@
-"""Memory of arrays that native kernels fill."""
+"""Functions that layers share: the memory of arrays that native kernels fill."""
 
 import numpy as np
 import pytest
 
-from elman.network.memory import LARGE, address, new
+from elman.network.functions import LARGE, address, new
 
 
 @pytest.mark.needs_native
