@@ -36,8 +36,7 @@ class Deviations(Layer):
         return x - mean(state), state
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        sequences, state = self.checked(sequences, state)
-        return unroll(self._advance, sequences, self.initial_state(len(sequences)) if state is None else state)
+        return unroll(self._advance, *self.checked_with_state(sequences, state))
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         total, steps, y = stepper.floats(self.input_size), stepper.integers(), stepper.floats(self.output_size)
@@ -68,8 +67,7 @@ class Differences(Layer):
         return self._joined(x, previous, steps > 0), PreviousStep(x.copy(), steps + 1)  # the caller may overwrite x
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, PreviousStep]:
-        sequences, state = self.checked(sequences, state)
-        previous, steps = self.initial_state(len(sequences)) if state is None else state
+        sequences, (previous, steps) = self.checked_with_state(sequences, state)
         x, full = sequences.values, sequences.lengths > 0
         starts = sequences.offsets[:-1][full]
         before, known = np.concatenate([x[:1], x[:-1]]), np.ones(len(x), bool)

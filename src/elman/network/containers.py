@@ -127,9 +127,7 @@ class OutputFeedback(Layer):
         return y, (inner, y)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        sequences, state = self.checked(sequences, state)
-        start = self.initial_state(len(sequences)) if state is None else state
-        return unroll(self._advance, sequences, start)
+        return unroll(self._advance, *self.checked_with_state(sequences, state))
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         before, joined = stepper.floats(self.output_size), stepper.floats(self.input_size + self.output_size)

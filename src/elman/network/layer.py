@@ -99,6 +99,11 @@ class Layer(Cell):
         sequences = sequences if x is sequences.values else sequences.with_values(x)
         return sequences, None if state is None else check_state(where, state, self.initial_state(len(sequences)))
 
+    def checked_with_state(self, sequences: Sequences, state: State | None) -> tuple[Sequences, State]:
+        """Return the arguments of `scan` as `checked` does, with the initial state in the place of None."""
+        sequences, state = self.checked(sequences, state)
+        return sequences, self.initial_state(len(sequences)) if state is None else state
+
     def checked_step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         """Return the arguments of `step`, checked if this is the outermost layer; other layers must stream.
 

@@ -101,8 +101,7 @@ class Dropout(Layer):
         return x, DropoutState(row, step + 1)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, DropoutState]:
-        sequences, state = self.checked(sequences, state)
-        row, step = self.initial_state(len(sequences)) if state is None else state
+        sequences, (row, step) = self.checked_with_state(sequences, state)
         return sequences, DropoutState(row, step + sequences.lengths)
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:

@@ -42,8 +42,7 @@ class Pooling(Layer):
         return self.advance(self.project(x), state)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
-        sequences, state = self.checked(sequences, state)
-        state = self.initial_state(len(sequences)) if state is None else state
+        sequences, state = self.checked_with_state(sequences, state)
         return unroll(self.advance, sequences.map(self.project), state)
 
 

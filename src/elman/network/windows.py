@@ -26,11 +26,10 @@ class MinGRU(Layer):
         return np.zeros((batch_size, self.output_size), np.float32)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, np.ndarray]:
-        sequences, state = self.checked(sequences, state)
-        h0 = self.initial_state(len(sequences)) if state is None else np.ascontiguousarray(state)
+        sequences, state = self.checked_with_state(sequences, state)
         z, n = np.split(linear(sequences.values, self.weight, self.bias), 2, 1)
         z = sigmoid(z)
-        y, last = linear_scan(1 - z, z * n, sequences.layout, h0)
+        y, last = linear_scan(1 - z, z * n, sequences.layout, np.ascontiguousarray(state))
         return sequences.with_values(y), last
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
@@ -57,9 +56,8 @@ class WindowNet(Layer):
         return np.zeros((batch_size, self.window - 1, self.input_size), np.float32)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, np.ndarray]:
-        sequences, state = self.checked(sequences, state)
-        past = self.initial_state(len(sequences)) if state is None else state
-        y, last = window_linear(sequences.values, sequences.layout, past, self.weight, self.bias)
+        sequences, state = self.checked_with_state(sequences, state)
+        y, last = window_linear(sequences.values, sequences.layout, state, self.weight, self.bias)
         return sequences.with_values(ACTIVATION[self.activation](y)), last
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
