@@ -13,6 +13,7 @@ from elman.layers import Attention, Bidirectional, Decoder, Dropout, Embedding, 
 from elman.network import make_layer
 from elman.sequences import Sequences
 from elman.tasks.encoder_decoder import EncoderDecoder
+from elman.testing.torch_laws import without_torch
 from elman.training import model_tensors
 
 SOURCES = Sequences(np.array([3, 1, 4, 1, 5, 9, 2]), [3, 0, 4])
@@ -44,10 +45,6 @@ def network(score="additive", feeds=False, projection=None, cell=LSTM, tied=Fals
     if tied:
         readout.weight = embedding.weight
     return EncoderDecoder(encoder, Decoder(Stack(embedding, Dropout(4, 0.5)), body, readout, 16 * summary)).eval()
-
-
-def without_torch(net):
-    return make_layer(net.spec(), {name: tensor.numpy(force=True) for name, tensor in model_tensors(net).items()})
 
 
 each = pytest.mark.parametrize("natively", [pytest.param(True, marks=pytest.mark.needs_native), False],

@@ -12,8 +12,8 @@ from elman import GRU, LSTM, RNN, Embedding, LayerNorm, Linear, MinGRU, OutputFe
 from elman import state as states
 from elman.kernels import native
 from elman.layers import Bidirectional, Dropout, Reversed
-from elman.network import make_layer
 from elman.sequences import Sequences
+from elman.testing.torch_laws import without_torch
 
 NATIVE = {
     "deep": lambda: Stack(LSTM(3, 4), LSTM(4, 4, zoneout_c=0.2), Dropout(4, 0.1), GRU(4, 5), RNN(5, 2), Linear(2, 3)),
@@ -28,10 +28,6 @@ CLOSE = {
 def made(recipe):
     torch.manual_seed(0)
     return recipe().eval()
-
-
-def without_torch(cell):
-    return make_layer(cell.spec(), {name: tensor.numpy(force=True) for name, tensor in cell.state_dict().items()})
 
 
 def drawn(lengths, *shape):

@@ -13,6 +13,7 @@ from elman.layers.picture_encoder import PictureEncoder
 from elman.layers.picture_net import PictureNet
 from elman.network import make_layer
 from elman.sequences import Sequences
+from elman.testing.torch_laws import without_torch
 
 FRAMES = [(1, 1, 1), (3, 1, 5), (2, 2, 2), (1, 5, 4), (2, 9, 13), (1, 24, 36)]
 
@@ -25,12 +26,6 @@ def kernels(request):
     else:
         with native.disabled():
             yield
-
-
-def without_torch(module):
-    """Return the layer that the spec of a module describes, as read from a file."""
-    tensors = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
-    return make_layer(json.loads(json.dumps(module.spec())), tensors)
 
 
 def drawn(module):

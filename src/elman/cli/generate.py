@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from elman.cli.models import check_verb, without_torch
-from elman.network import read_model
+from elman.cli.models import check_verb, load_trained
 
 
 @click.command()
@@ -27,8 +26,9 @@ def generate(run: Path, prompt: str, **sampling: Any) -> None:
       elman generate runs/book --prompt "Once upon" --length 1000
       elman generate runs/book --temperature 0.7 --top-p 0.9 --seed 3
     """
-    check_verb(run, read_model(run).metadata.get("task"), "generate")
-    written = without_torch(run).generate(prompt, **sampling)
+    model = load_trained(run)
+    check_verb(run, model.task, "generate")
+    written = model.generate(prompt, **sampling)
     click.echo(prompt, nl=False)
     for text in written:
         click.echo(text, nl=False)

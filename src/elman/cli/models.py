@@ -41,8 +41,8 @@ class LoadedModel(NamedTuple):
             return self.commands.evaluate(self.model, data, self.options)
 
 
-def without_torch(run: Path) -> Any:
-    """Return the trained model of a task; in PyTorch if the runtime does not support it, such as a cell of the user.
+def load_trained(run: Path) -> Any:
+    """Return the trained model of a task: without PyTorch, unless a part such as a cell of the user needs PyTorch.
 
     Raises:
         FileNotFoundError, ValueError: as `elman.load`.
@@ -54,7 +54,7 @@ def without_torch(run: Path) -> Any:
 
 
 def load_model(
-    run: Path, files: Sequence[Path], options: Mapping[str, Any], load: Callable[[Path], Any] = without_torch
+    run: Path, files: Sequence[Path], options: Mapping[str, Any], load: Callable[[Path], Any] = load_trained
 ) -> LoadedModel:
     """Load the trained model in a run folder or a model file, for the current command.
 
