@@ -109,6 +109,7 @@ void bind_recurrence(nb::module_& m) {
   layer.def_prop_rw(
       "bfloat16", [](const StackLayer& placed) { return placed.layer.products == Products::bfloat16; },
       [](StackLayer& placed, bool value) { placed.layer.products = value ? Products::bfloat16 : Products::float32; });
+  layer.def("halve_weights", [](StackLayer& placed) { placed.layer.products = Products::bfloat16_weights; });
   layer.def_prop_rw(
       "clip", [](const StackLayer& placed) { return placed.layer.options.clip; },
       [](StackLayer& placed, float value) { placed.layer.options.clip = value; });

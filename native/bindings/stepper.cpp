@@ -1,7 +1,6 @@
 #include "stepper/stepper.hpp"
 
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "bindings/arrays.hpp"
+#include "engine/engine.hpp"
 #include "stepper/streams.hpp"
 
 namespace elman {
@@ -52,20 +52,16 @@ struct Running {
   BoundStepper& stepper;
 };
 
-// Runs one call of a stepper. Only a long one releases the interpreter lock: taking it back costs up to a switch
-// interval (5 ms) where another thread computes in Python, and the others can wait for a short one. An error is about
-// `where` and about the place of a row.
+// Runs one call of a stepper. An error is about `where` and about the place of a row.
 template <class Call, class Place>
 void run(BoundStepper& stepper, Index rows, const char* where, const Place& place, const Call& call) {
-  constexpr double long_call = 4e6;  // floating-point operations: about 50 microseconds
   if (stepper.running)
     throw std::invalid_argument(
         "Stepper: expected one call at a time, got two threads; make a stepper for each: they share the weights.");
   std::optional<WrongRow> wrong;
   {
     const Running running(stepper);
-    std::optional<nb::gil_scoped_release> released;
-    if (static_cast<double>(rows) * stepper.work() > long_call) released.emplace();
+    const UnlockedIfLong unlocked(static_cast<double>(rows) * stepper.work());
     try {
       call();
     } catch (const WrongRow& error) {
@@ -114,9 +110,8 @@ bool finite(const AnyRead& array) {
 // Extents have been compared in Python.
 void bind_stepper(nb::module_& m) {
   const auto data = [](const auto& array) { return array ? array->data() : nullptr; };
-  nb::class_<PackedWeights>(m, "PackedWeights").def(nb::init<bool>(), "half"_a = false);
   nb::class_<BoundStepper>(m, "Stepper", nb::type_slots(slots))
-      .def(nb::init<Index, std::shared_ptr<PackedWeights>>(), "rows"_a, "weights"_a)
+      .def(nb::init<Index, bool>(), "rows"_a, "half"_a = false)
       .def(
           "bind",
           [](BoundStepper& s, Any input, Any output, const std::vector<Any>& state) {
@@ -172,57 +167,22 @@ void bind_stepper(nb::module_& m) {
           "ids"_a.noconvert(), "weight"_a.noconvert(), "y"_a.noconvert())
       .def(
           "add_recurrence",
-          [=](BoundStepper& s, int kind, int activation, In x, Out y, Out h, std::optional<Out> c, In weight_ih,
-              In weight_hh, Vector bias, std::optional<Vector> bias_hn, std::optional<In> weight_hr,
-              std::optional<Vector> gain_ih, std::optional<Vector> gain_hh, std::optional<Vector> gain_c,
-              std::optional<Vector> bias_c, std::optional<Vector> peephole, bool coupled, float clip, float zone_h,
-              float zone_c) {
-            Layer layer;
-            layer.kind = static_cast<Kind>(kind);
-            layer.activation = static_cast<Activation>(activation);
-            layer.inputs = columns(x);
-            layer.outputs = static_cast<Index>(y.shape(1));
-            layer.units = c ? static_cast<Index>(c->shape(1)) : layer.outputs;
-            layer.weight_ih = weight_ih.data();
-            layer.weight_hh = weight_hh.data();
-            layer.bias = bias.data();
-            layer.bias_hn = data(bias_hn);
-            layer.weight_hr = data(weight_hr);
-            layer.gain_ih = data(gain_ih);
-            layer.gain_hh = data(gain_hh);
-            layer.gain_c = data(gain_c);
-            layer.bias_c = data(bias_c);
-            layer.options = {.any = peephole || coupled || clip > 0 || zone_h > 0 || zone_c > 0,
-                             .coupled = coupled,
-                             .clip = clip,
-                             .peephole = data(peephole),
-                             .candidate = {},
-                             .zoneout_h = {.rate = zone_h},
-                             .zoneout_c = {.rate = zone_c},
-                             .hidden = {}};
-            layer.x = x.data();
-            layer.y = y.data();
-            s.recurrence(layer, h.data(), data(c));
+          [=](BoundStepper& s, const StackLayer& layer, In x, Out h, std::optional<Out> c, Out y) {
+            s.recurrence(layer, x.data(), h.data(), data(c), y.data());
           },
-          "kind"_a, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "h"_a.noconvert(), "c"_a.noconvert().none(),
-          "weight_ih"_a.noconvert(), "weight_hh"_a.noconvert(), "bias"_a.noconvert(), "bias_hn"_a.noconvert().none(),
-          "weight_hr"_a.noconvert().none() = nb::none(), "gain_ih"_a.noconvert().none() = nb::none(),
-          "gain_hh"_a.noconvert().none() = nb::none(), "gain_c"_a.noconvert().none() = nb::none(),
-          "bias_c"_a.noconvert().none() = nb::none(), "peephole"_a.noconvert().none() = nb::none(), "coupled"_a = false,
-          "clip"_a = 0.0f, "zone_h"_a = 0.0f, "zone_c"_a = 0.0f)
+          "layer"_a, "x"_a.noconvert(), "h"_a.noconvert(), "c"_a.noconvert().none(), "y"_a.noconvert())
       .def(
           "add_min_gru",
-          [](BoundStepper& s, In x, In weight, Vector bias, Out h, Out y) {
-            s.min_gru(x.data(), weight.data(), bias.data(), columns(x), static_cast<Index>(h.shape(1)), h.data(),
-                      y.data());
+          [](BoundStepper& s, In x, const Memory& weights, Out h, Out y) {
+            s.min_gru(x.data(), weights.data(), columns(x), static_cast<Index>(h.shape(1)), h.data(), y.data());
           },
-          "x"_a.noconvert(), "weight"_a.noconvert(), "bias"_a.noconvert(), "h"_a.noconvert(), "y"_a.noconvert())
+          "x"_a.noconvert(), "weights"_a, "h"_a.noconvert(), "y"_a.noconvert())
       .def(
           "add_linear",
-          [=](BoundStepper& s, In x, In weight, std::optional<Vector> bias, Out y) {
-            s.linear(x.data(), weight.data(), data(bias), columns(x), static_cast<Index>(y.shape(1)), y.data());
+          [](BoundStepper& s, In x, const Memory& weights, Out y) {
+            s.linear(x.data(), weights.data(), columns(x), static_cast<Index>(y.shape(1)), y.data());
           },
-          "x"_a.noconvert(), "weight"_a.noconvert(), "bias"_a.noconvert().none(), "y"_a.noconvert())
+          "x"_a.noconvert(), "weights"_a, "y"_a.noconvert())
       .def(
           "add_layer_norm",
           [](BoundStepper& s, In x, Vector weight, Vector bias, float epsilon, Out y) {

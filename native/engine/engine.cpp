@@ -121,9 +121,19 @@ void multiply(float* weights, Index inputs, Index outputs, bool back, Index rows
 
 }  // namespace
 
+Memory packed(Index inputs, Index outputs, const float* weight, const float* bias, bool half) {
+  Memory memory = packed(weight, bias, inputs, outputs, false);
+  if (half) kernels().linear.halve(inputs, outputs, memory.data());
+  return memory;
+}
+
+void linear(Index rows, Index inputs, Index outputs, const float* x, float* weights, float* y) {
+  multiply(weights, inputs, outputs, false, rows, x, inputs, y, outputs);
+}
+
 void linear(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* bias, float* y) {
-  const Memory weights = packed(weight, bias, inputs, outputs, false);
-  multiply(weights.data(), inputs, outputs, false, rows, x, inputs, y, outputs);
+  const Memory weights = packed(inputs, outputs, weight, bias, false);
+  linear(rows, inputs, outputs, x, weights.data(), y);
 }
 
 void linear_backward(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* dy,

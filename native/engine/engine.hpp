@@ -29,7 +29,11 @@ void scan(const Plan&, const std::vector<StackLayer>&);
 // in `saved` with their gradients.
 void scan_backward(const Plan&, std::vector<StackLayer>);
 
-// y = x W' + b, and its backward pass. Null: no bias, or a gradient that is not needed.
+// y = x W' + b from packed W [O, D] and b, in float32 or, if `half`, with W in bfloat16. Null: no bias.
+Memory packed(Index inputs, Index outputs, const float* weight, const float* bias, bool half);
+void linear(Index rows, Index inputs, Index outputs, const float* x, float* weights, float* y);  // float32
+
+// The same with W as it is, and its backward pass. Null: no bias, or a gradient that is not needed.
 void linear(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* bias, float* y);
 void linear_backward(Index rows, Index inputs, Index outputs, const float* x, const float* weight, const float* dy,
                      float* dx, float* dweight, float* dbias);

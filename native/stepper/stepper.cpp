@@ -50,8 +50,7 @@ bool all_finite(const float* x, Index size) {
   return found == 0;
 }
 
-Stepper::Stepper(Index rows, std::shared_ptr<PackedWeights> weights)
-    : rows_(rows), weights_(std::move(weights)), storage_(std::make_shared<Storage>()) {
+Stepper::Stepper(Index rows, bool half) : rows_(rows), half_(half), storage_(std::make_shared<Storage>()) {
   for (Index row = 0; row <= rows; ++row) offsets_.push_back(row);
   for (Index row = 0; row < rows; ++row) entries_.push_back({row, 0});
   begin_.resize(static_cast<std::size_t>((rows + Lanes::widest - 1) / Lanes::widest + 1));
@@ -69,22 +68,6 @@ void Stepper::append(double work_per_row, Operation operation) {
   operations_.push_back(std::move(operation));
 }
 
-// Returns the next packed weights; the first stepper of the layer computes them by `fill(storage)`.
-template <class Fill>
-float* Stepper::packed(const Fill& fill) {
-  std::vector<float*>& arrays = weights_->arrays;
-  if (next_weights_ == arrays.size()) arrays.push_back(fill(weights_->storage));
-  return arrays[next_weights_++];
-}
-
-const float* Stepper::copy_weights(const float* values, Index count) {
-  if (!values) return nullptr;
-  return packed([&](Storage& storage) {
-    const Index bytes = 4 * count;
-    return static_cast<float*>(std::memcpy(storage.take(bytes), values, static_cast<std::size_t>(bytes)));
-  });
-}
-
 void Stepper::finite(const float* x, Index columns) {
   append(static_cast<double>(columns), [=](Index rows) {
     if (!all_finite(x, rows * columns)) refuse(x, rows, columns);
@@ -92,56 +75,42 @@ void Stepper::finite(const float* x, Index columns) {
 }
 
 void Stepper::embedding(const Index* ids, const float* weight, Index vocabulary, Index columns, float* y) {
-  const float* table = copy_weights(weight, vocabulary * columns);
   append(static_cast<double>(columns), [=](Index rows) {
     for (Index row = 0; row < rows; ++row)
       if (ids[row] < 0 || ids[row] >= vocabulary) refuse(ids[row], row, vocabulary);
-    for (Index row = 0; row < rows; ++row) std::copy_n(table + ids[row] * columns, columns, y + row * columns);
+    for (Index row = 0; row < rows; ++row) std::copy_n(weight + ids[row] * columns, columns, y + row * columns);
   });
 }
 
-void Stepper::recurrence(Layer layer, float* h, float* c) {
-  if (weights_->half) layer.products = Products::bfloat16_weights;
-  float* const weights = packed([&](Storage& storage) { return storage.keep(elman::packed(layer, false)); });
+void Stepper::recurrence(StackLayer placed, const float* x, float* h, float* c, float* y) {
+  Layer& layer = placed.layer;
+  layer.x = x;
+  layer.y = y;
   layer.x_stride = layer.inputs;
   layer.y_stride = layer.outputs;
   layer.saved = floats(saved_stride(layer));
   const Index gates = (layer.kind == Kind::lstm ? 4 : 3) * layer.units;
-  layer.bias = layer.gain_ih ? copy_weights(layer.bias, gates) : nullptr;
-  layer.gain_ih = copy_weights(layer.gain_ih, gates);
-  layer.gain_hh = copy_weights(layer.gain_hh, gates);
-  layer.gain_c = copy_weights(layer.gain_c, layer.units);
-  layer.bias_c = copy_weights(layer.bias_c, layer.units);
-  layer.options.peephole = copy_weights(layer.options.peephole, (layer.kind == Kind::lstm ? 3 : 2) * layer.units);
   layer.h0 = layer.h_last = h;
   layer.c0 = layer.c_last = c;
-  layer.weight_ih = layer.weight_hh = layer.bias_hn = layer.weight_hr = nullptr;  // packed: the originals may be freed
   const double work = 2.0 * static_cast<double>(gates * (layer.inputs + layer.outputs + 20));
   append(work, [=, this](Index rows) {
     const Ragged batch{offsets_.data(), rows};
     for (Index group = 0; group < groups_; ++group)
-      kernels().recurrence.forward(layer, weights, batch, {entries_.data(), begin_.data() + group}, 0, 1);
+      kernels().recurrence.forward(placed.layer, placed.packed, batch, {entries_.data(), begin_.data() + group}, 0, 1);
   });
 }
 
-void Stepper::min_gru(const float* x, const float* weight, const float* bias, Index inputs, Index units, float* h,
-                      float* y) {
+void Stepper::min_gru(const float* x, float* weights, Index inputs, Index units, float* h, float* y) {
   float* const gates = floats(2 * units);
-  linear(x, weight, bias, inputs, 2 * units, gates);
+  linear(x, weights, inputs, 2 * units, gates);
   append(20.0 * static_cast<double>(units), [=](Index rows) {
     for (Index row = 0; row < rows; ++row) kernels().rows.min_gru(units, gates + row * 2 * units, h + row * units);
     std::copy_n(h, rows * units, y);
   });
 }
 
-void Stepper::linear(const float* x, const float* weight, const float* bias, Index inputs, Index outputs, float* y) {
-  const bool half = weights_->half;
-  float* const weights = packed([&](Storage& storage) {
-    float* array = static_cast<float*>(storage.take(4 * kernels().linear.size(inputs, outputs, false)));
-    kernels().linear.pack(weight, bias, inputs, outputs, false, array, 0, 1);
-    if (half) kernels().linear.halve(inputs, outputs, array);
-    return array;
-  });
+void Stepper::linear(const float* x, float* weights, Index inputs, Index outputs, float* y) {
+  const bool half = half_;
   const Index blocks = kernels().linear.blocks(outputs);
   append(2.0 * static_cast<double>(inputs * outputs), [=](Index rows) {
     kernels().linear.multiply(weights, inputs, outputs, false, half, rows, x, inputs, y, outputs, 0, blocks, nullptr);
@@ -149,8 +118,6 @@ void Stepper::linear(const float* x, const float* weight, const float* bias, Ind
 }
 
 void Stepper::layer_norm(const float* x, const float* weight, const float* bias, float epsilon, Index size, float* y) {
-  weight = copy_weights(weight, size);
-  bias = copy_weights(bias, size);
   append(5.0 * static_cast<double>(size), [=](Index rows) {
     for (Index row = 0; row < rows; ++row)
       kernels().rows.layer_norm(size, epsilon, weight, bias, x + row * size, y + row * size);
@@ -158,7 +125,6 @@ void Stepper::layer_norm(const float* x, const float* weight, const float* bias,
 }
 
 void Stepper::rms_norm(const float* x, const float* weight, float epsilon, Index size, float* y) {
-  weight = copy_weights(weight, size);
   append(5.0 * static_cast<double>(size), [=](Index rows) {
     for (Index row = 0; row < rows; ++row) {
       const float *from = x + row * size, *end = from + size;
@@ -229,7 +195,6 @@ void Stepper::max(const float* x, Index columns, float* largest, float* y) {
 }
 
 void Stepper::differences(const float* x, const float* scale, Index columns, float* previous, Index* steps, float* y) {
-  scale = copy_weights(scale, columns);
   append(5.0 * static_cast<double>(columns), [=](Index rows) {
     for (Index row = 0; row < rows; ++row) {
       const float* now = x + row * columns;

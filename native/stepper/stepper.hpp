@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/layer.hpp"
+#include "engine/engine.hpp"
 #include "stepper/functions.hpp"
 #include "stepper/storage.hpp"
 
@@ -37,7 +37,7 @@ bool all_finite(const float* x, Index size);
 
 class Stepper {
  public:
-  Stepper(Index rows, std::shared_ptr<PackedWeights> weights);
+  Stepper(Index rows, bool half);  // half: the packed weights are bfloat16
 
   Index rows() const { return rows_; }
   double work() const { return work_; }  // floating-point operations per row, approximately
@@ -48,14 +48,15 @@ class Stepper {
   double* doubles(Index columns) { return static_cast<double*>(storage_->take(8 * rows_ * columns)); }
   Index* integers() { return static_cast<Index*>(storage_->take(8 * rows_)); }
 
-  // Add operations. Weights are copied; x may be an output of an earlier operation. Null: no such weights.
+  // Add operations. Weights must live as long as the stepper, and those of products are packed: see engine.hpp. x may
+  // be an output of an earlier operation. Null: no such weights.
   void finite(const float* x, Index columns);  // throws unless x is finite
   // Throws if an id is out of range.
   void embedding(const Index* ids, const float* weight, Index vocabulary, Index columns, float* y);
-  // The layer has x, y, weights and sizes; h and c are updated in place; c is null except for an LSTM.
-  void recurrence(Layer layer, float* h, float* c);
-  void min_gru(const float* x, const float* weight, const float* bias, Index inputs, Index units, float* h, float* y);
-  void linear(const float* x, const float* weight, const float* bias, Index inputs, Index outputs, float* y);
+  // h and c are updated in place; c is null except for an LSTM.
+  void recurrence(StackLayer, const float* x, float* h, float* c, float* y);
+  void min_gru(const float* x, float* weights, Index inputs, Index units, float* h, float* y);
+  void linear(const float* x, float* weights, Index inputs, Index outputs, float* y);
   void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, Index size, float* y);
   void rms_norm(const float* x, const float* weight, float epsilon, Index size, float* y);
   void add(const float* a, const float* b, Index columns, float* y);
@@ -100,15 +101,11 @@ class Stepper {
  private:
   using Operation = std::function<void(Index rows)>;
 
-  template <class Fill>
-  float* packed(const Fill& fill);
-  const float* copy_weights(const float* values, Index count);
   void append(double work_per_row, Operation operation);
 
   Index rows_;
   double work_ = 0;
-  std::shared_ptr<PackedWeights> weights_;
-  std::size_t next_weights_ = 0;
+  bool half_;
   std::shared_ptr<Storage> storage_;
   std::vector<Operation> operations_;
   std::vector<Index> offsets_;  // of a batch with one step per row

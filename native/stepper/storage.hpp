@@ -30,24 +30,12 @@ class Storage {
     return std::exchange(next_, next_ + size);
   }
 
-  float* keep(Memory block) { return blocks_.emplace_back(std::move(block)).data(); }
-
  private:
   static constexpr std::size_t shared = 1 << 16;
 
   std::vector<Memory> blocks_;
   char* next_ = nullptr;  // free part of the last shared block
   std::size_t left_ = 0;  // its size in bytes
-};
-
-// Packed weights of a layer. The first stepper packs them; the following steppers of the layer, which add the same
-// operations in the same order, read them.
-struct PackedWeights {
-  explicit PackedWeights(bool half) : half(half) {}
-
-  const bool half;  // bfloat16
-  Storage storage;
-  std::vector<float*> arrays;  // in the order of the operations
 };
 
 }  // namespace elman

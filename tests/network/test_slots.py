@@ -299,16 +299,18 @@ def test_threads_share_a_pool(is_native, hidden):
 
 
 @pytest.mark.needs_native
-def test_steppers_and_pools_of_a_layer_share_its_packed_weights():
-    layer = LSTM(512, 512).network()  # of 8 MB
+def test_calls_steppers_and_pools_of_a_layer_share_its_packed_weights():
+    layer = Stack(LSTM(512, 512), Linear(512, 4096)).network()  # of 8 MB each
+    x = np.full((1, 512), 0.1, np.float32)
     kept: list = [layer.stepper(), Streams(layer, 10)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    expected, _ = layer.step(x, layer.initial_state(1))
     kept += [layer.stepper() for _ in range(20)] + [Streams(layer, 10, 2) for _ in range(10)]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8_000
     for stepper in kept[2:22]:
-        stepper.input[...] = 0.1
+        stepper.input[...] = x
         stepper()
-        np.testing.assert_array_equal(stepper.output, kept[2].output)
+        np.testing.assert_array_equal(stepper.output, expected)
 
 
 def test_a_layer_without_a_native_operation_streams_as_its_steps(is_native):

@@ -545,7 +545,7 @@ def step(generator, rows, units):
 
 def running(generator, rows, columns):
     """Check the operations that summarise the steps so far."""
-    stepper = native.module.Stepper(rows, native.module.PackedWeights())
+    stepper = native.module.Stepper(rows)
     x, scores = stepper.floats(columns), stepper.floats(1)
     scale = generator.uniform(0.5, 2, columns).astype(np.float32)
     mean, deviation, largest, change, attended, norm = (stepper.floats(n * columns) for n in (1, 1, 1, 2, 1, 1))

@@ -7,7 +7,7 @@ import numpy as np
 from elman.kernels import native
 from elman.memory import Memory, Reads
 from elman.network.checks import check_array, check_input
-from elman.network.functions import address, linear, new
+from elman.network.functions import AffineMap, address, new
 from elman.network.layer import Layer
 from elman.network.spec import LayerSpec
 from elman.network.states import KeysAndValues
@@ -72,6 +72,9 @@ class Attention(Layer):
         self.weight_score = spec.tensor("weight_score", 1, size)[0] if additive else None
         self.weight = spec.tensor("combine.weight", self.output_size, size + self.memory_size)
         self.bias = spec.tensor("combine.bias", self.output_size)
+        self._combine = AffineMap(self.weight, self.bias)
+        self._key = None if self.weight_key is None else AffineMap(self.weight_key)
+        self._query = None if self.weight_query is None else AffineMap(self.weight_query, self.bias_query)
 
     def initial_state(self, batch_size: int, memory: Memory | None = None) -> Memory:
         """Return the state with the memory and its keys.
@@ -110,13 +113,13 @@ class Attention(Layer):
 
     def _keys_and_values(self, values: np.ndarray) -> KeysAndValues:
         values = np.ascontiguousarray(values, np.float32)
-        return KeysAndValues(values if self.weight_key is None else linear(values, self.weight_key), values)
+        return KeysAndValues(values if self._key is None else self._key(values), values)
 
     def _read(self, x: np.ndarray, steps: np.ndarray, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
         """Return the output and the attention weights of all queries."""
         keys, values = self._checked_memory(memory, len(steps))
         x = check_input("Attention", "x", x, self.step_shape, "row {}".format) if self.outermost else x
-        query = x if self.weight_query is None else linear(x, self.weight_query, self.bias_query)
+        query = x if self._query is None else self._query(x)
         context, weights = attend(query, keys, values, memory.reads(steps), self.weight_score)
-        joined: Any = linear(np.concatenate([x, context], 1), self.weight, self.bias)
+        joined: Any = self._combine(np.concatenate([x, context], 1))
         return np.tanh(joined, out=joined), weights

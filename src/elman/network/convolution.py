@@ -9,7 +9,7 @@ from functools import reduce
 
 import numpy as np
 
-from elman.network.functions import linear
+from elman.network.functions import AffineMap
 
 PIXELS = 1 << 16  # of the pictures that go through a network together: their maps stay in the processor's cache
 Sides = tuple[int, int]
@@ -28,7 +28,7 @@ def convolution(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = Non
     """
     seen = windows(x, weight.shape[1:3], stride)
     flat = weight.reshape(len(weight), -1)
-    y = linear(seen.reshape(-1, flat.shape[1]), flat)
+    y = AffineMap(flat)(seen.reshape(-1, flat.shape[1]))
     if bias is not None:
         y += bias  # last: a sum that begins with a large bias rounds every term to its precision
     return y.reshape(*seen.shape[:3], len(weight))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from elman.network.convolution import Sides, channels_last, convolution, in_parts, max_pool, padded
-from elman.network.functions import linear
+from elman.network.functions import AffineMap
 from elman.network.layer import Pointwise
 from elman.network.spec import LayerSpec
 
@@ -60,6 +60,7 @@ class FrameEncoder(Pointwise):
         readout = spec.tensor("readout.weight", self.output_size, int(np.prod(last)))
         by_place = channels_last(readout.reshape(self.output_size, *last))  # the maps here have the channels last
         self.weight, self.bias = by_place.reshape(self.output_size, -1), spec.tensor("readout.bias", self.output_size)
+        self._readout = AffineMap(self.weight, self.bias)
 
     def apply_to(self, x: np.ndarray) -> np.ndarray:
         return in_parts(self._encoded, x)
@@ -69,4 +70,4 @@ class FrameEncoder(Pointwise):
         for block, weight, bias in zip(self.blocks, self.weights, self.biases, strict=True):
             x = max_pool(convolution(padded(x, (1, 1), (1, 1)), weight, bias), block.window)
             np.maximum(x, 0, out=x)
-        return linear(x.reshape(len(x), self.weight.shape[1]), self.weight, self.bias)
+        return self._readout(x.reshape(len(x), self.weight.shape[1]))

@@ -1,5 +1,6 @@
 """Functions of arrays that several layers share: native kernels where they are available, else NumPy; their memory."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,23 +53,55 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
 
 
-def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
-    """Compute y = x W' + b. The native kernel computes each row bitwise the same in any batch, as in PyTorch.
+class PackedWeights:
+    """Weights of a layer in the order in which the native kernels read them, packed once for all calls and threads.
+
+    A copy of a layer, or its pickle, has none and packs them again.
+    """
+
+    def __init__(self) -> None:
+        self._packed: dict[bool, Any] = {}
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return PackedWeights, ()
+
+    def get(self, half: bool, pack: Callable[[], Any]) -> Any:
+        """Return the weights in bfloat16 if `half`, else in float32; the first call makes them by `pack()`."""
+        if half not in self._packed:
+            self._packed.setdefault(half, pack())  # threads that pack at the same time all use the first result
+        return self._packed[half]
+
+
+class AffineMap:
+    """Affine map y = x W' + b. The native kernel computes each row bitwise the same in any batch, as in PyTorch.
+
+    The first call packs the weights for the kernel. Later calls, other threads and the native steppers of the layer
+    read the same packed copy.
 
     Args:
-        x: [N, D] float32.
-        weight: [O, D].
+        weight: [O, D] float32. It must not change after the first call.
         bias: [O], or None.
     """
-    if not native.available():
-        y = x @ weight.T
-        return y if bias is None else np.add(y, bias, y)
-    x, outputs = np.ascontiguousarray(x), len(weight)
-    assert x.dtype == np.float32
-    assert x.shape[1] == weight.shape[1]
-    y = new(len(x), outputs)
-    native.module.linear(len(x), x.shape[1], outputs, *map(address, (x, weight, bias, y)))
-    return y
+
+    def __init__(self, weight: np.ndarray, bias: np.ndarray | None = None):
+        self.weight, self.bias = weight, bias
+        self._packed = PackedWeights()
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Compute y [N, O] from x [N, D] float32."""
+        if not native.available():
+            y = x @ self.weight.T
+            return y if self.bias is None else np.add(y, self.bias, y)
+        assert x.shape[1] == self.weight.shape[1]
+        y = new(len(x), len(self.weight))
+        native.module.packed_linear(self.packed(), np.ascontiguousarray(x), y)
+        return y
+
+    def packed(self, half: bool = False) -> Any:
+        """Return the weights in the order in which the native kernel reads them, in bfloat16 if `half`."""
+        outputs, inputs = self.weight.shape
+        arrays = self.weight, self.bias
+        return self._packed.get(half, lambda: native.module.pack_linear(inputs, outputs, *map(address, arrays), half))
 
 
 def normalized(x: np.ndarray, epsilon: float) -> np.ndarray:
@@ -102,17 +135,14 @@ def linear_scan(a: np.ndarray, x: np.ndarray, rows: Rows, h0: np.ndarray) -> tup
     return y.values, last
 
 
-def window_linear(
-    x: np.ndarray, rows: Rows, past: np.ndarray, weight: np.ndarray, bias: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def window_linear(x: np.ndarray, rows: Rows, past: np.ndarray, linear: AffineMap) -> tuple[np.ndarray, np.ndarray]:
     """Compute y[t] = W [x[t-k+1], ..., x[t]] + b along every row; memory grows with N, not with N times k.
 
     Args:
         x: [N, D] float32.
         rows: its layout.
         past: the k - 1 steps before each row, [B, k - 1, D], latest last.
-        weight: [H, k * D], oldest step first.
-        bias: [H].
+        linear: W [H, k * D], oldest step first, and b [H].
     Returns:
         y [N, H], and the last k - 1 steps of each row, [B, k - 1, D].
     """
@@ -124,9 +154,9 @@ def window_linear(
     line[starts + before] = x
     last = line[(begins + rows.lengths)[:, None] + np.arange(before)]
     if not len(x):
-        return new(0, len(weight)), last
+        return new(0, len(linear.weight)), last
     width = (before + 1) * size
     overlapping = np.lib.stride_tricks.as_strided(line, (len(line) - before, width), line.strides, writeable=False)
     step = max(1, CHUNK // width)
-    parts = [linear(overlapping[starts[at : at + step]], weight, bias) for at in range(0, len(x), step)]
+    parts = [linear(overlapping[starts[at : at + step]]) for at in range(0, len(x), step)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts), last

@@ -33,7 +33,6 @@ class Layer(Cell):
         output_shape: shape of the output of one row and step: (O,), or (C, H, W) for frames.
         cells: the layers inside this one.
         outermost: whether no layer contains this one.
-        packed_weights: weights that the native steppers of this layer share, by their precision.
     Raises:
         ValueError: a setting is missing or wrong, or a tensor is missing or does not fit.
     """
@@ -51,7 +50,6 @@ class Layer(Cell):
         self.same_bits = self.same_bits and all(cell.same_bits for cell in self.cells)
         for cell in self.cells:
             cell.outermost = False
-        self.packed_weights: dict[str, Any] = {}
 
     @complete
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.network.functions import linear, normalized
+from elman.network.functions import AffineMap, normalized
 from elman.network.layer import Layer, Pointwise
 from elman.network.spec import LayerSpec
 from elman.network.states import DropoutState
@@ -46,13 +46,14 @@ class Linear(Pointwise):
         self.weight = spec.tensor("weight", self.output_size, self.input_size)
         self.bias = spec.tensor("bias", self.output_size) if "bias" in spec else None
         self.same_bits = self.bias is not None  # else PyTorch multiplies
+        self._map = AffineMap(self.weight, self.bias)
 
     def apply_to(self, x: np.ndarray) -> np.ndarray:
-        return linear(x, self.weight, self.bias)
+        return self._map(x)
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         y = stepper.floats(self.output_size)
-        stepper.add_linear(x, self.weight, self.bias, y)
+        stepper.add_linear(x, self._map.packed(stepper.half), y)
         return y, ()
 
 

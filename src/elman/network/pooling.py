@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman.cell import unroll
-from elman.network.functions import linear
+from elman.network.functions import AffineMap
 from elman.network.layer import Layer
 from elman.network.spec import LayerSpec
 from elman.network.states import AttentionState, RunningSum
@@ -140,13 +140,14 @@ class AttentionPooling(Pooling):
         self.weight = spec.tensor("hidden.weight", size, self.input_size)
         self.bias = spec.tensor("hidden.bias", size)
         self.query = spec.tensor("query", 1, size)
+        self._hidden, self._score = AffineMap(self.weight, self.bias), AffineMap(self.query)
 
     def initial_state(self, batch_size: int) -> AttentionState:
         return AttentionState(np.full(batch_size, -np.inf, np.float32), np.zeros(batch_size, np.float32),
                               np.zeros((batch_size, self.input_size), np.float32))  # fmt: skip
 
     def project(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return x, linear(np.tanh(linear(x, self.weight, self.bias)), self.query)[:, 0]
+        return x, self._score(np.tanh(self._hidden(x)))[:, 0]
 
     def advance(self, x: Any, state: State) -> tuple[np.ndarray, AttentionState]:
         values, score = x
@@ -171,9 +172,9 @@ class AttentionPooling(Pooling):
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         hidden, score, y = (stepper.floats(size) for size in (len(self.weight), 1, self.output_size))
-        stepper.add_linear(x, self.weight, self.bias, hidden)
+        stepper.add_linear(x, self._hidden.packed(stepper.half), hidden)
         stepper.add_pointwise("tanh", hidden)
-        stepper.add_linear(hidden, self.query, None, score)
+        stepper.add_linear(hidden, self._score.packed(stepper.half), score)
         largest, weight, total = (stepper.floats(size) for size in (1, 1, self.input_size))
         largest[...] = -np.inf
         stepper.add_attention_pooling(x, score, largest, weight, total, y)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from elman.kernels.native import ACTIVATIONS
-from elman.network.functions import ACTIVATION, linear, normalized, sigmoid
+from elman.network.functions import ACTIVATION, normalized, sigmoid
 from elman.network.pointwise import counters
 from elman.network.spec import LARGEST, LayerSpec
 from elman.network.states import CountedLSTMState, LSTMState
@@ -101,7 +101,7 @@ class LSTM(Recurrent):
     def project(self, x: np.ndarray) -> np.ndarray:
         if not self.normed:
             return super().project(x)
-        norm = normalized(linear(x, self.weights["weight_ih"]), NORM_EPSILON)
+        norm = normalized(x @ self.weights["weight_ih"].T, NORM_EPSILON)
         return norm * self.weights["gain_ih"] + self.weights["bias"]
 
     def advance(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:

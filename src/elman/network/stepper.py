@@ -31,7 +31,7 @@ class Stepper:
     `output` and `state` unchanged.
 
     Args:
-        layer: a `Layer` that streams. Its weights are copied.
+        layer: a `Layer` that streams.
         batch_size: rows that step together, B.
         output: `logits`, the output of the model; or its softmax in float64, as `probs` or `log_probs` (nats).
         weights: `float32`, or `bfloat16`: half the memory traffic for models that do not fit the cache, at 8 bits of
@@ -131,17 +131,18 @@ _Native: Any = native.module.Stepper if native.available() else _Missing
 class NativeStepper(_Native, Stepper):  # type: ignore[misc]  # a base of type Any: the extension may be missing
     """`Stepper` in native code: with float32 weights, a step returns the same bits as a native scan.
 
-    The constructor allocates all arrays, and packs the weights for the first stepper of a layer; the steppers of a
-    layer share them. A call takes no arguments, allocates nothing and runs on the calling thread. A call that takes
-    more than about 50 microseconds releases Python's global interpreter lock.
+    The constructor allocates all arrays. The steppers of a layer share its packed weights. A call takes no arguments,
+    allocates nothing and runs on the calling thread. A call that takes more than about 50 microseconds releases
+    Python's global interpreter lock.
 
     Raises:
         NoSpec: there is no native operation for a layer.
     """
 
     def __init__(self, layer: Any, batch_size: int = 1, output: str = "logits", weights: str = "float32"):
-        packed = native.module.PackedWeights(weights == "bfloat16")
-        super().__init__(batch_size, layer.packed_weights.setdefault(weights, packed))
+        self.half = weights == "bfloat16"
+        super().__init__(batch_size, self.half)
+        self._layer = layer  # owns the weights
         if layer.reads_ids:
             self._input = self.integers()
         else:
@@ -227,7 +228,6 @@ def make_stepper(layer: Any, batch_size: int, output: str, weights: str) -> Step
     try:
         return NativeStepper(layer, batch_size, output, weights)
     except NoSpec as error:
-        layer.packed_weights.pop(weights, None)  # incomplete
         return _in_numpy(layer, batch_size, output, weights, str(error))
 
 

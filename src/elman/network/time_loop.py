@@ -8,7 +8,7 @@ import numpy as np
 from elman.cell import unroll
 from elman.kernels import native
 from elman.kernels.native import ACTIVATIONS, KINDS
-from elman.network.functions import address, linear, new
+from elman.network.functions import PackedWeights, address, new
 from elman.network.layer import Layer
 from elman.network.spec import LayerSpec
 from elman.rows import one_step_each
@@ -36,7 +36,7 @@ class Recurrent(Layer):
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
         self.options, self.state_sizes = {}, (self.output_size,)
-        self._packed: list[Any] = []  # packed weights, once they are needed
+        self._packed = PackedWeights()
 
     def read_weights(self, spec: LayerSpec, gates: int, units: int, **others: tuple[int, ...]) -> None:
         """Read the weights that all recurrent layers have, and others of the given shapes."""
@@ -46,7 +46,8 @@ class Recurrent(Layer):
 
     def project(self, x: np.ndarray) -> np.ndarray:
         """Compute the part of a step that does not read the state, for all steps at once: x W_ih' + b."""
-        return linear(x, self.weights["weight_ih"], self.weights["bias"])
+        projected: np.ndarray = x @ self.weights["weight_ih"].T + self.weights["bias"]
+        return projected
 
     def advance(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         """Compute the rest of a step, from the result of `project` and the state."""
@@ -78,8 +79,8 @@ class Recurrent(Layer):
         y, (state,) = scan_recurrences([self], sequences, [state])
         return y, state
 
-    def bound(self, below: int, reverse: bool) -> Any:
-        """Return the native layer with the addresses of its weights, and its packed weights."""
+    def bound(self, below: int = -1, reverse: bool = False, half: bool = False) -> Any:
+        """Return the native layer with the addresses of its weights, and its packed weights, in bfloat16 if `half`."""
         kind = KINDS.index(self.native_kind)
         units = len(self.weights["weight_hh"]) // native.GATES[kind]
         layer = native.module.Layer(kind, ACTIVATIONS.index(self.activation), self.input_size, units, self.output_size,
@@ -91,18 +92,15 @@ class Recurrent(Layer):
             layer.coupled, layer.clip = bool(self.options["coupled"]), self.options["clip"]
             layer.set_zone_h(0, self.options["zone_h"])
             layer.set_zone_c(0, self.options["zone_c"])
-        if not self._packed:
-            self._packed.append(layer.pack(False))
-        layer.packed = self._packed[0].address  # threads that pack at the same time all use the first result
+        if half:
+            layer.halve_weights()
+        layer.packed = self._packed.get(half, lambda: layer.pack(False)).address
         return layer
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         y, leaves = stepper.floats(self.output_size), [stepper.floats(size) for size in self.state_sizes]
-        weights = {"bias_hn": None, **self.weights}
-        c = leaves[1] if len(leaves) > 1 else None
-        stepper.add_recurrence(KINDS.index(self.native_kind), ACTIVATIONS.index(self.activation), x, y, leaves[0], c,
-                               weights.pop("weight_ih"), weights.pop("weight_hh"), weights.pop("bias"),
-                               weights.pop("bias_hn"), **weights, **self.options)  # fmt: skip
+        h, c = [*leaves, None][:2]
+        stepper.add_recurrence(self.bound(half=stepper.half), x, h, c, y)
         return y, self.structured(leaves)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from elman.kernels.native import ACTIVATIONS
-from elman.network.functions import ACTIVATION, linear, linear_scan, sigmoid, window_linear
+from elman.network.functions import ACTIVATION, AffineMap, linear_scan, sigmoid, window_linear
 from elman.network.layer import Layer
 from elman.network.spec import LARGEST, LayerSpec
 from elman.sequences import Sequences
@@ -21,20 +21,21 @@ class MinGRU(Layer):
         super().__init__(spec)
         units = self.output_size
         self.weight, self.bias = spec.tensor("weight_ih", 2 * units, self.input_size), spec.tensor("bias", 2 * units)
+        self._map = AffineMap(self.weight, self.bias)
 
     def initial_state(self, batch_size: int) -> np.ndarray:
         return np.zeros((batch_size, self.output_size), np.float32)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, np.ndarray]:
         sequences, state = self.checked_with_state(sequences, state)
-        z, n = np.split(linear(sequences.values, self.weight, self.bias), 2, 1)
+        z, n = np.split(self._map(sequences.values), 2, 1)
         z = sigmoid(z)
         y, last = linear_scan(1 - z, z * n, sequences.layout, np.ascontiguousarray(state))
         return sequences.with_values(y), last
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         h, y = stepper.floats(self.output_size), stepper.floats(self.output_size)
-        stepper.add_min_gru(x, self.weight, self.bias, h, y)
+        stepper.add_min_gru(x, self._map.packed(stepper.half), h, y)
         return y, h
 
 
@@ -51,13 +52,14 @@ class WindowNet(Layer):
         self.same_bits = self.activation in ("relu", "identity")
         self.weight = spec.tensor("weight", self.output_size, self.window * self.input_size)
         self.bias = spec.tensor("bias", self.output_size)
+        self._map = AffineMap(self.weight, self.bias)
 
     def initial_state(self, batch_size: int) -> np.ndarray:
         return np.zeros((batch_size, self.window - 1, self.input_size), np.float32)
 
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, np.ndarray]:
         sequences, state = self.checked_with_state(sequences, state)
-        y, last = window_linear(sequences.values, sequences.layout, state, self.weight, self.bias)
+        y, last = window_linear(sequences.values, sequences.layout, state, self._map)
         return sequences.with_values(ACTIVATION[self.activation](y)), last
 
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
@@ -66,6 +68,6 @@ class WindowNet(Layer):
             seen = stepper.floats(self.window * self.input_size)
             stepper.add_window(x, past, seen)
             x = seen
-        stepper.add_linear(x, self.weight, self.bias, y)
+        stepper.add_linear(x, self._map.packed(stepper.half), y)
         stepper.add_pointwise(self.activation, y)
         return y, past.reshape(len(past), self.window - 1, self.input_size)
