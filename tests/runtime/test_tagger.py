@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman import runtime
+from elman.files import read_tensors, write_tensors
 from elman.kernels import native
 from elman.network import make_layer
 from elman.runtime.tagger import TrainedTagger
@@ -135,6 +136,15 @@ def test_a_file_with_other_layers_in_the_network_raises(place, message):
     spec["cells"][place] = spec["cells"][1 - place]
     with pytest.raises(ValueError, match=f"^tagger: expected {message}, got other layers"):
         make_layer(spec, tensors)
+
+
+def test_a_file_with_another_network_raises(tmp_path):
+    task = trained("default")
+    task.save(tmp_path / "model")
+    tensors, metadata = read_tensors(tmp_path / "model")
+    write_tensors(tmp_path / "model", tensors, metadata | {"spec": metadata["spec"]["cells"][0]})
+    with pytest.raises(ValueError, match="spec: expected the network of a tagger, got embedding"):
+        runtime.load(tmp_path / "model")
 
 
 def test_a_word_that_cannot_be_read_leaves_the_stream_unchanged():

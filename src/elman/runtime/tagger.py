@@ -20,6 +20,7 @@ from elman.errors import RowError, RowTypeError, StepError, about_row
 from elman.metrics.classes import ClassReport, class_report
 from elman.metrics.entities import EntityReport, entity_report
 from elman.network import ModelFile
+from elman.network.tagger import TaggerNet
 from elman.runtime.model import TrainedModel
 from elman.runtime.tagger_stream import TaggerStream
 from elman.sequences import Sequences
@@ -215,6 +216,8 @@ class TrainedTagger(TrainedModel):
             raise ValueError(f"labels: expected as many as scores, {list(scored)}, got {len(self.tags_)}.")
 
     def check_network(self) -> None:
+        if not isinstance(self.net_, TaggerNet):
+            raise ValueError(f"spec: expected the network of a tagger, got {self.net_.kind}.")
         words, characters, given = self.words_.sizes
         sizes = words, characters if self.net_.sizes[1] else 0, given
         if self.net_.sizes != sizes:
