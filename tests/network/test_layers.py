@@ -1,6 +1,8 @@
 """Layers without PyTorch: whole sequences of any lengths; bad input raises one clear line and changes nothing."""
 
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -129,3 +131,19 @@ def test_a_plain_tuple_or_a_view_is_a_state():
     reversed_steps = Sequences(x.values[::-1], [5])
     expected = layer.scan(Sequences(x.values[::-1].copy(), [5]))
     np.testing.assert_array_equal(layer.scan(reversed_steps)[0].values, expected[0].values)
+
+
+@pytest.mark.needs_native
+def test_threads_that_scan_with_a_new_layer_at_the_same_time_get_the_same_bits():
+    cell, x = made(lambda: Stack(LSTM(128, 256), GRU(256, 256))), drawn([64], 128)
+    expected = cell.network().scan(x)[0].values
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            layer = cell.network()
+            with ThreadPoolExecutor(6) as threads:
+                for y, _ in threads.map(lambda _, layer=layer: layer.scan(x), range(12)):
+                    np.testing.assert_array_equal(y.values, expected)
+    finally:
+        sys.setswitchinterval(interval)
