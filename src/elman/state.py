@@ -183,7 +183,7 @@ def from_bytes(data: bytes | bytearray | memoryview, example: State) -> State:
     kind = "torch" if any(is_tensor(leaf) for leaf in leaves(example)) else "numpy"
     try:
         stored = import_module(f"safetensors.{kind}").load(bytes(data))
-    except SafetensorError as error:
+    except (SafetensorError, KeyError) as error:  # KeyError: NumPy lacks a type
         raise ValueError(f"state.from_bytes: expected the bytes of a state, got {len(data)} bytes of another format, "
                          f"or truncated bytes: {error}.") from None  # fmt: skip
     numbers = count()

@@ -10,7 +10,9 @@ from elman import GRU, LSTM
 from elman import state as states
 from elman.kernels import native
 from elman.layers import Attention, Bidirectional, Decoder, Dropout, Embedding, Linear, OutputFeedback, Stack
+from elman.memory import Memory
 from elman.network import make_layer
+from elman.network.states import KeysAndValues
 from elman.sequences import Sequences
 from elman.tasks.encoder_decoder import EncoderDecoder
 from elman.testing.torch_laws import without_torch
@@ -168,8 +170,31 @@ def test_bad_states():
         own.step(np.array([1, 9]), own.initial_state(2))
     encoder = Stack(Embedding(10, 8), Linear(8, 8))
     net = EncoderDecoder(encoder, network().decoder)
-    with pytest.raises(ValueError, match="EncoderDecoder: expected an encoder with a state of 16 numbers, got 0"):
-        without_torch(net).begin(SOURCES)
+    message = "encoder_decoder: expected an encoder with a state of 16 numbers, as the bridge reads, got 0"
+    with pytest.raises(ValueError, match=message):
+        without_torch(net)
+
+
+@each
+def test_a_step_with_the_state_of_another_decoder_raises(natively):
+    """A native kernel would read beyond the end of a memory of fewer features."""
+    net = without_torch(network())
+    x, state = np.array([1, 2, 3]), net.begin(SOURCES)
+    others = [without_torch(network(**form)) for form in ({"score": None}, {"cell": GRU}, {"score": "dot"})]
+    wrong = [other.decoder.initial_state(3) for other in others]
+    narrow = Memory(
+        SOURCES.map(lambda ids: KeysAndValues(np.zeros((len(ids), 3), np.float32), np.zeros((len(ids), 8))))
+    )
+    lstm, *rest = state.body
+    wrong.append(state._replace(body=tuple(narrow if isinstance(part, Memory) else part for part in state.body)))
+    wrong.append(state._replace(body=(lstm._replace(h=lstm.h[:, :4]), *rest)))
+    wrong.append(states.select(state, [0, 1]))
+    with kernels(natively):
+        for bad in wrong[:2] + wrong[3:]:
+            with pytest.raises((ValueError, TypeError), match=r"^EncoderDecoder\.step: expected a state "):
+                net.step(x, bad)
+        with pytest.raises(TypeError, match=r"^EncoderDecoder\.step: expected x that are integer ids, got float64"):
+            net.step(x * 1.0, state)
 
 
 @pytest.mark.parametrize("call", [lambda net: net.scan(SOURCES), lambda net: net.stepper()], ids=["scan", "stepper"])

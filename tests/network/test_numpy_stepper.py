@@ -96,6 +96,16 @@ def test_wrong_input_raises_the_same_error_and_changes_nothing(name, wrong):
             first[0], first[1].replace("row 1", "row 4"))  # fmt: skip
 
 
+def test_masked_numbers_and_ids_raise_the_same_error():
+    for name, message in (("series", "got nan at row 1"), ("language model", "x that are integer ids, got float64")):
+        both = steppers(name, 3)
+        x = np.ma.masked_array(both[0].input.copy(), False)
+        x[1] = np.ma.masked
+        first, second = (failure(lambda one=one, x=x: one.step(x, one.state)) for one in both)
+        assert first == second
+        assert message in first[1]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

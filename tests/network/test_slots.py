@@ -33,6 +33,7 @@ from elman.kernels import native
 from elman.layers import Bidirectional, Deviations, Differences
 from elman.memory import Memory
 from elman.network import Streams
+from elman.network.states import KeysAndValues
 from elman.sequences import Sequences
 
 IDS, FEATURES = 9, 5
@@ -253,6 +254,62 @@ def test_slots_and_states_from_outside_are_checked(is_native):
         streams.from_bytes(states.to_bytes((lstm.h,)))
     assert len(streams) == 1
     assert streams.to_bytes(a) == before
+
+
+def test_masked_slots_and_inputs_raise(is_native):
+    streams = Streams(made("lstm"), 2)
+    slots, x = [streams.open() for _ in range(2)], np.zeros((2, 5), np.float32)
+    masked = np.ma.masked_array(x, np.eye(2, 5) > 0)
+    refused(streams, slots, masked, ValueError, "expected finite input, got nan at slot 0, feature 0")
+    refused(streams, np.ma.masked_array(slots, [False, True]), x, TypeError, r"expected slots \[n\], whole numbers")
+
+
+def test_a_state_of_the_same_arrays_in_another_structure_is_read(is_native):
+    layer = made("lstm")
+    streams = Streams(layer, 2)
+    first = streams.open()
+    streams.step([first], inputs(layer, 1))
+    before, state = streams.to_bytes(first), streams.state(first)
+    (h, c), rest = state
+    second = streams.open((h, (c, rest)))
+    streams.set_state(first, states.map(lambda leaf: torch.from_numpy(leaf).requires_grad_(), state))
+    assert streams.to_bytes(second) == streams.to_bytes(first) == before
+    for wrong in ([h], h.tolist(), None):
+        with pytest.raises(TypeError, match=r"^Streams\.set_state: expected a state of arrays, got a leaf of "):
+            streams.set_state(first, ((wrong, c), rest))
+    with pytest.raises(
+        ValueError, match=r"^Streams\.set_state: expected finite numbers in the state, got nan at row 0"
+    ):
+        streams.set_state(first, ((np.ma.masked_array(h, h < np.inf), c), rest))
+    assert streams.to_bytes(first) == before
+
+
+@pytest.mark.parametrize("kind", [b'"I32"', b'"BF16"', b'"XX"'])
+def test_bytes_of_numbers_of_another_type_raise(is_native, kind):
+    streams = Streams(made("lstm"), 2)
+    good = streams.to_bytes(streams.open())
+    with pytest.raises(ValueError, match=r"^state\.from_bytes: .*expected [^\n]*, got [^\n]*$"):
+        streams.from_bytes(good.replace(b'"F32"', kind))
+    assert len(streams) == 1
+
+
+def test_the_memory_of_another_model_is_no_state(is_native):
+    """The attention would read features that the memory lacks."""
+    torch.manual_seed(0)
+    layer = Stack(LSTM(FEATURES, 6), Attention(6, 4, 6)).network()
+    streams, stepper, lstm = Streams(layer, 2), layer.stepper(1), layer.cells[0].initial_state(1)
+    before = states.to_bytes(stepper.state)
+
+    def memory(keys, values, kind=np.float32):
+        return Memory(Sequences(KeysAndValues(np.zeros((5, keys), kind), np.zeros((5, values), kind)), [5]))
+
+    for wrong in (memory(3, 4), memory(6, 9), memory(6, 4, np.float64), np.zeros(1, np.int64)):
+        for call in (streams.open, lambda state: setattr(stepper, "state", state),
+                     lambda state: layer.step(np.zeros((1, FEATURES), np.float32), state)):  # fmt: skip
+            with pytest.raises(ValueError, match=r": expected a state like .*; it is the state of another model\.$"):
+                call((lstm, wrong))
+    assert len(streams) == 0
+    assert states.to_bytes(stepper.state) == before
 
 
 def test_arguments_out_of_range_raise():

@@ -75,6 +75,12 @@ def wrong_specs():
         yield {**spec, "kind": kind, "cells": []}, f"{kind}: expected 1 cell, got 0"
     yield {**spec, "kind": "bidirectional"}, r"bidirectional: expected cells with an input_size of 3, got \[3, 4\]"
     yield with_settings(spec, output_size=7), "stack: expected an output_size of 5, got 7"
+    ids = {**Embedding(9, 5).spec(), "tensors": {"weight": "cells.1.ids"}}
+    fed = {"kind": "output_feedback", "settings": {"input_size": 4, "output_size": 5}, "tensors": {}, "cells": [ids]}
+    yield fed, r"output_feedback: expected a embedding from steps of shape \[9\] to \[5\], got \[\] to \[5\]"
+    maps = {"kind": "deviations", "settings": {"input_size": 4, "output_size": 4, "shape": [1, 2, 2]}}
+    pair = {"kind": "bidirectional", "settings": {"input_size": 4, "output_size": 8}, "cells": [maps, maps]}
+    yield pair, r"bidirectional: expected a deviations from steps of shape \[1, 2, 2\] to \[4\], got .* to \[1, 2, 2\]"
     around = with_settings({**spec, "kind": "residual", "cells": [linear]}, output_size=3)
     yield around, r"residual: expected sizes of 3, got \[3, 4, 3\]"
     yield with_settings(table, input_size=2**40), r"dropout: expected input_size from 1 to 16777215, got 1099511627776"
@@ -95,7 +101,11 @@ def wrong_specs():
 @pytest.mark.parametrize(("spec", "message"), list(wrong_specs()))
 def test_a_spec_that_does_not_fit_raises(spec, message):
     known = tensors(Stack(Linear(3, 4), LSTM(4, 5)))
-    known |= {"cells.1.table": torch.zeros(4, 5).numpy(), "cells.1.four": torch.zeros(4).numpy()}
+    known |= {
+        "cells.1.table": torch.zeros(4, 5).numpy(),
+        "cells.1.ids": torch.zeros(9, 5).numpy(),
+        "cells.1.four": torch.zeros(4).numpy(),
+    }
     with pytest.raises(ValueError, match=f"^{message}"):
         make_layer(spec, known)
 

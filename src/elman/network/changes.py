@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman.cell import unroll
-from elman.network.layer import Layer
+from elman.network.layer import Layer, flat
 from elman.network.pooling import mean, state_after
 from elman.network.spec import LayerSpec
 from elman.network.states import PreviousStep, RunningSum
@@ -98,8 +98,3 @@ def shape_of(spec: LayerSpec) -> tuple[int, ...]:
     spec.check(len(shape) in (1, 3), "a shape [D] or [C, H, W]", shape)
     spec.check(math.prod(shape) == spec.input_size, f"a shape of {spec.input_size} features", shape)
     return tuple(shape)
-
-
-def flat(x: np.ndarray) -> np.ndarray:
-    """Return a view [B, D] of steps [B, ...], for the native stepper."""
-    return x.reshape(len(x), -1)

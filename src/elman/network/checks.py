@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman import state as states
-from elman.arrays import is_tensor
+from elman.arrays import as_array, is_tensor, plain
 from elman.declared_types import expected_type
 from elman.representation import brief
 from elman.shapes import check
@@ -17,7 +17,7 @@ STATE_AXES = {1: "B", 2: "B H", 3: "B k-1 D", 4: "B C H W"}  # of a leaf of a st
 
 
 def check_array(where: str, name: str, x: Any, step_shape: tuple[int, ...], axis: str = "N") -> np.ndarray:
-    """Return inputs [N, *step_shape], contiguous: float32, or ids as int64.
+    """Return inputs [N, *step_shape], contiguous: float32, or ids as int64. Masked features are NaN.
 
     Args:
         where: the call that an error names.
@@ -29,6 +29,7 @@ def check_array(where: str, name: str, x: Any, step_shape: tuple[int, ...], axis
     """
     if not isinstance(x, np.ndarray):
         raise TypeError(f"{where}: expected {name} in a NumPy array, got {type(x).__name__}.")
+    x = plain(x)
     if x.ndim == 0 or x.shape[1:] != step_shape:
         sizes = zip(AXES[len(step_shape)].split(), step_shape, strict=True)
         check(where, name, x, " ".join([axis, *(f"{letter}={size}" for letter, size in sizes)]))
@@ -76,7 +77,9 @@ def check_leaves(where: str, given: Any, example: Sequence[np.ndarray], rows: in
     if len(example) != len(leaves):
         raise ValueError(f"{where}: expected a state of {len(example)} leaves, got {len(leaves)}, {brief(given)}; it "
                          "is the state of another model.")  # fmt: skip
-    arrays = [np.ascontiguousarray(leaf.detach().cpu() if is_tensor(leaf) else leaf) for leaf in leaves]
+    if odd := [leaf for leaf in leaves if not isinstance(leaf, np.ndarray) and not is_tensor(leaf)]:
+        raise TypeError(f"{where}: expected a state of arrays, got a leaf of {type(odd[0]).__name__}.")
+    arrays = [np.ascontiguousarray(leaf if type(leaf) is np.ndarray else as_array(leaf)) for leaf in leaves]
     for array, leaf in zip(arrays, example, strict=True):
         shape = leaf.shape if rows is None else (rows, *leaf.shape[1:])
         if array.shape != shape:
@@ -85,6 +88,25 @@ def check_leaves(where: str, given: Any, example: Sequence[np.ndarray], rows: in
         if array.dtype != leaf.dtype:
             raise TypeError(f"{where}: expected a state with a leaf of {leaf.dtype}, got {array.dtype}.")
     return arrays
+
+
+def check_shared(where: str, given: Any, example: State) -> None:
+    """Raise unless the shared parts of a state, whose rows have been checked, fit those of an example.
+
+    Raises:
+        ValueError: a part is of another type, or its features have another shape or type.
+    """
+    for part, own in zip(parts(given), parts(example), strict=True):
+        if _features(part) != _features(own):
+            raise ValueError(f"{where}: expected a state like {brief(example)}, got {brief(given)}; it is the state of "
+                             "another model.")  # fmt: skip
+
+
+def _features(part: Any) -> list[Any] | None:
+    """Return types and shapes of the arrays that rows share, without the first axis; None if a part is an array."""
+    if not isinstance(part, states.Shared):
+        return None
+    return [(leaf.dtype, leaf.shape[1:]) for leaf in states.leaves(part.arrays())]
 
 
 def check_finite(where: str, leaves: Sequence[np.ndarray], initial: Sequence[np.ndarray]) -> None:
@@ -100,15 +122,14 @@ def check_state(where: str, given: Any, initial: State) -> State:
     """Return a state in the structure of `initial`, an initial state of the same rows, with contiguous leaves.
 
     Raises:
-        ValueError: the number of leaves, a shape or a number is wrong.
+        ValueError: the number of leaves, a shape, a shared part or a number is wrong.
         TypeError: a leaf is of another type.
     """
     example = list(states.row_leaves(initial))
     arrays = check_leaves(where, given, example)
+    check_shared(where, given, initial)
     check_finite(where, arrays, example)
-    parts: list[Any] = []
-    states.map_parts(parts.append, given)
-    kept = zip(parts, arrays, strict=True)
+    kept = zip(parts(given), arrays, strict=True)
     return structured([part if isinstance(part, states.Shared) else array for part, array in kept], initial)
 
 
@@ -118,6 +139,13 @@ def check_count(where: str, name: str, value: Any, most: int) -> None:
         raise TypeError(f"{where}: expected {name} to be {expected}, got {brief(value)}.")
     if not 1 <= value <= most:
         raise ValueError(f"{where}: expected a {name} from 1 to {most}, got {value}.")
+
+
+def parts(state: State) -> list[Any]:
+    """Return the arrays and shared parts of a state, in order."""
+    found: list[Any] = []
+    states.map_parts(found.append, state)
+    return found
 
 
 def structured(parts: Iterable[Any], example: State) -> State:

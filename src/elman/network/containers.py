@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman.cell import unroll
-from elman.network.layer import Layer
+from elman.network.layer import Layer, flat
 from elman.network.spec import LayerSpec
 from elman.network.time_loop import Recurrent, scan_recurrences
 from elman.sequences import Sequences
@@ -96,8 +96,8 @@ class Residual(Layer):
     def add(self, stepper: Any, x: np.ndarray) -> tuple[np.ndarray, State]:
         around, state = self.cell.add(stepper, x)
         y = stepper.floats(self.output_size)
-        stepper.add_sum(x, around, y)
-        return y, state
+        stepper.add_sum(flat(x), flat(around), y)
+        return y.reshape(around.shape), state
 
 
 class OutputFeedback(Layer):
@@ -109,10 +109,7 @@ class OutputFeedback(Layer):
     def __init__(self, spec: LayerSpec):
         super().__init__(spec)
         self.cell: Layer = spec.cell()
-        wanted = self.input_size + self.output_size
-        spec.check(self.cell.input_size == wanted, f"a cell with an input_size of {wanted}", self.cell.input_size)
-        spec.check(self.cell.output_size == self.output_size, f"a cell with an output_size of {self.output_size}",
-                   self.cell.output_size)  # fmt: skip
+        spec.check_shapes(self.cell, (self.input_size + self.output_size,), (self.output_size,))
         spec.check(self.cell.streams, "a cell that streams", f"a {self.cell.kind}, which reads whole sequences")
 
     def initial_state(self, batch_size: int) -> State:
@@ -152,8 +149,8 @@ class Bidirectional(Layer):
         spec.check(sizes == 2 * [self.input_size], f"cells with an input_size of {self.input_size}", sizes)
         total = sum(cell.output_size for cell in self.cells)
         spec.check(self.output_size == total, f"an output_size of {total}", self.output_size)
-        shapes = [list(cell.step_shape) for cell in self.cells]
-        spec.check(shapes[0] == shapes[1], f"two cells with an input of shape {shapes[0]}", shapes[1])
+        for cell in self.cells:
+            spec.check_shapes(cell, self.forward.step_shape, (cell.output_size,))
         self.step_shape = self.forward.step_shape
 
     def initial_state(self, batch_size: int) -> State:

@@ -124,13 +124,14 @@ class Decoder(BaseDecoder, Layer):
         spec.check(self.embedding.reads_ids, "an embedding that reads ids", f"a {self.embedding.kind}")
         spec.check(self.stack.kind == "stack", "a stack as its body", f"a {self.stack.kind}")
         spec.check(self.readout.kind == "linear", "a linear readout", f"a {self.readout.kind}")
-        for cell, size in zip(
-            self.cells[:3], [self.input_size, *(cell.output_size for cell in self.cells)], strict=False
-        ):
+        units, size = self.embedding.input_size, self.input_size
+        spec.check(units == size, f"an embedding of {size} units", units)
+        shape: tuple[int, ...] = ()
+        for cell in self.cells[:3]:
             spec.check(cell.streams, f"a {cell.kind} that streams", "one that reads whole sequences")
-            spec.check(cell.input_size == size, f"a {cell.kind} with an input_size of {size}", cell.input_size)
-        size = self.output_size
-        spec.check(self.readout.output_size == size, f"a readout to {size} units", self.readout.output_size)
+            spec.check_shapes(cell, shape, (cell.output_size,))
+            shape = cell.output_shape
+        spec.check(shape == self.output_shape, f"a readout to {self.output_size} units", list(shape))
         self.summary_size = 0
         if self.bridge is not None:
             spec.check(self.bridge.kind == "linear", "a linear bridge", f"a {self.bridge.kind}")
@@ -148,9 +149,9 @@ class Decoder(BaseDecoder, Layer):
         return super().step(x, state)
 
     def _check_rows(self, verb: str, state: State | None, rows: int) -> None:
-        """Raise unless a state from outside has the leaves of `initial_state`, apart from its memory."""
+        """Raise unless a state from outside has the leaves of `initial_state`, and a memory of its features."""
         if self.outermost and state is not None:
-            check_state(f"Decoder.{verb}", states.by_row(state), states.by_row(self.initial_state(rows)))
+            check_state(f"Decoder.{verb}", state, self.initial_state(rows))
 
 
 def summary_width(state: State) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from elman import state as states
 from elman.memory import Memory
+from elman.network.checks import check_array, check_leaves, check_shared
 from elman.network.decoder import summary_of, summary_width
 from elman.network.layer import Layer
 from elman.network.spec import LayerSpec
@@ -68,8 +69,13 @@ class EncoderDecoder(BaseEncoderDecoder, Layer):
         sizes, got = [self.encoder.input_size, self.decoder.output_size], [self.input_size, self.output_size]
         spec.check(got == sizes, f"sizes of {sizes[0]} and {sizes[1]}", f"{got[0]} and {got[1]}")
         attention, size = self.decoder.attention, self.encoder.output_size
+        spec.check(self.encoder.output_shape[-1:] == (size,), f"an encoder to {size} features", self.encoder.kind)
         if attention is not None:
             spec.check(attention.memory_size == size, f"a memory_size of {size}", attention.memory_size)
+        size, width = self.decoder.summary_size, summary_width(self.encoder.initial_state(0))
+        spec.check(size in (0, width), f"an encoder with a state of {size} numbers, as the bridge reads", width)
+        self._initial = self.decoder.initial_state(0)
+        self._starts = list(states.row_leaves(self._initial))
 
     def scan(self, sequences: Sequences, state: State | None = None) -> NoReturn:
         raise ValueError("EncoderDecoder.scan: the output has steps of its own, not those of the source; use predict "
@@ -86,7 +92,16 @@ class EncoderDecoder(BaseEncoderDecoder, Layer):
         return memory, final
 
     def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
-        """Return the logits of the next unit and the new state of the decoder, as `elman.decoding` needs them."""
+        """Return the logits of the next unit and the new state of the decoder, as `elman.decoding` needs them.
+
+        Raises:
+            ValueError: the state is of another model, or of other rows than x.
+            TypeError: x is not an array of ids, or a leaf of the state is of another type.
+        """
+        where = "EncoderDecoder.step"
+        x = check_array(where, "x", x, (), "B")
+        check_leaves(where, state, self._starts, len(x))
+        check_shared(where, state, self._initial)
         y, state = self.decoder.step(x, state)
         return y, state
 

@@ -164,3 +164,8 @@ class Pointwise(Layer):
     def scan(self, sequences: Sequences, state: State | None = None) -> tuple[Sequences, State]:
         sequences, _ = self.checked(sequences, state)
         return sequences.map(self.apply_to), ()
+
+
+def flat(x: np.ndarray) -> np.ndarray:
+    """Return a view [B, D] of steps [B, ...], for the native stepper."""
+    return x.reshape(len(x), -1)

@@ -103,6 +103,9 @@ class PictureEncoder(Layer):
         self.step_shape = (ANY, self.input_size) if self.trunk is None else self.trunk.step_shape
         self.output_shape = ANY, self.output_size
 
+    def initial_state(self, batch_size: int) -> np.ndarray:
+        return np.zeros((batch_size, self.output_size), np.float32)
+
     def scan(self, sequences: Any, state: State | None = None) -> tuple[Sequences, np.ndarray]:
         """Return the places of pictures, one row per picture, and the mean of each row.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from elman import state as states
+from elman.arrays import as_array
 from elman.declared_types import expected_type
 from elman.kernels import native
 from elman.network.checks import check_array, check_count, check_state
@@ -162,7 +163,7 @@ def _slot(verb: str, slot: Any) -> int:
 def _slots(slots: Any) -> np.ndarray:
     """Return slots as an array [n] of integers."""
     try:
-        rows = np.asarray(slots)
+        rows = as_array(slots)
     except ValueError:  # lists of different lengths
         rows = np.zeros((), object)
     if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):

@@ -86,6 +86,12 @@ class LayerSpec:
         self.check(len(self.cells) == 1, "1 cell", len(self.cells))
         return self.cells[0]
 
+    def check_shapes(self, cell: Any, step: tuple[int, ...], output: tuple[int, ...]) -> None:
+        """Raise a ValueError unless a layer inside this one maps steps of one shape to outputs of another."""
+        wanted, got = [list(step), list(output)], [list(cell.step_shape), list(cell.output_shape)]
+        expected = f"a {cell.kind} from steps of shape {wanted[0]} to {wanted[1]}"
+        self.check(got == wanted, expected, f"{got[0]} to {got[1]}")
+
     def check(self, right: bool, expected: str, got: object) -> None:
         """Raise a ValueError unless the layer is right."""
         if not right:

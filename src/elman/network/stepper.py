@@ -7,7 +7,7 @@ import numpy as np
 
 from elman import state as states
 from elman.kernels import native
-from elman.network.checks import check_array, check_count, check_finite, check_leaves, check_state, structured
+from elman.network.checks import check_array, check_count, check_finite, check_leaves, check_state, parts, structured
 from elman.network.functions import log_softmax, softmax
 from elman.network.no_spec import NoSpec
 from elman.representation import array_form, brief, call, complete
@@ -108,9 +108,7 @@ class Stepper:
 
     def _copy(self, state: State) -> None:
         """Copy a state into the arrays; parts that rows share are replaced."""
-        parts: list[Any] = []
-        states.map_parts(parts.append, state)
-        rest = iter(parts)
+        rest = iter(parts(state))
 
         def copied(own: Any) -> Any:
             if isinstance(own, states.Shared):

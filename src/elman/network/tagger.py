@@ -72,7 +72,7 @@ class TaggerNet(BaseTaggerNet, Layer):
         spec.check(not spells or _reads_both_ways(self.spelling), "an LSTM in both directions as its spelling",
                    "other layers")  # fmt: skip
         width = sum(cell.output_size for cell in self.cells[: 1 + given + spells])
-        spec.check(self.body.input_size == width, f"a body with an input_size of {width}", self.body.input_size)
+        spec.check_shapes(self.body, (width,), (self.body.output_size,))
         spec.check(self.readout.kind == "linear", "a linear read-out", self.readout.kind)
         sizes = [self.body.output_size, self.output_size]
         got = [self.readout.input_size, self.readout.output_size]

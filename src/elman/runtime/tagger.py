@@ -15,7 +15,7 @@ from elman.data.examples import Encoded, Examples
 from elman.data.rows_and_labels import as_list
 from elman.data.spelled_words import Spelled, Words
 from elman.data.tokenizer import tokenize
-from elman.declared_types import Record
+from elman.declared_types import Record, shown
 from elman.errors import RowError, RowTypeError, StepError, about_row
 from elman.metrics.classes import ClassReport, class_report
 from elman.metrics.entities import EntityReport, entity_report
@@ -214,10 +214,13 @@ class TrainedTagger(TrainedModel):
         scored = file.tensors.get("readout.bias", np.empty(0)).shape
         if scored != (len(self.tags_),):  # before the rules compare all pairs of tags
             raise ValueError(f"labels: expected as many as scores, {list(scored)}, got {len(self.tags_)}.")
+        if len(set(self.tags_)) < len(self.tags_):
+            raise ValueError(f"labels: expected different ones, got {shown(self.tags_)}.")
 
     def check_network(self) -> None:
         if not isinstance(self.net_, TaggerNet):
             raise ValueError(f"spec: expected the network of a tagger, got {self.net_.kind}.")
+        self.rules()  # raises unless the tags are those of the scheme
         words, characters, given = self.words_.sizes
         sizes = words, characters if self.net_.sizes[1] else 0, given
         if self.net_.sizes != sizes:
