@@ -135,12 +135,12 @@ def test_a_plain_tuple_or_a_view_is_a_state():
 
 @pytest.mark.needs_native
 def test_threads_that_scan_with_a_new_layer_at_the_same_time_get_the_same_bits():
-    cell, x = made(lambda: Stack(LSTM(128, 256), GRU(256, 256))), drawn([64], 128)
+    cell, x = made(lambda: Stack(LSTM(256, 256), GRU(256, 256), Linear(256, 64))), drawn([64], 256)
     expected = cell.network().scan(x)[0].values
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        for _ in range(5):
+        for _ in range(12):
             layer = cell.network()
             with ThreadPoolExecutor(6) as threads:
                 for y, _ in threads.map(lambda _, layer=layer: layer.scan(x), range(12)):
