@@ -39,6 +39,10 @@ void bind_recurrence(nb::module_& m) {
       },
       "rows"_a, "columns"_a, "An array [rows, columns] in memory from the pool.");
   m.def("pooled_bytes", &pooled_bytes);
+  m.def(
+      "address",
+      [](const nb::ndarray<nb::ro, nb::device::cpu>& array) { return reinterpret_cast<std::uintptr_t>(array.data()); },
+      "array"_a.noconvert(), "Address of the numbers of an array: a tenth of the time of __array_interface__.");
 
   nb::class_<Plan>(m, "Plan").def(
       "__init__",

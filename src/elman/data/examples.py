@@ -76,7 +76,9 @@ class Encoded:
         return len(self.steps)
 
     def select(self, rows: np.ndarray) -> "Encoded":
-        """Return some of the rows."""
+        """Return some of the rows, without a copy if they are all rows in their order."""
+        if np.array_equal(rows, np.arange(len(self))):
+            return self
         return Encoded(pick(self.inputs, rows), pick(self.targets, rows), self.steps[rows])
 
     def first(self, steps: int = PROBE_STEPS) -> "Encoded":

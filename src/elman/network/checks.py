@@ -112,8 +112,8 @@ def _features(part: Any) -> list[Any] | None:
 def check_finite(where: str, leaves: Sequence[np.ndarray], initial: Sequence[np.ndarray]) -> None:
     """Raise a ValueError unless the leaves of a state are finite, or as infinite as an initial state: a maximum's."""
     for array, leaf in zip(leaves, initial, strict=True):
-        wrong = ~(np.isfinite(array) | (array == leaf[:1]))
-        if wrong.any():
+        finite = np.isfinite(array)
+        if not finite.all() and (wrong := ~(finite | (array == leaf[:1]))).any():
             raise ValueError(f"{where}: expected finite numbers in the state, got {array[wrong][0]} at row "
                              f"{int(np.argwhere(wrong)[0, 0])}.")  # fmt: skip
 

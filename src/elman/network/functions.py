@@ -25,7 +25,7 @@ def new(rows: int, columns: int) -> np.ndarray:
 
 def address(array: np.ndarray | None) -> int:
     """Return the address of the numbers of an array that is contiguous; 0 for None."""
-    return 0 if array is None else array.__array_interface__["data"][0]
+    return 0 if array is None else native.module.address(array)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
