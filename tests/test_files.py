@@ -244,7 +244,7 @@ def test_no_space_left_while_the_file_is_synced(path, monkeypatch, call):
 
 
 def test_a_failed_first_write_leaves_no_file(path, no_room):
-    with pytest.raises(OSError, match=r"not saved: File too large; free disk space or choose another path"):
+    with pytest.raises(OSError, match=r"not saved: File too large; free disk space, or choose another path"):
         write_tensors(path, {"a": np.zeros(10_000)}, {})
     assert list(path.parent.iterdir()) == []
 
@@ -252,12 +252,12 @@ def test_a_failed_first_write_leaves_no_file(path, no_room):
 def test_an_unwritable_path_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder").mkdir()
-    for place, error in {
-        "missing/m": FileNotFoundError,
-        "file/m": NotADirectoryError,
-        "folder": IsADirectoryError,
-    }.items():
-        with pytest.raises(error, match=f"{place}: not saved: .*choose another path"):
+    for place, error, way_out in (
+        ("missing/m", FileNotFoundError, f"create the folder {tmp_path / 'missing'}, or choose another path"),
+        ("file/m", NotADirectoryError, "choose another path"),
+        ("folder", IsADirectoryError, "choose another path"),
+    ):
+        with pytest.raises(error, match=rf"{place}: not saved: [\w ]+; {way_out}$"):
             write_tensors(tmp_path / place, TENSORS, METADATA)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]
 
@@ -267,7 +267,7 @@ def test_a_folder_without_permission_is_one_clear_line(tmp_path):
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     with pytest.raises(
-        PermissionError, match=r"model: not saved: Permission denied; free disk space or choose another path"
+        PermissionError, match=r"model: not saved: Permission denied; change the permissions, or choose"
     ):
         write_tensors(folder / "model", TENSORS, METADATA)
 

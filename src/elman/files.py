@@ -1,5 +1,6 @@
 """Model files: tensors under their module path and JSON metadata, in the safetensors format. Never a pickle."""
 
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from elman.declared_types import field
 
 SCHEMA = 1  # schema of the files that this version writes; the tests have a golden file
 TEMPORARY = ".partial"  # suffix of a file until it is complete
+NO_SPACE = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}  # no space on the disk, file too large, quota exceeded
 _KEY = "elman"  # safetensors metadata maps strings to strings: the metadata is one JSON text under this key
 
 
@@ -39,11 +41,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
-            kept = "; the existing file is unchanged" if path.exists() else ""
-            message = f"{path}: not saved: {error.strerror}{kept}; free disk space or choose another path"
+            kept = "; the existing file is unchanged" if path.is_file() else ""
+            message = f"{path}: not saved: {error.strerror}{kept}; {_way_out(path, error)}choose another path"
             raise type(error)(error.errno, message) from error
         raise
     _sync_folder(path.parent)
+
+
+def _way_out(path: Path, error: OSError) -> str:
+    """Return what to do about a file that cannot be written, except for another path; empty if nothing else helps."""
+    if isinstance(error, FileNotFoundError):
+        return f"create the folder {path.parent}, or "
+    if isinstance(error, PermissionError):
+        return "change the permissions, or "
+    return "free disk space, or " if error.errno in NO_SPACE else ""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:

@@ -130,7 +130,8 @@ def test_the_scores_of_a_tagger(settings, tmp_path, caplog):
     assert "the decoding of the CRF is not in the graph" in caplog.text
     run, about = session(tmp_path / "model.onnx")
     assert np.shape(about["chain"]["transitions"]) == (len(model.tags_), len(model.tags_))
-    assert about["model"]["labels"] == model.tags_
+    assert about["task"] == "tagger"
+    assert len(about["labels"]) == len(model.tags_)
     batch = model.words_.encode([rows[1], rows[0][:1]])
     word, spelling, given = batch.tokens.to_padded()
     inputs = {"word": word, "spelling": spelling, "given": given, "characters": batch.characters.to_padded(),
@@ -168,8 +169,14 @@ def test_the_class_probabilities_of_whole_rows(pooling, tmp_path):
 def test_the_class_probabilities_of_the_steps_so_far(tmp_path):
     net = random_weights(ClassifierNet(Stack(GRU(3, 4)), MaxPooling(4), Linear(4, 5)))
     to_onnx(net, tmp_path / "model.onnx", steps=True)
-    _, about = session(tmp_path / "model.onnx")
+    run, about = session(tmp_path / "model.onnx")
     assert [leaf["initial"] for leaf in about["state"]] == [0.0, "-inf"]
+    state = {leaf["input"]: np.full((2, 4), float(leaf["initial"]), np.float32) for leaf in about["state"]}
+    found = run(x=np.ones((2, 3), np.float32), **state)
+    with torch.no_grad():
+        y = net.classify(Sequences.from_padded(torch.ones(2, 1, 3), [1, 1]))
+    np.testing.assert_allclose(found["y"], y, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found["probabilities"], y.softmax(1), rtol=1e-5, atol=1e-6)
 
 
 def test_the_command_needs_no_pytorch(tmp_path):

@@ -28,16 +28,16 @@ class FixedTrunk:
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray]):
-        self.tensors, self._network = dict(tensors), EfficientNetLite0.of(tensors)
+        self.tensors, self.network = dict(tensors), EfficientNetLite0.of(tensors)
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """Compute the features of a picture, uint8 [3, H, W], at each place of its map: float32 [h w, C]."""
-        (maps,) = self._network.features(pixels[None])
+        (maps,) = self.network.features(pixels[None])
         return maps.reshape(-1, maps.shape[2])
 
     def shape(self, size: int) -> tuple[int, int]:
         """Return the shape of the features of a picture with this height and width."""
-        return (-(-size // 32)) ** 2, self._network.output_size
+        return (-(-size // 32)) ** 2, self.network.output_size
 
     @cached_property
     def digest(self) -> str:

@@ -1,6 +1,7 @@
 """Graphs of networks of tasks, which read and compute more than one sequence."""
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from elman.convert.onnx_writing.pooling import PoolingWriter
 from elman.convert.onnx_writing.rows import PaddedRows
 from elman.convert.onnx_writing.values import Graph, Value, concat, softmax
 from elman.network import Layer
-from elman.network.pictures import ANY
+from elman.network.pictures import ANY, Trunk
 from elman.network.tagger import TaggerNet
 from elman.sequences import Sequences
 from elman.state import State
@@ -150,17 +151,34 @@ class ClassifierGraph(RowsGraph):
         pooling = writer(self.network.pooling)
         assert isinstance(pooling, PoolingWriter)
         y, _ = write_step(self.network.readout, pooling.pool(self.network.pooling, features, rows), ())
-        self.outputs = [(name, value, ("B", self.network.output_size))
-                        for name, value in (("y", y), ("probabilities", softmax(y)))]  # fmt: skip
+        size = "B", self.network.output_size
+        self.outputs = [("y", y, size), ("probabilities", softmax(y), size)]
 
     def comparison(self, random: np.random.Generator) -> Iterator[tuple[Arrays, Arrays, Arrays]]:
         lengths = np.array(SAMPLE_LENGTHS)
         real = np.arange(lengths.max()) < lengths[:, None]
         given = self.inputs(random, *real.shape)
         y = self.network.classify(Sequences(given["x"][real], lengths))
-        exponentials = np.exp(y - y.max(1, keepdims=True))
-        probabilities = exponentials / exponentials.sum(1, keepdims=True)
-        yield {"lengths": lengths, **given}, {"y": y, "probabilities": probabilities}, {}
+        yield {"lengths": lengths, **given}, {"y": y, "probabilities": probabilities(y)}, {}
+
+
+class ClassifierStepGraph(StepGraph):
+    """Graph of a step of a classifier that reads forwards: y [B, K], the logits for the steps so far, and probabilities."""
+
+    def build(self) -> None:
+        super().build()
+        (name, y, size), *after = self.outputs
+        self.outputs = [(name, y, size), ("probabilities", softmax(y), size), *after]
+
+    def comparison(self, random: np.random.Generator) -> Iterator[tuple[Arrays, Arrays, Arrays]]:
+        for given, expected, masks in super().comparison(random):
+            yield given, expected | {"probabilities": probabilities(expected["y"])}, masks
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Return the softmax of logits, [B, K]."""
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    return exponentials / exponentials.sum(1, keepdims=True)
 
 
 class EncoderGraph(NetworkGraph):
@@ -219,6 +237,14 @@ def random_sources(network: Any, random: np.random.Generator) -> tuple[dict[str,
     return {"x": x, "lengths": lengths}, network.begin(Sequences(x[real], lengths))
 
 
+def with_trunk(network: Any, trunk: Trunk) -> Any:
+    """Return an encoder-decoder that reads features of pictures behind the network that computes them from pixels."""
+    joined, encoder = copy(network), copy(network.encoder)
+    encoder.trunk, encoder.step_shape = trunk, trunk.step_shape
+    joined.encoder, joined.step_shape = encoder, encoder.step_shape
+    return joined
+
+
 class DecoderGraph(StepGraph):
     """Graph of a step of a decoder: a unit and the state before it -> y [B, V], the logits of the next unit.
 
@@ -248,7 +274,7 @@ class DecoderGraph(StepGraph):
 
 
 GRAPHS: dict[str, tuple[type[NetworkGraph], type[NetworkGraph]]] = {
-    "classifier": (ClassifierGraph, StepGraph),
+    "classifier": (ClassifierGraph, ClassifierStepGraph),
     "tagger": (TaggerRowsGraph, TaggerStepGraph),
     "encoder_decoder": (EncoderGraph, DecoderGraph),
 }
