@@ -49,7 +49,7 @@ def _tagger(model: TrainedTagger, network: Any) -> Facts:
         chain = {name: np.where(getattr(rules, name), weights, FORBIDDEN) for name, weights in chain.items()}
     return {
         "words": {"lowercase": True, "digits": "0", "vocabulary": ["", *words.words]},
-        "characters": ["", *words.characters],
+        "characters": None if network.spelling is None else ["", *words.characters],
         "given": [["", *tags] for tags in words.given],
         "labels": [_written(model, tag) for tag in model.tags_],
         "scheme": model.scheme_,

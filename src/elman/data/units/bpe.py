@@ -15,7 +15,7 @@ from elman.declared_types import field, shown
 from elman.optional_packages import needed_by
 
 # The words of `merges.split_words`, as a regular expression of the package tokenizers.
-WORD = r"'(?:[sdmt]|ll|ve|re)| ?[\p{L}\p{M}]{1,32}| ?\p{N}{1,32}| ?[^\s\p{L}\p{M}\p{N}]{1,32}|\s{1,32}(?!\S)|\s{1,32}"
+WORD = r"'(?:[sdmt]|ll|ve|re)| ?[\p{L}\p{M}]{1,32}| ?[\p{N}]{1,32}| ?[^\s\p{L}\p{M}\p{N}]{1,32}|\s{1,32}(?!\S)|\s{1,32}"
 CHUNK = 1 << 16  # characters that are split into words at once: the tokenizer needs dozens of bytes for each
 ENOUGH = 1 << 23  # characters to learn merges from: 50 million of noise took 5 GB and two minutes
 BYTES = {letter: byte for byte, letter in LETTERS.items()}
