@@ -14,6 +14,7 @@ from elman import (
     Attention,
     AttentionPooling,
     Bidirectional,
+    Cell,
     Decoder,
     Dropout,
     Embedding,
@@ -27,6 +28,7 @@ from elman import (
     Stack,
     Tagger,
 )
+from elman.cells import CellModule
 from elman.convert import to_onnx
 from elman.files import SCHEMA, write_tensors
 from elman.layers.decoder import summary_width
@@ -42,6 +44,20 @@ pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 LENGTHS = [3, 0, 5]
+
+
+class Own(CellModule):
+    """Cell of a user's own class."""
+
+    def __init__(self):
+        super().__init__()
+        self.input_size = self.output_size = 3
+
+    def initial_state(self, batch_size):
+        return torch.zeros(batch_size, 3)
+
+    def step(self, x, state):
+        return x, state
 
 
 @pytest.fixture(autouse=True)
@@ -189,13 +205,45 @@ def test_the_command_needs_no_pytorch(tmp_path):
 
 
 def test_models_that_are_no_networks_of_rows(tmp_path):
-    NGram(3, 2).fit([np.array([1, 2])]).save(tmp_path / "ngram.safetensors")
+    ngram = NGram(3, 2).fit([np.array([1, 2])])
+    ngram.save(tmp_path / "ngram.safetensors")
+    Stack(Own(), Linear(3, 2)).save(tmp_path / "own.safetensors")
+    alternative = r"build it from layers of elman, or export its step with torch\.onnx\.export\.$"
     for model, message in (
         (tmp_path / "ngram.safetensors", "ngram.safetensors: expected a network, got a classical model, NGram"),
+        (ngram, "expected a network, got a classical model, NGram, which has no ONNX file; elman.runtime runs its"),
         (PictureEncoder(5, 6, 0.1), "PictureEncoder reads pictures, not steps; export the whole encoder-decoder"),
+        (Cell(), f"Cell has no layer type in elman.network; {alternative}"),
+        (Stack(Own(), Linear(3, 2)), rf"cells.0 \(Own\) has no layer type in elman.network; {alternative}"),
+        (tmp_path / "own.safetensors", rf"cells.0 \(Own\) has no layer type in elman.network; {alternative}"),
     ):
         with pytest.raises(ValueError, match=f"^to_onnx: .*{message}"):
             to_onnx(model, tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match=r"^Tagger: not fitted yet; call fit first"):
+        to_onnx(Tagger(), tmp_path / "model.onnx")
+    with pytest.raises(TypeError, match=r"^to_onnx: expected .* got type;"):
+        to_onnx(LSTM, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(("options", "error", "message"), [
+    ({"opset": "18"}, TypeError, r"to_onnx: expected an opset that is a whole number, got str '18'\."),
+    ({"opset": 18.0}, TypeError, r"to_onnx: expected an opset that is a whole number, got float 18\.0\."),
+    ({"opset": 7}, ValueError, r"to_onnx: expected an opset from 18 to \d+, got 7\."),
+    ({"steps": True, "state": True}, ValueError, "to_onnx: state is an option of whole rows; .* Leave it out."),
+    ({"path": "none/model.onnx"}, FileNotFoundError, "the folder .*none does not exist; create it, or choose another "),
+])  # fmt: skip
+def test_arguments_are_checked_before_the_export(options, error, message, tmp_path):
+    path = tmp_path / options.pop("path", "model.onnx")
+    with pytest.raises(error, match=message):
+        to_onnx(LSTM(3, 4), path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_progress_of_an_export(tmp_path, capsys):
+    to_onnx(LSTM(3, 4), tmp_path / "model.onnx", verbose=2)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition("model.onnx: ")[2] for line in lines] == [
+        "reading the model", "writing the graph", "comparing onnxruntime with the model"]  # fmt: skip
 
 
 def test_attention_without_an_encoder_raises(tmp_path):

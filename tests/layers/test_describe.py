@@ -1,6 +1,7 @@
 """The table of `elman.describe`."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -109,7 +110,7 @@ def test_a_task_is_described_by_its_network():
 def test_an_untrained_task_raises():
     with pytest.raises(
         TypeError,
-        match=r"^describe: expected a cell, a layer, a trained task or a module of PyTorch, got LanguageModel\.$",
+        match=r"^describe: expected a cell, .* or a module of PyTorch, got LanguageModel; fit it first\.$",
     ):
         elman.describe(LanguageModel())
 
@@ -157,3 +158,13 @@ def test_other_objects_are_not_described(wrong):
         TypeError, match=r"^describe: expected a cell, a layer, a trained task or a module of PyTorch, got"
     ):
         elman.describe(wrong)
+
+
+@pytest.mark.parametrize(("model", "message"), [
+    ("runs/m", r"got str; load it first: describe\(elman\.load\('runs/m'\)\), or print elman\.runtime\.load\(.*\)\.$"),
+    (pathlib.Path("runs/m"), "got \\w+Path; load it first"),
+    (GRU(3, 4).network(), r"got GRU, which runs without PyTorch; print it, or describe elman\.load\(path\)\.$"),
+])  # fmt: skip
+def test_models_that_are_not_in_pytorch(model, message):
+    with pytest.raises(TypeError, match=message):
+        elman.describe(model)

@@ -9,7 +9,9 @@ from torch import nn
 
 from elman.cells import CellModule
 from elman.kernels import cudnn, native
+from elman.network import Layer
 from elman.network.no_spec import named, spec_metadata
+from elman.settings import Settings
 from elman.threads import get_num_threads
 
 HEAD = ("  part", "layer", "parameters", "runs in")
@@ -24,7 +26,8 @@ def describe(model: Any) -> str:
     *PyTorch*: a layer without kernels in elman. *PyTorch, step by step*: a Python loop over the steps, the slowest.
 
     Args:
-        model: a cell, a layer, a trained task, or a module of PyTorch, such as one with layers of `elman.nn`.
+        model: a cell, a layer, a trained task, or a module of PyTorch, such as one with layers of `elman.nn`; for the
+            task in a file, `elman.load(path)`. A model of `elman.runtime` prints its own description.
     Raises:
         TypeError: the model is of another type.
     Example:
@@ -40,7 +43,7 @@ def describe(model: Any) -> str:
     net = getattr(model, "net_", model)
     if not isinstance(net, nn.Module):
         raise TypeError("describe: expected a cell, a layer, a trained task or a module of PyTorch, got "
-                        f"{type(model).__name__}.")  # fmt: skip
+                        f"{type(model).__name__}{_way_out(model, net)}.")  # fmt: skip
     parts = list(_parts(net))
     rows = [("  " + path, _title(part), f"{_parameters(part):,}", _runner(part)) for path, part in parts]
     alone = "" if parts else f": {_runner(net)}".removesuffix(": ")
@@ -50,6 +53,15 @@ def describe(model: Any) -> str:
     lines.append(f"Threads: {threads}{torch.get_num_threads()} of PyTorch.")
     lines.append(f"Without PyTorch (elman.runtime): {_without_torch(net)}.")
     return "\n".join(lines)
+
+
+def _way_out(model: Any, net: Any) -> str:
+    """Return what to do about a model that is not in PyTorch; empty for any other object."""
+    if isinstance(model, str | os.PathLike):
+        return f"; load it first: describe(elman.load({os.fspath(model)!r})), or print elman.runtime.load(...)"
+    if isinstance(net, Layer):
+        return ", which runs without PyTorch; print it, or describe elman.load(path)"
+    return "; fit it first" if isinstance(model, Settings) else ""
 
 
 def _parts(net: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:

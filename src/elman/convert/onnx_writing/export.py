@@ -3,10 +3,10 @@
 import json
 import logging
 import os
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import helper
 
@@ -102,7 +102,7 @@ def _check_arguments(path: Path, steps: bool, state: bool, opset: Any) -> None:
         FileNotFoundError, TypeError, ValueError: they do not.
     """
     newest = onnx.defs.onnx_opset_version()
-    if not isinstance(opset, Integral) or isinstance(opset, bool):
+    if not isinstance(opset, int | np.integer) or isinstance(opset, bool):
         raise TypeError(f"to_onnx: expected an opset that is a whole number, got {type(opset).__name__} {opset!r}.")
     if not OPSET <= opset <= newest:
         raise ValueError(f"to_onnx: expected an opset from {OPSET} to {newest}, got {opset}.")

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from elman.classical.tag_schemes import OUTSIDE
-from elman.data.units import BOUNDARY, BPE, UNKNOWN, Bytes, Characters, Units, Words
-from elman.data.units import words as word_units
-from elman.data.units.bpe import WORD as BPE_WORD
+from elman.data.units import BOUNDARY, UNKNOWN, Units, bpe, words
+from elman.data.units.bytes import Bytes
+from elman.data.units.characters import Characters
 from elman.data.units.merges import LETTERS
+from elman.data.units.pairs import BLANK_BEFORE
 from elman.inputs import Frames, Inputs, Series, Skeletons, TextInputs
 from elman.inputs.text import TOKEN
 from elman.network import Layer
@@ -43,14 +44,14 @@ def _language_model(model: TrainedLanguageModel, network: Layer) -> Facts:
 
 
 def _tagger(model: TrainedTagger, network: Any) -> Facts:
-    words, rules = model.words_, model.rules()
+    known, rules = model.words_, model.rules()
     chain = dict(zip(("transitions", "start", "end"), network.chain, strict=True))
     if rules is not None:
         chain = {name: np.where(getattr(rules, name), weights, FORBIDDEN) for name, weights in chain.items()}
     return {
-        "words": {"lowercase": True, "digits": "0", "vocabulary": ["", *words.words]},
-        "characters": None if network.spelling is None else ["", *words.characters],
-        "given": [["", *tags] for tags in words.given],
+        "words": {"lowercase": True, "digits": "0", "vocabulary": ["", *known.words]},
+        "characters": None if network.spelling is None else ["", *known.characters],
+        "given": [["", *tags] for tags in known.given],
         "labels": [_written(model, tag) for tag in model.tags_],
         "scheme": model.scheme_,
         "chain": {name: weights.tolist() for name, weights in chain.items()},
@@ -67,10 +68,11 @@ def _written(model: TrainedTagger, tag: str) -> str:
 
 
 def _translator(model: TrainedTranslator, network: Layer) -> Facts:
-    units = model.units_
-    rules = {"lowercase": model.lowercase, "single_blanks": True}
-    source = _text(units.source, **rules, blank_before=units.source.name in ("bpe", "words"))
-    target = _text(units.target, **rules, blank_before=units.target.name in ("bpe", "words"))
+    def side(units: Units) -> Facts:
+        blank = units.name in BLANK_BEFORE
+        return _text(units, lowercase=model.lowercase, single_blanks=True, blank_before=blank)
+
+    source, target = side(model.units_.source), side(model.units_.target)
     return {"source": source | {"limit": model.source_limit}, "target": target | {"longest": model.longest_}}
 
 
@@ -92,8 +94,7 @@ PREPROCESSING: dict[str, Callable[[Any, Any], Facts]] = {
 def _inputs(inputs: Inputs) -> Facts:
     """Return the preprocessing of the rows of a classifier."""
     if isinstance(inputs, TextInputs):
-        words = inputs.kind == "words"
-        tokens = TOKEN.pattern if words else None
+        tokens = TOKEN.pattern if inputs.kind == "words" else None
         rules = _text(inputs.units, lowercase=inputs.lowercase, line_feeds=inputs.kind != "bytes", tokens=tokens)
         return {"kind": inputs.name, **rules}
     if isinstance(inputs, Frames):
@@ -131,12 +132,12 @@ def _text(
 
 def _vocabulary(units: Units) -> Facts:
     """Return the units in the order of their ids, and what splits a text into them."""
-    if isinstance(units, BPE):
+    if isinstance(units, bpe.BPE):
         letters = "".join(LETTERS[byte] for byte in range(256))
         merges = [list(pair) for pair in units.merges]
-        return {"split": BPE_WORD, "byte_letters": letters, "merges": merges, "vocabulary": ["", *units.tokens]}
-    if isinstance(units, Words):
-        return {"split": word_units.WORD.pattern, "vocabulary": ["", "<unk>", *units.vocabulary]}
+        return {"split": bpe.WORD, "byte_letters": letters, "merges": merges, "vocabulary": ["", *units.tokens]}
+    if isinstance(units, words.Words):
+        return {"split": words.WORD.pattern, "vocabulary": ["", "<unk>", *units.vocabulary]}
     if isinstance(units, Characters):
         return {"vocabulary": ["", "\ufffd", *units.vocabulary]}
     assert isinstance(units, Bytes)

@@ -163,7 +163,7 @@ class ClassifierGraph(RowsGraph):
 
 
 class ClassifierStepGraph(StepGraph):
-    """Graph of a step of a classifier that reads forwards: y [B, K], the logits for the steps so far, and probabilities."""
+    """Graph of a step of a classifier that reads forwards: logits y [B, K] for the steps so far, and probabilities."""
 
     def build(self) -> None:
         super().build()
@@ -172,7 +172,7 @@ class ClassifierStepGraph(StepGraph):
 
     def comparison(self, random: np.random.Generator) -> Iterator[tuple[Arrays, Arrays, Arrays]]:
         for given, expected, masks in super().comparison(random):
-            yield given, expected | {"probabilities": probabilities(expected["y"])}, masks
+            yield given, {**expected, "probabilities": probabilities(expected["y"])}, masks
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from elman.declared_types import Record, field
 from elman.representation import call, complete
 from elman.sequences import Sequences
 
+BLANK_BEFORE = "bpe", "words"  # units whose texts begin with a blank; for characters, it would be one more unit
+
 
 class PairUnits:
     """Units of sources and of targets.
@@ -84,7 +86,7 @@ class PairUnits:
         return [self.target.decode([unit]) for unit in ids.tolist()]
 
     def _encoded(self, units: Units, texts: Sequence[str]) -> Sequences:
-        blank = units.name in ("bpe", "words")  # for characters, the blank would be one more unit
+        blank = units.name in BLANK_BEFORE
         return units.encode_rows(self.spaced(text) if blank else self.spaced(text)[1:] for text in texts)
 
     def to_json(self) -> dict[str, Any]:
