@@ -1,4 +1,4 @@
-"""Preprocessing of the models of tasks, as JSON for programs without elman. `docs/onnx.md` has the rules that use it."""
+"""Preprocessing of the models of tasks, as JSON for programs without elman; docs/onnx.md has the rules that use it."""
 
 from collections.abc import Callable
 from typing import Any
