@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from elman.errors import RowError, RowTypeError, counted_as, located, named, renumbered
+from elman.errors import RowError, RowTypeError, about_row, counted_as, located, named, renumbered
 
 
 def test_a_row_error_prints_its_row():
@@ -64,3 +64,8 @@ def test_rows_of_another_kind_keep_their_number():
 def test_other_errors_pass_through():
     with pytest.raises(ValueError, match=r"^row 1: only a text\.$"), located(["a", "b"]), renumbered([4, 5]):
         raise ValueError("row 1: only a text.")
+
+
+def test_an_integer_beyond_all_floats_is_an_error_of_its_row():
+    with pytest.raises(RowError, match=r"^row 2: int too large to convert to float"), about_row(2):
+        float(10**400)

@@ -85,8 +85,8 @@ def field(data: Any, name: str, declared: Any) -> Any:
 
 
 def shown(value: object) -> str:
-    """Return the text of a value, shortened, for an error message."""
-    return _SHORT.repr(value)
+    """Return the text of a value, shortened and in one line, for an error message."""
+    return " ".join(line.strip() for line in _SHORT.repr(value).splitlines())
 
 
 _SHORT = Repr()

@@ -82,7 +82,7 @@ def about_row(row: int) -> Iterator[None]:
         yield
     except RowError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:  # OverflowError: an integer beyond all floats
         if isinstance(error, StepError):
             raise RowError(row, error.message, step=error.step) from error
         kind = RowTypeError if isinstance(error, TypeError) else RowError

@@ -154,5 +154,5 @@ def test_pictures_of_a_wrong_type_raise(pair):
     _, model = pair
     with pytest.raises(TypeError, match=r"row 1: expected the name of a picture file, or pixels"):
         model.predict([bright(1)[0][0], 7])
-    with pytest.raises(ValueError, match=r"TrainedCaptioner: expected captions of each of 1 pictures, got 0"):
+    with pytest.raises(ValueError, match=r"Captioner: expected captions of each of 1 pictures, got 0"):
         model.log_probs(bright(1)[0], [])

@@ -153,7 +153,19 @@ def test_a_word_that_cannot_be_read_leaves_the_stream_unchanged():
         one.read(["Ann", "Lee"])
     with pytest.raises(TypeError, match="expected words, got int 5"):
         stream.read(["met", 5])
+    for words in ("met", b"met", None, 5):
+        with pytest.raises(TypeError, match=r"^TaggerStream\.read: expected a list of words, got "):
+            stream.read(words)
     assert [stream.read(["met"]), stream.finish()] == [twin.read(["met"]), twin.finish()]
+    for look_ahead in (None, "2", 1.5, True):
+        with pytest.raises(TypeError, match=r"^stream: expected a look_ahead that is a whole number, got "):
+            trained("forward").stream(look_ahead)
+
+
+@pytest.mark.parametrize("tags", [None, 5, True])
+def test_a_row_without_tags_is_named(tags):
+    with pytest.raises(TypeError, match=r"^row 1: expected a list of tags, got "):
+        trained("forward").evaluate([["Ann"], ["Lee"]], [["O"], tags])
 
 
 def test_it_runs_in_a_process_without_pytorch(tmp_path):

@@ -64,6 +64,16 @@ def pair(request, tmp_path_factory):
     return load(path), runtime.load(path)
 
 
+@pytest.mark.parametrize("rows", [None, 5, "text", ["a", 5], [None]])
+def test_bad_rows_raise_the_same_error_as_in_pytorch(pair, rows):
+    errors = []
+    for model in pair:
+        with pytest.raises((TypeError, ValueError)) as caught:
+            model.predict(rows)
+        errors.append((caught.type, str(caught.value)))
+    assert errors[0] == errors[1]
+
+
 def compare(found, expected, tolerance):
     """Compare the n-best lists of several rows."""
     for own, wanted in zip(found, expected, strict=True):
@@ -186,7 +196,7 @@ def test_bad_files(change, message, tmp_path):
             ValueError,
             r"expected a target for each of 1 sources",
         ),
-        (lambda model: TrainedTranslator().predict(["cat"]), ValueError, r"TrainedTranslator: not fitted yet"),
+        (lambda model: TrainedTranslator().predict(["cat"]), ValueError, r"Translator: not fitted yet"),
     ],
 )
 def test_bad_input(call, kind, message, tmp_path):

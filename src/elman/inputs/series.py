@@ -123,7 +123,7 @@ class Series(NumberInputs):
         array = as_array(row)
         if array.dtype == object:  # numbers in strings
             array = array.astype(np.float64)
-        if array.dtype.kind not in "fiub" or array.ndim not in (1, 2):
+        if array.dtype.kind not in "fiub" or array.ndim not in (1, 2) or (len(array) and not array.size):
             raise ValueError(f"expected numbers of shape [T, D] or [T], got {array.dtype} {list(array.shape)}.")
         if np.isinf(array).any():
             step, variable = np.argwhere(np.isinf(array.reshape(len(array), -1)))[0].tolist()

@@ -90,7 +90,7 @@ class TrainedCaptioner(TrainedWriter):
                              "out.")  # fmt: skip
 
     def read(self, X: Any, y: Any) -> Examples:
-        name = type(self).__name__
+        name = self.class_name
         pictures, given = as_list(name, X), as_list(name, [] if y is None else y)
         captions = [list(texts) if isinstance(texts, list | tuple | np.ndarray) else [texts] for texts in given]
         if len(pictures) != len(captions):

@@ -84,6 +84,11 @@ class TrainedModel(Settings, Estimator, ABC):
         """Return the number of parameters and the sizes of what was learned; empty before `fit`."""
         return {"parameters": self.num_parameters(), **self.learned()} if hasattr(self, "net_") else {}
 
+    @property
+    def class_name(self) -> str:
+        """Name of the task in errors: with and without PyTorch they are the same."""
+        return type(self).__name__.removeprefix("Trained")
+
     def check_fitted(self) -> None:
         """Raise unless the model is trained.
 
@@ -92,7 +97,7 @@ class TrainedModel(Settings, Estimator, ABC):
         """
         if not hasattr(self, "net_"):
             kind = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", ValueError)
-            raise kind(f"{type(self).__name__}: not fitted yet; call fit first, or load a trained model.")
+            raise kind(f"{self.class_name}: not fitted yet; call fit first, or load a trained model.")
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
         """Return a `Stepper` of the network, which reads numbers or ids and runs one step per call.
@@ -101,7 +106,7 @@ class TrainedModel(Settings, Estimator, ABC):
             ValueError: a layer reads whole sequences, the network reads more than one, or an argument is unknown.
         """
         if not hasattr(self.net_, "stepper"):
-            raise ValueError(f"{type(self).__name__}.stepper: the network reads more than one sequence; use predict or "
+            raise ValueError(f"{self.class_name}.stepper: the network reads more than one sequence; use predict or "
                              "stream.")  # fmt: skip
         return self.net_.stepper(batch_size, output, weights)
 

@@ -10,7 +10,7 @@ import numpy as np
 from elman.data.rows_and_labels import as_rows, one_row
 from elman.inputs.series import Series
 from elman.inputs.text import TOKEN, TextInputs
-from elman.representation import brief_fields
+from elman.representation import brief, brief_fields
 
 WINDOWS = 20  # of a series, by default
 NUMBERS = 1 << 22  # of the occluded copies of a series that are predicted at once
@@ -47,7 +47,7 @@ def occlusion(model: Any, row: Any, label: Any, window: int | None) -> Occlusion
     """Return what `Classifier.occlusion` returns, for a trained classifier."""
     labels = model.classes_.tolist()
     if label is not None and (np.ndim(label) or label not in labels):
-        raise ValueError(f"Classifier.occlusion: expected one of the classes {labels[:10]}, got {label!r}.")
+        raise ValueError(f"Classifier.occlusion: expected one of the classes {labels[:10]}, got {brief(label)}.")
     rows = one_row("Classifier.occlusion", row)
     if isinstance(model.inputs_, TextInputs):
         return _of_text(model, rows[0], label)
@@ -63,7 +63,7 @@ def _of_series(model: Any, rows: list[Any], label: Any, window: int | None) -> O
         raise ValueError("Classifier.occlusion: expected a series with steps, got an empty one.")
     window = -(-steps // WINDOWS) if window is None else window
     if not isinstance(window, Integral) or not 1 <= int(window) <= steps:
-        raise ValueError(f"Classifier.occlusion: expected a window of 1 to {steps} steps, got {window!r}.")
+        raise ValueError(f"Classifier.occlusion: expected a window of 1 to {steps} steps, got {brief(window)}.")
     edges = np.append(np.arange(0, steps, int(window)), steps)
     spans = [slice(start, stop) for start, stop in pairwise(edges.tolist())]
     each = [slice(number, number + 1) for number in range(variables)]
@@ -89,7 +89,7 @@ def _of_series(model: Any, rows: list[Any], label: Any, window: int | None) -> O
 def _of_text(model: Any, text: Any, label: Any) -> Occlusion:
     words = list(TOKEN.finditer(text)) if isinstance(text, str) else []
     if not words:
-        raise ValueError(f"Classifier.occlusion: expected a text with words, got {text!r}.")
+        raise ValueError(f"Classifier.occlusion: expected a text with words, got {brief(text)}.")
     copies = (text[: word.start()] + " " + text[word.end() :] for word in words)
     label, probability, falls = _falls(model, chain([text], copies, [""]), TEXTS, label)
     single, all_words = falls[:-1], falls[-1:]

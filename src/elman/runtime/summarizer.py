@@ -33,5 +33,5 @@ class TrainedSummarizer(TrainedTranslator):
             search: options of the search, as for `predict`.
         """
         X, y = with_targets(X, y)
-        references = as_references(f"{type(self).__name__}.evaluate", X, () if y is None else y)
+        references = as_references(f"{self.class_name}.evaluate", X, () if y is None else y)
         return summary_report(self.predict(X, **search), references)

@@ -1,6 +1,6 @@
 """Trained tagger: tags for the words of a sentence, such as named entities and parts of speech."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,6 +21,7 @@ from elman.metrics.classes import ClassReport, class_report
 from elman.metrics.entities import EntityReport, entity_report
 from elman.network import ModelFile
 from elman.network.tagger import TaggerNet
+from elman.representation import brief
 from elman.runtime.model import TrainedModel
 from elman.runtime.tagger_stream import TaggerStream
 from elman.sequences import Sequences
@@ -58,7 +59,11 @@ class TrainedTagger(TrainedModel):
     # The data.
 
     def read(self, X: Any, y: Any) -> Examples:
-        rows, tags = as_list("Tagger", X), [list(row) for row in as_list("Tagger", [] if y is None else y)]
+        rows, tags = as_list("Tagger", X), as_list("Tagger", [] if y is None else y)
+        for number, row in enumerate(tags):
+            if not isinstance(row, Iterable):
+                raise RowTypeError(number, f"expected a list of tags, got {brief(row)}.")
+        tags = [list(row) for row in tags]
         if len(rows) != len(tags):
             raise ValueError(f"Tagger: expected tags for each of {len(rows)} sentences, got tags for {len(tags)}.")
         for number, (row, of_row) in enumerate(zip(rows, tags, strict=True)):

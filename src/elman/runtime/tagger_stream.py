@@ -1,12 +1,13 @@
 """Stream of a tagger: words in, tags out with a delay of a few words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from elman.classical import CRF
-from elman.representation import call, complete
+from elman.declared_types import expected_type
+from elman.representation import brief, call, complete
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -27,6 +28,8 @@ class TaggerStream:
     """
 
     def __init__(self, model: Any, look_ahead: int):
+        if expected := expected_type(look_ahead, int):
+            raise TypeError(f"stream: expected a look_ahead that is {expected}, got {brief(look_ahead)}.")
         if look_ahead < 0:
             raise ValueError(f"stream: expected a look_ahead of at least 0 words, got {look_ahead}.")
         if not model.streams:
@@ -56,6 +59,8 @@ class TaggerStream:
         Raises:
             TypeError, ValueError: a word cannot be read; the stream is unchanged.
         """
+        if isinstance(words, str | bytes) or not isinstance(words, Iterable):
+            raise TypeError(f"TaggerStream.read: expected a list of words, got {brief(words)}.")
         batch = self._model.words_.encode([list(words)])
         with self._model.evaluating():
             scores, self.state = self._model.scores(batch, self.state)

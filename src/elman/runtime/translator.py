@@ -64,7 +64,7 @@ class TrainedTranslator(TrainedWriter):
         check_range(self, 1, math.inf, "source_limit")
 
     def read(self, X: Any, y: Any) -> Examples:
-        name = type(self).__name__
+        name = self.class_name
         sources, targets = as_list(name, X), as_list(name, [] if y is None else y)
         if len(sources) != len(targets):
             raise ValueError(f"{name}: expected a target for each of {len(sources)} sources, got {len(targets)}.")
@@ -130,7 +130,7 @@ class TrainedTranslator(TrainedWriter):
             search: options of the search, as for `predict`.
         """
         X, y = with_targets(X, y)
-        references = as_references(f"{type(self).__name__}.evaluate", X, () if y is None else y)
+        references = as_references(f"{self.class_name}.evaluate", X, () if y is None else y)
         return translation_report(self.predict(X, **search), references, lowercase or self.lowercase)
 
     def log_probs(self, X: Sequence[str], y: Sequence[str] | None = None) -> np.ndarray:

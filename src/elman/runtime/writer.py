@@ -196,7 +196,7 @@ class TrainedWriter(TrainedModel):
     ) -> list[list[tuple[str, float]]]:
         """Return the texts that a search finds for each row, with their scores."""
         self.check_fitted()
-        rows = as_list(f"{type(self).__name__}.predict", X)
+        rows = as_list(f"{self.class_name}.predict", X)
         how.check_rows(len(rows))
         data = self.encode_inputs(rows)
         kept = np.flatnonzero(data.steps > 0)
