@@ -181,3 +181,24 @@ def models(folder):
     keep("hmm tagger", HMMTagger().fit(words, [np.array(["N", "V", "N"]), np.array(["N", "N"])]), HMMTagger.load)
     keep("hmm words", HMM(2, Words()).fit_labelled(words, [np.array([0, 1, 0]), np.array([0, 0])]), HMM.load)
     return found
+
+
+def use(name, model):
+    """Run a trained model of `models` that runs without PyTorch."""
+    noise = np.random.default_rng(0)
+    rows = {
+        "words": ["a b", ""],
+        "series": [noise.normal(size=(5, 2))],
+        "frames": [noise.integers(0, 255, (3, 8, 8), np.uint8)],
+        "skeletons": [noise.normal(size=(3, 4, 3))],
+        "tagger": [list("abz"), []],
+        "translator": ["a e", ""],
+        "captioner": [noise.integers(0, 255, (20, 30, 3), np.uint8)],
+    }
+    match getattr(model, "task", None):
+        case "classifier" | "tagger":
+            model.predict(rows[name])
+        case "translator" | "captioner":
+            model.predict(rows[name], beam=2, max_length=3)
+        case "language-model":
+            model.surprisal(["to be"])
