@@ -117,7 +117,7 @@ def test_costs_of_units_equal_those_of_the_loss(steps, size, spread, certain):
     with native.disabled():
         np.testing.assert_allclose(unit_costs(logits.copy(), targets, units), expected.numpy(), rtol=1e-12, atol=1e-12)
     got = unit_costs(logits, targets, units)
-    bound = expected.numpy() < 80  # float32 probabilities underflow
+    bound = expected.numpy() < 70  # float32 probabilities are denormal from 87 on, and lose digits before
     np.testing.assert_allclose(got[bound], expected.numpy()[bound], rtol=1e-5, atol=2e-5)
 
 
