@@ -39,3 +39,7 @@ def test_errors_are_one_line_and_leave_no_file(elman, model, tmp_path):
         assert message in result.stderr
         assert result.stderr.count("\n") == 1
         assert not (tmp_path / "model.onnx").exists()
+    result = elman("export", model, tmp_path / "none/model.onnx")
+    assert result.stderr.endswith(
+        f"the folder {tmp_path / 'none'} does not exist; create it, or choose another path.\n"
+    )

@@ -50,6 +50,8 @@ def random_texts():
 
 def test_every_task_has_its_preprocessing():
     assert preprocessing.PREPROCESSING.keys() == runtime.TASKS.keys()
+    own = SimpleNamespace(task="parity", metadata=lambda: {"base": 2})
+    assert preprocessing.preprocessing_of(own, None) == {"task": "parity", "base": 2}
 
 
 @pytest.mark.parametrize("units", ["words", "characters", "bytes", "bpe"])

@@ -30,9 +30,11 @@ def preprocessing_of(model: TrainedModel, network: Layer) -> Facts:
     """Return the task of a trained model, and all that a program needs to prepare inputs and to read outputs.
 
     Args:
+        model: a trained model; one of your own task is described by its `metadata`.
         network: its network.
     """
-    return {"task": model.task, **PREPROCESSING[model.task](model, network)}
+    described = PREPROCESSING.get(model.task)
+    return {"task": model.task, **(model.metadata() if described is None else described(model, network))}
 
 
 def _classifier(model: TrainedClassifier, network: Layer) -> Facts:
