@@ -16,6 +16,7 @@ from elman import (
     LSTM,
     Attention,
     AttentionPooling,
+    Classifier,
     Dropout,
     Embedding,
     LayerNorm,
@@ -247,11 +248,20 @@ def test_slots_and_states_from_outside_are_checked(is_native):
         streams.open((lstm._replace(c=lstm.c.astype(float)), rest))
     with pytest.raises(ValueError, match=r"^Streams\.set_state: expected finite numbers in the state, got nan"):
         streams.set_state(a, (lstm._replace(c=lstm.c * np.nan), rest))
-    with pytest.raises(TypeError, match=r"^state\.from_bytes: expected bytes, got str"):
+    with pytest.raises(TypeError, match=r"^Streams\.from_bytes: expected the bytes of a stream, got str"):
         streams.from_bytes("state")
     streams.close(streams.from_bytes(memoryview(before)))
-    with pytest.raises(ValueError, match="these bytes are the state of another model"):
-        streams.from_bytes(states.to_bytes((lstm.h,)))
+    for place in (0, 20, 30, len(before) - 1):
+        damaged = bytearray(before)
+        damaged[place] ^= 1
+        for wrong in (damaged, before[:place], before + b"0"):
+            with pytest.raises(ValueError, match=r"^Streams\.from_bytes: expected the bytes of a stream, .* damaged"):
+                streams.from_bytes(wrong)
+    twin = Streams(MODELS["lstm"]().eval(), 1)  # the same sizes, other weights
+    with pytest.raises(
+        ValueError, match=r"^Streams\.from_bytes: expected the bytes of a stream of this model, whose f"
+    ):
+        twin.from_bytes(before)
     assert len(streams) == 1
     assert streams.to_bytes(a) == before
 
@@ -333,6 +343,27 @@ def test_arguments_out_of_range_raise():
     message = r"^Stack\.streams: cells\.0 \(Bidirectional\) reads whole sequences.* train with bidirectional=False"
     with pytest.raises(ValueError, match=message):
         Streams(both, 3)
+
+
+def test_a_pool_takes_every_kind_of_model():
+    torch.manual_seed(0)
+    model = Stack(LSTM(FEATURES, 4), Linear(4, 2)).eval()
+    pools = Streams(model, 2), Streams(model.network(), 2)
+    x, slots = inputs(model.network(), 2), [[pool.open(), pool.open()] for pool in pools]
+    first, second = (pool.step(own, x) for pool, own in zip(pools, slots, strict=True))
+    assert np.array_equal(first, second)
+    moved = pools[1].from_bytes  # the pools have the same fingerprint
+    pools[1].close(slots[1][0])
+    assert moved(pools[0].to_bytes(slots[0][0])) >= 0
+    for wrong, error, message in (
+        (torch.nn.LSTM(3, 4), TypeError, "expected a trained model, a cell or a Stack of elman, or a Layer, got LSTM"),
+        ("runs/m", TypeError, r".* got str; load it: elman\.runtime\.load\(path\)"),
+        (LSTM, TypeError, "expected a trained model"),
+        (model.double(), ValueError, r"lstm: expected .* float32 .*, got float64 .*model\.float\(\)"),
+        (Classifier(), ValueError, None),
+    ):
+        with pytest.raises(error, match=message and f"^Streams: {message}"):
+            Streams(wrong, 3)
 
 
 @pytest.mark.parametrize("hidden", [16, 160])  # rounds that keep the interpreter lock, and rounds that release it

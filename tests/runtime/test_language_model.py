@@ -82,7 +82,9 @@ def test_a_seed_generates_the_text_of_pytorch(pair):
     ours = model.stream().read("the cat ")
     state = task.net_.initial_state(1)
     for unit in [0, *model.units_.encode("the cat ").tolist()]:
-        theirs, state = task._read_unit(unit, state)
+        with task.evaluating():
+            logits, state = task.net_.step(torch.tensor([unit]), state)
+    theirs = logits[0].double().log_softmax(-1).numpy()
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
     with native.disabled():
         np.testing.assert_allclose(model.stream().read("the cat "), theirs, rtol=0, atol=1e-5)

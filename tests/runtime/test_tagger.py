@@ -108,10 +108,9 @@ def test_the_tags_of_a_stream_obey_their_scheme(name, look_ahead):
 def test_a_model_that_reads_both_ways_does_not_stream(pair):
     task, model = pair
     for one in (task, model):
-        if not one.streams:
-            with pytest.raises(
-                ValueError, match=r"stream: expected bidirectional=False, got a model that reads .* both"
-            ):
+        if not one.net_.streams:
+            error = r"^Tagger\.stream: body\.cells\.\d \(Bidirectional\) reads whole .*; train with bidirectional=False"
+            with pytest.raises(ValueError, match=error):
                 one.stream()
         else:
             with pytest.raises(ValueError, match="expected a look_ahead of at least 0 words, got -1"):
@@ -120,9 +119,13 @@ def test_a_model_that_reads_both_ways_does_not_stream(pair):
 
 def test_the_network_has_no_steps_of_one_number(pair):
     task, model = pair
-    with pytest.raises(ValueError, match=r"^Tagger.stepper: the network reads more than one sequence; use predict"):
-        task.stepper()
-    for call in (model.stepper, partial(model.net_.scan, NAMES), partial(model.net_.step, NAMES, None)):
+    reads = (
+        "reads words with their spellings and given tags; use" if model.net_.streams else "body.* reads whole sequences"
+    )
+    for call in (task.stepper, model.stepper):
+        with pytest.raises(ValueError, match=rf"^Tagger(Net)?\.stepper: {reads}"):
+            call()
+    for call in (partial(model.net_.scan, NAMES), partial(model.net_.step, NAMES, None)):
         with pytest.raises(ValueError, match=r"^TaggerNet\.\w+: reads words with their spellings and given tags; use"):
             call()
 

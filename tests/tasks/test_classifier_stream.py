@@ -177,5 +177,7 @@ def test_a_piece_that_cannot_be_read_leaves_the_stream_unchanged():
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_a_bidirectional_model_does_not_stream(pooling):
     model = Classifier(**SETTINGS | {"bidirectional": True, "epochs": 1}, pooling=pooling).fit(*series())
-    with pytest.raises(ValueError, match="got Bidirectional, which reads whole sequences; train a model with "):
+    with pytest.raises(
+        ValueError, match=r"\(Bidirectional\) reads whole sequences, so it cannot stream; train with bi"
+    ):
         model.stream()

@@ -148,7 +148,9 @@ def test_a_stream_can_be_forked_and_its_state_put_back(model):
 def test_a_prompt_with_an_unseen_character_leaves_the_stream_where_it_was(model):
     stream = model.stream()
     before = stream.log_probs
-    with pytest.raises(ValueError, match=r"prompt: character '€' \(U\+20AC\) at offset 4 is not in the vocabulary"):
+    with pytest.raises(
+        ValueError, match=r"TextStream.read: character '€' \(U\+20AC\) at offset 4 is not in the vocabulary"
+    ):
         stream.read("the €")
     assert stream.log_probs is before
 

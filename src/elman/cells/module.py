@@ -16,13 +16,13 @@ from elman import state as states
 from elman.cell import Cell, unroll
 from elman.cells.activations import Activations, activations
 from elman.cells.input_conversion import is_plain, to_sequences
-from elman.cells.spec import Names, spec_of
+from elman.cells.spec import Names, network_of, spec_of
 from elman.cells.state_form import described, fits, form, same_kinds
 from elman.cells.torch_options import check_options
 from elman.files import SCHEMA, read_tensors, write_tensors
 from elman.kernels import autocast, cudnn, native, recurrence
 from elman.kernels.marshal import Recurrence
-from elman.network import Layer, Stepper, make_layer
+from elman.network import Layer, Stepper
 from elman.network.layer_types import steps_natively
 from elman.network.no_spec import NoSpec, spec_metadata
 from elman.network.spec import Spec
@@ -214,8 +214,7 @@ class CellModule(Cell, nn.Module):
             NoSpec: the runtime cannot run a cell.
             ValueError: the weights are not float32.
         """
-        tensors = {name: np.array(tensor.numpy(force=True)) for name, tensor in self.state_dict().items()}
-        return make_layer(self.spec(), tensors)
+        return network_of(self)
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
         """Return a `Stepper` with the current weights: it runs in evaluation mode, one step per call, without PyTorch.

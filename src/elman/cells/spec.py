@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from torch import nn
 
+from elman.network.layer import Layer
+from elman.network.layer_types import make_layer
 from elman.network.no_spec import NoSpec
 from elman.network.spec import Spec
 
@@ -55,3 +58,17 @@ def spec_of_part(module: nn.Module, path: str, names: Names) -> Spec:
         return part.spec(names)  # type: ignore[operator]  # a method
     except NoSpec as error:
         raise error.inside(path) from None
+
+
+def network_of(module: nn.Module) -> Layer:
+    """Return the same layers with a copy of the current weights, as `elman.network` runs them without PyTorch.
+
+    Raises:
+        NoSpec: a part of the module has no spec.
+        ValueError: the weights are not float32.
+    """
+    if not hasattr(module, "spec"):
+        raise NoSpec.of(module)
+    tensors = {name: np.array(tensor.numpy(force=True)) for name, tensor in module.state_dict().items()}
+    layer: Layer = make_layer(module.spec(), tensors)  # type: ignore[operator]  # a method
+    return layer

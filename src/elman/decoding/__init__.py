@@ -7,7 +7,6 @@ from elman.decoding.greedy import greedy, sample
 from elman.decoding.hypothesis import Hypothesis
 from elman.decoding.sampling import Sampling
 from elman.decoding.steps import Step, by_stepper
-from elman.decoding.text_stream import TextStream
 
 __all__ = [
     "Constraints",
@@ -15,7 +14,6 @@ __all__ = [
     "Hypothesis",
     "Sampling",
     "Step",
-    "TextStream",
     "beam_search",
     "by_stepper",
     "coverage_penalty",

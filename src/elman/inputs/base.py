@@ -162,7 +162,7 @@ class NumberInputs(Inputs):
     def encode_row(self, row: Any) -> np.ndarray:
         with about_row(0):
             values = self.row(row)
-        self._check_shape(0, values, row, self.shape)
+        self._check_shape(0, values, row, self.shape, alone=True)
         values = values if len(values) else np.zeros((0, *self.shape), np.float32)
         return self.scaled(values, one_row_of(len(values)))
 
@@ -178,10 +178,12 @@ class NumberInputs(Inputs):
             self._check_shape(number, row, rows[number], shape)
         return Sequences(np.concatenate([np.zeros((0, *shape), np.float32), *full]), [*map(len, given)])
 
-    def _check_shape(self, number: int, row: np.ndarray, given: Any, shape: tuple[int, ...]) -> None:
+    def _check_shape(
+        self, number: int, row: np.ndarray, given: Any, shape: tuple[int, ...], alone: bool = False
+    ) -> None:
         if len(row) and row.shape[1:] != shape:
             raise RowError(number, f"expected steps of shape [{self.axes}] = {list(shape)}, as in training, got "
-                                   f"{_size(row, given, shape)}.")  # fmt: skip
+                                   f"{_size(row, given, shape, alone)}.")  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -190,8 +192,13 @@ def one_row_of(steps: int) -> Rows:
     return Rows([steps])
 
 
-def _size(row: np.ndarray, given: Any, shape: tuple[int, ...]) -> str:
-    """Return the shape of the steps of a row, with the way out: a row may be a step, whose axis of time is missing."""
+def _size(row: np.ndarray, given: Any, shape: tuple[int, ...], alone: bool) -> str:
+    """Return the shape of the steps of a row, with the way out: a row may be a step, whose axis of time is missing.
+
+    Args:
+        alone: whether the row is not one of a list.
+    """
     if np.ndim(given) == 1 and shape == (len(row),):
-        return f"[1] in a row of {len(row)} steps; write [x] for one series x [T, D], or x[None] for one step x [D]"
-    return f"{list(row.shape[1:])}; give rows of one size"
+        series = "" if alone else "[x] for one series x [T, D], or "
+        return f"[1] in a row of {len(row)} steps; write {series}x[None] for one step x [D]"
+    return f"{list(row.shape[1:])}; give {'steps of that shape' if alone else 'rows of one size'}"

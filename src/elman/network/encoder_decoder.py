@@ -9,6 +9,7 @@ from elman.memory import Memory
 from elman.network.checks import check_array, check_leaves, check_shared
 from elman.network.decoder import summary_of, summary_width
 from elman.network.layer import Layer
+from elman.network.no_spec import NoSpec
 from elman.network.spec import LayerSpec
 from elman.network.states import DecoderState
 from elman.sequences import Sequences
@@ -82,8 +83,11 @@ class EncoderDecoder(BaseEncoderDecoder, Layer):
                          "of the trained model, or begin and step.")  # fmt: skip
 
     def check_streams(self, verb: str) -> NoReturn:
-        raise ValueError(f"EncoderDecoder.{verb}: the encoder reads the whole source first, so nothing can stream; use "
-                         "predict of the trained model, or begin and step.")  # fmt: skip
+        raise ValueError(f"EncoderDecoder.{verb}: {self.reads_whole()}; use predict of the trained model, or begin "
+                         "and step.")  # fmt: skip
+
+    def reads_whole(self) -> NoSpec:
+        return NoSpec("the encoder", "reads the whole source first, so nothing can stream")
 
     def encode(self, sources: Any) -> tuple[Sequences, State]:
         if isinstance(sources, Sequences):  # an encoder of pictures checks its input itself

@@ -1,5 +1,7 @@
 """Base of the layers that run without PyTorch: cells in NumPy, with native kernels where they are installed."""
 
+from functools import cached_property
+from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +11,7 @@ from elman.network.checks import check_input, check_state
 from elman.network.no_spec import NoSpec
 from elman.network.spec import LayerSpec
 from elman.network.stepper import Stepper, make_stepper
+from elman.network.stream_bytes import fingerprint
 from elman.representation import call, complete
 from elman.rows import one_step_each
 from elman.sequences import Sequences
@@ -43,7 +46,7 @@ class Layer(Cell):
 
     def __init__(self, spec: LayerSpec):
         self.input_size, self.output_size, self.cells = spec.input_size, spec.output_size, spec.cells
-        self._tensor_sizes = spec.tensor_sizes
+        self._tensor_sizes, self._described = spec.tensor_sizes, spec.described
         self.step_shape: tuple[int, ...] = (self.input_size,)
         self.output_shape: tuple[int, ...] = (self.output_size,)
         self.streams = self.streams and all(cell.streams for cell in self.cells)
@@ -63,6 +66,11 @@ class Layer(Cell):
     def _sizes(self) -> dict[str, int]:
         inside = [size for cell in self.cells for size in cell._sizes().items()]
         return dict(inside) | self._tensor_sizes
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Digest of layer type, settings and weights, 16 bytes. Equal layers have the same, in every process."""
+        return fingerprint(*self._described, [cell.fingerprint for cell in self.cells])
 
     @property
     def reads_ids(self) -> bool:
@@ -119,14 +127,14 @@ class Layer(Cell):
     def check_streams(self, verb: str) -> None:
         """Raise a ValueError if this layer, or one inside it, reads whole sequences."""
         if not self.streams:
-            raise ValueError(f"{type(self).__name__}.{verb}: {self._reads_whole()}; use scan, or train with "
+            raise ValueError(f"{type(self).__name__}.{verb}: {self.reads_whole()}; use scan, or train with "
                              "bidirectional=False.")  # fmt: skip
 
-    def _reads_whole(self) -> NoSpec:
+    def reads_whole(self) -> NoSpec:
         """Return the reason why this layer cannot step: the part of it that reads whole sequences, with its path."""
         for number, cell in enumerate(self.cells):
             if not cell.streams:
-                return cell._reads_whole().inside(f"cells.{number}")
+                return cell.reads_whole().inside(f"cells.{number}")
         return NoSpec(type(self).__name__, "reads whole sequences, so it cannot stream")
 
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
@@ -169,3 +177,28 @@ class Pointwise(Layer):
 def flat(x: np.ndarray) -> np.ndarray:
     """Return a view [B, D] of steps [B, ...], for the native stepper."""
     return x.reshape(len(x), -1)
+
+
+def layer_of(where: str, model: Any) -> Layer:
+    """Return the layer of a model: the layer itself, or the network of a trained model or a cell of PyTorch.
+
+    Args:
+        where: the call that an error names.
+    Raises:
+        ValueError: the model is not trained, or a part of it runs in PyTorch only.
+        TypeError: the model is something else.
+    """
+    if isinstance(model, Layer):
+        return model
+    convert = getattr(model, "as_layer" if hasattr(model, "check_fitted") else "network", None)
+    if not callable(convert) or isinstance(model, type):
+        loads = "; load it: elman.runtime.load(path)" if isinstance(model, str | PathLike) else ""
+        raise TypeError(f"{where}: expected a trained model, a cell or a Stack of elman, or a Layer, got "
+                        f"{type(model).__name__}{loads}.")  # fmt: skip
+    if hasattr(model, "check_fitted"):
+        model.check_fitted()
+    try:
+        layer: Layer = convert()
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return layer

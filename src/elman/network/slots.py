@@ -10,7 +10,9 @@ from elman import state as states
 from elman.arrays import as_array
 from elman.declared_types import expected_type
 from elman.kernels import native
+from elman.network import stream_bytes
 from elman.network.checks import check_array, check_count, check_state
+from elman.network.layer import layer_of
 from elman.network.stepper import NativeStepper, Stepper, check_arguments, check_values, make_stepper
 from elman.representation import brief, call, complete
 from elman.state import State
@@ -33,15 +35,18 @@ class Streams:
     changes no stream.
 
     Args:
-        layer: a `Layer` that streams, such as `elman.runtime.load(path)` for the file of a cell.
+        model: a `Layer` that streams, a cell or a `Stack` of PyTorch (the pool copies its weights), or a trained
+            classifier or language model. The pool steps the network of a trained model: its inputs are encoded, by
+            `model.inputs_.encode(rows)` or `model.units_.encode(text)`.
         capacity: largest number of open streams. Memory grows with the number of streams that have been open at once.
-        batch_size: largest number of rows of a step.
+        batch_size: largest number of rows of a step; more rows take several steps.
         output, weights: as in `Stepper`.
     Raises:
-        ValueError: an argument is out of range, or a layer reads whole sequences.
+        ValueError: an argument is out of range, a layer reads whole sequences, or runs in PyTorch only.
+        TypeError: an argument is of another type.
     Example:
         >>> from elman import LSTM
-        >>> streams = Streams(LSTM(3, 4).network(), capacity=1000)
+        >>> streams = Streams(LSTM(3, 4), capacity=1000)
         >>> ann, bob = streams.open(), streams.open()
         >>> streams.step([bob, ann], np.ones((2, 3), np.float32)).shape
         (2, 4)
@@ -52,11 +57,12 @@ class Streams:
     """
 
     def __init__(
-        self, layer: Any, capacity: int, batch_size: int = 64, output: str = "logits", weights: str = "float32"
+        self, model: Any, capacity: int, batch_size: int = 64, output: str = "logits", weights: str = "float32"
     ):
         check_arguments("Streams", batch_size, output, weights)
-        layer.check_streams("streams")
         check_count("Streams", "capacity", capacity, MOST_STREAMS)
+        layer = self._layer = layer_of("Streams", model)
+        layer.check_streams("streams")
         self.capacity, self.batch_size = capacity, batch_size
         one = make_stepper(layer, 1, output, weights)
         self._input, self._output, self._initial = one.input, one.output, states.map(np.copy, one.state)
@@ -140,17 +146,20 @@ class Streams:
         self._pool.write(_slot("set_state", slot), check_state("Streams.set_state", state, self._initial))
 
     def to_bytes(self, slot: int) -> bytes:
-        """Return the state of a stream as bytes, from which a pool in another process continues it."""
-        return states.to_bytes(self.state(slot))
+        """Return the state of a stream as bytes, from which a pool in another process continues it.
+
+        They begin with a fingerprint of the model and a checksum.
+        """
+        return stream_bytes.to_bytes(self.state(slot), self._layer.fingerprint)
 
     def from_bytes(self, data: bytes | bytearray | memoryview) -> int:
         """Open a stream with the state that `to_bytes` returned, and return its slot.
 
         Raises:
-            ValueError: the pool is full, or the bytes are not the state of a stream of this model.
+            ValueError: the pool is full, or the bytes are damaged, or of a stream of another model.
             TypeError: the data are no bytes.
         """
-        return self.open(states.from_bytes(data, self._initial))
+        return self.open(stream_bytes.from_bytes("Streams.from_bytes", data, self._initial, self._layer.fingerprint))
 
 
 def _slot(verb: str, slot: Any) -> int:

@@ -36,6 +36,12 @@ class LayerSpec:
         self.cells, self.tensor_sizes = list(cells), dict[str, int]()
         self.input_size, self.output_size = self.size("input_size"), self.size("output_size")
 
+    @property
+    def described(self) -> tuple[Record, dict[str, np.ndarray]]:
+        """Layer type and settings; and the tensors of the layer itself, by their names in it."""
+        own = {name: self._tensors[path] for name, path in self._names.items() if path in self._tensors}
+        return {"kind": self.kind, **self._settings}, own
+
     def __contains__(self, name_in_layer: str) -> bool:
         """Return whether the layer has a tensor of this name."""
         return name_in_layer in self._names

@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 from elman.arrays import namespace, take
 from elman.network.layer import Layer
+from elman.network.no_spec import NoSpec
 from elman.network.spec import LayerSpec
 from elman.sequences import Sequences
 from elman.state import State
@@ -39,15 +40,18 @@ class BaseTaggerNet:
             characters: the spellings of the different words, ids [M].
             state: state of the body after earlier words; None at the beginning.
         """
+        features, state = self.body.scan(tokens.with_values(self.features(tokens, characters)), state)
+        return features.map(self.readout.apply_to), state
+
+    def features(self, tokens: Sequences, characters: Sequences) -> Any:
+        """Return the features of the words, which the body reads, [N, D]; the arguments are those of `scores`."""
         word, spelling, given = tokens.values
         parts = [self.word.apply_to(word)]
         parts += [table.apply_to(given[:, number]) for number, table in enumerate(self.given)]
         if self.spelling is not None:
             _, (_, (forward, backward)) = self.spelling.scan(characters)
             parts.append(take(namespace(forward.h).concatenate([forward.h, backward.h], 1), spelling))
-        features = tokens.with_values(namespace(parts[0]).concatenate(parts, 1))
-        features, state = self.body.scan(features, state)
-        return features.map(self.readout.apply_to), state
+        return namespace(parts[0]).concatenate(parts, 1)
 
 
 class TaggerNet(BaseTaggerNet, Layer):
@@ -91,6 +95,9 @@ class TaggerNet(BaseTaggerNet, Layer):
 
     def check_streams(self, verb: str) -> NoReturn:
         raise ValueError(f"TaggerNet.{verb}: {OTHER_INPUT}; use stream of the trained model.")
+
+    def reads_whole(self) -> NoSpec:
+        return self.body.reads_whole().inside("body")
 
 
 def _reads_both_ways(layer: Any) -> bool:

@@ -124,14 +124,10 @@ class TrainedClassifier(TrainedModel):
         Raises:
             ValueError: the model reads sequences in both directions.
         """
-        self.check_fitted()
-        if not self.net_.streams:
-            raise ValueError("Classifier.stream: expected layers that read forwards, got Bidirectional, which reads "
-                             "whole sequences; train a model with bidirectional=False, or use predict_proba."
-                             )  # fmt: skip
+        layer = self.streaming_layer()
         with self.evaluating():
             empty = self.classify(Sequences(self.inputs_.encode([]).values, [0]))
-        return ClassifierStream(self.stepper(1, "probs"), self.inputs_, self.classes_, softmax(empty))
+        return ClassifierStream(layer, self.inputs_, self.classes_, softmax(empty))
 
     def learned(self) -> dict[str, Any]:
         return {"classes": len(self.classes_), "inputs": self.inputs_.description}

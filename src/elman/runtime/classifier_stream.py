@@ -4,29 +4,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman import state as states
 from elman.data.rows_and_labels import as_rows, one_row
 from elman.errors import located
 from elman.html_tables import html_table
 from elman.inputs import Inputs
-from elman.network import Stepper
+from elman.network import Layer
 from elman.representation import brief, brief_fields, call, complete
+from elman.runtime.stream import Stream
 from elman.state import State
 
 
 @brief_fields
-class StreamState(NamedTuple):
+class ClassifierState(NamedTuple):
     """State of a `ClassifierStream`."""
 
     network: State
     probabilities: np.ndarray  # [1, C] float64
 
 
-class ClassifierStream:
+class ClassifierStream(Stream):
     """Reader of one sequence, piece by piece, which returns class probabilities.
 
     Args:
-        stepper: stepper of the network, for one row, with probabilities as its output.
+        layer: the network, from steps to logits.
         inputs: the preprocessor.
         classes: [C] the labels.
         probabilities: [1, C] those of an empty sequence.
@@ -35,13 +35,11 @@ class ClassifierStream:
         probabilities: [C] of each class, given all steps so far; before the first step, those of an empty sequence.
     """
 
-    def __init__(self, stepper: Stepper, inputs: Inputs, classes: np.ndarray, probabilities: np.ndarray):
-        self._stepper, self._inputs, self.classes = stepper, inputs, classes
-        self._input = stepper.input if stepper.input.ndim == 1 else stepper.input[0]  # ids [1], features or a frame
-        self._output = stepper.output[0]
-        self._leaves = list(states.leaves(stepper.state))
-        self._before = [leaf.copy() for leaf in self._leaves]  # the state before a piece
-        self.probabilities = probabilities[0]
+    def __init__(self, layer: Layer, inputs: Inputs, classes: np.ndarray, probabilities: np.ndarray):
+        super().__init__(layer, "probs")
+        self._inputs, self.classes = inputs, classes
+        self._beginning = ClassifierState(self._network_state(), probabilities)
+        self.reset()
 
     @complete
     def __repr__(self) -> str:
@@ -54,23 +52,12 @@ class ClassifierStream:
         rows = zip(self.classes.tolist(), self.probabilities.tolist(), strict=True)
         return html_table(repr(self), rows, ["class", "probability"], len(self.classes))
 
-    @property
-    def state(self) -> StreamState:
-        """Copy of the state, which can be assigned to a stream of the same model, also in another process.
+    def _state(self) -> ClassifierState:
+        return ClassifierState(self._network_state(), self.probabilities[None].copy())
 
-        `elman.state.to_bytes(stream.state)` are its bytes, and `elman.state.from_bytes(data, stream.state)` reads them.
-        """
-        return StreamState(states.map(np.copy, self._stepper.state), self.probabilities[None].copy())
-
-    @state.setter
-    def state(self, state: StreamState) -> None:
-        shape = (1, len(self.classes))
-        if not isinstance(state, tuple) or len(state) != 2 or np.shape(state[1]) != shape:
-            raise ValueError("ClassifierStream.state: expected the state of the network, and probabilities "
-                             f"{list(shape)}, got {brief(state)}; it is the state of another model.")  # fmt: skip
-        network, probabilities = state
-        self._stepper.state = network
-        self.probabilities = probabilities[0].copy()
+    def _restore(self, state: ClassifierState) -> None:
+        self._stepper.state = state.network
+        self.probabilities = state.probabilities[0].copy()
 
     @property
     def label(self) -> Any:
@@ -88,10 +75,10 @@ class ClassifierStream:
             TypeError, ValueError: the piece cannot be read; the state is unchanged.
         """
         with located(["ClassifierStream.read"]):
-            steps = self._inputs.encode_row(*as_rows("piece", one_row("piece", piece)))
+            row = piece if type(piece) is np.ndarray else as_rows("piece", one_row("piece", piece))[0]
+            steps = self._inputs.encode_row(row)
         after = np.empty((len(steps), len(self.classes)))
-        for before, leaf in zip(self._before, self._leaves, strict=True):
-            before[...] = leaf
+        self._keep()
         try:
             for number, step in enumerate(steps):
                 self._input[...] = step
@@ -100,8 +87,7 @@ class ClassifierStream:
             if not np.isfinite(after).all():
                 raise ValueError("the logits are not finite")
         except ValueError as error:
-            for before, leaf in zip(self._before, self._leaves, strict=True):
-                leaf[...] = before
+            self._go_back()
             raise ValueError(f"ClassifierStream.read: the piece is far outside the range of the training rows "
                              f"({error}); check its units. The state is unchanged.") from error  # fmt: skip
         if len(after):

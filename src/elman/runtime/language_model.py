@@ -19,7 +19,6 @@ from elman.data.units.base import check_text
 from elman.data.windows import Window, Windows, resume
 from elman.data.word_rows import word_rows
 from elman.declared_types import Record
-from elman.decoding import TextStream
 from elman.errors import RowTypeError, about_row
 from elman.metrics import Comparison, Likelihood, MinimalPairs, Surprisal
 from elman.metrics.surprisal import minimal_pairs
@@ -28,6 +27,7 @@ from elman.network.recurrent import GRU, LSTM, RNN
 from elman.network.windows import MinGRU, WindowNet
 from elman.runtime import ngram_baseline
 from elman.runtime.model import TrainedModel
+from elman.runtime.text_stream import TextStream
 from elman.runtime.unit_costs import unit_costs
 from elman.settings import check_word
 from elman.state import State
@@ -203,8 +203,7 @@ class TrainedLanguageModel(TrainedModel):
 
         It keeps the weights as they are now.
         """
-        self.check_fitted()
-        return TextStream.of(self.stepper(output="log_probs"), self.units_)
+        return TextStream(self.streaming_layer(), self.units_)
 
     def generate(
         self,

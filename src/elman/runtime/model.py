@@ -15,7 +15,8 @@ from elman.declared_types import Record
 from elman.errors import renumbered
 from elman.estimator import Estimator
 from elman.files import about_file
-from elman.network import ModelFile, Stepper
+from elman.network import Layer, ModelFile, Stepper
+from elman.runtime.stream import Stream
 from elman.settings import Settings, parse, setting_names
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class TrainedModel(Settings, Estimator, ABC):
     """
 
     task: ClassVar[str]  # its name on the command line and in files
+    instead_of_stream: ClassVar[str] = "train with bidirectional=False, or use predict on whole sequences"
     net_: Any
     _progress: Callable[[float], object] | None = None
 
@@ -99,16 +101,48 @@ class TrainedModel(Settings, Estimator, ABC):
             kind = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", ValueError)
             raise kind(f"{self.class_name}: not fitted yet; call fit first, or load a trained model.")
 
+    def as_layer(self) -> Layer:
+        """Return the network with its current weights, as it runs without PyTorch.
+
+        Raises:
+            ValueError: a layer runs in PyTorch only.
+        """
+        layer: Layer = self.net_
+        return layer
+
+    def streaming_layer(self, verb: str = "stream") -> Layer:
+        """Return the network as `as_layer` does, after a check that it can read one step at a time.
+
+        Args:
+            verb: the method that an error names.
+        Raises:
+            ValueError: the model is not trained, or a layer reads whole sequences.
+        """
+        self.check_fitted()
+        layer = self.as_layer()
+        if not layer.streams:
+            raise ValueError(f"{self.class_name}.{verb}: {layer.reads_whole()}; {self.instead_of_stream}.")
+        return layer
+
+    def stream(self) -> Stream:
+        """Return a reader at the beginning of a sequence; most models need whole sequences.
+
+        Raises:
+            ValueError: a layer reads whole sequences; the message has the way out.
+        """
+        self.streaming_layer()
+        raise NotImplementedError(f"{type(self).__name__} has no stream")
+
     def stepper(self, batch_size: int = 1, output: str = "logits", weights: str = "float32") -> Stepper:
-        """Return a `Stepper` of the network, which reads numbers or ids and runs one step per call.
+        """Return a `Stepper` of the network, without the preprocessing.
+
+        It reads encoded steps: ids of `units_.encode(text)`, or standardised steps of `inputs_.encode(rows)`. For texts
+        and raw values, use `stream`.
 
         Raises:
             ValueError: a layer reads whole sequences, the network reads more than one, or an argument is unknown.
         """
-        if not hasattr(self.net_, "stepper"):
-            raise ValueError(f"{self.class_name}.stepper: the network reads more than one sequence; use predict or "
-                             "stream.")  # fmt: skip
-        return self.net_.stepper(batch_size, output, weights)
+        return self.streaming_layer("stepper").stepper(batch_size, output, weights)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

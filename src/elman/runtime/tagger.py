@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
@@ -99,11 +99,6 @@ class TrainedTagger(TrainedModel):
         found: tuple[Sequences, State] = self.net_.scores(*batch, state)
         return found
 
-    @property
-    def streams(self) -> bool:
-        """Whether `stream` works: the network reads sentences forwards only."""
-        return self.net_.streams
-
     @cached_property
     def crf_(self) -> CRF:
         """Weights of transitions between tags, and the scheme that decoding obeys."""
@@ -165,8 +160,21 @@ class TrainedTagger(TrainedModel):
         Raises:
             ValueError: the model reads sentences in both directions, or look_ahead is negative.
         """
-        self.check_fitted()
-        return TaggerStream(self, look_ahead)
+        net: Any = self.streaming_layer()
+        return TaggerStream(net, self.words_, self.crf_, cache(self._written_after), look_ahead)
+
+    def _written_after(self, before: int, tag: int) -> str:
+        """Return a tag as the training data write it, given the number of the tag before, or -1, and its own."""
+        names = [self.tags_[number] for number in (before, tag) if number >= 0]
+        if self.scheme_ is None:
+            return names[-1]
+        place = len(names) - 1  # a span that began earlier, or that goes on, is written as a whole one
+        if names[0][:2] in ("I-", "E-"):
+            names.insert(0, "B" + names[0][1:])
+            place += 1
+        if names[-1][:2] in ("B-", "I-"):
+            names.append("E" + names[-1][1:])
+        return self.written(names)[place]
 
     def score(self, X: Sequence[Sequence[Any]], y: Sequence[Sequence[str]] | None = None) -> float:
         """Return the F1 of the spans, or the accuracy of the tags if they do not encode spans."""

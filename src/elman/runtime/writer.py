@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class TrainedWriter(TrainedModel):
     A subclass implements the hooks of a trained model, and `written_units`, `encode_inputs`, `encode_texts`, `sources`
     and `usual_lengths`. The network in `net_` has `begin`, `step`, `log_probs` and a `decoder`.
     """
+
+    instead_of_stream: ClassVar[str] = "use predict"
 
     # Hooks.
 

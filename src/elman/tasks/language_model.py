@@ -20,10 +20,10 @@ from elman.data.examples import PROBE_STEPS, Examples
 from elman.data.readers.labelled import Labelled
 from elman.data.units import make_units
 from elman.data.windows import Window, Windows, resume
-from elman.decoding import TextStream
 from elman.layers import Embedding, Linear, Stack
 from elman.losses import REDUCTIONS, cross_entropy
 from elman.losses.cross_entropy import unit_cross_entropy
+from elman.network import Layer
 from elman.runtime import ngram_baseline
 from elman.runtime.language_model import Texts, TrainedLanguageModel
 from elman.settings import check_range, check_word
@@ -31,6 +31,7 @@ from elman.state import State
 from elman.tasks.base import Task, logger, perplexity
 from elman.tasks.probe import ProbeLoss
 from elman.tasks.recurrent import RecurrentSettings
+from elman.tasks.torch_layer import TorchLayer
 from elman.training import Score
 
 EMBEDDING = 128  # features of a unit by default
@@ -204,16 +205,8 @@ class LanguageModel(TrainedLanguageModel, RecurrentSettings, Task):
     def cell_name(self) -> str:
         return CELLS[CellSettings.of(self.cell).kind].__name__
 
-    def stream(self) -> TextStream:
-        self.check_fitted()
-        if self.net_.runs_without_torch():
-            return super().stream()
-        return TextStream(self._read_unit, self.net_.initial_state(1), self.units_)
-
-    def _read_unit(self, unit: int, state: State) -> tuple[np.ndarray, State]:
-        with self.evaluating():
-            logits, state = self.net_.step(torch.tensor([unit]), state)
-        return logits[0].double().log_softmax(-1).numpy(), state
+    def as_layer(self) -> Layer:
+        return super().as_layer() if self.net_.runs_without_torch() else TorchLayer(self.net_, self.evaluating)
 
     # The baseline.
 

@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 import elman
+from elman.cells.spec import network_of
 from elman.declared_types import Record
 from elman.files import SCHEMA, about_file, write_tensors
 from elman.layers.torch_threads import one_torch_thread
-from elman.network import ModelFile
+from elman.network import Layer, ModelFile
 from elman.network.no_spec import spec_metadata
 from elman.runtime.model import TrainedModel
 from elman.settings import parse, settings_of
@@ -37,6 +38,9 @@ class Model(TrainedModel):
 
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.net_.parameters())
+
+    def as_layer(self) -> Layer:
+        return network_of(self.net_)
 
     def _build(self) -> None:
         with self.seeded():

@@ -8,8 +8,9 @@ import torch
 
 from elman import LanguageModel, runtime
 from elman import state as states
-from elman.decoding import TextStream
 from elman.network import MODEL
+from elman.runtime.text_stream import TextStream
+from elman.tasks.torch_layer import TorchLayer
 
 TEXT = "the cat sat on the mat and the dog sat on the log; " * 20
 
@@ -29,7 +30,7 @@ def file(model, tmp_path):
 
 
 def by_pytorch(model: LanguageModel) -> TextStream:
-    return TextStream(model._read_unit, model.net_.initial_state(1), model.units_)
+    return TextStream(TorchLayer(model.net_, model.evaluating), model.units_)
 
 
 def test_a_file_reads_as_the_model_does(model, file):
@@ -40,7 +41,7 @@ def test_a_file_reads_as_the_model_does(model, file):
         theirs.read(character)
         np.testing.assert_allclose(ours.log_probs, theirs.log_probs, rtol=0, atol=1e-14)  # the same bits of logits
     for own, other in zip(states.leaves(ours.state), states.leaves(theirs.state), strict=True):
-        assert np.array_equal(own, other.numpy())
+        assert np.array_equal(own, other)
 
 
 def test_a_file_writes_what_the_model_writes(model, file):
@@ -87,7 +88,7 @@ def test_a_stream_keeps_the_weights_that_it_began_with(model):
 def test_a_network_without_spec_streams_in_pytorch(model):
     model.net_.double()
     try:
-        assert model.stream().state[1].h.dtype == torch.float64
+        assert model.stream().state.network[1].h.dtype == np.float64
         assert "".join(model.generate("the ", length=5))
     finally:
         model.net_.float()
