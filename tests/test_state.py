@@ -182,3 +182,10 @@ def test_truncated_bytes_raise(array):
 def test_leaves_that_are_not_arrays_raise():
     with pytest.raises(TypeError, match="expected a NumPy array or a PyTorch tensor, got list"):
         states.cat([[1.0], [2.0]])
+
+
+@pytest.mark.parametrize("kind", [b'"I32"', b'"BF16"', b'"XX"'])
+def test_bytes_of_numbers_of_another_type_raise(kind):
+    state = np.ones((1, 3), np.float32)
+    with pytest.raises(ValueError, match=r"^state\.from_bytes: .*expected [^\n]*, got [^\n]*$"):
+        states.from_bytes(states.to_bytes(state).replace(b'"F32"', kind), state)

@@ -19,8 +19,8 @@ class Stream(ABC):
     The state of a stream is a value with all that the stream needs to continue: it can be kept, copied, sent and
     assigned. A call that raises an error leaves the stream unchanged.
 
-    A subclass sets `_beginning`, its state at the beginning, a named tuple that begins with the state of the network, and
-    calls `reset`.
+    A subclass sets `_beginning`, its state at the beginning: a named tuple that begins with the state of the network.
+    Then it calls `reset`.
 
     Args:
         layer: the network that reads the steps.
