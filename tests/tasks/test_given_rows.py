@@ -168,7 +168,7 @@ def test_a_stream_reads_pieces_with_names(model):
     np.testing.assert_allclose(stream.read(array[3][None]), expected[3:4])
     with pytest.raises(ValueError, match=r"^ClassifierStream\.read: .* in the column 'machine'; select columns"):
         stream.read(frame)
-    with pytest.raises(ValueError, match=r"^ClassifierStream\.read: .*or x\[None\] for one step x \[D\]"):
+    with pytest.raises(ValueError, match=r"^ClassifierStream\.read: .*write x\[None\] for one step x \[D\]"):
         stream.read(array[4])
     np.testing.assert_allclose(stream.read(array[4:]), expected[4:])  # the errors left the state as it was
 
