@@ -75,6 +75,10 @@ class RowTypeError(RowError, TypeError):
     """Value of a wrong type in one row of the data."""
 
 
+class RowFileError(RowError, OSError):
+    """File of one row of the data that cannot be read."""
+
+
 @contextmanager
 def about_row(row: int) -> Iterator[None]:
     """Re-raise errors with this row number and the same message."""
@@ -82,10 +86,11 @@ def about_row(row: int) -> Iterator[None]:
         yield
     except RowError:
         raise
-    except (TypeError, ValueError, OverflowError) as error:  # OverflowError: an integer beyond all floats
+    except (TypeError, ValueError, OverflowError, OSError) as error:  # OverflowError: an integer beyond all floats
         if isinstance(error, StepError):
             raise RowError(row, error.message, step=error.step) from error
-        kind = RowTypeError if isinstance(error, TypeError) else RowError
+        kinds = {TypeError: RowTypeError, OSError: RowFileError}
+        kind = next((kinds[base] for base in kinds if isinstance(error, base)), RowError)
         raise kind(row, str(error)) from error
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 import zipfile
 from pathlib import Path
 
@@ -73,6 +74,35 @@ def test_predict(elman, run_folder, photos, tmp_path, monkeypatch):
     assert len(several) == 3
     assert several[0].split("\t")[1:] == [CAPTIONS["right"], str(right)]
     assert float(several[0].split("\t")[0]) >= float(several[1].split("\t")[0])
+
+
+def test_captions_before_a_picture_that_cannot_be_read_are_printed(elman, run_folder, photos, tmp_path):
+    left, missing, broken = photos / "01.png", tmp_path / "no.png", tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    for wrong, message in ((missing, "cannot be read: No such file"), (broken, "expected a picture")):
+        result = elman("predict", run_folder, stdin=f"{left}\n{wrong}\n{left}\n")
+        assert result.exit_code == 1
+        assert result.stdout == f"{CAPTIONS['left']}\t{left}\n"
+        assert result.stderr.startswith(f"Error: {wrong}: {message}")
+
+
+def test_a_picture_in_the_place_of_names(elman, run_folder, photos):
+    result = elman("predict", run_folder, stdin=(photos / "01.png").read_bytes())
+    assert result.stderr == "Error: standard input:1: expected names of pictures, one per line, got a PNG picture.\n"
+
+
+def test_missing_packages_are_found_before_a_caption_is_written(elman, run_folder, photos, captions, monkeypatch):
+    from elman.runtime.writer import TrainedWriter
+
+    monkeypatch.setattr(TrainedWriter, "n_best", lambda *_, **__: pytest.fail("a caption was written"))
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
+    monkeypatch.delitem(sys.modules, "elman.pictures.figure", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    check_error(elman("evaluate", run_folder, captions), "BLEU needs the package sacrebleu; install it with")
+    check_error(
+        elman("predict", run_folder, photos / "01.png", "--show-attention", "a.png"), "needs the package matplotlib"
+    )
 
 
 def test_predict_from_an_archive(elman, run_folder, photos, tmp_path):

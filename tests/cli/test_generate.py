@@ -34,6 +34,11 @@ def test_it_writes_what_the_model_writes(elman, run_folder):
     assert result.stderr == ""
 
 
+def test_the_prompt_may_come_from_standard_input(elman, run_folder):
+    words = ["generate", run_folder, "--length", 30, "--prompt"]
+    assert elman(*words, "-", stdin="the cat ").stdout == elman(*words, "the cat ").stdout
+
+
 @pytest.mark.needs_native
 def test_it_needs_no_pytorch_and_writes_the_same(run_folder):
     expected = "".join(load(run_folder).generate("the ", length=200, top_p=0.9, seed=4))

@@ -161,6 +161,38 @@ def test_rows_before_an_error_are_printed(elman, classifier_run, tagger_run, run
     assert "Error: standard input:2: byte 4" in result.stderr
 
 
+def test_a_table_in_a_pipe_needs_the_option_of_its_column(elman, classifier_run, reviews):
+    """Plain lines are the default; the header or the first record of a table is not predicted as text."""
+    expected = elman("predict", classifier_run, reviews).stdout
+    table = reviews.read_text()
+    rows = [line.split("\t") for line in table.splitlines()[1:]]
+    jsonl = "".join(json.dumps({"sentence": text, "label": label}) + "\n" for text, label in rows)
+    for data in (table, table.replace("\t", ","), jsonl):
+        result = elman("predict", classifier_run, stdin=data)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == ("Error: standard input:1: expected text, got a table with the column sentence; "
+                                 "use --text sentence to read the table.\n")  # fmt: skip
+        assert elman("predict", classifier_run, "--text", "sentence", stdin=data).stdout == expected
+        assert elman("predict", classifier_run, "-", "--label", "label", stdin=data).stdout == expected
+    text = '{"text": "a film"}\na sentence, or two\n{"sentence": 1}\n'
+    assert elman("predict", classifier_run, stdin=text).stdout.count("\n") == 3
+
+
+def test_columns_of_words_in_a_pipe_need_an_option_or_a_layout(elman, tagger_run):
+    column = "Ann\nLee\n\nBob\n"
+    expected = elman("predict", tagger_run, "--layout", "columns", stdin=column).stdout
+    assert elman("predict", tagger_run, "--word", "1", stdin=column).stdout == expected
+    assert elman("predict", tagger_run, stdin=column).stdout != expected
+
+
+@pytest.mark.parametrize(
+    ("data", "got"),
+    [(b"\x89PNG\r\n\x1a\n\0", "a PNG picture."), (b"\x1f\x8b\x08\0", "gzip data; unpack them: zcat.")],
+)
+def test_other_data_than_text_in_a_pipe(elman, tagger_run, data, got):
+    assert elman("predict", tagger_run, stdin=data).stderr == f"Error: standard input:1: expected text, got {got}\n"
+
+
 def test_results_before_a_row_that_fails():
     def compute(rows):
         for number, row in enumerate(rows):
@@ -281,8 +313,8 @@ def test_lines_for_a_model_of_series(elman, tiny, tmp_path):
     result = elman("predict", run, stdin="1 2 3\n")
     assert result.exit_code == 1
     assert (
-        "standard input: expected series, which this model reads, got lines of text; name another FILE."
-        in result.stderr
+        "standard input: expected series, which this model reads, got lines of text; name another FILE, or the "
+        "columns of a table (--values)." in result.stderr
     )
 
 
@@ -331,9 +363,8 @@ def test_plain_text_in_place_of_columns_names_the_layout(elman, tagger_run, tmp_
     plain = tmp_path / "plain.txt"
     plain.write_text("Ann Lee went to Oslo\nTwo men talk\n")
     result = elman("predict", tagger_run, plain)
-    assert f"{plain}:2: expected 5 columns as in line 1, got 3: 'Two men talk'; for plain text, use --layout plain" in (
-        result.stderr
-    )
+    assert (f"{plain}:2: expected 5 columns as in line 1, got 3: 'Two men talk'; a FILE has words in columns "
+            "by default; for plain text, use --layout plain") in result.stderr  # fmt: skip
     assert elman("predict", tagger_run, plain, "--layout", "plain").exit_code == 0  # the advice works
     for verb in (["evaluate", tagger_run], ["train", "tagger", "--out", tmp_path / "run"]):
         result = elman(*verb, plain)
@@ -363,9 +394,12 @@ def machines(tmp_path_factory):
 def test_a_run_of_python_needs_the_columns_of_a_table_and_no_labels(elman, machines):
     table, run = machines
     result = elman("predict", run, table)
-    assert "name its columns: --text COLUMN, or --values COLUMN,COLUMN,... with --group COLUMN.\n" in result.stderr
+    assert result.stderr == (
+        f"Error: {table}: a table; name its columns, which a run folder keeps: --text COLUMN for texts, or --values "
+        "COLUMN,COLUMN,... with --group COLUMN for series.\n"
+    )
     assert "--label" not in result.stderr
-    assert "; and --label COLUMN.\n" in elman("evaluate", run, table).stderr
+    assert " for series; and --label COLUMN.\n" in elman("evaluate", run, table).stderr
     result = elman("predict", run, table, "--values", "temp,vib", "--group", "machine", "--time", "hour")
     assert [line.split("\t")[::2] for line in result.stdout.splitlines()] == [["a", "m0"], ["b", "m1"], ["a", "m2"],
                                                                               ["b", "m3"]]  # fmt: skip

@@ -238,6 +238,10 @@ def test_summaries_of_a_table_whose_columns_are_kept(elman, summarized, table, p
     assert config(run)["reading"] == {"source": "body", "target": "subject"}
     printed = elman("predict", run, table).stdout.splitlines()
     assert printed == elman("predict", run, stdin="\n".join(source for source, _ in pairs[:40])).stdout.splitlines()
+    piped = table.read_text()
+    assert elman("predict", run, "--source", "body", stdin=piped).stdout.splitlines() == printed
+    message = "expected text, got a table with the column body; use --source body to read the table."
+    assert message in elman("predict", run, stdin=piped).stderr
     figures = json.loads(elman("evaluate", run, table, "--json").stdout)
     assert figures == summary_report(printed, [target for _, target in pairs[:40]]).to_json()
     assert json.loads(elman("evaluate", run, *files, "--json").stdout)["summaries"] == 120

@@ -164,8 +164,8 @@ def test_wrong_usage_exits_with_2(elman, reviews, tmp_path, words, message):
     [
         (
             [],
-            "reviews.tsv: a table; name its columns: --text COLUMN, or --values COLUMN,COLUMN,... with --group COLUMN; "
-            "and --label",
+            "reviews.tsv: a table; name its columns, which a run folder keeps: --text COLUMN for texts, or --values "
+            "COLUMN,COLUMN,... with --group COLUMN for series; and --label COLUMN.",
         ),
         (["--text", "sentence"], "reviews.tsv:2: has no label; name the column of labels (--label COLUMN)"),
         (["--text", "sentenc", "--label", "label"], "reviews.tsv: no column 'sentenc'; did you mean sentence?"),

@@ -86,5 +86,5 @@ def test_rows_that_cannot_be_compared_are_errors(hypotheses, true, kind, message
 def test_without_sacrebleu_the_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
     monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
-    with pytest.raises(ModuleNotFoundError, match="an evaluation of translations needs the package sacrebleu"):
+    with pytest.raises(ModuleNotFoundError, match="BLEU needs the package sacrebleu"):
         translation_report(["a"], ["a"])

@@ -150,3 +150,15 @@ print(json.dumps([model.evaluate("the cat").nats, model.surprisal("the cat")["su
     with pytest.raises(SystemExit):
         main(["generate", str(tmp_path), "--prompt", "the ", "--length", "50", "--seed", "2"])
     assert capsys.readouterr().out == f"the {text}\n"
+
+
+def test_methods_that_a_model_does_not_have_name_another_way(tmp_path):
+    model = TrainedLanguageModel()
+    for name, way_out in (("fit", r"elman\.load\(path\)"), ("predict", "use generate, surprisal or evaluate")):
+        assert not hasattr(model, name)
+        with pytest.raises(AttributeError, match=f"TrainedLanguageModel has no {name}; {way_out}"):
+            getattr(model, name)
+    with pytest.raises(AttributeError, match="object has no attribute 'units_'"):
+        _ = model.units_
+    with pytest.raises(AttributeError, match="object has no attribute 'net_'"):  # inside a property
+        _ = model.cell_name

@@ -19,8 +19,11 @@ define how FILE is read; give them again for a file with other columns."""
 def _evaluate(run: Path, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     files = files or (standard_input(click.get_current_context()),)
     trained = load_model(run, files, options)
+    picture = trained.options.get("picture")
+    if picture:
+        import elman.pictures.figure  # noqa: F401  # an error before the evaluation if matplotlib is missing
     report = trained.evaluate(trained.read(files))
-    if picture := trained.options.get("picture"):
+    if picture:
         from elman.pictures import confusion
 
         confusion(report).savefig(picture, dpi=120)

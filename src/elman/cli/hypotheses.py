@@ -19,6 +19,8 @@ def numbered_files(_context: click.Context, _option: click.Parameter, value: Pat
     """Return the names a.png, a-2.png, a-3.png, ... for `a.png`."""
     if value is None:
         return None
+    import elman.pictures.figure  # noqa: F401  # an error before the search if matplotlib is missing
+
     if value.suffix.lower() not in PICTURES:
         raise click.BadParameter(f"{value}: expected a name that ends in {' '.join(PICTURES)}.")
     if not value.parent.is_dir():

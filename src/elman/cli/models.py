@@ -1,6 +1,6 @@
 """Trained models for the commands that use them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,9 +9,10 @@ import click
 from elman import runtime, tasks
 from elman.cli.console import progress_share
 from elman.cli.readers import ColumnOption, Options, is_table
+from elman.cli.row_stream import RowStream
 from elman.cli.task_commands import TaskCommands, TaskVerb, broken_tasks, task_commands
 from elman.data.raw_files import STDIN
-from elman.data.readers.labelled import Labelled
+from elman.data.readers.labelled import Labelled, Row
 from elman.errors import located
 from elman.tasks.run_source import Source
 
@@ -22,6 +23,7 @@ class LoadedModel(NamedTuple):
     model: Any
     commands: TaskCommands
     options: Options  # those that training kept, and those of this command
+    given: Set[str] = frozenset()  # names of those of this command
 
     def read(self, files: Sequence[Path]) -> Labelled:
         """Read labelled rows.
@@ -30,6 +32,22 @@ class LoadedModel(NamedTuple):
             OSError, ValueError: as the reader of the task.
         """
         return self.commands.read(files, self.options)
+
+    def rows(self, file: Path) -> RowStream:
+        """Return the rows to predict in a file or in standard input.
+
+        Raises:
+            OSError, ValueError: as the reader of the task.
+        """
+        return self.commands.read_rows(self.model, file, self.options, self.given)
+
+    def format(self, rows: Sequence[Row]) -> list[str]:
+        """Predict rows, and return the lines to print.
+
+        Raises:
+            RowError: the model cannot read a row.
+        """
+        return self.commands.format_rows(self.model, rows, self.options)
 
     def evaluate(self, data: Labelled) -> Any:
         """Return the report on labelled rows, and show the progress.
@@ -76,7 +94,7 @@ def load_model(
     if not any(is_table(file) or file == STDIN for file in files):
         columns = {option.name for option in verb.tasks if isinstance(option, ColumnOption)}
         kept = {name: value for name, value in kept.items() if name not in columns}
-    return LoadedModel(model, commands, {**kept, **options})
+    return LoadedModel(model, commands, {**kept, **options}, options.keys())
 
 
 def check_verb(run: Path, task: Any, verb: str) -> TaskCommands:

@@ -14,16 +14,17 @@ from elman.cli.task_commands import TaskVerb
 HELP = """Predict labels, tags or text with the model in RUN.
 
 Without FILE, or for -, rows are read from standard input, and each prediction is printed as soon as its row has
-arrived. Labels are not needed, and are ignored."""
+arrived. Text in standard input is one row per line; an option that names a column reads a table instead. Labels are not
+needed, and are ignored."""
 
 
 def _predict(run: Path, files: tuple[Path, ...], **options: Any) -> None:
     files = files or (standard_input(click.get_current_context()),)
-    model, commands, given = load_model(run, files, options)
+    trained = load_model(run, files, options)
     with row_counter() as count:
         for file in files:
-            for batch in commands.read_rows(model, file, given).batches():
-                for lines in results(batch, lambda rows: commands.format_rows(model, rows, given)):
+            for batch in trained.rows(file).batches():
+                for lines in results(batch, trained.format):
                     click.echo("\n".join(lines))
                 count(len(batch))
 

@@ -87,6 +87,7 @@ LABELLED = (
                  help="Pictures and videos: resize them to this height and width."),
     click.Option(["--color"], is_flag=True, default=None, help="Pictures and videos: read colours, not greys."),
 )  # fmt: skip
+LABELLED_COLUMNS = {str(option.name) for option in LABELLED if isinstance(option, ColumnOption)}
 PARALLEL_COLUMNS = (
     ColumnOption(["--source"], metavar="COLUMN", help="Tables: the column of source texts."),
     ColumnOption(["--target"], metavar="COLUMN", help="Tables: the column of target texts."),
@@ -140,8 +141,8 @@ def read_labelled(files: Sequence[Path], options: Options, labelled: bool = True
     for file in files:
         if is_table(file) and not reading.keys() & {"text", "values"}:
             label = "; and --label COLUMN" if labelled else ""
-            raise ValueError(f"{file}: a table; name its columns: --text COLUMN, or --values COLUMN,COLUMN,... with "
-                             f"--group COLUMN{label}.")  # fmt: skip
+            raise ValueError(f"{file}: a table; name its columns, which a run folder keeps: --text COLUMN for texts, "
+                             f"or --values COLUMN,COLUMN,... with --group COLUMN for series{label}.")  # fmt: skip
     data = readers.read_labelled(files, **reading)
     if labelled and data.labels is None:
         raise ValueError(f"{data.places[0]}: has no label; name the column of labels (--label COLUMN), or put the "

@@ -1,7 +1,10 @@
 """Rows to predict, in batches that do not wait for rows that have not arrived yet."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
+import json
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,13 +24,14 @@ class TextLines:
 
     Args:
         file: `STDIN` is standard input, `.gz` is unpacked.
+        expected: content of the lines, for the error about other data.
     Attributes:
         ready: whether the next line has arrived already.
     """
 
-    def __init__(self, file: Path):
+    def __init__(self, file: Path, expected: str = "text"):
         self.ready = file != STDIN
-        self._lines = decoded(file, self._arriving()) if file == STDIN else lines(file)
+        self._lines = decoded(file, self._arriving(), expected) if file == STDIN else lines(file)
 
     def __iter__(self) -> Iterator[str]:
         return self._lines
@@ -97,15 +101,47 @@ def results(batch: Sequence[Row], compute: Callable[[Sequence[Row]], Result]) ->
         yield found
 
 
-def row_per_line(file: Path, parse: Callable[[str], Any] = lambda line: line) -> RowStream:
+def row_per_line(file: Path, parse: Callable[[str], Any] = lambda line: line, expected: str = "text") -> RowStream:
     """Return a row per line of a file or of standard input.
 
     Args:
         parse: makes the input of a line, which is given without its end.
+        expected: content of the lines, for the error about other data.
     """
-    text = TextLines(file)
+    text = TextLines(file, expected)
     rows = (Row(parse(line.rstrip("\r\n")), None, f"{file}:{number}") for number, line in enumerate(text, 1))
     return RowStream(rows, lambda: text.ready)
+
+
+def text_lines(option: str, column: str | None) -> RowStream:
+    """Return a row per line of standard input, which must not begin as the table of `column` does.
+
+    Args:
+        option: option of the command that names the column of texts, and reads a table.
+        column: the column of texts in training; None if it is unknown.
+    Raises:
+        ValueError: the first line is a header with the column, or a JSON object that has it.
+    """
+
+    def checked(rows: Iterator[Row]) -> Iterator[Row]:
+        for row in islice(rows, 1):
+            if column and not column.isdecimal() and column in _field_names(row.input):
+                raise ValueError(f"{row.place}: expected text, got a table with the column {column}; use {option} "
+                                 f"{shlex.quote(column)} to read the table.")  # fmt: skip
+            yield row
+        yield from rows
+
+    stream = row_per_line(STDIN)
+    return RowStream(checked(iter(stream.rows)), stream.ready)
+
+
+def _field_names(line: str) -> Collection[str]:
+    """Return the keys of a JSON object, or the fields of a line as the header of a table."""
+    with suppress(ValueError, RecursionError):
+        record = json.loads(line)
+        if isinstance(record, dict):
+            return record.keys()
+    return [field.removeprefix('"').removesuffix('"') for field in line.split("\t" if "\t" in line else ",")]
 
 
 def rows_of(data: Labelled) -> RowStream:

@@ -31,7 +31,7 @@ def _surprisal(run: Path, files: tuple[Path, ...], jsonl: bool, per_document: bo
     header: list[str] = []
     with row_counter() as count:
         for file in files or (standard_input(click.get_current_context()),):
-            for batch in trained.commands.read_rows(trained.model, file, trained.options).batches():
+            for batch in trained.rows(file).batches():
                 for table in results(batch, lambda rows: _table(trained, rows, per_document)):
                     rows = list(_placed(table, batch))
                     if not jsonl and not header:

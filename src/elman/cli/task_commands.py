@@ -1,7 +1,7 @@
 """Commands of a task: its options, its help, how its files are read, and how its results are printed."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -22,7 +22,7 @@ class SettingOption(click.Option):
     """Option of `elman train` that is short for `--set NAME=VALUE`, with the name of the option."""
 
 
-def read_first_fields(model: Any, file: Path, options: Options) -> RowStream:
+def read_first_fields(model: Any, file: Path, options: Options, given: Set[str]) -> RowStream:
     """Return the text before the first tab of each line."""
     return row_per_line(file, lambda line: line.partition("\t")[0])
 
@@ -56,8 +56,9 @@ class TaskCommands:
         options: options by verb, for `train`, `evaluate`, `predict`, `surprisal` and `doctor`. Those of `train` define
             how files are read, and are kept in the run folder for the other verbs.
         read: read(files, options, labelled) returns the rows of files; `labelled` is whether they must have labels.
-        read_rows: read_rows(model, file, options) returns the rows to predict, or the texts of `elman surprisal`, from
-            a file or from standard input.
+        read_rows: read_rows(model, file, options, given) returns the rows to predict, or the texts of
+            `elman surprisal`, from a file or from standard input. `given` has the names of the options of the command;
+            the other options are those of training. Standard input has lines of text, unless a column is given.
         format_rows: format_rows(model, rows, options) predicts rows and returns the lines to print.
         evaluate: evaluate(model, data, options) returns a report, which has `table()` and `to_json()`.
         generates: whether the trained model has `generate` and `surprisal` instead of `predict`.
@@ -70,7 +71,7 @@ class TaskCommands:
     examples: Mapping[str, Sequence[str]]
     options: Mapping[str, Sequence[click.Option]] = field(default_factory=dict)
     read: Callable[..., Labelled] = read_lines
-    read_rows: Callable[[Any, Path, Options], RowStream] = read_first_fields
+    read_rows: Callable[[Any, Path, Options, Set[str]], RowStream] = read_first_fields
     format_rows: Callable[[Any, Sequence[Row], Options], list[str]] = format_labels
     evaluate: Callable[[Any, Labelled, Options], Any] = evaluate_rows
     generates: bool = False

@@ -26,6 +26,9 @@ MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }  # fmt: skip
+FORMATS = {  # first bytes of files that hold no text
+    b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"\x1f\x8b": "gzip data; unpack them: zcat",
+}  # fmt: skip
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 AnyText = TypeVar("AnyText", str, bytes)
@@ -151,34 +154,38 @@ def with_line_feeds(text: str) -> str:
     return _END.sub("\n", text) if "\r" in text else text
 
 
-def decode(data: bytes, where: str, unit: str, way_out: str = "") -> str:
+def decode(data: bytes, where: str, unit: str, way_out: str = "", expected: str = "text") -> str:
     """Decode UTF-8.
 
     Args:
         where: beginning of the error.
         unit: text after the position, which is counted from 1: ` of the line`.
         way_out: end of the error: a remedy in addition to the conversion.
+        expected: content, for the error about data of another format.
     Raises:
-        ValueError: the data are not UTF-8; a byte order mark shows which encoding they have.
+        ValueError: the data are not UTF-8; the first bytes show which encoding or format they have.
     """
     try:
         return data.decode()
     except UnicodeDecodeError as error:
+        if other := next((name for begin, name in FORMATS.items() if data.startswith(begin)), ""):
+            raise ValueError(f"{where}: expected {expected}, got {other}{way_out}.") from None
         found = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
         got = f"the byte order mark of {found}" if found else f"0x{data[error.start]:02x}"
         raise ValueError(f"{where}: byte {error.start + 1}{unit} is not UTF-8 ({got}); convert the file, e.g. "
                          f"iconv -f {found or 'latin1'} -t utf-8{way_out}.") from None  # fmt: skip
 
 
-def decoded(where: object, content: Iterable[bytes]) -> Iterator[str]:
+def decoded(where: object, content: Iterable[bytes], expected: str = "text") -> Iterator[str]:
     """Decode lines of bytes, one by one; a byte order mark is dropped.
 
     Args:
         where: name in errors, for example a file.
         content: pieces of bytes, cut at line feeds or at any line ends.
+        expected: content of the lines, for the error about data of another format.
     Raises:
         ValueError: a line is not UTF-8.
     """
     for number, line in enumerate(chain.from_iterable(map(split_lines, content)), 1):
-        text = decode(line, f"{where}:{number}", " of the line")
+        text = decode(line, f"{where}:{number}", " of the line", expected=expected)
         yield text.removeprefix("\ufeff") if number == 1 else text

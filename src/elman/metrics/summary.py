@@ -9,6 +9,8 @@ from elman.metrics.report import Report
 from elman.metrics.tables import columns
 from elman.optional_packages import needed_by
 
+FIGURES = "rouge1", "rouge2", "rougeL"
+
 
 @dataclass(frozen=True, repr=False)
 class SummaryReport(Report):
@@ -56,8 +58,8 @@ def summary_report(hypotheses: Sequence[str], references: Sequence[str | Sequenc
         (57.1, 0.0, 3.0)
     """
     rows = as_references("summary_report", hypotheses, references)
-    scorer = _scorer(names := ("rouge1", "rouge2", "rougeL"))
-    sums = dict.fromkeys(names, 0.0)
+    scorer = rouge_scorer()
+    sums = dict.fromkeys(FIGURES, 0.0)
     for hypothesis, row in zip(hypotheses, rows, strict=True):
         for name, score in scorer.score_multi(row, hypothesis).items():
             sums[name] += 100 * score.fmeasure
@@ -69,8 +71,14 @@ def summary_report(hypotheses: Sequence[str], references: Sequence[str | Sequenc
     )
 
 
-def _scorer(names: Sequence[str]) -> Any:
+def rouge_scorer() -> Any:
+    """Return the scorer of rouge-score. Call it before the summaries are written, which takes long.
+
+    Raises:
+        ModuleNotFoundError: rouge-score is not installed.
+    """
     with needed_by("ROUGE"):
-        from rouge_score import rouge_scorer, tokenizers
+        from rouge_score import rouge_scorer as scoring
+        from rouge_score import tokenizers
     # The default tokenizer, passed explicitly: otherwise rouge-score makes absl install a handler on the root logger.
-    return rouge_scorer.RougeScorer(names, tokenizer=tokenizers.DefaultTokenizer(use_stemmer=True))
+    return scoring.RougeScorer(FIGURES, tokenizer=tokenizers.DefaultTokenizer(use_stemmer=True))

@@ -71,7 +71,7 @@ def translation_report(
         (53.7, 0.0, 0.16666666666666666)
     """
     rows = as_references("translation_report", hypotheses, references)
-    metrics = _sacrebleu()
+    metrics = sacrebleu_metrics()
     bleu, chrf = metrics.BLEU(lowercase=lowercase, force=True), metrics.CHRF(lowercase=lowercase)
     # One stream of first references, one of second references, ...; None where a row has fewer.
     streams = [[row[place] if place < len(row) else None for row in rows] for place in range(max(map(len, rows)))]
@@ -93,7 +93,12 @@ def _words(texts: Sequence[str], lowercase: bool) -> list[list[str]]:
     return [(text.lower() if lowercase else text).split() for text in texts]
 
 
-def _sacrebleu() -> Any:
-    with needed_by("an evaluation of translations"):
+def sacrebleu_metrics() -> Any:
+    """Return the module with the metrics of sacrebleu. Call it before the texts are written, which takes long.
+
+    Raises:
+        ModuleNotFoundError: sacrebleu is not installed.
+    """
+    with needed_by("BLEU"):
         import sacrebleu.metrics
     return sacrebleu.metrics

@@ -15,7 +15,7 @@ from elman.data.units.base import check_text
 from elman.declared_types import Record
 from elman.errors import RowError, RowTypeError, about_row
 from elman.inputs.text import TOKEN
-from elman.metrics.translation import TranslationReport, translation_report
+from elman.metrics.translation import TranslationReport, sacrebleu_metrics, translation_report
 from elman.network import ModelFile
 from elman.representation import brief_fields
 from elman.runtime.photos import FixedTrunk, Photos
@@ -168,6 +168,7 @@ class TrainedCaptioner(TrainedWriter):
             lowercase: compare in lower case, which is the default if the model writes lower case.
             search: options of the search, as for `predict`.
         """
+        sacrebleu_metrics()
         examples = self.examples(X, y)
         references = [[self.spaced(text) for text in texts] for texts in examples.targets]
         return translation_report(self.predict(examples.inputs, **search), references, lowercase or self.lowercase)

@@ -54,6 +54,7 @@ class TrainedLanguageModel(TrainedModel):
     """
 
     task: ClassVar[str] = "language-model"
+    instead: ClassVar[dict[str, str]] = {**TrainedModel.instead, "predict": "use generate, surprisal or evaluate"}
 
     documents: str = "file"
     units: str = "characters"

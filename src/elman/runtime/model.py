@@ -4,7 +4,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self, TypeVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, final
 
 import numpy as np
 
@@ -35,8 +35,18 @@ class TrainedModel(Settings, Estimator, ABC):
 
     task: ClassVar[str]  # its name on the command line and in files
     instead_of_stream: ClassVar[str] = "train with bidirectional=False, or use predict on whole sequences"
+    instead: ClassVar[dict[str, str]] = {  # methods of other models, and what to call in place of them
+        "fit": "elman.load(path), which needs PyTorch, returns a model that has it"
+    }
     net_: Any
     _progress: Callable[[float], object] | None = None
+
+    if not TYPE_CHECKING:  # a type checker would accept every name
+
+        def __getattr__(self, name: str) -> Any:
+            if name in self.instead:
+                raise AttributeError(f"{type(self).__name__} has no {name}; {self.instead[name]}.", name=name, obj=self)
+            return object.__getattribute__(self, name)  # raises the error of Python
 
     # Hooks.
 

@@ -70,8 +70,7 @@ class Photos:
             mirrored: flip the pictures horizontally.
             report: called with the finished share, 0 to 1.
         Raises:
-            RowError: a row is not a picture.
-            OSError: a file cannot be read.
+            RowError: a row is not a picture, or its file cannot be read (also an OSError).
             ModuleNotFoundError: Pillow is not installed.
         """
         if self.trunk is None:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from elman.data.rows_and_labels import with_targets
 from elman.metrics.references import as_references
-from elman.metrics.summary import SummaryReport, summary_report
+from elman.metrics.summary import SummaryReport, rouge_scorer, summary_report
 from elman.runtime.translator import TrainedTranslator
 
 
@@ -32,6 +32,7 @@ class TrainedSummarizer(TrainedTranslator):
             y: the summary of each, or a list of several.
             search: options of the search, as for `predict`.
         """
+        rouge_scorer()
         X, y = with_targets(X, y)
         references = as_references(f"{self.class_name}.evaluate", X, () if y is None else y)
         return summary_report(self.predict(X, **search), references)

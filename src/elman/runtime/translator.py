@@ -16,7 +16,7 @@ from elman.data.units.pairs import PairUnits
 from elman.decoding import Hypothesis
 from elman.errors import RowError, RowTypeError, about_row
 from elman.metrics.references import as_references
-from elman.metrics.translation import TranslationReport, translation_report
+from elman.metrics.translation import TranslationReport, sacrebleu_metrics, translation_report
 from elman.network import ModelFile
 from elman.network.states import DecoderState
 from elman.representation import brief_fields
@@ -129,6 +129,7 @@ class TrainedTranslator(TrainedWriter):
             lowercase: compare in lower case.
             search: options of the search, as for `predict`.
         """
+        sacrebleu_metrics()
         X, y = with_targets(X, y)
         references = as_references(f"{self.class_name}.evaluate", X, () if y is None else y)
         return translation_report(self.predict(X, **search), references, lowercase or self.lowercase)

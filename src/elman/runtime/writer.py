@@ -160,7 +160,7 @@ class TrainedWriter(TrainedModel):
         """
         return [best[0][0] for best in self.n_best(X, 1, **search)]
 
-    def n_best(self, X: Sequence[Any], n: int, **search: Any) -> list[list[tuple[str, float]]]:
+    def n_best(self, X: Sequence[Any], n: int = 5, **search: Any) -> list[list[tuple[str, float]]]:
         """Return the `n` best texts of each row with their scores, best first; fewer if the search finds fewer.
 
         Args:

@@ -1,6 +1,6 @@
 """Commands of the captioner."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labe
     return readers.Labelled(*readers.read_captions(files, **reading))
 
 
-def read_rows(model: Any, file: Path, options: Options) -> RowStream:
+def read_rows(model: Any, file: Path, options: Options, given: Set[str]) -> RowStream:
     """Return a picture, those of a folder or a .zip, or those that the lines of standard input name.
 
     Raises:
@@ -47,7 +47,7 @@ def read_rows(model: Any, file: Path, options: Options) -> RowStream:
         ValueError: it holds no pictures.
     """
     if file == STDIN:
-        lines = row_per_line(file)
+        lines = row_per_line(file, expected="names of pictures, one per line")
         named = (Row(PictureFile(Path(row.input)), None, row.input) for row in lines.rows if row.input)
         return RowStream(named, lines.ready)
     number = count(1)

@@ -1,12 +1,12 @@
 """Commands of the classifier."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from elman.cli.readers import LABELLED, Options, read_labelled
-from elman.cli.row_stream import RowStream, row_per_line, rows_of
+from elman.cli.readers import LABELLED, LABELLED_COLUMNS, Options, read_labelled
+from elman.cli.row_stream import RowStream, row_per_line, rows_of, text_lines
 from elman.cli.task_commands import PICTURE, TaskCommands
 from elman.data.label_text import label_text
 from elman.data.raw_files import STDIN
@@ -16,20 +16,24 @@ from elman.metrics.tables import printable
 SHOWN = 60  # characters of a text
 
 
-def read_rows(model: Any, file: Path, options: Options) -> RowStream:
-    """Return the rows of a file, the lines of a text file, or the texts or the table of series in standard input.
+def read_rows(model: Any, file: Path, options: Options, given: Set[str]) -> RowStream:
+    """Return the rows of a file, or the lines of a text file or of standard input.
+
+    Standard input is a table if the model reads no text, or if the command names a column.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it holds text, and the model reads other data.
     """
-    series = file == STDIN and "values" in options
-    if series or (file != STDIN and not file.name.lower().endswith((".txt", ".txt.gz"))):
+    reads_text = model.inputs_.name == "text"
+    columns = LABELLED_COLUMNS & (given if reads_text else options.keys())
+    if columns if file == STDIN else not file.name.lower().endswith((".txt", ".txt.gz")):
         return rows_of(read_labelled([file], options, labelled=False))
-    if model.inputs_.name != "text":
+    if not reads_text:
+        columns_of = ", or the columns of a table (--values)" if model.inputs_.name == "series" else ""
         raise ValueError(f"{file}: expected {model.inputs_.name}, which this model reads, got lines of text; name "
-                         "another FILE.")  # fmt: skip
-    return row_per_line(file)
+                         f"another FILE{columns_of}.")  # fmt: skip
+    return text_lines("--text", options.get("text")) if file == STDIN else row_per_line(file)
 
 
 def format_rows(model: Any, rows: Sequence[Row], options: Options) -> list[str]:

@@ -1,6 +1,6 @@
 """Commands of the language model."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labe
     return Labelled(list(files), None, [str(file) for file in files])
 
 
-def read_rows(model: Any, file: Path, options: Options) -> RowStream:
+def read_rows(model: Any, file: Path, options: Options, given: Set[str]) -> RowStream:
     """Return the documents of a file, or its minimal pairs, with the bad text as the label."""
     if chosen(options, PAIRS):
         pairs = read([file], options)

@@ -1,7 +1,7 @@
 """Commands of the tagger."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ REPAIR = SettingOption(["--repair"], is_flag=True, default=None,
                        help="Read tags that break their scheme as the CoNLL evaluation reads them.")  # fmt: skip
 LAYOUT = click.Option(["--layout"], type=click.Choice(["plain", "lines", "columns"]),
                       help="A line is plain text, to be split into words and punctuation (plain), a sentence with "
-                      "blanks between words (lines), or a word in columns. Default: plain from standard input, "
-                      "columns from a FILE.")  # fmt: skip
-PLAIN = f"for plain text, use --layout plain; for words in columns, {WAY_OUT}"
+                      "blanks between words (lines), or a word in columns. Default: columns from a FILE or if "
+                      "a column is named, otherwise plain.")  # fmt: skip
+PLAIN = f"a FILE has words in columns by default; for plain text, use --layout plain; for columns, {WAY_OUT}"
 
 
 def read(files: Sequence[Path], options: Options, labelled: bool = True) -> Labelled:
@@ -47,14 +47,15 @@ def _columns(options: Options) -> dict[str, Any]:
     return {"columns": (options.get("word"), options.get("tag")), "extra": options.get("given", ())}
 
 
-def read_rows(model: Any, file: Path, options: Options) -> RowStream:
+def read_rows(model: Any, file: Path, options: Options, given: Set[str]) -> RowStream:
     """Return the sentences of a file or of standard input: one per line, or a word per line in columns.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: sentences are lines and the model reads more than words.
     """
-    layout = options.get("layout", "plain" if file == STDIN else "columns")
+    plain = file == STDIN and not given & {str(column.name) for column in COLUMNS}
+    layout = options.get("layout", "plain" if plain else "columns")
     count = len(model.words_.given)
     if layout == "columns":
         text, way_out = TextLines(file), WAY_OUT if count else PLAIN

@@ -1,24 +1,29 @@
 """Commands of the translator."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from elman.cli.hypotheses import LOWERCASE, PREDICT, SEARCH, evaluate_texts, predict_texts
 from elman.cli.readers import PARALLEL, PARALLEL_COLUMNS, Options, is_table, read_labelled, read_parallel
-from elman.cli.row_stream import RowStream, row_per_line, rows_of
+from elman.cli.row_stream import RowStream, row_per_line, rows_of, text_lines
 from elman.cli.task_commands import TaskCommands
+from elman.data.raw_files import STDIN
 from elman.data.readers.labelled import Row
 
 
-def read_rows(model: Any, file: Path, options: Options) -> RowStream:
+def read_rows(model: Any, file: Path, options: Options, given: Set[str]) -> RowStream:
     """Return the texts of a file or of standard input: a line each, or in a column of a table.
+
+    Standard input is a table if the command names a column.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: the column of a table is not named.
     """
-    if not is_table(file):
+    if file == STDIN and not given & {"source", "target"}:
+        return text_lines("--source", options.get("source"))
+    if file != STDIN and not is_table(file):
         return row_per_line(file)
     if "source" not in options:
         raise ValueError(f"{file}: a table; name the column to read: --source COLUMN.")

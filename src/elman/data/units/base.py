@@ -116,6 +116,7 @@ def check_text(where: str, text: Any, kinds: tuple[type, ...] = (str,)) -> None:
     prefix = f"{where}: " if where else ""
     if not isinstance(text, kinds):
         hint = "; read the file as text, or use units=bytes" if isinstance(text, bytes) else ""
+        hint = "; this model reads texts, not series or pictures" if isinstance(text, np.ndarray) else hint
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise TypeError(f"{prefix}expected text ({wanted}), got {type(text).__name__}{hint}.")
     if isinstance(text, str):
