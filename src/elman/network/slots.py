@@ -39,7 +39,7 @@ class Streams:
             classifier or language model. The pool steps the network of a trained model: its inputs are encoded, by
             `model.inputs_.encode(rows)` or `model.units_.encode(text)`.
         capacity: largest number of open streams. Memory grows with the number of streams that have been open at once.
-        batch_size: largest number of rows of a step; more rows take several steps.
+        batch_size: largest number of rows of a step; step more rows in parts.
         output, weights: as in `Stepper`.
     Raises:
         ValueError: an argument is out of range, a layer reads whole sequences, or runs in PyTorch only.
