@@ -1,11 +1,16 @@
 """Network of the tagger without PyTorch (Lample et al. 2016, arXiv:1603.01360)."""
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
+import numpy as np
+
+from elman import state as states
 from elman.arrays import namespace, take
 from elman.network.layer import Layer
 from elman.network.no_spec import NoSpec
 from elman.network.spec import LayerSpec
+from elman.network.stepper import Stepper
 from elman.sequences import Sequences
 from elman.state import State
 
@@ -40,18 +45,15 @@ class BaseTaggerNet:
             characters: the spellings of the different words, ids [M].
             state: state of the body after earlier words; None at the beginning.
         """
-        features, state = self.body.scan(tokens.with_values(self.features(tokens, characters)), state)
-        return features.map(self.readout.apply_to), state
-
-    def features(self, tokens: Sequences, characters: Sequences) -> Any:
-        """Return the features of the words, which the body reads, [N, D]; the arguments are those of `scores`."""
         word, spelling, given = tokens.values
         parts = [self.word.apply_to(word)]
         parts += [table.apply_to(given[:, number]) for number, table in enumerate(self.given)]
         if self.spelling is not None:
             _, (_, (forward, backward)) = self.spelling.scan(characters)
             parts.append(take(namespace(forward.h).concatenate([forward.h, backward.h], 1), spelling))
-        return namespace(parts[0]).concatenate(parts, 1)
+        features = tokens.with_values(namespace(parts[0]).concatenate(parts, 1))
+        features, state = self.body.scan(features, state)
+        return features.map(self.readout.apply_to), state
 
 
 class TaggerNet(BaseTaggerNet, Layer):
@@ -98,6 +100,39 @@ class TaggerNet(BaseTaggerNet, Layer):
 
     def reads_whole(self) -> NoSpec:
         return self.body.reads_whole().inside("body")
+
+
+class WordFeatures:
+    """Function that returns the features of one word, which the body reads, with a step per character.
+
+    Args:
+        net: the network.
+    """
+
+    def __init__(self, net: TaggerNet):
+        self._tables, self._directions = [table.weight for table in (net.word, *net.given)], list[Stepper]()
+        if net.spelling is not None:
+            characters, both = net.spelling.cells
+            self._characters, self._directions = characters.weight, [cell.stepper(1) for cell in both.cells]
+        self._starts = [(leaf, leaf.copy()) for one in self._directions for leaf in states.leaves(one.state)]
+
+    def __call__(self, ids: Sequence[int], characters: np.ndarray) -> np.ndarray:
+        """Return the features of a word, [D].
+
+        Args:
+            ids: the id of the word, and those of its given tags.
+            characters: ids of its characters.
+        """
+        parts = [table[number] for table, number in zip(self._tables, ids, strict=True)]
+        for leaf, start in self._starts:
+            leaf[...] = start
+        for stepper, order in zip(self._directions, (1, -1), strict=False):
+            given = stepper.input[0]
+            for features in self._characters[characters[::order]]:
+                given[...] = features
+                stepper()
+            parts.append(stepper.state.h[0].copy())
+        return np.concatenate(parts)
 
 
 def _reads_both_ways(layer: Any) -> bool:

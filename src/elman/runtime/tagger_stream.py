@@ -1,6 +1,7 @@
 """Stream of a tagger: words in, tags out with a delay of a few words."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from elman.classical import CRF
 from elman.data.spelled_words import Words
 from elman.declared_types import expected_type
-from elman.network.tagger import TaggerNet
+from elman.network.tagger import TaggerNet, WordFeatures
 from elman.representation import brief, brief_fields, call, complete
 from elman.runtime.stream import Stream
 from elman.state import State
@@ -48,8 +49,9 @@ class TaggerStream(Stream):
             raise TypeError(f"stream: expected a look_ahead that is {expected}, got {brief(look_ahead)}.")
         if look_ahead < 0:
             raise ValueError(f"stream: expected a look_ahead of at least 0 words, got {look_ahead}.")
+        self._net = net
         super().__init__(net.body, model=net)
-        self._net, self._words, self._chain, self._write, self.look_ahead = net, words, chain, write, int(look_ahead)
+        self._words, self._chain, self._write, self.look_ahead = words, chain, write, int(look_ahead)
         self._known: dict[Any, Any] = {}  # features by word
         self._beginning = TaggerState(
             self._network_state(), np.zeros((0, net.output_size), np.float32), np.array([NONE])
@@ -59,6 +61,10 @@ class TaggerStream(Stream):
     @complete
     def __repr__(self) -> str:
         return call("TaggerStream", f"look_ahead={self.look_ahead}", f"{len(self._scores)} words without a tag")
+
+    def _bind(self) -> None:
+        super()._bind()
+        self._features_of = WordFeatures(self._net)
 
     def _state(self) -> TaggerState:
         return TaggerState(self._network_state(), self._scores.copy(), np.array([self._last]))
@@ -113,9 +119,12 @@ class TaggerStream(Stream):
         if new := [word for word, features in known.items() if features is None]:
             if len(self._known) > MOST_WORDS:
                 self._known.clear()
-            found = dict(zip(new, self._net.features(*self._words.encode([new])), strict=True))
-            known.update(found)
-            self._known.update(found)
+            tokens, spellings = self._words.encode([new])
+            (ids, spelling, given), lengths = tokens.values, spellings.lengths.tolist()
+            ends = list(accumulate(lengths))
+            for word, number, row, tags in zip(new, ids, spelling, given, strict=True):
+                characters = spellings.values[ends[row] - lengths[row] : ends[row]]
+                self._known[word] = known[word] = self._features_of([number, *tags], characters)
         return [known[word] for word in words]
 
     def finish(self) -> list[str]:
