@@ -107,6 +107,11 @@ def calls(path: Path) -> dict[str, Advice]:
             "use scan",
             lambda: Bidirectional(LSTM(3, 4), LSTM(3, 4)).scan(Sequences(torch.zeros(2, 3), [2])),
         ),
+        "a step of a stack of both directions": Advice(
+            lambda: Stack(Bidirectional(LSTM(3, 4), LSTM(3, 4))).step(torch.zeros(1, 3), None),
+            "Bidirectional.step: the layer reads a sequence from both ends and cannot stream; use scan",
+            lambda: Stack(Bidirectional(LSTM(3, 4), LSTM(3, 4))).scan(Sequences(torch.zeros(2, 3), [2])),
+        ),
         "a stepper of whole sequences": Advice(
             lambda: Stack(Bidirectional(LSTM(3, 4), LSTM(3, 4))).stepper(),
             "use scan",

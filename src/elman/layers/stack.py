@@ -64,6 +64,8 @@ class Stack(CellModule):
         return tuple(cell.initial_state(batch_size) for cell in self)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        if not self.streams:
+            next(cell for cell in self if not cell.streams).step(x, ())  # raises: it reads whole sequences
         self._check_state("step", state)
         after = []
         for cell, before in zip(self, state, strict=True):

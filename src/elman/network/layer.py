@@ -193,12 +193,16 @@ def layer_of(where: str, model: Any) -> Layer:
     convert = getattr(model, "as_layer" if hasattr(model, "check_fitted") else "network", None)
     if not callable(convert) or isinstance(model, type):
         loads = "; load it: elman.runtime.load(path)" if isinstance(model, str | PathLike) else ""
-        raise TypeError(f"{where}: expected a trained model, a cell or a Stack of elman, or a Layer, got "
-                        f"{type(model).__name__}{loads}.")  # fmt: skip
+        kind = f"{type(model).__module__}.{type(model).__name__}".removeprefix("builtins.")
+        raise TypeError(
+            f"{where}: expected a trained model, a cell or a Stack of elman, or a Layer, got {kind}{loads}."
+        )
     if hasattr(model, "check_fitted"):
         model.check_fitted()
     try:
         layer: Layer = convert()
+    except NoSpec as error:
+        raise ValueError(f"{where}: {error}; step the model in PyTorch: y, state = model.step(x, state).") from None
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     return layer
