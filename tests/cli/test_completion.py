@@ -64,7 +64,7 @@ def test_settings_cells_and_their_options_are_completed(task, words, last, expec
 def test_list_completes_cells_layers_and_classical_models():
     assert completed("list", last="ls") == ["lstm"]
     assert completed("list", last="Attention") == ["Attention", "AttentionPooling"]
-    assert completed("list", last="HM") == ["HMM"]
+    assert completed("list", last="HM") == ["HMM", "HMMTagger"]
 
 
 def test_bash_keeps_names_and_values_together(elman, tmp_path):

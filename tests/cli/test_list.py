@@ -1,4 +1,5 @@
 import re
+import sys
 from dataclasses import fields
 
 from elman import layers
@@ -43,3 +44,15 @@ def test_an_unknown_name(elman):
     result = elman("list", "lstn")
     assert result.exit_code == 2
     assert "lstn: expected the name of a task, a cell or a layer; did you mean lstm?" in result.stderr
+
+
+def test_without_pytorch_tasks_and_classical_models_are_listed(elman, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = elman("list")
+    assert result.exit_code == 0, result.output
+    assert {*TASKS, "NGram"} <= set(re.findall(r"[\w-]+", result.stdout))
+    assert "where PyTorch is installed" in result.stdout
+    settings = elman("list", "translator").stdout
+    assert re.search(r"^  source_limit=1000 +units of a source", settings, re.MULTILINE)
+    assert "learning_rate" not in settings
+    assert "needs the package torch" in elman("list", "lstm").stderr

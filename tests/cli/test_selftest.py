@@ -1,16 +1,27 @@
+import sys
+
 import pytest
 import torch
 
 from elman.kernels import native
-from elman.testing import kernel_comparison
+from elman.network import LAYER_TYPES, Layer
+from elman.network.stepper import NativeStepper
+from elman.testing import kernel_comparison, network_comparison
 from elman.threads import get_num_threads
 
 
+def tables(result):
+    """Return the rows of both tables: layer or kernel, ISA, threads, error, error of steps or of PyTorch, verdict."""
+    found = []
+    for text, title in zip(result.stdout.split("\n\n"), ("layer, without PyTorch", "kernel"), strict=True):
+        head, *rows = [line for line in text.splitlines() if "  " in line]
+        assert head.startswith(f"{title}  ")
+        found.append([[word.strip() for word in row.split("  ") if word.strip()] for row in rows])
+    return found
+
+
 def table(result):
-    """Return the rows of the table: kernel, ISA, threads, error, PyTorch's error, verdict."""
-    head, *rows = [line for line in result.stdout.splitlines() if "  " in line]
-    assert head.split() == ["kernel", "ISA", "threads", "largest", "error", "PyTorch's", "float32"]
-    return [[word.strip() for word in row.split("  ") if word.strip()] for row in rows]
+    return tables(result)[1]
 
 
 @pytest.mark.needs_native
@@ -18,7 +29,9 @@ def test_every_kernel_agrees_with_float64(elman):
     before = get_num_threads()
     result = elman("selftest")
     assert result.exit_code == 0, result.output
-    rows = table(result)
+    layers, rows = tables(result)
+    assert {row[-1] for row in layers} == {"ok"}
+    assert {row[4] for row in layers if row[0] in ("bidirectional", "reversed")} == {"-"}
     assert {"rnn, relu", "lstm", "gru, reset before", "linear", "bidirectional", "one step at a time"} <= {
         r[0] for r in rows
     }
@@ -28,7 +41,7 @@ def test_every_kernel_agrees_with_float64(elman):
         assert verdict == "ok"
         assert 0 < float(plain) < 1e-4
         assert 0 < float(error) < 1e-4
-    assert result.stdout.endswith(f"All {len(rows)} comparisons agree.\n")
+    assert result.stdout.endswith(f"All {len(layers) + len(rows)} comparisons agree.\n")
     assert get_num_threads() == before
 
 
@@ -57,3 +70,32 @@ def test_without_kernels_there_is_nothing_to_compare(elman, monkeypatch):
     result = elman("selftest")
     assert result.exit_code == 0
     assert result.stdout.startswith("No native kernels")
+
+
+def test_every_layer_with_a_native_step_is_compared():
+    def inside(layer):
+        return {layer.kind}.union(*map(inside, layer.cells))
+
+    stepped = {kind for kind, layer in LAYER_TYPES.items() if layer.add is not Layer.add}
+    compared = set().union(*map(inside, network_comparison.layers().values()))
+    assert stepped - compared <= {"classifier", "prelu", "frame_encoder"}  # a stack; no kernels of their own
+
+
+@pytest.mark.needs_native
+def test_without_pytorch_layers_are_compared_with_numpy(elman, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = elman("selftest")
+    assert result.exit_code == 0, result.output
+    assert "PyTorch's float32" not in result.stdout
+    assert result.stdout.endswith("agree. PyTorch is not installed, so gradients were not compared.\n")
+
+
+@pytest.mark.needs_native
+def test_a_wrong_layer_fails(elman, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(NativeStepper, "__call__", lambda self: None, raising=False)  # the output stays 0
+    result = elman("selftest")
+    assert result.exit_code == 1
+    verdicts = {line.split("  ")[0]: line.split()[-1] for line in result.stdout.splitlines()[1:]}
+    assert {verdicts.pop("bidirectional"), verdicts.pop("reversed")} == {"ok"}  # they have no stepper
+    assert set(verdicts.values()) == {"FAILED"}

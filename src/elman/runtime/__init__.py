@@ -19,7 +19,7 @@ TASKS = {
 }
 
 __all__ = ["TASKS", "Layer", "ModelFile", "NoSpec", "Stepper", "Streams", "load", "module_of", "read_trained",
-           "trained_model"]  # fmt: skip
+           "trained_class", "trained_model"]  # fmt: skip
 
 
 def load(path: str | Path) -> Any:
@@ -61,7 +61,12 @@ def trained_model(file: ModelFile) -> Any:
     task = file.value("task", str)
     if task not in TASKS:
         raise ValueError(f"{file.path}: expected one of {', '.join(TASKS)}, got {task!r}.")
-    return getattr(import_module(f"elman.runtime.{module_of(task)}"), f"Trained{TASKS[task]}").from_file(file)
+    return trained_class(task).from_file(file)
+
+
+def trained_class(task: str) -> Any:
+    """Return the class of the trained models of a task, one of `TASKS`."""
+    return getattr(import_module(f"elman.runtime.{module_of(task)}"), f"Trained{TASKS[task]}")
 
 
 def module_of(task: str) -> str:
