@@ -5,23 +5,17 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import torch
 from models import Model
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from problems import LEAVES, Batch, Problem
 
-from elman.cells import CELLS
-from elman.cells.torch_weights import TorchWeights
-from elman.convert.onnx_nodes import node_of
+from elman.convert.onnx_operators import ORDER
 
 
 def graph(problem: Problem, steps: int, rows: int, ragged: bool = False) -> bytes:
     """Return the graph from x [T, B, I] and the state [1, B, H] to y [T, 1, B, H] and the state."""
-    weight_ih, weight_hh, bias, *bias_hn = map(torch.from_numpy, problem.weights())
-    bias_hh = torch.zeros_like(bias)
-    if bias_hn:
-        bias_hh[-problem.hidden :] = bias_hn[0]
-    cell = TorchWeights(weight_ih, weight_hh, bias, bias_hh).to_cell(CELLS[problem.cell])
+    kind = problem.cell.upper()
+    weights = _weights(problem, kind)
     state = ["h", "c"][: LEAVES[problem.cell]]
     y_and_state = ["y", *(f"{name}_last" for name in state)]
     inputs = [_value("x", steps, rows, problem.inputs), *(_value(name, 1, rows, problem.hidden) for name in state)]
@@ -29,7 +23,10 @@ def graph(problem: Problem, steps: int, rows: int, ragged: bool = False) -> byte
                *(_value(name, 1, rows, problem.hidden) for name in y_and_state[1:])]  # fmt: skip
     if ragged:
         inputs.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, [rows]))
-    node, initializers = node_of(cell, [cell], problem.cell, ["x", "lengths" if ragged else "", *state], y_and_state)
+    options = {"linear_before_reset": 1} if kind == "GRU" else {}
+    read = ["x", *weights, "lengths" if ragged else "", *state]
+    node = helper.make_node(kind, read, y_and_state, hidden_size=problem.hidden, **options)
+    initializers = [numpy_helper.from_array(array, name) for name, array in weights.items()]
     model = helper.make_model(
         helper.make_graph([node], problem.cell, inputs, outputs, initializers),
         opset_imports=[helper.make_opsetid("", 17)],
@@ -37,6 +34,21 @@ def graph(problem: Problem, steps: int, rows: int, ragged: bool = False) -> byte
     )
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def _weights(problem: Problem, kind: str) -> dict[str, np.ndarray]:
+    """Return W, R and both biases, with a first axis of one direction and the gates in the order of ONNX."""
+    weight_ih, weight_hh, bias, *bias_hn = problem.weights()
+    bias_hh = np.zeros_like(bias)
+    if bias_hn:
+        bias_hh[-problem.hidden :] = bias_hn[0]
+
+    def ordered(array: np.ndarray) -> np.ndarray:
+        gates = np.split(array, len(ORDER[kind]))
+        return np.concatenate([gates[number] for number in ORDER[kind]])
+
+    biases = np.concatenate([ordered(bias), ordered(bias_hh)])
+    return {"W": ordered(weight_ih)[None], "R": ordered(weight_hh)[None], "B": biases[None]}
 
 
 def _value(name: str, *shape: int) -> Any:

@@ -201,7 +201,7 @@ USES: dict[type[ClassicalModel], dict[str, Callable[[Any], Any]]] = {
         "after": lambda c: ngram().after([c(IDS)]),
     },
 }  # fmt: skip
-FILES = {"save", "load", "from_arrays", "to_arrays"}
+FILES = {"save", "load", "from_file", "from_arrays", "to_arrays"}
 
 
 def numbers(result: Any) -> Iterator[np.ndarray]:

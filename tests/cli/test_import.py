@@ -9,11 +9,24 @@ from elman.cells import CELLS
 from .conftest import SMALL, TEXT
 
 MODULE = """
-from elman import RNN
-from elman.cells import CELLS
+import torch
 
-class Mine(RNN):
+from elman.cells import CELLS, CellModule
+
+class Mine(CellModule):
     \"\"\"Cell of a user.\"\"\"
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.both = torch.nn.Linear(input_size + hidden_size, hidden_size)
+
+    def initial_state(self, batch_size):
+        return self.zeros(batch_size, self.output_size)
+
+    def advance(self, x, state):
+        h = self.both(torch.cat([x, state], -1)).tanh()
+        return h, h
 
 CELLS["mine"] = Mine
 """
