@@ -139,7 +139,7 @@ def read_labelled(files: Sequence[Path], options: Options, labelled: bool = True
     check_commas(files, options, "values")
     reading = {name: value for name, value in chosen(options, LABELLED).items() if labelled or name != "label"}
     for file in files:
-        if is_table(file) and not reading.keys() & {"text", "values"}:
+        if (is_table(file) or file == STDIN) and not reading.keys() & {"text", "values"}:
             label = "; and --label COLUMN" if labelled else ""
             raise ValueError(f"{file}: a table; name its columns, which a run folder keeps: --text COLUMN for texts, "
                              f"or --values COLUMN,COLUMN,... with --group COLUMN for series{label}.")  # fmt: skip
