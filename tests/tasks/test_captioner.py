@@ -289,7 +289,7 @@ def test_files_without_pictures(model, tmp_path):
             ValueError, match=rf"row 0: \S+a\.jpg: expected a picture, but it cannot be read: .*{message}"
         ):
             model.predict([tmp_path / "a.jpg"])
-    with pytest.raises(FileNotFoundError, match=r"b\.jpg: cannot be read"):
+    with pytest.raises(OSError, match=r"^row 0: \S+b\.jpg: cannot be read"):
         model.predict([tmp_path / "b.jpg"])
 
 
