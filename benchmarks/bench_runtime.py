@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from epochs import data_folder, prepared
-from peak_memory import held
+from peak_memory import process_memory
 from report import Claim, Report
 from timing import Contestant
 
@@ -64,7 +64,7 @@ def started(run: Path, line: str) -> tuple[float, float]:
     process.stdin.flush()
     process.stdout.readline()
     seconds = time.perf_counter() - began
-    peak = held("VmHWM", process.pid) / 1e6  # not ru_maxrss, which includes the process that started this one
+    peak = process_memory("VmHWM", process.pid) / 1e6  # not ru_maxrss, which includes the process that started this one
     process.stdin.close()
     process.stdout.close()
     process.wait()

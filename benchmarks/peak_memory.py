@@ -29,14 +29,14 @@ def _peak(work: Callable[..., Any], *arguments: Any) -> int:
     def begin() -> None:
         nonlocal before
         PEAK.write_text("5")  # resets the peak
-        before = held("VmRSS")
+        before = process_memory("VmRSS")
 
     work(*arguments, begin)
-    return held("VmHWM") - before
+    return process_memory("VmHWM") - before
 
 
-def held(what: str, process: int | str = "self") -> int:
-    """Return an entry of the status of a process, such as its largest resident set VmHWM, in bytes."""
+def process_memory(entry: str, process: int | str = "self") -> int:
+    """Return an entry of the status of a process in bytes, such as its largest resident set, VmHWM."""
     status = Path(f"/proc/{process}/status").read_text().splitlines()
-    line = next(line for line in status if line.startswith(what))
+    line = next(line for line in status if line.startswith(entry))
     return 1024 * int(line.split()[1])

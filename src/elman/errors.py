@@ -76,7 +76,7 @@ class RowTypeError(RowError, TypeError):
 
 
 class RowFileError(RowError, OSError):
-    """File of one row of the data that cannot be read."""
+    """Error about the file of one row of the data, which cannot be read."""
 
 
 @contextmanager

@@ -204,7 +204,7 @@ def test_the_command_needs_no_pytorch(tmp_path):
     assert done.stdout.splitlines()[0] == "reads x int64 [B, S], lengths int64 [B]"
 
 
-def test_models_that_are_no_networks_of_rows(tmp_path):
+def test_models_without_a_graph_of_rows_raise(tmp_path):
     ngram = NGram(3, 2).fit([np.array([1, 2])])
     ngram.save(tmp_path / "ngram.safetensors")
     Stack(Own(), Linear(3, 2)).save(tmp_path / "own.safetensors")

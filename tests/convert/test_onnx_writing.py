@@ -120,7 +120,7 @@ def test_every_activation(tmp_path):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_whole_rows_equal_the_model_whatever_the_padding(name, tmp_path):
+def test_whole_rows_equal_the_model_with_any_padding(name, tmp_path):
     net = random_weights(MODELS[name]())
     to_onnx(net, tmp_path / "model.onnx")
     x, real = random_input(name, 4, 6), np.arange(6) < np.array(LENGTHS)[:, None]
@@ -186,7 +186,7 @@ def test_a_newer_opset(tmp_path):
         to_onnx(net, tmp_path / "model.onnx", opset=17)
 
 
-def test_an_operator_computes_a_plain_cell_and_a_loop_another_one(tmp_path):
+def test_a_plain_cell_is_an_operator_and_another_one_a_loop(tmp_path):
     for net, operators in ((LSTM(3, 4), {"LSTM"}), (LSTM(3, 4, cell_clip=1.0), {"Scan"})):
         to_onnx(net, tmp_path / "model.onnx")
         found = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}

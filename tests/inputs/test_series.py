@@ -84,7 +84,7 @@ def test_errors_name_the_row():
     ]:
         with pytest.raises(ValueError, match=error):
             fitted(rows)
-    with pytest.raises(ValueError, match="row 1: step 0, variable 0 is NaN, and no value of it was missing"):
+    with pytest.raises(ValueError, match="row 1: step 0, variable 0 is NaN, but had no missing values"):
         fitted([[1.0]]).encode([[1.0], [np.nan]])
 
 

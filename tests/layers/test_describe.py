@@ -76,7 +76,7 @@ def test_a_reference_has_a_reason():
 
 
 @pytest.mark.parametrize(
-    ("model", "answer"),
+    ("model", "report"),
     [
         (lambda: LSTM(3, 4), "runs, also step by step"),
         (lambda: Own(), "no, Own has no layer type in elman.network"),
@@ -91,8 +91,8 @@ def test_a_reference_has_a_reason():
         (lambda: LSTM(3, 4).double(), "no, weights are float64"),
     ],
 )
-def test_the_last_line_reports_whether_it_runs_without_pytorch(model, answer):
-    assert elman.describe(model()).splitlines()[-1] == f"Without PyTorch (elman.runtime): {answer}."
+def test_the_last_line_reports_whether_it_runs_without_pytorch(model, report):
+    assert elman.describe(model()).splitlines()[-1] == f"Without PyTorch (elman.runtime): {report}."
 
 
 def test_tied_parameters_count_once():

@@ -13,7 +13,7 @@ from elman.network.functions import LARGE, address, new
 
 @pytest.mark.needs_native
 @pytest.mark.parametrize("columns", [7, LARGE // 3, LARGE // 3 + 1])
-def test_a_new_array_has_memory_of_its_own_that_can_be_written(columns):
+def test_a_new_array_is_writable_and_shares_no_memory(columns):
     first, second = new(3, columns), new(3, columns)
     assert first.shape == (3, columns)
     assert first.dtype == np.float32

@@ -59,7 +59,7 @@ def test_a_backward_size_above_the_size_raises():
         make_layer(spec, {})
 
 
-def test_a_mean_of_large_numbers_does_not_depend_on_the_company():
+def test_a_mean_of_large_numbers_does_not_depend_on_other_rows():
     x = Sequences(np.float32([[1e8], [1], [-1e8], [1]]), [4])
     both = Sequences.cat([x, x])
     layer = without_torch(POOLINGS["mean"](1))

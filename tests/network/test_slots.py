@@ -1,4 +1,4 @@
-"""Streams of a pool equal separate steppers, whatever steps together; they move between processes; errors."""
+"""Streams of a pool equal separate steppers in any batch; they move between processes; errors."""
 
 import resource
 import subprocess
@@ -294,7 +294,7 @@ def test_a_state_of_the_same_arrays_in_another_structure_is_read(is_native):
     assert streams.to_bytes(first) == before
 
 
-def test_the_memory_of_another_model_is_no_state(is_native):
+def test_the_memory_of_another_model_raises(is_native):
     """The attention would read features that the memory lacks."""
     torch.manual_seed(0)
     layer = Stack(LSTM(FEATURES, 6), Attention(6, 4, 6)).network()
@@ -336,7 +336,7 @@ def test_arguments_out_of_range_raise():
         Streams(both, 3)
 
 
-def test_a_pool_takes_every_kind_of_model():
+def test_a_pool_accepts_every_kind_of_model():
     torch.manual_seed(0)
     model = Stack(LSTM(FEATURES, 4), Linear(4, 2)).eval()
     pools = Streams(model, 2), Streams(model.network(), 2)

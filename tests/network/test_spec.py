@@ -119,7 +119,7 @@ MANY = (
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(MANY), st.data())
-def test_other_numbers_and_parts_are_refused_or_fit(cell, data):
+def test_other_numbers_and_parts_fit_or_raise(cell, data):
     """Native kernels read memory at the sizes that a spec declares, so no spec may declare sizes that do not fit."""
 
     def nodes(spec):

@@ -220,7 +220,7 @@ def test_arguments_of_another_type_raise():
     assert text.to_bytes() == streamed("text").to_bytes()
 
 
-def test_a_model_that_reads_whole_sequences_says_so(tmp_path):
+def test_a_model_that_reads_whole_sequences_raises(tmp_path):
     task = Translator(**FEW, encoder_size=4).fit(["a b"] * 4, ["c d"] * 4)
     task.save(tmp_path / "model.safetensors")
     model = runtime.load(tmp_path)

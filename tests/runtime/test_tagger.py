@@ -76,7 +76,7 @@ def test_a_report_is_that_of_pytorch(pair):
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 3), max_size=5), st.integers(0, 4))
-def test_a_stream_that_sees_enough_gives_the_tags_of_predict(cuts, look_ahead):
+def test_a_stream_with_enough_look_ahead_returns_the_tags_of_predict(cuts, look_ahead):
     model = trained("forward")
     sentence = NAMES[0]
     stream = model.stream(look_ahead=len(sentence) if look_ahead == 4 else look_ahead)
@@ -166,7 +166,7 @@ def test_a_word_that_cannot_be_read_leaves_the_stream_unchanged():
 
 
 @pytest.mark.parametrize("tags", [None, 5, True])
-def test_a_row_without_tags_is_named(tags):
+def test_a_row_without_tags_raises_an_error_with_its_number(tags):
     with pytest.raises(TypeError, match=r"^row 1: expected a list of tags, got "):
         trained("forward").evaluate([["Ann"], ["Lee"]], [["O"], tags])
 

@@ -425,7 +425,7 @@ def test_missing_values_are_read_where_training_had_some():
     gone[2, 1] = np.nan
     assert np.isfinite(model.predict_proba([gone])).all()
     gone[2, 0] = np.nan
-    with pytest.raises(ValueError, match=r"row 1: step 2, variable 0 is NaN, and no value of it was missing"):
+    with pytest.raises(ValueError, match=r"row 1: step 2, variable 0 is NaN, but had no missing values"):
         model.predict([rows[0], gone])
 
 

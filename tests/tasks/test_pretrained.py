@@ -167,9 +167,7 @@ def test_values_that_are_missing_only_in_the_new_rows_are_an_error_that_names_th
     gaps = [*SERIES[:-1], np.full((6, 1), np.nan)]
     X, validation = (gaps, SERIES) if where == "training" else (SERIES, gaps)
     row = "row 11" if where == "training" else "validation row 11"
-    with pytest.raises(
-        ValueError, match=rf"^{row}: step 0, variable 0 is NaN, and no value of it was missing in training"
-    ):
+    with pytest.raises(ValueError, match=rf"^{row}: step 0, variable 0 is NaN, but had no missing values in training"):
         Classifier(**settings).fit(X, [0, 1] * 6, validation_data=(validation, [0, 1] * 6), pretrained=tmp_path / "run")
 
 

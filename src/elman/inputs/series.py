@@ -158,8 +158,8 @@ class Series(NumberInputs):
             variable = int(new[0])
             step = int(gone[:, variable].argmax())
             place = f"step {layout.times[step]}, variable {self.variable(variable)}"
-            raise RowError(layout.rows[step], f"{place} is NaN, and no value of it was missing in training; fill it "
-                                              "in, or train on rows with missing values.")  # fmt: skip
+            raise RowError(layout.rows[step], f"{place} is NaN, but had no missing values in training; fill it in, or "
+                                              "train on rows with missing values.")  # fmt: skip
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -72,7 +72,7 @@ class Attention(CellModule):
         return self.spec_of(names, memory_size=self.memory_size, score=self.score)
 
     def streams_natively(self) -> bool:
-        return False  # the arrays of a stepper have fixed sizes, and a memory has not
+        return False  # the arrays of a stepper have fixed sizes, and memories differ in size
 
     def initial_state(self, batch_size: int, memory: Memory | None = None) -> Memory:
         """Return the state with the memory and its keys.

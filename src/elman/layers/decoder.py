@@ -51,7 +51,7 @@ class Decoder(BaseDecoder, CellModule):
         return self.spec_of(names, "embedding", "body", "readout", *bridge)
 
     def streams_natively(self) -> bool:
-        return False  # the arrays of a stepper have fixed sizes, and a memory has not
+        return False  # the arrays of a stepper have fixed sizes, and memories differ in size
 
     def alignment(self, ids: Sequences, state: DecoderState) -> list[np.ndarray]:
         with torch.no_grad():

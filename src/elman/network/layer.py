@@ -1,4 +1,4 @@
-"""Base of the layers that run without PyTorch: cells in NumPy, with native kernels where they are installed."""
+"""Base of the layers that run without PyTorch: in NumPy, with native kernels where they are installed."""
 
 from functools import cached_property
 from os import PathLike
@@ -19,12 +19,11 @@ from elman.state import State
 
 
 class Layer(Cell):
-    """Cell that a model file describes, in evaluation mode, float32.
+    """Layer that a model file describes, in evaluation mode and float32. It is a `Cell` in NumPy.
 
     A subclass reads its tensors in the constructor and checks all sizes there. It implements `initial_state` and
     either `step` or `scan`; `add` if the native stepper has its operations. Its `step` and `scan` begin with a call of
-    `checked_step` and `checked`: the outermost layer checks what comes from outside, and the layers inside it rely on
-    that.
+    `checked_step` and `checked`: the outermost layer checks its arguments, and the layers inside it rely on that.
 
     Args:
         spec: spec, tensors and inner layers.
@@ -131,7 +130,7 @@ class Layer(Cell):
                              "bidirectional=False.")  # fmt: skip
 
     def reads_whole(self) -> NoSpec:
-        """Return the reason why this layer cannot step: the part of it that reads whole sequences, with its path."""
+        """Return the reason why this layer cannot step: the inner layer that reads whole sequences, with its path."""
         for number, cell in enumerate(self.cells):
             if not cell.streams:
                 return cell.reads_whole().inside(f"cells.{number}")

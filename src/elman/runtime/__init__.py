@@ -26,8 +26,8 @@ def load(path: str | Path) -> Any:
     """Return the trained model in a model file or a run folder, ready for use without PyTorch.
 
     Returns:
-        the trained model of a task, with its `predict`, `evaluate` and the like; a classical model; or the `Layer` of a
-        cell or a stack, with `scan`, `step` and `stepper`.
+        the trained model of a task, with methods such as `predict` and `evaluate`; a classical model; or the `Layer` of
+        a cell or a stack, with `scan`, `step` and `stepper`.
     Raises:
         FileNotFoundError: there is no such file or folder.
         ValueError: the file is damaged, a checkpoint, or of a model that this version does not have; or a layer of

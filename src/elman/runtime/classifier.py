@@ -46,7 +46,7 @@ class TrainedClassifier(TrainedModel):
         return Examples(rows, labels, keys=labels.tolist())
 
     def _comparable(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return labels and classes as they are, or both as files write them, if only that makes them comparable."""
+        """Return labels and classes unchanged, or both as text, as in files, if only text makes them comparable."""
         text = (labels.dtype.kind == "U", self.classes_.dtype.kind == "U")
         if not any(text) or (all(text) and np.isin(labels, self.classes_).all()):
             return labels, self.classes_
@@ -86,13 +86,13 @@ class TrainedClassifier(TrainedModel):
         return softmax(logits)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Return the share of rows whose class is right."""
+        """Return the accuracy, from 0 to 1."""
         return self.evaluate(X, y).accuracy
 
     def evaluate(self, X: Any, y: Any = None) -> ClassReport:
         """Return accuracy, precision, recall and F1 of each class, confusion matrix, and calibration.
 
-        Labels of another type than the classes are compared as text, as files write them.
+        Labels of another type than the classes are compared as text, as in files.
         """
         examples = self.examples(X, y)
         with named(names_of(X)):

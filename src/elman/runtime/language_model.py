@@ -151,9 +151,9 @@ class TrainedLanguageModel(TrainedModel):
         The model reads every text from its beginning; no context is carried from one to the next. The sum over a text,
         its end `</s>` included, is the negative log-probability that `evaluate` reports.
 
-        A word ends where white space or the end of the text follows, and that event belongs to the word, whichever the
-        units are, so that the probabilities of all words add up to one (Oh and Schuler 2024, arXiv:2406.10851;
-        Pimentel and Meister 2024, arXiv:2406.14561). Which white space it is belongs to the next word.
+        A word ends where white space or the end of the text follows. For all kinds of units, that event belongs to the
+        word, so that the probabilities of all words add up to one (Oh and Schuler 2024, arXiv:2406.10851;
+        Pimentel and Meister 2024, arXiv:2406.14561). The kind of white space belongs to the next word.
 
         Args:
             X: documents, as for `fit`.
@@ -223,7 +223,7 @@ class TrainedLanguageModel(TrainedModel):
             temperature: below 1 prefers probable units, above 1 improbable ones.
             top_k: sample from the `top_k` most probable units; None for all.
             top_p: sample from the most probable units that have this probability together; None for all.
-            seed: of the random choice.
+            seed: seed of the random choices.
         Raises:
             ValueError: a unit of the prompt is not in the vocabulary, or a setting is out of range.
         """
@@ -274,7 +274,7 @@ class TrainedLanguageModel(TrainedModel):
     def check_network(self) -> None:
         net, size = self.net_, self.units_.size
         if not net.reads_ids or (net.input_size, net.output_size) != (size, size):
-            raise ValueError(f"spec: expected a model that reads and predicts {size} units, got another.")
+            raise ValueError(f"spec: expected a model that reads and predicts {size} units, got {net!r}.")
 
 
 def _inside(layer: Layer) -> Iterator[Layer]:

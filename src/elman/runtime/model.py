@@ -25,9 +25,9 @@ T = TypeVar("T")
 class TrainedModel(Settings, Estimator, ABC):
     """Base of the trained models of all tasks. A subclass is a dataclass: its fields are the settings of its use.
 
-    A subclass implements `read` and `restore`, and `predict`, `evaluate` and `score` or their like in terms
-    of network hooks: methods that run `net_` on a batch. The task in `elman.tasks` is a subclass of the trained model:
-    it adds training, and overrides the network hooks to run PyTorch. Fitted attributes end in `_`.
+    A subclass implements `read`, `restore`, and the methods for users, such as `predict`, `evaluate` and `score`. These
+    call network hooks: methods that run `net_` on a batch. The task in `elman.tasks` is a subclass of the trained
+    model: it adds training, and overrides the network hooks to run PyTorch. Fitted attributes end in `_`.
 
     Attributes:
         net_: the network, an `elman.network.Layer`; in a task, an `nn.Module`.
@@ -35,7 +35,7 @@ class TrainedModel(Settings, Estimator, ABC):
 
     task: ClassVar[str]  # its name on the command line and in files
     instead_of_stream: ClassVar[str] = "train with bidirectional=False, or use predict on whole sequences"
-    instead: ClassVar[dict[str, str]] = {  # methods of other models, and what to call in place of them
+    instead: ClassVar[dict[str, str]] = {  # methods of other models, and the way out for the error
         "fit": "elman.load(path), which needs PyTorch, returns a model that has it"
     }
     net_: Any
@@ -46,7 +46,7 @@ class TrainedModel(Settings, Estimator, ABC):
         def __getattr__(self, name: str) -> Any:
             if name in self.instead:
                 raise AttributeError(f"{type(self).__name__} has no {name}; {self.instead[name]}.", name=name, obj=self)
-            return object.__getattribute__(self, name)  # raises the error of Python
+            return object.__getattribute__(self, name)  # raises Python's error
 
     # Hooks.
 
@@ -74,7 +74,7 @@ class TrainedModel(Settings, Estimator, ABC):
         """Raise unless the restored `net_` fits the fitted attributes, such as the size of the vocabulary.
 
         Raises:
-            ValueError: it does not; `elman.network.check_sizes` compares.
+            ValueError: the network does not fit.
         """
 
     def learned(self) -> dict[str, Any]:
@@ -98,14 +98,14 @@ class TrainedModel(Settings, Estimator, ABC):
 
     @property
     def class_name(self) -> str:
-        """Name of the task in errors: with and without PyTorch they are the same."""
+        """Name of the task, for errors; the same with and without PyTorch."""
         return type(self).__name__.removeprefix("Trained")
 
     def check_fitted(self) -> None:
         """Raise unless the model is trained.
 
         Raises:
-            ValueError: it is not; scikit-learn's `NotFittedError` if scikit-learn is loaded.
+            ValueError: the model is not trained; scikit-learn's `NotFittedError` if scikit-learn is loaded.
         """
         if not hasattr(self, "net_"):
             kind = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", ValueError)
@@ -185,7 +185,7 @@ class TrainedModel(Settings, Estimator, ABC):
             steps: largest number of steps of a batch, all rows together.
             function: `function(batch, rows)` returns one result per row; `rows` are the numbers of the rows.
         Raises:
-            RowError: the function raised one about a row of a batch.
+            RowError: the function raised a RowError about a row of a batch.
         """
         order, found = np.argsort(data.steps, kind="stable"), dict[int, T]()
         with self.evaluating():

@@ -19,7 +19,7 @@ class TrainedSummarizer(TrainedTranslator):
     source_limit: int = 300
 
     def score(self, X: Sequence[str], y: Sequence[Any] | None = None) -> float:
-        """Return the ROUGE-L, from 0 to 1."""
+        """Return ROUGE-L, from 0 to 1."""
         return self.evaluate(X, y).rougeL / 100
 
     def evaluate(  # type: ignore[override]  # another report, without `lowercase`: ROUGE ignores case

@@ -30,7 +30,7 @@ from elman.state import State
 
 STEPS = 1 << 13  # of a batch in an evaluation
 CONVERT = "convert all rows to one scheme (elman.classical.tag_schemes.convert)"
-INSIDE = "IOBES"  # the scheme in which spans are learnt: the richest gives the most information
+INSIDE = "IOBES"  # the scheme in which spans are learned: it also marks the end of a span and single words
 
 
 class TaggedWord(NamedTuple):
@@ -81,7 +81,7 @@ class TrainedTagger(TrainedModel):
         return Encoded(data, None, data.tokens.lengths)
 
     def written(self, row: list[str]) -> list[str]:
-        """Return the tags of a row, in the scheme that the network learns, as the training data write them."""
+        """Return the tags of a row in the scheme that the network learns, with the spelling of the training data."""
         return row if self.scheme_ is None else [*map(self.spelling_.write, convert(row, INSIDE, self.scheme_))]
 
     def _usual(self, row: list[str]) -> list[str]:
@@ -164,7 +164,7 @@ class TrainedTagger(TrainedModel):
         return TaggerStream(net, self.words_, self.crf_, cache(self._written_after), look_ahead)
 
     def _written_after(self, before: int, tag: int) -> str:
-        """Return a tag as the training data write it, given the number of the tag before, or -1, and its own."""
+        """Return a tag in the spelling of the training data, given its number and that of the tag before it, or -1."""
         names = [self.tags_[number] for number in (before, tag) if number >= 0]
         if self.scheme_ is None:
             return names[-1]
@@ -247,7 +247,7 @@ def _doubles(scores: Sequences) -> Sequences:
 
 @contextmanager
 def way_out(*others: str) -> Iterator[None]:
-    """Re-raise errors about a tag with other remedies than to correct it."""
+    """Re-raise errors about a tag with further ways out in the message."""
     try:
         yield
     except StepError as error:

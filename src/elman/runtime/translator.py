@@ -183,4 +183,4 @@ class TrainedTranslator(TrainedWriter):
         super().check_network()
         size = self.units_.source.size
         if not self.net_.encoder.reads_ids or self.net_.encoder.input_size != size:
-            raise ValueError(f"spec: expected an encoder that reads {size} units, got another.")
+            raise ValueError(f"spec: expected an encoder that reads {size} units, got {self.net_.encoder!r}.")

@@ -8,7 +8,7 @@ CHUNK = 1 << 17  # logits whose probabilities are in memory at the same time
 
 
 def unit_costs(logits: np.ndarray, targets: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Return two costs of each step: of its target, and of the event that the next unit is one of `units`.
+    """Return two costs of each step: the cost of its target, and that of the event that the next unit is in `units`.
 
     The native kernel computes in float32, NumPy in float64.
 

@@ -182,7 +182,7 @@ class TrainedWriter(TrainedModel):
             temperature: below 1 prefers probable units, above 1 improbable ones.
             top_k: sample from the `top_k` most probable units; None for all.
             top_p: sample from the most probable units that have this probability together; None for all.
-            seed: of the random choice.
+            seed: seed of the random choices.
             search: options of the search, see `elman.decoding.search.Search`.
         """
         how, sampling = Search.of(search), Sampling(temperature, top_k, top_p)
@@ -190,7 +190,7 @@ class TrainedWriter(TrainedModel):
         return [text for ((text, _),) in self._found(X, how, lambda request: how.drawn(request, sampling, generator))]
 
     def score(self, X: Sequence[Any], y: Sequence[Any] | None = None) -> float:
-        """Return the BLEU, from 0 to 1."""
+        """Return BLEU, from 0 to 1."""
         return self.evaluate(X, y).bleu / 100
 
     def _found(
@@ -222,7 +222,7 @@ class TrainedWriter(TrainedModel):
     def check_network(self) -> None:
         net, size = self.net_, self.written_units.size
         if net.kind != "encoder_decoder" or net.decoder.input_size != size or net.output_size != size:
-            raise ValueError(f"spec: expected a decoder that reads and writes {size} units, got another.")
+            raise ValueError(f"spec: expected a decoder that reads and writes {size} units, got {net!r}.")
 
 
 def longest_target(file: ModelFile) -> int:

@@ -179,7 +179,7 @@ def tensors(state: State) -> State:
 
 
 def runtime_equals_scan(harness: Harness) -> None:
-    """Check that the layer in `elman.network` equals the cell: natively, bitwise where it promises that, and in NumPy.
+    """Check that the layer in `elman.network` equals the cell: natively (bitwise if it has `same_bits`) and in NumPy.
 
     Both scan rows of any lengths, from the initial state and from another one, and step if the cell streams.
     """

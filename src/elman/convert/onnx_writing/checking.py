@@ -41,7 +41,7 @@ def _difference(name: str, found: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference, relative to the largest number of the same vector if that is above 1.
 
     Raises:
-        ValueError: it is above the tolerance, or the shapes differ.
+        ValueError: the difference is above the tolerance, or the shapes differ.
     """
     if found.shape != expected.shape:
         raise ValueError(f"to_onnx: expected {name} of shape {list(expected.shape)} from onnxruntime, got "

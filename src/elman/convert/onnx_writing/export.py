@@ -96,10 +96,11 @@ def _described(value: Any) -> str:
 
 
 def _check_arguments(path: Path, steps: bool, state: bool, opset: Any) -> None:
-    """Raise unless the arguments make sense together, and the folder of the file exists: an export may be long.
+    """Raise unless the arguments are valid and the folder of the file exists, because an export can take long.
 
     Raises:
-        FileNotFoundError, TypeError, ValueError: they do not.
+        FileNotFoundError: the folder does not exist.
+        TypeError, ValueError: an argument is of another type, or out of range.
     """
     newest = onnx.defs.onnx_opset_version()
     if not isinstance(opset, int | np.integer) or isinstance(opset, bool):

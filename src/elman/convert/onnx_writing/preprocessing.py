@@ -61,7 +61,7 @@ def _tagger(model: TrainedTagger, network: Any) -> Facts:
 
 
 def _written(model: TrainedTagger, tag: str) -> str:
-    """Return a tag that the network scores as the training data write it, inside the shortest span that has it."""
+    """Return a tag of the network in the spelling of the training data, inside the shortest span that has it."""
     letter, _, label = tag.partition("-")
     if model.scheme_ is None or tag == OUTSIDE:
         return model.written([tag])[0]

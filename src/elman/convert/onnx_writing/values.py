@@ -157,7 +157,7 @@ class Graph:
 
     def constant(self, array: Any) -> Value:
         """Return a constant array."""
-        array = np.ascontiguousarray(array).reshape(np.shape(array))  # the former makes a number an array of one
+        array = np.ascontiguousarray(array).reshape(np.shape(array))  # ascontiguousarray makes a number an array [1]
         key = (array.dtype, array.shape, array.tobytes()) if array.size < 16 else None
         if key in self._small:
             return self._small[key]
@@ -202,7 +202,7 @@ class Graph:
         return self.constant(value).name
 
     def local(self, name: str, dtype: Any) -> Value:
-        """Return a value to be an input of a graph inside a node."""
+        """Return a new value: an input of a graph inside a node."""
         self._count += 1
         return Value(self, f"{name}_{self._count - 1}", dtype)
 

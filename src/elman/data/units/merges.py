@@ -23,7 +23,7 @@ _BLANKS = "\t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map
 
 
 class _Kinds(dict[int, str]):
-    """Kind of each character, for `str.translate`; filled as characters are met."""
+    """Kind of each character, for `str.translate`; a character is added when it first occurs."""
 
     def __missing__(self, code: int) -> str:
         self[code] = kind = {"L": "A", "M": "A", "N": "0"}.get(unicodedata.category(chr(code))[0], ".")
