@@ -1,7 +1,7 @@
 """Trained models without PyTorch, against the same models in PyTorch; and the start of `elman predict` and its memory.
 
 The tagger reads 10,000 sentences of CoNLL-2003, the translator the test of 2016 of Multi30k with a beam of 5, the
-classifier 10,000 sentences of SST-2, each with the weights of one epoch. The command line is timed from the start of
+classifier the 6,920 sentences of SST-2, each with the weights of one epoch. The command line is timed from the start of
 the process to its first output; its memory is the largest resident set, without the size of the model file.
 """
 
