@@ -154,7 +154,7 @@ def test_the_scores_of_a_tagger(settings, tmp_path, caplog):
               "character_lengths": batch.characters.lengths}  # fmt: skip
     y = run(lengths=batch.tokens.lengths, **inputs)["y"]
     with model.evaluating():
-        truth = np.asarray(model.scores(batch)[0].values)
+        truth = np.asarray(model.scores(batch).values)
     np.testing.assert_allclose(np.concatenate([y[0], y[1, :1]]), truth, rtol=1e-5, atol=1e-6)
     if not settings:
         return

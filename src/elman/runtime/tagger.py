@@ -26,7 +26,6 @@ from elman.runtime.model import TrainedModel
 from elman.runtime.tagger_stream import TaggerStream
 from elman.sequences import Sequences
 from elman.settings import check_word
-from elman.state import State
 
 STEPS = 1 << 13  # of a batch in an evaluation
 CONVERT = "convert all rows to one scheme (elman.classical.tag_schemes.convert)"
@@ -90,14 +89,10 @@ class TrainedTagger(TrainedModel):
 
     # The network.
 
-    def scores(self, batch: Spelled, state: State | None = None) -> tuple[Sequences, State]:
-        """Return the scores of the tags at each word, [N, K] float32, and the state of the recurrent layers after them.
-
-        Args:
-            state: state after the words before these; None at the beginning of a sentence.
-        """
-        found: tuple[Sequences, State] = self.net_.scores(*batch, state)
-        return found
+    def scores(self, batch: Spelled) -> Sequences:
+        """Return the scores of the tags at each word of whole sentences, [N, K] float32."""
+        scores: Sequences = self.net_.scores(*batch)[0]
+        return scores
 
     @cached_property
     def crf_(self) -> CRF:
@@ -147,7 +142,7 @@ class TrainedTagger(TrainedModel):
         chain = self.crf_
 
         def marginals(batch: Encoded, _: np.ndarray) -> list[np.ndarray]:
-            return chain.marginals(_doubles(self.scores(batch.inputs)[0])).to_list()
+            return chain.marginals(self.scores(batch.inputs)).to_list()
 
         return self.per_row(self._spelled(as_list("Tagger", X)), STEPS, marginals)
 
@@ -198,7 +193,7 @@ class TrainedTagger(TrainedModel):
         chain = self.crf_
 
         def best(batch: Encoded, _: np.ndarray) -> list[list[str]]:
-            decoded = chain.decode(_doubles(self.scores(batch.inputs)[0])).tags
+            decoded = chain.decode(self.scores(batch.inputs)).tags
             return [[self.tags_[number] for number in row.tolist()] for row in decoded.to_list()]
 
         return self.per_row(data, STEPS, best)
@@ -239,10 +234,6 @@ class TrainedTagger(TrainedModel):
         if self.net_.sizes != sizes:
             raise ValueError(f"words: expected tables of {sizes} words, characters and given tags, as in the network, "
                              f"got {self.net_.sizes}.")  # fmt: skip
-
-
-def _doubles(scores: Sequences) -> Sequences:
-    return scores.map(lambda values: values.astype(np.float64))
 
 
 @contextmanager

@@ -201,9 +201,8 @@ class Tagger(TrainedTagger, RecurrentSettings, Task):
 
     # The trained model.
 
-    def scores(self, batch: Spelled, state: State | None = None) -> tuple[Sequences, State]:
-        scores, state = self.net_.scores(*as_tensors(batch), state)
-        return scores.map(lambda values: values.numpy()), state
+    def scores(self, batch: Spelled) -> Sequences:
+        return self.net_(as_tensors(batch)).map(lambda values: values.numpy())
 
     @property
     def crf_(self) -> CRF:
